@@ -1,0 +1,175 @@
+//! Settings: `config.toml`, one struct a section, overridden by `SARANG_<SECTION>__<KEY>`. The only reader of the environment.
+
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+/// All settings. Unknown keys are errors.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// Connections.
+    pub server: ServerConfig,
+    /// Drives.
+    pub drive: DriveConfig,
+    /// Accounts and sign-in.
+    pub accounts: AccountsConfig,
+    /// Locks.
+    pub locks: LocksConfig,
+    /// Logs.
+    pub log: LogConfig,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerConfig {
+    /// Addresses to listen on; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Names under which clients reach this server, beyond the `Host` they send; compared with `Destination`.
+    pub hosts: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Connections at once from one address (IPv6: from one /64).
+    pub max_connections_per_address: usize,
+    /// Seconds a client may take to send the head of a request.
+    pub header_timeout: u64,
+    /// Seconds a body may pause.
+    pub body_timeout: u64,
+    /// Seconds a connection may lie idle between requests.
+    pub keep_alive: u64,
+    /// Seconds that requests in flight may take to end at shutdown.
+    pub shutdown_grace: u64,
+}
+
+/// When a change counts as done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// On disk before it is acknowledged.
+    Strict,
+    /// In the page cache; a power cut may lose the last seconds, never tear a file's name from its old content on ext4 and xfs journals.
+    Relaxed,
+}
+
+/// `[drive]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DriveConfig {
+    /// `strict` or `relaxed`.
+    pub durability: Durability,
+    /// Also refuse names that Windows cannot show.
+    pub portable_names: bool,
+    /// Bytes of disk that uploads leave free.
+    pub reserve: u64,
+    /// Clients (part of the User-Agent) that are not told quota properties.
+    pub hide_quota_from: Vec<String>,
+}
+
+/// `[accounts]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AccountsConfig {
+    /// The fewest characters a password may have.
+    pub min_password_length: usize,
+    /// Quota of new accounts in bytes; absent is unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_quota: Option<u64>,
+    /// Failed sign-ins a minute from one network (IPv4 address, IPv6 /64).
+    pub failures_per_network: u32,
+    /// Failed sign-ins a minute on one account from one network.
+    pub failures_per_account: u32,
+}
+
+/// `[locks]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LocksConfig {
+    /// Seconds a lock holds when the client does not say.
+    pub default_timeout: u64,
+    /// Seconds a lock holds at most without a refresh.
+    pub max_timeout: u64,
+    /// Locks one account may hold.
+    pub per_account: usize,
+    /// Shared locks on one resource.
+    pub per_resource: usize,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogConfig {
+    /// `text` or `json`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// Whether each request gets a line.
+    pub requests: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "sarang-data".into(),
+            server: ServerConfig::default(),
+            drive: DriveConfig::default(),
+            accounts: AccountsConfig::default(),
+            locks: LocksConfig::default(),
+            log: LogConfig::default(),
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 4918))],
+            hosts: Vec::new(),
+            trusted_proxies: Vec::new(),
+            max_connections: 4096,
+            max_connections_per_address: 256,
+            header_timeout: 10,
+            body_timeout: 60,
+            keep_alive: 75,
+            shutdown_grace: 30,
+        }
+    }
+}
+
+impl Default for DriveConfig {
+    fn default() -> Self {
+        Self { durability: Durability::Strict, portable_names: false, reserve: 64 << 20, hide_quota_from: Vec::new() }
+    }
+}
+
+impl Default for AccountsConfig {
+    fn default() -> Self {
+        Self { min_password_length: 10, default_quota: None, failures_per_network: 10, failures_per_account: 5 }
+    }
+}
+
+impl Default for LocksConfig {
+    fn default() -> Self {
+        Self { default_timeout: 600, max_timeout: 86_400, per_account: 1000, per_resource: 10 }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into(), requests: true }
+    }
+}

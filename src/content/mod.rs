@@ -1,0 +1,256 @@
+//! Where the bytes are: trees of files and folders that know paths but no accounts, shares or URLs.
+//! [`ContentTree`] is the seam; [`local`] keeps plain files, and every implementation passes [`contract`].
+
+use crate::model::{AccountName, RelPath, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// A file or folder as it is at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Length in bytes; 0 for a folder.
+    pub len: u64,
+    /// When its content last changed, or what the client set.
+    pub modified: SystemTime,
+    /// When it was made; equals `modified` where the file system does not say.
+    pub created: SystemTime,
+    /// Distinguishes every content this path ever has.
+    pub etag: Etag,
+}
+
+/// A strong entity tag; `Display` writes it quoted, as headers and `getetag` have it (RFC 9110 section 8.8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Etag(pub [u64; 4]);
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [inode, born, modified, len] = self.0;
+        write!(f, "\"{inode:x}-{born:x}-{modified:x}-{len:x}\"")
+    }
+}
+
+/// One name in a folder.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The name, exactly as stored.
+    pub name: String,
+    /// What it names.
+    pub node: Node,
+    /// Its dead properties; empty unless the listing was asked to read them.
+    pub props: Vec<DeadProp>,
+}
+
+/// A folder being read, some hundred entries at a time, in no particular order.
+#[async_trait]
+pub trait Listing: Send {
+    /// The next entries; empty at the end. Fails with the system's error rather than ending short.
+    async fn next_page(&mut self) -> Result<Vec<Entry>>;
+}
+
+/// A file being read. It keeps showing the content it was opened with, whatever happens to the name.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    /// The file as it was when opened.
+    fn node(&self) -> &Node;
+    /// Up to `len` bytes from `offset`, at least one unless `offset` is at the end of the file as it is now.
+    /// Implementations may return fewer than asked for, never more.
+    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes>;
+}
+
+/// What a change must find at its target to happen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything, or nothing.
+    #[default]
+    Any,
+    /// Nothing (If-None-Match: *); else `PreconditionFailed`.
+    Absent,
+    /// Something (If-Match: *); else `PreconditionFailed`.
+    Exists,
+    /// One of these tags (If-Match); else `PreconditionFailed`.
+    Etag(Vec<String>),
+    /// None of these tags (If-None-Match with tags); else `PreconditionFailed`.
+    NotEtag(Vec<String>),
+}
+
+impl Expect {
+    /// Whether `present` (what stands at the target now) satisfies this; tags compare quoted and strongly.
+    pub fn holds(&self, present: Option<&Node>) -> bool {
+        let among = |tags: &[String]| present.is_some_and(|node| tags.contains(&node.etag.to_string()));
+        match self {
+            Self::Any => true,
+            Self::Absent => present.is_none(),
+            Self::Exists => present.is_some(),
+            Self::Etag(tags) => among(tags),
+            Self::NotEtag(tags) => !among(tags),
+        }
+    }
+}
+
+/// Judges a change at the moment it happens, by what content does not know (locks, `If` lists).
+pub trait Judge: Send + Sync {
+    /// Runs `change` and returns its result if the change may happen now, given what stands at the target; else says why not.
+    /// Whatever the judgement rests on must not change until `change` has returned. `change` is called at most once.
+    fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()>;
+}
+
+/// Lets everything happen.
+#[derive(Clone, Copy, Debug)]
+pub struct Unjudged;
+
+impl Judge for Unjudged {
+    fn judge(&self, _present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        change()
+    }
+}
+
+/// Under which conditions, and by whom, a name changes. `expect` and `judge` hold for the path the call names first
+/// (for rename and copy: the source), inside the step that changes the name.
+#[derive(Clone)]
+pub struct Commit {
+    /// Who does it; kept with what lands in the trash.
+    pub who: AccountName,
+    /// What must stand at the path named first.
+    pub expect: Expect,
+    /// Bytes announced for an upload; another count is `Truncated`.
+    pub len: Option<u64>,
+    /// The modification time to set instead of now.
+    pub modified: Option<SystemTime>,
+    /// Whether something at the target of a rename or copy may be replaced; else `PreconditionFailed`.
+    pub overwrite: bool,
+    /// Judges the change under the same guard.
+    pub judge: Arc<dyn Judge>,
+}
+
+impl Commit {
+    /// A change by `who` with no conditions; replaces what is there.
+    pub fn by(who: AccountName) -> Self {
+        Self { who, expect: Expect::Any, len: None, modified: None, overwrite: true, judge: Arc::new(Unjudged) }
+    }
+}
+
+impl Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commit").field("who", &self.who).field("expect", &self.expect).finish_non_exhaustive()
+    }
+}
+
+/// What an upload begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing: the upload is the whole new content.
+    Empty,
+    /// The present content, of which parts are overwritten or appended to; `Empty` where there is none.
+    Present,
+}
+
+/// A file being written where nobody sees it. Dropping it without `commit` leaves no trace.
+#[async_trait]
+pub trait Upload: Send {
+    /// Bytes that lie in the upload now (the present content's, when started from that).
+    fn len(&self) -> u64;
+    /// Whether nothing lies in the upload yet.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Moves to where the next bytes go; beyond the end is `BadRequest`.
+    async fn seek(&mut self, offset: u64) -> Result<()>;
+    /// Adds bytes. `NoSpace` when the disk is full.
+    async fn write(&mut self, chunk: Bytes) -> Result<()>;
+    /// Publishes the file: length check against `Commit::len` (bytes written, for `Start::Empty`), durable content,
+    /// conditions and judge under the guard, one rename, durable folder. Runs to its end once begun.
+    /// `ParentMissing`, `IsFolder`, `PreconditionFailed`, `Truncated` and the judge's errors leave all as it was.
+    async fn commit(self: Box<Self>, commit: Commit) -> Result<Put>;
+}
+
+/// What an upload has become.
+#[derive(Clone, Debug)]
+pub struct Put {
+    /// The new file.
+    pub node: Node,
+    /// Whether nothing stood there before.
+    pub created: bool,
+}
+
+/// A property that only clients give meaning to.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct DeadProp {
+    /// XML namespace, may be empty.
+    pub ns: String,
+    /// Local name.
+    pub name: String,
+    /// The whole element, self-contained: it declares every namespace it uses.
+    pub xml: String,
+}
+
+/// One step of a property change.
+#[derive(Clone, Debug)]
+pub enum PropChange {
+    /// Sets or replaces.
+    Set(DeadProp),
+    /// Removes by namespace and name; absent is no error.
+    Remove {
+        /// XML namespace.
+        ns: String,
+        /// Local name.
+        name: String,
+    },
+}
+
+/// Bytes in a tree and in reach of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes of live files.
+    pub used: u64,
+    /// Bytes that the disk has left.
+    pub free: u64,
+}
+
+/// How far a copy reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A folder without what is in it.
+    Shallow,
+    /// Everything below.
+    Deep,
+}
+
+/// A tree of files and folders. Paths may be spelled in NFC or NFD: a missing exact name finds the other spelling,
+/// and a new name never makes a second entry beside its other spelling. What is neither a regular file nor a folder,
+/// and what is named `.sarang*`, does not exist. Every change runs to its end once begun, though its caller is dropped.
+#[async_trait]
+pub trait ContentTree: Debug + Send + Sync + 'static {
+    /// What stands at a path.
+    async fn stat(&self, path: &RelPath) -> Result<Node>;
+    /// The path as it is spelled in the tree, for a path that exists; the same path where it does not.
+    async fn spelled(&self, path: &RelPath) -> Result<RelPath>;
+    /// Begins to read a folder; `with_props` also reads dead properties. `NotFolder` for a file.
+    async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
+    /// Opens a file; `IsFolder` for a folder.
+    async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>>;
+    /// Begins an upload; `len`, when known, fails early with `NoSpace`. `ParentMissing`, `IsFolder` at once too.
+    async fn begin_put(&self, path: &RelPath, start: Start, len: Option<u64>) -> Result<Box<dyn Upload>>;
+    /// Makes a folder; `Exists`, `ParentMissing`.
+    async fn mkdir(&self, path: &RelPath, commit: Commit) -> Result<()>;
+    /// Moves `from` to `to` in one step, replacing what is there if the commit allows (into the trash).
+    /// Returns whether nothing stood there before. `NotFound`, `ParentMissing`, `PreconditionFailed`;
+    /// `Forbidden` when one lies within the other (a change of spelling of one name is allowed).
+    async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool>;
+    /// Copies `from` to `to` with dead properties, staged aside and published in one step; otherwise as [`rename`](Self::rename).
+    /// A shallow copy of a folder onto an existing folder replaces its properties and keeps its members.
+    async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool>;
+    /// Moves a file or folder to the trash, whole, in one step.
+    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<()>;
+    /// The dead properties of a file or folder.
+    async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>>;
+    /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing; `NoSpace` when
+    /// they outgrow what the file system keeps.
+    async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()>;
+    /// Bytes used below the root (may lag behind changes by a minute) and left on the disk.
+    async fn usage(&self) -> Result<Usage>;
+}

@@ -1,0 +1,19 @@
+//! Sarang: a self-hosted network drive over WebDAV.
+//!
+//! The layers, bottom to top; a module imports only what stands above it in this list:
+//! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`store`] remembers records,
+//! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
+//! [`app`] everything shared. ARCHITECTURE.md is the tour.
+
+pub mod model;
+
+pub mod config;
+pub mod metrics;
+
+pub mod content;
+pub mod store;
+
+pub mod auth;
+pub mod drive;
+
+pub mod app;

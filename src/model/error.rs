@@ -1,0 +1,101 @@
+//! What can go wrong, named by what happened. `http/reply.rs` alone turns these into statuses.
+
+use std::time::Duration;
+
+/// The result of everything that can fail in Sarang.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure, with what a caller needs to act on it; its text is a sentence for people.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing there, or nothing the caller may know of.
+    #[error("There is nothing at this address.")]
+    NotFound,
+    /// The folder that should hold the target does not exist.
+    #[error("The folder that should hold this does not exist.")]
+    ParentMissing,
+    /// Something is already there.
+    #[error("There is already something at this address.")]
+    Exists,
+    /// A folder stands where a file was asked for.
+    #[error("This is a folder, and the request is for a file.")]
+    IsFolder,
+    /// A file stands where a folder was asked for.
+    #[error("This is a file, and the request is for a folder.")]
+    NotFolder,
+    /// A name or path the drive does not store; the text says why.
+    #[error("{0}")]
+    BadName(&'static str),
+    /// A malformed request; the text says what.
+    #[error("{0}")]
+    BadRequest(&'static str),
+    /// Understood and refused, whoever asks; the text says why.
+    #[error("{0}")]
+    Forbidden(&'static str),
+    /// A condition of the request (If, If-Match, If-None-Match, Overwrite) does not hold.
+    #[error("The condition of the request does not hold: the file has changed, or already exists.")]
+    PreconditionFailed,
+    /// A lock that the caller did not submit covers the target.
+    #[error("This is locked by {holder}.")]
+    Locked {
+        /// The account that holds the lock.
+        holder: String,
+    },
+    /// The lock named by the request does not cover the target.
+    #[error("There is no such lock here.")]
+    NoSuchLock,
+    /// The disk or the quota is full.
+    #[error("There is no room left to store this.")]
+    NoSpace,
+    /// The request body is larger than its limit.
+    #[error("The request is larger than the limit for it.")]
+    TooLarge,
+    /// A count limit of the account (locks, properties) is reached; the text says which.
+    #[error("{0}")]
+    LimitReached(&'static str),
+    /// The upload ended early, or was longer than announced.
+    #[error("The upload did not arrive whole; nothing was changed.")]
+    Truncated,
+    /// Name and password do not match an account that may sign in.
+    #[error("Sign in with your account name and password.")]
+    Unauthenticated,
+    /// Too many failed sign-ins.
+    #[error("Too many failed sign-ins; try again in {} seconds.", .retry_after.as_secs())]
+    Throttled {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The server is at its limit for now.
+    #[error("The server is busy; try again in {} seconds.", .retry_after.as_secs())]
+    Busy {
+        /// When to come back.
+        retry_after: Duration,
+    },
+    /// The state store took an I/O error: changes are refused until a restart.
+    #[error("The server is read-only after a disk error; its log says more.")]
+    ReadOnly,
+    /// Expectations of a store commit did not hold; nothing was changed.
+    #[error("This was changed by somebody else meanwhile; try again.")]
+    Conflict,
+    /// A stored record cannot be read, or is newer than this program; the text says what to run.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The file system lacks what this needs (extended attributes, say).
+    #[error("The file system of the server does not support this.")]
+    Unsupported,
+    /// The operating system failed; `doing` says at what.
+    #[error("The server could not {doing}: {source}")]
+    Io {
+        /// What was tried, as it follows "could not".
+        doing: &'static str,
+        /// The system's own error.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Wraps a system error with what was tried ("read the folder").
+    pub fn io(doing: &'static str, source: impl Into<std::io::Error>) -> Self {
+        Self::Io { doing, source: source.into() }
+    }
+}

@@ -1,0 +1,77 @@
+//! Who is asking: account names, roles, and the identity a request acts as.
+
+use super::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A checked account name, `[a-z0-9][a-z0-9._-]{0,63}`: safe as a file name and as part of a key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AccountName(String);
+
+impl AccountName {
+    /// Folds ASCII case and checks the form; [`Error::BadName`] says what is allowed.
+    pub fn parse(text: &str) -> Result<Self> {
+        let name = text.to_ascii_lowercase();
+        let mut bytes = name.bytes();
+        let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let head = bytes.next().is_some_and(alphanumeric);
+        if head && name.len() <= 64 && bytes.all(|b| alphanumeric(b) || b"._-".contains(&b)) {
+            return Ok(Self(name));
+        }
+        Err(Error::BadName(
+            "An account name is 1 to 64 letters a-z, digits, dots, underscores or hyphens, and begins with a letter or digit.",
+        ))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for AccountName {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<AccountName> for String {
+    fn from(name: AccountName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// What an account may do beyond its own drive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Uses their own drive.
+    User,
+    /// Also administers accounts.
+    Admin,
+}
+
+/// Who a request acts as, after sign-in.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// The account.
+    pub account: AccountName,
+    /// Its role.
+    pub role: Role,
+    /// Its quota in bytes; `None` is unlimited.
+    pub quota: Option<u64>,
+}

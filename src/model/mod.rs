@@ -1,0 +1,10 @@
+//! Plain values that every layer speaks: no I/O, no clock, no framework.
+
+pub mod error;
+pub mod identity;
+pub mod path;
+pub mod time;
+
+pub use error::{Error, Result};
+pub use identity::{AccountName, Identity, Role};
+pub use path::{RelPath, VPath};

@@ -1,0 +1,115 @@
+//! Times as the protocols write them, without a calendar library on the hot path.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// A moment split into calendar fields, in UTC.
+struct Civil {
+    year: i64,
+    month: usize,
+    day: i64,
+    weekday: usize,
+    seconds: i64,
+}
+
+/// Seconds since 1970, negative before; what is below a second is cut off.
+pub fn unix_seconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+    }
+}
+
+/// The moment `seconds` after 1970.
+pub fn from_unix_seconds(seconds: i64) -> SystemTime {
+    let distance = Duration::from_secs(seconds.unsigned_abs());
+    let moment = if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    moment.unwrap_or(UNIX_EPOCH)
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
+pub fn http_date(time: SystemTime) -> String {
+    let c = civil(unix_seconds(time));
+    let (day, month) = (DAYS.get(c.weekday).unwrap_or(&"Thu"), MONTHS.get(c.month - 1).unwrap_or(&"Jan"));
+    let (h, m, s) = (c.seconds / 3600, c.seconds / 60 % 60, c.seconds % 60);
+    format!("{day}, {:02} {month} {:04} {h:02}:{m:02}:{s:02} GMT", c.day, c.year)
+}
+
+/// `1994-11-06T08:49:37Z` (RFC 3339), as `creationdate` wants it.
+pub fn iso_date(time: SystemTime) -> String {
+    let c = civil(unix_seconds(time));
+    let (h, m, s) = (c.seconds / 3600, c.seconds / 60 % 60, c.seconds % 60);
+    format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z", c.year, c.month, c.day)
+}
+
+/// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
+pub fn parse_http_date(text: &str) -> Option<SystemTime> {
+    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();
+    let (day, month, year, clock) = match words.as_slice() {
+        [_, day, month, year, clock, "GMT"] => (day, month, year, clock),
+        [_, month, day, clock, year] => (day, month, year, clock),
+        _ => return None,
+    };
+    let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
+    let year: i64 = match year.len() {
+        2 => year.parse::<i64>().ok().map(|y| if y < 70 { y + 2000 } else { y + 1900 })?,
+        4 => year.parse().ok()?,
+        _ => return None,
+    };
+    let parts: Vec<i64> = clock.split(':').map_while(|p| p.parse().ok()).collect();
+    let [h, m, s] = parts.as_slice() else { return None };
+    let day: i64 = day.parse().ok()?;
+    if !(1..=31).contains(&day) || !(0..24).contains(h) || !(0..60).contains(m) || !(0..=60).contains(s) {
+        return None;
+    }
+    Some(from_unix_seconds(days_since_epoch(year, month + 1, day) * 86400 + h * 3600 + m * 60 + s))
+}
+
+/// Gregorian date of a day count, by the era arithmetic of Howard Hinnant's `civil_from_days`.
+fn civil(seconds: i64) -> Civil {
+    let (days, seconds) = (seconds.div_euclid(86400), seconds.rem_euclid(86400));
+    let weekday = usize::try_from(days.rem_euclid(7)).unwrap_or(0);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    Civil { year, month: usize::try_from(month).unwrap_or(1), day, weekday, seconds }
+}
+
+/// Day count of a Gregorian date, the inverse of [`civil`].
+fn days_since_epoch(year: i64, month: usize, day: i64) -> i64 {
+    let month = i64::try_from(month).unwrap_or(1);
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let shifted_month = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * shifted_month + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_and_read_back() {
+        let moment = from_unix_seconds(784_111_777);
+        assert_eq!(http_date(moment), "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(iso_date(moment), "1994-11-06T08:49:37Z");
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse_http_date(text), Some(moment), "{text}");
+        }
+        for seconds in [-1, 0, 951_782_400, 4_102_444_800, -2_208_988_800] {
+            let moment = from_unix_seconds(seconds);
+            assert_eq!(parse_http_date(&http_date(moment)), Some(moment), "{seconds}");
+        }
+        for text in ["", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "x, 06 Foo 1994 08:49:37 GMT"] {
+            assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What Sarang remembers: small records under text keys, changed in atomic, durable batches.
+//! What the records mean is their owners' business ([`Table`](table::Table) is the typed view).
+
+use crate::model::Result;
+use async_trait::async_trait;
+use std::fmt::Debug;
+
+/// A set of changes that happens whole and durably, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// What must hold for the batch to happen: the key's present value, `None` for absent.
+    pub expect: Vec<(String, Option<String>)>,
+    /// Values to store.
+    pub put: Vec<(String, String)>,
+    /// Keys to remove; removing an absent key is no error.
+    pub delete: Vec<String>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the batch happen only while `key` has this value (`None`: is absent).
+    #[must_use]
+    pub fn expect(mut self, key: impl Into<String>, value: Option<String>) -> Self {
+        self.expect.push((key.into(), value));
+        self
+    }
+
+    /// Stores a value.
+    #[must_use]
+    pub fn put(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.put.push((key.into(), value.into()));
+        self
+    }
+
+    /// Removes a key.
+    #[must_use]
+    pub fn delete(mut self, key: impl Into<String>) -> Self {
+        self.delete.push(key.into());
+        self
+    }
+}
+
+/// What changed in a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// These keys were put or deleted by one batch.
+    Keys(Vec<String>),
+    /// Some changes went unseen: whoever caches must read anew.
+    Lost,
+}
+
+/// The stream of changes, from the moment it was asked for.
+#[derive(Debug)]
+pub struct ChangeStream(tokio::sync::broadcast::Receiver<Change>);
+
+impl ChangeStream {
+    /// Wraps a receiver; falling behind it reads as [`Change::Lost`].
+    pub fn new(receiver: tokio::sync::broadcast::Receiver<Change>) -> Self {
+        Self(receiver)
+    }
+
+    /// The next change; `None` once the store is closed.
+    pub async fn next(&mut self) -> Option<Change> {
+        use tokio::sync::broadcast::error::RecvError;
+        match self.0.recv().await {
+            Ok(change) => Some(change),
+            Err(RecvError::Lagged(_)) => Some(Change::Lost),
+            Err(RecvError::Closed) => None,
+        }
+    }
+}
+
+/// An engine that remembers records. Every engine passes the suite in [`contract`].
+#[async_trait]
+pub trait StateStore: Debug + Send + Sync + 'static {
+    /// The value of a key.
+    async fn get(&self, key: &str) -> Result<Option<String>>;
+    /// Up to `limit` pairs whose keys begin with `prefix` and are greater than `after`, in byte order.
+    async fn scan(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, String)>>;
+    /// Applies a batch. When this returns `Ok`, the batch survives a power cut; [`Error::Conflict`](crate::model::Error::Conflict)
+    /// when an expectation does not hold (nothing changed), `NoSpace` and `ReadOnly` when the disk is full or broken.
+    async fn commit(&self, batch: Batch) -> Result<()>;
+    /// What is changed from now on, by whomever.
+    fn changes(&self) -> ChangeStream;
+    /// Writes everything and lets go of the files; later calls fail with `ReadOnly`.
+    async fn close(&self) -> Result<()>;
+}
