@@ -16,4 +16,4 @@ pub mod store;
 pub mod auth;
 pub mod drive;
 
-pub mod app;
+//pub mod app;

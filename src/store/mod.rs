@@ -1,6 +1,9 @@
 //! What Sarang remembers: small records under text keys, changed in atomic, durable batches.
 //! What the records mean is their owners' business ([`Table`](table::Table) is the typed view).
 
+#[cfg(test)]
+pub mod memory;
+
 use crate::model::Result;
 use async_trait::async_trait;
 use std::fmt::Debug;
