@@ -23,6 +23,7 @@ pub mod xml;
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Body;
+use crate::http::intake::BodyIn;
 use crate::http::reply;
 use crate::model::{Error, Identity, Result, VPath};
 use body::Lent;
@@ -30,9 +31,8 @@ use bytes::Bytes;
 use exchange::Verb;
 use gate::Arrival;
 use headers::{Depth, Origin};
-use http::{Request, Response, request};
+use http::{Response, request};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::io;
 use std::sync::Arc;
 
 /// What the addresses of every drive begin with.
@@ -54,25 +54,18 @@ pub fn encode_path(prefix: &str, path: &VPath) -> String {
 }
 
 /// Answers one request beneath [`PREFIX`] for who has signed in.
-pub async fn handle<B>(app: &Arc<App>, identity: &Arc<Identity>, request: Request<B>) -> Response<Body>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
-    let (head, body) = request.into_parts();
+pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: BodyIn) -> Response<Body> {
     let lent = Lent::new(body);
-    match answer(app, identity, &head, &lent).await {
-        Ok(response) => lent.settle(&head, response).await,
+    match answer(app, identity, head, &lent).await {
+        Ok(response) => lent.settle(head, response).await,
         Err(error) => {
             reply::log(&error);
-            lent.settle(&head, reply::failure(&error)).await
+            lent.settle(head, reply::failure(&error)).await
         }
     }
 }
 
-async fn answer<B>(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: &Lent<B>) -> Result<Response<Body>>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+async fn answer(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
     let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     let origin = Origin { host, also: &app.config.server.hosts, prefix: PREFIX };
     let path = headers::path_in_drive(head.uri.path(), PREFIX)?.ok_or(Error::NotFound)?;
@@ -102,10 +95,7 @@ where
     protocol::run(app, exchange, &arrival, body).await
 }
 
-async fn propfind<B>(app: &Arc<App>, drive: Drive, path: VPath, head: &request::Parts, body: &Lent<B>) -> Result<Response<Body>>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+async fn propfind(app: &Arc<App>, drive: Drive, path: VPath, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
     let depth = match headers::depth(&head.headers)? {
         Some(Depth::Infinity) => return Ok(options::finite_depth_only()),
         Some(depth) => depth,
@@ -119,17 +109,14 @@ where
     propfind::answer(&drive, &path, request).await
 }
 
-async fn proppatch<B>(
+async fn proppatch(
     app: &Arc<App>,
     drive: Drive,
     path: VPath,
     head: &request::Parts,
-    body: &Lent<B>,
+    body: &Lent,
     origin: Origin<'_>,
-) -> Result<Response<Body>>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+) -> Result<Response<Body>> {
     let terms = headers::terms(&head.headers, origin)?;
     let xml = body.read(MAX_XML).await?;
     let href = encode_path(PREFIX, &path);
