@@ -4,7 +4,9 @@
 use super::{Request, Response, execute};
 use crate::app::App;
 use crate::model::{Error, Result};
+use std::fs::File;
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 const NAME: &str = "control.sock";
+const FRESH_NAME: &str = "control.new";
+const MAX_ADDRESS: usize = 107;
 const MAX_REQUEST: u64 = 64 * 1024;
 /// Room for a list of tens of thousands of accounts.
 const MAX_RESPONSE: u64 = 64 * 1024 * 1024;
@@ -36,11 +40,25 @@ pub async fn listen(app: Arc<App>, shutdown: impl Future<Output = ()> + Send) ->
 
 /// Asks the server that runs on a data folder; `None` when none does.
 pub async fn call(data_dir: &Path, request: &Request) -> Option<Result<Response>> {
-    match UnixStream::connect(data_dir.join(NAME)).await {
+    match connect(data_dir).await {
         Ok(stream) => Some(ask(stream, request).await),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
         Err(e) => Some(Err(Error::io("reach the running server over its control socket", e))),
     }
+}
+
+async fn connect(data_dir: &Path) -> std::io::Result<UnixStream> {
+    let folder = File::open(data_dir)?;
+    UnixStream::connect(address(data_dir, &folder, NAME)).await
+}
+
+/// The path of a socket in the data folder. The system takes no more than 107 bytes; a longer one goes through the open folder.
+fn address(data_dir: &Path, folder: &File, name: &str) -> PathBuf {
+    let direct = data_dir.join(name);
+    if direct.as_os_str().len() <= MAX_ADDRESS {
+        return direct;
+    }
+    PathBuf::from(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
 }
 
 async fn ask(mut stream: UnixStream, request: &Request) -> Result<Response> {
@@ -67,16 +85,17 @@ impl Socket {
     /// A socket that nobody answers on is left over from a crash and replaced.
     async fn bind(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(NAME);
-        if UnixStream::connect(&path).await.is_ok() {
+        if connect(data_dir).await.is_ok() {
             return Err(Error::Forbidden("Another server already answers on the control socket of this data folder."));
         }
         let failed = |e| Error::io("open its control socket (control.sock in the data folder)", e);
-        let fresh = data_dir.join("control.new");
+        let fresh = data_dir.join(FRESH_NAME);
         match std::fs::remove_file(&fresh) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(e)),
             _ => {}
         }
-        let listener = UnixListener::bind(&fresh).map_err(failed)?;
+        let folder = File::open(data_dir).map_err(failed)?;
+        let listener = UnixListener::bind(address(data_dir, &folder, FRESH_NAME)).map_err(failed)?;
         std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let owner = std::fs::metadata(&fresh).map_err(failed)?.uid();
         std::fs::rename(&fresh, &path).map_err(failed)?;
@@ -220,6 +239,20 @@ mod tests {
         assert!(call(dir.path(), &Request::UserList).await.unwrap().is_ok(), "the first still answers");
         stop.send(()).unwrap();
         server.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_data_folder_with_a_long_path_has_a_socket_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("long name ".repeat(12));
+        std::fs::create_dir(&deep).unwrap();
+        assert!(call(&deep, &Request::UserList).await.is_none());
+        let (stop, server) = serve(&deep).await;
+        assert!(call(&deep, &Request::UserList).await.unwrap().is_ok());
+        stop.send(()).unwrap();
+        server.await.unwrap();
+        assert!(std::fs::read_dir(&deep).unwrap().next().is_none(), "nothing is left behind");
+        assert!(call(&dir.path().join("absent"), &Request::UserList).await.is_none());
     }
 
     #[test]
