@@ -80,15 +80,12 @@ impl Cache {
     pub fn recall(&self, key: &Key, changes: u64, now: Instant) -> Option<Verdict> {
         let mut shard = self.shard(key).lock();
         if let Some(right) = shard.right.get_mut(key) {
-            let identity = right.identity(now);
-            right.used = now;
-            return match identity {
-                Some(identity) => Some(Verdict::Right(identity)),
-                None => {
-                    shard.right.remove(key);
-                    None
-                }
-            };
+            if let Some(identity) = right.identity(now) {
+                right.used = now;
+                return Some(Verdict::Right(identity));
+            }
+            shard.right.remove(key);
+            return None;
         }
         let wrong = shard.wrong.get(key)?;
         let holds = wrong.changes == changes && now.duration_since(wrong.verified) < WRONG_LIFE;

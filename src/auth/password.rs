@@ -54,7 +54,7 @@ pub fn check_strength(name: &AccountName, password: &[u8], min_length: usize) ->
     if password.len() > MAX_PASSWORD_LEN {
         return refuse("The password is too long: at most 1024 bytes are kept.");
     }
-    if password.iter().any(|byte| byte.is_ascii_control()) {
+    if password.iter().any(u8::is_ascii_control) {
         return refuse("The password has a control character, which sign-in over HTTP cannot carry.");
     }
     if folded.as_str() == name.as_str() {
