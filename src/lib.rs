@@ -17,3 +17,5 @@ pub mod auth;
 pub mod drive;
 
 pub mod app;
+
+pub mod http;

@@ -1,0 +1,14 @@
+//! WebDAV: our own answers, and what stands in front of dav-server.
+
+pub mod get;
+pub mod href;
+pub mod lockxml;
+pub mod multistatus;
+pub mod propfind;
+pub mod proppatch;
+pub mod props;
+pub mod quirks;
+pub mod range;
+pub mod requests;
+pub mod xml;
+pub mod xmlname;

@@ -1,0 +1,5 @@
+//! The only place that speaks HTTP.
+
+pub mod body;
+pub mod dav;
+pub mod reply;
