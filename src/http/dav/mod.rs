@@ -1,8 +1,10 @@
 //! WebDAV: our own answers, and what stands in front of dav-server.
 
+pub mod dates;
 pub mod get;
 pub mod href;
 pub mod lockxml;
+pub mod media;
 pub mod multistatus;
 pub mod propfind;
 pub mod proppatch;

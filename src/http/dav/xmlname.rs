@@ -90,7 +90,7 @@ impl<'a> Scope<'a> {
             expanded.push(pair);
         }
         let (prefix, local) = split_name(name)?;
-        if prefix == "xmlns" {
+        if matches!(prefix, "xml" | "xmlns") {
             return Err(MALFORMED);
         }
         Ok((self.expand(prefix)?, local))
