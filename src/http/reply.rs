@@ -4,7 +4,7 @@
 use super::body::Body;
 use crate::model::Error;
 use dav_server::fs::FsError;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::time::Duration;
 
@@ -108,6 +108,18 @@ pub fn problem(error: &Error) -> Response<Body> {
     });
     let mut response = Response::new(Body::full(details.to_string()));
     finish(&mut response, error, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+/// A 416: nothing of what `Range` asks for lies in a file of `len` bytes.
+pub fn unsatisfiable(len: u64) -> Response<Body> {
+    let mut response = Response::new(Body::full("The file ends before the range that was asked for."));
+    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Ok(range) = HeaderValue::try_from(format!("bytes */{len}")) {
+        headers.insert(CONTENT_RANGE, range);
+    }
     response
 }
 

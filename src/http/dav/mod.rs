@@ -1,5 +1,6 @@
 //! WebDAV: our own answers, and what stands in front of dav-server.
 
+pub mod conditional;
 pub mod dates;
 pub mod get;
 pub mod href;
