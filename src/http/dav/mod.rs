@@ -2,23 +2,29 @@
 //! ARCHITECTURE.md says why for each.
 
 mod body;
+pub mod conditional;
+pub mod dates;
 mod exchange;
 mod fs;
 mod gate;
 pub mod get;
 pub mod headers;
+pub mod href;
 mod locks;
 pub mod lockxml;
+pub mod media;
 pub mod multistatus;
 mod options;
-pub mod parents;
+mod parents;
 pub mod propfind;
 pub mod proppatch;
 pub mod props;
 mod protocol;
 pub mod quirks;
 pub mod range;
+pub mod requests;
 pub mod xml;
+pub mod xmlname;
 
 use crate::app::App;
 use crate::drive::Drive;
@@ -32,26 +38,11 @@ use exchange::Verb;
 use gate::Arrival;
 use headers::{Depth, Origin};
 use http::{Response, request};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use href::{PREFIX, encode};
 use std::sync::Arc;
-
-/// What the addresses of every drive begin with.
-pub const PREFIX: &str = "/dav";
 
 /// The most bytes of a request's XML.
 const MAX_XML: usize = 64 << 10;
-
-/// What a path keeps as it is; all else is `%XX`, which every known client reads.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-
-/// `prefix/path`, percent-encoded.
-pub fn encode_path(prefix: &str, path: &VPath) -> String {
-    let mut text = String::with_capacity(prefix.len() + 1 + path.as_str().len());
-    text.push_str(prefix);
-    text.push('/');
-    text.extend(utf8_percent_encode(path.as_str(), ENCODED));
-    text
-}
 
 /// Answers one request beneath [`PREFIX`] for who has signed in.
 pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: BodyIn) -> Response<Body> {
@@ -101,10 +92,10 @@ async fn propfind(app: &Arc<App>, drive: Drive, path: VPath, head: &request::Par
         Some(depth) => depth,
         None => Depth::One,
     };
-    let find = xml::propfind(&body.read(MAX_XML).await?)?;
+    let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let agent = user_agent(head);
     let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
-    let href = encode_path(PREFIX, &path);
+    let href = encode(&path);
     let request = propfind::PropfindRequest { href: &href, depth, user_agent: agent, hide_quota, find };
     propfind::answer(&drive, &path, request).await
 }
@@ -119,7 +110,7 @@ async fn proppatch(
 ) -> Result<Response<Body>> {
     let terms = headers::terms(&head.headers, origin)?;
     let xml = body.read(MAX_XML).await?;
-    let href = encode_path(PREFIX, &path);
+    let href = encode(&path);
     app.finish(async move { proppatch::answer(&drive, &path, &href, terms, &xml).await }).await
 }
 

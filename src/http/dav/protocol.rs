@@ -5,7 +5,8 @@ use super::exchange::{Exchange, Verb};
 use super::fs::ExchangeFs;
 use super::gate::{self, Arrival};
 use super::locks::ExchangeLocks;
-use super::{PREFIX, encode_path, lockxml};
+use super::href::PREFIX;
+use super::lockxml;
 use crate::app::App;
 use crate::http::body::Body;
 use crate::http::reply;
@@ -62,7 +63,7 @@ fn put_right(exchange: &Exchange, given: CrateReply) -> Result<Response<Body>> {
         response.headers_mut().insert(HeaderName::from_static("x-oc-mtime"), HeaderValue::from_static("accepted"));
     }
     if let (Verb::Lock, Some(lock)) = (exchange.verb, &outcome.lock) {
-        *response.body_mut() = Body::full(lockxml::lock_body(lock, PREFIX));
+        *response.body_mut() = Body::full(lockxml::lock_answer(lock));
     }
     Ok(response)
 }
