@@ -89,7 +89,8 @@ impl Disk {
     }
 }
 
-/// Gives the ballast up when sled could not open without it; `NoSpace` when even that leaves too little.
+/// Gives the ballast up when sled could not open without it; `NoSpace` for a new store on a full disk. Should sled
+/// still find no room, it fails with `NoSpace` too, and the next start sets its unfinished snapshot aside.
 pub(super) fn prepare_to_open(dir: &Path, settings: Settings) -> Result<()> {
     let store_exists = dir.join("db").exists();
     if !store_exists {
@@ -100,10 +101,9 @@ pub(super) fn prepare_to_open(dir: &Path, settings: Settings) -> Result<()> {
     }
     tracing::warn!("the disk is full: the state store opens from its reserve and is read-only until there is room");
     match fs::remove_file(ballast_path(dir)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(Error::io("free the state store's reserve", e)),
-        _ => {}
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("free the state store's reserve", e)),
+        _ => Ok(()),
     }
-    require_room(dir, settings.ballast.min(64 << 10))
 }
 
 fn ballast_path(dir: &Path) -> PathBuf {
