@@ -281,7 +281,7 @@ fn look_of(name: &AccountName) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_store::MemoryStore;
+    use super::crate::store::memory::MemoryStore;
     use super::*;
 
     fn name(text: &str) -> AccountName {

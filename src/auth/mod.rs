@@ -5,7 +5,6 @@ mod cache;
 mod door;
 mod password;
 #[cfg(test)]
-pub(crate) mod test_store;
 #[cfg(test)]
 mod tests;
 mod throttle;

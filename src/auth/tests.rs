@@ -2,7 +2,7 @@
 
 use super::accounts::Record;
 use super::password::old_hash;
-use super::test_store::MemoryStore;
+use crate::store::memory::MemoryStore;
 use super::*;
 use crate::store::Batch;
 use std::sync::atomic::Ordering;

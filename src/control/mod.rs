@@ -177,7 +177,7 @@ fn done(name: &AccountName, event: &'static str, outcome: Result<()>) -> Respons
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::test_store::MemoryStore;
+    use crate::store::memory::MemoryStore;
 
     fn name(text: &str) -> AccountName {
         AccountName::parse(text).unwrap()
