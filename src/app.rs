@@ -17,6 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
+const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
 /// The running program's shared state.
 #[derive(Debug)]
 pub struct App {
@@ -97,10 +99,17 @@ impl App {
         }
     }
 
-    /// Writes today's export of the store, unless there is one.
+    /// Exports the store when its newest export is a day old.
     pub async fn export_daily(&self) -> Result<()> {
         let sled = self.sled.clone();
-        blocking(move || sled.export_daily()).await
+        blocking(move || {
+            let age = sled.newest_export()?.map(|made| made.elapsed().unwrap_or_default());
+            if age.is_none_or(|age| age >= EXPORT_EVERY) {
+                sled.export_daily()?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Waits for running changes, writes everything and lets go of the data folder.

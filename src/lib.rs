@@ -17,10 +17,10 @@ pub mod store;
 pub mod auth;
 pub mod drive;
 
-//pub mod app;
+pub mod app;
 
-//pub mod control;
+pub mod control;
 
 pub mod http;
 
-//pub mod cli;
+pub mod cli;

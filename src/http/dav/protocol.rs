@@ -11,7 +11,6 @@ use crate::app::App;
 use crate::http::body::Body;
 use crate::http::reply;
 use crate::model::{Error, Result};
-use bytes::Bytes;
 use dav_server::body::BodyType;
 use dav_server::{DavConfig, DavHandler};
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
