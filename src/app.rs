@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::drive::Drive;
 use crate::metrics::Metrics;
 use crate::model::{Identity, Result};
+use crate::setup::Setup;
 use crate::store::StateStore;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ pub struct App {
     pub store: Arc<dyn StateStore>,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
+    /// The way to the first administrator, open while there is no account.
+    pub setup: Setup,
 }
 
 impl App {
