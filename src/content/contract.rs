@@ -347,7 +347,10 @@ pub async fn the_judge_rules(tree: Tree) {
     fails!(tree.rename(&path("a"), &path("b"), judged(&judge)).await, Error::Locked { .. });
     fails!(tree.copy(&path("a"), &path("b"), Reach::Deep, judged(&judge)).await, Error::Locked { .. });
     fails!(tree.delete(&path("a"), judged(&judge)).await, Error::Locked { .. });
-    fails!(tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], judged(&judge)).await, Error::Locked { .. });
+    fails!(
+        tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], judged(&judge)).await,
+        Error::Locked { .. }
+    );
     assert_eq!(judge.asked.load(Ordering::SeqCst), 505);
     fails!(try_put(&tree, "b", b"new", judged(&judge)).await, Error::Locked { .. });
     fails!(tree.mkdir(&path("b"), judged(&judge)).await, Error::Locked { .. });
@@ -443,7 +446,12 @@ pub async fn big_folders_are_listed_whole(tree: Tree) {
     assert!(pages.len() > 1 && pages.iter().all(|page| page.len() < 1000), "{}", pages.len());
     let mut all: Vec<_> = pages.into_iter().flatten().map(|entry| entry.name).collect();
     all.sort();
-    assert_eq!(all, (0..1500).map(|n| format!("d{n}")[..0].to_owned() + &format!("a rather long name of a folder {n:04}")).collect::<Vec<_>>());
+    assert_eq!(
+        all,
+        (0..1500)
+            .map(|n| format!("d{n}")[..0].to_owned() + &format!("a rather long name of a folder {n:04}"))
+            .collect::<Vec<_>>()
+    );
 }
 
 /// MOVE.
@@ -507,7 +515,8 @@ pub async fn sources_and_targets_do_not_overlap(tree: Tree) {
     put(&tree, "a/b/f", b"f").await;
     put(&tree, "a/sibling", b"s").await;
     put(&tree, "ab", b"apart").await;
-    for (from, to) in [("a/b", "a"), ("a", "a/b"), ("a", "a/b/c"), ("a", "a"), ("a/b/f", "a"), ("ab", "ab"), ("a", "")] {
+    for (from, to) in [("a/b", "a"), ("a", "a/b"), ("a", "a/b/c"), ("a", "a"), ("a/b/f", "a"), ("ab", "ab"), ("a", "")]
+    {
         fails!(tree.rename(&path(from), &path(to), commit()).await, Error::Forbidden(_));
         for reach in [Reach::Deep, Reach::Shallow] {
             fails!(tree.copy(&path(from), &path(to), reach, commit()).await, Error::Forbidden(_));

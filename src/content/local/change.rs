@@ -72,7 +72,9 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
         let here = At { dir: source.dir(), name: &name, path: spelled.as_str() };
         change(commit, Some(&found.node), &mut || {
             match &there {
-                Some(old) => ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?,
+                Some(old) => {
+                    ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?
+                }
                 None if same => move_to((&source, &name), (&target, &new_name), os::rename_over)?,
                 None => move_to((&source, &name), (&target, &new_name), os::rename_new)?,
             }

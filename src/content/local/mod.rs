@@ -122,7 +122,9 @@ impl ContentTree for LocalTree {
 
     async fn begin_put(&self, path: &RelPath, start: Start, len: Option<u64>) -> Result<Box<dyn Upload>> {
         let upload = match start {
-            Start::Empty => self.look(path, move |root, path, lookup| LocalUpload::begin(root, path, len, lookup)).await?,
+            Start::Empty => {
+                self.look(path, move |root, path, lookup| LocalUpload::begin(root, path, len, lookup)).await?
+            }
             Start::Present => {
                 let path = path.clone();
                 self.run(move |root| LocalUpload::begin_from_present(root, &path, len)).await?

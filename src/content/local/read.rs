@@ -1,8 +1,8 @@
 //! Reading files: from the page cache at once, from the disk on a thread that may wait.
 
+use super::blocking;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
-use super::blocking;
 use crate::content::{Node, Reader};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;

@@ -51,9 +51,8 @@ impl Drop for Stage {
 
 /// Removes everything in `.sarang/tmp`.
 pub(super) fn sweep(root: &Root) -> Result<()> {
-    let swept = names_in(fd(&root.tmp)).and_then(|names| {
-        names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder))
-    });
+    let swept = names_in(fd(&root.tmp))
+        .and_then(|names| names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder)));
     swept.map_err(|e| explain("clear its temporary files", e))
 }
 

@@ -144,7 +144,11 @@ async fn what_is_deleted_or_replaced_lies_in_the_trash() {
         for (from, to) in [("f", "g"), ("f", "d é"), ("d", "g")] {
             let before = in_folder(&sarang.join("trash/files")).len();
             for name in [from, to] {
-                if name.starts_with('d') { tree.mkdir(&path(name), commit()).await.ok() } else { None };
+                if name.starts_with('d') {
+                    tree.mkdir(&path(name), commit()).await.ok()
+                } else {
+                    None
+                };
                 if !name.starts_with('d') {
                     put(&tree, name, name.as_bytes()).await;
                 }

@@ -150,9 +150,7 @@ fn finish_swap(root: &Root, swap: &Swap) -> os::Outcome<()> {
         other => other?,
     };
     match os::stat_at(fd(&dir), name) {
-        Ok(found) if found.inode == swap.inode => {
-            os::rename_new((fd(&dir), name), (fd(&root.trash_files), &swap.tomb))
-        }
+        Ok(found) if found.inode == swap.inode => os::rename_new((fd(&dir), name), (fd(&root.trash_files), &swap.tomb)),
         Ok(_) | Err(os::Errno::NOENT) => Ok(()),
         Err(e) => Err(e),
     }

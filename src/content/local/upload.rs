@@ -93,8 +93,7 @@ impl LocalUpload {
 
     fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, base: Base) -> Self {
         let (root, path) = (Arc::clone(root), path.clone());
-        let draft =
-            Draft { root, path, announced, base, stage: None, chunks: Vec::new(), collected: 0, offset: 0 };
+        let draft = Draft { root, path, announced, base, stage: None, chunks: Vec::new(), collected: 0, offset: 0 };
         Self { draft, running: None, position: 0, len: 0, written: 0, broken: false }
     }
 
