@@ -1,4 +1,4 @@
-//! WebDAV: our own answers, and what stands in front of dav-server.
+//! The file protocol (RFC 4918): our own answers, and what stands in front of those that `dav_server` gives.
 
 pub mod conditional;
 pub mod dates;
