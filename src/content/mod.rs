@@ -1,5 +1,9 @@
 //! Where the bytes are: trees of files and folders that know paths but no accounts, shares or URLs.
-//! [`ContentTree`] is the seam; [`local`] keeps plain files, and every implementation passes [`contract`].
+//! [`ContentTree`] is the seam; [`local`] keeps plain files, and every implementation passes `contract`.
+
+#[cfg(test)]
+pub mod contract;
+pub mod local;
 
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
