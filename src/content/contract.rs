@@ -720,6 +720,12 @@ pub async fn usage_counts_bytes(tree: Tree) {
     put(&tree, "b", &[1; 234]).await;
     let usage = tree.usage().await.unwrap();
     assert_eq!(usage.used, 1234);
+    tree.copy(&path("d"), &path("c"), Reach::Deep, commit()).await.unwrap();
+    put(&tree, "b", &[1; 200]).await;
+    assert_eq!(tree.usage().await.unwrap().used, 2200);
+    tree.rename(&path("c/a"), &path("b"), commit()).await.unwrap();
+    tree.delete(&path("d/a"), commit()).await.unwrap();
+    assert_eq!(tree.usage().await.unwrap().used, 1000);
     assert!(usage.free > 0);
 }
 
