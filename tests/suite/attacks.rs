@@ -37,7 +37,8 @@ fn a03_a_lock_ends_when_its_time_is_over() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "old");
-    let lock = ana.request("LOCK", NAME).header("Depth", "0").header("Timeout", "Second-1").xml(LOCK_BODY).send().is(200);
+    let lock =
+        ana.request("LOCK", NAME).header("Depth", "0").header("Timeout", "Second-1").xml(LOCK_BODY).send().is(200);
     assert!(lock.text().contains("Second-1<"), "the grant is at most what was asked: {lock}");
     let freed = poll(Duration::from_secs(10), || ana.put(NAME, "new").status == 204);
     assert!(freed, "the lock never ends");
@@ -337,7 +338,9 @@ fn a18_dangerous_names_are_refused() {
     let ana = server.ana();
     let long = "n".repeat(256);
     let deep = "d/".repeat(200);
-    for name in ["a%0Ab", "a%00b", "a%7Fb", "a%FFb", "a%E2%80%AEtxt.exe", ".sarang", ".SARANG", ".sarang-x", &long, &deep] {
+    for name in
+        ["a%0Ab", "a%00b", "a%7Fb", "a%FFb", "a%E2%80%AEtxt.exe", ".sarang", ".SARANG", ".sarang-x", &long, &deep]
+    {
         for target in [format!("/dav/{name}"), format!("/dav/{name}/x")] {
             let status = ana.raw("PUT", &target).body("x").send().status;
             assert!((400..500).contains(&status), "{target}: {status}");
@@ -423,7 +426,9 @@ fn a21_no_spelling_of_a_path_leaves_the_drive() {
         assert!((400..500).contains(&reply.status), "{reply}");
     }
     ana.store("/mine", "x");
-    for target in ["/dav/../../outside", "/dav/%2e%2e/ben/planted", "/dav/.sarang/planted", "/outside", "/dav/..%2fben%2fx"] {
+    for target in
+        ["/dav/../../outside", "/dav/%2e%2e/ben/planted", "/dav/.sarang/planted", "/outside", "/dav/..%2fben%2fx"]
+    {
         let reply = ana.request("COPY", "/mine").header("Destination", format!("http://{}{target}", ana.host())).send();
         assert!((400..500).contains(&reply.status) || reply.status == 502, "{target}: {reply}");
     }

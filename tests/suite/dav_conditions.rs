@@ -51,7 +51,10 @@ fn conditions_guard_every_change() {
     ana.proppatch(NAME, "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>").header("If-Match", "\"nope\"").send().is(412);
     ana.holds(NAME, "1");
     ana.lacks("/new");
-    assert_eq!(ana.props(NAME, "0", "<x:a xmlns:x=\"http://example.org/x/\"/>").multistatus().only().props[0].status, 404);
+    assert_eq!(
+        ana.props(NAME, "0", "<x:a xmlns:x=\"http://example.org/x/\"/>").multistatus().only().props[0].status,
+        404
+    );
     ana.request("DELETE", NAME).header("If-Match", etag(&ana, NAME)).send().is(204);
 }
 

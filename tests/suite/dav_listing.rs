@@ -69,7 +69,11 @@ fn malformed_finds_are_400() {
     for body in bodies {
         ana.request("PROPFIND", "/").header("Depth", "0").xml(body).send().is(400);
     }
-    ana.request("PROPFIND", "/").header("Depth", "0").xml(b"<propfind xmlns='DAV:'>\xff<allprop/></propfind>").send().is(400);
+    ana.request("PROPFIND", "/")
+        .header("Depth", "0")
+        .xml(b"<propfind xmlns='DAV:'>\xff<allprop/></propfind>")
+        .send()
+        .is(400);
 }
 
 #[test]

@@ -12,7 +12,18 @@ fn a_lock_answer_is_complete() {
     assert_eq!(lock_token(&reply).unwrap(), reply.token());
     let answer = ana.props(NAME, "0", "<D:lockdiscovery/>").multistatus();
     let discovery = answer.only().find("lockdiscovery").unwrap();
-    for part in ["activelock", "lockscope", "exclusive", "locktype", "write", "depth", "owner", "timeout", "locktoken", "lockroot"] {
+    for part in [
+        "activelock",
+        "lockscope",
+        "exclusive",
+        "locktype",
+        "write",
+        "depth",
+        "owner",
+        "timeout",
+        "locktoken",
+        "lockroot",
+    ] {
         let name = format!("{{DAV:}}{part}");
         assert!(discovery.children.contains(&name), "no {part} in {}", discovery.xml);
     }

@@ -188,7 +188,10 @@ fn a_delete_ends_in_the_trash() {
     assert_eq!(std::fs::read_to_string(names[0].join("f")).unwrap(), "kept");
     let info: Vec<_> = std::fs::read_dir(trash.join("info")).unwrap().map(|e| e.unwrap().path()).collect();
     let text = std::fs::read_to_string(&info[0]).unwrap();
-    assert!(text.starts_with("[Trash Info]\n") && text.contains("\nPath=") && text.contains("\nDeletionDate="), "{text}");
+    assert!(
+        text.starts_with("[Trash Info]\n") && text.contains("\nPath=") && text.contains("\nDeletionDate="),
+        "{text}"
+    );
 }
 
 #[test]

@@ -10,7 +10,8 @@ fn dead_properties_are_kept_as_sent() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "x");
-    let value = r#"<x:colour xml:lang="de"><x:deep a="1">bl&#228;u &amp; <y xmlns="urn:y">&lt;</y></x:deep></x:colour>"#;
+    let value =
+        r#"<x:colour xml:lang="de"><x:deep a="1">bl&#228;u &amp; <y xmlns="urn:y">&lt;</y></x:deep></x:colour>"#;
     let set = format!("<D:set><D:prop>{value}</D:prop></D:set>");
     let reply = ana.proppatch(NAME, &set).send().multistatus();
     assert_eq!(reply.only().status_of(&format!("{X}colour")), 200);

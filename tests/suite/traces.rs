@@ -100,7 +100,8 @@ fn replay(name: &str) {
         }
     }
     assert!(failures.is_empty(), "{} must steps fail:\n{}", failures.len(), failures.join("\n"));
-    let accepted = include_str!("../traces/should-fail.txt").lines().filter(|line| line.starts_with(&format!("{name}: ")));
+    let accepted =
+        include_str!("../traces/should-fail.txt").lines().filter(|line| line.starts_with(&format!("{name}: ")));
     assert_eq!(missed, accepted.map(str::to_owned).collect(), "should steps that fail differ from should-fail.txt");
 }
 
@@ -349,9 +350,9 @@ impl Player {
 fn check_shape(response: &Response, bad: &mut Vec<String>) {
     let odd = |c: char| !('!'..='~').contains(&c) || "\"<>\\^`{|}".contains(c);
     let href = &response.href;
-    let broken = href.match_indices('%').any(|(at, _)| {
-        !href.get(at + 1..at + 3).is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()))
-    });
+    let broken = href
+        .match_indices('%')
+        .any(|(at, _)| !href.get(at + 1..at + 3).is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit())));
     if href.contains(odd) || broken {
         bad.push(format!("href is not fully percent-encoded: {href:?}"));
     }

@@ -27,7 +27,9 @@ pub fn url(path: &str) -> String {
 
 /// A PROPFIND body that asks for properties, written as elements (`D:` is `DAV:`).
 pub fn propfind_body(elements: &str) -> String {
-    format!(r#"<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop>{elements}</D:prop></D:propfind>"#)
+    format!(
+        r#"<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop>{elements}</D:prop></D:propfind>"#
+    )
 }
 
 /// One account (or nobody) at one server.

@@ -134,7 +134,10 @@ impl Prop {
     }
 }
 
-fn elements<'a, 'i>(node: Node<'a, 'i>, name: &'static str) -> impl Iterator<Item = Node<'a, 'i>> + Clone + use<'a, 'i> {
+fn elements<'a, 'i>(
+    node: Node<'a, 'i>,
+    name: &'static str,
+) -> impl Iterator<Item = Node<'a, 'i>> + Clone + use<'a, 'i> {
     node.children().filter(move |child| child.has_tag_name((DAV, name)))
 }
 

@@ -166,7 +166,8 @@ impl Connection {
         let mut body = Vec::new();
         loop {
             let line = self.read_line()?;
-            let size = usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16).map_err(io::Error::other)?;
+            let size =
+                usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16).map_err(io::Error::other)?;
             if size == 0 {
                 while !self.read_line()?.is_empty() {}
                 return Ok(body);

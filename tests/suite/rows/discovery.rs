@@ -91,7 +91,9 @@ fn row_011_what_is_drained_is_bounded() {
 fn row_012_every_method_is_challenged_at_once() {
     let server = TestServer::start();
     server.ana().store(NAME, "x");
-    for method in ["PROPFIND", "GET", "HEAD", "PUT", "MKCOL", "DELETE", "LOCK", "UNLOCK", "PROPPATCH", "COPY", "MOVE", "PATCH"] {
+    for method in
+        ["PROPFIND", "GET", "HEAD", "PUT", "MKCOL", "DELETE", "LOCK", "UNLOCK", "PROPPATCH", "COPY", "MOVE", "PATCH"]
+    {
         let reply = server.stranger().request(method, NAME).header("Depth", "0").send().is(401);
         assert!(reply.header("www-authenticate").is_some(), "{method}");
     }
@@ -121,7 +123,8 @@ fn row_015_there_is_one_basic_challenge() {
 #[test]
 fn row_016_te_trailers_is_passed_over() {
     let server = TestServer::start();
-    let request = server.ana().request("PROPFIND", "/").header("Depth", "0").header("TE", "trailers");
+    let ana = server.ana();
+    let request = ana.request("PROPFIND", "/").header("Depth", "0").header("TE", "trailers");
     let bytes = request.header("Connection", "TE, Keep-Alive").bytes();
     let mut connection = server.connect();
     connection.exchange(&bytes).is(207);
@@ -132,7 +135,9 @@ fn row_016_te_trailers_is_passed_over() {
 fn row_017_expect_continue_is_answered_at_once() {
     let server = TestServer::start();
     let ana = server.ana();
-    for (method, body) in [("PUT", "content"), ("LOCK", LOCK_BODY), ("PROPFIND", "<propfind xmlns='DAV:'><allprop/></propfind>")] {
+    for (method, body) in
+        [("PUT", "content"), ("LOCK", LOCK_BODY), ("PROPFIND", "<propfind xmlns='DAV:'><allprop/></propfind>")]
+    {
         let request = ana.request(method, NAME).header("Depth", "0").header("Expect", "100-continue").body(body);
         let bytes = request.bytes();
         let (head, body) = bytes.split_at(bytes.len() - body.len());
@@ -149,7 +154,8 @@ fn row_017_expect_continue_is_answered_at_once() {
 #[test]
 fn row_017_expect_continue_without_credentials_is_challenged() {
     let server = TestServer::start();
-    let request = server.stranger().request("PUT", NAME).header("Expect", "100-continue").header("Content-Length", "9");
+    let stranger = server.stranger();
+    let request = stranger.request("PUT", NAME).header("Expect", "100-continue").header("Content-Length", "9");
     let mut connection = server.connect();
     connection.write(request.bytes()).unwrap();
     assert_eq!(connection.read_head("PUT").unwrap().status, 401);

@@ -37,7 +37,10 @@ fn row_094_a_lock_grant_is_at_most_what_was_asked() {
     let ana = server.ana();
     let granted = |timeout: Option<&str>, path: &str| {
         let request = ana.request("LOCK", path).header("Depth", "0").xml(LOCK_BODY);
-        let request = timeout.map_or_else(|| ana.request("LOCK", path).header("Depth", "0").xml(LOCK_BODY), |t| request.header("Timeout", t));
+        let request = timeout.map_or_else(
+            || ana.request("LOCK", path).header("Depth", "0").xml(LOCK_BODY),
+            |t| request.header("Timeout", t),
+        );
         let text = request.send().is(201).text();
         let seconds = text.split("Second-").nth(1).and_then(|rest| rest.split('<').next()).map(str::to_owned);
         seconds.expect("a finite timeout").parse::<u64>().unwrap()

@@ -60,7 +60,9 @@ fn row_027_hrefs_are_encoded() {
 fn row_028_names_round_trip() {
     let server = TestServer::start();
     let ana = server.ana();
-    for name in ["/100% sure", "/pct%20lit", "/hash#semi;", "/q?x=1", "/plus+plus", "/uni-ü-文件-😀", "/a&b", "/-", "/~"] {
+    for name in
+        ["/100% sure", "/pct%20lit", "/hash#semi;", "/q?x=1", "/plus+plus", "/uni-ü-文件-😀", "/a&b", "/-", "/~"]
+    {
         ana.put(name, name).is(201);
         ana.holds(name, name);
         assert_eq!(ana.propfind(name, "0").multistatus().only().path(), format!("/dav{name}"));

@@ -27,7 +27,8 @@ fn row_101_executable_is_answered_in_a_propstat() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "x");
-    let steps = r#"<D:set><D:prop><a:executable xmlns:a="http://apache.org/dav/props/">T</a:executable></D:prop></D:set>"#;
+    let steps =
+        r#"<D:set><D:prop><a:executable xmlns:a="http://apache.org/dav/props/">T</a:executable></D:prop></D:set>"#;
     let status = ana.proppatch(NAME, steps).send().multistatus().only().props[0].status;
     assert!([200, 403].contains(&status), "{status}");
 }

@@ -48,5 +48,10 @@ fn row_054_an_account_quota_bounds_what_is_available() {
 fn row_055_allprop_leaves_quota_out() {
     let server = TestServer::start();
     let answer = server.ana().propfind("/", "1").multistatus();
-    assert!(answer.responses.iter().all(|r| r.find("quota-used-bytes").is_none() && r.find("quota-available-bytes").is_none()));
+    assert!(
+        answer
+            .responses
+            .iter()
+            .all(|r| r.find("quota-used-bytes").is_none() && r.find("quota-available-bytes").is_none())
+    );
 }
