@@ -21,5 +21,6 @@ mod dav_moves;
 mod dav_props;
 mod layers;
 mod rows;
+mod sign_in;
 mod table;
 mod traces;
