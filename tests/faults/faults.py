@@ -44,7 +44,9 @@ class Client:
         return reply, content
 
     def names(self, folder):
-        _, body = self.ask("PROPFIND", folder, want=(207,), Depth="1")
+        reply, body = self.ask("PROPFIND", folder, want=(207, 404), Depth="1")
+        if reply.status == 404:
+            return None
         hrefs = re.findall(rb"<[^<>/]*href[^<>/]*>([^<]*)<", body)
         names = [urllib.parse.unquote(href.decode()).rstrip("/").rsplit("/", 1)[1] for href in hrefs]
         return [name for name in names if name != folder.strip("/")]
@@ -146,8 +148,11 @@ class Worker:
     def check(self, client):
         """What is wrong after the restart; then takes what is there as the truth."""
         wrong = [self.odd] if self.odd else []
-        found = {}
-        for name in client.names(self.folder):
+        found, names = {}, client.names(self.folder)
+        if names is None:
+            wrong.append(f"{self.folder} is gone")
+            client.ask("MKCOL", self.folder, want=(201,))
+        for name in names or ():
             reply, content = client.ask("GET", f"{self.folder}/{name}", want=(200,))
             found[name] = digest(content)
         if found not in (self.files, self.after):

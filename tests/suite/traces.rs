@@ -288,7 +288,9 @@ impl Player {
             }
         }
         if expect["hrefs_ok"] != false {
-            responses.iter().for_each(|response| check_shape(response, bad));
+            for response in responses {
+                check_shape(response, bad);
+            }
         }
         for href in list(&expect["hrefs_absent"]) {
             let path = self.wanted(text(href));

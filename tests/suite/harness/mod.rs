@@ -4,7 +4,7 @@ pub mod client;
 pub mod multistatus;
 pub mod wire;
 
-pub use client::{Client, LOCK_BODY, NAME, Request, propfind_body, url};
+pub use client::{Client, LOCK_BODY, NAME, propfind_body, url};
 pub use wire::{Connection, Reply};
 
 use sarang::app::App;

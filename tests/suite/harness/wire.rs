@@ -1,5 +1,7 @@
 //! HTTP/1.1 on a bare socket: bytes go out exactly as written, replies are read strictly.
 
+#![allow(clippy::wrong_self_convention, reason = "`reply.is(201)` reads as what it demands")]
+
 use super::multistatus::Multistatus;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -11,8 +13,6 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
-    /// Interim (1xx) statuses that came before.
-    pub interim: Vec<u16>,
     /// What was asked, for messages.
     pub asked: String,
 }
@@ -104,7 +104,6 @@ impl Connection {
             status: 0,
             headers: Vec::new(),
             body: Vec::new(),
-            interim: Vec::new(),
             asked,
         })
     }
@@ -128,9 +127,8 @@ impl Connection {
         Ok(reply)
     }
 
-    /// Reads the head of the final reply, passing over (and noting) interim ones.
+    /// Reads the head of the final reply, passing over interim ones.
     pub fn read_head(&mut self, asked: &str) -> io::Result<Reply> {
-        let mut interim = Vec::new();
         loop {
             let line = self.read_line()?;
             let status = line.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok());
@@ -142,9 +140,8 @@ impl Connection {
                 headers.push((name.to_owned(), value.trim().to_owned()));
             }
             if status >= 200 {
-                return Ok(Reply { status, headers, body: Vec::new(), interim, asked: asked.to_owned() });
+                return Ok(Reply { status, headers, body: Vec::new(), asked: asked.to_owned() });
             }
-            interim.push(status);
         }
     }
 

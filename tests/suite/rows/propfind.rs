@@ -170,7 +170,7 @@ fn row_041_supportedlock_tells_exclusive_write() {
 fn row_043_the_owner_comes_back_verbatim() {
     let server = TestServer::start();
     let ana = server.ana();
-    let owners = ["<D:owner>plain &amp; text</D:owner>", r#"<D:owner><D:href>mailto:a@b</D:href></D:owner>"#];
+    let owners = ["<D:owner>plain &amp; text</D:owner>", "<D:owner><D:href>mailto:a@b</D:href></D:owner>"];
     for (at, owner) in owners.into_iter().enumerate() {
         let path = format!("/{at}");
         let body = format!(
