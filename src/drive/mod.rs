@@ -1,17 +1,31 @@
 //! What an identity sees and may do: the one way from a request to files, and the one place that authorises.
+//! Every change is judged twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
 
+mod judge;
+mod locking;
+pub mod locks;
+pub mod place;
 pub mod terms;
+mod upload;
 
-use crate::content::{DeadProp, Listing, Node, PropChange, Reader};
-use crate::model::{Identity, Result, VPath};
+use crate::content::{Commit, Reach};
+use crate::content::{DeadProp, Listing, Node, PropChange, Reader, Usage};
+use crate::model::{Error, Identity, Result, VPath};
+use judge::Need;
+pub use locking::LockView;
+use locks::Locks;
+use place::{Place, Root};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 pub use terms::Terms;
+pub use upload::{Announced, DriveUpload};
 
 /// The tree one identity sees.
 #[derive(Clone, Debug)]
 pub struct Drive {
     identity: Arc<Identity>,
+    home: Arc<Root>,
+    locks: Arc<Locks>,
 }
 
 /// Bytes used and left, as the quota properties tell them (RFC 4331).
@@ -23,66 +37,134 @@ pub struct Quota {
     pub available: u64,
 }
 
-/// A lock as one identity may see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LockView {
-    /// The token (`urn:uuid:…`); `None` when the lock is another account's.
-    pub token: Option<String>,
-    /// What was locked; the lock covers it, and all below when `deep`.
-    pub root: VPath,
-    /// Whether the locked thing is a folder.
-    pub root_is_folder: bool,
-    /// The `owner` element verbatim, or empty.
-    pub owner: String,
-    /// Shared instead of exclusive.
-    pub shared: bool,
-    /// Depth infinity instead of 0.
-    pub deep: bool,
-    /// Until it ends.
-    pub remaining: Duration,
-}
-
 impl Drive {
+    /// The drive of `identity`, whose home is `home`.
+    pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
+        Self { identity, home, locks }
+    }
+
     /// Who sees it.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
+
+    /// Where a path lands.
+    pub fn resolve(&self, path: &VPath) -> Place {
+        Place { root: self.home.clone(), path: path.clone() }
+    }
+
     /// What stands at a path.
-    pub async fn stat(&self, _path: &VPath) -> Result<Node> {
-        todo!()
+    pub async fn stat(&self, path: &VPath) -> Result<Node> {
+        self.home.tree.stat(path).await
     }
+
+    /// What stands at a path, `None` for nothing.
+    pub async fn find(&self, path: &VPath) -> Result<Option<Node>> {
+        match self.stat(path).await {
+            Ok(node) => Ok(Some(node)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins to read a folder, with dead properties if asked.
-    pub async fn list(&self, _path: &VPath, _with_props: bool) -> Result<Box<dyn Listing>> {
-        todo!()
+    pub async fn list(&self, path: &VPath, with_props: bool) -> Result<Box<dyn Listing>> {
+        self.home.tree.list(path, with_props).await
     }
+
     /// Opens a file.
-    pub async fn open(&self, _path: &VPath) -> Result<Arc<dyn Reader>> {
-        todo!()
+    pub async fn open(&self, path: &VPath) -> Result<Arc<dyn Reader>> {
+        self.home.tree.open(path).await
     }
+
     /// The dead properties of a file or folder.
-    pub async fn props(&self, _path: &VPath) -> Result<Vec<DeadProp>> {
-        todo!()
+    pub async fn props(&self, path: &VPath) -> Result<Vec<DeadProp>> {
+        self.home.tree.props(path).await
     }
+
     /// Changes dead properties and, if given, the modification time: all or nothing.
     pub async fn set_props(
         &self,
-        _path: &VPath,
-        _changes: Vec<PropChange>,
-        _modified: Option<SystemTime>,
-        _terms: Terms,
+        path: &VPath,
+        changes: Vec<PropChange>,
+        modified: Option<SystemTime>,
+        terms: Terms,
     ) -> Result<()> {
-        todo!()
+        let place = self.resolve(path);
+        let commit = Commit { modified, ..self.commit(&place, terms, vec![Need::Content(place.spot())]).await? };
+        place.root.tree.set_props(&place.path, changes, commit).await
     }
+
+    /// Makes a folder.
+    pub async fn mkdir(&self, path: &VPath, terms: Terms) -> Result<()> {
+        let place = self.resolve(path);
+        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
+        place.root.tree.mkdir(&place.path, commit).await
+    }
+
+    /// Moves to the trash; the locks below end.
+    pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
+        let place = self.resolve(path);
+        self.refuse_root(&place)?;
+        let commit = self.commit(&place, terms, judge::removing(&place)).await?;
+        place.root.tree.delete(&place.path, commit).await?;
+        self.locks.end_within(&place.spot()).await
+    }
+
+    /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5).
+    /// Returns whether nothing stood at `to` before.
+    pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
+        let (source, target) = self.resolve_pair(from, to)?;
+        self.refuse_root(&source)?;
+        let needs = judge::removing(&source).into_iter().chain(judge::replacing(&target)).collect();
+        let commit = Commit { overwrite, ..self.commit(&source, terms, needs).await? };
+        let created = source.root.tree.rename(&source.path, &target.path, commit).await?;
+        self.locks.end_within(&source.spot()).await?;
+        self.locks.end_within(&target.spot()).await?;
+        Ok(created)
+    }
+
+    /// Copies `from` to `to`. Returns whether nothing stood at `to` before.
+    pub async fn copy(&self, from: &VPath, to: &VPath, reach: Reach, overwrite: bool, terms: Terms) -> Result<bool> {
+        let (source, target) = self.resolve_pair(from, to)?;
+        let node = self.stat(from).await?;
+        if node.len > 0 {
+            self.admit_bytes(&target, node.len).await?;
+        }
+        let commit = Commit { overwrite, ..self.commit(&source, terms, judge::replacing(&target)).await? };
+        let created = source.root.tree.copy(&source.path, &target.path, reach, commit).await?;
+        if !created && reach == Reach::Deep {
+            self.locks.end_within(&target.spot()).await?;
+        }
+        Ok(created)
+    }
+
     /// Bytes used and left where `path` lies.
-    pub async fn quota(&self, _path: &VPath) -> Result<Quota> {
-        todo!()
+    pub async fn quota(&self, path: &VPath) -> Result<Quota> {
+        let Usage { used, free } = self.resolve(path).root.tree.usage().await?;
+        let allowed = self.identity.quota.map_or(u64::MAX, |quota| quota.saturating_sub(used));
+        Ok(Quota { used, available: allowed.min(free) })
     }
-    /// The locks that cover a path, as this identity may see them. Cheap: memory only.
-    pub fn locks_on(&self, _path: &VPath) -> Vec<LockView> {
-        todo!()
+
+    /// Both ends of a move or copy. One within the other is refused before anything is touched.
+    fn resolve_pair(&self, from: &VPath, to: &VPath) -> Result<(Place, Place)> {
+        let (source, target) = (self.resolve(from), self.resolve(to));
+        self.refuse_root(&target)?;
+        if from != to && source.spot() == target.spot() {
+            return Ok((source, target));
+        }
+        if target.spot().path.is_within(&source.spot().path) || source.spot().path.is_within(&target.spot().path) {
+            return Err(Error::Forbidden(
+                "A folder cannot be moved or copied onto itself, into itself or over what holds it.",
+            ));
+        }
+        Ok((source, target))
     }
-    /// Whether no lock exists anywhere in the drive: listings need not ask for each entry.
-    pub fn has_no_locks(&self) -> bool {
-        todo!()
+
+    fn refuse_root(&self, place: &Place) -> Result<()> {
+        if place.path.is_root() {
+            return Err(Error::Forbidden("The drive itself cannot be moved, replaced or deleted."));
+        }
+        Ok(())
     }
 }

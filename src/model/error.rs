@@ -50,6 +50,9 @@ pub enum Error {
     /// The request body is larger than its limit.
     #[error("The request is larger than the limit for it.")]
     TooLarge,
+    /// A body came with a method that has none.
+    #[error("This method takes no request body.")]
+    UnexpectedBody,
     /// A count limit of the account (locks, properties) is reached; the text says which.
     #[error("{0}")]
     LimitReached(&'static str),

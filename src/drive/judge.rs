@@ -1,0 +1,117 @@
+//! The judgement of a change at the moment it happens: the locks it meets and the `If` lists it came with.
+
+use super::Drive;
+use super::locks::Locks;
+use super::place::{Place, Spot};
+use super::terms::{Claim, Subject, Tagged, Terms};
+use crate::content::{Commit, Judge, Node};
+use crate::model::{Error, Result};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a change takes hold of; locks on it ask for their tokens.
+#[derive(Clone, Debug)]
+pub(super) enum Need {
+    /// Content or properties of a place.
+    Content(Spot),
+    /// The members of a folder.
+    Members(Spot),
+    /// The members of a folder, if nothing stands at the target yet.
+    NewMember(Spot),
+    /// All that lies below a place.
+    Subtree(Spot),
+}
+
+/// What writing at a place needs: a lock on the folder guards only against new members.
+pub(super) fn creating(place: &Place) -> Vec<Need> {
+    let parent = parent(place).map(Need::NewMember);
+    parent.into_iter().chain([Need::Content(place.spot())]).collect()
+}
+
+/// What replacing whatever is at a place needs.
+pub(super) fn replacing(place: &Place) -> Vec<Need> {
+    let parent = parent(place).map(Need::Members);
+    parent.into_iter().chain([Need::Content(place.spot()), Need::Subtree(place.spot())]).collect()
+}
+
+fn parent(place: &Place) -> Option<Spot> {
+    let spot = place.spot();
+    spot.path.parent().map(|path| Spot { root: spot.root, path })
+}
+
+/// What taking something away needs.
+pub(super) fn removing(place: &Place) -> Vec<Need> {
+    replacing(place)
+}
+
+/// The judge of one request.
+struct Bench {
+    locks: Arc<Locks>,
+    claim: Claim,
+    needs: Vec<Need>,
+}
+
+impl Bench {
+    fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
+        let now = Instant::now();
+        self.claim.check_lists(held, present, now)?;
+        if held.none_in(&self.claim.subject.root) {
+            return Ok(());
+        }
+        let (who, tokens) = (&self.claim.who, self.claim.terms.submitted().collect::<Vec<_>>());
+        self.needs.iter().try_for_each(|need| match need {
+            Need::Content(spot) => held.admit_content(spot, who, &tokens, now),
+            Need::NewMember(_) if present.is_some() => Ok(()),
+            Need::Members(spot) | Need::NewMember(spot) => held.admit_members(spot, who, &tokens, now),
+            Need::Subtree(spot) => held.admit_subtree(spot, who, &tokens, now),
+        })
+    }
+}
+
+impl Judge for Bench {
+    fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+        let held = self.locks.hold();
+        self.verdict(&held, present)?;
+        change()
+    }
+}
+
+impl Drive {
+    /// The conditions of a change at `place`, to be judged when it happens.
+    pub(super) async fn commit(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Commit> {
+        let expect = terms.expect.clone();
+        let claim = self.claim(place, terms).await?;
+        let judge = Arc::new(Bench { locks: self.locks.clone(), claim, needs });
+        Ok(Commit { expect, judge, ..Commit::by(self.identity.account.clone()) })
+    }
+
+    /// Judges a change now, before its body has come; it is judged again when it happens.
+    pub(super) async fn pre_judge(&self, place: &Place, commit: &Commit) -> Result<()> {
+        let present = match place.root.tree.stat(&place.path).await {
+            Ok(node) => Some(node),
+            Err(Error::NotFound) => None,
+            Err(error) => return Err(error),
+        };
+        if !commit.expect.holds(present.as_ref()) {
+            return Err(Error::PreconditionFailed);
+        }
+        commit.judge.judge(present.as_ref(), &mut || Ok(()))
+    }
+
+    async fn claim(&self, place: &Place, terms: Terms) -> Result<Claim> {
+        let mut tagged = Vec::new();
+        for list in &terms.lists {
+            tagged.push(match &list.subject {
+                Subject::Path(path) => Some(self.tagged(path, &terms).await?),
+                Subject::Request | Subject::Elsewhere => None,
+            });
+        }
+        Ok(Claim { who: self.identity.account.clone(), subject: place.spot(), terms, tagged })
+    }
+
+    async fn tagged(&self, path: &crate::model::VPath, terms: &Terms) -> Result<Tagged> {
+        let asked = terms.asked_paths().any(|asked| asked == path);
+        let etag = if asked { self.find(path).await?.map(|node| node.etag) } else { None };
+        Ok(Tagged { spot: self.resolve(path).spot(), etag })
+    }
+}

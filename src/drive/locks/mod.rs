@@ -1,0 +1,262 @@
+//! WebDAV locks: an index in memory that every look goes to, and a record in the store for each, so that they survive a restart.
+//! Locks key on places. Expiry is honoured on every look, by the monotonic clock.
+
+mod index;
+#[cfg(test)]
+mod tests;
+
+use super::place::Spot;
+use crate::config::LocksConfig;
+use crate::model::{AccountName, Error, RelPath, Result};
+use crate::store::{Batch, StateStore};
+pub use index::Held;
+use index::Index;
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+const PREFIX: &str = "lock/";
+const RECORD_VERSION: u32 = 1;
+
+/// One lock.
+#[derive(Clone, Debug)]
+pub struct Lock {
+    /// `urn:uuid:…`
+    pub token: String,
+    /// The locked place.
+    pub spot: Spot,
+    /// Whether a folder is locked.
+    pub folder: bool,
+    /// Whose it is.
+    pub holder: AccountName,
+    /// The `owner` element as the client sent it, or empty.
+    pub owner: String,
+    /// Shared instead of exclusive.
+    pub shared: bool,
+    /// Depth infinity instead of 0.
+    pub deep: bool,
+    /// When it ends.
+    pub ends: Instant,
+}
+
+/// What a client asks for with LOCK.
+#[derive(Clone, Debug)]
+pub struct LockRequest {
+    /// The `owner` element, or empty.
+    pub owner: String,
+    /// Shared instead of exclusive.
+    pub shared: bool,
+    /// Depth infinity instead of 0.
+    pub deep: bool,
+    /// Whether a folder is locked.
+    pub folder: bool,
+    /// How long, if the client says; `Duration::MAX` for `Infinite`.
+    pub timeout: Option<Duration>,
+}
+
+/// A lock as the store keeps it.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    v: u32,
+    root: String,
+    path: String,
+    folder: bool,
+    holder: AccountName,
+    owner: String,
+    shared: bool,
+    deep: bool,
+    /// Seconds since 1970.
+    ends: i64,
+}
+
+/// Every lock of every root.
+#[derive(Debug)]
+pub struct Locks {
+    store: Arc<dyn StateStore>,
+    limits: LocksConfig,
+    index: RwLock<Index>,
+}
+
+impl Locks {
+    /// Reads the locks that a former run left, dropping those that ended meanwhile.
+    pub async fn open(store: Arc<dyn StateStore>, limits: LocksConfig) -> Result<Self> {
+        let locks = Self { store, limits, index: RwLock::default() };
+        let mut after = String::new();
+        loop {
+            let page = locks.store.scan(PREFIX, &after, 500).await?;
+            let Some((last, _)) = page.last() else { break };
+            after.clone_from(last);
+            for (key, text) in &page {
+                if let Some(lock) = locks.read_record(key, text)? {
+                    locks.index.write().insert(Arc::new(lock));
+                }
+            }
+        }
+        Ok(locks)
+    }
+
+    fn read_record(&self, key: &str, text: &str) -> Result<Option<Lock>> {
+        let record: Record = serde_json::from_str(text)
+            .map_err(|_| Error::Corrupt(format!("The record {key} cannot be read; run `sarang check`.")))?;
+        if record.v > RECORD_VERSION {
+            return Err(Error::Corrupt(format!("The record {key} was written by a newer sarang; use that version.")));
+        }
+        let left = record.ends.saturating_sub(crate::model::time::unix_seconds(SystemTime::now()));
+        let Ok(left @ 1..) = u64::try_from(left) else { return Ok(None) };
+        let Some(token) = key.strip_prefix(PREFIX) else { return Ok(None) };
+        Ok(Some(Lock {
+            token: token.to_owned(),
+            spot: Spot { root: record.root.into(), path: RelPath::parse(&record.path)? },
+            folder: record.folder,
+            holder: record.holder,
+            owner: record.owner,
+            shared: record.shared,
+            deep: record.deep,
+            ends: Instant::now() + Duration::from_secs(left.min(self.limits.max_timeout)),
+        }))
+    }
+
+    /// The locks as they stand, for as long as the answer is held.
+    pub fn hold(&self) -> Held<'_> {
+        Held::new(self.index.read())
+    }
+
+    /// Grants a lock, durably. `Locked` when another stands in its way, `LimitReached` at the caps.
+    pub async fn grant(&self, spot: Spot, holder: &AccountName, request: LockRequest) -> Result<Arc<Lock>> {
+        let now = Instant::now();
+        let lock = Arc::new(Lock {
+            token: new_token()?,
+            spot,
+            folder: request.folder,
+            holder: holder.clone(),
+            owner: request.owner,
+            shared: request.shared,
+            deep: request.deep,
+            ends: now + self.term(request.timeout),
+        });
+        {
+            let mut index = self.index.write();
+            index.admit(&lock, &self.limits, now)?;
+            index.insert(lock.clone());
+        }
+        if let Err(error) = self.remember(&lock).await {
+            self.index.write().remove(&lock.token);
+            return Err(error);
+        }
+        Ok(lock)
+    }
+
+    /// Prolongs a lock that covers `spot`, durably. `PreconditionFailed` when there is none such of `holder`.
+    pub async fn refresh(
+        &self,
+        spot: &Spot,
+        holder: &AccountName,
+        token: &str,
+        timeout: Option<Duration>,
+    ) -> Result<Arc<Lock>> {
+        let now = Instant::now();
+        let lock = {
+            let mut index = self.index.write();
+            let present = index.by_token.get(token).filter(|l| l.is_live(now) && l.covers(spot) && l.holder == *holder);
+            let mut lock = Lock::clone(present.ok_or(Error::PreconditionFailed)?);
+            lock.ends = now + self.term(timeout);
+            let lock = Arc::new(lock);
+            index.remove(token);
+            index.insert(lock.clone());
+            lock
+        };
+        self.remember(&lock).await?;
+        Ok(lock)
+    }
+
+    /// Ends a lock that covers `spot`, durably. `NoSuchLock`, and `Forbidden` when it is somebody else's.
+    pub async fn end(&self, spot: &Spot, holder: &AccountName, token: &str) -> Result<()> {
+        {
+            let mut index = self.index.write();
+            let present = index.by_token.get(token).filter(|l| l.is_live(Instant::now()) && l.covers(spot));
+            if present.ok_or(Error::NoSuchLock)?.holder != *holder {
+                return Err(Error::Forbidden("This lock belongs to somebody else."));
+            }
+            index.remove(token);
+        }
+        self.store.commit(Batch::new().delete(format!("{PREFIX}{token}"))).await
+    }
+
+    /// Ends every lock on `spot` and below, after what they locked is gone from there.
+    pub async fn end_within(&self, spot: &Spot) -> Result<()> {
+        if self.index.read().by_token.is_empty() {
+            return Ok(());
+        }
+        self.end_all(|lock| lock.spot.root == spot.root && lock.spot.path.is_within(&spot.path)).await
+    }
+
+    /// Ends every lock that an account holds, or that lies in its root.
+    pub async fn end_account(&self, holder: &AccountName, root: &str) -> Result<()> {
+        self.end_all(|lock| lock.holder == *holder || &*lock.spot.root == root).await
+    }
+
+    /// Forgets the locks whose time is over.
+    pub async fn sweep(&self) -> Result<()> {
+        let now = Instant::now();
+        self.end_all(|lock| !lock.is_live(now)).await
+    }
+
+    async fn end_all(&self, which: impl Fn(&Lock) -> bool) -> Result<()> {
+        let tokens: Vec<String> = {
+            let mut index = self.index.write();
+            let tokens: Vec<String> = index.by_token.values().filter(|l| which(l)).map(|l| l.token.clone()).collect();
+            for token in &tokens {
+                index.remove(token);
+            }
+            tokens
+        };
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        let delete = tokens.iter().map(|token| format!("{PREFIX}{token}")).collect();
+        self.store.commit(Batch { delete, ..Batch::default() }).await
+    }
+
+    fn term(&self, asked: Option<Duration>) -> Duration {
+        let asked = asked.unwrap_or(Duration::from_secs(self.limits.default_timeout));
+        asked.min(Duration::from_secs(self.limits.max_timeout))
+    }
+
+    async fn remember(&self, lock: &Lock) -> Result<()> {
+        let left = lock.ends.saturating_duration_since(Instant::now());
+        let record = Record {
+            v: RECORD_VERSION,
+            root: lock.spot.root.to_string(),
+            path: lock.spot.path.as_str().to_owned(),
+            folder: lock.folder,
+            holder: lock.holder.clone(),
+            owner: lock.owner.clone(),
+            shared: lock.shared,
+            deep: lock.deep,
+            ends: crate::model::time::unix_seconds(SystemTime::now() + left),
+        };
+        let text = serde_json::to_string(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
+        self.store.commit(Batch::new().put(format!("{PREFIX}{}", lock.token), text)).await
+    }
+}
+
+impl Lock {
+    fn is_live(&self, now: Instant) -> bool {
+        self.ends > now
+    }
+
+    fn covers(&self, spot: &Spot) -> bool {
+        self.spot == *spot || (self.deep && self.spot.root == spot.root && spot.path.is_within(&self.spot.path))
+    }
+}
+
+/// A random UUID (RFC 9562 version 4) as a URN: nobody can guess it.
+fn new_token() -> Result<String> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io("make a lock token", std::io::Error::other(e.to_string())))?;
+    let random = u128::from_be_bytes(bytes);
+    let id = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let (a, b, c, d, e) = (id >> 96, id >> 80 & 0xffff, id >> 64 & 0xffff, id >> 48 & 0xffff, id & 0xffff_ffff_ffff);
+    Ok(format!("urn:uuid:{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}"))
+}

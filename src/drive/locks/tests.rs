@@ -1,0 +1,153 @@
+//! Locks against a store in memory.
+
+use super::*;
+use crate::store::memory::MemoryStore;
+
+fn account(name: &str) -> AccountName {
+    AccountName::parse(name).unwrap()
+}
+
+fn spot(path: &str) -> Spot {
+    Spot { root: "home/ana".into(), path: RelPath::parse(path).unwrap().to_nfc() }
+}
+
+fn exclusive(deep: bool) -> LockRequest {
+    LockRequest {
+        owner: "<D:owner xmlns:D=\"DAV:\">x</D:owner>".into(),
+        shared: false,
+        deep,
+        folder: false,
+        timeout: None,
+    }
+}
+
+fn shared() -> LockRequest {
+    LockRequest { shared: true, ..exclusive(true) }
+}
+
+async fn locks_with(limits: LocksConfig) -> Locks {
+    Locks::open(MemoryStore::new(), limits).await.unwrap()
+}
+
+async fn locks() -> Locks {
+    locks_with(LocksConfig::default()).await
+}
+
+#[tokio::test]
+async fn an_exclusive_lock_keeps_others_out_until_it_ends() {
+    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
+    for request in [exclusive(false), shared()] {
+        let refused = locks.grant(spot("a/b"), &ben, request).await;
+        assert!(matches!(refused, Err(Error::Locked { holder }) if holder == "ana"));
+    }
+    assert!(locks.grant(spot("ab"), &ben, exclusive(true)).await.is_ok(), "a sibling that begins alike is free");
+    assert!(matches!(locks.end(&spot("a"), &ben, &lock.token).await, Err(Error::Forbidden(_))));
+    assert!(matches!(locks.end(&spot("b"), &ana, &lock.token).await, Err(Error::NoSuchLock)));
+    locks.end(&spot("a/below"), &ana, &lock.token).await.unwrap();
+    assert!(locks.grant(spot("a/b"), &ben, exclusive(true)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_deep_lock_conflicts_with_what_is_locked_below() {
+    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    locks.grant(spot("a/b/c"), &ana, exclusive(false)).await.unwrap();
+    locks.grant(spot("a-b"), &ana, exclusive(false)).await.unwrap();
+    assert!(matches!(locks.grant(spot("a"), &ben, exclusive(true)).await, Err(Error::Locked { .. })));
+    assert!(locks.grant(spot("a"), &ben, exclusive(false)).await.is_ok(), "depth 0 touches only the folder");
+}
+
+#[tokio::test]
+async fn changes_pass_only_with_the_token_and_the_account() {
+    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
+    let (held, now, token) = (locks.hold(), Instant::now(), lock.token.as_str());
+    assert!(held.admit_content(&spot("a/x"), &ana, &[token], now).is_ok());
+    assert!(held.admit_content(&spot("a/x"), &ana, &[], now).is_err());
+    assert!(held.admit_content(&spot("a/x"), &ben, &[token], now).is_err());
+    assert!(held.admit_subtree(&spot(""), &ana, &[], now).is_err());
+    assert!(held.admit_members(&spot("a"), &ana, &[], now).is_err());
+    assert!(held.admit_members(&spot(""), &ana, &[], now).is_ok());
+    assert!(held.admit_content(&spot("a"), &ana, &[], lock.ends).is_ok(), "over at its end");
+}
+
+#[tokio::test]
+async fn shared_locks_stand_beside_each_other() {
+    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    let hers = locks.grant(spot("a"), &ana, shared()).await.unwrap();
+    let his = locks.grant(spot("a"), &ben, shared()).await.unwrap();
+    let held = locks.hold();
+    assert!(held.admit_content(&spot("a"), &ana, &[&hers.token], Instant::now()).is_ok());
+    assert!(held.admit_content(&spot("a"), &ana, &[&his.token], Instant::now()).is_err());
+}
+
+#[tokio::test]
+async fn both_spellings_of_a_name_are_one_place() {
+    let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
+    locks.grant(spot("cafe\u{301}"), &ana, exclusive(true)).await.unwrap();
+    assert!(locks.grant(spot("caf\u{e9}"), &ben, exclusive(true)).await.is_err());
+}
+
+#[tokio::test]
+async fn terms_are_the_smaller_of_asked_and_allowed() {
+    let limits = LocksConfig { default_timeout: 600, max_timeout: 1000, ..LocksConfig::default() };
+    let (locks, ana) = (locks_with(limits).await, account("ana"));
+    for (name, asked, granted) in [("a", None, 600), ("b", Some(5), 5), ("c", Some(u64::MAX), 1000)] {
+        let request = LockRequest { timeout: asked.map(Duration::from_secs), ..exclusive(true) };
+        let lock = locks.grant(spot(name), &ana, request).await.unwrap();
+        let left = lock.ends.duration_since(Instant::now()).as_secs_f64();
+        assert!((f64::from(granted) - 1.0..=f64::from(granted)).contains(&left), "{name}: {left}");
+    }
+}
+
+#[tokio::test]
+async fn the_caps_hold() {
+    let limits = LocksConfig { per_account: 3, per_resource: 2, ..LocksConfig::default() };
+    let (locks, ana, ben) = (locks_with(limits).await, account("ana"), account("ben"));
+    for _ in 0..2 {
+        locks.grant(spot("a"), &ana, shared()).await.unwrap();
+    }
+    assert!(matches!(locks.grant(spot("a"), &ben, shared()).await, Err(Error::LimitReached(_))));
+    locks.grant(spot("b"), &ana, shared()).await.unwrap();
+    assert!(matches!(locks.grant(spot("c"), &ana, shared()).await, Err(Error::LimitReached(_))));
+    assert!(locks.grant(spot("c"), &ben, shared()).await.is_ok());
+}
+
+#[tokio::test]
+async fn locks_survive_a_restart_and_the_swept_do_not() {
+    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let kept = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
+    let ended = locks.grant(spot("b"), &ana, exclusive(true)).await.unwrap();
+    let moved = locks.grant(spot("c/d"), &ana, exclusive(true)).await.unwrap();
+    locks.end(&spot("b"), &ana, &ended.token).await.unwrap();
+    locks.end_within(&spot("c")).await.unwrap();
+    let brief = LockRequest { timeout: Some(Duration::ZERO), ..exclusive(true) };
+    locks.grant(spot("e"), &ana, brief).await.unwrap();
+    locks.sweep().await.unwrap();
+
+    let again = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let held = again.hold();
+    assert!(held.covers(&spot("a/x"), &kept.token, Instant::now()));
+    assert!(!held.covers(&spot("b"), &ended.token, Instant::now()));
+    assert!(!held.covers(&spot("c/d"), &moved.token, Instant::now()));
+    assert_eq!(store.scan(PREFIX, "", 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_remembered_is_not_granted() {
+    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    store.break_disk();
+    assert!(matches!(locks.grant(spot("a"), &ana, exclusive(true)).await, Err(Error::ReadOnly)));
+    assert!(locks.hold().none_in("home/ana"));
+}
+
+#[test]
+fn tokens_are_version_4_urns() {
+    let token = new_token().unwrap();
+    assert_eq!(token.len(), 45);
+    assert_eq!(token.as_bytes()[9 + 14], b'4', "{token}");
+    assert!(b"89ab".contains(&token.as_bytes()[9 + 19]), "{token}");
+    assert_ne!(token, new_token().unwrap());
+}

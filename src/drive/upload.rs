@@ -1,0 +1,88 @@
+//! Uploads through a drive: judged before the first byte, bounded by the quota while bytes come, judged again when published.
+
+use super::{Drive, Terms, judge, place::Place};
+use crate::content::{Commit, Put, Start, Upload};
+use crate::model::{Error, Result, VPath};
+use bytes::Bytes;
+use std::time::SystemTime;
+
+/// What an upload is announced with.
+#[derive(Clone, Debug)]
+pub struct Announced {
+    /// Its length, when it must be exactly that.
+    pub len: Option<u64>,
+    /// About how long it will be, for the early check of the quota only.
+    pub estimate: Option<u64>,
+    /// The modification time to set instead of now.
+    pub modified: Option<SystemTime>,
+    /// From what it starts.
+    pub start: Start,
+}
+
+/// A file on its way into a drive.
+pub struct DriveUpload {
+    upload: Box<dyn Upload>,
+    commit: Commit,
+    /// Bytes that may still come; `None` when the account has no quota (the disk has its own say).
+    room: Option<u64>,
+}
+
+impl Drive {
+    /// Begins an upload: refuses at once what conditions, locks, quota or the disk will not let through.
+    pub async fn begin_put(&self, path: &VPath, announced: Announced, terms: Terms) -> Result<DriveUpload> {
+        let place = self.resolve(path);
+        if place.path.is_root() {
+            return Err(Error::IsFolder);
+        }
+        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
+        if commit.expect != crate::content::Expect::Any || !self.has_no_locks() || announced.start == Start::Present {
+            self.pre_judge(&place, &commit).await?;
+        }
+        let expected = announced.len.or(announced.estimate);
+        let room = self.admit_bytes(&place, expected.unwrap_or(0)).await?;
+        let upload = place.root.tree.begin_put(&place.path, announced.start, expected).await?;
+        let len = announced.len.filter(|_| announced.start == Start::Empty);
+        let commit = Commit { len, modified: announced.modified, ..commit };
+        Ok(DriveUpload { upload, commit, room })
+    }
+
+    /// Refuses what the account's quota has no room for; returns the room, `None` without a quota.
+    pub(super) async fn admit_bytes(&self, place: &Place, bytes: u64) -> Result<Option<u64>> {
+        let Some(quota) = self.identity.quota else { return Ok(None) };
+        let room = quota.saturating_sub(place.root.tree.usage().await?.used);
+        if bytes > room {
+            return Err(Error::NoSpace);
+        }
+        Ok(Some(room))
+    }
+}
+
+impl DriveUpload {
+    /// Bytes that lie in the upload now.
+    pub fn len(&self) -> u64 {
+        self.upload.len()
+    }
+
+    /// Whether nothing lies in the upload yet.
+    pub fn is_empty(&self) -> bool {
+        self.upload.is_empty()
+    }
+
+    /// Moves to where the next bytes go; beyond the end is `BadRequest`.
+    pub async fn seek(&mut self, offset: u64) -> Result<()> {
+        self.upload.seek(offset).await
+    }
+
+    /// Adds bytes; `NoSpace` at the quota or the end of the disk.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        if let Some(room) = &mut self.room {
+            *room = room.checked_sub(chunk.len() as u64).ok_or(Error::NoSpace)?;
+        }
+        self.upload.write(chunk).await
+    }
+
+    /// Publishes the file.
+    pub async fn commit(self) -> Result<Put> {
+        self.upload.commit(self.commit).await
+    }
+}

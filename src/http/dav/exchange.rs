@@ -1,0 +1,88 @@
+//! One WebDAV request, read once by the gate; what the protocol crate's callbacks act on and report into.
+
+use crate::content::Put;
+use crate::drive::locks::LockRequest;
+use crate::drive::{Drive, LockView, Terms};
+use crate::model::{Error, VPath};
+use parking_lot::Mutex;
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+/// The methods that the protocol crate drives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// PUT
+    Put,
+    /// PATCH (sabredav partial update)
+    Patch,
+    /// MKCOL
+    Mkcol,
+    /// DELETE
+    Delete,
+    /// COPY
+    Copy,
+    /// MOVE
+    Move,
+    /// LOCK
+    Lock,
+    /// UNLOCK
+    Unlock,
+}
+
+/// One request, as the gate understood it.
+pub struct Exchange {
+    /// Whose drive.
+    pub drive: Drive,
+    /// The method.
+    pub verb: Verb,
+    /// The resource named.
+    pub path: VPath,
+    /// Where to, for COPY and MOVE.
+    pub destination: Option<VPath>,
+    /// Its conditions.
+    pub terms: Terms,
+    /// Whether COPY and MOVE may replace.
+    pub overwrite: bool,
+    /// Whether a COPY leaves out the members.
+    pub shallow: bool,
+    /// The exact length announced.
+    pub len: Option<u64>,
+    /// About how long the body will be.
+    pub estimate: Option<u64>,
+    /// The modification time to set.
+    pub modified: Option<SystemTime>,
+    /// What a LOCK asks for; `None` for a refresh.
+    pub lock: Option<LockRequest>,
+    /// The `Timeout` of a LOCK.
+    pub timeout: Option<Duration>,
+    /// What the callbacks report.
+    pub outcome: Mutex<Outcome>,
+}
+
+/// What became of a request, beyond the status that the crate found.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The first failure: it decides the reply.
+    pub failure: Option<Error>,
+    /// The file that was put.
+    pub put: Option<Put>,
+    /// Whether a COPY or MOVE made something new.
+    pub created: Option<bool>,
+    /// The lock granted or prolonged.
+    pub lock: Option<LockView>,
+}
+
+impl Exchange {
+    /// Keeps the first failure and says what the crate needs to know of it.
+    pub fn fail(&self, error: Error) -> dav_server::fs::FsError {
+        let brief = crate::http::reply::fs_error(&error);
+        self.outcome.lock().failure.get_or_insert(error);
+        brief
+    }
+}
+
+impl fmt::Debug for Exchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange").field("verb", &self.verb).field("path", &self.path).finish_non_exhaustive()
+    }
+}

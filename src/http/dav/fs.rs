@@ -1,0 +1,231 @@
+//! The protocol crate's file system over one request's drive. Each callback is one operation of [`Drive`](crate::drive::Drive);
+//! precise failures go into the exchange, and the crate hears only what steers it.
+
+use super::exchange::{Exchange, Verb};
+use crate::content::{Node, Reach, Start};
+use crate::drive::{Announced, DriveUpload};
+use crate::model::{Error, Result, VPath};
+use bytes::{Buf, Bytes};
+use dav_server::davpath::DavPath;
+use dav_server::fs::{
+    DavDirEntry, DavFile, DavFileSystem, DavMetaData, FsError, FsFuture, FsResult, FsStream, OpenOptions, ReadDirMeta,
+};
+use futures_util::FutureExt;
+use std::io::SeekFrom;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The file system of one request.
+#[derive(Clone, Debug)]
+pub struct ExchangeFs(pub Arc<Exchange>);
+
+impl ExchangeFs {
+    fn path(&self, path: &DavPath) -> FsResult<VPath> {
+        let text = std::str::from_utf8(path.as_bytes()).map_err(|_| FsError::Forbidden)?;
+        VPath::parse(text).map_err(|error| self.0.fail(error))
+    }
+
+    async fn stat(&self, path: &DavPath) -> FsResult<Box<dyn DavMetaData>> {
+        let path = self.path(path)?;
+        if self.is_respelling_to(&path) {
+            return Err(FsError::NotFound);
+        }
+        match self.0.drive.stat(&path).await {
+            Ok(node) => Ok(Box::new(Meta(node))),
+            Err(Error::NotFound) => Err(FsError::NotFound),
+            Err(error) => Err(self.0.fail(error)),
+        }
+    }
+
+    /// A MOVE between two spellings of one name replaces nothing: its target counts as absent.
+    fn is_respelling_to(&self, path: &VPath) -> bool {
+        let exchange = &self.0;
+        exchange.verb == Verb::Move && *path != exchange.path && path.to_nfc() == exchange.path.to_nfc()
+    }
+
+    fn is_destination(&self, path: &VPath) -> bool {
+        self.0.destination.as_ref() == Some(path)
+    }
+
+    async fn begin_put(&self, options: &OpenOptions) -> Result<DriveUpload> {
+        let exchange = &self.0;
+        let start = if options.truncate { Start::Empty } else { Start::Present };
+        let announced =
+            Announced { len: exchange.len, estimate: exchange.estimate, modified: exchange.modified, start };
+        let mut upload = exchange.drive.begin_put(&exchange.path, announced, exchange.terms.clone()).await?;
+        if options.append {
+            let end = upload.len();
+            upload.seek(end).await?;
+        }
+        Ok(upload)
+    }
+
+    async fn create_dir(&self, path: VPath) -> Result<()> {
+        let exchange = &self.0;
+        if exchange.verb == Verb::Copy {
+            return self.copy_all().await;
+        }
+        exchange.drive.mkdir(&path, exchange.terms.clone()).await
+    }
+
+    /// The whole COPY, published in one step: the crate finds nothing left to walk.
+    async fn copy_all(&self) -> Result<()> {
+        let exchange = &self.0;
+        let Some(to) = &exchange.destination else { return Err(Error::BadRequest("A copy needs a Destination.")) };
+        let reach = if exchange.shallow { Reach::Shallow } else { Reach::Deep };
+        let created =
+            exchange.drive.copy(&exchange.path, to, reach, exchange.overwrite, exchange.terms.clone()).await?;
+        exchange.outcome.lock().created = Some(created);
+        Ok(())
+    }
+
+    /// DELETE is one step for a whole tree. In COPY and MOVE the target is replaced by that very step, not before it.
+    async fn remove(&self, path: VPath) -> Result<()> {
+        if self.is_destination(&path) {
+            return Ok(());
+        }
+        self.0.drive.delete(&path, self.0.terms.clone()).await
+    }
+
+    async fn move_all(&self, from: VPath, to: VPath) -> Result<()> {
+        let created = self.0.drive.rename(&from, &to, self.0.overwrite, self.0.terms.clone()).await?;
+        self.0.outcome.lock().created = Some(created);
+        Ok(())
+    }
+
+    fn told<T>(&self, result: Result<T>) -> FsResult<T> {
+        result.map_err(|error| self.0.fail(error))
+    }
+}
+
+impl DavFileSystem for ExchangeFs {
+    fn open<'a>(&'a self, _path: &'a DavPath, options: OpenOptions) -> FsFuture<'a, Box<dyn DavFile>> {
+        async move {
+            if self.0.verb == Verb::Lock {
+                let lock = self.0.outcome.lock().lock.clone();
+                let Some(lock) = lock else { return Err(FsError::GeneralFailure) };
+                self.told(self.0.drive.create_locked(&self.0.path, &lock).await)?;
+                return Ok(Box::new(PutFile { fs: self.clone(), upload: None, node: None }) as Box<dyn DavFile>);
+            }
+            let upload = self.told(self.begin_put(&options).await)?;
+            Ok(Box::new(PutFile { fs: self.clone(), upload: Some(upload), node: None }) as Box<dyn DavFile>)
+        }
+        .boxed()
+    }
+
+    fn read_dir<'a>(&'a self, _path: &'a DavPath, _meta: ReadDirMeta) -> FsFuture<'a, FsStream<Box<dyn DavDirEntry>>> {
+        async move { Ok(Box::pin(futures_util::stream::empty()) as FsStream<Box<dyn DavDirEntry>>) }.boxed()
+    }
+
+    fn metadata<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, Box<dyn DavMetaData>> {
+        self.stat(path).boxed()
+    }
+
+    fn create_dir<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, ()> {
+        async move { self.told(ExchangeFs::create_dir(self, self.path(path)?).await) }.boxed()
+    }
+
+    fn remove_dir<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, ()> {
+        async move { self.told(self.remove(self.path(path)?).await) }.boxed()
+    }
+
+    fn remove_file<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, ()> {
+        async move { self.told(self.remove(self.path(path)?).await) }.boxed()
+    }
+
+    fn rename<'a>(&'a self, from: &'a DavPath, to: &'a DavPath) -> FsFuture<'a, ()> {
+        async move { self.told(self.move_all(self.path(from)?, self.path(to)?).await) }.boxed()
+    }
+
+    fn copy<'a>(&'a self, _from: &'a DavPath, _to: &'a DavPath) -> FsFuture<'a, ()> {
+        async move { self.told(self.copy_all().await) }.boxed()
+    }
+}
+
+/// A file being put: nothing is visible before `flush`, and dropped without it nothing stays.
+struct PutFile {
+    fs: ExchangeFs,
+    upload: Option<DriveUpload>,
+    node: Option<Node>,
+}
+
+impl std::fmt::Debug for PutFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PutFile").field(&self.fs.0.path).finish()
+    }
+}
+
+impl PutFile {
+    fn upload(&mut self) -> FsResult<&mut DriveUpload> {
+        self.upload.as_mut().ok_or(FsError::GeneralFailure)
+    }
+}
+
+impl DavFile for PutFile {
+    fn metadata(&mut self) -> FsFuture<'_, Box<dyn DavMetaData>> {
+        let node = self.node.clone().ok_or(FsError::GeneralFailure);
+        async move { Ok(Box::new(Meta(node?)) as Box<dyn DavMetaData>) }.boxed()
+    }
+
+    fn write_buf(&mut self, mut buffer: Box<dyn Buf + Send>) -> FsFuture<'_, ()> {
+        self.write_bytes(buffer.copy_to_bytes(buffer.remaining()))
+    }
+
+    fn write_bytes(&mut self, bytes: Bytes) -> FsFuture<'_, ()> {
+        async move {
+            let result = self.upload()?.write(bytes).await;
+            self.fs.told(result)
+        }
+        .boxed()
+    }
+
+    fn read_bytes(&mut self, _count: usize) -> FsFuture<'_, Bytes> {
+        std::future::ready(Err(FsError::NotImplemented)).boxed()
+    }
+
+    fn seek(&mut self, position: SeekFrom) -> FsFuture<'_, u64> {
+        async move {
+            let SeekFrom::Start(offset) = position else { return Err(FsError::NotImplemented) };
+            // Where an append begins is known already, and the crate always seeks to 0 for it.
+            if offset > 0 {
+                self.upload()?.seek(offset).await.map_err(|_| FsError::Forbidden)?;
+            }
+            Ok(offset)
+        }
+        .boxed()
+    }
+
+    fn flush(&mut self) -> FsFuture<'_, ()> {
+        async move {
+            let upload = self.upload.take().ok_or(FsError::GeneralFailure)?;
+            let put = self.fs.told(upload.commit().await)?;
+            self.node = Some(put.node.clone());
+            self.fs.0.outcome.lock().put = Some(put);
+            Ok(())
+        }
+        .boxed()
+    }
+}
+
+/// What the crate asks about a node.
+#[derive(Clone, Debug)]
+struct Meta(Node);
+
+impl DavMetaData for Meta {
+    fn len(&self) -> u64 {
+        self.0.len
+    }
+
+    fn modified(&self) -> FsResult<SystemTime> {
+        Ok(self.0.modified)
+    }
+
+    fn is_dir(&self) -> bool {
+        self.0.folder
+    }
+
+    /// The crate adds the quotes.
+    fn etag(&self) -> Option<String> {
+        Some(self.0.etag.to_string().trim_matches('"').to_owned())
+    }
+}

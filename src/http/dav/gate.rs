@@ -1,0 +1,180 @@
+//! The gate: turns a request into an [`Exchange`] and the plain request that the protocol crate gets instead of the client's.
+//! Only headers that the gate has read and understood go on, so that nothing the crate misreads ever reaches it.
+
+use super::exchange::{Exchange, Outcome, Verb};
+use super::headers::{self, Depth, Origin};
+use super::href;
+use super::lockxml;
+use crate::drive::Drive;
+use crate::drive::locks::LockRequest;
+use crate::model::{Error, Result, VPath};
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{HeaderMap, Request, request};
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+/// Headers that go on as they are: of a PATCH its range, of an UNLOCK nothing but the token.
+const X_UPDATE_RANGE: HeaderName = HeaderName::from_static("x-update-range");
+
+/// A request head, and what the gate made of its address.
+pub struct Arrival<'a> {
+    /// The method, for the crate.
+    pub verb: Verb,
+    /// The head as it came.
+    pub head: &'a request::Parts,
+    /// The resource named.
+    pub path: VPath,
+    /// What counts as this server.
+    pub origin: Origin<'a>,
+    /// The body, where the method has an XML one.
+    pub xml: &'a [u8],
+}
+
+/// Reads a request whole; malformed or dangerous ones end here.
+pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>> {
+    let headers = &arrival.head.headers;
+    let mut exchange = Exchange {
+        terms: headers::terms(headers, arrival.origin)?,
+        verb: arrival.verb,
+        path: arrival.path.clone(),
+        destination: None,
+        overwrite: headers::overwrite(headers)?,
+        shallow: false,
+        len: None,
+        estimate: None,
+        modified: None,
+        lock: None,
+        timeout: headers::timeout(headers),
+        outcome: Mutex::new(Outcome::default()),
+        drive,
+    };
+    match arrival.verb {
+        Verb::Put | Verb::Patch => admit_put(&mut exchange, arrival)?,
+        Verb::Copy | Verb::Move => admit_transfer(&mut exchange, arrival)?,
+        Verb::Lock => admit_lock(&mut exchange, arrival).await?,
+        Verb::Delete => refuse_depth_one(headers)?,
+        Verb::Mkcol | Verb::Unlock => {}
+    }
+    Ok(Arc::new(exchange))
+}
+
+fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
+    let headers = &arrival.head.headers;
+    if headers.contains_key(CONTENT_RANGE) {
+        return Err(Error::BadRequest(
+            "A PUT replaces the whole file; to change a part use PATCH with X-Update-Range.",
+        ));
+    }
+    if arrival.head.uri.path().ends_with('/') {
+        return Err(Error::IsFolder);
+    }
+    let number =
+        |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
+    let announced = number("content-length");
+    exchange.estimate = announced.or_else(|| number("x-expected-entity-length"));
+    exchange.modified = headers::oc_mtime(headers);
+    if exchange.verb == Verb::Put {
+        exchange.len = announced;
+    }
+    exchange.terms.tokens.extend(headers::lock_token(headers)?);
+    Ok(())
+}
+
+fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
+    let depth = headers::depth(&arrival.head.headers)?;
+    if exchange.verb == Verb::Copy {
+        refuse_depth_one(&arrival.head.headers)?;
+        exchange.shallow = depth == Some(Depth::Zero);
+    }
+    exchange.destination = headers::destination(&arrival.head.headers, arrival.origin)?;
+    Ok(())
+}
+
+async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
+    refuse_depth_one(&arrival.head.headers)?;
+    if arrival.xml.is_empty() {
+        return match exchange.terms.submitted().count() {
+            1 => Ok(()),
+            _ => Err(Error::BadRequest(
+                "A LOCK without a body refreshes a lock: its one token belongs in the If header.",
+            )),
+        };
+    }
+    let info = lockxml::parse_lockinfo(arrival.xml)?;
+    let node = exchange.drive.find(&exchange.path).await?;
+    exchange.lock = Some(LockRequest {
+        owner: info.owner,
+        shared: info.shared,
+        deep: headers::depth(&arrival.head.headers)? != Some(Depth::Zero),
+        folder: node.is_some_and(|node| node.folder),
+        timeout: exchange.timeout,
+    });
+    Ok(())
+}
+
+fn refuse_depth_one(headers: &HeaderMap) -> Result<()> {
+    match headers::depth(headers)? {
+        Some(Depth::One | Depth::OneNoRoot) => Err(Error::BadRequest("This method takes Depth 0 or infinity.")),
+        _ => Ok(()),
+    }
+}
+
+/// The request that the crate gets: canonical addresses and only the headers it needs.
+pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> Result<Request<B>> {
+    let malformed = |_| Error::BadRequest("The request cannot be understood.");
+    let mut request = Request::builder().method(arrival.head.method.clone()).uri(href::encode(&exchange.path));
+    let given = &arrival.head.headers;
+    let forwarded: &[HeaderName] = match exchange.verb {
+        Verb::Put => &[CONTENT_LENGTH],
+        Verb::Patch => &[CONTENT_LENGTH, CONTENT_TYPE, X_UPDATE_RANGE],
+        _ => &[],
+    };
+    for name in forwarded {
+        if let Some(value) = given.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    for (name, value) in derived_headers(exchange, given)? {
+        request = request.header(name, value);
+    }
+    request.body(body).map_err(malformed)
+}
+
+fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>> {
+    let value =
+        |text: String| HeaderValue::try_from(text).map_err(|_| Error::BadRequest("A header is not valid text."));
+    let depth = |text| (HeaderName::from_static("depth"), HeaderValue::from_static(text));
+    Ok(match exchange.verb {
+        Verb::Delete => vec![depth("0")],
+        Verb::Copy | Verb::Move => {
+            let to = exchange.destination.as_ref().map(href::encode).unwrap_or_default();
+            let overwrite = HeaderValue::from_static(if exchange.overwrite { "T" } else { "F" });
+            vec![
+                depth(if exchange.shallow { "0" } else { "infinity" }),
+                (HeaderName::from_static("destination"), value(to)?),
+                (HeaderName::from_static("overwrite"), overwrite),
+            ]
+        }
+        Verb::Lock if exchange.lock.is_none() => {
+            let token = exchange.terms.submitted().next().unwrap_or_default();
+            vec![(HeaderName::from_static("if"), value(format!("(<{token}>)"))?)]
+        }
+        Verb::Lock => vec![depth(if exchange.lock.as_ref().is_some_and(|lock| lock.deep) { "infinity" } else { "0" })],
+        Verb::Unlock => {
+            let token = headers::lock_token(given)?.ok_or(Error::BadRequest("UNLOCK needs a Lock-Token."))?;
+            vec![(HeaderName::from_static("lock-token"), value(format!("<{token}>"))?)]
+        }
+        Verb::Put | Verb::Patch | Verb::Mkcol => Vec::new(),
+    })
+}
+
+/// The body that the crate gets with a LOCK: what it needs to go on, never the client's XML.
+pub fn plain_lockinfo(exchange: &Exchange) -> Bytes {
+    match &exchange.lock {
+        None => Bytes::new(),
+        Some(_) => Bytes::from_static(
+            b"<D:lockinfo xmlns:D=\"DAV:\"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>",
+        ),
+    }
+}

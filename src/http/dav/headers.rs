@@ -1,0 +1,352 @@
+//! The request headers of WebDAV, read strictly: what is malformed is 400, never "absent".
+
+use crate::content::Expect;
+use crate::drive::terms::{Condition, IfList, State, Subject, Terms};
+use crate::model::{Error, RelPath, Result, VPath};
+use http::HeaderMap;
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use std::time::{Duration, SystemTime};
+
+/// The most conditions an `If` header may have.
+const MAX_CONDITIONS: usize = 256;
+
+/// How far below a folder a request reaches (RFC 4918 section 10.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The resource itself.
+    Zero,
+    /// And its members.
+    One,
+    /// Its members without itself (`1,noroot`, MS-WDVME).
+    OneNoRoot,
+    /// And everything below.
+    Infinity,
+}
+
+/// What makes an address one of this server's, and how it is spelled.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'a> {
+    /// The `Host` of the request.
+    pub host: &'a str,
+    /// Other names of this server.
+    pub also: &'a [String],
+    /// What the drive's paths begin with (`/dav`).
+    pub prefix: &'a str,
+}
+
+/// A header's text, `None` when absent; repeated or not UTF-8 is `BadRequest`.
+pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::BadRequest("A header is there twice that may be there only once."));
+    }
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Error::BadRequest("A header is not valid text."))?;
+    Ok(Some(text.trim()))
+}
+
+/// The `Depth` header.
+pub fn depth(headers: &HeaderMap) -> Result<Option<Depth>> {
+    let Some(value) = text(headers, &HeaderName::from_static("depth"))? else { return Ok(None) };
+    match value.to_ascii_lowercase().replace(' ', "").as_str() {
+        "0" => Ok(Some(Depth::Zero)),
+        "1" => Ok(Some(Depth::One)),
+        "1,noroot" => Ok(Some(Depth::OneNoRoot)),
+        "infinity" | "infinity,noroot" => Ok(Some(Depth::Infinity)),
+        _ => Err(Error::BadRequest("Depth must be 0, 1 or infinity.")),
+    }
+}
+
+/// The `Overwrite` header; absent is `T` (RFC 4918 section 10.6).
+pub fn overwrite(headers: &HeaderMap) -> Result<bool> {
+    match text(headers, &HeaderName::from_static("overwrite"))? {
+        None | Some("T" | "t") => Ok(true),
+        Some("F" | "f") => Ok(false),
+        Some(_) => Err(Error::BadRequest("Overwrite must be T or F.")),
+    }
+}
+
+/// The `Destination` header as a path of this drive; `None` when it names another server or another part of this one.
+pub fn destination(headers: &HeaderMap, origin: Origin<'_>) -> Result<Option<VPath>> {
+    let value = text(headers, &HeaderName::from_static("destination"))?;
+    address(value.ok_or(Error::BadRequest("A copy or move needs a Destination."))?, origin)
+}
+
+/// An absolute URI or path as a path of this drive; `None` when it lies elsewhere. User names in it and its scheme are passed
+/// over: KIO sends both, and a TLS proxy changes the scheme.
+fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
+    let path = match value.split_once("://") {
+        Some((scheme, rest)) if !scheme.contains('/') => {
+            let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+            let known =
+                ["http", "https", "webdav", "webdavs", "dav", "davs"].iter().any(|s| s.eq_ignore_ascii_case(scheme));
+            if !known || !is_own_host(host, origin) {
+                return Ok(None);
+            }
+            path
+        }
+        _ => value,
+    };
+    if !path.starts_with('/') {
+        return Err(Error::BadRequest("An address in a header must be a URL or begin with a slash."));
+    }
+    if path.contains('#') {
+        return Err(Error::BadRequest("An address in a header cannot have a fragment."));
+    }
+    let path = path.split('?').next().unwrap_or_default();
+    path_in_drive(path, origin.prefix)
+}
+
+/// A URL path as a path of the drive beneath `prefix`; `None` when it lies outside. `..` is resolved before the prefix is judged.
+pub fn path_in_drive(path: &str, prefix: &str) -> Result<Option<VPath>> {
+    let whole = RelPath::from_url(path)?;
+    let root = RelPath::parse(prefix)?;
+    if !whole.is_within(&root) {
+        return Ok(None);
+    }
+    let skip = root.names().count();
+    let mut below = String::new();
+    for name in whole.names().skip(skip) {
+        if !below.is_empty() {
+            below.push('/');
+        }
+        below.push_str(name);
+    }
+    RelPath::parse(&below).map(Some)
+}
+
+fn is_own_host(host: &str, origin: Origin<'_>) -> bool {
+    let name = |host: &str| match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name.to_ascii_lowercase(),
+        _ => host.to_ascii_lowercase(),
+    };
+    name(host) == name(origin.host) || origin.also.iter().any(|also| name(also) == name(host))
+}
+
+/// The conditions of a request, from `If`, `If-Match` and `If-None-Match`.
+pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
+    let lists = match text(headers, &HeaderName::from_static("if"))? {
+        Some(value) => if_lists(value, origin)?,
+        None => Vec::new(),
+    };
+    Ok(Terms { expect: expect(headers)?, lists, tokens: Vec::new() })
+}
+
+fn expect(headers: &HeaderMap) -> Result<Expect> {
+    match (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?) {
+        (None, None) => Ok(Expect::Any),
+        (Some(None), None) => Ok(Expect::Exists),
+        (Some(Some(tags)), _) => Ok(Expect::Etag(tags)),
+        (_, Some(None)) => Ok(Expect::Absent),
+        (_, Some(Some(tags))) => Ok(Expect::NotEtag(tags)),
+    }
+}
+
+/// A list of entity tags, `Some(None)` for `*`. A bare tag gets its quotes; a weak one matches nothing and is kept as it is.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Option<Vec<String>>>> {
+    let malformed = Error::BadRequest("If-Match and If-None-Match take * or a list of quoted tags.");
+    let Some(mut rest) = text(headers, name)? else { return Ok(None) };
+    if rest == "*" {
+        return Ok(Some(None));
+    }
+    let mut tags = Vec::new();
+    while !rest.is_empty() {
+        let (weak, body) = rest.strip_prefix("W/").map_or(("", rest), |body| ("W/", body));
+        let (tag, after) = match body.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').ok_or(malformed_tag())?,
+            None => body.split_at(body.find(',').unwrap_or(body.len())),
+        };
+        let tag = tag.trim();
+        if tag.contains('"') || (tag.is_empty() && !body.starts_with('"')) {
+            return Err(malformed);
+        }
+        tags.push(format!("{weak}\"{tag}\""));
+        rest = after.trim_start();
+        rest = match rest.strip_prefix(',') {
+            Some(more) => more.trim_start(),
+            None if rest.is_empty() => rest,
+            None => return Err(malformed),
+        };
+    }
+    if tags.is_empty() { Err(malformed) } else { Ok(Some(Some(tags))) }
+}
+
+fn malformed_tag() -> Error {
+    Error::BadRequest("An entity tag lacks its closing quote.")
+}
+
+/// The lists of an `If` header (RFC 4918 section 10.4.2).
+pub fn if_lists(value: &str, origin: Origin<'_>) -> Result<Vec<IfList>> {
+    let malformed = || Error::BadRequest("The If header is malformed.");
+    let (mut rest, mut subject, mut lists, mut bare_tag) = (value.trim(), Subject::Request, Vec::new(), false);
+    while let Some(first) = rest.chars().next() {
+        match first {
+            '<' => {
+                let (address_text, after) = rest.get(1..).and_then(|r| r.split_once('>')).ok_or_else(malformed)?;
+                if bare_tag || (subject == Subject::Request && !lists.is_empty()) {
+                    return Err(malformed());
+                }
+                subject = address(address_text, origin)?.map_or(Subject::Elsewhere, Subject::Path);
+                (rest, bare_tag) = (after.trim_start(), true);
+            }
+            '(' => {
+                let (conditions, after) = if_conditions(rest.get(1..).unwrap_or_default())?;
+                lists.push(IfList { subject: subject.clone(), conditions });
+                (rest, bare_tag) = (after.trim_start(), false);
+            }
+            _ => return Err(malformed()),
+        }
+        if lists.iter().map(|l: &IfList| l.conditions.len()).sum::<usize>() > MAX_CONDITIONS {
+            return Err(Error::BadRequest("The If header has too many conditions."));
+        }
+    }
+    if lists.is_empty() || bare_tag { Err(malformed()) } else { Ok(lists) }
+}
+
+/// The conditions up to the closing parenthesis, and what follows it.
+fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
+    let malformed = || Error::BadRequest("The If header is malformed.");
+    let (mut rest, mut conditions) = (text.trim_start(), Vec::new());
+    loop {
+        if let Some(after) = rest.strip_prefix(')') {
+            return if conditions.is_empty() { Err(malformed()) } else { Ok((conditions, after)) };
+        }
+        let not = rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("not"));
+        if not {
+            rest = rest.get(3..).unwrap_or_default().trim_start();
+        }
+        let (state, after) = if let Some(token) = rest.strip_prefix('<') {
+            let (token, after) = token.split_once('>').ok_or_else(malformed)?;
+            if token.is_empty() || token.contains(char::is_whitespace) {
+                return Err(malformed());
+            }
+            (State::Token(token.to_owned()), after)
+        } else {
+            let (tag, after) = rest.strip_prefix('[').and_then(|tag| tag.split_once(']')).ok_or_else(malformed)?;
+            let bare = tag.trim().strip_prefix("W/").unwrap_or(tag.trim());
+            if bare.len() < 2 || !bare.starts_with('"') || !bare.ends_with('"') {
+                return Err(malformed());
+            }
+            (State::Etag(tag.trim().to_owned()), after)
+        };
+        conditions.push(Condition { not, state });
+        rest = after.trim_start();
+    }
+}
+
+/// The `Timeout` header: the first value understood; `None` when there is none (RFC 4918 section 10.7).
+pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get("timeout")?.to_str().ok()?;
+    value.split(',').map(str::trim).find_map(|choice| {
+        if choice.eq_ignore_ascii_case("infinite") {
+            return Some(Duration::MAX);
+        }
+        let (word, seconds) = choice.split_at_checked(7)?;
+        word.eq_ignore_ascii_case("second-").then(|| seconds.parse().ok().map(Duration::from_secs))?
+    })
+}
+
+/// The token of a `Lock-Token` header, with or without its angle brackets.
+pub fn lock_token(headers: &HeaderMap) -> Result<Option<String>> {
+    let Some(value) = text(headers, &HeaderName::from_static("lock-token"))? else { return Ok(None) };
+    let token = value.strip_prefix('<').and_then(|v| v.strip_suffix('>')).unwrap_or(value);
+    if token.is_empty() || token.contains(['<', '>', ' ']) {
+        return Err(Error::BadRequest("Lock-Token must hold one token."));
+    }
+    Ok(Some(token.to_owned()))
+}
+
+/// The `X-OC-Mtime` header: seconds since 1970, a fraction is cut off. What is no time is passed over.
+pub fn oc_mtime(headers: &HeaderMap) -> Option<SystemTime> {
+    let value = headers.get("x-oc-mtime")?.to_str().ok()?.trim();
+    let seconds: i64 = value.split('.').next()?.parse().ok()?;
+    // Outside the years 1 to 9999 no client could read the date back.
+    (-62_135_596_800..253_402_300_800).contains(&seconds).then(|| crate::model::time::from_unix_seconds(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    const ORIGIN: Origin<'_> = Origin { host: "nest.example:8080", also: &[], prefix: "/dav" };
+
+    fn with(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn destinations_of_every_client_land_in_the_drive() {
+        let path = |value| destination(&with("destination", value), ORIGIN).unwrap().map(|p| p.as_str().to_owned());
+        for value in [
+            "/dav/a%20b",
+            "http://nest.example:8080/dav/a%20b",
+            "https://nest.example/dav/a%20b",
+            "http://u:p@nest.example/dav/a%20b/",
+            "webdav://NEST.example/dav//a%20b",
+            "/x/../dav/a%20b?query",
+        ] {
+            assert_eq!(path(value).as_deref(), Some("a b"), "{value}");
+        }
+        for value in ["http://evil.example/dav/x", "ftp://nest.example/dav/x", "/other/x", "/davx", "/dav/../x"] {
+            assert_eq!(path(value), None, "{value}");
+        }
+        for value in ["", "dav/x", "/dav/x#y", "/dav/%ff", "/dav/a%00"] {
+            assert!(destination(&with("destination", value), ORIGIN).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn if_headers_are_read_strictly() {
+        let lists =
+            if_lists("<http://nest.example/dav/a> (<urn:x> [\"t\"]) (Not <urn:y>) </dav/b> ([W/\"w\"])", ORIGIN)
+                .unwrap();
+        assert_eq!(lists.len(), 3);
+        assert_eq!(lists[0].subject, Subject::Path(RelPath::parse("a").unwrap()));
+        assert_eq!(lists[1].conditions, [Condition { not: true, state: State::Token("urn:y".into()) }]);
+        assert_eq!(lists[2].subject, Subject::Path(RelPath::parse("b").unwrap()));
+        assert_eq!(if_lists("(<urn:x>)(<urn:y>)", ORIGIN).unwrap().len(), 2);
+        assert_eq!(if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].subject, Subject::Elsewhere);
+        for bad in [
+            "",
+            "(",
+            "()",
+            "(<abc",
+            "(<>)",
+            "<x>",
+            "(<a>) <http://nest.example/dav/> (<b>)",
+            "([t])",
+            "([\"t)",
+            "(Not)",
+            "(<a b>)",
+            "x",
+        ] {
+            assert!(if_lists(bad, ORIGIN).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn tags_keep_commas_and_get_their_quotes() {
+        let expect = |name, value| expect(&with(name, value)).ok();
+        assert_eq!(expect("if-match", "*"), Some(Expect::Exists));
+        assert_eq!(expect("if-none-match", "*"), Some(Expect::Absent));
+        assert_eq!(
+            expect("if-match", "\"a,b\" , W/\"c\",d"),
+            Some(Expect::Etag(vec!["\"a,b\"".into(), "W/\"c\"".into(), "\"d\"".into()]))
+        );
+        for bad in ["", "\"", "\"a\" \"b\"", ",", "a\"b"] {
+            assert_eq!(expect("if-match", bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn timeouts_take_the_first_choice_understood() {
+        let seconds = |value| timeout(&with("timeout", value)).map(|t| t.as_secs());
+        assert_eq!(seconds("Second-3600"), Some(3600));
+        assert_eq!(seconds("Extend, Second-5"), Some(5));
+        assert_eq!(seconds("Infinite, Second-4100000000"), Some(u64::MAX));
+        assert_eq!(seconds("Second-"), None);
+        assert_eq!(seconds("é"), None);
+    }
+}

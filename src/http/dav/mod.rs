@@ -1,0 +1,130 @@
+//! WebDAV over a drive: which requests we answer ourselves, and which the protocol crate drives behind the gate.
+//! ARCHITECTURE.md says why for each.
+
+mod body;
+pub mod conditional;
+pub mod dates;
+mod exchange;
+mod fs;
+mod gate;
+pub mod get;
+pub mod headers;
+pub mod href;
+mod locks;
+pub mod lockxml;
+pub mod media;
+pub mod multistatus;
+mod options;
+pub mod parents;
+pub mod propfind;
+pub mod proppatch;
+pub mod props;
+mod protocol;
+pub mod quirks;
+pub mod range;
+pub mod requests;
+pub mod xml;
+pub mod xmlname;
+
+use crate::app::App;
+use crate::drive::Drive;
+use crate::http::body::Body;
+use crate::http::intake::BodyIn;
+use crate::http::reply;
+use crate::model::{Error, Identity, Result, VPath};
+use body::Lent;
+use bytes::Bytes;
+use exchange::Verb;
+use gate::Arrival;
+use headers::{Depth, Origin};
+use href::{PREFIX, encode};
+use http::{Response, request};
+use std::sync::Arc;
+
+/// The most bytes of a request's XML.
+const MAX_XML: usize = 64 << 10;
+
+/// Answers one request beneath [`PREFIX`] for who has signed in.
+pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: BodyIn) -> Response<Body> {
+    let lent = Lent::new(body);
+    match answer(app, identity, head, &lent).await {
+        Ok(response) => lent.settle(head, response).await,
+        Err(error) => {
+            reply::log(&error);
+            lent.settle(head, reply::failure(&error)).await
+        }
+    }
+}
+
+async fn answer(
+    app: &Arc<App>,
+    identity: &Arc<Identity>,
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
+    let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
+    let origin = Origin { host, also: &app.config.server.hosts, prefix: PREFIX };
+    let path = headers::path_in_drive(head.uri.path(), PREFIX)?.ok_or(Error::NotFound)?;
+    let drive = app.drive(identity).await?;
+    let verb = match head.method.as_str() {
+        "GET" | "HEAD" => return get::answer(&drive, &path, head.method == http::Method::HEAD, &head.headers).await,
+        "PROPFIND" => return propfind(app, drive, path, head, body).await,
+        "PROPPATCH" => return proppatch(app, drive, path, head, body, origin).await,
+        "OPTIONS" => return options::answer(&drive, &path).await,
+        "PUT" => Verb::Put,
+        "PATCH" => Verb::Patch,
+        "MKCOL" => Verb::Mkcol,
+        "DELETE" => Verb::Delete,
+        "COPY" => Verb::Copy,
+        "MOVE" => Verb::Move,
+        "LOCK" => Verb::Lock,
+        "UNLOCK" => Verb::Unlock,
+        _ => return Ok(options::method_not_allowed()),
+    };
+    let xml = match verb {
+        Verb::Put | Verb::Patch => Bytes::new(),
+        Verb::Lock => body.read(MAX_XML).await?,
+        _ => body.read_nothing().await?,
+    };
+    let arrival = Arrival { verb, head, path, origin, xml: &xml };
+    let exchange = gate::admit(drive, &arrival).await?;
+    protocol::run(app, exchange, &arrival, body).await
+}
+
+async fn propfind(
+    app: &Arc<App>,
+    drive: Drive,
+    path: VPath,
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
+    let depth = match headers::depth(&head.headers)? {
+        Some(Depth::Infinity) => return Ok(options::finite_depth_only()),
+        Some(depth) => depth,
+        None => Depth::One,
+    };
+    let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
+    let agent = user_agent(head);
+    let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
+    let href = encode(&path);
+    let request = propfind::PropfindRequest { href: &href, depth, user_agent: agent, hide_quota, find };
+    propfind::answer(&drive, &path, request).await
+}
+
+async fn proppatch(
+    app: &Arc<App>,
+    drive: Drive,
+    path: VPath,
+    head: &request::Parts,
+    body: &Lent,
+    origin: Origin<'_>,
+) -> Result<Response<Body>> {
+    let terms = headers::terms(&head.headers, origin)?;
+    let xml = body.read(MAX_XML).await?;
+    let href = encode(&path);
+    app.finish(async move { proppatch::answer(&drive, &path, &href, terms, &xml).await }).await
+}
+
+fn user_agent(head: &request::Parts) -> &str {
+    head.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}

@@ -1,0 +1,65 @@
+//! A state store in memory, for the tests of what stands on one.
+
+use crate::model::{Error, Result};
+use crate::store::{Batch, Change, ChangeStream, StateStore};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+#[derive(Debug)]
+pub struct MemoryStore {
+    pairs: Mutex<BTreeMap<String, String>>,
+    changes: tokio::sync::broadcast::Sender<Change>,
+    broken: AtomicBool,
+}
+
+impl MemoryStore {
+    pub fn new() -> Arc<Self> {
+        let (changes, _) = tokio::sync::broadcast::channel(16);
+        Arc::new(Self { pairs: Mutex::default(), changes, broken: AtomicBool::new(false) })
+    }
+
+    /// From now on, commits fail as after an I/O error.
+    pub fn break_disk(&self) {
+        self.broken.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl StateStore for MemoryStore {
+    async fn get(&self, key: &str) -> Result<Option<String>> {
+        Ok(self.pairs.lock().get(key).cloned())
+    }
+
+    async fn scan(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, String)>> {
+        let pairs = self.pairs.lock();
+        let wanted = pairs.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after);
+        Ok(wanted.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        if self.broken.load(Ordering::Relaxed) {
+            return Err(Error::ReadOnly);
+        }
+        let mut pairs = self.pairs.lock();
+        if batch.expect.iter().any(|(key, value)| pairs.get(key) != value.as_ref()) {
+            return Err(Error::Conflict);
+        }
+        pairs.extend(batch.put);
+        for key in batch.delete {
+            pairs.remove(&key);
+        }
+        Ok(())
+    }
+
+    fn changes(&self) -> ChangeStream {
+        ChangeStream::new(self.changes.subscribe())
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.break_disk();
+        Ok(())
+    }
+}
