@@ -166,9 +166,9 @@ fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValu
     }
 }
 
-/// `Retry-After` in whole seconds, at least one.
+/// `Retry-After` in whole seconds, rounded up, at least one.
 fn come_back(headers: &mut HeaderMap, after: Duration) {
-    headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    headers.insert(RETRY_AFTER, HeaderValue::from((after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1)));
 }
 
 #[cfg(test)]

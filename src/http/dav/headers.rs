@@ -273,7 +273,7 @@ mod tests {
     const ORIGIN: Origin<'_> = Origin { host: "nest.example:8080", also: &[], prefix: "/dav" };
 
     fn with(name: &'static str, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())])
     }
 
     #[test]
