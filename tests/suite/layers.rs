@@ -73,14 +73,14 @@ fn sources() -> Vec<Source> {
     let texts: Vec<(String, String)> =
         paths.iter().map(|path| (module_of(path), fs::read_to_string(path).unwrap())).collect();
     let gated = Regex::new(r"#\[cfg\(test\)\]\s*(?:pub(?:\(\w+\))? )?mod (\w+);").unwrap();
-    let gates: BTreeSet<String> = texts
+    let behind_test: BTreeSet<String> = texts
         .iter()
         .flat_map(|(module, text)| {
             gated.captures_iter(text).map(|found| format!("{}{}", prefix(module), &found[1])).collect::<Vec<_>>()
         })
         .collect();
     let read = |(module, text): (String, String)| Source {
-        test_only: gates.contains(&module),
+        test_only: behind_test.contains(&module),
         lines: text.lines().count(),
         code: strip(&text),
         own: without_tests(&strip(&text)),
