@@ -3,7 +3,8 @@
 //! The layers, bottom to top; a module imports only what stands above it in this list:
 //! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`store`] remembers records,
 //! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
-//! [`app`] everything shared. ARCHITECTURE.md is the tour.
+//! [`app`] everything shared, [`control`] what administrators ask of it, [`http`] the only place that speaks HTTP,
+//! [`cli`] the commands. ARCHITECTURE.md is the tour.
 
 pub mod model;
 
@@ -17,3 +18,9 @@ pub mod auth;
 pub mod drive;
 
 //pub mod app;
+
+//pub mod control;
+
+pub mod http;
+
+//pub mod cli;

@@ -3,8 +3,8 @@
 
 use super::exchange::{Exchange, Outcome, Verb};
 use super::headers::{self, Depth, Origin};
-use super::xml;
-use super::{PREFIX, encode_path};
+use super::href;
+use super::lockxml;
 use crate::drive::locks::LockRequest;
 use crate::drive::Drive;
 use crate::model::{Error, Result, VPath};
@@ -96,7 +96,7 @@ async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()
             _ => Err(Error::BadRequest("A LOCK without a body refreshes a lock: its one token belongs in the If header.")),
         };
     }
-    let info = xml::lockinfo(arrival.xml)?;
+    let info = lockxml::parse_lockinfo(arrival.xml)?;
     let node = exchange.drive.find(&exchange.path).await?;
     exchange.lock = Some(LockRequest {
         owner: info.owner,
@@ -118,7 +118,7 @@ fn refuse_depth_one(headers: &HeaderMap) -> Result<()> {
 /// The request that the crate gets: canonical addresses and only the headers it needs.
 pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> Result<Request<B>> {
     let malformed = |_| Error::BadRequest("The request cannot be understood.");
-    let mut request = Request::builder().method(arrival.head.method.clone()).uri(encode_path(PREFIX, &exchange.path));
+    let mut request = Request::builder().method(arrival.head.method.clone()).uri(href::encode(&exchange.path));
     let given = &arrival.head.headers;
     let forwarded: &[HeaderName] = match exchange.verb {
         Verb::Put => &[CONTENT_LENGTH],
@@ -142,7 +142,7 @@ fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(Header
     Ok(match exchange.verb {
         Verb::Delete => vec![depth("0")],
         Verb::Copy | Verb::Move => {
-            let to = exchange.destination.as_ref().map(|to| encode_path(PREFIX, to)).unwrap_or_default();
+            let to = exchange.destination.as_ref().map(href::encode).unwrap_or_default();
             let overwrite = HeaderValue::from_static(if exchange.overwrite { "T" } else { "F" });
             vec![
                 depth(if exchange.shallow { "0" } else { "infinity" }),
