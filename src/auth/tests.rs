@@ -2,9 +2,9 @@
 
 use super::accounts::Record;
 use super::password::old_hash;
-use crate::store::memory::MemoryStore;
 use super::*;
 use crate::store::Batch;
+use crate::store::memory::MemoryStore;
 use std::sync::atomic::Ordering;
 
 const GOOD: &[u8] = b"blue kettle 77";

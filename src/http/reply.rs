@@ -28,6 +28,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::Locked { .. } => StatusCode::LOCKED,
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Unauthenticated => StatusCode::UNAUTHORIZED,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Busy { .. } | Error::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
@@ -44,6 +45,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::NotFolder
         | Error::BadName(_)
         | Error::BadRequest(_)
+        | Error::UnexpectedBody
         | Error::Forbidden(_)
         | Error::PreconditionFailed
         | Error::Locked { .. }
@@ -70,6 +72,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::NotFolder => "not_folder",
         Error::BadName(_) => "bad_name",
         Error::BadRequest(_) => "bad_request",
+        Error::UnexpectedBody => "unexpected_body",
         Error::Forbidden(_) => "forbidden",
         Error::PreconditionFailed => "precondition_failed",
         Error::Locked { .. } => "locked",

@@ -5,8 +5,8 @@ use super::exchange::{Exchange, Outcome, Verb};
 use super::headers::{self, Depth, Origin};
 use super::href;
 use super::lockxml;
-use crate::drive::locks::LockRequest;
 use crate::drive::Drive;
+use crate::drive::locks::LockRequest;
 use crate::model::{Error, Result, VPath};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -62,12 +62,15 @@ pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>>
 fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     let headers = &arrival.head.headers;
     if headers.contains_key(CONTENT_RANGE) {
-        return Err(Error::BadRequest("A PUT replaces the whole file; to change a part use PATCH with X-Update-Range."));
+        return Err(Error::BadRequest(
+            "A PUT replaces the whole file; to change a part use PATCH with X-Update-Range.",
+        ));
     }
     if arrival.head.uri.path().ends_with('/') {
         return Err(Error::IsFolder);
     }
-    let number = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
+    let number =
+        |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
     let announced = number("content-length");
     exchange.estimate = announced.or_else(|| number("x-expected-entity-length"));
     exchange.modified = headers::oc_mtime(headers);
@@ -93,7 +96,9 @@ async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()
     if arrival.xml.is_empty() {
         return match exchange.terms.submitted().count() {
             1 => Ok(()),
-            _ => Err(Error::BadRequest("A LOCK without a body refreshes a lock: its one token belongs in the If header.")),
+            _ => Err(Error::BadRequest(
+                "A LOCK without a body refreshes a lock: its one token belongs in the If header.",
+            )),
         };
     }
     let info = lockxml::parse_lockinfo(arrival.xml)?;
@@ -137,7 +142,8 @@ pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> 
 }
 
 fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>> {
-    let value = |text: String| HeaderValue::try_from(text).map_err(|_| Error::BadRequest("A header is not valid text."));
+    let value =
+        |text: String| HeaderValue::try_from(text).map_err(|_| Error::BadRequest("A header is not valid text."));
     let depth = |text| (HeaderName::from_static("depth"), HeaderValue::from_static(text));
     Ok(match exchange.verb {
         Verb::Delete => vec![depth("0")],
@@ -172,4 +178,3 @@ pub fn plain_lockinfo(exchange: &Exchange) -> Bytes {
         ),
     }
 }
-

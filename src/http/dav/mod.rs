@@ -15,7 +15,7 @@ pub mod lockxml;
 pub mod media;
 pub mod multistatus;
 mod options;
-mod parents;
+pub mod parents;
 pub mod propfind;
 pub mod proppatch;
 pub mod props;
@@ -37,8 +37,8 @@ use bytes::Bytes;
 use exchange::Verb;
 use gate::Arrival;
 use headers::{Depth, Origin};
-use http::{Response, request};
 use href::{PREFIX, encode};
+use http::{Response, request};
 use std::sync::Arc;
 
 /// The most bytes of a request's XML.
@@ -56,7 +56,12 @@ pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Pa
     }
 }
 
-async fn answer(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
+async fn answer(
+    app: &Arc<App>,
+    identity: &Arc<Identity>,
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
     let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     let origin = Origin { host, also: &app.config.server.hosts, prefix: PREFIX };
     let path = headers::path_in_drive(head.uri.path(), PREFIX)?.ok_or(Error::NotFound)?;
@@ -86,7 +91,13 @@ async fn answer(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts,
     protocol::run(app, exchange, &arrival, body).await
 }
 
-async fn propfind(app: &Arc<App>, drive: Drive, path: VPath, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
+async fn propfind(
+    app: &Arc<App>,
+    drive: Drive,
+    path: VPath,
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
     let depth = match headers::depth(&head.headers)? {
         Some(Depth::Infinity) => return Ok(options::finite_depth_only()),
         Some(depth) => depth,

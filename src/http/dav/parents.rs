@@ -33,14 +33,8 @@ async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let mut writer = Writer::new(Plan::new(find, true, user_agent(head)));
     let node = folder();
-    let subject = |name| Subject {
-        name,
-        node: &node,
-        props: &[],
-        locks: &[],
-        quota: None,
-        account: identity.account.as_str(),
-    };
+    let subject =
+        |name| Subject { name, node: &node, props: &[], locks: &[], quota: None, account: identity.account.as_str() };
     let mut out = HEAD.to_vec();
     if depth != Depth::OneNoRoot {
         writer.write(&mut out, Place { base: b"/", child: None }, &subject(None));
