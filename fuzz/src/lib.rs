@@ -1,8 +1,10 @@
 //! What several fuzz targets share: the server they stand for, and what must hold for every path that was accepted.
 
+pub mod script;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sarang::http::dav::headers::{Origin, path_in_drive};
-use sarang::http::dav::{PREFIX, encode_path};
+use sarang::http::dav::href::{PREFIX, encode};
 use sarang::model::{RelPath, VPath};
 
 /// The server that requests are sent to.
@@ -23,9 +25,9 @@ pub fn check_path(path: &VPath) {
         assert!(!name.to_ascii_lowercase().starts_with(".sarang"), "{name:?}");
     }
     assert_eq!(RelPath::parse(text).ok().as_ref(), Some(path), "reads back from its text");
-    let href = encode_path(PREFIX, path);
+    let href = encode(path);
     assert!(href.bytes().all(|b| b.is_ascii_graphic()) && !href.contains(['<', '>', '&', '"', '\'']), "{href}");
-    assert_eq!(RelPath::from_url(&encode_path("", path)).ok().as_ref(), Some(path), "reads back from its address {href}");
+    assert_eq!(RelPath::from_url(&href[PREFIX.len()..]).ok().as_ref(), Some(path), "reads back from its address {href}");
     // The prefix counts as a level of the address: the deepest paths have none.
     if path.names().count() < 128 && text.len() + PREFIX.len() <= 4096 {
         assert_eq!(path_in_drive(&href, PREFIX).ok().flatten().as_ref(), Some(path), "reads back from its address {href}");

@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderValue, Uri};
 use libfuzzer_sys::fuzz_target;
 use sarang::http::dav::headers::destination;
-use sarang::http::dav::{PREFIX, encode_path};
+use sarang::http::dav::href::{PREFIX, encode};
 use sarang::model::VPath;
 use sarang_fuzz::{HOST, ORIGIN, check_path};
 
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     {
         assert!(HOST.starts_with(&format!("{}:", host.to_ascii_lowercase())), "{host} is another server");
     }
-    let href = encode_path(PREFIX, &path);
+    let href = encode(&path);
     for spelling in [href.clone(), format!("http://{HOST}{href}"), format!("HTTPS://me@NEST.example{href}/?q")] {
         assert_eq!(read(spelling.as_bytes()), Some(Some(path.clone())), "{spelling}");
     }

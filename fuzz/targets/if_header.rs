@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sarang::content::Expect;
 use sarang::drive::terms::{IfList, State, Subject};
 use sarang::http::dav::headers;
-use sarang::http::dav::{PREFIX, encode_path};
+use sarang::http::dav::href::{PREFIX, encode};
 use sarang_fuzz::{ORIGIN, check_path, header_lines};
 
 fuzz_target!(|data: &[u8]| {
@@ -57,7 +57,7 @@ fn written_list(list: &IfList) -> String {
     let mut text = match &list.subject {
         Subject::Request => String::new(),
         Subject::Elsewhere => "<http://elsewhere.example/>".to_owned(),
-        Subject::Path(path) => format!("<{}>", encode_path(PREFIX, path)),
+        Subject::Path(path) => format!("<{}>", encode(path)),
     };
     text.push('(');
     for condition in &list.conditions {

@@ -3,6 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use sarang::http::dav::lockxml::{MAX_OWNER, parse_lockinfo};
 use sarang::http::dav::requests::{Find, Instruction, parse_propertyupdate, parse_propfind};
 use sarang::http::dav::xml::{Captured, Name};
 
@@ -16,6 +17,7 @@ fuzz_target!(|body: &[u8]| {
     if let Ok(Find::Named(names) | Find::All(names)) = parse_propfind(body) {
         assert!(names.len() <= 256 && names.iter().all(|name| !name.local.is_empty()));
     }
+    check_lock(body);
     check_update(body);
     check_update(&[FRAME.0.as_bytes(), body, FRAME.1.as_bytes()].concat());
 });
@@ -28,6 +30,18 @@ fn check_update(body: &[u8]) {
             check_property(name, captured);
         }
     }
+}
+
+fn check_lock(body: &[u8]) {
+    let Ok(info) = parse_lockinfo(body) else { return };
+    assert!(info.owner.len() <= MAX_OWNER);
+    let scope = if info.shared { "shared" } else { "exclusive" };
+    let alone = format!(
+        "<L:lockinfo xmlns:L='DAV:'><L:lockscope><L:{scope}/></L:lockscope><L:locktype><L:write/></L:locktype>{}</L:lockinfo>",
+        info.owner
+    );
+    assert_eq!(parse_lockinfo(alone.as_bytes()).expect("an owner kept is well-formed"), info);
+    roxmltree::Document::parse(&alone).unwrap_or_else(|error| panic!("{error}: {alone}"));
 }
 
 fn check_property(name: &Name, captured: &Captured) {
