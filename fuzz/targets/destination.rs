@@ -5,7 +5,7 @@
 use http::{HeaderMap, HeaderValue, Uri};
 use libfuzzer_sys::fuzz_target;
 use sarang::http::dav::headers::destination;
-use sarang::http::dav::href::{PREFIX, encode};
+use sarang::http::dav::href::encode;
 use sarang::model::VPath;
 use sarang_fuzz::{HOST, ORIGIN, check_path};
 

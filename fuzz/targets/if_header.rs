@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use sarang::content::Expect;
 use sarang::drive::terms::{IfList, State, Subject};
 use sarang::http::dav::headers;
-use sarang::http::dav::href::{PREFIX, encode};
+use sarang::http::dav::href::encode;
 use sarang_fuzz::{ORIGIN, check_path, header_lines};
 
 fuzz_target!(|data: &[u8]| {
