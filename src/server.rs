@@ -84,28 +84,28 @@ where
 
 #[derive(Debug)]
 struct Listeners {
-    listeners: Vec<TcpListener>,
+    sockets: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     config: ServerConfig,
 }
 
 impl Listeners {
     async fn bind(config: &ServerConfig) -> Result<Self> {
-        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+        let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for wanted in &config.listen {
             let taken = TcpListener::bind(wanted).await.and_then(|l| l.local_addr().map(|address| (l, address)));
             let (listener, address) = taken.map_err(|error| cannot_listen(*wanted, &error))?;
-            listeners.push(listener);
+            sockets.push(listener);
             addresses.push(address);
         }
-        Ok(Self { listeners, addresses, config: config.clone() })
+        Ok(Self { sockets, addresses, config: config.clone() })
     }
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(());
         let admission = Admission::new(self.config.max_connections, self.config.max_connections_per_address);
         let mut accepting = JoinSet::new();
-        for listener in self.listeners {
+        for listener in self.sockets {
             let door = Door { answers: answers.clone(), config: self.config.clone(), stopping: stopping.clone() };
             accepting.spawn(door.accept(listener, Arc::clone(&admission)));
         }
@@ -188,7 +188,8 @@ impl<A: Answers> Door<A> {
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_READ)
-            .pipeline_flush(true);
+            // With it, hyper never writes its own 400 and 431, as bytes of the bad request are still unread.
+            .pipeline_flush(false);
         builder
     }
 

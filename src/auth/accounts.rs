@@ -281,8 +281,8 @@ fn look_of(name: &AccountName) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::crate::store::memory::MemoryStore;
     use super::*;
+    use crate::store::memory::MemoryStore;
 
     fn name(text: &str) -> AccountName {
         AccountName::parse(text).unwrap()

@@ -140,9 +140,9 @@ fn make_room<V>(map: &mut HashMap<Key, V>, key: &Key, look: impl Fn(&V) -> (bool
 #[cfg(test)]
 mod tests {
     use super::super::accounts::{Accounts, Record};
-    use super::crate::store::memory::MemoryStore;
     use super::*;
     use crate::model::{AccountName, Role};
+    use crate::store::memory::MemoryStore;
 
     struct Fixture {
         cache: Cache,

@@ -4,6 +4,7 @@
 use super::{Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Start};
 use crate::model::{AccountName, Error, RelPath, Result};
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -446,12 +447,7 @@ pub async fn big_folders_are_listed_whole(tree: Tree) {
     assert!(pages.len() > 1 && pages.iter().all(|page| page.len() < 1000), "{}", pages.len());
     let mut all: Vec<_> = pages.into_iter().flatten().map(|entry| entry.name).collect();
     all.sort();
-    assert_eq!(
-        all,
-        (0..1500)
-            .map(|n| format!("d{n}")[..0].to_owned() + &format!("a rather long name of a folder {n:04}"))
-            .collect::<Vec<_>>()
-    );
+    assert_eq!(all, (0..1500).map(|n| format!("a rather long name of a folder {n:04}")).collect::<Vec<_>>());
 }
 
 /// MOVE.
@@ -694,13 +690,12 @@ pub async fn a_change_ends_without_its_caller(tree: Tree) {
     let judge = Arc::new(Watcher::default());
     let slow = Commit { judge: Arc::clone(&judge) as Arc<dyn Judge>, ..commit() };
     let (from, to) = (path("d"), path("moved"));
-    let begun = Duration::from_micros(1);
-    assert!(tokio::time::timeout(begun, tree.copy(&from, &path("copy"), Reach::Deep, slow.clone())).await.is_err());
-    assert!(tokio::time::timeout(begun, large.commit(slow.clone())).await.is_err());
+    assert!(tree.copy(&from, &path("copy"), Reach::Deep, slow.clone()).now_or_never().is_none());
+    assert!(large.commit(slow.clone()).now_or_never().is_none());
     wait_for(&judge, 2).await;
-    assert!(tokio::time::timeout(begun, tree.rename(&from, &to, slow.clone())).await.is_err());
+    assert!(tree.rename(&from, &to, slow.clone()).now_or_never().is_none());
     wait_for(&judge, 3).await;
-    assert!(tokio::time::timeout(begun, tree.delete(&path("copy/0"), slow)).await.is_err());
+    assert!(tree.delete(&path("copy/0"), slow).now_or_never().is_none());
     wait_for(&judge, 4).await;
     assert_eq!(names(&tree, "").await, ["copy", "large", "moved"]);
     assert_eq!(names(&tree, "copy").await.len(), 19);
@@ -725,6 +720,12 @@ pub async fn usage_counts_bytes(tree: Tree) {
     put(&tree, "b", &[1; 234]).await;
     let usage = tree.usage().await.unwrap();
     assert_eq!(usage.used, 1234);
+    tree.copy(&path("d"), &path("c"), Reach::Deep, commit()).await.unwrap();
+    put(&tree, "b", &[1; 200]).await;
+    assert_eq!(tree.usage().await.unwrap().used, 2200);
+    tree.rename(&path("c/a"), &path("b"), commit()).await.unwrap();
+    tree.delete(&path("d/a"), commit()).await.unwrap();
+    assert_eq!(tree.usage().await.unwrap().used, 1000);
     assert!(usage.free > 0);
 }
 

@@ -32,14 +32,16 @@ fn check_host(host: &HeaderValue, target: Option<&Authority>) -> Result<(), &'st
     let simple = |byte: &u8| byte.is_ascii_alphanumeric() || b".-".contains(byte);
     let bytes = host.as_bytes();
     let (name, port) = match bytes.iter().position(|&b| b == b':') {
-        Some(colon) => (bytes.get(..colon).unwrap_or_default(), bytes.get(colon + 1..).unwrap_or_default()),
+        Some(colon) => (bytes.get(..colon).unwrap_or_default(), bytes.get(colon..).unwrap_or_default()),
         None => (bytes, &[][..]),
     };
-    let plain = !name.is_empty() && name.iter().all(simple) && port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    let plain = !name.is_empty() && name.iter().all(simple) && is_port(port);
     if !plain {
-        let parsed = Authority::try_from(bytes).map_err(|_| "The Host of the request is malformed.")?;
-        if parsed.as_str().contains('@') || parsed.host().is_empty() {
-            return Err("The Host of the request is malformed.");
+        const MALFORMED: &str = "The Host of the request is malformed.";
+        let parsed = Authority::try_from(bytes).map_err(|_| MALFORMED)?;
+        let port = parsed.as_str().strip_prefix(parsed.host()).unwrap_or("@");
+        if parsed.host().is_empty() || parsed.host().contains(',') || !is_port(port.as_bytes()) {
+            return Err(MALFORMED);
         }
     }
     match target {
@@ -47,6 +49,14 @@ fn check_host(host: &HeaderValue, target: Option<&Authority>) -> Result<(), &'st
             Err("The request names one server in its target and another in Host.")
         }
         _ => Ok(()),
+    }
+}
+
+/// Whether this is what may follow a host: nothing, or a colon and up to five digits.
+fn is_port(text: &[u8]) -> bool {
+    match text.split_first() {
+        Some((colon, digits)) => *colon == b':' && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        None => true,
     }
 }
 

@@ -85,6 +85,8 @@ impl Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::reply::CHALLENGE;
+    use std::time::Duration;
 
     fn parse(value: &str) -> Option<(String, String)> {
         let Credentials { text, colon } = Credentials::parse(value.as_bytes())?;

@@ -64,7 +64,7 @@ impl Drop for Ticket {
 /// One IPv4 address, or one IPv6 /64: what one client has at its disposal.
 fn network_of(address: IpAddr) -> u128 {
     match address.to_canonical() {
-        IpAddr::V4(address) => u128::from(address.to_ipv6_mapped().to_bits()),
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits() >> 64 << 64,
     }
 }

@@ -79,7 +79,7 @@ mod tests {
 
         let mut fair = Patience::new(Duration::from_secs(60), Some(1024));
         for _ in 0..20 {
-            assert_eq!(wait(&mut fair, 30).await, (false, 30));
+            assert_eq!(wait(&mut fair, 20).await, (false, 20));
             fair.progress(31 << 10);
         }
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Records in a map.
 #[derive(Debug)]
 pub struct MemoryStore {
     pairs: Mutex<BTreeMap<String, String>>,
@@ -16,6 +17,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
+    /// An empty store.
     pub fn new() -> Arc<Self> {
         let (changes, _) = tokio::sync::broadcast::channel(16);
         Arc::new(Self { pairs: Mutex::default(), changes, broken: AtomicBool::new(false) })

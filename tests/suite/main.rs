@@ -1,1 +1,26 @@
-//! The integration suite: one binary, real HTTP against the library server.
+//! The integration suite: one binary, real HTTP over loopback against the library server.
+//! `harness` starts servers and speaks raw HTTP; every other module is a subject.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and reports by printing"
+)]
+
+mod harness;
+
+mod attacks;
+mod dav_conditions;
+mod dav_cut;
+mod dav_listing;
+mod dav_locks;
+mod dav_moves;
+mod dav_props;
+mod layers;
+mod rows;
+mod sign_in;
+mod table;
+mod traces;

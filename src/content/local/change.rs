@@ -42,6 +42,7 @@ pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<()>
         change(commit, Some(&found.node), &mut || {
             tomb.bury((place.dir(), &name))?;
             note_if_folder(root, &found);
+            root.count.add(0, found.node.len);
             Ok(())
         })?;
     }
@@ -73,13 +74,16 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
         change(commit, Some(&found.node), &mut || {
             match &there {
                 Some(old) => {
-                    ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?
+                    ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?;
                 }
                 None if same => move_to((&source, &name), (&target, &new_name), os::rename_over)?,
                 None => move_to((&source, &name), (&target, &new_name), os::rename_new)?,
             }
             note_if_folder(root, &found);
-            there.iter().for_each(|old| note_if_folder(root, old));
+            if let Some(old) = &there {
+                note_if_folder(root, old);
+                root.count.add(0, old.node.len);
+            }
             Ok(())
         })?;
         there.is_none()

@@ -9,6 +9,7 @@ use super::stage::remove_tree;
 use super::trash::At;
 use crate::content::{Commit, Node, Reach};
 use crate::model::{Error, RelPath, Result};
+use std::cell::Cell;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 const DOING: &str = "copy it";
@@ -28,7 +29,7 @@ pub(super) fn copy(root: &Root, from: &RelPath, to: &RelPath, reach: Reach, comm
         return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
     }
     let mut tomb = early_tomb(root, &target, to, commit)?;
-    let mut copied = Copied { root, name: root.stamp(), kind: found.kind, published: false };
+    let mut copied = Copied { root, name: root.stamp(), kind: found.kind, bytes: Cell::new(0), published: false };
     copied.fill(fd(&source), &found, reach)?;
     let created = {
         let _guard = root.guard();
@@ -53,11 +54,11 @@ pub(super) fn copy(root: &Root, from: &RelPath, to: &RelPath, reach: Reach, comm
             copied.published = true;
             Ok(())
         })?;
+        root.count.add(copied.bytes.get(), there.as_ref().map_or(0, |old| old.node.len));
         there.is_none()
     };
     tomb.map_or(Ok(()), |tomb| tomb.settle())?;
     root.settle(target.dir())?;
-    root.count.forget();
     Ok(created)
 }
 
@@ -66,6 +67,8 @@ struct Copied<'a> {
     root: &'a Root,
     name: String,
     kind: Kind,
+    /// Bytes copied so far.
+    bytes: Cell<u64>,
     published: bool,
 }
 
@@ -74,7 +77,7 @@ impl Copied<'_> {
     fn fill(&self, source: BorrowedFd<'_>, found: &Found, reach: Reach) -> Result<()> {
         let tmp = fd(&self.root.tmp);
         if self.kind == Kind::File {
-            let made = copy_file(self.root, source, tmp, &self.name)?;
+            let made = copy_file(self, source, tmp, &self.name)?;
             return self.root.settle(fd(&made));
         }
         debug_assert!(found.node.folder);
@@ -82,7 +85,7 @@ impl Copied<'_> {
         if reach == Reach::Shallow {
             return self.root.settle(fd(&made));
         }
-        copy_below(self.root, source, made)?;
+        copy_below(self, source, made)?;
         if self.root.is_strict() {
             // One wait for the whole tree instead of one a file.
             os::sync_all(tmp).map_err(|e| Error::io("write to the disk", e))?;
@@ -130,10 +133,11 @@ fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, 
     root.settle(fd(&target))
 }
 
-fn copy_file(root: &Root, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let failed = |e| explain(DOING, e);
     let node = os::stat_fd(from).map_err(failed)?.node;
-    root.check_room(node.len)?;
+    copied.root.check_room(node.len)?;
+    copied.bytes.set(copied.bytes.get().saturating_add(node.len));
     let made = os::create_file(dir, name).map_err(failed)?;
     os::copy_bytes(from, fd(&made), node.len).map_err(failed)?;
     copy_props(from, fd(&made))?;
@@ -164,17 +168,17 @@ struct Level {
 }
 
 /// Copies all below `from`, with two open folders a level and no recursion.
-fn copy_below(root: &Root, from: BorrowedFd<'_>, to: OwnedFd) -> Result<()> {
-    let mut room = Vec::new();
+fn copy_below(copied: &Copied<'_>, from: BorrowedFd<'_>, to: OwnedFd) -> Result<()> {
+    let mut buffer = Vec::new();
     let again = os::open_folder(from, "", Lookup::Full).map_err(|e| explain(DOING, e))?;
-    let mut levels = vec![copy_level(root, again, to, &mut room)?];
+    let mut levels = vec![copy_level(copied, again, to, &mut buffer)?];
     while let Some(mut level) = levels.pop() {
         let Some(name) = level.folders.pop() else { continue };
         let opened = os::open_folder(fd(&level.from), &name, Lookup::Full);
         let below = match opened {
             Ok(from) => {
                 let to = copy_folder(fd(&from), fd(&level.to), &name)?;
-                Some(copy_level(root, from, to, &mut room)?)
+                Some(copy_level(copied, from, to, &mut buffer)?)
             }
             Err(Errno::NOENT) => None,
             Err(e) => return Err(explain(DOING, e)),
@@ -185,9 +189,9 @@ fn copy_below(root: &Root, from: BorrowedFd<'_>, to: OwnedFd) -> Result<()> {
     Ok(())
 }
 
-fn copy_level(root: &Root, from: OwnedFd, to: OwnedFd, room: &mut Vec<u8>) -> Result<Level> {
+fn copy_level(copied: &Copied<'_>, from: OwnedFd, to: OwnedFd, buffer: &mut Vec<u8>) -> Result<Level> {
     let mut folders = Vec::new();
-    let read = os::read_names(fd(&from), room, usize::MAX, |raw, kind| {
+    let read = os::read_names(fd(&from), buffer, usize::MAX, |raw, kind| {
         let Some(name) = visible(raw) else { return Ok(()) };
         if kind == Some(Kind::Other) {
             return Ok(());
@@ -198,7 +202,7 @@ fn copy_level(root: &Root, from: OwnedFd, to: OwnedFd, room: &mut Vec<u8>) -> Re
         };
         match kind {
             Kind::Folder => folders.push(name.to_owned()),
-            Kind::File => copy_member(root, fd(&from), fd(&to), name)?,
+            Kind::File => copy_member(copied, fd(&from), fd(&to), name)?,
             Kind::Other => {}
         }
         Ok(())
@@ -207,9 +211,9 @@ fn copy_level(root: &Root, from: OwnedFd, to: OwnedFd, room: &mut Vec<u8>) -> Re
     Ok(Level { from, to, folders })
 }
 
-fn copy_member(root: &Root, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str) -> Result<()> {
+fn copy_member(copied: &Copied<'_>, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str) -> Result<()> {
     match os::open_read(from, name, Lookup::Full) {
-        Ok(source) => copy_file(root, fd(&source), to, name).map(drop),
+        Ok(source) => copy_file(copied, fd(&source), to, name).map(drop),
         Err(Errno::NOENT) => Ok(()),
         Err(e) => Err(explain(DOING, e)),
     }

@@ -2,7 +2,7 @@
 
 use super::{LocalSettings, LocalTree, os};
 use crate::config::Durability;
-use crate::content::contract::{HOSTILE, commit, content, contract, names, path, put};
+use crate::content::contract::{HOSTILE, commit, content, names, path, put};
 use crate::content::{Commit, ContentTree, Reach, Start};
 use crate::model::{Error, RelPath};
 use bytes::Bytes;

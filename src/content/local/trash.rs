@@ -124,9 +124,9 @@ impl Drop for Tomb<'_> {
 /// Finishes swaps that a crash has cut; runs before `.sarang/tmp` is swept.
 pub(super) fn finish_swaps(root: &Root) -> Result<()> {
     let doing = "finish what a crash has cut";
-    let (mut markers, mut room) = (Vec::new(), Vec::new());
+    let (mut markers, mut buffer) = (Vec::new(), Vec::new());
     let tmp = os::open_folder(fd(&root.dir), TMP, Lookup::Full).map_err(|e| explain(doing, e))?;
-    let read = os::read_names(fd(&tmp), &mut room, usize::MAX, |name, _| {
+    let read = os::read_names(fd(&tmp), &mut buffer, usize::MAX, |name, _| {
         markers.extend(name.to_str().ok().filter(|name| name.starts_with(SWAP)).map(str::to_owned));
         Ok::<_, os::Errno>(())
     });

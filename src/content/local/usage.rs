@@ -1,4 +1,4 @@
-//! How much a tree holds: counted by walking it now and then, kept up with uploads in between.
+//! How much a tree holds: counted by walking it now and then, kept up with changes in between.
 
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
@@ -28,17 +28,10 @@ impl Count {
         Some((used, at.elapsed() >= FRESH && !self.running.swap(true, Ordering::Relaxed)))
     }
 
-    /// Adds what an upload has brought and takes what it replaced.
+    /// Adds what a change has brought and takes what it removed; folders removed are noticed at the next count.
     pub fn add(&self, new: u64, old: u64) {
         if let Some((_, used)) = self.last.lock().as_mut() {
             *used = used.saturating_add(new).saturating_sub(old);
-        }
-    }
-
-    /// Counts again for the next who asks.
-    pub fn forget(&self) {
-        if let Some((at, _)) = self.last.lock().as_mut() {
-            *at = at.checked_sub(FRESH).unwrap_or(*at);
         }
     }
 }
@@ -60,13 +53,13 @@ pub(super) fn free(root: &Root) -> Result<u64> {
 }
 
 fn walk(root: &Root) -> os::Outcome<u64> {
-    let (mut sum, mut room) = (0_u64, Vec::new());
+    let (mut sum, mut buffer) = (0_u64, Vec::new());
     let mut levels: Vec<(OwnedFd, Vec<String>)> = Vec::new();
     let mut next = Some(os::open_folder(fd(&root.dir), "", Lookup::Full)?);
     loop {
         if let Some(dir) = next.take() {
             let mut folders = Vec::new();
-            os::read_names(fd(&dir), &mut room, usize::MAX, |raw, kind| {
+            os::read_names(fd(&dir), &mut buffer, usize::MAX, |raw, kind| {
                 let name = raw.to_str().unwrap_or_default();
                 if kind == Some(Kind::Other) || is_reserved(name) {
                     return Ok(());

@@ -38,28 +38,32 @@ pub struct PropfindRequest<'a> {
 /// Answers with a 207.
 pub async fn answer(drive: &Drive, path: &VPath, request: PropfindRequest<'_>) -> Result<Response<Body>> {
     let node = drive.stat(path).await?;
-    let writer = Writer::new(Plan::new(request.find, request.hide_quota, request.user_agent));
+    let plan = Plan::new(request.find, request.hide_quota, request.user_agent);
+    let list = node.folder && request.depth != Depth::Zero;
+    let listing = if list { Some(drive.list(path, plan.needs_props()).await?) } else { None };
+    let locked = list && plan.needs_locks() && !drive.has_no_locks();
     let mut pages = Pages {
         base: href::canonical(request.href, node.folder),
-        path: path.clone(),
-        drive: drive.clone(),
-        writer,
-        listing: None,
+        account: drive.identity().account.to_string(),
+        locks: locked.then(|| locks_in(drive, path)),
+        writer: Writer::new(plan),
+        listing,
         page: Vec::new().into_iter(),
-        out: Vec::new(),
+        out: HEAD.to_vec(),
         done: false,
     };
-    let list = node.folder && request.depth != Depth::Zero;
-    if list {
-        pages.listing = Some(drive.list(path, pages.writer.plan().needs_props()).await?);
-    }
-    pages.out.extend_from_slice(HEAD);
     if !list || request.depth != Depth::OneNoRoot {
-        pages.write_self(&node).await?;
+        pages.write_self(drive, path, &node).await?;
     }
-    let first = pages.next_frame().await?;
-    let body = if pages.done { Body::full(first) } else { stream_from(first, pages) };
-    Ok(multistatus(body))
+    Ok(multistatus(pages.into_body().await?))
+}
+
+/// The locks on a child by its name.
+type LocksOf = Box<dyn Fn(&str) -> Vec<LockView> + Send>;
+
+fn locks_in(drive: &Drive, folder: &VPath) -> LocksOf {
+    let (drive, folder) = (drive.clone(), folder.clone());
+    Box::new(move |name| folder.join(name).map(|path| drive.locks_on(&path)).unwrap_or_default())
 }
 
 /// A 207 with this body.
@@ -70,26 +74,12 @@ pub fn multistatus(body: Body) -> Response<Body> {
     response
 }
 
-/// The first frame and all that follow.
-fn stream_from(first: Bytes, pages: Pages) -> Body {
-    let frames = stream::try_unfold((Some(first), pages), |(first, mut pages)| async move {
-        match first {
-            Some(frame) => Ok(Some((frame, (None, pages)))),
-            None if pages.done => Ok::<_, io::Error>(None),
-            None => {
-                let frame = pages.next_frame().await.map_err(io::Error::other)?;
-                Ok(Some((frame, (None, pages))))
-            }
-        }
-    });
-    Body::stream(frames, None)
-}
-
 /// A folder being written.
 struct Pages {
-    drive: Drive,
-    path: VPath,
     base: Vec<u8>,
+    account: String,
+    /// `None` when no child can have a lock, or none is asked for.
+    locks: Option<LocksOf>,
     writer: Writer,
     listing: Option<Box<dyn Listing>>,
     page: std::vec::IntoIter<Entry>,
@@ -99,23 +89,38 @@ struct Pages {
 
 impl Pages {
     /// Writes what was asked for itself.
-    async fn write_self(&mut self, node: &Node) -> Result<()> {
+    async fn write_self(&mut self, drive: &Drive, path: &VPath, node: &Node) -> Result<()> {
         let plan = self.writer.plan();
-        let props = if plan.needs_props() { self.drive.props(&self.path).await? } else { Vec::new() };
-        let quota = if plan.needs_quota() { Some(self.drive.quota(&self.path).await?) } else { None };
-        let locks = if plan.needs_locks() { self.drive.locks_on(&self.path) } else { Vec::new() };
-        let account = self.drive.identity().account.as_str();
-        let subject = Subject { name: self.path.name(), node, props: &props, locks: &locks, quota, account };
+        let props = if plan.needs_props() { drive.props(path).await? } else { Vec::new() };
+        let quota = if plan.needs_quota() { Some(drive.quota(path).await?) } else { None };
+        let locks = if plan.needs_locks() { drive.locks_on(path) } else { Vec::new() };
+        let subject = Subject { name: path.name(), node, props: &props, locks: &locks, quota, account: &self.account };
         self.writer.write(&mut self.out, Place { base: &self.base, child: None }, &subject);
         Ok(())
     }
 
+    /// The body: whole if it is no more than a frame, so that early failures still have their status; else streamed.
+    async fn into_body(mut self) -> Result<Body> {
+        let first = self.next_frame().await?;
+        if self.done {
+            return Ok(Body::full(first));
+        }
+        let frames = stream::try_unfold((Some(first), self), |(first, mut pages)| async move {
+            match first {
+                Some(frame) => Ok(Some((frame, (None, pages)))),
+                None if pages.done => Ok::<_, io::Error>(None),
+                None => {
+                    let frame = pages.next_frame().await.map_err(io::Error::other)?;
+                    Ok(Some((frame, (None, pages))))
+                }
+            }
+        });
+        Ok(Body::stream(frames, None))
+    }
+
     /// The next bytes of the body, at least one.
     async fn next_frame(&mut self) -> Result<Bytes> {
-        loop {
-            if self.write_page() {
-                break;
-            }
+        while !self.write_page() {
             let page = match &mut self.listing {
                 Some(listing) => listing.next_page().await?,
                 None => Vec::new(),
@@ -133,20 +138,18 @@ impl Pages {
 
     /// Writes entries of the present page until a frame is full; says whether it is.
     fn write_page(&mut self) -> bool {
-        let locked = self.page.len() > 0 && self.writer.plan().needs_locks() && !self.drive.has_no_locks();
         if self.out.capacity() == 0 && self.page.len() > 0 {
             self.out.reserve(ROOM);
         }
-        let account = self.drive.identity().account.as_str();
         for entry in self.page.by_ref() {
-            let locks = if locked { locks_on(&self.drive, &self.path, &entry.name) } else { Vec::new() };
+            let locks = self.locks.as_ref().map(|of| of(&entry.name)).unwrap_or_default();
             let subject = Subject {
                 name: Some(&entry.name),
                 node: &entry.node,
                 props: &entry.props,
                 locks: &locks,
                 quota: None,
-                account,
+                account: &self.account,
             };
             self.writer.write(&mut self.out, Place { base: &self.base, child: Some(&entry.name) }, &subject);
             if self.out.len() >= FRAME {
@@ -157,7 +160,111 @@ impl Pages {
     }
 }
 
-/// The locks on a child.
-fn locks_on(drive: &Drive, folder: &VPath, name: &str) -> Vec<LockView> {
-    folder.join(name).map(|path| drive.locks_on(&path)).unwrap_or_default()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Etag;
+    use crate::http::dav::xml::Name;
+    use crate::model::{Error, time::from_unix_seconds};
+    use async_trait::async_trait;
+    use http_body::Body as _;
+    use http_body_util::BodyExt;
+    use std::time::Duration;
+
+    /// So many entries in pages of 100, and then an error if wanted.
+    struct Numbers {
+        next: usize,
+        end: usize,
+        broken: bool,
+    }
+
+    #[async_trait]
+    impl Listing for Numbers {
+        async fn next_page(&mut self) -> Result<Vec<Entry>> {
+            let first = self.next;
+            self.next = self.end.min(first + 100);
+            if first == self.end && self.broken {
+                return Err(Error::NotFound);
+            }
+            let modified = from_unix_seconds(1);
+            let node = Node { folder: false, len: 1, modified, created: modified, etag: Etag([1; 4]) };
+            Ok((first..self.next)
+                .map(|n| Entry { name: format!("n {n}"), node: node.clone(), props: vec![] })
+                .collect())
+        }
+    }
+
+    fn pages(end: usize, broken: bool) -> Pages {
+        Pages {
+            base: b"/dav/x/".to_vec(),
+            account: "ann".into(),
+            locks: None,
+            writer: Writer::new(Plan::new(Find::All(vec![]), false, "")),
+            listing: Some(Box::new(Numbers { next: 0, end, broken })),
+            page: Vec::new().into_iter(),
+            out: HEAD.to_vec(),
+            done: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn small_listings_are_one_piece_with_a_length() {
+        let body = pages(3, false).into_body().await.unwrap();
+        assert!(body.size_hint().exact().is_some_and(|len| len > 1000));
+        let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+        assert_eq!(text.matches("<D:response>").count(), 3);
+        assert!(text.ends_with("</D:response></D:multistatus>"));
+    }
+
+    #[tokio::test]
+    async fn large_listings_come_in_frames_with_every_entry_once() {
+        let mut body = pages(5_000, false).into_body().await.unwrap();
+        assert_eq!(body.size_hint().exact(), None);
+        let (mut text, mut frames) = (Vec::new(), Vec::new());
+        while let Some(frame) = body.frame().await {
+            let data = frame.unwrap().into_data().unwrap();
+            frames.push(data.len());
+            text.extend_from_slice(&data);
+        }
+        assert!(frames.len() > 20);
+        assert!(frames[..frames.len() - 1].iter().all(|len| (FRAME..ROOM).contains(len)), "{frames:?}");
+        let text = String::from_utf8(text).unwrap();
+        assert!(text.starts_with("<?xml") && text.ends_with("</D:multistatus>"));
+        let hrefs: Vec<&str> = text.split("<D:href>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
+        let expected: Vec<String> = (0..5_000).map(|n| format!("/dav/x/n%20{n}")).collect();
+        assert!(hrefs == expected, "every entry once, in the order of the listing");
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_fails_has_no_end() {
+        assert!(matches!(pages(3, true).into_body().await, Err(Error::NotFound)));
+        let body = pages(5_000, true).into_body().await.unwrap();
+        assert!(body.collect().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn locks_are_asked_for_by_name() {
+        let mut pages = pages(2, false);
+        pages.writer = Writer::new(Plan::new(
+            Find::Named(vec![Name { ns: "DAV:".into(), local: "lockdiscovery".into() }]),
+            false,
+            "",
+        ));
+        pages.locks = Some(Box::new(|name| {
+            let lock = LockView {
+                token: Some("urn:uuid:7".into()),
+                root: VPath::parse(&format!("x/{name}")).unwrap(),
+                root_is_folder: false,
+                owner: String::new(),
+                shared: false,
+                deep: false,
+                remaining: Duration::from_secs(9),
+            };
+            if name == "n 1" { vec![lock] } else { vec![] }
+        }));
+        let text = pages.into_body().await.unwrap().collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(text.to_vec()).unwrap();
+        assert!(text.contains("/dav/x/n%200</D:href><D:propstat><D:prop><D:lockdiscovery></D:lockdiscovery>"));
+        assert!(text.contains("<D:href>urn:uuid:7</D:href></D:locktoken><D:lockroot><D:href>/dav/x/n%201</D:href>"));
+    }
 }

@@ -3,7 +3,7 @@
 use crate::model::time::unix_seconds;
 use std::time::SystemTime;
 
-/// Windows Explorer (WebClient, `Microsoft-WebDAV-MiniRedir`) refuses answers above 1,000,000 bytes, so about 2,000
+/// Windows Explorer (`WebClient`, `Microsoft-WebDAV-MiniRedir`) refuses answers above 1,000,000 bytes, so about 2,000
 /// entries of 500 bytes: listings for it leave out `supportedlock`, which it never reads.
 /// Source: `FileAttributesLimitInBytes`, Microsoft KB 912152.
 pub fn wants_lean_listings(user_agent: &str) -> bool {

@@ -5,6 +5,8 @@ use crate::model::{Error, Result};
 
 /// The most properties that one request may name.
 pub const MAX_PROPERTIES: usize = 256;
+/// The most bytes that they may have with their namespaces: a long namespace declared once is written for each of them.
+const MAX_EXPANDED: usize = 128 * 1024;
 
 /// What a PROPFIND asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +75,9 @@ pub fn parse_propfind(body: &[u8]) -> Result<Find> {
 
 /// The names of the children of the element opened last.
 fn names(document: &mut Document<'_>) -> Result<Vec<Name>> {
-    let mut names = Vec::new();
+    let (mut names, mut budget) = (Vec::new(), Budget::default());
     while let Some(name) = document.child()? {
-        check_count(names.len())?;
+        budget.spend(name.ns.len() + name.local.len())?;
         document.skip()?;
         names.push(name);
     }
@@ -88,12 +90,18 @@ pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
     if !document.root()?.is_dav("propertyupdate") {
         return Err(Error::BadRequest("The body of a PROPPATCH is a propertyupdate element."));
     }
-    let mut steps = Vec::new();
+    let (mut steps, mut budget) = (Vec::new(), Budget::default());
     while let Some(name) = document.child()? {
-        match name.local.as_str() {
-            "set" if name.ns == "DAV:" => read_step(&mut document, true, &mut steps)?,
-            "remove" if name.ns == "DAV:" => read_step(&mut document, false, &mut steps)?,
-            _ => document.skip()?,
+        if !name.is_dav("set") && !name.is_dav("remove") {
+            document.skip()?;
+            continue;
+        }
+        while let Some(holder) = document.child()? {
+            if holder.is_dav("prop") {
+                read_steps(&mut document, name.is_dav("set"), &mut budget, &mut steps)?;
+            } else {
+                document.skip()?;
+            }
         }
     }
     document.finish()?;
@@ -104,31 +112,37 @@ pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
 }
 
 /// Reads the properties in one `set` or `remove`.
-fn read_step(document: &mut Document<'_>, set: bool, steps: &mut Vec<Instruction>) -> Result<()> {
-    while let Some(holder) = document.child()? {
-        if !holder.is_dav("prop") {
+fn read_steps(document: &mut Document<'_>, set: bool, budget: &mut Budget, steps: &mut Vec<Instruction>) -> Result<()> {
+    while let Some(name) = document.child()? {
+        budget.spend(name.ns.len() + name.local.len())?;
+        if set {
+            let captured = document.capture()?;
+            budget.bytes += captured.xml.len();
+            steps.push(Instruction::Set(name, captured));
+        } else {
             document.skip()?;
-            continue;
-        }
-        while let Some(name) = document.child()? {
-            check_count(steps.len())?;
-            if set {
-                let captured = document.capture()?;
-                steps.push(Instruction::Set(name, captured));
-            } else {
-                document.skip()?;
-                steps.push(Instruction::Remove(name));
-            }
+            steps.push(Instruction::Remove(name));
         }
     }
     Ok(())
 }
 
-fn check_count(present: usize) -> Result<()> {
-    if present < MAX_PROPERTIES {
-        Ok(())
-    } else {
-        Err(Error::BadRequest("The request names more than 256 properties."))
+/// What a request has used of its limits.
+#[derive(Debug, Default)]
+struct Budget {
+    properties: usize,
+    bytes: usize,
+}
+
+impl Budget {
+    /// Counts one property of so many bytes.
+    fn spend(&mut self, bytes: usize) -> Result<()> {
+        self.properties += 1;
+        self.bytes += bytes;
+        if self.properties > MAX_PROPERTIES {
+            return Err(Error::BadRequest("The request names more than 256 properties."));
+        }
+        if self.bytes > MAX_EXPANDED { Err(Error::TooLarge) } else { Ok(()) }
     }
 }
 
@@ -231,6 +245,11 @@ mod tests {
         assert!(refused(&nested(63)));
         assert!(parse_propfind(prop_body(&"<a/>".repeat(256)).as_bytes()).is_ok());
         assert!(refused(&prop_body(&"<a/>".repeat(257))));
+        let long = format!("<D:prop xmlns:n='{}'>{}</D:prop>", "n".repeat(60_000), "<n:a/>".repeat(3));
+        let find = format!("<D:propfind xmlns:D='DAV:'>{long}</D:propfind>");
+        assert!(matches!(parse_propfind(find.as_bytes()), Err(Error::TooLarge)));
+        let update = format!("<D:propertyupdate xmlns:D='DAV:'><D:set>{long}</D:set></D:propertyupdate>");
+        assert!(matches!(parse_propertyupdate(update.as_bytes()), Err(Error::TooLarge)));
         let large = " ".repeat(70_000) + "<a/>";
         assert!(matches!(parse_propfind(large.as_bytes()), Err(Error::TooLarge)));
     }

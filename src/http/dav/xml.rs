@@ -225,7 +225,7 @@ impl<'a> Document<'a> {
         }
         let name_len = tag.find([' ', '\t', '\r', '\n']).unwrap_or(tag.len());
         let (name, rest) = tag.split_at_checked(name_len).ok_or(MALFORMED)?;
-        self.opened = Opened { start, name_end: start + 1 + name_len, outer: self.scope.len() };
+        self.opened = Opened { start, name_end: start + 1 + name_len, outer: self.scope.count() };
         let attributes = split_attributes(rest)?;
         self.langs.extend(attributes.iter().filter(|a| a.name == "xml:lang").map(|a| (self.depth, a.quoted)));
         let (ns, local) = self.scope.enter(self.depth, name, &attributes)?;

@@ -43,7 +43,7 @@ pub struct Scope<'a> {
 
 impl<'a> Scope<'a> {
     /// How many bindings are in scope.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.bindings.len()
     }
 

@@ -24,7 +24,7 @@ fn batch(who: usize, n: usize) -> Batch {
     let key = |k: usize| format!("c{who}/k{:02}", k % 50);
     let long = "é".repeat((n * 37) % 300);
     let batch = Batch::new().put(format!("c{who}/seq"), n.to_string()).put(key(n * 7), format!("{n} {long}"));
-    if n % 8 == 0 { batch.delete(key(n * 7 + 13)) } else { batch.put(key(n * 7 + 13), n.to_string()) }
+    if n.is_multiple_of(8) { batch.delete(key(n * 7 + 13)) } else { batch.put(key(n * 7 + 13), n.to_string()) }
 }
 
 /// The records of a committer after its first `n` batches.
@@ -47,7 +47,9 @@ fn committing_process() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let committers: Vec<_> =
         (0..COMMITTERS).map(|who| runtime.spawn(commit_on_and_on(Arc::clone(&store), who))).collect();
-    committers.into_iter().for_each(|committer| runtime.block_on(committer).unwrap());
+    for committer in committers {
+        runtime.block_on(committer).unwrap();
+    }
 }
 
 async fn commit_on_and_on(store: Arc<SledStore>, who: usize) {
@@ -416,9 +418,11 @@ fn cost_of_a_commit() {
                 })
             })
             .collect();
-        tasks.into_iter().for_each(|task| runtime.block_on(task).unwrap());
+        for task in tasks {
+            runtime.block_on(task).unwrap();
+        }
         let commits = f64::from(COMMITS * committers);
-        let (wall, cpu) = (started.elapsed().as_secs_f64(), (cpu_time() - cpu).as_secs_f64());
+        let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_time().saturating_sub(cpu).as_secs_f64());
         let size = fs::metadata(dir.path().join("db/db")).unwrap().len() >> 10;
         let (cpu_us, wall_us) = (cpu / commits * 1e6, wall / commits * 1e6);
         println!("{committers} committers: {cpu_us:.1} us CPU, {wall_us:.1} us wall per commit; log {size} KiB");

@@ -125,15 +125,8 @@ impl Writer {
 
     /// Writes and fsyncs; after a failure, whether sled's error or its panic, the store stays read-only.
     fn write(&mut self, staged: &Staged) -> bool {
-        let mut batch = ::sled::Batch::default();
-        for (key, value) in staged {
-            match value {
-                Some(value) => batch.insert(key.as_bytes(), value.as_bytes()),
-                None => batch.remove(key.as_bytes()),
-            }
-        }
         let written = catch_unwind(AssertUnwindSafe(|| {
-            self.db.apply_batch(batch).map_err(|e| e.to_string())?;
+            apply(&self.db, staged).map_err(|e| e.to_string())?;
             self.db.flush().map_err(|e| e.to_string())?;
             self.disk.sync().map_err(|e| e.to_string())
         }));
@@ -178,6 +171,21 @@ impl Writer {
         }
         synced.map_err(|e| Error::io("fsync the state store", e))
     }
+}
+
+/// One key is one message of sled's log and whole by itself; a batch of sled's costs a second write and wake-up of
+/// its threads.
+fn apply(db: &::sled::Db, staged: &Staged) -> ::sled::Result<()> {
+    let mut batch = ::sled::Batch::default();
+    for (key, value) in staged {
+        match value {
+            Some(value) if staged.len() == 1 => return db.insert(key, value.as_bytes()).map(drop),
+            None if staged.len() == 1 => return db.remove(key).map(drop),
+            Some(value) => batch.insert(key.as_bytes(), value.as_bytes()),
+            None => batch.remove(key.as_bytes()),
+        }
+    }
+    db.apply_batch(batch)
 }
 
 /// All batches that wait already, up to a size that sled can take between two fsyncs, and a wish to close after them.

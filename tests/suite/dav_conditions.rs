@@ -1,0 +1,166 @@
+//! Conditional requests: If-Match, If-None-Match, If-Modified-Since, and the `If` header of RFC 4918 section 10.4.
+
+use crate::harness::{Client, NAME, TestServer};
+
+const STALE: &str = "urn:uuid:00000000-0000-4000-8000-000000000000";
+
+fn etag(client: &Client, path: &str) -> String {
+    let tag = client.head(path).is(200).header("etag").expect("an ETag").to_owned();
+    assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2, "strong and quoted: {tag}");
+    tag
+}
+
+#[test]
+fn if_match_guards_a_put() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    let tag = etag(&ana, NAME);
+    let put = |value: &str, body| ana.request("PUT", NAME).header("If-Match", value).body(body).send().status;
+    assert_eq!(put("\"nope\"", "no"), 412);
+    assert_eq!(put(&format!("W/{tag}"), "no"), 412, "a weak tag never matches strongly");
+    assert_eq!(put(&tag, "2"), 204);
+    assert_eq!(put(&tag, "no"), 412, "the tag has changed");
+    assert_eq!(put(&format!("\"nope\", {}", etag(&ana, NAME)), "3"), 204);
+    assert_eq!(put("*", "4"), 204);
+    ana.holds(NAME, "4");
+    ana.request("PUT", "/missing").header("If-Match", "*").body("x").send().is(412);
+    ana.lacks("/missing");
+}
+
+#[test]
+fn if_none_match_guards_a_put() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let put = |value: &str, body| ana.request("PUT", NAME).header("If-None-Match", value).body(body).send().status;
+    assert_eq!(put("*", "1"), 201);
+    assert_eq!(put("*", "no"), 412);
+    assert_eq!(put(&etag(&ana, NAME), "no"), 412);
+    assert_eq!(put("\"another\"", "2"), 204);
+    ana.holds(NAME, "2");
+}
+
+#[test]
+fn conditions_guard_every_change() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    let with = |method: &str| ana.transfer(method, NAME, "/new").header("If-Match", "\"nope\"").send().status;
+    assert_eq!(with("MOVE"), 412);
+    assert_eq!(with("DELETE"), 412);
+    ana.proppatch(NAME, "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>").header("If-Match", "\"nope\"").send().is(412);
+    ana.holds(NAME, "1");
+    ana.lacks("/new");
+    assert_eq!(
+        ana.props(NAME, "0", "<x:a xmlns:x=\"http://example.org/x/\"/>").multistatus().only().props[0].status,
+        404
+    );
+    ana.request("DELETE", NAME).header("If-Match", etag(&ana, NAME)).send().is(204);
+}
+
+#[test]
+fn conditional_gets_answer_304() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    let tag = etag(&ana, NAME);
+    let date = ana.head(NAME).header("last-modified").unwrap().to_owned();
+    let get = |name: &str, value: &str| ana.request("GET", NAME).header(name, value).send();
+    let reply = get("If-None-Match", &tag).is(304);
+    assert_eq!(reply.header("etag"), Some(tag.as_str()));
+    get("If-None-Match", &format!("W/{tag}")).is(304);
+    get("If-None-Match", "*").is(304);
+    get("If-None-Match", "\"nope\"").is(200);
+    get("If-Modified-Since", &date).is(304);
+    get("If-Modified-Since", "Sat, 01 Jan 2000 00:00:00 GMT").is(200);
+    get("If-Unmodified-Since", "Sat, 01 Jan 2000 00:00:00 GMT").is(412);
+    get("If-Match", "\"nope\"").is(412);
+    get("If-Match", &tag).is(200);
+    let both = ana.request("GET", NAME).header("If-None-Match", "\"nope\"").header("If-Modified-Since", &date);
+    both.send().is(200);
+}
+
+#[test]
+fn if_lists_are_judged() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    let token = ana.lock(NAME).send().is(200).token();
+    let tag = etag(&ana, NAME);
+    let here = ana.absolute(NAME);
+    let relative = here.split_once("/dav").map(|(_, rest)| format!("/dav{rest}")).unwrap();
+    let put = |value: &str| ana.request("PUT", NAME).header("If", value).body("1").send().status;
+    for good in [
+        format!("(<{token}>)"),
+        format!("(<{token}> [{tag}])"),
+        format!("([\"nope\"]) (<{token}>)"),
+        format!("<{here}> (<{token}>)"),
+        format!("<{relative}> (<{token}>)"),
+        format!("(Not <{STALE}> <{token}>)"),
+        format!("(<{token}>) (Not <DAV:no-lock>)"),
+        format!("(<{token}> Not [\"nope\"])"),
+    ] {
+        let value = good.replace(&tag, &etag(&ana, NAME));
+        assert_eq!(put(&value), 204, "{value}");
+    }
+    for (bad, status) in [
+        (format!("(<{STALE}>)"), 412),
+        (format!("(<{token}> [\"nope\"])"), 412),
+        (format!("(Not <{token}>)"), 412),
+        (format!("(<{token}> <{STALE}>)"), 412),
+        (format!("(Not <{STALE}>)"), 423),
+        (format!("([{tag}] <{STALE}>)"), 412),
+    ] {
+        assert_eq!(put(&bad), status, "{bad}");
+    }
+    ana.holds(NAME, "1");
+}
+
+#[test]
+fn a_malformed_if_is_400() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    for bad in ["(", "()", "<x", "(<x)", "([x", "x", "(Not)", "<http://x/>", ")(", "(<urn:x>) junk"] {
+        ana.request("PUT", NAME).header("If", bad).body("no").send().is(400);
+    }
+    ana.holds(NAME, "1");
+}
+
+#[test]
+fn an_etag_list_needs_no_lock() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    ana.request("PUT", NAME).header("If", format!("([{}])", etag(&ana, NAME))).body("2").send().is(204);
+    ana.request("PUT", NAME).header("If", "([\"nope\"])").body("no").send().is(412);
+    ana.request("DELETE", NAME).header("If", "([\"nope\"])").send().is(412);
+    ana.holds(NAME, "2");
+}
+
+#[test]
+fn a_tag_for_another_resource_is_judged_there() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/one", "1");
+    ana.store("/two", "2");
+    let (one, two) = (ana.absolute("/one"), ana.absolute("/two"));
+    let tag = etag(&ana, "/two");
+    let put = |value: String| ana.request("PUT", "/one").header("If", value).body("x").send().status;
+    assert_eq!(put(format!("<{two}> ([{tag}])")), 204);
+    assert_eq!(put(format!("<{two}> ([\"nope\"])")), 412);
+    assert_eq!(put(format!("<{one}> ([{tag}])")), 412);
+}
+
+#[test]
+fn an_etag_changes_with_every_content() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let mut seen = std::collections::BTreeSet::new();
+    for body in ["a", "b", "a", "b", ""] {
+        let put = ana.store(NAME, body).header("etag").expect("PUT returns an ETag").to_owned();
+        assert_eq!(put, etag(&ana, NAME));
+        assert_eq!(put, ana.props(NAME, "0", "<D:getetag/>").multistatus().only().value("getetag"));
+        assert!(seen.insert(put), "a tag was used twice");
+    }
+}

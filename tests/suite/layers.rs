@@ -1,0 +1,289 @@
+//! The house stays the house: what each module may import, which crates stay private to which rooms, how long a file grows.
+
+use regex::Regex;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The layers, bottom first; a module imports only from layers before its own, never from its neighbours.
+const LAYERS: &[&[&str]] = &[
+    &["model"],
+    &["config", "metrics"],
+    &["log"],
+    &["store", "content"],
+    &["auth", "drive"],
+    &["setup"],
+    &["app"],
+    &["control", "jobs", "http"],
+    &["server"],
+    &["cli"],
+    &["main"],
+];
+
+/// Crates (or paths of the standard library), the rooms that may name them, and why.
+const PRIVATE: &[(&str, &[&str], &str)] = &[
+    ("dav_server", &["http"], "one place speaks WebDAV"),
+    ("hyper", &["http", "server"], "one place speaks HTTP; the server accepts connections for it"),
+    ("hyper_util", &["http", "server"], "as hyper"),
+    ("axum", &["http", "server"], "one place speaks HTTP"),
+    ("headers", &["http", "server"], "one place speaks HTTP"),
+    ("http_body_util", &["http", "server"], "one place speaks HTTP"),
+    ("sled", &["store/sled"], "the engine is an implementation of the seam"),
+    (
+        "rustix",
+        &[
+            "content/local/os", // every system call on user paths
+            "store",            // fsync of folders, free space
+            "auth",             // random bytes
+            "setup",            // random bytes
+            "cli",              // the terminal's echo
+            "server",           // socket options
+        ],
+        "system calls stay where they are named",
+    ),
+    ("argon2", &["auth/password"], "one place hashes passwords"),
+    ("std::env", &["config", "main", "store/sled/faults"], "one reader of the environment; main has arguments"),
+    ("std::process::Command", &["store/sled/faults"], "no hooks, no shell: only a test starts a process"),
+];
+
+/// What is written for people is written here.
+const PRINTING: &[&str] = &["main", "cli"];
+
+const MAX_LINES: usize = 400;
+
+/// A source file without its comments and strings.
+struct Source {
+    /// Its place, as `content/local/os`.
+    module: String,
+    code: String,
+    /// The same without the tests at its end.
+    own: String,
+    lines: usize,
+    /// Whether only tests compile it.
+    test_only: bool,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<Source> {
+    let mut paths = Vec::new();
+    walk(&root().join("src"), &mut paths);
+    let texts: Vec<(String, String)> =
+        paths.iter().map(|path| (module_of(path), fs::read_to_string(path).unwrap())).collect();
+    let gated = Regex::new(r"#\[cfg\(test\)\]\s*(?:pub(?:\(\w+\))? )?mod (\w+);").unwrap();
+    let gates: BTreeSet<String> = texts
+        .iter()
+        .flat_map(|(module, text)| {
+            gated.captures_iter(text).map(|found| format!("{}{}", prefix(module), &found[1])).collect::<Vec<_>>()
+        })
+        .collect();
+    let read = |(module, text): (String, String)| Source {
+        test_only: gates.contains(&module),
+        lines: text.lines().count(),
+        code: strip(&text),
+        own: without_tests(&strip(&text)),
+        module,
+    };
+    texts.into_iter().map(read).collect()
+}
+
+/// Where the children of a module lie.
+fn prefix(module: &str) -> String {
+    if module == "lib" || module == "main" { String::new() } else { format!("{module}/") }
+}
+
+fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn module_of(path: &Path) -> String {
+    let relative = path.strip_prefix(root().join("src")).unwrap().with_extension("");
+    let text = relative.to_string_lossy().into_owned();
+    text.strip_suffix("/mod").map(str::to_owned).unwrap_or(text)
+}
+
+/// Code without comments and the content of strings.
+fn strip(text: &str) -> String {
+    let noise =
+        Regex::new(r##"(?s)//[^\n]*|/\*.*?\*/|b?r#".*?"#|b?"(?:[^"\\]|\\.)*"|b?'(?:[^'\\]|\\(?:.|x\w\w|u\{\w+\}))'"##)
+            .unwrap();
+    noise
+        .replace_all(text, |found: &regex::Captures<'_>| if found[0].starts_with('/') { "" } else { "\"\"" })
+        .into_owned()
+}
+
+/// The code before the tests that close a file.
+fn without_tests(code: &str) -> String {
+    let tests = Regex::new(r"#\[cfg\(test\)\]\s*mod \w+ \{").unwrap();
+    tests.find(code).map_or(code, |found| &code[..found.start()]).to_owned()
+}
+
+fn layer(module: &str) -> Option<usize> {
+    let top = module.split('/').next().unwrap();
+    LAYERS.iter().position(|layer| layer.contains(&top))
+}
+
+/// The top-level modules that code imports through `crate::`, `sarang::`, or `super::` from the top.
+fn imports(source: &Source) -> BTreeSet<String> {
+    let path = Regex::new(r"\b(?:crate|sarang)::(?:(\w+)|\{)").unwrap();
+    let mut found = BTreeSet::new();
+    for captures in path.captures_iter(&source.code) {
+        match captures.get(1) {
+            Some(name) => _ = found.insert(name.as_str().to_owned()),
+            None => found.extend(heads(&source.code[captures.get(0).unwrap().end()..])),
+        }
+    }
+    let climbs = "super::".repeat(source.module.split('/').count());
+    let above = Regex::new(&format!(r"\b{climbs}(\w+)")).unwrap();
+    found.extend(above.captures_iter(&source.code).map(|captures| captures[1].to_owned()));
+    found
+}
+
+/// The first names in a brace group, `a::b, c::{d, e}}` giving a and c.
+fn heads(group: &str) -> Vec<String> {
+    let mut names = vec![String::new()];
+    let (mut depth, mut in_head) = (0, true);
+    for c in group.chars() {
+        match c {
+            '}' if depth == 0 => break,
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                names.push(String::new());
+                in_head = true;
+            }
+            c if depth == 0 && in_head && (c.is_alphanumeric() || c == '_') => names.last_mut().unwrap().push(c),
+            c if !c.is_whitespace() => in_head = false,
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn modules_import_only_what_stands_before_them() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.module != "lib") {
+        let own = layer(&source.module).unwrap_or_else(|| panic!("{} stands in no layer", source.module));
+        let top = source.module.split('/').next().unwrap();
+        for name in imports(source).iter().filter(|name| *name != top) {
+            if layer(name).is_some_and(|other| other >= own) {
+                wrong.push(format!("{} imports {name}", source.module));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn private_crates_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        for (name, rooms, reason) in PRIVATE {
+            let inside =
+                rooms.iter().any(|room| source.module == *room || source.module.starts_with(&format!("{room}/")));
+            if !inside && !source.test_only && names(&source.own, name) {
+                wrong.push(format!("{} names {name}: {reason}", source.module));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Whether code names a crate or path from the root, not as part of another path.
+fn names(code: &str, name: &str) -> bool {
+    if Regex::new(&format!(r"\bmod {name};")).unwrap().is_match(code) {
+        return false; // a child module of that name
+    }
+    let uses = Regex::new(&format!(r"(^|[^\w:.])(?:::)?{name}(::|;| as )")).unwrap();
+    uses.is_match(code)
+}
+
+#[test]
+fn only_main_and_the_commands_print() {
+    let print = Regex::new(r"\be?print(ln)?!|\bdbg!").unwrap();
+    for source in sources().iter().filter(|source| !source.test_only) {
+        let top = source.module.split('/').next().unwrap();
+        assert!(PRINTING.contains(&top) || !print.is_match(&source.own), "{} prints", source.module);
+    }
+}
+
+#[test]
+fn files_stay_small_and_say_what_they_are_for() {
+    for source in sources() {
+        let len = source.lines;
+        assert!(source.test_only || len <= MAX_LINES, "{} has {len} lines, more than {MAX_LINES}", source.module);
+    }
+    let mut paths = Vec::new();
+    walk(&root().join("src"), &mut paths);
+    walk(&root().join("tests/suite"), &mut paths);
+    for path in paths {
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("//! "), "{} does not say what it is for", path.display());
+    }
+}
+
+#[test]
+fn the_tour_names_only_what_exists() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("ARCHITECTURE.md");
+    let file = Regex::new(r"\b(?:src|tests|bench|fuzz|systemd)/[\w./-]*\w").unwrap();
+    let mut count = 0;
+    for found in file.find_iter(&text) {
+        count += 1;
+        assert!(root().join(found.as_str()).exists(), "ARCHITECTURE.md names {}, which does not exist", found.as_str());
+    }
+    assert!(count > 5, "the tour names {count} files");
+}
+
+#[test]
+fn the_readme_names_every_command() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_sarang")).arg("--help").output().unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let commands: Vec<&str> = commands
+        .take_while(|line| line.starts_with("  "))
+        .filter_map(|line| {
+            line.strip_prefix("  ")
+                .filter(|rest| !rest.starts_with(' '))
+                .and_then(|rest| rest.split_whitespace().next())
+        })
+        .filter(|name| *name != "help")
+        .collect();
+    assert!(commands.contains(&"serve"), "{help}");
+    for name in commands {
+        assert!(readme.contains(&format!("sarang {name}")), "README.md does not name `sarang {name}`");
+    }
+}
+
+#[test]
+fn the_checks_see_what_they_look_for() {
+    let source = |module: &str, text: &str| Source {
+        module: module.into(),
+        code: strip(text),
+        own: String::new(),
+        lines: 0,
+        test_only: false,
+    };
+    let found = imports(&source("store", "use crate::{auth::{Auth, x}, model};\nfn f() { crate::drive::y() }"));
+    assert_eq!(found, BTreeSet::from(["auth".into(), "drive".into(), "model".into()]));
+    assert_eq!(
+        imports(&source("auth/a", "use super::super::drive::D; use super::b;")),
+        BTreeSet::from(["drive".into()])
+    );
+    assert!(imports(&source("store", "// crate::auth\nlet s = \"crate::auth\";")).is_empty());
+    assert!(names("use sled::Db;", "sled") && names("let x: sled::Db;", "sled") && names("use ::sled;", "sled"));
+    assert!(!names("use crate::store::sled::Db; mod sled;", "sled::Db"));
+    assert!(!names("use crate::http::reply;", "http"));
+    assert!(names("std::env::var(x)", "std::env"));
+    assert_eq!(without_tests("fn f() {}\n#[cfg(test)]\nmod tests {\n fn g() {} }"), "fn f() {}\n");
+}

@@ -1,0 +1,72 @@
+//! Sign-in over HTTP: verdicts change with the account at once, and guessing is slowed without harming anyone else.
+
+use crate::harness::{NAME, PASSWORD, TestServer};
+use sarang::model::AccountName;
+
+fn ana() -> AccountName {
+    AccountName::parse("ana").unwrap()
+}
+
+#[test]
+fn a_new_password_holds_from_the_next_request_on() {
+    let server = TestServer::start();
+    let (old, ben, app) = (server.ana(), server.ben(), server.app());
+    old.propfind("/", "0").is(207);
+    ben.propfind("/", "0").is(207);
+    server.block_on(app.auth.set_password(&ana(), b"another:good one")).unwrap();
+    drop(app);
+    old.propfind("/", "0").is(401);
+    server.stranger().signed_in("ana", "another:good one").propfind("/", "0").is(207);
+    ben.propfind("/", "0").is(207);
+}
+
+#[test]
+fn a_disabled_account_is_out_from_the_next_request_on() {
+    let server = TestServer::start();
+    let (client, app) = (server.ana(), server.app());
+    client.store(NAME, "x");
+    server.block_on(app.auth.set_disabled(&ana(), true)).unwrap();
+    client.get(NAME).is(401);
+    server.block_on(app.auth.set_disabled(&ana(), false)).unwrap();
+    client.holds(NAME, "x");
+}
+
+#[test]
+fn wrong_passwords_are_401_then_slowed() {
+    let server = TestServer::with(|config| config.accounts.failures_per_account = 3);
+    let signed_in = server.ana();
+    signed_in.propfind("/", "0").is(207);
+    for at in 0..3 {
+        server.stranger().signed_in("ana", &format!("guess {at}")).propfind("/", "0").is(401);
+    }
+    let reply = server.stranger().signed_in("ana", "guess 4").propfind("/", "0").is(429);
+    assert!(reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u64>().is_ok()), "{reply}");
+    signed_in.propfind("/", "0").is(207);
+    server.ben().propfind("/", "0").is(207);
+}
+
+#[test]
+fn one_client_with_an_old_password_does_not_use_up_the_tries() {
+    let server = TestServer::with(|config| config.accounts.failures_per_account = 3);
+    let stale = server.stranger().signed_in("ana", "the old password");
+    for _ in 0..10 {
+        stale.propfind("/", "0").is(401);
+    }
+    server.ana().propfind("/", "0").is(207);
+}
+
+#[test]
+fn an_unknown_account_looks_like_a_wrong_password() {
+    let server = TestServer::start();
+    let known = server.stranger().signed_in("ana", "wrong password").propfind("/", "0").is(401);
+    let unknown = server.stranger().signed_in("nobody", PASSWORD).propfind("/", "0").is(401);
+    assert_eq!(known.text(), unknown.text());
+    let names = |reply: &crate::harness::Reply| reply.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&known), names(&unknown));
+}
+
+#[test]
+fn the_health_page_needs_no_account() {
+    let server = TestServer::start();
+    server.stranger().raw("GET", "/healthz").send().is(200);
+}
