@@ -27,10 +27,18 @@ pub fn check_path(path: &VPath) {
     assert_eq!(RelPath::parse(text).ok().as_ref(), Some(path), "reads back from its text");
     let href = encode(path);
     assert!(href.bytes().all(|b| b.is_ascii_graphic()) && !href.contains(['<', '>', '&', '"', '\'']), "{href}");
-    assert_eq!(RelPath::from_url(&href[PREFIX.len()..]).ok().as_ref(), Some(path), "reads back from its address {href}");
+    assert_eq!(
+        RelPath::from_url(&href[PREFIX.len()..]).ok().as_ref(),
+        Some(path),
+        "reads back from its address {href}"
+    );
     // The prefix counts as a level of the address: the deepest paths have none.
     if path.names().count() < 128 && text.len() + PREFIX.len() <= 4096 {
-        assert_eq!(path_in_drive(&href, PREFIX).ok().flatten().as_ref(), Some(path), "reads back from its address {href}");
+        assert_eq!(
+            path_in_drive(&href, PREFIX).ok().flatten().as_ref(),
+            Some(path),
+            "reads back from its address {href}"
+        );
     }
     check_relations(path);
 }
@@ -51,7 +59,8 @@ pub fn header_lines(data: &[u8]) -> HeaderMap {
     for line in data.split(|&b| b == b'\n') {
         let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
         let (name, value) = line.split_at(colon);
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value[1..].trim_ascii())) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value[1..].trim_ascii()))
+        {
             headers.append(name, value);
         }
     }

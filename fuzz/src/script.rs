@@ -6,29 +6,68 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use sarang::http::intake::BodyIn;
 
 const METHODS: [(u8, &str); 15] = [
-    (b'g', "GET"), (b'h', "HEAD"), (b'p', "PUT"), (b'a', "PATCH"), (b'k', "MKCOL"), (b'd', "DELETE"), (b'c', "COPY"), (b'm', "MOVE"),
-    (b'l', "LOCK"), (b'u', "UNLOCK"), (b'f', "PROPFIND"), (b's', "PROPPATCH"), (b'o', "OPTIONS"), (b't', "POST"), (b'r', "REPORT"),
+    (b'g', "GET"),
+    (b'h', "HEAD"),
+    (b'p', "PUT"),
+    (b'a', "PATCH"),
+    (b'k', "MKCOL"),
+    (b'd', "DELETE"),
+    (b'c', "COPY"),
+    (b'm', "MOVE"),
+    (b'l', "LOCK"),
+    (b'u', "UNLOCK"),
+    (b'f', "PROPFIND"),
+    (b's', "PROPPATCH"),
+    (b'o', "OPTIONS"),
+    (b't', "POST"),
+    (b'r', "REPORT"),
 ];
 
 const PATHS: [(u8, &str); 18] = [
-    (b'0', "/dav/"), (b'a', "/dav/a"), (b'b', "/dav/b"), (b'A', "/dav/a/"), (b'x', "/dav/a/x"), (b'y', "/dav/a/y"), (b'X', "/dav/a/x/z"),
-    (b'B', "/dav/b/x"), (b'h', "/dav/fi%20le$%25%3C%3E%C3%A9.txt"), (b'n', "/dav/cafe%CC%81"), (b'N', "/dav/caf%C3%A9"),
-    (b'.', "/dav/a/../b"), (b's', "/dav/.sarang/tmp"), (b'^', "/dav/../etc/passwd"), (b'/', "/"), (b'd', "/dav"), (b'o', "/other"),
+    (b'0', "/dav/"),
+    (b'a', "/dav/a"),
+    (b'b', "/dav/b"),
+    (b'A', "/dav/a/"),
+    (b'x', "/dav/a/x"),
+    (b'y', "/dav/a/y"),
+    (b'X', "/dav/a/x/z"),
+    (b'B', "/dav/b/x"),
+    (b'h', "/dav/fi%20le$%25%3C%3E%C3%A9.txt"),
+    (b'n', "/dav/cafe%CC%81"),
+    (b'N', "/dav/caf%C3%A9"),
+    (b'.', "/dav/a/../b"),
+    (b's', "/dav/.sarang/tmp"),
+    (b'^', "/dav/../etc/passwd"),
+    (b'/', "/"),
+    (b'd', "/dav"),
+    (b'o', "/other"),
     (b'l', "/dav/%E2%80%AEx"),
 ];
 
 const BODIES: [(u8, &str); 14] = [
-    (b'0', ""), (b'1', "0123456789"), (b'2', "two"),
-    (b'x', "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype><owner>me</owner></lockinfo>"),
+    (b'0', ""),
+    (b'1', "0123456789"),
+    (b'2', "two"),
+    (
+        b'x',
+        "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype><owner>me</owner></lockinfo>",
+    ),
     (b's', "<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>"),
     (b'a', "<propfind xmlns='DAV:'><allprop/><include><quota-used-bytes/></include></propfind>"),
     (b'n', "<propfind xmlns='DAV:'><propname/></propfind>"),
     (b'p', "<propfind xmlns='DAV:'><prop><getetag/><lockdiscovery/><p xmlns='urn:x'/><nothing/></prop></propfind>"),
     (b'u', "<propertyupdate xmlns='DAV:'><set><prop><p xmlns='urn:x'>v<b/>&amp;</p></prop></set></propertyupdate>"),
     (b'v', "<propertyupdate xmlns='DAV:'><remove><prop><p xmlns='urn:x'/></prop></remove></propertyupdate>"),
-    (b'w', "<propertyupdate xmlns='DAV:'><set><prop><q xmlns='urn:x'/><getetag>no</getetag></prop></set></propertyupdate>"),
-    (b'W', "<D:propertyupdate xmlns:D='DAV:' xmlns:Z='urn:schemas-microsoft-com:'><D:set><D:prop><Z:Win32LastModifiedTime>Wed, 01 Jan 2025 00:00:00 GMT</Z:Win32LastModifiedTime></D:prop></D:set></D:propertyupdate>"),
-    (b'<', "<a"), (b'!', "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
+    (
+        b'w',
+        "<propertyupdate xmlns='DAV:'><set><prop><q xmlns='urn:x'/><getetag>no</getetag></prop></set></propertyupdate>",
+    ),
+    (
+        b'W',
+        "<D:propertyupdate xmlns:D='DAV:' xmlns:Z='urn:schemas-microsoft-com:'><D:set><D:prop><Z:Win32LastModifiedTime>Wed, 01 Jan 2025 00:00:00 GMT</Z:Win32LastModifiedTime></D:prop></D:set></D:propertyupdate>",
+    ),
+    (b'<', "<a"),
+    (b'!', "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
 ];
 
 /// What earlier answers said that later requests repeat.

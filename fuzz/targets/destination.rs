@@ -21,7 +21,9 @@ fuzz_target!(|data: &[u8]| {
     for spelling in [href.clone(), format!("http://{HOST}{href}"), format!("HTTPS://me@NEST.example{href}/?q")] {
         assert_eq!(read(spelling.as_bytes()), Some(Some(path.clone())), "{spelling}");
     }
-    for foreign in [format!("http://evil.example{href}"), format!("http://{HOST}@evil.example{href}"), format!("/other{href}")] {
+    for foreign in
+        [format!("http://evil.example{href}"), format!("http://{HOST}@evil.example{href}"), format!("/other{href}")]
+    {
         assert!(!matches!(read(foreign.as_bytes()), Some(Some(_))), "{foreign}");
     }
 });

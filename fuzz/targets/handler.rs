@@ -101,14 +101,20 @@ impl Server {
         request.headers_mut().append("authorization", CREDENTIALS.parse().unwrap());
         let response = sarang::http::handle(&self.app, SocketAddr::from(([127, 0, 0, 1], 1)), request).await;
         assert_eq!(self.app.metrics.panics.load(Ordering::Relaxed), 0);
-        let meant = [StatusCode::NOT_IMPLEMENTED, StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::INSUFFICIENT_STORAGE];
+        let meant = [
+            StatusCode::NOT_IMPLEMENTED,
+            StatusCode::BAD_GATEWAY,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::INSUFFICIENT_STORAGE,
+        ];
         assert!(!response.status().is_server_error() || meant.contains(&response.status()), "{}", response.status());
         response
     }
 
     /// What a GET finds.
     async fn content(&self, path: &str) -> Option<Bytes> {
-        let request = Request::builder().method(Method::GET).uri(path).header("host", HOST).body(BodyIn::from(b"")).unwrap();
+        let request =
+            Request::builder().method(Method::GET).uri(path).header("host", HOST).body(BodyIn::from(b"")).unwrap();
         let response = self.send(request).await;
         match response.status() {
             StatusCode::OK => Some(response.into_body().collect().await.expect("a whole body").to_bytes()),
@@ -129,7 +135,11 @@ impl Server {
     fn check_outside(&self) {
         assert_eq!(names(&self.home.join(".sarang/tmp")), [""; 0], "an upload was left behind");
         assert!(names(&self.data.join("homes")).iter().all(|name| name == "me"));
-        assert!(names(&self.data).iter().all(|name| ["homes", "state", "exports"].contains(&name.as_str()) || name.starts_with('.')));
+        assert!(
+            names(&self.data)
+                .iter()
+                .all(|name| ["homes", "state", "exports"].contains(&name.as_str()) || name.starts_with('.'))
+        );
     }
 }
 
@@ -152,9 +162,15 @@ fn walk(dir: &Path, top: bool, seen: &mut Snapshot) {
 }
 
 async fn check_answer(shown: &str, response: Response<sarang::http::body::Body>) {
-    let is_xml = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/xml"));
+    let is_xml =
+        response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/xml"));
     let written = is_xml && response.status() != StatusCode::OK && response.status() != StatusCode::PARTIAL_CONTENT;
-    let body = response.into_body().collect().await.unwrap_or_else(|error| panic!("{shown}, then broke off: {error}")).to_bytes();
+    let body = response
+        .into_body()
+        .collect()
+        .await
+        .unwrap_or_else(|error| panic!("{shown}, then broke off: {error}"))
+        .to_bytes();
     if written || body.starts_with(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:") {
         let text = std::str::from_utf8(&body).expect("XML in UTF-8");
         roxmltree::Document::parse(text).unwrap_or_else(|error| panic!("{shown}: {error}: {text}"));

@@ -38,7 +38,10 @@ fn check_list(list: &IfList) {
 fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let mut set = |name, value: &str| {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).expect("a header's value"));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_bytes(value.as_bytes()).expect("a header's value"),
+        );
     };
     if !lists.is_empty() {
         set("if", &lists.iter().map(written_list).collect::<String>());

@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use percent_encoding::percent_decode_str;
-use sarang::http::dav::href::PREFIX;
 use sarang::http::dav::headers::path_in_drive;
+use sarang::http::dav::href::PREFIX;
 use sarang::model::RelPath;
 use sarang_fuzz::check_path;
 
@@ -13,7 +13,10 @@ fuzz_target!(|url: &str| {
     let read = RelPath::from_url(url);
     if let Ok(path) = &read {
         check_path(path);
-        assert_eq!(path.names().collect::<Vec<_>>(), resolve(url).expect("an accepted path never climbs above the root"));
+        assert_eq!(
+            path.names().collect::<Vec<_>>(),
+            resolve(url).expect("an accepted path never climbs above the root")
+        );
     }
     if let Ok(Some(path)) = path_in_drive(url, PREFIX) {
         check_path(&path);

@@ -52,7 +52,12 @@ fn check_property(name: &Name, captured: &Captured) {
         assert_eq!(again, [Instruction::Set(name.clone(), captured.clone())]);
     }
     let document = roxmltree::Document::parse(&alone).unwrap_or_else(|error| panic!("{error}: {alone}"));
-    let element = document.root_element().first_element_child().and_then(|set| set.first_element_child()).unwrap().first_element_child();
+    let element = document
+        .root_element()
+        .first_element_child()
+        .and_then(|set| set.first_element_child())
+        .unwrap()
+        .first_element_child();
     let element = element.expect("the property");
     assert_eq!(element.tag_name().name(), name.local);
     assert_eq!(words(element.tag_name().namespace().unwrap_or_default()), words(&name.ns));

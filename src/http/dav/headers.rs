@@ -289,10 +289,18 @@ mod tests {
         ] {
             assert_eq!(path(value).as_deref(), Some("a b"), "{value}");
         }
-        for value in ["http://evil.example/dav/x", "ftp://nest.example/dav/x", "/other/x", "/davx", "/dav/../x"] {
+        for value in [
+            "http://evil.example/dav/x",
+            "http://evil#@nest.example/dav/x",
+            "http://evil?@nest.example/dav/x",
+            "ftp://nest.example/dav/x",
+            "/other/x",
+            "/davx",
+            "/dav/../x",
+        ] {
             assert_eq!(path(value), None, "{value}");
         }
-        for value in ["", "dav/x", "http://evil#@nest.example/dav/x", "http://evil?@nest.example/dav/x", "/dav/x#y", "/dav/%ff", "/dav/a%00"] {
+        for value in ["", "dav/x", "/dav/x#y", "/dav/%ff", "/dav/a%00"] {
             assert!(destination(&with("destination", value), ORIGIN).is_err(), "{value}");
         }
     }
