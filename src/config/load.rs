@@ -29,7 +29,9 @@ impl Config {
         let mut config: Self = toml::from_str(text)?;
         let mut table: Table = text.parse()?;
         let kinds = Table::try_from(Self::default())?;
-        for (name, value) in variables.iter().filter(|(name, _)| name != "SARANG_CONFIG") {
+        // Other SARANG_ variables belong to whoever set them: scripts name the program so, too.
+        let settings = variables.iter().filter(|(name, _)| name == "SARANG_DATA_DIR" || name.contains("__"));
+        for (name, value) in settings {
             override_with(&mut table, &kinds, name, value)?;
             config = table
                 .clone()
@@ -188,10 +190,11 @@ mod tests {
 
     #[test]
     fn unknown_variables_are_named() {
-        for name in ["SARANG_LEVEL", "SARANG_LOG__LEVLE", "SARANG_X__Y", "SARANG_DATA_DIR__X"] {
+        for name in ["SARANG_LOG__LEVLE", "SARANG_X__Y", "SARANG_DATA_DIR__X"] {
             let message = format!("{:#}", with(&[(name, "1")]).unwrap_err());
             assert!(message.contains(name), "{message}");
         }
+        assert!(with(&[("SARANG_BIN", "target/release/sarang")]).is_ok(), "not the form of a setting");
     }
 
     #[test]

@@ -88,6 +88,7 @@ fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> 
         exchange.shallow = depth == Some(Depth::Zero);
     }
     exchange.destination = headers::destination(&arrival.head.headers, arrival.origin)?;
+    // The crate looks for the parent of the destination and panics when there is none.
     if exchange.destination.as_ref().is_some_and(VPath::is_root) {
         return Err(Error::Forbidden("The drive itself cannot be replaced."));
     }

@@ -77,7 +77,7 @@ pub fn destination(headers: &HeaderMap, origin: Origin<'_>) -> Result<Option<VPa
 fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
     let path = match value.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
-            let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
+            let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, "/"), |at| rest.split_at(at));
             let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
             let known =
                 ["http", "https", "webdav", "webdavs", "dav", "davs"].iter().any(|s| s.eq_ignore_ascii_case(scheme));
@@ -289,7 +289,15 @@ mod tests {
         ] {
             assert_eq!(path(value).as_deref(), Some("a b"), "{value}");
         }
-        for value in ["http://evil.example/dav/x", "ftp://nest.example/dav/x", "/other/x", "/davx", "/dav/../x"] {
+        for value in [
+            "http://evil.example/dav/x",
+            "http://evil#@nest.example/dav/x",
+            "http://evil?@nest.example/dav/x",
+            "ftp://nest.example/dav/x",
+            "/other/x",
+            "/davx",
+            "/dav/../x",
+        ] {
             assert_eq!(path(value), None, "{value}");
         }
         for value in ["", "dav/x", "/dav/x#y", "/dav/%ff", "/dav/a%00"] {

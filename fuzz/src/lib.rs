@@ -1,0 +1,68 @@
+//! What several fuzz targets share: the server they stand for, and what must hold for every path that was accepted.
+
+pub mod script;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use sarang::http::dav::headers::{Origin, path_in_drive};
+use sarang::http::dav::href::{PREFIX, encode};
+use sarang::model::{RelPath, VPath};
+
+/// The server that requests are sent to.
+pub const HOST: &str = "nest.example:8080";
+
+/// What counts as this server.
+pub const ORIGIN: Origin<'static> = Origin { host: HOST, also: &[], prefix: PREFIX };
+
+/// Asserts all that the rest of the server relies on in a path.
+pub fn check_path(path: &VPath) {
+    let text = path.as_str();
+    assert!(text.len() <= 4096, "at most 4096 bytes");
+    assert!(path.names().count() <= 128, "at most 128 levels");
+    assert_eq!(path.names().collect::<Vec<_>>().join("/"), text, "no empty names");
+    for name in path.names() {
+        assert!(name != "." && name != ".." && name.len() <= 255, "{name:?}");
+        assert!(!name.contains('\0') && !name.chars().any(char::is_control), "{name:?}");
+        assert!(!name.to_ascii_lowercase().starts_with(".sarang"), "{name:?}");
+    }
+    assert_eq!(RelPath::parse(text).ok().as_ref(), Some(path), "reads back from its text");
+    let href = encode(path);
+    assert!(href.bytes().all(|b| b.is_ascii_graphic()) && !href.contains(['<', '>', '&', '"', '\'']), "{href}");
+    assert_eq!(
+        RelPath::from_url(&href[PREFIX.len()..]).ok().as_ref(),
+        Some(path),
+        "reads back from its address {href}"
+    );
+    // The prefix counts as a level of the address: the deepest paths have none.
+    if path.names().count() < 128 && text.len() + PREFIX.len() <= 4096 {
+        assert_eq!(
+            path_in_drive(&href, PREFIX).ok().flatten().as_ref(),
+            Some(path),
+            "reads back from its address {href}"
+        );
+    }
+    check_relations(path);
+}
+
+fn check_relations(path: &VPath) {
+    let Some((parent, name)) = path.parent().zip(path.name()) else {
+        assert!(path.is_root());
+        return;
+    };
+    assert!(path.is_within(&parent) && !parent.is_within(path));
+    assert_eq!(parent.join(name).ok().as_ref(), Some(path));
+    assert_eq!(path.to_nfc().to_nfc(), path.to_nfc());
+}
+
+/// Header lines, `name: value`; what HTTP itself does not allow is left out.
+pub fn header_lines(data: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for line in data.split(|&b| b == b'\n') {
+        let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
+        let (name, value) = line.split_at(colon);
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value[1..].trim_ascii()))
+        {
+            headers.append(name, value);
+        }
+    }
+    headers
+}

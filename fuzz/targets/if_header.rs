@@ -1,0 +1,86 @@
+//! `If`, `If-Match`, `If-None-Match` and the small headers of WebDAV: what is accepted is within bounds and reads back the same.
+
+#![no_main]
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use libfuzzer_sys::fuzz_target;
+use sarang::content::Expect;
+use sarang::drive::terms::{IfList, State, Subject};
+use sarang::http::dav::headers;
+use sarang::http::dav::href::encode;
+use sarang_fuzz::{ORIGIN, check_path, header_lines};
+
+fuzz_target!(|data: &[u8]| {
+    let given = header_lines(data);
+    check_small(&given);
+    let Ok(terms) = headers::terms(&given, ORIGIN) else { return };
+    assert!(terms.lists.iter().map(|list| list.conditions.len()).sum::<usize>() <= 256);
+    terms.lists.iter().for_each(check_list);
+    let again = headers::terms(&written(&terms.lists, &terms.expect), ORIGIN).expect("what was read can be written");
+    assert_eq!(again.lists, terms.lists);
+    assert_eq!(again.expect, terms.expect);
+});
+
+fn check_list(list: &IfList) {
+    assert!(!list.conditions.is_empty());
+    if let Subject::Path(path) = &list.subject {
+        check_path(path);
+    }
+    for condition in &list.conditions {
+        match &condition.state {
+            State::Token(token) => assert!(!token.is_empty() && !token.contains(['>', ' ', '\t']), "{token:?}"),
+            State::Etag(tag) => assert!(tag.ends_with('"') && tag.trim_start_matches("W/").starts_with('"'), "{tag:?}"),
+        }
+    }
+}
+
+/// The headers that say the same.
+fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let mut set = |name, value: &str| {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_bytes(value.as_bytes()).expect("a header's value"),
+        );
+    };
+    if !lists.is_empty() {
+        set("if", &lists.iter().map(written_list).collect::<String>());
+    }
+    match expect {
+        Expect::Any => {}
+        Expect::Exists => set("if-match", "*"),
+        Expect::Absent => set("if-none-match", "*"),
+        Expect::Etag(tags) => set("if-match", &tags.join(", ")),
+        Expect::NotEtag(tags) => set("if-none-match", &tags.join(",")),
+    }
+    headers
+}
+
+fn written_list(list: &IfList) -> String {
+    let mut text = match &list.subject {
+        Subject::Request => String::new(),
+        Subject::Elsewhere => "<http://elsewhere.example/>".to_owned(),
+        Subject::Path(path) => format!("<{}>", encode(path)),
+    };
+    text.push('(');
+    for condition in &list.conditions {
+        text.push_str(if condition.not { "Not " } else { "" });
+        text.push_str(&match &condition.state {
+            State::Token(token) => format!("<{token}>"),
+            State::Etag(tag) => format!("[{tag}]"),
+        });
+    }
+    text.push(')');
+    text
+}
+
+fn check_small(given: &HeaderMap) {
+    let _ = (headers::depth(given), headers::overwrite(given), headers::timeout(given));
+    if let Ok(Some(token)) = headers::lock_token(given) {
+        assert!(!token.is_empty() && !token.contains(['<', '>', ' ']), "{token:?}");
+    }
+    if let Some(time) = headers::oc_mtime(given) {
+        let text = sarang::model::time::http_date(time);
+        assert_eq!(text.len(), 29, "{text}");
+    }
+}
