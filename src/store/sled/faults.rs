@@ -107,7 +107,7 @@ impl Sufferer {
     }
 
     fn wait_until(&self, what: impl Fn(&Said) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(15);
         while !what(&self.said.lock()) {
             assert!(Instant::now() < deadline, "the process said only {:?}", self.said.lock());
             std::thread::sleep(Duration::from_millis(2));
@@ -253,7 +253,7 @@ impl Mount {
     fn fill(&self) -> PathBuf {
         let path = self.path().join("filler");
         let mut filler = fs::File::create(&path).unwrap();
-        for size in [1 << 20, 4096, 1] {
+        for size in [1 << 20, 4096] {
             let piece = vec![1; size];
             while filler.write_all(&piece).and_then(|()| filler.sync_data()).is_ok() {}
         }
@@ -340,7 +340,12 @@ fn a_full_disk_costs_nothing(kind: &str, mode: &str) {
         let sufferer = Sufferer::start(&dir, mode, &[]);
         sufferer.wait_until(|said| said.count() > 0);
         let filler = mount.fill();
-        sufferer.wait_until(|said| said.full || !said.failures.is_empty());
+        if mode == "headlong" {
+            // sled may well go on for ever in the space it has; else it fails
+            std::thread::sleep(Duration::from_millis(300));
+        } else {
+            sufferer.wait_until(|said| said.full);
+        }
         acks.extend(sufferer.kill().acks);
         for _ in 0..2 {
             verify(&dir, &acks).unwrap_or_else(|fault| panic!("{kind} {mode} {round}, while full: {fault}"));
@@ -374,7 +379,13 @@ fn a_failing_disk_makes_the_store_read_only() {
         println!("skipped: no strace");
         return;
     }
-    for fault in ["fdatasync:error=EIO:when=20", "sync_file_range:error=EIO:when=40", "pwrite64:error=EIO:when=60"] {
+    for fault in [
+        "fdatasync:error=EIO:when=20",
+        "sync_file_range:error=EIO:when=40",
+        "sync_file_range:error=EIO:when=41",
+        "pwrite64:error=EIO:when=60",
+        "pwrite64:error=EIO:when=61",
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let inject = format!("inject={fault}");
         let call = format!("trace={}", fault.split(':').next().unwrap());
