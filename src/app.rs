@@ -8,6 +8,7 @@ use crate::drive::locks::Locks;
 use crate::drive::place::Root;
 use crate::metrics::Metrics;
 use crate::model::{AccountName, Error, Identity, Result};
+use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use parking_lot::RwLock;
@@ -16,6 +17,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::task::TaskTracker;
+
+const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct App {
     pub store: Arc<dyn StateStore>,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
+    /// The way to the first administrator, open while there is no account.
+    pub setup: Setup,
     /// Locks of every drive.
     pub locks: Arc<Locks>,
     sled: Arc<SledStore>,
@@ -43,8 +48,13 @@ impl App {
         let store: Arc<dyn StateStore> = sled.clone();
         let auth = Auth::open(store.clone(), &config.accounts).await?;
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
+        let setup = if auth.list().is_empty() {
+            Setup::open().map_err(|e| Error::io("make a set-up link", e))?
+        } else {
+            Setup::done()
+        };
         let (homes, tasks) = (RwLock::default(), TaskTracker::new());
-        Ok(Arc::new(Self { config, metrics: Metrics::default(), store, auth, locks, sled, homes, tasks }))
+        Ok(Arc::new(Self { config, metrics: Metrics::default(), store, auth, setup, locks, sled, homes, tasks }))
     }
 
     /// The drive of an identity; its home is made at the first use.
@@ -59,8 +69,11 @@ impl App {
 
     async fn open_home(&self, account: &AccountName) -> Result<Arc<Root>> {
         let (dir, drive) = (self.home_dir(account), &self.config.drive);
-        let settings =
-            LocalSettings { durability: drive.durability, portable_names: drive.portable_names, reserve: drive.reserve };
+        let settings = LocalSettings {
+            durability: drive.durability,
+            portable_names: drive.portable_names,
+            reserve: drive.reserve,
+        };
         let tree = blocking(move || LocalTree::open(&dir, settings)).await?;
         let root = Arc::new(Root { id: root_id(account), tree });
         // Two first requests at once must end up with one tree, for its guard is in it.
@@ -80,7 +93,9 @@ impl App {
         }
         let dir = self.home_dir(name);
         blocking(move || match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("delete the account's files", error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("delete the account's files", error))
+            }
             _ => Ok(()),
         })
         .await
@@ -97,10 +112,17 @@ impl App {
         }
     }
 
-    /// Writes today's export of the store, unless there is one.
+    /// Exports the store when its newest export is a day old.
     pub async fn export_daily(&self) -> Result<()> {
         let sled = self.sled.clone();
-        blocking(move || sled.export_daily()).await
+        blocking(move || {
+            let age = sled.newest_export()?.map(|made| made.elapsed().unwrap_or_default());
+            if age.is_none_or(|age| age >= EXPORT_EVERY) {
+                sled.export_daily()?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Waits for running changes, writes everything and lets go of the data folder.

@@ -1,5 +1,7 @@
 //! Settings: `config.toml`, one struct a section, overridden by `SARANG_<SECTION>__<KEY>`. The only reader of the environment.
 
+mod load;
+
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -3,11 +3,13 @@
 //! The layers, bottom to top; a module imports only what stands above it in this list:
 //! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`store`] remembers records,
 //! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
-//! [`app`] everything shared. ARCHITECTURE.md is the tour.
+//! [`setup`] the first administrator, [`app`] everything shared, [`control`] what administrators ask of it, [`jobs`] hourly work, [`http`] the protocol,
+//! [`server`] connections, [`cli`] commands. [`log`] is written to from everywhere. ARCHITECTURE.md is the tour.
 
 pub mod model;
 
 pub mod config;
+pub mod log;
 pub mod metrics;
 
 pub mod content;
@@ -16,4 +18,13 @@ pub mod store;
 pub mod auth;
 pub mod drive;
 
-//pub mod app;
+pub mod app;
+pub mod setup;
+
+pub mod control;
+
+pub mod http;
+pub mod jobs;
+pub mod server;
+
+pub mod cli;

@@ -1,3 +1,25 @@
 //! The `sarang` program: everything it does is in the library.
 
-fn main() {}
+use clap::Parser;
+use sarang::cli::{self, Cli};
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[expect(clippy::print_stderr, reason = "the last words of a failed command")]
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(cli::run(cli)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("sarang: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,5 +1,9 @@
 //! Where the bytes are: trees of files and folders that know paths but no accounts, shares or URLs.
-//! [`ContentTree`] is the seam; [`local`] keeps plain files, and every implementation passes [`contract`].
+//! [`ContentTree`] is the seam; [`local`] keeps plain files, and every implementation passes `contract`.
+
+#[cfg(test)]
+pub mod contract;
+pub mod local;
 
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
@@ -151,7 +155,7 @@ pub enum Start {
 
 /// A file being written where nobody sees it. Dropping it without `commit` leaves no trace.
 #[async_trait]
-pub trait Upload: Send {
+pub trait Upload: Send + Sync {
     /// Bytes that lie in the upload now (the present content's, when started from that).
     fn len(&self) -> u64;
     /// Whether nothing lies in the upload yet.

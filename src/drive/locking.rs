@@ -83,7 +83,9 @@ impl Drive {
             owner: lock.owner.clone(),
             shared: lock.shared,
             deep: lock.deep,
-            remaining: lock.ends.saturating_duration_since(Instant::now()),
+            remaining: Duration::from_secs(
+                lock.ends.saturating_duration_since(Instant::now()).as_secs_f64().ceil() as u64
+            ),
         }
     }
 }

@@ -2,7 +2,11 @@
 //! What the records mean is their owners' business ([`Table`](table::Table) is the typed view).
 
 #[cfg(test)]
+pub mod contract;
+#[cfg(test)]
 pub mod memory;
+pub mod sled;
+pub mod table;
 
 use crate::model::Result;
 use async_trait::async_trait;
@@ -77,7 +81,7 @@ impl ChangeStream {
     }
 }
 
-/// An engine that remembers records. Every engine passes the suite in [`contract`].
+/// An engine that remembers records. Every engine passes the one suite in `contract`.
 #[async_trait]
 pub trait StateStore: Debug + Send + Sync + 'static {
     /// The value of a key.

@@ -2,9 +2,10 @@
 //! body before they look at the status, and see a broken connection otherwise (KIO, Windows).
 
 use crate::http::body::Body;
+use crate::http::intake::{BodyIn, DrainLimit, drain};
 use crate::model::{Error, Result};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
+use http::header::{CONNECTION, HeaderValue};
 use http::{Response, request};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
@@ -12,32 +13,24 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-
-/// What is read of a refused body at most, and for how long.
-const DRAIN_BYTES: usize = 1 << 20;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
 
 /// A body that comes back when its reader lets go of it.
-pub struct Lent<B>(Arc<Mutex<Option<B>>>);
+pub struct Lent(Arc<Mutex<Option<BodyIn>>>);
 
 /// A body in the hands of a reader.
-pub struct Loan<B> {
-    body: Option<B>,
-    home: Arc<Mutex<Option<B>>>,
+pub struct Loan {
+    body: Option<BodyIn>,
+    home: Arc<Mutex<Option<BodyIn>>>,
 }
 
-impl<B> Lent<B>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+impl Lent {
     /// Takes a request's body into keeping.
-    pub fn new(body: B) -> Self {
+    pub fn new(body: BodyIn) -> Self {
         Self(Arc::new(Mutex::new(Some(body))))
     }
 
     /// Hands the body to a reader.
-    pub fn lend(&self) -> Loan<B> {
+    pub fn lend(&self) -> Loan {
         Loan { body: self.0.lock().take(), home: self.0.clone() }
     }
 
@@ -72,13 +65,9 @@ where
 
     /// The reply as it can be sent: with what is left of the body read, within a bound, or else the connection closed after it.
     pub async fn settle(&self, head: &request::Parts, mut response: Response<Body>) -> Response<Body> {
-        let Some(body) = self.0.lock().take() else { return response };
-        if http_body::Body::is_end_stream(&body) {
-            response.headers_mut().remove(CONNECTION);
-            return response;
-        }
-        let too_long = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok()).is_some_and(|n: usize| n > DRAIN_BYTES);
-        let drained = !too_long && !head.headers.contains_key(EXPECT) && drain(body).await;
+        let body = self.0.lock().take();
+        let Some(mut body) = body else { return response };
+        let drained = drain(&head.headers, &mut body, DrainLimit::REFUSAL).await;
         if drained {
             response.headers_mut().remove(CONNECTION);
         } else {
@@ -88,27 +77,7 @@ where
     }
 }
 
-/// Reads and forgets what is left; whether the end was reached within the bounds.
-async fn drain<B>(mut body: B) -> bool
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin,
-{
-    let all = async {
-        let mut left = DRAIN_BYTES;
-        while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else { return false };
-            let Some(rest) = left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) else { return false };
-            left = rest;
-        }
-        true
-    };
-    tokio::time::timeout(DRAIN_TIME, all).await.unwrap_or(false)
-}
-
-impl<B> http_body::Body for Loan<B>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Unpin,
-{
+impl http_body::Body for Loan {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -125,7 +94,7 @@ where
     }
 }
 
-impl<B> Drop for Loan<B> {
+impl Drop for Loan {
     fn drop(&mut self) {
         *self.home.lock() = self.body.take();
     }

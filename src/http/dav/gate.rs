@@ -3,10 +3,10 @@
 
 use super::exchange::{Exchange, Outcome, Verb};
 use super::headers::{self, Depth, Origin};
-use super::xml;
-use super::{PREFIX, encode_path};
-use crate::drive::locks::LockRequest;
+use super::href;
+use super::lockxml;
 use crate::drive::Drive;
+use crate::drive::locks::LockRequest;
 use crate::model::{Error, Result, VPath};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -62,12 +62,15 @@ pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>>
 fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     let headers = &arrival.head.headers;
     if headers.contains_key(CONTENT_RANGE) {
-        return Err(Error::BadRequest("A PUT replaces the whole file; to change a part use PATCH with X-Update-Range."));
+        return Err(Error::BadRequest(
+            "A PUT replaces the whole file; to change a part use PATCH with X-Update-Range.",
+        ));
     }
     if arrival.head.uri.path().ends_with('/') {
         return Err(Error::IsFolder);
     }
-    let number = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
+    let number =
+        |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
     let announced = number("content-length");
     exchange.estimate = announced.or_else(|| number("x-expected-entity-length"));
     exchange.modified = headers::oc_mtime(headers);
@@ -93,10 +96,12 @@ async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()
     if arrival.xml.is_empty() {
         return match exchange.terms.submitted().count() {
             1 => Ok(()),
-            _ => Err(Error::BadRequest("A LOCK without a body refreshes a lock: its one token belongs in the If header.")),
+            _ => Err(Error::BadRequest(
+                "A LOCK without a body refreshes a lock: its one token belongs in the If header.",
+            )),
         };
     }
-    let info = xml::lockinfo(arrival.xml)?;
+    let info = lockxml::parse_lockinfo(arrival.xml)?;
     let node = exchange.drive.find(&exchange.path).await?;
     exchange.lock = Some(LockRequest {
         owner: info.owner,
@@ -118,7 +123,7 @@ fn refuse_depth_one(headers: &HeaderMap) -> Result<()> {
 /// The request that the crate gets: canonical addresses and only the headers it needs.
 pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> Result<Request<B>> {
     let malformed = |_| Error::BadRequest("The request cannot be understood.");
-    let mut request = Request::builder().method(arrival.head.method.clone()).uri(encode_path(PREFIX, &exchange.path));
+    let mut request = Request::builder().method(arrival.head.method.clone()).uri(href::encode(&exchange.path));
     let given = &arrival.head.headers;
     let forwarded: &[HeaderName] = match exchange.verb {
         Verb::Put => &[CONTENT_LENGTH],
@@ -137,12 +142,13 @@ pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> 
 }
 
 fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>> {
-    let value = |text: String| HeaderValue::try_from(text).map_err(|_| Error::BadRequest("A header is not valid text."));
+    let value =
+        |text: String| HeaderValue::try_from(text).map_err(|_| Error::BadRequest("A header is not valid text."));
     let depth = |text| (HeaderName::from_static("depth"), HeaderValue::from_static(text));
     Ok(match exchange.verb {
         Verb::Delete => vec![depth("0")],
         Verb::Copy | Verb::Move => {
-            let to = exchange.destination.as_ref().map(|to| encode_path(PREFIX, to)).unwrap_or_default();
+            let to = exchange.destination.as_ref().map(href::encode).unwrap_or_default();
             let overwrite = HeaderValue::from_static(if exchange.overwrite { "T" } else { "F" });
             vec![
                 depth(if exchange.shallow { "0" } else { "infinity" }),
@@ -172,4 +178,3 @@ pub fn plain_lockinfo(exchange: &Exchange) -> Bytes {
         ),
     }
 }
-

@@ -79,7 +79,8 @@ fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
         Some((scheme, rest)) if !scheme.contains('/') => {
             let (authority, path) = rest.find('/').map_or((rest, "/"), |at| rest.split_at(at));
             let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            let known = ["http", "https", "webdav", "webdavs", "dav", "davs"].iter().any(|s| s.eq_ignore_ascii_case(scheme));
+            let known =
+                ["http", "https", "webdav", "webdavs", "dav", "davs"].iter().any(|s| s.eq_ignore_ascii_case(scheme));
             if !known || !is_own_host(host, origin) {
                 return Ok(None);
             }
@@ -279,8 +280,12 @@ mod tests {
     fn destinations_of_every_client_land_in_the_drive() {
         let path = |value| destination(&with("destination", value), ORIGIN).unwrap().map(|p| p.as_str().to_owned());
         for value in [
-            "/dav/a%20b", "http://nest.example:8080/dav/a%20b", "https://nest.example/dav/a%20b", "http://u:p@nest.example/dav/a%20b/",
-            "webdav://NEST.example/dav//a%20b", "/x/../dav/a%20b?query",
+            "/dav/a%20b",
+            "http://nest.example:8080/dav/a%20b",
+            "https://nest.example/dav/a%20b",
+            "http://u:p@nest.example/dav/a%20b/",
+            "webdav://NEST.example/dav//a%20b",
+            "/x/../dav/a%20b?query",
         ] {
             assert_eq!(path(value).as_deref(), Some("a b"), "{value}");
         }
@@ -294,14 +299,29 @@ mod tests {
 
     #[test]
     fn if_headers_are_read_strictly() {
-        let lists = if_lists("<http://nest.example/dav/a> (<urn:x> [\"t\"]) (Not <urn:y>) </dav/b> ([W/\"w\"])", ORIGIN).unwrap();
+        let lists =
+            if_lists("<http://nest.example/dav/a> (<urn:x> [\"t\"]) (Not <urn:y>) </dav/b> ([W/\"w\"])", ORIGIN)
+                .unwrap();
         assert_eq!(lists.len(), 3);
         assert_eq!(lists[0].subject, Subject::Path(RelPath::parse("a").unwrap()));
         assert_eq!(lists[1].conditions, [Condition { not: true, state: State::Token("urn:y".into()) }]);
         assert_eq!(lists[2].subject, Subject::Path(RelPath::parse("b").unwrap()));
         assert_eq!(if_lists("(<urn:x>)(<urn:y>)", ORIGIN).unwrap().len(), 2);
         assert_eq!(if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].subject, Subject::Elsewhere);
-        for bad in ["", "(", "()", "(<abc", "(<>)", "<x>", "(<a>) <http://nest.example/dav/> (<b>)", "([t])", "([\"t)", "(Not)", "(<a b>)", "x"] {
+        for bad in [
+            "",
+            "(",
+            "()",
+            "(<abc",
+            "(<>)",
+            "<x>",
+            "(<a>) <http://nest.example/dav/> (<b>)",
+            "([t])",
+            "([\"t)",
+            "(Not)",
+            "(<a b>)",
+            "x",
+        ] {
             assert!(if_lists(bad, ORIGIN).is_err(), "{bad}");
         }
     }
@@ -311,7 +331,10 @@ mod tests {
         let expect = |name, value| expect(&with(name, value)).ok();
         assert_eq!(expect("if-match", "*"), Some(Expect::Exists));
         assert_eq!(expect("if-none-match", "*"), Some(Expect::Absent));
-        assert_eq!(expect("if-match", "\"a,b\" , W/\"c\",d"), Some(Expect::Etag(vec!["\"a,b\"".into(), "W/\"c\"".into(), "\"d\"".into()])));
+        assert_eq!(
+            expect("if-match", "\"a,b\" , W/\"c\",d"),
+            Some(Expect::Etag(vec!["\"a,b\"".into(), "W/\"c\"".into(), "\"d\"".into()]))
+        );
         for bad in ["", "\"", "\"a\" \"b\"", ",", "a\"b"] {
             assert_eq!(expect("if-match", bad), None, "{bad}");
         }

@@ -75,7 +75,12 @@ impl DavLockSystem for ExchangeLocks {
         .boxed()
     }
 
-    fn refresh(&'_ self, path: &DavPath, token: &str, _timeout: Option<Duration>) -> LsFuture<'_, std::result::Result<DavLock, ()>> {
+    fn refresh(
+        &'_ self,
+        path: &DavPath,
+        token: &str,
+        _timeout: Option<Duration>,
+    ) -> LsFuture<'_, std::result::Result<DavLock, ()>> {
         let (path, token) = (path.clone(), token.to_owned());
         async move {
             let result = self.0.drive.refresh_lock(&self.0.path, &token, self.0.timeout).await;

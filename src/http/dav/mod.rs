@@ -2,13 +2,17 @@
 //! ARCHITECTURE.md says why for each.
 
 mod body;
+pub mod conditional;
+pub mod dates;
 mod exchange;
 mod fs;
 mod gate;
 pub mod get;
 pub mod headers;
+pub mod href;
 mod locks;
 pub mod lockxml;
+pub mod media;
 pub mod multistatus;
 mod options;
 pub mod parents;
@@ -18,11 +22,14 @@ pub mod props;
 mod protocol;
 pub mod quirks;
 pub mod range;
+pub mod requests;
 pub mod xml;
+pub mod xmlname;
 
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Body;
+use crate::http::intake::BodyIn;
 use crate::http::reply;
 use crate::model::{Error, Identity, Result, VPath};
 use body::Lent;
@@ -30,49 +37,31 @@ use bytes::Bytes;
 use exchange::Verb;
 use gate::Arrival;
 use headers::{Depth, Origin};
-use http::{Request, Response, request};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::io;
+use href::{PREFIX, encode};
+use http::{Response, request};
 use std::sync::Arc;
-
-/// What the addresses of every drive begin with.
-pub const PREFIX: &str = "/dav";
 
 /// The most bytes of a request's XML.
 const MAX_XML: usize = 64 << 10;
 
-/// What a path keeps as it is; all else is `%XX`, which every known client reads.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'/');
-
-/// `prefix/path`, percent-encoded.
-pub fn encode_path(prefix: &str, path: &VPath) -> String {
-    let mut text = String::with_capacity(prefix.len() + 1 + path.as_str().len());
-    text.push_str(prefix);
-    text.push('/');
-    text.extend(utf8_percent_encode(path.as_str(), ENCODED));
-    text
-}
-
 /// Answers one request beneath [`PREFIX`] for who has signed in.
-pub async fn handle<B>(app: &Arc<App>, identity: &Arc<Identity>, request: Request<B>) -> Response<Body>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
-    let (head, body) = request.into_parts();
+pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: BodyIn) -> Response<Body> {
     let lent = Lent::new(body);
-    match answer(app, identity, &head, &lent).await {
-        Ok(response) => lent.settle(&head, response).await,
+    match answer(app, identity, head, &lent).await {
+        Ok(response) => lent.settle(head, response).await,
         Err(error) => {
             reply::log(&error);
-            lent.settle(&head, reply::failure(&error)).await
+            lent.settle(head, reply::failure(&error)).await
         }
     }
 }
 
-async fn answer<B>(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: &Lent<B>) -> Result<Response<Body>>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+async fn answer(
+    app: &Arc<App>,
+    identity: &Arc<Identity>,
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
     let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     let origin = Origin { host, also: &app.config.server.hosts, prefix: PREFIX };
     let path = headers::path_in_drive(head.uri.path(), PREFIX)?.ok_or(Error::NotFound)?;
@@ -102,37 +91,37 @@ where
     protocol::run(app, exchange, &arrival, body).await
 }
 
-async fn propfind<B>(app: &Arc<App>, drive: Drive, path: VPath, head: &request::Parts, body: &Lent<B>) -> Result<Response<Body>>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+async fn propfind(
+    app: &Arc<App>,
+    drive: Drive,
+    path: VPath,
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
     let depth = match headers::depth(&head.headers)? {
         Some(Depth::Infinity) => return Ok(options::finite_depth_only()),
         Some(depth) => depth,
         None => Depth::One,
     };
-    let find = xml::propfind(&body.read(MAX_XML).await?)?;
+    let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let agent = user_agent(head);
     let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
-    let href = encode_path(PREFIX, &path);
+    let href = encode(&path);
     let request = propfind::PropfindRequest { href: &href, depth, user_agent: agent, hide_quota, find };
     propfind::answer(&drive, &path, request).await
 }
 
-async fn proppatch<B>(
+async fn proppatch(
     app: &Arc<App>,
     drive: Drive,
     path: VPath,
     head: &request::Parts,
-    body: &Lent<B>,
+    body: &Lent,
     origin: Origin<'_>,
-) -> Result<Response<Body>>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+) -> Result<Response<Body>> {
     let terms = headers::terms(&head.headers, origin)?;
     let xml = body.read(MAX_XML).await?;
-    let href = encode_path(PREFIX, &path);
+    let href = encode(&path);
     app.finish(async move { proppatch::answer(&drive, &path, &href, terms, &xml).await }).await
 }
 

@@ -44,7 +44,8 @@ pub fn method_not_allowed() -> Response<Body> {
 
 /// The refusal of PROPFIND with Depth infinity (RFC 4918 section 9.1).
 pub fn finite_depth_only() -> Response<Body> {
-    const BODY: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:error xmlns:D=\"DAV:\"><D:propfind-finite-depth/></D:error>";
+    const BODY: &str =
+        "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:error xmlns:D=\"DAV:\"><D:propfind-finite-depth/></D:error>";
     let mut response = Response::new(Body::full(BODY));
     *response.status_mut() = StatusCode::FORBIDDEN;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8"));

@@ -4,18 +4,17 @@ use super::body::Lent;
 use super::exchange::{Exchange, Verb};
 use super::fs::ExchangeFs;
 use super::gate::{self, Arrival};
+use super::href::PREFIX;
 use super::locks::ExchangeLocks;
-use super::{PREFIX, encode_path, lockxml};
+use super::lockxml;
 use crate::app::App;
 use crate::http::body::Body;
 use crate::http::reply;
 use crate::model::{Error, Result};
-use bytes::Bytes;
 use dav_server::body::BodyType;
 use dav_server::{DavConfig, DavHandler};
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
-use std::io;
 use std::sync::{Arc, LazyLock};
 
 static HANDLER: LazyLock<DavHandler> =
@@ -24,12 +23,17 @@ static HANDLER: LazyLock<DavHandler> =
 type CrateReply = Response<dav_server::body::Body>;
 
 /// Runs an exchange through the crate. What changes files runs to its end though the client leaves; a body being sent does not.
-pub async fn run<B>(app: &Arc<App>, exchange: Arc<Exchange>, arrival: &Arrival<'_>, body: &Lent<B>) -> Result<Response<Body>>
-where
-    B: http_body::Body<Data = Bytes, Error = io::Error> + Send + Unpin + 'static,
-{
+pub async fn run(
+    app: &Arc<App>,
+    exchange: Arc<Exchange>,
+    arrival: &Arrival<'_>,
+    body: &Lent,
+) -> Result<Response<Body>> {
     if matches!(exchange.verb, Verb::Copy | Verb::Move) && exchange.destination.is_none() {
-        return Ok(reply::sentence(StatusCode::BAD_GATEWAY, "The Destination lies on another server or outside of the drive."));
+        return Ok(reply::sentence(
+            StatusCode::BAD_GATEWAY,
+            "The Destination lies on another server or outside of the drive.",
+        ));
     }
     let config = DavConfig::new()
         .filesystem(Box::new(ExchangeFs(exchange.clone())))
@@ -66,7 +70,7 @@ fn put_right(exchange: &Exchange, given: CrateReply) -> Result<Response<Body>> {
         response.headers_mut().insert(HeaderName::from_static("x-oc-mtime"), HeaderValue::from_static("accepted"));
     }
     if let (Verb::Lock, Some(lock)) = (exchange.verb, &outcome.lock) {
-        *response.body_mut() = Body::full(lockxml::lock_body(lock, PREFIX));
+        *response.body_mut() = Body::full(lockxml::lock_answer(lock));
     }
     Ok(response)
 }
@@ -87,7 +91,9 @@ fn explain(verb: Verb, status: StatusCode) -> Option<Error> {
         (_, StatusCode::PRECONDITION_FAILED) => Some(Error::PreconditionFailed),
         (Verb::Copy | Verb::Move, StatusCode::FORBIDDEN) => Some(Error::Forbidden("Source and target are the same.")),
         (Verb::Put | Verb::Patch, StatusCode::BAD_GATEWAY) => Some(Error::Truncated),
-        (Verb::Patch, StatusCode::BAD_REQUEST) => Some(Error::BadRequest("A PATCH needs X-Update-Range with a range of bytes.")),
+        (Verb::Patch, StatusCode::BAD_REQUEST) => {
+            Some(Error::BadRequest("A PATCH needs X-Update-Range with a range of bytes."))
+        }
         _ => None,
     }
 }

@@ -1,0 +1,191 @@
+//! The way in: one sign-in by name and password, from the first look at the cache to the remembered verdict.
+//! Unknown and disabled accounts take the same path as wrong passwords, at the same cost.
+
+use super::accounts::{Account, Accounts};
+use super::cache::{Cache, Key, Verdict};
+use super::password::{self, Hasher, Lane, Secret, Turn};
+use super::throttle::{Network, Throttle};
+use crate::config::AccountsConfig;
+use crate::model::{AccountName, Error, Identity, Result};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Everything a sign-in passes.
+#[derive(Debug)]
+pub struct Door {
+    accounts: Arc<Accounts>,
+    cache: Cache,
+    throttle: Throttle,
+    hasher: Arc<Hasher>,
+    /// What a password is compared with when there is no account for it.
+    dummy: String,
+    flights: Flights,
+}
+
+/// One try to sign in.
+struct Attempt {
+    key: Key,
+    name: Option<AccountName>,
+    network: Network,
+    password: Secret,
+}
+
+impl Door {
+    /// A door to these accounts.
+    pub fn new(accounts: Arc<Accounts>, hasher: Arc<Hasher>, config: &AccountsConfig) -> Result<Arc<Self>> {
+        let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
+        let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
+        Ok(Arc::new(Self { accounts, cache, throttle, hasher, dummy, flights }))
+    }
+
+    /// What is known of a header value, without hashing a password.
+    pub fn recall(&self, header: &[u8]) -> Option<Result<Arc<Identity>>> {
+        self.recall_key(&self.cache.key(header))
+    }
+
+    /// Verifies a password and remembers the verdict; many at once with the same header verify once.
+    pub async fn sign_in(
+        self: &Arc<Self>,
+        header: &[u8],
+        user: &str,
+        password: &[u8],
+        from: IpAddr,
+    ) -> Result<Arc<Identity>> {
+        let deadline = tokio::time::Instant::now() + password::WAIT;
+        let (key, name, network) = (self.cache.key(header), account_in(user), Network::from(from));
+        let flight = self.flights.join(key);
+        let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
+            return Err(password::busy());
+        };
+        if let Some(verdict) = self.recall_key(&key) {
+            return verdict;
+        }
+        let now = Instant::now();
+        self.throttle.check(network, name.as_ref(), now)?;
+        let is_known = self.throttle.is_proven(network, name.as_ref(), now);
+        let turn = self.hasher.turn(if is_known { Lane::Known } else { Lane::Stranger }, deadline).await?;
+        // Once more: while this waited, others may have used up the tries.
+        self.throttle.check(network, name.as_ref(), Instant::now())?;
+        let attempt = Attempt { key, name, network, password: Secret::new(password.to_vec()) };
+        // A client that leaves before the answer has still made its try.
+        let done = tokio::spawn(Arc::clone(self).verify(turn, attempt)).await;
+        done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
+    }
+
+    fn recall_key(&self, key: &Key) -> Option<Result<Arc<Identity>>> {
+        Some(match self.cache.recall(key, self.accounts.changes(), Instant::now())? {
+            Verdict::Right(identity) => Ok(identity),
+            Verdict::Wrong => Err(Error::Unauthenticated),
+        })
+    }
+
+    async fn verify(self: Arc<Self>, turn: Turn, attempt: Attempt) -> Result<Arc<Identity>> {
+        // Read before the account: a change during the hash must void the verdict.
+        let changes = self.accounts.changes();
+        let account = attempt.name.as_ref().and_then(|name| self.accounts.find(name));
+        let present = account.and_then(|account| account.credentials().map(|(at, hash)| (account, at, hash)));
+        let (account, stored) = match present {
+            Some((account, generation, hash)) => (Some((account, generation)), hash),
+            None => (None, self.dummy.clone()),
+        };
+        let verdict = turn.verify(stored, attempt.password.clone()).await?;
+        if let Some((account, generation)) = account.filter(|_| verdict.matches)
+            && let Some(identity) = account.identity_at(generation)
+        {
+            self.welcome(&attempt, account, generation);
+            if let Some(renewed) = verdict.renewed {
+                self.renew(&identity.account, generation, renewed).await;
+            }
+            return Ok(identity);
+        }
+        let now = Instant::now();
+        if !self.cache.remember_wrong(&attempt.key, changes, now) {
+            self.throttle.count(attempt.network, attempt.name, now);
+        }
+        Err(Error::Unauthenticated)
+    }
+
+    fn welcome(&self, attempt: &Attempt, account: Arc<Account>, generation: u64) {
+        let now = Instant::now();
+        self.cache.remember_right(&attempt.key, account, generation, now);
+        if let Some(name) = attempt.name.clone() {
+            self.throttle.prove(attempt.network, name, now);
+        }
+    }
+
+    /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.
+    async fn renew(&self, name: &AccountName, generation: u64, hash: String) {
+        let outcome = self.accounts.change(name, move |record| {
+            if record.generation == generation {
+                record.password = hash;
+            }
+        });
+        if let Err(error) = outcome.await {
+            tracing::warn!(account = %name, %error, "could not renew a password hash");
+        }
+    }
+}
+
+/// The account a client means: `DOMAIN\user` and `user@host`, as Windows and some phones send it, are `user`.
+fn account_in(user: &str) -> Option<AccountName> {
+    let user = user.rsplit_once('\\').map_or(user, |(_, user)| user);
+    let user = user.split_once('@').map_or(user, |(user, _)| user);
+    AccountName::parse(user).ok()
+}
+
+/// Sign-ins under way: who comes with the same credential waits for the first and finds its verdict.
+#[derive(Debug, Default)]
+struct Flights(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
+
+/// A part in a flight; the last to leave clears it away.
+struct Flight<'a> {
+    flights: &'a Flights,
+    key: Key,
+    mutex: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Flights {
+    fn join(&self, key: Key) -> Flight<'_> {
+        let mutex = Arc::clone(self.0.lock().entry(key).or_default());
+        Flight { flights: self, key, mutex }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut flights = self.flights.0.lock();
+        // Two are left: this one and the map's. Nobody can join meanwhile, for that takes the map.
+        if Arc::strong_count(&self.mutex) == 2 {
+            flights.remove(&self.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_and_mail_forms_name_the_account() {
+        for user in ["ana", "ANA", "CORP\\ana", "drive.example\\Ana", "ana@drive.example", "CORP\\ana@drive.example"] {
+            assert_eq!(account_in(user).unwrap().as_str(), "ana", "{user}");
+        }
+        for user in ["", "CORP\\", "@host", "a b", "ana%40host", "ana/"] {
+            assert_eq!(account_in(user), None, "{user}");
+        }
+    }
+
+    #[test]
+    fn flights_are_shared_and_cleared_away() {
+        let flights = Flights::default();
+        let (one, two, other) = (flights.join([1; 32]), flights.join([1; 32]), flights.join([2; 32]));
+        assert!(Arc::ptr_eq(&one.mutex, &two.mutex) && !Arc::ptr_eq(&one.mutex, &other.mutex));
+        drop(one);
+        assert_eq!(flights.0.lock().len(), 2);
+        drop((two, other));
+        assert!(flights.0.lock().is_empty());
+    }
+}

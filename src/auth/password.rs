@@ -1,0 +1,353 @@
+//! Passwords: which are good enough, and argon2id at a bounded rate.
+//! Never more hashes at once than cores less one; a short queue; then `Busy`.
+
+use crate::model::{AccountName, Error, Result};
+use argon2::password_hash::PasswordHash;
+use argon2::password_hash::rand_core::{OsRng, RngCore};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use parking_lot::Mutex;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+use subtle::ConstantTimeEq;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+/// A password on its way to the hasher, wiped when dropped.
+pub type Secret = Zeroizing<Vec<u8>>;
+
+/// How long a sign-in may wait for its turn.
+pub const WAIT: Duration = Duration::from_secs(2);
+/// What a refused caller is told to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Callers that may wait for a turn.
+const QUEUE: usize = 32;
+/// Of these, how many may be strangers; the rest is kept for those who signed in before.
+const QUEUE_FOR_STRANGERS: usize = 24;
+
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+const SALT_LEN: usize = 16;
+const HASH_LEN: usize = 32;
+const MAX_PASSWORD_LEN: usize = 1024;
+/// The default of `min_password_length`, which its refusal can therefore name.
+const USUAL_MIN_LENGTH: usize = 10;
+
+static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common-passwords.txt").lines().collect());
+
+/// Refuses a password that is too short, too long, well known, or the account's name; the sentence says which.
+pub fn check_strength(name: &AccountName, password: &[u8], min_length: usize) -> Result<()> {
+    let text = String::from_utf8_lossy(password);
+    let folded = Zeroizing::new(text.to_lowercase());
+    let refuse = |sentence| Err(Error::BadRequest(sentence));
+    if text.chars().count() < min_length {
+        return refuse(match min_length {
+            USUAL_MIN_LENGTH => "The password is too short: it needs at least 10 characters.",
+            _ => "The password is too short for this server (its setting `min_password_length`).",
+        });
+    }
+    if password.len() > MAX_PASSWORD_LEN {
+        return refuse("The password is too long: at most 1024 bytes are kept.");
+    }
+    if password.iter().any(u8::is_ascii_control) {
+        return refuse("The password has a control character, which sign-in over HTTP cannot carry.");
+    }
+    if folded.as_str() == name.as_str() {
+        return refuse("The password cannot be the account's name.");
+    }
+    if COMMON.contains(folded.as_str()) {
+        return refuse("This password is on the list of common ones, which are guessed first; choose another.");
+    }
+    Ok(())
+}
+
+/// Bytes from the operating system's random source.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    OsRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|e| Error::io("read the system's random source", std::io::Error::other(e)))?;
+    Ok(bytes)
+}
+
+/// A hash that no password matches and that costs as much to check as a real one.
+pub fn dummy_hash() -> Result<String> {
+    Ok(phc(&current_params()?, &random_bytes::<SALT_LEN>()?, &random_bytes::<HASH_LEN>()?))
+}
+
+/// Who waits for a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Has signed in from this network before, or is the administrator.
+    Known,
+    /// Everybody else.
+    Stranger,
+}
+
+/// The place where passwords are hashed, a few at a time.
+#[derive(Debug)]
+pub struct Hasher {
+    turns: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    pub(super) spare: Mutex<Vec<Block>>,
+    #[cfg(test)]
+    pub(super) hashes: AtomicUsize,
+}
+
+/// The right to hash once.
+#[derive(Debug)]
+pub struct Turn {
+    hasher: Arc<Hasher>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// What checking a password brought.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Whether the password is the right one.
+    pub matches: bool,
+    /// A hash of the same password with today's parameters, when the stored one has others.
+    pub renewed: Option<String>,
+}
+
+impl Hasher {
+    /// A hasher for this machine: cores less one at a time, but one at least.
+    pub fn for_this_machine() -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::with_turns(cores.saturating_sub(1).max(1))
+    }
+
+    pub(super) fn with_turns(turns: usize) -> Arc<Self> {
+        Arc::new(Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            waiting: AtomicUsize::new(0),
+            spare: Mutex::new(Vec::new()),
+            #[cfg(test)]
+            hashes: AtomicUsize::new(0),
+        })
+    }
+
+    /// Waits for a turn; `Busy` when the queue is full or the deadline passes.
+    pub async fn turn(self: &Arc<Self>, lane: Lane, deadline: Instant) -> Result<Turn> {
+        let _place = self.queue_up(lane)?;
+        match tokio::time::timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Turn { hasher: Arc::clone(self), _permit: permit }),
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    fn queue_up(&self, lane: Lane) -> Result<QueuePlace<'_>> {
+        let room = match lane {
+            Lane::Known => QUEUE,
+            Lane::Stranger => QUEUE_FOR_STRANGERS,
+        };
+        let joined = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < room).then_some(n + 1));
+        joined.map(|_| QueuePlace(&self.waiting)).map_err(|_| busy())
+    }
+
+    /// One argon2id run, in memory that is kept for the next one.
+    fn run(&self, argon: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<Zeroizing<[u8; HASH_LEN]>> {
+        #[cfg(test)]
+        self.hashes.fetch_add(1, Ordering::Relaxed);
+        let mut memory = std::mem::take(&mut *self.spare.lock());
+        memory.resize(argon.params().block_count(), Block::default());
+        let mut out = Zeroizing::new([0; HASH_LEN]);
+        let outcome = argon.hash_password_into_with_memory(password, salt, out.as_mut(), &mut memory);
+        *self.spare.lock() = memory;
+        outcome.map_err(|_| unreadable_hash())?;
+        Ok(out)
+    }
+
+    fn hash(&self, password: &[u8]) -> Result<String> {
+        let (params, salt) = (current_params()?, random_bytes::<SALT_LEN>()?);
+        let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        let hash = self.run(&argon, password, &salt)?;
+        Ok(phc(&params, &salt, hash.as_ref()))
+    }
+
+    fn verify(&self, stored: &str, password: &[u8]) -> Result<Verdict> {
+        let stored = PasswordHash::new(stored).map_err(|_| unreadable_hash())?;
+        let algorithm = Algorithm::try_from(stored.algorithm).map_err(|_| unreadable_hash())?;
+        let version = stored.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| unreadable_hash())?;
+        let params = Params::try_from(&stored).map_err(|_| unreadable_hash())?;
+        let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else { return Err(unreadable_hash()) };
+        let mut buffer = [0; 64];
+        let salt = salt.decode_b64(&mut buffer).map_err(|_| unreadable_hash())?;
+        let today = current_params()?;
+        let is_current = algorithm == Algorithm::Argon2id
+            && version == Version::V0x13
+            && (params.m_cost(), params.t_cost(), params.p_cost()) == (today.m_cost(), today.t_cost(), today.p_cost());
+        let found = self.run(&Argon2::new(algorithm, version, params), password, salt)?;
+        let matches = bool::from(found.as_slice().ct_eq(expected.as_bytes()));
+        let renewed = if matches && !is_current { Some(self.hash(password)?) } else { None };
+        Ok(Verdict { matches, renewed })
+    }
+}
+
+impl Turn {
+    /// Hashes a new password to a PHC string.
+    pub async fn hash(self, password: Secret) -> Result<String> {
+        self.work(move |hasher| hasher.hash(&password)).await
+    }
+
+    /// Compares a password with a stored PHC string.
+    pub async fn verify(self, stored: String, password: Secret) -> Result<Verdict> {
+        self.work(move |hasher| hasher.verify(&stored, &password)).await
+    }
+
+    /// The turn ends with the work, not with whoever waits for it: a caller that goes away frees no core.
+    async fn work<T: Send + 'static>(self, work: impl FnOnce(&Hasher) -> Result<T> + Send + 'static) -> Result<T> {
+        let done = tokio::task::spawn_blocking(move || work(&self.hasher)).await;
+        done.unwrap_or_else(|e| Err(Error::io("hash a password", std::io::Error::other(e))))
+    }
+}
+
+/// A place in the queue, given up when dropped.
+struct QueuePlace<'a>(&'a AtomicUsize);
+
+impl Drop for QueuePlace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The refusal of a server that has too many passwords to check.
+pub fn busy() -> Error {
+    Error::Busy { retry_after: RETRY_AFTER }
+}
+
+fn unreadable_hash() -> Error {
+    Error::Corrupt("A stored password hash cannot be read; set a new one with `sarang user passwd`.".into())
+}
+
+fn current_params() -> Result<Params> {
+    Params::new(MEMORY_KIB, PASSES, LANES, Some(HASH_LEN)).map_err(|_| unreadable_hash())
+}
+
+fn phc(params: &Params, salt: &[u8], hash: &[u8]) -> String {
+    let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
+    let (salt, hash) = (STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash));
+    format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${hash}")
+}
+
+/// A hash with the least of everything, as an older Sarang might have left it.
+#[cfg(test)]
+pub(super) fn old_hash(password: &[u8]) -> String {
+    let params = Params::new(8, 1, 1, Some(HASH_LEN)).unwrap();
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    let mut out = [0; HASH_LEN];
+    argon.hash_password_into(password, b"sixteen bytes ok", &mut out).unwrap();
+    phc(&params, b"sixteen bytes ok", &out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret {
+        Secret::new(text.as_bytes().to_vec())
+    }
+
+    async fn any_turn(hasher: &Arc<Hasher>) -> Turn {
+        hasher.turn(Lane::Known, Instant::now() + Duration::from_secs(60)).await.unwrap()
+    }
+
+    #[test]
+    fn weak_passwords_are_refused_with_a_sentence() {
+        let name = AccountName::parse("longest.name").unwrap();
+        let refusal = |password: &str| match check_strength(&name, password.as_bytes(), 10) {
+            Err(Error::BadRequest(sentence)) => sentence,
+            other => panic!("{password:?}: {other:?}"),
+        };
+        assert!(refusal("ninechars").contains("at least 10"));
+        assert!(refusal("ééééééééé").contains("too short"), "characters are counted, not bytes");
+        assert!(refusal("Longest.Name").contains("name"));
+        assert!(refusal("Qwertyuiop123").contains("common"));
+        assert!(refusal(&"x".repeat(1025)).contains("too long"));
+        assert!(refusal("tabs\tand others").contains("control"));
+        assert!(check_strength(&name, "blue-kettle 77".as_bytes(), 10).is_ok());
+        assert!(check_strength(&name, b"ninechars", 9).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_hash_is_salted_phc_and_verifies_only_its_password() {
+        let hasher = Hasher::with_turns(1);
+        let one = any_turn(&hasher).await.hash(secret("blue kettle")).await.unwrap();
+        let two = any_turn(&hasher).await.hash(secret("blue kettle")).await.unwrap();
+        assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
+        assert_ne!(one, two);
+        let right = any_turn(&hasher).await.verify(one.clone(), secret("blue kettle")).await.unwrap();
+        assert!(right.matches && right.renewed.is_none());
+        assert!(!any_turn(&hasher).await.verify(one, secret("blue kettl")).await.unwrap().matches);
+        assert_eq!(hasher.hashes.load(Ordering::Relaxed), 4);
+    }
+
+    #[tokio::test]
+    async fn an_old_hash_is_renewed_when_it_matches_only() {
+        let hasher = Hasher::with_turns(1);
+        let old = old_hash(b"blue kettle");
+        let wrong = any_turn(&hasher).await.verify(old.clone(), secret("red kettle")).await.unwrap();
+        assert!(!wrong.matches && wrong.renewed.is_none());
+        let renewed = any_turn(&hasher).await.verify(old, secret("blue kettle")).await.unwrap().renewed.unwrap();
+        assert!(any_turn(&hasher).await.verify(renewed, secret("blue kettle")).await.unwrap().matches);
+    }
+
+    #[tokio::test]
+    async fn the_dummy_hash_has_the_cost_of_a_real_one_and_never_matches() {
+        let hasher = Hasher::with_turns(1);
+        let dummy = dummy_hash().unwrap();
+        assert!(dummy.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        let verdict = any_turn(&hasher).await.verify(dummy, secret("")).await.unwrap();
+        assert!(!verdict.matches);
+        assert_eq!(hasher.hashes.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn a_broken_hash_is_reported_not_matched() {
+        let hasher = Hasher::with_turns(1);
+        for broken in ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ"] {
+            let outcome = any_turn(&hasher).await.verify(broken.into(), secret("x")).await;
+            assert!(matches!(outcome, Err(Error::Corrupt(_))), "{broken}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_queue_is_bounded_and_keeps_places_for_the_known() {
+        let hasher = Hasher::with_turns(1);
+        let held = any_turn(&hasher).await;
+        let far = Instant::now() + Duration::from_secs(60);
+        let join = |lane| {
+            let hasher = Arc::clone(&hasher);
+            tokio::spawn(async move { hasher.turn(lane, far).await.map(drop) })
+        };
+        let mut waiting: Vec<_> = (0..QUEUE_FOR_STRANGERS).map(|_| join(Lane::Stranger)).collect();
+        while hasher.waiting.load(Ordering::Relaxed) < QUEUE_FOR_STRANGERS {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(hasher.turn(Lane::Stranger, far).await, Err(Error::Busy { .. })));
+        waiting.extend((QUEUE_FOR_STRANGERS..QUEUE).map(|_| join(Lane::Known)));
+        while hasher.waiting.load(Ordering::Relaxed) < QUEUE {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(hasher.turn(Lane::Known, far).await, Err(Error::Busy { .. })));
+        drop(held);
+        for waiter in waiting {
+            waiter.await.unwrap().unwrap();
+        }
+        assert_eq!(hasher.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_beyond_the_deadline_is_told_to_come_back() {
+        let hasher = Hasher::with_turns(1);
+        let _held = any_turn(&hasher).await;
+        let outcome = hasher.turn(Lane::Known, Instant::now()).await;
+        assert!(matches!(outcome, Err(Error::Busy { retry_after }) if retry_after == RETRY_AFTER));
+        assert_eq!(hasher.waiting.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,87 @@
+//! The command line. What the program prints, it prints here and in `main`.
+
+mod prompt;
+mod serve;
+mod size;
+pub mod user;
+
+use crate::config::Config;
+use crate::log;
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// A self-hosted network drive over WebDAV.
+#[derive(Debug, Parser)]
+#[command(name = "sarang", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// The settings; ./config.toml when there is one, else every default.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the drives until told to stop.
+    Serve,
+    /// Add, list and change accounts.
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
+    /// Look at the settings.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the settings in effect, as a file that would give them.
+    Print,
+    /// Say whether the settings are right.
+    Check,
+}
+
+/// Runs the command that was given.
+pub async fn run(cli: Cli) -> Result<()> {
+    let config = Config::load(cli.config.as_deref())?;
+    match cli.command {
+        Command::Serve => {
+            let _flush = log::start(&config.log);
+            serve::run(config).await
+        }
+        Command::User { command } => user::run(command, config).await,
+        Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
+        Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),
+    }
+}
+
+/// Prints text as it is; a reader that went away is no failure.
+fn print(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn commands_are_well_formed() {
+        Cli::command().debug_assert();
+        for line in ["sarang --config x serve", "sarang serve --config x", "sarang config check --config x"] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.config, Some(PathBuf::from("x")));
+        }
+        assert!(Cli::try_parse_from(["sarang"]).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! `sarang serve`: opens everything, says where it is, serves until a signal, closes everything.
+
+use super::print;
+use crate::app::App;
+use crate::config::Config;
+use crate::control;
+use crate::jobs;
+use crate::server::Server;
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn run(config: Config) -> Result<()> {
+    let folder = config.data_dir.clone();
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let app =
+        App::open(config).await.with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
+    let served = serve(&app, async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        tracing::info!("stopping");
+    });
+    let served = served.await;
+    let closed = app.close().await.context("The data folder could not be closed cleanly");
+    served.and(closed)
+}
+
+async fn serve(app: &Arc<App>, signalled: impl Future<Output = ()> + Send) -> Result<()> {
+    let server = Server::bind(Arc::clone(app)).await?;
+    let link = app.setup.token();
+    print(&greeting(server.addresses(), link.as_ref().map(|token| token.as_str())))?;
+    let (stop, stopping) = watch::channel(());
+    let stopped = || {
+        let mut stopping = stopping.clone();
+        // The channel carries nothing: its end is the message.
+        async move { while stopping.changed().await.is_ok() {} }
+    };
+    // Whatever runs beside the server: each gets `stopped()` and is waited for.
+    let mut beside = JoinSet::new();
+    beside.spawn(jobs::run(Arc::clone(app), stopped()));
+    beside.spawn(listen_to_administrators(Arc::clone(app), stopped()));
+
+    let result = server.run(signalled).await;
+    drop(stop);
+    while let Some(ended) = beside.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a background task failed");
+        }
+    }
+    Ok(result?)
+}
+
+async fn listen_to_administrators(app: Arc<App>, stopped: impl Future<Output = ()> + Send) {
+    if let Err(error) = control::listen(app, stopped).await {
+        tracing::error!(%error, "commands beside the server are not heard");
+    }
+}
+
+fn greeting(addresses: &[SocketAddr], token: Option<&str>) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for address in addresses {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "Sarang serves http://{address}/dav/");
+    }
+    let Some(near) = addresses.first().copied().map(reachable) else { return text };
+    if let Some(token) = token {
+        let _ = writeln!(text, "First administrator: open http://{near}/setup?token={token}");
+        let _ = writeln!(text, "                     or run: sarang user add NAME");
+    }
+    let _ = writeln!(text, "Mount: {}", mount_command(near));
+    text
+}
+
+/// The address by which this machine itself reaches a listener.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
+}
+
+fn mount_command(address: SocketAddr) -> String {
+    if cfg!(target_os = "macos") {
+        format!("open http://{address}/dav/")
+    } else {
+        format!("gio mount dav://{address}/dav/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greeting_says_where_and_how() {
+        let addresses = ["0.0.0.0:80".parse().unwrap(), "[::1]:81".parse().unwrap()];
+        let text = greeting(&addresses, Some("secret"));
+        assert!(text.contains("http://0.0.0.0:80/dav/") && text.contains("http://[::1]:81/dav/"));
+        assert!(text.contains("http://127.0.0.1:80/setup?token=secret"));
+        assert!(text.lines().count() <= 5);
+        assert!(!greeting(&addresses, None).contains("setup"));
+    }
+}

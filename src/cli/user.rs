@@ -1,0 +1,271 @@
+//! `sarang user`: accounts, through the running server when there is one, else on the data folder itself.
+
+use super::{prompt, size};
+use crate::app::App;
+use crate::auth::AccountView;
+use crate::config::Config;
+use crate::control::{self, Files, Password, QuotaChoice, Request, Response};
+use crate::model::{AccountName, Role, time};
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand};
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Make an account
+    Add {
+        /// 1 to 64 letters a-z, digits, dots, underscores or hyphens
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// Let it administer the server
+        #[arg(long)]
+        admin: bool,
+        /// How much it may store: 500M, 10G, 1.5T, bytes, or none for no limit [default: that of the config]
+        #[arg(long, value_parser = parse_quota)]
+        quota: Option<Limit>,
+        /// Read the password from one line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Show all accounts
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set a password; the old one fails at once
+    Passwd {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// Read the password from one line of standard input
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Forbid sign-in, at once
+    Disable {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+    },
+    /// Allow sign-in again
+    Enable {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+    },
+    /// Remove an account; say what becomes of its files
+    Remove {
+        /// Which
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// What becomes of its files
+        #[command(flatten)]
+        files: FilesChoice,
+    },
+    /// Limit how much an account may store
+    Quota {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// 500M, 10G, 1.5T, bytes, or none for no limit
+        #[arg(value_parser = parse_quota)]
+        size: Limit,
+    },
+}
+
+/// What becomes of a removed account's files: one must be said.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct FilesChoice {
+    /// Leave its files where they are
+    #[arg(long)]
+    keep_files: bool,
+    /// Delete its files, trash and all
+    #[arg(long)]
+    purge_files: bool,
+}
+
+/// A quota as given on the command line; `None` is unlimited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit(Option<u64>);
+
+fn parse_quota(text: &str) -> Result<Limit> {
+    if text.eq_ignore_ascii_case("none") { Ok(Limit(None)) } else { size::parse(text).map(|bytes| Limit(Some(bytes))) }
+}
+
+/// Carries out a command and prints what it brought; an error is one sentence for people.
+pub async fn run(command: UserCommand, config: Config) -> Result<()> {
+    let as_json = matches!(command, UserCommand::List { json: true });
+    let report = report_of(&command);
+    let text = match ask(command.into_request()?, config).await? {
+        Response::Refused(sentence) => bail!(sentence),
+        Response::Done => report,
+        Response::Accounts(accounts) if as_json => serde_json::to_string_pretty(&accounts)? + "\n",
+        Response::Accounts(accounts) => table(&accounts),
+    };
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+/// Through the running server, or else on the data folder.
+async fn ask(request: Request, config: Config) -> Result<Response> {
+    if let Some(answer) = control::call(&config.data_dir, &request).await {
+        return Ok(answer?);
+    }
+    let app = App::open(config).await?;
+    let response = control::execute(&app, request).await;
+    app.close().await?;
+    Ok(response)
+}
+
+impl UserCommand {
+    /// The request; asks for a password where one is needed.
+    fn into_request(self) -> Result<Request> {
+        let password = |from_stdin| prompt::new_password(from_stdin).map(Password::new);
+        Ok(match self {
+            Self::Add { name, admin, quota, password_stdin } => Request::UserAdd {
+                name,
+                role: if admin { Role::Admin } else { Role::User },
+                quota: match quota {
+                    None => QuotaChoice::Default,
+                    Some(Limit(None)) => QuotaChoice::Unlimited,
+                    Some(Limit(Some(bytes))) => QuotaChoice::Bytes(bytes),
+                },
+                password: password(password_stdin)?,
+            },
+            Self::List { .. } => Request::UserList,
+            Self::Passwd { name, password_stdin } => Request::UserPasswd { name, password: password(password_stdin)? },
+            Self::Disable { name } => Request::UserDisable { name },
+            Self::Enable { name } => Request::UserEnable { name },
+            Self::Remove { name, files } => {
+                Request::UserRemove { name, files: if files.purge_files { Files::Purge } else { Files::Keep } }
+            }
+            Self::Quota { name, size: Limit(quota) } => Request::UserQuota { name, quota },
+        })
+    }
+}
+
+/// What to print when it is done.
+fn report_of(command: &UserCommand) -> String {
+    match command {
+        UserCommand::Add { name, admin: true, .. } => format!("Added the administrator {name}.\n"),
+        UserCommand::Add { name, .. } => format!("Added the account {name}.\n"),
+        UserCommand::List { .. } => String::new(),
+        UserCommand::Passwd { name, .. } => format!("Set the password of {name}; the old one fails from now on.\n"),
+        UserCommand::Disable { name } => format!("Disabled {name}: it cannot sign in from now on.\n"),
+        UserCommand::Enable { name } => format!("Enabled {name}.\n"),
+        UserCommand::Remove { name, files } if files.purge_files => format!("Removed {name} and its files.\n"),
+        UserCommand::Remove { name, .. } => format!("Removed {name}; its files are still in homes/{name}.\n"),
+        UserCommand::Quota { name, size } => format!("Set the quota of {name}: {}.\n", show_quota(size.0)),
+    }
+}
+
+fn show_quota(quota: Option<u64>) -> String {
+    quota.map_or_else(|| "unlimited".into(), size::show)
+}
+
+fn table(accounts: &[AccountView]) -> String {
+    if accounts.is_empty() {
+        return "There are no accounts yet; make one with `sarang user add NAME`.\n".into();
+    }
+    let width = accounts.iter().map(|account| account.name.as_str().len()).max().unwrap_or(0).max(4);
+    let mut text = format!("{:width$}  {:5}  {:8}  {:>10}  CREATED\n", "NAME", "ROLE", "SIGN-IN", "QUOTA");
+    for account in accounts {
+        let role = match account.role {
+            Role::User => "user",
+            Role::Admin => "admin",
+        };
+        let sign_in = if account.disabled { "disabled" } else { "enabled" };
+        let created = time::iso_date(time::from_unix_seconds(account.created));
+        let (name, quota) = (account.name.as_str(), show_quota(account.quota));
+        let day = created.get(..10).unwrap_or_default();
+        let _ = writeln!(text, "{name:width$}  {role:5}  {sign_in:8}  {quota:>10}  {day}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: UserCommand,
+    }
+
+    fn request(line: &str) -> String {
+        let command = Line::try_parse_from(format!("user {line}").split(' ')).unwrap().command;
+        serde_json::to_string(&command.into_request().unwrap()).unwrap()
+    }
+
+    fn refusal(line: &str) -> String {
+        Line::try_parse_from(format!("user {line}").split(' ')).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn lines_become_requests() {
+        assert_eq!(request("list --json"), r#"{"do":"user-list"}"#);
+        assert_eq!(request("disable ANA"), r#"{"do":"user-disable","name":"ana"}"#);
+        assert_eq!(request("enable ana"), r#"{"do":"user-enable","name":"ana"}"#);
+        assert_eq!(request("remove ana --keep-files"), r#"{"do":"user-remove","name":"ana","files":"keep"}"#);
+        assert_eq!(request("remove ana --purge-files"), r#"{"do":"user-remove","name":"ana","files":"purge"}"#);
+        assert_eq!(request("quota ana 1.5K"), r#"{"do":"user-quota","name":"ana","quota":1536}"#);
+        assert_eq!(request("quota ana none"), r#"{"do":"user-quota","name":"ana","quota":null}"#);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_said() {
+        assert!(refusal("remove ana").contains("--keep-files"));
+        assert!(refusal("remove ana --keep-files --purge-files").contains("cannot be used with"));
+        assert!(refusal("quota ana much").contains("is no size"));
+        assert!(refusal("disable ../ana").contains("An account name is 1 to 64 letters"));
+        let Ok(Line { command: UserCommand::Add { quota, admin, .. } }) =
+            Line::try_parse_from(["user", "add", "ana", "--admin", "--quota", "none", "--password-stdin"])
+        else {
+            panic!()
+        };
+        assert_eq!((quota, admin), (Some(Limit(None)), true));
+    }
+
+    #[test]
+    fn accounts_are_listed_in_columns() {
+        let account = |name: &str, quota, disabled| AccountView {
+            name: AccountName::parse(name).unwrap(),
+            role: Role::User,
+            disabled,
+            quota,
+            created: 784_111_777,
+        };
+        let text = table(&[account("ana", Some(10 << 30), false), account("longer.name", None, true)]);
+        let expected = "NAME         ROLE   SIGN-IN        QUOTA  CREATED
+ana          user   enabled       10 GiB  1994-11-06
+longer.name  user   disabled   unlimited  1994-11-06
+";
+        assert_eq!(text, expected);
+        assert!(table(&[]).contains("sarang user add"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_of_the_server_becomes_the_error() {
+        use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+        let dir = tempfile::tempdir().unwrap();
+        let listener = tokio::net::UnixListener::bind(dir.path().join("control.sock")).unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut line = String::new();
+            BufReader::new(&mut stream).read_line(&mut line).await.unwrap();
+            stream.write_all(b"{\"refused\":\"There is no account ana.\"}\n").await.unwrap();
+            line
+        });
+        let config = Config { data_dir: dir.path().into(), ..Config::default() };
+        let command = UserCommand::Disable { name: AccountName::parse("ana").unwrap() };
+        let error = run(command, config).await.unwrap_err();
+        assert_eq!(error.to_string(), "There is no account ana.");
+        assert_eq!(server.await.unwrap().trim(), r#"{"do":"user-disable","name":"ana"}"#);
+    }
+}

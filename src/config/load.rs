@@ -1,0 +1,203 @@
+//! Where settings come from: defaults, then the file, then the environment; each error names its source.
+
+use super::{Config, LogConfig};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+const PREFIX: &str = "SARANG_";
+const FILE: &str = "config.toml";
+
+impl Config {
+    /// Reads `file`, or what `SARANG_CONFIG` names, or `./config.toml` if there is one; then the environment's overrides.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let variables = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+            Some((name, value.to_string_lossy().into_owned()))
+        });
+        let variables: Vec<(String, String)> = variables.collect();
+        let named = variables.iter().find(|(name, _)| name == "SARANG_CONFIG").map(|(_, path)| PathBuf::from(path));
+        let path = file.map(Path::to_owned).or(named).or_else(|| Path::new(FILE).exists().then(|| FILE.into()));
+        let Some(path) = path else { return Self::assemble("", &variables) };
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("The settings in {} cannot be read", path.display()))?;
+        Self::assemble(&text, &variables).with_context(|| format!("The settings in {} are not right", path.display()))
+    }
+
+    /// The settings of one file's text and these environment variables.
+    pub fn assemble(text: &str, variables: &[(String, String)]) -> Result<Self> {
+        let mut config: Self = toml::from_str(text)?;
+        let mut table: Table = text.parse()?;
+        let kinds = Table::try_from(Self::default())?;
+        for (name, value) in variables.iter().filter(|(name, _)| name != "SARANG_CONFIG") {
+            override_with(&mut table, &kinds, name, value)?;
+            config = table
+                .clone()
+                .try_into()
+                .with_context(|| format!("The environment variable {name} is not a setting, or has a wrong value"))?;
+        }
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// The settings in effect, as the text of a file that would give them.
+    pub fn to_text(&self) -> Result<String> {
+        Ok(toml::to_string_pretty(self)?)
+    }
+
+    fn validate(&self) -> Result<()> {
+        let server = &self.server;
+        ensure!(!self.data_dir.as_os_str().is_empty(), "data_dir must name a folder.");
+        ensure!(!server.listen.is_empty(), "server.listen needs at least one address, such as \"127.0.0.1:4918\".");
+        for (key, value) in [
+            ("server.header_timeout", server.header_timeout),
+            ("server.body_timeout", server.body_timeout),
+            ("server.keep_alive", server.keep_alive),
+            ("locks.default_timeout", self.locks.default_timeout),
+        ] {
+            ensure!((1..=86_400).contains(&value), "{key} must be between 1 second and 86400 seconds (a day).");
+        }
+        ensure!(server.shutdown_grace <= 3600, "server.shutdown_grace must be at most 3600 seconds.");
+        ensure!(server.max_connections > 0, "server.max_connections must be at least 1.");
+        ensure!(server.max_connections_per_address > 0, "server.max_connections_per_address must be at least 1.");
+        ensure!(
+            self.locks.max_timeout >= self.locks.default_timeout,
+            "locks.max_timeout must not be less than locks.default_timeout."
+        );
+        ensure!(self.locks.per_account > 0 && self.locks.per_resource > 0, "locks.per_* must be at least 1.");
+        ensure!(
+            (1..=128).contains(&self.accounts.min_password_length),
+            "accounts.min_password_length must be 1 to 128."
+        );
+        ensure!(
+            self.accounts.failures_per_network > 0 && self.accounts.failures_per_account > 0,
+            "accounts.failures_per_* must be at least 1: 0 would refuse every first sign-in."
+        );
+        for host in &server.hosts {
+            let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
+            ensure!(plain, "server.hosts: {host:?} is not a host name; write it like \"files.example.org\".");
+        }
+        self.log.validate()
+    }
+}
+
+impl LogConfig {
+    fn validate(&self) -> Result<()> {
+        let known = ["error", "warn", "info", "debug", "trace"].contains(&self.level.as_str());
+        ensure!(known, "log.level is {:?}; it must be error, warn, info, debug or trace.", self.level);
+        Ok(())
+    }
+}
+
+/// Puts the value of `SARANG_DATA_DIR` or `SARANG_<SECTION>__<KEY>` into the table; `kinds` tells what the key holds.
+fn override_with(table: &mut Table, kinds: &Table, name: &str, value: &str) -> Result<()> {
+    let place = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase();
+    if place == "data_dir" {
+        table.insert(place, Value::String(value.to_owned()));
+        return Ok(());
+    }
+    let known = place.split_once("__").filter(|(section, _)| kinds.get(*section).is_some_and(Value::is_table));
+    let Some((section, key)) = known else {
+        bail!(
+            "The environment variable {name} is not a setting; settings are SARANG_<SECTION>__<KEY>, such as SARANG_LOG__LEVEL."
+        );
+    };
+    let kind = kinds.get(section).and_then(|s| s.get(key));
+    let value =
+        read_value(kind, value).with_context(|| format!("The environment variable {name} has no readable value"))?;
+    let entry = table.entry(section.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+    if let Value::Table(entry) = entry {
+        entry.insert(key.to_owned(), value);
+    }
+    Ok(())
+}
+
+/// Texts are taken as they are, lists may be written `a,b`, everything else is TOML.
+fn read_value(kind: Option<&Value>, text: &str) -> Result<Value> {
+    match kind {
+        Some(Value::String(_)) => Ok(Value::String(text.to_owned())),
+        Some(Value::Array(_)) if !text.trim_start().starts_with('[') => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => Ok(text.trim().parse::<Value>()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../config.toml.example");
+
+    fn with(variables: &[(&str, &str)]) -> Result<Config> {
+        let variables: Vec<_> = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Config::assemble("[log]\nlevel = \"warn\"\n", &variables)
+    }
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", Config::assemble(text, &[]).unwrap_err())
+    }
+
+    #[test]
+    fn the_example_documents_every_key_with_its_default() {
+        let defaults = Config::default().to_text().unwrap();
+        assert_eq!(Config::assemble(EXAMPLE, &[]).unwrap().to_text().unwrap(), defaults);
+        let example: Table = EXAMPLE.parse().unwrap();
+        for (section, value) in defaults.parse::<Table>().unwrap() {
+            let documented = example.get(&section).unwrap_or_else(|| panic!("{section} is missing"));
+            for (key, value) in value.as_table().into_iter().flatten() {
+                assert_eq!(documented.get(key), Some(value), "{section}.{key}");
+            }
+        }
+        assert!(EXAMPLE.contains("# default_quota = "));
+    }
+
+    #[test]
+    fn mistakes_in_the_file_name_their_line() {
+        assert!(refusal("[log]\nlevel = \"info\"\nlevle = 1\n").contains("line 3"));
+        assert!(refusal("\n\n[server]\nkeep_alive = \"x\"\n").contains("line 4"));
+        assert!(refusal("[nonsense]\n").contains("nonsense"));
+        assert!(refusal("[log]\nlevel = \"loud\"").contains("log.level"));
+        assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
+        assert!(refusal("[server]\nlisten = []").contains("server.listen"));
+        assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file_by_kind() {
+        let config = with(&[
+            ("SARANG_DATA_DIR", "/srv/123"),
+            ("SARANG_SERVER__LISTEN", "127.0.0.1:80, [::1]:80"),
+            ("SARANG_SERVER__KEEP_ALIVE", "5"),
+            ("SARANG_DRIVE__PORTABLE_NAMES", "true"),
+            ("SARANG_DRIVE__HIDE_QUOTA_FROM", "[\"a,b\"]"),
+            ("SARANG_ACCOUNTS__DEFAULT_QUOTA", "1000"),
+            ("SARANG_CONFIG", "elsewhere.toml"),
+        ])
+        .unwrap();
+        assert_eq!(config.data_dir, Path::new("/srv/123"));
+        assert_eq!(config.server.listen.len(), 2);
+        assert_eq!(config.server.keep_alive, 5);
+        assert!(config.drive.portable_names);
+        assert_eq!(config.drive.hide_quota_from, ["a,b"]);
+        assert_eq!(config.accounts.default_quota, Some(1000));
+        assert_eq!(config.log.level, "warn");
+        assert_eq!(with(&[("SARANG_LOG__LEVEL", "debug")]).unwrap().log.level, "debug");
+    }
+
+    #[test]
+    fn unknown_variables_are_named() {
+        for name in ["SARANG_LEVEL", "SARANG_LOG__LEVLE", "SARANG_X__Y", "SARANG_DATA_DIR__X"] {
+            let message = format!("{:#}", with(&[(name, "1")]).unwrap_err());
+            assert!(message.contains(name), "{message}");
+        }
+    }
+
+    #[test]
+    fn printed_settings_read_back_the_same() {
+        let config = with(&[("SARANG_ACCOUNTS__DEFAULT_QUOTA", "7")]).unwrap();
+        let text = config.to_text().unwrap();
+        assert_eq!(Config::assemble(&text, &[]).unwrap().to_text().unwrap(), text);
+    }
+}

@@ -1,0 +1,149 @@
+//! Making, moving and deleting: each is one rename under the guard.
+
+use super::os::{self, Errno, Found, Kind};
+use super::root::{Place, Root, change, explain, replaceable, stat_name};
+use super::trash::{At, Tomb};
+use crate::content::Commit;
+use crate::model::{Error, RelPath, Result};
+use std::borrow::Cow;
+
+const OVERLAP: Error = Error::Forbidden("Source and target are the same, or one lies within the other.");
+
+/// Makes a folder.
+pub(super) fn mkdir(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> {
+    if path.is_root() {
+        return Err(Error::Exists);
+    }
+    root.check_new_name(path)?;
+    let mut place = root.place(path)?;
+    {
+        let _guard = root.guard();
+        place.refresh()?;
+        let (name, found) = place.find()?;
+        let present = found.map(|found| found.node);
+        change(commit, present.as_ref(), &mut || {
+            let taken = |e| if e == Errno::EXIST { Error::Exists } else { explain("make the folder", e) };
+            if present.is_some() { Err(Error::Exists) } else { os::make_folder(place.dir(), &name).map_err(taken) }
+        })?;
+    }
+    root.settle(place.dir())
+}
+
+/// Moves a file or folder, whole, to the trash.
+pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> {
+    let mut place = root.place_of(path)?;
+    place.find_existing()?;
+    let spelled = root.respell(path)?;
+    let mut tomb = Tomb::dig(root, &spelled, &commit.who)?;
+    {
+        let _guard = root.guard();
+        place.refresh()?;
+        let (name, found) = place.find_existing()?;
+        change(commit, Some(&found.node), &mut || {
+            tomb.bury((place.dir(), &name))?;
+            note_if_folder(root, &found);
+            Ok(())
+        })?;
+    }
+    tomb.settle()?;
+    root.settle(place.dir())
+}
+
+/// Moves `from` to `to`; returns whether nothing stood there.
+pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit) -> Result<bool> {
+    let respelling = check_apart(from, to)?;
+    root.check_new_name(to)?;
+    let mut source = root.place_of(from)?;
+    source.find_existing()?;
+    let mut target = root.place(to)?;
+    let mut tomb = early_tomb(root, &target, to, commit)?;
+    let created = {
+        let _guard = root.guard();
+        source.refresh().map_err(|e| if matches!(e, Error::ParentMissing) { Error::NotFound } else { e })?;
+        target.refresh()?;
+        let (name, found) = source.find_existing()?;
+        let (new_name, there) = look_at_target(&target, respelling)?;
+        let same = respelling && there.as_ref().is_some_and(|there| there.inode == found.inode);
+        let there = there.filter(|_| !same);
+        if there.is_some() && !commit.overwrite {
+            return Err(Error::PreconditionFailed);
+        }
+        let spelled = root.respell(from)?;
+        let here = At { dir: source.dir(), name: &name, path: spelled.as_str() };
+        change(commit, Some(&found.node), &mut || {
+            match &there {
+                Some(old) => {
+                    ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?
+                }
+                None if same => move_to((&source, &name), (&target, &new_name), os::rename_over)?,
+                None => move_to((&source, &name), (&target, &new_name), os::rename_new)?,
+            }
+            note_if_folder(root, &found);
+            there.iter().for_each(|old| note_if_folder(root, old));
+            Ok(())
+        })?;
+        there.is_none()
+    };
+    tomb.map_or(Ok(()), |tomb| tomb.settle())?;
+    root.settle(target.dir())?;
+    root.settle(source.dir())?;
+    Ok(created)
+}
+
+/// Refuses a source and target of which one holds the other; returns whether they are spellings of one path.
+pub(super) fn check_apart(from: &RelPath, to: &RelPath) -> Result<bool> {
+    let (source, target) = (from.to_nfc(), to.to_nfc());
+    if source == target {
+        return if from.name() == to.name() { Err(OVERLAP) } else { Ok(true) };
+    }
+    if source.is_within(&target) || target.is_within(&source) { Err(OVERLAP) } else { Ok(false) }
+}
+
+/// Prepares the trash before the guard is taken, when it looks as if something will be replaced.
+pub(super) fn early_tomb<'a>(
+    root: &'a Root,
+    target: &Place<'_>,
+    path: &RelPath,
+    commit: &Commit,
+) -> Result<Option<Tomb<'a>>> {
+    let (_, there) = target.find()?;
+    if replaceable(there)?.is_some() && commit.overwrite {
+        return Tomb::dig(root, &root.respell(path)?, &commit.who).map(Some);
+    }
+    Ok(None)
+}
+
+/// The tomb, dug now if nobody saw the need earlier.
+pub(super) fn ensure<'t, 'a>(
+    root: &'a Root,
+    tomb: &'t mut Option<Tomb<'a>>,
+    path: &RelPath,
+    commit: &Commit,
+) -> Result<&'t mut Tomb<'a>> {
+    if tomb.is_none() {
+        *tomb = Some(Tomb::dig(root, path, &commit.who)?);
+    }
+    tomb.as_mut().ok_or(Error::NotFound)
+}
+
+/// Notes that paths through this folder lead elsewhere now.
+pub(super) fn note_if_folder(root: &Root, found: &Found) {
+    if found.kind == Kind::Folder {
+        root.note_move();
+    }
+}
+
+/// What stands at the target. A change of spelling is about the new spelling only: the old one is the source.
+fn look_at_target<'p>(target: &'p Place<'_>, respelling: bool) -> Result<(Cow<'p, str>, Option<Found>)> {
+    let (name, there) =
+        if respelling { (Cow::Borrowed(target.name), stat_name(target.dir(), target.name)?) } else { target.find()? };
+    Ok((name, replaceable(there)?))
+}
+
+type Rename = fn((std::os::fd::BorrowedFd<'_>, &str), (std::os::fd::BorrowedFd<'_>, &str)) -> os::Outcome<()>;
+
+fn move_to(from: (&Place<'_>, &str), to: (&Place<'_>, &str), rename: Rename) -> Result<()> {
+    let renamed = rename((from.0.dir(), from.1), (to.0.dir(), to.1));
+    // The kernel says EINVAL when a folder would land in itself, which odd file systems can hide from us.
+    renamed.map_err(|e| if e == Errno::INVAL { OVERLAP } else { explain("move it", e) })
+}

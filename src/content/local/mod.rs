@@ -1,0 +1,185 @@
+//! Content as plain files below one folder: what is on the disk is what the drive shows, and nothing else is needed to read it.
+//! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
+
+mod change;
+mod copy;
+mod list;
+mod os;
+mod props;
+mod read;
+mod root;
+mod stage;
+mod trash;
+mod upload;
+mod usage;
+
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod tests;
+
+use super::{Commit, ContentTree, DeadProp, Listing, Node, PropChange, Reach, Reader, Start, Upload, Usage};
+use crate::config::Durability;
+use crate::model::{Error, RelPath, Result};
+use async_trait::async_trait;
+use list::LocalListing;
+use os::Lookup;
+use read::LocalReader;
+use root::Root;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinError;
+use upload::LocalUpload;
+
+/// How a tree of plain files behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalSettings {
+    /// When a change counts as done.
+    pub durability: Durability,
+    /// Whether names that Windows cannot show are refused.
+    pub portable_names: bool,
+    /// Bytes of disk that are left free.
+    pub reserve: u64,
+}
+
+/// A tree of plain files below one folder.
+#[derive(Debug)]
+pub struct LocalTree {
+    root: Arc<Root>,
+}
+
+impl LocalTree {
+    /// Opens the tree below `dir`, made if missing, and clears away what a crash has left half done.
+    /// One process at a time: what another one is uploading would be taken for leftovers.
+    pub fn open(dir: &Path, settings: LocalSettings) -> Result<Arc<Self>> {
+        let root = Arc::new(Root::open(dir, settings)?);
+        trash::finish_swaps(&root)?;
+        stage::sweep(&root)?;
+        Ok(Arc::new(Self { root }))
+    }
+
+    /// Runs `look` at once if the kernel has in memory what it needs, else on a thread that may wait for the disk.
+    async fn look<T: Send + 'static>(
+        &self,
+        path: &RelPath,
+        look: impl Fn(&Arc<Root>, &RelPath, Lookup) -> Result<Option<T>> + Send + 'static,
+    ) -> Result<T> {
+        if let Some(seen) = look(&self.root, path, Lookup::Cached)? {
+            return Ok(seen);
+        }
+        let path = path.clone();
+        self.run(move |root| look(root, &path, Lookup::Full)?.ok_or(Error::NotFound)).await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static) -> Result<T> {
+        let root = Arc::clone(&self.root);
+        blocking(move || work(&root)).await
+    }
+}
+
+/// Runs `work` on a thread that may wait. Once begun it ends, though the caller is dropped.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    joined(tokio::task::spawn_blocking(work).await)
+}
+
+/// What became of a task; a panic goes on in the caller.
+fn joined<T>(outcome: Result<Result<T>, JoinError>) -> Result<T> {
+    outcome.unwrap_or_else(|e| match e.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only a runtime that is shutting down cancels.
+        Err(_) => Err(Error::Busy { retry_after: Duration::from_secs(1) }),
+    })
+}
+
+#[async_trait]
+impl ContentTree for LocalTree {
+    async fn stat(&self, path: &RelPath) -> Result<Node> {
+        self.look(path, |root, path, lookup| root.stat(path, lookup)).await
+    }
+
+    async fn spelled(&self, path: &RelPath) -> Result<RelPath> {
+        if path.as_str().is_ascii() || self.root.stat(path, Lookup::Cached).is_ok_and(|seen| seen.is_some()) {
+            return Ok(path.clone());
+        }
+        let wanted = path.clone();
+        self.run(move |root| {
+            let spelled = root.respell(&wanted)?;
+            let exists = root.stat(&spelled, Lookup::Full).is_ok();
+            Ok(if exists { spelled } else { wanted })
+        })
+        .await
+    }
+
+    async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>> {
+        let open = move |root: &Arc<Root>, path: &RelPath, lookup| LocalListing::open(root, path, with_props, lookup);
+        Ok(Box::new(self.look(path, open).await?))
+    }
+
+    async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>> {
+        Ok(Arc::new(self.look(path, LocalReader::open).await?))
+    }
+
+    async fn begin_put(&self, path: &RelPath, start: Start, len: Option<u64>) -> Result<Box<dyn Upload>> {
+        let upload = match start {
+            Start::Empty => {
+                self.look(path, move |root, path, lookup| LocalUpload::begin(root, path, len, lookup)).await?
+            }
+            Start::Present => {
+                let path = path.clone();
+                self.run(move |root| LocalUpload::begin_from_present(root, &path, len)).await?
+            }
+        };
+        Ok(Box::new(upload))
+    }
+
+    async fn mkdir(&self, path: &RelPath, commit: Commit) -> Result<()> {
+        let path = path.clone();
+        self.run(move |root| change::mkdir(root, &path, &commit)).await
+    }
+
+    async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool> {
+        let (from, to) = (from.clone(), to.clone());
+        self.run(move |root| change::rename(root, &from, &to, &commit)).await
+    }
+
+    async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool> {
+        let (from, to) = (from.clone(), to.clone());
+        self.run(move |root| copy::copy(root, &from, &to, reach, &commit)).await
+    }
+
+    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<()> {
+        let path = path.clone();
+        self.run(move |root| change::delete(root, &path, &commit)).await
+    }
+
+    async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>> {
+        self.look(path, |root, path, lookup| props::read(root, path, lookup)).await
+    }
+
+    async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()> {
+        let path = path.clone();
+        self.run(move |root| props::set(root, &path, changes, &commit)).await
+    }
+
+    async fn usage(&self) -> Result<Usage> {
+        let free = usage::free(&self.root)?;
+        let used = match self.root.count.last() {
+            Some((used, false)) => used,
+            Some((used, true)) => {
+                let root = Arc::clone(&self.root);
+                // Not awaited: the last count serves until this one is done.
+                drop(tokio::task::spawn_blocking(move || usage::count(&root)));
+                used
+            }
+            None => {
+                let _together = self.root.count.first.lock().await;
+                match self.root.count.last() {
+                    Some((used, _)) => used,
+                    None => self.run(|root| usage::count(root)).await?,
+                }
+            }
+        };
+        Ok(Usage { used, free })
+    }
+}

@@ -1,0 +1,352 @@
+//! The system calls under local content, wrapped one by one: the only file that knows rustix.
+//! Every lookup of a user's path is confined by the kernel; every other call takes a folder and one name in it.
+
+use crate::content::{Etag, Node};
+use rustix::fs::{
+    self as sys, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Statx,
+    StatxFlags, StatxTimestamp, Timespec, Timestamps, XattrFlags,
+};
+use rustix::io::ReadWriteFlags;
+use std::ffi::CStr;
+use std::io::{IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(super) use rustix::io::Errno;
+
+/// What a system call gives back.
+pub(super) type Outcome<T> = std::result::Result<T, Errno>;
+
+const CONFINED: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
+const READ: OFlags = ALWAYS.union(OFlags::RDONLY).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+const PROPS: &CStr = c"user.sarang.props";
+/// More than Linux allows an attribute to have.
+const PROPS_ROOM: usize = 64 << 10;
+
+/// Whether a lookup may wait for the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    /// Only what the kernel has in memory; `EAGAIN` otherwise.
+    Cached,
+    /// Whatever it takes.
+    Full,
+}
+
+/// What kind of thing a name names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    File,
+    Folder,
+    /// Symlinks, pipes, devices: nothing that exists for us.
+    Other,
+}
+
+/// What stands at a name.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub kind: Kind,
+    pub inode: u64,
+    pub node: Node,
+}
+
+/// Opens a folder by its real path, outside any confinement.
+pub(super) fn open_root(path: &Path) -> Outcome<OwnedFd> {
+    sys::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Opens anything, only to look at it.
+pub(super) fn open_any(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> Outcome<OwnedFd> {
+    open_beneath(root, path, ALWAYS | OFlags::PATH, lookup)
+}
+
+/// Opens a file or folder for reading; never waits on a pipe.
+pub(super) fn open_read(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> Outcome<OwnedFd> {
+    open_beneath(root, path, READ, lookup)
+}
+
+/// Opens a folder.
+pub(super) fn open_folder(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> Outcome<OwnedFd> {
+    open_beneath(root, path, READ | OFlags::DIRECTORY, lookup)
+}
+
+fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, lookup: Lookup) -> Outcome<OwnedFd> {
+    let path = if path.is_empty() { "." } else { path };
+    if lookup == Lookup::Cached {
+        return sys::openat2(root, path, flags, Mode::empty(), CONFINED | ResolveFlags::CACHED);
+    }
+    loop {
+        match sys::openat2(root, path, flags, Mode::empty(), CONFINED) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}
+
+/// Makes a new file for reading and writing.
+pub(super) fn create_file(dir: BorrowedFd<'_>, name: &str) -> Outcome<OwnedFd> {
+    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+    sys::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
+}
+
+/// Makes a folder.
+pub(super) fn make_folder(dir: BorrowedFd<'_>, name: &str) -> Outcome<()> {
+    sys::mkdirat(dir, name, Mode::RWXU)
+}
+
+/// What an open file is.
+pub(super) fn stat_fd(fd: BorrowedFd<'_>) -> Outcome<Found> {
+    statx(fd, c"", AtFlags::EMPTY_PATH)
+}
+
+/// What a name in a folder names.
+pub(super) fn stat_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Found> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+    sys::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).map(|facts| found(&facts))
+}
+
+/// As [`stat_at`], for a name as the kernel gave it.
+pub(super) fn stat_entry(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<Found> {
+    statx(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC)
+}
+
+fn statx(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Outcome<Found> {
+    sys::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).map(|facts| found(&facts))
+}
+
+fn found(facts: &Statx) -> Found {
+    let kind = match FileType::from_raw_mode(facts.stx_mode.into()) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Folder,
+        _ => Kind::Other,
+    };
+    let has_birth = facts.stx_mask & StatxFlags::BTIME.bits() != 0;
+    let birth = if has_birth { facts.stx_btime } else { facts.stx_mtime };
+    let len = if kind == Kind::File { facts.stx_size } else { 0 };
+    let born = if has_birth { nanoseconds(birth) } else { 0 };
+    let etag = Etag([facts.stx_ino, born, nanoseconds(facts.stx_mtime), len]);
+    let (modified, created) = (moment(facts.stx_mtime), moment(birth));
+    Found { kind, inode: facts.stx_ino, node: Node { folder: kind == Kind::Folder, len, modified, created, etag } }
+}
+
+fn nanoseconds(time: StatxTimestamp) -> u64 {
+    time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec.into())
+}
+
+fn moment(time: StatxTimestamp) -> SystemTime {
+    let whole = Duration::from_secs(time.tv_sec.unsigned_abs());
+    let second = if time.tv_sec < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    second.unwrap_or(UNIX_EPOCH) + Duration::from_nanos(time.tv_nsec.into())
+}
+
+/// Reads only what is in memory; `EAGAIN` when nothing of it is.
+pub(super) fn read_cached(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Outcome<usize> {
+    rustix::io::preadv2(file, &mut [IoSliceMut::new(room)], offset, ReadWriteFlags::NOWAIT)
+}
+
+/// Reads, waiting for the disk.
+pub(super) fn read(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Outcome<usize> {
+    retry(|| rustix::io::pread(file, &mut *room, offset))
+}
+
+/// Asks for the bytes after `offset` ahead of time.
+pub(super) fn read_ahead(file: BorrowedFd<'_>, offset: u64, len: u64) {
+    // Advice: a file system that does not take it loses nothing but time.
+    let _ = sys::fadvise(file, offset, NonZeroU64::new(len), Advice::WillNeed);
+}
+
+/// Writes all of `parts` from `offset` on.
+pub(super) fn write_all(file: BorrowedFd<'_>, mut parts: &mut [IoSlice<'_>], mut offset: u64) -> Outcome<()> {
+    while !parts.is_empty() {
+        let most = parts.len().min(1024);
+        let batch = parts.get(..most).unwrap_or_default();
+        let written = retry(|| rustix::io::pwritev(file, batch, offset))?;
+        let left_over = batch.iter().map(|part| part.len()).sum::<usize>();
+        if written == 0 && left_over > 0 {
+            return Err(Errno::IO);
+        }
+        offset += written as u64;
+        IoSlice::advance_slices(&mut parts, written);
+        while parts.first().is_some_and(|part| part.is_empty()) {
+            parts = parts.get_mut(1..).unwrap_or_default();
+        }
+    }
+    Ok(())
+}
+
+/// Reserves room for `len` bytes; file systems that cannot are fine.
+pub(super) fn reserve(file: BorrowedFd<'_>, len: u64) -> Outcome<()> {
+    match retry(|| sys::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        other => other,
+    }
+}
+
+/// Copies `len` bytes between files: shared blocks if the file system can, else inside the kernel.
+pub(super) fn copy_bytes(from: BorrowedFd<'_>, to: BorrowedFd<'_>, len: u64) -> Outcome<()> {
+    if len == 0 || sys::ioctl_ficlone(to, from).is_ok() {
+        return Ok(());
+    }
+    let (mut source, mut target) = (0, 0);
+    while target < len {
+        let most = usize::try_from(len - target).unwrap_or(usize::MAX).min(1 << 30);
+        if retry(|| sys::copy_file_range(from, Some(&mut source), to, Some(&mut target), most))? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Sets the modification time.
+pub(super) fn set_modified(file: BorrowedFd<'_>, time: SystemTime) -> Outcome<()> {
+    let last_modification = match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => Timespec { tv_sec: seconds(after), tv_nsec: after.subsec_nanos().into() },
+        Err(before) => {
+            let before = before.duration();
+            let whole = seconds(before) + i64::from(before.subsec_nanos() > 0);
+            let rest = (1_000_000_000 - before.subsec_nanos()) % 1_000_000_000;
+            Timespec { tv_sec: -whole, tv_nsec: rest.into() }
+        }
+    };
+    let last_access = Timespec { tv_sec: 0, tv_nsec: sys::UTIME_OMIT };
+    sys::futimens(file, &Timestamps { last_access, last_modification })
+}
+
+fn seconds(distance: Duration) -> i64 {
+    i64::try_from(distance.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Waits until a file or folder is on disk.
+pub(super) fn sync(fd: BorrowedFd<'_>) -> Outcome<()> {
+    sys::fsync(fd)
+}
+
+/// Waits until everything on the file system is on disk.
+pub(super) fn sync_all(fd: BorrowedFd<'_>) -> Outcome<()> {
+    sys::syncfs(fd)
+}
+
+/// Moves a name to a free name; `EEXIST` when it is taken.
+pub(super) fn rename_new(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+    sys::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE)
+}
+
+/// Moves a name over whatever file is at another.
+pub(super) fn rename_over(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+    sys::renameat(from.0, from.1, to.0, to.1)
+}
+
+/// Swaps two names in one step.
+pub(super) fn exchange(one: (BorrowedFd<'_>, &str), other: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+    sys::renameat_with(one.0, one.1, other.0, other.1, RenameFlags::EXCHANGE)
+}
+
+/// Gives a file a second name.
+pub(super) fn link(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+    sys::linkat(from.0, from.1, to.0, to.1, AtFlags::empty())
+}
+
+/// Removes the name of anything but a folder.
+pub(super) fn unlink(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
+    sys::unlinkat(dir, name, AtFlags::empty())
+}
+
+/// As [`unlink`].
+pub(super) fn unlink_file(dir: BorrowedFd<'_>, name: &str) -> Outcome<()> {
+    sys::unlinkat(dir, name, AtFlags::empty())
+}
+
+/// Removes an empty folder.
+pub(super) fn remove_folder(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
+    sys::unlinkat(dir, name, AtFlags::REMOVEDIR)
+}
+
+/// Calls `visit` with at least the next `least` names of a folder, `.` and `..` left out, and a kind where the folder tells it.
+/// Returns whether there may be more. `room` is where the kernel writes.
+pub(super) fn read_names<E: From<Errno>>(
+    dir: BorrowedFd<'_>,
+    room: &mut Vec<u8>,
+    least: usize,
+    mut visit: impl FnMut(&CStr, Option<Kind>) -> Result<(), E>,
+) -> Result<bool, E> {
+    room.clear();
+    room.reserve(16 << 10);
+    let mut names = RawDir::new(dir, room.spare_capacity_mut());
+    let mut count = 0;
+    while let Some(entry) = names.next() {
+        let entry = entry.map_err(E::from)?;
+        let kind = match entry.file_type() {
+            FileType::RegularFile => Some(Kind::File),
+            FileType::Directory => Some(Kind::Folder),
+            FileType::Unknown => None,
+            _ => Some(Kind::Other),
+        };
+        if entry.file_name() != c"." && entry.file_name() != c".." {
+            visit(entry.file_name(), kind)?;
+            count += 1;
+        }
+        if count >= least && names.is_buffer_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The stored properties of an open file; `None` when it has none.
+pub(super) fn props_fd(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    sized(|room| sys::fgetxattr(file, PROPS, room))
+}
+
+/// The stored properties of a name in a folder, without opening it.
+pub(super) fn props_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
+    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    sized(|room| sys::lgetxattr(&path, PROPS, room))
+}
+
+/// Stores properties with an open file; empty removes them.
+pub(super) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -> Outcome<()> {
+    if !props.is_empty() {
+        return sys::fsetxattr(file, PROPS, props, XattrFlags::empty());
+    }
+    match sys::fremovexattr(file, PROPS) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
+/// Reads an attribute into a small buffer first: nearly no file has one, and nearly none is large.
+fn sized(read: impl Fn(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<Vec<u8>>> {
+    let mut small = [0; 1024];
+    match read(&mut small) {
+        Ok(len) => return Ok(Some(small.get(..len).unwrap_or_default().to_vec())),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+        Err(Errno::RANGE) => {}
+        Err(other) => return Err(other),
+    }
+    let mut large = vec![0; PROPS_ROOM];
+    let len = read(&mut large)?;
+    large.truncate(len);
+    Ok(Some(large))
+}
+
+/// Bytes that the file system has left for us.
+pub(super) fn free_bytes(fd: BorrowedFd<'_>) -> Outcome<u64> {
+    sys::fstatvfs(fd).map(|facts| facts.f_bavail.saturating_mul(facts.f_frsize))
+}
+
+/// A borrowed descriptor, as most calls here want it.
+pub(super) fn fd(owner: &impl AsFd) -> BorrowedFd<'_> {
+    owner.as_fd()
+}
+
+fn retry<T>(mut call: impl FnMut() -> Outcome<T>) -> Outcome<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other,
+        }
+    }
+}

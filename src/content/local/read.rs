@@ -1,0 +1,135 @@
+//! Reading files: from the page cache at once, from the disk on a thread that may wait.
+
+use super::blocking;
+use super::os::{self, Errno, Kind, Lookup, fd};
+use super::root::{Root, explain};
+use crate::content::{Node, Reader};
+use crate::model::{Error, RelPath, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Reads of this size and more go through pooled buffers.
+const LARGE: usize = 64 << 10;
+/// The most one read gives.
+const BUFFER: usize = 256 << 10;
+/// Buffers kept for the next read, in the whole process.
+const KEPT: usize = 32;
+/// How far ahead the disk is asked to read.
+const AHEAD: u64 = 2 << 20;
+
+static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// A file being read.
+pub(super) struct LocalReader {
+    root: Arc<Root>,
+    file: Arc<OwnedFd>,
+    node: Node,
+}
+
+impl LocalReader {
+    /// Opens a file; `None` when that would wait and `lookup` forbids it.
+    pub fn open(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<Self>> {
+        let Some(file) = root.look(path, lookup, os::open_read)? else { return Ok(None) };
+        let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
+        match found.kind {
+            Kind::File => Ok(Some(Self { root: Arc::clone(root), file: Arc::new(file), node: found.node })),
+            Kind::Folder => Err(Error::IsFolder),
+            Kind::Other => Err(Error::NotFound),
+        }
+    }
+}
+
+#[async_trait]
+impl Reader for LocalReader {
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
+        // A file that has grown since is still read, a small piece at a time.
+        let known = usize::try_from(self.node.len.saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut room = Room::new(len.min(known.max(4096)));
+        if self.root.has_cached_reads.load(Ordering::Relaxed) {
+            match os::read_cached(fd(&self.file), room.bytes(), offset) {
+                Ok(count) => return Ok(room.filled(count)),
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.root.has_cached_reads.store(false, Ordering::Relaxed),
+                Err(e) => return Err(explain("read the file", e)),
+            }
+        }
+        let file = Arc::clone(&self.file);
+        blocking(move || {
+            let count = os::read(fd(&file), room.bytes(), offset).map_err(|e| explain("read the file", e))?;
+            if count == BUFFER {
+                os::read_ahead(fd(&file), offset + count as u64, AHEAD);
+            }
+            Ok(room.filled(count))
+        })
+        .await
+    }
+}
+
+/// Where a read goes.
+enum Room {
+    Small(Vec<u8>),
+    Large(Pooled),
+}
+
+/// A large buffer that returns to the pool.
+struct Pooled {
+    buffer: Vec<u8>,
+    len: usize,
+}
+
+impl Room {
+    fn new(len: usize) -> Self {
+        if len < LARGE {
+            return Self::Small(vec![0; len]);
+        }
+        let buffer = POOL.lock().pop().unwrap_or_else(|| vec![0; BUFFER]);
+        Self::Large(Pooled { buffer, len: len.min(BUFFER) })
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        match self {
+            Self::Small(bytes) => bytes,
+            Self::Large(pooled) => pooled.buffer.get_mut(..pooled.len).unwrap_or_default(),
+        }
+    }
+
+    fn filled(self, count: usize) -> Bytes {
+        match self {
+            Self::Small(mut bytes) => {
+                bytes.truncate(count);
+                bytes.into()
+            }
+            // A short read must not pin a whole buffer.
+            Self::Large(pooled) if count < BUFFER / 8 => {
+                Bytes::copy_from_slice(pooled.buffer.get(..count).unwrap_or_default())
+            }
+            Self::Large(mut pooled) => {
+                pooled.len = count;
+                Bytes::from_owner(pooled)
+            }
+        }
+    }
+}
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let mut pool = POOL.lock();
+        if pool.len() < KEPT {
+            pool.push(std::mem::take(&mut self.buffer));
+        }
+    }
+}

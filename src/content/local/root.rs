@@ -1,0 +1,291 @@
+//! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
+
+use super::os::{self, Errno, Found, Kind, Lookup, fd};
+use super::{LocalSettings, usage::Count};
+use crate::config::Durability;
+use crate::content::{Commit, Node};
+use crate::model::path::check_portable;
+use crate::model::{Error, RelPath, Result};
+use parking_lot::{Mutex, MutexGuard};
+use std::borrow::Cow;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use unicode_normalization::UnicodeNormalization;
+
+/// Where files are staged, below the root.
+pub(super) const TMP: &str = ".sarang/tmp";
+
+/// One tree's open folders and what is shared between its calls.
+#[derive(Debug)]
+pub(super) struct Root {
+    pub dir: OwnedFd,
+    pub tmp: OwnedFd,
+    pub trash_files: OwnedFd,
+    pub trash_info: OwnedFd,
+    pub settings: LocalSettings,
+    pub count: Count,
+    names: Mutex<()>,
+    /// Counts folders that were moved or removed: an open parent may no longer be where its path says.
+    moves: AtomicU64,
+    stamps: AtomicU64,
+    has_cached_lookups: AtomicBool,
+    pub has_cached_reads: AtomicBool,
+}
+
+/// The folder that holds a target, and the target's name as the caller spelled it.
+pub(super) struct Place<'a> {
+    root: &'a Root,
+    path: &'a RelPath,
+    moves: u64,
+    dir: Option<OwnedFd>,
+    pub name: &'a str,
+}
+
+impl Root {
+    /// Opens `path` and makes what is missing.
+    pub fn open(path: &Path, settings: LocalSettings) -> Result<Self> {
+        let failed = |e| Error::io("open the folder of files", e);
+        make_folder_chain(path)?;
+        let dir = os::open_root(path).map_err(failed)?;
+        for own in [".sarang", TMP, ".sarang/trash", ".sarang/trash/files", ".sarang/trash/info", ".sarang/versions"] {
+            match os::make_folder(fd(&dir), own) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(e) => return Err(explain("make its own folders", e)),
+            }
+        }
+        let own = |path| os::open_folder(fd(&dir), path, Lookup::Full).map_err(failed);
+        let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
+        let trash_info = own(".sarang/trash/info")?;
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Self {
+            dir,
+            tmp,
+            trash_files,
+            trash_info,
+            settings,
+            count: Count::default(),
+            names: Mutex::default(),
+            moves: AtomicU64::new(0),
+            stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),
+            has_cached_lookups: AtomicBool::new(true),
+            has_cached_reads: AtomicBool::new(true),
+        })
+    }
+
+    /// A name that no other call of this tree gets.
+    pub fn stamp(&self) -> String {
+        format!("{:x}", self.stamps.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The guard that every change of a name holds while it checks and renames; never held across anything slow by design,
+    /// save the judge and, rarely, a marker for the trash.
+    pub fn guard(&self) -> MutexGuard<'_, ()> {
+        self.names.lock()
+    }
+
+    /// Says that folders have moved; called under the guard.
+    pub fn note_move(&self) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn is_strict(&self) -> bool {
+        self.settings.durability == Durability::Strict
+    }
+
+    /// Puts a folder or file on disk, if the settings want that.
+    pub fn settle(&self, what: BorrowedFd<'_>) -> Result<()> {
+        if self.is_strict() { os::sync(what).map_err(|e| Error::io("write to the disk", e)) } else { Ok(()) }
+    }
+
+    /// Fails when `len` more bytes would not leave the reserve.
+    pub fn check_room(&self, len: u64) -> Result<()> {
+        let free = os::free_bytes(fd(&self.dir)).map_err(|e| explain("ask for free space", e))?;
+        if free < self.settings.reserve.saturating_add(len) { Err(Error::NoSpace) } else { Ok(()) }
+    }
+
+    /// Opens what a path names by `open`; `None` when that would wait and `lookup` forbids it.
+    pub fn look<T>(
+        &self,
+        path: &RelPath,
+        lookup: Lookup,
+        open: impl Fn(BorrowedFd<'_>, &str, Lookup) -> os::Outcome<T>,
+    ) -> Result<Option<T>> {
+        let doing = "open it";
+        if lookup == Lookup::Cached && !self.has_cached_lookups.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        match open(fd(&self.dir), path.as_str(), lookup) {
+            Ok(opened) => Ok(Some(opened)),
+            Err(Errno::NOENT) if !path.as_str().is_ascii() => {
+                if lookup == Lookup::Cached {
+                    return Ok(None);
+                }
+                let spelled = self.respell(path)?;
+                open(fd(&self.dir), spelled.as_str(), lookup).map(Some).map_err(|e| explain(doing, e))
+            }
+            Err(Errno::AGAIN) if lookup == Lookup::Cached => Ok(None),
+            Err(Errno::INVAL) if lookup == Lookup::Cached => {
+                self.has_cached_lookups.store(false, Ordering::Relaxed);
+                Ok(None)
+            }
+            Err(e) => Err(explain(doing, e)),
+        }
+    }
+
+    /// What stands at a path; `None` as for [`look`](Self::look).
+    pub fn stat(&self, path: &RelPath, lookup: Lookup) -> Result<Option<Node>> {
+        let Some(opened) = self.look(path, lookup, os::open_any)? else { return Ok(None) };
+        existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?).map(|found| Some(found.node))
+    }
+
+    /// The path as its names are spelled on disk, as far as they exist.
+    pub fn respell(&self, path: &RelPath) -> Result<RelPath> {
+        let mut names: Vec<Cow<'_, str>> = Vec::new();
+        let mut dir: Option<OwnedFd> = None;
+        let mut rest = path.names();
+        for name in rest.by_ref() {
+            let at = fd(dir.as_ref().unwrap_or(&self.dir));
+            let (spelled, found) = spelling(at, name)?;
+            let next = match found {
+                Some(found) if found.kind == Kind::Folder => os::open_folder(at, &spelled, Lookup::Full).ok(),
+                _ => None,
+            };
+            names.push(spelled);
+            dir = next;
+            if dir.is_none() {
+                break;
+            }
+        }
+        names.extend(rest.map(Cow::Borrowed));
+        RelPath::parse(&names.join("/"))
+    }
+
+    /// Opens the folder that holds `path`. `ParentMissing`; `Forbidden` for the root itself.
+    pub fn place<'a>(&'a self, path: &'a RelPath) -> Result<Place<'a>> {
+        let name = path.name().ok_or(Error::Forbidden("The drive itself cannot be changed."))?;
+        let mut place = Place { root: self, path, moves: 0, dir: None, name };
+        place.open()?;
+        Ok(place)
+    }
+
+    /// As [`place`](Self::place), for what must exist: `NotFound`.
+    pub fn place_of<'a>(&'a self, path: &'a RelPath) -> Result<Place<'a>> {
+        self.place(path).map_err(|e| if matches!(e, Error::ParentMissing) { Error::NotFound } else { e })
+    }
+
+    /// Refuses a new name that this tree does not make.
+    pub fn check_new_name(&self, path: &RelPath) -> Result<()> {
+        match path.name() {
+            Some(name) if self.settings.portable_names => check_portable(name),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Place<'_> {
+    /// The open folder.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        fd(self.dir.as_ref().unwrap_or(&self.root.dir))
+    }
+
+    /// Opens the folder again if folders have moved since; called under the guard, so that the path holds until it ends.
+    pub fn refresh(&mut self) -> Result<()> {
+        if self.root.moves.load(Ordering::Relaxed) == self.moves { Ok(()) } else { self.open() }
+    }
+
+    /// The spelling on disk and what stands there.
+    pub fn find(&self) -> Result<(Cow<'_, str>, Option<Found>)> {
+        spelling(self.dir(), self.name)
+    }
+
+    /// As [`find`](Self::find), for what must exist.
+    pub fn find_existing(&self) -> Result<(Cow<'_, str>, Found)> {
+        let (name, found) = self.find()?;
+        Ok((name, existing(found.ok_or(Error::NotFound)?)?))
+    }
+
+    fn open(&mut self) -> Result<()> {
+        self.moves = self.root.moves.load(Ordering::Relaxed);
+        let parent = self.path.parent().unwrap_or_default();
+        if !parent.is_root() {
+            let opened = self.root.look(&parent, Lookup::Full, os::open_folder);
+            let missing = |e| if matches!(e, Error::NotFound) { Error::ParentMissing } else { e };
+            self.dir = opened.map_err(missing)?;
+        }
+        Ok(())
+    }
+}
+
+/// `name` as it is spelled in `dir` and what it names: itself, else its NFC or NFD form, else itself and nothing.
+pub(super) fn spelling<'a>(dir: BorrowedFd<'_>, name: &'a str) -> Result<(Cow<'a, str>, Option<Found>)> {
+    if let Some(found) = stat_name(dir, name)? {
+        return Ok((Cow::Borrowed(name), Some(found)));
+    }
+    if !name.is_ascii() {
+        for other in [name.nfc().collect::<String>(), name.nfd().collect::<String>()] {
+            if other != name
+                && let Some(found) = stat_name(dir, &other)?
+            {
+                return Ok((Cow::Owned(other), Some(found)));
+            }
+        }
+    }
+    Ok((Cow::Borrowed(name), None))
+}
+
+/// What exactly this name names.
+pub(super) fn stat_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Found>> {
+    match os::stat_at(dir, name) {
+        Ok(found) => Ok(Some(found)),
+        Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(None),
+        Err(e) => Err(explain("look at it", e)),
+    }
+}
+
+/// Only files and folders exist.
+pub(super) fn existing(found: Found) -> Result<Found> {
+    if found.kind == Kind::Other { Err(Error::NotFound) } else { Ok(found) }
+}
+
+/// What stands at a target: nothing, a file or a folder; anything else is in the way.
+pub(super) fn replaceable(found: Option<Found>) -> Result<Option<Found>> {
+    match found {
+        Some(found) if found.kind == Kind::Other => {
+            Err(Error::Forbidden("Something that is neither a file nor a folder is in the way."))
+        }
+        other => Ok(other),
+    }
+}
+
+/// Judges a change and makes it, as [`Commit`] says; called under the guard.
+pub(super) fn change(commit: &Commit, present: Option<&Node>, act: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    if !commit.expect.holds(present) {
+        return Err(Error::PreconditionFailed);
+    }
+    commit.judge.judge(present, act)
+}
+
+/// A system error as what happened.
+pub(super) fn explain(doing: &'static str, errno: Errno) -> Error {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO | Errno::NODEV => Error::NotFound,
+        Errno::EXIST => Error::Conflict,
+        Errno::ISDIR => Error::IsFolder,
+        Errno::NOSPC | Errno::DQUOT => Error::NoSpace,
+        Errno::FBIG => Error::TooLarge,
+        Errno::NAMETOOLONG => Error::BadName("This name or path is too long for the server."),
+        Errno::ACCESS | Errno::PERM => Error::Forbidden("The server may not do this to the files on its disk."),
+        Errno::ROFS => Error::ReadOnly,
+        Errno::MFILE | Errno::NFILE => Error::Busy { retry_after: Duration::from_secs(1) },
+        Errno::OPNOTSUPP | Errno::XDEV | Errno::NOSYS => Error::Unsupported,
+        other => Error::io(doing, other),
+    }
+}
+
+fn make_folder_chain(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|e| Error::io("make the folder of files", e))
+}

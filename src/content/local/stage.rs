@@ -1,0 +1,112 @@
+//! What is made in `.sarang/tmp` before it is shown: files that vanish unless published, and the sweeping of leftovers.
+
+use super::os::{self, Errno, Kind, Lookup, fd};
+use super::root::{Root, explain};
+use crate::model::{Error, Result};
+use std::ffi::CString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A file in `.sarang/tmp` that vanishes unless published.
+#[derive(Debug)]
+pub(super) struct Stage {
+    root: Arc<Root>,
+    name: String,
+    file: OwnedFd,
+    published: AtomicBool,
+}
+
+impl Stage {
+    /// Makes an empty one.
+    pub fn create(root: &Arc<Root>) -> Result<Self> {
+        let name = root.stamp();
+        let file = os::create_file(fd(&root.tmp), &name).map_err(|e| explain("make a file", e))?;
+        Ok(Self { root: Arc::clone(root), name, file, published: AtomicBool::new(false) })
+    }
+
+    /// The open file.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        fd(&self.file)
+    }
+
+    /// Gives the file its place, over the file there if `replace`.
+    pub fn publish(&self, to: (BorrowedFd<'_>, &str), replace: bool) -> Result<()> {
+        let from = (fd(&self.root.tmp), self.name.as_str());
+        let renamed = if replace { os::rename_over(from, to) } else { os::rename_new(from, to) };
+        renamed.map_err(|e| explain("put the file in its place", e))?;
+        self.published.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if !self.published.load(Ordering::Relaxed) {
+            // Nobody waits for this; what stays is swept at the next start.
+            let _ = os::unlink_file(fd(&self.root.tmp), &self.name);
+        }
+    }
+}
+
+/// Removes everything in `.sarang/tmp`.
+pub(super) fn sweep(root: &Root) -> Result<()> {
+    let swept = names_in(fd(&root.tmp))
+        .and_then(|names| names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder)));
+    swept.map_err(|e| explain("clear its temporary files", e))
+}
+
+/// Removes `name` and all below it, with one open folder a level and no recursion.
+pub(super) fn remove_tree(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+    let name = CString::new(name).map_err(|_| Error::BadName("A name cannot contain NUL."))?;
+    remove(dir, name, true).map_err(|e| explain("clear its temporary files", e))
+}
+
+struct Level {
+    name: CString,
+    dir: OwnedFd,
+    rest: Vec<(CString, bool)>,
+}
+
+fn remove(top: BorrowedFd<'_>, name: CString, folder: bool) -> os::Outcome<()> {
+    if !folder {
+        return os::unlink(top, &name);
+    }
+    let mut levels = vec![level(top, name)?];
+    while let Some(mut current) = levels.pop() {
+        if let Some((name, folder)) = current.rest.pop() {
+            if folder {
+                let below = level(fd(&current.dir), name)?;
+                levels.extend([current, below]);
+            } else {
+                os::unlink(fd(&current.dir), &name)?;
+                levels.push(current);
+            }
+        } else {
+            os::remove_folder(levels.last().map_or(top, |above| fd(&above.dir)), &current.name)?;
+        }
+    }
+    Ok(())
+}
+
+fn level(above: BorrowedFd<'_>, name: CString) -> os::Outcome<Level> {
+    let dir = os::open_folder(above, name.to_str().map_err(|_| Errno::ILSEQ)?, Lookup::Full)?;
+    let rest = names_in(fd(&dir))?;
+    Ok(Level { name, dir, rest })
+}
+
+/// All names in a folder, and which of them are folders.
+fn names_in(dir: BorrowedFd<'_>) -> os::Outcome<Vec<(CString, bool)>> {
+    let (mut names, mut room) = (Vec::new(), Vec::new());
+    // A fresh descriptor, since reading moves the one shared with others.
+    let dir = os::open_folder(dir, "", Lookup::Full)?;
+    os::read_names(fd(&dir), &mut room, usize::MAX, |name, kind| {
+        let kind = match kind {
+            Some(kind) => kind,
+            None => os::stat_entry(fd(&dir), name)?.kind,
+        };
+        names.push((name.to_owned(), kind == Kind::Folder));
+        Ok::<_, Errno>(())
+    })?;
+    Ok(names)
+}

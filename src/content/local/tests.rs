@@ -1,0 +1,268 @@
+//! What plain files add to the contract: confinement, what lies in `.sarang`, and what is on the disk afterwards.
+
+use super::{LocalSettings, LocalTree, os};
+use crate::config::Durability;
+use crate::content::contract::{HOSTILE, commit, content, contract, names, path, put};
+use crate::content::{Commit, ContentTree, Reach, Start};
+use crate::model::{Error, RelPath};
+use bytes::Bytes;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+const RELAXED: LocalSettings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+
+fn relaxed() -> (Arc<dyn ContentTree>, TempDir) {
+    open(RELAXED)
+}
+
+fn strict() -> (Arc<dyn ContentTree>, TempDir) {
+    open(LocalSettings { durability: Durability::Strict, ..RELAXED })
+}
+
+fn open(settings: LocalSettings) -> (Arc<dyn ContentTree>, TempDir) {
+    let dir = TempDir::new().unwrap();
+    (LocalTree::open(&dir.path().join("home"), settings).unwrap(), dir)
+}
+
+mod relaxed_durability {
+    crate::content::contract::contract!(super::relaxed);
+}
+
+mod strict_durability {
+    crate::content::contract::contract!(super::strict);
+}
+
+/// A home with what must not be followed or shown, made beside the server, and a secret next to it.
+fn home_with_traps() -> (Arc<dyn ContentTree>, TempDir) {
+    let (tree, dir) = relaxed();
+    let home = dir.path().join("home");
+    fs::create_dir(dir.path().join("outside")).unwrap();
+    fs::write(dir.path().join("outside/secret"), "secret").unwrap();
+    symlink("../outside/secret", home.join("file link")).unwrap();
+    symlink(dir.path().join("outside"), home.join("folder link")).unwrap();
+    symlink("../outside/not yet", home.join("dangling")).unwrap();
+    symlink("real", home.join("inner link")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(home.join("pipe")).status().unwrap().success());
+    fs::write(home.join("new\nline"), "x").unwrap();
+    fs::write(home.join("\u{202e}txt.exe"), "x").unwrap();
+    fs::write(home.join(<std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"not\xffutf8")), "x").unwrap();
+    fs::create_dir(home.join("real")).unwrap();
+    fs::write(home.join("real/f"), "f").unwrap();
+    (tree, dir)
+}
+
+#[tokio::test]
+async fn only_files_and_folders_exist() {
+    let (tree, dir) = home_with_traps();
+    assert_eq!(names(&tree, "").await, ["real"]);
+    let traps = ["file link", "folder link", "folder link/secret", "dangling", "inner link", "inner link/f", "pipe"];
+    for trap in traps.map(path) {
+        assert!(matches!(tree.stat(&trap).await, Err(Error::NotFound)), "{trap}");
+        assert!(matches!(tree.open(&trap).await.map(drop), Err(Error::NotFound)), "{trap}");
+        assert!(matches!(tree.list(&trap, true).await.map(drop), Err(Error::NotFound)), "{trap}");
+        assert!(matches!(tree.props(&trap).await, Err(Error::NotFound)), "{trap}");
+        assert!(matches!(tree.delete(&trap, commit()).await, Err(Error::NotFound)), "{trap}");
+        assert!(matches!(tree.rename(&trap, &path("x"), commit()).await, Err(Error::NotFound)), "{trap}");
+        assert!(matches!(tree.copy(&trap, &path("x"), Reach::Deep, commit()).await, Err(Error::NotFound)), "{trap}");
+        let upload = tree.begin_put(&trap, Start::Empty, None).await;
+        let put = match upload {
+            Ok(upload) => upload.commit(commit()).await.map(drop),
+            Err(e) => Err(e),
+        };
+        assert!(matches!(put, Err(Error::Forbidden(_) | Error::ParentMissing)), "{trap}: {put:?}");
+        let moved = tree.rename(&path("real"), &trap, commit()).await;
+        assert!(matches!(moved, Err(Error::Forbidden(_) | Error::ParentMissing)), "{trap}: {moved:?}");
+    }
+    assert!(matches!(tree.mkdir(&path("folder link/d"), commit()).await, Err(Error::ParentMissing)));
+    assert_eq!(fs::read_dir(dir.path().join("outside")).unwrap().count(), 1);
+    assert_eq!(fs::read_to_string(dir.path().join("outside/secret")).unwrap(), "secret");
+    assert!(fs::symlink_metadata(dir.path().join("home/dangling")).unwrap().is_symlink());
+    tree.copy(&path("real"), &path("copy"), Reach::Deep, commit()).await.unwrap();
+    assert_eq!(names(&tree, "").await, ["copy", "real"]);
+}
+
+#[tokio::test]
+async fn links_in_a_tree_are_not_copied() {
+    let (tree, dir) = relaxed();
+    let inner = dir.path().join("home/d");
+    fs::create_dir(&inner).unwrap();
+    symlink("/etc/passwd", inner.join("link")).unwrap();
+    fs::write(inner.join("f"), "f").unwrap();
+    tree.copy(&path("d"), &path("c"), Reach::Deep, commit()).await.unwrap();
+    assert_eq!(fs::read_dir(dir.path().join("home/c")).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn a_hard_link_elsewhere_keeps_its_content() {
+    let (tree, dir) = relaxed();
+    put(&tree, "a", b"old").await;
+    fs::hard_link(dir.path().join("home/a"), dir.path().join("other")).unwrap();
+    put(&tree, "a", b"new").await;
+    assert_eq!(fs::read_to_string(dir.path().join("other")).unwrap(), "old");
+}
+
+#[tokio::test]
+async fn files_are_plain_and_private() {
+    let (tree, dir) = relaxed();
+    tree.mkdir(&path("d"), commit()).await.unwrap();
+    put(&tree, &format!("d/{HOSTILE}"), b"as it is").await;
+    let on_disk = dir.path().join("home/d").join(HOSTILE);
+    assert_eq!(fs::read(&on_disk).unwrap(), b"as it is");
+    assert_eq!(fs::metadata(&on_disk).unwrap().permissions().mode() & 0o777, 0o600);
+    for folder in ["home", "home/d", "home/.sarang", "home/.sarang/tmp", "home/.sarang/versions"] {
+        assert_eq!(fs::metadata(dir.path().join(folder)).unwrap().permissions().mode() & 0o777, 0o700, "{folder}");
+    }
+}
+
+fn in_folder(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn what_is_deleted_or_replaced_lies_in_the_trash() {
+    for (tree, dir) in [relaxed(), strict()] {
+        let sarang = dir.path().join("home/.sarang");
+        tree.mkdir(&path("d é"), commit()).await.unwrap();
+        put(&tree, "d é/a%b", b"one").await;
+        tree.delete(&path("d é/a%b"), commit()).await.unwrap();
+        let [name] = &in_folder(&sarang.join("trash/files"))[..] else { panic!("one file") };
+        assert!(name.starts_with("a%b."));
+        assert_eq!(fs::read(sarang.join("trash/files").join(name)).unwrap(), b"one");
+        assert_eq!(in_folder(&sarang.join("trash/info")), [format!("{name}.trashinfo")]);
+        let info = fs::read_to_string(sarang.join("trash/info").join(format!("{name}.trashinfo"))).unwrap();
+        let lines: Vec<_> = info.lines().collect();
+        assert_eq!(lines[..2], ["[Trash Info]", "Path=d%20%C3%A9/a%25b"]);
+        let date = lines[2].strip_prefix("DeletionDate=").unwrap();
+        assert!(date.len() == 19 && date.starts_with("20") && date.as_bytes()[10] == b'T', "{date}");
+        assert_eq!(lines[3], "X-Sarang-Who=ada");
+        for (from, to) in [("f", "g"), ("f", "d é"), ("d", "g")] {
+            let before = in_folder(&sarang.join("trash/files")).len();
+            for name in [from, to] {
+                if name.starts_with('d') {
+                    tree.mkdir(&path(name), commit()).await.ok()
+                } else {
+                    None
+                };
+                if !name.starts_with('d') {
+                    put(&tree, name, name.as_bytes()).await;
+                }
+            }
+            tree.copy(&path(from), &path(to), Reach::Deep, commit()).await.unwrap();
+            tree.rename(&path(from), &path(to), commit()).await.unwrap();
+            assert_eq!(in_folder(&sarang.join("trash/files")).len(), before + 2);
+            assert_eq!(in_folder(&sarang.join("trash/info")).len(), before + 2);
+            tree.delete(&path(to), commit()).await.unwrap();
+        }
+        assert!(in_folder(&sarang.join("tmp")).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind_by_what_fails() {
+    let (tree, dir) = relaxed();
+    put(&tree, "a", b"x").await;
+    put(&tree, "b", b"x").await;
+    tree.mkdir(&path("d"), commit()).await.unwrap();
+    let never = Commit { expect: crate::content::Expect::Etag(vec![]), ..commit() };
+    for size in [10, 3 << 20] {
+        let mut dropped = tree.begin_put(&path("a"), Start::Present, None).await.unwrap();
+        dropped.write(Bytes::from(vec![1; size])).await.unwrap();
+        drop(dropped);
+        let mut refused = tree.begin_put(&path("a"), Start::Empty, None).await.unwrap();
+        refused.write(Bytes::from(vec![1; size])).await.unwrap();
+        refused.commit(never.clone()).await.unwrap_err();
+    }
+    tree.delete(&path("a"), never.clone()).await.unwrap_err();
+    tree.rename(&path("a"), &path("b"), never.clone()).await.unwrap_err();
+    tree.copy(&path("d"), &path("b"), Reach::Deep, never).await.unwrap_err();
+    let sarang = dir.path().join("home/.sarang");
+    for _ in 0..1000 {
+        if in_folder(&sarang.join("tmp")).is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    for folder in ["tmp", "trash/files", "trash/info"] {
+        assert!(in_folder(&sarang.join(folder)).is_empty(), "{folder}");
+    }
+}
+
+#[tokio::test]
+async fn leftovers_are_swept() {
+    let (tree, dir) = relaxed();
+    put(&tree, "kept", b"x").await;
+    drop(tree);
+    let tmp = dir.path().join("home/.sarang/tmp");
+    fs::create_dir_all(tmp.join("copy/of a/tree")).unwrap();
+    fs::write(tmp.join("copy/of a/file"), "x").unwrap();
+    fs::write(tmp.join("upload"), "x").unwrap();
+    symlink("../../kept", tmp.join("link")).unwrap();
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    assert!(in_folder(&tmp).is_empty());
+    assert_eq!(names(&tree, "").await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_swap_cut_by_a_crash_is_finished() {
+    for happened in [true, false] {
+        let (tree, dir) = relaxed();
+        let home = dir.path().join("home");
+        for name in ["from", "to"] {
+            tree.mkdir(&path(name), commit()).await.unwrap();
+            put(&tree, &format!("{name}/{name}"), b"x").await;
+        }
+        drop(tree);
+        let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(home.join("to")).unwrap());
+        let marker = format!(r#"{{"from":"from","inode":{inode},"tomb":"to.1"}}"#);
+        fs::write(home.join(".sarang/tmp/swap-1"), marker).unwrap();
+        if happened {
+            let root = os::open_root(&home).unwrap();
+            os::exchange((os::fd(&root), "from"), (os::fd(&root), "to")).unwrap();
+        }
+        let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+        let trashed = in_folder(&home.join(".sarang/trash/files"));
+        if happened {
+            assert_eq!(names(&tree, "").await, ["to"]);
+            assert_eq!(names(&tree, "to").await, ["from"]);
+            assert_eq!(trashed, ["to.1"]);
+        } else {
+            assert_eq!(names(&tree, "").await, ["from", "to"]);
+            assert_eq!(names(&tree, "to").await, ["to"]);
+            assert!(trashed.is_empty());
+        }
+        assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_reserve_stays_free() {
+    let (tree, _dir) = open(LocalSettings { reserve: 1 << 60, ..RELAXED });
+    let early = tree.begin_put(&path("a"), Start::Empty, Some(1)).await;
+    assert!(matches!(early.map(drop), Err(Error::NoSpace)));
+    let mut unknown = tree.begin_put(&path("a"), Start::Empty, None).await.unwrap();
+    unknown.write(Bytes::from_static(b"x")).await.unwrap();
+    assert!(matches!(unknown.commit(commit()).await, Err(Error::NoSpace)));
+    assert_eq!(tree.usage().await.unwrap().free, 0);
+    assert!(names(&tree, "").await.is_empty());
+}
+
+#[tokio::test]
+async fn portable_names_are_for_new_names_only() {
+    let (tree, dir) = open(LocalSettings { portable_names: true, ..RELAXED });
+    fs::write(dir.path().join("home/a:b"), "x").unwrap();
+    assert_eq!(content(&tree, "a:b").await, b"x");
+    put(&tree, "ok", b"x").await;
+    let bad = path("what?");
+    assert!(matches!(tree.begin_put(&bad, Start::Empty, None).await.map(drop), Err(Error::BadName(_))));
+    assert!(matches!(tree.mkdir(&bad, commit()).await, Err(Error::BadName(_))));
+    assert!(matches!(tree.rename(&path("ok"), &bad, commit()).await, Err(Error::BadName(_))));
+    assert!(matches!(tree.copy(&path("ok"), &bad, Reach::Deep, commit()).await, Err(Error::BadName(_))));
+    assert!(tree.rename(&path("a:b"), &path("fine"), commit()).await.unwrap());
+    assert_eq!(tree.spelled(&RelPath::root()).await.unwrap(), RelPath::root());
+}

@@ -1,0 +1,174 @@
+//! The trash, in freedesktop.org's layout: `trash/files/<name>` and `trash/info/<name>.trashinfo`.
+
+use super::os::{self, Found, Kind, Lookup, fd};
+use super::root::{Root, TMP, explain};
+use crate::model::time::iso_date;
+use crate::model::{AccountName, Error, RelPath, Result};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use std::io::{IoSlice, Read};
+use std::os::fd::BorrowedFd;
+use std::time::SystemTime;
+
+/// What the path in a `.trashinfo` keeps as it is.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// How markers of unfinished swaps begin in `.sarang/tmp`.
+const SWAP: &str = "swap-";
+/// Bytes of the old name kept in the name in the trash.
+const NAME: usize = 200;
+
+/// A place in the trash whose description is written; undone when dropped before something was laid in it.
+pub(super) struct Tomb<'a> {
+    root: &'a Root,
+    name: String,
+    used: bool,
+}
+
+/// A swap that was begun: at `from` lies, or will lie, what belongs into the trash as `tomb`.
+#[derive(Serialize, Deserialize)]
+struct Swap {
+    from: String,
+    inode: u64,
+    tomb: String,
+}
+
+/// A name in an open folder, and the path that leads there from the root.
+#[derive(Clone, Copy)]
+pub(super) struct At<'a> {
+    pub dir: BorrowedFd<'a>,
+    pub name: &'a str,
+    pub path: &'a str,
+}
+
+impl<'a> Tomb<'a> {
+    /// Describes what is about to be laid into the trash.
+    pub fn dig(root: &'a Root, path: &RelPath, who: &AccountName) -> Result<Self> {
+        let leaf = path.name().unwrap_or_default();
+        let tomb = Self { root, name: format!("{}.{}", leaf_of(leaf), root.stamp()), used: false };
+        let now = iso_date(SystemTime::now());
+        let text = format!(
+            "[Trash Info]\nPath={}\nDeletionDate={}\nX-Sarang-Who={who}\n",
+            utf8_percent_encode(path.as_str(), PLAIN),
+            now.trim_end_matches('Z'),
+        );
+        write_small(root, fd(&root.trash_info), &tomb.info(), &text)?;
+        Ok(tomb)
+    }
+
+    /// Moves a name here.
+    pub fn bury(&mut self, from: (BorrowedFd<'_>, &str)) -> Result<()> {
+        os::rename_new(from, self.inside()).map_err(|e| explain("move it to the trash", e))?;
+        self.used = true;
+        Ok(())
+    }
+
+    /// Makes the trash durable, if the settings want that; called after the guard.
+    pub fn settle(&self) -> Result<()> {
+        self.root.settle(fd(&self.root.trash_files))
+    }
+
+    /// Moves `from` over `to`, and what was there into the trash. Whoever looks sees what was before or what is after:
+    /// a file gets its second name in the trash first and is then replaced in one rename; with a folder, which cannot have two names,
+    /// the two are swapped in one step and the old one moves on into the trash. A crash between those two steps is finished
+    /// at the next start, from a marker written before.
+    pub fn replace(&mut self, from: At<'_>, from_kind: Kind, to: (BorrowedFd<'_>, &str), old: &Found) -> Result<()> {
+        let files_only = from_kind == Kind::File && old.kind == Kind::File;
+        if files_only && os::link(to, self.inside()).is_ok() {
+            let renamed = os::rename_over((from.dir, from.name), to);
+            if renamed.is_err() {
+                let (files, name) = self.inside();
+                let _ = os::unlink_file(files, name);
+            }
+            renamed.map_err(|e| explain("put it in its place", e))?;
+            self.used = true;
+            return Ok(());
+        }
+        self.swap(from, to, old)
+    }
+
+    fn swap(&mut self, from: At<'_>, to: (BorrowedFd<'_>, &str), old: &Found) -> Result<()> {
+        let marker = format!("{SWAP}{}", self.root.stamp());
+        let swap = Swap { from: from.path.to_owned(), inode: old.inode, tomb: self.name.clone() };
+        let text = serde_json::to_string(&swap).map_err(|e| Error::io("write a marker", std::io::Error::other(e)))?;
+        let tmp = fd(&self.root.tmp);
+        write_small(self.root, tmp, &marker, &text)?;
+        let here = (from.dir, from.name);
+        let swapped = os::exchange(here, to).map_err(|e| explain("put it in its place", e)).and_then(|()| {
+            let buried = self.bury(here);
+            if buried.is_err() {
+                let _ = os::exchange(here, to);
+            }
+            buried
+        });
+        let _ = os::unlink_file(tmp, &marker);
+        swapped
+    }
+
+    fn inside(&self) -> (BorrowedFd<'_>, &str) {
+        (fd(&self.root.trash_files), &self.name)
+    }
+
+    fn info(&self) -> String {
+        format!("{}.trashinfo", self.name)
+    }
+}
+
+impl Drop for Tomb<'_> {
+    fn drop(&mut self) {
+        if !self.used {
+            let _ = os::unlink_file(fd(&self.root.trash_info), &self.info());
+        }
+    }
+}
+
+/// Finishes swaps that a crash has cut; runs before `.sarang/tmp` is swept.
+pub(super) fn finish_swaps(root: &Root) -> Result<()> {
+    let doing = "finish what a crash has cut";
+    let (mut markers, mut room) = (Vec::new(), Vec::new());
+    let tmp = os::open_folder(fd(&root.dir), TMP, Lookup::Full).map_err(|e| explain(doing, e))?;
+    let read = os::read_names(fd(&tmp), &mut room, usize::MAX, |name, _| {
+        markers.extend(name.to_str().ok().filter(|name| name.starts_with(SWAP)).map(str::to_owned));
+        Ok::<_, os::Errno>(())
+    });
+    read.map_err(|e| explain(doing, e))?;
+    for marker in markers {
+        let file = os::open_read(fd(&tmp), &marker, Lookup::Full).map_err(|e| explain(doing, e))?;
+        let mut text = String::new();
+        std::fs::File::from(file).read_to_string(&mut text).map_err(|e| Error::io(doing, e))?;
+        // A marker cut short was never acted on.
+        if let Ok(swap) = serde_json::from_str::<Swap>(&text) {
+            finish_swap(root, &swap).map_err(|e| explain(doing, e))?;
+        }
+    }
+    Ok(())
+}
+
+fn finish_swap(root: &Root, swap: &Swap) -> os::Outcome<()> {
+    let (parent, name) = swap.from.rsplit_once('/').unwrap_or(("", &swap.from));
+    let dir = match os::open_folder(fd(&root.dir), parent, Lookup::Full) {
+        Err(os::Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    match os::stat_at(fd(&dir), name) {
+        Ok(found) if found.inode == swap.inode => os::rename_new((fd(&dir), name), (fd(&root.trash_files), &swap.tomb)),
+        Ok(_) | Err(os::Errno::NOENT) => Ok(()),
+        Err(e) => Err(e),
+    }
+}
+
+fn write_small(root: &Root, dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {
+    let doing = "write a note for the trash";
+    let file = os::create_file(dir, name).map_err(|e| explain(doing, e))?;
+    let written = os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0).map_err(|e| explain(doing, e));
+    let settled = written.and_then(|()| root.settle(fd(&file))).and_then(|()| root.settle(dir));
+    if settled.is_err() {
+        let _ = os::unlink_file(dir, name);
+    }
+    settled
+}
+
+/// As much of the old name as leaves room for what makes it unique.
+fn leaf_of(name: &str) -> &str {
+    let end = (0..=name.len().min(NAME)).rev().find(|end| name.is_char_boundary(*end));
+    name.get(..end.unwrap_or(0)).unwrap_or_default()
+}

@@ -1,0 +1,282 @@
+//! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
+
+use super::blocking;
+use super::os::{self, Kind, Lookup, fd};
+use super::root::{Root, change, explain, replaceable};
+use super::stage::Stage;
+use crate::content::{Commit, Etag, Put, Upload};
+use crate::model::{Error, RelPath, Result};
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::task::JoinHandle;
+
+/// Bytes collected before they are written: also the size up to which an upload touches the disk once, at its commit.
+const FLUSH: usize = 512 << 10;
+/// Chunks collected at most; tiny ones must not pin their buffers.
+const CHUNKS: usize = 1024;
+/// From this length on the disk is asked to reserve the room.
+const RESERVED: u64 = 1 << 20;
+
+/// A file being written.
+pub(super) struct LocalUpload {
+    draft: Draft,
+    /// The write that runs while more arrives.
+    running: Option<JoinHandle<Result<Arc<Stage>>>>,
+    position: u64,
+    len: u64,
+    written: u64,
+    broken: bool,
+}
+
+/// What a commit needs of an upload.
+struct Draft {
+    root: Arc<Root>,
+    path: RelPath,
+    announced: Option<u64>,
+    base: Base,
+    stage: Option<Arc<Stage>>,
+    chunks: Vec<Bytes>,
+    collected: usize,
+    /// Where the first collected chunk goes.
+    offset: u64,
+}
+
+/// What the upload was started from.
+enum Base {
+    Nothing,
+    /// The content that stood there: another one at commit means that somebody else's change would be lost.
+    Present(Option<Etag>),
+}
+
+impl LocalUpload {
+    /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
+    pub fn begin(root: &Arc<Root>, path: &RelPath, len: Option<u64>, lookup: Lookup) -> Result<Option<Self>> {
+        check_target(root, path, len)?;
+        match root.stat(path, lookup) {
+            Ok(None) => return Ok(None),
+            Ok(Some(node)) if node.folder => return Err(Error::IsFolder),
+            Ok(Some(_)) => {}
+            Err(Error::NotFound) => match root.stat(&path.parent().unwrap_or_default(), lookup) {
+                Ok(None) => return Ok(None),
+                Ok(Some(parent)) if parent.folder => {}
+                Ok(Some(_)) | Err(Error::NotFound) => return Err(Error::ParentMissing),
+                Err(e) => return Err(e),
+            },
+            Err(e) => return Err(e),
+        }
+        Ok(Some(Self::new(root, path, len, Base::Nothing)))
+    }
+
+    /// Begins an upload from the present content, copied aside.
+    pub fn begin_from_present(root: &Arc<Root>, path: &RelPath, len: Option<u64>) -> Result<Self> {
+        check_target(root, path, len)?;
+        let place = root.place(path)?;
+        let (_, found) = place.find()?;
+        let mut upload = Self::new(root, path, len, Base::Present(None));
+        let Some(found) = replaceable(found)? else { return Ok(upload) };
+        if found.kind == Kind::Folder {
+            return Err(Error::IsFolder);
+        }
+        root.check_room(found.node.len)?;
+        let Some(old) = root.look(path, Lookup::Full, os::open_read)? else { return Err(Error::NotFound) };
+        let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
+        let stage = Stage::create(root)?;
+        os::copy_bytes(fd(&old), stage.file(), old_node.len).map_err(|e| explain("copy the file", e))?;
+        upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
+        upload.draft.base = Base::Present(Some(old_node.etag));
+        upload.draft.stage = Some(Arc::new(stage));
+        Ok(upload)
+    }
+
+    fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, base: Base) -> Self {
+        let (root, path) = (Arc::clone(root), path.clone());
+        let draft = Draft { root, path, announced, base, stage: None, chunks: Vec::new(), collected: 0, offset: 0 };
+        Self { draft, running: None, position: 0, len: 0, written: 0, broken: false }
+    }
+
+    /// Waits for the running write. Once one has failed, all that follows does.
+    async fn settle(&mut self) -> Result<()> {
+        if let Some(running) = &mut self.running {
+            let outcome = super::joined(running.await);
+            self.running = None;
+            self.broken = outcome.is_err();
+            self.draft.stage = Some(outcome?);
+        }
+        if self.broken { Err(Error::Truncated) } else { Ok(()) }
+    }
+
+    /// Starts writing what is collected.
+    async fn flush(&mut self) -> Result<()> {
+        self.settle().await?;
+        if !self.draft.chunks.is_empty() {
+            let mut part = self.draft.take();
+            self.running = Some(tokio::task::spawn_blocking(move || part.write_out()));
+        }
+        self.draft.offset = self.position;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Upload for LocalUpload {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    async fn seek(&mut self, offset: u64) -> Result<()> {
+        if offset > self.len {
+            return Err(Error::BadRequest("The write would leave a gap in the file."));
+        }
+        if offset != self.position {
+            self.flush().await?;
+            self.position = offset;
+            self.draft.offset = offset;
+        }
+        Ok(())
+    }
+
+    async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        if self.broken {
+            return Err(Error::Truncated);
+        }
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let count = chunk.len() as u64;
+        self.position = self.position.checked_add(count).ok_or(Error::TooLarge)?;
+        self.len = self.len.max(self.position);
+        self.written += count;
+        self.draft.collected += chunk.len();
+        self.draft.chunks.push(chunk);
+        if self.draft.collected >= FLUSH || self.draft.chunks.len() >= CHUNKS {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
+        let Self { mut draft, running, written, broken, .. } = *self;
+        if broken || commit.len.is_some_and(|announced| announced != written) {
+            return Err(Error::Truncated);
+        }
+        let Some(running) = running else { return blocking(move || draft.publish(&commit)).await };
+        // On its own task, so that it ends although the caller may be dropped between the two steps.
+        let finish = tokio::spawn(async move {
+            draft.stage = Some(super::joined(running.await)?);
+            blocking(move || draft.publish(&commit)).await
+        });
+        super::joined(finish.await)
+    }
+}
+
+impl Draft {
+    /// The collected part, to be written on another thread.
+    fn take(&mut self) -> Self {
+        Self {
+            root: Arc::clone(&self.root),
+            path: RelPath::root(),
+            announced: self.announced,
+            base: Base::Nothing,
+            stage: self.stage.take(),
+            chunks: std::mem::take(&mut self.chunks),
+            collected: std::mem::take(&mut self.collected),
+            offset: self.offset,
+        }
+    }
+
+    /// Writes the collected chunks aside.
+    fn write_out(&mut self) -> Result<Arc<Stage>> {
+        let end = self.offset.saturating_add(self.collected as u64);
+        if self.announced.is_none_or(|announced| end > announced) {
+            self.root.check_room(self.collected as u64)?;
+        }
+        let stage = match self.stage.take() {
+            Some(stage) => stage,
+            None => self.create_stage()?,
+        };
+        let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
+        os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
+        Ok(stage)
+    }
+
+    fn create_stage(&self) -> Result<Arc<Stage>> {
+        let stage = Arc::new(Stage::create(&self.root)?);
+        if let Some(len) = self.announced.filter(|len| *len >= RESERVED) {
+            os::reserve(stage.file(), len).map_err(|e| explain("reserve room for the file", e))?;
+        }
+        Ok(stage)
+    }
+
+    /// Writes what is left and makes the file appear.
+    fn publish(mut self, commit: &Commit) -> Result<Put> {
+        let stage = self.write_out()?;
+        let root = &self.root;
+        let mut place = root.place(&self.path)?;
+        let (name, found) = place.find()?;
+        let mut props = carried(&place, &name, found.is_some())?;
+        if let Some(stored) = &props {
+            store(&stage, stored)?;
+        }
+        let modified = commit.modified.unwrap_or_else(SystemTime::now);
+        os::set_modified(stage.file(), modified).map_err(|e| explain("set the time of the file", e))?;
+        let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
+        root.settle(stage.file())?;
+        let replaced = {
+            let _guard = root.guard();
+            place.refresh()?;
+            let (name, found) = place.find()?;
+            let found = replaceable(found)?;
+            if found.as_ref().is_some_and(|found| found.kind == Kind::Folder) {
+                return Err(Error::IsFolder);
+            }
+            let present = found.map(|found| found.node);
+            if matches!(self.base, Base::Present(tag) if tag != present.as_ref().map(|node| node.etag)) {
+                return Err(Error::Conflict);
+            }
+            change(commit, present.as_ref(), &mut || {
+                let now = carried(&place, &name, present.is_some())?;
+                if now != props {
+                    store(&stage, now.as_deref().unwrap_or_default())?;
+                    root.settle(stage.file())?;
+                    props.clone_from(&now);
+                }
+                keep_version();
+                stage.publish((place.dir(), &name), present.is_some())
+            })?;
+            present
+        };
+        root.settle(place.dir())?;
+        root.count.add(node.len, replaced.as_ref().map_or(0, |old| old.len));
+        Ok(Put { node, created: replaced.is_none() })
+    }
+}
+
+/// Where the content about to be replaced becomes a version, once versions are kept; until then its inode is freed.
+const fn keep_version() {}
+
+/// The properties that the file about to be replaced hands on.
+fn carried(place: &super::root::Place<'_>, name: &str, present: bool) -> Result<Option<Vec<u8>>> {
+    if !present {
+        return Ok(None);
+    }
+    match os::props_at(place.dir(), name) {
+        Err(os::Errno::NOENT) => Ok(None),
+        other => other.map_err(|e| explain("read properties", e)),
+    }
+}
+
+fn store(stage: &Stage, props: &[u8]) -> Result<()> {
+    os::set_props(stage.file(), props).map_err(super::props::explain_store)
+}
+
+/// What can be refused before a byte has come.
+fn check_target(root: &Root, path: &RelPath, len: Option<u64>) -> Result<()> {
+    if path.is_root() {
+        return Err(Error::IsFolder);
+    }
+    root.check_new_name(path)?;
+    len.map_or(Ok(()), |len| root.check_room(len))
+}

@@ -1,0 +1,421 @@
+//! Writes multistatus answers: a request becomes a plan once, and each entry is the plan's fragments with values between.
+
+use super::dates::Dates;
+use super::href;
+use super::props::{Live, Subject, write_empty};
+use super::quirks;
+use super::requests::Find;
+use super::xml::Name;
+use std::collections::HashSet;
+
+/// What every multistatus begins with.
+pub const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">";
+/// What every multistatus ends with.
+pub const TAIL: &[u8] = b"</D:multistatus>";
+
+const PROPSTAT: &[u8] = b"<D:propstat><D:prop>";
+const FOUND: &[u8] = b"</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>";
+const MISSING: &[u8] = b"</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>";
+
+/// What to write for each entry, made once from a request.
+#[derive(Debug)]
+pub struct Plan {
+    steps: Vec<Step>,
+    /// Dead properties that `steps` do not name are written too.
+    all_dead: bool,
+    names_only: bool,
+}
+
+/// One property.
+#[derive(Debug)]
+struct Step {
+    live: Option<Live>,
+    /// The name under which a client may have stored it.
+    stored: Option<Name>,
+    /// The property without a value, for the 404 part and for `propname`.
+    empty: Vec<u8>,
+    /// Whether its absence is told.
+    told: bool,
+}
+
+impl Plan {
+    /// Makes the plan; `hide_quota` lets the quota properties not exist.
+    pub fn new(find: Find, hide_quota: bool, user_agent: &str) -> Self {
+        let mut plan = Self { steps: Vec::new(), all_dead: true, names_only: false };
+        let mut seen = HashSet::new();
+        let asked = match find {
+            Find::Named(names) => {
+                plan.all_dead = false;
+                names
+            }
+            Find::All(include) => {
+                plan.add_allprop(quirks::wants_lean_listings(user_agent), &mut seen);
+                include
+            }
+            Find::Names => {
+                plan.names_only = true;
+                plan.add_allprop(false, &mut seen);
+                Vec::new()
+            }
+        };
+        for name in asked {
+            if seen.insert(name.clone()) {
+                let live = Live::of(&name.ns, &name.local).filter(|live| !(hide_quota && live.is_quota()));
+                plan.add(live, name, true);
+            }
+        }
+        plan
+    }
+
+    fn add_allprop(&mut self, lean: bool, seen: &mut HashSet<Name>) {
+        for (live, name) in Live::in_allprop().filter(|(live, _)| !(lean && *live == Live::SupportedLock)) {
+            seen.insert(name.clone());
+            self.add(Some(live), name, false);
+        }
+    }
+
+    fn add(&mut self, live: Option<Live>, name: Name, told: bool) {
+        let mut empty = Vec::new();
+        write_empty(&mut empty, &name.ns, &name.local);
+        let stored = live.is_none_or(Live::is_stored).then_some(name);
+        self.steps.push(Step { live, stored, empty, told });
+    }
+
+    /// Whether entries must come with their dead properties.
+    pub fn needs_props(&self) -> bool {
+        self.all_dead || self.steps.iter().any(|step| step.stored.is_some())
+    }
+
+    /// Whether entries must come with their locks.
+    pub fn needs_locks(&self) -> bool {
+        !self.names_only && self.steps.iter().any(|step| step.live == Some(Live::Locks))
+    }
+
+    /// Whether the entry asked for must come with its quota.
+    pub fn needs_quota(&self) -> bool {
+        self.steps.iter().any(|step| step.live.is_some_and(Live::is_quota))
+    }
+}
+
+/// Where an entry is found.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The encoded address asked for.
+    pub base: &'a [u8],
+    /// The name beneath it, for a child.
+    pub child: Option<&'a str>,
+}
+
+/// Writes entries by a plan.
+#[derive(Debug)]
+pub struct Writer {
+    plan: Plan,
+    dates: Dates,
+    missing: Vec<u8>,
+}
+
+impl Writer {
+    /// A writer for this plan.
+    pub fn new(plan: Plan) -> Self {
+        Self { plan, dates: Dates::default(), missing: Vec::new() }
+    }
+
+    /// The plan it writes by.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Writes one `response`.
+    pub fn write(&mut self, out: &mut Vec<u8>, place: Place<'_>, subject: &Subject<'_>) {
+        out.extend_from_slice(b"<D:response><D:href>");
+        write_place(out, place, subject.node.folder);
+        out.extend_from_slice(b"</D:href>");
+        let mark = out.len();
+        out.extend_from_slice(PROPSTAT);
+        let start = out.len();
+        self.missing.clear();
+        self.write_steps(out, subject);
+        if self.plan.all_dead {
+            self.write_dead(out, subject);
+        }
+        if out.len() == start && !self.missing.is_empty() {
+            out.truncate(mark);
+        } else {
+            out.extend_from_slice(FOUND);
+        }
+        if !self.missing.is_empty() {
+            out.extend_from_slice(PROPSTAT);
+            out.extend_from_slice(&self.missing);
+            out.extend_from_slice(MISSING);
+        }
+        out.extend_from_slice(b"</D:response>");
+    }
+
+    fn write_steps(&mut self, out: &mut Vec<u8>, subject: &Subject<'_>) {
+        for step in &self.plan.steps {
+            let stored = step
+                .stored
+                .as_ref()
+                .and_then(|name| subject.props.iter().find(|prop| prop.name == name.local && prop.ns == name.ns));
+            if let Some(prop) = stored {
+                out.extend_from_slice(prop.xml.as_bytes());
+            } else if let Some(live) = step.live.filter(|live| live.applies(subject)) {
+                if self.plan.names_only {
+                    out.extend_from_slice(&step.empty);
+                } else {
+                    live.write(out, subject, &mut self.dates);
+                }
+            } else if step.told {
+                self.missing.extend_from_slice(&step.empty);
+            }
+        }
+    }
+
+    /// Writes the dead properties that no step has written.
+    fn write_dead(&self, out: &mut Vec<u8>, subject: &Subject<'_>) {
+        for prop in subject.props {
+            let named = |step: &Step| step.stored.as_ref().is_some_and(|n| n.local == prop.name && n.ns == prop.ns);
+            let hidden = Live::of(&prop.ns, &prop.name).is_some_and(|live| !live.is_stored());
+            if hidden || self.plan.steps.iter().any(named) {
+                continue;
+            }
+            if self.plan.names_only {
+                write_empty(out, &prop.ns, &prop.name);
+            } else {
+                out.extend_from_slice(prop.xml.as_bytes());
+            }
+        }
+    }
+}
+
+fn write_place(out: &mut Vec<u8>, place: Place<'_>, folder: bool) {
+    out.extend_from_slice(place.base);
+    if let Some(name) = place.child {
+        href::write_encoded(out, name);
+        if folder {
+            out.push(b'/');
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::{DeadProp, Etag, Node};
+    use crate::drive::{LockView, Quota};
+    use crate::http::dav::requests::parse_propfind;
+    use crate::http::dav::xml::Document;
+    use crate::model::VPath;
+    use crate::model::time::from_unix_seconds;
+    use std::time::{Duration, Instant};
+
+    const MODIFIED: i64 = 784_111_777;
+
+    fn node(folder: bool) -> Node {
+        let modified = from_unix_seconds(MODIFIED);
+        Node { folder, len: 42, modified, created: modified, etag: Etag([0xa, 0xb, 0xc, 0x2a]) }
+    }
+
+    fn plain<'a>(name: &'a str, node: &'a Node) -> Subject<'a> {
+        Subject { name: Some(name), node, props: &[], locks: &[], quota: None, account: "ann" }
+    }
+
+    fn dead(ns: &str, name: &str, xml: &str) -> DeadProp {
+        DeadProp { ns: ns.into(), name: name.into(), xml: xml.into() }
+    }
+
+    fn named(inner: &str) -> Find {
+        let body =
+            format!("<propfind xmlns='DAV:' xmlns:Z='urn:schemas-microsoft-com:'><prop>{inner}</prop></propfind>");
+        parse_propfind(body.as_bytes()).unwrap()
+    }
+
+    fn written(find: Find, subject: &Subject<'_>) -> String {
+        written_by(&mut Writer::new(Plan::new(find, false, "")), subject)
+    }
+
+    fn written_by(writer: &mut Writer, subject: &Subject<'_>) -> String {
+        let mut out = HEAD.to_vec();
+        let base = b"/dav/";
+        let place = Place { base, child: subject.name };
+        writer.write(&mut out, place, subject);
+        out.extend_from_slice(TAIL);
+        let mut document = Document::new(&out).unwrap();
+        document.root().unwrap();
+        document.skip().unwrap();
+        document.finish().unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let inner = text.strip_prefix(std::str::from_utf8(HEAD).unwrap()).unwrap();
+        inner.strip_suffix("</D:multistatus>").unwrap().to_owned()
+    }
+
+    #[test]
+    fn named_properties_come_with_the_missing_after_them() {
+        let file = node(false);
+        let find = named("<getetag/><nope/><getcontentlength/><x xmlns='urn:y'/><getetag/><quota/>");
+        let expected = "<D:response><D:href>/dav/a%26b.txt</D:href><D:propstat><D:prop><D:getetag>\"a-b-c-2a\"</D:getetag>\
+            <D:getcontentlength>42</D:getcontentlength></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>\
+            <D:propstat><D:prop><D:nope/><x xmlns=\"urn:y\"/><D:quota/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>\
+            </D:response>";
+        assert_eq!(written(find, &plain("a&b.txt", &file)), expected);
+    }
+
+    #[test]
+    fn a_response_is_never_without_a_propstat() {
+        let folder = node(true);
+        let only_unknown = written(named("<nope/><getcontentlength/>"), &plain("d", &folder));
+        let expected = "<D:response><D:href>/dav/d/</D:href><D:propstat><D:prop><D:nope/><D:getcontentlength/></D:prop>\
+            <D:status>HTTP/1.1 404 Not Found</D:status></D:propstat></D:response>";
+        assert_eq!(only_unknown, expected);
+        assert!(written(named(""), &plain("d", &folder)).contains("<D:prop></D:prop><D:status>HTTP/1.1 200 OK"));
+    }
+
+    #[test]
+    fn allprop_is_what_the_standard_defines_and_all_dead() {
+        let file = node(false);
+        let props =
+            [dead("u", "mine", "<mine xmlns=\"u\">1</mine>"), dead("DAV:", "getetag", "<D:getetag xmlns:D=\"DAV:\"/>")];
+        let subject =
+            Subject { props: &props, quota: Some(Quota { used: 1, available: 2 }), ..plain("ü<.txt", &file) };
+        let expected = "<D:response><D:href>/dav/%C3%BC%3C.txt</D:href><D:propstat><D:prop><D:resourcetype></D:resourcetype>\
+            <D:getcontentlength>42</D:getcontentlength><D:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</D:getlastmodified>\
+            <D:creationdate>1994-11-06T08:49:37Z</D:creationdate><D:getetag>\"a-b-c-2a\"</D:getetag>\
+            <D:getcontenttype>text/plain</D:getcontenttype><D:displayname>ü&lt;.txt</D:displayname><D:supportedlock>\
+            <D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>\
+            <D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry></D:supportedlock>\
+            <D:lockdiscovery></D:lockdiscovery><mine xmlns=\"u\">1</mine></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>\
+            </D:response>";
+        assert_eq!(written(Find::All(vec![]), &subject), expected);
+        let include =
+            vec![Name { ns: "u".into(), local: "mine".into() }, Name { ns: "u".into(), local: "none".into() }];
+        let included = written(Find::All(include), &subject);
+        assert_eq!(included.matches("<mine").count(), 1);
+        assert!(included.contains("<none xmlns=\"u\"/></D:prop><D:status>HTTP/1.1 404"));
+    }
+
+    #[test]
+    fn propname_has_names_and_no_values() {
+        let folder = node(true);
+        let props = [dead("u", "mine", "<mine xmlns=\"u\">1</mine>")];
+        let text = written(Find::Names, &Subject { props: &props, ..plain("d", &folder) });
+        assert!(
+            text.contains("<D:supportedlock/>")
+                && text.contains("<mine xmlns=\"u\"/>")
+                && text.contains("<D:resourcetype/>")
+        );
+        assert!(!text.contains("getcontentlength") && !text.contains("quota") && !text.contains("404"), "{text}");
+    }
+
+    #[test]
+    fn the_drive_itself_has_no_displayname_and_its_quota() {
+        let folder = node(true);
+        let root = Subject { name: None, quota: Some(Quota { used: 7, available: 9 }), ..plain("", &folder) };
+        let asked = "<displayname/><quota-available-bytes/><quota-used-bytes/>";
+        let text = written(named(asked), &root);
+        assert!(text.starts_with("<D:response><D:href>/dav/</D:href>"));
+        assert!(text.contains(
+            "<D:quota-available-bytes>9</D:quota-available-bytes><D:quota-used-bytes>7</D:quota-used-bytes></D:prop>"
+        ));
+        assert!(text.contains("<D:prop><D:displayname/></D:prop><D:status>HTTP/1.1 404"));
+        let hidden = Plan::new(named(asked), true, "");
+        assert!(!hidden.needs_quota());
+        assert!(
+            written_by(&mut Writer::new(hidden), &root)
+                .contains("<D:quota-available-bytes/><D:quota-used-bytes/></D:prop><D:status>HTTP/1.1 404")
+        );
+    }
+
+    #[test]
+    fn windows_reads_back_what_it_stored() {
+        let file = node(false);
+        let xml = "<Z:Win32CreationTime xmlns:Z=\"urn:schemas-microsoft-com:\">stored</Z:Win32CreationTime>";
+        let props = [dead("urn:schemas-microsoft-com:", "Win32CreationTime", xml)];
+        let find =
+            named("<Z:Win32CreationTime/><Z:Win32LastModifiedTime/><Z:Win32FileAttributes/><current-user-principal/>");
+        let text = written(find, &Subject { props: &props, ..plain("f", &file) });
+        assert!(text.contains(">stored<") && text.contains(">Sun, 06 Nov 1994 08:49:37 GMT</Z:Win32LastModifiedTime>"));
+        assert!(
+            text.contains(">00000020<") && text.contains("<D:href>/principals/ann/</D:href>") && !text.contains("404")
+        );
+    }
+
+    #[test]
+    fn plans_ask_only_for_what_they_need() {
+        let needs = |find| {
+            let plan = Plan::new(find, false, "");
+            (plan.needs_props(), plan.needs_locks(), plan.needs_quota())
+        };
+        assert_eq!(needs(named("<getetag/><resourcetype/>")), (false, false, false));
+        assert_eq!(needs(named("<lockdiscovery/>")), (false, true, false));
+        assert_eq!(needs(named("<nope/>")), (true, false, false));
+        assert_eq!(needs(named("<quota-used-bytes/>")), (false, false, true));
+        assert_eq!(needs(Find::All(vec![])), (true, true, false));
+        assert_eq!(needs(Find::Names), (true, false, false));
+    }
+
+    #[test]
+    fn locks_are_told_with_their_roots() {
+        let file = node(false);
+        let locks = [LockView {
+            token: None,
+            root: VPath::root(),
+            root_is_folder: true,
+            owner: String::new(),
+            shared: true,
+            deep: true,
+            remaining: Duration::from_secs(5),
+        }];
+        let text = written(named("<lockdiscovery/>"), &Subject { locks: &locks, ..plain("f", &file) });
+        assert!(
+            text.contains("<D:lockdiscovery><D:activelock>")
+                && text.contains("<D:lockroot><D:href>/dav/</D:href></D:lockroot>")
+        );
+    }
+
+    #[test]
+    fn windows_listings_stay_small() {
+        let file = Node { etag: Etag([1 << 40, 1 << 62, 1 << 62, 1 << 30]), len: 1 << 30, ..node(false) };
+        let mut writer = Writer::new(Plan::new(Find::All(vec![]), false, "Microsoft-WebDAV-MiniRedir/10.0"));
+        let text = written_by(&mut writer, &plain("holiday picture.jpg", &file));
+        assert!(!text.contains("supportedlock") && text.contains("lockdiscovery"));
+        assert!(text.len() < 650, "{}", text.len());
+    }
+
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib nanoseconds -- --ignored --nocapture"]
+    fn nanoseconds_per_entry() {
+        let rclone =
+            named("<displayname/><getlastmodified/><getcontentlength/><resourcetype/><getcontenttype/><nope/>");
+        let finder = named("<getlastmodified/><getcontentlength/><creationdate/><resourcetype/>");
+        for (label, find, spread) in [
+            ("allprop, one day", Find::All(vec![]), 1),
+            ("allprop, 1000 days", Find::All(vec![]), 86_400),
+            ("rclone", rclone, 1),
+            ("finder", finder, 1),
+        ] {
+            let nodes: Vec<(String, Node)> = (0..10_000_i64)
+                .map(|i| {
+                    let modified = from_unix_seconds(1_700_000_000 + (i * 7919 % 1000) * spread);
+                    let etag = Etag([123_456 + i.unsigned_abs(), 1 << 60, 1 << 60, 12_345]);
+                    (format!("photo {i:05}.jpg"), Node { modified, etag, len: 12_345, ..node(false) })
+                })
+                .collect();
+            let mut writer = Writer::new(Plan::new(find, false, ""));
+            let (mut best, mut bytes) = (u128::MAX, 0);
+            for _ in 0..20 {
+                let begin = Instant::now();
+                bytes = 0;
+                let mut out = Vec::with_capacity(64 * 1024);
+                for (name, node) in &nodes {
+                    writer.write(&mut out, Place { base: b"/dav/photos/", child: Some(name) }, &plain(name, node));
+                    if out.len() > 48 * 1024 {
+                        bytes += std::mem::replace(&mut out, Vec::with_capacity(64 * 1024)).len();
+                    }
+                }
+                best = best.min(begin.elapsed().as_nanos());
+            }
+            println!("{label}: {} ns per entry, {} bytes", best / 10_000, bytes / 10_000);
+            assert!(bytes > 0);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What lies above the drive: `/`, which Windows asks for first on its way down to the drive, and `OPTIONS *`.
+
+use super::body::Lent;
+use super::headers::{self, Depth};
+use super::multistatus::{HEAD, Place, Plan, TAIL, Writer};
+use super::props::Subject;
+use super::{MAX_XML, options, propfind, requests, user_agent};
+use crate::content::{Etag, Node};
+use crate::http::body::Body;
+use crate::http::intake::BodyIn;
+use crate::http::reply;
+use crate::model::{Identity, Result};
+use http::{Response, request};
+use std::time::SystemTime;
+
+/// Answers OPTIONS and PROPFIND above the drive; other methods are not allowed there.
+pub async fn handle(identity: &Identity, head: &request::Parts, body: BodyIn) -> Response<Body> {
+    let lent = Lent::new(body);
+    let answer = match head.method.as_str() {
+        "OPTIONS" => Ok(options::of_server()),
+        "PROPFIND" => list(identity, head, &lent).await,
+        _ => Ok(options::method_not_allowed()),
+    };
+    let response = answer.unwrap_or_else(|error| reply::failure(&error));
+    lent.settle(head, response).await
+}
+
+async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
+    let depth = headers::depth(&head.headers)?.unwrap_or(Depth::One);
+    if depth == Depth::Infinity {
+        return Ok(options::finite_depth_only());
+    }
+    let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
+    let mut writer = Writer::new(Plan::new(find, true, user_agent(head)));
+    let node = folder();
+    let subject =
+        |name| Subject { name, node: &node, props: &[], locks: &[], quota: None, account: identity.account.as_str() };
+    let mut out = HEAD.to_vec();
+    if depth != Depth::OneNoRoot {
+        writer.write(&mut out, Place { base: b"/", child: None }, &subject(None));
+    }
+    if depth != Depth::Zero {
+        writer.write(&mut out, Place { base: b"/", child: Some("dav") }, &subject(Some("dav")));
+    }
+    out.extend_from_slice(TAIL);
+    Ok(propfind::multistatus(Body::full(out)))
+}
+
+fn folder() -> Node {
+    let start = SystemTime::UNIX_EPOCH;
+    Node { folder: true, len: 0, modified: start, created: start, etag: Etag([0; 4]) }
+}

@@ -1,0 +1,294 @@
+//! The properties the server itself knows the values of, and how they are written.
+
+use super::dates::{Dates, write_decimal, write_hex};
+use super::href;
+use super::lockxml::write_activelock;
+use super::media::media_type;
+use super::xml::Name;
+use super::xmlname::is_xml_char;
+use crate::content::{DeadProp, Etag, Node};
+use crate::drive::{LockView, Quota};
+use crate::model::time::unix_seconds;
+
+/// The namespace of Windows' file times and attributes.
+pub const WINDOWS: &str = "urn:schemas-microsoft-com:";
+
+/// A property with a value of the server's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Live {
+    /// `resourcetype`.
+    ResourceType,
+    /// `getcontentlength`, of files.
+    Length,
+    /// `getlastmodified`.
+    Modified,
+    /// `creationdate`.
+    Created,
+    /// `getetag`.
+    Etag,
+    /// `getcontenttype`.
+    MediaType,
+    /// `displayname`: the name in the address, as Windows needs it; none for the drive itself.
+    DisplayName,
+    /// `supportedlock`.
+    SupportedLock,
+    /// `lockdiscovery`.
+    Locks,
+    /// `quota-available-bytes` (RFC 4331).
+    QuotaAvailable,
+    /// `quota-used-bytes` (RFC 4331).
+    QuotaUsed,
+    /// `current-user-principal` (RFC 5397).
+    Principal,
+    /// `current-user-privilege-set` (RFC 3744).
+    Privileges,
+    /// `lastmodified`: seconds since 1970, as rclone sets it.
+    ModifiedSeconds,
+    /// `Win32LastModifiedTime`.
+    WindowsModified,
+    /// `Win32CreationTime`, unless the client has stored one.
+    WindowsCreated,
+    /// `Win32LastAccessTime`, unless the client has stored one.
+    WindowsAccessed,
+    /// `Win32FileAttributes`, unless the client has stored some.
+    WindowsAttributes,
+}
+
+/// What an entry of a listing is written from.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// Its name; `None` for the drive itself.
+    pub name: Option<&'a str>,
+    /// What it is.
+    pub node: &'a Node,
+    /// Its dead properties, if the plan needs them.
+    pub props: &'a [DeadProp],
+    /// The locks that cover it, if the plan needs them.
+    pub locks: &'a [LockView],
+    /// Its quota, if the plan needs it.
+    pub quota: Option<Quota>,
+    /// Who asks.
+    pub account: &'a str,
+}
+
+/// Every live property: what it is, its name, and whether `allprop` includes it (RFC 4918 section 9.1: those it defines).
+const TABLE: [(Live, &str, &str, bool); 18] = [
+    (Live::ResourceType, "DAV:", "resourcetype", true),
+    (Live::Length, "DAV:", "getcontentlength", true),
+    (Live::Modified, "DAV:", "getlastmodified", true),
+    (Live::Created, "DAV:", "creationdate", true),
+    (Live::Etag, "DAV:", "getetag", true),
+    (Live::MediaType, "DAV:", "getcontenttype", true),
+    (Live::DisplayName, "DAV:", "displayname", true),
+    (Live::SupportedLock, "DAV:", "supportedlock", true),
+    (Live::Locks, "DAV:", "lockdiscovery", true),
+    (Live::QuotaAvailable, "DAV:", "quota-available-bytes", false),
+    (Live::QuotaUsed, "DAV:", "quota-used-bytes", false),
+    (Live::Principal, "DAV:", "current-user-principal", false),
+    (Live::Privileges, "DAV:", "current-user-privilege-set", false),
+    (Live::ModifiedSeconds, "DAV:", "lastmodified", false),
+    (Live::WindowsModified, WINDOWS, "Win32LastModifiedTime", false),
+    (Live::WindowsCreated, WINDOWS, "Win32CreationTime", false),
+    (Live::WindowsAccessed, WINDOWS, "Win32LastAccessTime", false),
+    (Live::WindowsAttributes, WINDOWS, "Win32FileAttributes", false),
+];
+
+impl Live {
+    /// The live property of this name.
+    pub fn of(ns: &str, local: &str) -> Option<Self> {
+        TABLE.iter().find(|row| row.2 == local && row.1 == ns).map(|row| row.0)
+    }
+
+    /// Those that `allprop` includes, with their names.
+    pub fn in_allprop() -> impl Iterator<Item = (Self, Name)> {
+        TABLE.iter().filter(|row| row.3).map(|row| (row.0, Name { ns: row.1.into(), local: row.2.into() }))
+    }
+
+    /// Whether clients store it: what they stored goes before the server's value.
+    pub fn is_stored(self) -> bool {
+        matches!(self, Self::WindowsCreated | Self::WindowsAccessed | Self::WindowsAttributes)
+    }
+
+    /// Whether it is one of the quota properties.
+    pub fn is_quota(self) -> bool {
+        matches!(self, Self::QuotaAvailable | Self::QuotaUsed)
+    }
+
+    /// Whether the subject has it.
+    pub fn applies(self, subject: &Subject<'_>) -> bool {
+        match self {
+            Self::Length => !subject.node.folder,
+            Self::DisplayName => subject.name.is_some(),
+            Self::QuotaAvailable | Self::QuotaUsed => subject.quota.is_some(),
+            _ => true,
+        }
+    }
+
+    /// Writes the property with its value, which the subject must have.
+    pub fn write(self, out: &mut Vec<u8>, subject: &Subject<'_>, dates: &mut Dates) {
+        let node = subject.node;
+        out.extend_from_slice(self.opening());
+        match self {
+            Self::ResourceType if node.folder => out.extend_from_slice(b"<D:collection/>"),
+            Self::ResourceType => {}
+            Self::Length => write_decimal(out, node.len),
+            Self::Modified | Self::WindowsModified | Self::WindowsAccessed => dates.write_http(out, node.modified),
+            Self::Created => dates.write_iso(out, node.created),
+            Self::WindowsCreated => dates.write_http(out, node.created),
+            Self::Etag => write_etag(out, &node.etag),
+            Self::MediaType => out.extend_from_slice(media_type(subject.name, node.folder).as_bytes()),
+            Self::DisplayName => write_text(out, subject.name.unwrap_or_default()),
+            Self::SupportedLock => out.extend_from_slice(SUPPORTED_LOCK),
+            Self::Locks => subject.locks.iter().for_each(|lock| write_activelock(out, lock)),
+            Self::QuotaAvailable => write_decimal(out, subject.quota.map_or(0, |q| q.available)),
+            Self::QuotaUsed => write_decimal(out, subject.quota.map_or(0, |q| q.used)),
+            Self::Principal => {
+                out.extend_from_slice(b"<D:href>/principals/");
+                href::write_encoded(out, subject.account);
+                out.extend_from_slice(b"/</D:href>");
+            }
+            Self::Privileges => out.extend_from_slice(PRIVILEGES),
+            Self::ModifiedSeconds => out.extend_from_slice(unix_seconds(node.modified).to_string().as_bytes()),
+            Self::WindowsAttributes if node.folder => out.extend_from_slice(b"00000010"),
+            Self::WindowsAttributes => out.extend_from_slice(b"00000020"),
+        }
+        out.extend_from_slice(self.closing());
+    }
+
+    fn opening(self) -> &'static [u8] {
+        match self {
+            Self::ResourceType => b"<D:resourcetype>",
+            Self::Length => b"<D:getcontentlength>",
+            Self::Modified => b"<D:getlastmodified>",
+            Self::Created => b"<D:creationdate>",
+            Self::Etag => b"<D:getetag>",
+            Self::MediaType => b"<D:getcontenttype>",
+            Self::DisplayName => b"<D:displayname>",
+            Self::SupportedLock => b"<D:supportedlock>",
+            Self::Locks => b"<D:lockdiscovery>",
+            Self::QuotaAvailable => b"<D:quota-available-bytes>",
+            Self::QuotaUsed => b"<D:quota-used-bytes>",
+            Self::Principal => b"<D:current-user-principal>",
+            Self::Privileges => b"<D:current-user-privilege-set>",
+            Self::ModifiedSeconds => b"<D:lastmodified>",
+            Self::WindowsModified => b"<Z:Win32LastModifiedTime xmlns:Z=\"urn:schemas-microsoft-com:\">",
+            Self::WindowsCreated => b"<Z:Win32CreationTime xmlns:Z=\"urn:schemas-microsoft-com:\">",
+            Self::WindowsAccessed => b"<Z:Win32LastAccessTime xmlns:Z=\"urn:schemas-microsoft-com:\">",
+            Self::WindowsAttributes => b"<Z:Win32FileAttributes xmlns:Z=\"urn:schemas-microsoft-com:\">",
+        }
+    }
+
+    fn closing(self) -> &'static [u8] {
+        match self {
+            Self::ResourceType => b"</D:resourcetype>",
+            Self::Length => b"</D:getcontentlength>",
+            Self::Modified => b"</D:getlastmodified>",
+            Self::Created => b"</D:creationdate>",
+            Self::Etag => b"</D:getetag>",
+            Self::MediaType => b"</D:getcontenttype>",
+            Self::DisplayName => b"</D:displayname>",
+            Self::SupportedLock => b"</D:supportedlock>",
+            Self::Locks => b"</D:lockdiscovery>",
+            Self::QuotaAvailable => b"</D:quota-available-bytes>",
+            Self::QuotaUsed => b"</D:quota-used-bytes>",
+            Self::Principal => b"</D:current-user-principal>",
+            Self::Privileges => b"</D:current-user-privilege-set>",
+            Self::ModifiedSeconds => b"</D:lastmodified>",
+            Self::WindowsModified => b"</Z:Win32LastModifiedTime>",
+            Self::WindowsCreated => b"</Z:Win32CreationTime>",
+            Self::WindowsAccessed => b"</Z:Win32LastAccessTime>",
+            Self::WindowsAttributes => b"</Z:Win32FileAttributes>",
+        }
+    }
+}
+
+const SUPPORTED_LOCK: &[u8] =
+    b"<D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>\
+<D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>";
+
+const PRIVILEGES: &[u8] = b"<D:privilege><D:all/></D:privilege><D:privilege><D:read/></D:privilege>\
+<D:privilege><D:write/></D:privilege><D:privilege><D:write-properties/></D:privilege>\
+<D:privilege><D:write-content/></D:privilege><D:privilege><D:bind/></D:privilege>\
+<D:privilege><D:unbind/></D:privilege><D:privilege><D:unlock/></D:privilege>\
+<D:privilege><D:read-current-user-privilege-set/></D:privilege>";
+
+/// Writes an entity tag as its `Display` does.
+pub fn write_etag(out: &mut Vec<u8>, etag: &Etag) {
+    out.push(b'"');
+    for (index, part) in etag.0.iter().enumerate() {
+        if index > 0 {
+            out.push(b'-');
+        }
+        write_hex(out, *part);
+    }
+    out.push(b'"');
+}
+
+/// Writes text with what XML reserves escaped; characters that XML cannot hold become U+FFFD.
+pub fn write_text(out: &mut Vec<u8>, text: &str) {
+    if !text.bytes().any(|b| matches!(b, b'<' | b'>' | b'&' | b'"' | 0..=0x1f | 0xef)) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    for c in text.chars() {
+        match c {
+            '<' => out.extend_from_slice(b"&lt;"),
+            '>' => out.extend_from_slice(b"&gt;"),
+            '&' => out.extend_from_slice(b"&amp;"),
+            '"' => out.extend_from_slice(b"&quot;"),
+            c if is_xml_char(c) => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            _ => out.extend_from_slice("\u{fffd}".as_bytes()),
+        }
+    }
+}
+
+/// Writes a property's name as an empty element.
+pub fn write_empty(out: &mut Vec<u8>, ns: &str, local: &str) {
+    if ns == "DAV:" {
+        out.extend_from_slice(b"<D:");
+        out.extend_from_slice(local.as_bytes());
+    } else {
+        out.push(b'<');
+        out.extend_from_slice(local.as_bytes());
+        out.extend_from_slice(b" xmlns=\"");
+        write_text(out, ns);
+        out.push(b'"');
+    }
+    out.extend_from_slice(b"/>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_and_text_are_written_right() {
+        for etag in [Etag([0, 1, u64::MAX, 0xabc]), Etag([u64::MAX; 4])] {
+            let mut out = Vec::new();
+            write_etag(&mut out, &etag);
+            assert_eq!(String::from_utf8(out).unwrap(), etag.to_string());
+        }
+        let mut out = Vec::new();
+        write_text(&mut out, "a<b>&\"\u{1}\u{ffff}é\u{feff}");
+        assert_eq!(String::from_utf8(out).unwrap(), "a&lt;b&gt;&amp;&quot;\u{fffd}\u{fffd}é\u{feff}");
+        let mut out = Vec::new();
+        write_empty(&mut out, "a&\"b", "x");
+        write_empty(&mut out, "", "y");
+        write_empty(&mut out, "DAV:", "z");
+        assert_eq!(String::from_utf8(out).unwrap(), "<x xmlns=\"a&amp;&quot;b\"/><y xmlns=\"\"/><D:z/>");
+    }
+
+    #[test]
+    fn every_property_is_found_and_its_tags_match() {
+        for (live, ns, local, _) in TABLE {
+            assert_eq!(Live::of(ns, local), Some(live));
+            let (opening, closing) = (live.opening(), live.closing());
+            let opened = String::from_utf8(opening.to_vec()).unwrap();
+            let closed = String::from_utf8(closing.to_vec()).unwrap();
+            assert!(opened[3..].starts_with(local) && opened.ends_with('>'), "{opened}");
+            assert_eq!(closed, format!("</{}{local}>", &opened[1..3]));
+        }
+        assert_eq!(Live::of("DAV:", "quota"), None);
+        assert_eq!(Live::of("", "getetag"), None);
+    }
+}

@@ -1,0 +1,145 @@
+//! From a request's headers to an identity, and the answers when there is none.
+
+use super::body::Body;
+use super::intake::{BodyIn, DrainLimit, drain};
+use super::reply;
+use crate::app::App;
+use crate::config::ServerConfig;
+use crate::model::{Error, Identity, Result};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Response, header};
+use std::net::IpAddr;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The most bytes an `Authorization` value may have.
+const MAX_CREDENTIALS: usize = 4096;
+
+/// Who the request comes from, by its one `Authorization` header.
+pub async fn authenticate(app: &App, headers: &HeaderMap, from: IpAddr) -> Result<Arc<Identity>> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Error::Unauthenticated)?.as_bytes();
+    if values.next().is_some() {
+        return Err(Error::Unauthenticated);
+    }
+    if let Some(verdict) = app.auth.recall(value) {
+        return verdict;
+    }
+    let Credentials { text, colon } = Credentials::parse(value).ok_or(Error::Unauthenticated)?;
+    let (user, password) = text.split_at(colon);
+    app.auth.sign_in(value, user, password.get(1..).unwrap_or_default().as_bytes(), from).await
+}
+
+/// The client's address: the peer, or behind trusted proxies the right-most hop that is not one of them.
+pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
+    let peer = peer.to_canonical();
+    let trusted = |address: &IpAddr| config.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == *address);
+    if config.trusted_proxies.is_empty() || !trusted(&peer) {
+        return peer;
+    }
+    let mut nearest = peer;
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    for hop in lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')) {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
+        nearest = address.to_canonical();
+        if !trusted(&nearest) {
+            return nearest;
+        }
+    }
+    nearest
+}
+
+/// The answer to a request that may not go on. The rest of its body is read within bounds, so that the client sees it.
+pub async fn refuse(error: &Error, parts: &Parts, body: &mut BodyIn) -> Response<Body> {
+    let whole = drain(&parts.headers, body, DrainLimit::CHALLENGE).await;
+    reply::log(error);
+    let mut response = reply::failure(error);
+    if !whole {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Name and password as `name:password`, wiped after use.
+struct Credentials {
+    text: Zeroizing<String>,
+    colon: usize,
+}
+
+impl Credentials {
+    /// Reads a Basic `Authorization` value (RFC 7617); `None` for other schemes and whatever is malformed.
+    fn parse(value: &[u8]) -> Option<Self> {
+        let (scheme, rest) = value.split_at_checked(6)?;
+        if value.len() > MAX_CREDENTIALS || !scheme.eq_ignore_ascii_case(b"basic ") {
+            return None;
+        }
+        let decoded = BASE64_STANDARD.decode(rest.trim_ascii()).ok()?;
+        let text = Zeroizing::new(String::from_utf8(decoded).ok()?);
+        let colon = text.find(':').filter(|colon| *colon > 0)?;
+        Some(Self { text, colon })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(value: &str) -> Option<(String, String)> {
+        let Credentials { text, colon } = Credentials::parse(value.as_bytes())?;
+        Some((text[..colon].to_owned(), text[colon + 1..].to_owned()))
+    }
+
+    fn basic(text: &[u8]) -> String {
+        format!("Basic {}", BASE64_STANDARD.encode(text))
+    }
+
+    #[test]
+    fn basic_credentials_are_read_and_all_else_is_not() {
+        let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
+        assert_eq!(parse(&basic(b"ana:pass:word")), pair("ana", "pass:word"));
+        assert_eq!(parse(&basic("DOM\\ana:pä".as_bytes())), pair("DOM\\ana", "pä"));
+        assert_eq!(parse("bAsIc  YTpi "), pair("a", "b"));
+        for bad in ["", "Basic", "Basic ", "Basic !!!", "Bearer YTpi", "BasicYTpi", "Bearer"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+        for bad in [&b"nocolon"[..], b":nobody", b"a:\xff", &[b'a'; 5000]] {
+            assert_eq!(parse(&basic(bad)), None);
+        }
+    }
+
+    #[test]
+    fn forwarded_addresses_count_only_from_trusted_proxies() {
+        let mut config = ServerConfig::default();
+        let mut headers = HeaderMap::new();
+        headers.append("x-forwarded-for", HeaderValue::from_static("6.6.6.6, 1.2.3.4"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("10.0.0.2"));
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let proxy = address("::ffff:10.0.0.1");
+        assert_eq!(client_address(&config, &headers, proxy), address("10.0.0.1"));
+        config.trusted_proxies = vec![address("10.0.0.1")];
+        assert_eq!(client_address(&config, &headers, address("9.9.9.9")), address("9.9.9.9"));
+        assert_eq!(client_address(&config, &headers, proxy), address("10.0.0.2"));
+        config.trusted_proxies.push(address("10.0.0.2"));
+        assert_eq!(client_address(&config, &headers, proxy), address("1.2.3.4"));
+        headers.append("x-forwarded-for", HeaderValue::from_static("junk"));
+        assert_eq!(client_address(&config, &headers, proxy), address("10.0.0.1"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_challenges_and_reads_the_body() {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let mut body = BodyIn::from(b"upload");
+        let response = refuse(&Error::Unauthenticated, &parts, &mut body).await;
+        assert_eq!(response.status(), 401);
+        assert_eq!(response.headers()[header::WWW_AUTHENTICATE], CHALLENGE);
+        assert!(http_body::Body::is_end_stream(&body));
+        assert!(!response.headers().contains_key(header::CONNECTION));
+        let busy = Error::Busy { retry_after: Duration::from_millis(1500) };
+        let (parts, ()) = http::Request::builder().header("expect", "100-continue").body(()).unwrap().into_parts();
+        let response = refuse(&busy, &parts, &mut BodyIn::from(b"upload")).await;
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
+        assert_eq!(response.headers()[header::CONNECTION], "close");
+    }
+}

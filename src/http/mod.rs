@@ -1,0 +1,209 @@
+//! One request: an id, strict framing, the front chosen by prefix, a caught panic, one log line, headers every answer has.
+//! The only place that speaks HTTP; what WebDAV means is in [`dav`], the JSON API in [`api`].
+
+pub mod api;
+pub mod body;
+pub mod dav;
+pub mod framing;
+pub mod intake;
+pub mod login;
+mod pages;
+pub mod reply;
+mod request_id;
+
+use crate::app::App;
+use crate::config::ServerConfig;
+use crate::log::{self, RequestLine};
+use crate::metrics::Metrics;
+use crate::model::{Error, Identity};
+use body::Body;
+use futures_util::FutureExt;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use intake::BodyIn;
+use request_id::RequestId;
+use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What a front makes of a request.
+#[derive(Debug)]
+struct Answer {
+    response: Response<Body>,
+    identity: Option<Arc<Identity>>,
+}
+
+impl From<Response<Body>> for Answer {
+    fn from(response: Response<Body>) -> Self {
+        Self { response, identity: None }
+    }
+}
+
+/// Answers one request, whatever happens while it is handled.
+pub async fn handle(app: &Arc<App>, peer: SocketAddr, request: Request<BodyIn>) -> Response<Body> {
+    let around = Surroundings { config: &app.config.server, metrics: &app.metrics };
+    around.enclose(peer, request, |request, client| choose_front(app, request, client)).await
+}
+
+/// The front of a request, by the prefix of its path.
+async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) -> Answer {
+    let path = request.uri().path();
+    let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let above = matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
+    if !drive && !above {
+        return pages::answer(app, request).await.into();
+    }
+    let (parts, mut body) = request.into_parts();
+    let identity = match login::authenticate(app, &parts.headers, client).await {
+        Ok(identity) => identity,
+        Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
+    };
+    let response = if drive {
+        dav::handle(app, &identity, &parts, body).await
+    } else {
+        dav::parents::handle(&identity, &parts, body).await
+    };
+    Answer { response, identity: Some(identity) }
+}
+
+/// What every request needs, whichever front answers it.
+struct Surroundings<'a> {
+    config: &'a ServerConfig,
+    metrics: &'a Metrics,
+}
+
+impl Surroundings<'_> {
+    async fn enclose<F, A>(&self, peer: SocketAddr, request: Request<BodyIn>, front: F) -> Response<Body>
+    where
+        F: FnOnce(Request<BodyIn>, IpAddr) -> A,
+        A: Future<Output = Answer>,
+    {
+        self.metrics.requests.fetch_add(1, Ordering::Relaxed);
+        let id = RequestId::next();
+        let client = login::client_address(self.config, request.headers(), peer.ip());
+        let seen = log::wants_requests().then(|| Seen::of(&request));
+        let mut answer = match framing::check(&request) {
+            // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
+            Ok(()) => match AssertUnwindSafe(async { front(request, client).await }).catch_unwind().await {
+                Ok(answer) => answer,
+                Err(_) => self.after_panic(&id),
+            },
+            Err(sentence) => unreadable(sentence),
+        };
+        let headers = answer.response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(X_REQUEST_ID, id.header());
+        if let Some(seen) = seen {
+            seen.log(&id, client, &answer);
+        }
+        answer.response
+    }
+
+    fn after_panic(&self, id: &RequestId) -> Answer {
+        self.metrics.panics.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(id = id.as_str(), "handling a request panicked; it was answered with 500");
+        let mut response = Response::new(Body::full(format!(
+            "The server made a mistake. Its log tells more about request {}.\n",
+            id.as_str()
+        )));
+        *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response.into()
+    }
+}
+
+/// The answer to a request that may be read in two ways: after it, nothing on this connection can be trusted.
+fn unreadable(sentence: &'static str) -> Answer {
+    let mut response = reply::failure(&Error::BadRequest(sentence));
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.into()
+}
+
+/// What the log line needs of a request; shared with it, not copied.
+struct Seen {
+    method: Method,
+    uri: Uri,
+    agent: Option<HeaderValue>,
+    started: Instant,
+}
+
+impl Seen {
+    fn of<B>(request: &Request<B>) -> Self {
+        Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            agent: request.headers().get(header::USER_AGENT).cloned(),
+            started: Instant::now(),
+        }
+    }
+
+    fn log(&self, id: &RequestId, client: IpAddr, answer: &Answer) {
+        log::request(&RequestLine {
+            id: id.as_str(),
+            method: self.method.as_str(),
+            path: self.uri.path(),
+            status: answer.response.status().as_u16(),
+            bytes: http_body::Body::size_hint(answer.response.body()).exact(),
+            took: self.started.elapsed(),
+            client,
+            account: answer.identity.as_ref().map(|identity| identity.account.as_str()),
+            agent: self.agent.as_ref().map(HeaderValue::as_bytes),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn answer<A: Future<Output = Answer>>(
+        metrics: &Metrics,
+        request: http::request::Builder,
+        front: impl FnOnce(Request<BodyIn>, IpAddr) -> A,
+    ) -> Response<Body> {
+        let around = Surroundings { config: &ServerConfig::default(), metrics };
+        let request = request.body(BodyIn::from(b"")).unwrap();
+        around.enclose("127.0.0.1:1".parse().unwrap(), request, front).await
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_one_500() {
+        let metrics = Metrics::default();
+        let request = Request::builder().header("host", "a");
+        let response = answer(&metrics, request, |_, _| async { panic!("on purpose") }).await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(metrics.panics.load(Ordering::Relaxed), 1);
+        assert_eq!(metrics.requests.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn ambiguous_requests_do_not_reach_a_front() {
+        let metrics = Metrics::default();
+        let request = Request::builder().header("host", "a").header("host", "b");
+        let response = answer(&metrics, request, |_, _| async { panic!("reached") }).await;
+        assert_eq!(response.status(), 400);
+        assert_eq!(response.headers()[header::CONNECTION], "close");
+        assert_eq!(metrics.panics.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn every_answer_has_an_id_of_its_own_and_nosniff() {
+        let metrics = Metrics::default();
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            let request = Request::builder().header("host", "a");
+            let front = |_, client: IpAddr| async move {
+                assert!(client.is_loopback());
+                Answer::from(Response::new(Body::empty()))
+            };
+            let response = answer(&metrics, request, front).await;
+            assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+            assert!(!response.headers().contains_key(header::SERVER));
+            ids.push(response.headers()[X_REQUEST_ID].clone());
+        }
+        assert_ne!(ids[0], ids[1]);
+    }
+}

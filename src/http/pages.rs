@@ -1,0 +1,142 @@
+//! Everything that is not WebDAV: the page for browsers, set-up, health, the JSON API.
+
+use super::api;
+use super::body::Body;
+use super::intake::BodyIn;
+use crate::app::App;
+use axum::extract::Extension;
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use axum::{Router, middleware};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use std::sync::{Arc, LazyLock};
+use tower::ServiceExt;
+
+/// What a page of ours may grow to, and far more than one is.
+const MAX_PAGE: usize = 1 << 20;
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:3rem auto;padding:0 1rem}\
+label{display:block;margin:1rem 0}input{display:block;width:100%;padding:.5rem;font:inherit;box-sizing:border-box}\
+button{padding:.5rem 1.5rem;font:inherit}code{background:#8882;padding:.1rem .3rem}.wrong{color:#b00020}\
+@media(prefers-color-scheme:dark){body{background:#111;color:#eee}.wrong{color:#ff8a80}}";
+
+const SECURITY: [(HeaderName, &str); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::CACHE_CONTROL, "no-store"),
+];
+
+static ROUTES: LazyLock<Router> = LazyLock::new(|| {
+    Router::new()
+        .route("/", get(landing))
+        .route("/healthz", get(health))
+        .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
+        .merge(api::routes())
+        .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing at this address. The drive is at /dav/.\n") })
+        .layer(middleware::map_response(secure))
+});
+
+/// Answers a request that is not WebDAV.
+pub(super) async fn answer(app: &Arc<App>, mut request: Request<BodyIn>) -> Response<Body> {
+    request.extensions_mut().insert(Arc::clone(app));
+    let request = request.map(axum::body::Body::new);
+    let (parts, body) = match ROUTES.clone().oneshot(request).await {
+        Ok(response) => response.into_parts(),
+        Err(never) => match never {},
+    };
+    match axum::body::to_bytes(body, MAX_PAGE).await {
+        Ok(page) => Response::from_parts(parts, Body::full(page)),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }
+    }
+}
+
+/// The headers of every answer that is not a file.
+async fn secure(mut response: axum::response::Response) -> axum::response::Response {
+    for (name, value) in SECURITY {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// A whole page around `content`, which is HTML.
+pub(super) fn page(title: &str, content: &str) -> Html<String> {
+    Html(format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+         <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/page.css\"></head>\
+         <body><h1>{title}</h1>\n{content}\n</body></html>\n"
+    ))
+}
+
+/// Text as HTML, in elements and quoted attributes.
+pub(super) fn escape(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c => html.push(c),
+        }
+    }
+    html
+}
+
+async fn landing(Extension(app): Extension<Arc<App>>, headers: HeaderMap) -> Html<String> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    page("Sarang", &welcome(host, api::setup::is_open(&app)))
+}
+
+fn welcome(host: &str, needs_setup: bool) -> String {
+    let host = escape(host);
+    let setup = if needs_setup {
+        "<p><strong>Nobody can sign in yet.</strong> Open the set-up link that the server printed when it started, \
+         or run <code>sarang user add</code>.</p>"
+    } else {
+        ""
+    };
+    format!(
+        "{setup}<p>This is a network drive. Connect a file manager to it:</p>\
+         <p><code>http://{host}/dav/</code></p>\
+         <p>Linux file managers write it <code>dav://{host}/dav/</code>.</p>"
+    )
+}
+
+/// Whether the server can do its work; a load balancer asks this.
+async fn health() -> impl IntoResponse {
+    (StatusCode::OK, "ok\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_sends_is_text_in_the_page() {
+        let html = welcome("<script>\"'&", false);
+        assert!(html.contains("&lt;script&gt;&quot;&#39;&amp;") && !html.contains("<script"));
+        assert!(!html.contains("sarang user add"));
+        assert!(welcome("a", true).contains("sarang user add"));
+    }
+
+    #[tokio::test]
+    async fn pages_are_locked_down() {
+        let request = Request::builder().uri("/page.css").body(axum::body::Body::empty()).unwrap();
+        let response = ROUTES.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        for (name, value) in SECURITY {
+            assert_eq!(response.headers()[&name], value, "{name}");
+        }
+        let request = Request::builder().uri("/nothing").body(axum::body::Body::empty()).unwrap();
+        assert_eq!(ROUTES.clone().oneshot(request).await.unwrap().status(), 404);
+    }
+}

@@ -1,0 +1,234 @@
+//! What failures look like outside: the tables from [`Error`] to statuses, dav-server's errors and bodies.
+//! No other file names a status for a failure; logging what went wrong is the boundary's.
+
+use super::body::Body;
+use crate::model::Error;
+use dav_server::fs::FsError;
+use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use std::time::Duration;
+
+/// The challenge of every 401.
+pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"Sarang\", charset=\"UTF-8\"");
+/// The methods that something existing understands.
+pub const ALLOWED: HeaderValue =
+    HeaderValue::from_static("OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, COPY, MOVE, DELETE, LOCK, UNLOCK");
+/// What clients see of failures whose details are for the log.
+const INTERNAL: &str = "Something went wrong in the server; its log says more.";
+
+/// The status of a failure.
+pub fn status(error: &Error) -> StatusCode {
+    match error {
+        Error::NotFound => StatusCode::NOT_FOUND,
+        Error::ParentMissing | Error::NotFolder | Error::NoSuchLock | Error::Conflict => StatusCode::CONFLICT,
+        Error::Exists | Error::IsFolder => StatusCode::METHOD_NOT_ALLOWED,
+        Error::BadName(_) | Error::BadRequest(_) | Error::Truncated => StatusCode::BAD_REQUEST,
+        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Error::Locked { .. } => StatusCode::LOCKED,
+        Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
+        Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Busy { .. } | Error::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Corrupt(_) | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The nearest that dav-server knows; where it has nothing near, the caller keeps the [`Error`] aside.
+pub fn fs_error(error: &Error) -> FsError {
+    match error {
+        Error::NotFound | Error::ParentMissing | Error::NoSuchLock => FsError::NotFound,
+        Error::Exists => FsError::Exists,
+        Error::IsFolder
+        | Error::NotFolder
+        | Error::BadName(_)
+        | Error::BadRequest(_)
+        | Error::UnexpectedBody
+        | Error::Forbidden(_)
+        | Error::PreconditionFailed
+        | Error::Locked { .. }
+        | Error::Unauthenticated => FsError::Forbidden,
+        Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => FsError::InsufficientStorage,
+        Error::TooLarge => FsError::TooLarge,
+        Error::Truncated
+        | Error::Throttled { .. }
+        | Error::Busy { .. }
+        | Error::ReadOnly
+        | Error::Conflict
+        | Error::Corrupt(_)
+        | Error::Io { .. } => FsError::GeneralFailure,
+    }
+}
+
+/// The name of a failure that programs may rely on.
+pub fn code(error: &Error) -> &'static str {
+    match error {
+        Error::NotFound => "not_found",
+        Error::ParentMissing => "parent_missing",
+        Error::Exists => "exists",
+        Error::IsFolder => "is_folder",
+        Error::NotFolder => "not_folder",
+        Error::BadName(_) => "bad_name",
+        Error::BadRequest(_) => "bad_request",
+        Error::UnexpectedBody => "unexpected_body",
+        Error::Forbidden(_) => "forbidden",
+        Error::PreconditionFailed => "precondition_failed",
+        Error::Locked { .. } => "locked",
+        Error::NoSuchLock => "no_such_lock",
+        Error::NoSpace => "no_space",
+        Error::TooLarge => "too_large",
+        Error::LimitReached(_) => "limit_reached",
+        Error::Truncated => "truncated",
+        Error::Unauthenticated => "unauthenticated",
+        Error::Throttled { .. } => "throttled",
+        Error::Busy { .. } => "busy",
+        Error::ReadOnly => "read_only",
+        Error::Conflict => "conflict",
+        Error::Corrupt(_) => "corrupt",
+        Error::Unsupported => "unsupported",
+        Error::Io { .. } => "io",
+    }
+}
+
+/// A failure as one sentence of plain text.
+pub fn failure(error: &Error) -> Response<Body> {
+    let mut response = Response::new(Body::full(text_of(error)));
+    finish(&mut response, error, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// A failure as problem details (RFC 9457) with a stable `code`.
+pub fn problem(error: &Error) -> Response<Body> {
+    let status = status(error);
+    let details = serde_json::json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "code": code(error),
+        "detail": text_of(error),
+    });
+    let mut response = Response::new(Body::full(details.to_string()));
+    finish(&mut response, error, HeaderValue::from_static("application/problem+json"));
+    response
+}
+
+/// A refusal in a sentence, where no [`Error`] says it.
+pub fn sentence(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::full(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// Logs what the client is not told: the one place where a failure of the server itself is written down.
+pub fn log(error: &Error) {
+    if matches!(error, Error::Corrupt(_) | Error::Io { .. }) {
+        tracing::error!("{error}");
+    }
+}
+
+/// A 416: nothing of what `Range` asks for lies in a file of `len` bytes.
+pub fn unsatisfiable(len: u64) -> Response<Body> {
+    let mut response = Response::new(Body::full("The file ends before the range that was asked for."));
+    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Ok(range) = HeaderValue::try_from(format!("bytes */{len}")) {
+        headers.insert(CONTENT_RANGE, range);
+    }
+    response
+}
+
+/// The text of a failure for whoever asked: details that are not theirs stay in the log.
+fn text_of(error: &Error) -> String {
+    match error {
+        Error::Corrupt(_) | Error::Io { .. } => INTERNAL.to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// Status and headers, the same for every form of body.
+fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValue) {
+    *response.status_mut() = status(error);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    match error {
+        Error::Exists | Error::IsFolder => {
+            headers.insert(ALLOW, ALLOWED);
+        }
+        Error::Unauthenticated => {
+            headers.insert(WWW_AUTHENTICATE, CHALLENGE);
+        }
+        Error::Throttled { retry_after } | Error::Busy { retry_after } => come_back(headers, *retry_after),
+        _ => {}
+    }
+}
+
+/// `Retry-After` in whole seconds, at least one.
+fn come_back(headers: &mut HeaderMap, after: Duration) {
+    headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    async fn text(response: Response<Body>) -> String {
+        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn statuses_are_those_clients_understand() {
+        let cases = [
+            (Error::NotFound, 404),
+            (Error::ParentMissing, 409),
+            (Error::Exists, 405),
+            (Error::NotFolder, 409),
+            (Error::PreconditionFailed, 412),
+            (Error::Locked { holder: "ann".into() }, 423),
+            (Error::NoSpace, 507),
+            (Error::LimitReached("x"), 507),
+            (Error::TooLarge, 413),
+            (Error::Truncated, 400),
+            (Error::ReadOnly, 503),
+            (Error::Unsupported, 507),
+        ];
+        for (error, expected) in cases {
+            assert_eq!(status(&error).as_u16(), expected, "{error:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn headers_say_what_to_do() {
+        let busy = failure(&Error::Busy { retry_after: Duration::from_millis(300) });
+        assert_eq!(busy.headers()[RETRY_AFTER], "1");
+        let unknown = failure(&Error::Unauthenticated);
+        assert_eq!(unknown.status(), 401);
+        assert_eq!(unknown.headers()[WWW_AUTHENTICATE], "Basic realm=\"Sarang\", charset=\"UTF-8\"");
+        assert!(failure(&Error::IsFolder).headers().contains_key(ALLOW));
+        assert_eq!(text(failure(&Error::NotFound)).await, "There is nothing at this address.");
+    }
+
+    #[tokio::test]
+    async fn details_of_the_server_stay_inside() {
+        let secret = Error::io("read /srv/homes", std::io::Error::other("secret"));
+        for response in [failure(&secret), problem(&secret), failure(&Error::Corrupt("secret".into()))] {
+            assert_eq!(response.status(), 500);
+            let body = text(response).await;
+            assert!(!body.contains("secret") && !body.contains("homes"), "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn problems_are_json_with_a_code() {
+        let response = problem(&Error::Locked { holder: "a\"b".into() });
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+        let value: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!(value["code"], "locked");
+        assert_eq!(value["status"], 423);
+        assert_eq!(value["detail"], "This is locked by a\"b.");
+    }
+}

@@ -1,0 +1,274 @@
+//! Log lines to standard error, buffered: an event costs a copy into memory, and a thread writes five times a second.
+//! Warnings, errors and panics are written at once. The line of a request is put together by hand, for its price.
+
+use crate::config::{LogConfig, LogFormat};
+use crate::model::time;
+use parking_lot::Mutex;
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tracing::{Level, Metadata};
+use tracing_subscriber::fmt::MakeWriter;
+
+const PERIOD: Duration = Duration::from_millis(200);
+/// What may wait in memory before the writer of a line writes it out itself.
+const CAPACITY: usize = 256 << 10;
+
+static LOG: OnceLock<Log> = OnceLock::new();
+
+struct Log {
+    format: LogFormat,
+    requests: bool,
+    waiting: Mutex<Vec<u8>>,
+    sink: Mutex<io::Stderr>,
+}
+
+/// What the log says about one request; never its query, credentials or body.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestLine<'a> {
+    /// The request's id, as the client got it.
+    pub id: &'a str,
+    /// The method.
+    pub method: &'a str,
+    /// The path without the query.
+    pub path: &'a str,
+    /// The status of the answer.
+    pub status: u16,
+    /// Bytes of the answer's body, if known.
+    pub bytes: Option<u64>,
+    /// From the head of the request to the head of the answer.
+    pub took: Duration,
+    /// The client.
+    pub client: IpAddr,
+    /// Who signed in.
+    pub account: Option<&'a str>,
+    /// The `User-Agent`.
+    pub agent: Option<&'a [u8]>,
+}
+
+/// Writes out what waits when dropped.
+#[derive(Debug)]
+#[must_use = "dropping it ends the log's last lines"]
+pub struct Flush(());
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        flush();
+    }
+}
+
+/// Starts logging for the whole process; only the first call has an effect.
+pub fn start(config: &LogConfig) -> Flush {
+    let level: Level = config.level.parse().unwrap_or(Level::INFO);
+    let log = Log {
+        format: config.format,
+        requests: config.requests && level >= Level::INFO,
+        waiting: Mutex::new(Vec::with_capacity(CAPACITY)),
+        sink: Mutex::new(io::stderr()),
+    };
+    if LOG.set(log).is_err() {
+        return Flush(());
+    }
+    let events = tracing_subscriber::fmt().with_max_level(level).with_writer(Lines).with_ansi(false);
+    match config.format {
+        LogFormat::Text => events.init(),
+        LogFormat::Json => events.json().flatten_event(true).init(),
+    }
+    std::panic::set_hook(Box::new(|panic| tracing::error!("panic: {panic}")));
+    let started = std::thread::Builder::new().name("log".into()).spawn(|| {
+        loop {
+            std::thread::sleep(PERIOD);
+            flush();
+        }
+    });
+    if let Err(error) = started {
+        tracing::warn!(%error, "log lines are written late: no thread for them");
+    }
+    Flush(())
+}
+
+/// Whether requests get a line.
+pub fn wants_requests() -> bool {
+    LOG.get().is_some_and(|log| log.requests)
+}
+
+/// Logs one request.
+pub fn request(line: &RequestLine<'_>) {
+    let Some(log) = LOG.get().filter(|log| log.requests) else { return };
+    let mut waiting = log.waiting.lock();
+    line.write_to(&mut waiting, log.format, SystemTime::now());
+    let full = waiting.len() > CAPACITY / 2;
+    drop(waiting);
+    if full {
+        flush();
+    }
+}
+
+/// Writes out what waits.
+pub fn flush() {
+    let Some(log) = LOG.get() else { return };
+    // The sink is taken first, so that lines keep their order and nobody waits for it while adding a line.
+    let mut sink = log.sink.lock();
+    let text = std::mem::replace(&mut *log.waiting.lock(), Vec::with_capacity(CAPACITY));
+    if !text.is_empty() {
+        // There is nowhere to report a log that cannot be written.
+        let _ = sink.write_all(&text).and_then(|()| sink.flush());
+    }
+}
+
+/// Where tracing writes its events.
+struct Lines;
+
+struct Line {
+    urgent: bool,
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Line;
+    fn make_writer(&'a self) -> Line {
+        Line { urgent: true }
+    }
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line {
+        Line { urgent: *event.level() <= Level::WARN }
+    }
+}
+
+impl Write for Line {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if let Some(log) = LOG.get() {
+            log.waiting.lock().extend_from_slice(text);
+            if self.urgent {
+                flush();
+            }
+        }
+        Ok(text.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        flush();
+        Ok(())
+    }
+}
+
+impl RequestLine<'_> {
+    fn write_to(&self, out: &mut Vec<u8>, format: LogFormat, now: SystemTime) {
+        let mut text = String::with_capacity(320);
+        // Writing to a String cannot fail.
+        let _ = match format {
+            LogFormat::Text => self.write_text(&mut text, now),
+            LogFormat::Json => self.write_json(&mut text, now),
+        };
+        text.push('\n');
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    fn write_text(&self, out: &mut String, now: SystemTime) -> std::fmt::Result {
+        write_moment(out, now)?;
+        out.push_str("  INFO request: ");
+        out.push_str(self.method);
+        out.push(' ');
+        escape(out, self.path.as_bytes());
+        write!(out, " {} ", self.status)?;
+        match self.bytes {
+            Some(bytes) => write!(out, "{bytes}B")?,
+            None => out.push('-'),
+        }
+        write!(out, " {}us {} ", self.took.as_micros(), self.client)?;
+        out.push_str(self.account.unwrap_or("-"));
+        out.push_str(" \"");
+        escape(out, self.agent.unwrap_or_default());
+        write!(out, "\" {}", self.id)
+    }
+
+    fn write_json(&self, out: &mut String, now: SystemTime) -> std::fmt::Result {
+        out.push_str("{\"timestamp\":\"");
+        write_moment(out, now)?;
+        write!(out, "\",\"level\":\"INFO\",\"message\":\"request\",\"method\":\"{}\",\"path\":\"", self.method)?;
+        escape(out, self.path.as_bytes());
+        write!(out, "\",\"status\":{},", self.status)?;
+        if let Some(bytes) = self.bytes {
+            write!(out, "\"bytes\":{bytes},")?;
+        }
+        write!(out, "\"micros\":{},\"client\":\"{}\",", self.took.as_micros(), self.client)?;
+        if let Some(account) = self.account {
+            write!(out, "\"account\":\"{account}\",")?;
+        }
+        out.push_str("\"agent\":\"");
+        escape(out, self.agent.unwrap_or_default());
+        write!(out, "\",\"id\":\"{}\"}}", self.id)
+    }
+}
+
+/// `2026-01-31T12:00:00.123Z`; the calendar is worked out once a second and thread.
+fn write_moment(out: &mut String, now: SystemTime) -> std::fmt::Result {
+    use std::cell::RefCell;
+    thread_local!(static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) });
+    let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != time::unix_seconds(now) {
+            *second = time::unix_seconds(now);
+            *text = time::iso_date(now);
+        }
+        write!(out, "{}.{millis:03}Z", text.trim_end_matches('Z'))
+    })
+}
+
+/// Text of the client's, fit for both formats: no control characters, no end of the quotes it stands in.
+fn escape(out: &mut String, text: &[u8]) {
+    for chunk in text.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}') => {
+                    let _ = write!(out, "\\u{:04x}", u32::from(c));
+                }
+                c => out.push(c),
+            }
+        }
+        if !chunk.invalid().is_empty() {
+            out.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn line(format: LogFormat) -> String {
+        let line = RequestLine {
+            id: "abc-1",
+            method: "GET",
+            path: "/dav/a",
+            status: 200,
+            bytes: Some(5),
+            took: Duration::from_micros(1200),
+            client: Ipv4Addr::LOCALHOST.into(),
+            account: Some("ana"),
+            agent: Some(b"x\"\\\n\x1b[31m\xff\xc2\x85"),
+        };
+        let mut out = Vec::new();
+        line.write_to(&mut out, format, UNIX_EPOCH + Duration::from_millis(784_111_777_042));
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_one_line_of_text_without_control_characters() {
+        assert_eq!(
+            line(LogFormat::Text),
+            "1994-11-06T08:49:37.042Z  INFO request: GET /dav/a 200 5B 1200us 127.0.0.1 ana \
+             \"x\\\"\\\\\\u000a\\u001b[31m\u{FFFD}\\u0085\" abc-1\n"
+        );
+    }
+
+    #[test]
+    fn a_request_is_one_json_object() {
+        let text = line(LogFormat::Json);
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["agent"], "x\"\\\n\u{1b}[31m\u{FFFD}\u{85}");
+        assert_eq!((&value["status"], &value["account"], &value["bytes"]), (&200.into(), &"ana".into(), &5.into()));
+        assert_eq!(text.matches('\n').count(), 1);
+    }
+}

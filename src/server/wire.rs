@@ -1,0 +1,167 @@
+//! A connection's bytes on their way to and from hyper: patience with slow clients ends here, and heads that two
+//! readers could read differently are noticed here, since hyper resolves them silently.
+
+use super::framing::{Framing, Phase};
+use super::patience::Patience;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// After the last answer, what the client still sends is read for so long: closing with unread bytes resets the
+/// connection, and the client may never see the answer.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 16 << 20;
+
+/// A stream with timeouts and a watch on framing.
+#[derive(Debug)]
+pub(super) struct Wire<S> {
+    stream: S,
+    framing: Framing,
+    ambiguous: Arc<AtomicBool>,
+    head: Patience,
+    body: Patience,
+    answer: Patience,
+    linger: Option<Linger>,
+}
+
+#[derive(Debug)]
+struct Linger {
+    patience: Patience,
+    bytes: usize,
+}
+
+impl<S> Wire<S> {
+    /// Wraps a fresh connection; `ambiguous` is raised before hyper sees the request in question.
+    pub(super) fn new(stream: S, head: Duration, body: Duration, ambiguous: Arc<AtomicBool>) -> Self {
+        Self {
+            stream,
+            framing: Framing::default(),
+            ambiguous,
+            head: Patience::new(head, None),
+            body: Patience::new(body, Some(1024)),
+            answer: Patience::new(body, Some(1024)),
+            linger: None,
+        }
+    }
+
+    /// Whether the client had its time for what is to come next.
+    fn reading_is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        match self.framing.phase() {
+            Phase::Idle => false,
+            Phase::Head => self.head.is_over(cx),
+            Phase::Body => self.body.is_over(cx),
+        }
+    }
+
+    fn note_read(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        match self.framing.phase() {
+            Phase::Body => self.body.progress(bytes.len()),
+            Phase::Head => self.head.progress(bytes.len()),
+            Phase::Idle => {}
+        }
+        self.framing.read(bytes);
+        if self.framing.is_ambiguous() {
+            self.ambiguous.store(true, Ordering::Relaxed);
+        }
+        if self.framing.phase() != Phase::Head {
+            self.head.renew();
+        }
+    }
+}
+
+fn too_slow() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client was too slow")
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        match Pin::new(&mut this.stream).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                this.note_read(buf.filled().get(before..).unwrap_or_default());
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending if this.reading_is_over(cx) => Poll::Ready(Err(too_slow())),
+            other => other,
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    fn judge_write(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match wrote {
+            Poll::Ready(Ok(length)) => self.answer.progress(length),
+            Poll::Pending if self.answer.is_over(cx) => return Poll::Ready(Err(too_slow())),
+            _ => {}
+        }
+        wrote
+    }
+
+    /// Reads what a client still sends after the last answer, within bounds.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger =
+            self.linger.get_or_insert_with(|| Linger { patience: Patience::new(LINGER, None), bytes: LINGER_BYTES });
+        let mut scratch = [0_u8; 16 << 10];
+        // The end of patience is asked for on each turn, since a client that sends without pause is never waited for.
+        let began = Instant::now();
+        while linger.bytes > 0 && began.elapsed() < LINGER {
+            let mut buf = ReadBuf::new(&mut scratch);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => {
+                    linger.patience.progress(buf.filled().len());
+                    linger.bytes = linger.bytes.saturating_sub(buf.filled().len());
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending if linger.patience.is_over(cx) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let wrote = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.judge_write(cx, wrote)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let wrote = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.judge_write(cx, wrote)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.linger.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        if this.framing.phase() == Phase::Body {
+            ready!(this.poll_linger(cx));
+        }
+        Poll::Ready(Ok(()))
+    }
+}

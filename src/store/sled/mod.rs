@@ -1,0 +1,208 @@
+//! The embedded engine: sled 0.34.7 as a log, a copy of all records in memory for reads, one writer thread.
+//! sled alone loses acknowledged writes at a power cut, so a commit is acknowledged only after our own fsync.
+//! On disk: `owner` (lock and process id), `db/` (sled), `exports/` (newest seven), `ballast`, `broken-<time>/`.
+//! Full disk: commits fail with `NoSpace` before sled is touched. Opening needs a few KiB for sled's snapshot, which
+//! `ballast` sets aside; so a store opens on a full disk with all its records, and writes again once there is room.
+
+mod disk;
+mod export;
+#[cfg(test)]
+mod faults;
+mod owner;
+mod recovery;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use super::{Batch, ChangeStream, StateStore};
+use crate::model::{Error, Result};
+use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::SystemTime;
+use tokio::sync::broadcast;
+use writer::{Job, Writer};
+
+/// Everything that is remembered, in byte order of the keys.
+type Records = BTreeMap<String, String>;
+
+/// The format of what lies in `db/` and of exports; a store with a higher number is refused.
+const VERSION: u32 = 1;
+/// Where the version stands in sled; no record of a caller.
+const VERSION_KEY: &str = "meta/version";
+/// Largest key and value together: sled keeps records below this in its log.
+const RECORD_LIMIT: usize = 32 * 1024;
+/// Largest batch: below two of sled's segments, so that sled never reuses a segment between two of our fsyncs.
+const BATCH_LIMIT: usize = 256 * 1024;
+
+/// How careful the engine is with its disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Commits are refused while the file system has fewer free bytes than this.
+    pub min_free: u64,
+    /// Bytes set aside so that the store can be opened on a full disk.
+    pub ballast: u64,
+    /// Whether commits are fsynced; only tests that prove its worth switch it off.
+    fsync: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { min_free: 64 << 20, ballast: 8 << 20, fsync: true }
+    }
+}
+
+/// What the callers and the writer thread share.
+#[derive(Debug)]
+struct Shared {
+    /// The durable records; `None` once closed.
+    records: RwLock<Option<Records>>,
+    /// Tells of changes; `None` once closed.
+    changes: Mutex<Option<broadcast::Sender<super::Change>>>,
+}
+
+/// The embedded state store; opened by one process at a time.
+#[derive(Debug)]
+pub struct SledStore {
+    dir: PathBuf,
+    settings: Settings,
+    shared: Arc<Shared>,
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SledStore {
+    /// Opens or creates the store in `dir` (the data folder's `state`), repairing what a crash has left.
+    ///
+    /// `Io` of kind `ResourceBusy` when another process has it open, `Corrupt` when neither the store nor an export
+    /// of it can be read or a newer program wrote it, `NoSpace` when the disk is too full even to open it.
+    pub fn open(dir: &Path) -> Result<Arc<Self>> {
+        Self::open_with(dir, Settings::default())
+    }
+
+    /// [`SledStore::open`] with other limits.
+    pub fn open_with(dir: &Path, settings: Settings) -> Result<Arc<Self>> {
+        disk::create_durably(dir)?;
+        let owner = owner::Owner::take(dir)?;
+        let (db, records) = recovery::open(dir, settings)?;
+        let disk = disk::Disk::open(dir, settings)?;
+        let shared = Arc::new(Shared {
+            records: RwLock::new(Some(records)),
+            changes: Mutex::new(Some(broadcast::Sender::new(1024))),
+        });
+        let (jobs, waiting) = mpsc::channel();
+        let writer = Writer::new(db, disk, owner, Arc::clone(&shared));
+        let thread = std::thread::Builder::new()
+            .name("state-store".into())
+            .spawn(move || writer.run(&waiting))
+            .map_err(|e| Error::io("start the state store's thread", e))?;
+        let (jobs, thread) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
+        Ok(Arc::new(Self { dir: dir.to_owned(), settings, shared, jobs, thread }))
+    }
+
+    /// Writes all records to a new file in `dir` (JSON lines with a checksum) and keeps the newest seven there.
+    pub fn export(&self, dir: &Path) -> Result<PathBuf> {
+        disk::require_room(&self.dir, self.settings.min_free)?;
+        let text = match self.shared.records.read().as_ref() {
+            Some(records) => export::render(records)?,
+            None => return Err(Error::ReadOnly),
+        };
+        export::write(dir, &text, SystemTime::now())
+    }
+
+    /// The export a daily job makes: into the store's own `exports`, where recovery looks for it.
+    pub fn export_daily(&self) -> Result<PathBuf> {
+        self.export(&export::folder(&self.dir))
+    }
+
+    /// When the newest of the store's own exports was made; `None` when there is none.
+    pub fn newest_export(&self) -> Result<Option<SystemTime>> {
+        let newest = export::list(&export::folder(&self.dir))?.pop();
+        newest.map(|path| std::fs::metadata(path)?.modified()).transpose().map_err(|e| Error::io("look at exports", e))
+    }
+
+    /// Replaces the closed store in `dir` by an export; what stood there is kept as `broken-<time>`.
+    pub fn restore(dir: &Path, export: &Path) -> Result<()> {
+        disk::create_durably(dir)?;
+        let _owner = owner::Owner::take(dir)?;
+        let records = export::read(export)?;
+        recovery::replace(dir, &records)
+    }
+
+    fn send(&self, job: Job) -> Result<()> {
+        let jobs = self.jobs.lock();
+        jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(Error::ReadOnly)
+    }
+
+    /// Lets the writer finish what it was given, and waits for it.
+    fn finish(&self) {
+        drop(self.jobs.lock().take());
+        if let Some(thread) = self.thread.lock().take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the state store's thread panicked");
+        }
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+#[async_trait]
+impl StateStore for SledStore {
+    async fn get(&self, key: &str) -> Result<Option<String>> {
+        let records = self.shared.records.read();
+        Ok(records.as_ref().ok_or(Error::ReadOnly)?.get(key).cloned())
+    }
+
+    async fn scan(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, String)>> {
+        let records = self.shared.records.read();
+        let start = if after >= prefix { Bound::Excluded(after) } else { Bound::Included(prefix) };
+        let found = records.as_ref().ok_or(Error::ReadOnly)?.range::<str, _>((start, Bound::Unbounded));
+        let pairs = found.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
+        Ok(pairs.map(|(key, value)| (key.clone(), value.clone())).collect())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        check_size(&batch)?;
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.send(Job::Commit(batch, reply))?;
+        answer.await.unwrap_or(Err(Error::ReadOnly))
+    }
+
+    fn changes(&self) -> ChangeStream {
+        let sender = self.shared.changes.lock();
+        ChangeStream::new(sender.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe))
+    }
+
+    async fn close(&self) -> Result<()> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.send(Job::Close(reply))?;
+        let closed = answer.await.unwrap_or(Err(Error::ReadOnly));
+        self.finish();
+        closed
+    }
+}
+
+fn check_size(batch: &Batch) -> Result<()> {
+    if batch.put.iter().any(|(key, value)| key.len() + value.len() >= RECORD_LIMIT) {
+        return Err(Error::LimitReached("A stored record may not be larger than 32 KiB."));
+    }
+    if batch.put.iter().map(|(key, _)| key).chain(&batch.delete).any(|key| key == VERSION_KEY) {
+        return Err(Error::Forbidden("The version of the state store is not a record."));
+    }
+    let puts: usize = batch.put.iter().map(|(key, value)| key.len() + value.len()).sum();
+    let deletes: usize = batch.delete.iter().map(String::len).sum();
+    if puts + deletes > BATCH_LIMIT {
+        return Err(Error::LimitReached("One change to the state store may not be larger than 256 KiB."));
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! Typed records in a store: JSON text with a version, `{"v":1,…}`, under one prefix of keys.
+
+use super::{Batch, StateStore};
+use crate::model::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// How many records one scan of [`Table::all`] asks for.
+const PAGE: usize = 1000;
+
+/// A value that a table keeps; serialises to a JSON object without a field `v`.
+pub trait Record: Serialize + DeserializeOwned {
+    /// The present version of the record's fields; at least 1.
+    const VERSION: u32;
+
+    /// Turns the fields of an older version into those of the present one.
+    fn migrate(_version: u32, fields: Value) -> Result<Value> {
+        Ok(fields)
+    }
+}
+
+/// The records of one kind, each under `prefix` + id.
+pub struct Table<R> {
+    store: Arc<dyn StateStore>,
+    prefix: &'static str,
+    record: PhantomData<fn() -> R>,
+}
+
+impl<R> Clone for Table<R> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), prefix: self.prefix, record: PhantomData }
+    }
+}
+
+impl<R> fmt::Debug for Table<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl<R: Record> Table<R> {
+    /// A view on the keys that begin with `prefix` (`"account/"`).
+    pub fn new(store: Arc<dyn StateStore>, prefix: &'static str) -> Self {
+        Self { store, prefix, record: PhantomData }
+    }
+
+    /// The store's key of a record.
+    pub fn key(&self, id: &str) -> String {
+        format!("{}{id}", self.prefix)
+    }
+
+    /// The id in a store's key, `None` for a key of another table.
+    pub fn id<'k>(&self, key: &'k str) -> Option<&'k str> {
+        key.strip_prefix(self.prefix)
+    }
+
+    /// The record with this id.
+    pub async fn get(&self, id: &str) -> Result<Option<R>> {
+        let key = self.key(id);
+        self.store.get(&key).await?.map(|text| decode(&key, &text)).transpose()
+    }
+
+    /// The record with this id and its stored text, which a later [`Batch::expect`] can demand unchanged.
+    pub async fn get_exact(&self, id: &str) -> Result<Option<(R, String)>> {
+        let key = self.key(id);
+        let Some(text) = self.store.get(&key).await? else { return Ok(None) };
+        Ok(Some((decode(&key, &text)?, text)))
+    }
+
+    /// All ids and records, in byte order of the ids.
+    pub async fn all(&self) -> Result<Vec<(String, R)>> {
+        self.beneath("").await
+    }
+
+    /// The ids that begin with `start` and their records, in byte order of the ids.
+    pub async fn beneath(&self, start: &str) -> Result<Vec<(String, R)>> {
+        let prefix = self.key(start);
+        let (mut found, mut after) = (Vec::new(), String::new());
+        loop {
+            let page = self.store.scan(&prefix, &after, PAGE).await?;
+            let full = page.len() == PAGE;
+            for (key, text) in page {
+                let record = decode(&key, &text)?;
+                found.push((self.id(&key).unwrap_or_default().to_owned(), record));
+                after = key;
+            }
+            if !full {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Stores a record, whatever stood there.
+    pub async fn put(&self, id: &str, record: &R) -> Result<()> {
+        self.store.commit(self.put_in(Batch::new(), id, record)?).await
+    }
+
+    /// Removes a record; an absent one is no error.
+    pub async fn delete(&self, id: &str) -> Result<()> {
+        self.store.commit(self.delete_in(Batch::new(), id)).await
+    }
+
+    /// Adds the storing of a record to a batch.
+    pub fn put_in(&self, batch: Batch, id: &str, record: &R) -> Result<Batch> {
+        Ok(batch.put(self.key(id), encode(record)?))
+    }
+
+    /// Lets the batch happen only while there is no record with this id.
+    #[must_use]
+    pub fn absent_in(&self, batch: Batch, id: &str) -> Batch {
+        batch.expect(self.key(id), None)
+    }
+
+    /// Lets the batch happen only while the record has the text that [`Table::get_exact`] gave.
+    #[must_use]
+    pub fn unchanged_in(&self, batch: Batch, id: &str, text: String) -> Batch {
+        batch.expect(self.key(id), Some(text))
+    }
+
+    /// Adds the removal of a record to a batch.
+    #[must_use]
+    pub fn delete_in(&self, batch: Batch, id: &str) -> Batch {
+        batch.delete(self.key(id))
+    }
+}
+
+#[derive(Serialize)]
+struct Versioned<'a, R> {
+    v: u32,
+    #[serde(flatten)]
+    fields: &'a R,
+}
+
+fn encode<R: Record>(record: &R) -> Result<String> {
+    let text = serde_json::to_string(&Versioned { v: R::VERSION, fields: record });
+    text.map_err(|e| Error::Corrupt(format!("A record cannot be written ({e}); this is a defect of the program.")))
+}
+
+fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
+    let damaged = |why: &str| {
+        Error::Corrupt(format!("The record {key} cannot be read ({why}): restore the state from a backup."))
+    };
+    let mut fields: Value = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
+    let version = fields.as_object_mut().and_then(|object| object.remove("v"));
+    let version = version.and_then(|v| u32::try_from(v.as_u64()?).ok()).ok_or_else(|| damaged("it has no version"))?;
+    if version > R::VERSION {
+        return Err(Error::Corrupt(format!(
+            "The record {key} was written by a newer Sarang (its version is {version}, this program knows {}): \
+             run that version, or restore a backup that this one made.",
+            R::VERSION
+        )));
+    }
+    let fields = if version < R::VERSION { R::migrate(version, fields)? } else { fields };
+    serde_json::from_value(fields).map_err(|e| damaged(&e.to_string()))
+}
