@@ -1,0 +1,84 @@
+"""Uploads whose client goes away: the old content stays, nothing new appears, nothing stays in staging."""
+import os
+import random
+import socket
+import struct
+import time
+
+from check import staged, staging
+from client import Client, url
+from server import Server
+from workload import ACCOUNT, PASSWORD
+
+SHARES = (0, 1, 50, 99, 100)
+
+
+def run(bench):
+    server = Server(bench.binary, bench.folder())
+    with bench.using(server):
+        server.add(ACCOUNT, PASSWORD)
+        server.start()
+        client = Client(server.port, ACCOUNT, PASSWORD)
+        old = os.urandom(50_000)
+        if (status := client.put("old file é.bin", old)) != 201:
+            return "no upload", [f"PUT -> {status}"]
+        findings, count, seen, slowest = [], 0, 0, 0.0
+        for n in range(bench.count(6, 56)):
+            for share in SHARES:
+                for chunked in (False, True):
+                    if share == 100 and not chunked:
+                        continue
+                    bench.in_time()
+                    name = "old file é.bin" if n % 2 else f"new file {n}.bin"
+                    case = Case(client, name, share, chunked, abruptly=n % 3 == 0, seed=bench.seed + count)
+                    seen += case.strike(server)
+                    began = time.monotonic()
+                    findings += [f"{case}: {f}" for f in staging(server.home(ACCOUNT)) + visible(client, name, old)]
+                    slowest = max(slowest, time.monotonic() - began)
+                    count += 1
+        client.close()
+    if not seen:
+        findings.append("blind: no upload was ever seen in .sarang/tmp")
+    return f"{count} uploads cut, {seen} of them seen in staging, gone after at most {slowest:.2f} s", findings
+
+
+def visible(client, name, old):
+    status, body = client.get(name)
+    if name.startswith("new"):
+        return [] if status == 404 else [f"GET {name} -> {status}"]
+    return [] if (status, body) == (200, old) else [f"old content is not served: {status}, {len(body)} bytes"]
+
+
+class Case:
+    """One upload of which only `share` percent are sent; chunked ones never send the last chunk."""
+
+    def __init__(self, client, name, share, chunked, abruptly, seed):
+        self.client, self.name, self.share, self.chunked, self.abruptly = client, name, share, chunked, abruptly
+        self.size = random.Random(seed).randrange(200_000, 2_000_000)
+
+    def __str__(self):
+        return f"PUT {self.name} ({'chunked' if self.chunked else 'length'}) cut at {self.share} %"
+
+    def strike(self, server):
+        """Sends and goes away; True when the upload was seen in staging meanwhile."""
+        sent = os.urandom(self.size * self.share // 100)
+        framing = "Transfer-Encoding: chunked" if self.chunked else f"Content-Length: {self.size}"
+        head = f"PUT {url(self.name)} HTTP/1.1\r\nHost: 127.0.0.1:{self.client.port}\r\nAuthorization: {self.client.sign}\r\n{framing}\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", self.client.port), timeout=20) as connection:
+            connection.sendall(head.encode() + (frames(sent) if self.chunked else sent))
+            found = self.share > 0 and wait_for(lambda: staged(server.home(ACCOUNT)), 0.15)
+            if self.abruptly:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return bool(found)
+
+
+def frames(content):
+    pieces = [content[i:i + 9000] for i in range(0, len(content), 9000)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces)
+
+
+def wait_for(look, patience):
+    until = time.monotonic() + patience
+    while not (found := look()) and time.monotonic() < until:
+        time.sleep(0.005)
+    return found
