@@ -27,6 +27,13 @@ pub struct Node {
     pub etag: Etag,
 }
 
+impl Node {
+    /// A file or folder of which nothing else is known.
+    pub const fn unseen(folder: bool) -> Self {
+        Self { folder, len: 0, modified: SystemTime::UNIX_EPOCH, created: SystemTime::UNIX_EPOCH, etag: Etag([0; 4]) }
+    }
+}
+
 /// A strong entity tag; `Display` writes it quoted, as headers and `getetag` have it (RFC 9110 section 8.8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Etag(pub [u64; 4]);
@@ -237,7 +244,8 @@ pub trait ContentTree: Debug + Send + Sync + 'static {
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
     /// Opens a file; `IsFolder` for a folder.
     async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>>;
-    /// Begins an upload; `len`, when known, fails early with `NoSpace`. `ParentMissing`, `IsFolder` at once too.
+    /// Begins an upload; `len`, when known, fails early with `NoSpace`. `ParentMissing`, `IsFolder` at once too,
+    /// or with the commit when a small `len` is announced.
     async fn begin_put(&self, path: &RelPath, start: Start, len: Option<u64>) -> Result<Box<dyn Upload>>;
     /// Makes a folder; `Exists`, `ParentMissing`.
     async fn mkdir(&self, path: &RelPath, commit: Commit) -> Result<()>;

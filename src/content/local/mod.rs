@@ -29,6 +29,7 @@ use root::Root;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 use upload::LocalUpload;
 
@@ -84,6 +85,14 @@ impl LocalTree {
 /// Runs `work` on a thread that may wait. Once begun it ends, though the caller is dropped.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     joined(tokio::task::spawn_blocking(work).await)
+}
+
+/// Runs `work` on this very thread where the runtime can do without it meanwhile, else as [`blocking`].
+async fn in_place<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => blocking(work).await,
+    }
 }
 
 /// What became of a task; a panic goes on in the caller.

@@ -92,6 +92,23 @@ pub(super) fn create_file(dir: BorrowedFd<'_>, name: &str) -> Outcome<OwnedFd> {
     sys::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
 }
 
+/// Makes a new file without a name on the file system of a folder.
+pub(super) fn create_unnamed(dir: BorrowedFd<'_>) -> Outcome<OwnedFd> {
+    sys::openat(dir, c".", OFlags::CLOEXEC | OFlags::RDWR | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
+}
+
+/// Gives an open file without a name its first one; `EEXIST` when it is taken.
+pub(super) fn link_open(file: BorrowedFd<'_>, to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+    match sys::linkat(file, c"", to.0, to.1, AtFlags::EMPTY_PATH) {
+        // Before Linux 6.10 this takes a capability; the way through /proc does not.
+        Err(Errno::NOENT) => {
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            sys::linkat(sys::CWD, path, to.0, to.1, AtFlags::SYMLINK_FOLLOW)
+        }
+        other => other,
+    }
+}
+
 /// Makes a folder.
 pub(super) fn make_folder(dir: BorrowedFd<'_>, name: &str) -> Outcome<()> {
     sys::mkdirat(dir, name, Mode::RWXU)

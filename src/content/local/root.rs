@@ -31,6 +31,7 @@ pub(super) struct Root {
     moves: AtomicU64,
     stamps: AtomicU64,
     has_cached_lookups: AtomicBool,
+    pub has_unnamed_files: AtomicBool,
     pub has_cached_reads: AtomicBool,
 }
 
@@ -70,6 +71,7 @@ impl Root {
             moves: AtomicU64::new(0),
             stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),
             has_cached_lookups: AtomicBool::new(true),
+            has_unnamed_files: AtomicBool::new(true),
             has_cached_reads: AtomicBool::new(true),
         })
     }

@@ -3,26 +3,38 @@
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
 use crate::model::{Error, Result};
+use parking_lot::Mutex;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-/// A file in `.sarang/tmp` that vanishes unless published.
+/// A file in `.sarang/tmp` that vanishes unless published. It has no name there where the file system can do without, which spares
+/// a new file the rename between folders and a crash its leftovers.
 #[derive(Debug)]
 pub(super) struct Stage {
     root: Arc<Root>,
-    name: String,
     file: OwnedFd,
-    published: AtomicBool,
+    /// Its name in `.sarang/tmp`, while it has one.
+    name: Mutex<Option<String>>,
 }
 
 impl Stage {
-    /// Makes an empty one.
-    pub fn create(root: &Arc<Root>) -> Result<Self> {
+    /// Makes an empty one; `named` when it will replace a file, which takes a name.
+    pub fn create(root: &Arc<Root>, named: bool) -> Result<Self> {
+        let failed = |e| explain("make a file", e);
+        if !named && root.has_unnamed_files.load(Ordering::Relaxed) {
+            match os::create_unnamed(fd(&root.tmp)) {
+                Ok(file) => return Ok(Self { root: Arc::clone(root), file, name: Mutex::new(None) }),
+                Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
+                    root.has_unnamed_files.store(false, Ordering::Relaxed);
+                }
+                Err(e) => return Err(failed(e)),
+            }
+        }
         let name = root.stamp();
-        let file = os::create_file(fd(&root.tmp), &name).map_err(|e| explain("make a file", e))?;
-        Ok(Self { root: Arc::clone(root), name, file, published: AtomicBool::new(false) })
+        let file = os::create_file(fd(&root.tmp), &name).map_err(failed)?;
+        Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(name)) })
     }
 
     /// The open file.
@@ -32,19 +44,29 @@ impl Stage {
 
     /// Gives the file its place, over the file there if `replace`.
     pub fn publish(&self, to: (BorrowedFd<'_>, &str), replace: bool) -> Result<()> {
-        let from = (fd(&self.root.tmp), self.name.as_str());
+        let failed = |e| explain("put the file in its place", e);
+        let mut name = self.name.lock();
+        if name.is_none() && !replace {
+            return os::link_open(self.file(), to).map_err(failed);
+        }
+        if name.is_none() {
+            let stamp = self.root.stamp();
+            os::link_open(self.file(), (fd(&self.root.tmp), &stamp)).map_err(failed)?;
+            *name = Some(stamp);
+        }
+        let from = (fd(&self.root.tmp), name.as_deref().unwrap_or_default());
         let renamed = if replace { os::rename_over(from, to) } else { os::rename_new(from, to) };
-        renamed.map_err(|e| explain("put the file in its place", e))?;
-        self.published.store(true, Ordering::Relaxed);
+        renamed.map_err(failed)?;
+        *name = None;
         Ok(())
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if !self.published.load(Ordering::Relaxed) {
+        if let Some(name) = self.name.get_mut() {
             // Nobody waits for this; what stays is swept at the next start.
-            let _ = os::unlink_file(fd(&self.root.tmp), &self.name);
+            let _ = os::unlink_file(fd(&self.root.tmp), name);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
-use super::blocking;
+use super::{blocking, in_place};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
@@ -11,10 +11,11 @@ use bytes::Bytes;
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::SystemTime;
-use tokio::task::JoinHandle;
 
 /// Bytes collected before they are written: also the size up to which an upload touches the disk once, at its commit.
-const FLUSH: usize = 512 << 10;
+const FLUSH: usize = 256 << 10;
+/// Up to this announced length the commit alone looks at the target: its verdict comes as early as the body.
+const SMALL: u64 = 64 << 10;
 /// Chunks collected at most; tiny ones must not pin their buffers.
 const CHUNKS: usize = 1024;
 /// From this length on the disk is asked to reserve the room.
@@ -23,8 +24,6 @@ const RESERVED: u64 = 1 << 20;
 /// A file being written.
 pub(super) struct LocalUpload {
     draft: Draft,
-    /// The write that runs while more arrives.
-    running: Option<JoinHandle<Result<Arc<Stage>>>>,
     position: u64,
     len: u64,
     written: u64,
@@ -55,6 +54,9 @@ impl LocalUpload {
     /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
     pub fn begin(root: &Arc<Root>, path: &RelPath, len: Option<u64>, lookup: Lookup) -> Result<Option<Self>> {
         check_target(root, path, len)?;
+        if len.is_some_and(|len| len <= SMALL) {
+            return Ok(Some(Self::new(root, path, len, Base::Nothing)));
+        }
         match root.stat(path, lookup) {
             Ok(None) => return Ok(None),
             Ok(Some(node)) if node.folder => return Err(Error::IsFolder),
@@ -83,7 +85,7 @@ impl LocalUpload {
         root.check_room(found.node.len)?;
         let Some(old) = root.look(path, Lookup::Full, os::open_read)? else { return Err(Error::NotFound) };
         let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
-        let stage = Stage::create(root)?;
+        let stage = Stage::create(root, true)?;
         os::copy_bytes(fd(&old), stage.file(), old_node.len).map_err(|e| explain("copy the file", e))?;
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
         upload.draft.base = Base::Present(Some(old_node.etag));
@@ -94,26 +96,16 @@ impl LocalUpload {
     fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, base: Base) -> Self {
         let (root, path) = (Arc::clone(root), path.clone());
         let draft = Draft { root, path, announced, base, stage: None, chunks: Vec::new(), collected: 0, offset: 0 };
-        Self { draft, running: None, position: 0, len: 0, written: 0, broken: false }
+        Self { draft, position: 0, len: 0, written: 0, broken: false }
     }
 
-    /// Waits for the running write. Once one has failed, all that follows does.
-    async fn settle(&mut self) -> Result<()> {
-        if let Some(running) = &mut self.running {
-            let outcome = super::joined(running.await);
-            self.running = None;
-            self.broken = outcome.is_err();
-            self.draft.stage = Some(outcome?);
-        }
-        if self.broken { Err(Error::Truncated) } else { Ok(()) }
-    }
-
-    /// Starts writing what is collected.
+    /// Writes what is collected, on this thread while it still lies in its cache. Once a write has failed, all that follows does.
     async fn flush(&mut self) -> Result<()> {
-        self.settle().await?;
         if !self.draft.chunks.is_empty() {
             let mut part = self.draft.take();
-            self.running = Some(tokio::task::spawn_blocking(move || part.write_out()));
+            self.broken = true;
+            self.draft.stage = Some(in_place(move || part.write_out(false)).await?);
+            self.broken = false;
         }
         self.draft.offset = self.position;
         Ok(())
@@ -158,17 +150,11 @@ impl Upload for LocalUpload {
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
-        let Self { mut draft, running, written, broken, .. } = *self;
+        let Self { draft, written, broken, .. } = *self;
         if broken || commit.len.is_some_and(|announced| announced != written) {
             return Err(Error::Truncated);
         }
-        let Some(running) = running else { return blocking(move || draft.publish(&commit)).await };
-        // On its own task, so that it ends although the caller may be dropped between the two steps.
-        let finish = tokio::spawn(async move {
-            draft.stage = Some(super::joined(running.await)?);
-            blocking(move || draft.publish(&commit)).await
-        });
-        super::joined(finish.await)
+        blocking(move || draft.publish(&commit)).await
     }
 }
 
@@ -187,23 +173,23 @@ impl Draft {
         }
     }
 
-    /// Writes the collected chunks aside.
-    fn write_out(&mut self) -> Result<Arc<Stage>> {
+    /// Writes the collected chunks aside; `named` as for [`Stage::create`].
+    fn write_out(&mut self, named: bool) -> Result<Arc<Stage>> {
         let end = self.offset.saturating_add(self.collected as u64);
         if self.announced.is_none_or(|announced| end > announced) {
             self.root.check_room(self.collected as u64)?;
         }
         let stage = match self.stage.take() {
             Some(stage) => stage,
-            None => self.create_stage()?,
+            None => self.create_stage(named)?,
         };
         let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
         Ok(stage)
     }
 
-    fn create_stage(&self) -> Result<Arc<Stage>> {
-        let stage = Arc::new(Stage::create(&self.root)?);
+    fn create_stage(&self, named: bool) -> Result<Arc<Stage>> {
+        let stage = Arc::new(Stage::create(&self.root, named)?);
         if let Some(len) = self.announced.filter(|len| *len >= RESERVED) {
             os::reserve(stage.file(), len).map_err(|e| explain("reserve room for the file", e))?;
         }
@@ -212,10 +198,11 @@ impl Draft {
 
     /// Writes what is left and makes the file appear.
     fn publish(mut self, commit: &Commit) -> Result<Put> {
-        let stage = self.write_out()?;
-        let root = &self.root;
-        let mut place = root.place(&self.path)?;
+        let root = Arc::clone(&self.root);
+        let path = self.path.clone();
+        let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
+        let stage = self.write_out(found.is_some())?;
         let mut props = carried(&place, &name, found.is_some())?;
         if let Some(stored) = &props {
             store(&stage, stored)?;

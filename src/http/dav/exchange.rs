@@ -1,6 +1,6 @@
 //! One WebDAV request, read once by the gate; what the protocol crate's callbacks act on and report into.
 
-use crate::content::Put;
+use crate::content::{Node, Put};
 use crate::drive::locks::LockRequest;
 use crate::drive::{Drive, LockView, Terms};
 use crate::model::{Error, VPath};
@@ -51,6 +51,8 @@ pub struct Exchange {
     pub estimate: Option<u64>,
     /// The modification time to set.
     pub modified: Option<SystemTime>,
+    /// What a LOCK found at the path.
+    pub present: Option<Node>,
     /// What a LOCK asks for; `None` for a refresh.
     pub lock: Option<LockRequest>,
     /// The `Timeout` of a LOCK.

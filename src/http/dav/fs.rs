@@ -25,22 +25,24 @@ impl ExchangeFs {
         VPath::parse(text).map_err(|error| self.0.fail(error))
     }
 
+    /// What the crate needs to hear of a path to go on. Where the drive's one step finds out by itself what stands there, and says
+    /// so, nothing is looked at before it: a source is there, a parent is a folder, a target is free.
     async fn stat(&self, path: &DavPath) -> FsResult<Box<dyn DavMetaData>> {
-        let path = self.path(path)?;
-        if self.is_respelling_to(&path) {
-            return Err(FsError::NotFound);
-        }
-        match self.0.drive.stat(&path).await {
-            Ok(node) => Ok(Box::new(Meta(node))),
-            Err(Error::NotFound) => Err(FsError::NotFound),
-            Err(error) => Err(self.0.fail(error)),
-        }
-    }
-
-    /// A MOVE between two spellings of one name replaces nothing: its target counts as absent.
-    fn is_respelling_to(&self, path: &VPath) -> bool {
         let exchange = &self.0;
-        exchange.verb == Verb::Move && *path != exchange.path && path.to_nfc() == exchange.path.to_nfc()
+        let path = self.path(path)?;
+        let is_source = path == exchange.path;
+        match exchange.verb {
+            Verb::Put | Verb::Mkcol | Verb::Unlock => Err(FsError::NotFound),
+            Verb::Lock => exchange.present.clone().map(Meta::boxed).ok_or(FsError::NotFound),
+            Verb::Delete | Verb::Move if is_source => Ok(Meta::boxed(Node::unseen(false))),
+            Verb::Copy | Verb::Patch if is_source => match exchange.drive.stat(&path).await {
+                Ok(node) => Ok(Meta::boxed(node)),
+                Err(Error::NotFound) => Err(FsError::NotFound),
+                Err(error) => Err(exchange.fail(error)),
+            },
+            _ if self.is_destination(&path) => Err(FsError::NotFound),
+            _ => Ok(Meta::boxed(Node::unseen(true))),
+        }
     }
 
     fn is_destination(&self, path: &VPath) -> bool {
@@ -210,6 +212,12 @@ impl DavFile for PutFile {
 /// What the crate asks about a node.
 #[derive(Clone, Debug)]
 struct Meta(Node);
+
+impl Meta {
+    fn boxed(node: Node) -> Box<dyn DavMetaData> {
+        Box::new(Self(node))
+    }
+}
 
 impl DavMetaData for Meta {
     fn len(&self) -> u64 {

@@ -44,6 +44,7 @@ pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>>
         len: None,
         estimate: None,
         modified: None,
+        present: None,
         lock: None,
         timeout: headers::timeout(headers),
         outcome: Mutex::new(Outcome::default()),
@@ -106,12 +107,12 @@ async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()
         };
     }
     let info = lockxml::parse_lockinfo(arrival.xml)?;
-    let node = exchange.drive.find(&exchange.path).await?;
+    exchange.present = exchange.drive.find(&exchange.path).await?;
     exchange.lock = Some(LockRequest {
         owner: info.owner,
         shared: info.shared,
         deep: headers::depth(&arrival.head.headers)? != Some(Depth::Zero),
-        folder: node.is_some_and(|node| node.folder),
+        folder: exchange.present.as_ref().is_some_and(|node| node.folder),
         timeout: exchange.timeout,
     });
     Ok(())

@@ -5,13 +5,12 @@ use super::headers::{self, Depth};
 use super::multistatus::{HEAD, Place, Plan, TAIL, Writer};
 use super::props::Subject;
 use super::{MAX_XML, options, propfind, requests, user_agent};
-use crate::content::{Etag, Node};
+use crate::content::Node;
 use crate::http::body::Body;
 use crate::http::intake::BodyIn;
 use crate::http::reply;
 use crate::model::{Identity, Result};
 use http::{Response, request};
-use std::time::SystemTime;
 
 /// Answers OPTIONS and PROPFIND above the drive; other methods are not allowed there.
 pub async fn handle(identity: &Identity, head: &request::Parts, body: BodyIn) -> Response<Body> {
@@ -32,7 +31,7 @@ async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result
     }
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let mut writer = Writer::new(Plan::new(find, true, user_agent(head)));
-    let node = folder();
+    let node = Node::unseen(true);
     let subject =
         |name| Subject { name, node: &node, props: &[], locks: &[], quota: None, account: identity.account.as_str() };
     let mut out = HEAD.to_vec();
@@ -44,9 +43,4 @@ async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result
     }
     out.extend_from_slice(TAIL);
     Ok(propfind::multistatus(Body::full(out)))
-}
-
-fn folder() -> Node {
-    let start = SystemTime::UNIX_EPOCH;
-    Node { folder: true, len: 0, modified: start, created: start, etag: Etag([0; 4]) }
 }
