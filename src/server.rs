@@ -30,8 +30,8 @@ use wire::Wire;
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 32 << 10;
-/// One read of an upload takes at most this.
-const MAX_READ: usize = 512 << 10;
+/// One read of an upload takes at most this: it is written to its file while it still lies in the cache of one core.
+const MAX_READ: usize = 256 << 10;
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 /// How long accepting rests when the process has no file handles left.

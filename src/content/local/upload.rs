@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Bytes collected before they are written: also the size up to which an upload touches the disk once, at its commit.
-const FLUSH: usize = 256 << 10;
+const FLUSH: usize = 128 << 10;
 /// Up to this announced length the commit alone looks at the target: its verdict comes as early as the body.
 const SMALL: u64 = 64 << 10;
 /// Chunks collected at most; tiny ones must not pin their buffers.
