@@ -1,4 +1,5 @@
 """What must hold after a restart, looked at as a client does, and on disk where no client can look."""
+import os
 import time
 
 from client import Client, digest
@@ -88,17 +89,30 @@ def client_value(status, body):
     return digest(body) if status == 200 else None if status == 404 else f"GET {status}"
 
 
-def staging(home, patience=1.0):
+def staging(home, pid=None, patience=1.0):
     """Uploads being written must be gone; given a moment, because clients may have left just now."""
     until = time.monotonic() + patience
-    while (left := staged(home)) and time.monotonic() < until:
+    while (left := staged(home, pid)) and time.monotonic() < until:
         time.sleep(0.01)
     return [f"left in .sarang/tmp: {left}"] if left else []
 
 
-def staged(home):
+def staged(home, pid=None):
+    """Uploads under way: names in the staging folder and, of a running server, open files that have none there."""
     tmp = home / ".sarang" / "tmp"
-    return sorted(p.name for p in tmp.iterdir()) if tmp.is_dir() else []
+    return (sorted(p.name for p in tmp.iterdir()) if tmp.is_dir() else []) + (unnamed(tmp, pid) if pid else [])
+
+
+def unnamed(tmp, pid):
+    found = []
+    for handle in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{handle}")
+        except OSError:
+            continue
+        if target.startswith(f"{tmp.resolve()}/#"):
+            found.append(target.rsplit("/", 1)[1])
+    return found
 
 
 def trash(home):

@@ -33,7 +33,7 @@ def run(bench):
                     case = Case(client, name, share, chunked, abruptly=n % 3 == 0, seed=bench.seed + count)
                     seen += case.strike(server)
                     began = time.monotonic()
-                    findings += [f"{case}: {f}" for f in staging(server.home(ACCOUNT)) + visible(client, name, old)]
+                    findings += [f"{case}: {f}" for f in staging(server.home(ACCOUNT), server.process.pid) + visible(client, name, old)]
                     slowest = max(slowest, time.monotonic() - began)
                     count += 1
         client.close()
@@ -66,7 +66,7 @@ class Case:
         head = f"PUT {url(self.name)} HTTP/1.1\r\nHost: 127.0.0.1:{self.client.port}\r\nAuthorization: {self.client.sign}\r\n{framing}\r\n\r\n"
         with socket.create_connection(("127.0.0.1", self.client.port), timeout=20) as connection:
             connection.sendall(head.encode() + (frames(sent) if self.chunked else sent))
-            found = self.share > 0 and wait_for(lambda: staged(server.home(ACCOUNT)), 0.15)
+            found = self.share > 0 and wait_for(lambda: staged(server.home(ACCOUNT), server.process.pid), 0.15)
             if self.abruptly:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return bool(found)
