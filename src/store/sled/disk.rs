@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The open files of a store that must reach the disk before a commit is acknowledged.
@@ -123,7 +124,8 @@ pub(super) fn create_durably(dir: &Path) -> Result<()> {
     }
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_durably(parent)?;
-    match fs::create_dir(dir) {
+    // Password hashes lie below.
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("create the state folder", e)),
         _ => {}
     }
