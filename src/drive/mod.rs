@@ -129,7 +129,7 @@ impl Drive {
         let (source, target) = self.resolve_pair(from, to)?;
         let node = self.stat(from).await?;
         // Of a folder nobody knows the length before it is copied.
-        let room = self.admit_bytes(&target, node.len).await?;
+        let room = self.admit_bytes(&target, node.len, 0).await?;
         let commit = Commit { overwrite, room, ..self.commit(&source, terms, judge::replacing(&target)).await? };
         let created = source.root.tree.copy(&source.path, &target.path, reach, commit).await?;
         if !created && reach == Reach::Deep {

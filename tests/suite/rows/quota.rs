@@ -92,3 +92,21 @@ fn row_056_copies_count_whole() {
     assert!(server.staged("ana").is_empty());
     ana.transfer("COPY", "/d", "/e").header("Depth", "0").send().is(201);
 }
+
+#[test]
+fn row_056_a_file_can_be_saved_again_when_the_quota_is_nearly_reached() {
+    let server = with_quota(1000);
+    let ana = server.ana();
+    ana.store("/a", vec![b'x'; 900]);
+    ana.put("/a", vec![b'y'; 1000]).is(204);
+    ana.put("/a", vec![b'z'; 1001]).is(507);
+    ana.request("PUT", "/a").body(vec![b'z'; 1001]).chunked().send().is(507);
+    ana.put("/b", "1").is(507);
+    ana.holds("/a", vec![b'y'; 1000]);
+    // What is over its quota may become smaller.
+    let app = server.app();
+    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(500))).unwrap();
+    drop(app);
+    ana.put("/a", vec![b'w'; 900]).is(507);
+    ana.put("/a", vec![b'w'; 400]).is(204);
+}
