@@ -25,7 +25,8 @@ pub(super) fn refuse_root_beside(data_dir: &Path) -> Result<()> {
     if geteuid().is_root() && state.uid() != 0 {
         let (folder, user) = (data_dir.display(), state.uid());
         bail!(
-            "The data folder {folder} belongs to the user with id {user}; run this as that user: sudo -u '#{user}' …"
+            "The data folder {folder} belongs to the user with id {user}. Run this as that user (sudo -u '#{user}' …); \
+             root may change its accounts while its server runs."
         );
     }
     Ok(())

@@ -147,6 +147,43 @@ fn an_upload_under_way_ends_before_the_program_does() {
 }
 
 #[test]
+fn what_was_acknowledged_under_load_is_there_after_the_end() {
+    let place = Place::new();
+    place.add_ana();
+    let mut serving = place.serve();
+    let address = serving.address;
+    let stored: Vec<String> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..6).map(|at| scope.spawn(move || store_until_the_end(address, at))).collect();
+        std::thread::sleep(Duration::from_secs(1));
+        serving.terminate();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    assert_eq!(serving.end(), Some(0));
+    assert!(stored.len() > 20, "{}", stored.len());
+    let home = place.path().join("sarang-data/homes/ana");
+    for name in stored {
+        assert_eq!(std::fs::read(home.join(&name)).unwrap(), name.as_bytes());
+    }
+    assert_eq!(std::fs::read_dir(home.join(".sarang/tmp")).unwrap().count(), 0, "temporary files are left");
+}
+
+/// Puts file after file until the server goes, and returns the names of those it has acknowledged.
+fn store_until_the_end(address: SocketAddr, at: usize) -> Vec<String> {
+    let (client, mut connection) = (Client::new(address, Some(("ana", PASSWORD))), Connection::open(address));
+    let mut stored = Vec::new();
+    loop {
+        let name = format!("{at}-{}", stored.len());
+        let request = client.request("PUT", &format!("/{name}")).body(&name).bytes();
+        // The end of the server is the end of the connection, never a wrong answer.
+        match connection.exchange(request).status {
+            201 => stored.push(name),
+            0 => return stored,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
 fn a_folder_in_use_is_refused_with_the_process_that_has_it() {
     let place = Place::new();
     let serving = place.serve();

@@ -2,8 +2,13 @@
 
 use crate::harness::{Client, TestServer};
 use percent_encoding::percent_decode_str;
+use sarang::content::Start;
+use sarang::drive::{Announced, Terms};
+use sarang::model::{AccountName, Identity, Role, VPath};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// The trash of ana: name in `files/` to the path it had; every file has its description and the other way round.
 fn trash(server: &TestServer) -> BTreeMap<String, String> {
@@ -123,6 +128,34 @@ fn quick_overwrites_with_one_time_and_length_never_repeat_a_tag() {
 }
 
 #[test]
+fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
+    let mut server = TestServer::start();
+    let account = AccountName::parse("ana").unwrap();
+    let identity = Arc::new(Identity { account, role: Role::User, quota: None });
+    for round in 0..10 {
+        server = server.restart();
+        let put = |at: u64| {
+            let (app, identity) = (server.app(), Arc::clone(&identity));
+            async move {
+                tokio::time::sleep(Duration::from_micros(at * 100)).await;
+                for n in 0..5 {
+                    let path = VPath::parse(&format!("{round}-{at}-{n}")).unwrap();
+                    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty };
+                    let drive = app.drive(&identity).await.unwrap();
+                    let mut upload = drive.begin_put(&path, announced, Terms::default()).await.unwrap();
+                    upload.write(vec![b'x'; 600 << 10].into()).await.unwrap();
+                    upload.commit().await.unwrap_or_else(|error| panic!("{path:?}: {error}"));
+                }
+            }
+        };
+        let puts: Vec<_> = (0..12).map(|at| server.spawn(put(at))).collect();
+        for put in puts {
+            server.block_on(put).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_home_replaced_beside_the_server_is_found_again() {
     let server = TestServer::start();
     let ana = server.ana();
@@ -130,13 +163,13 @@ fn a_home_replaced_beside_the_server_is_found_again() {
     std::fs::remove_dir_all(server.home("ana")).unwrap();
     std::fs::create_dir(server.home("ana")).unwrap();
     std::fs::write(server.home("ana").join("b"), "restored").unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1200));
+    std::thread::sleep(Duration::from_millis(1200));
     ana.holds("/b", "restored");
     ana.lacks("/a");
     ana.put("/c", "y").is(201);
     assert!(server.home("ana").join("c").exists());
     std::fs::rename(server.home("ana"), server.data().join("aside")).unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1200));
+    std::thread::sleep(Duration::from_millis(1200));
     ana.lacks("/b");
     ana.put("/d", "z").is(201);
     assert!(server.home("ana").join("d").exists());
