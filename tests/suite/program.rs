@@ -261,6 +261,32 @@ fn root_leaves_no_files_in_a_folder_that_another_user_uses() {
 }
 
 #[test]
+fn what_the_server_may_not_read_hides_nothing_else() {
+    let place = Place::new();
+    place.add_ana();
+    let mut chown = Command::new("chown");
+    let given = chown.args(["-R", "4242:4242"]).arg(place.path()).stderr(Stdio::null()).status();
+    if !given.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: only root can make files that the server may not read");
+    }
+    let serving = place.serve_by(&format!("exec setpriv --reuid 4242 --regid 4242 --clear-groups {SARANG} serve"));
+    let ana = serving.ana();
+    ana.store("/open", "x");
+    let home = place.path().join("sarang-data/homes/ana");
+    std::fs::write(home.join("closed.txt"), "secret").unwrap();
+    std::fs::create_dir(home.join("closed")).unwrap();
+    for name in ["closed.txt", "closed"] {
+        std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let listing = ana.propfind("/", "1").multistatus();
+    assert_eq!(listing.responses.len(), 4, "{listing:?}");
+    ana.get("/closed.txt").is(403);
+    ana.propfind("/closed", "1").is(403);
+    ana.props("/", "0", "<D:quota-used-bytes/>").is(207);
+    ana.holds("/open", "x");
+}
+
+#[test]
 fn it_recovers_from_having_no_descriptors_left() {
     let place = Place::new();
     place.add_ana();
