@@ -11,14 +11,52 @@ use crate::model::{AccountName, Error, Identity, Result};
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
+
+/// How often it is looked whether a home is still where it was opened.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// An account's home. The first who asks opens it while the others wait: opening twice would take the uploads
+/// of the one for leftovers of the other.
+#[derive(Debug, Default)]
+struct Home(OnceCell<OpenHome>);
+
+#[derive(Debug)]
+struct OpenHome {
+    root: Arc<Root>,
+    inode: (u64, u64),
+    looked: Mutex<Instant>,
+}
+
+impl Home {
+    /// Whether another folder, or none, has come into the place of the one that is open.
+    fn has_moved(&self, dir: impl FnOnce() -> PathBuf) -> bool {
+        let Some(open) = self.0.get() else { return false };
+        // Whoever holds it is looking.
+        let Some(mut looked) = open.looked.try_lock() else { return false };
+        if looked.elapsed() < LOOK_EVERY {
+            return false;
+        }
+        *looked = Instant::now();
+        match inode_of(&dir()) {
+            Ok(inode) => inode != open.inode,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+}
+
+fn inode_of(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|facts| (facts.dev(), facts.ino()))
+}
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -36,7 +74,7 @@ pub struct App {
     /// Locks of every drive.
     pub locks: Arc<Locks>,
     sled: Arc<SledStore>,
-    homes: RwLock<HashMap<AccountName, Arc<Root>>>,
+    homes: RwLock<HashMap<AccountName, Arc<Home>>>,
     tasks: TaskTracker,
 }
 
@@ -59,25 +97,38 @@ impl App {
 
     /// The drive of an identity; its home is made at the first use.
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
-        let present = self.homes.read().get(&identity.account).cloned();
-        let home = match present {
-            Some(home) => home,
-            None => self.open_home(&identity.account).await?,
-        };
-        Ok(Drive::new(identity.clone(), home, self.locks.clone()))
+        let account = &identity.account;
+        let home = self.home(account);
+        let open = home.0.get_or_try_init(|| self.open_home(account)).await?;
+        Ok(Drive::new(identity.clone(), open.root.clone(), self.locks.clone()))
     }
 
-    async fn open_home(&self, account: &AccountName) -> Result<Arc<Root>> {
+    fn home(&self, account: &AccountName) -> Arc<Home> {
+        let present = self.homes.read().get(account).cloned();
+        if let Some(home) = present {
+            if !home.has_moved(|| self.home_dir(account)) {
+                return home;
+            }
+            tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
+            self.homes.write().remove(account);
+        }
+        self.homes.write().entry(account.clone()).or_default().clone()
+    }
+
+    async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
         let (dir, drive) = (self.home_dir(account), &self.config.drive);
         let settings = LocalSettings {
             durability: drive.durability,
             portable_names: drive.portable_names,
             reserve: drive.reserve,
         };
-        let tree = blocking(move || LocalTree::open(&dir, settings)).await?;
-        let root = Arc::new(Root { id: root_id(account), tree });
-        // Two first requests at once must end up with one tree, for its guard is in it.
-        Ok(self.homes.write().entry(account.clone()).or_insert(root).clone())
+        let id = root_id(account);
+        blocking(move || {
+            let tree = LocalTree::open(&dir, settings)?;
+            let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
+            Ok(OpenHome { root: Arc::new(Root { id, tree }), inode, looked: Mutex::new(Instant::now()) })
+        })
+        .await
     }
 
     fn home_dir(&self, account: &AccountName) -> PathBuf {

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sarang: {error:#}");
+            eprintln!("sarang: {}", cli::sentence_of(&error));
             ExitCode::FAILURE
         }
     }

@@ -45,10 +45,7 @@ impl Record {
     }
 
     fn decode(name: &AccountName, text: &str) -> Result<Self> {
-        let corrupt = || {
-            let sentence = "cannot be read; it is damaged or newer than this program. Run `sarang check`.";
-            Error::Corrupt(format!("The record of the account {name} {sentence}"))
-        };
+        let corrupt = || Error::damaged(format_args!("The record of the account {name}"));
         serde_json::from_str(text).ok().filter(|record: &Self| record.v == VERSION).ok_or_else(corrupt)
     }
 }
@@ -126,9 +123,8 @@ impl Accounts {
             let Some((last, _)) = page.last() else { break };
             after.clone_from(last);
             for (key, text) in page {
-                let name = AccountName::parse(key.trim_start_matches(PREFIX)).map_err(|_| {
-                    Error::Corrupt(format!("The store has an account under {key:?}. Run `sarang check`."))
-                })?;
+                let name = AccountName::parse(key.trim_start_matches(PREFIX))
+                    .map_err(|_| Error::damaged(format_args!("The record {key:?}")))?;
                 let record = Record::decode(&name, &text)?;
                 by_name.insert(name.clone(), Account::new(name, record, text));
             }
@@ -352,7 +348,7 @@ mod tests {
             let store = MemoryStore::new();
             store.commit(Batch::new().put("account/ana", text)).await.unwrap();
             let Err(Error::Corrupt(sentence)) = Accounts::open(store).await else { panic!("{text}") };
-            assert!(sentence.contains("ana") && sentence.contains("sarang check"), "{sentence}");
+            assert!(sentence.contains("ana") && sentence.contains("state/exports"), "{sentence}");
         }
     }
 

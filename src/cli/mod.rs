@@ -1,5 +1,6 @@
 //! The command line. What the program prints, it prints here and in `main`.
 
+mod process;
 mod prompt;
 mod serve;
 mod size;
@@ -49,6 +50,7 @@ enum ConfigCommand {
 
 /// Runs the command that was given.
 pub async fn run(cli: Cli) -> Result<()> {
+    process::keep_files_private();
     let config = Config::load(cli.config.as_deref())?;
     match cli.command {
         Command::Serve => {
@@ -59,6 +61,15 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),
     }
+}
+
+/// An error with its causes, except those that it quotes already.
+pub fn sentence_of(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
+        cause if text.contains(&cause) => text,
+        cause if text.is_empty() => cause,
+        cause => format!("{text}: {cause}"),
+    })
 }
 
 /// Prints text as it is; a reader that went away is no failure.
@@ -74,6 +85,13 @@ fn print(text: &str) -> Result<()> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    #[test]
+    fn causes_are_told_once() {
+        let io = crate::model::Error::io("listen", std::io::Error::other("port taken"));
+        let error = anyhow::Error::from(io).context("The start failed");
+        assert_eq!(sentence_of(&error), "The start failed: The server could not listen: port taken");
+    }
 
     #[test]
     fn commands_are_well_formed() {

@@ -1,9 +1,9 @@
 //! `sarang serve`: opens everything, says where it is, serves until a signal, closes everything.
 
-use super::print;
+use super::{print, process};
 use crate::app::App;
 use crate::config::Config;
-use crate::control;
+use crate::control::Desk;
 use crate::jobs;
 use crate::server::Server;
 use anyhow::{Context, Result};
@@ -16,6 +16,8 @@ use tokio::task::JoinSet;
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<()> {
     let folder = config.data_dir.clone();
+    process::refuse_root_beside(&folder)?;
+    process::raise_open_files();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let app =
         App::open(config).await.with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
@@ -33,6 +35,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
 
 async fn serve(app: &Arc<App>, signalled: impl Future<Output = ()> + Send) -> Result<()> {
     let server = Server::bind(Arc::clone(app)).await?;
+    // Before the greeting: who has read it may give a command at once.
+    let desk = Desk::open(Arc::clone(app)).await;
     let link = app.setup.token();
     print(&greeting(server.addresses(), link.as_ref().map(|token| token.as_str())))?;
     let (stop, stopping) = watch::channel(());
@@ -44,7 +48,10 @@ async fn serve(app: &Arc<App>, signalled: impl Future<Output = ()> + Send) -> Re
     // Whatever runs beside the server: each gets `stopped()` and is waited for.
     let mut beside = JoinSet::new();
     beside.spawn(jobs::run(Arc::clone(app), stopped()));
-    beside.spawn(listen_to_administrators(Arc::clone(app), stopped()));
+    match desk {
+        Ok(desk) => drop(beside.spawn(desk.serve(stopped()))),
+        Err(error) => tracing::error!(%error, "commands beside the server are not heard"),
+    }
 
     let result = server.run(signalled).await;
     drop(stop);
@@ -54,12 +61,6 @@ async fn serve(app: &Arc<App>, signalled: impl Future<Output = ()> + Send) -> Re
         }
     }
     Ok(result?)
-}
-
-async fn listen_to_administrators(app: Arc<App>, stopped: impl Future<Output = ()> + Send) {
-    if let Err(error) = control::listen(app, stopped).await {
-        tracing::error!(%error, "commands beside the server are not heard");
-    }
 }
 
 fn greeting(addresses: &[SocketAddr], token: Option<&str>) -> String {

@@ -1,6 +1,6 @@
 //! `sarang user`: accounts, through the running server when there is one, else on the data folder itself.
 
-use super::{prompt, size};
+use super::{process, prompt, size};
 use crate::app::App;
 use crate::auth::AccountView;
 use crate::config::Config;
@@ -115,6 +115,7 @@ async fn ask(request: Request, config: Config) -> Result<Response> {
     if let Some(answer) = control::call(&config.data_dir, &request).await {
         return Ok(answer?);
     }
+    process::refuse_root_beside(&config.data_dir)?;
     let app = App::open(config).await?;
     let response = control::execute(&app, request).await;
     app.close().await?;

@@ -21,7 +21,11 @@ impl Config {
         let Some(path) = path else { return Self::assemble("", &variables) };
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("The settings in {} cannot be read", path.display()))?;
-        Self::assemble(&text, &variables).with_context(|| format!("The settings in {} are not right", path.display()))
+        let wrong = || format!("The settings in {} are not right", path.display());
+        match Self::assemble(&text, &variables) {
+            Err(error) if Self::assemble(&text, &[]).is_ok() => Err(error),
+            outcome => outcome.with_context(wrong),
+        }
     }
 
     /// The settings of one file's text and these environment variables.
@@ -122,7 +126,9 @@ fn read_value(kind: Option<&Value>, text: &str) -> Result<Value> {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
         }
-        _ => Ok(text.trim().parse::<Value>()?),
+        Some(_) => Ok(text.trim().parse::<Value>()?),
+        // A key without a default, or none at all: whoever reads the table says which.
+        None => Ok(text.trim().parse::<Value>().unwrap_or_else(|_| Value::String(text.to_owned()))),
     }
 }
 

@@ -134,6 +134,8 @@ pub struct Commit {
     pub modified: Option<SystemTime>,
     /// Whether something at the target of a rename or copy may be replaced; else `PreconditionFailed`.
     pub overwrite: bool,
+    /// Bytes that a copy may bring; more are `NoSpace`.
+    pub room: Option<u64>,
     /// Judges the change under the same guard.
     pub judge: Arc<dyn Judge>,
 }
@@ -141,7 +143,15 @@ pub struct Commit {
 impl Commit {
     /// A change by `who` with no conditions; replaces what is there.
     pub fn by(who: AccountName) -> Self {
-        Self { who, expect: Expect::Any, len: None, modified: None, overwrite: true, judge: Arc::new(Unjudged) }
+        Self {
+            who,
+            expect: Expect::Any,
+            len: None,
+            modified: None,
+            overwrite: true,
+            room: None,
+            judge: Arc::new(Unjudged),
+        }
     }
 }
 

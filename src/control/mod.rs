@@ -1,5 +1,5 @@
 //! What an administrator can ask of a running server, or of the data folder when none runs: one enum of requests, one of
-//! answers, one function between them. [`listen`] and [`call`] carry them over a Unix socket in the data folder.
+//! answers, one function between them. [`Desk`] and [`call`] carry them over a Unix socket in the data folder.
 
 mod socket;
 
@@ -8,7 +8,7 @@ use crate::auth::{AccountView, Auth};
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Result, Role};
 use serde::{Deserialize, Serialize};
-pub use socket::{call, listen};
+pub use socket::{Desk, call};
 use zeroize::Zeroize;
 
 /// What is asked.

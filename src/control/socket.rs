@@ -27,15 +27,28 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 const ROOT: u32 = 0;
 
-/// Serves the socket of the data folder until `shutdown` ends; requests under way are finished.
-pub async fn listen(app: Arc<App>, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
-    let socket = Socket::bind(&app.config.data_dir).await?;
-    let answer = move |request| {
-        let app = Arc::clone(&app);
-        async move { execute(&app, request).await }
-    };
-    socket.serve(answer, shutdown).await;
-    Ok(())
+/// Where administrators' requests arrive.
+#[derive(Debug)]
+pub struct Desk {
+    app: Arc<App>,
+    socket: Socket,
+}
+
+impl Desk {
+    /// Opens the socket of the data folder: from now on requests wait to be answered.
+    pub async fn open(app: Arc<App>) -> Result<Self> {
+        Ok(Self { socket: Socket::bind(&app.config.data_dir).await?, app })
+    }
+
+    /// Answers until `shutdown` ends; requests under way are finished.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) {
+        let app = self.app;
+        let answer = move |request| {
+            let app = Arc::clone(&app);
+            async move { execute(&app, request).await }
+        };
+        self.socket.serve(answer, shutdown).await;
+    }
 }
 
 /// Asks the server that runs on a data folder; `None` when none does.
@@ -74,6 +87,7 @@ async fn ask(mut stream: UnixStream, request: &Request) -> Result<Response> {
 }
 
 /// A bound socket; its name is removed when dropped.
+#[derive(Debug)]
 struct Socket {
     listener: UnixListener,
     path: PathBuf,

@@ -128,10 +128,9 @@ impl Drive {
     pub async fn copy(&self, from: &VPath, to: &VPath, reach: Reach, overwrite: bool, terms: Terms) -> Result<bool> {
         let (source, target) = self.resolve_pair(from, to)?;
         let node = self.stat(from).await?;
-        if node.len > 0 {
-            self.admit_bytes(&target, node.len).await?;
-        }
-        let commit = Commit { overwrite, ..self.commit(&source, terms, judge::replacing(&target)).await? };
+        // Of a folder nobody knows the length before it is copied.
+        let room = self.admit_bytes(&target, node.len, 0).await?;
+        let commit = Commit { overwrite, room, ..self.commit(&source, terms, judge::replacing(&target)).await? };
         let created = source.root.tree.copy(&source.path, &target.path, reach, commit).await?;
         if !created && reach == Reach::Deep {
             self.locks.end_within(&target.spot()).await?;

@@ -39,17 +39,26 @@ impl Drive {
             self.pre_judge(&place, &commit).await?;
         }
         let expected = announced.len.or(announced.estimate);
-        let room = self.admit_bytes(&place, expected.unwrap_or(0)).await?;
+        let freed = self.replaced_bytes(path, announced.start).await?;
+        let room = self.admit_bytes(&place, expected.unwrap_or(0), freed).await?;
         let upload = place.root.tree.begin_put(&place.path, announced.start, expected).await?;
         let len = announced.len.filter(|_| announced.start == Start::Empty);
         let commit = Commit { len, modified: announced.modified, ..commit };
         Ok(DriveUpload { upload, commit, room })
     }
 
-    /// Refuses what the account's quota has no room for; returns the room, `None` without a quota.
-    pub(super) async fn admit_bytes(&self, place: &Place, bytes: u64) -> Result<Option<u64>> {
+    /// Bytes that an upload frees when it takes the place of a file: they count for the quota, lest a full drive cannot be saved to.
+    async fn replaced_bytes(&self, path: &VPath, start: Start) -> Result<u64> {
+        if self.identity.quota.is_none() || start == Start::Present {
+            return Ok(0);
+        }
+        Ok(self.find(path).await?.map_or(0, |node| node.len))
+    }
+
+    /// Refuses what the account's quota has no room for once `freed` are gone; returns the room, `None` without a quota.
+    pub(super) async fn admit_bytes(&self, place: &Place, bytes: u64, freed: u64) -> Result<Option<u64>> {
         let Some(quota) = self.identity.quota else { return Ok(None) };
-        let room = quota.saturating_sub(place.root.tree.usage().await?.used);
+        let room = quota.saturating_sub(place.root.tree.usage().await?.used.saturating_sub(freed));
         if bytes > room {
             return Err(Error::NoSpace);
         }

@@ -101,4 +101,12 @@ impl Error {
     pub fn io(doing: &'static str, source: impl Into<std::io::Error>) -> Self {
         Self::Io { doing, source: source.into() }
     }
+
+    /// A stored record that makes no sense; says how to go on without it.
+    pub fn damaged(what: impl std::fmt::Display) -> Self {
+        Self::Corrupt(format!(
+            "{what} cannot be read: it is damaged, or written by a newer sarang. If it is damaged, move state/db in the \
+             data folder aside; the next start then takes the newest of state/exports."
+        ))
+    }
 }

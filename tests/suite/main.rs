@@ -12,6 +12,7 @@
 
 mod harness;
 
+mod admin;
 mod attacks;
 mod dav_conditions;
 mod dav_cut;
@@ -20,7 +21,9 @@ mod dav_locks;
 mod dav_moves;
 mod dav_props;
 mod layers;
+mod program;
 mod rows;
 mod sign_in;
 mod table;
 mod traces;
+mod trash;

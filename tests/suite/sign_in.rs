@@ -70,3 +70,31 @@ fn the_health_page_needs_no_account() {
     let server = TestServer::start();
     server.stranger().raw("GET", "/healthz").send().is(200);
 }
+
+#[test]
+fn windows_and_mail_forms_of_a_name_sign_in() {
+    let server = TestServer::start();
+    for user in ["ANA", "CORP\\ana", "ana@drive.example", "CORP\\Ana@drive.example"] {
+        server.stranger().signed_in(user, "wrong password").propfind("/", "0").is(401);
+        let client = server.stranger().signed_in(user, PASSWORD);
+        client.store("/a", user);
+        server.ana().holds("/a", user);
+    }
+}
+
+#[test]
+fn the_wait_that_is_told_is_within_a_minute_and_binds_the_stranger_only() {
+    let server = TestServer::with(|config| config.accounts.failures_per_account = 2);
+    let known = server.ana();
+    known.propfind("/", "0").is(207);
+    for user in ["ana", "CORP\\ana"] {
+        server.stranger().signed_in(user, &format!("guess of {user}")).propfind("/", "0").is(401);
+    }
+    // Every form of the name counts together, and the right password waits like a guess when nobody knows it yet.
+    let reply = server.stranger().signed_in("ana@x", "one guess more").propfind("/", "0").is(429);
+    let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{reply}");
+    known.propfind("/", "0").is(207);
+    server.ana().propfind("/", "0").is(207);
+    server.ben().propfind("/", "0").is(207);
+}

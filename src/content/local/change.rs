@@ -73,6 +73,10 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
         let here = At { dir: source.dir(), name: &name, path: spelled.as_str() };
         change(commit, Some(&found.node), &mut || {
             match &there {
+                // Two names of one file: a rename would do nothing and say it had.
+                Some(old) if old.node.etag == found.node.etag => {
+                    ensure(root, &mut tomb, to, commit)?.bury((source.dir(), &name))?;
+                }
                 Some(old) => {
                     ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?;
                 }

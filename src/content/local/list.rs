@@ -96,7 +96,8 @@ fn entry(dir: BorrowedFd<'_>, raw: &CStr, kind: Option<Kind>, with_props: bool) 
         Err(e) => return Err(e),
     };
     let props = match with_props.then(|| os::props_at(dir, name)) {
-        None | Some(Err(Errno::NOENT)) => Vec::new(),
+        // What the server may not read, it may still name.
+        None | Some(Err(Errno::NOENT | Errno::ACCESS | Errno::PERM)) => Vec::new(),
         Some(stored) => props::decode(stored?.as_deref()).unwrap_or_default(),
     };
     Ok(Some(Entry { name: name.to_owned(), node: found.node, props }))

@@ -151,7 +151,11 @@ impl Root {
             let at = fd(dir.as_ref().unwrap_or(&self.dir));
             let (spelled, found) = spelling(at, name)?;
             let next = match found {
-                Some(found) if found.kind == Kind::Folder => os::open_folder(at, &spelled, Lookup::Full).ok(),
+                Some(found) if found.kind == Kind::Folder => match os::open_folder(at, &spelled, Lookup::Full) {
+                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
+                    // Anything else, such as no descriptors left, must not look like nothing there.
+                    opened => Some(opened.map_err(|e| explain("open it", e))?),
+                },
                 _ => None,
             };
             names.push(spelled);

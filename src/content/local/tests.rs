@@ -241,6 +241,22 @@ async fn a_swap_cut_by_a_crash_is_finished() {
 }
 
 #[tokio::test]
+async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
+    let (tree, dir) = relaxed();
+    put(&tree, "file", b"x").await;
+    drop(tree);
+    let home = dir.path().join("home");
+    symlink(&home, home.join("link")).unwrap();
+    let marker = |from: &str| format!(r#"{{"from":"{from}","inode":1,"tomb":"a.1"}}"#).into_bytes();
+    let torn = b"\xff\xfe{".to_vec();
+    for (at, text) in [marker("file/a"), marker("link/file"), marker("gone/a"), torn].into_iter().enumerate() {
+        fs::write(home.join(format!(".sarang/tmp/swap-{at}")), text).unwrap();
+    }
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    assert_eq!(names(&tree, "").await, ["file"]);
+}
+
+#[tokio::test]
 async fn the_reserve_stays_free() {
     let (tree, _dir) = open(LocalSettings { reserve: 1 << 60, ..RELAXED });
     let early = tree.begin_put(&path("a"), Start::Empty, Some(1)).await;

@@ -133,10 +133,10 @@ pub(super) fn finish_swaps(root: &Root) -> Result<()> {
     read.map_err(|e| explain(doing, e))?;
     for marker in markers {
         let file = os::open_read(fd(&tmp), &marker, Lookup::Full).map_err(|e| explain(doing, e))?;
-        let mut text = String::new();
-        std::fs::File::from(file).read_to_string(&mut text).map_err(|e| Error::io(doing, e))?;
+        let mut text = Vec::new();
+        std::fs::File::from(file).read_to_end(&mut text).map_err(|e| Error::io(doing, e))?;
         // A marker cut short was never acted on.
-        if let Ok(swap) = serde_json::from_str::<Swap>(&text) {
+        if let Ok(swap) = serde_json::from_slice::<Swap>(&text) {
             finish_swap(root, &swap).map_err(|e| explain(doing, e))?;
         }
     }
@@ -146,7 +146,8 @@ pub(super) fn finish_swaps(root: &Root) -> Result<()> {
 fn finish_swap(root: &Root, swap: &Swap) -> os::Outcome<()> {
     let (parent, name) = swap.from.rsplit_once('/').unwrap_or(("", &swap.from));
     let dir = match os::open_folder(fd(&root.dir), parent, Lookup::Full) {
-        Err(os::Errno::NOENT) => return Ok(()),
+        // Whoever tidied up on the disk has settled it.
+        Err(os::Errno::NOENT | os::Errno::NOTDIR | os::Errno::LOOP) => return Ok(()),
         other => other?,
     };
     match os::stat_at(fd(&dir), name) {

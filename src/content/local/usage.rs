@@ -77,7 +77,11 @@ fn walk(root: &Root) -> os::Outcome<u64> {
         let Some((dir, folders)) = levels.last_mut() else { return Ok(sum) };
         match folders.pop() {
             None => drop(levels.pop()),
-            Some(name) => next = os::open_folder(fd(dir), &name, Lookup::Full).ok(),
+            Some(name) => match os::open_folder(fd(dir), &name, Lookup::Full) {
+                Ok(below) => next = Some(below),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => {}
+                Err(e) => return Err(e),
+            },
         }
     }
 }

@@ -97,8 +97,8 @@ impl Locks {
     }
 
     fn read_record(&self, key: &str, text: &str) -> Result<Option<Lock>> {
-        let record: Record = serde_json::from_str(text)
-            .map_err(|_| Error::Corrupt(format!("The record {key} cannot be read; run `sarang check`.")))?;
+        let record: Record =
+            serde_json::from_str(text).map_err(|_| Error::damaged(format_args!("The record {key}")))?;
         if record.v > RECORD_VERSION {
             return Err(Error::Corrupt(format!("The record {key} was written by a newer sarang; use that version.")));
         }

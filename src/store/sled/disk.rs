@@ -2,11 +2,13 @@
 
 use super::Settings;
 use crate::model::{Error, Result};
-use rustix::fs::{FallocateFlags, fallocate, fstatvfs, statvfs};
+use rustix::fs::{FallocateFlags, RawDir, SeekFrom, fallocate, fstatvfs, statvfs};
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 /// The open files of a store that must reach the disk before a commit is acknowledged.
@@ -46,12 +48,19 @@ impl Disk {
         self.sync_blobs()
     }
 
-    /// A blob is written once, never changed, and its name used once.
+    /// A blob is written once, never changed, and its name used once. The folder is read through the descriptor that is
+    /// open already: a commit must not fail for good because clients hold all others.
     fn sync_blobs(&mut self) -> io::Result<()> {
         let mut present = HashSet::new();
         let mut any_new = false;
-        for entry in fs::read_dir(&self.blobs_path)? {
-            let name = entry?.file_name();
+        rustix::fs::seek(&self.blobs, SeekFrom::Start(0))?;
+        let mut room = Vec::with_capacity(4 << 10);
+        let mut entries = RawDir::new(&self.blobs, room.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
+            if name == "." || name == ".." {
+                continue;
+            }
             if !self.synced_blobs.contains(&name) {
                 match File::open(self.blobs_path.join(&name)) {
                     Ok(blob) => blob.sync_all()?,
@@ -123,7 +132,8 @@ pub(super) fn create_durably(dir: &Path) -> Result<()> {
     }
     let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_durably(parent)?;
-    match fs::create_dir(dir) {
+    // Password hashes lie below.
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("create the state folder", e)),
         _ => {}
     }

@@ -7,6 +7,7 @@ pub mod wire;
 pub use client::{Client, LOCK_BODY, NAME, propfind_body, url};
 pub use wire::{Connection, Reply};
 
+use parking_lot::Mutex;
 use sarang::app::App;
 use sarang::config::{Config, Durability};
 use sarang::model::{AccountName, Role};
@@ -36,7 +37,7 @@ struct Running {
     runtime: Runtime,
     app: Arc<App>,
     stop: oneshot::Sender<()>,
-    ended: mpsc::Receiver<Result<(), String>>,
+    ended: Mutex<mpsc::Receiver<Result<(), String>>>,
 }
 
 impl TestServer {
@@ -47,6 +48,18 @@ impl TestServer {
 
     /// Starts with changed settings.
     pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let server = Self::empty(change);
+        server.add_account("ana");
+        server.add_account("ben");
+        server
+    }
+
+    /// Starts as on the first day.
+    pub fn without_accounts() -> Self {
+        Self::empty(|_| {})
+    }
+
+    fn empty(change: impl FnOnce(&mut Config)) -> Self {
         let data = Arc::new(TempDir::new().unwrap());
         let mut config = Config { data_dir: data.path().to_owned(), ..Config::default() };
         config.server.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
@@ -56,10 +69,7 @@ impl TestServer {
         config.log.level = "error".into();
         config.log.requests = false;
         change(&mut config);
-        let server = Self::open(config, data);
-        server.add_account("ana");
-        server.add_account("ben");
-        server
+        Self::open(config, data)
     }
 
     fn open(config: Config, data: Arc<TempDir>) -> Self {
@@ -78,7 +88,7 @@ impl TestServer {
             };
             let _ = report.send(server.run(shutdown).await.map_err(|error| error.to_string()));
         });
-        Self { running: Some(Running { runtime, app, stop, ended }), address, config, data }
+        Self { running: Some(Running { runtime, app, stop, ended: Mutex::new(ended) }), address, config, data }
     }
 
     fn add_account(&self, name: &str) {
@@ -101,6 +111,11 @@ impl TestServer {
     /// Runs a future on the server's runtime.
     pub fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
         self.running.as_ref().unwrap().runtime.block_on(future)
+    }
+
+    /// Runs a future beside the server; it must end before the server is dropped.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+        self.running.as_ref().unwrap().runtime.spawn(future)
     }
 
     /// Where it listens.
@@ -147,7 +162,8 @@ impl TestServer {
     fn stop(&mut self) -> Result<(), String> {
         let Some(Running { runtime, app, stop, ended }) = self.running.take() else { return Ok(()) };
         let _ = stop.send(());
-        let outcome = ended.recv_timeout(GRACE).map_err(|_| "the server did not end in 10 s".to_owned()).flatten();
+        let outcome =
+            ended.into_inner().recv_timeout(GRACE).map_err(|_| "the server did not end in 10 s".to_owned()).flatten();
         let closed = outcome.and_then(|()| runtime.block_on(app.close()).map_err(|error| error.to_string()));
         drop(app);
         let idle = poll(GRACE, || runtime.metrics().num_alive_tasks() == 0);

@@ -55,3 +55,58 @@ fn row_055_allprop_leaves_quota_out() {
             .all(|r| r.find("quota-used-bytes").is_none() && r.find("quota-available-bytes").is_none())
     );
 }
+
+fn with_quota(bytes: u64) -> TestServer {
+    let server = TestServer::start();
+    let app = server.app();
+    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(bytes))).unwrap();
+    drop(app);
+    server
+}
+
+#[test]
+fn row_056_a_quota_reached_in_the_middle_of_an_upload_leaves_nothing() {
+    let server = with_quota(1 << 20);
+    let ana = server.ana();
+    ana.store("/a", vec![b'x'; 500_000]);
+    ana.request("PUT", "/b").body(vec![b'x'; 3 << 20]).chunked().send().is(507);
+    ana.lacks("/b");
+    ana.request("PUT", "/a").body(vec![b'y'; 3 << 20]).chunked().send().is(507);
+    ana.holds("/a", vec![b'x'; 500_000]);
+    assert!(crate::harness::poll(std::time::Duration::from_secs(5), || server.staged("ana").is_empty()));
+    let answer = ana.props("/", "0", ASKED).multistatus();
+    assert_eq!(answer.only().value("quota-used-bytes"), "500000");
+}
+
+#[test]
+fn row_056_copies_count_whole() {
+    let server = with_quota(1 << 20);
+    let ana = server.ana();
+    ana.mkcol("/d").is(201);
+    for name in ["/d/a", "/d/b"] {
+        ana.store(name, vec![b'x'; 300_000]);
+    }
+    ana.transfer("COPY", "/d/a", "/one").send().is(201);
+    ana.transfer("COPY", "/d", "/e").send().is(507);
+    ana.lacks("/e");
+    assert!(server.staged("ana").is_empty());
+    ana.transfer("COPY", "/d", "/e").header("Depth", "0").send().is(201);
+}
+
+#[test]
+fn row_056_a_file_can_be_saved_again_when_the_quota_is_nearly_reached() {
+    let server = with_quota(1000);
+    let ana = server.ana();
+    ana.store("/a", vec![b'x'; 900]);
+    ana.put("/a", vec![b'y'; 1000]).is(204);
+    ana.put("/a", vec![b'z'; 1001]).is(507);
+    ana.request("PUT", "/a").body(vec![b'z'; 1001]).chunked().send().is(507);
+    ana.put("/b", "1").is(507);
+    ana.holds("/a", vec![b'y'; 1000]);
+    // What is over its quota may become smaller.
+    let app = server.app();
+    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(500))).unwrap();
+    drop(app);
+    ana.put("/a", vec![b'w'; 900]).is(507);
+    ana.put("/a", vec![b'w'; 400]).is(204);
+}

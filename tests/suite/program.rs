@@ -1,0 +1,319 @@
+//! The program itself: what it prints, how it ends, what it refuses to start on, whom its files are open to.
+
+use crate::harness::{Client, Connection, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const SARANG: &str = env!("CARGO_BIN_EXE_sarang");
+const PASSWORD: &str = "blue kettle 77";
+
+/// A folder to run the program in.
+struct Place(TempDir);
+
+/// `sarang serve`, told to stop when dropped.
+struct Serving {
+    child: Child,
+    address: SocketAddr,
+    greeting: Vec<String>,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The program, free of the settings of whoever runs the tests.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SARANG_")) {
+            command.env_remove(name);
+        }
+        command.current_dir(self.path()).env("SARANG_SERVER__LISTEN", "127.0.0.1:0");
+        command
+    }
+
+    fn run(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command(SARANG);
+        let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    #[track_caller]
+    fn add_ana(&self) {
+        let output = self.run(&["user", "add", "ana", "--password-stdin"], PASSWORD);
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    fn serve(&self) -> Serving {
+        self.serve_by(&format!("exec {SARANG} serve"))
+    }
+
+    /// Serves by a line of shell.
+    fn serve_by(&self, line: &str) -> Serving {
+        let mut command = self.command("sh");
+        let mut child = command.args(["-c", line]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut greeting = Vec::new();
+        for line in lines.by_ref() {
+            greeting.push(line);
+            if greeting.last().is_some_and(|line| line.starts_with("Mount: ")) {
+                break;
+            }
+        }
+        let first = greeting.first().expect("a greeting");
+        let address = first.trim_start_matches("Sarang serves http://").trim_end_matches("/dav/").parse().unwrap();
+        Serving { child, address, greeting }
+    }
+}
+
+impl Serving {
+    fn ana(&self) -> Client {
+        Client::new(self.address, Some(("ana", PASSWORD)))
+    }
+
+    fn terminate(&self) {
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+    }
+
+    /// The exit code, once it has ended.
+    fn end(&mut self) -> Option<i32> {
+        let mut status = None;
+        poll(Duration::from_secs(20), || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.terminate();
+        if self.end().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn it_says_where_it_is_and_hears_commands_from_that_moment_on() {
+    let place = Place::new();
+    let serving = place.serve();
+    let text = serving.greeting.join("\n");
+    assert!(text.contains("/setup?token=") && text.contains("sarang user add NAME"), "{text}");
+    place.add_ana();
+    serving.ana().store("/a", "x");
+    drop(serving);
+    let again = place.serve();
+    assert!(!again.greeting.join("\n").contains("/setup"), "{:?}", again.greeting);
+    again.ana().holds("/a", "x");
+}
+
+#[test]
+fn an_upload_under_way_ends_before_the_program_does() {
+    let place = Place::new();
+    place.add_ana();
+    let mut serving = place.serve();
+    let mut slow = Connection::open(serving.address);
+    let whole = serving.ana().request("PUT", "/slow").body("0123456789").bytes();
+    let (first, rest) = whole.split_at(whole.len() - 5);
+    slow.write(first).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    serving.terminate();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(serving.child.try_wait().unwrap().is_none(), "it does not wait");
+    slow.write(rest).unwrap();
+    slow.read_reply(false, "PUT /slow").unwrap().is(201);
+    assert_eq!(serving.end(), Some(0));
+    assert_eq!(std::fs::read(place.path().join("sarang-data/homes/ana/slow")).unwrap(), b"0123456789");
+    assert!(!place.path().join("sarang-data/control.sock").exists());
+}
+
+#[test]
+fn what_was_acknowledged_under_load_is_there_after_the_end() {
+    let place = Place::new();
+    place.add_ana();
+    let mut serving = place.serve();
+    let address = serving.address;
+    let stored: Vec<String> = std::thread::scope(|scope| {
+        let writers: Vec<_> = (0..6).map(|at| scope.spawn(move || store_until_the_end(address, at))).collect();
+        std::thread::sleep(Duration::from_secs(1));
+        serving.terminate();
+        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+    });
+    assert_eq!(serving.end(), Some(0));
+    assert!(stored.len() > 20, "{}", stored.len());
+    let home = place.path().join("sarang-data/homes/ana");
+    for name in stored {
+        assert_eq!(std::fs::read(home.join(&name)).unwrap(), name.as_bytes());
+    }
+    assert_eq!(std::fs::read_dir(home.join(".sarang/tmp")).unwrap().count(), 0, "temporary files are left");
+}
+
+/// Puts file after file until the server goes, and returns the names of those it has acknowledged.
+fn store_until_the_end(address: SocketAddr, at: usize) -> Vec<String> {
+    let (client, mut connection) = (Client::new(address, Some(("ana", PASSWORD))), Connection::open(address));
+    let mut stored = Vec::new();
+    loop {
+        let name = format!("{at}-{}", stored.len());
+        let request = client.request("PUT", &format!("/{name}")).body(&name).bytes();
+        // The end of the server is the end of the connection, never a wrong answer.
+        match connection.exchange(request).status {
+            201 => stored.push(name),
+            0 => return stored,
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_refused_with_the_process_that_has_it() {
+    let place = Place::new();
+    let serving = place.serve();
+    let second = place.run(&["serve"], "");
+    assert_eq!(second.status.code(), Some(1));
+    let sentence = format!("in use by process {} since", serving.child.id());
+    assert_eq!(said(&second).matches(&sentence).count(), 1, "{}", said(&second));
+}
+
+#[test]
+fn a_taken_port_is_named_once() {
+    let (place, other) = (Place::new(), Place::new());
+    let serving = place.serve();
+    let mut command = other.command(SARANG);
+    let output = command.arg("serve").env("SARANG_SERVER__LISTEN", serving.address.to_string()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said(&output).matches(&serving.address.to_string()).count(), 1, "{}", said(&output));
+}
+
+#[test]
+fn mistakes_in_settings_name_where_they_are() {
+    let place = Place::new();
+    std::fs::write(place.path().join("config.toml"), "[log]\nlevel = \"info\"\nlevle = 1\n").unwrap();
+    let output = place.run(&["serve"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let text = said(&output);
+    assert!(text.contains("config.toml") && text.contains("line 3") && text.contains("levle"), "{text}");
+
+    std::fs::write(place.path().join("config.toml"), "[log]\nlevel = \"info\"\n").unwrap();
+    let mut command = place.command(SARANG);
+    let output = command.args(["config", "check"]).env("SARANG_LOG__LEVLE", "warn").output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text.contains("SARANG_LOG__LEVLE") && text.contains("unknown field"), "{text}");
+    assert!(!text.contains("config.toml"), "the file is right: {text}");
+}
+
+#[test]
+fn nothing_in_the_data_folder_is_open_to_others() {
+    let place = Place::new();
+    place.add_ana();
+    let serving = place.serve_by(&format!("umask 000; exec {SARANG} serve"));
+    serving.ana().store("/a", "x");
+    serving.ana().mkcol("/b").is(201);
+    serving.ana().delete("/a").is(204);
+    let mut waiting = vec![place.path().join("sarang-data")];
+    let mut seen = 0;
+    while let Some(path) = waiting.pop() {
+        let facts = std::fs::symlink_metadata(&path).unwrap();
+        assert_eq!(facts.permissions().mode() & 0o077, 0, "{} is open to others", path.display());
+        seen += 1;
+        if facts.is_dir() {
+            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    assert!(seen > 10, "{seen}");
+}
+
+#[test]
+fn root_leaves_no_files_in_a_folder_that_another_user_uses() {
+    let place = Place::new();
+    place.add_ana();
+    let data = place.path().join("sarang-data");
+    if !rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: only root can be the wrong user");
+    }
+    for path in [data.clone(), data.join("state")] {
+        std::os::unix::fs::chown(path, Some(4_242), Some(4_242)).unwrap();
+    }
+    for arguments in [&["user", "list"][..], &["serve"]] {
+        let output = place.run(arguments, "");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(said(&output).contains("belongs to the user with id 4242"), "{}", said(&output));
+    }
+}
+
+#[test]
+fn what_the_server_may_not_read_hides_nothing_else() {
+    let place = Place::new();
+    place.add_ana();
+    let mut chown = Command::new("chown");
+    let given = chown.args(["-R", "4242:4242"]).arg(place.path()).stderr(Stdio::null()).status();
+    if !given.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: only root can make files that the server may not read");
+    }
+    let serving = place.serve_by(&format!("exec setpriv --reuid 4242 --regid 4242 --clear-groups {SARANG} serve"));
+    let ana = serving.ana();
+    ana.store("/open", "x");
+    let home = place.path().join("sarang-data/homes/ana");
+    std::fs::write(home.join("closed.txt"), "secret").unwrap();
+    std::fs::create_dir(home.join("closed")).unwrap();
+    for name in ["closed.txt", "closed"] {
+        std::fs::set_permissions(home.join(name), std::fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    let listing = ana.propfind("/", "1").multistatus();
+    assert_eq!(listing.responses.len(), 4, "{listing:?}");
+    ana.get("/closed.txt").is(403);
+    ana.propfind("/closed", "1").is(403);
+    ana.props("/", "0", "<D:quota-used-bytes/>").is(207);
+    ana.holds("/open", "x");
+}
+
+#[test]
+fn it_recovers_from_having_no_descriptors_left() {
+    let place = Place::new();
+    place.add_ana();
+    let serving = place.serve_by(&format!("ulimit -n 64; exec {SARANG} serve"));
+    let ana = serving.ana();
+    ana.store("/a", "x");
+    let held = ana.lock("/held").send().is(201).token();
+    let crowd: Vec<_> = (0..120).map(|_| std::net::TcpStream::connect(serving.address).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    // The connection that is open goes on: it is served or told to come back, and never hangs.
+    for at in 0..20 {
+        ana.put("/b", "y").is_any(&[201, 204, 503]);
+        ana.lock(&format!("/lock{at}")).send().is_any(&[200, 201, 503]);
+        ana.get("/a").is_any(&[200, 503]);
+    }
+    // What needs the state store only neither fails nor harms it.
+    ana.unlock("/held", &held).is_any(&[204, 503]);
+    drop(crowd);
+    let mut byte = [0];
+    let mut fresh = std::net::TcpStream::connect(serving.address).unwrap();
+    fresh.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    fresh.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    assert_eq!(fresh.read(&mut byte).unwrap(), 1, "new connections are accepted again");
+    let ana = serving.ana();
+    ana.store("/c", "z");
+    ana.lock("/c").send().is(200);
+    let output = place.run(&["user", "disable", "ana"], "");
+    assert!(output.status.success(), "{output:?}");
+    ana.get("/c").is(401);
+}
