@@ -68,6 +68,7 @@ impl App {
     }
 
     async fn open_home(&self, account: &AccountName) -> Result<Arc<Root>> {
+        self.auth.account(account).ok_or(Error::Unauthenticated)?;
         let (dir, drive) = (self.home_dir(account), &self.config.drive);
         let settings = LocalSettings {
             durability: drive.durability,
@@ -76,8 +77,11 @@ impl App {
         };
         let tree = blocking(move || LocalTree::open(&dir, settings)).await?;
         let root = Arc::new(Root { id: root_id(account), tree });
+        let mut homes = self.homes.write();
+        // A request may have signed in just before its account was removed: the home that was closed then stays closed.
+        self.auth.account(account).ok_or(Error::Unauthenticated)?;
         // Two first requests at once must end up with one tree, for its guard is in it.
-        Ok(self.homes.write().entry(account.clone()).or_insert(root).clone())
+        Ok(homes.entry(account.clone()).or_insert(root).clone())
     }
 
     fn home_dir(&self, account: &AccountName) -> PathBuf {

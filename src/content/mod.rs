@@ -5,6 +5,7 @@
 pub mod contract;
 pub mod local;
 
+use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -80,6 +81,8 @@ pub enum Expect {
     Etag(Vec<String>),
     /// None of these tags (If-None-Match with tags); else `PreconditionFailed`.
     NotEtag(Vec<String>),
+    /// Nothing that was modified after this second since 1970 (If-Unmodified-Since); else `PreconditionFailed`.
+    UnmodifiedSince(i64),
 }
 
 impl Expect {
@@ -92,6 +95,7 @@ impl Expect {
             Self::Exists => present.is_some(),
             Self::Etag(tags) => among(tags),
             Self::NotEtag(tags) => !among(tags),
+            Self::UnmodifiedSince(since) => present.is_none_or(|node| unix_seconds(node.modified) <= *since),
         }
     }
 }
@@ -127,6 +131,8 @@ pub struct Commit {
     pub modified: Option<SystemTime>,
     /// Whether something at the target of a rename or copy may be replaced; else `PreconditionFailed`.
     pub overwrite: bool,
+    /// Bytes that a copy may add; more is `NoSpace`. `None` is as many as the disk holds.
+    pub room: Option<u64>,
     /// Judges the change under the same guard.
     pub judge: Arc<dyn Judge>,
 }
@@ -134,7 +140,15 @@ pub struct Commit {
 impl Commit {
     /// A change by `who` with no conditions; replaces what is there.
     pub fn by(who: AccountName) -> Self {
-        Self { who, expect: Expect::Any, len: None, modified: None, overwrite: true, judge: Arc::new(Unjudged) }
+        Self {
+            who,
+            expect: Expect::Any,
+            len: None,
+            modified: None,
+            overwrite: true,
+            room: None,
+            judge: Arc::new(Unjudged),
+        }
     }
 }
 

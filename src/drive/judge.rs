@@ -6,6 +6,7 @@ use super::place::{Place, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
 use crate::content::{Commit, Judge, Node};
 use crate::model::{Error, Result};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ pub(super) enum Need {
     Members(Spot),
     /// The members of a folder, if nothing stands at the target yet.
     NewMember(Spot),
-    /// All that lies below a place.
+    /// All that lies at a place and below it, which goes away: its locks end with the change.
     Subtree(Spot),
 }
 
@@ -45,13 +46,27 @@ pub(super) fn removing(place: &Place) -> Vec<Need> {
 }
 
 /// The judge of one request.
-struct Bench {
+pub(super) struct Bench {
     locks: Arc<Locks>,
     claim: Claim,
     needs: Vec<Need>,
+    /// The tokens of the locks that stood on what has gone away.
+    ended: Mutex<Vec<String>>,
 }
 
 impl Bench {
+    /// The conditions to hand to a tree.
+    pub(super) fn commit(self: &Arc<Self>) -> Commit {
+        let expect = self.claim.terms.expect.clone();
+        Commit { expect, judge: self.clone(), ..Commit::by(self.claim.who.clone()) }
+    }
+
+    /// The tokens of the locks that have lost what they stood on. Known from the moment of the change,
+    /// so that a lock granted right after it on something new of the same name is not among them.
+    pub(super) fn ended(&self) -> Vec<String> {
+        std::mem::take(&mut *self.ended.lock())
+    }
+
     fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
         let now = Instant::now();
         self.claim.check_lists(held, present, now)?;
@@ -72,17 +87,26 @@ impl Judge for Bench {
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let held = self.locks.hold();
         self.verdict(&held, present)?;
-        change()
+        change()?;
+        for need in &self.needs {
+            if let Need::Subtree(spot) = need {
+                self.ended.lock().extend(held.tokens_within(spot));
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drive {
+    /// The judge of a change at `place`.
+    pub(super) async fn bench(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
+        let claim = self.claim(place, terms).await?;
+        Ok(Arc::new(Bench { locks: self.locks.clone(), claim, needs, ended: Mutex::default() }))
+    }
+
     /// The conditions of a change at `place`, to be judged when it happens.
     pub(super) async fn commit(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Commit> {
-        let expect = terms.expect.clone();
-        let claim = self.claim(place, terms).await?;
-        let judge = Arc::new(Bench { locks: self.locks.clone(), claim, needs });
-        Ok(Commit { expect, judge, ..Commit::by(self.identity.account.clone()) })
+        Ok(self.bench(place, terms, needs).await?.commit())
     }
 
     /// Judges a change now, before its body has come; it is judged again when it happens.

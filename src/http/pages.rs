@@ -112,8 +112,12 @@ fn welcome(host: &str, needs_setup: bool) -> String {
 }
 
 /// Whether the server can do its work; a load balancer asks this.
-async fn health() -> impl IntoResponse {
-    (StatusCode::OK, "ok\n")
+async fn health(Extension(app): Extension<Arc<App>>) -> impl IntoResponse {
+    if app.store.is_writable() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "The state store is read-only; the log says why.\n")
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,8 @@ pub(super) fn copy(root: &Root, from: &RelPath, to: &RelPath, reach: Reach, comm
         return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
     }
     let mut tomb = early_tomb(root, &target, to, commit)?;
-    let mut copied = Copied { root, name: root.stamp(), kind: found.kind, bytes: Cell::new(0), published: false };
+    let (name, room) = (root.stamp(), commit.room.unwrap_or(u64::MAX));
+    let mut copied = Copied { root, name, kind: found.kind, room, bytes: Cell::new(0), published: false };
     copied.fill(fd(&source), &found, reach)?;
     let created = {
         let _guard = root.guard();
@@ -67,6 +68,8 @@ struct Copied<'a> {
     root: &'a Root,
     name: String,
     kind: Kind,
+    /// Bytes that may be copied.
+    room: u64,
     /// Bytes copied so far.
     bytes: Cell<u64>,
     published: bool,
@@ -138,6 +141,9 @@ fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, nam
     let node = os::stat_fd(from).map_err(failed)?.node;
     copied.root.check_room(node.len)?;
     copied.bytes.set(copied.bytes.get().saturating_add(node.len));
+    if copied.bytes.get() > copied.room {
+        return Err(Error::NoSpace);
+    }
     let made = os::create_file(dir, name).map_err(failed)?;
     os::copy_bytes(from, fd(&made), node.len).map_err(failed)?;
     copy_props(from, fd(&made))?;

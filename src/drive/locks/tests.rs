@@ -121,7 +121,8 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
     let ended = locks.grant(spot("b"), &ana, exclusive(true)).await.unwrap();
     let moved = locks.grant(spot("c/d"), &ana, exclusive(true)).await.unwrap();
     locks.end(&spot("b"), &ana, &ended.token).await.unwrap();
-    locks.end_within(&spot("c")).await.unwrap();
+    let gone = locks.hold().tokens_within(&spot("c"));
+    locks.forget(gone).await;
     let brief = LockRequest { timeout: Some(Duration::ZERO), ..exclusive(true) };
     locks.grant(spot("e"), &ana, brief).await.unwrap();
     locks.sweep().await.unwrap();
