@@ -13,6 +13,11 @@ pub const HOST: &str = "nest.example:8080";
 /// What counts as this server.
 pub const ORIGIN: Origin<'static> = Origin { host: HOST, also: &[], prefix: PREFIX };
 
+/// The address of a path.
+pub fn address(path: &VPath) -> String {
+    String::from_utf8(encode(path, false)).expect("addresses are ASCII")
+}
+
 /// Asserts all that the rest of the server relies on in a path.
 pub fn check_path(path: &VPath) {
     let text = path.as_str();
@@ -25,7 +30,7 @@ pub fn check_path(path: &VPath) {
         assert!(!name.to_ascii_lowercase().starts_with(".sarang"), "{name:?}");
     }
     assert_eq!(RelPath::parse(text).ok().as_ref(), Some(path), "reads back from its text");
-    let href = String::from_utf8(encode(path, false)).expect("addresses are ASCII");
+    let href = address(path);
     assert!(href.bytes().all(|b| b.is_ascii_graphic()) && !href.contains(['<', '>', '&', '"', '\'']), "{href}");
     let read = RelPath::from_url(&href, PREFIX).ok().flatten();
     assert_eq!(read.as_ref(), Some(path), "reads back from its address {href}");

@@ -139,3 +139,51 @@ impl Drive {
         Ok(Tagged { spot: self.resolve(path).spot(), etag })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Durability, LocksConfig};
+    use crate::content::local::{LocalSettings, LocalTree};
+    use crate::drive::locks::LockRequest;
+    use crate::drive::place::Root;
+    use crate::model::{AccountName, Identity, Role, VPath};
+    use crate::store::memory::MemoryStore;
+
+    async fn drive(dir: &std::path::Path) -> Drive {
+        let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+        let tree = LocalTree::open(dir, settings).unwrap();
+        let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
+        let identity = Identity { account: AccountName::parse("ana").unwrap(), role: Role::User, quota: None };
+        Drive::new(Arc::new(identity), Arc::new(Root { id: "home/ana".into(), tree }), Arc::new(locks))
+    }
+
+    #[tokio::test]
+    async fn a_removal_ends_the_locks_there_and_none_granted_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = |text| VPath::parse(text).unwrap();
+        let request = || LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
+        let old = drive.lock(&path("a/b"), request(), Terms::default()).await.unwrap();
+        let terms = Terms { tokens: old.token.iter().cloned().collect(), ..Terms::default() };
+        let place = drive.resolve(&path("a"));
+        let bench = drive.bench(&place, terms, removing(&place)).await.unwrap();
+        bench.commit().judge.judge(None, &mut || Ok(())).unwrap();
+        let new = drive.lock(&path("a"), request(), Terms::default()).await.unwrap();
+        drive.locks.forget(bench.ended()).await;
+        assert_eq!(drive.locks_on(&path("a")), [new]);
+        assert!(drive.locks_on(&path("a/b")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_does_not_happen_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = VPath::parse("a").unwrap();
+        let request = LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
+        let lock = drive.lock(&path, request, Terms::default()).await.unwrap();
+        let terms = Terms { tokens: lock.token.iter().cloned().collect(), ..Terms::default() };
+        assert!(matches!(drive.delete(&path, terms).await, Err(Error::NotFound)));
+        assert_eq!(drive.locks_on(&path).len(), 1);
+    }
+}

@@ -133,6 +133,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn health_is_whether_anything_can_be_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = crate::config::Config { data_dir: dir.path().to_owned(), ..crate::config::Config::default() };
+        let app = App::open(config).await.unwrap();
+        let ask = async || {
+            let request = Request::builder().uri("/healthz").body(BodyIn::from(b"")).unwrap();
+            answer(&app, request).await.status()
+        };
+        assert_eq!(ask().await, 200);
+        app.store.close().await.unwrap();
+        assert_eq!(ask().await, 503);
+    }
+
+    #[tokio::test]
     async fn pages_are_locked_down() {
         let request = Request::builder().uri("/page.css").body(axum::body::Body::empty()).unwrap();
         let response = ROUTES.clone().oneshot(request).await.unwrap();

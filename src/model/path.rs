@@ -149,7 +149,8 @@ const OUTSIDE: Error = Error::Forbidden("The address leads out of the drive.");
 
 /// One segment of a URL, decoded.
 fn decode(segment: &str) -> Result<Cow<'_, str>> {
-    let is_escape = |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    let is_escape =
+        |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     if !segment.split('%').skip(1).all(is_escape) {
         return Err(Error::BadRequest("The address has a percent sign that begins no escape."));
     }
@@ -194,9 +195,7 @@ pub fn check_portable(name: &str) -> Result<()> {
         ));
     }
     let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let numbered = |port: &str| {
-        stem.strip_prefix(port).is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']))
-    };
+    let numbered = |port: &str| stem.strip_prefix(port).is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']));
     if DEVICES.contains(&stem.as_str()) || numbered("com") || numbered("lpt") {
         return Err(Error::BadName("Windows keeps this name for a device."));
     }
@@ -250,7 +249,12 @@ mod tests {
             let deep = |levels| RelPath::from_url(&format!("{prefix}{}", "/a".repeat(levels)), prefix);
             assert_eq!(deep(MAX_DEPTH).unwrap().unwrap().names().count(), MAX_DEPTH);
             assert!(matches!(deep(MAX_DEPTH + 1), Err(Error::BadName(_))));
-            let long = |last| RelPath::from_url(&format!("{prefix}{}/{}", format!("/{}", "a".repeat(240)).repeat(16), "b".repeat(last)), prefix);
+            let long = |last| {
+                RelPath::from_url(
+                    &format!("{prefix}{}/{}", format!("/{}", "a".repeat(240)).repeat(16), "b".repeat(last)),
+                    prefix,
+                )
+            };
             assert_eq!(long(240).unwrap().unwrap().as_str().len(), MAX_BYTES);
             assert!(matches!(long(241), Err(Error::BadName(_))));
         }

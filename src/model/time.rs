@@ -52,10 +52,7 @@ pub fn iso_date(time: SystemTime) -> String {
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();
-    let (day, month, year, clock) = match words.as_slice() {
-        [_, day, month, year, clock, "GMT"] | [_, month, day, clock, year] => (day, month, year, clock),
-        _ => return None,
-    };
+    let ([_, day, month, year, clock, "GMT"] | [_, month, day, clock, year]) = words.as_slice() else { return None };
     let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
     let year: i64 = match year.len() {
         2 => year.parse::<i64>().ok().map(|y| if y < 70 { y + 2000 } else { y + 1900 })?,

@@ -29,8 +29,7 @@ pub(super) fn copy(root: &Root, from: &RelPath, to: &RelPath, reach: Reach, comm
         return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
     }
     let mut tomb = early_tomb(root, &target, to, commit)?;
-    let (name, room) = (root.stamp(), commit.room.unwrap_or(u64::MAX));
-    let mut copied = Copied { root, name, kind: found.kind, room, bytes: Cell::new(0), published: false };
+    let mut copied = Copied::new(root, found.kind, commit.room);
     copied.fill(fd(&source), &found, reach)?;
     let created = {
         let _guard = root.guard();
@@ -69,13 +68,18 @@ struct Copied<'a> {
     name: String,
     kind: Kind,
     /// Bytes that may be copied.
-    room: u64,
+    most: u64,
     /// Bytes copied so far.
     bytes: Cell<u64>,
     published: bool,
 }
 
-impl Copied<'_> {
+impl<'a> Copied<'a> {
+    fn new(root: &'a Root, kind: Kind, most: Option<u64>) -> Self {
+        let (name, most) = (root.stamp(), most.unwrap_or(u64::MAX));
+        Self { root, name, kind, most, bytes: Cell::new(0), published: false }
+    }
+
     /// Copies the content and makes it durable, if the settings want that.
     fn fill(&self, source: BorrowedFd<'_>, found: &Found, reach: Reach) -> Result<()> {
         let tmp = fd(&self.root.tmp);
@@ -141,7 +145,7 @@ fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, nam
     let node = os::stat_fd(from).map_err(failed)?.node;
     copied.root.check_room(node.len)?;
     copied.bytes.set(copied.bytes.get().saturating_add(node.len));
-    if copied.bytes.get() > copied.room {
+    if copied.bytes.get() > copied.most {
         return Err(Error::NoSpace);
     }
     let made = os::create_file(dir, name).map_err(failed)?;

@@ -106,7 +106,9 @@ impl Locks {
         let record: Record = serde_json::from_str(text)
             .map_err(|_| Error::Corrupt(format!("The record {PREFIX}{token} cannot be read.")))?;
         if record.v > RECORD_VERSION {
-            return Err(Error::Corrupt(format!("The record {PREFIX}{token} was written by a newer sarang; use that version.")));
+            return Err(Error::Corrupt(format!(
+                "The record {PREFIX}{token} was written by a newer sarang; use that version."
+            )));
         }
         let left = record.ends.saturating_sub(crate::model::time::unix_seconds(SystemTime::now()));
         let Ok(left @ 1..) = u64::try_from(left) else { return Ok(None) };
@@ -215,7 +217,9 @@ impl Locks {
     async fn end_tokens(&self, tokens: Vec<String>) -> Result<()> {
         {
             let mut index = self.index.write();
-            tokens.iter().for_each(|token| index.remove(token));
+            for token in &tokens {
+                index.remove(token);
+            }
         }
         for part in tokens.chunks(RECORDS_AT_ONCE) {
             let delete = part.iter().map(|token| format!("{PREFIX}{token}")).collect();

@@ -85,7 +85,8 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
 /// The crate subtracts the two ends of a range without looking.
 fn check_update_range(headers: &HeaderMap) -> Result<()> {
     let range = headers::text(headers, &X_UPDATE_RANGE)?.and_then(|range| range.strip_prefix("bytes="));
-    match range.and_then(|range| range.split_once('-')).map(|(first, last)| (first.parse::<u64>(), last.parse::<u64>())) {
+    match range.and_then(|range| range.split_once('-')).map(|(first, last)| (first.parse::<u64>(), last.parse::<u64>()))
+    {
         Some((Ok(_), Ok(u64::MAX))) => Err(Error::BadRequest("No file reaches as far as X-Update-Range says.")),
         _ => Ok(()),
     }

@@ -16,6 +16,7 @@ pub mod media;
 pub mod multistatus;
 mod options;
 pub mod parents;
+pub mod plan;
 pub mod propfind;
 pub mod proppatch;
 pub mod props;

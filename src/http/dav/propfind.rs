@@ -2,7 +2,8 @@
 
 use super::headers::Depth;
 use super::href;
-use super::multistatus::{HEAD, Place, Plan, TAIL, Writer};
+use super::multistatus::{HEAD, Place, TAIL, Writer};
+use super::plan::Plan;
 use super::props::Subject;
 use super::requests::Find;
 use crate::content::{Entry, Listing, Node};
