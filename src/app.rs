@@ -116,6 +116,8 @@ impl App {
     }
 
     async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
+        // A request may have signed in just before its account was removed: no home is made for it again.
+        self.auth.account(account).ok_or(Error::Unauthenticated)?;
         let (dir, drive) = (self.home_dir(account), &self.config.drive);
         let settings = LocalSettings {
             durability: drive.durability,

@@ -5,9 +5,8 @@
 use http::{HeaderMap, HeaderValue, Uri};
 use libfuzzer_sys::fuzz_target;
 use sarang::http::dav::headers::destination;
-use sarang::http::dav::href::encode;
 use sarang::model::VPath;
-use sarang_fuzz::{HOST, ORIGIN, check_path};
+use sarang_fuzz::{HOST, ORIGIN, address, check_path};
 
 fuzz_target!(|data: &[u8]| {
     let Some(Some(path)) = read(data) else { return };
@@ -17,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
     {
         assert!(HOST.starts_with(&format!("{}:", host.to_ascii_lowercase())), "{host} is another server");
     }
-    let href = encode(&path);
+    let href = address(&path);
     for spelling in [href.clone(), format!("http://{HOST}{href}"), format!("HTTPS://me@NEST.example{href}/?q")] {
         assert_eq!(read(spelling.as_bytes()), Some(Some(path.clone())), "{spelling}");
     }

@@ -7,8 +7,8 @@ use libfuzzer_sys::fuzz_target;
 use sarang::content::Expect;
 use sarang::drive::terms::{IfList, State, Subject};
 use sarang::http::dav::headers;
-use sarang::http::dav::href::encode;
-use sarang_fuzz::{ORIGIN, check_path, header_lines};
+use sarang::model::time::{from_unix_seconds, http_date};
+use sarang_fuzz::{ORIGIN, address, check_path, header_lines};
 
 fuzz_target!(|data: &[u8]| {
     let given = header_lines(data);
@@ -52,6 +52,7 @@ fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
         Expect::Absent => set("if-none-match", "*"),
         Expect::Etag(tags) => set("if-match", &tags.join(", ")),
         Expect::NotEtag(tags) => set("if-none-match", &tags.join(",")),
+        Expect::UnmodifiedSince(since) => set("if-unmodified-since", &http_date(from_unix_seconds(*since))),
     }
     headers
 }
@@ -60,7 +61,7 @@ fn written_list(list: &IfList) -> String {
     let mut text = match &list.subject {
         Subject::Request => String::new(),
         Subject::Elsewhere => "<http://elsewhere.example/>".to_owned(),
-        Subject::Path(path) => format!("<{}>", encode(path)),
+        Subject::Path(path) => format!("<{}>", address(path)),
     };
     text.push('(');
     for condition in &list.conditions {

@@ -5,6 +5,7 @@
 pub mod contract;
 pub mod local;
 
+use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -87,6 +88,8 @@ pub enum Expect {
     Etag(Vec<String>),
     /// None of these tags (If-None-Match with tags); else `PreconditionFailed`.
     NotEtag(Vec<String>),
+    /// Nothing that was modified after this second since 1970 (If-Unmodified-Since); else `PreconditionFailed`.
+    UnmodifiedSince(i64),
 }
 
 impl Expect {
@@ -99,6 +102,7 @@ impl Expect {
             Self::Exists => present.is_some(),
             Self::Etag(tags) => among(tags),
             Self::NotEtag(tags) => !among(tags),
+            Self::UnmodifiedSince(since) => present.is_none_or(|node| unix_seconds(node.modified) <= *since),
         }
     }
 }

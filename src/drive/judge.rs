@@ -6,6 +6,7 @@ use super::place::{Place, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
 use crate::content::{Commit, Judge, Node};
 use crate::model::{Error, Result};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,7 @@ pub(super) enum Need {
     Members(Spot),
     /// The members of a folder, if nothing stands at the target yet.
     NewMember(Spot),
-    /// All that lies below a place.
+    /// All that lies at a place and below it, which goes away: its locks end with the change.
     Subtree(Spot),
 }
 
@@ -45,13 +46,27 @@ pub(super) fn removing(place: &Place) -> Vec<Need> {
 }
 
 /// The judge of one request.
-struct Bench {
+pub(super) struct Bench {
     locks: Arc<Locks>,
     claim: Claim,
     needs: Vec<Need>,
+    /// The tokens of the locks that stood on what has gone away.
+    ended: Mutex<Vec<String>>,
 }
 
 impl Bench {
+    /// The conditions to hand to a tree.
+    pub(super) fn commit(self: &Arc<Self>) -> Commit {
+        let expect = self.claim.terms.expect.clone();
+        Commit { expect, judge: self.clone(), ..Commit::by(self.claim.who.clone()) }
+    }
+
+    /// The tokens of the locks that have lost what they stood on. Known from the moment of the change,
+    /// so that a lock granted right after it on something new of the same name is not among them.
+    pub(super) fn ended(&self) -> Vec<String> {
+        std::mem::take(&mut *self.ended.lock())
+    }
+
     fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
         let now = Instant::now();
         self.claim.check_lists(held, present, now)?;
@@ -72,17 +87,26 @@ impl Judge for Bench {
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let held = self.locks.hold();
         self.verdict(&held, present)?;
-        change()
+        change()?;
+        for need in &self.needs {
+            if let Need::Subtree(spot) = need {
+                self.ended.lock().extend(held.tokens_within(spot));
+            }
+        }
+        Ok(())
     }
 }
 
 impl Drive {
+    /// The judge of a change at `place`.
+    pub(super) async fn bench(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
+        let claim = self.claim(place, terms).await?;
+        Ok(Arc::new(Bench { locks: self.locks.clone(), claim, needs, ended: Mutex::default() }))
+    }
+
     /// The conditions of a change at `place`, to be judged when it happens.
     pub(super) async fn commit(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Commit> {
-        let expect = terms.expect.clone();
-        let claim = self.claim(place, terms).await?;
-        let judge = Arc::new(Bench { locks: self.locks.clone(), claim, needs });
-        Ok(Commit { expect, judge, ..Commit::by(self.identity.account.clone()) })
+        Ok(self.bench(place, terms, needs).await?.commit())
     }
 
     /// Judges a change now, before its body has come; it is judged again when it happens.
@@ -113,5 +137,53 @@ impl Drive {
         let asked = terms.asked_paths().any(|asked| asked == path);
         let etag = if asked { self.find(path).await?.map(|node| node.etag) } else { None };
         Ok(Tagged { spot: self.resolve(path).spot(), etag })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Durability, LocksConfig};
+    use crate::content::local::{LocalSettings, LocalTree};
+    use crate::drive::locks::LockRequest;
+    use crate::drive::place::Root;
+    use crate::model::{AccountName, Identity, Role, VPath};
+    use crate::store::memory::MemoryStore;
+
+    async fn drive(dir: &std::path::Path) -> Drive {
+        let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+        let tree = LocalTree::open(dir, settings).unwrap();
+        let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
+        let identity = Identity { account: AccountName::parse("ana").unwrap(), role: Role::User, quota: None };
+        Drive::new(Arc::new(identity), Arc::new(Root { id: "home/ana".into(), tree }), Arc::new(locks))
+    }
+
+    #[tokio::test]
+    async fn a_removal_ends_the_locks_there_and_none_granted_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = |text| VPath::parse(text).unwrap();
+        let request = || LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
+        let old = drive.lock(&path("a/b"), request(), Terms::default()).await.unwrap();
+        let terms = Terms { tokens: old.token.iter().cloned().collect(), ..Terms::default() };
+        let place = drive.resolve(&path("a"));
+        let bench = drive.bench(&place, terms, removing(&place)).await.unwrap();
+        bench.commit().judge.judge(None, &mut || Ok(())).unwrap();
+        let new = drive.lock(&path("a"), request(), Terms::default()).await.unwrap();
+        drive.locks.forget(bench.ended()).await;
+        assert_eq!(drive.locks_on(&path("a")), [new]);
+        assert!(drive.locks_on(&path("a/b")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_removal_that_does_not_happen_ends_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = VPath::parse("a").unwrap();
+        let request = LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
+        let lock = drive.lock(&path, request, Terms::default()).await.unwrap();
+        let terms = Terms { tokens: lock.token.iter().cloned().collect(), ..Terms::default() };
+        assert!(matches!(drive.delete(&path, terms).await, Err(Error::NotFound)));
+        assert_eq!(drive.locks_on(&path).len(), 1);
     }
 }

@@ -39,10 +39,12 @@ impl Drive {
         Ok(self.view(&lock))
     }
 
-    /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3).
-    pub async fn create_locked(&self, path: &VPath, lock: &LockView) -> Result<()> {
+    /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the tokens
+    /// that came with the request, such as that of a lock on the folder.
+    pub async fn create_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
         let place = self.resolve(path);
-        let terms = Terms { expect: Expect::Absent, tokens: lock.token.iter().cloned().collect(), ..Terms::default() };
+        let tokens = submitted.submitted().map(str::to_owned).chain(lock.token.clone()).collect();
+        let terms = Terms { expect: Expect::Absent, tokens, ..Terms::default() };
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
         let upload = place.root.tree.begin_put(&place.path, Start::Empty, Some(0)).await?;
         match upload.commit(commit).await {
@@ -83,9 +85,12 @@ impl Drive {
             owner: lock.owner.clone(),
             shared: lock.shared,
             deep: lock.deep,
-            remaining: Duration::from_secs(
-                lock.ends.saturating_duration_since(Instant::now()).as_secs_f64().ceil() as u64
-            ),
+            remaining: whole_seconds(lock.ends.saturating_duration_since(Instant::now())),
         }
     }
+}
+
+/// Rounded up, so that a lock just granted shows the whole time it was granted for.
+fn whole_seconds(left: Duration) -> Duration {
+    Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0))
 }

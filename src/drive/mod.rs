@@ -37,6 +37,15 @@ pub struct Quota {
     pub available: u64,
 }
 
+/// How a copy is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Copying {
+    /// How far down it reaches.
+    pub reach: Reach,
+    /// Whether it may replace what stands at its target.
+    pub overwrite: bool,
+}
+
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
     pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
@@ -105,35 +114,38 @@ impl Drive {
     /// Moves to the trash; the locks below end.
     pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
         let place = self.resolve(path);
-        self.refuse_root(&place)?;
-        let commit = self.commit(&place, terms, judge::removing(&place)).await?;
-        place.root.tree.delete(&place.path, commit).await?;
-        self.locks.end_within(&place.spot()).await
+        refuse_root(&place)?;
+        let bench = self.bench(&place, terms, judge::removing(&place)).await?;
+        let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
+        self.locks.forget(bench.ended()).await;
+        outcome
     }
 
     /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5).
     /// Returns whether nothing stood at `to` before.
     pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
         let (source, target) = self.resolve_pair(from, to)?;
-        self.refuse_root(&source)?;
+        refuse_root(&source)?;
         let needs = judge::removing(&source).into_iter().chain(judge::replacing(&target)).collect();
-        let commit = Commit { overwrite, ..self.commit(&source, terms, needs).await? };
-        let created = source.root.tree.rename(&source.path, &target.path, commit).await?;
-        self.locks.end_within(&source.spot()).await?;
-        self.locks.end_within(&target.spot()).await?;
-        Ok(created)
+        let bench = self.bench(&source, terms, needs).await?;
+        let commit = Commit { overwrite, ..bench.commit() };
+        let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
+        self.locks.forget(bench.ended()).await;
+        outcome
     }
 
-    /// Copies `from` to `to`. Returns whether nothing stood at `to` before.
-    pub async fn copy(&self, from: &VPath, to: &VPath, reach: Reach, overwrite: bool, terms: Terms) -> Result<bool> {
+    /// Copies `from` to `to`, within the quota. Returns whether nothing stood at `to` before.
+    pub async fn copy(&self, from: &VPath, to: &VPath, copying: Copying, terms: Terms) -> Result<bool> {
+        let Copying { reach, overwrite } = copying;
         let (source, target) = self.resolve_pair(from, to)?;
         let node = self.stat(from).await?;
         // Of a folder nobody knows the length before it is copied.
         let room = self.admit_bytes(&target, node.len, 0).await?;
-        let commit = Commit { overwrite, room, ..self.commit(&source, terms, judge::replacing(&target)).await? };
+        let bench = self.bench(&source, terms, judge::replacing(&target)).await?;
+        let commit = Commit { overwrite, room, ..bench.commit() };
         let created = source.root.tree.copy(&source.path, &target.path, reach, commit).await?;
         if !created && reach == Reach::Deep {
-            self.locks.end_within(&target.spot()).await?;
+            self.locks.forget(bench.ended()).await;
         }
         Ok(created)
     }
@@ -148,7 +160,7 @@ impl Drive {
     /// Both ends of a move or copy. One within the other is refused before anything is touched.
     fn resolve_pair(&self, from: &VPath, to: &VPath) -> Result<(Place, Place)> {
         let (source, target) = (self.resolve(from), self.resolve(to));
-        self.refuse_root(&target)?;
+        refuse_root(&target)?;
         if from != to && source.spot() == target.spot() {
             return Ok((source, target));
         }
@@ -159,11 +171,11 @@ impl Drive {
         }
         Ok((source, target))
     }
+}
 
-    fn refuse_root(&self, place: &Place) -> Result<()> {
-        if place.path.is_root() {
-            return Err(Error::Forbidden("The drive itself cannot be moved, replaced or deleted."));
-        }
-        Ok(())
+fn refuse_root(place: &Place) -> Result<()> {
+    if place.path.is_root() {
+        return Err(Error::Forbidden("The drive itself cannot be moved, replaced or deleted."));
     }
+    Ok(())
 }

@@ -34,8 +34,10 @@ impl Drive {
         if place.path.is_root() {
             return Err(Error::IsFolder);
         }
+        // Without conditions and locks there is nothing to judge early, and what stands there need not be looked at twice.
+        let free = terms.is_empty() && self.has_no_locks();
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
-        if commit.expect != crate::content::Expect::Any || !self.has_no_locks() || announced.start == Start::Present {
+        if !free {
             self.pre_judge(&place, &commit).await?;
         }
         let expected = announced.len.or(announced.estimate);

@@ -112,8 +112,12 @@ fn welcome(host: &str, needs_setup: bool) -> String {
 }
 
 /// Whether the server can do its work; a load balancer asks this.
-async fn health() -> impl IntoResponse {
-    (StatusCode::OK, "ok\n")
+async fn health(Extension(app): Extension<Arc<App>>) -> impl IntoResponse {
+    if app.store.is_writable() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "The state store is read-only; the log says why.\n")
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +130,20 @@ mod tests {
         assert!(html.contains("&lt;script&gt;&quot;&#39;&amp;") && !html.contains("<script"));
         assert!(!html.contains("sarang user add"));
         assert!(welcome("a", true).contains("sarang user add"));
+    }
+
+    #[tokio::test]
+    async fn health_is_whether_anything_can_be_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = crate::config::Config { data_dir: dir.path().to_owned(), ..crate::config::Config::default() };
+        let app = App::open(config).await.unwrap();
+        let ask = async || {
+            let request = Request::builder().uri("/healthz").body(BodyIn::from(b"")).unwrap();
+            answer(&app, request).await.status()
+        };
+        assert_eq!(ask().await, 200);
+        app.store.close().await.unwrap();
+        assert_eq!(ask().await, 503);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Paths: one parser from URLs, one policy for names, and comparisons by whole components only.
 
 use super::error::{Error, Result};
+use std::borrow::Cow;
 use std::fmt;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
@@ -28,48 +29,60 @@ impl RelPath {
 
     /// Reads a path of decoded names joined by `/`; empty names and `.` are passed over, `..` is refused.
     pub fn parse(text: &str) -> Result<Self> {
-        Self::collect(text.split('/').map(Ok))
+        Self::collect(text.split('/'))
     }
 
-    /// Reads the path part of a URL beneath its prefix, percent-decoded once; `..` climbs, and never above the root.
-    pub fn from_url(path: &str) -> Result<Self> {
-        let mut names: Vec<String> = Vec::new();
+    /// Reads the path part of a URL beneath `prefix` (empty, or names each after a slash, as `/dav`), percent-decoded once;
+    /// `None` when it lies outside. `..` climbs, also out of the prefix and back, and never above the top.
+    pub fn from_url(path: &str, prefix: &str) -> Result<Option<Self>> {
+        let mut joined = String::with_capacity(path.len());
         for segment in path.split('/') {
-            let name = percent_encoding::percent_decode_str(segment)
-                .decode_utf8()
-                .map_err(|_| Error::BadName("A name must be valid UTF-8."))?;
+            let name = decode(segment)?;
             match name.as_ref() {
                 "" | "." => {}
-                ".." => {
-                    names.pop().ok_or(Error::Forbidden("The address leads out of the drive."))?;
+                ".." => joined.truncate(joined.rfind('/').ok_or(OUTSIDE)?),
+                name => {
+                    check_name(name)?;
+                    joined.push('/');
+                    joined.push_str(name);
                 }
-                name => names.push(name.to_owned()),
             }
         }
-        Self::collect(names.iter().map(|n| Ok(n.as_str())))
+        match joined.strip_prefix(prefix) {
+            Some("") => return Ok(Some(Self::root())),
+            Some(below) if below.starts_with('/') => {}
+            _ => return Ok(None),
+        }
+        joined.drain(..=prefix.len());
+        Self(joined).bounded().map(Some)
     }
 
-    fn collect<'a>(names: impl Iterator<Item = Result<&'a str>>) -> Result<Self> {
-        let (mut joined, mut depth) = (String::new(), 0);
-        for name in names {
-            let name = name?;
-            if name.is_empty() || name == "." {
-                continue;
-            }
+    /// Takes back what [`as_str`](Self::as_str) of a path said, from a record of our own. It is not checked again: the NFC form
+    /// of a name may be longer than a name may be.
+    pub const fn restore(text: String) -> Self {
+        Self(text)
+    }
+
+    fn collect<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self> {
+        let mut joined = String::new();
+        for name in names.filter(|name| !name.is_empty() && *name != ".") {
             check_name(name)?;
-            depth += 1;
             if !joined.is_empty() {
                 joined.push('/');
             }
             joined.push_str(name);
         }
-        if depth > MAX_DEPTH {
+        Self(joined).bounded()
+    }
+
+    fn bounded(self) -> Result<Self> {
+        if self.names().count() > MAX_DEPTH {
             return Err(Error::BadName("A path may have at most 128 levels."));
         }
-        if joined.len() > MAX_BYTES {
+        if self.0.len() > MAX_BYTES {
             return Err(Error::BadName("A path may have at most 4096 bytes."));
         }
-        Ok(Self(joined))
+        Ok(self)
     }
 
     /// The path as text, names joined by `/`.
@@ -102,7 +115,7 @@ impl RelPath {
 
     /// This path and one more name, checked by the name policy.
     pub fn join(&self, name: &str) -> Result<Self> {
-        Self::collect(self.names().chain([name]).map(Ok))
+        Self::collect(self.names().chain([name]))
     }
 
     /// Whether `self` is `other` or lies beneath it, by whole names.
@@ -111,6 +124,7 @@ impl RelPath {
     }
 
     /// The same path in Unicode NFC: the form under which both spellings of a name are one key.
+    #[must_use]
     pub fn to_nfc(&self) -> Self {
         if self.0.is_ascii() || is_nfc_quick(self.0.chars()) == IsNormalized::Yes {
             return self.clone();
@@ -129,6 +143,19 @@ impl fmt::Debug for RelPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
+}
+
+const OUTSIDE: Error = Error::Forbidden("The address leads out of the drive.");
+
+/// One segment of a URL, decoded.
+fn decode(segment: &str) -> Result<Cow<'_, str>> {
+    let is_escape =
+        |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    if !segment.split('%').skip(1).all(is_escape) {
+        return Err(Error::BadRequest("The address has a percent sign that begins no escape."));
+    }
+    let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
+    decoded.map_err(|_| Error::BadName("A name must be valid UTF-8."))
 }
 
 /// The name policy of every drive: what is refused has a sentence, all else is kept byte for byte.
@@ -168,9 +195,7 @@ pub fn check_portable(name: &str) -> Result<()> {
         ));
     }
     let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let numbered = |port: &str| {
-        stem.strip_prefix(port).is_some_and(|n| n.len() == 1 && n != "0" && n.as_bytes()[0].is_ascii_digit())
-    };
+    let numbered = |port: &str| stem.strip_prefix(port).is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']));
     if DEVICES.contains(&stem.as_str()) || numbered("com") || numbered("lpt") {
         return Err(Error::BadName("Windows keeps this name for a device."));
     }
@@ -188,16 +213,51 @@ mod tests {
 
     #[test]
     fn urls_decode_once_and_stay_inside() {
-        assert_eq!(RelPath::from_url("/a//b/./c%20d/").unwrap().as_str(), "a/b/c d");
-        assert_eq!(RelPath::from_url("/a/%2e%2e/b").unwrap().as_str(), "b");
-        assert_eq!(RelPath::from_url("/a%252fb").unwrap().as_str(), "a%2fb");
-        assert!(matches!(RelPath::from_url("/../x"), Err(Error::Forbidden(_))));
+        let read = |url: &str| RelPath::from_url(url, "");
+        let text = |url: &str| read(url).unwrap().unwrap().as_str().to_owned();
+        assert_eq!(text("/a//b/./c%20d/"), "a/b/c d");
+        assert_eq!(text("/a/%2e%2e/b"), "b");
+        assert_eq!(text("/a%252fb"), "a%2fb");
+        assert_eq!(text("/"), "");
+        assert!(matches!(read("/../x"), Err(Error::Forbidden(_))));
         for bad in ["/a%2fb", "/a%00b", "/%ff", "/.sarang/trash", "/.SARANG", "/a%0ab", "/%E2%80%AEgnp.exe"] {
-            assert!(matches!(RelPath::from_url(bad), Err(Error::BadName(_))), "{bad}");
+            assert!(matches!(read(bad), Err(Error::BadName(_))), "{bad}");
         }
-        assert!(RelPath::from_url(&"/a".repeat(128)).is_ok());
-        assert!(RelPath::from_url(&"/a".repeat(129)).is_err());
-        assert!(RelPath::from_url(&format!("/{}", "a".repeat(256))).is_err());
+        for bad in ["/%", "/a%zz", "/%4", "/100% sure", "/%%20", "/%é"] {
+            assert!(matches!(read(bad), Err(Error::BadRequest(_))), "{bad}");
+        }
+        assert!(read(&format!("/{}", "a".repeat(256))).is_err());
+    }
+
+    #[test]
+    fn what_lies_beneath_a_prefix_has_the_whole_room_of_a_path() {
+        let read = |url: &str| RelPath::from_url(url, "/dav").unwrap().map(|path| path.as_str().to_owned());
+        for (url, expected) in [
+            ("/dav", Some("")),
+            ("/dav/", Some("")),
+            ("//dav//a/", Some("a")),
+            ("/%64av/a", Some("a")),
+            ("/dav/../dav/a", Some("a")),
+            ("/dav/..", None),
+            ("/davx/a", None),
+            ("/a/dav", None),
+            ("/", None),
+        ] {
+            assert_eq!(read(url).as_deref(), expected, "{url}");
+        }
+        for prefix in ["", "/dav"] {
+            let deep = |levels| RelPath::from_url(&format!("{prefix}{}", "/a".repeat(levels)), prefix);
+            assert_eq!(deep(MAX_DEPTH).unwrap().unwrap().names().count(), MAX_DEPTH);
+            assert!(matches!(deep(MAX_DEPTH + 1), Err(Error::BadName(_))));
+            let long = |last| {
+                RelPath::from_url(
+                    &format!("{prefix}{}/{}", format!("/{}", "a".repeat(240)).repeat(16), "b".repeat(last)),
+                    prefix,
+                )
+            };
+            assert_eq!(long(240).unwrap().unwrap().as_str().len(), MAX_BYTES);
+            assert!(matches!(long(241), Err(Error::BadName(_))));
+        }
     }
 
     #[test]

@@ -29,6 +29,11 @@ pub fn from_unix_seconds(seconds: i64) -> SystemTime {
     moment.unwrap_or(UNIX_EPOCH)
 }
 
+/// The moment `seconds` after 1970, if it lies in the years 1 to 9999: no client could read another back.
+pub fn in_calendar(seconds: i64) -> Option<SystemTime> {
+    (-62_135_596_800..253_402_300_800).contains(&seconds).then(|| from_unix_seconds(seconds))
+}
+
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
 pub fn http_date(time: SystemTime) -> String {
     let c = civil(unix_seconds(time));
@@ -47,11 +52,7 @@ pub fn iso_date(time: SystemTime) -> String {
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();
-    let (day, month, year, clock) = match words.as_slice() {
-        [_, day, month, year, clock, "GMT"] => (day, month, year, clock),
-        [_, month, day, clock, year] => (day, month, year, clock),
-        _ => return None,
-    };
+    let ([_, day, month, year, clock, "GMT"] | [_, month, day, clock, year]) = words.as_slice() else { return None };
     let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
     let year: i64 = match year.len() {
         2 => year.parse::<i64>().ok().map(|y| if y < 70 { y + 2000 } else { y + 1900 })?,

@@ -56,6 +56,10 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    fn is_writable(&self) -> bool {
+        !self.broken.load(Ordering::Relaxed)
+    }
+
     fn changes(&self) -> ChangeStream {
         ChangeStream::new(self.changes.subscribe())
     }

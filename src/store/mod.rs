@@ -91,6 +91,8 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// Applies a batch. When this returns `Ok`, the batch survives a power cut; [`Error::Conflict`](crate::model::Error::Conflict)
     /// when an expectation does not hold (nothing changed), `NoSpace` and `ReadOnly` when the disk is full or broken.
     async fn commit(&self, batch: Batch) -> Result<()>;
+    /// Whether changes are still possible: not after an I/O error, and not once closed.
+    fn is_writable(&self) -> bool;
     /// What is changed from now on, by whomever.
     fn changes(&self) -> ChangeStream;
     /// Writes everything and lets go of the files; later calls fail with `ReadOnly`.

@@ -29,6 +29,68 @@ fn if_match_guards_a_put() {
 }
 
 #[test]
+fn if_unmodified_since_guards_every_change() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.request("PUT", NAME).header("X-OC-Mtime", "981173106").body("1").send().is(201);
+    let (then, before) = ("Sat, 03 Feb 2001 04:05:06 GMT", "Sat, 03 Feb 2001 04:05:05 GMT");
+    let with = |method: &str, since: &str| {
+        ana.transfer(method, NAME, "/new").header("If-Unmodified-Since", since).body("").send().status
+    };
+    for method in ["PUT", "DELETE", "MOVE", "COPY"] {
+        assert_eq!(with(method, before), 412, "{method}");
+    }
+    ana.holds(NAME, "1");
+    ana.lacks("/new");
+    assert_eq!(with("COPY", then), 201);
+    assert_eq!(with("DELETE", then), 204);
+}
+
+#[test]
+fn conditions_that_contradict_each_other_change_nothing() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let put = || ana.request("PUT", "/new").header("If-Match", "*").header("If-None-Match", "*").body("x").send();
+    put().is(400);
+    ana.lacks("/new");
+}
+
+#[test]
+fn what_an_if_header_refuses_is_refused_before_the_body() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    let head = ana
+        .request("PUT", NAME)
+        .header("If", "([\"no such tag\"])")
+        .header("Expect", "100-continue")
+        .header("Content-Length", "1000000")
+        .bytes();
+    let mut connection = server.connect();
+    connection.write(head).unwrap();
+    let mut first = [0; 12];
+    let mut got = 0;
+    while got < first.len() {
+        let more = connection.read_some(&mut first[got..]).unwrap();
+        assert!(more > 0, "closed without an answer");
+        got += more;
+    }
+    assert_eq!(&first, b"HTTP/1.1 412", "no 100 Continue comes before it");
+    ana.holds(NAME, "1");
+}
+
+#[test]
+fn a_refused_body_of_any_size_and_form_lets_its_client_see_why() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let body = vec![b'x'; 3 << 20];
+    ana.request("PUT", "/no/such").body(&body).chunked().send().is(409);
+    ana.request("PUT", "/no/such").body(&body).send().is(409);
+    ana.request("PUT", "/no/such").body(&body[..500_000]).chunked().send().is(409);
+    ana.put("/after", "x").is(201);
+}
+
+#[test]
 fn if_none_match_guards_a_put() {
     let server = TestServer::start();
     let ana = server.ana();

@@ -113,7 +113,32 @@ fn what_is_hidden_is_not_told() {
     ana.store("/x", "x");
     ana.delete("/x").is(204);
     assert_eq!(ana.propfind("/", "1").multistatus().paths(), ["/dav"]);
-    ana.propfind("/.sarang", "0").is_any(&[400, 403, 404]);
+    for hidden in ["/.sarang", "/.sarang/trash", "/.SARANG/tmp", "/.sarang-x"] {
+        for method in ["GET", "HEAD", "PROPFIND", "OPTIONS", "DELETE", "UNLOCK"] {
+            ana.request(method, hidden).header("Depth", "0").header("Lock-Token", "<urn:x>").send().is(404);
+        }
+        ana.transfer("COPY", hidden, "/stolen").send().is(404);
+        ana.proppatch(hidden, "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>").send().is(404);
+        ana.put(hidden, "x").is(400);
+        ana.mkcol(hidden).is(400);
+        ana.lock(hidden).send().is(400);
+    }
+    ana.lacks("/stolen");
+    ana.propfind(&format!("/{}", "n".repeat(256)), "0").is(404);
+    ana.raw("GET", "/dav/%zz").send().is(400);
+}
+
+#[test]
+fn the_deepest_folder_that_is_listed_can_be_asked_for() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let deepest = vec!["d"; 128].join("/");
+    fs::create_dir_all(server.home("ana").join(&deepest)).unwrap();
+    let parent = format!("/{}", vec!["d"; 127].join("/"));
+    let child = format!("/dav/{deepest}");
+    assert!(ana.propfind(&parent, "1").multistatus().paths().contains(&child));
+    ana.propfind(&format!("/{deepest}"), "1").is(207);
+    ana.put(&format!("/{deepest}/e"), "x").is(400);
 }
 
 #[test]

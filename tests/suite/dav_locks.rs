@@ -80,6 +80,51 @@ fn a_depth_0_folder_lock_protects_membership_only() {
 }
 
 #[test]
+fn a_lock_on_nothing_in_a_locked_folder_takes_the_folders_token() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/d").is(201);
+    let token = ana.lock("/d").send().is(200).token();
+    let tagged = format!("<{}> (<{token}>)", ana.absolute("/d"));
+    let inner = ana.lock("/d/new").header("If", tagged).send().is(201).token();
+    ana.holds("/d/new", "");
+    ana.put("/d/new", "x").is(423);
+    ana.request("PUT", "/d/new").header("Lock-Token", format!("<{inner}>")).body("y").send().is(204);
+    ana.request("PUT", "/d/new").header("Lock-Token", format!("<{token}>")).body("z").send().is(423);
+    ana.holds("/d/new", "y");
+}
+
+#[test]
+fn what_is_made_after_a_delete_keeps_its_lock() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/a", "1");
+    let old = ana.lock("/a").send().is(200).token();
+    ana.request("DELETE", "/a").header("If", format!("(<{old}>)")).send().is(204);
+    let new = ana.lock("/a").send().is(201).token();
+    ana.unlock("/a", &old).is(409);
+    ana.put("/a", "2").is(423);
+    ana.request("PUT", "/a").header("If", format!("(<{new}>)")).body("2").send().is(204);
+    ana.request("PUT", "/a").header("If", format!("(Not <{old}>)")).body("3").send().is(423);
+    ana.request("PUT", "/a").header("If", format!("(Not <{old}> <{new}>)")).body("3").send().is(204);
+    ana.request("PUT", "/a").header("If", format!("(Not <{new}>)")).body("4").send().is(412);
+    ana.holds("/a", "3");
+}
+
+#[test]
+fn a_lock_is_refreshed_by_its_holder_only() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.store(NAME, "x");
+    ben.store(NAME, "x");
+    let token = ana.lock(NAME).send().is(200).token();
+    ben.request("LOCK", NAME).header("If", format!("(<{token}>)")).send().is(412);
+    let reply = ben.unlock(NAME, &token);
+    assert!([403, 409].contains(&reply.status), "{reply}");
+    ana.request("LOCK", NAME).header("If", format!("(<{token}>)")).send().is(200);
+}
+
+#[test]
 fn a_deep_lock_covers_what_comes_later() {
     let server = TestServer::start();
     let ana = server.ana();

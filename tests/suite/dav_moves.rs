@@ -1,6 +1,7 @@
 //! COPY, MOVE, MKCOL, DELETE: destinations in every form, overwrites, and nothing lost.
 
 use crate::harness::{NAME, TestServer, poll, url};
+use sarang::model::AccountName;
 use std::time::Duration;
 
 #[test]
@@ -41,6 +42,7 @@ fn bad_destinations_are_400_or_refused() {
     let ana = server.ana();
     ana.store(NAME, "x");
     ana.request("MOVE", NAME).send().is(400);
+    ana.request("MOVE", NAME).header("Destination", "/dav/%zz").send().is(400);
     for bad in ["", "relative", "http://", "/dav/%00", "/dav/../../x", "/elsewhere/x", "http:///dav/x"] {
         let status = ana.request("MOVE", NAME).header("Destination", bad).send().status;
         assert!((400..500).contains(&status) || status == 502, "{bad:?}: {status}");
@@ -72,10 +74,47 @@ fn a_malformed_overwrite_or_depth_is_400() {
     let ana = server.ana();
     ana.mkcol("/d").is(201);
     ana.transfer("MOVE", "/d", "/e").header("Overwrite", "maybe").send().is(400);
-    ana.transfer("COPY", "/d", "/e").header("Depth", "1").send().is(400);
+    for method in ["COPY", "MOVE"] {
+        ana.transfer(method, "/d", "/e").header("Depth", "1").send().is(400);
+    }
+    ana.request("DELETE", "/d").header("Depth", "1").send().is(400);
     ana.propfind("/d", "2").is(400);
     ana.propfind("/d", "0").is(207);
     ana.lacks("/e");
+}
+
+#[test]
+fn moves_and_deletes_of_depth_0_reach_everything() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/d").is(201);
+    ana.store("/d/f", "f");
+    ana.transfer("MOVE", "/d", "/e").header("Depth", "0").send().is(201);
+    ana.holds("/e/f", "f");
+    ana.request("DELETE", "/e").header("Depth", "0").send().is(204);
+    ana.lacks("/e/f");
+}
+
+#[test]
+fn the_drive_itself_is_no_destination() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/f", "f");
+    ana.mkcol("/d").is(201);
+    ana.store("/d/in", "in");
+    for method in ["COPY", "MOVE"] {
+        for source in ["/f", "/d", "/missing"] {
+            for target in ["/dav/", "/dav", "/dav//", "/dav/x/.."] {
+                ana.request(method, source).header("Destination", target).send().is(403);
+                let absolute = format!("http://{}{target}", ana.host());
+                ana.request(method, source).header("Destination", absolute).send().is(403);
+            }
+        }
+        ana.transfer(method, "/", "/copy").send().is(403);
+    }
+    ana.holds("/f", "f");
+    ana.holds("/d/in", "in");
+    assert_eq!(ana.propfind("/", "1").multistatus().paths().len(), 3);
 }
 
 #[test]
@@ -208,4 +247,23 @@ fn a_change_is_carried_through_when_the_client_leaves() {
         assert_eq!(ana.propfind("/copy", "1").multistatus().paths().len(), 201, "a copy appears whole");
     }
     assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty()), "{:?}", server.staged("ana"));
+}
+
+#[test]
+fn copies_stay_within_the_quota() {
+    let server = TestServer::start();
+    let (ana, app) = (server.ana(), server.app());
+    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(10_000))).unwrap();
+    drop(app);
+    ana.mkcol("/d").is(201);
+    ana.mkcol("/d/e").is(201);
+    ana.store("/d/a", vec![b'a'; 2_000]);
+    ana.store("/d/e/b", vec![b'b'; 2_000]);
+    ana.transfer("COPY", "/d", "/one").send().is(201);
+    ana.transfer("COPY", "/d", "/two").send().is(507);
+    ana.lacks("/two");
+    assert!(server.staged("ana").is_empty(), "{:?}", server.staged("ana"));
+    ana.transfer("COPY", "/d/a", "/last").send().is(201);
+    ana.transfer("COPY", "/d/a", "/more").send().is(507);
+    ana.holds("/one/e/b", vec![b'b'; 2_000]);
 }

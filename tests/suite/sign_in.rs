@@ -98,3 +98,19 @@ fn the_wait_that_is_told_is_within_a_minute_and_binds_the_stranger_only() {
     server.ana().propfind("/", "0").is(207);
     server.ben().propfind("/", "0").is(207);
 }
+
+#[test]
+fn a_request_that_signed_in_before_its_account_went_makes_no_new_home() {
+    let server = TestServer::start();
+    let (client, app) = (server.ana(), server.app());
+    client.store(NAME, "x");
+    let here = std::net::IpAddr::from([127, 0, 0, 1]);
+    server.block_on(async {
+        let identity = app.auth.sign_in(b"header", "ana", PASSWORD.as_bytes(), here).await.unwrap();
+        app.auth.remove(&ana()).await.unwrap();
+        app.forget_account(&ana(), true).await.unwrap();
+        assert!(app.drive(&identity).await.is_err());
+    });
+    assert!(!server.home("ana").exists());
+    client.get(NAME).is(401);
+}

@@ -39,6 +39,11 @@ impl<'a> Held<'a> {
         self.0.by_root.get(root).is_none_or(BTreeMap::is_empty)
     }
 
+    /// The tokens of all locks on `spot` and below it.
+    pub fn tokens_within(&self, spot: &Spot) -> Vec<String> {
+        self.0.below(spot).flatten().map(|lock| lock.token.clone()).collect()
+    }
+
     /// Whether `who`, submitting `tokens`, may change what is at `spot`; `Locked` says who may.
     pub fn admit_content(&self, spot: &Spot, who: &AccountName, tokens: &[&str], now: Instant) -> Result<()> {
         admit_group(self.0.covering(spot, now), who, tokens)

@@ -18,6 +18,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 const PREFIX: &str = "lock/";
 const RECORD_VERSION: u32 = 1;
+/// Records deleted in one step, which a store bounds.
+const RECORDS_AT_ONCE: usize = 1000;
 
 /// One lock.
 #[derive(Clone, Debug)]
@@ -82,32 +84,37 @@ impl Locks {
     /// Reads the locks that a former run left, dropping those that ended meanwhile.
     pub async fn open(store: Arc<dyn StateStore>, limits: LocksConfig) -> Result<Self> {
         let locks = Self { store, limits, index: RwLock::default() };
-        let mut after = String::new();
+        let (mut after, mut over) = (String::new(), Vec::new());
         loop {
             let page = locks.store.scan(PREFIX, &after, 500).await?;
             let Some((last, _)) = page.last() else { break };
             after.clone_from(last);
             for (key, text) in &page {
-                if let Some(lock) = locks.read_record(key, text)? {
-                    locks.index.write().insert(Arc::new(lock));
+                let Some(token) = key.strip_prefix(PREFIX) else { continue };
+                match locks.read_record(token, text)? {
+                    Some(lock) => locks.index.write().insert(Arc::new(lock)),
+                    None => over.push(token.to_owned()),
                 }
             }
         }
+        locks.forget(over).await;
         Ok(locks)
     }
 
-    fn read_record(&self, key: &str, text: &str) -> Result<Option<Lock>> {
-        let record: Record =
-            serde_json::from_str(text).map_err(|_| Error::damaged(format_args!("The record {key}")))?;
+    /// The lock of a record; `None` when its time is over.
+    fn read_record(&self, token: &str, text: &str) -> Result<Option<Lock>> {
+        let record: Record = serde_json::from_str(text)
+            .map_err(|_| Error::damaged(format_args!("The record {PREFIX}{token}")))?;
         if record.v > RECORD_VERSION {
-            return Err(Error::Corrupt(format!("The record {key} was written by a newer sarang; use that version.")));
+            return Err(Error::Corrupt(format!(
+                "The record {PREFIX}{token} was written by a newer sarang; use that version."
+            )));
         }
         let left = record.ends.saturating_sub(crate::model::time::unix_seconds(SystemTime::now()));
         let Ok(left @ 1..) = u64::try_from(left) else { return Ok(None) };
-        let Some(token) = key.strip_prefix(PREFIX) else { return Ok(None) };
         Ok(Some(Lock {
             token: token.to_owned(),
-            spot: Spot { root: record.root.into(), path: RelPath::parse(&record.path)? },
+            spot: Spot { root: record.root.into(), path: RelPath::restore(record.path) },
             folder: record.folder,
             holder: record.holder,
             owner: record.owner,
@@ -183,12 +190,12 @@ impl Locks {
         self.store.commit(Batch::new().delete(format!("{PREFIX}{token}"))).await
     }
 
-    /// Ends every lock on `spot` and below, after what they locked is gone from there.
-    pub async fn end_within(&self, spot: &Spot) -> Result<()> {
-        if self.index.read().by_token.is_empty() {
-            return Ok(());
+    /// Ends locks whose object is gone. Whatever made it go has happened, so that a record that cannot be deleted is no
+    /// failure of that: it may come back at the next start, for the rest of its time.
+    pub async fn forget(&self, tokens: Vec<String>) {
+        if let Err(error) = self.end_tokens(tokens).await {
+            tracing::warn!(%error, "locks have ended, and their records stay");
         }
-        self.end_all(|lock| lock.spot.root == spot.root && lock.spot.path.is_within(&spot.path)).await
     }
 
     /// Ends every lock that an account holds, or that lies in its root.
@@ -203,19 +210,22 @@ impl Locks {
     }
 
     async fn end_all(&self, which: impl Fn(&Lock) -> bool) -> Result<()> {
-        let tokens: Vec<String> = {
+        let tokens = self.index.read().by_token.values().filter(|l| which(l)).map(|l| l.token.clone()).collect();
+        self.end_tokens(tokens).await
+    }
+
+    async fn end_tokens(&self, tokens: Vec<String>) -> Result<()> {
+        {
             let mut index = self.index.write();
-            let tokens: Vec<String> = index.by_token.values().filter(|l| which(l)).map(|l| l.token.clone()).collect();
             for token in &tokens {
                 index.remove(token);
             }
-            tokens
-        };
-        if tokens.is_empty() {
-            return Ok(());
         }
-        let delete = tokens.iter().map(|token| format!("{PREFIX}{token}")).collect();
-        self.store.commit(Batch { delete, ..Batch::default() }).await
+        for part in tokens.chunks(RECORDS_AT_ONCE) {
+            let delete = part.iter().map(|token| format!("{PREFIX}{token}")).collect();
+            self.store.commit(Batch { delete, ..Batch::default() }).await?;
+        }
+        Ok(())
     }
 
     fn term(&self, asked: Option<Duration>) -> Duration {
@@ -237,7 +247,10 @@ impl Locks {
             ends: crate::model::time::unix_seconds(SystemTime::now() + left),
         };
         let text = serde_json::to_string(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
-        self.store.commit(Batch::new().put(format!("{PREFIX}{}", lock.token), text)).await
+        self.store.commit(Batch::new().put(format!("{PREFIX}{}", lock.token), text)).await?;
+        // Whoever ended it meanwhile may have deleted the record before it was written.
+        let known = self.index.read().by_token.contains_key(&lock.token);
+        if known { Ok(()) } else { self.end_tokens(vec![lock.token.clone()]).await }
     }
 }
 
@@ -257,6 +270,6 @@ fn new_token() -> Result<String> {
     getrandom::fill(&mut bytes).map_err(|e| Error::io("make a lock token", std::io::Error::other(e.to_string())))?;
     let random = u128::from_be_bytes(bytes);
     let id = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
-    let (a, b, c, d, e) = (id >> 96, id >> 80 & 0xffff, id >> 64 & 0xffff, id >> 48 & 0xffff, id & 0xffff_ffff_ffff);
-    Ok(format!("urn:uuid:{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}"))
+    let [low, mid, high] = [80, 64, 48].map(|shift| id >> shift & 0xffff);
+    Ok(format!("urn:uuid:{:08x}-{low:04x}-{mid:04x}-{high:04x}-{:012x}", id >> 96, id & 0xffff_ffff_ffff))
 }

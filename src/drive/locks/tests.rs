@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::store::memory::MemoryStore;
+use crate::store::{ChangeStream, StateStore};
+use tokio::task::yield_now;
 
 fn account(name: &str) -> AccountName {
     AccountName::parse(name).unwrap()
@@ -121,7 +123,8 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
     let ended = locks.grant(spot("b"), &ana, exclusive(true)).await.unwrap();
     let moved = locks.grant(spot("c/d"), &ana, exclusive(true)).await.unwrap();
     locks.end(&spot("b"), &ana, &ended.token).await.unwrap();
-    locks.end_within(&spot("c")).await.unwrap();
+    let gone = locks.hold().tokens_within(&spot("c"));
+    locks.forget(gone).await;
     let brief = LockRequest { timeout: Some(Duration::ZERO), ..exclusive(true) };
     locks.grant(spot("e"), &ana, brief).await.unwrap();
     locks.sweep().await.unwrap();
@@ -141,6 +144,89 @@ async fn a_lock_that_cannot_be_remembered_is_not_granted() {
     store.break_disk();
     assert!(matches!(locks.grant(spot("a"), &ana, exclusive(true)).await, Err(Error::ReadOnly)));
     assert!(locks.hold().none_in("home/ana"));
+}
+
+#[tokio::test]
+async fn names_that_nfc_makes_longer_survive_a_restart() {
+    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    // 255 bytes as written, 510 in NFC: U+0958 is always taken apart.
+    let name = "\u{958}".repeat(85);
+    let lock = locks.grant(spot(&name), &ana, exclusive(true)).await.unwrap();
+    let again = Locks::open(store, LocksConfig::default()).await.unwrap();
+    assert!(again.hold().covers(&spot(&name), &lock.token, Instant::now()));
+}
+
+#[tokio::test]
+async fn records_whose_time_is_over_are_gone_after_a_restart() {
+    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let brief = LockRequest { timeout: Some(Duration::ZERO), ..exclusive(true) };
+    locks.grant(spot("a"), &ana, brief).await.unwrap();
+    let again = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    assert!(again.hold().none_in("home/ana"));
+    assert!(store.scan(PREFIX, "", 10).await.unwrap().is_empty());
+}
+
+/// A store that is slower to write than to delete.
+#[derive(Debug)]
+struct Slow(Arc<MemoryStore>);
+
+#[async_trait::async_trait]
+impl StateStore for Slow {
+    async fn get(&self, key: &str) -> Result<Option<String>> {
+        self.0.get(key).await
+    }
+    async fn scan(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, String)>> {
+        self.0.scan(prefix, after, limit).await
+    }
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        if !batch.put.is_empty() {
+            yield_now().await;
+            yield_now().await;
+        }
+        self.0.commit(batch).await
+    }
+    fn is_writable(&self) -> bool {
+        self.0.is_writable()
+    }
+    fn changes(&self) -> ChangeStream {
+        self.0.changes()
+    }
+    async fn close(&self) -> Result<()> {
+        self.0.close().await
+    }
+}
+
+#[tokio::test]
+async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
+    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let locks = Locks::open(Arc::new(Slow(store.clone())), LocksConfig::default()).await.unwrap();
+    let ended = async {
+        let tokens = locks.hold().tokens_within(&spot("a"));
+        assert_eq!(tokens.len(), 1, "it is in force before it is durable");
+        locks.forget(tokens).await;
+    };
+    let (granted, ()) = tokio::join!(locks.grant(spot("a"), &ana, exclusive(true)), ended);
+    assert!(granted.is_ok());
+    assert!(store.scan(PREFIX, "", 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_goes_ends_the_locks_there_and_no_others() {
+    let (locks, ana) = (locks().await, account("ana"));
+    let gone =
+        [locks.grant(spot("a"), &ana, exclusive(false)).await, locks.grant(spot("a/b"), &ana, exclusive(false)).await];
+    let mut gone = gone.map(|lock| lock.unwrap().token.clone());
+    locks.grant(spot("a-b"), &ana, exclusive(true)).await.unwrap();
+    locks.grant(spot(""), &ana, shared()).await.unwrap_err();
+    let mut within = locks.hold().tokens_within(&spot("a"));
+    within.sort();
+    gone.sort();
+    assert_eq!(within, gone);
+    locks.forget(within).await;
+    assert!(locks.grant(spot("a"), &ana, exclusive(true)).await.is_ok());
+    assert!(locks.grant(spot("a-b"), &ana, exclusive(true)).await.is_err());
 }
 
 #[test]

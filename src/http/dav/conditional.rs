@@ -45,8 +45,8 @@ pub fn range_counts(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bo
     value.trim_ascii() == etag.as_bytes() || date(headers, &IF_RANGE) == Some(unix_seconds(modified))
 }
 
-/// A header's date; what is no date counts as absent, as RFC 9110 has it.
-fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+/// A header's date in seconds since 1970; what is no date counts as absent, as RFC 9110 has it.
+pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
     headers.get(name)?.to_str().ok().and_then(|text| parse_http_date(text.trim())).map(unix_seconds)
 }
 

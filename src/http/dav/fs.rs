@@ -3,7 +3,7 @@
 
 use super::exchange::{Exchange, Verb};
 use crate::content::{Node, Reach, Start};
-use crate::drive::{Announced, DriveUpload};
+use crate::drive::{Announced, Copying, DriveUpload};
 use crate::model::{Error, Result, VPath};
 use bytes::{Buf, Bytes};
 use dav_server::davpath::DavPath;
@@ -75,8 +75,8 @@ impl ExchangeFs {
         let exchange = &self.0;
         let Some(to) = &exchange.destination else { return Err(Error::BadRequest("A copy needs a Destination.")) };
         let reach = if exchange.shallow { Reach::Shallow } else { Reach::Deep };
-        let created =
-            exchange.drive.copy(&exchange.path, to, reach, exchange.overwrite, exchange.terms.clone()).await?;
+        let copying = Copying { reach, overwrite: exchange.overwrite };
+        let created = exchange.drive.copy(&exchange.path, to, copying, exchange.terms.clone()).await?;
         exchange.outcome.lock().created = Some(created);
         Ok(())
     }
@@ -106,7 +106,7 @@ impl DavFileSystem for ExchangeFs {
             if self.0.verb == Verb::Lock {
                 let lock = self.0.outcome.lock().lock.clone();
                 let Some(lock) = lock else { return Err(FsError::GeneralFailure) };
-                self.told(self.0.drive.create_locked(&self.0.path, &lock).await)?;
+                self.told(self.0.drive.create_locked(&self.0.path, &lock, &self.0.terms).await)?;
                 return Ok(Box::new(PutFile { fs: self.clone(), upload: None, node: None }) as Box<dyn DavFile>);
             }
             let upload = self.told(self.begin_put(&options).await)?;

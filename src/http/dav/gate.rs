@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, request};
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Headers that go on as they are: of a PATCH its range, of an UNLOCK nothing but the token.
+/// Where the body of a PATCH goes.
 const X_UPDATE_RANGE: HeaderName = HeaderName::from_static("x-update-range");
 
 /// A request head, and what the gate made of its address.
@@ -54,7 +54,7 @@ pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>>
         Verb::Put | Verb::Patch => admit_put(&mut exchange, arrival)?,
         Verb::Copy | Verb::Move => admit_transfer(&mut exchange, arrival)?,
         Verb::Lock => admit_lock(&mut exchange, arrival).await?,
-        Verb::Delete => refuse_depth_one(headers)?,
+        Verb::Delete => drop(whole_depth(headers)?),
         Verb::Mkcol | Verb::Unlock => {}
     }
     Ok(Arc::new(exchange))
@@ -75,19 +75,29 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     let announced = number("content-length");
     exchange.estimate = announced.or_else(|| number("x-expected-entity-length"));
     exchange.modified = headers::oc_mtime(headers);
-    if exchange.verb == Verb::Put {
-        exchange.len = announced;
+    match exchange.verb {
+        Verb::Put => exchange.len = announced,
+        _ => check_update_range(headers)?,
     }
     exchange.terms.tokens.extend(headers::lock_token(headers)?);
     Ok(())
 }
 
-fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
-    let depth = headers::depth(&arrival.head.headers)?;
-    if exchange.verb == Verb::Copy {
-        refuse_depth_one(&arrival.head.headers)?;
-        exchange.shallow = depth == Some(Depth::Zero);
+/// The crate subtracts the two ends of a range without looking.
+fn check_update_range(headers: &HeaderMap) -> Result<()> {
+    let range = headers::text(headers, &X_UPDATE_RANGE)?.and_then(|range| range.strip_prefix("bytes="));
+    match range.and_then(|range| range.split_once('-')).map(|(first, last)| (first.parse::<u64>(), last.parse::<u64>()))
+    {
+        Some((Ok(_), Ok(u64::MAX))) => Err(Error::BadRequest("No file reaches as far as X-Update-Range says.")),
+        _ => Ok(()),
     }
+}
+
+/// MOVE and DELETE always reach everything. `Depth: 0` is let pass with them, though RFC 4918 knows only infinity there:
+/// rclone sends it with every request.
+fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
+    let depth = whole_depth(&arrival.head.headers)?;
+    exchange.shallow = exchange.verb == Verb::Copy && depth == Some(Depth::Zero);
     exchange.destination = headers::destination(&arrival.head.headers, arrival.origin)?;
     // The crate looks for the parent of the destination and panics when there is none.
     if exchange.destination.as_ref().is_some_and(VPath::is_root) {
@@ -97,7 +107,7 @@ fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> 
 }
 
 async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
-    refuse_depth_one(&arrival.head.headers)?;
+    let depth = whole_depth(&arrival.head.headers)?;
     if arrival.xml.is_empty() {
         return match exchange.terms.submitted().count() {
             1 => Ok(()),
@@ -111,24 +121,26 @@ async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()
     exchange.lock = Some(LockRequest {
         owner: info.owner,
         shared: info.shared,
-        deep: headers::depth(&arrival.head.headers)? != Some(Depth::Zero),
+        deep: depth != Some(Depth::Zero),
         folder: exchange.present.as_ref().is_some_and(|node| node.folder),
         timeout: exchange.timeout,
     });
     Ok(())
 }
 
-fn refuse_depth_one(headers: &HeaderMap) -> Result<()> {
+/// The depth of a method that reaches one resource or everything.
+fn whole_depth(headers: &HeaderMap) -> Result<Option<Depth>> {
     match headers::depth(headers)? {
         Some(Depth::One | Depth::OneNoRoot) => Err(Error::BadRequest("This method takes Depth 0 or infinity.")),
-        _ => Ok(()),
+        depth => Ok(depth),
     }
 }
 
 /// The request that the crate gets: canonical addresses and only the headers it needs.
 pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> Result<Request<B>> {
     let malformed = |_| Error::BadRequest("The request cannot be understood.");
-    let mut request = Request::builder().method(arrival.head.method.clone()).uri(href::encode(&exchange.path));
+    let address = href::encode(&exchange.path, false);
+    let mut request = Request::builder().method(arrival.head.method.clone()).uri(address);
     let given = &arrival.head.headers;
     let forwarded: &[HeaderName] = match exchange.verb {
         Verb::Put => &[CONTENT_LENGTH],
@@ -148,27 +160,27 @@ pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> 
 
 fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let value =
-        |text: String| HeaderValue::try_from(text).map_err(|_| Error::BadRequest("A header is not valid text."));
+        |text: &[u8]| HeaderValue::from_bytes(text).map_err(|_| Error::BadRequest("A header is not valid text."));
     let depth = |text| (HeaderName::from_static("depth"), HeaderValue::from_static(text));
     Ok(match exchange.verb {
         Verb::Delete => vec![depth("0")],
         Verb::Copy | Verb::Move => {
-            let to = exchange.destination.as_ref().map(href::encode).unwrap_or_default();
+            let to = exchange.destination.as_ref().map(|path| href::encode(path, false)).unwrap_or_default();
             let overwrite = HeaderValue::from_static(if exchange.overwrite { "T" } else { "F" });
             vec![
                 depth(if exchange.shallow { "0" } else { "infinity" }),
-                (HeaderName::from_static("destination"), value(to)?),
+                (HeaderName::from_static("destination"), value(&to)?),
                 (HeaderName::from_static("overwrite"), overwrite),
             ]
         }
         Verb::Lock if exchange.lock.is_none() => {
             let token = exchange.terms.submitted().next().unwrap_or_default();
-            vec![(HeaderName::from_static("if"), value(format!("(<{token}>)"))?)]
+            vec![(HeaderName::from_static("if"), value(format!("(<{token}>)").as_bytes())?)]
         }
         Verb::Lock => vec![depth(if exchange.lock.as_ref().is_some_and(|lock| lock.deep) { "infinity" } else { "0" })],
         Verb::Unlock => {
             let token = headers::lock_token(given)?.ok_or(Error::BadRequest("UNLOCK needs a Lock-Token."))?;
-            vec![(HeaderName::from_static("lock-token"), value(format!("<{token}>"))?)]
+            vec![(HeaderName::from_static("lock-token"), value(format!("<{token}>").as_bytes())?)]
         }
         Verb::Put | Verb::Patch | Verb::Mkcol => Vec::new(),
     })

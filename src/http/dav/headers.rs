@@ -1,10 +1,11 @@
 //! The request headers of WebDAV, read strictly: what is malformed is 400, never "absent".
 
+use super::conditional;
 use crate::content::Expect;
 use crate::drive::terms::{Condition, IfList, State, Subject, Terms};
-use crate::model::{Error, RelPath, Result, VPath};
+use crate::model::{Error, Result, VPath};
 use http::HeaderMap;
-use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
+use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use std::time::{Duration, SystemTime};
 
 /// The most conditions an `If` header may have.
@@ -95,25 +96,7 @@ fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
         return Err(Error::BadRequest("An address in a header cannot have a fragment."));
     }
     let path = path.split('?').next().unwrap_or_default();
-    path_in_drive(path, origin.prefix)
-}
-
-/// A URL path as a path of the drive beneath `prefix`; `None` when it lies outside. `..` is resolved before the prefix is judged.
-pub fn path_in_drive(path: &str, prefix: &str) -> Result<Option<VPath>> {
-    let whole = RelPath::from_url(path)?;
-    let root = RelPath::parse(prefix)?;
-    if !whole.is_within(&root) {
-        return Ok(None);
-    }
-    let skip = root.names().count();
-    let mut below = String::new();
-    for name in whole.names().skip(skip) {
-        if !below.is_empty() {
-            below.push('/');
-        }
-        below.push_str(name);
-    }
-    RelPath::parse(&below).map(Some)
+    VPath::from_url(path, origin.prefix)
 }
 
 fn is_own_host(host: &str, origin: Origin<'_>) -> bool {
@@ -133,22 +116,35 @@ pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
     Ok(Terms { expect: expect(headers)?, lists, tokens: Vec::new() })
 }
 
+/// The condition on the resource that a change names. Two of these at once would be contradictory or say one thing twice;
+/// they are refused, since passing over one of them could lose somebody's change.
 fn expect(headers: &HeaderMap) -> Result<Expect> {
-    match (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?) {
-        (None, None) => Ok(Expect::Any),
-        (Some(None), None) => Ok(Expect::Exists),
-        (Some(Some(tags)), _) => Ok(Expect::Etag(tags)),
-        (_, Some(None)) => Ok(Expect::Absent),
-        (_, Some(Some(tags))) => Ok(Expect::NotEtag(tags)),
+    let since = conditional::date(headers, &IF_UNMODIFIED_SINCE);
+    match (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?, since) {
+        (None, None, None) => Ok(Expect::Any),
+        (None, None, Some(since)) => Ok(Expect::UnmodifiedSince(since)),
+        (Some(Tags::Any), None, _) => Ok(Expect::Exists),
+        (Some(Tags::These(tags)), None, _) => Ok(Expect::Etag(tags)),
+        (None, Some(Tags::Any), None) => Ok(Expect::Absent),
+        (None, Some(Tags::These(tags)), None) => Ok(Expect::NotEtag(tags)),
+        _ => Err(Error::BadRequest("A change takes one of If-Match, If-None-Match and If-Unmodified-Since.")),
     }
 }
 
-/// A list of entity tags, `Some(None)` for `*`. A bare tag gets its quotes; a weak one matches nothing and is kept as it is.
-fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Option<Vec<String>>>> {
+/// What If-Match or If-None-Match names.
+enum Tags {
+    /// `*`
+    Any,
+    /// These, quoted.
+    These(Vec<String>),
+}
+
+/// A list of entity tags. A bare tag gets its quotes; a weak one matches nothing and is kept as it is.
+fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     let malformed = Error::BadRequest("If-Match and If-None-Match take * or a list of quoted tags.");
     let Some(mut rest) = text(headers, name)? else { return Ok(None) };
     if rest == "*" {
-        return Ok(Some(None));
+        return Ok(Some(Tags::Any));
     }
     let mut tags = Vec::new();
     while !rest.is_empty() {
@@ -169,7 +165,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Option<Vec<Stri
             None => return Err(malformed),
         };
     }
-    if tags.is_empty() { Err(malformed) } else { Ok(Some(Some(tags))) }
+    if tags.is_empty() { Err(malformed) } else { Ok(Some(Tags::These(tags))) }
 }
 
 fn malformed_tag() -> Error {
@@ -261,8 +257,7 @@ pub fn lock_token(headers: &HeaderMap) -> Result<Option<String>> {
 pub fn oc_mtime(headers: &HeaderMap) -> Option<SystemTime> {
     let value = headers.get("x-oc-mtime")?.to_str().ok()?.trim();
     let seconds: i64 = value.split('.').next()?.parse().ok()?;
-    // Outside the years 1 to 9999 no client could read the date back.
-    (-62_135_596_800..253_402_300_800).contains(&seconds).then(|| crate::model::time::from_unix_seconds(seconds))
+    crate::model::time::in_calendar(seconds)
 }
 
 #[cfg(test)]
@@ -300,7 +295,7 @@ mod tests {
         ] {
             assert_eq!(path(value), None, "{value}");
         }
-        for value in ["", "dav/x", "/dav/x#y", "/dav/%ff", "/dav/a%00"] {
+        for value in ["", "dav/x", "/dav/x#y", "/dav/%ff", "/dav/a%00", "/dav/%zz"] {
             assert!(destination(&with("destination", value), ORIGIN).is_err(), "{value}");
         }
     }
@@ -311,9 +306,9 @@ mod tests {
             if_lists("<http://nest.example/dav/a> (<urn:x> [\"t\"]) (Not <urn:y>) </dav/b> ([W/\"w\"])", ORIGIN)
                 .unwrap();
         assert_eq!(lists.len(), 3);
-        assert_eq!(lists[0].subject, Subject::Path(RelPath::parse("a").unwrap()));
+        assert_eq!(lists[0].subject, Subject::Path(VPath::parse("a").unwrap()));
         assert_eq!(lists[1].conditions, [Condition { not: true, state: State::Token("urn:y".into()) }]);
-        assert_eq!(lists[2].subject, Subject::Path(RelPath::parse("b").unwrap()));
+        assert_eq!(lists[2].subject, Subject::Path(VPath::parse("b").unwrap()));
         assert_eq!(if_lists("(<urn:x>)(<urn:y>)", ORIGIN).unwrap().len(), 2);
         assert_eq!(if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].subject, Subject::Elsewhere);
         for bad in [
@@ -346,6 +341,23 @@ mod tests {
         for bad in ["", "\"", "\"a\" \"b\"", ",", "a\"b"] {
             assert_eq!(expect("if-match", bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn no_condition_of_a_change_is_passed_over() {
+        let both = |one: (&'static str, &'static str), other: (&'static str, &'static str)| {
+            let mut headers = with(one.0, one.1);
+            headers.extend(with(other.0, other.1));
+            expect(&headers).ok()
+        };
+        let then = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(expect(&with("if-unmodified-since", then)).ok(), Some(Expect::UnmodifiedSince(784_111_777)));
+        assert_eq!(expect(&with("if-unmodified-since", "then")).ok(), Some(Expect::Any), "no date counts as absent");
+        let tag = Some(Expect::Etag(vec!["\"a\"".into()]));
+        assert_eq!(both(("if-match", "\"a\""), ("if-unmodified-since", then)), tag, "RFC 9110 section 13.1.4");
+        assert_eq!(both(("if-match", "*"), ("if-none-match", "*")), None);
+        assert_eq!(both(("if-match", "\"a\""), ("if-none-match", "\"b\"")), None);
+        assert_eq!(both(("if-none-match", "*"), ("if-unmodified-since", then)), None);
     }
 
     #[test]

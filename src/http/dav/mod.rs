@@ -16,6 +16,7 @@ pub mod media;
 pub mod multistatus;
 mod options;
 pub mod parents;
+pub mod plan;
 pub mod propfind;
 pub mod proppatch;
 pub mod props;
@@ -37,7 +38,7 @@ use bytes::Bytes;
 use exchange::Verb;
 use gate::Arrival;
 use headers::{Depth, Origin};
-use href::{PREFIX, encode};
+use href::PREFIX;
 use http::{Response, request};
 use std::sync::Arc;
 
@@ -64,12 +65,16 @@ async fn answer(
 ) -> Result<Response<Body>> {
     let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
     let origin = Origin { host, also: &app.config.server.hosts, prefix: PREFIX };
-    let path = headers::path_in_drive(head.uri.path(), PREFIX)?.ok_or(Error::NotFound)?;
+    let path = path_of(head)?;
     let drive = app.drive(identity).await?;
     let verb = match head.method.as_str() {
         "GET" | "HEAD" => return get::answer(&drive, &path, head.method == http::Method::HEAD, &head.headers).await,
         "PROPFIND" => return propfind(app, drive, path, head, body).await,
-        "PROPPATCH" => return proppatch(app, drive, path, head, body, origin).await,
+        "PROPPATCH" => {
+            let terms = headers::terms(&head.headers, origin)?;
+            let xml = body.read(MAX_XML).await?;
+            return app.finish(async move { proppatch::answer(&drive, &path, terms, &xml).await }).await;
+        }
         "OPTIONS" => return options::answer(&drive, &path).await,
         "PUT" => Verb::Put,
         "PATCH" => Verb::Patch,
@@ -91,6 +96,17 @@ async fn answer(
     protocol::run(app, exchange, &arrival, body).await
 }
 
+/// The resource a request names. A name that drives do not store names nothing; why, hears only who wants to make it.
+fn path_of(head: &request::Parts) -> Result<VPath> {
+    match VPath::from_url(head.uri.path(), PREFIX) {
+        Ok(path) => path.ok_or(Error::NotFound),
+        Err(Error::BadName(_)) if !matches!(head.method.as_str(), "PUT" | "PATCH" | "MKCOL" | "LOCK") => {
+            Err(Error::NotFound)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 async fn propfind(
     app: &Arc<App>,
     drive: Drive,
@@ -106,23 +122,8 @@ async fn propfind(
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let agent = user_agent(head);
     let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
-    let href = encode(&path);
-    let request = propfind::PropfindRequest { href: &href, depth, user_agent: agent, hide_quota, find };
+    let request = propfind::PropfindRequest { depth, user_agent: agent, hide_quota, find };
     propfind::answer(&drive, &path, request).await
-}
-
-async fn proppatch(
-    app: &Arc<App>,
-    drive: Drive,
-    path: VPath,
-    head: &request::Parts,
-    body: &Lent,
-    origin: Origin<'_>,
-) -> Result<Response<Body>> {
-    let terms = headers::terms(&head.headers, origin)?;
-    let xml = body.read(MAX_XML).await?;
-    let href = encode(&path);
-    app.finish(async move { proppatch::answer(&drive, &path, &href, terms, &xml).await }).await
 }
 
 fn user_agent(head: &request::Parts) -> &str {

@@ -1,12 +1,9 @@
-//! Writes multistatus answers: a request becomes a plan once, and each entry is the plan's fragments with values between.
+//! Writes multistatus answers: each entry is the fragments of the request's plan with values between.
 
 use super::dates::Dates;
 use super::href;
+use super::plan::{Plan, Step};
 use super::props::{Live, Subject, write_empty};
-use super::quirks;
-use super::requests::Find;
-use super::xml::Name;
-use std::collections::HashSet;
 
 /// What every multistatus begins with.
 pub const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">";
@@ -16,86 +13,6 @@ pub const TAIL: &[u8] = b"</D:multistatus>";
 const PROPSTAT: &[u8] = b"<D:propstat><D:prop>";
 const FOUND: &[u8] = b"</D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>";
 const MISSING: &[u8] = b"</D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>";
-
-/// What to write for each entry, made once from a request.
-#[derive(Debug)]
-pub struct Plan {
-    steps: Vec<Step>,
-    /// Dead properties that `steps` do not name are written too.
-    all_dead: bool,
-    names_only: bool,
-}
-
-/// One property.
-#[derive(Debug)]
-struct Step {
-    live: Option<Live>,
-    /// The name under which a client may have stored it.
-    stored: Option<Name>,
-    /// The property without a value, for the 404 part and for `propname`.
-    empty: Vec<u8>,
-    /// Whether its absence is told.
-    told: bool,
-}
-
-impl Plan {
-    /// Makes the plan; `hide_quota` lets the quota properties not exist.
-    pub fn new(find: Find, hide_quota: bool, user_agent: &str) -> Self {
-        let mut plan = Self { steps: Vec::new(), all_dead: true, names_only: false };
-        let mut seen = HashSet::new();
-        let asked = match find {
-            Find::Named(names) => {
-                plan.all_dead = false;
-                names
-            }
-            Find::All(include) => {
-                plan.add_allprop(quirks::wants_lean_listings(user_agent), &mut seen);
-                include
-            }
-            Find::Names => {
-                plan.names_only = true;
-                plan.add_allprop(false, &mut seen);
-                Vec::new()
-            }
-        };
-        for name in asked {
-            if seen.insert(name.clone()) {
-                let live = Live::of(&name.ns, &name.local).filter(|live| !(hide_quota && live.is_quota()));
-                plan.add(live, name, true);
-            }
-        }
-        plan
-    }
-
-    fn add_allprop(&mut self, lean: bool, seen: &mut HashSet<Name>) {
-        for (live, name) in Live::in_allprop().filter(|(live, _)| !(lean && *live == Live::SupportedLock)) {
-            seen.insert(name.clone());
-            self.add(Some(live), name, false);
-        }
-    }
-
-    fn add(&mut self, live: Option<Live>, name: Name, told: bool) {
-        let mut empty = Vec::new();
-        write_empty(&mut empty, &name.ns, &name.local);
-        let stored = live.is_none_or(Live::is_stored).then_some(name);
-        self.steps.push(Step { live, stored, empty, told });
-    }
-
-    /// Whether entries must come with their dead properties.
-    pub fn needs_props(&self) -> bool {
-        self.all_dead || self.steps.iter().any(|step| step.stored.is_some())
-    }
-
-    /// Whether entries must come with their locks.
-    pub fn needs_locks(&self) -> bool {
-        !self.names_only && self.steps.iter().any(|step| step.live == Some(Live::Locks))
-    }
-
-    /// Whether the entry asked for must come with its quota.
-    pub fn needs_quota(&self) -> bool {
-        self.steps.iter().any(|step| step.live.is_some_and(Live::is_quota))
-    }
-}
 
 /// Where an entry is found.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +52,7 @@ impl Writer {
         let start = out.len();
         self.missing.clear();
         self.write_steps(out, subject);
-        if self.plan.all_dead {
+        if self.plan.all_dead() {
             self.write_dead(out, subject);
         }
         if out.len() == start && !self.missing.is_empty() {
@@ -152,15 +69,12 @@ impl Writer {
     }
 
     fn write_steps(&mut self, out: &mut Vec<u8>, subject: &Subject<'_>) {
-        for step in &self.plan.steps {
-            let stored = step
-                .stored
-                .as_ref()
-                .and_then(|name| subject.props.iter().find(|prop| prop.name == name.local && prop.ns == name.ns));
+        for step in self.plan.steps() {
+            let stored = subject.props.iter().find(|prop| step.is_stored_as(&prop.ns, &prop.name));
             if let Some(prop) = stored {
                 out.extend_from_slice(prop.xml.as_bytes());
             } else if let Some(live) = step.live.filter(|live| live.applies(subject)) {
-                if self.plan.names_only {
+                if self.plan.names_only() {
                     out.extend_from_slice(&step.empty);
                 } else {
                     live.write(out, subject, &mut self.dates);
@@ -174,12 +88,12 @@ impl Writer {
     /// Writes the dead properties that no step has written.
     fn write_dead(&self, out: &mut Vec<u8>, subject: &Subject<'_>) {
         for prop in subject.props {
-            let named = |step: &Step| step.stored.as_ref().is_some_and(|n| n.local == prop.name && n.ns == prop.ns);
+            let named = |step: &Step| step.is_stored_as(&prop.ns, &prop.name);
             let hidden = Live::of(&prop.ns, &prop.name).is_some_and(|live| !live.is_stored());
-            if hidden || self.plan.steps.iter().any(named) {
+            if hidden || self.plan.steps().iter().any(named) {
                 continue;
             }
-            if self.plan.names_only {
+            if self.plan.names_only() {
                 write_empty(out, &prop.ns, &prop.name);
             } else {
                 out.extend_from_slice(prop.xml.as_bytes());
@@ -203,8 +117,10 @@ mod tests {
     use super::*;
     use crate::content::{DeadProp, Etag, Node};
     use crate::drive::{LockView, Quota};
+    use crate::http::dav::requests::Find;
     use crate::http::dav::requests::parse_propfind;
     use crate::http::dav::xml::Document;
+    use crate::http::dav::xml::Name;
     use crate::model::VPath;
     use crate::model::time::from_unix_seconds;
     use std::time::{Duration, Instant};
@@ -337,20 +253,6 @@ mod tests {
         assert!(
             text.contains(">00000020<") && text.contains("<D:href>/principals/ann/</D:href>") && !text.contains("404")
         );
-    }
-
-    #[test]
-    fn plans_ask_only_for_what_they_need() {
-        let needs = |find| {
-            let plan = Plan::new(find, false, "");
-            (plan.needs_props(), plan.needs_locks(), plan.needs_quota())
-        };
-        assert_eq!(needs(named("<getetag/><resourcetype/>")), (false, false, false));
-        assert_eq!(needs(named("<lockdiscovery/>")), (false, true, false));
-        assert_eq!(needs(named("<nope/>")), (true, false, false));
-        assert_eq!(needs(named("<quota-used-bytes/>")), (false, false, true));
-        assert_eq!(needs(Find::All(vec![])), (true, true, false));
-        assert_eq!(needs(Find::Names), (true, false, false));
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::body::Lent;
 use super::headers::{self, Depth};
-use super::multistatus::{HEAD, Place, Plan, TAIL, Writer};
+use super::multistatus::{HEAD, Place, TAIL, Writer};
+use super::plan::Plan;
 use super::props::Subject;
 use super::{MAX_XML, options, propfind, requests, user_agent};
 use crate::content::Node;

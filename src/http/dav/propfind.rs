@@ -2,7 +2,8 @@
 
 use super::headers::Depth;
 use super::href;
-use super::multistatus::{HEAD, Place, Plan, TAIL, Writer};
+use super::multistatus::{HEAD, Place, TAIL, Writer};
+use super::plan::Plan;
 use super::props::Subject;
 use super::requests::Find;
 use crate::content::{Entry, Listing, Node};
@@ -23,8 +24,6 @@ const ROOM: usize = 64 * 1024;
 /// What a PROPFIND asks.
 #[derive(Clone, Debug)]
 pub struct PropfindRequest<'a> {
-    /// The path as the client wrote it, percent-encoded, beginning with the prefix of the drive.
-    pub href: &'a str,
     /// How far it reaches.
     pub depth: Depth,
     /// The client, for its quirks; empty if it does not say.
@@ -43,7 +42,7 @@ pub async fn answer(drive: &Drive, path: &VPath, request: PropfindRequest<'_>) -
     let listing = if list { Some(drive.list(path, plan.needs_props()).await?) } else { None };
     let locked = list && plan.needs_locks() && !drive.has_no_locks();
     let mut pages = Pages {
-        base: href::canonical(request.href, node.folder),
+        base: href::encode(path, node.folder),
         account: drive.identity().account.to_string(),
         locks: locked.then(|| locks_in(drive, path)),
         writer: Writer::new(plan),

@@ -10,7 +10,7 @@ use super::xml::Name;
 use crate::content::{DeadProp, PropChange};
 use crate::drive::{Drive, Terms};
 use crate::http::body::Body;
-use crate::model::time::{from_unix_seconds, parse_http_date};
+use crate::model::time::{in_calendar, parse_http_date};
 use crate::model::{Error, Result, VPath};
 use http::Response;
 use std::collections::HashSet;
@@ -34,10 +34,10 @@ struct Changes {
 }
 
 /// Answers with a 207; errors of the drive that concern the whole request (locked, gone) are returned.
-pub async fn answer(drive: &Drive, path: &VPath, href: &str, terms: Terms, body: &[u8]) -> Result<Response<Body>> {
+pub async fn answer(drive: &Drive, path: &VPath, terms: Terms, body: &[u8]) -> Result<Response<Body>> {
     let steps = parse_propertyupdate(body)?;
     let node = drive.stat(path).await?;
-    let base = href::canonical(href, node.folder);
+    let base = href::encode(path, node.folder);
     let outcomes = match plan(&steps) {
         Err(outcomes) => outcomes,
         Ok(changes) => match drive.set_props(path, changes.props, changes.modified, terms).await {
@@ -107,7 +107,7 @@ fn parse_time(text: &str) -> Option<SystemTime> {
     let text = text.trim();
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
     match seconds.parse::<i64>() {
-        Ok(seconds) if fraction.bytes().all(|b| b.is_ascii_digit()) => Some(from_unix_seconds(seconds)),
+        Ok(seconds) if fraction.bytes().all(|b| b.is_ascii_digit()) => in_calendar(seconds),
         _ => parse_http_date(text),
     }
 }
@@ -157,6 +157,7 @@ fn write(base: &[u8], steps: &[Instruction], outcomes: &[Outcome]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::from_unix_seconds;
 
     fn steps(inner: &str) -> Vec<Instruction> {
         let body =
@@ -219,8 +220,10 @@ mod tests {
         }
         let zero = "<Z:Win32LastModifiedTime>Mon, 01 Jan 1601 00:00:00 GMT</Z:Win32LastModifiedTime>";
         assert_eq!(plan(&set(zero)).unwrap().modified, None);
-        let bad = set("<Z:Win32LastModifiedTime>yesterday</Z:Win32LastModifiedTime><a/>");
-        assert_eq!(plan(&bad).unwrap_err(), [Outcome::BadValue, Outcome::Dependent]);
+        for bad in ["yesterday", "253402300800", "9223372036854775807", "-9223372036854775808", "1.x"] {
+            let bad = set(&format!("<Z:Win32LastModifiedTime>{bad}</Z:Win32LastModifiedTime><a/>"));
+            assert_eq!(plan(&bad).unwrap_err(), [Outcome::BadValue, Outcome::Dependent]);
+        }
     }
 
     #[test]

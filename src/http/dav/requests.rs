@@ -217,6 +217,10 @@ mod tests {
             "<a>&#xFFFF;</a>",
             "<a / >",
             "<a xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
+            "<a xmlns='u\nv'/>",
+            "<a xmlns:p='u v'/>",
+            "<a xmlns='u&#10;'/>",
+            "<a xmlns='&#x9;u'/>",
         ] {
             assert!(refused(&prop(inner)), "{inner}");
         }

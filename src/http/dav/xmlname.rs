@@ -108,6 +108,10 @@ impl<'a> Scope<'a> {
         if (prefix == "xml") != (ns == XML_NS) || prefix == "xmlns" || ns == XMLNS_NS {
             return Err(MALFORMED);
         }
+        // Written into an answer, white space would come back as something else (XML 1.0 section 3.3.3).
+        if ns.contains([' ', '\t', '\r', '\n']) {
+            return Err(Error::BadRequest("A namespace cannot contain white space."));
+        }
         if ns.is_empty() && !prefix.is_empty() {
             return Err(Error::BadRequest("A namespace prefix cannot be bound to nothing."));
         }

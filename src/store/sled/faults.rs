@@ -69,7 +69,8 @@ async fn commit_on_and_on(store: Arc<SledStore>, who: usize) {
                 // reads go on with exactly what was acknowledged
                 let seen = store.get(&key).await.unwrap().map_or(0, |n| n.parse().unwrap());
                 let again = store.commit(batch(who, n + 1)).await;
-                println!("\nfailed {error:?} {:?} reads {}", again.unwrap_err(), seen == n);
+                let (again, reads, writable) = (again.unwrap_err(), seen == n, store.is_writable());
+                println!("\nfailed {error:?} {again:?} reads {reads} writable {writable}");
                 return;
             }
         }
@@ -394,7 +395,7 @@ fn a_failing_disk_makes_the_store_read_only() {
         sufferer.wait_until(|said| said.failures.len() == COMMITTERS);
         let said = sufferer.said();
         for failure in &said.failures {
-            assert_eq!(failure, "failed ReadOnly ReadOnly reads true", "{fault}");
+            assert_eq!(failure, "failed ReadOnly ReadOnly reads true writable false", "{fault}");
         }
         drop(sufferer);
         let deadline = Instant::now() + Duration::from_secs(10);

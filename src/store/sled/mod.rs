@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::SystemTime;
@@ -62,6 +63,8 @@ impl Default for Settings {
 struct Shared {
     /// The durable records; `None` once closed.
     records: RwLock<Option<Records>>,
+    /// Whether an I/O error has ended all changes.
+    broken: AtomicBool,
     /// Tells of changes; `None` once closed.
     changes: Mutex<Option<broadcast::Sender<super::Change>>>,
 }
@@ -93,6 +96,7 @@ impl SledStore {
         let disk = disk::Disk::open(dir, settings)?;
         let shared = Arc::new(Shared {
             records: RwLock::new(Some(records)),
+            broken: AtomicBool::new(false),
             changes: Mutex::new(Some(broadcast::Sender::new(1024))),
         });
         let (jobs, waiting) = mpsc::channel();
@@ -176,6 +180,10 @@ impl StateStore for SledStore {
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.send(Job::Commit(batch, reply))?;
         answer.await.unwrap_or(Err(Error::ReadOnly))
+    }
+
+    fn is_writable(&self) -> bool {
+        !self.shared.broken.load(Ordering::Relaxed) && self.shared.records.read().is_some()
     }
 
     fn changes(&self) -> ChangeStream {

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use tokio::sync::oneshot;
 
@@ -33,13 +34,12 @@ pub(super) struct Writer {
     disk: Disk,
     owner: Owner,
     shared: Arc<Shared>,
-    broken: bool,
     full: bool,
 }
 
 impl Writer {
     pub(super) fn new(db: ::sled::Db, disk: Disk, owner: Owner, shared: Arc<Shared>) -> Self {
-        Self { db: ManuallyDrop::new(db), disk, owner, shared, broken: false, full: false }
+        Self { db: ManuallyDrop::new(db), disk, owner, shared, full: false }
     }
 
     /// Works until it is told to close, or all who could tell it are gone.
@@ -96,7 +96,7 @@ impl Writer {
 
     /// Refuses while the disk is full (and recovers by itself), and for good after a failure.
     fn refusal(&mut self) -> Option<fn() -> Error> {
-        if self.broken {
+        if self.is_broken() {
             return Some(|| Error::ReadOnly);
         }
         let full = !self.disk.has_room();
@@ -136,7 +136,7 @@ impl Writer {
             Err(_) => "sled panicked".to_owned(),
         };
         tracing::error!(error, "the state store could not be written: it is read-only until the next start");
-        self.broken = true;
+        self.shared.broken.store(true, Ordering::Relaxed);
         false
     }
 
@@ -160,13 +160,18 @@ impl Writer {
         }
     }
 
+    fn is_broken(&self) -> bool {
+        self.shared.broken.load(Ordering::Relaxed)
+    }
+
     /// sled flushes and fsyncs once more as it is dropped, and panics when that fails.
     fn close(mut self) -> Result<()> {
+        let broken = self.is_broken();
         let db = ManuallyDrop::into_inner(self.db);
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(db)));
-        let synced = if self.broken { Ok(()) } else { self.disk.sync() };
+        let synced = if broken { Ok(()) } else { self.disk.sync() };
         drop(self.owner);
-        if self.broken || dropped.is_err() {
+        if broken || dropped.is_err() {
             return Err(Error::ReadOnly);
         }
         synced.map_err(|e| Error::io("fsync the state store", e))
