@@ -34,7 +34,7 @@ impl ExchangeFs {
         match exchange.verb {
             Verb::Put | Verb::Mkcol | Verb::Unlock => Err(FsError::NotFound),
             Verb::Lock => exchange.present.clone().map(Meta::boxed).ok_or(FsError::NotFound),
-            Verb::Delete | Verb::Move if is_source => Ok(Meta::boxed(Node::unseen(false))),
+            Verb::Delete | Verb::Move if is_source => Ok(Meta::boxed(Node::unseen(true))),
             Verb::Copy | Verb::Patch if is_source => match exchange.drive.stat(&path).await {
                 Ok(node) => Ok(Meta::boxed(node)),
                 Err(Error::NotFound) => Err(FsError::NotFound),
