@@ -13,6 +13,7 @@ use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ use tokio_util::task::TaskTracker;
 
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
+/// How long requests under way may hinder the deletion of a home.
+const PURGE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether a home is still where it was opened.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -49,7 +52,7 @@ impl Home {
         *looked = Instant::now();
         match inode_of(&dir()) {
             Ok(inode) => inode != open.inode,
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Err(error) => error.kind() == ErrorKind::NotFound,
         }
     }
 }
@@ -145,13 +148,7 @@ impl App {
             return Ok(());
         }
         let dir = self.home_dir(name);
-        blocking(move || match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::io("delete the account's files", error))
-            }
-            _ => Ok(()),
-        })
-        .await
+        blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the account's files", e))).await
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.
@@ -183,6 +180,20 @@ impl App {
         self.tasks.close();
         self.tasks.wait().await;
         self.store.close().await
+    }
+}
+
+/// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.
+fn purge_folder(dir: &Path) -> std::io::Result<()> {
+    let until = Instant::now() + PURGE_PATIENCE;
+    loop {
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => return Ok(()),
+        }
     }
 }
 

@@ -151,7 +151,7 @@ fn unreadable(dir: &Path, failure: Failure) -> Error {
         Failure::Other(error) => error,
         Failure::Unreadable(why) => Error::Corrupt(format!(
             "The state store in {} cannot be read ({why}) and has no readable export: \
-             stop the server and run `sarang backup restore` with a backup of it.",
+             put a whole export from a backup into its folder `exports` and start again.",
             dir.display()
         )),
     }

@@ -165,7 +165,7 @@ async fn a_damaged_store_without_an_export_is_left_as_it_is() {
     let log = dir.path().join("db/db");
     fs::write(&log, vec![0xa5; 300_000]).unwrap();
     match SledStore::open_with(dir.path(), small()) {
-        Err(Error::Corrupt(sentence)) => assert!(sentence.contains("backup restore"), "{sentence}"),
+        Err(Error::Corrupt(sentence)) => assert!(sentence.contains("exports"), "{sentence}"),
         other => panic!("{other:?}"),
     }
     assert!(log.exists() && broken_folders(dir.path()).is_empty());
