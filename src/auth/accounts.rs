@@ -46,7 +46,8 @@ impl Record {
 
     fn decode(name: &AccountName, text: &str) -> Result<Self> {
         let corrupt = || {
-            let sentence = "cannot be read; it is damaged or newer than this program. Run `sarang check`.";
+            let sentence =
+                "cannot be read; it is damaged or newer than this program. Daily exports lie in `state/exports`.";
             Error::Corrupt(format!("The record of the account {name} {sentence}"))
         };
         serde_json::from_str(text).ok().filter(|record: &Self| record.v == VERSION).ok_or_else(corrupt)
@@ -127,7 +128,9 @@ impl Accounts {
             after.clone_from(last);
             for (key, text) in page {
                 let name = AccountName::parse(key.trim_start_matches(PREFIX)).map_err(|_| {
-                    Error::Corrupt(format!("The store has an account under {key:?}. Run `sarang check`."))
+                    Error::Corrupt(format!(
+                        "The store has an account under {key:?}. Daily exports lie in `state/exports`."
+                    ))
                 })?;
                 let record = Record::decode(&name, &text)?;
                 by_name.insert(name.clone(), Account::new(name, record, text));
@@ -352,7 +355,7 @@ mod tests {
             let store = MemoryStore::new();
             store.commit(Batch::new().put("account/ana", text)).await.unwrap();
             let Err(Error::Corrupt(sentence)) = Accounts::open(store).await else { panic!("{text}") };
-            assert!(sentence.contains("ana") && sentence.contains("sarang check"), "{sentence}");
+            assert!(sentence.contains("ana") && sentence.contains("state/exports"), "{sentence}");
         }
     }
 
