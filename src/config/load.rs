@@ -70,6 +70,7 @@ impl Config {
             self.locks.max_timeout >= self.locks.default_timeout,
             "locks.max_timeout must not be less than locks.default_timeout."
         );
+        ensure!(self.locks.max_timeout <= 31_622_400, "locks.max_timeout must be at most 31622400 seconds (a year).");
         ensure!(self.locks.per_account > 0 && self.locks.per_resource > 0, "locks.per_* must be at least 1.");
         ensure!(
             (1..=128).contains(&self.accounts.min_password_length),
@@ -169,6 +170,7 @@ mod tests {
         assert!(refusal("[log]\nlevel = \"loud\"").contains("log.level"));
         assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
         assert!(refusal("[server]\nlisten = []").contains("server.listen"));
+        assert!(refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout"));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
     }
 

@@ -144,6 +144,7 @@ impl Drive {
 mod tests {
     use super::*;
     use crate::config::{Durability, LocksConfig};
+    use crate::content::Expect;
     use crate::content::local::{LocalSettings, LocalTree};
     use crate::drive::locks::LockRequest;
     use crate::drive::place::Root;
@@ -173,6 +174,20 @@ mod tests {
         drive.locks.forget(bench.ended()).await;
         assert_eq!(drive.locks_on(&path("a")), [new]);
         assert!(drive.locks_on(&path("a/b")).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_must_make_its_file_does_not_take_over_anothers() {
+        let dir = tempfile::tempdir().unwrap();
+        let drive = drive(dir.path()).await;
+        let path = VPath::parse("a").unwrap();
+        let request = LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
+        let lock = drive.lock(&path, request, Terms::default()).await.unwrap();
+        std::fs::write(dir.path().join("a"), "made meanwhile").unwrap();
+        let absent = Terms { expect: Expect::Absent, ..Terms::default() };
+        assert!(matches!(drive.create_locked(&path, &lock, &absent).await, Err(Error::PreconditionFailed)));
+        drive.create_locked(&path, &lock, &Terms::default()).await.unwrap();
+        assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), b"made meanwhile");
     }
 
     #[tokio::test]

@@ -39,8 +39,8 @@ impl Drive {
         Ok(self.view(&lock))
     }
 
-    /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the tokens
-    /// that came with the request, such as that of a lock on the folder.
+    /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the terms
+    /// of the request, with the token of a lock on the folder.
     pub async fn create_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
         let place = self.resolve(path);
         let tokens = submitted.submitted().map(str::to_owned).chain(lock.token.clone()).collect();
@@ -48,9 +48,9 @@ impl Drive {
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
         let upload = place.root.tree.begin_put(&place.path, Start::Empty, Some(0)).await?;
         match upload.commit(commit).await {
-            // Somebody made the file meanwhile: then the lock stands on that.
-            Ok(_) | Err(Error::PreconditionFailed) => Ok(()),
-            Err(error) => Err(error),
+            // Somebody made the file meanwhile: then the lock stands on that, unless it was to be new.
+            Err(Error::PreconditionFailed) if submitted.expect != Expect::Absent => Ok(()),
+            outcome => outcome.map(drop),
         }
     }
 

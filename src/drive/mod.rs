@@ -143,11 +143,13 @@ impl Drive {
         let room = self.admit_bytes(&target, node.len, 0).await?;
         let bench = self.bench(&source, terms, judge::replacing(&target)).await?;
         let commit = Commit { overwrite, room, ..bench.commit() };
-        let created = source.root.tree.copy(&source.path, &target.path, reach, commit).await?;
-        if !created && reach == Reach::Deep {
+        let outcome = source.root.tree.copy(&source.path, &target.path, reach, commit).await;
+        // A shallow copy of a folder may have kept what stood at the target.
+        let replaces = !node.folder || reach == Reach::Deep;
+        if replaces && !matches!(outcome, Ok(true)) {
             self.locks.forget(bench.ended()).await;
         }
-        Ok(created)
+        outcome
     }
 
     /// Bytes used and left where `path` lies.

@@ -129,6 +129,12 @@ pub fn log(error: &Error) {
     }
 }
 
+/// A failure in the middle of a body, which can only be cut off.
+pub fn cut_off(error: Error) -> std::io::Error {
+    log(&error);
+    std::io::Error::other(error)
+}
+
 /// A 416: nothing of what `Range` asks for lies in a file of `len` bytes.
 pub fn unsatisfiable(len: u64) -> Response<Body> {
     let mut response = Response::new(Body::full("The file ends before the range that was asked for."));

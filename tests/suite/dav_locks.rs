@@ -112,6 +112,21 @@ fn what_is_made_after_a_delete_keeps_its_lock() {
 }
 
 #[test]
+fn a_copy_over_a_locked_file_ends_its_lock_at_any_depth() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/from", "new");
+    for depth in ["0", "infinity"] {
+        ana.store("/to", "old");
+        let token = ana.lock("/to").send().is(200).token();
+        let tagged = format!("<{}> (<{token}>)", ana.absolute("/to"));
+        ana.transfer("COPY", "/from", "/to").header("Depth", depth).header("If", tagged).send().is(204);
+        ana.unlock("/to", &token).is(409);
+        ana.holds("/to", "new");
+    }
+}
+
+#[test]
 fn a_lock_is_refreshed_by_its_holder_only() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());

@@ -1,9 +1,9 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
-use super::{blocking, in_place};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
+use super::{blocking, in_place};
 use crate::content::{Commit, Etag, Put, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;

@@ -103,8 +103,8 @@ impl Locks {
 
     /// The lock of a record; `None` when its time is over.
     fn read_record(&self, token: &str, text: &str) -> Result<Option<Lock>> {
-        let record: Record = serde_json::from_str(text)
-            .map_err(|_| Error::damaged(format_args!("The record {PREFIX}{token}")))?;
+        let record: Record =
+            serde_json::from_str(text).map_err(|_| Error::damaged(format_args!("The record {PREFIX}{token}")))?;
         if record.v > RECORD_VERSION {
             return Err(Error::Corrupt(format!(
                 "The record {PREFIX}{token} was written by a newer sarang; use that version."

@@ -184,7 +184,7 @@ fn split(response: &mut Response<Body>, spans: &[Span], len: u64) -> Parts {
 async fn body(reader: Arc<dyn Reader>, mut parts: Parts, count: u64) -> Result<Body> {
     if count > SMALL {
         let pieces = stream::try_unfold((reader, parts), |(reader, mut parts)| async move {
-            let piece = next_piece(reader.as_ref(), &mut parts).await.map_err(io::Error::other)?;
+            let piece = next_piece(reader.as_ref(), &mut parts).await.map_err(reply::cut_off)?;
             Ok::<_, io::Error>(piece.map(|piece| (piece, (reader, parts))))
         });
         return Ok(Body::stream(pieces, Some(count)));

@@ -9,6 +9,7 @@ use super::requests::Find;
 use crate::content::{Entry, Listing, Node};
 use crate::drive::{Drive, LockView};
 use crate::http::body::Body;
+use crate::http::reply;
 use crate::model::{Result, VPath};
 use bytes::Bytes;
 use futures_util::stream;
@@ -109,7 +110,7 @@ impl Pages {
                 Some(frame) => Ok(Some((frame, (None, pages)))),
                 None if pages.done => Ok::<_, io::Error>(None),
                 None => {
-                    let frame = pages.next_frame().await.map_err(io::Error::other)?;
+                    let frame = pages.next_frame().await.map_err(reply::cut_off)?;
                     Ok(Some((frame, (None, pages))))
                 }
             }
