@@ -1,6 +1,7 @@
-//! What sled leaves undone: fsync of everything a commit needs, free space, and the ballast.
+//! What sled leaves undone: fsync of everything it wrote, free space, and the ballast.
 
-use super::Settings;
+use super::journal::Journal;
+use super::{Settings, journal_path};
 use crate::model::{Error, Result};
 use rustix::fs::{FallocateFlags, fallocate, fstatvfs, statvfs};
 use std::collections::HashSet;
@@ -9,7 +10,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The open files of a store that must reach the disk before a commit is acknowledged.
+/// The open files of sled, which must reach the disk before the journal forgets what was brought to them.
 #[derive(Debug)]
 pub(super) struct Disk {
     log: File,
@@ -69,7 +70,12 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether a commit may be written.
+    /// Makes a journal for the store.
+    pub(super) fn create_journal(&self) -> io::Result<Journal> {
+        Journal::create(&journal_path(&self.dir), self.settings.journal, self.settings.fsync)
+    }
+
+    /// Whether anything may be written.
     pub(super) fn has_room(&self) -> bool {
         fstatvfs(&self.blobs).is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) >= self.settings.min_free)
     }
