@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast;
 use writer::{Job, Writer};
 
@@ -60,13 +60,15 @@ pub struct Settings {
     pub ballast: u64,
     /// Length of a new journal.
     journal: usize,
+    /// How long nobody changes anything before a checkpoint.
+    idle: Duration,
     /// Whether commits are fsynced; only tests that prove its worth switch it off.
     fsync: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { min_free: 64 << 20, ballast: 8 << 20, journal: JOURNAL, fsync: true }
+        Self { min_free: 64 << 20, ballast: 8 << 20, journal: JOURNAL, idle: Duration::from_secs(5), fsync: true }
     }
 }
 
@@ -111,7 +113,7 @@ impl SledStore {
         });
         let (jobs, waiting) = mpsc::channel();
         let base = Base::new(opened.db, disk);
-        let writer = Writer::new(base, journal, owner, Arc::clone(&shared));
+        let writer = Writer::new(base, journal, owner, Arc::clone(&shared), settings.idle);
         let thread = std::thread::Builder::new()
             .name("state-store".into())
             .spawn(move || writer.run(&waiting))

@@ -5,7 +5,7 @@ use crate::store::contract;
 use std::fs;
 
 pub(super) fn small() -> Settings {
-    Settings { min_free: 1 << 20, ballast: 1 << 20, journal: 512 << 10, fsync: true }
+    Settings { min_free: 1 << 20, ballast: 1 << 20, journal: 512 << 10, ..Settings::default() }
 }
 
 pub(super) fn open(dir: &Path) -> Arc<SledStore> {

@@ -15,9 +15,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How long nobody changes anything before a checkpoint.
-const IDLE: Duration = Duration::from_secs(5);
-
 /// Where the outcome of a job goes.
 type Reply = oneshot::Sender<Result<()>>;
 
@@ -41,6 +38,7 @@ pub(super) struct Writer {
     pending: HashSet<String>,
     owner: Owner,
     shared: Arc<Shared>,
+    idle: Duration,
     broken: bool,
     full: bool,
 }
@@ -51,8 +49,9 @@ impl Writer {
         (journal, pending): (Option<Journal>, HashSet<String>),
         owner: Owner,
         shared: Arc<Shared>,
+        idle: Duration,
     ) -> Self {
-        Self { base, journal, pending, owner, shared, broken: false, full: false }
+        Self { base, journal, pending, owner, shared, idle, broken: false, full: false }
     }
 
     /// Works until it is told to close, or all who could tell it are gone.
@@ -88,7 +87,7 @@ impl Writer {
         if self.pending.is_empty() || self.broken {
             jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
-            jobs.recv_timeout(IDLE)
+            jobs.recv_timeout(self.idle)
         }
     }
 
