@@ -266,7 +266,7 @@ fn unpack(mut content: &[u8]) -> Option<Changes> {
 }
 
 fn sum(parts: &[&[u8]]) -> [u8; SUM] {
-    let digest = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let digest = parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
     digest.first_chunk().copied().unwrap_or_default()
 }
 

@@ -38,7 +38,7 @@ fn why_damaged(path: &Path, image: &[u8]) -> &'static str {
 /// All ways in which a power cut may tear the one write between two images: any first part, any last part is new.
 fn torn<'a>(before: &'a [u8], after: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
     let differing = || before.iter().zip(after).enumerate().filter(|(_, (b, a))| b != a).map(|(at, _)| at);
-    let (first, last) = (differing().next().unwrap(), differing().last().unwrap());
+    let (first, last) = (differing().next().unwrap(), differing().next_back().unwrap());
     (first..=last + 1).flat_map(move |cut| {
         let (head, tail) = ([&after[..cut], &before[cut..]].concat(), [&before[..cut], &after[cut..]].concat());
         [head, tail]
@@ -68,13 +68,13 @@ fn a_torn_write_is_done_or_not_done() {
             assert!(found == before || found == held, "step {n}: {found:?}, neither {before:?} nor {held:?}");
             assert_eq!(journal.is_empty(), found.is_empty());
             // and it goes on from there
-            if !journal.fits(&entry(&changes(5))) {
-                journal.begin_anew().unwrap();
-                assert_eq!(reopen(&copy, &fs::read(&copy).unwrap()).1, Vec::<Changes>::new());
-            } else {
+            if journal.fits(&entry(&changes(5))) {
                 journal.append(entry(&changes(5))).unwrap();
                 let (_, more) = reopen(&copy, &fs::read(&copy).unwrap());
                 assert_eq!(more, [&found[..], &[changes(5)]].concat());
+            } else {
+                journal.begin_anew().unwrap();
+                assert_eq!(reopen(&copy, &fs::read(&copy).unwrap()).1, Vec::<Changes>::new());
             }
             tears += 1;
         }
@@ -117,7 +117,9 @@ fn damage_that_no_crash_leaves_is_told() {
     let image = fs::read(&path).unwrap();
     let flipped = |image: &[u8], places: &[usize]| {
         let mut image = image.to_vec();
-        places.iter().for_each(|at| image[*at] ^= 1);
+        for at in places {
+            image[*at] ^= 1;
+        }
         image
     };
     assert_eq!(why_damaged(&path, b""), "neither of its headers can be read");

@@ -216,7 +216,7 @@ fn check_size(batch: &Batch) -> Result<()> {
     if batch.put.iter().map(|(key, _)| key).chain(&batch.delete).any(|key| key == VERSION_KEY) {
         return Err(Error::Forbidden("The version of the state store is not a record."));
     }
-    if size(&batch) > BATCH_LIMIT {
+    if size(batch) > BATCH_LIMIT {
         return Err(Error::LimitReached("One change to the state store may not be larger than 256 KiB."));
     }
     Ok(())

@@ -44,7 +44,10 @@ fn replay(who: usize, n: usize) -> Records {
 fn committing_process() {
     let Some(dir) = std::env::var_os(DIR) else { return };
     let mode = std::env::var(MODE).unwrap();
-    let store = SledStore::open_with(Path::new(&dir), settings(&mode)).unwrap();
+    let store = open_patiently(Path::new(&dir), &mode).unwrap_or_else(|error| {
+        println!("\nfailed to open: {error}");
+        panic!("{error}");
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
     let committers: Vec<_> =
         (0..COMMITTERS).map(|who| runtime.spawn(commit_on_and_on(Arc::clone(&store), who))).collect();
@@ -80,6 +83,22 @@ async fn commit_on_and_on(store: Arc<SledStore>, who: usize) {
                 println!("\nfailed {error:?} {:?} reads {}", again.unwrap_err(), seen == Ok(n));
                 return;
             }
+        }
+    }
+}
+
+/// Opens a store whose lock may outlive its owner by a moment: a test beside this one starts a process just now, and
+/// until that has become another program it holds whatever this one had open.
+pub(super) fn open_patiently(dir: &Path, mode: &str) -> crate::model::Result<Arc<SledStore>> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        match SledStore::open_with(dir, settings(mode)) {
+            Err(Error::Io { source, .. })
+                if source.kind() == std::io::ErrorKind::ResourceBusy && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
         }
     }
 }
@@ -178,7 +197,7 @@ impl Said {
 
 /// Opens the store as a restarted server would; what is missing of the acknowledged, or there only in part.
 pub(super) fn verify(dir: &Path, acks: &HashMap<usize, usize>) -> Result<(), String> {
-    let store = SledStore::open_with(dir, settings("")).map_err(|e| format!("does not open: {e}"))?;
+    let store = open_patiently(dir, "").map_err(|e| format!("does not open: {e}"))?;
     let mut faults = String::new();
     for who in 0..COMMITTERS {
         let acked = acks.get(&who).copied().unwrap_or(0);
