@@ -4,6 +4,7 @@ mod process;
 mod prompt;
 mod serve;
 mod size;
+mod store;
 pub mod user;
 
 use crate::config::Config;
@@ -33,6 +34,11 @@ enum Command {
         #[command(subcommand)]
         command: user::UserCommand,
     },
+    /// Bring the state back from an export.
+    Store {
+        #[command(subcommand)]
+        command: store::StoreCommand,
+    },
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -58,6 +64,7 @@ pub async fn run(cli: Cli) -> Result<()> {
             serve::run(config).await
         }
         Command::User { command } => user::run(command, config).await,
+        Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),
     }

@@ -142,7 +142,9 @@ fn encode<R: Record>(record: &R) -> Result<String> {
 
 fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
     let damaged = |why: &str| {
-        Error::Corrupt(format!("The record {key} cannot be read ({why}): restore the state from a backup."))
+        Error::Corrupt(format!(
+            "The record {key} cannot be read ({why}): stop the server and bring an export of the state back with `sarang store restore FILE`."
+        ))
     };
     let mut fields: Value = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
     let version = fields.as_object_mut().and_then(|object| object.remove("v"));

@@ -1,6 +1,7 @@
-//! What sled leaves undone: fsync of everything a commit needs, free space, and the ballast.
+//! What sled leaves undone: fsync of everything it wrote, free space, and the ballast.
 
-use super::Settings;
+use super::journal::Journal;
+use super::{Settings, journal_path};
 use crate::model::{Error, Result};
 use rustix::fs::{FallocateFlags, RawDir, SeekFrom, fallocate, fstatvfs, statvfs};
 use std::collections::HashSet;
@@ -11,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The open files of a store that must reach the disk before a commit is acknowledged.
+/// The open files of sled, which must reach the disk before the journal forgets what was brought to them.
 #[derive(Debug)]
 pub(super) struct Disk {
     log: File,
@@ -78,7 +79,12 @@ impl Disk {
         Ok(())
     }
 
-    /// Whether a commit may be written.
+    /// Makes a journal for the store.
+    pub(super) fn create_journal(&self) -> io::Result<Journal> {
+        Journal::create(&journal_path(&self.dir), self.settings.journal, self.settings.fsync)
+    }
+
+    /// Whether anything may be written.
     pub(super) fn has_room(&self) -> bool {
         fstatvfs(&self.blobs).is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) >= self.settings.min_free)
     }

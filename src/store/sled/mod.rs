@@ -1,13 +1,17 @@
-//! The embedded engine: sled 0.34.7 as a log, a copy of all records in memory for reads, one writer thread.
-//! sled alone loses acknowledged writes at a power cut, so a commit is acknowledged only after our own fsync.
-//! On disk: `owner` (lock and process id), `db/` (sled), `exports/` (newest seven), `ballast`, `broken-<time>/`.
-//! Full disk: commits fail with `NoSpace` before sled is touched. Opening needs a few KiB for sled's snapshot, which
-//! `ballast` sets aside; so a store opens on a full disk with all its records, and writes again once there is room.
+//! The embedded engine: a journal that makes commits durable, sled 0.34.7 where checkpoints bring them, a copy of all
+//! records in memory for reads, one writer thread. On disk: `owner` (lock and process id), `journal`, `db/` (sled),
+//! `exports/` (newest seven), `ballast`, `broken-<time>/`. Full disk: commits fail with `NoSpace` before anything is
+//! touched. Opening needs a few KiB for sled's snapshot, which `ballast` sets aside; so a store opens on a full disk with
+//! all its records, and writes again once there is room.
 
+mod checkpoint;
 mod disk;
 mod export;
 #[cfg(test)]
 mod faults;
+mod journal;
+#[cfg(test)]
+mod journal_tests;
 mod owner;
 mod recovery;
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod writer;
 use super::{Batch, ChangeStream, StateStore};
 use crate::model::{Error, Result};
 use async_trait::async_trait;
+use checkpoint::Base;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -25,7 +30,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast;
 use writer::{Job, Writer};
 
@@ -33,13 +38,19 @@ use writer::{Job, Writer};
 type Records = BTreeMap<String, String>;
 
 /// The format of what lies in `db/` and of exports; a store with a higher number is refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// The version of a store that has no journal, or not yet: one that lies there is not its own.
+const UNJOURNALED: u32 = 1;
 /// Where the version stands in sled; no record of a caller.
 const VERSION_KEY: &str = "meta/version";
 /// Largest key and value together: sled keeps records below this in its log.
 const RECORD_LIMIT: usize = 32 * 1024;
 /// Largest batch: below two of sled's segments, so that sled never reuses a segment between two of our fsyncs.
 const BATCH_LIMIT: usize = 256 * 1024;
+/// What a change to a key counts beside its text; the journal needs half of that.
+const CHANGE_COST: usize = 16;
+/// Length of the journal: thousands of small commits, and any group of large ones.
+const JOURNAL: usize = 2 << 20;
 
 /// How careful the engine is with its disk.
 #[derive(Clone, Copy, Debug)]
@@ -48,13 +59,17 @@ pub struct Settings {
     pub min_free: u64,
     /// Bytes set aside so that the store can be opened on a full disk.
     pub ballast: u64,
+    /// Length of a new journal.
+    journal: usize,
+    /// How long nobody changes anything before a checkpoint.
+    idle: Duration,
     /// Whether commits are fsynced; only tests that prove its worth switch it off.
     fsync: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { min_free: 64 << 20, ballast: 8 << 20, fsync: true }
+        Self { min_free: 64 << 20, ballast: 8 << 20, journal: JOURNAL, idle: Duration::from_secs(5), fsync: true }
     }
 }
 
@@ -92,15 +107,17 @@ impl SledStore {
     pub fn open_with(dir: &Path, settings: Settings) -> Result<Arc<Self>> {
         disk::create_durably(dir)?;
         let owner = owner::Owner::take(dir)?;
-        let (db, records) = recovery::open(dir, settings)?;
+        let mut opened = recovery::open(dir, settings)?;
         let disk = disk::Disk::open(dir, settings)?;
+        let journal = recovery::read_journal(dir, &mut opened, settings)?;
         let shared = Arc::new(Shared {
-            records: RwLock::new(Some(records)),
+            records: RwLock::new(Some(opened.records)),
             broken: AtomicBool::new(false),
             changes: Mutex::new(Some(broadcast::Sender::new(1024))),
         });
         let (jobs, waiting) = mpsc::channel();
-        let writer = Writer::new(db, disk, owner, Arc::clone(&shared));
+        let base = Base::new(opened.db, disk);
+        let writer = Writer::new(base, journal, owner, Arc::clone(&shared), settings.idle);
         let thread = std::thread::Builder::new()
             .name("state-store".into())
             .spawn(move || writer.run(&waiting))
@@ -135,7 +152,7 @@ impl SledStore {
         disk::create_durably(dir)?;
         let _owner = owner::Owner::take(dir)?;
         let records = export::read(export)?;
-        recovery::replace(dir, &records)
+        recovery::replace(dir, &records, UNJOURNALED)
     }
 
     fn send(&self, job: Job) -> Result<()> {
@@ -207,10 +224,19 @@ fn check_size(batch: &Batch) -> Result<()> {
     if batch.put.iter().map(|(key, _)| key).chain(&batch.delete).any(|key| key == VERSION_KEY) {
         return Err(Error::Forbidden("The version of the state store is not a record."));
     }
-    let puts: usize = batch.put.iter().map(|(key, value)| key.len() + value.len()).sum();
-    let deletes: usize = batch.delete.iter().map(String::len).sum();
-    if puts + deletes > BATCH_LIMIT {
+    if size(batch) > BATCH_LIMIT {
         return Err(Error::LimitReached("One change to the state store may not be larger than 256 KiB."));
     }
     Ok(())
+}
+
+/// What a batch weighs, in the journal and in sled.
+fn size(batch: &Batch) -> usize {
+    let puts: usize = batch.put.iter().map(|(key, value)| key.len() + value.len() + CHANGE_COST).sum();
+    let deletes: usize = batch.delete.iter().map(|key| key.len() + CHANGE_COST).sum();
+    puts + deletes
+}
+
+fn journal_path(dir: &Path) -> PathBuf {
+    dir.join("journal")
 }

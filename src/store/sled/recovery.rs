@@ -1,34 +1,87 @@
 //! Opening sled so that neither its errors nor its panics nor what a crash left behind stop the program for good.
 
 use super::disk::{create_durably, prepare_to_open, sync_folder};
-use super::{Records, Settings, VERSION, VERSION_KEY, export};
+use super::journal::{Found, Journal};
+use super::{Records, Settings, UNJOURNALED, VERSION, VERSION_KEY, export, journal_path};
 use crate::model::time::unix_seconds;
 use crate::model::{Error, Result};
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Opens the store and reads all of it; a store that cannot be read is replaced by its newest export.
-pub(super) fn open(dir: &Path, settings: Settings) -> Result<(::sled::Db, Records)> {
+/// sled and what it holds.
+pub(super) struct Opened {
+    pub(super) db: ::sled::Db,
+    pub(super) records: Records,
+    /// Whether a journal belongs to it.
+    journaled: bool,
+}
+
+/// Opens sled and reads all of it; when it cannot be read it is replaced by its newest export.
+pub(super) fn open(dir: &Path, settings: Settings) -> Result<Opened> {
     prepare_to_open(dir, settings)?;
-    let exported = !export::list(&export::folder(dir))?.is_empty();
+    let was_complete = journal_path(dir).exists() || !export::list(&export::folder(dir))?.is_empty();
     set_unfinished_snapshots_aside(dir)?;
-    match open_and_read(&dir.join("db"), exported) {
+    match open_and_read(&dir.join("db"), was_complete) {
         Err(Failure::Unreadable(why)) => restore_newest(dir, &why),
         Err(Failure::Other(error)) => Err(error),
         Ok(opened) => Ok(opened),
     }
 }
 
-/// Puts records in the place of whatever `db/` holds, which is kept in `broken-<time>`.
-pub(super) fn replace(dir: &Path, records: &Records) -> Result<()> {
+/// Opens the journal, brings its changes into the records, and says which keys sled has yet to learn about. `None`
+/// when one must be made before anything is changed.
+pub(super) fn read_journal(
+    dir: &Path,
+    opened: &mut Opened,
+    settings: Settings,
+) -> Result<(Option<Journal>, HashSet<String>)> {
+    let doing = "read the state store's journal";
+    let path = journal_path(dir);
+    let mut pending = HashSet::new();
+    match Journal::open(&path, settings.fsync).map_err(|e| Error::io(doing, e))? {
+        Found::Whole(journal, changes) if opened.journaled => {
+            for (key, value) in changes.into_iter().flatten() {
+                match value {
+                    Some(value) => opened.records.insert(key.clone(), value),
+                    None => opened.records.remove(&key),
+                };
+                pending.insert(key);
+            }
+            return Ok((Some(journal), pending));
+        }
+        Found::Missing if !opened.journaled => return Ok((None, pending)),
+        // made for a store that had no time to know of it
+        Found::Whole(journal, _) if journal.is_empty() => return Ok((None, pending)),
+        Found::Whole(..) => tracing::warn!("the journal of a replaced state store is set aside"),
+        Found::Missing => journal_lost("it is missing"),
+        Found::Damaged(why) => journal_lost(why),
+    }
+    if path.exists() {
+        fs::rename(&path, broken_folder(dir)?.join("journal")).map_err(|e| Error::io(doing, e))?;
+    }
+    Ok((None, pending))
+}
+
+fn journal_lost(why: &str) {
+    tracing::error!(
+        why,
+        "THE JOURNAL OF THE STATE STORE WAS DAMAGED: the last changes to accounts, shares, links and locks before \
+         this start are lost; a damaged journal is kept in broken-<time>"
+    );
+}
+
+/// Puts records in the place of whatever `db/` holds, which is kept in `broken-<time>`. With [`UNJOURNALED`] as its
+/// version the new store disowns the journal that lies there.
+pub(super) fn replace(dir: &Path, records: &Records, version: u32) -> Result<()> {
     let doing = "restore the state store";
     let (db, fresh) = (dir.join("db"), dir.join("db.new"));
     if fresh.exists() {
         fs::remove_dir_all(&fresh).map_err(|e| Error::io(doing, e))?;
     }
-    fill(&fresh, records)?;
+    fill(&fresh, records, version)?;
     if db.exists() {
         fs::rename(&db, broken_folder(dir)?.join("db")).map_err(|e| Error::io(doing, e))?;
     }
@@ -59,11 +112,11 @@ impl From<::sled::Error> for Failure {
 }
 
 /// sled panics on some damage, so both opening and the first full read are caught.
-fn open_and_read(path: &Path, exported: bool) -> Result<(::sled::Db, Records), Failure> {
+fn open_and_read(path: &Path, was_complete: bool) -> Result<Opened, Failure> {
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let db = open_sled(path)?;
-        let records = read_all(&db, exported)?;
-        Ok((db, records))
+        let (records, version) = read_all(&db, was_complete)?;
+        Ok(Opened { db, records, journaled: version > UNJOURNALED })
     }));
     opened.unwrap_or_else(|_| Err(Failure::Unreadable("sled panicked while it read the store".into())))
 }
@@ -84,7 +137,7 @@ fn open_sled(path: &Path) -> Result<::sled::Db, Failure> {
     }
 }
 
-fn read_all(db: &::sled::Db, exported: bool) -> Result<Records, Failure> {
+fn read_all(db: &::sled::Db, was_complete: bool) -> Result<(Records, u32), Failure> {
     let mut records = Records::new();
     for pair in db.iter() {
         let (key, value) = pair?;
@@ -94,16 +147,16 @@ fn read_all(db: &::sled::Db, exported: bool) -> Result<Records, Failure> {
         records.insert(text(key)?, text(value)?);
     }
     match records.remove(VERSION_KEY).map(|text| text.parse::<u32>()) {
-        Some(Ok(version)) if version <= VERSION => Ok(records),
+        Some(Ok(version)) if version <= VERSION => Ok((records, version)),
         Some(Ok(version)) => Err(Failure::Other(Error::Corrupt(format!(
             "The state store was written by a newer Sarang (its format is {version}, this program knows {VERSION}): \
              run that version, or restore an export that this one made."
         )))),
-        // a store that has been exported was once complete
-        None if records.is_empty() && !exported => {
-            db.insert(VERSION_KEY, VERSION.to_string().as_bytes())?;
+        // a store that has an export or a journal was once complete
+        None if records.is_empty() && !was_complete => {
+            db.insert(VERSION_KEY, UNJOURNALED.to_string().as_bytes())?;
             db.flush()?;
-            Ok(records)
+            Ok((records, UNJOURNALED))
         }
         _ => Err(Failure::Unreadable("its version is missing".into())),
     }
@@ -127,7 +180,8 @@ fn set_unfinished_snapshots_aside(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn restore_newest(dir: &Path, why: &str) -> Result<(::sled::Db, Records)> {
+/// The journal is kept and read on top: lost is what changed between the export and the journal's beginning.
+fn restore_newest(dir: &Path, why: &str) -> Result<Opened> {
     let mut exports = export::list(&export::folder(dir))?;
     while let Some(path) = exports.pop() {
         match export::read(&path) {
@@ -135,9 +189,10 @@ fn restore_newest(dir: &Path, why: &str) -> Result<(::sled::Db, Records)> {
                 tracing::error!(
                     why, export = %path.display(), records = records.len(),
                     "THE STATE STORE WAS DAMAGED and is replaced by its newest export; later changes to accounts, \
-                     shares and links are lost, and the damaged files are kept in broken-<time>"
+                     shares and links are lost, but for those of the last seconds that are still in the journal; \
+                     the damaged files are kept in broken-<time>"
                 );
-                replace(dir, &records)?;
+                replace(dir, &records, VERSION)?;
                 return open_and_read(&dir.join("db"), true).map_err(|failure| unreadable(dir, failure));
             }
             Err(error) => tracing::error!(%error, export = %path.display(), "an export cannot be read"),
@@ -151,20 +206,20 @@ fn unreadable(dir: &Path, failure: Failure) -> Error {
         Failure::Other(error) => error,
         Failure::Unreadable(why) => Error::Corrupt(format!(
             "The state store in {} cannot be read ({why}) and has no readable export: \
-             put a whole export from a backup into its folder `exports` and start again.",
+             stop the server and run `sarang store restore FILE` with an export that was kept elsewhere.",
             dir.display()
         )),
     }
 }
 
 /// Writes a new, durable store; until it is renamed into place a power cut costs nothing.
-fn fill(path: &Path, records: &Records) -> Result<()> {
+fn fill(path: &Path, records: &Records, version: u32) -> Result<()> {
     let failed = |e: ::sled::Error| Error::io("write the restored state store", std::io::Error::from(e));
     let db = ::sled::Config::new().path(path).cache_capacity(16 << 20).flush_every_ms(None).open().map_err(failed)?;
     for (key, value) in records {
         db.insert(key.as_bytes(), value.as_bytes()).map_err(failed)?;
     }
-    db.insert(VERSION_KEY, VERSION.to_string().as_bytes()).map_err(failed)?;
+    db.insert(VERSION_KEY, version.to_string().as_bytes()).map_err(failed)?;
     db.flush().map_err(failed)?;
     drop(db);
     let synced = sync_folder(&path.join("blobs")).and_then(|()| sync_folder(path));

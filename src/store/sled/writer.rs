@@ -1,17 +1,19 @@
-//! The one thread that changes the store: waiting batches are judged in order, written to sled as one step,
-//! fsynced once, and only then seen by readers and acknowledged. After any failure of the disk nothing is tried again.
+//! The one thread that changes the store: waiting batches are judged in order, journaled as one record with one fsync,
+//! and only then seen by readers and acknowledged. Checkpoints bring them to sled: when the journal is full, when nobody
+//! has changed anything for a while, at the end. After any failure of the disk nothing is tried again.
 
-use super::disk::Disk;
+use super::checkpoint::{Base, Outcome};
+use super::journal::{Entry, Journal};
 use super::owner::Owner;
-use super::{BATCH_LIMIT, Shared};
+use super::{BATCH_LIMIT, Shared, size};
 use crate::model::{Error, Result};
 use crate::store::{Batch, Change};
-use std::collections::HashMap;
-use std::mem::ManuallyDrop;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Where the outcome of a job goes.
@@ -30,22 +32,39 @@ type Staged = HashMap<String, Option<String>>;
 
 /// The state of the writer thread.
 pub(super) struct Writer {
-    db: ManuallyDrop<::sled::Db>,
-    disk: Disk,
+    base: Base,
+    /// `None` until the first change.
+    journal: Option<Journal>,
+    /// Keys whose journaled values sled does not have yet.
+    pending: HashSet<String>,
     owner: Owner,
     shared: Arc<Shared>,
+    idle: Duration,
     full: bool,
 }
 
 impl Writer {
-    pub(super) fn new(db: ::sled::Db, disk: Disk, owner: Owner, shared: Arc<Shared>) -> Self {
-        Self { db: ManuallyDrop::new(db), disk, owner, shared, full: false }
+    pub(super) fn new(
+        base: Base,
+        (journal, pending): (Option<Journal>, HashSet<String>),
+        owner: Owner,
+        shared: Arc<Shared>,
+        idle: Duration,
+    ) -> Self {
+        Self { base, journal, pending, owner, shared, idle, full: false }
     }
 
     /// Works until it is told to close, or all who could tell it are gone.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         let closing = loop {
-            let Ok(job) = jobs.recv() else { break None };
+            let job = match self.next(jobs) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Disconnected) => break None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.rest();
+                    continue;
+                }
+            };
             let (group, closing) = gather(job, jobs);
             if !group.is_empty() {
                 self.commit(group);
@@ -54,11 +73,28 @@ impl Writer {
                 break closing;
             }
         };
+        self.rest();
         self.shared.records.write().take();
         self.shared.changes.lock().take();
         let closed = self.close();
         if let Some(reply) = closing {
             let _ = reply.send(closed);
+        }
+    }
+
+    /// Waits for a job; while there is something to checkpoint, not for ever.
+    fn next(&self, jobs: &Receiver<Job>) -> Result<Job, RecvTimeoutError> {
+        if self.pending.is_empty() || self.is_broken() {
+            jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            jobs.recv_timeout(self.idle)
+        }
+    }
+
+    /// A checkpoint while there is time for it; on a full disk the journal keeps what it has.
+    fn rest(&mut self) {
+        if !self.is_broken() && !self.pending.is_empty() && self.base.has_room() {
+            self.attempt(Self::checkpoint);
         }
     }
 
@@ -77,7 +113,7 @@ impl Writer {
                 (changed, reply)
             })
             .collect();
-        let durable = staged.is_empty() || self.write(&staged);
+        let durable = staged.is_empty() || self.attempt(|writer| writer.record(&staged));
         if durable {
             self.publish(staged);
         }
@@ -99,14 +135,14 @@ impl Writer {
         if self.is_broken() {
             return Some(|| Error::ReadOnly);
         }
-        let full = !self.disk.has_room();
+        let full = !self.base.has_room();
         if full != self.full {
             self.full = full;
             if full {
                 tracing::error!("the disk is almost full: nothing can be changed until there is room");
             } else {
                 tracing::info!("there is room on the disk again: changes are possible");
-                self.disk.settle_ballast();
+                self.base.settle_ballast();
             }
         }
         if full { Some(|| Error::NoSpace) } else { None }
@@ -123,14 +159,10 @@ impl Writer {
         })
     }
 
-    /// Writes and fsyncs; after a failure, whether sled's error or its panic, the store stays read-only.
-    fn write(&mut self, staged: &Staged) -> bool {
-        let written = catch_unwind(AssertUnwindSafe(|| {
-            apply(&self.db, staged).map_err(|e| e.to_string())?;
-            self.db.flush().map_err(|e| e.to_string())?;
-            self.disk.sync().map_err(|e| e.to_string())
-        }));
-        let error = match written {
+    /// Whether it was done; after a failure, whether an error or a panic of sled's, the store stays read-only.
+    fn attempt(&mut self, deed: impl FnOnce(&mut Self) -> Outcome) -> bool {
+        let done = catch_unwind(AssertUnwindSafe(|| deed(self)));
+        let error = match done {
             Ok(Ok(())) => return true,
             Ok(Err(error)) => error,
             Err(_) => "sled panicked".to_owned(),
@@ -140,15 +172,43 @@ impl Writer {
         false
     }
 
-    fn publish(&self, staged: Staged) {
+    /// Makes changes durable.
+    fn record(&mut self, staged: &Staged) -> Outcome {
+        let entry = Entry::new(staged.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
+        if self.journal.as_ref().is_some_and(|journal| !journal.fits(&entry)) {
+            self.checkpoint()?;
+        }
+        let journal = match &mut self.journal {
+            Some(journal) => journal,
+            none => none.insert(self.base.create_journal()?),
+        };
+        journal.append(entry).map_err(|e| e.to_string())
+    }
+
+    /// Brings all that is journaled to sled, and only when it is durable there begins the journal anew.
+    fn checkpoint(&mut self) -> Outcome {
+        let Some(journal) = self.journal.as_mut().filter(|journal| !journal.is_empty()) else { return Ok(()) };
+        self.base.bring(&self.pending, &self.shared.records)?;
+        journal.begin_anew().map_err(|e| e.to_string())?;
+        self.pending.clear();
+        Ok(())
+    }
+
+    /// Lets readers see what is durable.
+    fn publish(&mut self, staged: Staged) {
         if let Some(records) = self.shared.records.write().as_mut() {
             for (key, value) in staged {
+                self.pending.insert(key.clone());
                 match value {
                     Some(value) => records.insert(key, value),
                     None => records.remove(&key),
                 };
             }
         }
+    }
+
+    fn is_broken(&self) -> bool {
+        self.shared.broken.load(Ordering::Relaxed)
     }
 
     fn tell(&self, keys: Vec<String>) {
@@ -160,47 +220,25 @@ impl Writer {
         }
     }
 
-    fn is_broken(&self) -> bool {
-        self.shared.broken.load(Ordering::Relaxed)
-    }
-
-    /// sled flushes and fsyncs once more as it is dropped, and panics when that fails.
-    fn close(mut self) -> Result<()> {
+    fn close(self) -> Result<()> {
         let broken = self.is_broken();
-        let db = ManuallyDrop::into_inner(self.db);
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(db)));
-        let synced = if broken { Ok(()) } else { self.disk.sync() };
+        let closed = self.base.close();
         drop(self.owner);
-        if broken || dropped.is_err() {
+        if broken {
             return Err(Error::ReadOnly);
         }
-        synced.map_err(|e| Error::io("fsync the state store", e))
+        closed.map_err(|error| Error::io("close the state store", std::io::Error::other(error)))
     }
 }
 
-/// One key is one message of sled's log and whole by itself; a batch of sled's costs a second write and wake-up of
-/// its threads.
-fn apply(db: &::sled::Db, staged: &Staged) -> ::sled::Result<()> {
-    let mut batch = ::sled::Batch::default();
-    for (key, value) in staged {
-        match value {
-            Some(value) if staged.len() == 1 => return db.insert(key, value.as_bytes()).map(drop),
-            None if staged.len() == 1 => return db.remove(key).map(drop),
-            Some(value) => batch.insert(key.as_bytes(), value.as_bytes()),
-            None => batch.remove(key.as_bytes()),
-        }
-    }
-    db.apply_batch(batch)
-}
-
-/// All batches that wait already, up to a size that sled can take between two fsyncs, and a wish to close after them.
+/// All batches that wait already, up to a size that always fits into the journal, and a wish to close after them.
 fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<(Batch, Reply)>, Option<Reply>) {
     let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
     while let Some(job) = next {
         match job {
             Job::Close(reply) => return (group, Some(reply)),
             Job::Commit(batch, reply) => {
-                bytes += batch.put.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+                bytes += size(&batch);
                 group.push((batch, reply));
             }
         }

@@ -1,0 +1,276 @@
+//! The journal: changes that are acknowledged but not yet in sled, in one file that is written in place and never grows,
+//! so that making a record durable is one write and one `fdatasync` that has no metadata to write.
+//!
+//! Two header slots, each alone in its page, name generations (number and random epoch); the higher number holds.
+//! Records follow each other from [`START`]; each carries its generation's epoch, its place in the sequence and a
+//! checksum over all of that. Reading stops at the first that does not fit: a torn one, or one of an older generation.
+//! To start anew is to write the other slot: torn, it leaves the old generation, whose records all stand there still.
+//! A record shares its disk sector with the one before; a sector is taken to be written whole or not at all.
+
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+const MAGIC: &[u8; 8] = b"sarangJ1";
+/// Where the second header slot stands.
+const PAGE: usize = 4096;
+/// Where the records begin.
+const START: usize = 2 * PAGE;
+/// Length of a checksum: half of a SHA-256.
+const SUM: usize = 16;
+/// What stands before a record's content: tag, sequence number, length, checksum.
+const HEAD: usize = 8 + 8 + 4 + SUM;
+/// The length that stands for "deleted".
+const DELETED: u32 = u32::MAX;
+
+/// Keys and their new values (`None`: deleted), in the order in which they were journaled.
+pub(super) type Changes = Vec<(String, Option<String>)>;
+
+/// An open journal, ready for its next record.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    len: usize,
+    generation: Generation,
+    end: usize,
+    next: u64,
+    fsync: bool,
+}
+
+/// What a journal file turned out to be.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// There is none.
+    Missing,
+    /// Acknowledged changes may be lost, for this reason.
+    Damaged(&'static str),
+    /// A sound one, and what it holds.
+    Whole(Journal, Vec<Changes>),
+}
+
+/// The records that belong together: those since one checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Generation {
+    number: u64,
+    epoch: [u8; 16],
+}
+
+/// Changes on their way into the journal, with room for the head before them.
+#[derive(Debug)]
+pub(super) struct Entry(Vec<u8>);
+
+impl Journal {
+    /// Makes an empty journal of `len` bytes at `path`, which is durably whole or not there.
+    pub(super) fn create(path: &Path, len: usize, fsync: bool) -> io::Result<Self> {
+        let fresh = path.with_extension("new");
+        let (before, generation) = (Generation::new(0)?, Generation::new(1)?);
+        let mut image = vec![0; len.max(START)];
+        for slot in [before, generation] {
+            image.iter_mut().skip(slot.place()).zip(slot.slot()).for_each(|(to, from)| *to = from);
+        }
+        // real zeros, not a hole: later writes must find their blocks allocated and written
+        fs::write(&fresh, &image)?;
+        let file = File::options().read(true).write(true).open(&fresh)?;
+        file.sync_all()?;
+        fs::rename(&fresh, path)?;
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
+        Ok(Self { file, len: image.len(), generation, end: START, next: 0, fsync })
+    }
+
+    /// Opens the journal at `path` and reads all that was acknowledged, and perhaps one record that was about to be.
+    ///
+    /// What was read is written once more, with zeros after it: after a failed fsync the kernel may show what is not
+    /// on the disk, and a torn record has no business there any longer.
+    pub(super) fn open(path: &Path, fsync: bool) -> io::Result<Found> {
+        let mut image = match fs::read(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
+            read => read?,
+        };
+        let len = image.len();
+        let replay = match read(&image) {
+            Ok(replay) => replay,
+            Err(why) => return Ok(Found::Damaged(why)),
+        };
+        image.truncate(replay.end);
+        image.resize(len, 0);
+        let file = File::options().read(true).write(true).open(path)?;
+        file.write_all_at(&image, 0)?;
+        let Replay { generation, changes, end } = replay;
+        let journal = Self { file, len, generation, end, next: changes.len() as u64, fsync };
+        journal.sync()?;
+        Ok(Found::Whole(journal, changes))
+    }
+
+    /// Whether nothing was journaled since the generation began.
+    pub(super) fn is_empty(&self) -> bool {
+        self.next == 0
+    }
+
+    /// Whether there is room for an entry.
+    pub(super) fn fits(&self, entry: &Entry) -> bool {
+        self.end + entry.0.len() <= self.len
+    }
+
+    /// Writes a record that fits, durably. After a failure the journal must not be used again.
+    pub(super) fn append(&mut self, entry: Entry) -> io::Result<()> {
+        if !self.fits(&entry) {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the change is larger than the journal"));
+        }
+        let record = entry.seal(&self.generation, self.next);
+        self.file.write_all_at(&record, self.end as u64)?;
+        self.sync()?;
+        self.end += record.len();
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Forgets all records, which by now are durable elsewhere; one must have been journaled.
+    pub(super) fn begin_anew(&mut self) -> io::Result<()> {
+        let generation = Generation::new(self.generation.number + 1)?;
+        self.file.write_all_at(&generation.slot(), generation.place() as u64)?;
+        self.sync()?;
+        (self.generation, self.end, self.next) = (generation, START, 0);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        if self.fsync { self.file.sync_data() } else { Ok(()) }
+    }
+}
+
+impl Generation {
+    /// A generation whose records nobody can have written before.
+    fn new(number: u64) -> io::Result<Self> {
+        let mut epoch = [0; 16];
+        getrandom::fill(&mut epoch).map_err(|e| io::Error::other(e.to_string()))?;
+        Ok(Self { number, epoch })
+    }
+
+    /// Where its slot stands: beside that of the generation before.
+    fn place(&self) -> usize {
+        if self.number.is_multiple_of(2) { 0 } else { PAGE }
+    }
+
+    fn slot(&self) -> [u8; 48] {
+        let (number, mut slot) = (self.number.to_le_bytes(), [0; 48]);
+        let sum = sum(&[MAGIC, &number, &self.epoch]);
+        let bytes = MAGIC.iter().chain(&number).chain(&self.epoch).chain(&sum);
+        slot.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        slot
+    }
+
+    fn from_slot(image: &[u8], place: usize) -> Option<Self> {
+        let (_, rest) = image.get(place..)?.split_first_chunk::<8>()?;
+        let (number, rest) = rest.split_first_chunk()?;
+        let generation = Self { number: u64::from_le_bytes(*number), epoch: *rest.first_chunk()? };
+        (generation.place() == place && image.get(place..)?.starts_with(&generation.slot())).then_some(generation)
+    }
+
+    /// What tells its records from others at a glance.
+    fn tag(&self) -> [u8; 8] {
+        self.epoch.first_chunk().copied().unwrap_or_default()
+    }
+
+    fn sum(&self, seq: [u8; 8], len: [u8; 4], content: &[u8]) -> [u8; SUM] {
+        sum(&[&self.epoch, &seq, &len, content])
+    }
+
+    /// The sequence number and the content of the whole record that begins at `at`.
+    fn record<'a>(&self, image: &'a [u8], at: usize) -> Option<(u64, &'a [u8])> {
+        let (tag, rest) = image.get(at..)?.split_first_chunk::<8>()?;
+        let (seq, rest) = rest.split_first_chunk::<8>()?;
+        let (len, rest) = rest.split_first_chunk::<4>()?;
+        let (sum, rest) = rest.split_first_chunk::<SUM>()?;
+        let content = rest.get(..usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+        let sound = *tag == self.tag() && *sum == self.sum(*seq, *len, content);
+        sound.then_some((u64::from_le_bytes(*seq), content))
+    }
+}
+
+impl Entry {
+    /// Packs changes.
+    pub(super) fn new<'a>(changes: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Self {
+        let mut bytes = vec![0; HEAD];
+        // keys and values are bounded far below 4 GiB before they come here
+        let length = |text: &str| u32::try_from(text.len()).unwrap_or(DELETED - 1);
+        for (key, value) in changes {
+            bytes.extend(length(key).to_le_bytes());
+            bytes.extend(value.map_or(DELETED, length).to_le_bytes());
+            bytes.extend(key.as_bytes());
+            bytes.extend(value.unwrap_or_default().as_bytes());
+        }
+        Self(bytes)
+    }
+
+    fn seal(self, generation: &Generation, seq: u64) -> Vec<u8> {
+        let mut record = self.0;
+        let content = record.get(HEAD..).unwrap_or_default();
+        let (seq, len) = (seq.to_le_bytes(), u32::try_from(content.len()).unwrap_or(DELETED).to_le_bytes());
+        let (tag, sum) = (generation.tag(), generation.sum(seq, len, content));
+        let head = tag.iter().chain(&seq).chain(&len).chain(&sum);
+        record.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
+        record
+    }
+}
+
+/// What a journal's bytes hold.
+#[derive(Debug, PartialEq, Eq)]
+struct Replay {
+    generation: Generation,
+    changes: Vec<Changes>,
+    end: usize,
+}
+
+/// Reads a journal as a crash may have left it; `Err` when no crash leaves it like that.
+fn read(image: &[u8]) -> Result<Replay, &'static str> {
+    let slots = [Generation::from_slot(image, 0), Generation::from_slot(image, PAGE)];
+    let unreadable = slots.iter().filter(|slot| slot.is_none()).count();
+    let newest = slots.into_iter().flatten().max_by_key(|generation| generation.number);
+    let generation = newest.ok_or("neither of its headers can be read")?;
+    let (mut changes, mut end) = (Vec::new(), START);
+    while let Some((seq, content)) = generation.record(image, end)
+        && seq == changes.len() as u64
+    {
+        changes.push(unpack(content).ok_or("a record makes no sense")?);
+        end += HEAD + content.len();
+    }
+    // the other slot is torn only while the records that it would end stand there
+    if unreadable > 0 && changes.is_empty() {
+        return Err("one of its headers cannot be read");
+    }
+    // a record is written only after the one before is durable
+    let tail = image.get(end..).unwrap_or_default();
+    let tags = tail.windows(8).enumerate().filter(|(_, bytes)| *bytes == generation.tag());
+    if tags.filter_map(|(at, _)| generation.record(tail, at)).any(|(seq, _)| seq > changes.len() as u64) {
+        return Err("a record in its middle cannot be read");
+    }
+    Ok(Replay { generation, changes, end })
+}
+
+fn unpack(mut content: &[u8]) -> Option<Changes> {
+    let mut changes = Changes::new();
+    while !content.is_empty() {
+        let (key_len, rest) = content.split_first_chunk()?;
+        let (value_len, rest) = rest.split_first_chunk()?;
+        let (key_len, value_len) = (u32::from_le_bytes(*key_len), u32::from_le_bytes(*value_len));
+        let (key, rest) = rest.split_at_checked(usize::try_from(key_len).ok()?)?;
+        let deleted = value_len == DELETED;
+        let (value, rest) = rest.split_at_checked(if deleted { 0 } else { usize::try_from(value_len).ok()? })?;
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+        changes.push((text(key)?, if deleted { None } else { Some(text(value)?) }));
+        content = rest;
+    }
+    Some(changes)
+}
+
+fn sum(parts: &[&[u8]]) -> [u8; SUM] {
+    let digest = parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(super) fn number_of_generation(path: &Path) -> u64 {
+    fs::read(path).ok().and_then(|image| read(&image).ok()).map_or(0, |replay| replay.generation.number)
+}
