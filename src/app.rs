@@ -76,7 +76,7 @@ impl App {
             reserve: drive.reserve,
         };
         let tree = blocking(move || LocalTree::open(&dir, settings)).await?;
-        let root = Arc::new(Root { id: root_id(account), tree });
+        let root = Arc::new(Root::new(root_id(account), tree));
         let mut homes = self.homes.write();
         // A request may have signed in just before its account was removed: the home that was closed then stays closed.
         self.auth.account(account).ok_or(Error::Unauthenticated)?;
@@ -91,7 +91,9 @@ impl App {
     /// Ends the locks of an account that was removed and closes its home; `purge` also deletes its files, for good.
     pub async fn forget_account(&self, name: &AccountName, purge: bool) -> Result<()> {
         self.locks.end_account(name, &root_id(name)).await?;
-        self.homes.write().remove(name);
+        if let Some(home) = self.homes.write().remove(name) {
+            home.close();
+        }
         if !purge {
             return Ok(());
         }
