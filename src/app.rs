@@ -55,6 +55,13 @@ impl Home {
             Err(error) => error.kind() == ErrorKind::NotFound,
         }
     }
+
+    /// Lets no change happen in it any more.
+    fn close(&self) {
+        if let Some(open) = self.0.get() {
+            open.root.close();
+        }
+    }
 }
 
 fn inode_of(path: &Path) -> std::io::Result<(u64, u64)> {
@@ -128,12 +135,15 @@ impl App {
             reserve: drive.reserve,
         };
         let id = root_id(account);
-        blocking(move || {
+        let opened = blocking(move || {
             let tree = LocalTree::open(&dir, settings)?;
             let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
-            Ok(OpenHome { root: Arc::new(Root { id, tree }), inode, looked: Mutex::new(Instant::now()) })
-        })
-        .await
+            Ok(OpenHome { root: Arc::new(Root::new(id, tree)), inode, looked: Mutex::new(Instant::now()) })
+        });
+        let opened = opened.await?;
+        // Or while it was being opened: then what was opened stays closed.
+        self.auth.account(account).ok_or(Error::Unauthenticated)?;
+        Ok(opened)
     }
 
     fn home_dir(&self, account: &AccountName) -> PathBuf {
@@ -143,7 +153,9 @@ impl App {
     /// Ends the locks of an account that was removed and closes its home; `purge` also deletes its files, for good.
     pub async fn forget_account(&self, name: &AccountName, purge: bool) -> Result<()> {
         self.locks.end_account(name, &root_id(name)).await?;
-        self.homes.write().remove(name);
+        if let Some(home) = self.homes.write().remove(name) {
+            home.close();
+        }
         if !purge {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use super::Drive;
 use super::locks::Locks;
-use super::place::{Place, Spot};
+use super::place::{Place, Root, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
 use crate::content::{Commit, Judge, Node};
 use crate::model::{Error, Result};
@@ -47,6 +47,7 @@ pub(super) fn removing(place: &Place) -> Vec<Need> {
 
 /// The judge of one request.
 pub(super) struct Bench {
+    root: Arc<Root>,
     locks: Arc<Locks>,
     claim: Claim,
     needs: Vec<Need>,
@@ -68,6 +69,9 @@ impl Bench {
     }
 
     fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
+        if self.root.is_closed() {
+            return Err(Error::Forbidden("This account has been removed."));
+        }
         let now = Instant::now();
         self.claim.check_lists(held, present, now)?;
         if held.none_in(&self.claim.subject.root) {
@@ -101,7 +105,8 @@ impl Drive {
     /// The judge of a change at `place`.
     pub(super) async fn bench(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
         let claim = self.claim(place, terms).await?;
-        Ok(Arc::new(Bench { locks: self.locks.clone(), claim, needs, ended: Mutex::default() }))
+        let (root, locks) = (place.root.clone(), self.locks.clone());
+        Ok(Arc::new(Bench { root, locks, claim, needs, ended: Mutex::default() }))
     }
 
     /// The conditions of a change at `place`, to be judged when it happens.
@@ -147,7 +152,6 @@ mod tests {
     use crate::content::Expect;
     use crate::content::local::{LocalSettings, LocalTree};
     use crate::drive::locks::LockRequest;
-    use crate::drive::place::Root;
     use crate::model::{AccountName, Identity, Role, VPath};
     use crate::store::memory::MemoryStore;
 
@@ -156,7 +160,7 @@ mod tests {
         let tree = LocalTree::open(dir, settings).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
         let identity = Identity { account: AccountName::parse("ana").unwrap(), role: Role::User, quota: None };
-        Drive::new(Arc::new(identity), Arc::new(Root { id: "home/ana".into(), tree }), Arc::new(locks))
+        Drive::new(Arc::new(identity), Arc::new(Root::new("home/ana".into(), tree)), Arc::new(locks))
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::content::ContentTree;
 use crate::model::RelPath;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A tree and the name that records know it by (`home/ana`).
 #[derive(Debug)]
@@ -11,6 +12,24 @@ pub struct Root {
     pub id: Arc<str>,
     /// Its files.
     pub tree: Arc<dyn ContentTree>,
+    closed: AtomicBool,
+}
+
+impl Root {
+    /// A tree under its name.
+    pub fn new(id: Arc<str>, tree: Arc<dyn ContentTree>) -> Self {
+        Self { id, tree, closed: AtomicBool::new(false) }
+    }
+
+    /// Lets nothing change any more, neither by requests that are under way nor by drives that are still held.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing may change any more.
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
 }
 
 /// A path beneath a root.

@@ -1,7 +1,9 @@
 //! Sign-in over HTTP: verdicts change with the account at once, and guessing is slowed without harming anyone else.
 
 use crate::harness::{NAME, PASSWORD, TestServer};
-use sarang::model::AccountName;
+use sarang::content::Start;
+use sarang::drive::{Announced, Terms};
+use sarang::model::{AccountName, Error, VPath};
 
 fn ana() -> AccountName {
     AccountName::parse("ana").unwrap()
@@ -113,4 +115,26 @@ fn a_request_that_signed_in_before_its_account_went_makes_no_new_home() {
     });
     assert!(!server.home("ana").exists());
     client.get(NAME).is(401);
+}
+
+#[test]
+fn an_upload_under_way_ends_with_its_account() {
+    let server = TestServer::start();
+    let (client, app) = (server.ana(), server.app());
+    client.store("/old", "old");
+    let here = std::net::IpAddr::from([127, 0, 0, 1]);
+    server.block_on(async {
+        let identity = app.auth.sign_in(b"header", "ana", PASSWORD.as_bytes(), here).await.unwrap();
+        let drive = app.drive(&identity).await.unwrap();
+        let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty };
+        let path = VPath::parse("late").unwrap();
+        let mut upload = drive.begin_put(&path, announced, Terms::default()).await.unwrap();
+        upload.write(b"late".as_slice().into()).await.unwrap();
+        app.auth.remove(&ana()).await.unwrap();
+        app.forget_account(&ana(), false).await.unwrap();
+        assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
+        assert!(drive.mkdir(&path, Terms::default()).await.is_err());
+        assert!(drive.delete(&VPath::parse("old").unwrap(), Terms::default()).await.is_err());
+    });
+    assert!(server.home("ana").join("old").exists() && !server.home("ana").join("late").exists());
 }
