@@ -80,7 +80,7 @@ fn sources() -> Vec<Source> {
         })
         .collect();
     let read = |(module, text): (String, String)| Source {
-        test_only: behind_test.contains(&module),
+        test_only: behind_test.iter().any(|test| module == *test || module.starts_with(&format!("{test}/"))),
         lines: text.lines().count(),
         code: strip(&text),
         own: without_tests(&strip(&text)),
