@@ -5,7 +5,10 @@ use crate::model::{Error, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// A process that ends, or one forked from the owner that has yet to become another, lets go within a moment.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The right to use a store's folder, given back on drop and by the kernel when the process ends.
 #[derive(Debug)]
@@ -23,10 +26,16 @@ impl Owner {
             .truncate(false)
             .open(path)
             .map_err(|e| Error::io(doing, e))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(Error::io(doing, busy(&mut file))),
-            Err(TryLockError::Error(e)) => return Err(Error::io(doing, e)),
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < patience => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(TryLockError::WouldBlock) => return Err(Error::io(doing, busy(&mut file))),
+                Err(TryLockError::Error(e)) => return Err(Error::io(doing, e)),
+            }
         }
         if let Err(error) = sign(&mut file) {
             tracing::warn!(%error, "could not write who owns the data folder; the lock holds all the same");
