@@ -98,7 +98,7 @@ impl Account {
 
 impl Present {
     fn new(name: &AccountName, record: Record, text: String) -> Self {
-        let identity = Arc::new(Identity { account: name.clone(), role: record.role, quota: record.quota });
+        let identity = Arc::new(Identity::whole(name.clone(), record.role, record.quota));
         Self { record, text, identity, removed: false }
     }
 }

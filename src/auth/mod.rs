@@ -5,7 +5,6 @@ mod cache;
 mod door;
 mod password;
 #[cfg(test)]
-#[cfg(test)]
 mod tests;
 mod throttle;
 
@@ -20,7 +19,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What an administrator sees of an account.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct AccountView {
     /// The name.
     pub name: AccountName,

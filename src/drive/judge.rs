@@ -159,7 +159,7 @@ mod tests {
         let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
         let tree = LocalTree::open(dir, settings).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
-        let identity = Identity { account: AccountName::parse("ana").unwrap(), role: Role::User, quota: None };
+        let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None);
         Drive::new(Arc::new(identity), Arc::new(Root::new("home/ana".into(), tree)), Arc::new(locks))
     }
 

@@ -1,7 +1,7 @@
 //! The body of every answer: nothing, one piece, or a stream whose length may be known.
 
 use bytes::Bytes;
-use futures_util::Stream;
+use futures_util::{Stream, TryStreamExt};
 use http_body::{Frame, SizeHint};
 use std::fmt;
 use std::io;
@@ -43,6 +43,15 @@ impl Body {
     /// Piece by piece; `len` is the exact length, if known.
     pub fn stream(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static, len: Option<u64>) -> Self {
         Self::Stream { pieces: Box::pin(pieces), left: len }
+    }
+
+    /// What axum made, piece by piece.
+    pub fn from_axum(body: axum::body::Body) -> Self {
+        let len = http_body::Body::size_hint(&body).exact();
+        if len == Some(0) {
+            return Self::Empty;
+        }
+        Self::stream(body.into_data_stream().map_err(io::Error::other), len)
     }
 
     /// The exact number of bytes still to come, if known.

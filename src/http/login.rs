@@ -32,6 +32,11 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, from: IpAddr) -> Resul
     app.auth.sign_in(value, user, password.get(1..).unwrap_or_default().as_bytes(), from).await
 }
 
+/// Who calls the API, by its `Authorization` header.
+pub async fn authenticate_api(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<Identity>> {
+    authenticate(app, &parts.headers, from).await
+}
+
 /// The client's address: the peer, or behind trusted proxies the right-most hop that is not one of them.
 pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
     let peer = peer.to_canonical();

@@ -54,7 +54,7 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
     let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let above = matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
     if !drive && !above {
-        return pages::answer(app, request).await.into();
+        return pages::answer(app, client, request).await;
     }
     let (parts, mut body) = request.into_parts();
     let identity = match login::authenticate(app, &parts.headers, client).await {

@@ -1,19 +1,19 @@
 //! Everything that is not WebDAV: the page for browsers, set-up, health, the JSON API.
 
+use super::Answer;
 use super::api;
+use super::api::caller::{Arrival, Public};
 use super::body::Body;
 use super::intake::BodyIn;
 use crate::app::App;
-use axum::extract::Extension;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Router, middleware};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use tower::ServiceExt;
 
-/// What a page of ours may grow to, and far more than one is.
-const MAX_PAGE: usize = 1 << 20;
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:3rem auto;padding:0 1rem}\
 label{display:block;margin:1rem 0}input{display:block;width:100%;padding:.5rem;font:inherit;box-sizing:border-box}\
 button{padding:.5rem 1.5rem;font:inherit}code{background:#8882;padding:.1rem .3rem}.wrong{color:#b00020}\
@@ -40,22 +40,14 @@ static ROUTES: LazyLock<Router> = LazyLock::new(|| {
 });
 
 /// Answers a request that is not WebDAV.
-pub(super) async fn answer(app: &Arc<App>, mut request: Request<BodyIn>) -> Response<Body> {
-    request.extensions_mut().insert(Arc::clone(app));
-    let request = request.map(axum::body::Body::new);
-    let (parts, body) = match ROUTES.clone().oneshot(request).await {
-        Ok(response) => response.into_parts(),
+pub(super) async fn answer(app: &Arc<App>, client: IpAddr, mut request: Request<BodyIn>) -> Answer {
+    let arrival = Arrival::new(Arc::clone(app), client);
+    request.extensions_mut().insert(arrival.clone());
+    let response = match ROUTES.clone().oneshot(request.map(axum::body::Body::new)).await {
+        Ok(response) => response.map(Body::from_axum),
         Err(never) => match never {},
     };
-    match axum::body::to_bytes(body, MAX_PAGE).await {
-        Ok(page) => Response::from_parts(parts, Body::full(page)),
-        Err(error) => {
-            tracing::error!(%error, "a page could not be made");
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
-        }
-    }
+    Answer { response, identity: arrival.identity() }
 }
 
 /// The headers of every answer that is not a file.
@@ -91,7 +83,7 @@ pub(super) fn escape(text: &str) -> String {
     html
 }
 
-async fn landing(Extension(app): Extension<Arc<App>>, headers: HeaderMap) -> Html<String> {
+async fn landing(Public { app, .. }: Public, headers: HeaderMap) -> Html<String> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     page("Sarang", &welcome(host, api::setup::is_open(&app)))
 }
@@ -112,7 +104,7 @@ fn welcome(host: &str, needs_setup: bool) -> String {
 }
 
 /// Whether the server can do its work; a load balancer asks this.
-async fn health(Extension(app): Extension<Arc<App>>) -> impl IntoResponse {
+async fn health(Public { app, .. }: Public) -> impl IntoResponse {
     if app.store.is_writable() {
         (StatusCode::OK, "ok\n")
     } else {
@@ -139,7 +131,7 @@ mod tests {
         let app = App::open(config).await.unwrap();
         let ask = async || {
             let request = Request::builder().uri("/healthz").body(BodyIn::from(b"")).unwrap();
-            answer(&app, request).await.status()
+            answer(&app, IpAddr::from([127, 0, 0, 1]), request).await.response.status()
         };
         assert_eq!(ask().await, 200);
         app.store.close().await.unwrap();

@@ -1,6 +1,7 @@
 //! What failures look like outside: the tables from [`Error`] to statuses, dav-server's errors and bodies.
 //! No other file names a status for a failure; logging what went wrong is the boundary's.
 
+use super::api::problem::{FieldProblem, ProblemDocument};
 use super::body::Body;
 use crate::model::Error;
 use dav_server::fs::FsError;
@@ -13,6 +14,8 @@ pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"Saran
 /// The methods that something existing understands.
 pub const ALLOWED: HeaderValue =
     HeaderValue::from_static("OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, COPY, MOVE, DELETE, LOCK, UNLOCK");
+/// The content type of problem details (RFC 9457).
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// What clients see of failures whose details are for the log.
 const INTERNAL: &str = "Something went wrong in the server; its log says more.";
 
@@ -23,6 +26,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::ParentMissing | Error::NotFolder | Error::NoSuchLock | Error::Conflict => StatusCode::CONFLICT,
         Error::Exists | Error::IsFolder => StatusCode::METHOD_NOT_ALLOWED,
         Error::BadName(_) | Error::BadRequest(_) | Error::Truncated => StatusCode::BAD_REQUEST,
+        Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
         Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. } => StatusCode::LOCKED,
@@ -36,6 +40,14 @@ pub fn status(error: &Error) -> StatusCode {
     }
 }
 
+/// The status of a failure in the API, where 405 speaks of methods only.
+fn api_status(error: &Error) -> StatusCode {
+    match error {
+        Error::Exists | Error::IsFolder => StatusCode::CONFLICT,
+        other => status(other),
+    }
+}
+
 /// The nearest that dav-server knows; where it has nothing near, the caller keeps the [`Error`] aside.
 pub fn fs_error(error: &Error) -> FsError {
     match error {
@@ -45,6 +57,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::NotFolder
         | Error::BadName(_)
         | Error::BadRequest(_)
+        | Error::Invalid { .. }
         | Error::UnexpectedBody
         | Error::Forbidden(_)
         | Error::PreconditionFailed
@@ -72,6 +85,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::NotFolder => "not_folder",
         Error::BadName(_) => "bad_name",
         Error::BadRequest(_) => "bad_request",
+        Error::Invalid { .. } => "invalid",
         Error::UnexpectedBody => "unexpected_body",
         Error::Forbidden(_) => "forbidden",
         Error::PreconditionFailed => "precondition_failed",
@@ -101,17 +115,32 @@ pub fn failure(error: &Error) -> Response<Body> {
 
 /// A failure as problem details (RFC 9457) with a stable `code`.
 pub fn problem(error: &Error) -> Response<Body> {
-    let status = status(error);
-    let details = serde_json::json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "code": code(error),
-        "detail": text_of(error),
-    });
-    let mut response = Response::new(Body::full(details.to_string()));
-    finish(&mut response, error, HeaderValue::from_static("application/problem+json"));
+    let errors = match error {
+        Error::Invalid { pointer, why } => vec![FieldProblem { pointer: pointer.clone(), detail: why.clone() }],
+        _ => Vec::new(),
+    };
+    let status = api_status(error);
+    let mut response = Response::new(Body::full(document(status, code(error), text_of(error), errors)));
+    finish(&mut response, error, PROBLEM);
+    *response.status_mut() = status;
+    response.headers_mut().remove(ALLOW);
     response
+}
+
+/// The answer of an address of the API that has no such method; whoever routes adds `Allow`.
+pub fn wrong_method() -> Response<Body> {
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let text = "There is no such method at this address.".to_owned();
+    let mut response = Response::new(Body::full(document(status, "method_not_allowed", text, Vec::new())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
+    response
+}
+
+fn document(status: StatusCode, code: &'static str, detail: String, errors: Vec<FieldProblem>) -> String {
+    let title = status.canonical_reason().unwrap_or("Error");
+    let document = ProblemDocument { r#type: "about:blank", title, status: status.as_u16(), code, detail, errors };
+    serde_json::to_string(&document).unwrap_or_default()
 }
 
 /// A refusal in a sentence, where no [`Error`] says it.

@@ -29,6 +29,14 @@ pub enum Error {
     /// A malformed request; the text says what.
     #[error("{0}")]
     BadRequest(&'static str),
+    /// A field of a request has a value that cannot be.
+    #[error("{why}")]
+    Invalid {
+        /// Where the field is, as a JSON pointer (RFC 6901).
+        pointer: String,
+        /// Why its value cannot be, as a sentence.
+        why: String,
+    },
     /// Understood and refused, whoever asks; the text says why.
     #[error("{0}")]
     Forbidden(&'static str),

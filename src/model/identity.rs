@@ -1,12 +1,14 @@
 //! Who is asking: account names, roles, and the identity a request acts as.
 
 use super::error::{Error, Result};
+use super::path::RelPath;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A checked account name, `[a-z0-9][a-z0-9._-]{0,63}`: safe as a file name and as part of a key.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
 pub struct AccountName(String);
 
 impl AccountName {
@@ -56,7 +58,7 @@ impl fmt::Debug for AccountName {
 }
 
 /// What an account may do beyond its own drive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Uses their own drive.
@@ -66,7 +68,7 @@ pub enum Role {
 }
 
 /// Who a request acts as, after sign-in.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The account.
     pub account: AccountName,
@@ -74,4 +76,47 @@ pub struct Identity {
     pub role: Role,
     /// Its quota in bytes; `None` is unlimited.
     pub quota: Option<u64>,
+    /// What it signed in with.
+    pub via: Via,
+    /// The folder of the drive that is its whole drive; the root, unless an app password says otherwise.
+    pub scope: RelPath,
+    /// What it may do there.
+    pub rights: Rights,
+}
+
+/// What a request signed in with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// The account's password.
+    Password,
+    /// An app password, by its id.
+    AppPassword(String),
+    /// A session of the web app or the API, by its id.
+    Session(String),
+    /// A public link, by its id: the request acts for the account that made the link.
+    Link(String),
+}
+
+/// What may be done in a drive or a part of it; each contains the ones before it, but for `Drop`, which shows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Rights {
+    /// Upload new files, and see nothing.
+    Drop,
+    /// See and download.
+    View,
+    /// Everything.
+    Edit,
+}
+
+impl Identity {
+    /// The whole account, by its password.
+    pub fn whole(account: AccountName, role: Role, quota: Option<u64>) -> Self {
+        Self { account, role, quota, via: Via::Password, scope: RelPath::default(), rights: Rights::Edit }
+    }
+
+    /// Whether it is confined in any way: then it may use files, but not change the account itself.
+    pub fn is_confined(&self) -> bool {
+        self.rights != Rights::Edit || !self.scope.is_root() || matches!(self.via, Via::AppPassword(_) | Via::Link(_))
+    }
 }

@@ -6,5 +6,5 @@ pub mod path;
 pub mod time;
 
 pub use error::{Error, Result};
-pub use identity::{AccountName, Identity, Role};
+pub use identity::{AccountName, Identity, Rights, Role, Via};
 pub use path::{RelPath, VPath};

@@ -13,6 +13,7 @@
 mod harness;
 
 mod admin;
+mod api;
 mod attacks;
 mod dav_conditions;
 mod dav_cut;

@@ -131,7 +131,7 @@ fn quick_overwrites_with_one_time_and_length_never_repeat_a_tag() {
 fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
     let mut server = TestServer::start();
     let account = AccountName::parse("ana").unwrap();
-    let identity = Arc::new(Identity { account, role: Role::User, quota: None });
+    let identity = Arc::new(Identity::whole(account, Role::User, None));
     for round in 0..10 {
         server = server.restart();
         let put = |at: u64| {

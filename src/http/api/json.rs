@@ -1,15 +1,20 @@
-//! JSON bodies: one content type, one size limit, failures as problems.
+//! JSON bodies and query parameters: one content type, one size limit, failures as problems that point at the field.
 
 use super::problem::Problem;
 use crate::model::Error;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::header;
+use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 /// A JSON body; types that come in through it say `deny_unknown_fields`.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
+
+/// The query parameters; types that come in through it say `deny_unknown_fields`.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
@@ -21,13 +26,55 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem(Error::BadRequest("The body must be JSON, with Content-Type: application/json.")));
         }
         let body = read(request, state).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| {
-            tracing::debug!(%error, "a JSON body was refused");
-            Problem(Error::BadRequest(
-                "The body is not the JSON expected here: a field is missing, unknown or of a wrong kind.",
-            ))
-        })
+        parse(&body).map(Self).map_err(Problem)
     }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match axum::extract::Query::from_request_parts(parts, state).await {
+            Ok(axum::extract::Query(query)) => Ok(Self(query)),
+            Err(rejection) => {
+                let why = rejection.body_text();
+                let why = why.rsplit_once("query string: ").map_or(why.as_str(), |(_, why)| why);
+                Err(Problem(Error::Invalid { pointer: "/query".into(), why: format!("In the query: {why}.") }))
+            }
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let inner = error.inner();
+        if inner.is_syntax() || inner.is_eof() {
+            return Error::BadRequest("The body is not JSON.");
+        }
+        Error::Invalid { pointer: pointer(error.path()), why: sentence(inner) }
+    })?;
+    json.end().map_err(|_| Error::BadRequest("The body is not JSON."))?;
+    Ok(value)
+}
+
+/// What serde says, without the line and column.
+fn sentence(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let text = text.rsplit_once(" at line").map_or(text.as_str(), |(text, _)| text);
+    let mut chars = text.chars();
+    chars.next().map(|first| format!("{}{}.", first.to_uppercase(), chars.as_str())).unwrap_or_default()
+}
+
+/// A path of serde's as a JSON pointer.
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |pointer, segment| match segment {
+        Segment::Seq { index } => format!("{pointer}/{index}"),
+        Segment::Map { key } => format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("{pointer}/{variant}"),
+        Segment::Unknown => pointer,
+    })
 }
 
 /// The whole body, within the routes' limit.
@@ -39,4 +86,31 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
             Error::Truncated
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Shelf {
+        #[serde(rename = "books")]
+        _books: Vec<u32>,
+    }
+
+    #[test]
+    fn failures_point_at_the_field() {
+        let at = |text: &str| match parse::<Shelf>(text.as_bytes()) {
+            Err(Error::Invalid { pointer, why }) => format!("{pointer}: {why}"),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(at(r#"{"books":[1,"x"]}"#), "/books/1: Invalid type: string \"x\", expected u32.");
+        assert_eq!(at(r#"{"pages":1}"#), "/pages: Unknown field `pages`, expected `books`.");
+        assert_eq!(at("{}"), ": Missing field `books`.");
+        for broken in ["", "{", "{\"books\":[]} x", "\u{feff}{}"] {
+            assert!(matches!(parse::<Shelf>(broken.as_bytes()), Err(Error::BadRequest(_))), "{broken:?}");
+        }
+    }
 }

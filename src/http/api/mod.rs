@@ -1,21 +1,51 @@
-//! The JSON API, and the forms that do the same without scripts.
+//! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod caller;
+pub mod document;
 pub mod json;
+pub mod me;
+pub mod page;
 pub mod problem;
 pub mod setup;
 
+use crate::http::reply;
+use crate::model::Error;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::response::Response;
+use axum::routing::get;
+use document::Tag;
+use problem::Problem;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 /// The most bytes a JSON document or form may have.
 const MAX_BODY: usize = 64 << 10;
 
-/// Every route of the API; `Extension<Arc<App>>` is there for each.
+/// Every route of the API, and its document (OpenAPI 3.1).
+fn documented() -> (Router, OpenApi) {
+    OpenApiRouter::with_openapi(document::head())
+        .routes(routes!(setup::create))
+        .routes(routes!(me::show))
+        .split_for_parts()
+}
+
+/// Every route of the API and of the forms beside it.
 pub(super) fn routes() -> Router {
-    Router::new()
-        .route("/api/v1/setup", post(setup::create))
+    let (api, document) = documented();
+    let document = document::text(&document);
+    api.route("/api/v1/openapi.json", get(move || async { ([("content-type", "application/json")], document) }))
         .route("/setup", get(setup::show).post(setup::submit))
-        .route("/api/{*rest}", axum::routing::any(|| async { problem::Problem(crate::model::Error::NotFound) }))
+        .route("/api/{*rest}", axum::routing::any(nothing))
+        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+async fn nothing() -> Problem {
+    Problem(Error::NotFound)
+}
+
+async fn wrong_method() -> Response {
+    reply::wrong_method().map(axum::body::Body::new)
 }

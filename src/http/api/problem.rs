@@ -1,9 +1,12 @@
-//! Failures of the API as `application/problem+json` (RFC 9457).
+//! Failures of the API as `application/problem+json` (RFC 9457), and what the API's document says of them.
 
-use crate::http::body::Body;
 use crate::http::reply;
 use crate::model::Error;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::{IntoResponses, ToSchema};
 
 /// A failure on its way to the client.
 #[derive(Debug)]
@@ -18,7 +21,66 @@ impl From<Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         reply::log(&self.0);
-        reply::problem(&self.0).map(|body: Body| axum::body::Body::new(body))
+        reply::problem(&self.0).map(axum::body::Body::new)
+    }
+}
+
+/// A failure: what happened, for programs (`code`) and for people (`detail`).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ProblemDocument {
+    /// Always `about:blank`: `code` says more.
+    pub r#type: &'static str,
+    /// The status in words.
+    pub title: &'static str,
+    /// The status.
+    pub status: u16,
+    /// A stable name of what happened.
+    pub code: &'static str,
+    /// A sentence for people.
+    pub detail: String,
+    /// The fields that are wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldProblem>,
+}
+
+/// What is wrong with one field of the request.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct FieldProblem {
+    /// Where it is, as a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// A sentence for people.
+    pub detail: String,
+}
+
+/// Every failure that any route may answer with.
+#[derive(Debug)]
+pub struct Failures;
+
+impl IntoResponses for Failures {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let said = |status: &str, text: &str| {
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDocument"))).build();
+            let response = ResponseBuilder::new().description(text).content("application/problem+json", content);
+            (status.to_owned(), RefOr::T(response.build()))
+        };
+        [
+            said("400", "The request is malformed."),
+            said("401", "Sign in first."),
+            said("403", "Understood and refused."),
+            said("404", "There is nothing there, or nothing the caller may know of."),
+            said("405", "There is no such method here."),
+            said("409", "The present state does not allow it."),
+            said("412", "A condition of the request does not hold."),
+            said("413", "The body is too large."),
+            said("415", "The body is not of the expected kind."),
+            said("422", "A field has a value that cannot be; `errors` says which."),
+            said("423", "Somebody holds a lock on it."),
+            said("429", "Too many tries; `Retry-After` says when to come back."),
+            said("500", "Something went wrong in the server; its log says more."),
+            said("503", "The server is busy or read-only; `Retry-After` says when to come back."),
+            said("507", "There is no room left."),
+        ]
+        .into()
     }
 }
 
@@ -39,5 +101,15 @@ mod tests {
         assert_eq!(document["detail"], "Something went wrong in the server; its log says more.");
         assert_eq!(document["type"], "about:blank");
         assert!(!String::from_utf8_lossy(&text).contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn a_wrong_field_is_pointed_at() {
+        let error = Error::Invalid { pointer: "/name".into(), why: "too long".into() };
+        let response = Problem(error).into_response();
+        assert_eq!(response.status(), 422);
+        let text = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let document: serde_json::Value = serde_json::from_slice(&text).unwrap();
+        assert_eq!(document["errors"], serde_json::json!([{"pointer": "/name", "detail": "too long"}]));
     }
 }

@@ -1,27 +1,30 @@
 //! Set-up: making the first administrator, by a form without scripts or by JSON. Gone (404) once there is an account.
 
+use super::Tag;
+use super::caller::Public;
 use super::json::{Json, read};
-use super::problem::Problem;
+use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::auth::AccountView;
 use crate::http::pages::{escape, page};
 use crate::model::{AccountName, Error, Role};
-use axum::extract::{Extension, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use std::sync::Arc;
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 const WRONG_LINK: Error = Error::Forbidden("This set-up link is not the one the server printed when it started last.");
 
 /// What makes the first administrator.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAdmin {
     token: String,
     name: String,
+    #[schema(value_type = String)]
     password: Zeroizing<String>,
 }
 
@@ -36,16 +39,18 @@ pub fn is_open(app: &App) -> bool {
     app.setup.is_open() && app.auth.list().is_empty()
 }
 
-/// `POST /api/v1/setup`
+/// Makes the first administrator, with the token of the set-up link.
+#[utoipa::path(post, path = "/api/v1/setup", tag = Tag::SETUP, operation_id = "setup", security(()), request_body = NewAdmin,
+    responses((status = 201, body = AccountView), Failures))]
 pub async fn create(
-    Extension(app): Extension<Arc<App>>,
+    Public { app, .. }: Public,
     Json(admin): Json<NewAdmin>,
 ) -> Result<(StatusCode, axum::Json<AccountView>), Problem> {
     Ok((StatusCode::CREATED, axum::Json(make(&app, &admin).await?)))
 }
 
 /// `GET /setup?token=…`
-pub async fn show(Extension(app): Extension<Arc<App>>, uri: Uri) -> Response {
+pub async fn show(Public { app, .. }: Public, uri: Uri) -> Response {
     if !is_open(&app) {
         return over();
     }
@@ -54,7 +59,7 @@ pub async fn show(Extension(app): Extension<Arc<App>>, uri: Uri) -> Response {
 }
 
 /// `POST /setup`, from the form of [`show`].
-pub async fn submit(Extension(app): Extension<Arc<App>>, request: Request) -> Response {
+pub async fn submit(Public { app, .. }: Public, request: Request) -> Response {
     if !is_open(&app) {
         return over();
     }

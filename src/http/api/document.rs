@@ -1,0 +1,63 @@
+//! The API's own description (OpenAPI 3.1), made from the code; `docs/openapi.json` is its golden copy.
+
+use super::problem::{FieldProblem, ProblemDocument};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+/// What routes are grouped under.
+#[derive(Debug)]
+pub struct Tag;
+
+impl Tag {
+    /// The first administrator.
+    pub const SETUP: &'static str = "Set-up";
+    /// The account that asks.
+    pub const ACCOUNT: &'static str = "Account";
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Sarang", description = "What WebDAV has no word for: accounts, sharing, administration."),
+    components(schemas(ProblemDocument, FieldProblem)),
+    modifiers(&Ways),
+    security(("basic" = []), ("bearer" = []), ("cookie" = []))
+)]
+struct Head;
+
+/// The ways to sign in.
+struct Ways;
+
+impl Modify for Ways {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("sid"))));
+    }
+}
+
+/// The document without its routes.
+pub(super) fn head() -> utoipa::openapi::OpenApi {
+    Head::openapi()
+}
+
+/// The document as it is served and kept.
+pub(super) fn text(document: &utoipa::openapi::OpenApi) -> String {
+    document.to_pretty_json().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    /// Run with `SARANG_GOLDEN=write` to accept a change.
+    #[test]
+    fn the_golden_copy_is_the_document() {
+        let (_, document) = super::super::documented();
+        let (present, path) =
+            (super::text(&document) + "\n", concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json"));
+        if std::env::var("SARANG_GOLDEN").is_ok_and(|wish| wish == "write") {
+            std::fs::write(path, &present).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(kept == present, "docs/openapi.json is not what the code says; SARANG_GOLDEN=write accepts the change");
+    }
+}

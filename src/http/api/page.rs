@@ -1,0 +1,88 @@
+//! Long lists in pages: `limit` and an opaque `cursor` in, `items` and the `next` cursor out.
+
+use crate::model::Error;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+const DEFAULT_LIMIT: u16 = 100;
+const MAX_LIMIT: u16 = 1000;
+
+/// Which page of a list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// The most items wanted, 100 if not said.
+    #[param(minimum = 1, maximum = 1000)]
+    pub limit: Option<u16>,
+    /// `next` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// The cursor of the next page; absent when this is the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+impl PageQuery {
+    /// The page of `all`, whose items come in the order of their unique keys.
+    pub fn cut<T>(&self, all: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Error> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Error::Invalid { pointer: "/limit".into(), why: "A page has 1 to 1000 items.".into() });
+        }
+        let after = self.cursor.as_deref().map(decode).transpose()?;
+        let mut rest = all.into_iter().skip_while(|item| after.as_ref().is_some_and(|after| key(item) <= *after));
+        let items: Vec<T> = rest.by_ref().take(limit.into()).collect();
+        let next = rest.next().and(items.last()).map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
+        Ok(Page { items, next })
+    }
+}
+
+fn decode(cursor: &str) -> Result<String, Error> {
+    let key = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    key.ok_or_else(|| Error::Invalid {
+        pointer: "/cursor".into(),
+        why: "This is not a cursor that a page gave.".into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn walk(limit: u16) -> Vec<Vec<&'static str>> {
+        let (mut pages, mut cursor) = (Vec::new(), None);
+        loop {
+            let query = PageQuery { limit: Some(limit), cursor };
+            let page = query.cut(["a", "b", "c", "d"], |item| (*item).to_owned()).unwrap();
+            pages.push(page.items);
+            cursor = page.next;
+            if cursor.is_none() {
+                return pages;
+            }
+        }
+    }
+
+    #[test]
+    fn pages_join_to_the_whole() {
+        assert_eq!(walk(3), [vec!["a", "b", "c"], vec!["d"]]);
+        assert_eq!(walk(2), [vec!["a", "b"], vec!["c", "d"]]);
+        assert_eq!(walk(9), [vec!["a", "b", "c", "d"]]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for (limit, cursor) in [(Some(0), None), (Some(1001), None), (None, Some("!".to_owned()))] {
+            let query = PageQuery { limit, cursor };
+            assert!(matches!(query.cut(["a"], |a| (*a).to_owned()), Err(Error::Invalid { .. })), "{query:?}");
+        }
+    }
+}
