@@ -132,6 +132,7 @@ impl App {
         let settings = LocalSettings {
             durability: drive.durability,
             portable_names: drive.portable_names,
+            versions: self.config.history.versions,
             reserve: drive.reserve,
         };
         let id = root_id(account);

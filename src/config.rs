@@ -16,6 +16,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Drives.
     pub drive: DriveConfig,
+    /// What is kept of the past.
+    pub history: HistoryConfig,
     /// Accounts and sign-in.
     pub accounts: AccountsConfig,
     /// Locks.
@@ -70,6 +72,14 @@ pub struct DriveConfig {
     pub reserve: u64,
     /// Clients (part of the User-Agent) that are not told quota properties.
     pub hide_quota_from: Vec<String>,
+}
+
+/// `[history]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryConfig {
+    /// Whether a file that is overwritten leaves its content as a version.
+    pub versions: bool,
 }
 
 /// `[accounts]`
@@ -129,6 +139,7 @@ impl Default for Config {
             data_dir: "sarang-data".into(),
             server: ServerConfig::default(),
             drive: DriveConfig::default(),
+            history: HistoryConfig::default(),
             accounts: AccountsConfig::default(),
             locks: LocksConfig::default(),
             log: LogConfig::default(),
@@ -155,6 +166,12 @@ impl Default for ServerConfig {
 impl Default for DriveConfig {
     fn default() -> Self {
         Self { durability: Durability::Strict, portable_names: false, reserve: 64 << 20, hide_quota_from: Vec::new() }
+    }
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { versions: true }
     }
 }
 

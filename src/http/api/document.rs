@@ -1,4 +1,4 @@
-//! The API's own description (OpenAPI 3.1), made from the code; `docs/openapi.json` is its golden copy.
+//! The API's own description (`OpenAPI` 3.1), made from the code; `docs/openapi.json` is its golden copy.
 
 use super::problem::{FieldProblem, ProblemDocument};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};

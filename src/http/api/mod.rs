@@ -23,7 +23,7 @@ use utoipa_axum::routes;
 /// The most bytes a JSON document or form may have.
 const MAX_BODY: usize = 64 << 10;
 
-/// Every route of the API, and its document (OpenAPI 3.1).
+/// Every route of the API, and its document (`OpenAPI` 3.1).
 fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
