@@ -2,6 +2,7 @@
 
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::content::history::{Expired, Retention};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::Drive;
 use crate::drive::locks::Locks;
@@ -17,7 +18,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -186,6 +187,29 @@ impl App {
             Ok(())
         })
         .await
+    }
+
+    /// Deletes for good what the trash and the versions of every home keep no longer; one that fails does not keep the others from it.
+    pub async fn expire_history(&self) -> Result<()> {
+        let days = self.config.history.trash_days;
+        let trash = (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600));
+        let mut outcome = Ok(());
+        for account in self.auth.list() {
+            match self.expire_home(&account.name, Retention { trash }).await {
+                Ok(Expired { items: 0, versions: 0 }) => {}
+                Ok(Expired { items, versions }) => {
+                    tracing::info!(account = %account.name, items, versions, "deleted what was kept long enough");
+                }
+                Err(error) => outcome = Err(error),
+            }
+        }
+        outcome
+    }
+
+    async fn expire_home(&self, account: &AccountName, retention: Retention) -> Result<Expired> {
+        let home = self.home(account);
+        let open = home.0.get_or_try_init(|| self.open_home(account)).await?;
+        open.root.tree.expire(retention, SystemTime::now()).await
     }
 
     /// Waits for running changes, writes everything and lets go of the data folder.

@@ -80,6 +80,8 @@ pub struct DriveConfig {
 pub struct HistoryConfig {
     /// Whether a file that is overwritten leaves its content as a version.
     pub versions: bool,
+    /// Days that what was deleted or replaced lies in the trash; 0 is for ever.
+    pub trash_days: u32,
 }
 
 /// `[accounts]`
@@ -171,7 +173,7 @@ impl Default for DriveConfig {
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { versions: true }
+        Self { versions: true, trash_days: 30 }
     }
 }
 

@@ -30,7 +30,7 @@ macro_rules! contract {
             properties_are_kept, properties_too_large_are_refused, properties_change_with_the_time,
             a_change_ends_without_its_caller, usage_counts_bytes, missing_things_are_missing,
             the_trash_is_listed_newest_first, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
-            versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers,
+            versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
         }
     };
     (@ $make:path, $($promise:ident),+ $(,)?) => {

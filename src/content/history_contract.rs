@@ -1,8 +1,10 @@
 //! What every tree promises of its past; part of the suite in [`contract`](super::contract).
 
 use super::contract::{HOSTILE, Tree, commit, content, path, put};
+use super::history::{Expired, Retention};
 use super::{Commit, Expect};
 use crate::model::{AccountName, Error};
+use std::time::{Duration, SystemTime};
 
 /// What is deleted or replaced lies in the trash, newest first, and says by whom.
 pub async fn the_trash_is_listed_newest_first(tree: Tree) {
@@ -147,4 +149,26 @@ pub async fn no_version_is_lost_between_writers(tree: Tree) {
     let mut expected: Vec<Vec<u8>> = (1..=16u8).map(|n| vec![n; 10]).chain([b"0".to_vec()]).collect();
     expected.sort();
     assert_eq!(contents, expected);
+}
+
+/// What has lain long enough goes; what is younger, and what is not in the past at all, stays.
+pub async fn the_past_expires(tree: Tree) {
+    put(&tree, "x", b"one").await;
+    put(&tree, "x", b"two").await;
+    put(&tree, "gone", b"gone").await;
+    tree.delete(&path("gone"), commit()).await.unwrap();
+    let days = |n: u64| Duration::from_secs(n * 86400);
+    let retention = Retention { trash: Some(days(30)) };
+    let expire = async |after| tree.expire(retention, SystemTime::now() + after).await.unwrap();
+    assert_eq!(expire(days(29)).await, Expired::default());
+    assert_eq!(
+        tree.expire(Retention { trash: None }, SystemTime::now() + days(300)).await.unwrap(),
+        Expired::default()
+    );
+    assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
+    assert_eq!(expire(days(366)).await, Expired { items: 0, versions: 1 });
+    assert!(tree.trashed(None, 9).await.unwrap().is_empty() && tree.versions(&path("x")).await.unwrap().is_empty());
+    assert_eq!(content(&tree, "x").await, b"two");
+    put(&tree, "x", b"three").await;
+    assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
 }

@@ -20,7 +20,7 @@ mod bench;
 #[cfg(test)]
 mod tests;
 
-use super::history::{History, Trashed, Version};
+use super::history::{Expired, History, Retention, Trashed, Version};
 use super::{Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Start, Upload, Usage};
 use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
@@ -31,7 +31,7 @@ use read::LocalReader;
 use root::Root;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 use upload::LocalUpload;
@@ -231,6 +231,14 @@ impl History for LocalTree {
     async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put> {
         let (path, id) = (path.clone(), id.to_owned());
         self.run(move |root| upload::revert(root, &path, &id, &commit)).await
+    }
+
+    async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
+        self.run(move |root| {
+            let items = trashed::expire(root, retention, now)?;
+            Ok(Expired { items, versions: versions::expire(root, now)? })
+        })
+        .await
     }
 
     async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()> {

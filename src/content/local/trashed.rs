@@ -3,12 +3,14 @@
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, existing, explain, replaceable, stat_name};
 use super::{change as changes, stage, versions};
-use crate::content::{Commit, history::Trashed};
+use crate::content::Commit;
+use crate::content::history::{Retention, Trashed};
 use crate::model::path::check_name;
 use crate::model::{AccountName, Error, RelPath, Result, time};
 use percent_encoding::percent_decode_str;
 use std::cmp::Reverse;
 use std::io::Read;
+use std::time::SystemTime;
 
 const NOTE: &str = ".trashinfo";
 /// The most bytes a note may have: far more than a path percent-encoded.
@@ -74,6 +76,25 @@ pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
     }
     versions::purge_all(root, tmp, &stamp);
     os::unlink_file(tmp, &stamp).map_err(|e| explain("empty the trash", e))
+}
+
+/// Deletes for good what has lain long enough; what does not say since when is kept. Returns how many.
+pub(super) fn expire(root: &Root, retention: Retention, now: SystemTime) -> Result<u64> {
+    let Some(limit) = retention.trash else { return Ok(0) };
+    let mut count = 0;
+    for id in ids(root)? {
+        let item = item(root, id)?;
+        let old = |when: SystemTime| now.duration_since(when).is_ok_and(|age| age >= limit);
+        if let Some(item) = item.filter(|item| item.when.is_some_and(old)) {
+            match purge(root, &item.id) {
+                Ok(()) => count += 1,
+                // Somebody was faster.
+                Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(count)
 }
 
 fn ids(root: &Root) -> Result<Vec<String>> {

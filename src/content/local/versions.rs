@@ -3,9 +3,12 @@
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::read::LocalReader;
-use super::root::{Root, existing, explain, replaceable};
+use super::root::{Root, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
-use crate::content::{Node, Reader as _, history::Version};
+use crate::content::{
+    Node, Reader as _,
+    history::{Version, outlived},
+};
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
 use std::cmp::Reverse;
@@ -82,20 +85,54 @@ impl Shelf {
 
 /// The former contents of a file, newest first.
 pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
-    let Some(dir) = shelf_of(root, path)? else { return Ok(Vec::new()) };
-    let failed = |e| explain("read the former contents", e);
-    let (mut versions, mut buffer) = (Vec::new(), Vec::new());
-    let read = os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
-        let found = os::stat_entry(fd(&dir), name)?;
-        let Ok(id) = name.to_str() else { return Ok(()) };
-        if let Some(replaced) = replaced_at(id).filter(|_| found.kind == Kind::File) {
-            versions.push(Version { id: id.to_owned(), replaced, node: found.node });
+    shelf_of(root, path)?.map_or(Ok(Vec::new()), |dir| versions_in(fd(&dir)))
+}
+
+/// Deletes for good what is no longer kept of every file's former contents; returns how many.
+pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
+    let mut count = 0;
+    for history in names_in(fd(&root.versions))? {
+        let dir = match os::open_folder(fd(&root.versions), &history, Lookup::Full) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+            Err(e) => return Err(explain("look for former contents", e)),
+        };
+        let versions = versions_in(fd(&dir))?;
+        let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
+        for version in outlived(&times, now).into_iter().filter_map(|index| versions.get(index)) {
+            match os::unlink_file(fd(&dir), &version.id) {
+                Ok(()) => count += 1,
+                Err(Errno::NOENT) => {}
+                Err(e) => return Err(explain("delete a former content", e)),
+            }
         }
-        Ok::<_, Errno>(())
-    });
-    read.map_err(failed)?;
-    versions.sort_by_cached_key(|version| Reverse(version.id.clone()));
+    }
+    Ok(count)
+}
+
+fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
+    let mut versions = Vec::new();
+    for id in names_in(dir)? {
+        let Some(replaced) = replaced_at(&id) else { continue };
+        if let Some(found) = stat_name(dir, &id)?.filter(|found| found.kind == Kind::File) {
+            versions.push(Version { id, replaced, node: found.node });
+        }
+    }
+    versions.sort_by_cached_key(|version| Reverse((version.replaced, version.id.clone())));
     Ok(versions)
+}
+
+fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
+    let (mut names, mut buffer) = (Vec::new(), Vec::new());
+    // A fresh descriptor, since reading moves the one shared with others.
+    let read = os::open_folder(dir, "", Lookup::Full).and_then(|dir| {
+        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
+            names.extend(name.to_str().ok().map(str::to_owned));
+            Ok::<_, Errno>(())
+        })
+    });
+    read.map_err(|e| explain("read the former contents", e))?;
+    Ok(names)
 }
 
 /// Opens a former content.
