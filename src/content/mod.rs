@@ -36,6 +36,12 @@ impl Node {
     pub const fn unseen(folder: bool) -> Self {
         Self { folder, len: 0, modified: SystemTime::UNIX_EPOCH, created: SystemTime::UNIX_EPOCH, etag: Etag([0; 4]) }
     }
+
+    /// What stays the same for as long as this file or folder exists, wherever it is moved within its tree.
+    pub const fn id(&self) -> [u64; 2] {
+        let [inode, born, ..] = self.etag.0;
+        [inode, born]
+    }
 }
 
 /// A strong entity tag; `Display` writes it quoted, as headers and `getetag` have it (RFC 9110 section 8.8.3).
