@@ -49,6 +49,12 @@ pub fn iso_date(time: SystemTime) -> String {
     format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z", c.year, c.month, c.day)
 }
 
+/// Year, month, day, hour, minute and second, in UTC.
+pub fn calendar(time: SystemTime) -> [i64; 6] {
+    let Civil { year, month, day, seconds, .. } = civil(unix_seconds(time));
+    [year, i64::try_from(month).unwrap_or(1), day, seconds / 3600, seconds / 60 % 60, seconds % 60]
+}
+
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();
