@@ -6,15 +6,19 @@ mod locking;
 pub mod locks;
 pub mod place;
 pub mod terms;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 use crate::content::{Commit, Reach};
-use crate::content::{DeadProp, Listing, Node, PropChange, Reader, Usage};
+use crate::content::{DeadProp, Entry, Listing, Node, PropChange, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
+use async_trait::async_trait;
 use judge::Need;
 pub use locking::LockView;
 use locks::Locks;
-use place::{Place, Root};
+use place::{Access, Place, Root, authorise};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 pub use terms::Terms;
@@ -57,38 +61,64 @@ impl Drive {
         &self.identity
     }
 
-    /// Where a path lands.
-    pub fn resolve(&self, path: &VPath) -> Place {
-        Place { root: self.home.clone(), path: path.clone() }
+    /// Where a path lands, by name alone: the one way from virtual paths to places.
+    fn locate<'a>(&self, path: &'a VPath) -> Result<Place<'a>> {
+        let scope = &self.identity.scope;
+        let below = path.names().count();
+        let path = if scope.is_root() { Cow::Borrowed(path) } else { Cow::Owned(path.beneath(scope)?) };
+        let (root, rights, quota) = (self.home.clone(), self.identity.rights, self.identity.quota);
+        Ok(Place { root, path, rights, quota, below })
+    }
+
+    /// Where a path lands; `NotFound` when what the drive is confined to is gone.
+    async fn resolve<'a>(&self, path: &'a VPath) -> Result<Place<'a>> {
+        let place = self.locate(path)?;
+        if !self.identity.scope.is_root() {
+            self.home.tree.stat(&self.identity.scope).await.map_err(gone)?;
+        }
+        Ok(place)
+    }
+
+    /// Where a path lands, if `access` is allowed there.
+    async fn admitted<'a>(&self, path: &'a VPath, access: Access) -> Result<Place<'a>> {
+        let place = self.resolve(path).await?;
+        authorise(&place, access)?;
+        Ok(place)
     }
 
     /// What stands at a path.
     pub async fn stat(&self, path: &VPath) -> Result<Node> {
-        self.home.tree.stat(path).await
+        let place = self.admitted(path, Access::Stat).await?;
+        place.root.tree.stat(&place.path).await
     }
 
     /// What stands at a path, `None` for nothing.
     pub async fn find(&self, path: &VPath) -> Result<Option<Node>> {
-        match self.stat(path).await {
-            Ok(node) => Ok(Some(node)),
-            Err(Error::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        absent_is_none(self.stat(path).await)
     }
 
     /// Begins to read a folder, with dead properties if asked.
     pub async fn list(&self, path: &VPath, with_props: bool) -> Result<Box<dyn Listing>> {
-        self.home.tree.list(path, with_props).await
+        let place = self.admitted(path, Access::Stat).await?;
+        if authorise(&place, Access::Read).is_err() {
+            return Ok(Box::new(Nothing));
+        }
+        place.root.tree.list(&place.path, with_props).await
     }
 
     /// Opens a file.
     pub async fn open(&self, path: &VPath) -> Result<Arc<dyn Reader>> {
-        self.home.tree.open(path).await
+        let place = self.admitted(path, Access::Read).await?;
+        place.root.tree.open(&place.path).await
     }
 
     /// The dead properties of a file or folder.
     pub async fn props(&self, path: &VPath) -> Result<Vec<DeadProp>> {
-        self.home.tree.props(path).await
+        let place = self.admitted(path, Access::Stat).await?;
+        if authorise(&place, Access::Read).is_err() {
+            return Ok(Vec::new());
+        }
+        place.root.tree.props(&place.path).await
     }
 
     /// Changes dead properties and, if given, the modification time: all or nothing.
@@ -99,21 +129,21 @@ impl Drive {
         modified: Option<SystemTime>,
         terms: Terms,
     ) -> Result<()> {
-        let place = self.resolve(path);
+        let place = self.admitted(path, Access::Change).await?;
         let commit = Commit { modified, ..self.commit(&place, terms, vec![Need::Content(place.spot())]).await? };
         place.root.tree.set_props(&place.path, changes, commit).await
     }
 
     /// Makes a folder.
     pub async fn mkdir(&self, path: &VPath, terms: Terms) -> Result<()> {
-        let place = self.resolve(path);
+        let place = self.admitted(path, Access::Change).await?;
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
         place.root.tree.mkdir(&place.path, commit).await
     }
 
     /// Moves to the trash; the locks below end.
     pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
-        let place = self.resolve(path);
+        let place = self.admitted(path, Access::Change).await?;
         refuse_root(&place)?;
         let bench = self.bench(&place, terms, judge::removing(&place)).await?;
         let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
@@ -124,7 +154,7 @@ impl Drive {
     /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5).
     /// Returns whether nothing stood at `to` before.
     pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
-        let (source, target) = self.resolve_pair(from, to)?;
+        let (source, target) = self.admitted_pair(from, to, Access::Change).await?;
         refuse_root(&source)?;
         let needs = judge::removing(&source).into_iter().chain(judge::replacing(&target)).collect();
         let bench = self.bench(&source, terms, needs).await?;
@@ -137,8 +167,8 @@ impl Drive {
     /// Copies `from` to `to`, within the quota. Returns whether nothing stood at `to` before.
     pub async fn copy(&self, from: &VPath, to: &VPath, copying: Copying, terms: Terms) -> Result<bool> {
         let Copying { reach, overwrite } = copying;
-        let (source, target) = self.resolve_pair(from, to)?;
-        let node = self.stat(from).await?;
+        let (source, target) = self.admitted_pair(from, to, Access::Read).await?;
+        let node = source.root.tree.stat(&source.path).await?;
         // Of a folder nobody knows the length before it is copied.
         let room = self.admit_bytes(&target, node.len, 0).await?;
         let bench = self.bench(&source, terms, judge::replacing(&target)).await?;
@@ -154,14 +184,21 @@ impl Drive {
 
     /// Bytes used and left where `path` lies.
     pub async fn quota(&self, path: &VPath) -> Result<Quota> {
-        let Usage { used, free } = self.resolve(path).root.tree.usage().await?;
-        let allowed = self.identity.quota.map_or(u64::MAX, |quota| quota.saturating_sub(used));
-        Ok(Quota { used, available: allowed.min(free) })
+        let place = self.admitted(path, Access::Stat).await?;
+        let Usage { used, free } = place.root.tree.usage().await?;
+        let available = place.quota.map_or(u64::MAX, |quota| quota.saturating_sub(used)).min(free);
+        let used = if authorise(&place, Access::Read).is_ok() { used } else { 0 };
+        Ok(Quota { used, available })
     }
 
-    /// Both ends of a move or copy. One within the other is refused before anything is touched.
-    fn resolve_pair(&self, from: &VPath, to: &VPath) -> Result<(Place, Place)> {
-        let (source, target) = (self.resolve(from), self.resolve(to));
+    /// Both ends of a move or copy that needs `access` at its source. One within the other is refused before anything is touched.
+    async fn admitted_pair<'a>(
+        &self,
+        from: &'a VPath,
+        to: &'a VPath,
+        access: Access,
+    ) -> Result<(Place<'a>, Place<'a>)> {
+        let (source, target) = (self.admitted(from, access).await?, self.admitted(to, Access::Change).await?);
         refuse_root(&target)?;
         if from != to && source.spot() == target.spot() {
             return Ok((source, target));
@@ -175,8 +212,39 @@ impl Drive {
     }
 }
 
-fn refuse_root(place: &Place) -> Result<()> {
-    if place.path.is_root() {
+/// What stands at a place, `None` for nothing.
+async fn present(place: &Place<'_>) -> Result<Option<Node>> {
+    absent_is_none(place.root.tree.stat(&place.path).await)
+}
+
+fn absent_is_none(found: Result<Node>) -> Result<Option<Node>> {
+    match found {
+        Ok(node) => Ok(Some(node)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// However the folder that a drive is confined to has gone, nothing is there.
+fn gone(error: Error) -> Error {
+    match error {
+        Error::ParentMissing | Error::NotFolder => Error::NotFound,
+        error => error,
+    }
+}
+
+/// What a folder shows to those who may only add to it.
+struct Nothing;
+
+#[async_trait]
+impl Listing for Nothing {
+    async fn next_page(&mut self) -> Result<Vec<Entry>> {
+        Ok(Vec::new())
+    }
+}
+
+fn refuse_root(place: &Place<'_>) -> Result<()> {
+    if place.below == 0 {
         return Err(Error::Forbidden("The drive itself cannot be moved, replaced or deleted."));
     }
     Ok(())

@@ -1,8 +1,9 @@
 //! Uploads through a drive: judged before the first byte, bounded by the quota while bytes come, judged again when published.
 
-use super::{Drive, Terms, judge, place::Place};
-use crate::content::{Commit, Put, Start, Upload};
-use crate::model::{Error, Result, VPath};
+use super::place::{Access, Place};
+use super::{Drive, Terms, judge, present};
+use crate::content::{Commit, Expect, Put, Start, Upload};
+use crate::model::{Error, Result, Rights, VPath};
 use bytes::Bytes;
 use std::time::SystemTime;
 
@@ -30,18 +31,19 @@ pub struct DriveUpload {
 impl Drive {
     /// Begins an upload: refuses at once what conditions, locks, quota or the disk will not let through.
     pub async fn begin_put(&self, path: &VPath, announced: Announced, terms: Terms) -> Result<DriveUpload> {
-        let place = self.resolve(path);
-        if place.path.is_root() {
+        let place = self.admitted(path, Access::Create).await?;
+        if place.below == 0 {
             return Err(Error::IsFolder);
         }
+        let terms = if place.rights == Rights::Drop { Terms { expect: Expect::Absent, ..terms } } else { terms };
         // Without conditions and locks there is nothing to judge early, and what stands there need not be looked at twice.
-        let free = terms.is_empty() && self.has_no_locks();
+        let free = terms.is_empty() && self.locks.hold().none_in(&place.root.id);
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
         if !free {
             self.pre_judge(&place, &commit).await?;
         }
         let expected = announced.len.or(announced.estimate);
-        let freed = self.replaced_bytes(path, announced.start).await?;
+        let freed = self.replaced_bytes(&place, announced.start).await?;
         let room = self.admit_bytes(&place, expected.unwrap_or(0), freed).await?;
         let upload = place.root.tree.begin_put(&place.path, announced.start, expected).await?;
         let len = announced.len.filter(|_| announced.start == Start::Empty);
@@ -50,16 +52,16 @@ impl Drive {
     }
 
     /// Bytes that an upload frees when it takes the place of a file: they count for the quota, lest a full drive cannot be saved to.
-    async fn replaced_bytes(&self, path: &VPath, start: Start) -> Result<u64> {
-        if self.identity.quota.is_none() || start == Start::Present {
+    async fn replaced_bytes(&self, place: &Place<'_>, start: Start) -> Result<u64> {
+        if place.quota.is_none() || start == Start::Present {
             return Ok(0);
         }
-        Ok(self.find(path).await?.map_or(0, |node| node.len))
+        Ok(present(place).await?.map_or(0, |node| node.len))
     }
 
-    /// Refuses what the account's quota has no room for once `freed` are gone; returns the room, `None` without a quota.
-    pub(super) async fn admit_bytes(&self, place: &Place, bytes: u64, freed: u64) -> Result<Option<u64>> {
-        let Some(quota) = self.identity.quota else { return Ok(None) };
+    /// Refuses what the quota has no room for once `freed` are gone; returns the room, `None` without a quota.
+    pub(super) async fn admit_bytes(&self, place: &Place<'_>, bytes: u64, freed: u64) -> Result<Option<u64>> {
+        let Some(quota) = place.quota else { return Ok(None) };
         let room = quota.saturating_sub(place.root.tree.usage().await?.used.saturating_sub(freed));
         if bytes > room {
             return Err(Error::NoSpace);
