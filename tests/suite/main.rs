@@ -21,6 +21,7 @@ mod dav_listing;
 mod dav_locks;
 mod dav_moves;
 mod dav_props;
+mod files;
 mod layers;
 mod program;
 mod rows;

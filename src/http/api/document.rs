@@ -13,6 +13,8 @@ impl Tag {
     pub const SETUP: &'static str = "Set-up";
     /// The account that asks.
     pub const ACCOUNT: &'static str = "Account";
+    /// Files and folders.
+    pub const FILES: &'static str = "Files";
 }
 
 #[derive(OpenApi)]

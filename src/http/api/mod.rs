@@ -1,12 +1,17 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod bulk;
 pub mod caller;
 pub mod document;
+pub mod files;
 pub mod json;
 pub mod me;
 pub mod page;
 pub mod problem;
+pub mod search;
 pub mod setup;
+pub mod upload;
+pub mod zip;
 
 use crate::http::reply;
 use crate::model::Error;
@@ -28,7 +33,23 @@ fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
         .routes(routes!(me::show))
+        .merge(uploads())
+        .routes(routes!(files::stat))
+        .routes(routes!(files::mkdir))
+        .routes(routes!(search::find))
+        .routes(routes!(bulk::rename))
+        .routes(routes!(bulk::copy))
+        .routes(routes!(bulk::delete))
+        .routes(routes!(zip::download))
         .split_for_parts()
+}
+
+/// The routes whose bodies are files, of any length.
+fn uploads() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(files::list, upload::form))
+        .routes(routes!(files::download, upload::raw))
+        .layer(DefaultBodyLimit::disable())
 }
 
 /// Every route of the API and of the forms beside it.
