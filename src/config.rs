@@ -32,7 +32,9 @@ pub struct ServerConfig {
     pub listen: Vec<SocketAddr>,
     /// Names under which clients reach this server, beyond the `Host` they send; compared with `Destination`.
     pub hosts: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// The scheme and host that browsers see, such as `https://files.example.org`; empty when only `Host` tells.
+    pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Connections at once.
     pub max_connections: usize,
@@ -141,6 +143,7 @@ impl Default for ServerConfig {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 4918))],
             hosts: Vec::new(),
+            public_url: String::new(),
             trusted_proxies: Vec::new(),
             max_connections: 4096,
             max_connections_per_address: 256,

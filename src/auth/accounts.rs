@@ -255,7 +255,7 @@ impl Accounts {
 }
 
 /// Runs a change to its end even when whoever asked goes away: store and memory must not part.
-async fn to_the_end<T: Send + 'static>(change: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub async fn to_the_end<T: Send + 'static>(change: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     let done = tokio::spawn(change).await;
     done.unwrap_or_else(|e| Err(Error::io("change the account", std::io::Error::other(e))))
 }

@@ -49,6 +49,19 @@ pub fn iso_date(time: SystemTime) -> String {
     format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z", c.year, c.month, c.day)
 }
 
+/// Reads what [`iso_date`] writes; `None` for anything else.
+pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
+    let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+    let numbers = |text: &str, by: char| -> Option<Vec<i64>> { text.split(by).map(|part| part.parse().ok()).collect() };
+    let ([year, month, day], [h, m, s]) =
+        (<[i64; 3]>::try_from(numbers(date, '-')?).ok()?, <[i64; 3]>::try_from(numbers(clock, ':')?).ok()?);
+    let month = usize::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
+    if !(1..=31).contains(&day) || !(0..24).contains(&h) || !(0..60).contains(&m) || !(0..=60).contains(&s) {
+        return None;
+    }
+    in_calendar(days_since_epoch(year, month, day) * 86400 + h * 3600 + m * 60 + s)
+}
+
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();

@@ -104,6 +104,11 @@ impl<R: Record> Table<R> {
         self.store.commit(self.delete_in(Batch::new(), id)).await
     }
 
+    /// Applies a batch that was put together with this table.
+    pub async fn commit(&self, batch: Batch) -> Result<()> {
+        self.store.commit(batch).await
+    }
+
     /// Adds the storing of a record to a batch.
     pub fn put_in(&self, batch: Batch, id: &str, record: &R) -> Result<Batch> {
         Ok(batch.put(self.key(id), encode(record)?))

@@ -1,11 +1,13 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod app_passwords;
 pub mod caller;
 pub mod document;
 pub mod json;
 pub mod me;
 pub mod page;
 pub mod problem;
+pub mod session;
 pub mod setup;
 
 use crate::http::reply;
@@ -28,6 +30,13 @@ fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
         .routes(routes!(me::show))
+        .routes(routes!(session::log_in))
+        .routes(routes!(session::log_out))
+        .routes(routes!(session::refresh))
+        .routes(routes!(session::list, session::end_others))
+        .routes(routes!(session::end))
+        .routes(routes!(app_passwords::list, app_passwords::add))
+        .routes(routes!(app_passwords::revoke))
         .split_for_parts()
 }
 
