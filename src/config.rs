@@ -74,10 +74,24 @@ pub struct DriveConfig {
     pub hide_quota_from: Vec<String>,
 }
 
+/// Who may make an account for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Nobody.
+    Closed,
+    /// Who has an invite from an administrator.
+    Invite,
+    /// Everybody.
+    Open,
+}
+
 /// `[accounts]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountsConfig {
+    /// `closed`, `invite` or `open`.
+    pub registration: Registration,
     /// The fewest characters a password may have.
     pub min_password_length: usize,
     /// Quota of new accounts in bytes; absent is unlimited.
@@ -163,7 +177,13 @@ impl Default for DriveConfig {
 
 impl Default for AccountsConfig {
     fn default() -> Self {
-        Self { min_password_length: 10, default_quota: None, failures_per_network: 10, failures_per_account: 5 }
+        Self {
+            registration: Registration::Invite,
+            min_password_length: 10,
+            default_quota: None,
+            failures_per_network: 10,
+            failures_per_account: 5,
+        }
     }
 }
 

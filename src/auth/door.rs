@@ -101,6 +101,14 @@ impl Door {
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
     }
 
+    /// Counts a try that is no sign-in (a registration) against its network. `Throttled`.
+    pub fn count_try(&self, from: IpAddr) -> Result<()> {
+        let (network, now) = (Network::from(from), Instant::now());
+        self.throttle.check(network, None, now)?;
+        self.throttle.count(network, None, now);
+        Ok(())
+    }
+
     async fn wait_for_turn(&self, attempt: &Attempt, deadline: tokio::time::Instant) -> Result<Turn> {
         let (network, name, now) = (attempt.network, attempt.name.as_ref(), Instant::now());
         self.throttle.check(network, name, now)?;

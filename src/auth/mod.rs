@@ -7,6 +7,9 @@ mod cache;
 mod door;
 mod grants;
 mod password;
+mod profile;
+mod record;
+mod registration;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -15,7 +18,7 @@ mod token;
 
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
-use crate::store::StateStore;
+use crate::store::{Batch, StateStore};
 use accounts::{Accounts, Record};
 pub use app_passwords::{AppPassword, NewAppPassword};
 pub use bearer::LIFE as BEARER_LIFE;
@@ -24,6 +27,8 @@ pub use door::Attempted;
 use door::Door;
 use grants::Grants;
 use password::{Hasher, Lane, Secret};
+pub use profile::{Profile, ProfileChange};
+pub use registration::{Applicant, Invite, NewInvite};
 pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -53,7 +58,8 @@ pub struct Auth {
     sessions: Arc<Grants<Session>>,
     app_passwords: Arc<Grants<AppPassword>>,
     signer: Signer,
-    min_password_length: usize,
+    invites: Arc<Grants<Invite>>,
+    config: AccountsConfig,
 }
 
 impl Auth {
@@ -66,9 +72,11 @@ impl Auth {
         let stands = |session: &Session| session.stands(&accounts, now);
         let sessions = Grants::open(store.clone(), sessions::PREFIX, stands).await?;
         let stands = |found: &AppPassword| found.stands(&accounts, now);
-        let app_passwords = Grants::open(store, app_passwords::PREFIX, stands).await?;
-        let min_password_length = config.min_password_length;
-        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, signer, min_password_length }))
+        let app_passwords = Grants::open(store.clone(), app_passwords::PREFIX, stands).await?;
+        let stands = |invite: &Invite| invite.stands(&accounts, now);
+        let invites = Grants::open(store, registration::PREFIX, stands).await?;
+        let config = config.clone();
+        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, invites, signer, config }))
     }
 
     /// The verdict on an `Authorization` header value that was verified before and still holds; microseconds, never throttled.
@@ -93,7 +101,7 @@ impl Auth {
         self.accounts.check_free(name)?;
         let hash = self.hash_new(name, password).await?;
         let created = time::unix_seconds(SystemTime::now());
-        self.accounts.insert(name, Record::new(hash, role, quota, created)?).await
+        self.accounts.insert(name, Record::new(hash, role, quota, created)?, Batch::new()).await
     }
 
     /// All accounts by name.
@@ -115,7 +123,7 @@ impl Auth {
             record.generation += 1;
         };
         self.accounts.change(name, edit).await?;
-        self.clear_grants(name).await;
+        self.clear_grants(name, None).await;
         Ok(())
     }
 
@@ -126,7 +134,7 @@ impl Auth {
             record.generation += 1;
         };
         self.accounts.change(name, edit).await?;
-        self.clear_grants(name).await;
+        self.clear_grants(name, None).await;
         Ok(())
     }
 
@@ -138,13 +146,13 @@ impl Auth {
     /// Removes the account, and with it every sign-in; its files are the caller's business. `NotFound`.
     pub async fn remove(&self, name: &AccountName) -> Result<()> {
         self.accounts.remove(name).await?;
-        self.clear_grants(name).await;
+        self.clear_grants(name, None).await;
         Ok(())
     }
 
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
-    async fn clear_grants(&self, name: &AccountName) {
-        for outcome in [self.end_other_sessions(name, None).await, self.clear_app_passwords(name).await] {
+    async fn clear_grants(&self, name: &AccountName, kept: Option<&str>) {
+        for outcome in [self.end_other_sessions(name, kept).await, self.clear_app_passwords(name).await] {
             if let Err(error) = outcome {
                 tracing::warn!(account = %name, %error, "what has ended could not be cleared away");
             }
@@ -152,8 +160,12 @@ impl Auth {
     }
 
     async fn hash_new(&self, name: &AccountName, password: &[u8]) -> Result<String> {
-        password::check_strength(name, password, self.min_password_length)?;
+        self.hash_in(Lane::Known, name, password).await
+    }
+
+    async fn hash_in(&self, lane: Lane, name: &AccountName, password: &[u8]) -> Result<String> {
+        password::check_strength(name, password, self.config.min_password_length)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
-        self.hasher.turn(Lane::Known, deadline).await?.hash(Secret::new(password.to_vec())).await
+        self.hasher.turn(lane, deadline).await?.hash(Secret::new(password.to_vec())).await
     }
 }

@@ -53,6 +53,15 @@ impl Session {
         (self.used + IDLE).min(self.created + LIFE)
     }
 
+    /// Takes it from one generation of the credentials to the next.
+    pub(super) fn carry_over(&mut self, before: u64, after: u64) -> bool {
+        let is_due = self.generation == before;
+        if is_due {
+            self.generation = after;
+        }
+        is_due
+    }
+
     /// Whether it is still good for anything.
     pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
         self.identity(accounts, now).is_some()

@@ -140,12 +140,14 @@ struct Versioned<'a, R> {
     fields: &'a R,
 }
 
-fn encode<R: Record>(record: &R) -> Result<String> {
+/// A record as it is stored, with its version.
+pub fn encode<R: Record>(record: &R) -> Result<String> {
     let text = serde_json::to_string(&Versioned { v: R::VERSION, fields: record });
     text.map_err(|e| Error::Corrupt(format!("A record cannot be written ({e}); this is a defect of the program.")))
 }
 
-fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
+/// Reads what is stored under `key`; `Corrupt` when it is damaged, or of a newer version than this program knows.
+pub fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
     let damaged = |why: &str| {
         Error::Corrupt(format!(
             "The record {key} cannot be read ({why}): stop the server and bring an export of the state back with `sarang store restore FILE`."

@@ -14,6 +14,7 @@ mod harness;
 
 mod admin;
 mod api;
+mod api_accounts;
 mod api_app_passwords;
 mod api_sessions;
 mod attacks;

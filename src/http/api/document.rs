@@ -13,6 +13,8 @@ impl Tag {
     pub const SETUP: &'static str = "Set-up";
     /// Signing in and out.
     pub const SIGN_IN: &'static str = "Sign-in";
+    /// Making an account for oneself.
+    pub const REGISTRATION: &'static str = "Registration";
     /// The account that asks.
     pub const ACCOUNT: &'static str = "Account";
 }

@@ -3,10 +3,12 @@
 pub mod app_passwords;
 pub mod caller;
 pub mod document;
+pub mod invites;
 pub mod json;
 pub mod me;
 pub mod page;
 pub mod problem;
+pub mod registration;
 pub mod session;
 pub mod setup;
 
@@ -29,7 +31,11 @@ const MAX_BODY: usize = 64 << 10;
 fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
-        .routes(routes!(me::show))
+        .routes(routes!(me::show, me::change))
+        .routes(routes!(me::change_password))
+        .routes(routes!(registration::register))
+        .routes(routes!(invites::list, invites::add))
+        .routes(routes!(invites::withdraw))
         .routes(routes!(session::log_in))
         .routes(routes!(session::log_out))
         .routes(routes!(session::refresh))
