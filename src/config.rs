@@ -34,7 +34,9 @@ pub struct ServerConfig {
     pub listen: Vec<SocketAddr>,
     /// Names under which clients reach this server, beyond the `Host` they send; compared with `Destination`.
     pub hosts: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// The scheme and host that browsers see, such as `https://files.example.org`; empty when only `Host` tells.
+    pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Connections at once.
     pub max_connections: usize,
@@ -84,10 +86,24 @@ pub struct HistoryConfig {
     pub trash_days: u32,
 }
 
+/// Who may make an account for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Nobody.
+    Closed,
+    /// Who has an invite from an administrator.
+    Invite,
+    /// Everybody.
+    Open,
+}
+
 /// `[accounts]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountsConfig {
+    /// `closed`, `invite` or `open`.
+    pub registration: Registration,
     /// The fewest characters a password may have.
     pub min_password_length: usize,
     /// Quota of new accounts in bytes; absent is unlimited.
@@ -154,6 +170,7 @@ impl Default for ServerConfig {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 4918))],
             hosts: Vec::new(),
+            public_url: String::new(),
             trusted_proxies: Vec::new(),
             max_connections: 4096,
             max_connections_per_address: 256,
@@ -179,7 +196,13 @@ impl Default for HistoryConfig {
 
 impl Default for AccountsConfig {
     fn default() -> Self {
-        Self { min_password_length: 10, default_quota: None, failures_per_network: 10, failures_per_account: 5 }
+        Self {
+            registration: Registration::Invite,
+            min_password_length: 10,
+            default_quota: None,
+            failures_per_network: 10,
+            failures_per_account: 5,
+        }
     }
 }
 
