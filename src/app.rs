@@ -1,5 +1,6 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
+use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::local::{LocalSettings, LocalTree};
@@ -7,7 +8,7 @@ use crate::drive::Drive;
 use crate::drive::locks::Locks;
 use crate::drive::place::Root;
 use crate::metrics::Metrics;
-use crate::model::{AccountName, Error, Identity, Result};
+use crate::model::{AccountName, Error, Identity, Result, VPath};
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
@@ -17,7 +18,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +37,7 @@ struct Home(OnceCell<OpenHome>);
 #[derive(Debug)]
 struct OpenHome {
     root: Arc<Root>,
+    tree: Arc<LocalTree>,
     inode: (u64, u64),
     looked: Mutex<Instant>,
 }
@@ -77,6 +79,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Records.
     pub store: Arc<dyn StateStore>,
+    /// Who did what.
+    pub audit: Audit,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
     /// The way to the first administrator, open while there is no account.
@@ -86,6 +90,7 @@ pub struct App {
     sled: Arc<SledStore>,
     homes: RwLock<HashMap<AccountName, Arc<Home>>>,
     tasks: TaskTracker,
+    opened: Instant,
 }
 
 impl App {
@@ -94,7 +99,9 @@ impl App {
         let dir = config.data_dir.clone();
         let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
         let store: Arc<dyn StateStore> = sled.clone();
+        let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
+        auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
@@ -102,7 +109,8 @@ impl App {
             Setup::done()
         };
         let (homes, tasks) = (RwLock::default(), TaskTracker::new());
-        Ok(Arc::new(Self { config, metrics: Metrics::default(), store, auth, setup, locks, sled, homes, tasks }))
+        let (metrics, opened) = (Metrics::default(), Instant::now());
+        Ok(Arc::new(Self { config, metrics, store, audit, auth, setup, locks, sled, homes, tasks, opened }))
     }
 
     /// The drive of an identity; its home is made at the first use.
@@ -138,7 +146,8 @@ impl App {
         let opened = blocking(move || {
             let tree = LocalTree::open(&dir, settings)?;
             let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
-            Ok(OpenHome { root: Arc::new(Root::new(id, tree)), inode, looked: Mutex::new(Instant::now()) })
+            let root = Arc::new(Root::new(id, tree.clone()));
+            Ok(OpenHome { root, tree, inode, looked: Mutex::new(Instant::now()) })
         });
         let opened = opened.await?;
         // Or while it was being opened: then what was opened stays closed.
@@ -161,6 +170,79 @@ impl App {
         }
         let dir = self.home_dir(name);
         blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the account's files", e))).await
+    }
+
+    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet.
+    pub async fn usage(&self, account: &AccountName) -> Result<u64> {
+        let dir = self.home_dir(account);
+        if !blocking(move || Ok(dir.exists())).await? {
+            return Ok(0);
+        }
+        let home = self.home(account);
+        let open = home.0.get_or_try_init(|| self.open_home(account)).await?;
+        Ok(open.root.tree.usage().await?.used)
+    }
+
+    /// Bytes of live files in the homes that are open, as last counted.
+    pub async fn usage_of_open_homes(&self) -> Result<u64> {
+        let homes: Vec<_> = self.homes.read().values().cloned().collect();
+        let mut used = 0_u64;
+        for open in homes.iter().filter_map(|home| home.0.get()) {
+            used = used.saturating_add(open.root.tree.usage().await?.used);
+        }
+        Ok(used)
+    }
+
+    /// Bytes that the disk of the homes has left, without the reserve.
+    pub async fn free(&self) -> Result<u64> {
+        let (dir, reserve) = (self.config.data_dir.clone(), self.config.drive.reserve);
+        blocking(move || Ok(LocalTree::free_at(&dir)?.saturating_sub(reserve))).await
+    }
+
+    /// Refuses what [`transfer_home`](Self::transfer_home) could not do.
+    pub async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
+        let home = self.home(to);
+        home.0.get_or_try_init(|| self.open_home(to)).await?;
+        let (here, there) = (self.home_dir(from), self.home_dir(to));
+        blocking(move || match (inode_of(&here), inode_of(&there)) {
+            (Ok((here, _)), Ok((there, _))) if here != there => Err(Error::Forbidden(
+                "The two homes lie on different file systems: keep the files, and move them by hand.",
+            )),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Moves the home of an account that was removed, trash and all, into a new folder of another account's drive, and
+    /// says which. `None` when there is none.
+    pub async fn transfer_home(&self, from: &AccountName, to: &AccountName) -> Result<Option<VPath>> {
+        let dir = self.home_dir(from);
+        let there = dir.clone();
+        if !blocking(move || Ok(there.exists())).await? {
+            return Ok(None);
+        }
+        let home = self.home(to);
+        let open = home.0.get_or_try_init(|| self.open_home(to)).await?;
+        for n in 1_u32.. {
+            let name = if n == 1 { format!("Files of {from}") } else { format!("Files of {from} ({n})") };
+            let path = VPath::root().join(&name)?;
+            match open.tree.adopt(&dir, &path).await {
+                Err(Error::Exists) => {}
+                outcome => return outcome.map(|()| Some(path)),
+            }
+        }
+        Err(Error::Exists)
+    }
+
+    /// When the store was exported last.
+    pub async fn newest_export(&self) -> Result<Option<SystemTime>> {
+        let sled = self.sled.clone();
+        blocking(move || sled.newest_export()).await
+    }
+
+    /// How long ago everything was opened.
+    pub fn uptime(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.
@@ -191,6 +273,7 @@ impl App {
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
         self.tasks.wait().await;
+        self.audit.settle(true).await;
         self.store.close().await
     }
 }

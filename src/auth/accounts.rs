@@ -40,6 +40,10 @@ impl Record {
         Ok(Self { v: VERSION, role, disabled: false, quota, created, password, generation })
     }
 
+    fn administers(&self) -> bool {
+        self.role == Role::Admin && !self.disabled
+    }
+
     fn encode(&self) -> Result<String> {
         serde_json::to_string(self).map_err(|e| Error::io("write an account record", e))
     }
@@ -88,6 +92,11 @@ impl Account {
         let present = self.present.read();
         let open = !present.removed && !present.record.disabled;
         open.then(|| (present.record.generation, present.record.password.clone()))
+    }
+
+    fn administers(&self) -> bool {
+        let present = self.present.read();
+        !present.removed && present.record.administers()
     }
 
     fn view(&self) -> AccountView {
@@ -184,11 +193,25 @@ impl Accounts {
         .await
     }
 
-    /// Changes a record; `NotFound`, or `Conflict` when the store was changed by somebody else meanwhile.
+    /// Changes a record; `NotFound`, `Conflict` when the store was changed by somebody else meanwhile, `Forbidden` when
+    /// nobody would be left to administer.
     pub async fn change(
         self: &Arc<Self>,
         name: &AccountName,
         edit: impl FnOnce(&mut Record) + Send + 'static,
+    ) -> Result<()> {
+        self.try_change(name, move |record| {
+            edit(record);
+            Ok(())
+        })
+        .await
+    }
+
+    /// As [`change`](Self::change), unless `edit` finds a reason against it.
+    pub async fn try_change(
+        self: &Arc<Self>,
+        name: &AccountName,
+        edit: impl FnOnce(&mut Record) -> Result<()> + Send + 'static,
     ) -> Result<()> {
         let (accounts, name) = (Arc::clone(self), name.clone());
         to_the_end(async move {
@@ -198,7 +221,11 @@ impl Accounts {
                 let present = account.present.read();
                 (present.record.clone(), present.text.clone())
             };
-            edit(&mut record);
+            let administered = record.administers();
+            edit(&mut record)?;
+            if administered && !record.administers() {
+                accounts.keep_an_administrator(&name)?;
+            }
             let text = record.encode()?;
             let key = key_of(&name);
             accounts.commit(&name, Batch::new().expect(&key, Some(before)).put(&key, &text)).await?;
@@ -215,6 +242,9 @@ impl Accounts {
         to_the_end(async move {
             let _alone = accounts.changing.lock().await;
             let account = accounts.find(&name).ok_or(Error::NotFound)?;
+            if account.administers() {
+                accounts.keep_an_administrator(&name)?;
+            }
             let before = account.present.read().text.clone();
             let key = key_of(&name);
             accounts.commit(&name, Batch::new().expect(&key, Some(before)).delete(&key)).await?;
@@ -222,6 +252,17 @@ impl Accounts {
             Ok(())
         })
         .await
+    }
+
+    /// Refuses when nobody but this account administers; called while changes are held up.
+    fn keep_an_administrator(&self, name: &AccountName) -> Result<()> {
+        let by_name = self.by_name.read();
+        if by_name.values().any(|account| account.name != *name && account.administers()) {
+            return Ok(());
+        }
+        Err(Error::Forbidden(
+            "This is the last administrator that may sign in: make another account an administrator first.",
+        ))
     }
 
     /// Commits, and on a conflict reads what the store has now, so that trying again can succeed.

@@ -5,12 +5,13 @@ use super::accounts::{Account, Accounts};
 use super::cache::{Cache, Key, Verdict};
 use super::password::{self, Hasher, Lane, Secret, Turn};
 use super::throttle::{Network, Throttle};
+use crate::audit::{Actor, Audit, Event, Kind};
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Everything a sign-in passes.
@@ -23,6 +24,7 @@ pub struct Door {
     /// What a password is compared with when there is no account for it.
     dummy: String,
     flights: Flights,
+    audit: OnceLock<Audit>,
 }
 
 /// One try to sign in.
@@ -30,6 +32,7 @@ struct Attempt {
     key: Key,
     name: Option<AccountName>,
     network: Network,
+    from: IpAddr,
     password: Secret,
 }
 
@@ -38,7 +41,13 @@ impl Door {
     pub fn new(accounts: Arc<Accounts>, hasher: Arc<Hasher>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
-        Ok(Arc::new(Self { accounts, cache, throttle, hasher, dummy, flights }))
+        Ok(Arc::new(Self { accounts, cache, throttle, hasher, dummy, flights, audit: OnceLock::new() }))
+    }
+
+    /// Tells the audit log of sign-ins from now on.
+    pub fn report_to(&self, audit: Audit) {
+        // Said once, when everything is opened.
+        let _ = self.audit.set(audit);
     }
 
     /// What is known of a header value, without hashing a password.
@@ -69,7 +78,7 @@ impl Door {
         let turn = self.hasher.turn(if is_known { Lane::Known } else { Lane::Stranger }, deadline).await?;
         // Once more: while this waited, others may have used up the tries.
         self.throttle.check(network, name.as_ref(), Instant::now())?;
-        let attempt = Attempt { key, name, network, password: Secret::new(password.to_vec()) };
+        let attempt = Attempt { key, name, network, from, password: Secret::new(password.to_vec()) };
         // A client that leaves before the answer has still made its try.
         let done = tokio::spawn(Arc::clone(self).verify(turn, attempt)).await;
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
@@ -103,6 +112,9 @@ impl Door {
         }
         let now = Instant::now();
         if !self.cache.remember_wrong(&attempt.key, changes, now) {
+            if let Some(audit) = self.audit.get() {
+                audit.count_failure(attempt.name.as_ref(), attempt.from);
+            }
             self.throttle.count(attempt.network, attempt.name, now);
         }
         Err(Error::Unauthenticated)
@@ -111,9 +123,12 @@ impl Door {
     fn welcome(&self, attempt: &Attempt, account: Arc<Account>, generation: u64) {
         let now = Instant::now();
         self.cache.remember_right(&attempt.key, account, generation, now);
-        if let Some(name) = attempt.name.clone() {
-            self.throttle.prove(attempt.network, name, now);
+        let Some(name) = attempt.name.clone() else { return };
+        if let Some(audit) = self.audit.get().filter(|_| !self.throttle.is_proven(attempt.network, Some(&name), now)) {
+            let event = Event::new(Actor::Account(name.clone()), Kind::SignIn, name.as_str()).from(attempt.from);
+            drop(audit.record(event));
         }
+        self.throttle.prove(attempt.network, name, now);
     }
 
     /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.

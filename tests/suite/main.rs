@@ -14,6 +14,7 @@ mod harness;
 
 mod admin;
 mod api;
+mod api_admin;
 mod attacks;
 mod dav_conditions;
 mod dav_cut;

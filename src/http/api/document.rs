@@ -13,6 +13,12 @@ impl Tag {
     pub const SETUP: &'static str = "Set-up";
     /// The account that asks.
     pub const ACCOUNT: &'static str = "Account";
+    /// All accounts, for administrators.
+    pub const ACCOUNTS: &'static str = "Accounts";
+    /// The server as a whole.
+    pub const SERVER: &'static str = "Server";
+    /// Locks.
+    pub const LOCKS: &'static str = "Locks";
 }
 
 #[derive(OpenApi)]

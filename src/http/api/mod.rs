@@ -1,5 +1,6 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod admin;
 pub mod caller;
 pub mod document;
 pub mod json;
@@ -28,7 +29,13 @@ fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
         .routes(routes!(me::show))
+        .merge(admin::routes())
         .split_for_parts()
+}
+
+/// The document of the API, as it is served.
+pub fn description() -> String {
+    document::text(&documented().1)
 }
 
 /// Every route of the API and of the forms beside it.
