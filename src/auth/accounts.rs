@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const PREFIX: &str = "account/";
 const PAGE: usize = 1000;
 const VERSION: u32 = 1;
+const LAST: Error = Error::Forbidden("This is the last administrator that may sign in: make another one first.");
 
 /// What is stored of an account.
 #[derive(Clone, Serialize, Deserialize)]
@@ -257,12 +258,7 @@ impl Accounts {
     /// Refuses when nobody but this account administers; called while changes are held up.
     fn keep_an_administrator(&self, name: &AccountName) -> Result<()> {
         let by_name = self.by_name.read();
-        if by_name.values().any(|account| account.name != *name && account.administers()) {
-            return Ok(());
-        }
-        Err(Error::Forbidden(
-            "This is the last administrator that may sign in: make another account an administrator first.",
-        ))
+        by_name.values().any(|account| account.name != *name && account.administers()).then_some(()).ok_or(LAST)
     }
 
     /// Commits, and on a conflict reads what the store has now, so that trying again can succeed.
