@@ -19,6 +19,12 @@ impl Tag {
     pub const ACCOUNT: &'static str = "Account";
     /// Files and folders.
     pub const FILES: &'static str = "Files";
+    /// All accounts, for administrators.
+    pub const ACCOUNTS: &'static str = "Accounts";
+    /// The server as a whole.
+    pub const SERVER: &'static str = "Server";
+    /// Locks.
+    pub const LOCKS: &'static str = "Locks";
 }
 
 #[derive(OpenApi)]

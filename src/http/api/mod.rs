@@ -1,5 +1,6 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod admin;
 pub mod app_passwords;
 pub mod bulk;
 pub mod caller;
@@ -56,6 +57,7 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(session::end))
         .routes(routes!(app_passwords::list, app_passwords::add))
         .routes(routes!(app_passwords::revoke))
+        .merge(admin::routes())
         .split_for_parts()
 }
 
@@ -65,6 +67,11 @@ fn uploads() -> OpenApiRouter {
         .routes(routes!(files::list, upload::form))
         .routes(routes!(files::download, upload::raw))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// The document of the API, as it is served.
+pub fn description() -> String {
+    document::text(&documented().1)
 }
 
 /// Every route of the API and of the forms beside it.
