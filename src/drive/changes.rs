@@ -5,8 +5,8 @@ use super::landing::Landing;
 use super::mounts::{Mount, Way};
 use super::place::{Access, Place, Spot};
 use super::{Copying, Drive, Terms};
-use crate::content::{Commit, PropChange, Reach};
-use crate::model::{AccountName, Error, Result, Rights, VPath};
+use crate::content::{Commit, Node, PropChange, Reach};
+use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -117,6 +117,18 @@ impl Drive {
             ));
         }
         Ok((source, target))
+    }
+
+    /// What a share of a path would show: its place in the home and what stands there. `Forbidden` for what is not the account's own.
+    pub async fn shareable(&self, path: &VPath) -> Result<(RelPath, Node)> {
+        let place = self.admitted(path, Access::Change).await?;
+        if place.below == 0 {
+            return Err(Error::Forbidden("The drive as a whole cannot be shared; share a folder in it."));
+        }
+        if place.mount.is_some() {
+            return Err(Error::Forbidden("Only what is your own can be shared."));
+        }
+        Ok((place.spot().path, place.root.tree.stat(&place.path).await?))
     }
 
     /// The mount that a path names itself, if whoever asks may change what the drive shows.

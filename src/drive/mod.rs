@@ -24,6 +24,7 @@ pub use locking::LockView;
 use locks::Locks;
 use mounts::{Commons, Extended, Fixed, Mounts, Watched};
 use place::{Access, Place, Root, authorise};
+use shares::Share;
 use std::sync::Arc;
 pub use terms::Terms;
 pub use upload::{Announced, DriveUpload};
@@ -72,6 +73,14 @@ impl Drive {
     /// Who sees it.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What others show to this account, with its path in this drive; not what is gone or may not be shown at present.
+    pub async fn incoming(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
+        match &self.mounts {
+            Some(mounts) => mounts.shares().await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// What stands at a path.

@@ -3,7 +3,7 @@
 
 use super::groups::{Grantee, Groups};
 use super::place::Root;
-use super::shares::Shares;
+use super::shares::{Share, Shares};
 use super::teams::Teams;
 use crate::content::{Entry, Etag, Listing, Node};
 use crate::model::time::from_unix_seconds;
@@ -260,6 +260,22 @@ impl Mounts {
         }
         let found = hall.mounts.iter().find_map(|mount| Some((mount, path.after(&mount.at)?)));
         found.map_or(Way::Nowhere, |(mount, rest)| Way::Mount(mount.clone(), rest))
+    }
+
+    /// The shares among them that can be looked into now, and where they show.
+    pub async fn shares(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
+        let mut shares = Vec::new();
+        for mount in self.halls.iter().flat_map(|hall| &hall.mounts) {
+            let Source::Share(id) = &mount.source else { continue };
+            match mount.node().await {
+                Ok(_) => {}
+                Err(Error::NotFound) => continue,
+                Err(error) => return Err(error),
+            }
+            let share = mount.commons.shares.shown_to(&mount.account, id);
+            shares.extend(share.map(|share| (share, mount.at.clone())));
+        }
+        Ok(shares)
     }
 
     /// The folders of mounts, as entries of the drive's own folder.

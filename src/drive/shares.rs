@@ -79,6 +79,11 @@ impl Share {
         self.names.get(account).map_or_else(|| self.path.rsplit('/').next().unwrap_or_default(), String::as_str)
     }
 
+    /// A text that puts shares in their order, oldest first.
+    pub fn place_in_lists(&self) -> String {
+        format!("{:020}/{}", self.created, self.id)
+    }
+
     fn is_live(&self) -> bool {
         self.expires.is_none_or(|end| end > unix_seconds(SystemTime::now()))
     }

@@ -13,6 +13,12 @@ impl Tag {
     pub const SETUP: &'static str = "Set-up";
     /// The account that asks.
     pub const ACCOUNT: &'static str = "Account";
+    /// What accounts show each other.
+    pub const SHARES: &'static str = "Shares";
+    /// Groups of accounts.
+    pub const GROUPS: &'static str = "Groups";
+    /// Folders that belong to no account.
+    pub const TEAM_FOLDERS: &'static str = "Team folders";
 }
 
 #[derive(OpenApi)]

@@ -2,11 +2,14 @@
 
 pub mod caller;
 pub mod document;
+pub mod groups;
 pub mod json;
 pub mod me;
 pub mod page;
 pub mod problem;
 pub mod setup;
+pub mod shares;
+pub mod team_folders;
 
 use crate::http::reply;
 use crate::model::Error;
@@ -28,6 +31,13 @@ fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
         .routes(routes!(me::show))
+        .routes(routes!(shares::list, shares::create))
+        .routes(routes!(shares::incoming))
+        .routes(routes!(shares::change, shares::end))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::change, groups::remove))
+        .routes(routes!(team_folders::list, team_folders::create))
+        .routes(routes!(team_folders::change, team_folders::remove))
         .split_for_parts()
 }
 
