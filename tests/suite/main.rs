@@ -24,6 +24,7 @@ mod dav_props;
 mod layers;
 mod program;
 mod rows;
+mod shares;
 mod sign_in;
 mod table;
 mod traces;
