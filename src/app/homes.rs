@@ -68,7 +68,7 @@ pub(super) struct Homes {
     dir: PathBuf,
     settings: LocalSettings,
     auth: Arc<Auth>,
-    homes: RwLock<HashMap<AccountName, Arc<Home>>>,
+    accounts: RwLock<HashMap<AccountName, Arc<Home>>>,
     teams: RwLock<HashMap<String, Arc<Home>>>,
 }
 
@@ -80,8 +80,8 @@ impl Homes {
             portable_names: drive.portable_names,
             reserve: drive.reserve,
         };
-        let (dir, homes, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
-        Self { dir, settings, auth, homes, teams }
+        let (dir, accounts, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
+        Self { dir, settings, auth, accounts, teams }
     }
 
     /// The name in records of an account's home.
@@ -102,15 +102,15 @@ impl Homes {
     }
 
     fn home(&self, account: &AccountName) -> Arc<Home> {
-        let present = self.homes.read().get(account).cloned();
+        let present = self.accounts.read().get(account).cloned();
         if let Some(home) = present {
             if !home.has_moved(|| self.home_dir(account)) {
                 return home;
             }
             tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
-            self.homes.write().remove(account);
+            self.accounts.write().remove(account);
         }
-        self.homes.write().entry(account.clone()).or_default().clone()
+        self.accounts.write().entry(account.clone()).or_default().clone()
     }
 
     async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
@@ -142,7 +142,7 @@ impl Homes {
 
     /// Closes the home of an account that was removed; `purge` also deletes its files.
     pub(super) async fn forget_home(&self, name: &AccountName, purge: bool) -> Result<()> {
-        if let Some(home) = self.homes.write().remove(name) {
+        if let Some(home) = self.accounts.write().remove(name) {
             home.close();
         }
         self.purge(self.home_dir(name), purge).await

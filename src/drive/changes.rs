@@ -33,8 +33,8 @@ impl Drive {
 
     /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
     pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
-        if let Some(mount) = self.mount_at(path).await? {
-            return mount.leave().await;
+        if let Some(mount) = self.mount_at(path)? {
+            return mount.leave(&self.locks).await;
         }
         let place = self.admitted(path, Access::Change).await?;
         refuse_root(&place)?;
@@ -55,7 +55,7 @@ impl Drive {
     /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5). Into another root
     /// it is a copy, and the source goes to the trash. Returns whether nothing stood at `to` before.
     pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
-        if let Some(mount) = self.mount_at(from).await? {
+        if let Some(mount) = self.mount_at(from)? {
             return self.rename_mount(&mount, to).await;
         }
         let (source, target) = self.admitted_pair(from, to, Access::Change).await?;
@@ -132,7 +132,7 @@ impl Drive {
     }
 
     /// The mount that a path names itself, if whoever asks may change what the drive shows.
-    async fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
+    fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
         let Way::Mount(mount, rest) = mounts.way(&path.beneath(&self.identity.scope)?) else { return Ok(None) };
         if !rest.is_root() {

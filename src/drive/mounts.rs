@@ -2,7 +2,8 @@
 //! that exists only while there is something in it. Every look asks what is granted at that moment.
 
 use super::groups::{Grantee, Groups};
-use super::place::Root;
+use super::locks::{Lock, Locks};
+use super::place::{Root, Spot};
 use super::shares::{Share, Shares};
 use super::teams::Teams;
 use crate::content::{Entry, Etag, Listing, Node};
@@ -44,6 +45,19 @@ impl Commons {
         self.shares.end_account(account).await?;
         self.groups.end_account(account).await?;
         self.teams.end_grantee(&Grantee::Account(account.clone())).await
+    }
+
+    /// Ends the locks that receivers hold beneath a share that has ended or grants less, unless another share lets them change it.
+    pub async fn release(&self, locks: &Locks, share: &Share) -> Result<()> {
+        let root = format!("home/{}", share.owner).into();
+        let may_change = |lock: &Lock| {
+            let others = self.shares.to(&lock.holder);
+            others.iter().any(|other| {
+                other.owner == share.owner && other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
+            })
+        };
+        let lost = |lock: &Lock| lock.holder != share.owner && !may_change(lock);
+        locks.end_within(&Spot { root, path: share.path() }, lost).await
     }
 }
 
@@ -149,9 +163,12 @@ impl Mount {
     }
 
     /// Takes it out of the drive.
-    pub async fn leave(&self) -> Result<()> {
+    pub async fn leave(&self, locks: &Locks) -> Result<()> {
         match &self.source {
-            Source::Share(id) => self.commons.shares.leave(&self.account, id).await,
+            Source::Share(id) => {
+                let share = self.commons.shares.leave(&self.account, id).await?;
+                self.commons.release(locks, &share).await
+            }
             Source::Team(_) => Err(Error::Forbidden("Only an administrator can take you out of a team folder.")),
         }
     }

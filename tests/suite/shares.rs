@@ -186,6 +186,27 @@ fn what_ends_a_share_ends_it_with_the_next_request() {
 }
 
 #[test]
+fn the_locks_of_those_who_are_out_end() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/docs").is(201);
+    ana.store("/docs/a", "1");
+    ana.store("/docs/own", "1");
+    ana.lock("/docs/own").send().is(200);
+    let id = share(&ana, "/docs", "edit");
+    ben.lock(&format!("{MOUNT}/a")).send().is(200);
+    api(&ana, "PATCH", &format!("/shares/{id}"), &json!({"note": "still there"})).is(204);
+    ana.put("/docs/a", "x").is(423);
+    api(&ana, "PATCH", &format!("/shares/{id}"), &json!({"rights": "view"})).is(204);
+    ana.put("/docs/a", "x").is(204);
+    api(&ana, "PATCH", &format!("/shares/{id}"), &json!({"rights": "edit"})).is(204);
+    ben.lock(&format!("{MOUNT}/a")).send().is(200);
+    api(&ana, "DELETE", &format!("/shares/{id}"), &Value::Null).is(204);
+    ana.put("/docs/a", "y").is(204);
+    ana.put("/docs/own", "her own lock stays").is(423);
+}
+
+#[test]
 fn an_owner_who_may_not_sign_in_shows_nothing() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());

@@ -68,13 +68,39 @@ pub struct ShareChange {
     /// What the receivers may do.
     pub rights: Option<Granted>,
     /// When the share ends by itself; `null` for never.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    pub expires: Option<Option<String>>,
+    pub expires: Edit<String>,
     /// A word to the receivers.
     pub note: Option<String>,
     /// The name under which you want to see it.
     pub name: Option<String>,
+}
+
+/// A field of a change: left out it stays, `null` clears it.
+#[derive(Debug, Default)]
+pub enum Edit<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It becomes this.
+    Set(Option<T>),
+}
+
+impl<T> Edit<T> {
+    /// What becomes of the present value.
+    pub fn apply(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => present,
+            Self::Set(value) => value,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Edit<T> {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        Option::deserialize(value).map(Self::Set)
+    }
 }
 
 /// A share, as the account that made it sees it.
@@ -155,11 +181,6 @@ fn date(seconds: i64) -> String {
     time::iso_date(time::from_unix_seconds(seconds))
 }
 
-/// A field that may be `null`, as something else than a field that is not there.
-pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(value).map(Some)
-}
-
 pub(super) fn invalid(pointer: &str, why: impl Into<String>) -> Error {
     Error::Invalid { pointer: pointer.into(), why: why.into() }
 }
@@ -221,12 +242,12 @@ pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<
     let note = asked.note.unwrap_or_default();
     check_note(&note)?;
     let drive = caller.app.drive(&caller.identity).await?;
-    let (path, node) = drive.shareable(&path).await.map_err(|error| match error {
+    let (path, found) = drive.shareable(&path).await.map_err(|error| match error {
         Error::NotFound => invalid("/path", "There is nothing at this path."),
         error => error,
     })?;
     let (to, rights) = (asked.to, asked.rights.into());
-    let new = NewShare { path, node: node.id(), folder: node.folder, to, rights, expires, note };
+    let new = NewShare { path, node: found.id(), folder: found.folder, to, rights, expires, note };
     let (app, owner) = (caller.app.clone(), caller.identity.account.clone());
     let share = caller.app.finish(async move { app.commons.shares.create(&owner, new).await }).await?;
     Ok((StatusCode::CREATED, Json(Outgoing::of(&share))))
@@ -248,18 +269,18 @@ pub async fn change(
         return Err(Problem(invalid("/name", "Only those whom it is shared with can name it.")));
     }
     let expires = match asked.expires {
-        Some(Some(text)) => Some(Some(expiry(&text)?)),
-        Some(None) => Some(None),
-        None => None,
+        Edit::Keep => Edit::Keep,
+        Edit::Set(text) => Edit::Set(text.as_deref().map(expiry).transpose()?),
     };
     asked.note.as_deref().map_or(Ok(()), check_note)?;
     let work = async move {
         let edit = |share: &mut Share| {
             share.rights = asked.rights.map_or(share.rights, Rights::from);
-            share.expires = expires.unwrap_or(share.expires);
+            share.expires = expires.apply(share.expires);
             share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
         };
-        app.commons.shares.change(|shares| shares.made_by(&account, &id), edit).await
+        let share = app.commons.shares.change(|shares| shares.made_by(&account, &id), edit).await?;
+        app.commons.release(&app.locks, &share).await
     };
     caller.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -268,7 +289,7 @@ pub async fn change(
 async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<StatusCode, Problem> {
     let (app, account) = (caller.app.clone(), caller.identity.account.clone());
     app.commons.shares.shown_to(&account, &id).ok_or(Error::NotFound)?;
-    if asked.rights.is_some() || asked.expires.is_some() || asked.note.is_some() {
+    if asked.rights.is_some() || !matches!(asked.expires, Edit::Keep) || asked.note.is_some() {
         return Err(Problem(Error::Forbidden("Only the owner of what is shared may change this.")));
     }
     let Some(name) = asked.name else { return Ok(StatusCode::NO_CONTENT) };
@@ -284,10 +305,11 @@ pub async fn end(caller: Account, Path(id): Path<String>) -> Result<StatusCode, 
     let (app, account) = (caller.app.clone(), caller.identity.account.clone());
     let work = async move {
         let shares = &app.commons.shares;
-        match shares.revoke(&account, &id).await {
+        let share = match shares.revoke(&account, &id).await {
             Err(Error::NotFound) => shares.leave(&account, &id).await,
             outcome => outcome,
-        }
+        };
+        app.commons.release(&app.locks, &*share?).await
     };
     caller.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)

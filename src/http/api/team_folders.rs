@@ -5,7 +5,7 @@ use super::caller::Admin;
 use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
-use super::shares::{Granted, check_grantee, given, invalid};
+use super::shares::{Edit, Granted, check_grantee, invalid};
 use crate::app::App;
 use crate::drive::groups::Grantee;
 use crate::drive::teams::{Member, Team};
@@ -46,9 +46,9 @@ pub struct TeamChange {
     /// All who may use it from now on.
     pub members: Option<Vec<TeamMember>>,
     /// Its quota in bytes; `null` for unlimited.
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default)]
     #[schema(value_type = Option<u64>)]
-    pub quota: Option<Option<u64>>,
+    pub quota: Edit<u64>,
 }
 
 /// How a team folder is removed.
@@ -128,7 +128,7 @@ pub async fn change(
     let work = async move {
         let edit = |team: &mut Team| {
             team.members = members.unwrap_or(std::mem::take(&mut team.members));
-            team.quota = asked.quota.unwrap_or(team.quota);
+            team.quota = asked.quota.apply(team.quota);
         };
         app.commons.teams.change(&of, edit).await
     };
