@@ -5,9 +5,9 @@ mod homes;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::drive::Drive;
-use crate::drive::groups::{Grantee, GroupName, Groups};
+use crate::drive::commons::Commons;
+use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
-use crate::drive::mounts::Commons;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
 use crate::metrics::Metrics;
@@ -74,13 +74,6 @@ impl App {
         self.locks.end_account(name, &Homes::id_of(name)).await?;
         self.commons.end_account(name).await?;
         self.homes.forget_home(name, purge).await
-    }
-
-    /// Takes a group out of everything it was given, and removes it; `NotFound`.
-    pub async fn remove_group(&self, name: &GroupName) -> Result<()> {
-        self.commons.groups.remove(name).await?;
-        self.commons.shares.end_group(name).await?;
-        self.commons.teams.end_grantee(&Grantee::Group(name.clone())).await
     }
 
     /// Removes a team folder from every drive; `purge` also deletes its files, for good. `NotFound`.

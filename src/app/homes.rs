@@ -4,7 +4,7 @@ use super::blocking;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::local::{LocalSettings, LocalTree};
-use crate::drive::mounts::Roots;
+use crate::drive::commons::Roots;
 use crate::drive::place::Root;
 use crate::model::{AccountName, Error, Result};
 use async_trait::async_trait;

@@ -3,6 +3,7 @@
 
 mod carry;
 mod changes;
+pub mod commons;
 pub mod groups;
 mod judge;
 mod landing;
@@ -19,10 +20,11 @@ mod upload;
 
 use crate::content::{DeadProp, Listing, Node, Reach, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
+use commons::Commons;
 use landing::Landing;
 pub use locking::LockView;
 use locks::Locks;
-use mounts::{Commons, Extended, Fixed, Mounts, Watched};
+use mounts::{Extended, Fixed, Mounts, Watched};
 use place::{Access, Place, Root, authorise};
 use shares::Share;
 use std::sync::Arc;

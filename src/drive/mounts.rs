@@ -1,11 +1,10 @@
 //! What a drive shows beside its home: folders that other accounts share with it, and team folders, each under a folder of its own
 //! that exists only while there is something in it. Every look asks what is granted at that moment.
 
-use super::groups::{Grantee, Groups};
-use super::locks::{Lock, Locks};
-use super::place::{Root, Spot};
-use super::shares::{Share, Shares};
-use super::teams::Teams;
+use super::commons::Commons;
+use super::locks::Locks;
+use super::place::Root;
+use super::shares::Share;
 use crate::content::{Entry, Etag, Listing, Node};
 use crate::model::time::from_unix_seconds;
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
@@ -16,50 +15,6 @@ use std::sync::{Arc, OnceLock};
 
 const SHARED: &str = "Shared with me";
 const TEAMS: &str = "Team folders";
-
-/// Opens roots as they may be used at present.
-#[async_trait]
-pub trait Roots: Debug + Send + Sync {
-    /// The home of an account and its quota; `NotFound` when the account is disabled or removed.
-    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)>;
-    /// The root of a team folder.
-    async fn team(&self, name: &str) -> Result<Arc<Root>>;
-}
-
-/// What accounts have in common: groups, shares, team folders.
-#[derive(Debug)]
-pub struct Commons {
-    /// Groups.
-    pub groups: Arc<Groups>,
-    /// Shares.
-    pub shares: Shares,
-    /// Team folders.
-    pub teams: Teams,
-    /// The way to everybody's files.
-    pub roots: Arc<dyn Roots>,
-}
-
-impl Commons {
-    /// Ends what an account that was removed shared, was shared with or belonged to.
-    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
-        self.shares.end_account(account).await?;
-        self.groups.end_account(account).await?;
-        self.teams.end_grantee(&Grantee::Account(account.clone())).await
-    }
-
-    /// Ends the locks that receivers hold beneath a share that has ended or grants less, unless another share lets them change it.
-    pub async fn release(&self, locks: &Locks, share: &Share) -> Result<()> {
-        let root = format!("home/{}", share.owner).into();
-        let may_change = |lock: &Lock| {
-            let others = self.shares.to(&lock.holder);
-            others.iter().any(|other| {
-                other.owner == share.owner && other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
-            })
-        };
-        let lost = |lock: &Lock| lock.holder != share.owner && !may_change(lock);
-        locks.end_within(&Spot { root, path: share.path() }, lost).await
-    }
-}
 
 /// What a mount leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -318,12 +318,14 @@ impl Shares {
         self.end_to(&Grantee::Group(group.clone())).await
     }
 
+    /// The shares with one grantee.
+    pub fn with(&self, to: &Grantee) -> Vec<Arc<Share>> {
+        let index = self.index.read();
+        index.all(index.grantees.get(to)).cloned().collect()
+    }
+
     async fn end_to(&self, to: &Grantee) -> Result<()> {
-        let shares: Vec<_> = {
-            let index = self.index.read();
-            index.all(index.grantees.get(to)).cloned().collect()
-        };
-        self.end(&shares).await
+        self.end(&self.with(to)).await
     }
 
     async fn end(&self, shares: &[Arc<Share>]) -> Result<()> {

@@ -365,8 +365,7 @@ fn names_that_clash_are_told_apart_and_nothing_is_hidden() {
     }
     ben.holds("/Shared with me/own", "mine");
     assert_eq!(names(&ben, "/"), ["Shared with me", "Shared with me (1)"]);
-    let mut shown = names(&ben, "/Shared with me (1)");
-    shown.iter_mut().for_each(|name| *name = name.to_lowercase());
+    let mut shown: Vec<_> = names(&ben, "/Shared with me (1)").iter().map(|name| name.to_lowercase()).collect();
     shown.sort();
     assert_eq!(shown, ["docs", "docs (1)", "docs (2)"]);
 }
@@ -415,9 +414,11 @@ fn groups_and_team_folders_show_to_their_members() {
     ana.mkcol("/docs").is(201);
     api(&ana, "POST", "/shares", &json!({"path": "/docs", "to": {"group": "staff"}, "rights": "edit"})).is(201);
     ben.put(&format!("{MOUNT}/a"), "x").is(201);
+    ben.lock(&format!("{MOUNT}/a")).send().is(200);
     assert_eq!(names(&ana, "/"), ["docs"], "nobody is shown what is their own");
     api(&root, "PATCH", "/groups/staff", &json!({"members": ["ana"]})).is(200);
     ben.get(&format!("{MOUNT}/a")).is(404);
+    ana.put("/docs/a", "the lock of who is out has ended").is(204);
     let made = json!({"name": "Plans 2030", "members": [{"to": {"group": "staff"}, "rights": "view"}, {"to": {"account": "ben"}, "rights": "edit"}], "quota": 100});
     api(&root, "POST", "/team-folders", &made).is(201);
     api(&root, "POST", "/team-folders", &json!({"name": "plans 2030"})).is(409);

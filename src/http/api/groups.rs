@@ -95,7 +95,7 @@ pub async fn change(
     let name = named(&name)?;
     let members = check_members(&caller.app, asked.members)?;
     let (app, of) = (caller.app.clone(), name.clone());
-    let group = caller.app.finish(async move { app.commons.groups.set_members(&of, members).await }).await?;
+    let group = caller.app.finish(async move { app.commons.set_members(&app.locks, &of, members).await }).await?;
     Ok(Json(GroupView::of(name, &group)))
 }
 
@@ -105,6 +105,6 @@ pub async fn change(
 pub async fn remove(caller: Admin, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let name = named(&name)?;
     let app = caller.app.clone();
-    caller.app.finish(async move { app.remove_group(&name).await }).await?;
+    caller.app.finish(async move { app.commons.remove_group(&app.locks, &name).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -130,7 +130,9 @@ pub async fn change(
             team.members = members.unwrap_or(std::mem::take(&mut team.members));
             team.quota = asked.quota.apply(team.quota);
         };
-        app.commons.teams.change(&of, edit).await
+        let team = app.commons.teams.change(&of, edit).await?;
+        app.commons.release_team(&app.locks, &of).await?;
+        Ok(team)
     };
     let team = caller.app.finish(work).await?;
     Ok(Json(TeamView::of(name, &team)))
