@@ -8,9 +8,9 @@ use crate::config::Config;
 use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
-use crate::drive::groups::{Grantee, GroupName, Groups};
+use crate::drive::commons::{Commons, Roots};
+use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
-use crate::drive::mounts::{Commons, Roots};
 use crate::drive::place::Root;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
@@ -83,13 +83,6 @@ impl App {
         self.locks.end_account(name, &Homes::id_of(name)).await?;
         self.commons.end_account(name).await?;
         self.homes.forget_home(name, purge).await
-    }
-
-    /// Takes a group out of everything it was given, and removes it; `NotFound`.
-    pub async fn remove_group(&self, name: &GroupName) -> Result<()> {
-        self.commons.groups.remove(name).await?;
-        self.commons.shares.end_group(name).await?;
-        self.commons.teams.end_grantee(&Grantee::Group(name.clone())).await
     }
 
     /// Removes a team folder from every drive; `purge` also deletes its files, for good. `NotFound`.

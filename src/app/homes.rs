@@ -4,7 +4,7 @@ use super::blocking;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::local::{LocalSettings, LocalTree};
-use crate::drive::mounts::Roots;
+use crate::drive::commons::Roots;
 use crate::drive::place::Root;
 use crate::model::{AccountName, Error, RelPath, Result};
 use async_trait::async_trait;
@@ -69,7 +69,7 @@ pub(super) struct Homes {
     dir: PathBuf,
     settings: LocalSettings,
     auth: Arc<Auth>,
-    homes: RwLock<HashMap<AccountName, Arc<Home>>>,
+    accounts: RwLock<HashMap<AccountName, Arc<Home>>>,
     teams: RwLock<HashMap<String, Arc<Home>>>,
 }
 
@@ -82,8 +82,8 @@ impl Homes {
             versions: config.history.versions,
             reserve: drive.reserve,
         };
-        let (dir, homes, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
-        Self { dir, settings, auth, homes, teams }
+        let (dir, accounts, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
+        Self { dir, settings, auth, accounts, teams }
     }
 
     /// The name in records of an account's home.
@@ -104,15 +104,15 @@ impl Homes {
     }
 
     fn home(&self, account: &AccountName) -> Arc<Home> {
-        let present = self.homes.read().get(account).cloned();
+        let present = self.accounts.read().get(account).cloned();
         if let Some(home) = present {
             if !home.has_moved(|| self.home_dir(account)) {
                 return home;
             }
             tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
-            self.homes.write().remove(account);
+            self.accounts.write().remove(account);
         }
-        self.homes.write().entry(account.clone()).or_default().clone()
+        self.accounts.write().entry(account.clone()).or_default().clone()
     }
 
     async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
@@ -151,7 +151,7 @@ impl Homes {
 
     /// The homes and team folders that are open.
     pub(super) fn open_roots(&self) -> Vec<Arc<Root>> {
-        let (homes, teams) = (self.homes.read(), self.teams.read());
+        let (homes, teams) = (self.accounts.read(), self.teams.read());
         let open = |home: &Arc<Home>| home.0.get().map(|open| open.root.clone());
         homes.values().chain(teams.values()).filter_map(open).collect()
     }
@@ -189,7 +189,7 @@ impl Homes {
 
     /// Closes the home of an account that was removed; `purge` also deletes its files.
     pub(super) async fn forget_home(&self, name: &AccountName, purge: bool) -> Result<()> {
-        if let Some(home) = self.homes.write().remove(name) {
+        if let Some(home) = self.accounts.write().remove(name) {
             home.close();
         }
         self.purge(self.home_dir(name), purge).await

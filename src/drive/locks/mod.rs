@@ -236,6 +236,12 @@ impl Locks {
         self.store.commit(Batch::new().delete(format!("{PREFIX}{token}"))).await
     }
 
+    /// Ends the locks on `spot` and below it whose holders have lost their right to it.
+    pub async fn end_within(&self, spot: &Spot, lost: impl Fn(&Lock) -> bool) -> Result<()> {
+        let tokens = self.hold().tokens_within(spot);
+        self.end_all(|lock| tokens.contains(&lock.token) && lost(lock)).await
+    }
+
     /// Forgets the locks whose time is over.
     pub async fn sweep(&self) -> Result<()> {
         let now = Instant::now();

@@ -25,6 +25,12 @@ impl Tag {
     pub const SERVER: &'static str = "Server";
     /// Locks.
     pub const LOCKS: &'static str = "Locks";
+    /// What accounts show each other.
+    pub const SHARES: &'static str = "Shares";
+    /// Groups of accounts.
+    pub const GROUPS: &'static str = "Groups";
+    /// Folders that belong to no account.
+    pub const TEAM_FOLDERS: &'static str = "Team folders";
 }
 
 #[derive(OpenApi)]

@@ -6,6 +6,7 @@ pub mod bulk;
 pub mod caller;
 pub mod document;
 pub mod files;
+pub mod groups;
 pub mod invites;
 pub mod json;
 pub mod me;
@@ -15,6 +16,8 @@ pub mod registration;
 pub mod search;
 pub mod session;
 pub mod setup;
+pub mod shares;
+pub mod team_folders;
 pub mod upload;
 pub mod zip;
 
@@ -58,6 +61,13 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(app_passwords::list, app_passwords::add))
         .routes(routes!(app_passwords::revoke))
         .merge(admin::routes())
+        .routes(routes!(shares::list, shares::create))
+        .routes(routes!(shares::incoming))
+        .routes(routes!(shares::change, shares::end))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::change, groups::remove))
+        .routes(routes!(team_folders::list, team_folders::create))
+        .routes(routes!(team_folders::change, team_folders::remove))
         .split_for_parts()
 }
 
