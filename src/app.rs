@@ -6,6 +6,7 @@ use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::Drive;
 use crate::drive::locks::Locks;
 use crate::drive::place::Root;
+use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::setup::Setup;
@@ -83,6 +84,8 @@ pub struct App {
     pub setup: Setup,
     /// Locks of every drive.
     pub locks: Arc<Locks>,
+    /// Public links.
+    pub links: Links,
     sled: Arc<SledStore>,
     homes: RwLock<HashMap<AccountName, Arc<Home>>>,
     tasks: TaskTracker,
@@ -96,13 +99,14 @@ impl App {
         let store: Arc<dyn StateStore> = sled.clone();
         let auth = Auth::open(store.clone(), &config.accounts).await?;
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
+        let links = Links::open(store.clone()).await?;
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
         } else {
             Setup::done()
         };
         let (homes, tasks) = (RwLock::default(), TaskTracker::new());
-        Ok(Arc::new(Self { config, metrics: Metrics::default(), store, auth, setup, locks, sled, homes, tasks }))
+        Ok(Arc::new(Self { config, metrics: Metrics::default(), store, auth, setup, locks, links, sled, homes, tasks }))
     }
 
     /// The drive of an identity; its home is made at the first use.
@@ -153,6 +157,7 @@ impl App {
     /// Ends the locks of an account that was removed and closes its home; `purge` also deletes its files, for good.
     pub async fn forget_account(&self, name: &AccountName, purge: bool) -> Result<()> {
         self.locks.end_account(name, &root_id(name)).await?;
+        self.links.forget_account(name).await?;
         if let Some(home) = self.homes.write().remove(name) {
             home.close();
         }

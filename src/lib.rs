@@ -9,6 +9,7 @@
 pub mod model;
 
 pub mod config;
+pub mod links;
 pub mod log;
 pub mod metrics;
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod cache;
 mod door;
+mod linkpass;
 mod password;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use password::{Hasher, Lane, Secret};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
+use throttle::Throttle;
 
 /// What an administrator sees of an account.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -39,6 +41,7 @@ pub struct Auth {
     accounts: Arc<Accounts>,
     door: Arc<Door>,
     hasher: Arc<Hasher>,
+    link_throttle: Throttle,
     min_password_length: usize,
 }
 
@@ -47,7 +50,8 @@ impl Auth {
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let (accounts, hasher) = (Accounts::open(store).await?, Hasher::for_this_machine());
         let door = Door::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
-        Ok(Arc::new(Self { accounts, door, hasher, min_password_length: config.min_password_length }))
+        let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
+        Ok(Arc::new(Self { accounts, door, hasher, link_throttle, min_password_length: config.min_password_length }))
     }
 
     /// The verdict on an `Authorization` header value that was verified before and still holds; microseconds, never throttled.

@@ -32,6 +32,14 @@ pub async fn authenticate(app: &App, headers: &HeaderMap, from: IpAddr) -> Resul
     app.auth.sign_in(value, user, password.get(1..).unwrap_or_default().as_bytes(), from).await
 }
 
+/// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.
+pub fn basic_password(headers: &HeaderMap) -> Result<Zeroizing<String>> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Error::Unauthenticated) };
+    let Credentials { text, colon } = Credentials::parse(value.as_bytes()).ok_or(Error::Unauthenticated)?;
+    Ok(Zeroizing::new(text.get(colon + 1..).unwrap_or_default().to_owned()))
+}
+
 /// Who calls the API, by its `Authorization` header.
 pub async fn authenticate_api(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<Identity>> {
     authenticate(app, &parts.headers, from).await

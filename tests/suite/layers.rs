@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["log"],
     &["store", "content"],
     &["auth", "drive"],
-    &["setup"],
+    &["setup", "links"],
     &["app"],
     &["control", "jobs", "http"],
     &["server"],

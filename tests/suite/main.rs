@@ -23,6 +23,7 @@ mod dav_moves;
 mod dav_props;
 mod files;
 mod layers;
+mod links;
 mod program;
 mod rows;
 mod sign_in;

@@ -15,6 +15,8 @@ impl Tag {
     pub const ACCOUNT: &'static str = "Account";
     /// Files and folders.
     pub const FILES: &'static str = "Files";
+    /// Public links.
+    pub const LINKS: &'static str = "Links";
 }
 
 #[derive(OpenApi)]

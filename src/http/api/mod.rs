@@ -5,6 +5,7 @@ pub mod caller;
 pub mod document;
 pub mod files;
 pub mod json;
+pub mod links;
 pub mod me;
 pub mod page;
 pub mod problem;
@@ -41,6 +42,8 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(bulk::copy))
         .routes(routes!(bulk::delete))
         .routes(routes!(zip::download))
+        .routes(routes!(links::list, links::create))
+        .routes(routes!(links::show, links::change, links::remove))
         .split_for_parts()
 }
 
