@@ -1,73 +1,29 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
+mod homes;
+
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::content::local::{LocalSettings, LocalTree};
+use crate::content::history::{Expired, Retention};
 use crate::drive::Drive;
+use crate::drive::groups::{Grantee, GroupName, Groups};
 use crate::drive::locks::Locks;
+use crate::drive::mounts::{Commons, Roots};
 use crate::drive::place::Root;
+use crate::drive::shares::Shares;
+use crate::drive::teams::Teams;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
-use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use homes::Homes;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
+use std::time::{Duration, SystemTime};
 use tokio_util::task::TaskTracker;
 
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
-
-/// How long requests under way may hinder the deletion of a home.
-const PURGE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether a home is still where it was opened.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// An account's home. The first who asks opens it while the others wait: opening twice would take the uploads
-/// of the one for leftovers of the other.
-#[derive(Debug, Default)]
-struct Home(OnceCell<OpenHome>);
-
-#[derive(Debug)]
-struct OpenHome {
-    root: Arc<Root>,
-    inode: (u64, u64),
-    looked: Mutex<Instant>,
-}
-
-impl Home {
-    /// Whether another folder, or none, has come into the place of the one that is open.
-    fn has_moved(&self, dir: impl FnOnce() -> PathBuf) -> bool {
-        let Some(open) = self.0.get() else { return false };
-        // Whoever holds it is looking.
-        let Some(mut looked) = open.looked.try_lock() else { return false };
-        if looked.elapsed() < LOOK_EVERY {
-            return false;
-        }
-        *looked = Instant::now();
-        match inode_of(&dir()) {
-            Ok(inode) => inode != open.inode,
-            Err(error) => error.kind() == ErrorKind::NotFound,
-        }
-    }
-
-    /// Lets no change happen in it any more.
-    fn close(&self) {
-        if let Some(open) = self.0.get() {
-            open.root.close();
-        }
-    }
-}
-
-fn inode_of(path: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|facts| (facts.dev(), facts.ino()))
-}
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -87,7 +43,9 @@ pub struct App {
     /// Public links.
     pub links: Links,
     sled: Arc<SledStore>,
-    homes: RwLock<HashMap<AccountName, Arc<Home>>>,
+    /// What accounts have in common.
+    pub commons: Arc<Commons>,
+    homes: Arc<Homes>,
     tasks: TaskTracker,
 }
 
@@ -105,67 +63,38 @@ impl App {
         } else {
             Setup::done()
         };
-        let (homes, tasks) = (RwLock::default(), TaskTracker::new());
-        Ok(Arc::new(Self { config, metrics: Metrics::default(), store, auth, setup, locks, links, sled, homes, tasks }))
+        let homes = Arc::new(Homes::new(&config, auth.clone()));
+        let commons = open_commons(&store, &homes).await?;
+        let (metrics, tasks) = (Metrics::default(), TaskTracker::new());
+        Ok(Arc::new(Self { config, metrics, store, auth, setup, locks, links, sled, commons, homes, tasks }))
     }
 
     /// The drive of an identity; its home is made at the first use.
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
-        let account = &identity.account;
-        let home = self.home(account);
-        let open = home.0.get_or_try_init(|| self.open_home(account)).await?;
-        Ok(Drive::new(identity.clone(), open.root.clone(), self.locks.clone()))
+        let home = self.homes.home_of(&identity.account).await?;
+        Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
     }
 
-    fn home(&self, account: &AccountName) -> Arc<Home> {
-        let present = self.homes.read().get(account).cloned();
-        if let Some(home) = present {
-            if !home.has_moved(|| self.home_dir(account)) {
-                return home;
-            }
-            tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
-            self.homes.write().remove(account);
-        }
-        self.homes.write().entry(account.clone()).or_default().clone()
-    }
-
-    async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
-        // A request may have signed in just before its account was removed: no home is made for it again.
-        self.auth.account(account).ok_or(Error::Unauthenticated)?;
-        let (dir, drive) = (self.home_dir(account), &self.config.drive);
-        let settings = LocalSettings {
-            durability: drive.durability,
-            portable_names: drive.portable_names,
-            reserve: drive.reserve,
-        };
-        let id = root_id(account);
-        let opened = blocking(move || {
-            let tree = LocalTree::open(&dir, settings)?;
-            let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
-            Ok(OpenHome { root: Arc::new(Root::new(id, tree)), inode, looked: Mutex::new(Instant::now()) })
-        });
-        let opened = opened.await?;
-        // Or while it was being opened: then what was opened stays closed.
-        self.auth.account(account).ok_or(Error::Unauthenticated)?;
-        Ok(opened)
-    }
-
-    fn home_dir(&self, account: &AccountName) -> PathBuf {
-        self.config.data_dir.join("homes").join(account.as_str())
-    }
-
-    /// Ends the locks of an account that was removed and closes its home; `purge` also deletes its files, for good.
+    /// Ends the locks and shares of an account that was removed and closes its home; `purge` also deletes its files, for good.
     pub async fn forget_account(&self, name: &AccountName, purge: bool) -> Result<()> {
-        self.locks.end_account(name, &root_id(name)).await?;
+        self.locks.end_account(name, &Homes::id_of(name)).await?;
+        self.commons.end_account(name).await?;
         self.links.forget_account(name).await?;
-        if let Some(home) = self.homes.write().remove(name) {
-            home.close();
-        }
-        if !purge {
-            return Ok(());
-        }
-        let dir = self.home_dir(name);
-        blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the account's files", e))).await
+        self.homes.forget_home(name, purge).await
+    }
+
+    /// Takes a group out of everything it was given, and removes it; `NotFound`.
+    pub async fn remove_group(&self, name: &GroupName) -> Result<()> {
+        self.commons.groups.remove(name).await?;
+        self.commons.shares.end_group(name).await?;
+        self.commons.teams.end_grantee(&Grantee::Group(name.clone())).await
+    }
+
+    /// Removes a team folder from every drive; `purge` also deletes its files, for good. `NotFound`.
+    pub async fn remove_team(&self, name: &str, purge: bool) -> Result<()> {
+        self.commons.teams.remove(name).await?;
+        self.locks.end_root(&Homes::team_id(name)).await?;
+        self.homes.forget_team(name, purge).await
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.
@@ -192,6 +121,22 @@ impl App {
         .await
     }
 
+    /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
+    pub async fn expire_history(&self) -> Result<()> {
+        let days = self.config.history.trash_days;
+        let retention = Retention { trash: (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600)) };
+        let mut outcome = Ok(());
+        for account in self.auth.list() {
+            let root = self.homes.home_of(&account.name).await;
+            outcome = outcome.and(expire(root, retention).await);
+        }
+        for (team, _) in self.commons.teams.list() {
+            let root = self.homes.team(&team).await;
+            outcome = outcome.and(expire(root, retention).await);
+        }
+        outcome
+    }
+
     /// Waits for running changes, writes everything and lets go of the data folder.
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
@@ -200,22 +145,20 @@ impl App {
     }
 }
 
-/// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.
-fn purge_folder(dir: &Path) -> std::io::Result<()> {
-    let until = Instant::now() + PURGE_PATIENCE;
-    loop {
-        match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => return Ok(()),
-        }
-    }
+async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>) -> Result<Arc<Commons>> {
+    let groups = Arc::new(Groups::open(store.clone()).await?);
+    let shares = Shares::open(store.clone(), groups.clone()).await?;
+    let teams = Teams::open(store.clone(), groups.clone()).await?;
+    Ok(Arc::new(Commons { groups, shares, teams, roots: homes.clone() }))
 }
 
-fn root_id(account: &AccountName) -> Arc<str> {
-    format!("home/{account}").into()
+async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {
+    let root = root?;
+    let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
+    if items > 0 || versions > 0 {
+        tracing::info!(root = &*root.id, items, versions, "deleted what was kept long enough");
+    }
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -1,6 +1,7 @@
 //! The judgement of a change at the moment it happens: the locks it meets and the `If` lists it came with.
 
 use super::locks::Locks;
+use super::mounts::Mount;
 use super::place::{Access, Place, Root, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
 use super::{Drive, present};
@@ -21,6 +22,14 @@ pub(super) enum Need {
     NewMember(Spot),
     /// All that lies at a place and below it, which goes away: its locks end with the change.
     Subtree(Spot),
+}
+
+impl Need {
+    fn spot(&self) -> &Spot {
+        match self {
+            Self::Content(spot) | Self::Members(spot) | Self::NewMember(spot) | Self::Subtree(spot) => spot,
+        }
+    }
 }
 
 /// What writing at a place needs: a lock on the folder guards only against new members.
@@ -48,11 +57,14 @@ pub(super) fn removing(place: &Place<'_>) -> Vec<Need> {
 /// The judge of one request.
 pub(super) struct Bench {
     root: Arc<Root>,
+    mount: Option<Arc<Mount>>,
     locks: Arc<Locks>,
     claim: Claim,
     needs: Vec<Need>,
     /// The tokens of the locks that stood on what has gone away.
     ended: Mutex<Vec<String>>,
+    /// What stood at the target when it was last judged.
+    met: Mutex<Option<[u64; 2]>>,
 }
 
 impl Bench {
@@ -68,13 +80,26 @@ impl Bench {
         std::mem::take(&mut *self.ended.lock())
     }
 
+    /// What stood at the target when it was last judged.
+    pub(super) fn met(&self) -> Option<[u64; 2]> {
+        *self.met.lock()
+    }
+
+    /// What the request names.
+    pub(super) fn subject(&self) -> &Spot {
+        &self.claim.subject
+    }
+
     fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
         if self.root.is_closed() {
             return Err(Error::Forbidden("This account has been removed."));
         }
+        if let Some(mount) = &self.mount {
+            mount.admit_change()?;
+        }
         let now = Instant::now();
         self.claim.check_lists(held, present, now)?;
-        if held.none_in(&self.claim.subject.root) {
+        if self.needs.iter().all(|need| held.none_in(&need.spot().root)) {
             return Ok(());
         }
         let (who, tokens) = (&self.claim.who, self.claim.terms.submitted().collect::<Vec<_>>());
@@ -91,6 +116,7 @@ impl Judge for Bench {
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let held = self.locks.hold();
         self.verdict(&held, present)?;
+        *self.met.lock() = present.map(Node::id);
         change()?;
         for need in &self.needs {
             if let Need::Subtree(spot) = need {
@@ -104,9 +130,21 @@ impl Judge for Bench {
 impl Drive {
     /// The judge of a change at `place`.
     pub(super) async fn bench(&self, place: &Place<'_>, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
+        self.bench_for(place, place, terms, needs).await
+    }
+
+    /// The judge of a request that names `place` and changes what is at `changed`.
+    pub(super) async fn bench_for(
+        &self,
+        place: &Place<'_>,
+        changed: &Place<'_>,
+        terms: Terms,
+        needs: Vec<Need>,
+    ) -> Result<Arc<Bench>> {
         let claim = self.claim(place, terms).await?;
-        let (root, locks) = (place.root.clone(), self.locks.clone());
-        Ok(Arc::new(Bench { root, locks, claim, needs, ended: Mutex::default() }))
+        let (root, mount, locks) = (changed.root.clone(), changed.mount.clone(), self.locks.clone());
+        let (ended, met) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Bench { root, mount, locks, claim, needs, ended, met }))
     }
 
     /// The conditions of a change at `place`, to be judged when it happens.
@@ -158,7 +196,8 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     async fn drive(dir: &std::path::Path) -> Drive {
-        let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+        let settings =
+            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
         let tree = LocalTree::open(dir, settings).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
         let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None);
@@ -173,7 +212,8 @@ mod tests {
         let request = || LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
         let old = drive.lock(&path("a/b"), request(), Terms::default()).await.unwrap();
         let terms = Terms { tokens: old.token.iter().cloned().collect(), ..Terms::default() };
-        let place = drive.resolve(&path("a")).await.unwrap();
+        let at = path("a");
+        let place = drive.admitted(&at, Access::Change).await.unwrap();
         let bench = drive.bench(&place, terms, removing(&place)).await.unwrap();
         bench.commit().judge.judge(None, &mut || Ok(())).unwrap();
         let new = drive.lock(&path("a"), request(), Terms::default()).await.unwrap();

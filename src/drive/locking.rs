@@ -2,6 +2,7 @@
 
 use super::Drive;
 use super::judge;
+use super::landing::Landing;
 use super::locks::{Lock, LockRequest};
 use super::place::{Access, Place, authorise};
 use super::terms::Terms;
@@ -70,16 +71,17 @@ impl Drive {
 
     /// The locks that cover a path, as this identity may see them. Cheap: memory only.
     pub fn locks_on(&self, path: &VPath) -> Vec<LockView> {
-        let Some(place) = self.locate(path).ok().filter(|place| authorise(place, Access::Read).is_ok()) else {
+        let Ok(Landing::Place(place)) = self.locate(path) else { return Vec::new() };
+        if authorise(&place, Access::Read).is_err() {
             return Vec::new();
-        };
+        }
         let locks = self.locks.hold().on(&place.spot(), Instant::now());
         locks.iter().map(|lock| self.view(lock, path, &place)).collect()
     }
 
     /// Whether no lock exists anywhere near a folder: its listing need not ask for each entry.
     pub fn has_no_locks(&self, folder: &VPath) -> bool {
-        self.locate(folder).is_ok_and(|place| self.locks.hold().none_in(&place.root.id))
+        matches!(self.locate(folder), Ok(Landing::Place(place)) if self.locks.hold().none_in(&place.root.id))
     }
 
     /// A lock as whoever asked for it sees it.

@@ -1,5 +1,6 @@
-//! Where a virtual path lands. Locks, and later shares, key on places, so that they hold on every way to a file.
+//! Where a virtual path lands. Locks, and shares, key on places, so that they hold on every way to a file.
 
+use super::mounts::Mount;
 use crate::content::ContentTree;
 use crate::model::{Error, RelPath, Result, Rights};
 use std::borrow::Cow;
@@ -44,8 +45,10 @@ pub struct Place<'a> {
     pub rights: Rights,
     /// The quota of whoever pays for what is stored there; `None` is unlimited.
     pub quota: Option<u64>,
-    /// How many names it lies below what cannot be moved, replaced or deleted: the top of the drive.
+    /// How many names it lies below what cannot be moved, replaced or deleted: the top of the drive or mount.
     pub below: usize,
+    /// The mount it lies in; `None` in the home.
+    pub mount: Option<Arc<Mount>>,
 }
 
 /// What a request wants to do at a place.
@@ -70,6 +73,14 @@ pub fn authorise(place: &Place<'_>, access: Access) -> Result<()> {
         (Rights::Drop, Access::Create) if place.below == 1 => Ok(()),
         (Rights::Drop, Access::Stat | Access::Read) => Err(Error::NotFound),
         (Rights::Drop, _) => Err(Error::Forbidden("You may add new files here, and nothing else.")),
+    }
+}
+
+/// What both allow; `None` for nothing at all.
+pub fn narrower(one: Rights, other: Rights) -> Option<Rights> {
+    match (one, other) {
+        (Rights::Edit, rights) | (rights, Rights::Edit) => Some(rights),
+        _ => (one == other).then_some(one),
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod passes;
 
-use crate::content::{DeadProp, Etag, Node};
+use crate::content::{DeadProp, Node};
 use crate::model::{AccountName, Error, Result, Rights, time};
 use crate::store::table::{Record, Table};
 use crate::store::{Batch, StateStore};
@@ -65,23 +65,20 @@ impl Record for LinkRecord {
 pub struct Target {
     /// Whether it is a folder.
     pub folder: bool,
-    inode: u64,
-    born: u64,
+    node: [u64; 2],
     mark: Option<String>,
 }
 
 impl Target {
     /// What `node` is; `mark` is what its properties carry.
     pub fn new(node: &Node, mark: Option<String>) -> Self {
-        let Etag([inode, born, ..]) = node.etag;
-        Self { folder: node.folder, inode, born, mark }
+        Self { folder: node.folder, node: node.id(), mark }
     }
 
     /// Whether this is the same thing, `props` being its properties: a file that was saved anew still carries its mark.
     pub fn is(&self, node: &Node, props: &[DeadProp]) -> bool {
-        let Etag([inode, born, ..]) = node.etag;
         let marked = self.mark.is_some() && mark_of(props) == self.mark;
-        self.folder == node.folder && ((inode, born) == (self.inode, self.born) || (!self.folder && marked))
+        self.folder == node.folder && (node.id() == self.node || (!self.folder && marked))
     }
 
     /// Whether properties are needed to tell.

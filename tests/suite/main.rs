@@ -14,6 +14,9 @@ mod harness;
 
 mod admin;
 mod api;
+mod api_accounts;
+mod api_app_passwords;
+mod api_sessions;
 mod attacks;
 mod dav_conditions;
 mod dav_cut;

@@ -203,6 +203,11 @@ impl Locks {
         self.end_all(|lock| lock.holder == *holder || &*lock.spot.root == root).await
     }
 
+    /// Ends every lock that lies in a root.
+    pub async fn end_root(&self, root: &str) -> Result<()> {
+        self.end_all(|lock| &*lock.spot.root == root).await
+    }
+
     /// Forgets the locks whose time is over.
     pub async fn sweep(&self) -> Result<()> {
         let now = Instant::now();

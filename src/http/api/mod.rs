@@ -1,15 +1,19 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod app_passwords;
 pub mod bulk;
 pub mod caller;
 pub mod document;
 pub mod files;
+pub mod invites;
 pub mod json;
 pub mod links;
 pub mod me;
 pub mod page;
 pub mod problem;
+pub mod registration;
 pub mod search;
+pub mod session;
 pub mod setup;
 pub mod upload;
 pub mod zip;
@@ -29,11 +33,10 @@ use utoipa_axum::routes;
 /// The most bytes a JSON document or form may have.
 const MAX_BODY: usize = 64 << 10;
 
-/// Every route of the API, and its document (OpenAPI 3.1).
+/// Every route of the API, and its document (`OpenAPI` 3.1).
 fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
-        .routes(routes!(me::show))
         .merge(uploads())
         .routes(routes!(files::stat))
         .routes(routes!(files::mkdir))
@@ -44,6 +47,18 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(zip::download))
         .routes(routes!(links::list, links::create))
         .routes(routes!(links::show, links::change, links::remove))
+        .routes(routes!(me::show, me::change))
+        .routes(routes!(me::change_password))
+        .routes(routes!(registration::register))
+        .routes(routes!(invites::list, invites::add))
+        .routes(routes!(invites::withdraw))
+        .routes(routes!(session::log_in))
+        .routes(routes!(session::log_out))
+        .routes(routes!(session::refresh))
+        .routes(routes!(session::list, session::end_others))
+        .routes(routes!(session::end))
+        .routes(routes!(app_passwords::list, app_passwords::add))
+        .routes(routes!(app_passwords::revoke))
         .split_for_parts()
 }
 

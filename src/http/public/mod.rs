@@ -8,7 +8,7 @@ use super::api::caller::Public;
 use super::api::json::read;
 use super::api::upload::{Taken, read_form, store_form};
 use super::api::{files, zip};
-use super::{pages, reply};
+use super::{cookie, pages, reply};
 use crate::app::App;
 use crate::drive::Drive;
 use crate::links::Link;
@@ -281,12 +281,13 @@ async fn enter_password(request: Request) -> Response {
         Ok(Public { client, .. }) => client,
         Err(problem) => return problem.into_response(),
     };
+    let https = cookie::is_https(&app.config.server, &parts.headers);
     let form = match read(Request::from_parts(parts, body), &()).await {
         Ok(form) => Zeroizing::new(form.to_vec()),
         Err(problem) => return problem.into_response(),
     };
     match check_password(&app, &link, &password_in(&form), client).await {
-        Ok(()) => welcome(&app, &link, &token).unwrap_or_else(|error| failed(&error)),
+        Ok(()) => welcome(&app, &link, &token, https).unwrap_or_else(|error| failed(&error)),
         Err(error @ Error::Unauthenticated) => ask_password(&token, Some(&error)),
         Err(error) => failed(&error),
     }
@@ -307,9 +308,10 @@ fn password_in(form: &[u8]) -> Zeroizing<Vec<u8>> {
 }
 
 /// A cookie for this link alone, and the way to its page.
-fn welcome(app: &App, link: &Link, token: &str) -> Result<Response> {
+fn welcome(app: &App, link: &Link, token: &str, https: bool) -> Result<Response> {
     let (pass, life) = (app.links.passes.issue(link)?, app.links.passes.life().as_secs());
-    let cookie = format!("{COOKIE_NAME}={pass}; Path=/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict");
+    let secure = if https { "; Secure" } else { "" };
+    let cookie = format!("{COOKIE_NAME}={pass}; Path=/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}");
     let mut response = Redirect::to(&format!("/s/{token}")).into_response();
     let cookie = HeaderValue::try_from(cookie).map_err(|_| Error::NotFound)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
