@@ -27,6 +27,7 @@ mod dav_moves;
 mod dav_props;
 mod files;
 mod layers;
+mod links;
 mod program;
 mod rows;
 mod shares;
