@@ -23,6 +23,7 @@ mod dav_locks;
 mod dav_moves;
 mod dav_props;
 mod layers;
+mod matrix;
 mod program;
 mod rows;
 mod sign_in;
