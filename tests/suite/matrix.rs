@@ -244,3 +244,40 @@ fn every_cell_is_as_the_table_says() {
     );
     assert!(wrong.is_empty(), "{} of {cells} cells: {wrong:#?}", wrong.len());
 }
+
+/// The tags of routes that are for administrators alone.
+const ADMINISTRATION: [&str; 2] = ["Accounts", "Server"];
+
+#[test]
+fn every_route_of_the_api_keeps_out_whom_it_should() {
+    let server = TestServer::with(|config| {
+        (config.accounts.failures_per_network, config.accounts.failures_per_account) = (100_000, 100_000);
+    });
+    let actors = actors(&server);
+    let document = server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200).json();
+    let accounts = server.app().auth.list().len();
+    let (mut wrong, mut for_administrators) = (Vec::new(), 0);
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let target = path.replace("{name}", "ana").replace(['{', '}'], "");
+        for (method, route) in methods.as_object().unwrap() {
+            let is_public = route["security"] == serde_json::json!([{}]);
+            let administers = ADMINISTRATION.iter().any(|tag| route["tags"][0] == *tag);
+            for_administrators += usize::from(administers);
+            for actor in &actors {
+                let status = match actor.view {
+                    View::Outside if !is_public => 401,
+                    View::Empty if administers && actor.name != "administrator" => 403,
+                    View::Owner if administers => 403,
+                    _ => continue,
+                };
+                let seen = actor.client.raw(&method.to_uppercase(), &target).send().status;
+                if seen != status {
+                    wrong.push(format!("{} {method} {path}: {seen} instead of {status}", actor.name));
+                }
+            }
+        }
+    }
+    assert!(for_administrators >= 9, "{for_administrators}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_eq!(server.app().auth.list().len(), accounts, "nobody was removed");
+}
