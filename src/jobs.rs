@@ -28,7 +28,11 @@ async fn hourly(app: &App) {
         app.setup.close();
     }
     app.audit.settle(false).await;
-    let jobs = [("export the state", app.export_daily().await), ("forget ended locks", app.locks.sweep().await)];
+    let jobs = [
+        ("export the state", app.export_daily().await),
+        ("forget ended locks", app.locks.sweep().await),
+        ("expire the past", app.expire_history().await),
+    ];
     for (job, result) in jobs {
         if let Err(error) = result {
             tracing::error!(job, %error, "an hourly job failed");

@@ -49,6 +49,12 @@ pub fn iso_date(time: SystemTime) -> String {
     format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z", c.year, c.month, c.day)
 }
 
+/// Year, month, day, hour, minute and second, in UTC.
+pub fn calendar(time: SystemTime) -> [i64; 6] {
+    let Civil { year, month, day, seconds, .. } = civil(unix_seconds(time));
+    [year, i64::try_from(month).unwrap_or(1), day, seconds / 3600, seconds / 60 % 60, seconds % 60]
+}
+
 /// Reads a time as RFC 3339 writes it, with any offset; what is below a second is cut off. `None` when it is none.
 pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
     let (date, clock) = text.split_once(['T', 't', ' '])?;

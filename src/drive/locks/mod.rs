@@ -211,6 +211,11 @@ impl Locks {
         self.end_all(|lock| lock.holder == *holder || &*lock.spot.root == root).await
     }
 
+    /// Ends every lock that lies in a root.
+    pub async fn end_root(&self, root: &str) -> Result<()> {
+        self.end_all(|lock| &*lock.spot.root == root).await
+    }
+
     /// Every live lock, by place.
     pub fn all(&self) -> Vec<Arc<Lock>> {
         let now = Instant::now();
@@ -229,6 +234,12 @@ impl Locks {
             index.remove(token);
         }
         self.store.commit(Batch::new().delete(format!("{PREFIX}{token}"))).await
+    }
+
+    /// Ends the locks on `spot` and below it whose holders have lost their right to it.
+    pub async fn end_within(&self, spot: &Spot, lost: impl Fn(&Lock) -> bool) -> Result<()> {
+        let tokens = self.hold().tokens_within(spot);
+        self.end_all(|lock| tokens.contains(&lock.token) && lost(lock)).await
     }
 
     /// Forgets the locks whose time is over.
