@@ -28,6 +28,7 @@ mod dav_props;
 mod files;
 mod layers;
 mod links;
+mod matrix;
 mod program;
 mod rows;
 mod shares;
