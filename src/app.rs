@@ -4,10 +4,12 @@ mod homes;
 
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::content::history::{Expired, Retention};
 use crate::drive::Drive;
-use crate::drive::commons::Commons;
+use crate::drive::commons::{Commons, Roots};
 use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
+use crate::drive::place::Root;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
 use crate::metrics::Metrics;
@@ -17,7 +19,7 @@ use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use homes::Homes;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio_util::task::TaskTracker;
 
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -107,6 +109,22 @@ impl App {
         .await
     }
 
+    /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
+    pub async fn expire_history(&self) -> Result<()> {
+        let days = self.config.history.trash_days;
+        let retention = Retention { trash: (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600)) };
+        let mut outcome = Ok(());
+        for account in self.auth.list() {
+            let root = self.homes.home_of(&account.name).await;
+            outcome = outcome.and(expire(root, retention).await);
+        }
+        for (team, _) in self.commons.teams.list() {
+            let root = self.homes.team(&team).await;
+            outcome = outcome.and(expire(root, retention).await);
+        }
+        outcome
+    }
+
     /// Waits for running changes, writes everything and lets go of the data folder.
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
@@ -120,6 +138,15 @@ async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>) -> Result
     let shares = Shares::open(store.clone(), groups.clone()).await?;
     let teams = Teams::open(store.clone(), groups.clone()).await?;
     Ok(Arc::new(Commons { groups, shares, teams, roots: homes.clone() }))
+}
+
+async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {
+    let root = root?;
+    let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
+    if items > 0 || versions > 0 {
+        tracing::info!(root = &*root.id, items, versions, "deleted what was kept long enough");
+    }
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

@@ -16,6 +16,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Drives.
     pub drive: DriveConfig,
+    /// What is kept of the past.
+    pub history: HistoryConfig,
     /// Accounts and sign-in.
     pub accounts: AccountsConfig,
     /// Locks.
@@ -32,7 +34,9 @@ pub struct ServerConfig {
     pub listen: Vec<SocketAddr>,
     /// Names under which clients reach this server, beyond the `Host` they send; compared with `Destination`.
     pub hosts: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// The scheme and host that browsers see, such as `https://files.example.org`; empty when only `Host` tells.
+    pub public_url: String,
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
     /// Connections at once.
     pub max_connections: usize,
@@ -72,10 +76,34 @@ pub struct DriveConfig {
     pub hide_quota_from: Vec<String>,
 }
 
+/// `[history]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryConfig {
+    /// Whether a file that is overwritten leaves its content as a version.
+    pub versions: bool,
+    /// Days that what was deleted or replaced lies in the trash; 0 is for ever.
+    pub trash_days: u32,
+}
+
+/// Who may make an account for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Registration {
+    /// Nobody.
+    Closed,
+    /// Who has an invite from an administrator.
+    Invite,
+    /// Everybody.
+    Open,
+}
+
 /// `[accounts]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountsConfig {
+    /// `closed`, `invite` or `open`.
+    pub registration: Registration,
     /// The fewest characters a password may have.
     pub min_password_length: usize,
     /// Quota of new accounts in bytes; absent is unlimited.
@@ -129,6 +157,7 @@ impl Default for Config {
             data_dir: "sarang-data".into(),
             server: ServerConfig::default(),
             drive: DriveConfig::default(),
+            history: HistoryConfig::default(),
             accounts: AccountsConfig::default(),
             locks: LocksConfig::default(),
             log: LogConfig::default(),
@@ -141,6 +170,7 @@ impl Default for ServerConfig {
         Self {
             listen: vec![SocketAddr::from(([127, 0, 0, 1], 4918))],
             hosts: Vec::new(),
+            public_url: String::new(),
             trusted_proxies: Vec::new(),
             max_connections: 4096,
             max_connections_per_address: 256,
@@ -158,9 +188,21 @@ impl Default for DriveConfig {
     }
 }
 
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { versions: true, trash_days: 30 }
+    }
+}
+
 impl Default for AccountsConfig {
     fn default() -> Self {
-        Self { min_password_length: 10, default_quota: None, failures_per_network: 10, failures_per_account: 5 }
+        Self {
+            registration: Registration::Invite,
+            min_password_length: 10,
+            default_quota: None,
+            failures_per_network: 10,
+            failures_per_account: 5,
+        }
     }
 }
 

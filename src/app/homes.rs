@@ -78,6 +78,7 @@ impl Homes {
         let settings = LocalSettings {
             durability: drive.durability,
             portable_names: drive.portable_names,
+            versions: config.history.versions,
             reserve: drive.reserve,
         };
         let (dir, accounts, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());

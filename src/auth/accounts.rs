@@ -1,54 +1,17 @@
 //! The accounts: records in the state store under `account/<name>`, all of them in memory, changed one at a time.
 
 use super::AccountView;
-use super::password::random_bytes;
-use crate::model::{AccountName, Error, Identity, Result, Role};
-use crate::store::{Batch, StateStore};
+use super::profile::Profile;
+pub use super::record::Record;
+use crate::model::{AccountName, Error, Identity, Result};
+use crate::store::{Batch, StateStore, table};
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const PREFIX: &str = "account/";
 const PAGE: usize = 1000;
-const VERSION: u32 = 1;
-
-/// What is stored of an account.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Record {
-    v: u32,
-    /// The role.
-    pub role: Role,
-    /// Whether sign-in is refused.
-    pub disabled: bool,
-    /// Quota in bytes; `None` is unlimited.
-    pub quota: Option<u64>,
-    /// When it was made, in seconds since 1970.
-    pub created: i64,
-    /// The password's hash, a PHC string.
-    pub password: String,
-    /// Changes with the password and with disabling: whatever was granted under another generation is void.
-    /// It begins at random, so that an account made anew under an old name revives nothing.
-    pub generation: u64,
-}
-
-impl Record {
-    /// The record of a new account.
-    pub fn new(password: String, role: Role, quota: Option<u64>, created: i64) -> Result<Self> {
-        let generation = u64::from(u32::from_le_bytes(random_bytes()?));
-        Ok(Self { v: VERSION, role, disabled: false, quota, created, password, generation })
-    }
-
-    fn encode(&self) -> Result<String> {
-        serde_json::to_string(self).map_err(|e| Error::io("write an account record", e))
-    }
-
-    fn decode(name: &AccountName, text: &str) -> Result<Self> {
-        let corrupt = || Error::damaged(format_args!("The record of the account {name}"));
-        serde_json::from_str(text).ok().filter(|record: &Self| record.v == VERSION).ok_or_else(corrupt)
-    }
-}
 
 /// One account in memory; whoever holds it sees every change at once.
 pub struct Account {
@@ -90,6 +53,12 @@ impl Account {
         open.then(|| (present.record.generation, present.record.password.clone()))
     }
 
+    /// What the account says of itself.
+    pub fn profile(&self) -> Profile {
+        let present = self.present.read();
+        Profile { display_name: present.record.display_name.clone(), email: present.record.email.clone() }
+    }
+
     fn view(&self) -> AccountView {
         let Record { role, disabled, quota, created, .. } = self.present.read().record;
         AccountView { name: self.name.clone(), role, disabled, quota, created }
@@ -125,7 +94,7 @@ impl Accounts {
             for (key, text) in page {
                 let name = AccountName::parse(key.trim_start_matches(PREFIX))
                     .map_err(|_| Error::damaged(format_args!("The record {key:?}")))?;
-                let record = Record::decode(&name, &text)?;
+                let record = table::decode(&key, &text)?;
                 by_name.insert(name.clone(), Account::new(name, record, text));
             }
         }
@@ -166,15 +135,15 @@ impl Accounts {
         Ok(())
     }
 
-    /// Stores a new account.
-    pub async fn insert(self: &Arc<Self>, name: &AccountName, record: Record) -> Result<AccountView> {
+    /// Stores a new account, in one step with what else is in the batch.
+    pub async fn insert(self: &Arc<Self>, name: &AccountName, record: Record, along: Batch) -> Result<AccountView> {
         let (accounts, name) = (Arc::clone(self), name.clone());
         to_the_end(async move {
             let _alone = accounts.changing.lock().await;
             accounts.check_free(&name)?;
-            let text = record.encode()?;
+            let text = table::encode(&record)?;
             let key = key_of(&name);
-            let batch = Batch::new().expect(&key, None).put(&key, &text);
+            let batch = along.expect(&key, None).put(&key, &text);
             accounts.commit(&name, batch).await?;
             let account = Account::new(name.clone(), record, text);
             accounts.by_name.write().insert(name, Arc::clone(&account));
@@ -190,6 +159,19 @@ impl Accounts {
         name: &AccountName,
         edit: impl FnOnce(&mut Record) + Send + 'static,
     ) -> Result<()> {
+        self.try_change(name, move |record| {
+            edit(record);
+            Ok(())
+        })
+        .await
+    }
+
+    /// As [`change`](Self::change), unless `edit` finds a reason against it.
+    pub async fn try_change(
+        self: &Arc<Self>,
+        name: &AccountName,
+        edit: impl FnOnce(&mut Record) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let (accounts, name) = (Arc::clone(self), name.clone());
         to_the_end(async move {
             let _alone = accounts.changing.lock().await;
@@ -198,8 +180,8 @@ impl Accounts {
                 let present = account.present.read();
                 (present.record.clone(), present.text.clone())
             };
-            edit(&mut record);
-            let text = record.encode()?;
+            edit(&mut record)?;
+            let text = table::encode(&record)?;
             let key = key_of(&name);
             accounts.commit(&name, Batch::new().expect(&key, Some(before)).put(&key, &text)).await?;
             *account.present.write() = Present::new(&name, record, text);
@@ -230,7 +212,7 @@ impl Accounts {
         if matches!(outcome, Err(Error::Conflict)) {
             match self.store.get(&key_of(name)).await? {
                 None => self.forget(name),
-                Some(text) => self.show(name, Record::decode(name, &text)?, text),
+                Some(text) => self.show(name, table::decode(&key_of(name), &text)?, text),
             }
         }
         outcome
@@ -255,7 +237,7 @@ impl Accounts {
 }
 
 /// Runs a change to its end even when whoever asked goes away: store and memory must not part.
-async fn to_the_end<T: Send + 'static>(change: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub async fn to_the_end<T: Send + 'static>(change: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     let done = tokio::spawn(change).await;
     done.unwrap_or_else(|e| Err(Error::io("change the account", std::io::Error::other(e))))
 }
@@ -278,6 +260,7 @@ fn look_of(name: &AccountName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Role;
     use crate::store::memory::MemoryStore;
 
     fn name(text: &str) -> AccountName {
@@ -292,8 +275,8 @@ mod tests {
     async fn accounts_are_found_again_after_a_restart() {
         let store = MemoryStore::new();
         let accounts = Accounts::open(store.clone()).await.unwrap();
-        accounts.insert(&name("ana"), record()).await.unwrap();
-        accounts.insert(&name("ben"), record()).await.unwrap();
+        accounts.insert(&name("ana"), record(), Batch::new()).await.unwrap();
+        accounts.insert(&name("ben"), record(), Batch::new()).await.unwrap();
         accounts.change(&name("ben"), |r| r.quota = None).await.unwrap();
         accounts.remove(&name("ana")).await.unwrap();
         let again = Accounts::open(store).await.unwrap().list();
@@ -304,13 +287,16 @@ mod tests {
     #[tokio::test]
     async fn names_that_look_alike_are_refused() {
         let accounts = Accounts::open(MemoryStore::new()).await.unwrap();
-        accounts.insert(&name("bill.o"), record()).await.unwrap();
-        assert!(matches!(accounts.insert(&name("BILL.O"), record()).await, Err(Error::Exists)));
+        accounts.insert(&name("bill.o"), record(), Batch::new()).await.unwrap();
+        assert!(matches!(accounts.insert(&name("BILL.O"), record(), Batch::new()).await, Err(Error::Exists)));
         for alike in ["billo", "bi11.0", "b-i-l-l-o", "bill_o", "blll.o"] {
-            assert!(matches!(accounts.insert(&name(alike), record()).await, Err(Error::BadName(_))), "{alike}");
+            assert!(
+                matches!(accounts.insert(&name(alike), record(), Batch::new()).await, Err(Error::BadName(_))),
+                "{alike}"
+            );
         }
         for other in ["bill", "billo2", "bil.o"] {
-            assert!(accounts.insert(&name(other), record()).await.is_ok(), "{other}");
+            assert!(accounts.insert(&name(other), record(), Batch::new()).await.is_ok(), "{other}");
         }
     }
 
@@ -319,8 +305,8 @@ mod tests {
         let store = MemoryStore::new();
         let (here, there) =
             (Accounts::open(store.clone()).await.unwrap(), Accounts::open(store.clone()).await.unwrap());
-        here.insert(&name("ana"), record()).await.unwrap();
-        assert!(matches!(there.insert(&name("ana"), record()).await, Err(Error::Conflict)));
+        here.insert(&name("ana"), record(), Batch::new()).await.unwrap();
+        assert!(matches!(there.insert(&name("ana"), record(), Batch::new()).await, Err(Error::Conflict)));
         there.change(&name("ana"), |r| r.quota = Some(1)).await.unwrap();
         assert!(matches!(here.change(&name("ana"), |r| r.disabled = true).await, Err(Error::Conflict)));
         assert_eq!(here.view(&name("ana")).unwrap().quota, Some(1));
@@ -334,28 +320,44 @@ mod tests {
     async fn a_failed_commit_changes_nothing() {
         let store = MemoryStore::new();
         let accounts = Accounts::open(store.clone()).await.unwrap();
-        accounts.insert(&name("ana"), record()).await.unwrap();
+        accounts.insert(&name("ana"), record(), Batch::new()).await.unwrap();
         store.break_disk();
         assert!(matches!(accounts.change(&name("ana"), |r| r.disabled = true).await, Err(Error::ReadOnly)));
-        assert!(matches!(accounts.insert(&name("ben"), record()).await, Err(Error::ReadOnly)));
+        assert!(matches!(accounts.insert(&name("ben"), record(), Batch::new()).await, Err(Error::ReadOnly)));
         assert!(!accounts.view(&name("ana")).unwrap().disabled);
         assert!(accounts.find(&name("ben")).is_none());
     }
 
     #[tokio::test]
     async fn damaged_and_newer_records_stop_the_start() {
-        for text in ["{", "{\"v\":1}", &record().encode().unwrap().replace("\"v\":1", "\"v\":2")] {
+        let newer = table::encode(&record()).unwrap().replace("\"v\":2", "\"v\":3");
+        for (text, why) in [("{", "cannot be read"), ("{\"v\":1}", "cannot be read"), (&newer, "a newer Sarang")] {
             let store = MemoryStore::new();
             store.commit(Batch::new().put("account/ana", text)).await.unwrap();
             let Err(Error::Corrupt(sentence)) = Accounts::open(store).await else { panic!("{text}") };
-            assert!(sentence.contains("ana") && sentence.contains("state/exports"), "{sentence}");
+            assert!(sentence.contains("account/ana") && sentence.contains(why), "{sentence}");
         }
+    }
+
+    #[tokio::test]
+    async fn records_of_the_first_version_are_read_and_written_anew() {
+        let store = MemoryStore::new();
+        let old = r#"{"v":1,"role":"admin","disabled":false,"quota":7,"created":1000,"password":"$argon2id$","generation":5}"#;
+        store.commit(Batch::new().put("account/ana", old)).await.unwrap();
+        let accounts = Accounts::open(store.clone()).await.unwrap();
+        let account = accounts.find(&name("ana")).unwrap();
+        assert_eq!(account.view().quota, Some(7));
+        assert!(account.identity_at(5).is_some() && account.profile() == Profile::default());
+        accounts.change(&name("ana"), |r| r.email = Some("ana@x".into())).await.unwrap();
+        let again = Accounts::open(store).await.unwrap().find(&name("ana")).unwrap();
+        assert_eq!(again.profile().email.as_deref(), Some("ana@x"));
+        assert!(again.identity_at(5).is_some());
     }
 
     #[tokio::test]
     async fn more_accounts_than_a_page_are_all_read() {
         let store = MemoryStore::new();
-        let text = record().encode().unwrap();
+        let text = table::encode(&record()).unwrap();
         let batch = (0..=PAGE).fold(Batch::new(), |batch, n| batch.put(format!("account/u{n}"), &text));
         store.commit(batch).await.unwrap();
         assert_eq!(Accounts::open(store).await.unwrap().list().len(), PAGE + 1);

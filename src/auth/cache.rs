@@ -157,7 +157,7 @@ mod tests {
             let accounts = Accounts::open(MemoryStore::new()).await.unwrap();
             let ana = AccountName::parse("ana").unwrap();
             let record = Record::new("hash".into(), Role::User, None, 0).unwrap();
-            accounts.insert(&ana, record).await.unwrap();
+            accounts.insert(&ana, record, crate::store::Batch::new()).await.unwrap();
             let account = accounts.find(&ana).unwrap();
             let generation = account.credentials().unwrap().0;
             Self { cache: Cache::new().unwrap(), accounts, account, generation, start: Instant::now() }

@@ -27,10 +27,33 @@ pub struct Door {
 
 /// One try to sign in.
 struct Attempt {
-    key: Key,
     name: Option<AccountName>,
     network: Network,
     password: Secret,
+}
+
+/// What somebody says who wants to begin a session or to prove once more who they are.
+#[derive(Clone, Copy)]
+pub struct Attempted<'a> {
+    /// The account's name, as a client writes it.
+    pub user: &'a str,
+    /// The password.
+    pub password: &'a [u8],
+}
+
+impl std::fmt::Debug for Attempted<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempted").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// An account that a password was right for.
+#[derive(Debug)]
+pub struct Entry {
+    /// The account.
+    pub account: Arc<Account>,
+    /// The generation of its credentials.
+    pub generation: u64,
 }
 
 impl Door {
@@ -55,7 +78,7 @@ impl Door {
         from: IpAddr,
     ) -> Result<Arc<Identity>> {
         let deadline = tokio::time::Instant::now() + password::WAIT;
-        let (key, name, network) = (self.cache.key(header), account_in(user), Network::from(from));
+        let key = self.cache.key(header);
         let flight = self.flights.join(key);
         let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
             return Err(password::busy());
@@ -63,16 +86,37 @@ impl Door {
         if let Some(verdict) = self.recall_key(&key) {
             return verdict;
         }
-        let now = Instant::now();
-        self.throttle.check(network, name.as_ref(), now)?;
-        let is_known = self.throttle.is_proven(network, name.as_ref(), now);
+        let attempt = Attempt::new(user, password, from);
+        let turn = self.wait_for_turn(&attempt, deadline).await?;
+        // A client that leaves before the answer has still made its try.
+        let done = tokio::spawn(Arc::clone(self).verify(turn, key, attempt)).await;
+        done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
+    }
+
+    /// Verifies a password for this once: the cache is neither asked nor told. `Unauthenticated`, `Throttled`, `Busy`.
+    pub async fn check(self: &Arc<Self>, attempted: Attempted<'_>, from: IpAddr) -> Result<Entry> {
+        let attempt = Attempt::new(attempted.user, attempted.password, from);
+        let turn = self.wait_for_turn(&attempt, tokio::time::Instant::now() + password::WAIT).await?;
+        let done = tokio::spawn(Arc::clone(self).verify_once(turn, attempt)).await;
+        done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
+    }
+
+    /// Counts a try that is no sign-in (a registration) against its network. `Throttled`.
+    pub fn count_try(&self, from: IpAddr) -> Result<()> {
+        let (network, now) = (Network::from(from), Instant::now());
+        self.throttle.check(network, None, now)?;
+        self.throttle.count(network, None, now);
+        Ok(())
+    }
+
+    async fn wait_for_turn(&self, attempt: &Attempt, deadline: tokio::time::Instant) -> Result<Turn> {
+        let (network, name, now) = (attempt.network, attempt.name.as_ref(), Instant::now());
+        self.throttle.check(network, name, now)?;
+        let is_known = self.throttle.is_proven(network, name, now);
         let turn = self.hasher.turn(if is_known { Lane::Known } else { Lane::Stranger }, deadline).await?;
         // Once more: while this waited, others may have used up the tries.
-        self.throttle.check(network, name.as_ref(), Instant::now())?;
-        let attempt = Attempt { key, name, network, password: Secret::new(password.to_vec()) };
-        // A client that leaves before the answer has still made its try.
-        let done = tokio::spawn(Arc::clone(self).verify(turn, attempt)).await;
-        done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
+        self.throttle.check(network, name, Instant::now())?;
+        Ok(turn)
     }
 
     fn recall_key(&self, key: &Key) -> Option<Result<Arc<Identity>>> {
@@ -82,9 +126,36 @@ impl Door {
         })
     }
 
-    async fn verify(self: Arc<Self>, turn: Turn, attempt: Attempt) -> Result<Arc<Identity>> {
+    async fn verify(self: Arc<Self>, turn: Turn, key: Key, attempt: Attempt) -> Result<Arc<Identity>> {
         // Read before the account: a change during the hash must void the verdict.
         let changes = self.accounts.changes();
+        if let Some(Entry { account, generation }) = self.compare(turn, &attempt).await?
+            && let Some(identity) = account.identity_at(generation)
+        {
+            let now = Instant::now();
+            self.cache.remember_right(&key, account, generation, now);
+            self.throttle.prove(attempt.network, identity.account.clone(), now);
+            return Ok(identity);
+        }
+        let now = Instant::now();
+        if !self.cache.remember_wrong(&key, changes, now) {
+            self.throttle.count(attempt.network, attempt.name, now);
+        }
+        Err(Error::Unauthenticated)
+    }
+
+    async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt) -> Result<Entry> {
+        let entry = self.compare(turn, &attempt).await?;
+        let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
+            self.throttle.count(attempt.network, attempt.name, Instant::now());
+            return Err(Error::Unauthenticated);
+        };
+        self.throttle.prove(attempt.network, name, Instant::now());
+        Ok(entry)
+    }
+
+    /// The account, if the password is the right one and it may sign in; costs the same for every name.
+    async fn compare(&self, turn: Turn, attempt: &Attempt) -> Result<Option<Entry>> {
         let account = attempt.name.as_ref().and_then(|name| self.accounts.find(name));
         let present = account.and_then(|account| account.credentials().map(|(at, hash)| (account, at, hash)));
         let (account, stored) = match present {
@@ -92,28 +163,11 @@ impl Door {
             None => (None, self.dummy.clone()),
         };
         let verdict = turn.verify(stored, attempt.password.clone()).await?;
-        if let Some((account, generation)) = account.filter(|_| verdict.matches)
-            && let Some(identity) = account.identity_at(generation)
-        {
-            self.welcome(&attempt, account, generation);
-            if let Some(renewed) = verdict.renewed {
-                self.renew(&identity.account, generation, renewed).await;
-            }
-            return Ok(identity);
+        let Some((account, generation)) = account.filter(|_| verdict.matches) else { return Ok(None) };
+        if let (Some(renewed), Some(identity)) = (verdict.renewed, account.identity_at(generation)) {
+            self.renew(&identity.account, generation, renewed).await;
         }
-        let now = Instant::now();
-        if !self.cache.remember_wrong(&attempt.key, changes, now) {
-            self.throttle.count(attempt.network, attempt.name, now);
-        }
-        Err(Error::Unauthenticated)
-    }
-
-    fn welcome(&self, attempt: &Attempt, account: Arc<Account>, generation: u64) {
-        let now = Instant::now();
-        self.cache.remember_right(&attempt.key, account, generation, now);
-        if let Some(name) = attempt.name.clone() {
-            self.throttle.prove(attempt.network, name, now);
-        }
+        Ok(account.identity_at(generation).map(|_| Entry { account, generation }))
     }
 
     /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.
@@ -129,8 +183,14 @@ impl Door {
     }
 }
 
+impl Attempt {
+    fn new(user: &str, password: &[u8], from: IpAddr) -> Self {
+        Self { name: account_in(user), network: Network::from(from), password: Secret::new(password.to_vec()) }
+    }
+}
+
 /// The account a client means: `DOMAIN\user` and `user@host`, as Windows and some phones send it, are `user`.
-fn account_in(user: &str) -> Option<AccountName> {
+pub fn account_in(user: &str) -> Option<AccountName> {
     let user = user.rsplit_once('\\').map_or(user, |(_, user)| user);
     let user = user.split_once('@').map_or(user, |(user, _)| user);
     AccountName::parse(user).ok()

@@ -1,19 +1,35 @@
 //! Who is asking: accounts, passwords, and the checks between a credential and an [`Identity`].
 
 mod accounts;
+mod app_passwords;
+mod bearer;
 mod cache;
 mod door;
+mod grants;
 mod password;
+mod profile;
+mod record;
+mod registration;
+mod sessions;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod token;
 
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
-use crate::store::StateStore;
+use crate::store::{Batch, StateStore};
 use accounts::{Accounts, Record};
+pub use app_passwords::{AppPassword, NewAppPassword};
+pub use bearer::LIFE as BEARER_LIFE;
+use bearer::Signer;
+pub use door::Attempted;
 use door::Door;
+use grants::Grants;
 use password::{Hasher, Lane, Secret};
+pub use profile::{Profile, ProfileChange};
+pub use registration::{Applicant, Invite, NewInvite};
+pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -39,15 +55,28 @@ pub struct Auth {
     accounts: Arc<Accounts>,
     door: Arc<Door>,
     hasher: Arc<Hasher>,
-    min_password_length: usize,
+    sessions: Arc<Grants<Session>>,
+    app_passwords: Arc<Grants<AppPassword>>,
+    signer: Signer,
+    invites: Arc<Grants<Invite>>,
+    config: AccountsConfig,
 }
 
 impl Auth {
     /// Reads every account into memory; `Corrupt` when a record cannot be read.
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
-        let (accounts, hasher) = (Accounts::open(store).await?, Hasher::for_this_machine());
+        let (accounts, hasher) = (Accounts::open(store.clone()).await?, Hasher::for_this_machine());
         let door = Door::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
-        Ok(Arc::new(Self { accounts, door, hasher, min_password_length: config.min_password_length }))
+        let signer = Signer::open(store.clone()).await?;
+        let now = sessions::now();
+        let stands = |session: &Session| session.stands(&accounts, now);
+        let sessions = Grants::open(store.clone(), sessions::PREFIX, stands).await?;
+        let stands = |found: &AppPassword| found.stands(&accounts, now);
+        let app_passwords = Grants::open(store.clone(), app_passwords::PREFIX, stands).await?;
+        let stands = |invite: &Invite| invite.stands(&accounts, now);
+        let invites = Grants::open(store, registration::PREFIX, stands).await?;
+        let config = config.clone();
+        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, invites, signer, config }))
     }
 
     /// The verdict on an `Authorization` header value that was verified before and still holds; microseconds, never throttled.
@@ -72,7 +101,7 @@ impl Auth {
         self.accounts.check_free(name)?;
         let hash = self.hash_new(name, password).await?;
         let created = time::unix_seconds(SystemTime::now());
-        self.accounts.insert(name, Record::new(hash, role, quota, created)?).await
+        self.accounts.insert(name, Record::new(hash, role, quota, created)?, Batch::new()).await
     }
 
     /// All accounts by name.
@@ -93,7 +122,9 @@ impl Auth {
             record.password = hash;
             record.generation += 1;
         };
-        self.accounts.change(name, edit).await
+        self.accounts.change(name, edit).await?;
+        self.clear_grants(name, None).await;
+        Ok(())
     }
 
     /// Forbids or allows sign-in, from the next request on. `NotFound`.
@@ -102,7 +133,9 @@ impl Auth {
             record.disabled = disabled;
             record.generation += 1;
         };
-        self.accounts.change(name, edit).await
+        self.accounts.change(name, edit).await?;
+        self.clear_grants(name, None).await;
+        Ok(())
     }
 
     /// Sets the quota in bytes, from the next request on; `None` is unlimited. `NotFound`.
@@ -112,12 +145,27 @@ impl Auth {
 
     /// Removes the account, and with it every sign-in; its files are the caller's business. `NotFound`.
     pub async fn remove(&self, name: &AccountName) -> Result<()> {
-        self.accounts.remove(name).await
+        self.accounts.remove(name).await?;
+        self.clear_grants(name, None).await;
+        Ok(())
+    }
+
+    /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
+    async fn clear_grants(&self, name: &AccountName, kept: Option<&str>) {
+        for outcome in [self.end_other_sessions(name, kept).await, self.clear_app_passwords(name).await] {
+            if let Err(error) = outcome {
+                tracing::warn!(account = %name, %error, "what has ended could not be cleared away");
+            }
+        }
     }
 
     async fn hash_new(&self, name: &AccountName, password: &[u8]) -> Result<String> {
-        password::check_strength(name, password, self.min_password_length)?;
+        self.hash_in(Lane::Known, name, password).await
+    }
+
+    async fn hash_in(&self, lane: Lane, name: &AccountName, password: &[u8]) -> Result<String> {
+        password::check_strength(name, password, self.config.min_password_length)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
-        self.hasher.turn(Lane::Known, deadline).await?.hash(Secret::new(password.to_vec())).await
+        self.hasher.turn(lane, deadline).await?.hash(Secret::new(password.to_vec())).await
     }
 }

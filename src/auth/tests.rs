@@ -191,7 +191,7 @@ async fn a_client_with_an_old_password_locks_nobody_out() {
 async fn signing_in_renews_an_old_hash() {
     let store = MemoryStore::new();
     let record = Record::new(old_hash(GOOD), Role::User, None, 0).unwrap();
-    store.commit(Batch::new().put("account/ana", serde_json::to_string(&record).unwrap())).await.unwrap();
+    store.commit(Batch::new().put("account/ana", crate::store::table::encode(&record).unwrap())).await.unwrap();
     let auth = Auth::open(store.clone(), &AccountsConfig::default()).await.unwrap();
     auth.ask("ana", GOOD, HERE).await.unwrap();
     assert!(store.get("account/ana").await.unwrap().unwrap().contains("m=19456,t=2,p=1"));

@@ -84,6 +84,12 @@ impl Config {
             let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
             ensure!(plain, "server.hosts: {host:?} is not a host name; write it like \"files.example.org\".");
         }
+        let origin = server.public_url.strip_prefix("https://").or(server.public_url.strip_prefix("http://"));
+        let is_origin = origin.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']));
+        ensure!(
+            server.public_url.is_empty() || is_origin,
+            "server.public_url: write scheme and host without a slash at the end, like \"https://files.example.org\"."
+        );
         self.log.validate()
     }
 }
@@ -171,6 +177,7 @@ mod tests {
         assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
         assert!(refusal("[server]\nlisten = []").contains("server.listen"));
         assert!(refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout"));
+        assert!(refusal("[server]\npublic_url = \"https://x/\"").contains("server.public_url"));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
     }
 

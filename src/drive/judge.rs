@@ -196,7 +196,8 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     async fn drive(dir: &std::path::Path) -> Drive {
-        let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+        let settings =
+            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
         let tree = LocalTree::open(dir, settings).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
         let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None);

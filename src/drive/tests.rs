@@ -25,7 +25,8 @@ struct Home {
 impl Home {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+        let settings =
+            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
         let root = Arc::new(Root::new("home/ana".into(), LocalTree::open(dir.path(), settings).unwrap()));
         let locks = Arc::new(Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap());
         for folder in ["docs/in", "docs-private"] {

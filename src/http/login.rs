@@ -2,8 +2,9 @@
 
 use super::body::Body;
 use super::intake::{BodyIn, DrainLimit, drain};
-use super::reply;
+use super::{cookie, csrf, reply};
 use crate::app::App;
+use crate::auth::Caller;
 use crate::config::ServerConfig;
 use crate::model::{Error, Identity, Result};
 use base64::Engine;
@@ -17,31 +18,66 @@ use zeroize::Zeroizing;
 /// The most bytes an `Authorization` value may have.
 const MAX_CREDENTIALS: usize = 4096;
 
-/// Who the request comes from, by its one `Authorization` header.
-pub async fn authenticate(app: &App, headers: &HeaderMap, from: IpAddr) -> Result<Arc<Identity>> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or(Error::Unauthenticated)?.as_bytes();
+/// Who the request comes from, by its one `Authorization` header or else by its cookie.
+pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<Identity>> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next().map(HeaderValue::as_bytes) else { return by_cookie(app, parts) };
     if values.next().is_some() {
         return Err(Error::Unauthenticated);
     }
     if let Some(verdict) = app.auth.recall(value) {
         return verdict;
     }
+    let caller = Caller { address: from, agent: agent_of(&parts.headers) };
+    if let Some(bearer) = bearer_in(value) {
+        let identity = app.auth.by_bearer(bearer).or_else(|| app.auth.by_app_password(None, bearer, caller));
+        return identity.ok_or(Error::Unauthenticated);
+    }
     let Credentials { text, colon } = Credentials::parse(value).ok_or(Error::Unauthenticated)?;
     let (user, password) = text.split_at(colon);
-    app.auth.sign_in(value, user, password.get(1..).unwrap_or_default().as_bytes(), from).await
+    let password = password.get(1..).unwrap_or_default();
+    if let Some(identity) = app.auth.by_app_password(Some(user), password, caller) {
+        return Ok(identity);
+    }
+    app.auth.sign_in(value, user, password.as_bytes(), from).await
 }
 
-/// Who calls the API, by its `Authorization` header.
-pub async fn authenticate_api(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<Identity>> {
-    authenticate(app, &parts.headers, from).await
+/// Who the session of the cookie stands for. Whatever another site may have sent in its name is refused (403).
+fn by_cookie(app: &App, parts: &Parts) -> Result<Arc<Identity>> {
+    let config = &app.config.server;
+    let secret = cookie::read(cookie::is_https(config, &parts.headers), &parts.headers);
+    let identity = secret.and_then(|secret| app.auth.by_session(secret)).ok_or(Error::Unauthenticated)?;
+    csrf::check(config, parts)?;
+    Ok(identity)
+}
+
+/// The token of a Bearer `Authorization` value (RFC 6750).
+fn bearer_in(value: &[u8]) -> Option<&str> {
+    let (scheme, token) = value.split_at_checked(7)?;
+    let is_bearer = value.len() <= MAX_CREDENTIALS && scheme.eq_ignore_ascii_case(b"bearer ");
+    std::str::from_utf8(token).ok().map(str::trim).filter(|token| is_bearer && !token.is_empty())
+}
+
+/// What the client says it is.
+pub fn agent_of(headers: &HeaderMap) -> &str {
+    headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default()
+}
+
+/// Whether a request comes from a script in a page: browsers say so, other clients do not.
+pub fn is_script(headers: &HeaderMap) -> bool {
+    headers.contains_key("sec-fetch-mode") || headers.contains_key("x-requested-with")
+}
+
+/// Whether a peer is one of the proxies that are believed.
+pub fn is_trusted(config: &ServerConfig, peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    config.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == peer)
 }
 
 /// The client's address: the peer, or behind trusted proxies the right-most hop that is not one of them.
 pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) -> IpAddr {
     let peer = peer.to_canonical();
-    let trusted = |address: &IpAddr| config.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == *address);
-    if config.trusted_proxies.is_empty() || !trusted(&peer) {
+    if !is_trusted(config, peer) {
         return peer;
     }
     let mut nearest = peer;
@@ -49,7 +85,7 @@ pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) 
     for hop in lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')) {
         let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
         nearest = address.to_canonical();
-        if !trusted(&nearest) {
+        if !is_trusted(config, nearest) {
             return nearest;
         }
     }

@@ -3,6 +3,8 @@
 
 pub mod api;
 pub mod body;
+mod cookie;
+mod csrf;
 pub mod dav;
 pub mod framing;
 pub mod intake;
@@ -10,6 +12,7 @@ pub mod login;
 mod pages;
 pub mod reply;
 mod request_id;
+pub mod zip;
 
 use crate::app::App;
 use crate::config::ServerConfig;
@@ -57,7 +60,7 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
         return pages::answer(app, client, request).await;
     }
     let (parts, mut body) = request.into_parts();
-    let identity = match login::authenticate(app, &parts.headers, client).await {
+    let identity = match login::authenticate(app, &parts, client).await {
         Ok(identity) => identity,
         Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
     };
@@ -76,7 +79,7 @@ struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    async fn enclose<F, A>(&self, peer: SocketAddr, request: Request<BodyIn>, front: F) -> Response<Body>
+    async fn enclose<F, A>(&self, peer: SocketAddr, mut request: Request<BodyIn>, front: F) -> Response<Body>
     where
         F: FnOnce(Request<BodyIn>, IpAddr) -> A,
         A: Future<Output = Answer>,
@@ -84,6 +87,10 @@ impl Surroundings<'_> {
         self.metrics.requests.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::next();
         let client = login::client_address(self.config, request.headers(), peer.ip());
+        if !login::is_trusted(self.config, peer.ip()) {
+            request.headers_mut().remove(cookie::X_FORWARDED_PROTO);
+        }
+        let is_script = login::is_script(request.headers());
         let seen = log::wants_requests().then(|| Seen::of(&request));
         let mut answer = match framing::check(&request) {
             // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
@@ -96,6 +103,10 @@ impl Surroundings<'_> {
         let headers = answer.response.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(X_REQUEST_ID, id.header());
+        if is_script {
+            // A browser would ask with its own box, in front of the page that made the request.
+            headers.remove(header::WWW_AUTHENTICATE);
+        }
         if let Some(seen) = seen {
             seen.log(&id, client, &answer);
         }

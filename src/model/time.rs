@@ -62,6 +62,12 @@ pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
     in_calendar(days_since_epoch(year, month, day) * 86400 + h * 3600 + m * 60 + s)
 }
 
+/// Year, month, day, hour, minute and second, in UTC.
+pub fn calendar(time: SystemTime) -> [i64; 6] {
+    let Civil { year, month, day, seconds, .. } = civil(unix_seconds(time));
+    [year, i64::try_from(month).unwrap_or(1), day, seconds / 3600, seconds / 60 % 60, seconds % 60]
+}
+
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();

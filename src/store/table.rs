@@ -104,6 +104,11 @@ impl<R: Record> Table<R> {
         self.store.commit(self.delete_in(Batch::new(), id)).await
     }
 
+    /// Applies a batch that was put together with this table.
+    pub async fn commit(&self, batch: Batch) -> Result<()> {
+        self.store.commit(batch).await
+    }
+
     /// Adds the storing of a record to a batch.
     pub fn put_in(&self, batch: Batch, id: &str, record: &R) -> Result<Batch> {
         Ok(batch.put(self.key(id), encode(record)?))
@@ -135,12 +140,14 @@ struct Versioned<'a, R> {
     fields: &'a R,
 }
 
-fn encode<R: Record>(record: &R) -> Result<String> {
+/// A record as it is stored, with its version.
+pub fn encode<R: Record>(record: &R) -> Result<String> {
     let text = serde_json::to_string(&Versioned { v: R::VERSION, fields: record });
     text.map_err(|e| Error::Corrupt(format!("A record cannot be written ({e}); this is a defect of the program.")))
 }
 
-fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
+/// Reads what is stored under `key`; `Corrupt` when it is damaged, or of a newer version than this program knows.
+pub fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
     let damaged = |why: &str| {
         Error::Corrupt(format!(
             "The record {key} cannot be read ({why}): stop the server and bring an export of the state back with `sarang store restore FILE`."

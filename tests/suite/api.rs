@@ -30,7 +30,7 @@ fn unknown_addresses_and_methods_are_problems() {
     assert_eq!(reply.json()["code"], "not_found");
     let reply = server.ana().raw("DELETE", "/api/v1/me").send().is(405);
     assert_eq!(reply.json()["code"], "method_not_allowed");
-    assert_eq!(reply.header("allow"), Some("GET,HEAD"));
+    assert_eq!(reply.header("allow"), Some("GET,HEAD,PATCH"));
 }
 
 #[test]

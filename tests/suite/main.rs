@@ -14,6 +14,9 @@ mod harness;
 
 mod admin;
 mod api;
+mod api_accounts;
+mod api_app_passwords;
+mod api_sessions;
 mod attacks;
 mod dav_conditions;
 mod dav_cut;
@@ -21,6 +24,7 @@ mod dav_listing;
 mod dav_locks;
 mod dav_moves;
 mod dav_props;
+mod files;
 mod layers;
 mod program;
 mod rows;

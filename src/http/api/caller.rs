@@ -30,7 +30,7 @@ impl Arrival {
     }
 
     async fn sign_in(&self, parts: &Parts) -> Result<Arc<Identity>, Error> {
-        let identity = login::authenticate_api(&self.app, parts, self.client).await?;
+        let identity = login::authenticate(&self.app, parts, self.client).await?;
         let _ = self.identity.set(identity.clone());
         Ok(identity)
     }

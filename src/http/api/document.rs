@@ -1,4 +1,4 @@
-//! The API's own description (OpenAPI 3.1), made from the code; `docs/openapi.json` is its golden copy.
+//! The API's own description (`OpenAPI` 3.1), made from the code; `docs/openapi.json` is its golden copy.
 
 use super::problem::{FieldProblem, ProblemDocument};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -11,6 +11,10 @@ pub struct Tag;
 impl Tag {
     /// The first administrator.
     pub const SETUP: &'static str = "Set-up";
+    /// Signing in and out.
+    pub const SIGN_IN: &'static str = "Sign-in";
+    /// Making an account for oneself.
+    pub const REGISTRATION: &'static str = "Registration";
     /// The account that asks.
     pub const ACCOUNT: &'static str = "Account";
     /// What accounts show each other.
@@ -19,6 +23,8 @@ impl Tag {
     pub const GROUPS: &'static str = "Groups";
     /// Folders that belong to no account.
     pub const TEAM_FOLDERS: &'static str = "Team folders";
+    /// Files and folders.
+    pub const FILES: &'static str = "Files";
 }
 
 #[derive(OpenApi)]

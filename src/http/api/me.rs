@@ -1,18 +1,30 @@
-//! The account that asks: what it is and what it uses.
+//! The account that asks: what it is, what it uses, and what it changes of itself.
 
 use super::Tag;
-use super::caller::Member;
+use super::app_passwords::date;
+use super::caller::{Account, Member};
+use super::json::Json;
 use super::problem::{Failures, Problem};
-use crate::model::{AccountName, Error, Role, VPath, time};
-use axum::Json;
-use serde::Serialize;
+use crate::app::App;
+use crate::auth::{Profile, ProfileChange};
+use crate::model::{AccountName, Error, Identity, Role, VPath};
+use http::StatusCode;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 /// An account, as its owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Me {
     /// The name.
     pub name: AccountName,
+    /// The name that people see; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+    /// The e-mail address; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// The role.
     pub role: Role,
     /// When the account was made.
@@ -26,17 +38,88 @@ pub struct Me {
     pub available: u64,
 }
 
+/// What changes: what is not said stays, and `null` removes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeChange {
+    /// The name that people see.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<String>, max_length = 100)]
+    display_name: Option<Option<String>>,
+    /// The e-mail address.
+    #[serde(default, deserialize_with = "said")]
+    #[schema(value_type = Option<String>, max_length = 254)]
+    email: Option<Option<String>>,
+}
+
+/// A change of the password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordChange {
+    /// The present password.
+    #[schema(value_type = String)]
+    old: Zeroizing<String>,
+    /// The password from now on.
+    #[schema(value_type = String)]
+    new: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for PasswordChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PasswordChange").finish_non_exhaustive()
+    }
+}
+
 /// The account that asks.
 #[utoipa::path(get, path = "/api/v1/me", tag = Tag::ACCOUNT, operation_id = "me", responses((status = 200, body = Me), Failures))]
-pub async fn show(member: Member) -> Result<Json<Me>, Problem> {
-    let view = member.app.auth.account(&member.identity.account).ok_or(Error::Unauthenticated)?;
-    let quota = member.drive().await?.quota(&VPath::root()).await?;
-    Ok(Json(Me {
+pub async fn show(member: Member) -> Result<axum::Json<Me>, Problem> {
+    Ok(axum::Json(describe(&member.app, &member.identity).await?))
+}
+
+/// Changes what the account says of itself.
+#[utoipa::path(patch, path = "/api/v1/me", tag = Tag::ACCOUNT, operation_id = "change_me", request_body = MeChange,
+    responses((status = 200, body = Me), Failures))]
+pub async fn change(
+    Account { app, identity, .. }: Account,
+    Json(MeChange { display_name, email }): Json<MeChange>,
+) -> Result<axum::Json<Me>, Problem> {
+    app.auth.change_profile(&identity.account, ProfileChange { display_name, email }).await?;
+    Ok(axum::Json(describe(&app, &identity).await?))
+}
+
+/// Changes the password. Every other session, every bearer and every app password of the account ends.
+#[utoipa::path(put, path = "/api/v1/me/password", tag = Tag::ACCOUNT, operation_id = "change_password",
+    request_body = PasswordChange, responses((status = 204), Failures))]
+pub async fn change_password(
+    Account { app, identity, client }: Account,
+    Json(change): Json<PasswordChange>,
+) -> Result<StatusCode, Problem> {
+    let work = Arc::clone(&app);
+    let passwords = async move {
+        let both = (change.old.as_bytes(), change.new.as_bytes());
+        work.auth.change_password(&identity, both, client).await
+    };
+    app.finish(passwords).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
+    let view = app.auth.account(&identity.account).ok_or(Error::Unauthenticated)?;
+    let Profile { display_name, email } = app.auth.profile(&identity.account).ok_or(Error::Unauthenticated)?;
+    let quota = app.drive(identity).await?.quota(&VPath::root()).await?;
+    Ok(Me {
         name: view.name,
+        display_name,
+        email,
         role: view.role,
-        created: time::iso_date(time::from_unix_seconds(view.created)),
+        created: date(view.created),
         quota: view.quota,
         used: quota.used,
         available: quota.available,
-    }))
+    })
+}
+
+/// A field that was said, be it `null`.
+fn said<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }

@@ -1,0 +1,176 @@
+//! App passwords: a secret for one device or program, confined to a folder and to rights, found by its hash without argon2.
+//! They are of one generation of the account's credentials: a new password or disabling ends them too.
+
+use super::accounts::Accounts;
+use super::door::account_in;
+use super::grants::{Grant, Present};
+use super::sessions::{COARSE, Caller, now};
+use super::{Auth, token};
+use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, Via};
+use crate::store::table::Record;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The store's prefix of app passwords.
+pub const PREFIX: &str = "app-password/";
+const SECRET_LEN: usize = 20;
+const MAX_PER_ACCOUNT: usize = 100;
+
+/// One app password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AppPassword {
+    hash: String,
+    account: AccountName,
+    generation: u64,
+    /// What its owner calls it.
+    pub name: String,
+    scope: String,
+    /// What it may do.
+    pub rights: Rights,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// The last use.
+    pub last_use: Option<LastUse>,
+}
+
+/// When, from where and by what something was last used; an hour late at most.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastUse {
+    /// In seconds since 1970.
+    pub at: i64,
+    /// The address.
+    pub address: IpAddr,
+    /// The client, by its own word.
+    pub agent: String,
+}
+
+/// What a new app password shall be.
+#[derive(Clone, Debug)]
+pub struct NewAppPassword {
+    /// What its owner calls it.
+    pub name: String,
+    /// The folder of the drive that is its whole drive.
+    pub scope: RelPath,
+    /// What it may do there.
+    pub rights: Rights,
+    /// When it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+}
+
+impl Record for AppPassword {
+    const VERSION: u32 = 1;
+}
+
+impl Grant for AppPassword {
+    fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+        if present.values().filter(|other| other.account == self.account).count() >= MAX_PER_ACCOUNT {
+            return Err(Error::LimitReached("There are 100 app passwords, as many as may be; revoke one first."));
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl AppPassword {
+    /// The folder of the drive that is its whole drive.
+    pub fn scope(&self) -> RelPath {
+        RelPath::restore(self.scope.clone())
+    }
+
+    /// Whether it is still good for anything.
+    pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
+        self.whole(accounts, now).is_some()
+    }
+
+    /// The whole account, while it stands.
+    fn whole(&self, accounts: &Accounts, now: i64) -> Option<Arc<Identity>> {
+        if self.expires.is_some_and(|end| now >= end) {
+            return None;
+        }
+        accounts.find(&self.account)?.identity_at(self.generation)
+    }
+}
+
+impl Auth {
+    /// Makes an app password; its id, and the secret, which nobody can tell again. `LimitReached`.
+    pub async fn add_app_password(
+        &self,
+        account: &AccountName,
+        new: NewAppPassword,
+    ) -> Result<(String, Zeroizing<String>)> {
+        let (generation, _) =
+            self.accounts.find(account).and_then(|found| found.credentials()).ok_or(Error::Unauthenticated)?;
+        let (id, secret) = (token::public_id()?, token::readable_secret::<SECRET_LEN>()?);
+        let app_password = AppPassword {
+            hash: token::digest(&token::as_made(&secret)),
+            account: account.clone(),
+            generation,
+            name: new.name,
+            scope: new.scope.as_str().to_owned(),
+            rights: new.rights,
+            created: now(),
+            expires: new.expires,
+            last_use: None,
+        };
+        self.app_passwords.insert(&id, app_password).await?;
+        Ok((id, secret))
+    }
+
+    /// Who an app password stands for; with a name, only for the account of that name.
+    pub fn by_app_password(&self, user: Option<&str>, secret: &str, caller: Caller<'_>) -> Option<Arc<Identity>> {
+        let (id, found) = self.app_passwords.find(&token::as_made(secret))?;
+        if user.is_some_and(|user| account_in(user).as_ref() != Some(&found.account)) {
+            return None;
+        }
+        let now = now();
+        let whole = found.whole(&self.accounts, now)?;
+        if found.last_use.as_ref().is_none_or(|last| now >= last.at + COARSE) {
+            self.note_app_use(&id, LastUse { at: now, address: caller.address, agent: caller.kept_agent() });
+        }
+        let (scope, rights) = (found.scope(), found.rights);
+        Some(Arc::new(Identity { via: Via::AppPassword(id), scope, rights, ..Identity::clone(&whole) }))
+    }
+
+    /// The app passwords of an account that stand.
+    pub fn app_passwords_of(&self, account: &AccountName) -> Vec<(String, Arc<AppPassword>)> {
+        let now = now();
+        self.app_passwords.list(|found| found.account == *account && found.stands(&self.accounts, now))
+    }
+
+    /// Revokes an app password of an account, from the next request on. `NotFound`.
+    pub async fn revoke_app_password(&self, account: &AccountName, id: &str) -> Result<()> {
+        let (account, wanted) = (account.clone(), id.to_owned());
+        let revoked = self.app_passwords.remove(move |id, found| id == wanted && found.account == account).await?;
+        if revoked == 0 { Err(Error::NotFound) } else { Ok(()) }
+    }
+
+    /// Clears away all of an account.
+    pub(super) async fn clear_app_passwords(&self, account: &AccountName) -> Result<()> {
+        let account = account.clone();
+        self.app_passwords.remove(move |_, found| found.account == account).await.map(drop)
+    }
+
+    fn note_app_use(&self, id: &str, present: LastUse) {
+        let (app_passwords, id) = (Arc::clone(&self.app_passwords), id.to_owned());
+        tokio::spawn(async move {
+            let late = move |found: &mut AppPassword| {
+                let is_late = found.last_use.as_ref().is_none_or(|last| present.at >= last.at + COARSE);
+                if is_late {
+                    found.last_use = Some(present);
+                }
+                is_late
+            };
+            match app_passwords.change(&id, late).await {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => tracing::warn!(%error, "the use of an app password could not be noted"),
+            }
+        });
+    }
+}

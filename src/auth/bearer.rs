@@ -1,0 +1,159 @@
+//! Bearers: short-lived JSON Web Tokens (RFC 7519, HS256) that name a session. Whether the session still stands is asked
+//! at every use; a bearer saves the client the long secret, not the server the look.
+
+use super::password::random_bytes;
+use crate::model::{Error, Result};
+use crate::store::table::{Record, Table};
+use crate::store::{Batch, StateStore};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Seconds a bearer is good for.
+pub const LIFE: i64 = 15 * 60;
+
+/// `{"alg":"HS256","typ":"JWT"}`: the one head that is written, and the only one that is read.
+const HEAD: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+const PREFIX: &str = "key/";
+const ID: &str = "bearer";
+const KEY_LEN: usize = 32;
+
+/// What a bearer says.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claims {
+    /// The session's id.
+    pub sid: String,
+    /// The generation of the account's credentials that the session is of.
+    #[serde(rename = "gen")]
+    pub generation: u64,
+    /// When it was made, in seconds since 1970.
+    pub iat: i64,
+    /// When it ends, in seconds since 1970.
+    pub exp: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Key {
+    key: Zeroizing<String>,
+}
+
+impl Record for Key {
+    const VERSION: u32 = 1;
+}
+
+/// Writes and reads bearers; without its key it does neither.
+pub struct Signer(Option<Hmac<Sha256>>);
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Signer").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Signer {
+    /// Takes the key from the store, and makes it at the first start. `Corrupt` when there is one that cannot be right.
+    pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
+        let table = Table::<Key>::new(store, PREFIX);
+        if let Some(Key { key }) = table.get(ID).await? {
+            let bytes = BASE64_URL_SAFE_NO_PAD.decode(key.as_bytes()).ok().filter(|bytes| bytes.len() == KEY_LEN);
+            let bytes = bytes.ok_or_else(|| Error::damaged("The key that bearers are signed with"))?;
+            return Self::new(Some(&Zeroizing::new(bytes)));
+        }
+        let bytes = Zeroizing::new(random_bytes::<KEY_LEN>()?);
+        let key = Key { key: Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice())) };
+        let batch = table.put_in(table.absent_in(Batch::new(), ID), ID, &key)?;
+        match table.commit(batch).await {
+            Ok(()) => Self::new(Some(bytes.as_slice())),
+            Err(error) => {
+                tracing::warn!(%error, "no key for bearers could be stored: there are none until the next start");
+                Self::new(None)
+            }
+        }
+    }
+
+    fn new(key: Option<&[u8]>) -> Result<Self> {
+        let keyed = key.map(Hmac::new_from_slice).transpose();
+        keyed.map(Self).map_err(|e| Error::io("make a key", std::io::Error::other(e)))
+    }
+
+    /// A bearer with these claims.
+    pub fn sign(&self, claims: &Claims) -> Result<Zeroizing<String>> {
+        let mut mac = self.0.clone().ok_or(Error::ReadOnly)?;
+        let text = serde_json::to_vec(claims).map_err(|e| Error::io("write a bearer", e))?;
+        let signed = format!("{HEAD}.{}", BASE64_URL_SAFE_NO_PAD.encode(text));
+        mac.update(signed.as_bytes());
+        let tag = BASE64_URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+        Ok(Zeroizing::new(format!("{signed}.{tag}")))
+    }
+
+    /// What a bearer says, if this server wrote it and it has not ended.
+    pub fn read(&self, bearer: &str, now: i64) -> Option<Claims> {
+        let (signed, tag) = bearer.rsplit_once('.')?;
+        let claims = signed.strip_prefix(HEAD)?.strip_prefix('.')?;
+        let tag = BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?;
+        let mut mac = self.0.clone()?;
+        mac.update(signed.as_bytes());
+        mac.verify_slice(&tag).ok()?;
+        let claims: Claims = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        (now < claims.exp).then_some(claims)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    fn claims() -> Claims {
+        Claims { sid: "abc".into(), generation: 7, iat: 100, exp: 200 }
+    }
+
+    #[tokio::test]
+    async fn a_bearer_is_read_until_it_ends_and_by_its_server_only() {
+        let store = MemoryStore::new();
+        let signer = Signer::open(store.clone()).await.unwrap();
+        let bearer = signer.sign(&claims()).unwrap();
+        assert_eq!(signer.read(&bearer, 199), Some(claims()));
+        assert_eq!(signer.read(&bearer, 200), None);
+        assert_eq!(Signer::open(store).await.unwrap().read(&bearer, 150), Some(claims()), "the key is kept");
+        assert_eq!(Signer::open(MemoryStore::new()).await.unwrap().read(&bearer, 150), None);
+    }
+
+    #[tokio::test]
+    async fn forged_bearers_are_refused() {
+        let signer = Signer::open(MemoryStore::new()).await.unwrap();
+        let bearer = signer.sign(&claims()).unwrap();
+        let [head, body, tag]: [&str; 3] = bearer.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let none = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
+        let more = BASE64_URL_SAFE_NO_PAD.encode(r#"{"sid":"abc","gen":7,"iat":100,"exp":999}"#);
+        for forged in [
+            format!("{none}.{body}."),
+            format!("{none}.{body}.{tag}"),
+            format!("{head}.{more}.{tag}"),
+            format!("{head}.{body}."),
+            format!("{head}.{body}"),
+            format!("{head}.{body}.{}", &tag[1..]),
+            String::new(),
+            ".".into(),
+            "..".into(),
+        ] {
+            assert_eq!(signer.read(&forged, 150), None, "{forged}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_key_nobody_gets_in() {
+        let none = Signer::new(None).unwrap();
+        assert!(matches!(none.sign(&claims()), Err(Error::ReadOnly)));
+        let empty = Signer::new(Some(b"")).unwrap();
+        assert_eq!(none.read(&empty.sign(&claims()).unwrap(), 150), None);
+        let store = MemoryStore::new();
+        store.commit(Batch::new().put("key/bearer", r#"{"v":1,"key":""}"#)).await.unwrap();
+        assert!(matches!(Signer::open(store).await, Err(Error::Corrupt(_))));
+    }
+}

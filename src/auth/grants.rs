@@ -1,0 +1,174 @@
+//! What lets somebody in by a secret (a session, an app password, an invite): records in the state store and all of them
+//! in memory, found by the hash of the secret. What they mean is their owners' business.
+
+use super::accounts::to_the_end;
+use super::token;
+use crate::model::{Error, Result};
+use crate::store::table::{Record, Table};
+use crate::store::{Batch, StateStore};
+use parking_lot::RwLock;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// A kind of grant.
+pub trait Grant: Record + Clone + Send + Sync + 'static {
+    /// The hash of the secret that it answers to.
+    fn hash(&self) -> &str;
+
+    /// The ids of those that make room for this one, of all that there are; a refusal when none may.
+    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>>;
+}
+
+/// The grants of one kind by their public ids.
+pub type Present<G> = BTreeMap<String, Arc<G>>;
+
+/// All grants of one kind.
+#[derive(Debug)]
+pub struct Grants<G> {
+    table: Table<G>,
+    shelf: RwLock<Shelf<G>>,
+    /// Held over each change, from reading the present record to showing the new one.
+    changing: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Shelf<G> {
+    by_id: Present<G>,
+    ids: HashMap<String, String>,
+}
+
+impl<G: Grant> Shelf<G> {
+    fn insert(&mut self, id: String, grant: G) {
+        self.ids.insert(grant.hash().to_owned(), id.clone());
+        self.by_id.insert(id, Arc::new(grant));
+    }
+
+    fn remove(&mut self, id: &str) {
+        if let Some(grant) = self.by_id.remove(id) {
+            self.ids.remove(grant.hash());
+        }
+    }
+}
+
+impl<G: Grant> Grants<G> {
+    /// Reads all grants and clears away those that no longer hold.
+    pub async fn open(
+        store: Arc<dyn StateStore>,
+        prefix: &'static str,
+        holds: impl Fn(&G) -> bool,
+    ) -> Result<Arc<Self>> {
+        let table = Table::new(store.clone(), prefix);
+        let mut shelf = Shelf { by_id: BTreeMap::new(), ids: HashMap::new() };
+        let mut over = Batch::new();
+        for (id, grant) in table.all().await? {
+            if holds(&grant) {
+                shelf.insert(id, grant);
+            } else {
+                over = table.delete_in(over, &id);
+            }
+        }
+        if over != Batch::new()
+            && let Err(error) = store.commit(over).await
+        {
+            tracing::warn!(%error, "what has ended could not be cleared away; it ends nonetheless");
+        }
+        Ok(Arc::new(Self { table, shelf: RwLock::new(shelf), changing: tokio::sync::Mutex::default() }))
+    }
+
+    /// The grant that answers to a secret, with its id.
+    pub fn find(&self, secret: &str) -> Option<(String, Arc<G>)> {
+        let hash = token::digest(secret);
+        let present = self.shelf.read();
+        let id = present.ids.get(&hash)?;
+        Some((id.clone(), Arc::clone(present.by_id.get(id)?)))
+    }
+
+    /// The grant with an id.
+    pub fn get(&self, id: &str) -> Option<Arc<G>> {
+        self.shelf.read().by_id.get(id).cloned()
+    }
+
+    /// The wanted ones, in the order of their ids.
+    pub fn list(&self, wanted: impl Fn(&G) -> bool) -> Vec<(String, Arc<G>)> {
+        let present = self.shelf.read();
+        present.by_id.iter().filter(|(_, grant)| wanted(grant)).map(|(id, grant)| (id.clone(), grant.clone())).collect()
+    }
+
+    /// Stores a new one, and ends those that it displaces.
+    pub async fn insert(self: &Arc<Self>, id: &str, grant: G) -> Result<()> {
+        let (grants, id) = (Arc::clone(self), id.to_owned());
+        to_the_end(async move {
+            let _alone = grants.changing.lock().await;
+            let displaced = grant.displaces(&grants.shelf.read().by_id)?;
+            let batch = grants.table.put_in(grants.table.absent_in(Batch::new(), &id), &id, &grant)?;
+            grants.commit(displaced.iter().fold(batch, |batch, id| grants.table.delete_in(batch, id))).await?;
+            let mut present = grants.shelf.write();
+            for id in &displaced {
+                present.remove(id);
+            }
+            present.insert(id, grant);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes one; `edit` says whether it did. `NotFound`.
+    pub async fn change(self: &Arc<Self>, id: &str, edit: impl FnOnce(&mut G) -> bool + Send + 'static) -> Result<()> {
+        let (grants, id) = (Arc::clone(self), id.to_owned());
+        to_the_end(async move {
+            let _alone = grants.changing.lock().await;
+            let mut grant = grants.get(&id).ok_or(Error::NotFound)?.as_ref().clone();
+            if edit(&mut grant) {
+                grants.commit(grants.table.put_in(Batch::new(), &id, &grant)?).await?;
+                grants.shelf.write().insert(id, grant);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Ends the wanted ones and says how many they were.
+    pub async fn remove(self: &Arc<Self>, wanted: impl Fn(&str, &G) -> bool + Send + 'static) -> Result<usize> {
+        let grants = Arc::clone(self);
+        to_the_end(async move {
+            let _alone = grants.changing.lock().await;
+            let mut ids: Vec<String> = Vec::new();
+            ids.extend(grants.shelf.read().by_id.iter().filter(|(id, g)| wanted(id, g)).map(|(id, _)| id.clone()));
+            if ids.is_empty() {
+                return Ok(0);
+            }
+            grants.commit(ids.iter().fold(Batch::new(), |batch, id| grants.table.delete_in(batch, id))).await?;
+            let mut present = grants.shelf.write();
+            for id in &ids {
+                present.remove(id);
+            }
+            Ok(ids.len())
+        })
+        .await
+    }
+
+    /// Uses one up: `work` commits the batch that removes it together with what it is given for. `NotFound` when it is
+    /// gone, so that of many at once one succeeds.
+    pub async fn spend<T: Send + 'static, F>(
+        self: &Arc<Self>,
+        id: &str,
+        work: impl FnOnce(Batch) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let (grants, id) = (Arc::clone(self), id.to_owned());
+        to_the_end(async move {
+            let _alone = grants.changing.lock().await;
+            grants.get(&id).ok_or(Error::NotFound)?;
+            let done = work(grants.table.delete_in(Batch::new(), &id)).await?;
+            grants.shelf.write().remove(&id);
+            Ok(done)
+        })
+        .await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<()> {
+        self.table.commit(batch).await
+    }
+}

@@ -1,0 +1,158 @@
+//! What an account says of itself and changes by itself: display name, e-mail address, password.
+
+use super::record::Record;
+use super::{Attempted, Auth, Session};
+use crate::model::{AccountName, Error, Identity, Result, Via};
+use std::net::IpAddr;
+
+const MAX_DISPLAY_NAME: usize = 100;
+const MAX_EMAIL: usize = 254;
+
+/// What an account says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// The name that people see.
+    pub display_name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+}
+
+/// What changes of a profile: `None` leaves it, `Some(None)` removes it.
+#[derive(Clone, Debug, Default)]
+pub struct ProfileChange {
+    /// The name that people see.
+    pub display_name: Option<Option<String>>,
+    /// The e-mail address.
+    pub email: Option<Option<String>>,
+}
+
+impl ProfileChange {
+    /// The same without blanks around; `Invalid` says what cannot be.
+    pub(super) fn checked(self) -> Result<Self> {
+        let display_name =
+            self.display_name.map(|name| name.as_deref().map(check_display_name).transpose()).transpose()?;
+        let email = self.email.map(|email| email.as_deref().map(check_email).transpose()).transpose()?;
+        Ok(Self { display_name, email })
+    }
+
+    pub(super) fn apply(self, record: &mut Record) {
+        if let Some(display_name) = self.display_name {
+            record.display_name = display_name;
+        }
+        if let Some(email) = self.email {
+            record.email = email;
+        }
+    }
+}
+
+impl Auth {
+    /// What an account says of itself.
+    pub fn profile(&self, name: &AccountName) -> Option<Profile> {
+        self.accounts.find(name).map(|account| account.profile())
+    }
+
+    /// Changes what an account says of itself. `Invalid`, `NotFound`.
+    pub async fn change_profile(&self, name: &AccountName, change: ProfileChange) -> Result<()> {
+        let change = change.checked()?;
+        self.accounts.change(name, move |record| change.apply(record)).await
+    }
+
+    /// Changes the password for who knows the old one. Every session, bearer, app password and remembered verdict of the
+    /// account ends, but for the session that asks. `Invalid`, `Throttled`, `Busy`, `Conflict`.
+    pub async fn change_password(&self, identity: &Identity, (old, new): (&[u8], &[u8]), from: IpAddr) -> Result<()> {
+        let name = &identity.account;
+        let entry = self.confirm(name, old, "/old", from).await?;
+        let hash = self.hash_new(name, new).await.map_err(|error| at("/new", error))?;
+        let (before, after) = (entry.generation, entry.generation + 1);
+        let edit = move |record: &mut Record| {
+            if record.generation != before {
+                return Err(Error::Conflict);
+            }
+            record.password = hash;
+            record.generation = after;
+            Ok(())
+        };
+        self.accounts.try_change(name, edit).await?;
+        let kept = match &identity.via {
+            Via::Session(id) => Some(id.as_str()),
+            Via::Password | Via::AppPassword(_) | Via::Link(_) => None,
+        };
+        if let Some(id) = kept {
+            let carry_over = move |session: &mut Session| session.carry_over(before, after);
+            match self.sessions.change(id, carry_over).await {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.clear_grants(name, kept).await;
+        Ok(())
+    }
+
+    /// Asks once more for the password of who is signed in; a wrong one is `Invalid` at `pointer` and counts as a failed sign-in.
+    pub(super) async fn confirm(
+        &self,
+        name: &AccountName,
+        password: &[u8],
+        pointer: &str,
+        from: IpAddr,
+    ) -> Result<super::door::Entry> {
+        let wrong = |error| match error {
+            Error::Unauthenticated => {
+                Error::Invalid { pointer: pointer.into(), why: "This is not your present password.".into() }
+            }
+            other => other,
+        };
+        self.door.check(Attempted { user: name.as_str(), password }, from).await.map_err(wrong)
+    }
+}
+
+/// A refusal of a value as one that points at its field.
+pub(super) fn at(pointer: &str, error: Error) -> Error {
+    match error {
+        Error::BadRequest(why) | Error::BadName(why) => Error::Invalid { pointer: pointer.into(), why: why.into() },
+        other => other,
+    }
+}
+
+fn check_display_name(text: &str) -> Result<String> {
+    let name = text.trim();
+    if name.is_empty() || name.chars().count() > MAX_DISPLAY_NAME || name.chars().any(is_hidden) {
+        return Err(at("/display_name", Error::BadRequest("A display name has 1 to 100 visible characters.")));
+    }
+    Ok(name.to_owned())
+}
+
+fn check_email(text: &str) -> Result<String> {
+    let email = text.trim();
+    let is_plain = email.len() <= MAX_EMAIL && !email.chars().any(|c| c.is_whitespace() || is_hidden(c));
+    let has_sides = email.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+    if is_plain && has_sides {
+        return Ok(email.to_owned());
+    }
+    Err(at("/email", Error::BadRequest("This is not an e-mail address.")))
+}
+
+/// Control characters, and those that turn or hide the text around them.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_are_what_people_write() {
+        assert_eq!(check_display_name(" Ana Müller ").unwrap(), "Ana Müller");
+        assert_eq!(check_email(" ana@drive.example ").unwrap(), "ana@drive.example");
+        for bad in ["", "  ", "a\nb", "a\u{202e}b", &"x".repeat(101)] {
+            assert!(
+                matches!(check_display_name(bad), Err(Error::Invalid { pointer, .. }) if pointer == "/display_name")
+            );
+        }
+        for bad in ["", "ana", "@drive", "ana@", "a na@drive", &format!("{}@x", "a".repeat(254))] {
+            assert!(matches!(check_email(bad), Err(Error::Invalid { pointer, .. }) if pointer == "/email"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What is stored of an account.
+
+use super::password::random_bytes;
+use crate::model::{Result, Role};
+use crate::store::table;
+use serde::{Deserialize, Serialize};
+
+/// The record of one account. Version 1 had no display name and no e-mail address.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// The role.
+    pub role: Role,
+    /// Whether sign-in is refused.
+    pub disabled: bool,
+    /// Quota in bytes; `None` is unlimited.
+    pub quota: Option<u64>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// The password's hash, a PHC string.
+    pub password: String,
+    /// Changes with the password and with disabling: whatever was granted under another generation is void.
+    /// It begins at random, so that an account made anew under an old name revives nothing.
+    pub generation: u64,
+    /// The name that people see.
+    pub display_name: Option<String>,
+    /// The e-mail address.
+    pub email: Option<String>,
+}
+
+impl Record {
+    /// The record of a new account.
+    pub fn new(password: String, role: Role, quota: Option<u64>, created: i64) -> Result<Self> {
+        let generation = u64::from(u32::from_le_bytes(random_bytes()?));
+        let (display_name, email) = (None, None);
+        Ok(Self { role, disabled: false, quota, created, password, generation, display_name, email })
+    }
+}
+
+impl table::Record for Record {
+    // What an older version lacks is optional, so its fields are read as they are.
+    const VERSION: u32 = 2;
+}

@@ -1,0 +1,168 @@
+//! Registration: accounts that people make for themselves, with an invite or, where the settings allow it, without.
+
+use super::accounts::Accounts;
+use super::grants::{Grant, Present};
+use super::password::Lane;
+use super::profile::{ProfileChange, at};
+use super::record::Record;
+use super::sessions::now;
+use super::{AccountView, Auth, token};
+use crate::config::Registration;
+use crate::model::{AccountName, Error, Result, Role};
+use crate::store::{Batch, table};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The store's prefix of invites.
+pub const PREFIX: &str = "invite/";
+/// Seconds an invite is good for when nothing else is said.
+const USUAL_LIFE: i64 = 7 * 24 * 3600;
+const MAX_INVITES: usize = 1000;
+
+/// The right to make one account.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Invite {
+    hash: String,
+    /// The administrator who made it; it holds while they are one.
+    pub by: AccountName,
+    /// Whom or what it is for.
+    pub note: Option<String>,
+    /// Quota of the account in bytes; `None` is unlimited.
+    pub quota: Option<u64>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends, in seconds since 1970.
+    pub expires: i64,
+}
+
+/// What a new invite shall be.
+#[derive(Clone, Debug)]
+pub struct NewInvite {
+    /// Whom or what it is for.
+    pub note: Option<String>,
+    /// Quota of the account in bytes; what new accounts get when not said.
+    pub quota: Option<u64>,
+    /// When it ends, in seconds since 1970; in a week when not said.
+    pub expires: Option<i64>,
+}
+
+/// Who wants an account.
+pub struct Applicant<'a> {
+    /// The name it shall have.
+    pub name: &'a str,
+    /// Its password.
+    pub password: &'a [u8],
+    /// The secret of the invite.
+    pub invite: Option<&'a str>,
+    /// What it shall say of itself.
+    pub profile: ProfileChange,
+}
+
+impl std::fmt::Debug for Applicant<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Applicant").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl table::Record for Invite {
+    const VERSION: u32 = 1;
+}
+
+impl Grant for Invite {
+    fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+        let now = now();
+        let over: Vec<String> =
+            present.iter().filter(|(_, invite)| invite.expires <= now).map(|(id, _)| id.clone()).collect();
+        if present.len() - over.len() >= MAX_INVITES {
+            return Err(Error::LimitReached("There are 1000 open invites, as many as may be; withdraw some first."));
+        }
+        Ok(over)
+    }
+}
+
+impl Invite {
+    /// Whether it is still good for anything.
+    pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
+        let by = accounts.view(&self.by);
+        now < self.expires && by.is_some_and(|by| by.role == Role::Admin && !by.disabled)
+    }
+}
+
+impl Auth {
+    /// Makes an invite; its id, and the secret, which nobody can tell again. `LimitReached`.
+    pub async fn invite(&self, by: &AccountName, new: NewInvite) -> Result<(String, Zeroizing<String>)> {
+        let (id, secret, created) = (token::public_id()?, token::long_secret()?, now());
+        let invite = Invite {
+            hash: token::digest(&secret),
+            by: by.clone(),
+            note: new.note,
+            quota: new.quota.or(self.config.default_quota),
+            created,
+            expires: new.expires.unwrap_or(created + USUAL_LIFE),
+        };
+        self.invites.insert(&id, invite).await?;
+        Ok((id, secret))
+    }
+
+    /// The invites that are open.
+    pub fn open_invites(&self) -> Vec<(String, Arc<Invite>)> {
+        let now = now();
+        self.invites.list(|invite| invite.stands(&self.accounts, now))
+    }
+
+    /// Withdraws an invite. `NotFound`.
+    pub async fn withdraw_invite(&self, id: &str) -> Result<()> {
+        let wanted = id.to_owned();
+        let withdrawn = self.invites.remove(move |id, _| id == wanted).await?;
+        if withdrawn == 0 { Err(Error::NotFound) } else { Ok(()) }
+    }
+
+    /// Makes an account for somebody who is not signed in. Every try counts as a failed sign-in of its network.
+    /// `Forbidden`, `Invalid`, `Exists`, `Throttled`, `Busy`.
+    pub async fn register(&self, applicant: Applicant<'_>, from: IpAddr) -> Result<AccountView> {
+        if self.config.registration == Registration::Closed {
+            return Err(Error::Forbidden("Nobody can register here; ask the administrator for an account."));
+        }
+        if self.accounts.list().is_empty() {
+            return Err(Error::Forbidden("The first account is made by the set-up link that the server prints."));
+        }
+        self.door.count_try(from)?;
+        let invite = applicant.invite.map(|secret| self.open_invite(secret)).transpose()?;
+        if invite.is_none() && self.config.registration != Registration::Open {
+            return Err(at("/invite", Error::BadRequest("An account here needs an invite.")));
+        }
+        let name = AccountName::parse(applicant.name).map_err(|error| at("/name", error))?;
+        let profile = applicant.profile.checked()?;
+        self.accounts.check_free(&name).map_err(taken)?;
+        let hash = self.hash_in(Lane::Stranger, &name, applicant.password).await;
+        let hash = hash.map_err(|error| at("/password", error))?;
+        let quota = invite.as_ref().map_or(self.config.default_quota, |(_, invite)| invite.quota);
+        let mut record = Record::new(hash, Role::User, quota, now())?;
+        profile.apply(&mut record);
+        let Some((id, _)) = invite else {
+            return self.accounts.insert(&name, record, Batch::new()).await.map_err(taken);
+        };
+        let accounts = Arc::clone(&self.accounts);
+        let made = self.invites.spend(&id, move |spent| async move { accounts.insert(&name, record, spent).await });
+        made.await.map_err(|error| if matches!(error, Error::NotFound) { SPENT } else { taken(error) })
+    }
+
+    fn open_invite(&self, secret: &str) -> Result<(String, Arc<Invite>)> {
+        self.invites.find(secret).filter(|(_, invite)| invite.stands(&self.accounts, now())).ok_or(SPENT)
+    }
+}
+
+fn taken(error: Error) -> Error {
+    match error {
+        Error::Exists => at("/name", Error::BadName("This name is taken; choose another.")),
+        other => at("/name", other),
+    }
+}
+
+const SPENT: Error = Error::Forbidden("This invite is not open: it was used or withdrawn, or its time is over.");

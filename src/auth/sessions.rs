@@ -1,0 +1,209 @@
+//! Sessions: how browsers and scripts stay signed in. A session is of one generation of the account's credentials and ends
+//! with it; its secret is told once and kept as a hash.
+
+use super::accounts::Accounts;
+use super::bearer::{self, Claims};
+use super::door::Attempted;
+use super::grants::{Grant, Present};
+use super::{Auth, token};
+use crate::model::{AccountName, Error, Identity, Result, Via, time};
+use crate::store::table::Record;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+use zeroize::Zeroizing;
+
+/// The store's prefix of sessions.
+pub const PREFIX: &str = "session/";
+/// Seconds without a use that end a session.
+const IDLE: i64 = 30 * 24 * 3600;
+/// Seconds after which a session ends anyway.
+pub const LIFE: i64 = 90 * 24 * 3600;
+/// Seconds by which the time of the last use may be behind: so rarely is it stored.
+pub const COARSE: i64 = 3600;
+const MAX_PER_ACCOUNT: usize = 100;
+/// Bytes that are kept of a User-Agent.
+const MAX_AGENT: usize = 200;
+
+/// One session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Session {
+    hash: String,
+    /// Whose it is.
+    pub account: AccountName,
+    generation: u64,
+    /// When it began, in seconds since 1970.
+    pub created: i64,
+    /// When it was last used, in seconds since 1970, an hour late at most.
+    pub used: i64,
+    /// Where it began.
+    pub address: IpAddr,
+    /// The client it began with, by its own word.
+    pub agent: String,
+}
+
+impl Record for Session {
+    const VERSION: u32 = 1;
+}
+
+impl Session {
+    /// When it ends if it is not used any more, in seconds since 1970.
+    pub fn ends(&self) -> i64 {
+        (self.used + IDLE).min(self.created + LIFE)
+    }
+
+    /// Takes it from one generation of the credentials to the next.
+    pub(super) fn carry_over(&mut self, before: u64, after: u64) -> bool {
+        let is_due = self.generation == before;
+        if is_due {
+            self.generation = after;
+        }
+        is_due
+    }
+
+    /// Whether it is still good for anything.
+    pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
+        self.identity(accounts, now).is_some()
+    }
+
+    fn identity(&self, accounts: &Accounts, now: i64) -> Option<Arc<Identity>> {
+        let account = accounts.find(&self.account).filter(|_| now < self.ends())?;
+        account.identity_at(self.generation)
+    }
+}
+
+impl Grant for Session {
+    fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+        let mut own: Vec<_> = present.iter().filter(|(_, session)| session.account == self.account).collect();
+        own.sort_by_key(|(_, session)| session.used);
+        let surplus = (own.len() + 1).saturating_sub(MAX_PER_ACCOUNT);
+        Ok(own.into_iter().take(surplus).map(|(id, _)| id.clone()).collect())
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its User-Agent.
+    pub agent: &'a str,
+}
+
+impl Caller<'_> {
+    /// What is kept of the User-Agent.
+    pub fn kept_agent(&self) -> String {
+        let plain = self.agent.chars().filter(|c| !c.is_control());
+        plain
+            .scan(0, |len, c| {
+                *len += c.len_utf8();
+                (*len <= MAX_AGENT).then_some(c)
+            })
+            .collect()
+    }
+}
+
+/// A session that has just begun.
+#[derive(Debug)]
+pub struct Begun {
+    /// Its public id.
+    pub id: String,
+    /// Its secret; nobody can tell it again.
+    pub secret: Zeroizing<String>,
+    /// Who has signed in.
+    pub identity: Arc<Identity>,
+}
+
+impl Auth {
+    /// Signs in and begins a session. `Unauthenticated`, `Throttled`, `Busy`.
+    pub async fn begin_session(&self, attempted: Attempted<'_>, caller: Caller<'_>) -> Result<Begun> {
+        let entry = self.door.check(attempted, caller.address).await?;
+        let (id, secret, now) = (token::public_id()?, token::long_secret()?, now());
+        let identity = entry.account.identity_at(entry.generation).ok_or(Error::Unauthenticated)?;
+        let session = Session {
+            hash: token::digest(&secret),
+            account: identity.account.clone(),
+            generation: entry.generation,
+            created: now,
+            used: now,
+            address: caller.address,
+            agent: caller.kept_agent(),
+        };
+        self.sessions.insert(&id, session).await?;
+        Ok(Begun { id, secret, identity })
+    }
+
+    /// Who a session's secret stands for, while the session does.
+    pub fn by_session(&self, secret: &str) -> Option<Arc<Identity>> {
+        let (id, session) = self.sessions.find(secret)?;
+        self.stand_in(id, &session, now())
+    }
+
+    /// Who a bearer stands for, while its session does.
+    pub fn by_bearer(&self, bearer: &str) -> Option<Arc<Identity>> {
+        let now = now();
+        let Claims { sid, generation, .. } = self.signer.read(bearer, now)?;
+        let session = self.sessions.get(&sid).filter(|session| session.generation == generation)?;
+        self.stand_in(sid, &session, now)
+    }
+
+    /// A bearer for a session. `NotFound` when it has ended.
+    pub fn bearer_of(&self, id: &str) -> Result<Zeroizing<String>> {
+        let session = self.sessions.get(id).ok_or(Error::NotFound)?;
+        let iat = now();
+        self.signer.sign(&Claims { sid: id.to_owned(), generation: session.generation, iat, exp: iat + bearer::LIFE })
+    }
+
+    /// The sessions of an account that stand.
+    pub fn sessions_of(&self, account: &AccountName) -> Vec<(String, Arc<Session>)> {
+        let now = now();
+        self.sessions.list(|session| session.account == *account && session.stands(&self.accounts, now))
+    }
+
+    /// Ends a session of an account, from the next request on. `NotFound`.
+    pub async fn end_session(&self, account: &AccountName, id: &str) -> Result<()> {
+        let (account, wanted) = (account.clone(), id.to_owned());
+        let ended = self.sessions.remove(move |id, session| id == wanted && session.account == account).await?;
+        if ended == 0 { Err(Error::NotFound) } else { Ok(()) }
+    }
+
+    /// Ends all sessions of an account but one, from the next request on.
+    pub async fn end_other_sessions(&self, account: &AccountName, kept: Option<&str>) -> Result<()> {
+        let (account, kept) = (account.clone(), kept.map(str::to_owned));
+        let other = move |id: &str, session: &Session| session.account == account && kept.as_deref() != Some(id);
+        self.sessions.remove(other).await.map(drop)
+    }
+
+    fn stand_in(&self, id: String, session: &Session, now: i64) -> Option<Arc<Identity>> {
+        let whole = session.identity(&self.accounts, now)?;
+        if now >= session.used + COARSE {
+            self.note_use(&id, now);
+        }
+        Some(Arc::new(Identity { via: Via::Session(id), ..Identity::clone(&whole) }))
+    }
+
+    fn note_use(&self, id: &str, now: i64) {
+        let (sessions, id) = (Arc::clone(&self.sessions), id.to_owned());
+        tokio::spawn(async move {
+            let late = move |session: &mut Session| {
+                let is_late = now >= session.used + COARSE;
+                session.used = session.used.max(now);
+                is_late
+            };
+            match sessions.change(&id, late).await {
+                Ok(()) | Err(Error::NotFound) => {}
+                Err(error) => tracing::warn!(%error, "the use of a session could not be noted"),
+            }
+        });
+    }
+}
+
+/// Seconds since 1970.
+pub(super) fn now() -> i64 {
+    time::unix_seconds(SystemTime::now())
+}

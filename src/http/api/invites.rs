@@ -1,0 +1,108 @@
+//! Invites: how administrators let somebody make one account.
+
+use super::Tag;
+use super::app_passwords::{date, future};
+use super::caller::Admin;
+use super::json::{Json, Query};
+use super::page::{Page, PageQuery};
+use super::problem::{Failures, Problem};
+use crate::auth::{Invite, NewInvite};
+use crate::model::{AccountName, Error};
+use axum::extract::Path;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+const MAX_NOTE: usize = 500;
+
+/// What an invite shall be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InviteWish {
+    /// Whom or what it is for; only administrators see it.
+    #[schema(max_length = 500)]
+    note: Option<String>,
+    /// Quota of the account in bytes; what new accounts get if not said.
+    quota: Option<u64>,
+    /// When it ends; in a week if not said.
+    expires: Option<String>,
+}
+
+/// An invite that was just made.
+#[derive(Serialize, ToSchema)]
+pub struct NewInviteSecret {
+    /// Its id.
+    pub id: String,
+    /// The secret, to be given on. It is not shown again.
+    #[schema(value_type = String)]
+    pub invite: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for NewInviteSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewInviteSecret").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// An open invite, as administrators see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InviteView {
+    /// Its id; not what lets anybody register.
+    pub id: String,
+    /// Whom or what it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Who made it; it holds while they administer.
+    pub by: AccountName,
+    /// Quota of the account in bytes; absent when unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<u64>,
+    /// When it was made.
+    pub created: String,
+    /// When it ends.
+    pub expires: String,
+}
+
+impl InviteView {
+    fn new(id: String, invite: &Invite) -> Self {
+        let Invite { note, by, quota, created, expires, .. } = invite.clone();
+        Self { id, note, by, quota, created: date(created), expires: date(expires) }
+    }
+}
+
+/// Makes an invite, good for one account; the answer is the only one that tells its secret.
+#[utoipa::path(post, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "add_invite",
+    request_body = InviteWish, responses((status = 201, body = NewInviteSecret), Failures))]
+pub async fn add(
+    Admin { app, identity, .. }: Admin,
+    Json(wish): Json<InviteWish>,
+) -> Result<(StatusCode, axum::Json<NewInviteSecret>), Problem> {
+    if wish.note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE || note.chars().any(char::is_control)) {
+        let why = "A note has at most 500 characters, none of them control characters.".into();
+        return Err(Problem(Error::Invalid { pointer: "/note".into(), why }));
+    }
+    let expires = wish.expires.as_deref().map(|text| future("/expires", text)).transpose()?;
+    let new = NewInvite { note: wish.note, quota: wish.quota, expires };
+    let (id, invite) = app.auth.invite(&identity.account, new).await?;
+    Ok((StatusCode::CREATED, axum::Json(NewInviteSecret { id, invite })))
+}
+
+/// The open invites.
+#[utoipa::path(get, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "list_invites", params(PageQuery),
+    responses((status = 200, body = Page<InviteView>), Failures))]
+pub async fn list(
+    Admin { app, .. }: Admin,
+    Query(page): Query<PageQuery>,
+) -> Result<axum::Json<Page<InviteView>>, Problem> {
+    let views = app.auth.open_invites().into_iter().map(|(id, invite)| InviteView::new(id, &invite));
+    Ok(axum::Json(page.cut(views, |view| view.id.clone())?))
+}
+
+/// Withdraws an invite.
+#[utoipa::path(delete, path = "/api/v1/invites/{id}", tag = Tag::REGISTRATION, operation_id = "withdraw_invite",
+    params(("id" = String, Path)), responses((status = 204), Failures))]
+pub async fn withdraw(Admin { app, .. }: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    app.auth.withdraw_invite(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,78 @@
+//! Making an account for oneself.
+
+use super::Tag;
+use super::caller::Public;
+use super::json::Json;
+use super::problem::{Failures, Problem};
+use crate::auth::{Applicant, ProfileChange};
+use crate::http::csrf;
+use crate::model::{AccountName, Role};
+use http::StatusCode;
+use http::request::Parts;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+/// Who wants an account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// The name it shall have.
+    name: String,
+    /// Its password.
+    #[schema(value_type = String)]
+    password: Zeroizing<String>,
+    /// The secret of an invite; needed unless everybody may register.
+    #[schema(value_type = Option<String>)]
+    invite: Option<Zeroizing<String>>,
+    /// The name that people shall see.
+    display_name: Option<String>,
+    /// The e-mail address.
+    email: Option<String>,
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Application").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// An account that was just made.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Registered {
+    /// Its name.
+    pub name: AccountName,
+    /// Its role.
+    pub role: Role,
+    /// Its quota in bytes; absent when unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<u64>,
+}
+
+/// Makes an account, with an invite or where everybody may; it can sign in at once.
+#[utoipa::path(post, path = "/api/v1/register", tag = Tag::REGISTRATION, operation_id = "register", security(()),
+    request_body = Application, responses((status = 201, body = Registered), Failures))]
+pub async fn register(
+    Public { app, client }: Public,
+    head: Parts,
+    Json(application): Json<Application>,
+) -> Result<(StatusCode, axum::Json<Registered>), Problem> {
+    csrf::check_if_told(&app.config.server, &head)?;
+    let work = Arc::clone(&app);
+    let account = app.finish(async move {
+        let profile =
+            ProfileChange { display_name: application.display_name.map(Some), email: application.email.map(Some) };
+        let applicant = Applicant {
+            name: &application.name,
+            password: application.password.as_bytes(),
+            invite: application.invite.as_deref().map(String::as_str),
+            profile,
+        };
+        work.auth.register(applicant, client).await
+    });
+    let account = account.await?;
+    tracing::info!(account = account.name.as_str(), "an account was registered");
+    let registered = Registered { name: account.name, role: account.role, quota: account.quota };
+    Ok((StatusCode::CREATED, axum::Json(registered)))
+}

@@ -1,0 +1,91 @@
+//! The cookie that carries a session: `__Host-sid` over TLS, which no other host can set, and `sid` on plain HTTP.
+
+use crate::config::ServerConfig;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+/// Only a trusted proxy's is left in a request by the time anybody asks.
+pub const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Whether the client speaks TLS: to the nearest proxy, by its word, or else as the settings say.
+pub fn is_https(config: &ServerConfig, headers: &HeaderMap) -> bool {
+    let nearest = headers.get_all(X_FORWARDED_PROTO).iter().next_back().and_then(|value| value.to_str().ok());
+    match nearest.and_then(|value| value.rsplit(',').next()) {
+        Some(scheme) => scheme.trim().eq_ignore_ascii_case("https"),
+        None => config.public_url.starts_with("https://"),
+    }
+}
+
+/// The secret of the session that a request brings; two of them are none.
+pub fn read(https: bool, headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut found = pairs.filter(|(name, _)| *name == name_of(https)).map(|(_, value)| value);
+    found.next().filter(|_| found.next().is_none())
+}
+
+/// `Set-Cookie` for `secret`, for so many seconds; 0 takes the cookie away.
+pub fn write(https: bool, secret: &str, seconds: i64) -> Option<HeaderValue> {
+    let secure = if https { "; Secure" } else { "" };
+    let name = name_of(https);
+    let mut value =
+        HeaderValue::try_from(format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}; Max-Age={seconds}"))
+            .ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+fn name_of(https: bool) -> &'static str {
+    if https { "__Host-sid" } else { "sid" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(lines: &[(HeaderName, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .fold(HeaderMap::new(), |mut headers, (name, value)| {
+                headers.append(name, value);
+                headers
+            })
+    }
+
+    #[test]
+    fn one_session_is_read_and_two_are_none() {
+        let read_of = |https, lines: &[&'static str]| {
+            let lines: Vec<_> = lines.iter().map(|line| (header::COOKIE, *line)).collect();
+            read(https, &with(&lines)).map(str::to_owned)
+        };
+        assert_eq!(read_of(false, &["a=b; sid=x; c=d"]).as_deref(), Some("x"));
+        assert_eq!(read_of(false, &["a=b", "sid=x"]).as_deref(), Some("x"));
+        for lines in [&["sid=x; sid=y"][..], &["sid=x", "sid=y"], &["__Host-sid=x"], &["xsid=x"], &["sid"], &[]] {
+            assert_eq!(read_of(false, lines), None, "{lines:?}");
+        }
+        assert_eq!(read_of(true, &["__Host-sid=x; sid=planted"]).as_deref(), Some("x"));
+        assert_eq!(read_of(true, &["sid=planted"]), None);
+    }
+
+    #[test]
+    fn the_nearest_proxy_or_the_settings_say_what_is_tls() {
+        let mut config = ServerConfig::default();
+        let said = |config: &ServerConfig, lines: &[&'static str]| {
+            let lines: Vec<_> = lines.iter().map(|line| (X_FORWARDED_PROTO, *line)).collect();
+            is_https(config, &with(&lines))
+        };
+        assert!(!said(&config, &[]) && said(&config, &["https"]) && said(&config, &["http", "http, HTTPS"]));
+        assert!(!said(&config, &["https, http"]) && !said(&config, &["https", "http"]));
+        config.public_url = "https://files.example.org".into();
+        assert!(said(&config, &[]) && !said(&config, &["http"]));
+    }
+
+    #[test]
+    fn the_cookie_is_kept_from_scripts_and_other_sites() {
+        let text = |https| write(https, "x", 60).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(text(true), "__Host-sid=x; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=60");
+        assert_eq!(text(false), "sid=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=60");
+    }
+}
