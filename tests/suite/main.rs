@@ -15,6 +15,7 @@ mod harness;
 mod admin;
 mod api;
 mod api_accounts;
+mod api_admin;
 mod api_app_passwords;
 mod api_sessions;
 mod attacks;

@@ -1,5 +1,6 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod admin;
 pub mod app_passwords;
 pub mod bulk;
 pub mod caller;
@@ -39,13 +40,6 @@ const MAX_BODY: usize = 64 << 10;
 fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
-        .routes(routes!(shares::list, shares::create))
-        .routes(routes!(shares::incoming))
-        .routes(routes!(shares::change, shares::end))
-        .routes(routes!(groups::list, groups::create))
-        .routes(routes!(groups::change, groups::remove))
-        .routes(routes!(team_folders::list, team_folders::create))
-        .routes(routes!(team_folders::change, team_folders::remove))
         .merge(uploads())
         .routes(routes!(files::stat))
         .routes(routes!(files::mkdir))
@@ -66,6 +60,14 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(session::end))
         .routes(routes!(app_passwords::list, app_passwords::add))
         .routes(routes!(app_passwords::revoke))
+        .merge(admin::routes())
+        .routes(routes!(shares::list, shares::create))
+        .routes(routes!(shares::incoming))
+        .routes(routes!(shares::change, shares::end))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::change, groups::remove))
+        .routes(routes!(team_folders::list, team_folders::create))
+        .routes(routes!(team_folders::change, team_folders::remove))
         .split_for_parts()
 }
 
@@ -75,6 +77,11 @@ fn uploads() -> OpenApiRouter {
         .routes(routes!(files::list, upload::form))
         .routes(routes!(files::download, upload::raw))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// The document of the API, as it is served.
+pub fn description() -> String {
+    document::text(&documented().1)
 }
 
 /// Every route of the API and of the forms beside it.
