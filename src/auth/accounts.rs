@@ -3,6 +3,7 @@
 use super::AccountView;
 use super::profile::Profile;
 pub use super::record::Record;
+use super::two_factor::TwoFactor;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::store::{Batch, StateStore, table};
 use parking_lot::RwLock;
@@ -41,9 +42,7 @@ impl Account {
 
     /// The identity as it is now, if the account may sign in and its credentials are still of this generation.
     pub fn identity_at(&self, generation: u64) -> Option<Arc<Identity>> {
-        let present = self.present.read();
-        let holds = !present.removed && !present.record.disabled && present.record.generation == generation;
-        holds.then(|| Arc::clone(&present.identity))
+        self.present.read().identity_at(generation)
     }
 
     /// The generation and password hash to verify a sign-in against; `None` when it may not sign in.
@@ -51,6 +50,17 @@ impl Account {
         let present = self.present.read();
         let open = !present.removed && !present.record.disabled;
         open.then(|| (present.record.generation, present.record.password.clone()))
+    }
+
+    /// The identity as it is now, if the account may sign in with its password alone.
+    pub fn identity_by_password(&self, generation: u64) -> Option<Arc<Identity>> {
+        let present = self.present.read();
+        present.identity_at(generation).filter(|_| !present.wants_code())
+    }
+
+    /// Whether sign-in asks for a code after the password.
+    pub fn wants_code(&self) -> bool {
+        self.present.read().wants_code()
     }
 
     /// What the account says of itself.
@@ -69,6 +79,15 @@ impl Present {
     fn new(name: &AccountName, record: Record, text: String) -> Self {
         let identity = Arc::new(Identity::whole(name.clone(), record.role, record.quota));
         Self { record, text, identity, removed: false }
+    }
+
+    fn identity_at(&self, generation: u64) -> Option<Arc<Identity>> {
+        let holds = !self.removed && !self.record.disabled && self.record.generation == generation;
+        holds.then(|| Arc::clone(&self.identity))
+    }
+
+    fn wants_code(&self) -> bool {
+        self.record.two_factor.as_ref().is_some_and(TwoFactor::is_on)
     }
 }
 

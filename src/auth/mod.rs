@@ -15,6 +15,8 @@ mod sessions;
 mod tests;
 mod throttle;
 mod token;
+mod totp;
+mod two_factor;
 
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
@@ -27,12 +29,13 @@ pub use door::Attempted;
 use door::Door;
 use grants::Grants;
 use password::{Hasher, Lane, Secret};
-pub use profile::{Profile, ProfileChange};
+pub use profile::{FieldChange, Profile, ProfileChange};
 pub use registration::{Applicant, Invite, NewInvite};
 pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
+pub use two_factor::Enrolment;
 
 /// What an administrator sees of an account.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -76,7 +79,7 @@ impl Auth {
         let stands = |invite: &Invite| invite.stands(&accounts, now);
         let invites = Grants::open(store, registration::PREFIX, stands).await?;
         let config = config.clone();
-        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, invites, signer, config }))
+        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, signer, invites, config }))
     }
 
     /// The verdict on an `Authorization` header value that was verified before and still holds; microseconds, never throttled.
@@ -147,6 +150,8 @@ impl Auth {
     pub async fn remove(&self, name: &AccountName) -> Result<()> {
         self.accounts.remove(name).await?;
         self.clear_grants(name, None).await;
+        // Or an account made anew under the name would revive them.
+        self.withdraw_invites_by(name).await?;
         Ok(())
     }
 

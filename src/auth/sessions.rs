@@ -120,11 +120,17 @@ pub struct Begun {
 }
 
 impl Auth {
-    /// Signs in and begins a session. `Unauthenticated`, `Throttled`, `Busy`.
-    pub async fn begin_session(&self, attempted: Attempted<'_>, caller: Caller<'_>) -> Result<Begun> {
+    /// Signs in and begins a session. `Unauthenticated`, `CodeRequired`, `Throttled`, `Busy`.
+    pub async fn begin_session(
+        &self,
+        attempted: Attempted<'_>,
+        code: Option<&str>,
+        caller: Caller<'_>,
+    ) -> Result<Begun> {
         let entry = self.door.check(attempted, caller.address).await?;
         let (id, secret, now) = (token::public_id()?, token::long_secret()?, now());
         let identity = entry.account.identity_at(entry.generation).ok_or(Error::Unauthenticated)?;
+        self.pass_second_step(&identity.account, &entry, code, caller.address).await?;
         let session = Session {
             hash: token::digest(&secret),
             account: identity.account.clone(),

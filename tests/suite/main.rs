@@ -17,6 +17,7 @@ mod api;
 mod api_accounts;
 mod api_app_passwords;
 mod api_sessions;
+mod api_two_factor;
 mod attacks;
 mod dav_conditions;
 mod dav_cut;

@@ -11,6 +11,7 @@ pub mod problem;
 pub mod registration;
 pub mod session;
 pub mod setup;
+pub mod two_factor;
 
 use crate::http::reply;
 use crate::model::Error;
@@ -33,6 +34,8 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(setup::create))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_password))
+        .routes(routes!(two_factor::begin, two_factor::end))
+        .routes(routes!(two_factor::confirm))
         .routes(routes!(registration::register))
         .routes(routes!(invites::list, invites::add))
         .routes(routes!(invites::withdraw))
