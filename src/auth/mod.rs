@@ -16,6 +16,8 @@ mod sessions;
 mod tests;
 mod throttle;
 mod token;
+mod totp;
+mod two_factor;
 
 use crate::audit::Audit;
 use crate::config::AccountsConfig;
@@ -29,13 +31,14 @@ pub use door::Attempted;
 use door::Door;
 use grants::Grants;
 use password::{Hasher, Lane, Secret};
-pub use profile::{Profile, ProfileChange};
+pub use profile::{FieldChange, Profile, ProfileChange};
 pub use registration::{Applicant, Invite, NewInvite};
 pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 use throttle::Throttle;
+pub use two_factor::Enrolment;
 
 /// What an administrator sees of an account.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -206,6 +209,8 @@ impl Auth {
     pub async fn remove(&self, name: &AccountName) -> Result<()> {
         self.accounts.remove(name).await?;
         self.clear_grants(name, None).await;
+        // Or an account made anew under the name would revive them.
+        self.withdraw_invites_by(name).await?;
         Ok(())
     }
 

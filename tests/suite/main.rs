@@ -18,6 +18,7 @@ mod api_accounts;
 mod api_admin;
 mod api_app_passwords;
 mod api_sessions;
+mod api_two_factor;
 mod attacks;
 mod dav_conditions;
 mod dav_cut;

@@ -19,6 +19,7 @@ pub mod session;
 pub mod setup;
 pub mod shares;
 pub mod team_folders;
+pub mod two_factor;
 pub mod upload;
 pub mod zip;
 
@@ -53,6 +54,8 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_password))
+        .routes(routes!(two_factor::begin, two_factor::end))
+        .routes(routes!(two_factor::confirm))
         .routes(routes!(registration::register))
         .routes(routes!(invites::list, invites::add))
         .routes(routes!(invites::withdraw))
