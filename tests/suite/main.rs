@@ -29,6 +29,7 @@ mod files;
 mod layers;
 mod program;
 mod rows;
+mod scope;
 mod shares;
 mod sign_in;
 mod table;
