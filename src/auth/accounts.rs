@@ -3,6 +3,7 @@
 use super::AccountView;
 use super::profile::Profile;
 pub use super::record::Record;
+use super::two_factor::TwoFactor;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::store::{Batch, StateStore, table};
 use parking_lot::RwLock;
@@ -42,9 +43,7 @@ impl Account {
 
     /// The identity as it is now, if the account may sign in and its credentials are still of this generation.
     pub fn identity_at(&self, generation: u64) -> Option<Arc<Identity>> {
-        let present = self.present.read();
-        let holds = !present.removed && !present.record.disabled && present.record.generation == generation;
-        holds.then(|| Arc::clone(&present.identity))
+        self.present.read().identity_at(generation)
     }
 
     /// The generation and password hash to verify a sign-in against; `None` when it may not sign in.
@@ -52,6 +51,17 @@ impl Account {
         let present = self.present.read();
         let open = !present.removed && !present.record.disabled;
         open.then(|| (present.record.generation, present.record.password.clone()))
+    }
+
+    /// The identity as it is now, if the account may sign in with its password alone.
+    pub fn identity_by_password(&self, generation: u64) -> Option<Arc<Identity>> {
+        let present = self.present.read();
+        present.identity_at(generation).filter(|_| !present.wants_code())
+    }
+
+    /// Whether sign-in asks for a code after the password.
+    pub fn wants_code(&self) -> bool {
+        self.present.read().wants_code()
     }
 
     /// What the account says of itself.
@@ -75,6 +85,15 @@ impl Present {
     fn new(name: &AccountName, record: Record, text: String) -> Self {
         let identity = Arc::new(Identity::whole(name.clone(), record.role, record.quota));
         Self { record, text, identity, removed: false }
+    }
+
+    fn identity_at(&self, generation: u64) -> Option<Arc<Identity>> {
+        let holds = !self.removed && !self.record.disabled && self.record.generation == generation;
+        holds.then(|| Arc::clone(&self.identity))
+    }
+
+    fn wants_code(&self) -> bool {
+        self.record.two_factor.as_ref().is_some_and(TwoFactor::is_on)
     }
 }
 
@@ -278,108 +297,4 @@ fn look_of(name: &AccountName) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Role;
-    use crate::store::memory::MemoryStore;
-
-    fn name(text: &str) -> AccountName {
-        AccountName::parse(text).unwrap()
-    }
-
-    fn record() -> Record {
-        Record::new("$argon2id$".into(), Role::User, Some(7), 1000).unwrap()
-    }
-
-    #[tokio::test]
-    async fn accounts_are_found_again_after_a_restart() {
-        let store = MemoryStore::new();
-        let accounts = Accounts::open(store.clone()).await.unwrap();
-        accounts.insert(&name("ana"), record(), Batch::new()).await.unwrap();
-        accounts.insert(&name("ben"), record(), Batch::new()).await.unwrap();
-        accounts.change(&name("ben"), |r| r.quota = None).await.unwrap();
-        accounts.remove(&name("ana")).await.unwrap();
-        let again = Accounts::open(store).await.unwrap().list();
-        assert_eq!(again.len(), 1);
-        assert_eq!((again[0].name.as_str(), again[0].quota, again[0].created), ("ben", None, 1000));
-    }
-
-    #[tokio::test]
-    async fn names_that_look_alike_are_refused() {
-        let accounts = Accounts::open(MemoryStore::new()).await.unwrap();
-        accounts.insert(&name("bill.o"), record(), Batch::new()).await.unwrap();
-        assert!(matches!(accounts.insert(&name("BILL.O"), record(), Batch::new()).await, Err(Error::Exists)));
-        for alike in ["billo", "bi11.0", "b-i-l-l-o", "bill_o", "blll.o"] {
-            assert!(
-                matches!(accounts.insert(&name(alike), record(), Batch::new()).await, Err(Error::BadName(_))),
-                "{alike}"
-            );
-        }
-        for other in ["bill", "billo2", "bil.o"] {
-            assert!(accounts.insert(&name(other), record(), Batch::new()).await.is_ok(), "{other}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_change_made_elsewhere_is_a_conflict_once_and_then_seen() {
-        let store = MemoryStore::new();
-        let (here, there) =
-            (Accounts::open(store.clone()).await.unwrap(), Accounts::open(store.clone()).await.unwrap());
-        here.insert(&name("ana"), record(), Batch::new()).await.unwrap();
-        assert!(matches!(there.insert(&name("ana"), record(), Batch::new()).await, Err(Error::Conflict)));
-        there.change(&name("ana"), |r| r.quota = Some(1)).await.unwrap();
-        assert!(matches!(here.change(&name("ana"), |r| r.disabled = true).await, Err(Error::Conflict)));
-        assert_eq!(here.view(&name("ana")).unwrap().quota, Some(1));
-        here.change(&name("ana"), |r| r.disabled = true).await.unwrap();
-        here.remove(&name("ana")).await.unwrap();
-        assert!(matches!(there.remove(&name("ana")).await, Err(Error::Conflict)));
-        assert!(matches!(there.remove(&name("ana")).await, Err(Error::NotFound)));
-    }
-
-    #[tokio::test]
-    async fn a_failed_commit_changes_nothing() {
-        let store = MemoryStore::new();
-        let accounts = Accounts::open(store.clone()).await.unwrap();
-        accounts.insert(&name("ana"), record(), Batch::new()).await.unwrap();
-        store.break_disk();
-        assert!(matches!(accounts.change(&name("ana"), |r| r.disabled = true).await, Err(Error::ReadOnly)));
-        assert!(matches!(accounts.insert(&name("ben"), record(), Batch::new()).await, Err(Error::ReadOnly)));
-        assert!(!accounts.view(&name("ana")).unwrap().disabled);
-        assert!(accounts.find(&name("ben")).is_none());
-    }
-
-    #[tokio::test]
-    async fn damaged_and_newer_records_stop_the_start() {
-        let newer = table::encode(&record()).unwrap().replace("\"v\":2", "\"v\":3");
-        for (text, why) in [("{", "cannot be read"), ("{\"v\":1}", "cannot be read"), (&newer, "a newer Sarang")] {
-            let store = MemoryStore::new();
-            store.commit(Batch::new().put("account/ana", text)).await.unwrap();
-            let Err(Error::Corrupt(sentence)) = Accounts::open(store).await else { panic!("{text}") };
-            assert!(sentence.contains("account/ana") && sentence.contains(why), "{sentence}");
-        }
-    }
-
-    #[tokio::test]
-    async fn records_of_the_first_version_are_read_and_written_anew() {
-        let store = MemoryStore::new();
-        let old = r#"{"v":1,"role":"admin","disabled":false,"quota":7,"created":1000,"password":"$argon2id$","generation":5}"#;
-        store.commit(Batch::new().put("account/ana", old)).await.unwrap();
-        let accounts = Accounts::open(store.clone()).await.unwrap();
-        let account = accounts.find(&name("ana")).unwrap();
-        assert_eq!(account.view().quota, Some(7));
-        assert!(account.identity_at(5).is_some() && account.profile() == Profile::default());
-        accounts.change(&name("ana"), |r| r.email = Some("ana@x".into())).await.unwrap();
-        let again = Accounts::open(store).await.unwrap().find(&name("ana")).unwrap();
-        assert_eq!(again.profile().email.as_deref(), Some("ana@x"));
-        assert!(again.identity_at(5).is_some());
-    }
-
-    #[tokio::test]
-    async fn more_accounts_than_a_page_are_all_read() {
-        let store = MemoryStore::new();
-        let text = table::encode(&record()).unwrap();
-        let batch = (0..=PAGE).fold(Batch::new(), |batch, n| batch.put(format!("account/u{n}"), &text));
-        store.commit(batch).await.unwrap();
-        assert_eq!(Accounts::open(store).await.unwrap().list().len(), PAGE + 1);
-    }
-}
+mod tests;

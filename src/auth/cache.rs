@@ -119,7 +119,7 @@ impl Cache {
 impl Right {
     fn identity(&self, now: Instant) -> Option<Arc<Identity>> {
         let is_fresh = now.duration_since(self.used) < IDLE && now.duration_since(self.verified) < LIFE;
-        if is_fresh { self.account.identity_at(self.generation) } else { None }
+        if is_fresh { self.account.identity_by_password(self.generation) } else { None }
     }
 }
 

@@ -5,6 +5,7 @@ use super::accounts::{Account, Accounts};
 use super::cache::{Cache, Key, Verdict};
 use super::password::{self, Hasher, Lane, Secret, Turn};
 use super::throttle::{Network, Throttle};
+use super::two_factor::WRONG_CODES;
 use crate::audit::{Actor, Audit, Event, Kind};
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result};
@@ -14,12 +15,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+/// What stands for the network where networks do not matter.
+const EVERYWHERE: Network = Network::V4(0);
+
 /// Everything a sign-in passes.
 #[derive(Debug)]
 pub struct Door {
     accounts: Arc<Accounts>,
     cache: Cache,
     throttle: Throttle,
+    /// Wrong codes of the second factor, by account alone.
+    codes: Throttle,
     hasher: Arc<Hasher>,
     /// What a password is compared with when there is no account for it.
     dummy: String,
@@ -63,8 +69,9 @@ impl Door {
     /// A door to these accounts.
     pub fn new(accounts: Arc<Accounts>, hasher: Arc<Hasher>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
+        let codes = Throttle::new(u32::MAX, WRONG_CODES);
         let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
-        Ok(Arc::new(Self { accounts, cache, throttle, hasher, dummy, flights, audit: OnceLock::new() }))
+        Ok(Arc::new(Self { accounts, cache, throttle, codes, hasher, dummy, flights, audit: OnceLock::new() }))
     }
 
     /// Tells the audit log of sign-ins from now on.
@@ -118,6 +125,21 @@ impl Door {
         Ok(())
     }
 
+    /// Whether another code of the second factor may be tried. `Throttled`.
+    pub fn check_codes(&self, name: &AccountName) -> Result<()> {
+        self.codes.check(EVERYWHERE, Some(name), Instant::now())
+    }
+
+    /// Counts a wrong code.
+    pub fn count_code(&self, name: &AccountName) {
+        self.codes.count(EVERYWHERE, Some(name.clone()), Instant::now());
+    }
+
+    /// Counts a failed sign-in.
+    pub fn count_failure(&self, name: &AccountName, from: IpAddr) {
+        self.throttle.count(Network::from(from), Some(name.clone()), Instant::now());
+    }
+
     async fn wait_for_turn(&self, attempt: &Attempt, deadline: tokio::time::Instant) -> Result<Turn> {
         let (network, name, now) = (attempt.network, attempt.name.as_ref(), Instant::now());
         self.throttle.check(network, name, now)?;
@@ -139,7 +161,7 @@ impl Door {
         // Read before the account: a change during the hash must void the verdict.
         let changes = self.accounts.changes();
         if let Some(Entry { account, generation }) = self.compare(turn, &attempt).await?
-            && let Some(identity) = account.identity_at(generation)
+            && let Some(identity) = account.identity_by_password(generation)
         {
             let now = Instant::now();
             self.cache.remember_right(&key, account, generation, now);

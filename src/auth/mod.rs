@@ -6,6 +6,7 @@ mod bearer;
 mod cache;
 mod door;
 mod grants;
+mod linkpass;
 mod password;
 mod profile;
 mod record;
@@ -15,6 +16,8 @@ mod sessions;
 mod tests;
 mod throttle;
 mod token;
+mod totp;
+mod two_factor;
 
 use crate::audit::Audit;
 use crate::config::AccountsConfig;
@@ -28,12 +31,14 @@ pub use door::Attempted;
 use door::Door;
 use grants::Grants;
 use password::{Hasher, Lane, Secret};
-pub use profile::{Profile, ProfileChange};
+pub use profile::{FieldChange, Profile, ProfileChange};
 pub use registration::{Applicant, Invite, NewInvite};
 pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
+use throttle::Throttle;
+pub use two_factor::Enrolment;
 
 /// What an administrator sees of an account.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -79,6 +84,7 @@ pub struct Auth {
     hasher: Arc<Hasher>,
     sessions: Arc<Grants<Session>>,
     app_passwords: Arc<Grants<AppPassword>>,
+    link_throttle: Throttle,
     signer: Signer,
     invites: Arc<Grants<Invite>>,
     config: AccountsConfig,
@@ -89,6 +95,7 @@ impl Auth {
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let (accounts, hasher) = (Accounts::open(store.clone()).await?, Hasher::for_this_machine());
         let door = Door::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
+        let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let signer = Signer::open(store.clone()).await?;
         let now = sessions::now();
         let stands = |session: &Session| session.stands(&accounts, now);
@@ -98,7 +105,7 @@ impl Auth {
         let stands = |invite: &Invite| invite.stands(&accounts, now);
         let invites = Grants::open(store, registration::PREFIX, stands).await?;
         let config = config.clone();
-        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, invites, signer, config }))
+        Ok(Arc::new(Self { accounts, door, hasher, link_throttle, sessions, app_passwords, invites, signer, config }))
     }
 
     /// Tells the audit log of sign-ins from now on.
@@ -202,6 +209,8 @@ impl Auth {
     pub async fn remove(&self, name: &AccountName) -> Result<()> {
         self.accounts.remove(name).await?;
         self.clear_grants(name, None).await;
+        // Or an account made anew under the name would revive them.
+        self.withdraw_invites_by(name).await?;
         Ok(())
     }
 

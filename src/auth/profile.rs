@@ -3,6 +3,7 @@
 use super::record::Record;
 use super::{Attempted, Auth, Session};
 use crate::model::{AccountName, Error, Identity, Result, Via};
+use serde::{Deserialize, Deserializer};
 use std::net::IpAddr;
 
 const MAX_DISPLAY_NAME: usize = 100;
@@ -17,31 +18,60 @@ pub struct Profile {
     pub email: Option<String>,
 }
 
-/// What changes of a profile: `None` leaves it, `Some(None)` removes it.
+/// What becomes of one field.
+#[derive(Clone, Debug, Default)]
+pub enum FieldChange {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It goes; in JSON, `null`.
+    Remove,
+    /// It becomes this.
+    Set(String),
+}
+
+/// What changes of a profile.
 #[derive(Clone, Debug, Default)]
 pub struct ProfileChange {
     /// The name that people see.
-    pub display_name: Option<Option<String>>,
+    pub display_name: FieldChange,
     /// The e-mail address.
-    pub email: Option<Option<String>>,
+    pub email: FieldChange,
+}
+
+impl<'de> Deserialize<'de> for FieldChange {
+    fn deserialize<D: Deserializer<'de>>(field: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(field)?.map_or(Self::Remove, Self::Set))
+    }
+}
+
+impl FieldChange {
+    fn checked(self, check: impl FnOnce(&str) -> Result<String>) -> Result<Self> {
+        match self {
+            Self::Set(text) => check(&text).map(Self::Set),
+            Self::Keep | Self::Remove => Ok(self),
+        }
+    }
+
+    fn apply(self, field: &mut Option<String>) {
+        match self {
+            Self::Keep => {}
+            Self::Remove => *field = None,
+            Self::Set(text) => *field = Some(text),
+        }
+    }
 }
 
 impl ProfileChange {
     /// The same without blanks around; `Invalid` says what cannot be.
     pub(super) fn checked(self) -> Result<Self> {
-        let display_name =
-            self.display_name.map(|name| name.as_deref().map(check_display_name).transpose()).transpose()?;
-        let email = self.email.map(|email| email.as_deref().map(check_email).transpose()).transpose()?;
-        Ok(Self { display_name, email })
+        let display_name = self.display_name.checked(check_display_name)?;
+        Ok(Self { display_name, email: self.email.checked(check_email)? })
     }
 
     pub(super) fn apply(self, record: &mut Record) {
-        if let Some(display_name) = self.display_name {
-            record.display_name = display_name;
-        }
-        if let Some(email) = self.email {
-            record.email = email;
-        }
+        self.display_name.apply(&mut record.display_name);
+        self.email.apply(&mut record.email);
     }
 }
 

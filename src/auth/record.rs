@@ -1,11 +1,12 @@
 //! What is stored of an account.
 
 use super::password::random_bytes;
+use super::two_factor::TwoFactor;
 use crate::model::{Result, Role};
 use crate::store::table;
 use serde::{Deserialize, Serialize};
 
-/// The record of one account. Version 1 had no display name and no e-mail address.
+/// The record of one account. Version 1 had no display name, e-mail address and second factor.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Record {
     /// The role.
@@ -25,14 +26,16 @@ pub struct Record {
     pub display_name: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
+    /// The second factor, if it was begun.
+    pub two_factor: Option<TwoFactor>,
 }
 
 impl Record {
     /// The record of a new account.
     pub fn new(password: String, role: Role, quota: Option<u64>, created: i64) -> Result<Self> {
         let generation = u64::from(u32::from_le_bytes(random_bytes()?));
-        let (display_name, email) = (None, None);
-        Ok(Self { role, disabled: false, quota, created, password, generation, display_name, email })
+        let (display_name, email, two_factor) = (None, None, None);
+        Ok(Self { role, disabled: false, quota, created, password, generation, display_name, email, two_factor })
     }
 
     /// Whether it is an administrator's who may sign in.

@@ -123,6 +123,12 @@ impl Auth {
         if withdrawn == 0 { Err(Error::NotFound) } else { Ok(()) }
     }
 
+    /// Withdraws all invites that an account made.
+    pub(super) async fn withdraw_invites_by(&self, name: &AccountName) -> Result<()> {
+        let name = name.clone();
+        self.invites.remove(move |_, invite| invite.by == name).await.map(drop)
+    }
+
     /// Makes an account for somebody who is not signed in. Every try counts as a failed sign-in of its network.
     /// `Forbidden`, `Invalid`, `Exists`, `Throttled`, `Busy`.
     pub async fn register(&self, applicant: Applicant<'_>, from: IpAddr) -> Result<AccountView> {

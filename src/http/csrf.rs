@@ -4,7 +4,10 @@ use super::cookie;
 use crate::config::ServerConfig;
 use crate::model::{Error, Result};
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
+
+/// What scripts in pages say, and forms cannot.
+pub const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 const FOREIGN: Error =
     Error::Forbidden("This request comes from another site; only this server's own pages may make changes.");
@@ -21,7 +24,7 @@ pub fn check(config: &ServerConfig, parts: &Parts) -> Result<()> {
         return Err(FOREIGN);
     }
     let is_json = parts.uri.path().starts_with("/api/") && is_json(&parts.headers);
-    if is_json || parts.headers.contains_key("x-requested-with") { Ok(()) } else { Err(UNMARKED) }
+    if is_json || parts.headers.contains_key(X_REQUESTED_WITH) { Ok(()) } else { Err(UNMARKED) }
 }
 
 /// Refuses what surely is another site's; programs, which say nothing of it, may go on.

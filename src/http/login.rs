@@ -10,10 +10,12 @@ use crate::model::{Error, Identity, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// The most bytes an `Authorization` value may have.
 const MAX_CREDENTIALS: usize = 4096;
@@ -42,6 +44,14 @@ pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<
     app.auth.sign_in(value, user, password.as_bytes(), from).await
 }
 
+/// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.
+pub fn basic_password(headers: &HeaderMap) -> Result<Zeroizing<String>> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Error::Unauthenticated) };
+    let Credentials { text, colon } = Credentials::parse(value.as_bytes()).ok_or(Error::Unauthenticated)?;
+    Ok(Zeroizing::new(text.get(colon + 1..).unwrap_or_default().to_owned()))
+}
+
 /// Who the session of the cookie stands for. Whatever another site may have sent in its name is refused (403).
 fn by_cookie(app: &App, parts: &Parts) -> Result<Arc<Identity>> {
     let config = &app.config.server;
@@ -65,7 +75,7 @@ pub fn agent_of(headers: &HeaderMap) -> &str {
 
 /// Whether a request comes from a script in a page: browsers say so, other clients do not.
 pub fn is_script(headers: &HeaderMap) -> bool {
-    headers.contains_key("sec-fetch-mode") || headers.contains_key("x-requested-with")
+    headers.contains_key(SEC_FETCH_MODE) || headers.contains_key(csrf::X_REQUESTED_WITH)
 }
 
 /// Whether a peer is one of the proxies that are believed.

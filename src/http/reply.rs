@@ -33,7 +33,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Error::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Error::Unauthenticated | Error::CodeRequired => StatusCode::UNAUTHORIZED,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Busy { .. } | Error::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
         Error::Corrupt(_) | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -62,7 +62,8 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::Forbidden(_)
         | Error::PreconditionFailed
         | Error::Locked { .. }
-        | Error::Unauthenticated => FsError::Forbidden,
+        | Error::Unauthenticated
+        | Error::CodeRequired => FsError::Forbidden,
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => FsError::InsufficientStorage,
         Error::TooLarge => FsError::TooLarge,
         Error::Truncated
@@ -96,6 +97,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::LimitReached(_) => "limit_reached",
         Error::Truncated => "truncated",
         Error::Unauthenticated => "unauthenticated",
+        Error::CodeRequired => "code_required",
         Error::Throttled { .. } => "throttled",
         Error::Busy { .. } => "busy",
         Error::ReadOnly => "read_only",

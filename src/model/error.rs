@@ -70,6 +70,9 @@ pub enum Error {
     /// Name and password do not match an account that may sign in.
     #[error("Sign in with your account name and password.")]
     Unauthenticated,
+    /// The password is right, and the account also asks for a code.
+    #[error("This account also asks for a code: one that its authenticator app shows, or a recovery code.")]
+    CodeRequired,
     /// Too many failed sign-ins.
     #[error("Too many failed sign-ins; try again in {} seconds.", .retry_after.as_secs())]
     Throttled {

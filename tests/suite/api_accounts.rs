@@ -161,6 +161,9 @@ fn invites_end_by_withdrawal_and_with_who_made_them() {
     server.block_on(app.auth.create(&other, PASSWORD.as_bytes(), Role::Admin, None)).unwrap();
     server.block_on(app.auth.set_disabled(&AccountName::parse("boss").unwrap(), true)).unwrap();
     register(&server, &json!({"name": "cleo", "password": NEW, "invite": orphaned})).is(403);
+    server.block_on(app.auth.remove(&AccountName::parse("boss").unwrap())).unwrap();
+    self::boss(&server);
+    register(&server, &json!({"name": "cleo", "password": NEW, "invite": orphaned})).is(403);
     for (method, target) in [("GET", "/api/v1/invites"), ("POST", "/api/v1/invites"), ("DELETE", "/api/v1/invites/x")] {
         json(server.ana().raw(method, target), &json!({})).send().is(403);
     }

@@ -6,10 +6,10 @@ use super::caller::{Account, Member};
 use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::app::App;
-use crate::auth::{Profile, ProfileChange};
+use crate::auth::{FieldChange, Profile, ProfileChange};
 use crate::model::{AccountName, Error, Identity, Role, VPath};
 use http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -27,6 +27,8 @@ pub struct Me {
     pub email: Option<String>,
     /// The role.
     pub role: Role,
+    /// Whether sign-in asks for a code after the password.
+    pub two_factor: bool,
     /// When the account was made.
     pub created: String,
     /// The quota in bytes; absent when unlimited.
@@ -43,13 +45,13 @@ pub struct Me {
 #[serde(deny_unknown_fields)]
 pub struct MeChange {
     /// The name that people see.
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 100)]
-    display_name: Option<Option<String>>,
+    display_name: FieldChange,
     /// The e-mail address.
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 254)]
-    email: Option<Option<String>>,
+    email: FieldChange,
 }
 
 /// A change of the password.
@@ -112,14 +114,10 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         display_name,
         email,
         role: view.role,
+        two_factor: app.auth.has_two_factor(&identity.account),
         created: date(view.created),
         quota: view.quota,
         used: quota.used,
         available: quota.available,
     })
-}
-
-/// A field that was said, be it `null`.
-fn said<'de, D: Deserializer<'de>>(field: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(field).map(Some)
 }

@@ -9,6 +9,7 @@ pub mod files;
 pub mod groups;
 pub mod invites;
 pub mod json;
+pub mod links;
 pub mod me;
 pub mod page;
 pub mod problem;
@@ -18,6 +19,7 @@ pub mod session;
 pub mod setup;
 pub mod shares;
 pub mod team_folders;
+pub mod two_factor;
 pub mod upload;
 pub mod zip;
 
@@ -48,8 +50,12 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(bulk::copy))
         .routes(routes!(bulk::delete))
         .routes(routes!(zip::download))
+        .routes(routes!(links::list, links::create))
+        .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_password))
+        .routes(routes!(two_factor::begin, two_factor::end))
+        .routes(routes!(two_factor::confirm))
         .routes(routes!(registration::register))
         .routes(routes!(invites::list, invites::add))
         .routes(routes!(invites::withdraw))

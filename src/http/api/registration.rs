@@ -4,7 +4,7 @@ use super::Tag;
 use super::caller::Public;
 use super::json::Json;
 use super::problem::{Failures, Problem};
-use crate::auth::{Applicant, ProfileChange};
+use crate::auth::{Applicant, FieldChange, ProfileChange};
 use crate::http::csrf;
 use crate::model::{AccountName, Role};
 use http::StatusCode;
@@ -61,8 +61,10 @@ pub async fn register(
     csrf::check_if_told(&app.config.server, &head)?;
     let work = Arc::clone(&app);
     let account = app.finish(async move {
-        let profile =
-            ProfileChange { display_name: application.display_name.map(Some), email: application.email.map(Some) };
+        let profile = ProfileChange {
+            display_name: application.display_name.map_or(FieldChange::Keep, FieldChange::Set),
+            email: application.email.map_or(FieldChange::Keep, FieldChange::Set),
+        };
         let applicant = Applicant {
             name: &application.name,
             password: application.password.as_bytes(),

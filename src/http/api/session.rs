@@ -27,6 +27,8 @@ pub struct Login {
     /// Its password.
     #[schema(value_type = String)]
     password: Zeroizing<String>,
+    /// A code of the authenticator app or a recovery code, for accounts with two-factor sign-in.
+    code: Option<String>,
     /// Whether a bearer is wanted, too.
     #[serde(default)]
     bearer: bool,
@@ -118,7 +120,7 @@ pub async fn log_in(
     csrf::check_if_told(&app.config.server, &head)?;
     let agent = login::agent_of(&head.headers);
     let attempted = Attempted { user: &given.name, password: given.password.as_bytes() };
-    let begun = app.auth.begin_session(attempted, Caller { address: client, agent }).await?;
+    let begun = app.auth.begin_session(attempted, given.code.as_deref(), Caller { address: client, agent }).await?;
     let bearer = given.bearer.then(|| Bearer::of(&app, &begun.id)).transpose()?;
     let answer =
         LoggedIn { name: begun.identity.account.clone(), role: begun.identity.role, session: begun.id, bearer };

@@ -1,0 +1,168 @@
+//! Two-factor sign-in: after the password a code of an authenticator app or a recovery code, each good once.
+//! The account's password alone then opens neither the drive nor the API; programs use app passwords.
+
+use super::door::Entry;
+use super::password::random_bytes;
+use super::record::Record;
+use super::sessions::now;
+use super::{Auth, token, totp};
+use crate::model::{AccountName, Error, Result};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use zeroize::Zeroizing;
+
+const SECRET_LEN: usize = 20;
+const RECOVERY_CODES: usize = 10;
+const RECOVERY_LEN: usize = 10;
+/// Wrong codes a minute on one account, from wherever they come: six digits are soon guessed.
+pub const WRONG_CODES: u32 = 5;
+
+/// The second factor of an account, from its beginning on.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct TwoFactor {
+    secret: Zeroizing<String>,
+    confirmed: bool,
+    last_step: u64,
+    recovery: Vec<String>,
+}
+
+/// What an authenticator app needs to know.
+pub struct Enrolment {
+    /// The secret in base32, to be typed.
+    pub secret: Zeroizing<String>,
+    /// The same as an address, to be shown as a picture.
+    pub uri: Zeroizing<String>,
+}
+
+impl std::fmt::Debug for Enrolment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Enrolment")
+    }
+}
+
+impl TwoFactor {
+    /// Whether sign-in asks for a code.
+    pub fn is_on(&self) -> bool {
+        self.confirmed
+    }
+
+    fn begin(secret: &[u8]) -> Self {
+        let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(secret));
+        Self { secret, confirmed: false, last_step: 0, recovery: Vec::new() }
+    }
+
+    /// Uses a code up; whether it was a good one.
+    fn spend(&mut self, code: &str, now: i64) -> bool {
+        let code = token::as_made(code);
+        if let Some(step) = self.step_of(&code, now) {
+            self.last_step = step;
+            return true;
+        }
+        let hash = token::digest(&code);
+        let at = self.recovery.iter().position(|kept| *kept == hash);
+        at.map(|at| self.recovery.remove(at)).is_some()
+    }
+
+    fn step_of(&self, code: &str, now: i64) -> Option<u64> {
+        let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(self.secret.as_bytes()).ok()?);
+        totp::step_of(&secret, code, now, self.last_step)
+    }
+}
+
+impl Auth {
+    /// Begins two-factor sign-in for who knows the password; it asks for nothing until it is confirmed.
+    /// `Invalid`, `Throttled`, `Busy`, `Exists` when it is on already.
+    pub async fn begin_two_factor(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<Enrolment> {
+        self.confirm(name, password, "/password", from).await?;
+        let bytes = Zeroizing::new(random_bytes::<SECRET_LEN>()?);
+        let begun = TwoFactor::begin(bytes.as_slice());
+        let edit = move |record: &mut Record| {
+            if record.two_factor.as_ref().is_some_and(TwoFactor::is_on) {
+                return Err(Error::Exists);
+            }
+            record.two_factor = Some(begun);
+            Ok(())
+        };
+        self.accounts.try_change(name, edit).await?;
+        let secret = Zeroizing::new(token::base32(bytes.as_slice()).to_ascii_uppercase());
+        let uri = format!("otpauth://totp/Sarang:{name}?secret={}&issuer=Sarang", secret.as_str());
+        Ok(Enrolment { secret, uri: Zeroizing::new(uri) })
+    }
+
+    /// Turns two-factor sign-in on with a first code; the recovery codes, which nobody can tell again.
+    /// `Invalid`, `Throttled`, `NotFound` when it was not begun.
+    pub async fn confirm_two_factor(&self, name: &AccountName, code: &str) -> Result<Vec<Zeroizing<String>>> {
+        let codes =
+            (0..RECOVERY_CODES).map(|_| token::readable_secret::<RECOVERY_LEN>()).collect::<Result<Vec<_>>>()?;
+        let hashes = codes.iter().map(|code| token::digest(&token::as_made(code))).collect();
+        self.door.check_codes(name)?;
+        let (given, now) = (Zeroizing::new(code.to_owned()), now());
+        let edit = move |record: &mut Record| {
+            let begun = record.two_factor.as_mut().ok_or(Error::NotFound)?;
+            if begun.is_on() {
+                return Err(Error::Exists);
+            }
+            if !begun.spend(&given, now) {
+                return Err(Error::Unauthenticated);
+            }
+            (begun.confirmed, begun.recovery) = (true, hashes);
+            Ok(())
+        };
+        match self.accounts.try_change(name, edit).await {
+            Ok(()) => Ok(codes),
+            Err(Error::Unauthenticated) => {
+                self.door.count_code(name);
+                Err(Error::Invalid {
+                    pointer: "/code".into(),
+                    why: "This is not the code that the app shows now.".into(),
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends two-factor sign-in for who knows the password. `Invalid`, `Throttled`, `Busy`.
+    pub async fn end_two_factor(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<()> {
+        self.confirm(name, password, "/password", from).await?;
+        self.drop_two_factor(name).await
+    }
+
+    /// Ends two-factor sign-in of an account whose app and recovery codes are lost. `NotFound`.
+    pub async fn drop_two_factor(&self, name: &AccountName) -> Result<()> {
+        self.accounts.change(name, |record| record.two_factor = None).await
+    }
+
+    /// Whether an account's sign-in asks for a code.
+    pub fn has_two_factor(&self, name: &AccountName) -> bool {
+        self.accounts.find(name).is_some_and(|account| account.wants_code())
+    }
+
+    /// What comes after the right password: nothing, or a code. `CodeRequired`, `Unauthenticated`, `Throttled`.
+    pub(super) async fn pass_second_step(
+        &self,
+        name: &AccountName,
+        entry: &Entry,
+        code: Option<&str>,
+        from: IpAddr,
+    ) -> Result<()> {
+        if !entry.account.wants_code() {
+            return Ok(());
+        }
+        let code = Zeroizing::new(code.ok_or(Error::CodeRequired)?.to_owned());
+        self.door.check_codes(name)?;
+        let (generation, now) = (entry.generation, now());
+        let edit = move |record: &mut Record| {
+            let is_present = record.generation == generation;
+            let is_right = record.two_factor.as_mut().is_some_and(|two_factor| two_factor.spend(&code, now));
+            if is_present && is_right { Ok(()) } else { Err(Error::Unauthenticated) }
+        };
+        let outcome = self.accounts.try_change(name, edit).await;
+        if matches!(outcome, Err(Error::Unauthenticated)) {
+            self.door.count_code(name);
+            self.door.count_failure(name, from);
+        }
+        outcome
+    }
+}

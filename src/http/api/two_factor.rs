@@ -1,0 +1,76 @@
+//! Two-factor sign-in: turning it on with an authenticator app, and off.
+
+use super::Tag;
+use super::caller::Account;
+use super::json::Json;
+use super::problem::{Failures, Problem};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+/// The account's password once more.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// The present password.
+    #[schema(value_type = String)]
+    password: Zeroizing<String>,
+}
+
+/// The first code.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Confirmation {
+    /// The six digits that the app shows.
+    code: String,
+}
+
+/// What an authenticator app needs to know.
+#[derive(Serialize, ToSchema)]
+pub struct EnrolmentView {
+    /// The secret in base32, to be typed.
+    #[schema(value_type = String)]
+    pub secret: Zeroizing<String>,
+    /// The same as an `otpauth` address, to be shown as a picture.
+    #[schema(value_type = String)]
+    pub uri: Zeroizing<String>,
+}
+
+/// What helps when the app is lost. They are not shown again.
+#[derive(Serialize, ToSchema)]
+pub struct RecoveryCodes {
+    /// Ten codes, each good for one sign-in.
+    #[schema(value_type = Vec<String>)]
+    pub recovery_codes: Vec<Zeroizing<String>>,
+}
+
+/// Begins: makes the secret for an authenticator app. Sign-in asks for nothing new until it is confirmed.
+#[utoipa::path(post, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "begin_two_factor",
+    request_body = Proof, responses((status = 201, body = EnrolmentView), Failures))]
+pub async fn begin(
+    Account { app, identity, client }: Account,
+    Json(proof): Json<Proof>,
+) -> Result<(StatusCode, axum::Json<EnrolmentView>), Problem> {
+    let begun = app.auth.begin_two_factor(&identity.account, proof.password.as_bytes(), client).await?;
+    Ok((StatusCode::CREATED, axum::Json(EnrolmentView { secret: begun.secret, uri: begun.uri })))
+}
+
+/// Confirms with a first code: from now on sign-in asks for one, and the password alone opens neither drive nor API.
+#[utoipa::path(post, path = "/api/v1/me/two-factor/confirm", tag = Tag::ACCOUNT, operation_id = "confirm_two_factor",
+    request_body = Confirmation, responses((status = 200, body = RecoveryCodes), Failures))]
+pub async fn confirm(
+    Account { app, identity, .. }: Account,
+    Json(confirmation): Json<Confirmation>,
+) -> Result<axum::Json<RecoveryCodes>, Problem> {
+    let recovery_codes = app.auth.confirm_two_factor(&identity.account, &confirmation.code).await?;
+    Ok(axum::Json(RecoveryCodes { recovery_codes }))
+}
+
+/// Ends it: sign-in asks for the password only.
+#[utoipa::path(delete, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "end_two_factor",
+    request_body = Proof, responses((status = 204), Failures))]
+pub async fn end(Account { app, identity, client }: Account, Json(proof): Json<Proof>) -> Result<StatusCode, Problem> {
+    app.auth.end_two_factor(&identity.account, proof.password.as_bytes(), client).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
