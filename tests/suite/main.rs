@@ -32,6 +32,7 @@ mod links;
 mod matrix;
 mod program;
 mod rows;
+mod scope;
 mod shares;
 mod sign_in;
 mod table;
