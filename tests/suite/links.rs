@@ -329,6 +329,15 @@ fn a_file_keeps_its_link_when_it_is_saved_and_loses_it_to_another() {
     ana.transfer("MOVE", "/other", "/shared/a.txt").send().is(204);
     page(&server, &shared, "/file").is(404);
     let again = share(&ana, &json!({"path": "shared/a.txt"}));
+    // Neither is a copy of it, and nobody makes another file pass for it.
+    ana.transfer("COPY", "/shared/a.txt", "/copy").send().is(201);
+    ana.transfer("MOVE", "/shared/a.txt", "/kept").send().is(201);
+    ana.transfer("MOVE", "/copy", "/shared/a.txt").send().is(201);
+    page(&server, &again, "/file").is(404);
+    let mark = "<D:set><D:prop><s:mark xmlns:s='urn:sarang'>x</s:mark></D:prop></D:set>";
+    assert!(ana.proppatch("/shared/a.txt", mark).send().is(207).text().contains(" 403 "));
+    ana.transfer("MOVE", "/kept", "/shared/a.txt").send().is(204);
+    page(&server, &again, "/file").is(200);
     ana.delete("/shared/a.txt").is(204);
     page(&server, &again, "").is(404);
     ana.store("/shared/a.txt", "made anew");

@@ -43,23 +43,23 @@ pub struct NewLink {
 }
 
 /// What changes of a link; what is not said stays, and `null` takes away.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LinkChange {
     /// What may be done with it.
     rights: Option<Rights>,
     /// A password that visitors must give.
-    #[serde(deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    password: Option<Option<Zeroizing<String>>>,
+    password: Said<Zeroizing<String>>,
     /// When it ends (RFC 3339).
-    #[serde(deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    expires: Option<Option<String>>,
+    expires: Said<String>,
     /// How many downloads it allows in all.
-    #[serde(deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<u64>)]
-    max_downloads: Option<Option<u64>>,
+    max_downloads: Said<u64>,
     /// What its owner says about it.
     note: Option<String>,
 }
@@ -108,9 +108,41 @@ impl std::fmt::Debug for LinkChange {
     }
 }
 
-/// A field that is there, be it `null`.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
+/// A field of a change.
+#[derive(Default)]
+enum Said<T> {
+    /// It is not there: all stays.
+    #[default]
+    Nothing,
+    /// `null`
+    Gone,
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Gone, Self::Value))
+    }
+}
+
+impl<T> Said<T> {
+    /// What holds after the change.
+    fn or(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Nothing => present,
+            Self::Gone => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+
+    /// The same with another value in it.
+    async fn then<U>(self, make: impl AsyncFnOnce(T) -> Result<U>) -> Result<Said<U>> {
+        Ok(match self {
+            Self::Nothing => Said::Nothing,
+            Self::Gone => Said::Gone,
+            Self::Value(value) => Said::Value(make(value).await?),
+        })
+    }
 }
 
 impl From<&Link> for LinkView {
@@ -152,7 +184,7 @@ pub async fn create(
         Some(password) => Some(app.auth.hash_link_password(checked(password)?).await?),
         None => None,
     };
-    let (owner, note, max_downloads) = (account.identity.account.clone(), new.note, new.max_downloads);
+    let (owner, about, max_downloads) = (account.identity.account.clone(), new.note, new.max_downloads);
     let work = {
         let app = Arc::clone(&app);
         let whole = app.drive(&account.identity).await?;
@@ -171,7 +203,7 @@ pub async fn create(
                 downloads: 0,
                 created: time::unix_seconds(SystemTime::now()),
                 last_used: None,
-                note,
+                note: about,
             };
             app.links.create(record).await
         }
@@ -270,29 +302,25 @@ pub async fn change(
     let (app, owner) = (account.app, account.identity.account.clone());
     let present = app.links.find(&owner, &id)?.record;
     let rights = change.rights.unwrap_or(present.rights);
-    check(rights, change.max_downloads.unwrap_or(present.max_downloads), change.note.as_deref().unwrap_or_default())?;
+    let max_downloads = change.max_downloads.or(present.max_downloads);
+    check(rights, max_downloads, change.note.as_deref().unwrap_or_default())?;
     check_kind(rights, present.target.folder)?;
-    let expires = match change.expires {
-        Some(Some(text)) => Some(Some(moment(&text)?)),
-        other => other.map(|_| None),
-    };
-    let password = match change.password {
-        Some(Some(password)) => Some(Some(app.auth.hash_link_password(checked(&password)?).await?)),
-        other => other.map(|_| None),
-    };
-    let (max_downloads, note) = (change.max_downloads, change.note);
+    let expires = change.expires.then(async |text| moment(&text)).await?;
+    let password =
+        change.password.then(async |password| app.auth.hash_link_password(checked(&password)?).await).await?;
+    let note = change.note;
     let work = {
         let app = Arc::clone(&app);
         async move {
             let edit = move |record: &mut LinkRecord| {
                 record.rights = rights;
-                if let Some(password) = password {
-                    record.password = password;
+                if !matches!(password, Said::Nothing) {
                     record.generation += 1;
                 }
-                record.expires = expires.unwrap_or(record.expires);
-                record.max_downloads = max_downloads.unwrap_or(record.max_downloads);
-                record.note = note.unwrap_or(std::mem::take(&mut record.note));
+                record.password = password.or(record.password.take());
+                record.expires = expires.or(record.expires);
+                record.max_downloads = max_downloads;
+                record.note = note.unwrap_or_else(|| std::mem::take(&mut record.note));
             };
             app.links.change(&owner, &id, edit).await
         }
