@@ -2,25 +2,27 @@
 
 mod homes;
 
+use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::history::{Expired, Retention};
+use crate::content::local::LocalTree;
 use crate::drive::Drive;
-use crate::drive::groups::{Grantee, GroupName, Groups};
+use crate::drive::commons::{Commons, Roots};
+use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
-use crate::drive::mounts::{Commons, Roots};
 use crate::drive::place::Root;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
 use crate::links::Links;
 use crate::metrics::Metrics;
-use crate::model::{AccountName, Error, Identity, Result};
+use crate::model::{AccountName, Error, Identity, Result, VPath};
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use homes::Homes;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio_util::task::TaskTracker;
 
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
@@ -34,6 +36,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Records.
     pub store: Arc<dyn StateStore>,
+    /// Who did what.
+    pub audit: Audit,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
     /// The way to the first administrator, open while there is no account.
@@ -47,6 +51,7 @@ pub struct App {
     pub commons: Arc<Commons>,
     homes: Arc<Homes>,
     tasks: TaskTracker,
+    opened: Instant,
 }
 
 impl App {
@@ -55,7 +60,9 @@ impl App {
         let dir = config.data_dir.clone();
         let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
         let store: Arc<dyn StateStore> = sled.clone();
+        let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
+        auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
         let links = Links::open(store.clone()).await?;
         let setup = if auth.list().is_empty() {
@@ -65,8 +72,22 @@ impl App {
         };
         let homes = Arc::new(Homes::new(&config, auth.clone()));
         let commons = open_commons(&store, &homes).await?;
-        let (metrics, tasks) = (Metrics::default(), TaskTracker::new());
-        Ok(Arc::new(Self { config, metrics, store, auth, setup, locks, links, sled, commons, homes, tasks }))
+        let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
+        Ok(Arc::new(Self {
+            config,
+            metrics,
+            store,
+            audit,
+            auth,
+            setup,
+            locks,
+            links,
+            sled,
+            commons,
+            homes,
+            tasks,
+            opened,
+        }))
     }
 
     /// The drive of an identity; its home is made at the first use.
@@ -83,18 +104,56 @@ impl App {
         self.homes.forget_home(name, purge).await
     }
 
-    /// Takes a group out of everything it was given, and removes it; `NotFound`.
-    pub async fn remove_group(&self, name: &GroupName) -> Result<()> {
-        self.commons.groups.remove(name).await?;
-        self.commons.shares.end_group(name).await?;
-        self.commons.teams.end_grantee(&Grantee::Group(name.clone())).await
-    }
-
     /// Removes a team folder from every drive; `purge` also deletes its files, for good. `NotFound`.
     pub async fn remove_team(&self, name: &str, purge: bool) -> Result<()> {
         self.commons.teams.remove(name).await?;
         self.locks.end_root(&Homes::team_id(name)).await?;
         self.homes.forget_team(name, purge).await
+    }
+
+    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet.
+    pub async fn usage(&self, account: &AccountName) -> Result<u64> {
+        if !self.homes.exists(account).await? {
+            return Ok(0);
+        }
+        Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
+    }
+
+    /// Bytes of live files in the homes and team folders that are open, as last counted.
+    pub async fn usage_of_open_homes(&self) -> Result<u64> {
+        let mut used = 0_u64;
+        for root in self.homes.open_roots() {
+            used = used.saturating_add(root.tree.usage().await?.used);
+        }
+        Ok(used)
+    }
+
+    /// Bytes that the disk of the homes has left, without the reserve.
+    pub async fn free(&self) -> Result<u64> {
+        let (dir, reserve) = (self.config.data_dir.clone(), self.config.drive.reserve);
+        blocking(move || Ok(LocalTree::free_at(&dir)?.saturating_sub(reserve))).await
+    }
+
+    /// Refuses what [`transfer_home`](Self::transfer_home) could not do.
+    pub async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
+        self.homes.check_transfer(from, to).await
+    }
+
+    /// Moves the home of an account that was removed, trash and all, into a new folder of another account's drive, and
+    /// says which. `None` when there is none.
+    pub async fn transfer_home(&self, from: &AccountName, to: &AccountName) -> Result<Option<VPath>> {
+        self.homes.transfer(from, to).await
+    }
+
+    /// When the store was exported last.
+    pub async fn newest_export(&self) -> Result<Option<SystemTime>> {
+        let sled = self.sled.clone();
+        blocking(move || sled.newest_export()).await
+    }
+
+    /// How long ago everything was opened.
+    pub fn uptime(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.
@@ -141,6 +200,7 @@ impl App {
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
         self.tasks.wait().await;
+        self.audit.settle(true).await;
         self.store.close().await
     }
 }

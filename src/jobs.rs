@@ -27,6 +27,7 @@ async fn hourly(app: &App) {
     if app.setup.is_open() && !app.auth.list().is_empty() {
         app.setup.close();
     }
+    app.audit.settle(false).await;
     let jobs = [
         ("export the state", app.export_daily().await),
         ("forget ended locks", app.locks.sweep().await),

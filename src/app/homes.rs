@@ -4,9 +4,9 @@ use super::blocking;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::local::{LocalSettings, LocalTree};
-use crate::drive::mounts::Roots;
+use crate::drive::commons::Roots;
 use crate::drive::place::Root;
-use crate::model::{AccountName, Error, Result};
+use crate::model::{AccountName, Error, RelPath, Result};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
@@ -30,6 +30,7 @@ struct Home(OnceCell<OpenHome>);
 #[derive(Debug)]
 struct OpenHome {
     root: Arc<Root>,
+    tree: Arc<LocalTree>,
     inode: (u64, u64),
     looked: Mutex<Instant>,
 }
@@ -68,7 +69,7 @@ pub(super) struct Homes {
     dir: PathBuf,
     settings: LocalSettings,
     auth: Arc<Auth>,
-    homes: RwLock<HashMap<AccountName, Arc<Home>>>,
+    accounts: RwLock<HashMap<AccountName, Arc<Home>>>,
     teams: RwLock<HashMap<String, Arc<Home>>>,
 }
 
@@ -81,8 +82,8 @@ impl Homes {
             versions: config.history.versions,
             reserve: drive.reserve,
         };
-        let (dir, homes, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
-        Self { dir, settings, auth, homes, teams }
+        let (dir, accounts, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
+        Self { dir, settings, auth, accounts, teams }
     }
 
     /// The name in records of an account's home.
@@ -103,15 +104,15 @@ impl Homes {
     }
 
     fn home(&self, account: &AccountName) -> Arc<Home> {
-        let present = self.homes.read().get(account).cloned();
+        let present = self.accounts.read().get(account).cloned();
         if let Some(home) = present {
             if !home.has_moved(|| self.home_dir(account)) {
                 return home;
             }
             tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
-            self.homes.write().remove(account);
+            self.accounts.write().remove(account);
         }
-        self.homes.write().entry(account.clone()).or_default().clone()
+        self.accounts.write().entry(account.clone()).or_default().clone()
     }
 
     async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
@@ -128,7 +129,8 @@ impl Homes {
         blocking(move || {
             let tree = LocalTree::open(&dir, settings)?;
             let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
-            Ok(OpenHome { root: Arc::new(Root::new(id.into(), tree)), inode, looked: Mutex::new(Instant::now()) })
+            let root = Arc::new(Root::new(id.into(), tree.clone()));
+            Ok(OpenHome { root, tree, inode, looked: Mutex::new(Instant::now()) })
         })
         .await
     }
@@ -141,9 +143,53 @@ impl Homes {
         self.dir.join("teams").join(name)
     }
 
+    /// Whether an account's home is there already.
+    pub(super) async fn exists(&self, account: &AccountName) -> Result<bool> {
+        let dir = self.home_dir(account);
+        blocking(move || Ok(dir.exists())).await
+    }
+
+    /// The homes and team folders that are open.
+    pub(super) fn open_roots(&self) -> Vec<Arc<Root>> {
+        let (homes, teams) = (self.accounts.read(), self.teams.read());
+        let open = |home: &Arc<Home>| home.0.get().map(|open| open.root.clone());
+        homes.values().chain(teams.values()).filter_map(open).collect()
+    }
+
+    /// Refuses what [`transfer`](Self::transfer) could not do.
+    pub(super) async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
+        self.home_of(to).await?;
+        let (here, there) = (self.home_dir(from), self.home_dir(to));
+        blocking(move || match (inode_of(&here), inode_of(&there)) {
+            (Ok((here, _)), Ok((there, _))) if here != there => Err(Error::Forbidden(
+                "The two homes lie on different file systems: keep the files, and move them by hand.",
+            )),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Moves the home of an account that was removed into a new folder of another's; says which, `None` when there is none.
+    pub(super) async fn transfer(&self, from: &AccountName, to: &AccountName) -> Result<Option<RelPath>> {
+        if !self.exists(from).await? {
+            return Ok(None);
+        }
+        let (dir, home) = (self.home_dir(from), self.home(to));
+        let open = home.0.get_or_try_init(|| self.open_home(to)).await?;
+        for n in 1_u32.. {
+            let name = if n == 1 { format!("Files of {from}") } else { format!("Files of {from} ({n})") };
+            let path = RelPath::root().join(&name)?;
+            match open.tree.adopt(&dir, &path).await {
+                Err(Error::Exists) => {}
+                outcome => return outcome.map(|()| Some(path)),
+            }
+        }
+        Err(Error::Exists)
+    }
+
     /// Closes the home of an account that was removed; `purge` also deletes its files.
     pub(super) async fn forget_home(&self, name: &AccountName, purge: bool) -> Result<()> {
-        if let Some(home) = self.homes.write().remove(name) {
+        if let Some(home) = self.accounts.write().remove(name) {
             home.close();
         }
         self.purge(self.home_dir(name), purge).await

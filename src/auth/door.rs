@@ -5,12 +5,13 @@ use super::accounts::{Account, Accounts};
 use super::cache::{Cache, Key, Verdict};
 use super::password::{self, Hasher, Lane, Secret, Turn};
 use super::throttle::{Network, Throttle};
+use crate::audit::{Actor, Audit, Event, Kind};
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Everything a sign-in passes.
@@ -23,12 +24,14 @@ pub struct Door {
     /// What a password is compared with when there is no account for it.
     dummy: String,
     flights: Flights,
+    audit: OnceLock<Audit>,
 }
 
 /// One try to sign in.
 struct Attempt {
     name: Option<AccountName>,
     network: Network,
+    from: IpAddr,
     password: Secret,
 }
 
@@ -61,7 +64,13 @@ impl Door {
     pub fn new(accounts: Arc<Accounts>, hasher: Arc<Hasher>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
-        Ok(Arc::new(Self { accounts, cache, throttle, hasher, dummy, flights }))
+        Ok(Arc::new(Self { accounts, cache, throttle, hasher, dummy, flights, audit: OnceLock::new() }))
+    }
+
+    /// Tells the audit log of sign-ins from now on.
+    pub fn report_to(&self, audit: Audit) {
+        // Said once, when everything is opened.
+        let _ = self.audit.set(audit);
     }
 
     /// What is known of a header value, without hashing a password.
@@ -134,12 +143,11 @@ impl Door {
         {
             let now = Instant::now();
             self.cache.remember_right(&key, account, generation, now);
-            self.throttle.prove(attempt.network, identity.account.clone(), now);
+            self.welcome(&attempt, identity.account.clone());
             return Ok(identity);
         }
-        let now = Instant::now();
-        if !self.cache.remember_wrong(&key, changes, now) {
-            self.throttle.count(attempt.network, attempt.name, now);
+        if !self.cache.remember_wrong(&key, changes, Instant::now()) {
+            self.turn_away(attempt);
         }
         Err(Error::Unauthenticated)
     }
@@ -147,10 +155,10 @@ impl Door {
     async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt) -> Result<Entry> {
         let entry = self.compare(turn, &attempt).await?;
         let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
-            self.throttle.count(attempt.network, attempt.name, Instant::now());
+            self.turn_away(attempt);
             return Err(Error::Unauthenticated);
         };
-        self.throttle.prove(attempt.network, name, Instant::now());
+        self.welcome(&attempt, name);
         Ok(entry)
     }
 
@@ -170,6 +178,24 @@ impl Door {
         Ok(account.identity_at(generation).map(|_| Entry { account, generation }))
     }
 
+    /// Notes a right password: which network it came from, and in the audit log, when it is the first from there.
+    fn welcome(&self, attempt: &Attempt, name: AccountName) {
+        let now = Instant::now();
+        if let Some(audit) = self.audit.get().filter(|_| !self.throttle.is_proven(attempt.network, Some(&name), now)) {
+            let event = Event::new(Actor::Account(name.clone()), Kind::SignIn, name.as_str()).from(attempt.from);
+            drop(audit.record(event));
+        }
+        self.throttle.prove(attempt.network, name, now);
+    }
+
+    /// Notes a wrong one.
+    fn turn_away(&self, attempt: Attempt) {
+        if let Some(audit) = self.audit.get() {
+            audit.count_failure(attempt.name.as_ref(), attempt.from);
+        }
+        self.throttle.count(attempt.network, attempt.name, Instant::now());
+    }
+
     /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.
     async fn renew(&self, name: &AccountName, generation: u64, hash: String) {
         let outcome = self.accounts.change(name, move |record| {
@@ -185,7 +211,8 @@ impl Door {
 
 impl Attempt {
     fn new(user: &str, password: &[u8], from: IpAddr) -> Self {
-        Self { name: account_in(user), network: Network::from(from), password: Secret::new(password.to_vec()) }
+        let (name, network, password) = (account_in(user), Network::from(from), Secret::new(password.to_vec()));
+        Self { name, network, from, password }
     }
 }
 

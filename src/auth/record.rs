@@ -34,6 +34,11 @@ impl Record {
         let (display_name, email) = (None, None);
         Ok(Self { role, disabled: false, quota, created, password, generation, display_name, email })
     }
+
+    /// Whether it is an administrator's who may sign in.
+    pub fn administers(&self) -> bool {
+        self.role == Role::Admin && !self.disabled
+    }
 }
 
 impl table::Record for Record {

@@ -5,8 +5,8 @@ use super::landing::Landing;
 use super::mounts::{Mount, Way};
 use super::place::{Access, Place, Spot};
 use super::{Copying, Drive, Terms};
-use crate::content::{Commit, PropChange, Reach};
-use crate::model::{AccountName, Error, Result, Rights, VPath};
+use crate::content::{Commit, Node, PropChange, Reach};
+use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -33,8 +33,8 @@ impl Drive {
 
     /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
     pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
-        if let Some(mount) = self.mount_at(path).await? {
-            return mount.leave().await;
+        if let Some(mount) = self.mount_at(path)? {
+            return mount.leave(&self.locks).await;
         }
         let place = self.admitted(path, Access::Change).await?;
         refuse_root(&place)?;
@@ -55,7 +55,7 @@ impl Drive {
     /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5). Into another root
     /// it is a copy, and the source goes to the trash. Returns whether nothing stood at `to` before.
     pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
-        if let Some(mount) = self.mount_at(from).await? {
+        if let Some(mount) = self.mount_at(from)? {
             return self.rename_mount(&mount, to).await;
         }
         let (source, target) = self.admitted_pair(from, to, Access::Change).await?;
@@ -119,8 +119,20 @@ impl Drive {
         Ok((source, target))
     }
 
+    /// What a share of a path would show: its place in the home and what stands there. `Forbidden` for what is not the account's own.
+    pub async fn shareable(&self, path: &VPath) -> Result<(RelPath, Node)> {
+        let place = self.admitted(path, Access::Change).await?;
+        if place.below == 0 {
+            return Err(Error::Forbidden("The drive as a whole cannot be shared; share a folder in it."));
+        }
+        if place.mount.is_some() {
+            return Err(Error::Forbidden("Only what is your own can be shared."));
+        }
+        Ok((place.spot().path, place.root.tree.stat(&place.path).await?))
+    }
+
     /// The mount that a path names itself, if whoever asks may change what the drive shows.
-    async fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
+    fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
         let Way::Mount(mount, rest) = mounts.way(&path.beneath(&self.identity.scope)?) else { return Ok(None) };
         if !rest.is_root() {

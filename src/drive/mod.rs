@@ -3,6 +3,7 @@
 
 mod carry;
 mod changes;
+pub mod commons;
 pub mod groups;
 mod judge;
 mod landing;
@@ -19,11 +20,13 @@ mod upload;
 
 use crate::content::{DeadProp, Listing, Node, Reach, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
+use commons::Commons;
 use landing::Landing;
 pub use locking::LockView;
 use locks::Locks;
-use mounts::{Commons, Extended, Fixed, Mounts, Watched};
+use mounts::{Extended, Fixed, Mounts, Watched};
 use place::{Access, Place, Root, authorise};
+use shares::Share;
 use std::sync::Arc;
 pub use terms::Terms;
 pub use upload::{Announced, DriveUpload};
@@ -72,6 +75,14 @@ impl Drive {
     /// Who sees it.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// What others show to this account, with its path in this drive; not what is gone or may not be shown at present.
+    pub async fn incoming(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
+        match &self.mounts {
+            Some(mounts) => mounts.shares().await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// What stands at a path.

@@ -1,10 +1,10 @@
 //! What a drive shows beside its home: folders that other accounts share with it, and team folders, each under a folder of its own
 //! that exists only while there is something in it. Every look asks what is granted at that moment.
 
-use super::groups::{Grantee, Groups};
+use super::commons::Commons;
+use super::locks::Locks;
 use super::place::Root;
-use super::shares::Shares;
-use super::teams::Teams;
+use super::shares::Share;
 use crate::content::{Entry, Etag, Listing, Node};
 use crate::model::time::from_unix_seconds;
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
@@ -15,37 +15,6 @@ use std::sync::{Arc, OnceLock};
 
 const SHARED: &str = "Shared with me";
 const TEAMS: &str = "Team folders";
-
-/// Opens roots as they may be used at present.
-#[async_trait]
-pub trait Roots: Debug + Send + Sync {
-    /// The home of an account and its quota; `NotFound` when the account is disabled or removed.
-    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)>;
-    /// The root of a team folder.
-    async fn team(&self, name: &str) -> Result<Arc<Root>>;
-}
-
-/// What accounts have in common: groups, shares, team folders.
-#[derive(Debug)]
-pub struct Commons {
-    /// Groups.
-    pub groups: Arc<Groups>,
-    /// Shares.
-    pub shares: Shares,
-    /// Team folders.
-    pub teams: Teams,
-    /// The way to everybody's files.
-    pub roots: Arc<dyn Roots>,
-}
-
-impl Commons {
-    /// Ends what an account that was removed shared, was shared with or belonged to.
-    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
-        self.shares.end_account(account).await?;
-        self.groups.end_account(account).await?;
-        self.teams.end_grantee(&Grantee::Account(account.clone())).await
-    }
-}
 
 /// What a mount leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,9 +118,12 @@ impl Mount {
     }
 
     /// Takes it out of the drive.
-    pub async fn leave(&self) -> Result<()> {
+    pub async fn leave(&self, locks: &Locks) -> Result<()> {
         match &self.source {
-            Source::Share(id) => self.commons.shares.leave(&self.account, id).await,
+            Source::Share(id) => {
+                let share = self.commons.shares.leave(&self.account, id).await?;
+                self.commons.release(locks, &share).await
+            }
             Source::Team(_) => Err(Error::Forbidden("Only an administrator can take you out of a team folder.")),
         }
     }
@@ -260,6 +232,22 @@ impl Mounts {
         }
         let found = hall.mounts.iter().find_map(|mount| Some((mount, path.after(&mount.at)?)));
         found.map_or(Way::Nowhere, |(mount, rest)| Way::Mount(mount.clone(), rest))
+    }
+
+    /// The shares among them that can be looked into now, and where they show.
+    pub async fn shares(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
+        let mut shares = Vec::new();
+        for mount in self.halls.iter().flat_map(|hall| &hall.mounts) {
+            let Source::Share(id) = &mount.source else { continue };
+            match mount.node().await {
+                Ok(_) => {}
+                Err(Error::NotFound) => continue,
+                Err(error) => return Err(error),
+            }
+            let share = mount.commons.shares.shown_to(&mount.account, id);
+            shares.extend(share.map(|share| (share, mount.at.clone())));
+        }
+        Ok(shares)
     }
 
     /// The folders of mounts, as entries of the drive's own folder.

@@ -79,6 +79,11 @@ impl Share {
         self.names.get(account).map_or_else(|| self.path.rsplit('/').next().unwrap_or_default(), String::as_str)
     }
 
+    /// A text that puts shares in their order, oldest first.
+    pub fn place_in_lists(&self) -> String {
+        format!("{:020}/{}", self.created, self.id)
+    }
+
     fn is_live(&self) -> bool {
         self.expires.is_none_or(|end| end > unix_seconds(SystemTime::now()))
     }
@@ -90,32 +95,32 @@ impl Share {
 
 #[derive(Debug, Default)]
 struct Index {
-    by_id: HashMap<String, Arc<Share>>,
-    by_grantee: HashMap<Grantee, BTreeSet<String>>,
-    by_owner: HashMap<AccountName, BTreeSet<String>>,
+    shares: HashMap<String, Arc<Share>>,
+    grantees: HashMap<Grantee, BTreeSet<String>>,
+    owners: HashMap<AccountName, BTreeSet<String>>,
 }
 
 impl Index {
     fn insert(&mut self, share: Share) -> Arc<Share> {
         let (id, share) = (share.id.clone(), Arc::new(share));
-        self.by_grantee.entry(share.to.clone()).or_default().insert(id.clone());
-        self.by_owner.entry(share.owner.clone()).or_default().insert(id.clone());
-        self.by_id.insert(id, share.clone());
+        self.grantees.entry(share.to.clone()).or_default().insert(id.clone());
+        self.owners.entry(share.owner.clone()).or_default().insert(id.clone());
+        self.shares.insert(id, share.clone());
         share
     }
 
     fn remove(&mut self, share: &Share) {
-        self.by_id.remove(&share.id);
-        if let Some(ids) = self.by_grantee.get_mut(&share.to) {
+        self.shares.remove(&share.id);
+        if let Some(ids) = self.grantees.get_mut(&share.to) {
             ids.remove(&share.id);
         }
-        if let Some(ids) = self.by_owner.get_mut(&share.owner) {
+        if let Some(ids) = self.owners.get_mut(&share.owner) {
             ids.remove(&share.id);
         }
     }
 
     fn all<'a>(&'a self, ids: Option<&'a BTreeSet<String>>) -> impl Iterator<Item = &'a Arc<Share>> {
-        ids.into_iter().flatten().filter_map(|id| self.by_id.get(id))
+        ids.into_iter().flatten().filter_map(|id| self.shares.get(id))
     }
 }
 
@@ -143,7 +148,7 @@ impl Shares {
     /// The shares an account has made, oldest first.
     pub fn of(&self, owner: &AccountName) -> Vec<Arc<Share>> {
         let index = self.index.read();
-        let mut shares: Vec<_> = index.all(index.by_owner.get(owner)).cloned().collect();
+        let mut shares: Vec<_> = index.all(index.owners.get(owner)).cloned().collect();
         shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         shares
     }
@@ -151,11 +156,11 @@ impl Shares {
     /// What others show to an account at present, oldest first.
     pub fn to(&self, account: &AccountName) -> Vec<Arc<Share>> {
         let index = self.index.read();
-        if index.by_id.is_empty() {
+        if index.shares.is_empty() {
             return Vec::new();
         }
         let grantees = self.groups.grantees_of(account);
-        let shares = grantees.iter().flat_map(|to| index.all(index.by_grantee.get(to)));
+        let shares = grantees.iter().flat_map(|to| index.all(index.grantees.get(to)));
         let mut shares: Vec<_> = shares.filter(|share| self.shows(share, account)).cloned().collect();
         shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         shares
@@ -163,12 +168,12 @@ impl Shares {
 
     /// The share with this id, if it is shown to this account at present.
     pub fn shown_to(&self, account: &AccountName, id: &str) -> Option<Arc<Share>> {
-        self.index.read().by_id.get(id).filter(|share| self.shows(share, account)).cloned()
+        self.index.read().shares.get(id).filter(|share| self.shows(share, account)).cloned()
     }
 
     /// The share with this id, if this account made it.
     pub fn made_by(&self, owner: &AccountName, id: &str) -> Option<Arc<Share>> {
-        self.index.read().by_id.get(id).filter(|share| share.owner == *owner).cloned()
+        self.index.read().shares.get(id).filter(|share| share.owner == *owner).cloned()
     }
 
     fn shows(&self, share: &Share, account: &AccountName) -> bool {
@@ -209,14 +214,15 @@ impl Shares {
     }
 
     /// Ends a share of `owner`, from the next request on; `NotFound`.
-    pub async fn revoke(&self, owner: &AccountName, id: &str) -> Result<()> {
+    pub async fn revoke(&self, owner: &AccountName, id: &str) -> Result<Arc<Share>> {
         let _turn = self.changing.lock().await;
         let share = self.made_by(owner, id).ok_or(Error::NotFound)?;
-        self.end(&[share]).await
+        self.end(std::slice::from_ref(&share)).await?;
+        Ok(share)
     }
 
     /// Takes a share out of the drive of one receiver; `NotFound`.
-    pub async fn leave(&self, account: &AccountName, id: &str) -> Result<()> {
+    pub async fn leave(&self, account: &AccountName, id: &str) -> Result<Arc<Share>> {
         self.change(
             |shares| shares.shown_to(account, id),
             |share| {
@@ -225,7 +231,6 @@ impl Shares {
             },
         )
         .await
-        .map(drop)
     }
 
     /// Lets one receiver see a share under another name; `NotFound`.
@@ -242,7 +247,7 @@ impl Shares {
     /// Lets the shares of what was moved within a home follow it.
     pub(super) async fn follow(&self, owner: &AccountName, from: &RelPath, to: &RelPath) {
         self.touch(owner, from, |share, rest| {
-            share.path = rest.beneath(to).ok()?.as_str().to_owned();
+            rest.beneath(to).ok()?.as_str().clone_into(&mut share.path);
             Some(())
         })
         .await;
@@ -267,7 +272,7 @@ impl Shares {
     /// Changes the shares within `path` of a home, or ends them where `edit` says `None`. What made it necessary has happened:
     /// memory changes at once, and a record that cannot be changed is no failure of that; it shows nothing, for its file is not there.
     async fn touch(&self, owner: &AccountName, path: &RelPath, edit: impl Fn(&mut Share, RelPath) -> Option<()>) {
-        if !self.index.read().by_owner.get(owner).is_some_and(|ids| !ids.is_empty()) {
+        if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) {
             return;
         }
         let _turn = self.changing.lock().await;
@@ -295,7 +300,16 @@ impl Shares {
     pub async fn end_account(&self, account: &AccountName) -> Result<()> {
         let _turn = self.changing.lock().await;
         self.end(&self.of(account)).await?;
-        self.end_to(&Grantee::Account(account.clone())).await
+        self.end_to(&Grantee::Account(account.clone())).await?;
+        let known = |share: &&Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
+        let shares: Vec<_> = self.index.read().shares.values().filter(known).cloned().collect();
+        for share in shares {
+            let mut share = Share::clone(&share);
+            share.left.remove(account);
+            share.names.remove(account);
+            self.store(share).await?;
+        }
+        Ok(())
     }
 
     /// Ends every share with a group.
@@ -304,12 +318,14 @@ impl Shares {
         self.end_to(&Grantee::Group(group.clone())).await
     }
 
+    /// The shares with one grantee.
+    pub fn with(&self, to: &Grantee) -> Vec<Arc<Share>> {
+        let index = self.index.read();
+        index.all(index.grantees.get(to)).cloned().collect()
+    }
+
     async fn end_to(&self, to: &Grantee) -> Result<()> {
-        let shares: Vec<_> = {
-            let index = self.index.read();
-            index.all(index.by_grantee.get(to)).cloned().collect()
-        };
-        self.end(&shares).await
+        self.end(&self.with(to)).await
     }
 
     async fn end(&self, shares: &[Arc<Share>]) -> Result<()> {

@@ -4,11 +4,17 @@ use super::*;
 use crate::config::{Durability, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::content::{Expect, PropChange, Start};
+use crate::drive::commons::Roots;
+use crate::drive::groups::{Grantee, Groups};
 use crate::drive::locks::LockRequest;
+use crate::drive::place::narrower;
+use crate::drive::shares::{NewShare, Share, Shares};
+use crate::drive::teams::Teams;
 use crate::drive::terms::{Condition, IfList, State, Subject};
 use crate::model::{AccountName, RelPath, Rights, Role, Via};
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
+use std::time::SystemTime;
 
 struct Home {
     dir: tempfile::TempDir,
@@ -213,7 +219,124 @@ async fn visitors_of_a_link_do_not_see_each_others_tokens() {
     assert_eq!(visitor.locks_on(&path("docs/a"))[0].token, None);
 }
 
+/// Two homes and what their accounts have in common.
+#[derive(Debug)]
+struct TwoHomes {
+    ana: Arc<Root>,
+    ben: Arc<Root>,
+}
+
+#[async_trait::async_trait]
+impl Roots for TwoHomes {
+    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
+        Ok((if account.as_str() == "ana" { self.ana.clone() } else { self.ben.clone() }, None))
+    }
+    async fn team(&self, _: &str) -> Result<Arc<Root>> {
+        Err(Error::NotFound)
+    }
+}
+
+fn name(text: &str) -> AccountName {
+    AccountName::parse(text).unwrap()
+}
+
+/// Ana's home, the commons, and ben's drive.
+async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Drive) {
+    let (ana, ben) = (Home::new().await, Home::new().await);
+    let root = Arc::new(Root::new("home/ben".into(), ben.root.tree.clone()));
+    let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
+    let shares = Shares::open(MemoryStore::new(), groups.clone()).await.unwrap();
+    let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
+    let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
+    let commons = Arc::new(Commons { groups, shares, teams, roots });
+    let (at, to) = (path("docs"), Grantee::Account(name("ben")));
+    let node = ana.root.tree.stat(&at).await.unwrap().id();
+    let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };
+    commons.shares.create(&name("ana"), new).await.unwrap();
+    let identity = Identity { rights: of_ben, ..Identity::whole(name("ben"), Role::User, None) };
+    let drive = Drive::new(Arc::new(identity), root, ana.locks.clone()).among(&commons).await.unwrap();
+    (ana, ben, commons, drive)
+}
+
+#[tokio::test]
+async fn a_listing_ends_with_the_share() {
+    let (ana, _ben, commons, drive) = shared(Rights::View, Rights::Edit).await;
+    for number in 0..2000 {
+        std::fs::write(ana.dir.path().join(format!("docs/{number}")), "").unwrap();
+    }
+    let at = path("Shared with me/docs");
+    let mut listing = drive.list(&at, false).await.unwrap();
+    let first = listing.next_page().await.unwrap().len();
+    assert!((1..2000).contains(&first), "{first}");
+    let share = &commons.shares.of(&name("ana"))[0];
+    commons.shares.revoke(&name("ana"), &share.id).await.unwrap();
+    assert!(matches!(listing.next_page().await, Err(Error::NotFound)));
+    assert!(matches!(drive.stat(&at).await, Err(Error::NotFound)));
+}
+
+#[tokio::test]
+async fn an_upload_under_way_ends_with_the_share() {
+    let (ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let at = path("Shared with me/docs/late");
+    let mut upload = drive.begin_put(&at, announced(Start::Empty), Terms::default()).await.unwrap();
+    upload.write("x".into()).await.unwrap();
+    let share = &commons.shares.of(&name("ana"))[0];
+    let view = |share: &mut Share| share.rights = Rights::View;
+    commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), view).await.unwrap();
+    assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
+    assert!(!ana.dir.path().join("docs/late").exists());
+}
+
+#[tokio::test]
+async fn a_share_with_an_end_ends() {
+    let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let share = &commons.shares.of(&name("ana"))[0];
+    let over = |share: &mut Share| share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
+    commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), over).await.unwrap();
+    assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
+    assert!(commons.shares.to(&name("ben")).is_empty());
+}
+
+#[tokio::test]
+async fn nobody_gets_more_than_both_the_share_and_the_sign_in_allow() {
+    for granted in [Rights::View, Rights::Edit] {
+        for own in [Rights::Drop, Rights::View, Rights::Edit] {
+            let (_ana, _ben, _commons, drive) = shared(granted, own).await;
+            let seen = drive.stat(&path("Shared with me/docs/a")).await.is_ok();
+            let changed = put(&drive, "Shared with me/docs/new", "x").await.is_ok();
+            assert_eq!(seen, own != Rights::Drop, "{granted:?} {own:?}");
+            assert_eq!(changed, granted == Rights::Edit && own == Rights::Edit, "{granted:?} {own:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_passes_nothing_on_that_others_share() {
+    let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let link = Identity { via: Via::Link("1".into()), ..drive.identity().clone() };
+    let drive = Drive::new(Arc::new(link), drive.home.clone(), drive.locks.clone()).among(&commons).await.unwrap();
+    assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
+}
+
+fn any_rights() -> impl Strategy<Value = Rights> {
+    prop_oneof![Just(Rights::Drop), Just(Rights::View), Just(Rights::Edit)]
+}
+
 proptest! {
+    #[test]
+    fn what_two_allow_neither_refuses(one in any_rights(), other in any_rights(), below in 0_usize..3) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let top = runtime.block_on(async { Home::new().await.drive("", Rights::Edit).top() });
+        let both = narrower(one, other);
+        prop_assert_eq!(both, narrower(other, one));
+        for access in [Access::Stat, Access::Read, Access::Create, Access::Change] {
+            let may = |rights| authorise(&Place { rights, below, ..top.clone() }, access).is_ok();
+            if both.is_some_and(may) {
+                prop_assert!(may(one) && may(other));
+            }
+        }
+    }
+
     #[test]
     fn nothing_leads_out_of_a_scope(asked in "(docs|docs-private|in|\\.\\.|\\.|/|a|-private){0,8}") {
         if let Ok(asked) = RelPath::parse(&asked) {

@@ -82,6 +82,14 @@ fn links_belong_to_their_owner_and_their_tokens_are_told_once() {
     api(&ana, "DELETE", &one, &Value::Null).is(204);
     api(&ana, "DELETE", &one, &Value::Null).is(404);
     page(&server, &shared, "").is(404);
+    let text = std::fs::read_dir(server.data().join("audit")).map(|dir| {
+        dir.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect::<String>()
+    });
+    let text = text.unwrap_or_default();
+    for kind in ["link-created", "link-changed", "link-removed"] {
+        assert!(text.contains(kind), "{kind} is not in the audit log: {text}");
+    }
+    assert!(!text.contains(&shared.token));
 }
 
 #[test]

@@ -68,6 +68,19 @@ impl LocalTree {
         Ok(Arc::new(Self { root }))
     }
 
+    /// Bytes that the disk has left where `dir` lies.
+    pub fn free_at(dir: &Path) -> Result<u64> {
+        let dir = os::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
+        os::free_bytes(os::fd(&dir)).map_err(|e| root::explain("ask for free space", e))
+    }
+
+    /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename. `Exists`,
+    /// `Unsupported` when it lies on another file system.
+    pub async fn adopt(&self, folder: &Path, to: &RelPath) -> Result<()> {
+        let (folder, to) = (folder.to_owned(), to.clone());
+        self.run(move |root| change::adopt(root, &folder, &to)).await
+    }
+
     /// Runs `look` at once if the kernel has in memory what it needs, else on a thread that may wait for the disk.
     async fn look<T: Send + 'static>(
         &self,

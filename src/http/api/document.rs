@@ -19,6 +19,18 @@ impl Tag {
     pub const ACCOUNT: &'static str = "Account";
     /// Files and folders.
     pub const FILES: &'static str = "Files";
+    /// All accounts, for administrators.
+    pub const ACCOUNTS: &'static str = "Accounts";
+    /// The server as a whole.
+    pub const SERVER: &'static str = "Server";
+    /// Locks.
+    pub const LOCKS: &'static str = "Locks";
+    /// What accounts show each other.
+    pub const SHARES: &'static str = "Shares";
+    /// Groups of accounts.
+    pub const GROUPS: &'static str = "Groups";
+    /// Folders that belong to no account.
+    pub const TEAM_FOLDERS: &'static str = "Team folders";
     /// Public links.
     pub const LINKS: &'static str = "Links";
 }

@@ -7,10 +7,15 @@ use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// A JSON body; types that come in through it say `deny_unknown_fields`.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
+
+/// What stands for the braces of a route's path.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
 
 /// The query parameters; types that come in through it say `deny_unknown_fields`.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
+        if !["application/json", "application/merge-patch+json"].iter().any(|known| kind.eq_ignore_ascii_case(known)) {
             return Err(Problem(Error::BadRequest("The body must be JSON, with Content-Type: application/json.")));
         }
         let body = read(request, state).await?;
@@ -45,11 +50,33 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What cannot be a name or an id names nothing.
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value)).map_err(|_| Problem(Error::NotFound))
+    }
+}
+
+/// Tells a field that is null (`Some(None)`) from one that is not said; with `#[serde(default, deserialize_with = "given")]`.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+/// Refuses null for a field that can be left out; with `#[serde(default, deserialize_with = "stated")]`.
+pub fn stated<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let inner = error.inner();
-        if inner.is_syntax() || inner.is_eof() {
+        // serde_json calls it a syntax error, too, when something else stands where a word of a list belongs.
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+        if (inner.is_syntax() || inner.is_eof()) && !is_json() {
             return Error::BadRequest("The body is not JSON.");
         }
         Error::Invalid { pointer: pointer(error.path()), why: sentence(inner) }
@@ -91,7 +118,6 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -109,6 +135,8 @@ mod tests {
         assert_eq!(at(r#"{"books":[1,"x"]}"#), "/books/1: Invalid type: string \"x\", expected u32.");
         assert_eq!(at(r#"{"pages":1}"#), "/pages: Unknown field `pages`, expected `books`.");
         assert_eq!(at("{}"), ": Missing field `books`.");
+        let role = parse::<Vec<crate::model::Role>>(b"[\"user\", 5]");
+        assert!(matches!(&role, Err(Error::Invalid { pointer, .. }) if pointer == "/1"), "{role:?}");
         for broken in ["", "{", "{\"books\":[]} x", "\u{feff}{}"] {
             assert!(matches!(parse::<Shelf>(broken.as_bytes()), Err(Error::BadRequest(_))), "{broken:?}");
         }

@@ -6,6 +6,7 @@ use super::files::Kind;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
+use crate::audit::{self, Actor, Event};
 use crate::content::{DeadProp, Node, PropChange};
 use crate::drive::{Drive, Terms};
 use crate::links::{Link, LinkRecord, Target, mark_of, new_mark};
@@ -176,6 +177,7 @@ pub async fn create(
     let rights = new.rights.unwrap_or(Rights::View);
     check(rights, new.max_downloads, &new.note)?;
     let expires = new.expires.as_deref().map(moment).transpose()?;
+    let event = event(&account, audit::Kind::LinkCreated);
     let app = account.app;
     let drive = app.drive(&within(&account.identity, &path)).await?;
     let node = drive.stat(&VPath::root()).await?;
@@ -205,7 +207,9 @@ pub async fn create(
                 last_used: None,
                 note: about,
             };
-            app.links.create(record).await
+            let (link, token) = app.links.create(record).await?;
+            app.audit.record(event.about(&link)).await;
+            Ok((link, token))
         }
     };
     let (link, token) = app.finish(work).await?;
@@ -235,6 +239,20 @@ async fn target(drive: &Drive, path: &VPath, node: &Node) -> Result<Target> {
         // Without a mark the link ends when the file is saved anew.
         Err(Error::Unsupported | Error::NoSpace | Error::Locked { .. }) => Ok(Target::new(node, None)),
         Err(error) => Err(error),
+    }
+}
+
+/// What the audit log will hear.
+fn event(account: &Account, kind: audit::Kind) -> LinkEvent {
+    LinkEvent(Event::new(Actor::from(account.identity.as_ref()), kind, "").from(account.client))
+}
+
+/// An act on a link that is not yet known.
+struct LinkEvent(Event);
+
+impl LinkEvent {
+    fn about(self, link: &Link) -> Event {
+        Event { target: link.id.clone(), ..self.0 }.note(link.record.path.clone())
     }
 }
 
@@ -299,6 +317,7 @@ pub async fn change(
     Path(id): Path<String>,
     Json(change): Json<LinkChange>,
 ) -> Result<axum::Json<LinkView>, Problem> {
+    let event = event(&account, audit::Kind::LinkChanged);
     let (app, owner) = (account.app, account.identity.account.clone());
     let present = app.links.find(&owner, &id)?.record;
     let rights = change.rights.unwrap_or(present.rights);
@@ -322,7 +341,9 @@ pub async fn change(
                 record.max_downloads = max_downloads;
                 record.note = note.unwrap_or_else(|| std::mem::take(&mut record.note));
             };
-            app.links.change(&owner, &id, edit).await
+            let link = app.links.change(&owner, &id, edit).await?;
+            app.audit.record(event.about(&link)).await;
+            Ok(link)
         }
     };
     Ok(axum::Json(LinkView::from(&app.finish(work).await?)))
@@ -333,6 +354,13 @@ pub async fn change(
     responses((status = 204, description = "It is no more."), Failures))]
 pub async fn remove(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (app, owner) = (Arc::clone(&account.app), account.identity.account.clone());
-    account.app.finish(async move { app.links.remove(&owner, &id).await }).await?;
+    let event = event(&account, audit::Kind::LinkRemoved);
+    let work = async move {
+        let link = app.links.find(&owner, &id)?;
+        app.links.remove(&owner, &id).await?;
+        app.audit.record(event.about(&link)).await;
+        Ok(())
+    };
+    account.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,10 +1,12 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod admin;
 pub mod app_passwords;
 pub mod bulk;
 pub mod caller;
 pub mod document;
 pub mod files;
+pub mod groups;
 pub mod invites;
 pub mod json;
 pub mod links;
@@ -15,6 +17,8 @@ pub mod registration;
 pub mod search;
 pub mod session;
 pub mod setup;
+pub mod shares;
+pub mod team_folders;
 pub mod upload;
 pub mod zip;
 
@@ -59,6 +63,14 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(session::end))
         .routes(routes!(app_passwords::list, app_passwords::add))
         .routes(routes!(app_passwords::revoke))
+        .merge(admin::routes())
+        .routes(routes!(shares::list, shares::create))
+        .routes(routes!(shares::incoming))
+        .routes(routes!(shares::change, shares::end))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::change, groups::remove))
+        .routes(routes!(team_folders::list, team_folders::create))
+        .routes(routes!(team_folders::change, team_folders::remove))
         .split_for_parts()
 }
 
@@ -68,6 +80,11 @@ fn uploads() -> OpenApiRouter {
         .routes(routes!(files::list, upload::form))
         .routes(routes!(files::download, upload::raw))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// The document of the API, as it is served.
+pub fn description() -> String {
+    document::text(&documented().1)
 }
 
 /// Every route of the API and of the forms beside it.
