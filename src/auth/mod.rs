@@ -105,7 +105,7 @@ impl Auth {
         let stands = |invite: &Invite| invite.stands(&accounts, now);
         let invites = Grants::open(store, registration::PREFIX, stands).await?;
         let config = config.clone();
-        Ok(Arc::new(Self { accounts, door, hasher, link_throttle, sessions, app_passwords, invites, signer, config }))
+        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, link_throttle, signer, invites, config }))
     }
 
     /// Tells the audit log of sign-ins from now on.

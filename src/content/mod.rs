@@ -222,6 +222,16 @@ pub struct DeadProp {
     pub xml: String,
 }
 
+/// The namespace of properties that only the server sets.
+pub const OWN_NAMESPACE: &str = "urn:sarang";
+
+impl DeadProp {
+    /// Whether it says which file this is: then a copy does not get it.
+    pub fn is_mark(&self) -> bool {
+        self.ns == OWN_NAMESPACE
+    }
+}
+
 /// One step of a property change.
 #[derive(Clone, Debug)]
 pub enum PropChange {

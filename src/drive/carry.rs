@@ -150,7 +150,8 @@ impl Carriage<'_> {
 
     /// Gives the copy exactly the dead properties of its source.
     async fn props(&self, from: &RelPath, to: &RelPath, node: Option<&Node>) -> Result<()> {
-        let (wanted, present) = (self.from.tree.props(from).await?, self.to.tree.props(to).await?);
+        let (mut wanted, present) = (self.from.tree.props(from).await?, self.to.tree.props(to).await?);
+        wanted.retain(|prop| !prop.is_mark());
         let is_wanted = |prop: &DeadProp| wanted.iter().any(|p| p.ns == prop.ns && p.name == prop.name);
         let mut changes: Vec<_> = present
             .iter()

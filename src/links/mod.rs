@@ -3,7 +3,7 @@
 
 mod passes;
 
-use crate::content::{DeadProp, Node};
+use crate::content::{DeadProp, Node, OWN_NAMESPACE};
 use crate::model::{AccountName, Error, Result, Rights, time};
 use crate::store::table::{Record, Table};
 use crate::store::{Batch, StateStore};
@@ -14,6 +14,7 @@ pub use passes::Passes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -23,7 +24,7 @@ const MAX_LINKS: usize = 1000;
 const USE_STEP: i64 = 60;
 
 /// The namespace and name of the property that stays with a file when it is saved anew.
-const MARK: (&str, &str) = ("urn:sarang", "mark");
+const MARK: (&str, &str) = (OWN_NAMESPACE, "mark");
 
 /// What is stored of a link.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -259,7 +260,10 @@ fn now() -> i64 {
 }
 
 fn hash(token: &str) -> String {
-    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(token).iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// So many random bytes as text that stands in an address as it is.

@@ -82,6 +82,14 @@ fn links_belong_to_their_owner_and_their_tokens_are_told_once() {
     api(&ana, "DELETE", &one, &Value::Null).is(204);
     api(&ana, "DELETE", &one, &Value::Null).is(404);
     page(&server, &shared, "").is(404);
+    let text = std::fs::read_dir(server.data().join("audit")).map(|dir| {
+        dir.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect::<String>()
+    });
+    let text = text.unwrap_or_default();
+    for kind in ["link-created", "link-changed", "link-removed"] {
+        assert!(text.contains(kind), "{kind} is not in the audit log: {text}");
+    }
+    assert!(!text.contains(&shared.token));
 }
 
 #[test]
@@ -329,6 +337,15 @@ fn a_file_keeps_its_link_when_it_is_saved_and_loses_it_to_another() {
     ana.transfer("MOVE", "/other", "/shared/a.txt").send().is(204);
     page(&server, &shared, "/file").is(404);
     let again = share(&ana, &json!({"path": "shared/a.txt"}));
+    // Neither is a copy of it, and nobody makes another file pass for it.
+    ana.transfer("COPY", "/shared/a.txt", "/copy").send().is(201);
+    ana.transfer("MOVE", "/shared/a.txt", "/kept").send().is(201);
+    ana.transfer("MOVE", "/copy", "/shared/a.txt").send().is(201);
+    page(&server, &again, "/file").is(404);
+    let mark = "<D:set><D:prop><s:mark xmlns:s='urn:sarang'>x</s:mark></D:prop></D:set>";
+    assert!(ana.proppatch("/shared/a.txt", mark).send().is(207).text().contains(" 403 "));
+    ana.transfer("MOVE", "/kept", "/shared/a.txt").send().is(204);
+    page(&server, &again, "/file").is(200);
     ana.delete("/shared/a.txt").is(204);
     page(&server, &again, "").is(404);
     ana.store("/shared/a.txt", "made anew");
@@ -365,7 +382,9 @@ fn every_end_of_a_link_looks_the_same() {
         page(&server, shared, "/file?path=a.txt").is(404);
         dav(&server, shared, "PROPFIND", "/").is(404);
     };
-    links.iter().for_each(|shared| drop(page(&server, shared, "").is(200)));
+    for shared in &links {
+        page(&server, shared, "").is(200);
+    }
     server.block_on(app.links.change(&owner, &links[0].id, |record| record.expires = Some(1))).unwrap();
     gone(&links[0]);
     api(&ana, "DELETE", &format!("/{}", links[1].id), &Value::Null).is(204);

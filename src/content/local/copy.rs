@@ -3,11 +3,11 @@
 use super::change::{check_apart, early_tomb, ensure, note_if_folder};
 use super::list::visible;
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::props::explain_store;
+use super::props::{decode, encode, explain_store};
 use super::root::{Root, TMP, change, existing, explain, replaceable};
 use super::stage::remove_tree;
 use super::trash::At;
-use crate::content::{Commit, Node, Reach};
+use crate::content::{Commit, Node, OWN_NAMESPACE, Reach};
 use crate::model::{Error, RelPath, Result};
 use std::cell::Cell;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -159,9 +159,19 @@ fn copy_folder(from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<
     Ok(made)
 }
 
+/// Properties without those that say which file this is.
+fn without_marks(stored: Vec<u8>) -> Result<Vec<u8>> {
+    let own = OWN_NAMESPACE.as_bytes();
+    if !stored.windows(own.len()).any(|bytes| bytes == own) {
+        return Ok(stored);
+    }
+    let props = decode(Some(&stored))?;
+    encode(&props.into_iter().filter(|prop| !prop.is_mark()).collect::<Vec<_>>())
+}
+
 fn copy_props(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
     match os::props_fd(from).map_err(|e| explain(DOING, e))? {
-        Some(stored) => os::set_props(to, &stored).map_err(explain_store),
+        Some(stored) => os::set_props(to, &without_marks(stored)?).map_err(explain_store),
         None => Ok(()),
     }
 }

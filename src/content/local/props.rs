@@ -58,7 +58,8 @@ pub(super) fn decode(stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
     serde_json::from_slice(stored).map_err(unreadable)
 }
 
-fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
+/// Writes what an attribute is to hold.
+pub(super) fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
     if props.is_empty() {
         return Ok(Vec::new());
     }

@@ -6,6 +6,7 @@ use super::files::Kind;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
+use crate::audit::{self, Actor, Event};
 use crate::content::{DeadProp, Node, PropChange};
 use crate::drive::{Drive, Terms};
 use crate::links::{Link, LinkRecord, Target, mark_of, new_mark};
@@ -43,23 +44,23 @@ pub struct NewLink {
 }
 
 /// What changes of a link; what is not said stays, and `null` takes away.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LinkChange {
     /// What may be done with it.
     rights: Option<Rights>,
     /// A password that visitors must give.
-    #[serde(deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    password: Option<Option<Zeroizing<String>>>,
+    password: Said<Zeroizing<String>>,
     /// When it ends (RFC 3339).
-    #[serde(deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<String>)]
-    expires: Option<Option<String>>,
+    expires: Said<String>,
     /// How many downloads it allows in all.
-    #[serde(deserialize_with = "said")]
+    #[serde(default)]
     #[schema(value_type = Option<u64>)]
-    max_downloads: Option<Option<u64>>,
+    max_downloads: Said<u64>,
     /// What its owner says about it.
     note: Option<String>,
 }
@@ -108,9 +109,41 @@ impl std::fmt::Debug for LinkChange {
     }
 }
 
-/// A field that is there, be it `null`.
-fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
+/// A field of a change.
+#[derive(Default)]
+enum Said<T> {
+    /// It is not there: all stays.
+    #[default]
+    Nothing,
+    /// `null`
+    Gone,
+    Value(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Said<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::<T>::deserialize(deserializer)?.map_or(Self::Gone, Self::Value))
+    }
+}
+
+impl<T> Said<T> {
+    /// What holds after the change.
+    fn or(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Nothing => present,
+            Self::Gone => None,
+            Self::Value(value) => Some(value),
+        }
+    }
+
+    /// The same with another value in it.
+    async fn then<U>(self, make: impl AsyncFnOnce(T) -> Result<U>) -> Result<Said<U>> {
+        Ok(match self {
+            Self::Nothing => Said::Nothing,
+            Self::Gone => Said::Gone,
+            Self::Value(value) => Said::Value(make(value).await?),
+        })
+    }
 }
 
 impl From<&Link> for LinkView {
@@ -144,6 +177,7 @@ pub async fn create(
     let rights = new.rights.unwrap_or(Rights::View);
     check(rights, new.max_downloads, &new.note)?;
     let expires = new.expires.as_deref().map(moment).transpose()?;
+    let event = event(&account, audit::Kind::LinkCreated);
     let app = account.app;
     let drive = app.drive(&within(&account.identity, &path)).await?;
     let node = drive.stat(&VPath::root()).await?;
@@ -152,7 +186,7 @@ pub async fn create(
         Some(password) => Some(app.auth.hash_link_password(checked(password)?).await?),
         None => None,
     };
-    let (owner, note, max_downloads) = (account.identity.account.clone(), new.note, new.max_downloads);
+    let (owner, about, max_downloads) = (account.identity.account.clone(), new.note, new.max_downloads);
     let work = {
         let app = Arc::clone(&app);
         let whole = app.drive(&account.identity).await?;
@@ -171,9 +205,11 @@ pub async fn create(
                 downloads: 0,
                 created: time::unix_seconds(SystemTime::now()),
                 last_used: None,
-                note,
+                note: about,
             };
-            app.links.create(record).await
+            let (link, token) = app.links.create(record).await?;
+            app.audit.record(event.about(&link)).await;
+            Ok((link, token))
         }
     };
     let (link, token) = app.finish(work).await?;
@@ -203,6 +239,20 @@ async fn target(drive: &Drive, path: &VPath, node: &Node) -> Result<Target> {
         // Without a mark the link ends when the file is saved anew.
         Err(Error::Unsupported | Error::NoSpace | Error::Locked { .. }) => Ok(Target::new(node, None)),
         Err(error) => Err(error),
+    }
+}
+
+/// What the audit log will hear.
+fn event(account: &Account, kind: audit::Kind) -> LinkEvent {
+    LinkEvent(Event::new(Actor::from(account.identity.as_ref()), kind, "").from(account.client))
+}
+
+/// An act on a link that is not yet known.
+struct LinkEvent(Event);
+
+impl LinkEvent {
+    fn about(self, link: &Link) -> Event {
+        Event { target: link.id.clone(), ..self.0 }.note(link.record.path.clone())
     }
 }
 
@@ -267,34 +317,33 @@ pub async fn change(
     Path(id): Path<String>,
     Json(change): Json<LinkChange>,
 ) -> Result<axum::Json<LinkView>, Problem> {
+    let event = event(&account, audit::Kind::LinkChanged);
     let (app, owner) = (account.app, account.identity.account.clone());
     let present = app.links.find(&owner, &id)?.record;
     let rights = change.rights.unwrap_or(present.rights);
-    check(rights, change.max_downloads.unwrap_or(present.max_downloads), change.note.as_deref().unwrap_or_default())?;
+    let max_downloads = change.max_downloads.or(present.max_downloads);
+    check(rights, max_downloads, change.note.as_deref().unwrap_or_default())?;
     check_kind(rights, present.target.folder)?;
-    let expires = match change.expires {
-        Some(Some(text)) => Some(Some(moment(&text)?)),
-        other => other.map(|_| None),
-    };
-    let password = match change.password {
-        Some(Some(password)) => Some(Some(app.auth.hash_link_password(checked(&password)?).await?)),
-        other => other.map(|_| None),
-    };
-    let (max_downloads, note) = (change.max_downloads, change.note);
+    let expires = change.expires.then(async |text| moment(&text)).await?;
+    let password =
+        change.password.then(async |password| app.auth.hash_link_password(checked(&password)?).await).await?;
+    let note = change.note;
     let work = {
         let app = Arc::clone(&app);
         async move {
             let edit = move |record: &mut LinkRecord| {
                 record.rights = rights;
-                if let Some(password) = password {
-                    record.password = password;
+                if !matches!(password, Said::Nothing) {
                     record.generation += 1;
                 }
-                record.expires = expires.unwrap_or(record.expires);
-                record.max_downloads = max_downloads.unwrap_or(record.max_downloads);
-                record.note = note.unwrap_or(std::mem::take(&mut record.note));
+                record.password = password.or(record.password.take());
+                record.expires = expires.or(record.expires);
+                record.max_downloads = max_downloads;
+                record.note = note.unwrap_or_else(|| std::mem::take(&mut record.note));
             };
-            app.links.change(&owner, &id, edit).await
+            let link = app.links.change(&owner, &id, edit).await?;
+            app.audit.record(event.about(&link)).await;
+            Ok(link)
         }
     };
     Ok(axum::Json(LinkView::from(&app.finish(work).await?)))
@@ -305,6 +354,13 @@ pub async fn change(
     responses((status = 204, description = "It is no more."), Failures))]
 pub async fn remove(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (app, owner) = (Arc::clone(&account.app), account.identity.account.clone());
-    account.app.finish(async move { app.links.remove(&owner, &id).await }).await?;
+    let event = event(&account, audit::Kind::LinkRemoved);
+    let work = async move {
+        let link = app.links.find(&owner, &id)?;
+        app.links.remove(&owner, &id).await?;
+        app.audit.record(event.about(&link)).await;
+        Ok(())
+    };
+    account.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }

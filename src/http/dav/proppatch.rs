@@ -7,7 +7,7 @@ use super::props::{Live, WINDOWS, write_empty};
 use super::quirks;
 use super::requests::{Instruction, parse_propertyupdate};
 use super::xml::Name;
-use crate::content::{DeadProp, PropChange};
+use crate::content::{DeadProp, OWN_NAMESPACE, PropChange};
 use crate::drive::{Drive, Terms};
 use crate::http::body::Body;
 use crate::model::time::{in_calendar, parse_http_date};
@@ -99,7 +99,9 @@ fn is_computed(name: &Name) -> bool {
         "supported-report-set",
         "supported-privilege-set",
     ];
-    name.ns == "DAV:" && DAV.contains(&name.local.as_str()) || name.ns == WINDOWS && name.local == "Win32LastChangeTime"
+    name.ns == OWN_NAMESPACE
+        || name.ns == "DAV:" && DAV.contains(&name.local.as_str())
+        || name.ns == WINDOWS && name.local == "Win32LastChangeTime"
 }
 
 /// An HTTP date, or seconds since 1970 (rclone writes fractions, which are cut off).
