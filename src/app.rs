@@ -1,72 +1,30 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
+mod homes;
+
+use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::content::local::{LocalSettings, LocalTree};
+use crate::content::history::{Expired, Retention};
+use crate::content::local::LocalTree;
 use crate::drive::Drive;
+use crate::drive::commons::{Commons, Roots};
+use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
 use crate::drive::place::Root;
+use crate::drive::shares::Shares;
+use crate::drive::teams::Teams;
 use crate::metrics::Metrics;
-use crate::model::{AccountName, Error, Identity, Result};
+use crate::model::{AccountName, Error, Identity, Result, VPath};
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
-use parking_lot::{Mutex, RwLock};
-use std::collections::HashMap;
-use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use homes::Homes;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
+use std::time::{Duration, Instant, SystemTime};
 use tokio_util::task::TaskTracker;
 
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
-
-/// How long requests under way may hinder the deletion of a home.
-const PURGE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether a home is still where it was opened.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// An account's home. The first who asks opens it while the others wait: opening twice would take the uploads
-/// of the one for leftovers of the other.
-#[derive(Debug, Default)]
-struct Home(OnceCell<OpenHome>);
-
-#[derive(Debug)]
-struct OpenHome {
-    root: Arc<Root>,
-    inode: (u64, u64),
-    looked: Mutex<Instant>,
-}
-
-impl Home {
-    /// Whether another folder, or none, has come into the place of the one that is open.
-    fn has_moved(&self, dir: impl FnOnce() -> PathBuf) -> bool {
-        let Some(open) = self.0.get() else { return false };
-        // Whoever holds it is looking.
-        let Some(mut looked) = open.looked.try_lock() else { return false };
-        if looked.elapsed() < LOOK_EVERY {
-            return false;
-        }
-        *looked = Instant::now();
-        match inode_of(&dir()) {
-            Ok(inode) => inode != open.inode,
-            Err(error) => error.kind() == ErrorKind::NotFound,
-        }
-    }
-
-    /// Lets no change happen in it any more.
-    fn close(&self) {
-        if let Some(open) = self.0.get() {
-            open.root.close();
-        }
-    }
-}
-
-fn inode_of(path: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|facts| (facts.dev(), facts.ino()))
-}
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -77,6 +35,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Records.
     pub store: Arc<dyn StateStore>,
+    /// Who did what.
+    pub audit: Audit,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
     /// The way to the first administrator, open while there is no account.
@@ -84,8 +44,11 @@ pub struct App {
     /// Locks of every drive.
     pub locks: Arc<Locks>,
     sled: Arc<SledStore>,
-    homes: RwLock<HashMap<AccountName, Arc<Home>>>,
+    /// What accounts have in common.
+    pub commons: Arc<Commons>,
+    homes: Arc<Homes>,
     tasks: TaskTracker,
+    opened: Instant,
 }
 
 impl App {
@@ -94,73 +57,84 @@ impl App {
         let dir = config.data_dir.clone();
         let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
         let store: Arc<dyn StateStore> = sled.clone();
+        let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
+        auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
         } else {
             Setup::done()
         };
-        let (homes, tasks) = (RwLock::default(), TaskTracker::new());
-        Ok(Arc::new(Self { config, metrics: Metrics::default(), store, auth, setup, locks, sled, homes, tasks }))
+        let homes = Arc::new(Homes::new(&config, auth.clone()));
+        let commons = open_commons(&store, &homes).await?;
+        let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
+        Ok(Arc::new(Self { config, metrics, store, audit, auth, setup, locks, sled, commons, homes, tasks, opened }))
     }
 
     /// The drive of an identity; its home is made at the first use.
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
-        let account = &identity.account;
-        let home = self.home(account);
-        let open = home.0.get_or_try_init(|| self.open_home(account)).await?;
-        Ok(Drive::new(identity.clone(), open.root.clone(), self.locks.clone()))
+        let home = self.homes.home_of(&identity.account).await?;
+        Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
     }
 
-    fn home(&self, account: &AccountName) -> Arc<Home> {
-        let present = self.homes.read().get(account).cloned();
-        if let Some(home) = present {
-            if !home.has_moved(|| self.home_dir(account)) {
-                return home;
-            }
-            tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
-            self.homes.write().remove(account);
-        }
-        self.homes.write().entry(account.clone()).or_default().clone()
-    }
-
-    async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
-        // A request may have signed in just before its account was removed: no home is made for it again.
-        self.auth.account(account).ok_or(Error::Unauthenticated)?;
-        let (dir, drive) = (self.home_dir(account), &self.config.drive);
-        let settings = LocalSettings {
-            durability: drive.durability,
-            portable_names: drive.portable_names,
-            reserve: drive.reserve,
-        };
-        let id = root_id(account);
-        let opened = blocking(move || {
-            let tree = LocalTree::open(&dir, settings)?;
-            let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
-            Ok(OpenHome { root: Arc::new(Root::new(id, tree)), inode, looked: Mutex::new(Instant::now()) })
-        });
-        let opened = opened.await?;
-        // Or while it was being opened: then what was opened stays closed.
-        self.auth.account(account).ok_or(Error::Unauthenticated)?;
-        Ok(opened)
-    }
-
-    fn home_dir(&self, account: &AccountName) -> PathBuf {
-        self.config.data_dir.join("homes").join(account.as_str())
-    }
-
-    /// Ends the locks of an account that was removed and closes its home; `purge` also deletes its files, for good.
+    /// Ends the locks and shares of an account that was removed and closes its home; `purge` also deletes its files, for good.
     pub async fn forget_account(&self, name: &AccountName, purge: bool) -> Result<()> {
-        self.locks.end_account(name, &root_id(name)).await?;
-        if let Some(home) = self.homes.write().remove(name) {
-            home.close();
+        self.locks.end_account(name, &Homes::id_of(name)).await?;
+        self.commons.end_account(name).await?;
+        self.homes.forget_home(name, purge).await
+    }
+
+    /// Removes a team folder from every drive; `purge` also deletes its files, for good. `NotFound`.
+    pub async fn remove_team(&self, name: &str, purge: bool) -> Result<()> {
+        self.commons.teams.remove(name).await?;
+        self.locks.end_root(&Homes::team_id(name)).await?;
+        self.homes.forget_team(name, purge).await
+    }
+
+    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet.
+    pub async fn usage(&self, account: &AccountName) -> Result<u64> {
+        if !self.homes.exists(account).await? {
+            return Ok(0);
         }
-        if !purge {
-            return Ok(());
+        Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
+    }
+
+    /// Bytes of live files in the homes and team folders that are open, as last counted.
+    pub async fn usage_of_open_homes(&self) -> Result<u64> {
+        let mut used = 0_u64;
+        for root in self.homes.open_roots() {
+            used = used.saturating_add(root.tree.usage().await?.used);
         }
-        let dir = self.home_dir(name);
-        blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the account's files", e))).await
+        Ok(used)
+    }
+
+    /// Bytes that the disk of the homes has left, without the reserve.
+    pub async fn free(&self) -> Result<u64> {
+        let (dir, reserve) = (self.config.data_dir.clone(), self.config.drive.reserve);
+        blocking(move || Ok(LocalTree::free_at(&dir)?.saturating_sub(reserve))).await
+    }
+
+    /// Refuses what [`transfer_home`](Self::transfer_home) could not do.
+    pub async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
+        self.homes.check_transfer(from, to).await
+    }
+
+    /// Moves the home of an account that was removed, trash and all, into a new folder of another account's drive, and
+    /// says which. `None` when there is none.
+    pub async fn transfer_home(&self, from: &AccountName, to: &AccountName) -> Result<Option<VPath>> {
+        self.homes.transfer(from, to).await
+    }
+
+    /// When the store was exported last.
+    pub async fn newest_export(&self) -> Result<Option<SystemTime>> {
+        let sled = self.sled.clone();
+        blocking(move || sled.newest_export()).await
+    }
+
+    /// How long ago everything was opened.
+    pub fn uptime(&self) -> Duration {
+        self.opened.elapsed()
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.
@@ -187,30 +161,45 @@ impl App {
         .await
     }
 
+    /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
+    pub async fn expire_history(&self) -> Result<()> {
+        let days = self.config.history.trash_days;
+        let retention = Retention { trash: (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600)) };
+        let mut outcome = Ok(());
+        for account in self.auth.list() {
+            let root = self.homes.home_of(&account.name).await;
+            outcome = outcome.and(expire(root, retention).await);
+        }
+        for (team, _) in self.commons.teams.list() {
+            let root = self.homes.team(&team).await;
+            outcome = outcome.and(expire(root, retention).await);
+        }
+        outcome
+    }
+
     /// Waits for running changes, writes everything and lets go of the data folder.
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
         self.tasks.wait().await;
+        self.audit.settle(true).await;
         self.store.close().await
     }
 }
 
-/// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.
-fn purge_folder(dir: &Path) -> std::io::Result<()> {
-    let until = Instant::now() + PURGE_PATIENCE;
-    loop {
-        match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => return Ok(()),
-        }
-    }
+async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>) -> Result<Arc<Commons>> {
+    let groups = Arc::new(Groups::open(store.clone()).await?);
+    let shares = Shares::open(store.clone(), groups.clone()).await?;
+    let teams = Teams::open(store.clone(), groups.clone()).await?;
+    Ok(Arc::new(Commons { groups, shares, teams, roots: homes.clone() }))
 }
 
-fn root_id(account: &AccountName) -> Arc<str> {
-    format!("home/{account}").into()
+async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {
+    let root = root?;
+    let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
+    if items > 0 || versions > 0 {
+        tracing::info!(root = &*root.id, items, versions, "deleted what was kept long enough");
+    }
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

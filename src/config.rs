@@ -16,6 +16,8 @@ pub struct Config {
     pub server: ServerConfig,
     /// Drives.
     pub drive: DriveConfig,
+    /// What is kept of the past.
+    pub history: HistoryConfig,
     /// Accounts and sign-in.
     pub accounts: AccountsConfig,
     /// Locks.
@@ -72,6 +74,16 @@ pub struct DriveConfig {
     pub reserve: u64,
     /// Clients (part of the User-Agent) that are not told quota properties.
     pub hide_quota_from: Vec<String>,
+}
+
+/// `[history]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistoryConfig {
+    /// Whether a file that is overwritten leaves its content as a version.
+    pub versions: bool,
+    /// Days that what was deleted or replaced lies in the trash; 0 is for ever.
+    pub trash_days: u32,
 }
 
 /// Who may make an account for themselves.
@@ -145,6 +157,7 @@ impl Default for Config {
             data_dir: "sarang-data".into(),
             server: ServerConfig::default(),
             drive: DriveConfig::default(),
+            history: HistoryConfig::default(),
             accounts: AccountsConfig::default(),
             locks: LocksConfig::default(),
             log: LogConfig::default(),
@@ -172,6 +185,12 @@ impl Default for ServerConfig {
 impl Default for DriveConfig {
     fn default() -> Self {
         Self { durability: Durability::Strict, portable_names: false, reserve: 64 << 20, hide_quota_from: Vec::new() }
+    }
+}
+
+impl Default for HistoryConfig {
+    fn default() -> Self {
+        Self { versions: true, trash_days: 30 }
     }
 }
 

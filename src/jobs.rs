@@ -27,7 +27,12 @@ async fn hourly(app: &App) {
     if app.setup.is_open() && !app.auth.list().is_empty() {
         app.setup.close();
     }
-    let jobs = [("export the state", app.export_daily().await), ("forget ended locks", app.locks.sweep().await)];
+    app.audit.settle(false).await;
+    let jobs = [
+        ("export the state", app.export_daily().await),
+        ("forget ended locks", app.locks.sweep().await),
+        ("expire the past", app.expire_history().await),
+    ];
     for (job, result) in jobs {
         if let Err(error) = result {
             tracing::error!(job, %error, "an hourly job failed");

@@ -1,13 +1,14 @@
 //! Sarang: a self-hosted network drive over WebDAV.
 //!
 //! The layers, bottom to top; a module imports only what stands above it in this list:
-//! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`store`] remembers records,
+//! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`audit`] who did what, [`store`] remembers records,
 //! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
-//! [`setup`] the first administrator, [`app`] everything shared, [`control`] what administrators ask of it, [`jobs`] hourly work, [`http`] the protocol,
+//! [`setup`] the first administrator, [`app`] everything shared, [`admin`] what administrators do, [`control`] what administrators ask of it, [`jobs`] hourly work, [`http`] the protocol,
 //! [`server`] connections, [`cli`] commands. [`log`] is written to from everywhere. ARCHITECTURE.md is the tour.
 
 pub mod model;
 
+pub mod audit;
 pub mod config;
 pub mod log;
 pub mod metrics;
@@ -18,6 +19,7 @@ pub mod store;
 pub mod auth;
 pub mod drive;
 
+pub mod admin;
 pub mod app;
 pub mod setup;
 

@@ -21,7 +21,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -47,7 +47,8 @@ pub struct Server {
 impl Server {
     /// Takes the configured addresses.
     pub async fn bind(app: Arc<App>) -> Result<Self> {
-        Ok(Self { listeners: Listeners::bind(&app.config.server).await?, app })
+        let listeners = Listeners::bind(&app.config.server).await?;
+        Ok(Self { listeners: Listeners { open: Arc::clone(&app.metrics.connections), ..listeners }, app })
     }
 
     /// The addresses taken, with their ports.
@@ -87,6 +88,8 @@ struct Listeners {
     sockets: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     config: ServerConfig,
+    /// How many connections are open.
+    open: Arc<AtomicU64>,
 }
 
 impl Listeners {
@@ -98,12 +101,13 @@ impl Listeners {
             sockets.push(listener);
             addresses.push(address);
         }
-        Ok(Self { sockets, addresses, config: config.clone() })
+        Ok(Self { sockets, addresses, config: config.clone(), open: Arc::default() })
     }
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(());
-        let admission = Admission::new(self.config.max_connections, self.config.max_connections_per_address);
+        let (total, each) = (self.config.max_connections, self.config.max_connections_per_address);
+        let admission = Admission::new(total, each, self.open);
         let mut accepting = JoinSet::new();
         for listener in self.sockets {
             let door = Door { answers: answers.clone(), config: self.config.clone(), stopping: stopping.clone() };

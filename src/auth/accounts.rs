@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const PREFIX: &str = "account/";
 const PAGE: usize = 1000;
+const LAST: Error = Error::Forbidden("This is the last administrator that may sign in: make another one first.");
 
 /// One account in memory; whoever holds it sees every change at once.
 pub struct Account {
@@ -67,6 +68,11 @@ impl Account {
     pub fn profile(&self) -> Profile {
         let present = self.present.read();
         Profile { display_name: present.record.display_name.clone(), email: present.record.email.clone() }
+    }
+
+    fn administers(&self) -> bool {
+        let present = self.present.read();
+        !present.removed && present.record.administers()
     }
 
     fn view(&self) -> AccountView {
@@ -172,7 +178,8 @@ impl Accounts {
         .await
     }
 
-    /// Changes a record; `NotFound`, or `Conflict` when the store was changed by somebody else meanwhile.
+    /// Changes a record; `NotFound`, `Conflict` when the store was changed by somebody else meanwhile, `Forbidden` when
+    /// nobody would be left to administer.
     pub async fn change(
         self: &Arc<Self>,
         name: &AccountName,
@@ -199,7 +206,11 @@ impl Accounts {
                 let present = account.present.read();
                 (present.record.clone(), present.text.clone())
             };
+            let administered = record.administers();
             edit(&mut record)?;
+            if administered && !record.administers() {
+                accounts.keep_an_administrator(&name)?;
+            }
             let text = table::encode(&record)?;
             let key = key_of(&name);
             accounts.commit(&name, Batch::new().expect(&key, Some(before)).put(&key, &text)).await?;
@@ -216,6 +227,9 @@ impl Accounts {
         to_the_end(async move {
             let _alone = accounts.changing.lock().await;
             let account = accounts.find(&name).ok_or(Error::NotFound)?;
+            if account.administers() {
+                accounts.keep_an_administrator(&name)?;
+            }
             let before = account.present.read().text.clone();
             let key = key_of(&name);
             accounts.commit(&name, Batch::new().expect(&key, Some(before)).delete(&key)).await?;
@@ -223,6 +237,12 @@ impl Accounts {
             Ok(())
         })
         .await
+    }
+
+    /// Refuses when nobody but this account administers; called while changes are held up.
+    fn keep_an_administrator(&self, name: &AccountName) -> Result<()> {
+        let by_name = self.by_name.read();
+        by_name.values().any(|account| account.name != *name && account.administers()).then_some(()).ok_or(LAST)
     }
 
     /// Commits, and on a conflict reads what the store has now, so that trying again can succeed.

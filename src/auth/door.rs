@@ -6,12 +6,13 @@ use super::cache::{Cache, Key, Verdict};
 use super::password::{self, Hasher, Lane, Secret, Turn};
 use super::throttle::{Network, Throttle};
 use super::two_factor::WRONG_CODES;
+use crate::audit::{Actor, Audit, Event, Kind};
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// What stands for the network where networks do not matter.
@@ -29,12 +30,14 @@ pub struct Door {
     /// What a password is compared with when there is no account for it.
     dummy: String,
     flights: Flights,
+    audit: OnceLock<Audit>,
 }
 
 /// One try to sign in.
 struct Attempt {
     name: Option<AccountName>,
     network: Network,
+    from: IpAddr,
     password: Secret,
 }
 
@@ -68,7 +71,13 @@ impl Door {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let codes = Throttle::new(u32::MAX, WRONG_CODES);
         let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
-        Ok(Arc::new(Self { accounts, cache, throttle, codes, hasher, dummy, flights }))
+        Ok(Arc::new(Self { accounts, cache, throttle, codes, hasher, dummy, flights, audit: OnceLock::new() }))
+    }
+
+    /// Tells the audit log of sign-ins from now on.
+    pub fn report_to(&self, audit: Audit) {
+        // Said once, when everything is opened.
+        let _ = self.audit.set(audit);
     }
 
     /// What is known of a header value, without hashing a password.
@@ -126,11 +135,6 @@ impl Door {
         self.codes.count(EVERYWHERE, Some(name.clone()), Instant::now());
     }
 
-    /// Counts a failed sign-in.
-    pub fn count_failure(&self, name: &AccountName, from: IpAddr) {
-        self.throttle.count(Network::from(from), Some(name.clone()), Instant::now());
-    }
-
     async fn wait_for_turn(&self, attempt: &Attempt, deadline: tokio::time::Instant) -> Result<Turn> {
         let (network, name, now) = (attempt.network, attempt.name.as_ref(), Instant::now());
         self.throttle.check(network, name, now)?;
@@ -156,12 +160,11 @@ impl Door {
         {
             let now = Instant::now();
             self.cache.remember_right(&key, account, generation, now);
-            self.throttle.prove(attempt.network, identity.account.clone(), now);
+            self.welcome(identity.account.clone(), attempt.from);
             return Ok(identity);
         }
-        let now = Instant::now();
-        if !self.cache.remember_wrong(&key, changes, now) {
-            self.throttle.count(attempt.network, attempt.name, now);
+        if !self.cache.remember_wrong(&key, changes, Instant::now()) {
+            self.turn_away(attempt.name, attempt.from);
         }
         Err(Error::Unauthenticated)
     }
@@ -169,10 +172,12 @@ impl Door {
     async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt) -> Result<Entry> {
         let entry = self.compare(turn, &attempt).await?;
         let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
-            self.throttle.count(attempt.network, attempt.name, Instant::now());
+            self.turn_away(attempt.name, attempt.from);
             return Err(Error::Unauthenticated);
         };
-        self.throttle.prove(attempt.network, name, Instant::now());
+        if !entry.account.wants_code() {
+            self.welcome(name, attempt.from);
+        }
         Ok(entry)
     }
 
@@ -192,6 +197,24 @@ impl Door {
         Ok(account.identity_at(generation).map(|_| Entry { account, generation }))
     }
 
+    /// Notes a sign-in: which network it came from, and in the audit log, when it is the first from there.
+    pub fn welcome(&self, name: AccountName, from: IpAddr) {
+        let (network, now) = (Network::from(from), Instant::now());
+        if let Some(audit) = self.audit.get().filter(|_| !self.throttle.is_proven(network, Some(&name), now)) {
+            let event = Event::new(Actor::Account(name.clone()), Kind::SignIn, name.as_str()).from(from);
+            drop(audit.record(event));
+        }
+        self.throttle.prove(network, name, now);
+    }
+
+    /// Notes a failed sign-in.
+    pub fn turn_away(&self, name: Option<AccountName>, from: IpAddr) {
+        if let Some(audit) = self.audit.get() {
+            audit.count_failure(name.as_ref(), from);
+        }
+        self.throttle.count(Network::from(from), name, Instant::now());
+    }
+
     /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.
     async fn renew(&self, name: &AccountName, generation: u64, hash: String) {
         let outcome = self.accounts.change(name, move |record| {
@@ -207,7 +230,8 @@ impl Door {
 
 impl Attempt {
     fn new(user: &str, password: &[u8], from: IpAddr) -> Self {
-        Self { name: account_in(user), network: Network::from(from), password: Secret::new(password.to_vec()) }
+        let (name, network, password) = (account_in(user), Network::from(from), Secret::new(password.to_vec()));
+        Self { name, network, from, password }
     }
 }
 

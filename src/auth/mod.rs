@@ -18,6 +18,7 @@ mod token;
 mod totp;
 mod two_factor;
 
+use crate::audit::Audit;
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
 use crate::store::{Batch, StateStore};
@@ -52,6 +53,27 @@ pub struct AccountView {
     pub created: i64,
 }
 
+impl AccountView {
+    /// An entity tag that changes whenever what is shown of the account does.
+    pub fn revision(&self) -> String {
+        use sha2::{Digest, Sha256};
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        let digest = Sha256::digest(text);
+        digest.iter().take(8).fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}")) + "\""
+    }
+}
+
+/// What changes of an account; `None` stays as it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alteration {
+    /// The role.
+    pub role: Option<Role>,
+    /// The quota in bytes; `Some(None)` is unlimited.
+    pub quota: Option<Option<u64>>,
+    /// Whether sign-in is refused.
+    pub disabled: Option<bool>,
+}
+
 /// Accounts and sign-in.
 #[derive(Debug)]
 pub struct Auth {
@@ -80,6 +102,11 @@ impl Auth {
         let invites = Grants::open(store, registration::PREFIX, stands).await?;
         let config = config.clone();
         Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, signer, invites, config }))
+    }
+
+    /// Tells the audit log of sign-ins from now on.
+    pub fn report_to(&self, audit: Audit) {
+        self.door.report_to(audit);
     }
 
     /// The verdict on an `Authorization` header value that was verified before and still holds; microseconds, never throttled.
@@ -139,6 +166,34 @@ impl Auth {
         self.accounts.change(name, edit).await?;
         self.clear_grants(name, None).await;
         Ok(())
+    }
+
+    /// Changes role, quota and whether it may sign in, in one step, from the next request on. `NotFound`, `Forbidden` when nobody
+    /// would be left to administer, `PreconditionFailed` when its revision is none of `only_at`.
+    pub async fn alter(
+        &self,
+        name: &AccountName,
+        what: Alteration,
+        only_at: Option<Vec<String>>,
+    ) -> Result<AccountView> {
+        let (accounts, account) = (Arc::clone(&self.accounts), name.clone());
+        let edit = move |record: &mut Record| {
+            let at = || accounts.view(&account).map(|view| view.revision());
+            if only_at.is_some_and(|tags| !at().is_some_and(|at| tags.contains(&at))) {
+                return Err(Error::PreconditionFailed);
+            }
+            let Alteration { role, quota, disabled } = what;
+            let before = (record.role, record.disabled);
+            record.role = role.unwrap_or(record.role);
+            record.disabled = disabled.unwrap_or(record.disabled);
+            record.quota = quota.unwrap_or(record.quota);
+            if before != (record.role, record.disabled) {
+                record.generation += 1;
+            }
+            Ok(())
+        };
+        self.accounts.try_change(name, edit).await?;
+        self.account(name).ok_or(Error::NotFound)
     }
 
     /// Sets the quota in bytes, from the next request on; `None` is unlimited. `NotFound`.

@@ -37,6 +37,11 @@ impl Record {
         let (display_name, email, two_factor) = (None, None, None);
         Ok(Self { role, disabled: false, quota, created, password, generation, display_name, email, two_factor })
     }
+
+    /// Whether it is an administrator's who may sign in.
+    pub fn administers(&self) -> bool {
+        self.role == Role::Admin && !self.disabled
+    }
 }
 
 impl table::Record for Record {

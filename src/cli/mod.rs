@@ -3,6 +3,7 @@
 mod process;
 mod prompt;
 mod serve;
+mod show;
 mod size;
 mod store;
 pub mod user;
@@ -34,6 +35,25 @@ enum Command {
         #[command(subcommand)]
         command: user::UserCommand,
     },
+    /// Show who did what: accounts, sign-ins, shares, links.
+    Audit {
+        #[command(flatten)]
+        args: show::AuditArgs,
+    },
+    /// Show how the server is.
+    #[command(visible_alias = "status")]
+    Overview {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List and end locks.
+    Lock {
+        #[command(subcommand)]
+        command: show::LockCommand,
+    },
+    /// Print the description of the JSON API (OpenAPI 3.1).
+    Openapi,
     /// Bring the state back from an export.
     Store {
         #[command(subcommand)]
@@ -64,6 +84,10 @@ pub async fn run(cli: Cli) -> Result<()> {
             serve::run(config).await
         }
         Command::User { command } => user::run(command, config).await,
+        Command::Audit { args } => show::audit(args, config).await,
+        Command::Overview { json } => show::overview(json, config).await,
+        Command::Lock { command } => show::lock(command, config).await,
+        Command::Openapi => print(&(crate::http::api::description() + "\n")),
         Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),

@@ -65,6 +65,15 @@ pub enum UserCommand {
         #[command(flatten)]
         files: FilesChoice,
     },
+    /// Let an account administer the server, or no longer
+    Role {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// user or admin
+        #[arg(value_parser = parse_role)]
+        role: Role,
+    },
     /// Limit how much an account may store
     Quota {
         /// Whose
@@ -86,6 +95,19 @@ pub struct FilesChoice {
     /// Delete its files, trash and all
     #[arg(long)]
     purge_files: bool,
+    /// Move its files into a new folder of this account's drive
+    #[arg(long, value_name = "NAME", value_parser = AccountName::parse)]
+    transfer_to: Option<AccountName>,
+}
+
+impl From<FilesChoice> for Files {
+    fn from(choice: FilesChoice) -> Self {
+        match choice {
+            FilesChoice { transfer_to: Some(to), .. } => Self::Transfer(to),
+            FilesChoice { purge_files: true, .. } => Self::Purge,
+            FilesChoice { .. } => Self::Keep,
+        }
+    }
 }
 
 /// A quota as given on the command line; `None` is unlimited.
@@ -96,6 +118,14 @@ fn parse_quota(text: &str) -> Result<Limit> {
     if text.eq_ignore_ascii_case("none") { Ok(Limit(None)) } else { size::parse(text).map(|bytes| Limit(Some(bytes))) }
 }
 
+fn parse_role(text: &str) -> Result<Role> {
+    match text {
+        "user" => Ok(Role::User),
+        "admin" => Ok(Role::Admin),
+        _ => bail!("{text:?} is no role; write user or admin"),
+    }
+}
+
 /// Carries out a command and prints what it brought; an error is one sentence for people.
 pub async fn run(command: UserCommand, config: Config) -> Result<()> {
     let as_json = matches!(command, UserCommand::List { json: true });
@@ -103,15 +133,18 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
     let text = match ask(command.into_request()?, config).await? {
         Response::Refused(sentence) => bail!(sentence),
         Response::Done => report,
+        Response::Moved(Some(folder)) => format!("{report}They are in the folder {folder:?} of its drive.\n"),
+        Response::Moved(None) => format!("{report}There were none.\n"),
         Response::Accounts(accounts) if as_json => serde_json::to_string_pretty(&accounts)? + "\n",
         Response::Accounts(accounts) => table(&accounts),
+        _ => bail!("The running server is of another version: its answer does not belong to the question"),
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
 }
 
 /// Through the running server, or else on the data folder.
-async fn ask(request: Request, config: Config) -> Result<Response> {
+pub(super) async fn ask(request: Request, config: Config) -> Result<Response> {
     if let Some(answer) = control::call(&config.data_dir, &request).await {
         return Ok(answer?);
     }
@@ -141,9 +174,8 @@ impl UserCommand {
             Self::Passwd { name, password_stdin } => Request::UserPasswd { name, password: password(password_stdin)? },
             Self::Disable { name } => Request::UserDisable { name },
             Self::Enable { name } => Request::UserEnable { name },
-            Self::Remove { name, files } => {
-                Request::UserRemove { name, files: if files.purge_files { Files::Purge } else { Files::Keep } }
-            }
+            Self::Remove { name, files } => Request::UserRemove { name, files: files.into() },
+            Self::Role { name, role } => Request::UserRole { name, role },
             Self::Quota { name, size: Limit(quota) } => Request::UserQuota { name, quota },
         })
     }
@@ -158,6 +190,11 @@ fn report_of(command: &UserCommand) -> String {
         UserCommand::Passwd { name, .. } => format!("Set the password of {name}; the old one fails from now on.\n"),
         UserCommand::Disable { name } => format!("Disabled {name}: it cannot sign in from now on.\n"),
         UserCommand::Enable { name } => format!("Enabled {name}.\n"),
+        UserCommand::Remove { name, files: FilesChoice { transfer_to: Some(to), .. } } => {
+            format!("Removed {name}; its files go to {to}.\n")
+        }
+        UserCommand::Role { name, role: Role::Admin } => format!("{name} is an administrator now.\n"),
+        UserCommand::Role { name, .. } => format!("{name} is no administrator now.\n"),
         UserCommand::Remove { name, files } if files.purge_files => format!("Removed {name} and its files.\n"),
         UserCommand::Remove { name, .. } => format!("Removed {name}; its files are still in homes/{name}.\n"),
         UserCommand::Quota { name, size } => format!("Set the quota of {name}: {}.\n", show_quota(size.0)),
@@ -215,6 +252,9 @@ mod tests {
         assert_eq!(request("enable ana"), r#"{"do":"user-enable","name":"ana"}"#);
         assert_eq!(request("remove ana --keep-files"), r#"{"do":"user-remove","name":"ana","files":"keep"}"#);
         assert_eq!(request("remove ana --purge-files"), r#"{"do":"user-remove","name":"ana","files":"purge"}"#);
+        let transfer = r#"{"do":"user-remove","name":"ana","files":{"transfer":"ben"}}"#;
+        assert_eq!(request("remove ana --transfer-to ben"), transfer);
+        assert_eq!(request("role ana admin"), r#"{"do":"user-role","name":"ana","role":"admin"}"#);
         assert_eq!(request("quota ana 1.5K"), r#"{"do":"user-quota","name":"ana","quota":1536}"#);
         assert_eq!(request("quota ana none"), r#"{"do":"user-quota","name":"ana","quota":null}"#);
     }

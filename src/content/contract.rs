@@ -1,6 +1,7 @@
 //! What every [`ContentTree`] promises, as one suite: `contract!(make)` runs it on the trees that `make` opens.
 //! `make` gives a fresh, empty tree and whatever must live as long as it.
 
+pub use super::history_contract::*;
 use super::{Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Start};
 use crate::model::{AccountName, Error, RelPath, Result};
 use bytes::Bytes;
@@ -12,7 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// A name that breaks careless code.
 pub const HOSTILE: &str = "fi le$%<>é.txt";
 
-type Tree = Arc<dyn ContentTree>;
+/// The tree under test.
+pub type Tree = Arc<dyn ContentTree>;
 
 /// Makes one test of each promise.
 macro_rules! contract {
@@ -27,6 +29,8 @@ macro_rules! contract {
             a_spelling_can_change, copies_are_whole, copies_can_be_shallow, deleting_takes_everything,
             properties_are_kept, properties_too_large_are_refused, properties_change_with_the_time,
             a_change_ends_without_its_caller, usage_counts_bytes, missing_things_are_missing,
+            the_trash_is_listed_newest_first, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
+            versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
         }
     };
     (@ $make:path, $($promise:ident),+ $(,)?) => {

@@ -3,6 +3,9 @@
 
 #[cfg(test)]
 pub mod contract;
+pub mod history;
+#[cfg(test)]
+pub mod history_contract;
 pub mod local;
 
 use crate::model::time::unix_seconds;
@@ -32,6 +35,12 @@ impl Node {
     /// A file or folder of which nothing else is known.
     pub const fn unseen(folder: bool) -> Self {
         Self { folder, len: 0, modified: SystemTime::UNIX_EPOCH, created: SystemTime::UNIX_EPOCH, etag: Etag([0; 4]) }
+    }
+
+    /// What stays the same for as long as this file or folder exists, wherever it is moved within its tree.
+    pub const fn id(&self) -> [u64; 2] {
+        let [inode, born, ..] = self.etag.0;
+        [inode, born]
     }
 }
 
@@ -249,7 +258,7 @@ pub enum Reach {
 /// and a new name never makes a second entry beside its other spelling. What is neither a regular file nor a folder,
 /// and what is named `.sarang*`, does not exist. Every change runs to its end once begun, though its caller is dropped.
 #[async_trait]
-pub trait ContentTree: Debug + Send + Sync + 'static {
+pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// What stands at a path.
     async fn stat(&self, path: &RelPath) -> Result<Node>;
     /// The path as it is spelled in the tree, for a path that exists; the same path where it does not.

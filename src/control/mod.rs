@@ -3,12 +3,15 @@
 
 mod socket;
 
+pub use crate::admin::Files;
+use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::app::App;
-use crate::auth::{AccountView, Auth};
-use crate::config::AccountsConfig;
+use crate::audit::{Actor, Entry, Filter};
+use crate::auth::{AccountView, Alteration};
 use crate::model::{AccountName, Error, Result, Role};
 use serde::{Deserialize, Serialize};
 pub use socket::{Desk, call};
+use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// What is asked.
@@ -59,7 +62,33 @@ pub enum Request {
         /// Bytes; `None` is unlimited.
         quota: Option<u64>,
     },
+    /// Set a role.
+    UserRole {
+        /// Whose.
+        name: AccountName,
+        /// The role.
+        role: Role,
+    },
+    /// Show entries of the audit log, newest first.
+    Audit {
+        /// Which.
+        filter: Filter,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Show how the server is.
+    Overview,
+    /// Show the locks.
+    LockList,
+    /// End a lock.
+    LockBreak {
+        /// Its id, from the list.
+        id: String,
+    },
 }
+
+/// Entries of the audit log in one answer.
+const MAX_ENTRIES: u32 = 100_000;
 
 /// The quota of a new account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,16 +100,6 @@ pub enum QuotaChoice {
     Unlimited,
     /// So many bytes.
     Bytes(u64),
-}
-
-/// What becomes of a removed account's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Files {
-    /// They stay where they are.
-    Keep,
-    /// They are deleted.
-    Purge,
 }
 
 /// A password in a request: not shown by `Debug`, wiped when dropped.
@@ -116,58 +135,96 @@ impl std::fmt::Debug for Password {
 pub enum Response {
     /// It is done.
     Done,
+    /// The account is removed, and its files are in this folder of the other account's drive; `None` when there were none.
+    Moved(Option<String>),
     /// All accounts, by name.
     Accounts(Vec<AccountView>),
+    /// Entries of the audit log, newest first.
+    Audit(Vec<Entry>),
+    /// How the server is.
+    Overview(Box<Overview>),
+    /// The locks.
+    Locks(Vec<OpenLock>),
     /// It is not done; the sentence says why.
     Refused(String),
 }
 
 /// Carries out a request on an open data folder.
-pub async fn execute(app: &App, request: Request) -> Response {
-    let removal = match &request {
-        Request::UserRemove { name, files } => Some((name.clone(), *files == Files::Purge)),
-        _ => None,
+pub async fn execute(app: &Arc<App>, request: Request) -> Response {
+    let answer = match request {
+        Request::UserList => Ok(Response::Accounts(app.auth.list())),
+        Request::Overview => overview(app).await.map(|overview| Response::Overview(Box::new(overview))),
+        Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
+        Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
+        Request::LockBreak { id } => {
+            let work = Administrator::new(app, Actor::CommandLine);
+            match work.break_lock(&id, |_| true).await {
+                Err(Error::NotFound) => return Response::Refused(format!("There is no lock {id}.")),
+                broken => broken.map(|()| Response::Done),
+            }
+        }
+        change => return change_account(app, change).await,
     };
-    // Sign-in ends first: nothing new is written to a home that is being closed.
-    let response = change_accounts(&app.auth, &app.config.accounts, request).await;
-    match (removal, response) {
-        (Some((name, purge)), Response::Done) => match app.forget_account(&name, purge).await {
-            Ok(()) => Response::Done,
-            Err(error) => Response::Refused(format!("The account {name} is removed, its home is not closed: {error}")),
-        },
-        (_, response) => response,
-    }
+    answer.unwrap_or_else(|error| Response::Refused(error.to_string()))
 }
 
-/// The part of a request that concerns accounts, not their files.
-async fn change_accounts(auth: &Auth, config: &AccountsConfig, request: Request) -> Response {
+async fn read_audit(app: &App, filter: Filter, limit: u32) -> Result<Response> {
+    app.audit.settle(false).await;
+    let limit = usize::try_from(limit.min(MAX_ENTRIES)).unwrap_or(usize::MAX);
+    app.audit.read(filter, u64::MAX, limit).await.map(Response::Audit)
+}
+
+/// A request that changes one account.
+async fn change_account(app: &Arc<App>, request: Request) -> Response {
+    let work = Administrator::new(app, Actor::CommandLine);
+    let alter = async |name, what| {
+        let outcome = work.alter(&name, what, None).await.map(|_| Response::Done);
+        done(&name, outcome)
+    };
     match request {
-        Request::UserList => Response::Accounts(auth.list()),
         Request::UserAdd { name, role, quota, password } => {
             let quota = match quota {
-                QuotaChoice::Default => config.default_quota,
+                QuotaChoice::Default => app.config.accounts.default_quota,
                 QuotaChoice::Unlimited => None,
                 QuotaChoice::Bytes(bytes) => Some(bytes),
             };
-            let made = auth.create(&name, password.as_bytes(), role, quota).await;
-            done(&name, "account added", made.map(drop))
+            let made = work.create(&name, password.as_bytes(), role, quota).await;
+            done(&name, made.map(|_| Response::Done))
         }
         Request::UserPasswd { name, password } => {
-            done(&name, "password set", auth.set_password(&name, password.as_bytes()).await)
+            let set = work.set_password(&name, password.as_bytes()).await;
+            done(&name, set.map(|()| Response::Done))
         }
-        Request::UserDisable { name } => done(&name, "account disabled", auth.set_disabled(&name, true).await),
-        Request::UserEnable { name } => done(&name, "account enabled", auth.set_disabled(&name, false).await),
-        Request::UserQuota { name, quota } => done(&name, "quota set", auth.set_quota(&name, quota).await),
-        Request::UserRemove { name, .. } => done(&name, "account removed", auth.remove(&name).await),
+        Request::UserDisable { name } => {
+            alter(name, Alteration { disabled: Some(true), ..Alteration::default() }).await
+        }
+        Request::UserEnable { name } => {
+            alter(name, Alteration { disabled: Some(false), ..Alteration::default() }).await
+        }
+        Request::UserQuota { name, quota } => {
+            alter(name, Alteration { quota: Some(quota), ..Alteration::default() }).await
+        }
+        Request::UserRole { name, role } => alter(name, Alteration { role: Some(role), ..Alteration::default() }).await,
+        Request::UserRemove { name, files } => {
+            let transfers = matches!(files, Files::Transfer(_));
+            let removed = work.remove(&name, files).await;
+            if let Err(error) = &removed
+                && app.auth.account(&name).is_none()
+                && !matches!(error, Error::NotFound)
+            {
+                return Response::Refused(format!(
+                    "The account {name} is removed, but not all was done with its files, which are in homes/{name}: {error}"
+                ));
+            }
+            done(&name, removed.map(|folder| if transfers { Response::Moved(folder) } else { Response::Done }))
+        }
+        other => Response::Refused(format!("{other:?} changes no account.")),
     }
 }
 
-fn done(name: &AccountName, event: &'static str, outcome: Result<()>) -> Response {
+fn done(name: &AccountName, outcome: Result<Response>) -> Response {
     match outcome {
-        Ok(()) => {
-            tracing::info!(account = %name, "{event}");
-            Response::Done
-        }
+        Ok(response) => response,
         Err(Error::NotFound) => Response::Refused(format!("There is no account {name}.")),
         Err(Error::Exists) => Response::Refused(format!("There is already an account {name}.")),
         Err(error) => Response::Refused(error.to_string()),
@@ -177,7 +234,7 @@ fn done(name: &AccountName, event: &'static str, outcome: Result<()>) -> Respons
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::memory::MemoryStore;
+    use crate::config::Config;
 
     fn name(text: &str) -> AccountName {
         AccountName::parse(text).unwrap()
@@ -187,48 +244,69 @@ mod tests {
         Request::UserAdd { name: name(text), role: Role::Admin, quota, password: Password::new(password.into()) }
     }
 
+    async fn app(quota: Option<u64>) -> (tempfile::TempDir, Arc<App>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        config.accounts.default_quota = quota;
+        (dir, App::open(config).await.unwrap())
+    }
+
     #[tokio::test]
     async fn requests_change_accounts() {
-        let config = AccountsConfig { default_quota: Some(5), ..AccountsConfig::default() };
-        let auth = Auth::open(MemoryStore::new(), &config).await.unwrap();
-        let ask = |request| change_accounts(&auth, &config, request);
+        let (_dir, app) = app(Some(5)).await;
+        let ask = |request| execute(&app, request);
         for (who, quota, stored) in [
             ("ana", QuotaChoice::Default, Some(5)),
             ("ben", QuotaChoice::Unlimited, None),
             ("eva", QuotaChoice::Bytes(7), Some(7)),
         ] {
             assert!(matches!(ask(add(who, quota, "blue kettle 77")).await, Response::Done));
-            let account = auth.account(&name(who)).unwrap();
+            let account = app.auth.account(&name(who)).unwrap();
             assert_eq!((account.quota, account.role), (stored, Role::Admin));
         }
         assert!(matches!(ask(Request::UserDisable { name: name("ana") }).await, Response::Done));
-        assert!(auth.account(&name("ana")).unwrap().disabled);
+        assert!(app.auth.account(&name("ana")).unwrap().disabled);
         assert!(matches!(ask(Request::UserEnable { name: name("ana") }).await, Response::Done));
-        assert!(!auth.account(&name("ana")).unwrap().disabled);
+        assert!(!app.auth.account(&name("ana")).unwrap().disabled);
         assert!(matches!(ask(Request::UserQuota { name: name("eva"), quota: None }).await, Response::Done));
-        assert_eq!(auth.account(&name("eva")).unwrap().quota, None);
+        assert_eq!(app.auth.account(&name("eva")).unwrap().quota, None);
+        assert!(matches!(ask(Request::UserRole { name: name("eva"), role: Role::User }).await, Response::Done));
+        assert_eq!(app.auth.account(&name("eva")).unwrap().role, Role::User);
         let password = Password::new("green teapot 88".into());
         assert!(matches!(ask(Request::UserPasswd { name: name("ana"), password }).await, Response::Done));
         let here = std::net::IpAddr::from([192, 0, 2, 1]);
-        assert!(auth.sign_in(b"h", "ana", b"green teapot 88", here).await.is_ok());
+        assert!(app.auth.sign_in(b"h", "ana", b"green teapot 88", here).await.is_ok());
         assert!(matches!(ask(Request::UserRemove { name: name("ben"), files: Files::Keep }).await, Response::Done));
         let Response::Accounts(left) = ask(Request::UserList).await else { panic!() };
         assert_eq!(left.into_iter().map(|a| a.name).collect::<Vec<_>>(), [name("ana"), name("eva")]);
+        let Response::Audit(entries) = ask(Request::Audit { filter: Filter::default(), limit: 100 }).await else {
+            panic!()
+        };
+        assert!(entries.len() >= 9 && entries.iter().any(|entry| entry.note == "role user"), "{entries:?}");
+        app.close().await.unwrap();
     }
 
     #[tokio::test]
     async fn refusals_are_sentences_that_name_the_account() {
-        let config = AccountsConfig::default();
-        let auth = Auth::open(MemoryStore::new(), &config).await.unwrap();
-        let refusal = async |request| match change_accounts(&auth, &config, request).await {
+        let (_dir, app) = app(None).await;
+        let refusal = async |request| match execute(&app, request).await {
             Response::Refused(sentence) => sentence,
             other => panic!("{other:?}"),
         };
         assert_eq!(refusal(Request::UserDisable { name: name("ana") }).await, "There is no account ana.");
+        assert_eq!(refusal(Request::LockBreak { id: "x".into() }).await, "There is no lock x.");
         assert!(refusal(add("ana", QuotaChoice::Default, "short")).await.contains("at least 10"));
-        auth.create(&name("ana"), b"blue kettle 77", Role::User, None).await.unwrap();
+        execute(&app, add("ana", QuotaChoice::Default, "blue kettle 77")).await;
         let again = refusal(add("ana", QuotaChoice::Default, "blue kettle 77")).await;
         assert_eq!(again, "There is already an account ana.");
+        for request in [
+            Request::UserDisable { name: name("ana") },
+            Request::UserRole { name: name("ana"), role: Role::User },
+            Request::UserRemove { name: name("ana"), files: Files::Keep },
+        ] {
+            assert!(refusal(request).await.contains("last administrator"));
+        }
+        app.close().await.unwrap();
     }
 
     #[test]

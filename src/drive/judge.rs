@@ -1,9 +1,10 @@
 //! The judgement of a change at the moment it happens: the locks it meets and the `If` lists it came with.
 
-use super::Drive;
 use super::locks::Locks;
-use super::place::{Place, Root, Spot};
+use super::mounts::Mount;
+use super::place::{Access, Place, Root, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
+use super::{Drive, present};
 use crate::content::{Commit, Judge, Node};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
@@ -23,36 +24,47 @@ pub(super) enum Need {
     Subtree(Spot),
 }
 
+impl Need {
+    fn spot(&self) -> &Spot {
+        match self {
+            Self::Content(spot) | Self::Members(spot) | Self::NewMember(spot) | Self::Subtree(spot) => spot,
+        }
+    }
+}
+
 /// What writing at a place needs: a lock on the folder guards only against new members.
-pub(super) fn creating(place: &Place) -> Vec<Need> {
+pub(super) fn creating(place: &Place<'_>) -> Vec<Need> {
     let parent = parent(place).map(Need::NewMember);
     parent.into_iter().chain([Need::Content(place.spot())]).collect()
 }
 
 /// What replacing whatever is at a place needs.
-pub(super) fn replacing(place: &Place) -> Vec<Need> {
+pub(super) fn replacing(place: &Place<'_>) -> Vec<Need> {
     let parent = parent(place).map(Need::Members);
     parent.into_iter().chain([Need::Content(place.spot()), Need::Subtree(place.spot())]).collect()
 }
 
-fn parent(place: &Place) -> Option<Spot> {
+fn parent(place: &Place<'_>) -> Option<Spot> {
     let spot = place.spot();
     spot.path.parent().map(|path| Spot { root: spot.root, path })
 }
 
 /// What taking something away needs.
-pub(super) fn removing(place: &Place) -> Vec<Need> {
+pub(super) fn removing(place: &Place<'_>) -> Vec<Need> {
     replacing(place)
 }
 
 /// The judge of one request.
 pub(super) struct Bench {
     root: Arc<Root>,
+    mount: Option<Arc<Mount>>,
     locks: Arc<Locks>,
     claim: Claim,
     needs: Vec<Need>,
     /// The tokens of the locks that stood on what has gone away.
     ended: Mutex<Vec<String>>,
+    /// What stood at the target when it was last judged.
+    met: Mutex<Option<[u64; 2]>>,
 }
 
 impl Bench {
@@ -68,13 +80,26 @@ impl Bench {
         std::mem::take(&mut *self.ended.lock())
     }
 
+    /// What stood at the target when it was last judged.
+    pub(super) fn met(&self) -> Option<[u64; 2]> {
+        *self.met.lock()
+    }
+
+    /// What the request names.
+    pub(super) fn subject(&self) -> &Spot {
+        &self.claim.subject
+    }
+
     fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
         if self.root.is_closed() {
             return Err(Error::Forbidden("This account has been removed."));
         }
+        if let Some(mount) = &self.mount {
+            mount.admit_change()?;
+        }
         let now = Instant::now();
         self.claim.check_lists(held, present, now)?;
-        if held.none_in(&self.claim.subject.root) {
+        if self.needs.iter().all(|need| held.none_in(&need.spot().root)) {
             return Ok(());
         }
         let (who, tokens) = (&self.claim.who, self.claim.terms.submitted().collect::<Vec<_>>());
@@ -91,6 +116,7 @@ impl Judge for Bench {
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let held = self.locks.hold();
         self.verdict(&held, present)?;
+        *self.met.lock() = present.map(Node::id);
         change()?;
         for need in &self.needs {
             if let Need::Subtree(spot) = need {
@@ -103,31 +129,39 @@ impl Judge for Bench {
 
 impl Drive {
     /// The judge of a change at `place`.
-    pub(super) async fn bench(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
+    pub(super) async fn bench(&self, place: &Place<'_>, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
+        self.bench_for(place, place, terms, needs).await
+    }
+
+    /// The judge of a request that names `place` and changes what is at `changed`.
+    pub(super) async fn bench_for(
+        &self,
+        place: &Place<'_>,
+        changed: &Place<'_>,
+        terms: Terms,
+        needs: Vec<Need>,
+    ) -> Result<Arc<Bench>> {
         let claim = self.claim(place, terms).await?;
-        let (root, locks) = (place.root.clone(), self.locks.clone());
-        Ok(Arc::new(Bench { root, locks, claim, needs, ended: Mutex::default() }))
+        let (root, mount, locks) = (changed.root.clone(), changed.mount.clone(), self.locks.clone());
+        let (ended, met) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Bench { root, mount, locks, claim, needs, ended, met }))
     }
 
     /// The conditions of a change at `place`, to be judged when it happens.
-    pub(super) async fn commit(&self, place: &Place, terms: Terms, needs: Vec<Need>) -> Result<Commit> {
+    pub(super) async fn commit(&self, place: &Place<'_>, terms: Terms, needs: Vec<Need>) -> Result<Commit> {
         Ok(self.bench(place, terms, needs).await?.commit())
     }
 
     /// Judges a change now, before its body has come; it is judged again when it happens.
-    pub(super) async fn pre_judge(&self, place: &Place, commit: &Commit) -> Result<()> {
-        let present = match place.root.tree.stat(&place.path).await {
-            Ok(node) => Some(node),
-            Err(Error::NotFound) => None,
-            Err(error) => return Err(error),
-        };
+    pub(super) async fn pre_judge(&self, place: &Place<'_>, commit: &Commit) -> Result<()> {
+        let present = present(place).await?;
         if !commit.expect.holds(present.as_ref()) {
             return Err(Error::PreconditionFailed);
         }
         commit.judge.judge(present.as_ref(), &mut || Ok(()))
     }
 
-    async fn claim(&self, place: &Place, terms: Terms) -> Result<Claim> {
+    async fn claim(&self, place: &Place<'_>, terms: Terms) -> Result<Claim> {
         let mut tagged = Vec::new();
         for list in &terms.lists {
             tagged.push(match &list.subject {
@@ -139,9 +173,15 @@ impl Drive {
     }
 
     async fn tagged(&self, path: &crate::model::VPath, terms: &Terms) -> Result<Tagged> {
+        let place = match self.admitted(path, Access::Read).await {
+            Ok(place) => place,
+            // What may not be seen has no state.
+            Err(Error::NotFound | Error::Forbidden(_)) => return Ok(Tagged { spot: Spot::nowhere(), etag: None }),
+            Err(error) => return Err(error),
+        };
         let asked = terms.asked_paths().any(|asked| asked == path);
-        let etag = if asked { self.find(path).await?.map(|node| node.etag) } else { None };
-        Ok(Tagged { spot: self.resolve(path).spot(), etag })
+        let etag = if asked { present(&place).await?.map(|node| node.etag) } else { None };
+        Ok(Tagged { spot: place.spot(), etag })
     }
 }
 
@@ -156,7 +196,8 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     async fn drive(dir: &std::path::Path) -> Drive {
-        let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+        let settings =
+            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
         let tree = LocalTree::open(dir, settings).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
         let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None);
@@ -171,7 +212,8 @@ mod tests {
         let request = || LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
         let old = drive.lock(&path("a/b"), request(), Terms::default()).await.unwrap();
         let terms = Terms { tokens: old.token.iter().cloned().collect(), ..Terms::default() };
-        let place = drive.resolve(&path("a"));
+        let at = path("a");
+        let place = drive.admitted(&at, Access::Change).await.unwrap();
         let bench = drive.bench(&place, terms, removing(&place)).await.unwrap();
         bench.commit().judge.judge(None, &mut || Ok(())).unwrap();
         let new = drive.lock(&path("a"), request(), Terms::default()).await.unwrap();

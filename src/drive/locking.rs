@@ -2,10 +2,12 @@
 
 use super::Drive;
 use super::judge;
+use super::landing::Landing;
 use super::locks::{Lock, LockRequest};
+use super::place::{Access, Place, authorise};
 use super::terms::Terms;
 use crate::content::{Expect, Start};
-use crate::model::{Error, Result, VPath};
+use crate::model::{Error, Result, VPath, Via};
 use std::time::{Duration, Instant};
 
 /// A lock as one identity may see it.
@@ -30,19 +32,19 @@ pub struct LockView {
 impl Drive {
     /// Grants a lock; the terms are judged first. The file, where there is none, is made by [`create_locked`](Self::create_locked).
     pub async fn lock(&self, path: &VPath, request: LockRequest, terms: Terms) -> Result<LockView> {
-        let place = self.resolve(path);
+        let place = self.admitted(path, Access::Change).await?;
         if !terms.is_empty() {
             let commit = self.commit(&place, terms, Vec::new()).await?;
             self.pre_judge(&place, &commit).await?;
         }
         let lock = self.locks.grant(place.spot(), &self.identity.account, request).await?;
-        Ok(self.view(&lock))
+        Ok(self.granted(&lock, path, &place))
     }
 
     /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the terms
     /// of the request, with the token of a lock on the folder.
     pub async fn create_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
-        let place = self.resolve(path);
+        let place = self.admitted(path, Access::Change).await?;
         let tokens = submitted.submitted().map(str::to_owned).chain(lock.token.clone()).collect();
         let terms = Terms { expect: Expect::Absent, tokens, ..Terms::default() };
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
@@ -56,31 +58,44 @@ impl Drive {
 
     /// Prolongs a lock of this identity that covers `path`; `PreconditionFailed` when there is none such.
     pub async fn refresh_lock(&self, path: &VPath, token: &str, timeout: Option<Duration>) -> Result<LockView> {
-        let spot = self.resolve(path).spot();
-        let lock = self.locks.refresh(&spot, &self.identity.account, token, timeout).await?;
-        Ok(self.view(&lock))
+        let place = self.admitted(path, Access::Change).await?;
+        let lock = self.locks.refresh(&place.spot(), &self.identity.account, token, timeout).await?;
+        Ok(self.granted(&lock, path, &place))
     }
 
     /// Ends a lock of this identity that covers `path`; `NoSuchLock`, `Forbidden` when it is another's.
     pub async fn unlock(&self, path: &VPath, token: &str) -> Result<()> {
-        self.locks.end(&self.resolve(path).spot(), &self.identity.account, token).await
+        let place = self.admitted(path, Access::Change).await?;
+        self.locks.end(&place.spot(), &self.identity.account, token).await
     }
 
     /// The locks that cover a path, as this identity may see them. Cheap: memory only.
     pub fn locks_on(&self, path: &VPath) -> Vec<LockView> {
-        let locks = self.locks.hold().on(&self.resolve(path).spot(), Instant::now());
-        locks.iter().map(|lock| self.view(lock)).collect()
+        let Ok(Landing::Place(place)) = self.locate(path) else { return Vec::new() };
+        if authorise(&place, Access::Read).is_err() {
+            return Vec::new();
+        }
+        let locks = self.locks.hold().on(&place.spot(), Instant::now());
+        locks.iter().map(|lock| self.view(lock, path, &place)).collect()
     }
 
-    /// Whether no lock exists anywhere in the drive: listings need not ask for each entry.
-    pub fn has_no_locks(&self) -> bool {
-        self.locks.hold().none_in(&self.home.id)
+    /// Whether no lock exists anywhere near a folder: its listing need not ask for each entry.
+    pub fn has_no_locks(&self, folder: &VPath) -> bool {
+        matches!(self.locate(folder), Ok(Landing::Place(place)) if self.locks.hold().none_in(&place.root.id))
     }
 
-    fn view(&self, lock: &Lock) -> LockView {
+    /// A lock as whoever asked for it sees it.
+    fn granted(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
+        LockView { token: Some(lock.token.clone()), ..self.view(lock, path, place) }
+    }
+
+    /// A lock as seen at `path`, which it covers.
+    fn view(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
+        // All visitors of a link act for one account, and are strangers to each other.
+        let own = lock.holder == self.identity.account && !matches!(self.identity.via, Via::Link(_));
         LockView {
-            token: (lock.holder == self.identity.account).then(|| lock.token.clone()),
-            root: lock.spot.path.clone(),
+            token: own.then(|| lock.token.clone()),
+            root: shown_root(lock, path, place),
             root_is_folder: lock.folder,
             owner: lock.owner.clone(),
             shared: lock.shared,
@@ -88,6 +103,12 @@ impl Drive {
             remaining: whole_seconds(lock.ends.saturating_duration_since(Instant::now())),
         }
     }
+}
+
+/// Where what was locked shows in the drive; the top, when it is something above that.
+fn shown_root(lock: &Lock, path: &VPath, place: &Place<'_>) -> VPath {
+    let above = place.path.names().count().saturating_sub(lock.spot.path.names().count()).min(place.below);
+    (0..above).fold(path.to_nfc(), |path, _| path.parent().unwrap_or_default())
 }
 
 /// Rounded up, so that a lock just granted shows the whole time it was granted for.

@@ -1,7 +1,9 @@
-//! Where a virtual path lands. Locks, and later shares, key on places, so that they hold on every way to a file.
+//! Where a virtual path lands. Locks, and shares, key on places, so that they hold on every way to a file.
 
+use super::mounts::Mount;
 use crate::content::ContentTree;
-use crate::model::RelPath;
+use crate::model::{Error, RelPath, Result, Rights};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,16 +34,57 @@ impl Root {
     }
 }
 
-/// A path beneath a root.
+/// Where a path lands, and what may be done there.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct Place<'a> {
     /// The root.
     pub root: Arc<Root>,
     /// The path beneath it, as the client spelled it.
-    pub path: RelPath,
+    pub path: Cow<'a, RelPath>,
+    /// What may be done there.
+    pub rights: Rights,
+    /// The quota of whoever pays for what is stored there; `None` is unlimited.
+    pub quota: Option<u64>,
+    /// How many names it lies below what cannot be moved, replaced or deleted: the top of the drive or mount.
+    pub below: usize,
+    /// The mount it lies in; `None` in the home.
+    pub mount: Option<Arc<Mount>>,
 }
 
-impl Place {
+/// What a request wants to do at a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To know whether it is there, and what it is.
+    Stat,
+    /// To read what is in it, or said about it.
+    Read,
+    /// To make a file where nothing is.
+    Create,
+    /// Anything else.
+    Change,
+}
+
+/// The one answer to whether something may be done at a place. What may not be seen is not there.
+pub fn authorise(place: &Place<'_>, access: Access) -> Result<()> {
+    match (place.rights, access) {
+        (Rights::Edit, _) | (Rights::View, Access::Stat | Access::Read) => Ok(()),
+        (Rights::View, _) => Err(Error::Forbidden("You may see this, and not change it.")),
+        (Rights::Drop, Access::Stat) if place.below == 0 => Ok(()),
+        (Rights::Drop, Access::Create) if place.below == 1 => Ok(()),
+        (Rights::Drop, Access::Stat | Access::Read) => Err(Error::NotFound),
+        (Rights::Drop, _) => Err(Error::Forbidden("You may add new files here, and nothing else.")),
+    }
+}
+
+/// What both allow; `None` for nothing at all.
+pub fn narrower(one: Rights, other: Rights) -> Option<Rights> {
+    match (one, other) {
+        (Rights::Edit, rights) | (rights, Rights::Edit) => Some(rights),
+        _ => (one == other).then_some(one),
+    }
+}
+
+impl Place<'_> {
     /// What records and locks know this place by: both spellings of a name are one place.
     pub fn spot(&self) -> Spot {
         Spot { root: self.root.id.clone(), path: self.path.to_nfc() }
@@ -55,4 +98,11 @@ pub struct Spot {
     pub root: Arc<str>,
     /// The path in NFC.
     pub path: RelPath,
+}
+
+impl Spot {
+    /// What nothing stands at and no lock covers.
+    pub fn nowhere() -> Self {
+        Self { root: "".into(), path: RelPath::root() }
+    }
 }

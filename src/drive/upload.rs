@@ -1,9 +1,12 @@
 //! Uploads through a drive: judged before the first byte, bounded by the quota while bytes come, judged again when published.
 
-use super::{Drive, Terms, judge, place::Place};
-use crate::content::{Commit, Put, Start, Upload};
-use crate::model::{Error, Result, VPath};
+use super::judge::Bench;
+use super::place::{Access, Place};
+use super::{Drive, Terms, judge, present};
+use crate::content::{Commit, Expect, Put, Start, Upload};
+use crate::model::{Error, Result, Rights, VPath};
 use bytes::Bytes;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What an upload is announced with.
@@ -25,41 +28,59 @@ pub struct DriveUpload {
     commit: Commit,
     /// Bytes that may still come; `None` when the account has no quota (the disk has its own say).
     room: Option<u64>,
+    bench: Arc<Bench>,
+    drive: Drive,
+}
+
+/// The terms of an upload to a place. What may only be added to takes nothing but new files; and a file that is all a drive or
+/// mount shows can be written to, but not made again.
+async fn admit_target(place: &Place<'_>, terms: Terms) -> Result<Terms> {
+    if place.rights == Rights::Drop {
+        return Ok(Terms { expect: Expect::Absent, ..terms });
+    }
+    if place.below > 0 {
+        return Ok(terms);
+    }
+    match present(place).await? {
+        None => Err(Error::NotFound),
+        Some(node) if node.folder => Err(Error::IsFolder),
+        Some(_) if terms.expect == Expect::Any => Ok(Terms { expect: Expect::Exists, ..terms }),
+        Some(_) => Ok(terms),
+    }
 }
 
 impl Drive {
     /// Begins an upload: refuses at once what conditions, locks, quota or the disk will not let through.
     pub async fn begin_put(&self, path: &VPath, announced: Announced, terms: Terms) -> Result<DriveUpload> {
-        let place = self.resolve(path);
-        if place.path.is_root() {
-            return Err(Error::IsFolder);
-        }
+        let place = self.admitted(path, Access::Create).await?;
+        let terms = admit_target(&place, terms).await?;
         // Without conditions and locks there is nothing to judge early, and what stands there need not be looked at twice.
-        let free = terms.is_empty() && self.has_no_locks();
-        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
+        let free = terms.is_empty() && self.locks.hold().none_in(&place.root.id);
+        let bench = self.bench(&place, terms, judge::creating(&place)).await?;
+        let commit = bench.commit();
         if !free {
             self.pre_judge(&place, &commit).await?;
         }
         let expected = announced.len.or(announced.estimate);
-        let freed = self.replaced_bytes(path, announced.start).await?;
+        let freed = self.replaced_bytes(&place, announced.start).await?;
         let room = self.admit_bytes(&place, expected.unwrap_or(0), freed).await?;
         let upload = place.root.tree.begin_put(&place.path, announced.start, expected).await?;
         let len = announced.len.filter(|_| announced.start == Start::Empty);
         let commit = Commit { len, modified: announced.modified, ..commit };
-        Ok(DriveUpload { upload, commit, room })
+        Ok(DriveUpload { upload, commit, room, bench, drive: self.clone() })
     }
 
     /// Bytes that an upload frees when it takes the place of a file: they count for the quota, lest a full drive cannot be saved to.
-    async fn replaced_bytes(&self, path: &VPath, start: Start) -> Result<u64> {
-        if self.identity.quota.is_none() || start == Start::Present {
+    async fn replaced_bytes(&self, place: &Place<'_>, start: Start) -> Result<u64> {
+        if place.quota.is_none() || start == Start::Present {
             return Ok(0);
         }
-        Ok(self.find(path).await?.map_or(0, |node| node.len))
+        Ok(present(place).await?.map_or(0, |node| node.len))
     }
 
-    /// Refuses what the account's quota has no room for once `freed` are gone; returns the room, `None` without a quota.
-    pub(super) async fn admit_bytes(&self, place: &Place, bytes: u64, freed: u64) -> Result<Option<u64>> {
-        let Some(quota) = self.identity.quota else { return Ok(None) };
+    /// Refuses what the quota has no room for once `freed` are gone; returns the room, `None` without a quota.
+    pub(super) async fn admit_bytes(&self, place: &Place<'_>, bytes: u64, freed: u64) -> Result<Option<u64>> {
+        let Some(quota) = place.quota else { return Ok(None) };
         let room = quota.saturating_sub(place.root.tree.usage().await?.used.saturating_sub(freed));
         if bytes > room {
             return Err(Error::NoSpace);
@@ -92,8 +113,12 @@ impl DriveUpload {
         self.upload.write(chunk).await
     }
 
-    /// Publishes the file.
+    /// Publishes the file; shares of the file that it takes the place of go on with it.
     pub async fn commit(self) -> Result<Put> {
-        self.upload.commit(self.commit).await
+        let put = self.upload.commit(self.commit).await?;
+        if let (false, Some(old)) = (put.created, self.bench.met()) {
+            self.drive.rebind_shares(self.bench.subject(), old, put.node.id()).await;
+        }
+        Ok(put)
     }
 }

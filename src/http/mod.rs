@@ -12,6 +12,7 @@ pub mod login;
 mod pages;
 pub mod reply;
 mod request_id;
+pub mod zip;
 
 use crate::app::App;
 use crate::config::ServerConfig;

@@ -4,6 +4,7 @@ use super::Answer;
 use super::api;
 use super::api::caller::{Arrival, Public};
 use super::body::Body;
+use super::dav::body::Lent;
 use super::intake::BodyIn;
 use crate::app::App;
 use axum::response::{Html, IntoResponse};
@@ -40,20 +41,28 @@ static ROUTES: LazyLock<Router> = LazyLock::new(|| {
 });
 
 /// Answers a request that is not WebDAV.
-pub(super) async fn answer(app: &Arc<App>, client: IpAddr, mut request: Request<BodyIn>) -> Answer {
+pub(super) async fn answer(app: &Arc<App>, client: IpAddr, request: Request<BodyIn>) -> Answer {
     let arrival = Arrival::new(Arc::clone(app), client);
-    request.extensions_mut().insert(arrival.clone());
-    let response = match ROUTES.clone().oneshot(request.map(axum::body::Body::new)).await {
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(arrival.clone());
+    // What a refused upload has left is read, lest its client sees a broken connection.
+    let kept = (!http_body::Body::is_end_stream(&body)).then(|| parts.headers.clone());
+    let lent = Lent::new(body);
+    let request = Request::from_parts(parts, axum::body::Body::new(lent.lend()));
+    let mut response = match ROUTES.clone().oneshot(request).await {
         Ok(response) => response.map(Body::from_axum),
         Err(never) => match never {},
     };
+    if let Some(headers) = kept {
+        response = lent.settle(&headers, response).await;
+    }
     Answer { response, identity: arrival.identity() }
 }
 
-/// The headers of every answer that is not a file.
+/// The headers of every answer that does not bring its own, as files do.
 async fn secure(mut response: axum::response::Response) -> axum::response::Response {
     for (name, value) in SECURITY {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }

@@ -41,7 +41,7 @@ pub fn status(error: &Error) -> StatusCode {
 }
 
 /// The status of a failure in the API, where 405 speaks of methods only.
-fn api_status(error: &Error) -> StatusCode {
+pub fn api_status(error: &Error) -> StatusCode {
     match error {
         Error::Exists | Error::IsFolder => StatusCode::CONFLICT,
         other => status(other),
@@ -179,7 +179,7 @@ pub fn unsatisfiable(len: u64) -> Response<Body> {
 }
 
 /// The text of a failure for whoever asked: details that are not theirs stay in the log.
-fn text_of(error: &Error) -> String {
+pub fn text_of(error: &Error) -> String {
     match error {
         Error::Corrupt(_) | Error::Io { .. } => INTERNAL.to_owned(),
         _ => error.to_string(),

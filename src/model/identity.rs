@@ -8,7 +8,7 @@ use std::fmt;
 /// A checked account name, `[a-z0-9][a-z0-9._-]{0,63}`: safe as a file name and as part of a key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
+#[schema(value_type = String, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 pub struct AccountName(String);
 
 impl AccountName {

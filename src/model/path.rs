@@ -123,6 +123,26 @@ impl RelPath {
         other.is_root() || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// This path beneath `base`; no name is checked again, but the whole may be too long.
+    pub fn beneath(&self, base: &Self) -> Result<Self> {
+        if base.is_root() || self.is_root() {
+            return Ok(if base.is_root() { self.clone() } else { base.clone() });
+        }
+        Self(format!("{}/{}", base.0, self.0)).bounded()
+    }
+
+    /// What of this path follows `base`, by whole names; `None` when it does not lie within.
+    pub fn after(&self, base: &Self) -> Option<Self> {
+        if base.is_root() {
+            return Some(self.clone());
+        }
+        let rest = self.0.strip_prefix(&base.0)?;
+        if rest.is_empty() {
+            return Some(Self::root());
+        }
+        rest.strip_prefix('/').map(|rest| Self(rest.to_owned()))
+    }
+
     /// The same path in Unicode NFC: the form under which both spellings of a name are one key.
     #[must_use]
     pub fn to_nfc(&self) -> Self {
@@ -271,6 +291,13 @@ mod tests {
         assert_eq!(path("a").parent(), Some(RelPath::root()));
         assert_eq!(RelPath::root().parent(), None);
         assert_eq!(path("cafe\u{301}").to_nfc(), path("café"));
+        assert_eq!(path("a/b/c").after(&path("a/b")), Some(path("c")));
+        assert_eq!(path("a/bc").after(&path("a/b")), None);
+        assert_eq!(path("a").after(&path("a")), Some(RelPath::root()));
+        assert_eq!(path("c").beneath(&path("a/b")).unwrap(), path("a/b/c"));
+        assert_eq!(RelPath::root().beneath(&path("a")).unwrap(), path("a"));
+        let deep = "a/".repeat(MAX_DEPTH);
+        assert!(path("b").beneath(&path(&deep)).is_err());
     }
 
     #[test]

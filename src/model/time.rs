@@ -49,17 +49,56 @@ pub fn iso_date(time: SystemTime) -> String {
     format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z", c.year, c.month, c.day)
 }
 
-/// Reads what [`iso_date`] writes; `None` for anything else.
+/// Year, month, day, hour, minute and second, in UTC.
+pub fn calendar(time: SystemTime) -> [i64; 6] {
+    let Civil { year, month, day, seconds, .. } = civil(unix_seconds(time));
+    [year, i64::try_from(month).unwrap_or(1), day, seconds / 3600, seconds / 60 % 60, seconds % 60]
+}
+
+/// Reads a time as RFC 3339 writes it, with any offset; what is below a second is cut off. `None` when it is none.
 pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
-    let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
-    let numbers = |text: &str, by: char| -> Option<Vec<i64>> { text.split(by).map(|part| part.parse().ok()).collect() };
-    let ([year, month, day], [h, m, s]) =
-        (<[i64; 3]>::try_from(numbers(date, '-')?).ok()?, <[i64; 3]>::try_from(numbers(clock, ':')?).ok()?);
-    let month = usize::try_from(month).ok().filter(|month| (1..=12).contains(month))?;
-    if !(1..=31).contains(&day) || !(0..24).contains(&h) || !(0..60).contains(&m) || !(0..=60).contains(&s) {
+    let (date, clock) = text.split_once(['T', 't', ' '])?;
+    let (clock, offset) = match clock.strip_suffix(['Z', 'z']) {
+        Some(clock) => (clock, 0),
+        None => {
+            let (clock, offset) = clock.split_at_checked(clock.len().checked_sub(6)?)?;
+            (clock, offset_of(offset)?)
+        }
+    };
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let ([year, month, day], [h, m, s]) = (numbers(date, '-', [4, 2, 2])?, numbers(clock, ':', [2, 2, 2])?);
+    let fraction_reads = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
+    if !fraction_reads || !(1..=12).contains(&month) || h > 23 || m > 59 || s > 60 {
         return None;
     }
-    in_calendar(days_since_epoch(year, month, day) * 86400 + h * 3600 + m * 60 + s)
+    let month = usize::try_from(month).ok()?;
+    let days = days_since_epoch(year, month, day);
+    let back = civil(days * 86400);
+    let exists = (back.month, back.day) == (month, day);
+    exists.then(|| in_calendar(days * 86400 + h * 3600 + m * 60 + s - offset)).flatten()
+}
+
+/// Seconds east of Greenwich, of `+01:00`.
+fn offset_of(text: &str) -> Option<i64> {
+    let (sign, offset) = text.split_at_checked(1)?;
+    let [hours, minutes] = numbers(offset, ':', [2, 2])?;
+    let seconds = (hours < 24 && minutes < 60).then_some(hours * 3600 + minutes * 60)?;
+    match sign {
+        "+" => Some(seconds),
+        "-" => Some(-seconds),
+        _ => None,
+    }
+}
+
+/// Numbers of so many digits each, between separators.
+fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> Option<[i64; N]> {
+    let mut parts = text.split(separator);
+    let mut found = [0; N];
+    for (number, digits) in found.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(found)
 }
 
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
@@ -124,6 +163,35 @@ mod tests {
         }
         for text in ["", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "x, 06 Foo 1994 08:49:37 GMT"] {
             assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn rfc_3339_is_read() {
+        let moment = Some(from_unix_seconds(784_111_777));
+        for text in [
+            "1994-11-06T08:49:37Z",
+            "1994-11-06t08:49:37.999z",
+            "1994-11-06 09:49:37+01:00",
+            "1994-11-05T23:49:37-09:00",
+        ] {
+            assert_eq!(parse_iso_date(text), moment, "{text}");
+        }
+        for text in [
+            "",
+            "1994-11-06",
+            "1994-11-06T08:49:37",
+            "1994-02-30T08:49:37Z",
+            "1994-13-06T08:49:37Z",
+            "94-11-06T08:49:37Z",
+            "1994-11-06T24:00:00Z",
+            "1994-11-06T08:49:37.Z",
+            "1994-11-06T08:49:37*01:00",
+            "0000-01-01T00:00:00Z",
+            "T+00:00é",
+            "1994-11-06T08:49:+7Z",
+        ] {
+            assert_eq!(parse_iso_date(text), None, "{text}");
         }
     }
 }

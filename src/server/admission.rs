@@ -4,6 +4,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts connections.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub(super) struct Admission {
     total: usize,
     per_network: usize,
     present: Mutex<Present>,
+    /// How many are present, for whoever counts.
+    open: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -27,8 +30,8 @@ pub(super) struct Ticket {
 }
 
 impl Admission {
-    pub(super) fn new(total: usize, per_network: usize) -> Arc<Self> {
-        Arc::new(Self { total, per_network, present: Mutex::default() })
+    pub(super) fn new(total: usize, per_network: usize, open: Arc<AtomicU64>) -> Arc<Self> {
+        Arc::new(Self { total, per_network, present: Mutex::default(), open })
     }
 
     /// A place for one more connection from this address, or `None`.
@@ -44,6 +47,7 @@ impl Admission {
         }
         *here += 1;
         present.total += 1;
+        self.open.fetch_add(1, Ordering::Relaxed);
         Some(Ticket { admission: Arc::clone(self), network })
     }
 }
@@ -52,6 +56,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut present = self.admission.present.lock();
         present.total -= 1;
+        self.admission.open.fetch_sub(1, Ordering::Relaxed);
         if let Some(here) = present.networks.get_mut(&self.network) {
             *here -= 1;
             if *here == 0 {
@@ -75,7 +80,7 @@ mod tests {
 
     #[test]
     fn places_are_counted_by_network_and_given_back() {
-        let admission = Admission::new(3, 2);
+        let admission = Admission::new(3, 2, Arc::default());
         let admit = |text: &str| admission.admit(text.parse().unwrap());
         let first = admit("2001:db8::1").unwrap();
         let second = admit("2001:db8::ffff:1").unwrap();

@@ -122,7 +122,7 @@ fn a_removed_account_is_out_and_its_files_stay_or_go_as_asked() {
         let client = office.server.stranger().signed_in(who, PASSWORD);
         client.store(NAME, who);
         client.lock(NAME).send().is(200);
-        office.order(&Request::UserRemove { name: name(who), files });
+        office.order(&Request::UserRemove { name: name(who), files: files.clone() });
         client.get(NAME).is(401);
         assert_eq!(office.server.home(who).join(&NAME[1..]).exists(), files == Files::Keep, "{who}");
         assert_eq!(office.server.home(who).exists(), files == Files::Keep, "{who}");

@@ -157,6 +157,8 @@ fn invites_end_by_withdrawal_and_with_who_made_them() {
     boss.raw("DELETE", &format!("/api/v1/invites/{id}")).send().is(404);
     register(&server, &json!({"name": "cleo", "password": NEW, "invite": withdrawn})).is(403);
     let app = server.app();
+    let other = AccountName::parse("chief").unwrap();
+    server.block_on(app.auth.create(&other, PASSWORD.as_bytes(), Role::Admin, None)).unwrap();
     server.block_on(app.auth.set_disabled(&AccountName::parse("boss").unwrap(), true)).unwrap();
     register(&server, &json!({"name": "cleo", "password": NEW, "invite": orphaned})).is(403);
     server.block_on(app.auth.remove(&AccountName::parse("boss").unwrap())).unwrap();

@@ -280,7 +280,10 @@ fn a14_a_put_breaks_hard_links() {
     fs::hard_link(home.join("one"), home.join("two")).unwrap();
     ana.put("/one", "changed").is(204);
     ana.holds("/two", "shared");
-    assert_eq!(fs::metadata(home.join("two")).unwrap().nlink(), 1);
+    assert_eq!(fs::metadata(home.join("one")).unwrap().nlink(), 1);
+    // The old content keeps the name that was made beside the server, and the one among the versions.
+    assert_eq!(fs::metadata(home.join("two")).unwrap().nlink(), 2);
+    assert_ne!(fs::metadata(home.join("one")).unwrap().ino(), fs::metadata(home.join("two")).unwrap().ino());
 }
 
 #[test]

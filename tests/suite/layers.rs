@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["config", "metrics"],
-    &["log"],
+    &["log", "audit"],
     &["store", "content"],
     &["auth", "drive"],
     &["setup"],
     &["app"],
+    &["admin"],
     &["control", "jobs", "http"],
     &["server"],
     &["cli"],

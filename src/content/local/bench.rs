@@ -15,7 +15,7 @@ const ENTRIES: u32 = 10_000;
 #[ignore = "measures, asserts nothing worth a normal run"]
 async fn single_operations() {
     let dir = tempfile::TempDir::new_in(".").unwrap();
-    let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, reserve: 0 };
+    let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
     let tree = LocalTree::open(dir.path(), settings).unwrap();
     for folder in ["docs", "docs/many"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();

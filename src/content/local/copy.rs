@@ -103,7 +103,7 @@ impl Drop for Copied<'_> {
             let tmp = fd(&self.root.tmp);
             // What stays is swept at the next start.
             let _ = match self.kind {
-                Kind::Folder => remove_tree(tmp, &self.name),
+                Kind::Folder => remove_tree(tmp, &self.name, &mut |_, _| {}),
                 _ => os::unlink_file(tmp, &self.name).map_err(|e| explain(DOING, e)),
             };
         }

@@ -10,15 +10,18 @@ mod read;
 mod root;
 mod stage;
 mod trash;
+mod trashed;
 mod upload;
 mod usage;
+mod versions;
 
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod tests;
 
-use super::{Commit, ContentTree, DeadProp, Listing, Node, PropChange, Reach, Reader, Start, Upload, Usage};
+use super::history::{Expired, History, Retention, Trashed, Version};
+use super::{Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Start, Upload, Usage};
 use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -28,7 +31,7 @@ use read::LocalReader;
 use root::Root;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 use upload::LocalUpload;
@@ -40,6 +43,8 @@ pub struct LocalSettings {
     pub durability: Durability,
     /// Whether names that Windows cannot show are refused.
     pub portable_names: bool,
+    /// Whether a file that is overwritten leaves its content as a version.
+    pub versions: bool,
     /// Bytes of disk that are left free.
     pub reserve: u64,
 }
@@ -61,6 +66,19 @@ impl LocalTree {
             tracing::warn!(%error, "temporary files of an earlier run were left in place");
         }
         Ok(Arc::new(Self { root }))
+    }
+
+    /// Bytes that the disk has left where `dir` lies.
+    pub fn free_at(dir: &Path) -> Result<u64> {
+        let dir = os::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
+        os::free_bytes(os::fd(&dir)).map_err(|e| root::explain("ask for free space", e))
+    }
+
+    /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename. `Exists`,
+    /// `Unsupported` when it lies on another file system.
+    pub async fn adopt(&self, folder: &Path, to: &RelPath) -> Result<()> {
+        let (folder, to) = (folder.to_owned(), to.clone());
+        self.run(move |root| change::adopt(root, &folder, &to)).await
     }
 
     /// Runs `look` at once if the kernel has in memory what it needs, else on a thread that may wait for the disk.
@@ -193,5 +211,51 @@ impl ContentTree for LocalTree {
             }
         };
         Ok(Usage { used, free })
+    }
+}
+
+#[async_trait]
+impl History for LocalTree {
+    async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
+        let after = after.map(str::to_owned);
+        self.run(move |root| trashed::list(root, after.as_deref(), limit)).await
+    }
+
+    async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()> {
+        let (id, to) = (id.to_owned(), to.clone());
+        self.run(move |root| trashed::restore(root, &id, &to, &commit)).await
+    }
+
+    async fn purge(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.run(move |root| trashed::purge(root, &id)).await
+    }
+
+    async fn versions(&self, path: &RelPath) -> Result<Vec<Version>> {
+        let path = path.clone();
+        self.run(move |root| versions::list(root, &path)).await
+    }
+
+    async fn open_version(&self, path: &RelPath, id: &str) -> Result<Arc<dyn Reader>> {
+        let (path, id) = (path.clone(), id.to_owned());
+        Ok(Arc::new(self.run(move |root| versions::open(root, &path, &id)).await?))
+    }
+
+    async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put> {
+        let (path, id) = (path.clone(), id.to_owned());
+        self.run(move |root| upload::revert(root, &path, &id, &commit)).await
+    }
+
+    async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
+        self.run(move |root| {
+            let items = trashed::expire(root, retention, now)?;
+            Ok(Expired { items, versions: versions::expire(root, now)? })
+        })
+        .await
+    }
+
+    async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()> {
+        let (path, id) = (path.clone(), id.to_owned());
+        self.run(move |root| versions::purge(root, &path, &id)).await
     }
 }

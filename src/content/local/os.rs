@@ -24,6 +24,7 @@ const CONFINED: ResolveFlags =
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
 const READ: OFlags = ALWAYS.union(OFlags::RDONLY).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 const PROPS: &CStr = c"user.sarang.props";
+const HISTORY: &CStr = c"user.sarang.history";
 /// More than Linux allows an attribute to have.
 const PROPS_ROOM: usize = 64 << 10;
 
@@ -332,6 +333,22 @@ pub(super) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -> Outcome<()> {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }
+}
+
+/// Which history a file in a folder belongs to; `None` for none yet.
+pub(super) fn history_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<String>> {
+    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    let mut room = [0; 64];
+    match sys::lgetxattr(&path, HISTORY, &mut room) {
+        Ok(len) => Ok(room.get(..len).and_then(|text| String::from_utf8(text.to_vec()).ok())),
+        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Lets an open file belong to a history.
+pub(super) fn set_history(file: BorrowedFd<'_>, history: &str) -> Outcome<()> {
+    sys::fsetxattr(file, HISTORY, history.as_bytes(), XattrFlags::empty())
 }
 
 /// Reads an attribute into a small buffer first: nearly no file has one, and nearly none is large.

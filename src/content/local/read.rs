@@ -8,7 +8,7 @@ use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -34,12 +34,22 @@ impl LocalReader {
     /// Opens a file; `None` when that would wait and `lookup` forbids it.
     pub fn open(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<Self>> {
         let Some(file) = root.look(path, lookup, os::open_read)? else { return Ok(None) };
+        Self::over(root, file).map(Some)
+    }
+
+    /// Reads an open file; `IsFolder`, `NotFound`.
+    pub fn over(root: &Arc<Root>, file: OwnedFd) -> Result<Self> {
         let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
         match found.kind {
-            Kind::File => Ok(Some(Self { root: Arc::clone(root), file: Arc::new(file), node: found.node })),
+            Kind::File => Ok(Self { root: Arc::clone(root), file: Arc::new(file), node: found.node }),
             Kind::Folder => Err(Error::IsFolder),
             Kind::Other => Err(Error::NotFound),
         }
+    }
+
+    /// The open file.
+    pub fn file(&self) -> BorrowedFd<'_> {
+        fd(&self.file)
     }
 }
 

@@ -24,6 +24,7 @@ pub(super) struct Root {
     pub tmp: OwnedFd,
     pub trash_files: OwnedFd,
     pub trash_info: OwnedFd,
+    pub versions: OwnedFd,
     pub settings: LocalSettings,
     pub count: Count,
     names: Mutex<()>,
@@ -58,13 +59,14 @@ impl Root {
         }
         let own = |path| os::open_folder(fd(&dir), path, Lookup::Full).map_err(failed);
         let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
-        let trash_info = own(".sarang/trash/info")?;
+        let (trash_info, versions) = (own(".sarang/trash/info")?, own(".sarang/versions")?);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             dir,
             tmp,
             trash_files,
             trash_info,
+            versions,
             settings,
             count: Count::default(),
             names: Mutex::default(),

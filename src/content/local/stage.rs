@@ -73,16 +73,20 @@ impl Drop for Stage {
 
 /// Removes everything in `.sarang/tmp`.
 pub(super) fn sweep(root: &Root) -> Result<()> {
-    let swept = names_in(fd(&root.tmp))
-        .and_then(|names| names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder)));
+    let swept = names_in(fd(&root.tmp)).and_then(|names| {
+        names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder, &mut |_, _| {}))
+    });
     swept.map_err(|e| explain("clear its temporary files", e))
 }
 
-/// Removes `name` and all below it, with one open folder a level and no recursion.
-pub(super) fn remove_tree(dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+/// Removes the folder `name` and all below it, with one open folder a level and no recursion; `last` sees each file before it goes.
+pub(super) fn remove_tree(dir: BorrowedFd<'_>, name: &str, last: &mut LastLook<'_>) -> Result<()> {
     let name = CString::new(name).map_err(|_| Error::BadName("A name cannot contain NUL."))?;
-    remove(dir, name, true).map_err(|e| explain("clear its temporary files", e))
+    remove(dir, name, true, last).map_err(|e| explain("clear its temporary files", e))
 }
+
+/// Sees a file, as folder and name, before it goes.
+pub(super) type LastLook<'a> = dyn FnMut(BorrowedFd<'_>, &str) + 'a;
 
 struct Level {
     name: CString,
@@ -90,7 +94,7 @@ struct Level {
     rest: Vec<(CString, bool)>,
 }
 
-fn remove(top: BorrowedFd<'_>, name: CString, folder: bool) -> os::Outcome<()> {
+fn remove(top: BorrowedFd<'_>, name: CString, folder: bool, last: &mut LastLook<'_>) -> os::Outcome<()> {
     if !folder {
         return os::unlink(top, &name);
     }
@@ -101,6 +105,9 @@ fn remove(top: BorrowedFd<'_>, name: CString, folder: bool) -> os::Outcome<()> {
                 let below = level(fd(&current.dir), name)?;
                 levels.extend([current, below]);
             } else {
+                if let Ok(name) = name.to_str() {
+                    last(fd(&current.dir), name);
+                }
                 os::unlink(fd(&current.dir), &name)?;
                 levels.push(current);
             }

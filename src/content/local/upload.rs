@@ -3,6 +3,7 @@
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
+use super::versions::{self, Shelf};
 use super::{blocking, in_place};
 use crate::content::{Commit, Etag, Put, Upload};
 use crate::model::{Error, RelPath, Result};
@@ -203,6 +204,7 @@ impl Draft {
         let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
         let stage = self.write_out(found.is_some())?;
+        let mut former = Shelf::prepare(&root, &stage, (place.dir(), &name), found.as_ref())?;
         let mut props = carried(&place, &name, found.is_some())?;
         if let Some(stored) = &props {
             store(&stage, stored)?;
@@ -219,7 +221,7 @@ impl Draft {
             if found.as_ref().is_some_and(|found| found.kind == Kind::Folder) {
                 return Err(Error::IsFolder);
             }
-            let present = found.map(|found| found.node);
+            let present = found.as_ref().map(|found| found.node.clone());
             if matches!(self.base, Base::Present(tag) if tag != present.as_ref().map(|node| node.etag)) {
                 return Err(Error::Conflict);
             }
@@ -230,19 +232,33 @@ impl Draft {
                     root.settle(stage.file())?;
                     props.clone_from(&now);
                 }
-                keep_version();
-                stage.publish((place.dir(), &name), present.is_some())
+                let here = (place.dir(), name.as_ref());
+                if former.as_ref().is_none_or(|former| !former.is_of(here)) {
+                    former = Shelf::prepare(&root, &stage, here, found.as_ref())?;
+                }
+                let kept = former.as_ref().map(|former| former.keep(&root, here)).transpose()?;
+                stage.publish(here, present.is_some()).inspect_err(|_| {
+                    if let (Some(former), Some(id)) = (&former, &kept) {
+                        former.take_back(id);
+                    }
+                })
             })?;
             present
         };
         root.settle(place.dir())?;
+        former.map_or(Ok(()), |former| former.settle(&root))?;
         root.count.add(node.len, replaced.as_ref().map_or(0, |old| old.len));
         Ok(Put { node, created: replaced.is_none() })
     }
 }
 
-/// Where the content about to be replaced becomes a version, once versions are kept; until then its inode is freed.
-const fn keep_version() {}
+/// Publishes a former content of a file as its present one.
+pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit) -> Result<Put> {
+    let (stage, node) = versions::copy_aside(root, path, id)?;
+    let mut upload = LocalUpload::new(root, path, Some(node.len), Base::Nothing);
+    upload.draft.stage = Some(Arc::new(stage));
+    upload.draft.publish(commit)
+}
 
 /// The properties that the file about to be replaced hands on.
 fn carried(place: &super::root::Place<'_>, name: &str, present: bool) -> Result<Option<Vec<u8>>> {

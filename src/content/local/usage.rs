@@ -28,6 +28,11 @@ impl Count {
         Some((used, at.elapsed() >= FRESH && !self.running.swap(true, Ordering::Relaxed)))
     }
 
+    /// Lets the next who asks count anew: something of unknown size has come.
+    pub fn forget(&self) {
+        *self.last.lock() = None;
+    }
+
     /// Adds what a change has brought and takes what it removed; folders removed are noticed at the next count.
     pub fn add(&self, new: u64, old: u64) {
         if let Some((_, used)) = self.last.lock().as_mut() {

@@ -7,12 +7,13 @@ mod tests;
 
 use super::place::Spot;
 use crate::config::LocksConfig;
-use crate::model::{AccountName, Error, RelPath, Result};
+use crate::model::{AccountName, Error, RelPath, Result, time};
 use crate::store::{Batch, StateStore};
 pub use index::Held;
 use index::Index;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -38,6 +39,8 @@ pub struct Lock {
     pub shared: bool,
     /// Depth infinity instead of 0.
     pub deep: bool,
+    /// When it was granted.
+    pub since: SystemTime,
     /// When it ends.
     pub ends: Instant,
 }
@@ -68,6 +71,9 @@ struct Record {
     owner: String,
     shared: bool,
     deep: bool,
+    /// Seconds since 1970; absent in records of earlier versions.
+    #[serde(default)]
+    since: Option<i64>,
     /// Seconds since 1970.
     ends: i64,
 }
@@ -110,7 +116,7 @@ impl Locks {
                 "The record {PREFIX}{token} was written by a newer sarang; use that version."
             )));
         }
-        let left = record.ends.saturating_sub(crate::model::time::unix_seconds(SystemTime::now()));
+        let left = record.ends.saturating_sub(time::unix_seconds(SystemTime::now()));
         let Ok(left @ 1..) = u64::try_from(left) else { return Ok(None) };
         Ok(Some(Lock {
             token: token.to_owned(),
@@ -120,6 +126,7 @@ impl Locks {
             owner: record.owner,
             shared: record.shared,
             deep: record.deep,
+            since: record.since.map_or_else(SystemTime::now, time::from_unix_seconds),
             ends: Instant::now() + Duration::from_secs(left.min(self.limits.max_timeout)),
         }))
     }
@@ -140,6 +147,7 @@ impl Locks {
             owner: request.owner,
             shared: request.shared,
             deep: request.deep,
+            since: SystemTime::now(),
             ends: now + self.term(request.timeout),
         });
         {
@@ -203,6 +211,37 @@ impl Locks {
         self.end_all(|lock| lock.holder == *holder || &*lock.spot.root == root).await
     }
 
+    /// Ends every lock that lies in a root.
+    pub async fn end_root(&self, root: &str) -> Result<()> {
+        self.end_all(|lock| &*lock.spot.root == root).await
+    }
+
+    /// Every live lock, by place.
+    pub fn all(&self) -> Vec<Arc<Lock>> {
+        let now = Instant::now();
+        let mut locks: Vec<_> = self.index.read().by_token.values().filter(|lock| lock.is_live(now)).cloned().collect();
+        locks.sort_by_cached_key(|lock| (lock.spot.root.clone(), lock.spot.path.clone(), lock.token.clone()));
+        locks
+    }
+
+    /// Ends a lock whoever holds it, durably. `NoSuchLock`.
+    pub async fn break_lock(&self, token: &str) -> Result<()> {
+        {
+            let mut index = self.index.write();
+            if !index.by_token.contains_key(token) {
+                return Err(Error::NoSuchLock);
+            }
+            index.remove(token);
+        }
+        self.store.commit(Batch::new().delete(format!("{PREFIX}{token}"))).await
+    }
+
+    /// Ends the locks on `spot` and below it whose holders have lost their right to it.
+    pub async fn end_within(&self, spot: &Spot, lost: impl Fn(&Lock) -> bool) -> Result<()> {
+        let tokens = self.hold().tokens_within(spot);
+        self.end_all(|lock| tokens.contains(&lock.token) && lost(lock)).await
+    }
+
     /// Forgets the locks whose time is over.
     pub async fn sweep(&self) -> Result<()> {
         let now = Instant::now();
@@ -244,7 +283,8 @@ impl Locks {
             owner: lock.owner.clone(),
             shared: lock.shared,
             deep: lock.deep,
-            ends: crate::model::time::unix_seconds(SystemTime::now() + left),
+            since: Some(time::unix_seconds(lock.since)),
+            ends: time::unix_seconds(SystemTime::now() + left),
         };
         let text = serde_json::to_string(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
         self.store.commit(Batch::new().put(format!("{PREFIX}{}", lock.token), text)).await?;
@@ -255,6 +295,12 @@ impl Locks {
 }
 
 impl Lock {
+    /// What others may call it by: the token itself is for its holder alone.
+    pub fn id(&self) -> String {
+        let digest = Sha256::digest(self.token.as_bytes());
+        digest.iter().take(12).fold(String::new(), |id, byte| format!("{id}{byte:02x}"))
+    }
+
     fn is_live(&self, now: Instant) -> bool {
         self.ends > now
     }

@@ -72,6 +72,8 @@ pub struct Admin {
     pub app: Arc<App>,
     /// Who asks.
     pub identity: Arc<Identity>,
+    /// Where the request comes from.
+    pub client: IpAddr,
 }
 
 impl Member {
@@ -122,10 +124,10 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Account { app, identity, .. } = Account::from_request_parts(parts, state).await?;
+        let Account { app, identity, client } = Account::from_request_parts(parts, state).await?;
         if identity.role != Role::Admin {
             return Err(Problem(Error::Forbidden("Only administrators may do this.")));
         }
-        Ok(Self { app, identity })
+        Ok(Self { app, identity, client })
     }
 }

@@ -1,4 +1,4 @@
-//! The API's own description (OpenAPI 3.1), made from the code; `docs/openapi.json` is its golden copy.
+//! The API's own description (`OpenAPI` 3.1), made from the code; `docs/openapi.json` is its golden copy.
 
 use super::problem::{FieldProblem, ProblemDocument};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -17,6 +17,20 @@ impl Tag {
     pub const REGISTRATION: &'static str = "Registration";
     /// The account that asks.
     pub const ACCOUNT: &'static str = "Account";
+    /// Files and folders.
+    pub const FILES: &'static str = "Files";
+    /// All accounts, for administrators.
+    pub const ACCOUNTS: &'static str = "Accounts";
+    /// The server as a whole.
+    pub const SERVER: &'static str = "Server";
+    /// Locks.
+    pub const LOCKS: &'static str = "Locks";
+    /// What accounts show each other.
+    pub const SHARES: &'static str = "Shares";
+    /// Groups of accounts.
+    pub const GROUPS: &'static str = "Groups";
+    /// Folders that belong to no account.
+    pub const TEAM_FOLDERS: &'static str = "Team folders";
 }
 
 #[derive(OpenApi)]

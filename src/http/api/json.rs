@@ -7,10 +7,15 @@ use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 /// A JSON body; types that come in through it say `deny_unknown_fields`.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
+
+/// What stands for the braces of a route's path.
+#[derive(Debug)]
+pub struct Path<T>(pub T);
 
 /// The query parameters; types that come in through it say `deny_unknown_fields`.
 #[derive(Debug)]
@@ -22,7 +27,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/json") {
+        if !["application/json", "application/merge-patch+json"].iter().any(|known| kind.eq_ignore_ascii_case(known)) {
             return Err(Problem(Error::BadRequest("The body must be JSON, with Content-Type: application/json.")));
         }
         let body = read(request, state).await?;
@@ -43,6 +48,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             }
         }
     }
+}
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // What cannot be a name or an id names nothing.
+        let path = axum::extract::Path::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(value)| Self(value)).map_err(|_| Problem(Error::NotFound))
+    }
+}
+
+/// Tells a field that is null (`Some(None)`) from one that is not said; with `#[serde(default, deserialize_with = "given")]`.
+pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(value).map(Some)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
@@ -91,7 +111,6 @@ pub async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]

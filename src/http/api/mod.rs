@@ -1,17 +1,26 @@
 //! The JSON API: one file per resource, its document made from the code; and the forms that do the same without scripts.
 
+pub mod admin;
 pub mod app_passwords;
+pub mod bulk;
 pub mod caller;
 pub mod document;
+pub mod files;
+pub mod groups;
 pub mod invites;
 pub mod json;
 pub mod me;
 pub mod page;
 pub mod problem;
 pub mod registration;
+pub mod search;
 pub mod session;
 pub mod setup;
+pub mod shares;
+pub mod team_folders;
 pub mod two_factor;
+pub mod upload;
+pub mod zip;
 
 use crate::http::reply;
 use crate::model::Error;
@@ -28,10 +37,18 @@ use utoipa_axum::routes;
 /// The most bytes a JSON document or form may have.
 const MAX_BODY: usize = 64 << 10;
 
-/// Every route of the API, and its document (OpenAPI 3.1).
+/// Every route of the API, and its document (`OpenAPI` 3.1).
 fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
+        .merge(uploads())
+        .routes(routes!(files::stat))
+        .routes(routes!(files::mkdir))
+        .routes(routes!(search::find))
+        .routes(routes!(bulk::rename))
+        .routes(routes!(bulk::copy))
+        .routes(routes!(bulk::delete))
+        .routes(routes!(zip::download))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_password))
         .routes(routes!(two_factor::begin, two_factor::end))
@@ -46,7 +63,28 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(session::end))
         .routes(routes!(app_passwords::list, app_passwords::add))
         .routes(routes!(app_passwords::revoke))
+        .merge(admin::routes())
+        .routes(routes!(shares::list, shares::create))
+        .routes(routes!(shares::incoming))
+        .routes(routes!(shares::change, shares::end))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::change, groups::remove))
+        .routes(routes!(team_folders::list, team_folders::create))
+        .routes(routes!(team_folders::change, team_folders::remove))
         .split_for_parts()
+}
+
+/// The routes whose bodies are files, of any length.
+fn uploads() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(files::list, upload::form))
+        .routes(routes!(files::download, upload::raw))
+        .layer(DefaultBodyLimit::disable())
+}
+
+/// The document of the API, as it is served.
+pub fn description() -> String {
+    document::text(&documented().1)
 }
 
 /// Every route of the API and of the forms beside it.

@@ -34,24 +34,40 @@ pub struct Page<T> {
 impl PageQuery {
     /// The page of `all`, whose items come in the order of their unique keys.
     pub fn cut<T>(&self, all: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Error> {
+        let (size, after) = (self.size()?, self.after()?);
+        let rest = all.into_iter().skip_while(|item| after.as_ref().is_some_and(|after| key(item) <= *after));
+        self.close(rest.take(size + 1).collect(), key)
+    }
+
+    /// How many items the page has at most.
+    pub fn size(&self) -> Result<usize, Error> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
             return Err(Error::Invalid { pointer: "/limit".into(), why: "A page has 1 to 1000 items.".into() });
         }
-        let after = self.cursor.as_deref().map(decode).transpose()?;
-        let mut rest = all.into_iter().skip_while(|item| after.as_ref().is_some_and(|after| key(item) <= *after));
-        let items: Vec<T> = rest.by_ref().take(limit.into()).collect();
-        let next = rest.next().and(items.last()).map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
+        Ok(limit.into())
+    }
+
+    /// The key of the last item of the page before.
+    pub fn after(&self) -> Result<Option<String>, Error> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let key = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        key.map(Some).ok_or_else(Self::wrong_cursor)
+    }
+
+    /// The page of `items`, of which one more than [`size`](Self::size) says that there is another page.
+    pub fn close<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Error> {
+        let size = self.size()?;
+        let has_more = items.len() > size;
+        items.truncate(size);
+        let next = items.last().filter(|_| has_more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
         Ok(Page { items, next })
     }
-}
 
-fn decode(cursor: &str) -> Result<String, Error> {
-    let key = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    key.ok_or_else(|| Error::Invalid {
-        pointer: "/cursor".into(),
-        why: "This is not a cursor that a page gave.".into(),
-    })
+    /// The failure of a cursor that no page gave.
+    pub fn wrong_cursor() -> Error {
+        Error::Invalid { pointer: "/cursor".into(), why: "This is not a cursor that a page gave.".into() }
+    }
 }
 
 #[cfg(test)]

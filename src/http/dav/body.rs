@@ -6,7 +6,7 @@ use crate::http::intake::{BodyIn, DrainLimit, drain};
 use crate::model::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, HeaderValue};
-use http::{Response, request};
+use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use std::io;
@@ -64,10 +64,10 @@ impl Lent {
     }
 
     /// The reply as it can be sent: with what is left of the body read, within a bound, or else the connection closed after it.
-    pub async fn settle(&self, head: &request::Parts, mut response: Response<Body>) -> Response<Body> {
+    pub async fn settle(&self, headers: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
         let body = self.0.lock().take();
         let Some(mut body) = body else { return response };
-        let drained = drain(&head.headers, &mut body, DrainLimit::REFUSAL).await;
+        let drained = drain(headers, &mut body, DrainLimit::REFUSAL).await;
         if drained {
             response.headers_mut().remove(CONNECTION);
         } else {

@@ -61,8 +61,8 @@ fn describe(node: &Node, name: Option<&str>, headers: &HeaderMap) -> Result<Resp
     })
 }
 
-/// The answer to a GET.
-async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {
+/// The answer to a GET of an open file.
+pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {
     let node = reader.node();
     let etag = quoted(node);
     if judge(headers, &etag, node.modified)? == Verdict::NotModified {

@@ -118,7 +118,7 @@ pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
 
 /// The condition on the resource that a change names. Two of these at once would be contradictory or say one thing twice;
 /// they are refused, since passing over one of them could lose somebody's change.
-fn expect(headers: &HeaderMap) -> Result<Expect> {
+pub fn expect(headers: &HeaderMap) -> Result<Expect> {
     let since = conditional::date(headers, &IF_UNMODIFIED_SINCE);
     match (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?, since) {
         (None, None, None) => Ok(Expect::Any),

@@ -1,7 +1,7 @@
 //! WebDAV over a drive: which requests we answer ourselves, and which the protocol crate drives behind the gate.
 //! ARCHITECTURE.md says why for each.
 
-mod body;
+pub(in crate::http) mod body;
 pub mod conditional;
 pub mod dates;
 mod exchange;
@@ -49,10 +49,10 @@ const MAX_XML: usize = 64 << 10;
 pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: BodyIn) -> Response<Body> {
     let lent = Lent::new(body);
     match answer(app, identity, head, &lent).await {
-        Ok(response) => lent.settle(head, response).await,
+        Ok(response) => lent.settle(&head.headers, response).await,
         Err(error) => {
             reply::log(&error);
-            lent.settle(head, reply::failure(&error)).await
+            lent.settle(&head.headers, reply::failure(&error)).await
         }
     }
 }

@@ -22,7 +22,7 @@ pub async fn handle(identity: &Identity, head: &request::Parts, body: BodyIn) ->
         _ => Ok(options::method_not_allowed()),
     };
     let response = answer.unwrap_or_else(|error| reply::failure(&error));
-    lent.settle(head, response).await
+    lent.settle(&head.headers, response).await
 }
 
 async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {

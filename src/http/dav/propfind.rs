@@ -41,7 +41,7 @@ pub async fn answer(drive: &Drive, path: &VPath, request: PropfindRequest<'_>) -
     let plan = Plan::new(request.find, request.hide_quota, request.user_agent);
     let list = node.folder && request.depth != Depth::Zero;
     let listing = if list { Some(drive.list(path, plan.needs_props()).await?) } else { None };
-    let locked = list && plan.needs_locks() && !drive.has_no_locks();
+    let locked = list && plan.needs_locks() && !drive.has_no_locks(path);
     let mut pages = Pages {
         base: href::encode(path, node.folder),
         account: drive.identity().account.to_string(),

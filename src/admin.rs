@@ -1,0 +1,269 @@
+//! What administrators do, the same for the API and the command line: each act with its entry in the audit log.
+//! The acts run to their end where the caller sees to that ([`App::finish`]).
+
+use crate::app::App;
+use crate::audit::{Actor, Event, Kind, Outcome};
+use crate::auth::{AccountView, Alteration};
+use crate::drive::locks::Lock;
+use crate::model::{AccountName, Error, Result, Role, time};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use utoipa::ToSchema;
+
+/// Somebody who administers, and where they sit.
+#[derive(Clone, Debug)]
+pub struct Administrator {
+    app: Arc<App>,
+    actor: Actor,
+    from: Option<IpAddr>,
+}
+
+/// What becomes of a removed account's files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Files {
+    /// They stay where they are.
+    Keep,
+    /// They are deleted.
+    Purge,
+    /// They become a folder in the drive of this account.
+    Transfer(AccountName),
+}
+
+/// How the server is.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Overview {
+    /// The program's version.
+    pub version: String,
+    /// Seconds since the start.
+    pub uptime: u64,
+    /// Accounts.
+    pub accounts: u64,
+    /// Accounts that administer and may sign in.
+    pub administrators: u64,
+    /// Accounts that may not sign in.
+    pub disabled: u64,
+    /// Bytes that can still be stored.
+    pub free: u64,
+    /// Bytes in the drives that were used since the start, as last counted.
+    pub used: u64,
+    /// Locks held now.
+    pub locks: u64,
+    /// Connections open now.
+    pub connections: u64,
+    /// Requests since the start.
+    pub requests: u64,
+    /// Whether anything can be changed: not after a disk error.
+    pub writable: bool,
+    /// When the state was exported last; absent when it never was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub exported: Option<String>,
+}
+
+/// A lock, as an administrator or the owner of the place sees it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OpenLock {
+    /// What to break it by; not its token.
+    pub id: String,
+    /// In whose drive, or which other root: `home/ana`.
+    pub root: String,
+    /// The locked path there.
+    pub path: String,
+    /// Whose lock it is.
+    pub holder: AccountName,
+    /// Since when.
+    pub since: String,
+    /// When it ends if nobody prolongs it.
+    pub until: String,
+    /// Shared instead of exclusive.
+    pub shared: bool,
+    /// Whether it covers all below.
+    pub deep: bool,
+    /// `open by ana since 2026-11-21T10:41:00Z`
+    pub summary: String,
+}
+
+impl Administrator {
+    /// `actor` at work.
+    pub fn new(app: &Arc<App>, actor: Actor) -> Self {
+        Self { app: app.clone(), actor, from: None }
+    }
+
+    /// With the address they come from.
+    #[must_use]
+    pub fn at(mut self, address: IpAddr) -> Self {
+        self.from = Some(address);
+        self
+    }
+
+    /// Makes an account. As [`Auth::create`](crate::auth::Auth::create).
+    pub async fn create(
+        &self,
+        name: &AccountName,
+        password: &[u8],
+        role: Role,
+        quota: Option<u64>,
+    ) -> Result<AccountView> {
+        let made = self.app.auth.create(name, password, role, quota).await;
+        let note = words(Alteration { role: Some(role), quota: Some(quota), disabled: None });
+        self.report(Kind::AccountCreated, name.as_str(), note, &made).await;
+        made
+    }
+
+    /// Changes an account. As [`Auth::alter`](crate::auth::Auth::alter).
+    pub async fn alter(
+        &self,
+        name: &AccountName,
+        what: Alteration,
+        only_at: Option<Vec<String>>,
+    ) -> Result<AccountView> {
+        let altered = self.app.auth.alter(name, what, only_at).await;
+        self.report(Kind::AccountChanged, name.as_str(), words(what), &altered).await;
+        altered
+    }
+
+    /// Sets a password. As [`Auth::set_password`](crate::auth::Auth::set_password).
+    pub async fn set_password(&self, name: &AccountName, password: &[u8]) -> Result<()> {
+        let set = self.app.auth.set_password(name, password).await;
+        self.report(Kind::PasswordChanged, name.as_str(), String::new(), &set).await;
+        set
+    }
+
+    /// Removes an account. Sign-in ends first: nothing new is written to a home that is being moved or deleted. When that
+    /// fails afterwards, the files stay in `homes`, and what failed is the error. Returns where transferred files lie now.
+    pub async fn remove(&self, name: &AccountName, files: Files) -> Result<Option<String>> {
+        if let Files::Transfer(to) = &files {
+            self.check_transfer(name, to).await?;
+        }
+        let removed = match self.app.auth.remove(name).await {
+            Ok(()) => self.settle_files(name, &files).await,
+            Err(error) => {
+                self.report(Kind::AccountRemoved, name.as_str(), String::new(), &Err::<(), _>(&error)).await;
+                return Err(error);
+            }
+        };
+        let note = match (&files, &removed) {
+            (Files::Keep, _) => "its files are kept".into(),
+            (Files::Purge, _) => "its files are deleted".into(),
+            (Files::Transfer(to), Ok(Some(path))) => format!("its files are in {path:?} of {to}"),
+            (Files::Transfer(to), _) => format!("its files were to go to {to}"),
+        };
+        self.report(Kind::AccountRemoved, name.as_str(), note, &removed).await;
+        removed
+    }
+
+    async fn check_transfer(&self, name: &AccountName, to: &AccountName) -> Result<()> {
+        let wrong = |why: &str| Err(Error::Invalid { pointer: "/to".into(), why: why.into() });
+        if name == to {
+            return wrong("The files must go to another account.");
+        }
+        self.app.auth.account(name).ok_or(Error::NotFound)?;
+        if self.app.auth.account(to).is_none() {
+            return wrong("There is no such account to give the files to.");
+        }
+        self.app.check_transfer(name, to).await
+    }
+
+    async fn settle_files(&self, name: &AccountName, files: &Files) -> Result<Option<String>> {
+        self.app.forget_account(name, *files == Files::Purge).await?;
+        let Files::Transfer(to) = files else { return Ok(None) };
+        Ok(self.app.transfer_home(name, to).await?.map(|path| path.as_str().to_owned()))
+    }
+
+    /// Ends the lock with this id; `admits` says whether this administrator may. `NotFound`.
+    pub async fn break_lock(&self, id: &str, admits: impl Fn(&Lock) -> bool) -> Result<()> {
+        let locks = self.app.locks.all();
+        let lock = locks.iter().find(|lock| lock.id() == id && admits(lock)).ok_or(Error::NotFound)?;
+        let broken = self.app.locks.break_lock(&lock.token).await;
+        let place = format!("{}/{}", lock.spot.root, lock.spot.path.as_str());
+        self.report(Kind::LockBroken, &place, format!("held by {}", lock.holder), &broken).await;
+        broken.map_err(|error| if matches!(error, Error::NoSuchLock) { Error::NotFound } else { error })
+    }
+
+    /// Writes an entry for what was done, for what the server failed at, and for what is always refused; not for mistakes.
+    async fn report<T, E: std::borrow::Borrow<Error>>(
+        &self,
+        kind: Kind,
+        target: &str,
+        note: String,
+        result: &Result<T, E>,
+    ) {
+        let outcome = match result.as_ref().map_err(std::borrow::Borrow::borrow) {
+            Ok(_) => Outcome::Done,
+            Err(Error::Forbidden(_)) => Outcome::Refused,
+            Err(Error::Io { .. } | Error::Corrupt(_) | Error::ReadOnly | Error::NoSpace | Error::Unsupported) => {
+                Outcome::Failed
+            }
+            Err(_) => return,
+        };
+        let mut event = Event::new(self.actor.clone(), kind, target).note(note).ended(outcome);
+        event.from = self.from;
+        self.app.audit.record(event).await;
+    }
+}
+
+/// How the server is.
+pub async fn overview(app: &App) -> Result<Overview> {
+    let accounts = app.auth.list();
+    let count = |which: &dyn Fn(&AccountView) -> bool| accounts.iter().filter(|account| which(account)).count() as u64;
+    Ok(Overview {
+        version: env!("CARGO_PKG_VERSION").into(),
+        uptime: app.uptime().as_secs(),
+        accounts: accounts.len() as u64,
+        administrators: count(&|account| account.role == Role::Admin && !account.disabled),
+        disabled: count(&|account| account.disabled),
+        free: app.free().await?,
+        used: app.usage_of_open_homes().await?,
+        locks: app.locks.all().len() as u64,
+        connections: app.metrics.connections.load(Ordering::Relaxed),
+        requests: app.metrics.requests.load(Ordering::Relaxed),
+        writable: app.store.is_writable(),
+        exported: app.newest_export().await?.map(time::iso_date),
+    })
+}
+
+/// The locks that `admits` lets through, by place.
+pub fn open_locks(app: &App, admits: impl Fn(&Lock) -> bool) -> Vec<OpenLock> {
+    app.locks.all().iter().filter(|lock| admits(lock)).map(|lock| OpenLock::of(lock)).collect()
+}
+
+impl OpenLock {
+    fn of(lock: &Lock) -> Self {
+        let since = time::iso_date(lock.since);
+        let left = lock.ends.saturating_duration_since(Instant::now());
+        Self {
+            id: lock.id(),
+            root: lock.spot.root.to_string(),
+            path: format!("/{}", lock.spot.path.as_str()),
+            holder: lock.holder.clone(),
+            until: time::iso_date(std::time::SystemTime::now() + left),
+            shared: lock.shared,
+            deep: lock.deep,
+            summary: format!("open by {} since {since}", lock.holder),
+            since,
+        }
+    }
+}
+
+/// An alteration in a few words.
+fn words(what: Alteration) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    if let Some(role) = what.role {
+        let _ = write!(text, "role {}", if role == Role::Admin { "admin" } else { "user" });
+    }
+    if let Some(quota) = what.quota {
+        let quota = quota.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
+        let _ = write!(text, "{}quota {quota}", if text.is_empty() { "" } else { ", " });
+    }
+    if let Some(disabled) = what.disabled {
+        let state = if disabled { "disabled" } else { "enabled" };
+        let _ = write!(text, "{}{state}", if text.is_empty() { "" } else { ", " });
+    }
+    text
+}

@@ -1,0 +1,244 @@
+//! The folders on disk that drives are made of: homes and team folders, each opened once, at its first use.
+
+use super::blocking;
+use crate::auth::Auth;
+use crate::config::Config;
+use crate::content::local::{LocalSettings, LocalTree};
+use crate::drive::commons::Roots;
+use crate::drive::place::Root;
+use crate::model::{AccountName, Error, RelPath, Result};
+use async_trait::async_trait;
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
+
+/// How long requests under way may hinder the deletion of a home.
+const PURGE_PATIENCE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a home is still where it was opened.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// An account's home. The first who asks opens it while the others wait: opening twice would take the uploads
+/// of the one for leftovers of the other.
+#[derive(Debug, Default)]
+struct Home(OnceCell<OpenHome>);
+
+#[derive(Debug)]
+struct OpenHome {
+    root: Arc<Root>,
+    tree: Arc<LocalTree>,
+    inode: (u64, u64),
+    looked: Mutex<Instant>,
+}
+
+impl Home {
+    /// Whether another folder, or none, has come into the place of the one that is open.
+    fn has_moved(&self, dir: impl FnOnce() -> PathBuf) -> bool {
+        let Some(open) = self.0.get() else { return false };
+        // Whoever holds it is looking.
+        let Some(mut looked) = open.looked.try_lock() else { return false };
+        if looked.elapsed() < LOOK_EVERY {
+            return false;
+        }
+        *looked = Instant::now();
+        match inode_of(&dir()) {
+            Ok(inode) => inode != open.inode,
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
+
+    /// Lets no change happen in it any more.
+    fn close(&self) {
+        if let Some(open) = self.0.get() {
+            open.root.close();
+        }
+    }
+}
+
+fn inode_of(path: &Path) -> std::io::Result<(u64, u64)> {
+    std::fs::metadata(path).map(|facts| (facts.dev(), facts.ino()))
+}
+
+/// Every home and team folder.
+#[derive(Debug)]
+pub(super) struct Homes {
+    dir: PathBuf,
+    settings: LocalSettings,
+    auth: Arc<Auth>,
+    accounts: RwLock<HashMap<AccountName, Arc<Home>>>,
+    teams: RwLock<HashMap<String, Arc<Home>>>,
+}
+
+impl Homes {
+    pub(super) fn new(config: &Config, auth: Arc<Auth>) -> Self {
+        let drive = &config.drive;
+        let settings = LocalSettings {
+            durability: drive.durability,
+            portable_names: drive.portable_names,
+            versions: config.history.versions,
+            reserve: drive.reserve,
+        };
+        let (dir, accounts, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
+        Self { dir, settings, auth, accounts, teams }
+    }
+
+    /// The name in records of an account's home.
+    pub(super) fn id_of(account: &AccountName) -> String {
+        format!("home/{account}")
+    }
+
+    /// The name in records of a team folder.
+    pub(super) fn team_id(name: &str) -> String {
+        format!("team/{name}")
+    }
+
+    /// The home of an account; made at the first use.
+    pub(super) async fn home_of(&self, account: &AccountName) -> Result<Arc<Root>> {
+        let home = self.home(account);
+        let open = home.0.get_or_try_init(|| self.open_home(account)).await?;
+        Ok(open.root.clone())
+    }
+
+    fn home(&self, account: &AccountName) -> Arc<Home> {
+        let present = self.accounts.read().get(account).cloned();
+        if let Some(home) = present {
+            if !home.has_moved(|| self.home_dir(account)) {
+                return home;
+            }
+            tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
+            self.accounts.write().remove(account);
+        }
+        self.accounts.write().entry(account.clone()).or_default().clone()
+    }
+
+    async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
+        // A request may have signed in just before its account was removed: no home is made for it again.
+        self.auth.account(account).ok_or(Error::Unauthenticated)?;
+        let opened = self.open(self.home_dir(account), Self::id_of(account)).await?;
+        // Or while it was being opened: then what was opened stays closed.
+        self.auth.account(account).ok_or(Error::Unauthenticated)?;
+        Ok(opened)
+    }
+
+    async fn open(&self, dir: PathBuf, id: String) -> Result<OpenHome> {
+        let settings = self.settings;
+        blocking(move || {
+            let tree = LocalTree::open(&dir, settings)?;
+            let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
+            let root = Arc::new(Root::new(id.into(), tree.clone()));
+            Ok(OpenHome { root, tree, inode, looked: Mutex::new(Instant::now()) })
+        })
+        .await
+    }
+
+    fn home_dir(&self, account: &AccountName) -> PathBuf {
+        self.dir.join("homes").join(account.as_str())
+    }
+
+    fn team_dir(&self, name: &str) -> PathBuf {
+        self.dir.join("teams").join(name)
+    }
+
+    /// Whether an account's home is there already.
+    pub(super) async fn exists(&self, account: &AccountName) -> Result<bool> {
+        let dir = self.home_dir(account);
+        blocking(move || Ok(dir.exists())).await
+    }
+
+    /// The homes and team folders that are open.
+    pub(super) fn open_roots(&self) -> Vec<Arc<Root>> {
+        let (homes, teams) = (self.accounts.read(), self.teams.read());
+        let open = |home: &Arc<Home>| home.0.get().map(|open| open.root.clone());
+        homes.values().chain(teams.values()).filter_map(open).collect()
+    }
+
+    /// Refuses what [`transfer`](Self::transfer) could not do.
+    pub(super) async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
+        self.home_of(to).await?;
+        let (here, there) = (self.home_dir(from), self.home_dir(to));
+        blocking(move || match (inode_of(&here), inode_of(&there)) {
+            (Ok((here, _)), Ok((there, _))) if here != there => Err(Error::Forbidden(
+                "The two homes lie on different file systems: keep the files, and move them by hand.",
+            )),
+            _ => Ok(()),
+        })
+        .await
+    }
+
+    /// Moves the home of an account that was removed into a new folder of another's; says which, `None` when there is none.
+    pub(super) async fn transfer(&self, from: &AccountName, to: &AccountName) -> Result<Option<RelPath>> {
+        if !self.exists(from).await? {
+            return Ok(None);
+        }
+        let (dir, home) = (self.home_dir(from), self.home(to));
+        let open = home.0.get_or_try_init(|| self.open_home(to)).await?;
+        for n in 1_u32.. {
+            let name = if n == 1 { format!("Files of {from}") } else { format!("Files of {from} ({n})") };
+            let path = RelPath::root().join(&name)?;
+            match open.tree.adopt(&dir, &path).await {
+                Err(Error::Exists) => {}
+                outcome => return outcome.map(|()| Some(path)),
+            }
+        }
+        Err(Error::Exists)
+    }
+
+    /// Closes the home of an account that was removed; `purge` also deletes its files.
+    pub(super) async fn forget_home(&self, name: &AccountName, purge: bool) -> Result<()> {
+        if let Some(home) = self.accounts.write().remove(name) {
+            home.close();
+        }
+        self.purge(self.home_dir(name), purge).await
+    }
+
+    /// Closes a team folder that was removed; `purge` also deletes its files.
+    pub(super) async fn forget_team(&self, name: &str, purge: bool) -> Result<()> {
+        if let Some(home) = self.teams.write().remove(name) {
+            home.close();
+        }
+        self.purge(self.team_dir(name), purge).await
+    }
+
+    async fn purge(&self, dir: PathBuf, purge: bool) -> Result<()> {
+        if !purge {
+            return Ok(());
+        }
+        blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the files", e))).await
+    }
+}
+
+#[async_trait]
+impl Roots for Homes {
+    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
+        let view = self.auth.account(account).filter(|view| !view.disabled).ok_or(Error::NotFound)?;
+        match self.home_of(account).await {
+            Ok(root) => Ok((root, view.quota)),
+            Err(Error::Unauthenticated) => Err(Error::NotFound),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn team(&self, name: &str) -> Result<Arc<Root>> {
+        let home = self.teams.write().entry(name.to_owned()).or_default().clone();
+        let open = home.0.get_or_try_init(|| self.open(self.team_dir(name), Self::team_id(name))).await?;
+        Ok(open.root.clone())
+    }
+}
+
+/// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.
+fn purge_folder(dir: &Path) -> std::io::Result<()> {
+    let until = Instant::now() + PURGE_PATIENCE;
+    loop {
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What the audit log says: an event as it is reported, an entry as it is kept and shown.
+
+use crate::model::{AccountName, Identity, Via};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use utoipa::ToSchema;
+
+/// The most characters of a text that a client chose.
+const MAX_TEXT: usize = 300;
+
+/// What kind of act an entry tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An account was made.
+    AccountCreated,
+    /// Role, quota, name or e-mail of an account changed, or whether it may sign in.
+    AccountChanged,
+    /// An account was removed.
+    AccountRemoved,
+    /// A password was set.
+    PasswordChanged,
+    /// Two-factor sign-in was turned on or off, or its recovery codes were made anew.
+    TwoFactorChanged,
+    /// A password was right, the first time from this network in a day.
+    SignIn,
+    /// A password was wrong.
+    SignInFailed,
+    /// A session began.
+    SessionStarted,
+    /// A session was ended.
+    SessionEnded,
+    /// An app password was made.
+    AppPasswordCreated,
+    /// An app password was revoked.
+    AppPasswordRemoved,
+    /// Somebody was invited.
+    InviteCreated,
+    /// An invitation was used.
+    InviteUsed,
+    /// An invitation was withdrawn.
+    InviteRemoved,
+    /// A group was made.
+    GroupCreated,
+    /// A group or its members changed.
+    GroupChanged,
+    /// A group was removed.
+    GroupRemoved,
+    /// A team folder was made.
+    TeamFolderCreated,
+    /// A team folder or its members changed.
+    TeamFolderChanged,
+    /// A team folder was removed.
+    TeamFolderRemoved,
+    /// Something was shared.
+    ShareCreated,
+    /// A share changed.
+    ShareChanged,
+    /// A share ended.
+    ShareRemoved,
+    /// A public link was made.
+    LinkCreated,
+    /// A public link changed.
+    LinkChanged,
+    /// A public link ended.
+    LinkRemoved,
+    /// Somebody else's lock was ended.
+    LockBroken,
+}
+
+impl Kind {
+    /// Whether outsiders can cause such entries at will: they are kept apart, and written without waiting for the disk.
+    pub(super) fn is_sign_in(self) -> bool {
+        matches!(self, Self::SignIn | Self::SignInFailed | Self::SessionStarted | Self::SessionEnded)
+    }
+}
+
+/// What kind of actor it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// An account.
+    Account,
+    /// Whoever holds a public link.
+    Link,
+    /// Somebody at the server's command line.
+    CommandLine,
+    /// Somebody who has not signed in.
+    Nobody,
+    /// The server itself.
+    Server,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// An account.
+    Account(AccountName),
+    /// Whoever holds the public link with this id.
+    Link(String),
+    /// Somebody at the server's command line.
+    CommandLine,
+    /// Somebody who has not signed in.
+    Nobody,
+    /// The server itself.
+    Server,
+}
+
+impl From<&Identity> for Actor {
+    fn from(identity: &Identity) -> Self {
+        match &identity.via {
+            Via::Link(id) => Self::Link(id.clone()),
+            _ => Self::Account(identity.account.clone()),
+        }
+    }
+}
+
+impl Actor {
+    fn parts(self) -> (By, Option<String>) {
+        match self {
+            Self::Account(name) => (By::Account, Some(name.into())),
+            Self::Link(id) => (By::Link, Some(id)),
+            Self::CommandLine => (By::CommandLine, None),
+            Self::Nobody => (By::Nobody, None),
+            Self::Server => (By::Server, None),
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It happened.
+    Done,
+    /// It was refused.
+    Refused,
+    /// It happened in part, or not, for a failure of the server.
+    Failed,
+}
+
+/// Something that happened, to be recorded.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Who did it.
+    pub actor: Actor,
+    /// From which address, if over the network.
+    pub from: Option<IpAddr>,
+    /// What kind of act.
+    pub kind: Kind,
+    /// To whom or what: an account, a path, the id of a link.
+    pub target: String,
+    /// More, as a few words: `role admin`.
+    pub note: String,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl Event {
+    /// Something that was done.
+    pub fn new(actor: Actor, kind: Kind, target: impl Into<String>) -> Self {
+        Self { actor, from: None, kind, target: target.into(), note: String::new(), outcome: Outcome::Done }
+    }
+
+    /// With the address it came from.
+    #[must_use]
+    pub fn from(mut self, address: IpAddr) -> Self {
+        self.from = Some(address);
+        self
+    }
+
+    /// With a few words more.
+    #[must_use]
+    pub fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    /// With another end than success.
+    #[must_use]
+    pub fn ended(mut self, outcome: Outcome) -> Self {
+        self.outcome = outcome;
+        self
+    }
+
+    pub(super) fn into_entry(self, id: u64, at: String, count: u64) -> Entry {
+        let (by, who) = self.actor.parts();
+        Entry {
+            id,
+            at,
+            by,
+            who: who.map(|who| plain(&who)),
+            from: self.from.map(|address| address.to_canonical().to_string()),
+            kind: self.kind,
+            target: plain(&self.target),
+            note: plain(&self.note),
+            outcome: self.outcome,
+            count,
+        }
+    }
+}
+
+/// One line of the audit log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Entry {
+    /// Its number; later entries have greater ones.
+    pub id: u64,
+    /// When, in UTC (RFC 3339).
+    pub at: String,
+    /// What kind of actor it was.
+    pub by: By,
+    /// The account's name or the link's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub who: Option<String>,
+    /// The address it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub from: Option<String>,
+    /// What kind of act.
+    pub kind: Kind,
+    /// To whom or what.
+    pub target: String,
+    /// A few words more.
+    #[serde(default)]
+    pub note: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How often it happened since the last such entry.
+    pub count: u64,
+}
+
+/// Which entries are wanted.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Filter {
+    /// Those that this account did, or that were done to it.
+    pub account: Option<String>,
+    /// Those of this kind.
+    pub kind: Option<Kind>,
+    /// Not those before this moment (RFC 3339, UTC).
+    pub from: Option<String>,
+    /// Those before this moment (RFC 3339, UTC).
+    pub to: Option<String>,
+}
+
+impl Filter {
+    pub(super) fn lets(&self, entry: &Entry) -> bool {
+        let concerns =
+            |name: &String| entry.target == *name || (entry.by == By::Account && entry.who.as_ref() == Some(name));
+        // All times have one form, in which they sort as text.
+        self.account.as_ref().is_none_or(concerns)
+            && self.kind.is_none_or(|kind| kind == entry.kind)
+            && self.from.as_ref().is_none_or(|from| entry.at >= *from)
+            && self.to.as_ref().is_none_or(|to| entry.at < *to)
+    }
+}
+
+/// Text as it may stand in a log: bounded, and what a terminal or a reader would be fooled by is spelled out.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for (at, c) in text.chars().enumerate() {
+        if at == MAX_TEXT {
+            shown.push('…');
+            break;
+        }
+        if c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        {
+            // Writing to a String cannot fail.
+            let _ = write!(shown, "{}", c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}

@@ -1,0 +1,70 @@
+//! Failed sign-ins, counted: however many there are, they fill neither the memory nor the disk.
+
+use super::event::{Actor, Event, Kind, Outcome};
+use crate::model::AccountName;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// How long failures are counted before they get an entry.
+const WINDOW: Duration = Duration::from_secs(600);
+/// How many accounts and addresses are told apart in that time; the rest are counted together.
+const MAX_KEYS: usize = 50;
+
+/// Whose password was tried, and from where.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// `None` when what was given is no account name at all.
+    pub name: Option<AccountName>,
+    pub from: IpAddr,
+}
+
+impl Key {
+    pub fn event(&self) -> Event {
+        let target = self.name.as_ref().map(ToString::to_string).unwrap_or_default();
+        Event::new(Actor::Nobody, Kind::SignInFailed, target).from(self.from).ended(Outcome::Refused)
+    }
+}
+
+/// What was counted since the window began.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    since: Option<Instant>,
+    more: HashMap<Key, u64>,
+    others: u64,
+}
+
+impl Tally {
+    /// Counts a failure; whether it is to get an entry of its own.
+    pub fn count(&mut self, key: &Key, now: Instant) -> bool {
+        self.since.get_or_insert(now);
+        if let Some(more) = self.more.get_mut(key) {
+            *more += 1;
+            return false;
+        }
+        if self.more.len() < MAX_KEYS {
+            self.more.insert(key.clone(), 0);
+            return true;
+        }
+        self.others += 1;
+        false
+    }
+
+    /// What was counted, once the window is over.
+    pub fn due(&mut self, now: Instant) -> Vec<(Event, u64)> {
+        let over = self.since.is_some_and(|since| now.duration_since(since) >= WINDOW);
+        if over { self.take() } else { Vec::new() }
+    }
+
+    /// What was counted so far; a new window begins with the next failure.
+    pub fn take(&mut self) -> Vec<(Event, u64)> {
+        let Self { more, others, .. } = std::mem::take(self);
+        let mut counted: Vec<_> =
+            more.into_iter().filter(|(_, more)| *more > 0).map(|(key, more)| (key.event(), more)).collect();
+        if others > 0 {
+            let event = Event::new(Actor::Nobody, Kind::SignInFailed, "").ended(Outcome::Refused);
+            counted.push((event.note("many accounts or addresses"), others));
+        }
+        counted
+    }
+}

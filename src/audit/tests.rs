@@ -1,0 +1,165 @@
+//! The audit log against real files.
+
+use super::*;
+use std::time::Duration;
+
+fn name(text: &str) -> AccountName {
+    AccountName::parse(text).unwrap()
+}
+
+fn event(target: &str) -> Event {
+    Event::new(Actor::Account(name("ana")), Kind::AccountCreated, target)
+}
+
+fn here() -> IpAddr {
+    IpAddr::from([192, 0, 2, 1])
+}
+
+async fn all(audit: &Audit, filter: Filter) -> Vec<Entry> {
+    audit.read(filter, u64::MAX, 10_000).await.unwrap()
+}
+
+fn files(dir: &Path) -> Vec<String> {
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn entries_are_read_newest_first_by_pages_and_filters() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::new(&dir.path().join("audit"));
+    assert!(all(&audit, Filter::default()).await.is_empty());
+    for target in ["ben", "eva", "zoe"] {
+        audit.record(event(target).from(here()).note("role user")).await;
+    }
+    audit.record(Event::new(Actor::CommandLine, Kind::SignIn, "ben")).await;
+    let entries = all(&audit, Filter::default()).await;
+    assert_eq!(
+        entries.iter().map(|e| (e.id, e.target.as_str())).collect::<Vec<_>>(),
+        [(4, "ben"), (3, "zoe"), (2, "eva"), (1, "ben")]
+    );
+    assert_eq!((entries[3].who.as_deref(), entries[3].from.as_deref()), (Some("ana"), Some("192.0.2.1")));
+    let page = audit.read(Filter::default(), 4, 2).await.unwrap();
+    assert_eq!(page.iter().map(|e| e.id).collect::<Vec<_>>(), [3, 2]);
+    let filtered = async |filter| all(&audit, filter).await.iter().map(|e| e.id).collect::<Vec<_>>();
+    assert_eq!(filtered(Filter { account: Some("ben".into()), ..Filter::default() }).await, [4, 1]);
+    assert_eq!(filtered(Filter { account: Some("ana".into()), ..Filter::default() }).await, [3, 2, 1]);
+    assert_eq!(filtered(Filter { kind: Some(Kind::SignIn), ..Filter::default() }).await, [4]);
+    let now = entries[0].at.clone();
+    assert_eq!(filtered(Filter { from: Some("2999-01-01T00:00:00Z".into()), ..Filter::default() }).await, [0; 0]);
+    assert_eq!(filtered(Filter { to: Some(entries[3].at.clone()), ..Filter::default() }).await, [0; 0]);
+    assert!(filtered(Filter { from: Some(now), ..Filter::default() }).await.contains(&4));
+}
+
+#[tokio::test]
+async fn a_torn_line_harms_no_other_and_numbers_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    Audit::new(dir.path()).record(event("ben")).await;
+    let path = dir.path().join(&files(dir.path())[0]);
+    let mut text = std::fs::read(&path).unwrap();
+    text.extend_from_slice(b"{\"id\":2,\"at\":\"20");
+    std::fs::write(&path, text).unwrap();
+    let audit = Audit::new(dir.path());
+    audit.record(event("eva")).await;
+    let entries = all(&audit, Filter::default()).await;
+    assert_eq!(entries.iter().map(|e| (e.id, e.target.as_str())).collect::<Vec<_>>(), [(2, "eva"), (1, "ben")]);
+}
+
+#[tokio::test]
+async fn what_a_client_chose_is_bounded_and_cannot_fool_a_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::new(dir.path());
+    audit.record(event("a\nb\x1b[31m\u{202e}é").note("x".repeat(5000))).await;
+    let entry = all(&audit, Filter::default()).await.remove(0);
+    assert_eq!(entry.target, "a\\u{a}b\\u{1b}[31m\\u{202e}é");
+    assert_eq!(entry.note.chars().count(), 301);
+    let text = std::fs::read_to_string(dir.path().join(&files(dir.path())[0])).unwrap();
+    assert_eq!(text.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn files_turn_by_size_and_age_and_the_oldest_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { total: 16 * 1024, ..Limits::of_total(0) };
+    let audit = Audit::limited(dir.path(), limits, limits);
+    for n in 0..400 {
+        audit.record(event(&format!("u{n}"))).await;
+    }
+    let kept = files(dir.path());
+    let total: u64 = kept.iter().map(|n| std::fs::metadata(dir.path().join(n)).unwrap().len()).sum();
+    assert!(kept.len() > 8 && total <= 16 * 1024, "{} files, {total} bytes", kept.len());
+    let entries = all(&audit, Filter::default()).await;
+    assert_eq!(entries[0].target, "u399");
+    assert!(entries.len() > 50 && entries.windows(2).all(|pair| pair[0].id == pair[1].id + 1));
+
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { turn: Duration::ZERO, ..CHANGES };
+    let audit = Audit::limited(dir.path(), limits, limits);
+    for n in 0..3 {
+        audit.record(event(&format!("u{n}"))).await;
+    }
+    assert_eq!(files(dir.path()).len(), 3, "a file for each, for all are old at once");
+    let limits = Limits { turn: Duration::ZERO, keep: Duration::ZERO, ..CHANGES };
+    Audit::limited(dir.path(), limits, limits).record(event("u3")).await;
+    assert_eq!(files(dir.path()), ["changes-000000000004.jsonl"]);
+}
+
+#[tokio::test]
+async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::new(dir.path());
+    audit.record(event("ben")).await;
+    for n in 0..1000_u32 {
+        let from = if n % 2 == 0 { here() } else { IpAddr::from(n.to_be_bytes()) };
+        audit.count_failure(Some(&name("ana")), from);
+    }
+    // Entries are written one after the other: with this one all before it are.
+    audit.settle(true).await;
+    let counted: Vec<_> = std::iter::repeat_with(|| ()).take(200).collect();
+    for () in counted {
+        if all(&audit, Filter::default())
+            .await
+            .iter()
+            .filter(|e| e.kind == Kind::SignInFailed)
+            .map(|e| e.count)
+            .sum::<u64>()
+            == 1000
+        {
+            break;
+        }
+        tokio::task::yield_now().await;
+        audit.settle(true).await;
+    }
+    let entries = all(&audit, Filter { kind: Some(Kind::SignInFailed), ..Filter::default() }).await;
+    assert_eq!(entries.iter().map(|e| e.count).sum::<u64>(), 1000);
+    assert!(entries.iter().all(|e| e.outcome == Outcome::Refused && e.by == By::Nobody));
+    let changes = files(dir.path()).into_iter().filter(|name| name.starts_with("changes")).count();
+    assert_eq!(changes, 1);
+}
+
+#[test]
+fn failures_are_counted_within_bounds() {
+    let (mut tally, now) = (Tally::default(), Instant::now());
+    let key = |n: u32| Key { name: Some(name("ana")), from: IpAddr::from(n.to_be_bytes()) };
+    let written = (0..1000).filter(|n| tally.count(&key(*n), now)).count();
+    assert_eq!(written, 50);
+    assert!(!tally.count(&key(1), now));
+    assert!(tally.due(now + Duration::from_secs(599)).is_empty());
+    let counted = tally.due(now + Duration::from_secs(600));
+    assert_eq!(counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1, 950]);
+    assert!(tally.count(&key(1), now), "a new window");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("audit");
+    std::fs::write(&path, "in the way").unwrap();
+    let audit = Audit::new(&path);
+    audit.record(event("ben")).await;
+    std::fs::remove_file(&path).unwrap();
+    audit.record(event("eva")).await;
+    assert_eq!(all(&audit, Filter::default()).await[0].target, "eva");
+}

@@ -1,0 +1,175 @@
+//! `sarang audit`, `sarang overview`, `sarang lock`: looks at the server, and ends locks.
+
+use super::{print, size, user};
+use crate::admin::{OpenLock, Overview};
+use crate::audit::{By, Entry, Filter, Kind, Outcome};
+use crate::config::Config;
+use crate::control::{Request, Response};
+use crate::model::{AccountName, time};
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use std::fmt::Write as _;
+
+/// Which entries of the audit log.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Only what this account did, or what was done to it
+    #[arg(long, value_parser = AccountName::parse)]
+    account: Option<AccountName>,
+    /// Only acts of this kind, such as account-removed or sign-in-failed
+    #[arg(long, value_parser = parse_kind)]
+    kind: Option<Kind>,
+    /// Only what happened then or later, as 2026-11-21T10:00:00Z
+    #[arg(long, value_parser = parse_moment)]
+    from: Option<String>,
+    /// Only what happened before then
+    #[arg(long, value_parser = parse_moment)]
+    to: Option<String>,
+    /// How many entries at most
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to do with locks.
+#[derive(Debug, Subcommand)]
+pub enum LockCommand {
+    /// Show all locks
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a lock, whoever holds it
+    Break {
+        /// Its id, from the list
+        id: String,
+    },
+}
+
+/// `sarang audit`: newest first.
+pub(super) async fn audit(args: AuditArgs, config: Config) -> Result<()> {
+    let AuditArgs { account, kind, from, to, limit, json } = args;
+    let filter = Filter { account: account.map(String::from), kind, from, to };
+    match user::ask(Request::Audit { filter, limit }, config).await? {
+        Response::Audit(entries) if json => print(&pretty(&entries)?),
+        Response::Audit(entries) => print(&entries.iter().fold(String::new(), |text, entry| text + &line_of(entry))),
+        other => refused(other),
+    }
+}
+
+/// `sarang overview`.
+pub(super) async fn overview(json: bool, config: Config) -> Result<()> {
+    match user::ask(Request::Overview, config).await? {
+        Response::Overview(overview) if json => print(&pretty(&*overview)?),
+        Response::Overview(overview) => print(&text_of(&overview)),
+        other => refused(other),
+    }
+}
+
+/// `sarang lock`.
+pub(super) async fn lock(command: LockCommand, config: Config) -> Result<()> {
+    let (request, json) = match command {
+        LockCommand::List { json } => (Request::LockList, json),
+        LockCommand::Break { id } => (Request::LockBreak { id }, false),
+    };
+    match user::ask(request, config).await? {
+        Response::Locks(locks) if json => print(&pretty(&locks)?),
+        Response::Locks(locks) => print(&table(&locks)),
+        Response::Done => print("The lock is ended.\n"),
+        other => refused(other),
+    }
+}
+
+fn refused(response: Response) -> Result<()> {
+    match response {
+        Response::Refused(sentence) => bail!(sentence),
+        _ => bail!("The running server is of another version: it gave an answer that does not belong to the question"),
+    }
+}
+
+fn pretty(value: &impl serde::Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+fn parse_kind(text: &str) -> Result<Kind> {
+    serde_json::from_value(text.into()).with_context(|| format!("{text:?} is no kind of act"))
+}
+
+fn parse_moment(text: &str) -> Result<String> {
+    let moment = time::parse_iso_date(text).or_else(|| time::parse_iso_date(&format!("{text}T00:00:00Z")));
+    moment.map(time::iso_date).with_context(|| format!("{text:?} is no time; write 2026-11-21 or 2026-11-21T10:00:00Z"))
+}
+
+fn line_of(entry: &Entry) -> String {
+    let who = match (entry.by, &entry.who) {
+        (By::Account, Some(name)) => name.clone(),
+        (By::Link, Some(id)) => format!("link {id}"),
+        (By::CommandLine, _) => "the command line".into(),
+        (By::Server, _) => "the server".into(),
+        _ => "somebody".into(),
+    };
+    let from = entry.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
+    let times = if entry.count > 1 { format!(" ({} times)", entry.count) } else { String::new() };
+    let note = if entry.note.is_empty() { String::new() } else { format!(": {}", entry.note) };
+    let end = match entry.outcome {
+        Outcome::Done => "",
+        Outcome::Refused => " refused",
+        Outcome::Failed => " FAILED",
+    };
+    let kind =
+        serde_json::to_value(entry.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
+    format!("{}  {kind}{end}  {}  by {who}{from}{note}{times}\n", entry.at, entry.target)
+}
+
+fn text_of(overview: &Overview) -> String {
+    let mut text = String::new();
+    let exported = overview.exported.as_deref().unwrap_or("never");
+    let state = if overview.writable { "writable" } else { "READ-ONLY: the log says why" };
+    let rows = [
+        ("Version", overview.version.clone()),
+        ("Up for", format!("{} s", overview.uptime)),
+        ("State", state.to_owned()),
+        ("State exported", exported.to_owned()),
+        (
+            "Accounts",
+            format!("{}, {} administer, {} disabled", overview.accounts, overview.administrators, overview.disabled),
+        ),
+        ("Used", size::show(overview.used)),
+        ("Free", size::show(overview.free)),
+        ("Locks", overview.locks.to_string()),
+        ("Connections", overview.connections.to_string()),
+        ("Requests", overview.requests.to_string()),
+    ];
+    for (name, value) in rows {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name:15} {value}");
+    }
+    text
+}
+
+fn table(locks: &[OpenLock]) -> String {
+    if locks.is_empty() {
+        return "Nothing is locked.\n".into();
+    }
+    locks.iter().fold(String::new(), |text, lock| {
+        let name = format!("{}{}", lock.root, lock.path);
+        // A name may hold what a terminal would act on.
+        text + &format!("{}  {}  {}\n", lock.id, name.escape_debug(), lock.summary)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_read() {
+        assert_eq!(parse_kind("account-removed").unwrap(), Kind::AccountRemoved);
+        assert!(parse_kind("murder").unwrap_err().to_string().contains("no kind"));
+        assert_eq!(parse_moment("2026-11-21").unwrap(), "2026-11-21T00:00:00Z");
+        assert!(parse_moment("yesterday").is_err());
+    }
+}

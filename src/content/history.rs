@@ -1,0 +1,136 @@
+//! What a tree keeps of what was deleted and overwritten: the trash and versions.
+
+use super::{Commit, Node, Put, Reader};
+use crate::model::{AccountName, RelPath, Result};
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Something in the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trashed {
+    /// What it is called in the trash; later ids sort before earlier ones.
+    pub id: String,
+    /// Where it lay.
+    pub path: RelPath,
+    /// Who deleted or replaced it; `None` when something other than Sarang did.
+    pub who: Option<AccountName>,
+    /// When, to the second; `None` when its note does not say.
+    pub when: Option<SystemTime>,
+    /// What it is.
+    pub node: Node,
+}
+
+/// A former content of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// What it is called among the versions of its file.
+    pub id: String,
+    /// When it was replaced.
+    pub replaced: SystemTime,
+    /// The file as it was.
+    pub node: Node,
+}
+
+/// How long the past is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How long an item lies in the trash; `None` for ever.
+    pub trash: Option<Duration>,
+}
+
+/// What a round of [`History::expire`] has deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Items of the trash.
+    pub items: u64,
+    /// Versions.
+    pub versions: u64,
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Up to which age one version in how long a time is kept; older ones go.
+const STEPS: [(Duration, Duration); 4] = [
+    (HOUR, Duration::ZERO),
+    (DAY, HOUR),
+    (Duration::from_secs(30 * 24 * 3600), DAY),
+    (Duration::from_secs(365 * 24 * 3600), Duration::from_secs(7 * 24 * 3600)),
+];
+
+/// Which of the versions of one file are no longer kept, by when they were replaced, newest first: all of the last hour are kept,
+/// one an hour for a day, one a day for thirty days, one a week for a year; of several in one such span the oldest, so that
+/// what is kept does not change from round to round. What lies in the future is kept.
+pub fn outlived(replaced: &[SystemTime], now: SystemTime) -> Vec<usize> {
+    let mut outlived = Vec::new();
+    for (index, time) in replaced.iter().enumerate() {
+        let age = now.duration_since(*time).unwrap_or_default();
+        let Some((_, span)) = STEPS.iter().find(|(until, _)| age < *until) else {
+            outlived.push(index);
+            continue;
+        };
+        let slot = |time: &SystemTime| {
+            let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            since.checked_div(span.as_secs())
+        };
+        let older = replaced.get(index + 1);
+        if slot(time).is_some() && older.is_some_and(|older| slot(older) == slot(time)) {
+            outlived.push(index);
+        }
+    }
+    outlived
+}
+
+/// The past of a tree. Ids come from outside: one that is not a plain name is `NotFound`.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// What lies in the trash, newest first: up to `limit` items after the one called `after`.
+    async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>>;
+    /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
+    async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()>;
+    /// Deletes an item for good, with its versions; `NotFound`.
+    async fn purge(&self, id: &str) -> Result<()>;
+    /// The former contents of a file, newest first.
+    async fn versions(&self, path: &RelPath) -> Result<Vec<Version>>;
+    /// Opens a former content; `NotFound`.
+    async fn open_version(&self, path: &RelPath, id: &str) -> Result<Arc<dyn Reader>>;
+    /// Gives a file its former content again, under the commit's conditions; the present one becomes a version.
+    async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put>;
+    /// Deletes for good what is kept no longer at `now`.
+    async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired>;
+    /// Deletes a former content for good; `NotFound`.
+    async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(ages: &[u64], now: SystemTime) -> Vec<u64> {
+        let times: Vec<_> = ages.iter().map(|age| now - Duration::from_secs(*age)).collect();
+        let gone = outlived(&times, now);
+        ages.iter().enumerate().filter(|(index, _)| !gone.contains(index)).map(|(_, age)| *age).collect()
+    }
+
+    #[test]
+    fn versions_thin_out_with_age() {
+        // A moment at the start of a week, day and hour since 1970, so that the spans are easy to see.
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(7 * 86400 * 2900);
+        let (minute, hour, day) = (60, 3600, 86400);
+        assert_eq!(kept(&[1, 2, 59 * minute], now), [1, 2, 59 * minute]);
+        assert_eq!(kept(&[70 * minute, 80 * minute, 110 * minute, 130 * minute], now), [110 * minute, 130 * minute]);
+        assert_eq!(kept(&[2 * day - 100, 2 * day - 50, 3 * day], now), [2 * day - 50, 3 * day]);
+        assert_eq!(kept(&[40 * day, 41 * day, 60 * day, 364 * day, 366 * day], now), [41 * day, 60 * day, 364 * day]);
+        assert_eq!(kept(&[], now), [0; 0]);
+        assert!(outlived(&[now + Duration::from_secs(hour)], now).is_empty());
+    }
+
+    #[test]
+    fn thinning_again_changes_nothing_and_keeps_at_most_what_the_steps_allow() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(7 * 86400 * 2900 + 12345);
+        let ages: Vec<u64> = (0..400 * 24 * 6).map(|n| n * 600).collect();
+        let once = kept(&ages, now);
+        assert_eq!(kept(&once, now), once);
+        assert!((6 + 23 + 29 + 47..=6 + 24 + 31 + 50).contains(&once.len()), "{}", once.len());
+    }
+}

@@ -1,0 +1,174 @@
+//! What every tree promises of its past; part of the suite in [`contract`](super::contract).
+
+use super::contract::{HOSTILE, Tree, commit, content, path, put};
+use super::history::{Expired, Retention};
+use super::{Commit, Expect};
+use crate::model::{AccountName, Error};
+use std::time::{Duration, SystemTime};
+
+/// What is deleted or replaced lies in the trash, newest first, and says by whom.
+pub async fn the_trash_is_listed_newest_first(tree: Tree) {
+    put(&tree, HOSTILE, b"one").await;
+    put(&tree, "b", b"two").await;
+    tree.mkdir(&path("c"), commit()).await.unwrap();
+    put(&tree, "c/d", b"three").await;
+    for name in [HOSTILE, "b", "c"] {
+        let who = AccountName::parse("ben").unwrap();
+        tree.delete(&path(name), Commit::by(who)).await.unwrap();
+    }
+    let items = tree.trashed(None, 100).await.unwrap();
+    let paths: Vec<_> = items.iter().map(|item| item.path.as_str()).collect();
+    assert_eq!(paths, ["c", "b", HOSTILE]);
+    assert!(items.iter().all(|item| item.who.as_ref().is_some_and(|who| who.as_str() == "ben")));
+    assert!(items.iter().all(|item| item.when.is_some_and(|when| when.elapsed().is_ok_and(|age| age.as_secs() < 60))));
+    assert_eq!((items[0].node.folder, items[1].node.len), (true, 3));
+    let second = tree.trashed(Some(&items[0].id), 1).await.unwrap();
+    assert_eq!(second, items[1..2]);
+    assert!(tree.trashed(Some(&items[2].id), 9).await.unwrap().is_empty());
+}
+
+/// An item comes back whole where nothing stands, and only there.
+pub async fn the_trash_gives_back(tree: Tree) {
+    tree.mkdir(&path("a"), commit()).await.unwrap();
+    put(&tree, "a/x", b"content").await;
+    tree.delete(&path("a"), commit()).await.unwrap();
+    let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
+    put(&tree, "a", b"another").await;
+    assert!(matches!(tree.untrash(&id, &path("a"), commit()).await, Err(Error::Exists)));
+    assert!(matches!(tree.untrash(&id, &path("no/a"), commit()).await, Err(Error::ParentMissing)));
+    let never = Commit { expect: Expect::Exists, ..commit() };
+    assert!(matches!(tree.untrash(&id, &path("b"), never).await, Err(Error::PreconditionFailed)));
+    tree.untrash(&id, &path("b"), commit()).await.unwrap();
+    assert_eq!(content(&tree, "b/x").await, b"content");
+    assert_eq!(content(&tree, "a").await, b"another");
+    assert!(tree.trashed(None, 9).await.unwrap().is_empty());
+    assert!(matches!(tree.untrash(&id, &path("c"), commit()).await, Err(Error::NotFound)));
+}
+
+/// What is purged is gone; ids that are no names find nothing and touch nothing.
+pub async fn the_trash_is_emptied(tree: Tree) {
+    for name in ["a", "b"] {
+        tree.mkdir(&path(name), commit()).await.unwrap();
+        put(&tree, &format!("{name}/x"), b"content").await;
+        tree.delete(&path(name), commit()).await.unwrap();
+    }
+    put(&tree, "kept", b"kept").await;
+    for id in ["", ".", "..", "../info", "../../../kept", "a/b", "nothing"] {
+        assert!(matches!(tree.purge(id).await, Err(Error::NotFound)), "{id}");
+        assert!(matches!(tree.untrash(id, &path("z"), commit()).await, Err(Error::NotFound)), "{id}");
+    }
+    let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
+    tree.purge(&id).await.unwrap();
+    assert!(matches!(tree.purge(&id).await, Err(Error::NotFound)));
+    let left = tree.trashed(None, 9).await.unwrap();
+    assert_eq!(left.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(content(&tree, "kept").await, b"kept");
+}
+
+/// Each overwritten content is a version, newest first, with the time the file had; an empty one is not.
+pub async fn overwriting_leaves_versions(tree: Tree) {
+    put(&tree, HOSTILE, b"").await;
+    let mut nodes = Vec::new();
+    for content in [&b"one"[..], b"second", b"the third"] {
+        nodes.push(put(&tree, HOSTILE, content).await);
+    }
+    let versions = tree.versions(&path(HOSTILE)).await.unwrap();
+    assert_eq!(
+        versions.iter().map(|version| version.node.clone()).collect::<Vec<_>>(),
+        [nodes[1].clone(), nodes[0].clone()]
+    );
+    assert!(versions[0].replaced >= versions[1].replaced);
+    let old = tree.open_version(&path(HOSTILE), &versions[1].id).await.unwrap();
+    assert_eq!(&old.read_at(0, 100).await.unwrap()[..], b"one");
+    put(&tree, "new", b"x").await;
+    assert!(tree.versions(&path("new")).await.unwrap().is_empty());
+    for id in ["", "..", "../x", "nothing", &format!("{}/..", versions[0].id)] {
+        assert!(matches!(tree.open_version(&path(HOSTILE), id).await, Err(Error::NotFound)), "{id}");
+        assert!(matches!(tree.purge_version(&path(HOSTILE), id).await, Err(Error::NotFound)), "{id}");
+    }
+    tree.purge_version(&path(HOSTILE), &versions[0].id).await.unwrap();
+    assert_eq!(tree.versions(&path(HOSTILE)).await.unwrap(), versions[1..]);
+    assert!(matches!(tree.versions(&path("missing")).await, Err(Error::NotFound)));
+}
+
+/// Versions go wherever their file goes: through renames of it and its folders, into the trash and back. Copies have none.
+pub async fn versions_follow_their_file(tree: Tree) {
+    tree.mkdir(&path("a"), commit()).await.unwrap();
+    put(&tree, "a/x", b"one").await;
+    put(&tree, "a/x", b"two").await;
+    tree.rename(&path("a/x"), &path("a/y"), commit()).await.unwrap();
+    tree.rename(&path("a"), &path("b"), commit()).await.unwrap();
+    put(&tree, "b/y", b"three").await;
+    assert_eq!(tree.versions(&path("b/y")).await.unwrap().len(), 2);
+    tree.copy(&path("b/y"), &path("copy"), super::Reach::Deep, commit()).await.unwrap();
+    assert!(tree.versions(&path("copy")).await.unwrap().is_empty());
+    tree.delete(&path("b"), commit()).await.unwrap();
+    let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
+    tree.untrash(&id, &path("c"), commit()).await.unwrap();
+    let versions = tree.versions(&path("c/y")).await.unwrap();
+    assert_eq!(versions.len(), 2);
+    let oldest = tree.open_version(&path("c/y"), &versions[1].id).await.unwrap();
+    assert_eq!(&oldest.read_at(0, 100).await.unwrap()[..], b"one");
+}
+
+/// Going back to a version keeps what was there as a version, and obeys conditions.
+pub async fn reverting_keeps_the_present(tree: Tree) {
+    put(&tree, "x", b"one").await;
+    put(&tree, "x", b"two").await;
+    let id = tree.versions(&path("x")).await.unwrap().remove(0).id;
+    let wrong = Commit { expect: Expect::Absent, ..commit() };
+    assert!(matches!(tree.revert(&path("x"), &id, wrong).await, Err(Error::PreconditionFailed)));
+    assert_eq!(content(&tree, "x").await, b"two");
+    let put = tree.revert(&path("x"), &id, commit()).await.unwrap();
+    assert!(!put.created && put.node.len == 3);
+    assert_eq!(content(&tree, "x").await, b"one");
+    let versions = tree.versions(&path("x")).await.unwrap();
+    assert_eq!(versions.len(), 2);
+    let newest = tree.open_version(&path("x"), &versions[0].id).await.unwrap();
+    assert_eq!(&newest.read_at(0, 100).await.unwrap()[..], b"two");
+}
+
+/// However many overwrite a file at once, every content but the last is a version.
+pub async fn no_version_is_lost_between_writers(tree: Tree) {
+    put(&tree, "x", b"0").await;
+    let writers: Vec<_> = (1..=16u8)
+        .map(|n| {
+            let tree = tree.clone();
+            tokio::spawn(async move { put(&tree, "x", &[n; 10]).await })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let mut contents = vec![content(&tree, "x").await];
+    for version in tree.versions(&path("x")).await.unwrap() {
+        let reader = tree.open_version(&path("x"), &version.id).await.unwrap();
+        contents.push(reader.read_at(0, 100).await.unwrap().to_vec());
+    }
+    contents.sort();
+    let mut expected: Vec<Vec<u8>> = (1..=16u8).map(|n| vec![n; 10]).chain([b"0".to_vec()]).collect();
+    expected.sort();
+    assert_eq!(contents, expected);
+}
+
+/// What has lain long enough goes; what is younger, and what is not in the past at all, stays.
+pub async fn the_past_expires(tree: Tree) {
+    put(&tree, "x", b"one").await;
+    put(&tree, "x", b"two").await;
+    put(&tree, "gone", b"gone").await;
+    tree.delete(&path("gone"), commit()).await.unwrap();
+    let days = |n: u64| Duration::from_secs(n * 86400);
+    let retention = Retention { trash: Some(days(30)) };
+    let expire = async |after| tree.expire(retention, SystemTime::now() + after).await.unwrap();
+    assert_eq!(expire(days(29)).await, Expired::default());
+    assert_eq!(
+        tree.expire(Retention { trash: None }, SystemTime::now() + days(300)).await.unwrap(),
+        Expired::default()
+    );
+    assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
+    assert_eq!(expire(days(366)).await, Expired { items: 0, versions: 1 });
+    assert!(tree.trashed(None, 9).await.unwrap().is_empty() && tree.versions(&path("x")).await.unwrap().is_empty());
+    assert_eq!(content(&tree, "x").await, b"two");
+    put(&tree, "x", b"three").await;
+    assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
+}

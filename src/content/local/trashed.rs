@@ -1,0 +1,150 @@
+//! What lies in the trash: listed newest first, put back, deleted for good. The names' ends (stamps) tell the order.
+
+use super::os::{self, Kind, Lookup, fd};
+use super::root::{Root, change, existing, explain, replaceable, stat_name};
+use super::{change as changes, stage, versions};
+use crate::content::Commit;
+use crate::content::history::{Retention, Trashed};
+use crate::model::path::check_name;
+use crate::model::{AccountName, Error, RelPath, Result, time};
+use percent_encoding::percent_decode_str;
+use std::cmp::Reverse;
+use std::io::Read;
+use std::time::SystemTime;
+
+const NOTE: &str = ".trashinfo";
+/// The most bytes a note may have: far more than a path percent-encoded.
+const NOTE_LIMIT: u64 = 64 << 10;
+
+/// What lies in the trash, newest first.
+pub(super) fn list(root: &Root, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
+    let mut ids = ids(root)?;
+    ids.sort_by_cached_key(|id| Reverse((stamp_of(id), id.clone())));
+    let start = match after {
+        Some(after) => {
+            let bound = Reverse((stamp_of(after), after.to_owned()));
+            ids.partition_point(|id| Reverse((stamp_of(id), id.clone())) <= bound)
+        }
+        None => 0,
+    };
+    let mut items = Vec::new();
+    for id in ids.into_iter().skip(start) {
+        if items.len() == limit {
+            break;
+        }
+        items.extend(item(root, id)?);
+    }
+    Ok(items)
+}
+
+/// Moves an item back to where nothing stands.
+pub(super) fn restore(root: &Root, id: &str, to: &RelPath, commit: &Commit) -> Result<()> {
+    find(root, id)?;
+    root.check_new_name(to)?;
+    let mut place = root.place(to)?;
+    {
+        let _guard = root.guard();
+        place.refresh()?;
+        let found = find(root, id)?;
+        let (name, there) = place.find()?;
+        let there = replaceable(there)?.map(|there| there.node);
+        change(commit, there.as_ref(), &mut || {
+            if there.is_some() {
+                return Err(Error::Exists);
+            }
+            let moved = os::rename_new((fd(&root.trash_files), id), (place.dir(), &name));
+            moved.map_err(|e| if e == os::Errno::EXIST { Error::Exists } else { explain("put it back", e) })?;
+            changes::note_if_folder(root, &found);
+            root.count.add(found.node.len, 0);
+            Ok(())
+        })?;
+    }
+    root.settle(place.dir())?;
+    root.settle(fd(&root.trash_files))?;
+    forget(root, id)
+}
+
+/// Deletes an item for good. It leaves the trash in one step; what a crash leaves of it is swept at the next start.
+pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
+    let found = find(root, id)?;
+    let (tmp, stamp) = (fd(&root.tmp), root.stamp());
+    os::rename_new((fd(&root.trash_files), id), (tmp, &stamp)).map_err(|e| explain("empty the trash", e))?;
+    root.settle(fd(&root.trash_files))?;
+    forget(root, id)?;
+    if found.kind == Kind::Folder {
+        return stage::remove_tree(tmp, &stamp, &mut |dir, name| versions::purge_all(root, dir, name));
+    }
+    versions::purge_all(root, tmp, &stamp);
+    os::unlink_file(tmp, &stamp).map_err(|e| explain("empty the trash", e))
+}
+
+/// Deletes for good what has lain long enough; what does not say since when is kept. Returns how many.
+pub(super) fn expire(root: &Root, retention: Retention, now: SystemTime) -> Result<u64> {
+    let Some(limit) = retention.trash else { return Ok(0) };
+    let mut count = 0;
+    for id in ids(root)? {
+        let item = item(root, id)?;
+        let old = |when: SystemTime| now.duration_since(when).is_ok_and(|age| age >= limit);
+        if let Some(item) = item.filter(|item| item.when.is_some_and(old)) {
+            match purge(root, &item.id) {
+                Ok(()) => count += 1,
+                // Somebody was faster.
+                Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn ids(root: &Root) -> Result<Vec<String>> {
+    let (mut ids, mut buffer) = (Vec::new(), Vec::new());
+    let read = os::open_folder(fd(&root.trash_info), "", Lookup::Full).and_then(|dir| {
+        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
+            ids.extend(name.to_str().ok().and_then(|name| name.strip_suffix(NOTE)).map(str::to_owned));
+            Ok::<_, os::Errno>(())
+        })
+    });
+    read.map_err(|e| explain("read the trash", e))?;
+    Ok(ids)
+}
+
+/// The item called `id`; `None` for a note without a thing, and for what does not exist for us.
+fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
+    let Some(found) = stat_name(fd(&root.trash_files), &id)?.filter(|found| found.kind != Kind::Other) else {
+        return Ok(None);
+    };
+    let note = match os::open_read(fd(&root.trash_info), &format!("{id}{NOTE}"), Lookup::Full) {
+        Ok(note) => note,
+        Err(os::Errno::NOENT | os::Errno::LOOP) => return Ok(None),
+        Err(e) => return Err(explain("read the trash", e)),
+    };
+    let mut text = Vec::new();
+    std::fs::File::from(note).take(NOTE_LIMIT).read_to_end(&mut text).map_err(|e| Error::io("read the trash", e))?;
+    let text = String::from_utf8_lossy(&text);
+    let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    let path = field("Path").and_then(|path| percent_decode_str(path).decode_utf8().ok());
+    let Some(path) = path.and_then(|path| RelPath::parse(&path).ok()).filter(|path| !path.is_root()) else {
+        return Ok(None);
+    };
+    let who = field("X-Sarang-Who").and_then(|who| AccountName::parse(who).ok());
+    let when = field("DeletionDate").and_then(|date| time::parse_iso_date(&format!("{date}Z")));
+    Ok(Some(Trashed { id, path, who, when, node: found.node }))
+}
+
+fn find(root: &Root, id: &str) -> Result<os::Found> {
+    check_name(id).map_err(|_| Error::NotFound)?;
+    existing(stat_name(fd(&root.trash_files), id)?.ok_or(Error::NotFound)?)
+}
+
+fn forget(root: &Root, id: &str) -> Result<()> {
+    match os::unlink_file(fd(&root.trash_info), &format!("{id}{NOTE}")) {
+        Ok(()) | Err(os::Errno::NOENT) => Ok(()),
+        Err(e) => Err(explain("forget the note in the trash", e)),
+    }
+}
+
+/// What the end of an id says of its order; what other programs put there comes last.
+fn stamp_of(id: &str) -> u64 {
+    id.rsplit_once('.').and_then(|(_, stamp)| u64::from_str_radix(stamp, 16).ok()).unwrap_or(0)
+}

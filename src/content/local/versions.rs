@@ -1,0 +1,198 @@
+//! Former contents of files: `.sarang/versions/<history>/<milliseconds>.<stamp>`, where a file's attribute names its history.
+//! So versions follow a file through every rename, into the trash and back, and keeping one is a second name for its inode.
+
+use super::os::{self, Errno, Found, Kind, Lookup, fd};
+use super::read::LocalReader;
+use super::root::{Root, existing, explain, replaceable, stat_name};
+use super::stage::{self, Stage};
+use crate::content::{
+    Node, Reader as _,
+    history::{Version, outlived},
+};
+use crate::model::path::check_name;
+use crate::model::{Error, RelPath, Result};
+use std::cmp::Reverse;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Where the content that an upload replaces is kept.
+pub(super) struct Shelf {
+    history: String,
+    dir: OwnedFd,
+}
+
+impl Shelf {
+    /// The shelf of the file at a name, made if it has none yet, and the new content marked as of the same history. `None` where
+    /// nothing is to be kept: no file, an empty one, versions switched off, or a file system without attributes.
+    pub fn prepare(
+        root: &Root,
+        stage: &Stage,
+        at: (BorrowedFd<'_>, &str),
+        found: Option<&Found>,
+    ) -> Result<Option<Self>> {
+        if !root.settings.versions || found.is_none_or(|found| found.kind != Kind::File) {
+            return Ok(None);
+        }
+        let history = match os::history_at(at.0, at.1) {
+            Ok(Some(history)) if checked(&history).is_ok() => history,
+            Ok(_) if found.is_some_and(|found| found.node.len == 0) => return Ok(None),
+            Ok(_) => root.stamp(),
+            Err(Errno::OPNOTSUPP | Errno::NOENT) => return Ok(None),
+            Err(e) => return Err(explain("look for former contents", e)),
+        };
+        match os::set_history(stage.file(), &history) {
+            Ok(()) => Self::open(root, history).map(Some),
+            Err(Errno::OPNOTSUPP) => Ok(None),
+            Err(e) => Err(explain("keep the former content", e)),
+        }
+    }
+
+    /// Whether it is still the shelf of the file at a name.
+    pub fn is_of(&self, at: (BorrowedFd<'_>, &str)) -> bool {
+        os::history_at(at.0, at.1).is_ok_and(|history| history.is_none_or(|history| history == self.history))
+    }
+
+    fn open(root: &Root, history: String) -> Result<Self> {
+        let failed = |e| explain("keep the former content", e);
+        match os::make_folder(fd(&root.versions), &history) {
+            Ok(()) => root.settle(fd(&root.versions))?,
+            Err(Errno::EXIST) => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let dir = os::open_folder(fd(&root.versions), &history, Lookup::Full).map_err(failed)?;
+        Ok(Self { history, dir })
+    }
+
+    /// Gives the present content a second name here; called under the guard, before the first name goes to another.
+    pub fn keep(&self, root: &Root, from: (BorrowedFd<'_>, &str)) -> Result<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let id = format!("{:013}.{}", now.as_millis(), root.stamp());
+        os::link(from, (fd(&self.dir), &id)).map_err(|e| explain("keep the former content", e))?;
+        Ok(id)
+    }
+
+    /// Takes back what [`keep`](Self::keep) did, when the first name has not gone to another.
+    pub fn take_back(&self, id: &str) {
+        let _ = os::unlink_file(fd(&self.dir), id);
+    }
+
+    /// Makes what is kept durable, if the settings want that.
+    pub fn settle(&self, root: &Root) -> Result<()> {
+        root.settle(fd(&self.dir))
+    }
+}
+
+/// The former contents of a file, newest first.
+pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
+    shelf_of(root, path)?.map_or(Ok(Vec::new()), |dir| versions_in(fd(&dir)))
+}
+
+/// Deletes for good what is no longer kept of every file's former contents; returns how many.
+pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
+    let mut count = 0;
+    for history in names_in(fd(&root.versions))? {
+        let dir = match os::open_folder(fd(&root.versions), &history, Lookup::Full) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+            Err(e) => return Err(explain("look for former contents", e)),
+        };
+        let versions = versions_in(fd(&dir))?;
+        let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
+        for version in outlived(&times, now).into_iter().filter_map(|index| versions.get(index)) {
+            match os::unlink_file(fd(&dir), &version.id) {
+                Ok(()) => count += 1,
+                Err(Errno::NOENT) => {}
+                Err(e) => return Err(explain("delete a former content", e)),
+            }
+        }
+    }
+    Ok(count)
+}
+
+fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
+    let mut versions = Vec::new();
+    for id in names_in(dir)? {
+        let Some(replaced) = replaced_at(&id) else { continue };
+        if let Some(found) = stat_name(dir, &id)?.filter(|found| found.kind == Kind::File) {
+            versions.push(Version { id, replaced, node: found.node });
+        }
+    }
+    versions.sort_by_cached_key(|version| Reverse((version.replaced, version.id.clone())));
+    Ok(versions)
+}
+
+fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
+    let (mut names, mut buffer) = (Vec::new(), Vec::new());
+    // A fresh descriptor, since reading moves the one shared with others.
+    let read = os::open_folder(dir, "", Lookup::Full).and_then(|dir| {
+        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
+            names.extend(name.to_str().ok().map(str::to_owned));
+            Ok::<_, Errno>(())
+        })
+    });
+    read.map_err(|e| explain("read the former contents", e))?;
+    Ok(names)
+}
+
+/// Opens a former content.
+pub(super) fn open(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<LocalReader> {
+    let (dir, id) = (shelf_of(root, path)?.ok_or(Error::NotFound)?, checked(id)?);
+    let file = os::open_read(fd(&dir), id, Lookup::Full).map_err(|e| explain("open the former content", e))?;
+    LocalReader::over(root, file)
+}
+
+/// A former content copied aside, ready to be published, and what it is.
+pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<(Stage, Node)> {
+    let version = open(root, path, id)?;
+    let node = version.node().clone();
+    root.check_room(node.len)?;
+    let stage = Stage::create(root, true)?;
+    os::copy_bytes(version.file(), stage.file(), node.len).map_err(|e| explain("copy the former content", e))?;
+    Ok((stage, node))
+}
+
+/// Deletes one former content for good.
+pub(super) fn purge(root: &Root, path: &RelPath, id: &str) -> Result<()> {
+    let (dir, id) = (shelf_of(root, path)?.ok_or(Error::NotFound)?, checked(id)?);
+    os::unlink_file(fd(&dir), id).map_err(|e| explain("delete the former content", e))
+}
+
+/// Deletes all former contents of a file that goes away for good; what cannot be deleted only costs room.
+pub(super) fn purge_all(root: &Root, dir: BorrowedFd<'_>, name: &str) {
+    if let Ok(Some(history)) = os::history_at(dir, name)
+        && checked(&history).is_ok()
+    {
+        let _ = stage::remove_tree(fd(&root.versions), &history, &mut |_, _| {});
+    }
+}
+
+/// The open folder of a file's former contents; `None` when it has none.
+fn shelf_of(root: &Root, path: &RelPath) -> Result<Option<OwnedFd>> {
+    let place = root.place_of(path)?;
+    let (name, found) = place.find()?;
+    let found = existing(replaceable(found)?.ok_or(Error::NotFound)?)?;
+    if found.kind == Kind::Folder {
+        return Err(Error::IsFolder);
+    }
+    let history = match os::history_at(place.dir(), &name) {
+        Ok(Some(history)) if checked(&history).is_ok() => history,
+        Ok(_) | Err(Errno::OPNOTSUPP) => return Ok(None),
+        Err(e) => return Err(explain("look for former contents", e)),
+    };
+    match os::open_folder(fd(&root.versions), &history, Lookup::Full) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(explain("look for former contents", e)),
+    }
+}
+
+/// One name and no way out of its folder; the attribute, too, may have been written by others.
+fn checked(id: &str) -> Result<&str> {
+    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
+}
+
+fn replaced_at(id: &str) -> Option<SystemTime> {
+    let millis = id.split_once('.')?.0.parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis))
+}

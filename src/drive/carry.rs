@@ -1,0 +1,174 @@
+//! Copies and moves from one root to another: what no single step can do. A file appears whole, a folder is built aside under
+//! a name of its own and then gets its name in one step; of a move, the source goes to the trash at the end.
+
+use super::judge::{self, Bench};
+use super::place::{Place, Root};
+use super::{Copying, Drive, Terms, present};
+use crate::content::{Commit, DeadProp, Expect, Node, PropChange, Reach, Start};
+use crate::model::{Error, RelPath, Result};
+use std::sync::Arc;
+
+/// What is read and written at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// One copy under way.
+struct Carriage<'a> {
+    from: &'a Root,
+    to: &'a Root,
+    /// A change without conditions, for what nobody sees yet.
+    free: Commit,
+    /// Bytes that may still come; `None` without a quota.
+    room: Option<u64>,
+}
+
+impl Drive {
+    /// Moves into another root.
+    pub(super) async fn carry_away(
+        &self,
+        source: &Place<'_>,
+        target: &Place<'_>,
+        overwrite: bool,
+        terms: Terms,
+    ) -> Result<bool> {
+        let commit = self.commit(source, terms.clone(), judge::removing(source)).await?;
+        self.pre_judge(source, &commit).await?;
+        let copying = Copying { reach: Reach::Deep, overwrite };
+        let created = self.carry(source, target, copying, terms.clone()).await?;
+        self.remove(source, terms).await?;
+        Ok(created)
+    }
+
+    /// Copies into another root. Returns whether nothing stood there before.
+    pub(super) async fn carry(
+        &self,
+        source: &Place<'_>,
+        target: &Place<'_>,
+        copying: Copying,
+        terms: Terms,
+    ) -> Result<bool> {
+        // The conditions speak of the source, the locks in the way are the target's.
+        let tokens = terms.submitted().map(str::to_owned).collect();
+        let early = self.bench_for(source, target, terms, Vec::new()).await?;
+        self.pre_judge(source, &early.commit()).await?;
+        let expect = if copying.overwrite { Expect::Any } else { Expect::Absent };
+        let terms = Terms { expect, tokens, ..Terms::default() };
+        let bench = self.bench(target, terms, judge::replacing(target)).await?;
+        self.pre_judge(target, &bench.commit()).await?;
+        let node = source.root.tree.stat(&source.path).await?;
+        let there = present(target).await?;
+        let (freed, free_before) = (there.as_ref().map_or(0, |node| node.len), there.is_none());
+        let room = self.admit_bytes(target, node.len, freed).await?;
+        let free = Commit::by(self.identity.account.clone());
+        let mut carriage = Carriage { from: &source.root, to: &target.root, free, room };
+        let created = if node.folder {
+            carriage.folder_aside(source, target, copying, &bench).await?
+        } else {
+            if there.is_some_and(|node| node.folder) {
+                target.root.tree.delete(&target.path, bench.commit()).await?;
+            }
+            carriage.file(&source.path, &target.path, &node, bench.commit()).await?
+        };
+        self.locks.forget(bench.ended()).await;
+        let created = created && free_before;
+        if !created {
+            self.end_shares(&target.spot()).await;
+        }
+        Ok(created)
+    }
+}
+
+impl Carriage<'_> {
+    /// Builds a folder aside and gives it its name in one step.
+    async fn folder_aside(
+        &mut self,
+        source: &Place<'_>,
+        target: &Place<'_>,
+        copying: Copying,
+        bench: &Arc<Bench>,
+    ) -> Result<bool> {
+        let parent = target.path.parent().unwrap_or_default();
+        let aside = parent.join(&aside_name()?)?;
+        let outcome = match self.folder(&source.path, &aside, copying.reach).await {
+            Ok(()) => {
+                let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..bench.commit() };
+                self.to.tree.rename(&aside, &target.path, commit).await
+            }
+            Err(error) => Err(error),
+        };
+        if outcome.is_err() {
+            let _ = self.to.tree.delete(&aside, self.free.clone()).await;
+        }
+        outcome
+    }
+
+    async fn folder(&mut self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<()> {
+        let mut due = vec![(from.clone(), to.clone())];
+        while let Some((from, to)) = due.pop() {
+            self.to.tree.mkdir(&to, self.free.clone()).await?;
+            self.props(&from, &to, None).await?;
+            if reach == Reach::Shallow {
+                return Ok(());
+            }
+            let mut listing = self.from.tree.list(&from, false).await?;
+            loop {
+                let page = listing.next_page().await?;
+                if page.is_empty() {
+                    break;
+                }
+                for entry in page {
+                    let (from, to) = (from.join(&entry.name)?, to.join(&entry.name)?);
+                    if entry.node.folder {
+                        due.push((from, to));
+                    } else {
+                        self.file(&from, &to, &entry.node, self.free.clone()).await?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn file(&mut self, from: &RelPath, to: &RelPath, node: &Node, commit: Commit) -> Result<bool> {
+        let reader = self.from.tree.open(from).await?;
+        let mut upload = self.to.tree.begin_put(to, Start::Empty, Some(node.len)).await?;
+        let mut offset = 0;
+        loop {
+            let bytes = reader.read_at(offset, CHUNK).await?;
+            if bytes.is_empty() {
+                break;
+            }
+            offset += bytes.len() as u64;
+            if let Some(room) = &mut self.room {
+                *room = room.checked_sub(bytes.len() as u64).ok_or(Error::NoSpace)?;
+            }
+            upload.write(bytes).await?;
+        }
+        let put = upload.commit(Commit { modified: Some(reader.node().modified), ..commit }).await?;
+        self.props(from, to, Some(reader.node())).await?;
+        Ok(put.created)
+    }
+
+    /// Gives the copy exactly the dead properties of its source.
+    async fn props(&self, from: &RelPath, to: &RelPath, node: Option<&Node>) -> Result<()> {
+        let (wanted, present) = (self.from.tree.props(from).await?, self.to.tree.props(to).await?);
+        let is_wanted = |prop: &DeadProp| wanted.iter().any(|p| p.ns == prop.ns && p.name == prop.name);
+        let mut changes: Vec<_> = present
+            .iter()
+            .filter(|prop| !is_wanted(prop))
+            .map(|prop| PropChange::Remove { ns: prop.ns.clone(), name: prop.name.clone() })
+            .collect();
+        changes.extend(wanted.iter().cloned().map(PropChange::Set));
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let commit = Commit { modified: node.map(|node| node.modified), ..self.free.clone() };
+        self.to.tree.set_props(to, changes, commit).await
+    }
+}
+
+/// A name that nobody else uses meanwhile.
+fn aside_name() -> Result<String> {
+    let mut bytes = [0u8; 8];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io("make a name", std::io::Error::other(e.to_string())))?;
+    Ok(format!("~being copied {:016x}", u64::from_be_bytes(bytes)))
+}

@@ -1,0 +1,193 @@
+//! What an identity changes beside the content of files; shares follow what they show, or end with it.
+
+use super::judge::{self, Need};
+use super::landing::Landing;
+use super::mounts::{Mount, Way};
+use super::place::{Access, Place, Spot};
+use super::{Copying, Drive, Terms};
+use crate::content::{Commit, Node, PropChange, Reach};
+use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+impl Drive {
+    /// Changes dead properties and, if given, the modification time: all or nothing.
+    pub async fn set_props(
+        &self,
+        path: &VPath,
+        changes: Vec<PropChange>,
+        modified: Option<SystemTime>,
+        terms: Terms,
+    ) -> Result<()> {
+        let place = self.admitted(path, Access::Change).await?;
+        let commit = Commit { modified, ..self.commit(&place, terms, vec![Need::Content(place.spot())]).await? };
+        place.root.tree.set_props(&place.path, changes, commit).await
+    }
+
+    /// Makes a folder.
+    pub async fn mkdir(&self, path: &VPath, terms: Terms) -> Result<()> {
+        let place = self.admitted(path, Access::Change).await?;
+        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
+        place.root.tree.mkdir(&place.path, commit).await
+    }
+
+    /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
+    pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
+        if let Some(mount) = self.mount_at(path)? {
+            return mount.leave(&self.locks).await;
+        }
+        let place = self.admitted(path, Access::Change).await?;
+        refuse_root(&place)?;
+        self.remove(&place, terms).await
+    }
+
+    /// Moves what is at a place to the trash.
+    pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<()> {
+        let bench = self.bench(place, terms, judge::removing(place)).await?;
+        let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
+        self.locks.forget(bench.ended()).await;
+        if outcome.is_ok() {
+            self.end_shares(&place.spot()).await;
+        }
+        outcome
+    }
+
+    /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5). Into another root
+    /// it is a copy, and the source goes to the trash. Returns whether nothing stood at `to` before.
+    pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
+        if let Some(mount) = self.mount_at(from)? {
+            return self.rename_mount(&mount, to).await;
+        }
+        let (source, target) = self.admitted_pair(from, to, Access::Change).await?;
+        refuse_root(&source)?;
+        if source.root.id != target.root.id {
+            return self.carry_away(&source, &target, overwrite, terms).await;
+        }
+        let needs = judge::removing(&source).into_iter().chain(judge::replacing(&target)).collect();
+        let bench = self.bench(&source, terms, needs).await?;
+        let commit = Commit { overwrite, ..bench.commit() };
+        let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
+        self.locks.forget(bench.ended()).await;
+        if let Ok(created) = outcome {
+            self.shares_follow(&source.spot(), &target.spot(), created).await;
+        }
+        outcome
+    }
+
+    /// Copies `from` to `to`, within the quota. Returns whether nothing stood at `to` before.
+    pub async fn copy(&self, from: &VPath, to: &VPath, copying: Copying, terms: Terms) -> Result<bool> {
+        let Copying { reach, overwrite } = copying;
+        let (source, target) = self.admitted_pair(from, to, Access::Read).await?;
+        if source.root.id != target.root.id {
+            return self.carry(&source, &target, copying, terms).await;
+        }
+        let node = source.root.tree.stat(&source.path).await?;
+        // Of a folder nobody knows the length before it is copied.
+        let room = self.admit_bytes(&target, node.len, 0).await?;
+        let bench = self.bench_for(&source, &target, terms, judge::replacing(&target)).await?;
+        let commit = Commit { overwrite, room, ..bench.commit() };
+        let outcome = source.root.tree.copy(&source.path, &target.path, reach, commit).await;
+        // A shallow copy of a folder may have kept what stood at the target.
+        let replaces = !node.folder || reach == Reach::Deep;
+        if replaces && !matches!(outcome, Ok(true)) {
+            self.locks.forget(bench.ended()).await;
+        }
+        if replaces && matches!(outcome, Ok(false)) {
+            self.end_shares(&target.spot()).await;
+        }
+        outcome
+    }
+
+    /// Both ends of a move or copy that needs `access` at its source. One within the other is refused before anything is touched.
+    async fn admitted_pair<'a>(
+        &self,
+        from: &'a VPath,
+        to: &'a VPath,
+        access: Access,
+    ) -> Result<(Place<'a>, Place<'a>)> {
+        let (source, target) = (self.admitted(from, access).await?, self.admitted(to, Access::Change).await?);
+        refuse_root(&target)?;
+        let (one, other) = (source.spot(), target.spot());
+        if one.root != other.root || (from != to && one == other) {
+            return Ok((source, target));
+        }
+        if other.path.is_within(&one.path) || one.path.is_within(&other.path) {
+            return Err(Error::Forbidden(
+                "A folder cannot be moved or copied onto itself, into itself or over what holds it.",
+            ));
+        }
+        Ok((source, target))
+    }
+
+    /// What a share of a path would show: its place in the home and what stands there. `Forbidden` for what is not the account's own.
+    pub async fn shareable(&self, path: &VPath) -> Result<(RelPath, Node)> {
+        let place = self.admitted(path, Access::Change).await?;
+        if place.below == 0 {
+            return Err(Error::Forbidden("The drive as a whole cannot be shared; share a folder in it."));
+        }
+        if place.mount.is_some() {
+            return Err(Error::Forbidden("Only what is your own can be shared."));
+        }
+        Ok((place.spot().path, place.root.tree.stat(&place.path).await?))
+    }
+
+    /// The mount that a path names itself, if whoever asks may change what the drive shows.
+    fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
+        let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
+        let Way::Mount(mount, rest) = mounts.way(&path.beneath(&self.identity.scope)?) else { return Ok(None) };
+        if !rest.is_root() {
+            return Ok(None);
+        }
+        if self.identity.rights != Rights::Edit {
+            return Err(Error::Forbidden("You may see this, and not change it."));
+        }
+        Ok(Some(mount))
+    }
+
+    async fn rename_mount(&self, mount: &Mount, to: &VPath) -> Result<bool> {
+        let beside = to.beneath(&self.identity.scope)?.to_nfc();
+        let name = beside.name().filter(|_| beside.parent() == mount.at.parent());
+        match (self.resolve(to).await, name) {
+            (Ok(Landing::Nowhere), Some(name)) => mount.rename(name).await.map(|()| true),
+            _ => Err(Error::Forbidden(
+                "What others share with you can be renamed where it is, not moved; delete it to leave the share.",
+            )),
+        }
+    }
+
+    /// Ends the shares of what is gone.
+    pub(super) async fn end_shares(&self, gone: &Spot) {
+        if let (Some(commons), Some(owner)) = (&self.commons, owner(gone)) {
+            commons.shares.end_within(&owner, &gone.path).await;
+        }
+    }
+
+    /// Lets shares follow a move within a root.
+    async fn shares_follow(&self, from: &Spot, to: &Spot, created: bool) {
+        if let (Some(commons), Some(owner)) = (&self.commons, owner(from)) {
+            if !created && from != to {
+                commons.shares.end_within(&owner, &to.path).await;
+            }
+            commons.shares.follow(&owner, &from.path, &to.path).await;
+        }
+    }
+
+    /// Lets shares follow a file into its new content.
+    pub(super) async fn rebind_shares(&self, spot: &Spot, old: [u64; 2], new: [u64; 2]) {
+        if let (Some(commons), Some(owner)) = (&self.commons, owner(spot)) {
+            commons.shares.rebind(&owner, &spot.path, old, new).await;
+        }
+    }
+}
+
+/// Whose home a spot lies in.
+fn owner(spot: &Spot) -> Option<AccountName> {
+    spot.root.strip_prefix("home/").and_then(|name| AccountName::parse(name).ok())
+}
+
+fn refuse_root(place: &Place<'_>) -> Result<()> {
+    if place.below == 0 {
+        return Err(Error::Forbidden("The drive itself cannot be moved, replaced or deleted."));
+    }
+    Ok(())
+}

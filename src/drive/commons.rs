@@ -1,0 +1,95 @@
+//! What accounts have in common, and what ends with a right: the locks of those who lose it.
+
+use super::groups::{Grantee, Group, GroupName, Groups};
+use super::locks::{Lock, Locks};
+use super::place::{Root, Spot};
+use super::shares::{Share, Shares};
+use super::teams::Teams;
+use crate::model::{AccountName, RelPath, Result, Rights};
+use async_trait::async_trait;
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Opens roots as they may be used at present.
+#[async_trait]
+pub trait Roots: Debug + Send + Sync {
+    /// The home of an account and its quota; `NotFound` when the account is disabled or removed.
+    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)>;
+    /// The root of a team folder.
+    async fn team(&self, name: &str) -> Result<Arc<Root>>;
+}
+
+/// What accounts have in common: groups, shares, team folders.
+#[derive(Debug)]
+pub struct Commons {
+    /// Groups.
+    pub groups: Arc<Groups>,
+    /// Shares.
+    pub shares: Shares,
+    /// Team folders.
+    pub teams: Teams,
+    /// The way to everybody's files.
+    pub roots: Arc<dyn Roots>,
+}
+
+impl Commons {
+    /// Ends what an account that was removed shared, was shared with or belonged to.
+    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
+        self.shares.end_account(account).await?;
+        self.groups.end_account(account).await?;
+        self.teams.end_grantee(&Grantee::Account(account.clone())).await
+    }
+
+    /// Ends the locks that receivers hold beneath a share that has ended or grants less, unless another share lets them change it.
+    pub async fn release(&self, locks: &Locks, share: &Share) -> Result<()> {
+        let root = format!("home/{}", share.owner).into();
+        let may_change = |lock: &Lock| {
+            let others = self.shares.to(&lock.holder);
+            others.iter().any(|other| {
+                other.owner == share.owner && other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
+            })
+        };
+        let lost = |lock: &Lock| lock.holder != share.owner && !may_change(lock);
+        locks.end_within(&Spot { root, path: share.path() }, lost).await
+    }
+
+    /// Ends the locks of those who may not change any more what is shared with a group.
+    pub async fn release_group(&self, locks: &Locks, group: &GroupName) -> Result<()> {
+        for share in self.shares.with(&Grantee::Group(group.clone())) {
+            self.release(locks, &share).await?;
+        }
+        for (name, _) in self.teams.list() {
+            self.release_team(locks, &name).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the locks of those who may not change a team folder any more.
+    pub async fn release_team(&self, locks: &Locks, name: &str) -> Result<()> {
+        let team = self.teams.find(name);
+        let rights = |lock: &Lock| team.as_ref().and_then(|team| self.teams.rights(team, &lock.holder));
+        let spot = Spot { root: format!("team/{name}").into(), path: RelPath::root() };
+        locks.end_within(&spot, |lock| rights(lock) != Some(Rights::Edit)).await
+    }
+
+    /// Changes who is in a group, and ends the locks of those who lose by it. `NotFound`.
+    pub async fn set_members(
+        &self,
+        locks: &Locks,
+        name: &GroupName,
+        members: BTreeSet<AccountName>,
+    ) -> Result<Arc<Group>> {
+        let group = self.groups.set_members(name, members).await?;
+        self.release_group(locks, name).await?;
+        Ok(group)
+    }
+
+    /// Removes a group, the shares with it and its part in team folders. `NotFound`.
+    pub async fn remove_group(&self, locks: &Locks, name: &GroupName) -> Result<()> {
+        self.groups.remove(name).await?;
+        self.release_group(locks, name).await?;
+        self.shares.end_group(name).await?;
+        self.teams.end_grantee(&Grantee::Group(name.clone())).await
+    }
+}

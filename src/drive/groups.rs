@@ -1,0 +1,177 @@
+//! Groups of accounts, for sharing: records in the store, all of them in memory.
+
+use crate::model::time::unix_seconds;
+use crate::model::{AccountName, Error, Result};
+use crate::store::StateStore;
+use crate::store::table::{Record, Table};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::Mutex;
+
+/// A checked group name, of the same form as an account name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
+pub struct GroupName(String);
+
+impl GroupName {
+    /// Folds ASCII case and checks the form.
+    pub fn parse(text: &str) -> Result<Self> {
+        AccountName::parse(text).map(|name| Self(name.into())).map_err(|_| {
+            Error::BadName(
+                "A group name is 1 to 64 letters a-z, digits, dots, underscores or hyphens, and begins with a letter or digit.",
+            )
+        })
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for GroupName {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<GroupName> for String {
+    fn from(name: GroupName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for GroupName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whom something is shown to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Grantee {
+    /// One account.
+    Account(AccountName),
+    /// Every account that is in a group at the time.
+    Group(GroupName),
+}
+
+/// A group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its members.
+    pub members: BTreeSet<AccountName>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+}
+
+impl Record for Group {
+    const VERSION: u32 = 1;
+}
+
+/// Every group.
+#[derive(Debug)]
+pub struct Groups {
+    table: Table<Group>,
+    all: RwLock<BTreeMap<GroupName, Arc<Group>>>,
+    /// One change at a time, so that memory and store agree.
+    changing: Mutex<()>,
+}
+
+impl Groups {
+    /// Reads every group.
+    pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
+        let table = Table::<Group>::new(store, "group/");
+        let mut all = BTreeMap::new();
+        for (name, group) in table.all().await? {
+            all.insert(GroupName::parse(&name)?, Arc::new(group));
+        }
+        Ok(Self { table, all: RwLock::new(all), changing: Mutex::default() })
+    }
+
+    /// All groups by name.
+    pub fn list(&self) -> Vec<(GroupName, Arc<Group>)> {
+        self.all.read().iter().map(|(name, group)| (name.clone(), group.clone())).collect()
+    }
+
+    /// One group.
+    pub fn find(&self, name: &GroupName) -> Option<Arc<Group>> {
+        self.all.read().get(name).cloned()
+    }
+
+    /// Whether a grantee is this account, or a group it is in.
+    pub fn includes(&self, to: &Grantee, account: &AccountName) -> bool {
+        match to {
+            Grantee::Account(name) => name == account,
+            Grantee::Group(name) => self.all.read().get(name).is_some_and(|group| group.members.contains(account)),
+        }
+    }
+
+    /// The account and the groups it is in.
+    pub fn grantees_of(&self, account: &AccountName) -> Vec<Grantee> {
+        let all = self.all.read();
+        let groups = all.iter().filter(|(_, group)| group.members.contains(account));
+        let groups = groups.map(|(name, _)| Grantee::Group(name.clone()));
+        std::iter::once(Grantee::Account(account.clone())).chain(groups).collect()
+    }
+
+    /// Makes a group; `Exists`.
+    pub async fn create(&self, name: &GroupName, members: BTreeSet<AccountName>) -> Result<Arc<Group>> {
+        let _turn = self.changing.lock().await;
+        if self.find(name).is_some() {
+            return Err(Error::Exists);
+        }
+        self.store(name, Group { members, created: unix_seconds(SystemTime::now()) }).await
+    }
+
+    /// Changes who is in a group, from the next request on; `NotFound`.
+    pub async fn set_members(&self, name: &GroupName, members: BTreeSet<AccountName>) -> Result<Arc<Group>> {
+        let _turn = self.changing.lock().await;
+        let present = self.find(name).ok_or(Error::NotFound)?;
+        self.store(name, Group { members, created: present.created }).await
+    }
+
+    /// Adds one account to a group; `NotFound`.
+    pub async fn add(&self, name: &GroupName, account: &AccountName) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        let mut group = Group::clone(&*self.find(name).ok_or(Error::NotFound)?);
+        group.members.insert(account.clone());
+        self.store(name, group).await.map(drop)
+    }
+
+    /// Removes a group; `NotFound`.
+    pub async fn remove(&self, name: &GroupName) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        self.find(name).ok_or(Error::NotFound)?;
+        self.table.delete(name.as_str()).await?;
+        self.all.write().remove(name);
+        Ok(())
+    }
+
+    /// Takes an account that was removed out of every group.
+    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        for (name, group) in self.list() {
+            if group.members.contains(account) {
+                let mut group = Group::clone(&group);
+                group.members.remove(account);
+                self.store(&name, group).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store(&self, name: &GroupName, group: Group) -> Result<Arc<Group>> {
+        self.table.put(name.as_str(), &group).await?;
+        let group = Arc::new(group);
+        self.all.write().insert(name.clone(), group.clone());
+        Ok(group)
+    }
+}

@@ -1,0 +1,78 @@
+//! The one way from the paths of a drive to places: its scope, its home and its mounts.
+
+use super::Drive;
+use super::mounts::{Hall, Way};
+use super::place::{Access, Place, authorise, narrower};
+use crate::model::{Error, Result, VPath};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Where a path of a drive lands.
+#[derive(Debug)]
+pub(super) enum Landing<'a> {
+    /// In a root.
+    Place(Place<'a>),
+    /// On a folder of mounts, which is in no root.
+    Hall(Arc<Hall>),
+    /// Beneath such a folder, where nothing is.
+    Nowhere,
+}
+
+impl Drive {
+    /// Where a path lands, by what is in memory. In a mount only after [`resolve`](Self::resolve) has opened it.
+    pub(super) fn locate<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
+        let scope = &self.identity.scope;
+        let whole = if scope.is_root() { Cow::Borrowed(path) } else { Cow::Owned(path.beneath(scope)?) };
+        match self.mounts.as_ref().map_or(Way::Home, |mounts| mounts.way(&whole)) {
+            Way::Home => Ok(Landing::Place(Place { path: whole, below: path.names().count(), ..self.top() })),
+            Way::Hall(hall) => Ok(Landing::Hall(hall)),
+            Way::Nowhere => Ok(Landing::Nowhere),
+            Way::Mount(mount, rest) => {
+                let grant = mount.grant()?;
+                let opened = mount.opened().ok_or(Error::NotFound)?.clone();
+                let rights = narrower(self.identity.rights, grant.rights).ok_or(Error::NotFound)?;
+                let below = rest.names().count().min(path.names().count());
+                let path = Cow::Owned(rest.beneath(&grant.base)?);
+                let mount = Some(mount);
+                Ok(Landing::Place(Place { root: opened.root, path, rights, quota: opened.quota, below, mount }))
+            }
+        }
+    }
+
+    /// The top of the home.
+    pub(super) fn top(&self) -> Place<'static> {
+        let (root, rights, quota) = (self.home.clone(), self.identity.rights, self.identity.quota);
+        Place { root, path: Cow::Owned(VPath::root()), rights, quota, below: 0, mount: None }
+    }
+
+    /// Where a path lands; `NotFound` when what the drive is confined to is gone.
+    pub(super) async fn resolve<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
+        let scope = &self.identity.scope;
+        if let Some(mounts) = &self.mounts
+            && let Way::Mount(mount, _) = mounts.way(&path.beneath(scope)?)
+        {
+            mount.node().await?;
+        }
+        let landing = self.locate(path)?;
+        if !scope.is_root()
+            && let Landing::Place(top) = self.locate(&VPath::root())?
+        {
+            top.root.tree.stat(&top.path).await.map_err(super::gone)?;
+        }
+        Ok(landing)
+    }
+
+    /// Where a path lands, if `access` is allowed there.
+    pub(super) async fn admitted<'a>(&self, path: &'a VPath, access: Access) -> Result<Place<'a>> {
+        match self.resolve(path).await? {
+            Landing::Place(place) => {
+                authorise(&place, access)?;
+                Ok(place)
+            }
+            Landing::Nowhere if matches!(access, Access::Stat | Access::Read) => Err(Error::NotFound),
+            Landing::Hall(_) | Landing::Nowhere => {
+                Err(Error::Forbidden("This folder shows what others share with you, and nothing else can be in it."))
+            }
+        }
+    }
+}

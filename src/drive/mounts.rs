@@ -1,0 +1,346 @@
+//! What a drive shows beside its home: folders that other accounts share with it, and team folders, each under a folder of its own
+//! that exists only while there is something in it. Every look asks what is granted at that moment.
+
+use super::commons::Commons;
+use super::locks::Locks;
+use super::place::Root;
+use super::shares::Share;
+use crate::content::{Entry, Etag, Listing, Node};
+use crate::model::time::from_unix_seconds;
+use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
+use async_trait::async_trait;
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::{Arc, OnceLock};
+
+const SHARED: &str = "Shared with me";
+const TEAMS: &str = "Team folders";
+
+/// What a mount leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A share, by its id.
+    Share(String),
+    /// A team folder, by its name.
+    Team(String),
+}
+
+/// One thing shown beside the home.
+#[derive(Debug)]
+pub struct Mount {
+    /// Where it shows in the account's drive, in NFC.
+    pub at: VPath,
+    /// What it leads to.
+    pub source: Source,
+    account: AccountName,
+    commons: Arc<Commons>,
+    opened: OnceLock<Opened>,
+}
+
+/// The root that a mount leads into.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The root.
+    pub root: Arc<Root>,
+    /// The quota of whoever pays.
+    pub quota: Option<u64>,
+}
+
+/// What a mount grants at one moment.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// What may be done.
+    pub rights: Rights,
+    /// What is shown of the root.
+    pub base: RelPath,
+    /// Whose home it lies in; `None` for a team folder.
+    owner: Option<AccountName>,
+    node: Option<[u64; 2]>,
+}
+
+impl Mount {
+    /// What is granted now; `NotFound` when nothing is any more.
+    pub fn grant(&self) -> Result<Grant> {
+        match &self.source {
+            Source::Share(id) => {
+                let share = self.commons.shares.shown_to(&self.account, id).ok_or(Error::NotFound)?;
+                let (rights, owner) = (share.rights, Some(share.owner.clone()));
+                Ok(Grant { rights, base: share.path(), owner, node: Some(share.node) })
+            }
+            Source::Team(name) => {
+                let teams = &self.commons.teams;
+                let rights = teams.find(name).and_then(|team| teams.rights(&team, &self.account));
+                let rights = rights.ok_or(Error::NotFound)?;
+                Ok(Grant { rights, base: RelPath::root(), owner: None, node: None })
+            }
+        }
+    }
+
+    /// Whether changes are granted now.
+    pub fn admit_change(&self) -> Result<()> {
+        match self.grant()?.rights {
+            Rights::Edit => Ok(()),
+            Rights::View | Rights::Drop => Err(Error::Forbidden("You may see this, and not change it.")),
+        }
+    }
+
+    /// The root it leads into, once [`node`](Self::node) has found it.
+    pub fn opened(&self) -> Option<&Opened> {
+        self.opened.get()
+    }
+
+    /// What it shows, as it is now; `NotFound` when that is gone, or another thing has its name.
+    pub async fn node(&self) -> Result<Node> {
+        let grant = self.grant()?;
+        let opened = self.open(&grant).await?;
+        let node = opened.root.tree.stat(&grant.base).await.map_err(super::gone)?;
+        if grant.node.is_some_and(|id| id != node.id()) {
+            return Err(Error::NotFound);
+        }
+        // A mount is opened once for each request, and a request that finds it gone has no use for it.
+        let _ = self.opened.set(opened);
+        Ok(node)
+    }
+
+    async fn open(&self, grant: &Grant) -> Result<Opened> {
+        let roots = &self.commons.roots;
+        match (&self.source, &grant.owner) {
+            (Source::Share(_), Some(owner)) => {
+                let (root, quota) = roots.home(owner).await?;
+                Ok(Opened { root, quota })
+            }
+            (Source::Team(name), _) => {
+                let quota = self.commons.teams.find(name).ok_or(Error::NotFound)?.quota;
+                Ok(Opened { root: roots.team(name).await?, quota })
+            }
+            (Source::Share(_), None) => Err(Error::NotFound),
+        }
+    }
+
+    /// Takes it out of the drive.
+    pub async fn leave(&self, locks: &Locks) -> Result<()> {
+        match &self.source {
+            Source::Share(id) => {
+                let share = self.commons.shares.leave(&self.account, id).await?;
+                self.commons.release(locks, &share).await
+            }
+            Source::Team(_) => Err(Error::Forbidden("Only an administrator can take you out of a team folder.")),
+        }
+    }
+
+    /// Shows it under another name.
+    pub async fn rename(&self, name: &str) -> Result<()> {
+        match &self.source {
+            Source::Share(id) => self.commons.shares.rename(&self.account, id, name).await.map(drop),
+            Source::Team(_) => Err(Error::Forbidden("A team folder has the same name for all who use it.")),
+        }
+    }
+
+    async fn entry(&self, with_props: bool) -> Result<Entry> {
+        let node = self.node().await?;
+        let props = match self.opened() {
+            Some(opened) if with_props => opened.root.tree.props(&self.grant()?.base).await?,
+            _ => Vec::new(),
+        };
+        Ok(Entry { name: self.at.name().unwrap_or_default().to_owned(), node, props })
+    }
+}
+
+/// A folder of mounts.
+#[derive(Debug)]
+pub struct Hall {
+    /// Where it shows in the account's drive, in NFC.
+    pub at: VPath,
+    mounts: Vec<Arc<Mount>>,
+    changed: i64,
+}
+
+impl Hall {
+    /// The folder itself.
+    pub fn node(&self) -> Node {
+        let modified = from_unix_seconds(self.changed);
+        let etag = Etag([0, 0, self.changed.unsigned_abs(), self.mounts.len() as u64]);
+        Node { modified, created: modified, etag, ..Node::unseen(true) }
+    }
+
+    /// What shows in it.
+    pub async fn entries(&self, with_props: bool) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for mount in &self.mounts {
+            match mount.entry(with_props).await {
+                Ok(entry) => entries.push(entry),
+                // Revoked meanwhile, gone from the owner's home, or the owner may not use it at present.
+                Err(Error::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// What one identity sees beside its home.
+#[derive(Debug)]
+pub struct Mounts {
+    halls: Vec<Arc<Hall>>,
+}
+
+/// Where a path of the account's drive leads.
+#[derive(Debug)]
+pub enum Way {
+    /// Into the home.
+    Home,
+    /// To a folder of mounts.
+    Hall(Arc<Hall>),
+    /// Into a mount: so far below what it shows.
+    Mount(Arc<Mount>, RelPath),
+    /// Beneath a folder of mounts, where nothing is.
+    Nowhere,
+}
+
+impl Mounts {
+    /// What `identity` sees beside `home`; `None` for nothing.
+    pub async fn of(identity: &Identity, home: &Root, commons: &Arc<Commons>) -> Result<Option<Arc<Self>>> {
+        // Who made a link may not pass on what others share with them, and who may only add sees nothing.
+        if matches!(identity.via, Via::Link(_)) || identity.rights == Rights::Drop {
+            return Ok(None);
+        }
+        let account = &identity.account;
+        let shares = commons.shares.to(account);
+        let teams = commons.teams.of(account);
+        let changed = shares.iter().map(|share| share.created).max().unwrap_or_default();
+        let shares = shares.iter().map(|s| (s.name_for(account).to_owned(), Source::Share(s.id.clone()))).collect();
+        let made = teams.iter().filter_map(|name| commons.teams.find(name)).map(|team| team.created).max();
+        let teams = teams.into_iter().map(|name| (name.clone(), Source::Team(name))).collect();
+        let mut halls = Vec::new();
+        for (name, sources, changed) in [(SHARED, shares, changed), (TEAMS, teams, made.unwrap_or_default())] {
+            let sources: Vec<(String, Source)> = sources;
+            if !sources.is_empty() {
+                let at = free_name(home, name).await?;
+                let mounts = mounts_in(&at, sources, account, commons);
+                halls.push(Arc::new(Hall { at, mounts, changed }));
+            }
+        }
+        Ok(if halls.is_empty() { None } else { Some(Arc::new(Self { halls })) })
+    }
+
+    /// Where a path of the account's drive leads.
+    pub fn way(&self, path: &VPath) -> Way {
+        let path = path.to_nfc();
+        let Some(hall) = self.halls.iter().find(|hall| path.is_within(&hall.at)) else { return Way::Home };
+        if path == hall.at {
+            return Way::Hall(hall.clone());
+        }
+        let found = hall.mounts.iter().find_map(|mount| Some((mount, path.after(&mount.at)?)));
+        found.map_or(Way::Nowhere, |(mount, rest)| Way::Mount(mount.clone(), rest))
+    }
+
+    /// The shares among them that can be looked into now, and where they show.
+    pub async fn shares(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
+        let mut shares = Vec::new();
+        for mount in self.halls.iter().flat_map(|hall| &hall.mounts) {
+            let Source::Share(id) = &mount.source else { continue };
+            match mount.node().await {
+                Ok(_) => {}
+                Err(Error::NotFound) => continue,
+                Err(error) => return Err(error),
+            }
+            let share = mount.commons.shares.shown_to(&mount.account, id);
+            shares.extend(share.map(|share| (share, mount.at.clone())));
+        }
+        Ok(shares)
+    }
+
+    /// The folders of mounts, as entries of the drive's own folder.
+    pub fn entries(&self) -> Vec<Entry> {
+        let name = |hall: &Hall| hall.at.name().unwrap_or_default().to_owned();
+        self.halls.iter().map(|hall| Entry { name: name(hall), node: hall.node(), props: Vec::new() }).collect()
+    }
+}
+
+/// A name for a folder of mounts that nothing in the home has: what is there is never hidden.
+async fn free_name(home: &Root, name: &str) -> Result<VPath> {
+    let mut number = 0;
+    loop {
+        let at = RelPath::parse(&numbered(name, number))?;
+        match home.tree.stat(&at).await {
+            Err(Error::NotFound) => return Ok(at),
+            Err(error) => return Err(error),
+            Ok(_) => number += 1,
+        }
+    }
+}
+
+/// The mounts of a hall, each under a name of its own: the older keeps it.
+fn mounts_in(
+    hall: &VPath,
+    sources: Vec<(String, Source)>,
+    account: &AccountName,
+    commons: &Arc<Commons>,
+) -> Vec<Arc<Mount>> {
+    let mut taken = HashSet::new();
+    let mut mounts = Vec::new();
+    for (name, source) in sources {
+        let unique = |number| {
+            let at = hall.join(&numbered(&name, number)).ok()?.to_nfc();
+            Some(at)
+        };
+        let found = (0..=taken.len()).filter_map(unique).find(|at| !taken.contains(&at.as_str().to_lowercase()));
+        // A name that has no room for a number.
+        let Some(at) = found.or_else(|| hall.join(&format!("{} {}", SHARED, taken.len())).ok()) else { continue };
+        taken.insert(at.as_str().to_lowercase());
+        let (account, commons) = (account.clone(), commons.clone());
+        mounts.push(Arc::new(Mount { at, source, account, commons, opened: OnceLock::new() }));
+    }
+    mounts
+}
+
+/// `name (1)`, and before the ending of a file: `name (1).txt`.
+fn numbered(name: &str, number: usize) -> String {
+    match name.rsplit_once('.') {
+        _ if number == 0 => name.to_owned(),
+        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 8 => format!("{stem} ({number}).{ending}"),
+        _ => format!("{name} ({number})"),
+    }
+}
+
+/// A listing with more entries at its end.
+pub struct Extended {
+    /// What is listed first.
+    pub inner: Box<dyn Listing>,
+    /// The entries after it.
+    pub extra: Vec<Entry>,
+}
+
+#[async_trait]
+impl Listing for Extended {
+    async fn next_page(&mut self) -> Result<Vec<Entry>> {
+        let page = self.inner.next_page().await?;
+        Ok(if page.is_empty() { std::mem::take(&mut self.extra) } else { page })
+    }
+}
+
+/// A listing that ends in a failure as soon as what it lists is not granted any more.
+pub struct Watched {
+    /// The listing.
+    pub inner: Box<dyn Listing>,
+    /// What grants it.
+    pub mount: Arc<Mount>,
+}
+
+#[async_trait]
+impl Listing for Watched {
+    async fn next_page(&mut self) -> Result<Vec<Entry>> {
+        self.mount.grant()?;
+        self.inner.next_page().await
+    }
+}
+
+/// A listing of nothing but these.
+pub struct Fixed(pub Vec<Entry>);
+
+#[async_trait]
+impl Listing for Fixed {
+    async fn next_page(&mut self) -> Result<Vec<Entry>> {
+        Ok(std::mem::take(&mut self.0))
+    }
+}

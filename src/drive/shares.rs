@@ -1,0 +1,349 @@
+//! Shares: what accounts show of their drives to others. Records in the store, and an index in memory that every look goes to.
+//! A share is bound to the file or folder itself: it follows that through the drive, and never shows another of the same name.
+
+use super::groups::{Grantee, Groups};
+use crate::model::time::unix_seconds;
+use crate::model::{AccountName, Error, RelPath, Result, Rights};
+use crate::store::StateStore;
+use crate::store::table::{Record, Table};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::Mutex;
+
+/// The most shares an account may have made.
+const MAX_SHARES: usize = 1000;
+
+/// One share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Its id, random.
+    pub id: String,
+    /// Whose home it shows.
+    pub owner: AccountName,
+    /// The file or folder in that home, in NFC.
+    path: String,
+    /// What stays the same as long as that file or folder exists.
+    pub node: [u64; 2],
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Whom it is shown to.
+    pub to: Grantee,
+    /// What they may do.
+    pub rights: Rights,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it ends by itself, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// What the owner says about it.
+    pub note: String,
+    /// The names that receivers gave it.
+    pub names: BTreeMap<AccountName, String>,
+    /// The receivers who do not want it.
+    pub left: BTreeSet<AccountName>,
+}
+
+impl Record for Share {
+    const VERSION: u32 = 1;
+}
+
+/// What a new share is made of.
+#[derive(Clone, Debug)]
+pub struct NewShare {
+    /// The file or folder in the owner's home.
+    pub path: RelPath,
+    /// What stands there.
+    pub node: [u64; 2],
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Whom it is shown to.
+    pub to: Grantee,
+    /// What they may do.
+    pub rights: Rights,
+    /// When it ends by itself.
+    pub expires: Option<i64>,
+    /// What the owner says about it.
+    pub note: String,
+}
+
+impl Share {
+    /// The file or folder in the owner's home, in NFC.
+    pub fn path(&self) -> RelPath {
+        RelPath::restore(self.path.clone())
+    }
+
+    /// The name under which a receiver sees it, before it is made unique.
+    pub fn name_for(&self, account: &AccountName) -> &str {
+        self.names.get(account).map_or_else(|| self.path.rsplit('/').next().unwrap_or_default(), String::as_str)
+    }
+
+    /// A text that puts shares in their order, oldest first.
+    pub fn place_in_lists(&self) -> String {
+        format!("{:020}/{}", self.created, self.id)
+    }
+
+    fn is_live(&self) -> bool {
+        self.expires.is_none_or(|end| end > unix_seconds(SystemTime::now()))
+    }
+
+    fn key(&self) -> String {
+        format!("{}/{}", self.owner, self.id)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    shares: HashMap<String, Arc<Share>>,
+    grantees: HashMap<Grantee, BTreeSet<String>>,
+    owners: HashMap<AccountName, BTreeSet<String>>,
+}
+
+impl Index {
+    fn insert(&mut self, share: Share) -> Arc<Share> {
+        let (id, share) = (share.id.clone(), Arc::new(share));
+        self.grantees.entry(share.to.clone()).or_default().insert(id.clone());
+        self.owners.entry(share.owner.clone()).or_default().insert(id.clone());
+        self.shares.insert(id, share.clone());
+        share
+    }
+
+    fn remove(&mut self, share: &Share) {
+        self.shares.remove(&share.id);
+        if let Some(ids) = self.grantees.get_mut(&share.to) {
+            ids.remove(&share.id);
+        }
+        if let Some(ids) = self.owners.get_mut(&share.owner) {
+            ids.remove(&share.id);
+        }
+    }
+
+    fn all<'a>(&'a self, ids: Option<&'a BTreeSet<String>>) -> impl Iterator<Item = &'a Arc<Share>> {
+        ids.into_iter().flatten().filter_map(|id| self.shares.get(id))
+    }
+}
+
+/// Every share.
+#[derive(Debug)]
+pub struct Shares {
+    table: Table<Share>,
+    index: RwLock<Index>,
+    groups: Arc<Groups>,
+    /// One change at a time, so that memory and store agree.
+    changing: Mutex<()>,
+}
+
+impl Shares {
+    /// Reads every share.
+    pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
+        let table = Table::<Share>::new(store, "share/");
+        let mut index = Index::default();
+        for (_, share) in table.all().await? {
+            index.insert(share);
+        }
+        Ok(Self { table, index: RwLock::new(index), groups, changing: Mutex::default() })
+    }
+
+    /// The shares an account has made, oldest first.
+    pub fn of(&self, owner: &AccountName) -> Vec<Arc<Share>> {
+        let index = self.index.read();
+        let mut shares: Vec<_> = index.all(index.owners.get(owner)).cloned().collect();
+        shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        shares
+    }
+
+    /// What others show to an account at present, oldest first.
+    pub fn to(&self, account: &AccountName) -> Vec<Arc<Share>> {
+        let index = self.index.read();
+        if index.shares.is_empty() {
+            return Vec::new();
+        }
+        let grantees = self.groups.grantees_of(account);
+        let shares = grantees.iter().flat_map(|to| index.all(index.grantees.get(to)));
+        let mut shares: Vec<_> = shares.filter(|share| self.shows(share, account)).cloned().collect();
+        shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        shares
+    }
+
+    /// The share with this id, if it is shown to this account at present.
+    pub fn shown_to(&self, account: &AccountName, id: &str) -> Option<Arc<Share>> {
+        self.index.read().shares.get(id).filter(|share| self.shows(share, account)).cloned()
+    }
+
+    /// The share with this id, if this account made it.
+    pub fn made_by(&self, owner: &AccountName, id: &str) -> Option<Arc<Share>> {
+        self.index.read().shares.get(id).filter(|share| share.owner == *owner).cloned()
+    }
+
+    fn shows(&self, share: &Share, account: &AccountName) -> bool {
+        share.owner != *account
+            && share.is_live()
+            && !share.left.contains(account)
+            && self.groups.includes(&share.to, account)
+    }
+
+    /// Makes a share; `Exists` when the same is shared with the same already, `LimitReached`.
+    pub async fn create(&self, owner: &AccountName, new: NewShare) -> Result<Arc<Share>> {
+        let _turn = self.changing.lock().await;
+        let path = new.path.to_nfc().as_str().to_owned();
+        let present = self.of(owner);
+        if present.len() >= MAX_SHARES {
+            return Err(Error::LimitReached("Your account already has as many shares as it may have."));
+        }
+        if present.iter().any(|share| share.path == path && share.node == new.node && share.to == new.to) {
+            return Err(Error::Exists);
+        }
+        let NewShare { node, folder, to, rights, expires, note, .. } = new;
+        let (id, created) = (new_id()?, unix_seconds(SystemTime::now()));
+        let (names, left) = (BTreeMap::new(), BTreeSet::new());
+        let owner = owner.clone();
+        self.store(Share { id, owner, path, node, folder, to, rights, created, expires, note, names, left }).await
+    }
+
+    /// Changes a share that `which` finds, from the next request on.
+    pub async fn change(
+        &self,
+        which: impl Fn(&Self) -> Option<Arc<Share>>,
+        edit: impl FnOnce(&mut Share),
+    ) -> Result<Arc<Share>> {
+        let _turn = self.changing.lock().await;
+        let mut share = Share::clone(&*which(self).ok_or(Error::NotFound)?);
+        edit(&mut share);
+        self.store(share).await
+    }
+
+    /// Ends a share of `owner`, from the next request on; `NotFound`.
+    pub async fn revoke(&self, owner: &AccountName, id: &str) -> Result<Arc<Share>> {
+        let _turn = self.changing.lock().await;
+        let share = self.made_by(owner, id).ok_or(Error::NotFound)?;
+        self.end(std::slice::from_ref(&share)).await?;
+        Ok(share)
+    }
+
+    /// Takes a share out of the drive of one receiver; `NotFound`.
+    pub async fn leave(&self, account: &AccountName, id: &str) -> Result<Arc<Share>> {
+        self.change(
+            |shares| shares.shown_to(account, id),
+            |share| {
+                share.left.insert(account.clone());
+                share.names.remove(account);
+            },
+        )
+        .await
+    }
+
+    /// Lets one receiver see a share under another name; `NotFound`.
+    pub async fn rename(&self, account: &AccountName, id: &str, name: &str) -> Result<Arc<Share>> {
+        self.change(
+            |shares| shares.shown_to(account, id),
+            |share| {
+                share.names.insert(account.clone(), name.to_owned());
+            },
+        )
+        .await
+    }
+
+    /// Lets the shares of what was moved within a home follow it.
+    pub(super) async fn follow(&self, owner: &AccountName, from: &RelPath, to: &RelPath) {
+        self.touch(owner, from, |share, rest| {
+            rest.beneath(to).ok()?.as_str().clone_into(&mut share.path);
+            Some(())
+        })
+        .await;
+    }
+
+    /// Ends the shares of what is gone from a home.
+    pub(super) async fn end_within(&self, owner: &AccountName, path: &RelPath) {
+        self.touch(owner, path, |_, _| None).await;
+    }
+
+    /// Lets the shares of a file follow it into the new content that was put in the place of the old.
+    pub(super) async fn rebind(&self, owner: &AccountName, path: &RelPath, old: [u64; 2], new: [u64; 2]) {
+        self.touch(owner, path, |share, rest| {
+            if rest.is_root() && share.node == old {
+                share.node = new;
+            }
+            Some(())
+        })
+        .await;
+    }
+
+    /// Changes the shares within `path` of a home, or ends them where `edit` says `None`. What made it necessary has happened:
+    /// memory changes at once, and a record that cannot be changed is no failure of that; it shows nothing, for its file is not there.
+    async fn touch(&self, owner: &AccountName, path: &RelPath, edit: impl Fn(&mut Share, RelPath) -> Option<()>) {
+        if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) {
+            return;
+        }
+        let _turn = self.changing.lock().await;
+        for share in self.of(owner) {
+            let Some(rest) = share.path().after(path) else { continue };
+            let mut new = Share::clone(&share);
+            let outcome = match edit(&mut new, rest) {
+                Some(()) if new == *share => Ok(()),
+                Some(()) => {
+                    let share = self.index.write().insert(new);
+                    self.table.put(&share.key(), &share).await
+                }
+                None => {
+                    self.index.write().remove(&share);
+                    self.table.delete(&share.key()).await
+                }
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a share has changed, and its record has not");
+            }
+        }
+    }
+
+    /// Ends every share that an account made or that was made for it alone.
+    pub async fn end_account(&self, account: &AccountName) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        self.end(&self.of(account)).await?;
+        self.end_to(&Grantee::Account(account.clone())).await?;
+        let known = |share: &&Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
+        let shares: Vec<_> = self.index.read().shares.values().filter(known).cloned().collect();
+        for share in shares {
+            let mut share = Share::clone(&share);
+            share.left.remove(account);
+            share.names.remove(account);
+            self.store(share).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every share with a group.
+    pub async fn end_group(&self, group: &super::groups::GroupName) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        self.end_to(&Grantee::Group(group.clone())).await
+    }
+
+    /// The shares with one grantee.
+    pub fn with(&self, to: &Grantee) -> Vec<Arc<Share>> {
+        let index = self.index.read();
+        index.all(index.grantees.get(to)).cloned().collect()
+    }
+
+    async fn end_to(&self, to: &Grantee) -> Result<()> {
+        self.end(&self.with(to)).await
+    }
+
+    async fn end(&self, shares: &[Arc<Share>]) -> Result<()> {
+        for share in shares {
+            self.table.delete(&share.key()).await?;
+            self.index.write().remove(share);
+        }
+        Ok(())
+    }
+
+    async fn store(&self, share: Share) -> Result<Arc<Share>> {
+        self.table.put(&share.key(), &share).await?;
+        Ok(self.index.write().insert(share))
+    }
+}
+
+fn new_id() -> Result<String> {
+    let mut bytes = [0u8; 16];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io("make an id", std::io::Error::other(e.to_string())))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}

@@ -1,0 +1,130 @@
+//! Team folders: roots that belong to no account, with members and a quota of their own.
+
+use super::groups::{Grantee, Groups};
+use crate::model::path::check_name;
+use crate::model::time::unix_seconds;
+use crate::model::{AccountName, Error, RelPath, Result, Rights};
+use crate::store::StateStore;
+use crate::store::table::{Record, Table};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio::sync::Mutex;
+
+/// Who may use a team folder, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Whom it is shown to.
+    pub to: Grantee,
+    /// What they may do.
+    pub rights: Rights,
+}
+
+/// A team folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Team {
+    /// Who may use it.
+    pub members: Vec<Member>,
+    /// Its quota in bytes; `None` is unlimited.
+    pub quota: Option<u64>,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+}
+
+impl Record for Team {
+    const VERSION: u32 = 1;
+}
+
+/// Every team folder.
+#[derive(Debug)]
+pub struct Teams {
+    table: Table<Team>,
+    all: RwLock<BTreeMap<String, Arc<Team>>>,
+    groups: Arc<Groups>,
+    /// One change at a time, so that memory and store agree.
+    changing: Mutex<()>,
+}
+
+impl Teams {
+    /// Reads every team folder.
+    pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
+        let table = Table::<Team>::new(store, "team/");
+        let all = table.all().await?.into_iter().map(|(name, team)| (name, Arc::new(team))).collect();
+        Ok(Self { table, all: RwLock::new(all), groups, changing: Mutex::default() })
+    }
+
+    /// All team folders by name.
+    pub fn list(&self) -> Vec<(String, Arc<Team>)> {
+        self.all.read().iter().map(|(name, team)| (name.clone(), team.clone())).collect()
+    }
+
+    /// One team folder.
+    pub fn find(&self, name: &str) -> Option<Arc<Team>> {
+        self.all.read().get(name).cloned()
+    }
+
+    /// What an account may do in a team folder; `None` when it is not shown to it.
+    pub fn rights(&self, team: &Team, account: &AccountName) -> Option<Rights> {
+        let granted = team.members.iter().filter(|member| self.groups.includes(&member.to, account));
+        granted.map(|member| member.rights).max_by_key(|rights| *rights == Rights::Edit)
+    }
+
+    /// The names of the team folders that an account sees.
+    pub fn of(&self, account: &AccountName) -> Vec<String> {
+        let all = self.all.read();
+        all.iter().filter(|(_, team)| self.rights(team, account).is_some()).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Makes a team folder; `Exists` also for a name that differs in case alone.
+    pub async fn create(&self, name: &str, members: Vec<Member>, quota: Option<u64>) -> Result<Arc<Team>> {
+        let _turn = self.changing.lock().await;
+        check_name(name)?;
+        if name.starts_with('.') || name.chars().count() > 64 {
+            return Err(Error::BadName("The name of a team folder has at most 64 characters and begins with no dot."));
+        }
+        let (name, folded) = (RelPath::parse(name)?.to_nfc(), name.to_lowercase());
+        if self.all.read().keys().any(|taken| taken.to_lowercase() == folded) {
+            return Err(Error::Exists);
+        }
+        self.store(name.as_str(), Team { members, quota, created: unix_seconds(SystemTime::now()) }).await
+    }
+
+    /// Changes a team folder, from the next request on; `NotFound`.
+    pub async fn change(&self, name: &str, edit: impl FnOnce(&mut Team)) -> Result<Arc<Team>> {
+        let _turn = self.changing.lock().await;
+        let mut team = Team::clone(&*self.find(name).ok_or(Error::NotFound)?);
+        edit(&mut team);
+        self.store(name, team).await
+    }
+
+    /// Removes a team folder from every drive; `NotFound`.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        self.find(name).ok_or(Error::NotFound)?;
+        self.table.delete(name).await?;
+        self.all.write().remove(name);
+        Ok(())
+    }
+
+    /// Takes an account or group that was removed out of every team folder.
+    pub async fn end_grantee(&self, to: &Grantee) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        for (name, team) in self.list() {
+            if team.members.iter().any(|member| member.to == *to) {
+                let mut team = Team::clone(&team);
+                team.members.retain(|member| member.to != *to);
+                self.store(&name, team).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store(&self, name: &str, team: Team) -> Result<Arc<Team>> {
+        self.table.put(name, &team).await?;
+        let team = Arc::new(team);
+        self.all.write().insert(name.to_owned(), team.clone());
+        Ok(team)
+    }
+}

@@ -1,0 +1,348 @@
+//! What a confined identity sees and may do.
+
+use super::*;
+use crate::config::{Durability, LocksConfig};
+use crate::content::local::{LocalSettings, LocalTree};
+use crate::content::{Expect, PropChange, Start};
+use crate::drive::commons::Roots;
+use crate::drive::groups::{Grantee, Groups};
+use crate::drive::locks::LockRequest;
+use crate::drive::place::narrower;
+use crate::drive::shares::{NewShare, Share, Shares};
+use crate::drive::teams::Teams;
+use crate::drive::terms::{Condition, IfList, State, Subject};
+use crate::model::{AccountName, RelPath, Rights, Role, Via};
+use crate::store::memory::MemoryStore;
+use proptest::prelude::*;
+use std::time::SystemTime;
+
+struct Home {
+    dir: tempfile::TempDir,
+    root: Arc<Root>,
+    locks: Arc<Locks>,
+}
+
+impl Home {
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let settings =
+            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+        let root = Arc::new(Root::new("home/ana".into(), LocalTree::open(dir.path(), settings).unwrap()));
+        let locks = Arc::new(Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap());
+        for folder in ["docs/in", "docs-private"] {
+            std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        }
+        for file in ["docs/a", "docs/in/b", "docs-private/c", "top"] {
+            std::fs::write(dir.path().join(file), file).unwrap();
+        }
+        Self { dir, root, locks }
+    }
+
+    fn drive(&self, scope: &str, rights: Rights) -> Drive {
+        let whole = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None);
+        let identity = Identity { scope: path(scope), rights, via: Via::AppPassword("1".into()), ..whole };
+        Drive::new(Arc::new(identity), self.root.clone(), self.locks.clone())
+    }
+}
+
+fn path(text: &str) -> VPath {
+    RelPath::parse(text).unwrap()
+}
+
+fn deep_lock() -> LockRequest {
+    LockRequest { owner: String::new(), shared: false, deep: true, folder: true, timeout: None }
+}
+
+fn announced(start: Start) -> Announced {
+    Announced { len: None, estimate: None, modified: None, start }
+}
+
+async fn put(drive: &Drive, at: &str, text: &'static str) -> Result<()> {
+    let mut upload = drive.begin_put(&path(at), announced(Start::Empty), Terms::default()).await?;
+    upload.write(text.as_bytes().into()).await?;
+    upload.commit().await.map(drop)
+}
+
+async fn names(drive: &Drive, at: &str) -> Vec<String> {
+    let mut listing = drive.list(&path(at), true).await.unwrap();
+    let mut names = Vec::new();
+    loop {
+        let page = listing.next_page().await.unwrap();
+        if page.is_empty() {
+            names.sort();
+            return names;
+        }
+        names.extend(page.into_iter().map(|entry| entry.name));
+    }
+}
+
+#[tokio::test]
+async fn a_scope_is_the_whole_drive() {
+    let home = Home::new().await;
+    let drive = home.drive("docs", Rights::Edit);
+    assert_eq!(names(&drive, "").await, ["a", "in"]);
+    put(&drive, "in/new", "new").await.unwrap();
+    assert_eq!(std::fs::read(home.dir.path().join("docs/in/new")).unwrap(), b"new");
+    assert!(matches!(drive.stat(&path("docs/a")).await, Err(Error::NotFound)));
+    assert!(matches!(drive.stat(&path("top")).await, Err(Error::NotFound)));
+    drive.rename(&path("a"), &path("in/a"), false, Terms::default()).await.unwrap();
+    assert!(home.dir.path().join("docs/in/a").exists());
+    for refused in [
+        drive.delete(&path(""), Terms::default()).await,
+        drive.rename(&path(""), &path("x"), true, Terms::default()).await.map(drop),
+        drive.rename(&path("in"), &path(""), true, Terms::default()).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
+    }
+    assert!(matches!(put(&drive, "", "x").await, Err(Error::IsFolder)));
+}
+
+#[tokio::test]
+async fn a_scope_that_is_gone_leaves_nothing() {
+    let home = Home::new().await;
+    let drive = home.drive("docs/in", Rights::Edit);
+    let moved = home.drive("", Rights::Edit).rename(&path("docs"), &path("other"), false, Terms::default()).await;
+    assert!(moved.unwrap());
+    let nothing = |outcome: Result<()>| assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
+    nothing(drive.stat(&path("")).await.map(drop));
+    nothing(drive.list(&path(""), false).await.map(drop));
+    nothing(put(&drive, "x", "x").await);
+    nothing(drive.mkdir(&path("x"), Terms::default()).await);
+    nothing(drive.delete(&path("b"), Terms::default()).await);
+    nothing(drive.lock(&path("x"), deep_lock(), Terms::default()).await.map(drop));
+    nothing(drive.quota(&path("")).await.map(drop));
+    std::fs::write(home.dir.path().join("docs"), "a file now").unwrap();
+    nothing(put(&drive, "x", "x").await);
+}
+
+#[tokio::test]
+async fn to_view_is_to_change_nothing() {
+    let home = Home::new().await;
+    let drive = home.drive("", Rights::View);
+    assert_eq!(names(&drive, "docs").await, ["a", "in"]);
+    drive.open(&path("docs/a")).await.unwrap();
+    let lock = home.drive("", Rights::Edit).lock(&path("top"), deep_lock(), Terms::default()).await.unwrap();
+    let token = lock.token.unwrap();
+    let (at, to) = (path("docs/a"), path("docs/z"));
+    let remove = vec![PropChange::Remove { ns: String::new(), name: "x".into() }];
+    let copying = Copying { reach: Reach::Deep, overwrite: true };
+    for refused in [
+        put(&drive, "docs/a", "x").await,
+        put(&drive, "docs/new", "x").await,
+        drive.mkdir(&to, Terms::default()).await,
+        drive.delete(&at, Terms::default()).await,
+        drive.rename(&at, &to, true, Terms::default()).await.map(drop),
+        drive.copy(&at, &to, copying, Terms::default()).await.map(drop),
+        drive.set_props(&at, remove, None, Terms::default()).await,
+        drive.lock(&at, deep_lock(), Terms::default()).await.map(drop),
+        drive.refresh_lock(&path("top"), &token, None).await.map(drop),
+        drive.unlock(&path("top"), &token).await,
+    ] {
+        assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
+    }
+    assert_eq!(names(&drive, "docs").await, ["a", "in"]);
+}
+
+#[tokio::test]
+async fn to_drop_is_to_add_unseen() {
+    let home = Home::new().await;
+    let drive = home.drive("docs", Rights::Drop);
+    put(&drive, "new", "1").await.unwrap();
+    assert!(matches!(put(&drive, "new", "2").await, Err(Error::PreconditionFailed)));
+    assert!(matches!(put(&drive, "a", "2").await, Err(Error::PreconditionFailed)));
+    let patch = drive.begin_put(&path("a"), announced(Start::Present), Terms::default()).await;
+    assert!(matches!(patch, Err(Error::PreconditionFailed)));
+    let terms = Terms { expect: Expect::Exists, ..Terms::default() };
+    let over = drive.begin_put(&path("a"), announced(Start::Empty), terms).await;
+    assert!(matches!(over, Err(Error::PreconditionFailed)));
+    assert_eq!(std::fs::read(home.dir.path().join("docs/a")).unwrap(), b"docs/a");
+    assert!(drive.stat(&path("")).await.unwrap().folder);
+    assert!(names(&drive, "").await.is_empty());
+    assert_eq!(drive.quota(&path("")).await.unwrap().used, 0);
+    let copying = Copying { reach: Reach::Deep, overwrite: true };
+    for unseen in [
+        drive.stat(&path("a")).await.map(drop),
+        drive.stat(&path("none")).await.map(drop),
+        drive.open(&path("a")).await.map(drop),
+        drive.props(&path("a")).await.map(drop),
+        drive.list(&path("in"), false).await.map(drop),
+        drive.copy(&path("a"), &path("z"), copying, Terms::default()).await.map(drop),
+    ] {
+        assert!(matches!(unseen, Err(Error::NotFound)), "{unseen:?}");
+    }
+    for refused in [
+        put(&drive, "in/deep", "x").await,
+        drive.mkdir(&path("z"), Terms::default()).await,
+        drive.delete(&path("a"), Terms::default()).await,
+        drive.rename(&path("a"), &path("z"), true, Terms::default()).await.map(drop),
+        drive.lock(&path("z"), deep_lock(), Terms::default()).await.map(drop),
+    ] {
+        assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
+    }
+    home.drive("", Rights::Edit).lock(&path("docs"), deep_lock(), Terms::default()).await.unwrap();
+    assert!(drive.locks_on(&path("")).is_empty());
+}
+
+#[tokio::test]
+async fn locks_hold_across_scopes_and_show_within_them() {
+    let home = Home::new().await;
+    let (whole, docs, inner) =
+        (home.drive("", Rights::Edit), home.drive("docs", Rights::Edit), home.drive("docs/in", Rights::Edit));
+    let lock = docs.lock(&path(""), deep_lock(), Terms::default()).await.unwrap();
+    assert_eq!(lock.root, path(""));
+    assert_eq!(whole.locks_on(&path("docs/a"))[0].root, path("docs"));
+    assert_eq!(docs.locks_on(&path("in/b"))[0].root, path(""));
+    assert_eq!(inner.locks_on(&path("b"))[0].root, path(""), "what lies above the drive shows as its top");
+    assert!(matches!(put(&inner, "b", "x").await, Err(Error::Locked { .. })));
+    let token = lock.token.unwrap();
+    let list = |subject: &str| IfList {
+        subject: Subject::Path(path(subject)),
+        conditions: vec![Condition { not: false, state: State::Token(token.clone()) }],
+    };
+    let begin = async |drive: &Drive, subject| {
+        let terms = Terms { lists: vec![list(subject)], ..Terms::default() };
+        drive.begin_put(&path("n"), announced(Start::Empty), terms).await.map(drop)
+    };
+    begin(&docs, "in").await.unwrap();
+    begin(&inner, "b").await.unwrap();
+    assert!(matches!(begin(&whole, "top").await, Err(Error::PreconditionFailed)));
+}
+
+#[tokio::test]
+async fn visitors_of_a_link_do_not_see_each_others_tokens() {
+    let home = Home::new().await;
+    let owner = home.drive("", Rights::Edit);
+    let identity = Identity { via: Via::Link("1".into()), ..owner.identity().clone() };
+    let visitor = Drive::new(Arc::new(identity), home.root.clone(), home.locks.clone());
+    let lock = visitor.lock(&path("docs/a"), deep_lock(), Terms::default()).await.unwrap();
+    assert!(lock.token.is_some());
+    assert_eq!(visitor.locks_on(&path("docs/a"))[0].token, None);
+}
+
+/// Two homes and what their accounts have in common.
+#[derive(Debug)]
+struct TwoHomes {
+    ana: Arc<Root>,
+    ben: Arc<Root>,
+}
+
+#[async_trait::async_trait]
+impl Roots for TwoHomes {
+    async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
+        Ok((if account.as_str() == "ana" { self.ana.clone() } else { self.ben.clone() }, None))
+    }
+    async fn team(&self, _: &str) -> Result<Arc<Root>> {
+        Err(Error::NotFound)
+    }
+}
+
+fn name(text: &str) -> AccountName {
+    AccountName::parse(text).unwrap()
+}
+
+/// Ana's home, the commons, and ben's drive.
+async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Drive) {
+    let (ana, ben) = (Home::new().await, Home::new().await);
+    let root = Arc::new(Root::new("home/ben".into(), ben.root.tree.clone()));
+    let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
+    let shares = Shares::open(MemoryStore::new(), groups.clone()).await.unwrap();
+    let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
+    let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
+    let commons = Arc::new(Commons { groups, shares, teams, roots });
+    let (at, to) = (path("docs"), Grantee::Account(name("ben")));
+    let node = ana.root.tree.stat(&at).await.unwrap().id();
+    let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };
+    commons.shares.create(&name("ana"), new).await.unwrap();
+    let identity = Identity { rights: of_ben, ..Identity::whole(name("ben"), Role::User, None) };
+    let drive = Drive::new(Arc::new(identity), root, ana.locks.clone()).among(&commons).await.unwrap();
+    (ana, ben, commons, drive)
+}
+
+#[tokio::test]
+async fn a_listing_ends_with_the_share() {
+    let (ana, _ben, commons, drive) = shared(Rights::View, Rights::Edit).await;
+    for number in 0..2000 {
+        std::fs::write(ana.dir.path().join(format!("docs/{number}")), "").unwrap();
+    }
+    let at = path("Shared with me/docs");
+    let mut listing = drive.list(&at, false).await.unwrap();
+    let first = listing.next_page().await.unwrap().len();
+    assert!((1..2000).contains(&first), "{first}");
+    let share = &commons.shares.of(&name("ana"))[0];
+    commons.shares.revoke(&name("ana"), &share.id).await.unwrap();
+    assert!(matches!(listing.next_page().await, Err(Error::NotFound)));
+    assert!(matches!(drive.stat(&at).await, Err(Error::NotFound)));
+}
+
+#[tokio::test]
+async fn an_upload_under_way_ends_with_the_share() {
+    let (ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let at = path("Shared with me/docs/late");
+    let mut upload = drive.begin_put(&at, announced(Start::Empty), Terms::default()).await.unwrap();
+    upload.write("x".into()).await.unwrap();
+    let share = &commons.shares.of(&name("ana"))[0];
+    let view = |share: &mut Share| share.rights = Rights::View;
+    commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), view).await.unwrap();
+    assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
+    assert!(!ana.dir.path().join("docs/late").exists());
+}
+
+#[tokio::test]
+async fn a_share_with_an_end_ends() {
+    let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let share = &commons.shares.of(&name("ana"))[0];
+    let over = |share: &mut Share| share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
+    commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), over).await.unwrap();
+    assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
+    assert!(commons.shares.to(&name("ben")).is_empty());
+}
+
+#[tokio::test]
+async fn nobody_gets_more_than_both_the_share_and_the_sign_in_allow() {
+    for granted in [Rights::View, Rights::Edit] {
+        for own in [Rights::Drop, Rights::View, Rights::Edit] {
+            let (_ana, _ben, _commons, drive) = shared(granted, own).await;
+            let seen = drive.stat(&path("Shared with me/docs/a")).await.is_ok();
+            let changed = put(&drive, "Shared with me/docs/new", "x").await.is_ok();
+            assert_eq!(seen, own != Rights::Drop, "{granted:?} {own:?}");
+            assert_eq!(changed, granted == Rights::Edit && own == Rights::Edit, "{granted:?} {own:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_passes_nothing_on_that_others_share() {
+    let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
+    let link = Identity { via: Via::Link("1".into()), ..drive.identity().clone() };
+    let drive = Drive::new(Arc::new(link), drive.home.clone(), drive.locks.clone()).among(&commons).await.unwrap();
+    assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
+}
+
+fn any_rights() -> impl Strategy<Value = Rights> {
+    prop_oneof![Just(Rights::Drop), Just(Rights::View), Just(Rights::Edit)]
+}
+
+proptest! {
+    #[test]
+    fn what_two_allow_neither_refuses(one in any_rights(), other in any_rights(), below in 0_usize..3) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let top = runtime.block_on(async { Home::new().await.drive("", Rights::Edit).top() });
+        let both = narrower(one, other);
+        prop_assert_eq!(both, narrower(other, one));
+        for access in [Access::Stat, Access::Read, Access::Create, Access::Change] {
+            let may = |rights| authorise(&Place { rights, below, ..top.clone() }, access).is_ok();
+            if both.is_some_and(may) {
+                prop_assert!(may(one) && may(other));
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_leads_out_of_a_scope(asked in "(docs|docs-private|in|\\.\\.|\\.|/|a|-private){0,8}") {
+        if let Ok(asked) = RelPath::parse(&asked) {
+            let landed = asked.beneath(&path("docs")).unwrap();
+            prop_assert!(landed.is_within(&path("docs")));
+            prop_assert_eq!(landed.after(&path("docs")), Some(asked));
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Accounts, for administrators.
+
+use crate::admin::Files;
+use crate::auth::{AccountView, Alteration};
+use crate::http::api::caller::Admin;
+use crate::http::api::document::Tag;
+use crate::http::api::json::{Json, Path, Query, given};
+use crate::http::api::page::{Page, PageQuery};
+use crate::http::api::problem::{Failures, Problem};
+use crate::model::{AccountName, Error, Role, time};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::AppendHeaders;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use zeroize::Zeroizing;
+
+type Tagged = (AppendHeaders<[(HeaderName, String); 1]>, axum::Json<AccountDocument>);
+
+/// An account, as administrators see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AccountDocument {
+    /// The name.
+    pub name: AccountName,
+    /// The role.
+    pub role: Role,
+    /// Whether sign-in is refused.
+    pub disabled: bool,
+    /// The quota in bytes; null when unlimited.
+    pub quota: Option<u64>,
+    /// When it was made.
+    pub created: String,
+    /// Bytes in its drive, when asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub used: Option<u64>,
+}
+
+impl From<AccountView> for AccountDocument {
+    fn from(view: AccountView) -> Self {
+        let created = time::iso_date(time::from_unix_seconds(view.created));
+        Self { name: view.name, role: view.role, disabled: view.disabled, quota: view.quota, created, used: None }
+    }
+}
+
+/// Which accounts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AccountsQuery {
+    /// The most items wanted, 100 if not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Only names that contain this.
+    query: Option<String>,
+    /// Whether the bytes in each drive are wanted.
+    usage: Option<bool>,
+}
+
+/// A new account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewAccount {
+    /// The name.
+    name: AccountName,
+    /// The password; its holder can change it.
+    #[schema(value_type = String, min_length = 1)]
+    password: Zeroizing<String>,
+    /// The role; `user` if not said.
+    #[serde(default = "user")]
+    role: Role,
+    /// The quota in bytes, null for unlimited; that of the settings if not said.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
+    quota: Option<Option<u64>>,
+}
+
+/// What changes of an account; what is not said stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountPatch {
+    /// The role.
+    #[schema(nullable = false)]
+    role: Option<Role>,
+    /// The quota in bytes; null is unlimited.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<u64>)]
+    quota: Option<Option<u64>>,
+    /// Whether sign-in is refused.
+    #[schema(nullable = false)]
+    disabled: Option<bool>,
+}
+
+/// A new password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPassword {
+    /// The new password.
+    #[schema(value_type = String, min_length = 1)]
+    password: Zeroizing<String>,
+}
+
+/// What becomes of the files.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FilesFate {
+    /// They stay on the disk.
+    Keep,
+    /// They are deleted.
+    Purge,
+    /// They become a folder in another account's drive.
+    Transfer,
+}
+
+/// How to remove an account.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Removal {
+    /// What becomes of its files.
+    #[param(inline)]
+    files: FilesFate,
+    /// To which account they go, with `transfer`.
+    #[param(value_type = Option<AccountName>)]
+    to: Option<AccountName>,
+}
+
+/// What became of a removed account's files.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Removed {
+    /// Where in the other account's drive they are now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub folder: Option<String>,
+}
+
+fn user() -> Role {
+    Role::User
+}
+
+fn tagged(view: AccountView) -> Tagged {
+    (AppendHeaders([(header::ETAG, view.revision())]), axum::Json(view.into()))
+}
+
+/// A weak password or a name like another's as a failure of its field.
+fn at_field(error: Error) -> Problem {
+    Problem(match error {
+        Error::BadRequest(why) => Error::Invalid { pointer: "/password".into(), why: why.into() },
+        Error::BadName(why) => Error::Invalid { pointer: "/name".into(), why: why.into() },
+        other => other,
+    })
+}
+
+/// Accounts by name, in pages.
+#[utoipa::path(get, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "list_accounts", params(AccountsQuery),
+    responses((status = 200, body = Page<AccountDocument>), Failures))]
+pub async fn list(
+    Admin { app, .. }: Admin,
+    Query(asked): Query<AccountsQuery>,
+) -> Result<axum::Json<Page<AccountDocument>>, Problem> {
+    let AccountsQuery { limit, cursor, query, usage } = asked;
+    let wanted = query.unwrap_or_default().to_ascii_lowercase();
+    let found = app.auth.list().into_iter().filter(|account| account.name.as_str().contains(&wanted));
+    let page = PageQuery { limit, cursor }.cut(found, |account| account.name.to_string())?;
+    let mut items: Vec<AccountDocument> = page.items.into_iter().map(AccountDocument::from).collect();
+    if usage == Some(true) {
+        for account in &mut items {
+            account.used = Some(app.usage(&account.name).await?);
+        }
+    }
+    Ok(axum::Json(Page { items, next: page.next }))
+}
+
+/// Make an account.
+#[utoipa::path(post, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "create_account", request_body = NewAccount,
+    responses((status = 201, body = AccountDocument), Failures))]
+pub async fn create(
+    admin: Admin,
+    Json(new): Json<NewAccount>,
+) -> Result<(StatusCode, AppendHeaders<[(HeaderName, String); 1]>, axum::Json<AccountDocument>), Problem> {
+    let quota = new.quota.unwrap_or(admin.app.config.accounts.default_quota);
+    let work = admin.at_work();
+    let made = async move { work.create(&new.name, new.password.as_bytes(), new.role, quota).await };
+    let view = admin.app.finish(made).await.map_err(at_field)?;
+    let place = [(header::LOCATION, format!("/api/v1/accounts/{}", view.name))];
+    Ok((StatusCode::CREATED, AppendHeaders(place), axum::Json(view.into())))
+}
+
+/// One account.
+#[utoipa::path(get, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "show_account",
+    params(("name" = AccountName, Path)), responses((status = 200, body = AccountDocument), Failures))]
+pub async fn show(Admin { app, .. }: Admin, Path(name): Path<AccountName>) -> Result<Tagged, Problem> {
+    Ok(tagged(app.auth.account(&name).ok_or(Error::NotFound)?))
+}
+
+/// Change role, quota or whether an account may sign in (JSON merge patch), if it still has the tag in `If-Match`, where given.
+#[utoipa::path(patch, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "change_account",
+    params(("name" = AccountName, Path)), request_body = AccountPatch,
+    responses((status = 200, body = AccountDocument), Failures))]
+pub async fn change(
+    admin: Admin,
+    Path(name): Path<AccountName>,
+    headers: HeaderMap,
+    Json(patch): Json<AccountPatch>,
+) -> Result<Tagged, Problem> {
+    let what = Alteration { role: patch.role, quota: patch.quota, disabled: patch.disabled };
+    let (work, only_at) = (admin.at_work(), if_match(&headers));
+    let altered = async move { work.alter(&name, what, only_at).await };
+    Ok(tagged(admin.app.finish(altered).await?))
+}
+
+/// Set the password of an account: its sign-ins end.
+#[utoipa::path(put, path = "/api/v1/accounts/{name}/password", tag = Tag::ACCOUNTS, operation_id = "set_account_password",
+    params(("name" = AccountName, Path)), request_body = NewPassword,
+    responses((status = 204, description = "The password is set."), Failures))]
+pub async fn set_password(
+    admin: Admin,
+    Path(name): Path<AccountName>,
+    Json(new): Json<NewPassword>,
+) -> Result<StatusCode, Problem> {
+    let work = admin.at_work();
+    let set = async move { work.set_password(&name, new.password.as_bytes()).await };
+    admin.app.finish(set).await.map_err(at_field)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Remove an account, and say what becomes of its files.
+#[utoipa::path(delete, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "remove_account",
+    params(("name" = AccountName, Path), Removal), responses((status = 200, body = Removed), Failures))]
+pub async fn remove(
+    admin: Admin,
+    Path(name): Path<AccountName>,
+    Query(Removal { files, to }): Query<Removal>,
+) -> Result<axum::Json<Removed>, Problem> {
+    let wrong = |why: &str| Problem(Error::Invalid { pointer: "/to".into(), why: why.into() });
+    let files = match (files, to) {
+        (FilesFate::Keep, None) => Files::Keep,
+        (FilesFate::Purge, None) => Files::Purge,
+        (FilesFate::Transfer, Some(to)) => Files::Transfer(to),
+        (FilesFate::Transfer, None) => return Err(wrong("Say to which account the files go.")),
+        (_, Some(_)) => return Err(wrong("Only transferred files go to an account.")),
+    };
+    let work = admin.at_work();
+    let folder = admin.app.finish(async move { work.remove(&name, files).await }).await?;
+    Ok(axum::Json(Removed { folder: folder.map(|path| format!("/{path}")) }))
+}
+
+/// The tags of `If-Match`; `None` when there is none, or any will do.
+fn if_match(headers: &HeaderMap) -> Option<Vec<String>> {
+    let mut lines = headers.get_all(header::IF_MATCH).iter().peekable();
+    lines.peek()?;
+    let tags = lines.flat_map(|line| line.to_str().unwrap_or_default().split(','));
+    let tags: Vec<String> = tags.map(|tag| tag.trim().to_owned()).collect();
+    (!tags.iter().any(|tag| tag == "*")).then_some(tags)
+}

@@ -1,0 +1,62 @@
+//! The audit log in pages, newest first.
+
+use crate::audit::{Entry, Filter, Kind};
+use crate::http::api::caller::Admin;
+use crate::http::api::document::Tag;
+use crate::http::api::json::Query;
+use crate::http::api::page::{Page, PageQuery};
+use crate::http::api::problem::{Failures, Problem};
+use crate::model::{AccountName, Error, time};
+use axum::Json;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which entries of the audit log.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct AuditQuery {
+    /// The most items wanted, 100 if not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Only what this account did, or what was done to it.
+    #[param(value_type = Option<AccountName>)]
+    account: Option<AccountName>,
+    /// Only acts of this kind.
+    kind: Option<Kind>,
+    /// Only what happened then or later (RFC 3339).
+    #[param(format = DateTime)]
+    from: Option<String>,
+    /// Only what happened before then (RFC 3339).
+    #[param(format = DateTime)]
+    to: Option<String>,
+}
+
+/// Entries of the audit log, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = Tag::SERVER, operation_id = "list_audit", params(AuditQuery),
+    responses((status = 200, body = Page<Entry>), Failures))]
+pub async fn list(Admin { app, .. }: Admin, Query(asked): Query<AuditQuery>) -> Result<Json<Page<Entry>>, Problem> {
+    let page = PageQuery { limit: asked.limit, cursor: asked.cursor };
+    let below = page.after()?.map_or(Ok(u64::MAX), |cursor| cursor.parse().map_err(|_| PageQuery::wrong_cursor()))?;
+    let filter = filter(asked.account, asked.kind, asked.from, asked.to)?;
+    app.audit.settle(false).await;
+    let found = app.audit.read(filter, below, page.size()? + 1).await?;
+    Ok(Json(page.close(found, |entry| entry.id.to_string())?))
+}
+
+/// A filter of the parameters; `Invalid` for a time that is none.
+pub(super) fn filter(
+    account: Option<AccountName>,
+    kind: Option<Kind>,
+    from: Option<String>,
+    to: Option<String>,
+) -> Result<Filter, Problem> {
+    let moment = |pointer: &str, text: Option<String>| {
+        let wrong = || Error::Invalid { pointer: pointer.into(), why: "This is no time as RFC 3339 writes it.".into() };
+        text.map(|text| time::parse_iso_date(&text).map(time::iso_date).ok_or_else(wrong)).transpose()
+    };
+    let (from, to) = (moment("/from", from)?, moment("/to", to)?);
+    Ok(Filter { account: account.map(String::from), kind, from, to })
+}

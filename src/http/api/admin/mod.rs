@@ -1,0 +1,32 @@
+//! Administration: accounts, the audit log, how the server is, the locks.
+
+pub mod accounts;
+pub mod audit;
+pub mod export;
+pub mod overview;
+
+use super::caller::Admin;
+use crate::admin::Administrator;
+use crate::audit::Actor;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes for administrators.
+pub(super) fn routes() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(accounts::list, accounts::create))
+        .routes(routes!(accounts::show, accounts::change, accounts::remove))
+        .routes(routes!(accounts::set_password))
+        .routes(routes!(audit::list))
+        .routes(routes!(export::export))
+        .routes(routes!(overview::show))
+        .routes(routes!(overview::locks))
+        .routes(routes!(overview::break_lock))
+}
+
+impl Admin {
+    /// This administrator at work, for the audit log.
+    pub fn at_work(&self) -> Administrator {
+        Administrator::new(&self.app, Actor::from(&*self.identity)).at(self.client)
+    }
+}

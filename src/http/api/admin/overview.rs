@@ -1,0 +1,50 @@
+//! How the server is, for administrators; and the locks, for them and for the owner of what is locked.
+
+use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
+use crate::audit::Actor;
+use crate::drive::locks::Lock;
+use crate::http::api::caller::{Account, Admin};
+use crate::http::api::document::Tag;
+use crate::http::api::json::{Path, Query};
+use crate::http::api::page::{Page, PageQuery};
+use crate::http::api::problem::{Failures, Problem};
+use crate::model::{Identity, Role};
+use axum::Json;
+use axum::http::StatusCode;
+use std::sync::Arc;
+
+/// How the server is.
+#[utoipa::path(get, path = "/api/v1/overview", tag = Tag::SERVER, operation_id = "overview",
+    responses((status = 200, body = Overview), Failures))]
+pub async fn show(Admin { app, .. }: Admin) -> Result<Json<Overview>, Problem> {
+    Ok(Json(overview(&app).await?))
+}
+
+/// The locks: an administrator sees all of them, others those in their own drive.
+#[utoipa::path(get, path = "/api/v1/locks", tag = Tag::LOCKS, operation_id = "list_locks", params(PageQuery),
+    responses((status = 200, body = Page<OpenLock>), Failures))]
+pub async fn locks(
+    Account { app, identity, .. }: Account,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<OpenLock>>, Problem> {
+    let mut locks = open_locks(&app, may_break(identity));
+    locks.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(Json(page.cut(locks, |lock| lock.id.clone())?))
+}
+
+/// End a lock: an administrator any, others those in their own drive.
+#[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = Tag::LOCKS, operation_id = "break_lock",
+    params(("id" = String, Path)), responses((status = 204, description = "The lock is ended."), Failures))]
+pub async fn break_lock(
+    Account { app, identity, client }: Account,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let work = Administrator::new(&app, Actor::from(&*identity)).at(client);
+    app.finish(async move { work.break_lock(&id, may_break(identity)).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn may_break(identity: Arc<Identity>) -> impl Fn(&Lock) -> bool {
+    let own = format!("home/{}", identity.account);
+    move |lock| identity.role == Role::Admin || *lock.spot.root == *own
+}

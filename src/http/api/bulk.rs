@@ -1,0 +1,166 @@
+//! Moving, copying and deleting many paths in one call: each on its own, each with a result of its own.
+
+use super::Tag;
+use super::caller::Member;
+use super::json::Json;
+use super::problem::{Failures, Problem};
+use crate::content::Reach;
+use crate::drive::{Copying, Drive, Terms};
+use crate::http::reply;
+use crate::model::{Error, Result, VPath};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The most paths of one call.
+const MAX_ITEMS: usize = 1000;
+
+/// What became of one path.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ItemResult {
+    /// The path, as it was given.
+    pub path: String,
+    /// The status that the change would have had alone.
+    pub status: u16,
+    /// The stable name of the failure; absent on success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<&'static str>,
+    /// The failure in a sentence; absent on success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// What became of each path, in the order given.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Results {
+    /// One for each path.
+    pub results: Vec<ItemResult>,
+}
+
+/// Paths to be moved or copied.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transfers {
+    /// From where to where.
+    #[schema(max_items = 1000)]
+    items: Vec<Transfer>,
+    /// Whether what stands at a target may be replaced (it goes to the trash).
+    #[serde(default)]
+    overwrite: bool,
+}
+
+/// From where to where; both with the name itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transfer {
+    from: String,
+    to: String,
+}
+
+/// Paths to be deleted.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deletions {
+    /// The files and folders.
+    #[schema(max_items = 1000)]
+    paths: Vec<String>,
+}
+
+impl ItemResult {
+    /// A path that went well.
+    pub fn done(path: String, status: StatusCode) -> Self {
+        Self { path, status: status.as_u16(), code: None, detail: None }
+    }
+
+    /// A path that did not.
+    pub fn failed(path: String, error: &Error) -> Self {
+        reply::log(error);
+        let status = reply::api_status(error).as_u16();
+        Self { path, status, code: Some(reply::code(error)), detail: Some(reply::text_of(error)) }
+    }
+
+    fn of(path: String, outcome: Result<StatusCode>) -> Self {
+        match outcome {
+            Ok(status) => Self::done(path, status),
+            Err(error) => Self::failed(path, &error),
+        }
+    }
+}
+
+/// Moves or renames files and folders.
+#[utoipa::path(post, path = "/api/v1/files/move", tag = Tag::FILES, operation_id = "moveFiles", request_body = Transfers,
+    responses((status = 200, body = Results), Failures))]
+pub async fn rename(member: Member, Json(wanted): Json<Transfers>) -> Result<axum::Json<Results>, Problem> {
+    transfer(member, wanted, Way::Move).await
+}
+
+/// Copies files and folders, with all below.
+#[utoipa::path(post, path = "/api/v1/files/copy", tag = Tag::FILES, operation_id = "copyFiles", request_body = Transfers,
+    responses((status = 200, body = Results), Failures))]
+pub async fn copy(member: Member, Json(wanted): Json<Transfers>) -> Result<axum::Json<Results>, Problem> {
+    transfer(member, wanted, Way::Copy).await
+}
+
+/// Moves files and folders to the trash.
+#[utoipa::path(post, path = "/api/v1/files/delete", tag = Tag::FILES, operation_id = "deleteFiles", request_body = Deletions,
+    responses((status = 200, body = Results), Failures))]
+pub async fn delete(member: Member, Json(wanted): Json<Deletions>) -> Result<axum::Json<Results>, Problem> {
+    check_count(wanted.paths.len(), "/paths")?;
+    let drive = member.drive().await?;
+    let work = async move {
+        let mut results = Vec::with_capacity(wanted.paths.len());
+        for path in wanted.paths {
+            let outcome = delete_one(&drive, &path).await.map(|()| StatusCode::NO_CONTENT);
+            results.push(ItemResult::of(path, outcome));
+        }
+        Ok(Results { results })
+    };
+    Ok(axum::Json(member.app.finish(work).await?))
+}
+
+async fn delete_one(drive: &Drive, path: &str) -> Result<()> {
+    drive.delete(&VPath::parse(path)?, Terms::default()).await
+}
+
+/// Runs a change from path to path over all items, to its end though the client leaves.
+async fn transfer(member: Member, wanted: Transfers, way: Way) -> Result<axum::Json<Results>, Problem> {
+    check_count(wanted.items.len(), "/items")?;
+    let drive = member.drive().await?;
+    let work = async move {
+        let mut results = Vec::with_capacity(wanted.items.len());
+        for Transfer { from, to } in wanted.items {
+            let outcome = transfer_one(&drive, way, (&from, &to), wanted.overwrite).await;
+            results.push(ItemResult::of(from, outcome));
+        }
+        Ok(Results { results })
+    };
+    Ok(axum::Json(member.app.finish(work).await?))
+}
+
+async fn transfer_one(drive: &Drive, way: Way, (from, to): (&str, &str), overwrite: bool) -> Result<StatusCode> {
+    let (from, to) = (VPath::parse(from)?, VPath::parse(to)?);
+    let outcome = match way {
+        Way::Move => drive.rename(&from, &to, overwrite, Terms::default()).await,
+        Way::Copy => drive.copy(&from, &to, Copying { reach: Reach::Deep, overwrite }, Terms::default()).await,
+    };
+    match outcome {
+        Ok(true) => Ok(StatusCode::CREATED),
+        Ok(false) => Ok(StatusCode::NO_CONTENT),
+        Err(Error::PreconditionFailed) if !overwrite => Err(Error::Exists),
+        Err(error) => Err(error),
+    }
+}
+
+/// What becomes of the source.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Move,
+    Copy,
+}
+
+fn check_count(count: usize, pointer: &str) -> Result<()> {
+    if count > MAX_ITEMS {
+        return Err(Error::Invalid { pointer: pointer.into(), why: "One call takes at most 1000 paths.".into() });
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Groups of accounts, which administrators make and everybody may share with.
+
+use super::Tag;
+use super::caller::Admin;
+use super::json::{Json as Body, Query};
+use super::page::{Page, PageQuery};
+use super::problem::{Failures, Problem};
+use super::shares::invalid;
+use crate::app::App;
+use crate::drive::groups::{Group, GroupName};
+use crate::model::{AccountName, Error, time};
+use axum::Json;
+use axum::extract::Path;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use utoipa::ToSchema;
+
+/// A group to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupRequest {
+    /// Its name.
+    pub name: GroupName,
+    /// Its members.
+    #[serde(default)]
+    pub members: Vec<AccountName>,
+}
+
+/// A change to a group.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupChange {
+    /// All its members from now on.
+    pub members: Vec<AccountName>,
+}
+
+/// A group.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GroupView {
+    /// Its name.
+    pub name: GroupName,
+    /// Its members.
+    pub members: Vec<AccountName>,
+    /// When it was made.
+    pub created: String,
+}
+
+impl GroupView {
+    fn of(name: GroupName, group: &Group) -> Self {
+        let created = time::iso_date(time::from_unix_seconds(group.created));
+        Self { name, members: group.members.iter().cloned().collect(), created }
+    }
+}
+
+fn check_members(app: &App, members: Vec<AccountName>) -> Result<BTreeSet<AccountName>, Error> {
+    match members.iter().position(|name| app.auth.account(name).is_none()) {
+        Some(index) => Err(invalid(&format!("/members/{index}"), "There is no account of this name.")),
+        None => Ok(members.into_iter().collect()),
+    }
+}
+
+/// The group that an address names; none for what cannot be a name.
+fn named(name: &str) -> Result<GroupName, Error> {
+    GroupName::parse(name).map_err(|_| Error::NotFound)
+}
+
+/// All groups.
+#[utoipa::path(get, path = "/api/v1/groups", tag = Tag::GROUPS, operation_id = "listGroups", params(PageQuery),
+    responses((status = 200, body = Page<GroupView>), Failures))]
+pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<Page<GroupView>>, Problem> {
+    let page = page.cut(caller.app.commons.groups.list(), |(name, _)| name.to_string())?;
+    let items = page.items.into_iter().map(|(name, group)| GroupView::of(name, &group)).collect();
+    Ok(Json(Page { items, next: page.next }))
+}
+
+/// Makes a group.
+#[utoipa::path(post, path = "/api/v1/groups", tag = Tag::GROUPS, operation_id = "createGroup", request_body = GroupRequest,
+    responses((status = 201, body = GroupView), Failures))]
+pub async fn create(caller: Admin, Body(asked): Body<GroupRequest>) -> Result<(StatusCode, Json<GroupView>), Problem> {
+    let members = check_members(&caller.app, asked.members)?;
+    let (app, name) = (caller.app.clone(), asked.name.clone());
+    let group = caller.app.finish(async move { app.commons.groups.create(&name, members).await }).await?;
+    Ok((StatusCode::CREATED, Json(GroupView::of(asked.name, &group))))
+}
+
+/// Changes who is in a group.
+#[utoipa::path(patch, path = "/api/v1/groups/{name}", tag = Tag::GROUPS, operation_id = "changeGroup",
+    params(("name" = String, Path)), request_body = GroupChange, responses((status = 200, body = GroupView), Failures))]
+pub async fn change(
+    caller: Admin,
+    Path(name): Path<String>,
+    Body(asked): Body<GroupChange>,
+) -> Result<Json<GroupView>, Problem> {
+    let name = named(&name)?;
+    let members = check_members(&caller.app, asked.members)?;
+    let (app, of) = (caller.app.clone(), name.clone());
+    let group = caller.app.finish(async move { app.commons.set_members(&app.locks, &of, members).await }).await?;
+    Ok(Json(GroupView::of(name, &group)))
+}
+
+/// Removes a group, and ends the shares with it.
+#[utoipa::path(delete, path = "/api/v1/groups/{name}", tag = Tag::GROUPS, operation_id = "removeGroup",
+    params(("name" = String, Path)), responses((status = 204), Failures))]
+pub async fn remove(caller: Admin, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    let name = named(&name)?;
+    let app = caller.app.clone();
+    caller.app.finish(async move { app.commons.remove_group(&app.locks, &name).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

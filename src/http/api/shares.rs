@@ -1,0 +1,316 @@
+//! Shares: what an account shows of its drive to others, and what others show to it.
+
+use super::Tag;
+use super::caller::Account;
+use super::json::{Json as Body, Query};
+use super::page::{Page, PageQuery};
+use super::problem::{Failures, Problem};
+use crate::app::App;
+use crate::drive::groups::Grantee;
+use crate::drive::shares::{NewShare, Share};
+use crate::model::path::check_name;
+use crate::model::{AccountName, Error, Rights, VPath, time};
+use axum::Json;
+use axum::extract::Path;
+use http::StatusCode;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::time::SystemTime;
+use utoipa::ToSchema;
+
+/// The most characters of a note.
+const MAX_NOTE: usize = 1000;
+
+/// What those may do whom something is shared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Granted {
+    /// See and download.
+    View,
+    /// Everything but sharing it on.
+    Edit,
+}
+
+impl From<Granted> for Rights {
+    fn from(granted: Granted) -> Self {
+        match granted {
+            Granted::View => Self::View,
+            Granted::Edit => Self::Edit,
+        }
+    }
+}
+
+impl From<Rights> for Granted {
+    fn from(rights: Rights) -> Self {
+        if rights == Rights::Edit { Self::Edit } else { Self::View }
+    }
+}
+
+/// A share to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShareRequest {
+    /// The file or folder in your drive.
+    pub path: String,
+    /// Whom to share it with.
+    pub to: Grantee,
+    /// What they may do.
+    pub rights: Granted,
+    /// When the share ends by itself (RFC 3339, UTC).
+    pub expires: Option<String>,
+    /// A word to the receivers.
+    pub note: Option<String>,
+}
+
+/// A change to a share: its owner changes all but the name, a receiver the name alone.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShareChange {
+    /// What the receivers may do.
+    pub rights: Option<Granted>,
+    /// When the share ends by itself; `null` for never.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub expires: Edit<String>,
+    /// A word to the receivers.
+    pub note: Option<String>,
+    /// The name under which you want to see it.
+    pub name: Option<String>,
+}
+
+/// A field of a change: left out it stays, `null` clears it.
+#[derive(Debug, Default)]
+pub enum Edit<T> {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It becomes this.
+    Set(Option<T>),
+}
+
+impl<T> Edit<T> {
+    /// What becomes of the present value.
+    pub fn apply(self, present: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => present,
+            Self::Set(value) => value,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Edit<T> {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        Option::deserialize(value).map(Self::Set)
+    }
+}
+
+/// A share, as the account that made it sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Outgoing {
+    /// The id.
+    pub id: String,
+    /// The file or folder in your drive.
+    pub path: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Whom it is shared with.
+    pub to: Grantee,
+    /// What they may do.
+    pub rights: Granted,
+    /// When it was made.
+    pub created: String,
+    /// When it ends by itself; absent for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Your word to the receivers.
+    pub note: String,
+}
+
+/// A share, as an account that it was made for sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Incoming {
+    /// The id.
+    pub id: String,
+    /// Whose it is.
+    pub owner: AccountName,
+    /// Where it shows in your drive.
+    pub path: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// What you may do.
+    pub rights: Granted,
+    /// When it was made.
+    pub created: String,
+    /// When it ends by itself; absent for never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// The owner's word to you.
+    pub note: String,
+}
+
+impl Outgoing {
+    fn of(share: &Share) -> Self {
+        Self {
+            id: share.id.clone(),
+            path: format!("/{}", share.path()),
+            folder: share.folder,
+            to: share.to.clone(),
+            rights: share.rights.into(),
+            created: date(share.created),
+            expires: share.expires.map(date),
+            note: share.note.clone(),
+        }
+    }
+}
+
+impl Incoming {
+    fn of(share: &Share, at: &VPath) -> Self {
+        Self {
+            id: share.id.clone(),
+            owner: share.owner.clone(),
+            path: format!("/{at}"),
+            folder: share.folder,
+            rights: share.rights.into(),
+            created: date(share.created),
+            expires: share.expires.map(date),
+            note: share.note.clone(),
+        }
+    }
+}
+
+fn date(seconds: i64) -> String {
+    time::iso_date(time::from_unix_seconds(seconds))
+}
+
+pub(super) fn invalid(pointer: &str, why: impl Into<String>) -> Error {
+    Error::Invalid { pointer: pointer.into(), why: why.into() }
+}
+
+/// Whom something is shared with must exist. Whoever is signed in may learn that: they share the server, and a share that
+/// silently reaches nobody would be worse.
+pub(super) fn check_grantee(app: &App, to: &Grantee, pointer: &str) -> Result<(), Error> {
+    match to {
+        Grantee::Account(name) if app.auth.account(name).is_none() => {
+            Err(invalid(&format!("{pointer}/account"), "There is no account of this name."))
+        }
+        Grantee::Group(name) if app.commons.groups.find(name).is_none() => {
+            Err(invalid(&format!("{pointer}/group"), "There is no group of this name."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn expiry(text: &str) -> Result<i64, Error> {
+    let end = time::parse_iso_date(text).filter(|end| *end > SystemTime::now());
+    end.map(time::unix_seconds).ok_or_else(|| invalid("/expires", "This is a time to come, as 2030-01-31T12:00:00Z."))
+}
+
+fn check_note(note: &str) -> Result<(), Error> {
+    if note.chars().count() > MAX_NOTE {
+        return Err(invalid("/note", "A note has at most 1000 characters."));
+    }
+    Ok(())
+}
+
+/// The shares you have made.
+#[utoipa::path(get, path = "/api/v1/shares", tag = Tag::SHARES, operation_id = "listShares", params(PageQuery),
+    responses((status = 200, body = Page<Outgoing>), Failures))]
+pub async fn list(caller: Account, Query(page): Query<PageQuery>) -> Result<Json<Page<Outgoing>>, Problem> {
+    let shares = caller.app.commons.shares.of(&caller.identity.account);
+    let page = page.cut(shares, |share| share.place_in_lists())?;
+    Ok(Json(Page { items: page.items.iter().map(|share| Outgoing::of(share)).collect(), next: page.next }))
+}
+
+/// What others share with you.
+#[utoipa::path(get, path = "/api/v1/shares/incoming", tag = Tag::SHARES, operation_id = "listIncomingShares", params(PageQuery),
+    responses((status = 200, body = Page<Incoming>), Failures))]
+pub async fn incoming(caller: Account, Query(page): Query<PageQuery>) -> Result<Json<Page<Incoming>>, Problem> {
+    let shares = caller.app.drive(&caller.identity).await?.incoming().await?;
+    let page = page.cut(shares, |(share, _)| share.place_in_lists())?;
+    Ok(Json(Page { items: page.items.iter().map(|(share, at)| Incoming::of(share, at)).collect(), next: page.next }))
+}
+
+/// Shares a file or folder of your drive.
+#[utoipa::path(post, path = "/api/v1/shares", tag = Tag::SHARES, operation_id = "createShare", request_body = ShareRequest,
+    responses((status = 201, body = Outgoing), Failures))]
+pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<(StatusCode, Json<Outgoing>), Problem> {
+    let path = VPath::parse(&asked.path).map_err(|error| invalid("/path", error.to_string()))?;
+    check_grantee(&caller.app, &asked.to, "/to")?;
+    if asked.to == Grantee::Account(caller.identity.account.clone()) {
+        return Err(Problem(invalid("/to/account", "This is your own account.")));
+    }
+    let expires = asked.expires.as_deref().map(expiry).transpose()?;
+    let note = asked.note.unwrap_or_default();
+    check_note(&note)?;
+    let drive = caller.app.drive(&caller.identity).await?;
+    let (path, found) = drive.shareable(&path).await.map_err(|error| match error {
+        Error::NotFound => invalid("/path", "There is nothing at this path."),
+        error => error,
+    })?;
+    let (to, rights) = (asked.to, asked.rights.into());
+    let new = NewShare { path, node: found.id(), folder: found.folder, to, rights, expires, note };
+    let (app, owner) = (caller.app.clone(), caller.identity.account.clone());
+    let share = caller.app.finish(async move { app.commons.shares.create(&owner, new).await }).await?;
+    Ok((StatusCode::CREATED, Json(Outgoing::of(&share))))
+}
+
+/// Changes a share: its owner the rights, expiry and note, a receiver the name.
+#[utoipa::path(patch, path = "/api/v1/shares/{id}", tag = Tag::SHARES, operation_id = "changeShare", params(("id" = String, Path)),
+    request_body = ShareChange, responses((status = 204), Failures))]
+pub async fn change(
+    caller: Account,
+    Path(id): Path<String>,
+    Body(asked): Body<ShareChange>,
+) -> Result<StatusCode, Problem> {
+    let (app, account) = (caller.app.clone(), caller.identity.account.clone());
+    if app.commons.shares.made_by(&account, &id).is_none() {
+        return rename(caller, id, asked).await;
+    }
+    if asked.name.is_some() {
+        return Err(Problem(invalid("/name", "Only those whom it is shared with can name it.")));
+    }
+    let expires = match asked.expires {
+        Edit::Keep => Edit::Keep,
+        Edit::Set(text) => Edit::Set(text.as_deref().map(expiry).transpose()?),
+    };
+    asked.note.as_deref().map_or(Ok(()), check_note)?;
+    let work = async move {
+        let edit = |share: &mut Share| {
+            share.rights = asked.rights.map_or(share.rights, Rights::from);
+            share.expires = expires.apply(share.expires);
+            share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
+        };
+        let share = app.commons.shares.change(|shares| shares.made_by(&account, &id), edit).await?;
+        app.commons.release(&app.locks, &share).await
+    };
+    caller.app.finish(work).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<StatusCode, Problem> {
+    let (app, account) = (caller.app.clone(), caller.identity.account.clone());
+    app.commons.shares.shown_to(&account, &id).ok_or(Error::NotFound)?;
+    if asked.rights.is_some() || !matches!(asked.expires, Edit::Keep) || asked.note.is_some() {
+        return Err(Problem(Error::Forbidden("Only the owner of what is shared may change this.")));
+    }
+    let Some(name) = asked.name else { return Ok(StatusCode::NO_CONTENT) };
+    check_name(&name).map_err(|error| invalid("/name", error.to_string()))?;
+    caller.app.finish(async move { app.commons.shares.rename(&account, &id, &name).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a share that you made, for all; or takes a share that was made for you out of your drive.
+#[utoipa::path(delete, path = "/api/v1/shares/{id}", tag = Tag::SHARES, operation_id = "endShare", params(("id" = String, Path)),
+    responses((status = 204), Failures))]
+pub async fn end(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let (app, account) = (caller.app.clone(), caller.identity.account.clone());
+    let work = async move {
+        let shares = &app.commons.shares;
+        let share = match shares.revoke(&account, &id).await {
+            Err(Error::NotFound) => shares.leave(&account, &id).await,
+            outcome => outcome,
+        };
+        app.commons.release(&app.locks, &*share?).await
+    };
+    caller.app.finish(work).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,152 @@
+//! Team folders: they belong to no account, have a quota of their own, and show in the drives of their members.
+
+use super::Tag;
+use super::caller::Admin;
+use super::json::{Json as Body, Query};
+use super::page::{Page, PageQuery};
+use super::problem::{Failures, Problem};
+use super::shares::{Edit, Granted, check_grantee, invalid};
+use crate::app::App;
+use crate::drive::groups::Grantee;
+use crate::drive::teams::{Member, Team};
+use crate::model::{Error, time};
+use axum::Json;
+use axum::extract::Path;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Who may use a team folder, and how.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamMember {
+    /// An account or group.
+    pub to: Grantee,
+    /// What they may do.
+    pub rights: Granted,
+}
+
+/// A team folder to be made.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamRequest {
+    /// Its name, the same for all.
+    pub name: String,
+    /// Who may use it.
+    #[serde(default)]
+    pub members: Vec<TeamMember>,
+    /// Its quota in bytes; unlimited if not said.
+    pub quota: Option<u64>,
+}
+
+/// A change to a team folder.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TeamChange {
+    /// All who may use it from now on.
+    pub members: Option<Vec<TeamMember>>,
+    /// Its quota in bytes; `null` for unlimited.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>)]
+    pub quota: Edit<u64>,
+}
+
+/// How a team folder is removed.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Removal {
+    /// Whether its files are deleted too, for good; else they stay on the server's disk.
+    #[serde(default)]
+    pub purge: bool,
+}
+
+/// A team folder.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TeamView {
+    /// Its name.
+    pub name: String,
+    /// Who may use it.
+    pub members: Vec<TeamMember>,
+    /// Its quota in bytes; absent when unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quota: Option<u64>,
+    /// When it was made.
+    pub created: String,
+}
+
+impl TeamView {
+    fn of(name: String, team: &Team) -> Self {
+        let members =
+            team.members.iter().map(|member| TeamMember { to: member.to.clone(), rights: member.rights.into() });
+        let created = time::iso_date(time::from_unix_seconds(team.created));
+        Self { name, members: members.collect(), quota: team.quota, created }
+    }
+}
+
+fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Error> {
+    let checked = members.into_iter().enumerate().map(|(index, member)| {
+        check_grantee(app, &member.to, &format!("/members/{index}/to"))?;
+        Ok(Member { to: member.to, rights: member.rights.into() })
+    });
+    checked.collect()
+}
+
+/// All team folders.
+#[utoipa::path(get, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "listTeamFolders",
+    params(PageQuery), responses((status = 200, body = Page<TeamView>), Failures))]
+pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<Page<TeamView>>, Problem> {
+    let page = page.cut(caller.app.commons.teams.list(), |(name, _)| name.clone())?;
+    let items = page.items.into_iter().map(|(name, team)| TeamView::of(name, &team)).collect();
+    Ok(Json(Page { items, next: page.next }))
+}
+
+/// Makes a team folder.
+#[utoipa::path(post, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "createTeamFolder",
+    request_body = TeamRequest, responses((status = 201, body = TeamView), Failures))]
+pub async fn create(caller: Admin, Body(asked): Body<TeamRequest>) -> Result<(StatusCode, Json<TeamView>), Problem> {
+    let members = check_members(&caller.app, asked.members)?;
+    let (app, name) = (caller.app.clone(), asked.name.clone());
+    let made = caller.app.finish(async move { app.commons.teams.create(&name, members, asked.quota).await }).await;
+    let team = made.map_err(|error| match error {
+        Error::BadName(why) => invalid("/name", why),
+        error => error,
+    })?;
+    Ok((StatusCode::CREATED, Json(TeamView::of(asked.name, &team))))
+}
+
+/// Changes who may use a team folder, and its quota.
+#[utoipa::path(patch, path = "/api/v1/team-folders/{name}", tag = Tag::TEAM_FOLDERS, operation_id = "changeTeamFolder",
+    params(("name" = String, Path)), request_body = TeamChange, responses((status = 200, body = TeamView), Failures))]
+pub async fn change(
+    caller: Admin,
+    Path(name): Path<String>,
+    Body(asked): Body<TeamChange>,
+) -> Result<Json<TeamView>, Problem> {
+    let members = asked.members.map(|members| check_members(&caller.app, members)).transpose()?;
+    let (app, of) = (caller.app.clone(), name.clone());
+    let work = async move {
+        let edit = |team: &mut Team| {
+            team.members = members.unwrap_or(std::mem::take(&mut team.members));
+            team.quota = asked.quota.apply(team.quota);
+        };
+        let team = app.commons.teams.change(&of, edit).await?;
+        app.commons.release_team(&app.locks, &of).await?;
+        Ok(team)
+    };
+    let team = caller.app.finish(work).await?;
+    Ok(Json(TeamView::of(name, &team)))
+}
+
+/// Removes a team folder from every drive.
+#[utoipa::path(delete, path = "/api/v1/team-folders/{name}", tag = Tag::TEAM_FOLDERS, operation_id = "removeTeamFolder",
+    params(("name" = String, Path), Removal), responses((status = 204), Failures))]
+pub async fn remove(
+    caller: Admin,
+    Path(name): Path<String>,
+    Query(how): Query<Removal>,
+) -> Result<StatusCode, Problem> {
+    let app = caller.app.clone();
+    caller.app.finish(async move { app.remove_team(&name, how.purge).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

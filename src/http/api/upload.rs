@@ -1,0 +1,161 @@
+//! Uploads for browsers and scripts: the body of one request as a file, or the files of a form into a folder.
+//! Bytes are streamed into the drive; a file shows only when it has arrived whole.
+
+use super::Tag;
+use super::bulk::{ItemResult, Results};
+use super::caller::Member;
+use super::files::Stat;
+use super::json::Query;
+use super::problem::{Failures, Problem};
+use crate::content::{Expect, Put, Start};
+use crate::drive::{Announced, Drive, Terms};
+use crate::http::dav::headers as fields;
+use crate::model::{Error, VPath};
+use axum::body::Body;
+use axum::extract::multipart::Field;
+use axum::extract::{FromRequest, Multipart, Request};
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
+use http::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// The most files of one form.
+const MAX_FILES: usize = 1000;
+
+/// Where an upload goes.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct RawQuery {
+    /// The file to be written.
+    path: String,
+    /// Whether it may replace a file; it may, if not said.
+    overwrite: Option<bool>,
+}
+
+/// Where the files of a form go.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct FormQuery {
+    /// The folder; the drive itself if not said.
+    #[serde(default)]
+    path: String,
+    /// Whether they may replace files; they may not, if not said.
+    #[serde(default)]
+    overwrite: bool,
+}
+
+/// Writes a file: the body is its content.
+#[utoipa::path(put, path = "/api/v1/files/content", tag = Tag::FILES, operation_id = "upload", params(RawQuery),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, description = "It replaced a file.", body = Stat), (status = 201, body = Stat), Failures))]
+pub async fn raw(
+    member: Member,
+    Query(query): Query<RawQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, axum::Json<Stat>), Problem> {
+    if headers.contains_key(CONTENT_RANGE) {
+        return Err(Error::BadRequest("An upload is the whole file, without Content-Range.").into());
+    }
+    let path = VPath::parse(&query.path)?;
+    let expect = fields::expect(&headers)?;
+    let fresh = query.overwrite == Some(false);
+    if fresh && expect != Expect::Any {
+        return Err(Error::BadRequest("With overwrite=false an upload takes no other condition.").into());
+    }
+    let tokens = fields::lock_token(&headers)?.into_iter().collect();
+    let terms = Terms { expect: if fresh { Expect::Absent } else { expect }, tokens, ..Terms::default() };
+    let len = headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    let announced = Announced { len, estimate: len, modified: fields::oc_mtime(&headers), start: Start::Empty };
+    let drive = member.drive().await?;
+    let bytes = body.into_data_stream().map_err(|_| Error::Truncated);
+    let put = store(&drive, &path, announced, terms, bytes).await.map_err(|error| taken(error, fresh))?;
+    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, axum::Json(Stat::new(&path, &put.node))))
+}
+
+/// Uploads the files of a form (`multipart/form-data`) into a folder, each on its own.
+#[utoipa::path(post, path = "/api/v1/files", tag = Tag::FILES, operation_id = "uploadForm", params(FormQuery),
+    request_body(content = Vec<u8>, content_type = "multipart/form-data"),
+    responses((status = 200, body = Results), Failures))]
+pub async fn form(
+    member: Member,
+    Query(query): Query<FormQuery>,
+    request: Request,
+) -> Result<axum::Json<Results>, Problem> {
+    let form = read_form(request).await?;
+    let drive = member.drive().await?;
+    let results = store_form(&drive, &VPath::parse(&query.path)?, query.overwrite, form).await?;
+    Ok(axum::Json(Results { results }))
+}
+
+/// The parts of a form.
+pub async fn read_form(request: Request) -> Result<Multipart, Error> {
+    let form = Multipart::from_request(request, &()).await;
+    form.map_err(|_| Error::BadRequest("The body must be a form with files, with Content-Type: multipart/form-data."))
+}
+
+/// Stores the files of a form in a folder. What goes wrong with one of them is told of that one; a form that breaks off is an
+/// error, and what had arrived whole before stays.
+pub async fn store_form(
+    drive: &Drive,
+    folder: &VPath,
+    overwrite: bool,
+    mut form: Multipart,
+) -> Result<Vec<ItemResult>, Error> {
+    let mut results = Vec::new();
+    while let Some(field) = form.next_field().await.map_err(|_| Error::Truncated)? {
+        // A browser sends an empty name when no file was chosen; other fields are not ours.
+        let Some(name) = field.file_name().filter(|name| !name.is_empty()).map(str::to_owned) else { continue };
+        if results.len() == MAX_FILES {
+            return Err(Error::LimitReached("A form may have at most 1000 files; the first 1000 are stored."));
+        }
+        let shown = if folder.is_root() { name.clone() } else { format!("{folder}/{name}") };
+        results.push(match store_field(drive, folder, &name, overwrite, field).await {
+            Ok(put) => ItemResult::done(shown, if put.created { StatusCode::CREATED } else { StatusCode::OK }),
+            Err(Error::Truncated) => return Err(Error::Truncated),
+            Err(error) => ItemResult::failed(shown, &error),
+        });
+    }
+    Ok(results)
+}
+
+async fn store_field(
+    drive: &Drive,
+    folder: &VPath,
+    name: &str,
+    overwrite: bool,
+    field: Field<'_>,
+) -> Result<Put, Error> {
+    let path = folder.join(name)?;
+    let expect = if overwrite { Expect::Any } else { Expect::Absent };
+    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty };
+    let terms = Terms { expect, ..Terms::default() };
+    let put = store(drive, &path, announced, terms, field.map_err(|_| Error::Truncated)).await;
+    put.map_err(|error| taken(error, !overwrite))
+}
+
+/// Bytes into a file; the last step runs to its end though the client leaves, and before it nothing shows.
+async fn store(
+    drive: &Drive,
+    path: &VPath,
+    announced: Announced,
+    terms: Terms,
+    bytes: impl futures_util::Stream<Item = Result<Bytes, Error>>,
+) -> Result<Put, Error> {
+    let mut upload = drive.begin_put(path, announced, terms).await?;
+    let mut bytes = std::pin::pin!(bytes);
+    while let Some(chunk) = bytes.try_next().await? {
+        upload.write(chunk).await?;
+    }
+    upload.commit().await
+}
+
+/// Who must not replace hears that something is there, not that a condition failed.
+fn taken(error: Error, fresh: bool) -> Error {
+    if fresh && matches!(error, Error::PreconditionFailed) { Error::Exists } else { error }
+}

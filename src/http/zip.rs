@@ -1,0 +1,242 @@
+//! Zip archives written while they are sent: stored members, sizes after the content, Zip64 where it is needed, UTF-8 names.
+//! What is kept of each member is its line of the directory at the end; content passes through piece by piece.
+
+mod format;
+
+use super::body::Body;
+use super::reply;
+use crate::content::{Entry, Listing, Node, Reader};
+use crate::drive::Drive;
+use crate::model::{Error, Result, VPath};
+use bytes::Bytes;
+use format::{Directory, Member};
+use futures_util::stream;
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::sync::Arc;
+
+/// How much is read of a file at a time.
+const CHUNK: usize = 256 * 1024;
+
+/// The archive of these paths, with all below, as it is now or will be when it is come to.
+pub fn archive(drive: Drive, paths: Vec<VPath>) -> Body {
+    let archive = Archive {
+        drive,
+        tops: paths.into(),
+        taken: HashSet::new(),
+        random: RandomState::new(),
+        open: Vec::new(),
+        file: None,
+        directory: Some(Directory::default()),
+    };
+    let pieces = stream::try_unfold(archive, |mut archive| async move {
+        let piece = archive.next_piece().await.map_err(reply::cut_off)?;
+        Ok::<_, io::Error>(piece.map(|piece| (piece, archive)))
+    });
+    Body::stream(pieces, None)
+}
+
+/// An archive on its way.
+struct Archive {
+    drive: Drive,
+    /// What was asked for and has not been come to.
+    tops: VecDeque<VPath>,
+    /// The names at the top of the archive, for case-blind systems too.
+    taken: HashSet<String>,
+    random: RandomState,
+    /// The folders that are being read, from the top down.
+    open: Vec<Folder>,
+    file: Option<Content>,
+    /// `None` once it is written.
+    directory: Option<Directory>,
+}
+
+/// A folder whose members are being written.
+struct Folder {
+    path: VPath,
+    /// Its name in the archive, with a slash at the end; empty for the drive itself.
+    prefix: String,
+    listing: Box<dyn Listing>,
+    page: VecDeque<Entry>,
+}
+
+/// A file whose bytes are being written.
+struct Content {
+    reader: Arc<dyn Reader>,
+    offset: u64,
+    member: Member,
+}
+
+impl Archive {
+    /// The next bytes, `None` at the end.
+    async fn next_piece(&mut self) -> Result<Option<Bytes>> {
+        loop {
+            if self.file.is_some() {
+                return self.next_content().await.map(Some);
+            }
+            let begun = if let Some(folder) = self.open.last_mut() {
+                let Some(entry) = folder.next().await? else {
+                    self.open.pop();
+                    continue;
+                };
+                // What is too long to be addressed cannot be opened either.
+                let Ok(path) = folder.path.join(&entry.name) else { continue };
+                let name = format!("{}{}", folder.prefix, safe_name(&entry.name, &self.random));
+                self.begin(path, name, &entry.node).await?
+            } else if let Some(path) = self.tops.pop_front() {
+                let node = self.drive.stat(&path).await?;
+                let name = self.top_name(&path);
+                self.begin(path, name, &node).await?
+            } else {
+                return Ok(self.directory.take().map(Directory::finish));
+            };
+            if begun.is_some() {
+                return Ok(begun);
+            }
+        }
+    }
+
+    /// Begins a member; `None` when there is nothing to write for it: the drive itself, or what has gone meanwhile.
+    async fn begin(&mut self, path: VPath, name: String, node: &Node) -> Result<Option<Bytes>> {
+        let gone = |error| if vanished(&error) { Ok(None) } else { Err(error) };
+        if node.folder {
+            let listing = match self.drive.list(&path, false).await {
+                Ok(listing) => listing,
+                Err(error) => return gone(error),
+            };
+            let prefix = if name.is_empty() { name } else { name + "/" };
+            let head = (!prefix.is_empty()).then(|| self.add(Member::folder(&prefix, node.modified)));
+            self.open.push(Folder { path, prefix, listing, page: VecDeque::new() });
+            return Ok(head);
+        }
+        let reader = match self.drive.open(&path).await {
+            Ok(reader) => reader,
+            Err(error) => return gone(error),
+        };
+        let member = self.placed(Member::file(&name, reader.node().modified, reader.node().len));
+        let head = member.head();
+        self.directory.iter_mut().for_each(|directory| directory.advance(head.len()));
+        self.file = Some(Content { reader, offset: 0, member });
+        Ok(Some(head))
+    }
+
+    /// The next bytes of the file being written, and after the last what follows them.
+    async fn next_content(&mut self) -> Result<Bytes> {
+        let Some(mut content) = self.file.take() else { return Ok(Bytes::new()) };
+        let left = content.member.len() - content.offset;
+        if left == 0 {
+            let tail = content.member.tail();
+            if let Some(directory) = &mut self.directory {
+                directory.advance(tail.len());
+                directory.add(&content.member);
+            }
+            return Ok(tail);
+        }
+        let wanted = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
+        let mut bytes = content.reader.read_at(content.offset, wanted).await?;
+        bytes.truncate(wanted);
+        if bytes.is_empty() {
+            return Err(Error::io("read the whole file, which has become shorter", io::ErrorKind::UnexpectedEof));
+        }
+        content.member.update(&bytes);
+        content.offset += bytes.len() as u64;
+        self.directory.iter_mut().for_each(|directory| directory.advance(bytes.len()));
+        self.file = Some(content);
+        Ok(bytes)
+    }
+
+    fn placed(&self, mut member: Member) -> Member {
+        member.place(self.directory.as_ref().map_or(0, Directory::position));
+        member
+    }
+
+    /// A member without content.
+    fn add(&mut self, member: Member) -> Bytes {
+        let member = self.placed(member);
+        let head = member.head();
+        if let Some(directory) = &mut self.directory {
+            directory.advance(head.len());
+            directory.add(&member);
+        }
+        head
+    }
+
+    /// A name at the top of the archive that no other has.
+    fn top_name(&mut self, path: &VPath) -> String {
+        let Some(name) = path.name() else { return String::new() };
+        let name = safe_name(name, &self.random);
+        let mut unique = name.clone();
+        for number in 2_u32.. {
+            if self.taken.insert(unique.to_lowercase()) {
+                break;
+            }
+            unique = before_extension(&name, &format!(" ({number})"));
+        }
+        unique
+    }
+}
+
+impl Folder {
+    async fn next(&mut self) -> Result<Option<Entry>> {
+        if self.page.is_empty() {
+            self.page = match self.listing.next_page().await {
+                Ok(page) => page.into(),
+                Err(error) if vanished(&error) => VecDeque::new(),
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(self.page.pop_front())
+    }
+}
+
+/// Whether a failure says that there is nothing there any more, or nothing that may be seen.
+fn vanished(error: &Error) -> bool {
+    matches!(error, Error::NotFound | Error::ParentMissing | Error::NotFolder | Error::IsFolder | Error::Forbidden(_))
+}
+
+/// A name that no system reads as more than a name. What had to be changed gets a mark that nobody can foresee, so that
+/// it never takes the name of another.
+fn safe_name(name: &str, random: &RandomState) -> String {
+    let drive = matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    let dots = name.bytes().all(|b| b == b'.');
+    if !drive && !dots && !name.contains(['\\', '/']) && !name.chars().any(char::is_control) {
+        return name.to_owned();
+    }
+    let clean: String = name
+        .char_indices()
+        .map(|(at, c)| {
+            let unsafe_here = c == '\\' || c == '/' || c.is_control() || dots || (drive && at == 1);
+            if unsafe_here { '_' } else { c }
+        })
+        .collect();
+    before_extension(&clean, &format!("~{:08x}", random.hash_one(name) & 0xFFFF_FFFF))
+}
+
+fn before_extension(name: &str, addition: &str) -> String {
+    match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
+        Some((stem, extension)) => format!("{stem}{addition}.{extension}"),
+        None => format!("{name}{addition}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_become_plain_ones() {
+        let random = RandomState::new();
+        for name in ["..\\..\\evil.exe", "C:evil", "a\\b", "a\nb", "\u{9b}31m", "..", "\u{7f}"] {
+            let safe = safe_name(name, &random);
+            assert!(!safe.contains(['\\', '/', '\n', '\u{9b}', '\u{7f}']) && safe != "..", "{safe:?}");
+            assert!(safe.as_bytes().get(1) != Some(&b':') && safe.contains('~'), "{safe:?}");
+        }
+        for name in ["10:30 notes.txt", "über.txt", ".hidden", "a b", "...x"] {
+            assert_eq!(safe_name(name, &random), name);
+        }
+        assert_ne!(safe_name("a\\b", &random), safe_name("a\nb", &random));
+        assert_eq!(before_extension("a.tar.gz", "~1"), "a.tar~1.gz");
+        assert_eq!(before_extension(".x", "~1"), ".x~1");
+    }
+}
