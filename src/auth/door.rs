@@ -135,11 +135,6 @@ impl Door {
         self.codes.count(EVERYWHERE, Some(name.clone()), Instant::now());
     }
 
-    /// Counts a failed sign-in.
-    pub fn count_failure(&self, name: &AccountName, from: IpAddr) {
-        self.throttle.count(Network::from(from), Some(name.clone()), Instant::now());
-    }
-
     async fn wait_for_turn(&self, attempt: &Attempt, deadline: tokio::time::Instant) -> Result<Turn> {
         let (network, name, now) = (attempt.network, attempt.name.as_ref(), Instant::now());
         self.throttle.check(network, name, now)?;
@@ -165,11 +160,11 @@ impl Door {
         {
             let now = Instant::now();
             self.cache.remember_right(&key, account, generation, now);
-            self.welcome(&attempt, identity.account.clone());
+            self.welcome(identity.account.clone(), attempt.from);
             return Ok(identity);
         }
         if !self.cache.remember_wrong(&key, changes, Instant::now()) {
-            self.turn_away(attempt);
+            self.turn_away(attempt.name, attempt.from);
         }
         Err(Error::Unauthenticated)
     }
@@ -177,10 +172,12 @@ impl Door {
     async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt) -> Result<Entry> {
         let entry = self.compare(turn, &attempt).await?;
         let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
-            self.turn_away(attempt);
+            self.turn_away(attempt.name, attempt.from);
             return Err(Error::Unauthenticated);
         };
-        self.welcome(&attempt, name);
+        if !entry.account.wants_code() {
+            self.welcome(name, attempt.from);
+        }
         Ok(entry)
     }
 
@@ -200,22 +197,22 @@ impl Door {
         Ok(account.identity_at(generation).map(|_| Entry { account, generation }))
     }
 
-    /// Notes a right password: which network it came from, and in the audit log, when it is the first from there.
-    fn welcome(&self, attempt: &Attempt, name: AccountName) {
-        let now = Instant::now();
-        if let Some(audit) = self.audit.get().filter(|_| !self.throttle.is_proven(attempt.network, Some(&name), now)) {
-            let event = Event::new(Actor::Account(name.clone()), Kind::SignIn, name.as_str()).from(attempt.from);
+    /// Notes a sign-in: which network it came from, and in the audit log, when it is the first from there.
+    pub fn welcome(&self, name: AccountName, from: IpAddr) {
+        let (network, now) = (Network::from(from), Instant::now());
+        if let Some(audit) = self.audit.get().filter(|_| !self.throttle.is_proven(network, Some(&name), now)) {
+            let event = Event::new(Actor::Account(name.clone()), Kind::SignIn, name.as_str()).from(from);
             drop(audit.record(event));
         }
-        self.throttle.prove(attempt.network, name, now);
+        self.throttle.prove(network, name, now);
     }
 
-    /// Notes a wrong one.
-    fn turn_away(&self, attempt: Attempt) {
+    /// Notes a failed sign-in.
+    pub fn turn_away(&self, name: Option<AccountName>, from: IpAddr) {
         if let Some(audit) = self.audit.get() {
-            audit.count_failure(attempt.name.as_ref(), attempt.from);
+            audit.count_failure(name.as_ref(), from);
         }
-        self.throttle.count(attempt.network, attempt.name, Instant::now());
+        self.throttle.count(Network::from(from), name, Instant::now());
     }
 
     /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.

@@ -159,9 +159,13 @@ impl Auth {
             if is_present && is_right { Ok(()) } else { Err(Error::Unauthenticated) }
         };
         let outcome = self.accounts.try_change(name, edit).await;
-        if matches!(outcome, Err(Error::Unauthenticated)) {
-            self.door.count_code(name);
-            self.door.count_failure(name, from);
+        match &outcome {
+            Ok(()) => self.door.welcome(name.clone(), from),
+            Err(Error::Unauthenticated) => {
+                self.door.count_code(name);
+                self.door.turn_away(Some(name.clone()), from);
+            }
+            Err(_) => {}
         }
         outcome
     }
