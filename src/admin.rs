@@ -109,6 +109,7 @@ impl Administrator {
         role: Role,
         quota: Option<u64>,
     ) -> Result<AccountView> {
+        check_quota(quota)?;
         let made = self.app.auth.create(name, password, role, quota).await;
         let note = words(Alteration { role: Some(role), quota: Some(quota), disabled: None });
         self.report(Kind::AccountCreated, name.as_str(), note, &made).await;
@@ -122,6 +123,7 @@ impl Administrator {
         what: Alteration,
         only_at: Option<Vec<String>>,
     ) -> Result<AccountView> {
+        check_quota(what.quota.flatten())?;
         let altered = self.app.auth.alter(name, what, only_at).await;
         self.report(Kind::AccountChanged, name.as_str(), words(what), &altered).await;
         altered
@@ -248,6 +250,15 @@ impl OpenLock {
             since,
         }
     }
+}
+
+/// The most bytes a quota may say: what programs that read the API can count to.
+fn check_quota(quota: Option<u64>) -> Result<()> {
+    if quota.is_some_and(|bytes| i64::try_from(bytes).is_err()) {
+        let why = "A quota is at most 9223372036854775807 bytes; null is unlimited.".into();
+        return Err(Error::Invalid { pointer: "/quota".into(), why });
+    }
+    Ok(())
 }
 
 /// An alteration in a few words.

@@ -14,6 +14,7 @@ use crate::drive::locks::Locks;
 use crate::drive::place::Root;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
+use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::model::{AccountName, Error, Identity, Result, VPath};
 use crate::setup::Setup;
@@ -43,6 +44,8 @@ pub struct App {
     pub setup: Setup,
     /// Locks of every drive.
     pub locks: Arc<Locks>,
+    /// Public links.
+    pub links: Links,
     sled: Arc<SledStore>,
     /// What accounts have in common.
     pub commons: Arc<Commons>,
@@ -61,6 +64,7 @@ impl App {
         let auth = Auth::open(store.clone(), &config.accounts).await?;
         auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
+        let links = Links::open(store.clone()).await?;
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
         } else {
@@ -69,7 +73,21 @@ impl App {
         let homes = Arc::new(Homes::new(&config, auth.clone()));
         let commons = open_commons(&store, &homes).await?;
         let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
-        Ok(Arc::new(Self { config, metrics, store, audit, auth, setup, locks, sled, commons, homes, tasks, opened }))
+        Ok(Arc::new(Self {
+            config,
+            metrics,
+            store,
+            audit,
+            auth,
+            setup,
+            locks,
+            links,
+            sled,
+            commons,
+            homes,
+            tasks,
+            opened,
+        }))
     }
 
     /// The drive of an identity; its home is made at the first use.
@@ -82,6 +100,7 @@ impl App {
     pub async fn forget_account(&self, name: &AccountName, purge: bool) -> Result<()> {
         self.locks.end_account(name, &Homes::id_of(name)).await?;
         self.commons.end_account(name).await?;
+        self.links.forget_account(name).await?;
         self.homes.forget_home(name, purge).await
     }
 

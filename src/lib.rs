@@ -10,6 +10,7 @@ pub mod model;
 
 pub mod audit;
 pub mod config;
+pub mod links;
 pub mod log;
 pub mod metrics;
 

@@ -6,6 +6,7 @@ mod bearer;
 mod cache;
 mod door;
 mod grants;
+mod linkpass;
 mod password;
 mod profile;
 mod record;
@@ -36,6 +37,7 @@ pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
+use throttle::Throttle;
 pub use two_factor::Enrolment;
 
 /// What an administrator sees of an account.
@@ -82,6 +84,7 @@ pub struct Auth {
     hasher: Arc<Hasher>,
     sessions: Arc<Grants<Session>>,
     app_passwords: Arc<Grants<AppPassword>>,
+    link_throttle: Throttle,
     signer: Signer,
     invites: Arc<Grants<Invite>>,
     config: AccountsConfig,
@@ -92,6 +95,7 @@ impl Auth {
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let (accounts, hasher) = (Accounts::open(store.clone()).await?, Hasher::for_this_machine());
         let door = Door::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
+        let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let signer = Signer::open(store.clone()).await?;
         let now = sessions::now();
         let stands = |session: &Session| session.stands(&accounts, now);
@@ -101,7 +105,7 @@ impl Auth {
         let stands = |invite: &Invite| invite.stands(&accounts, now);
         let invites = Grants::open(store, registration::PREFIX, stands).await?;
         let config = config.clone();
-        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, signer, invites, config }))
+        Ok(Arc::new(Self { accounts, door, hasher, link_throttle, sessions, app_passwords, invites, signer, config }))
     }
 
     /// Tells the audit log of sign-ins from now on.

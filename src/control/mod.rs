@@ -135,7 +135,8 @@ impl std::fmt::Debug for Password {
 pub enum Response {
     /// It is done.
     Done,
-    /// The account is removed, and its files are in this folder of the other account's drive; `None` when there were none.
+    /// The account is removed, and its files are in this folder (`/Files of ana`) of the other account's drive; `None` when there
+    /// were none.
     Moved(Option<String>),
     /// All accounts, by name.
     Accounts(Vec<AccountView>),
@@ -216,7 +217,12 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
                     "The account {name} is removed, but not all was done with its files, which are in homes/{name}: {error}"
                 ));
             }
-            done(&name, removed.map(|folder| if transfers { Response::Moved(folder) } else { Response::Done }))
+            done(
+                &name,
+                removed.map(|folder| {
+                    if transfers { Response::Moved(folder.map(|path| format!("/{path}"))) } else { Response::Done }
+                }),
+            )
         }
         other => Response::Refused(format!("{other:?} changes no account.")),
     }

@@ -44,6 +44,14 @@ pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<
     app.auth.sign_in(value, user, password.as_bytes(), from).await
 }
 
+/// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.
+pub fn basic_password(headers: &HeaderMap) -> Result<Zeroizing<String>> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Error::Unauthenticated) };
+    let Credentials { text, colon } = Credentials::parse(value.as_bytes()).ok_or(Error::Unauthenticated)?;
+    Ok(Zeroizing::new(text.get(colon + 1..).unwrap_or_default().to_owned()))
+}
+
 /// Who the session of the cookie stands for. Whatever another site may have sent in its name is refused (403).
 fn by_cookie(app: &App, parts: &Parts) -> Result<Arc<Identity>> {
     let config = &app.config.server;

@@ -10,6 +10,7 @@ pub mod framing;
 pub mod intake;
 pub mod login;
 mod pages;
+mod public;
 pub mod reply;
 mod request_id;
 pub mod zip;
@@ -56,6 +57,9 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
     let path = request.uri().path();
     let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let above = matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
+    if let Some(token) = public::mounted(path) {
+        return public::mount::handle(app, token.to_owned(), client, request).await;
+    }
     if !drive && !above {
         return pages::answer(app, client, request).await;
     }
@@ -65,7 +69,7 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
         Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
     };
     let response = if drive {
-        dav::handle(app, &identity, &parts, body).await
+        dav::handle(app, &dav::Visit::own(identity.clone()), &parts, body).await
     } else {
         dav::parents::handle(&identity, &parts, body).await
     };
@@ -155,7 +159,7 @@ impl Seen {
         log::request(&RequestLine {
             id: id.as_str(),
             method: self.method.as_str(),
-            path: self.uri.path(),
+            path: &public::without_token(self.uri.path()),
             status: answer.response.status().as_u16(),
             bytes: http_body::Body::size_hint(answer.response.body()).exact(),
             took: self.started.elapsed(),

@@ -6,6 +6,7 @@ use super::api::caller::{Arrival, Public};
 use super::body::Body;
 use super::dav::body::Lent;
 use super::intake::BodyIn;
+use super::public;
 use crate::app::App;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
@@ -36,6 +37,7 @@ static ROUTES: LazyLock<Router> = LazyLock::new(|| {
         .route("/healthz", get(health))
         .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
         .merge(api::routes())
+        .merge(public::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing at this address. The drive is at /dav/.\n") })
         .layer(middleware::map_response(secure))
 });

@@ -213,7 +213,8 @@ fn safe_name(name: &str, random: &RandomState) -> String {
     before_extension(&clean, &format!("~{:08x}", random.hash_one(name) & 0xFFFF_FFFF))
 }
 
-fn before_extension(name: &str, addition: &str) -> String {
+/// A name with something added before its extension.
+pub fn before_extension(name: &str, addition: &str) -> String {
     match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
         Some((stem, extension)) => format!("{stem}{addition}.{extension}"),
         None => format!("{name}{addition}"),

@@ -58,12 +58,11 @@ pub fn calendar(time: SystemTime) -> [i64; 6] {
 /// Reads a time as RFC 3339 writes it, with any offset; what is below a second is cut off. `None` when it is none.
 pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
     let (date, clock) = text.split_once(['T', 't', ' '])?;
-    let (clock, offset) = match clock.strip_suffix(['Z', 'z']) {
-        Some(clock) => (clock, 0),
-        None => {
-            let (clock, offset) = clock.split_at_checked(clock.len().checked_sub(6)?)?;
-            (clock, offset_of(offset)?)
-        }
+    let (clock, offset) = if let Some(clock) = clock.strip_suffix(['Z', 'z']) {
+        (clock, 0)
+    } else {
+        let (clock, offset) = clock.split_at_checked(clock.len().checked_sub(6)?)?;
+        (clock, offset_of(offset)?)
     };
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let ([year, month, day], [h, m, s]) = (numbers(date, '-', [4, 2, 2])?, numbers(clock, ':', [2, 2, 2])?);

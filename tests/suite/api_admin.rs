@@ -113,9 +113,11 @@ fn what_is_wrong_is_pointed_at() {
     assert_eq!(point("POST", all, json!({"name": "e/va", "password": OTHER})), "/name");
     assert_eq!(point("POST", all, json!({"name": "eva", "password": "short"})), "/password");
     assert_eq!(point("POST", all, json!({"name": "eva", "password": OTHER, "quota": -1})), "/quota");
+    assert_eq!(point("PATCH", "/api/v1/accounts/ben", json!({"quota": u64::MAX})), "/quota");
     assert_eq!(point("POST", all, json!({"name": "eva", "password": OTHER, "email": "x"})), "/email");
     assert_eq!(point("POST", all, json!({"name": "b-en", "password": OTHER})), "/name");
     assert_eq!(point("PATCH", "/api/v1/accounts/ben", json!({"name": "eva"})), "/name");
+    assert_eq!(point("PATCH", "/api/v1/accounts/ben", json!({"role": null})), "/role");
     assert_eq!(point("PUT", "/api/v1/accounts/ben/password", json!({"password": "short"})), "/password");
     for query in
         ["", "files=lose", "files=keep&to=ana", "files=transfer", "files=transfer&to=ben", "files=transfer&to=zoe"]

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["log", "audit"],
     &["store", "content"],
     &["auth", "drive"],
-    &["setup"],
+    &["setup", "links"],
     &["app"],
     &["admin"],
     &["control", "jobs", "http"],

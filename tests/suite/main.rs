@@ -28,6 +28,8 @@ mod dav_moves;
 mod dav_props;
 mod files;
 mod layers;
+mod links;
+mod matrix;
 mod program;
 mod rows;
 mod shares;

@@ -184,6 +184,52 @@ fn store_until_the_end(address: SocketAddr, at: usize) -> Vec<String> {
 }
 
 #[test]
+fn administrators_see_and_change_the_same_with_a_server_and_without() {
+    let place = Place::new();
+    let ran = |arguments: &[&str]| {
+        let output = place.run(arguments, PASSWORD);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refused = |arguments: &[&str]| {
+        let output = place.run(arguments, PASSWORD);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        said(&output)
+    };
+    ran(&["user", "add", "zoe", "--admin", "--password-stdin"]);
+    place.add_ana();
+    for is_running in [false, true] {
+        let serving = is_running.then(|| place.serve());
+        assert!(refused(&["user", "role", "zoe", "user"]).contains("last administrator"));
+        assert!(refused(&["user", "remove", "zoe", "--purge-files"]).contains("last administrator"));
+        assert!(ran(&["user", "role", "ana", "admin"]).contains("ana is an administrator"));
+        ran(&["user", "role", "ana", "user"]);
+        let overview: serde_json::Value = serde_json::from_str(&ran(&["overview", "--json"])).unwrap();
+        assert_eq!((&overview["accounts"], &overview["administrators"]), (&2.into(), &1.into()));
+        assert!(ran(&["status"]).contains("2, 1 administer, 0 disabled"));
+        assert!(refused(&["lock", "break", "nothing"]).contains("There is no lock nothing."));
+        if let Some(serving) = &serving {
+            serving.ana().lock("/open").send().is(201);
+            let locks: serde_json::Value = serde_json::from_str(&ran(&["lock", "list", "--json"])).unwrap();
+            assert!(ran(&["lock", "list"]).contains("home/ana/open  open by ana since 20"));
+            ran(&["lock", "break", locks[0]["id"].as_str().unwrap()]);
+            serving.ana().store("/open", "x");
+        }
+        assert_eq!(ran(&["lock", "list"]), "Nothing is locked.\n");
+    }
+    let moved = ran(&["user", "remove", "ana", "--transfer-to", "zoe"]);
+    assert!(moved.contains("\"/Files of ana\""), "{moved}");
+    assert_eq!(std::fs::read(place.path().join("sarang-data/homes/zoe/Files of ana/open")).unwrap(), b"x");
+    let log = ran(&["audit", "--account", "ana", "--kind", "account-changed"]);
+    assert_eq!(log.lines().count(), 4, "{log}");
+    assert!(log.contains("account-changed  ana  by the command line: role admin"), "{log}");
+    let entries: serde_json::Value = serde_json::from_str(&ran(&["audit", "--json", "--limit", "1"])).unwrap();
+    assert_eq!((&entries[0]["kind"], &entries[1]), (&"account-removed".into(), &serde_json::Value::Null));
+    let document: serde_json::Value = serde_json::from_str(&ran(&["openapi"])).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[test]
 fn a_folder_in_use_is_refused_with_the_process_that_has_it() {
     let place = Place::new();
     let serving = place.serve();

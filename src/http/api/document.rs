@@ -31,6 +31,8 @@ impl Tag {
     pub const GROUPS: &'static str = "Groups";
     /// Folders that belong to no account.
     pub const TEAM_FOLDERS: &'static str = "Team folders";
+    /// Public links.
+    pub const LINKS: &'static str = "Links";
 }
 
 #[derive(OpenApi)]

@@ -223,16 +223,16 @@ impl Stat {
 pub async fn download(member: Member, Query(query): Query<PathQuery>, headers: HeaderMap) -> Result<Response, Problem> {
     let path = VPath::parse(&query.path)?;
     let drive = member.drive().await?;
-    Ok(content(&drive, &path, &headers).await?)
+    Ok(content(&drive, &path, path.name(), &headers).await?)
 }
 
-/// The answer with a file's content, named for whoever saves it.
-pub async fn content(drive: &Drive, path: &VPath, headers: &HeaderMap) -> Result<Response, Error> {
-    let mut response = get::serve(drive.open(path).await?, path.name(), headers).await?;
+/// The answer with a file's content, under this name for whoever saves it.
+pub async fn content(drive: &Drive, path: &VPath, name: Option<&str>, headers: &HeaderMap) -> Result<Response, Error> {
+    let mut response = get::serve(drive.open(path).await?, name, headers).await?;
     let out = response.headers_mut();
     out.insert(CACHE_CONTROL, REVALIDATE);
     let way = if out.contains_key(CONTENT_DISPOSITION) { "attachment" } else { "inline" };
-    out.insert(CONTENT_DISPOSITION, disposition(way, path.name().unwrap_or_default()));
+    out.insert(CONTENT_DISPOSITION, disposition(way, name.unwrap_or_default()));
     Ok(response.map(axum::body::Body::new))
 }
 

@@ -65,11 +65,18 @@ pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result
     Option::deserialize(value).map(Some)
 }
 
+/// Refuses null for a field that can be left out; with `#[serde(default, deserialize_with = "stated")]`.
+pub fn stated<'de, T: Deserialize<'de>, D: Deserializer<'de>>(value: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(value).map(Some)
+}
+
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let inner = error.inner();
-        if inner.is_syntax() || inner.is_eof() {
+        // serde_json calls it a syntax error, too, when something else stands where a word of a list belongs.
+        let is_json = || serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+        if (inner.is_syntax() || inner.is_eof()) && !is_json() {
             return Error::BadRequest("The body is not JSON.");
         }
         Error::Invalid { pointer: pointer(error.path()), why: sentence(inner) }
@@ -128,6 +135,8 @@ mod tests {
         assert_eq!(at(r#"{"books":[1,"x"]}"#), "/books/1: Invalid type: string \"x\", expected u32.");
         assert_eq!(at(r#"{"pages":1}"#), "/pages: Unknown field `pages`, expected `books`.");
         assert_eq!(at("{}"), ": Missing field `books`.");
+        let role = parse::<Vec<crate::model::Role>>(b"[\"user\", 5]");
+        assert!(matches!(&role, Err(Error::Invalid { pointer, .. }) if pointer == "/1"), "{role:?}");
         for broken in ["", "{", "{\"books\":[]} x", "\u{feff}{}"] {
             assert!(matches!(parse::<Shelf>(broken.as_bytes()), Err(Error::BadRequest(_))), "{broken:?}");
         }

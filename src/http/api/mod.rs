@@ -9,6 +9,7 @@ pub mod files;
 pub mod groups;
 pub mod invites;
 pub mod json;
+pub mod links;
 pub mod me;
 pub mod page;
 pub mod problem;
@@ -49,6 +50,8 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(bulk::copy))
         .routes(routes!(bulk::delete))
         .routes(routes!(zip::download))
+        .routes(routes!(links::list, links::create))
+        .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_password))
         .routes(routes!(two_factor::begin, two_factor::end))

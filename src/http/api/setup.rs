@@ -5,6 +5,7 @@ use super::caller::Public;
 use super::json::{Json, read};
 use super::problem::{Failures, Problem};
 use crate::app::App;
+use crate::audit::{Actor, Event, Kind};
 use crate::auth::AccountView;
 use crate::http::pages::{escape, page};
 use crate::model::{AccountName, Error, Role};
@@ -13,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
+use std::net::IpAddr;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -43,10 +45,10 @@ pub fn is_open(app: &App) -> bool {
 #[utoipa::path(post, path = "/api/v1/setup", tag = Tag::SETUP, operation_id = "setup", security(()), request_body = NewAdmin,
     responses((status = 201, body = AccountView), Failures))]
 pub async fn create(
-    Public { app, .. }: Public,
+    Public { app, client }: Public,
     Json(admin): Json<NewAdmin>,
 ) -> Result<(StatusCode, axum::Json<AccountView>), Problem> {
-    Ok((StatusCode::CREATED, axum::Json(make(&app, &admin).await?)))
+    Ok((StatusCode::CREATED, axum::Json(make(&app, &admin, client).await?)))
 }
 
 /// `GET /setup?token=…`
@@ -59,7 +61,7 @@ pub async fn show(Public { app, .. }: Public, uri: Uri) -> Response {
 }
 
 /// `POST /setup`, from the form of [`show`].
-pub async fn submit(Public { app, .. }: Public, request: Request) -> Response {
+pub async fn submit(Public { app, client }: Public, request: Request) -> Response {
     if !is_open(&app) {
         return over();
     }
@@ -68,7 +70,7 @@ pub async fn submit(Public { app, .. }: Public, request: Request) -> Response {
         Err(problem) => return problem.into_response(),
     };
     let admin = NewAdmin::from_form(&String::from_utf8_lossy(&body));
-    match make(&app, &admin).await {
+    match make(&app, &admin, client).await {
         Ok(account) => {
             let name = escape(account.name.as_str());
             let text =
@@ -82,7 +84,7 @@ pub async fn submit(Public { app, .. }: Public, request: Request) -> Response {
     }
 }
 
-async fn make(app: &App, admin: &NewAdmin) -> Result<AccountView, Error> {
+async fn make(app: &App, admin: &NewAdmin, client: IpAddr) -> Result<AccountView, Error> {
     if !is_open(app) {
         return Err(Error::NotFound);
     }
@@ -91,6 +93,8 @@ async fn make(app: &App, admin: &NewAdmin) -> Result<AccountView, Error> {
     let account =
         app.auth.create(&name, admin.password.as_bytes(), Role::Admin, app.config.accounts.default_quota).await?;
     claim.finish();
+    let event = Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str()).from(client);
+    app.audit.record(event.note("role admin, by the set-up link")).await;
     tracing::info!(account = name.as_str(), "the first administrator was made");
     Ok(account)
 }

@@ -8,8 +8,9 @@ use super::files::Stat;
 use super::json::Query;
 use super::problem::{Failures, Problem};
 use crate::content::{Expect, Put, Start};
-use crate::drive::{Announced, Drive, Terms};
+use crate::drive::{Announced, Drive, DriveUpload, Terms};
 use crate::http::dav::headers as fields;
+use crate::http::zip::before_extension;
 use crate::model::{Error, VPath};
 use axum::body::Body;
 use axum::extract::multipart::Field;
@@ -23,6 +24,8 @@ use utoipa::IntoParams;
 
 /// The most files of one form.
 const MAX_FILES: usize = 1000;
+/// How many files of one name are kept beside each other.
+const MAX_BESIDE: u32 = 1000;
 
 /// Where an upload goes.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -73,7 +76,11 @@ pub async fn raw(
     let announced = Announced { len, estimate: len, modified: fields::oc_mtime(&headers), start: Start::Empty };
     let drive = member.drive().await?;
     let bytes = body.into_data_stream().map_err(|_| Error::Truncated);
-    let put = store(&drive, &path, announced, terms, bytes).await.map_err(|error| taken(error, fresh))?;
+    let put = match drive.begin_put(&path, announced, terms).await {
+        Ok(upload) => pour(upload, bytes).await,
+        Err(error) => Err(error),
+    };
+    let put = put.map_err(|error| refused(error, fresh))?;
     let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, axum::Json(Stat::new(&path, &put.node))))
 }
@@ -89,7 +96,13 @@ pub async fn form(
 ) -> Result<axum::Json<Results>, Problem> {
     let form = read_form(request).await?;
     let drive = member.drive().await?;
-    let results = store_form(&drive, &VPath::parse(&query.path)?, query.overwrite, form).await?;
+    let results = store_form(
+        &drive,
+        &VPath::parse(&query.path)?,
+        if query.overwrite { Taken::Replaced } else { Taken::Refused },
+        form,
+    )
+    .await?;
     Ok(axum::Json(Results { results }))
 }
 
@@ -104,7 +117,7 @@ pub async fn read_form(request: Request) -> Result<Multipart, Error> {
 pub async fn store_form(
     drive: &Drive,
     folder: &VPath,
-    overwrite: bool,
+    taken: Taken,
     mut form: Multipart,
 ) -> Result<Vec<ItemResult>, Error> {
     let mut results = Vec::new();
@@ -115,7 +128,7 @@ pub async fn store_form(
             return Err(Error::LimitReached("A form may have at most 1000 files; the first 1000 are stored."));
         }
         let shown = if folder.is_root() { name.clone() } else { format!("{folder}/{name}") };
-        results.push(match store_field(drive, folder, &name, overwrite, field).await {
+        results.push(match store_field(drive, folder, &name, taken, field).await {
             Ok(put) => ItemResult::done(shown, if put.created { StatusCode::CREATED } else { StatusCode::OK }),
             Err(Error::Truncated) => return Err(Error::Truncated),
             Err(error) => ItemResult::failed(shown, &error),
@@ -124,30 +137,41 @@ pub async fn store_form(
     Ok(results)
 }
 
-async fn store_field(
-    drive: &Drive,
-    folder: &VPath,
-    name: &str,
-    overwrite: bool,
-    field: Field<'_>,
-) -> Result<Put, Error> {
-    let path = folder.join(name)?;
-    let expect = if overwrite { Expect::Any } else { Expect::Absent };
-    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty };
+/// What becomes of a file whose name is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is refused.
+    Refused,
+    /// It replaces what is there.
+    Replaced,
+    /// It gets another name: who sees nothing learns nothing.
+    Beside,
+}
+
+async fn store_field(drive: &Drive, folder: &VPath, name: &str, taken: Taken, field: Field<'_>) -> Result<Put, Error> {
+    let expect = if taken == Taken::Replaced { Expect::Any } else { Expect::Absent };
     let terms = Terms { expect, ..Terms::default() };
-    let put = store(drive, &path, announced, terms, field.map_err(|_| Error::Truncated)).await;
-    put.map_err(|error| taken(error, !overwrite))
+    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty };
+    let mut begun = drive.begin_put(&folder.join(name)?, announced.clone(), terms.clone()).await;
+    for number in 2..MAX_BESIDE {
+        if taken != Taken::Beside || !matches!(begun, Err(Error::PreconditionFailed)) {
+            break;
+        }
+        let path = folder.join(&before_extension(name, &format!(" ({number})")))?;
+        begun = drive.begin_put(&path, announced.clone(), terms.clone()).await;
+    }
+    let put = match begun {
+        Ok(upload) => pour(upload, field.map_err(|_| Error::Truncated)).await,
+        Err(error) => Err(error),
+    };
+    put.map_err(|error| refused(error, taken != Taken::Replaced))
 }
 
 /// Bytes into a file; the last step runs to its end though the client leaves, and before it nothing shows.
-async fn store(
-    drive: &Drive,
-    path: &VPath,
-    announced: Announced,
-    terms: Terms,
+async fn pour(
+    mut upload: DriveUpload,
     bytes: impl futures_util::Stream<Item = Result<Bytes, Error>>,
 ) -> Result<Put, Error> {
-    let mut upload = drive.begin_put(path, announced, terms).await?;
     let mut bytes = std::pin::pin!(bytes);
     while let Some(chunk) = bytes.try_next().await? {
         upload.write(chunk).await?;
@@ -156,6 +180,6 @@ async fn store(
 }
 
 /// Who must not replace hears that something is there, not that a condition failed.
-fn taken(error: Error, fresh: bool) -> Error {
+fn refused(error: Error, fresh: bool) -> Error {
     if fresh && matches!(error, Error::PreconditionFailed) { Error::Exists } else { error }
 }

@@ -3,7 +3,7 @@
 
 use super::exchange::{Exchange, Outcome, Verb};
 use super::headers::{self, Depth, Origin};
-use super::href;
+use super::href::{self, PREFIX};
 use super::lockxml;
 use crate::drive::Drive;
 use crate::drive::locks::LockRequest;
@@ -139,7 +139,7 @@ fn whole_depth(headers: &HeaderMap) -> Result<Option<Depth>> {
 /// The request that the crate gets: canonical addresses and only the headers it needs.
 pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> Result<Request<B>> {
     let malformed = |_| Error::BadRequest("The request cannot be understood.");
-    let address = href::encode(&exchange.path, false);
+    let address = href::encode(PREFIX, &exchange.path, false);
     let mut request = Request::builder().method(arrival.head.method.clone()).uri(address);
     let given = &arrival.head.headers;
     let forwarded: &[HeaderName] = match exchange.verb {
@@ -165,7 +165,7 @@ fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(Header
     Ok(match exchange.verb {
         Verb::Delete => vec![depth("0")],
         Verb::Copy | Verb::Move => {
-            let to = exchange.destination.as_ref().map(|path| href::encode(path, false)).unwrap_or_default();
+            let to = exchange.destination.as_ref().map(|path| href::encode(PREFIX, path, false)).unwrap_or_default();
             let overwrite = HeaderValue::from_static(if exchange.overwrite { "T" } else { "F" });
             vec![
                 depth(if exchange.shallow { "0" } else { "infinity" }),

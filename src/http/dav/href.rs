@@ -2,7 +2,7 @@
 
 use crate::model::VPath;
 
-/// The path under which the drive is served.
+/// The path under which the drive of whoever has signed in is served.
 pub const PREFIX: &str = "/dav";
 
 /// Bytes that stand for themselves: unreserved characters and the slash (RFC 3986 section 2.3).
@@ -47,16 +47,16 @@ fn write_escape(out: &mut Vec<u8>, byte: u8) {
     out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
 }
 
-/// The address of a path in the drive, ending in a slash for a folder.
-pub fn encode(path: &VPath, folder: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(PREFIX.len() + 2 + path.as_str().len());
-    write_path(&mut out, path, folder);
+/// The address of a path in the drive that is served under `prefix`, ending in a slash for a folder.
+pub fn encode(prefix: &str, path: &VPath, folder: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(prefix.len() + 2 + path.as_str().len());
+    write_path(&mut out, prefix, path, folder);
     out
 }
 
-/// Writes the address of a path in the drive.
-pub fn write_path(out: &mut Vec<u8>, path: &VPath, folder: bool) {
-    out.extend_from_slice(PREFIX.as_bytes());
+/// Writes the address of a path in the drive that is served under `prefix`.
+pub fn write_path(out: &mut Vec<u8>, prefix: &str, path: &VPath, folder: bool) {
+    out.extend_from_slice(prefix.as_bytes());
     out.push(b'/');
     write_encoded(out, path.as_str());
     if folder && !path.is_root() {
@@ -75,9 +75,9 @@ mod tests {
         write_encoded(&mut out, "fi le$%<>é.txt#?;+");
         assert_eq!(out, b"fi%20le%24%25%3C%3E%C3%A9.txt%23%3F%3B%2B");
         let mut out = Vec::new();
-        write_path(&mut out, &VPath::parse("a b/c").unwrap(), true);
-        write_path(&mut out, &VPath::root(), true);
-        assert_eq!(out, b"/dav/a%20b/c//dav/");
+        write_path(&mut out, PREFIX, &VPath::parse("a b/c").unwrap(), true);
+        write_path(&mut out, "/s/x", &VPath::root(), true);
+        assert_eq!(out, b"/dav/a%20b/c//s/x/");
     }
 
     proptest! {

@@ -53,8 +53,8 @@ pub fn parse_lockinfo(body: &[u8]) -> Result<LockInfo> {
     }
 }
 
-/// Writes one lock, in the namespace prefix `D`; the token only where the view has it.
-pub fn write_activelock(out: &mut Vec<u8>, lock: &LockView) {
+/// Writes one lock of the drive that is served under `prefix`, in the namespace prefix `D`; the token only where the view has it.
+pub fn write_activelock(out: &mut Vec<u8>, lock: &LockView, prefix: &str) {
     out.extend_from_slice(b"<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope>");
     out.extend_from_slice(if lock.shared { b"<D:shared/>" } else { b"<D:exclusive/>" });
     out.extend_from_slice(b"</D:lockscope><D:depth>");
@@ -70,15 +70,15 @@ pub fn write_activelock(out: &mut Vec<u8>, lock: &LockView) {
         out.extend_from_slice(b"</D:href></D:locktoken>");
     }
     out.extend_from_slice(b"<D:lockroot><D:href>");
-    href::write_path(out, &lock.root, lock.root_is_folder);
+    href::write_path(out, prefix, &lock.root, lock.root_is_folder);
     out.extend_from_slice(b"</D:href></D:lockroot></D:activelock>");
 }
 
 /// The body that answers a LOCK.
-pub fn lock_answer(lock: &LockView) -> Vec<u8> {
+pub fn lock_answer(lock: &LockView, prefix: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(640 + lock.owner.len());
     out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:prop xmlns:D=\"DAV:\"><D:lockdiscovery>");
-    write_activelock(&mut out, lock);
+    write_activelock(&mut out, lock, prefix);
     out.extend_from_slice(b"</D:lockdiscovery></D:prop>");
     out
 }
@@ -138,9 +138,9 @@ mod tests {
             <D:owner xmlns:D=\"DAV:\">me</D:owner><D:timeout>Second-599</D:timeout>\
             <D:locktoken><D:href>urn:uuid:1</D:href></D:locktoken><D:lockroot><D:href>/dav/a%20b/</D:href></D:lockroot>\
             </D:activelock></D:lockdiscovery></D:prop>";
-        assert_eq!(String::from_utf8(lock_answer(&lock)).unwrap(), expected);
+        assert_eq!(String::from_utf8(lock_answer(&lock, "/dav")).unwrap(), expected);
         lock.token = None;
-        let other = String::from_utf8(lock_answer(&lock)).unwrap();
+        let other = String::from_utf8(lock_answer(&lock, "/dav")).unwrap();
         assert!(!other.contains("locktoken") && !other.contains("urn:uuid"));
     }
 }

@@ -40,15 +40,32 @@ use gate::Arrival;
 use headers::{Depth, Origin};
 use href::PREFIX;
 use http::{Response, request};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The most bytes of a request's XML.
 const MAX_XML: usize = 64 << 10;
 
-/// Answers one request beneath [`PREFIX`] for who has signed in.
-pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Parts, body: BodyIn) -> Response<Body> {
+/// Who asks, and under which path the drive is served to them.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Who asks.
+    pub identity: Arc<Identity>,
+    /// What the addresses in the drive begin with; no part of it needs an escape.
+    pub prefix: Cow<'static, str>,
+}
+
+impl Visit {
+    /// An account in its own drive.
+    pub fn own(identity: Arc<Identity>) -> Self {
+        Self { identity, prefix: PREFIX.into() }
+    }
+}
+
+/// Answers one request beneath the prefix of the drive.
+pub async fn handle(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: BodyIn) -> Response<Body> {
     let lent = Lent::new(body);
-    match answer(app, identity, head, &lent).await {
+    match answer(app, visit, head, &lent).await {
         Ok(response) => lent.settle(&head.headers, response).await,
         Err(error) => {
             reply::log(&error);
@@ -57,23 +74,20 @@ pub async fn handle(app: &Arc<App>, identity: &Arc<Identity>, head: &request::Pa
     }
 }
 
-async fn answer(
-    app: &Arc<App>,
-    identity: &Arc<Identity>,
-    head: &request::Parts,
-    body: &Lent,
-) -> Result<Response<Body>> {
+async fn answer(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
+    let prefix = visit.prefix.as_ref();
     let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let origin = Origin { host, also: &app.config.server.hosts, prefix: PREFIX };
-    let path = path_of(head)?;
-    let drive = app.drive(identity).await?;
+    let origin = Origin { host, also: &app.config.server.hosts, prefix };
+    let path = path_of(head, prefix)?;
+    let drive = app.drive(&visit.identity).await?;
     let verb = match head.method.as_str() {
         "GET" | "HEAD" => return get::answer(&drive, &path, head.method == http::Method::HEAD, &head.headers).await,
-        "PROPFIND" => return propfind(app, drive, path, head, body).await,
+        "PROPFIND" => return propfind(app, drive, (path, prefix), head, body).await,
         "PROPPATCH" => {
             let terms = headers::terms(&head.headers, origin)?;
             let xml = body.read(MAX_XML).await?;
-            return app.finish(async move { proppatch::answer(&drive, &path, terms, &xml).await }).await;
+            let prefix = visit.prefix.clone();
+            return app.finish(async move { proppatch::answer(&drive, &path, &prefix, terms, &xml).await }).await;
         }
         "OPTIONS" => return options::answer(&drive, &path).await,
         "PUT" => Verb::Put,
@@ -97,8 +111,8 @@ async fn answer(
 }
 
 /// The resource a request names. A name that drives do not store names nothing; why, hears only who wants to make it.
-fn path_of(head: &request::Parts) -> Result<VPath> {
-    match VPath::from_url(head.uri.path(), PREFIX) {
+fn path_of(head: &request::Parts, prefix: &str) -> Result<VPath> {
+    match VPath::from_url(head.uri.path(), prefix) {
         Ok(path) => path.ok_or(Error::NotFound),
         Err(Error::BadName(_)) if !matches!(head.method.as_str(), "PUT" | "PATCH" | "MKCOL" | "LOCK") => {
             Err(Error::NotFound)
@@ -110,7 +124,7 @@ fn path_of(head: &request::Parts) -> Result<VPath> {
 async fn propfind(
     app: &Arc<App>,
     drive: Drive,
-    path: VPath,
+    (path, prefix): (VPath, &str),
     head: &request::Parts,
     body: &Lent,
 ) -> Result<Response<Body>> {
@@ -122,7 +136,7 @@ async fn propfind(
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let agent = user_agent(head);
     let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
-    let request = propfind::PropfindRequest { depth, user_agent: agent, hide_quota, find };
+    let request = propfind::PropfindRequest { depth, user_agent: agent, hide_quota, find, prefix };
     propfind::answer(&drive, &path, request).await
 }
 

@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn plain<'a>(name: &'a str, node: &'a Node) -> Subject<'a> {
-        Subject { name: Some(name), node, props: &[], locks: &[], quota: None, account: "ann" }
+        Subject { name: Some(name), node, props: &[], locks: &[], quota: None, account: "ann", prefix: "/dav" }
     }
 
     fn dead(ns: &str, name: &str, xml: &str) -> DeadProp {

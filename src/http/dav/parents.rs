@@ -2,6 +2,7 @@
 
 use super::body::Lent;
 use super::headers::{self, Depth};
+use super::href::PREFIX;
 use super::multistatus::{HEAD, Place, TAIL, Writer};
 use super::plan::Plan;
 use super::props::Subject;
@@ -33,8 +34,15 @@ async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let mut writer = Writer::new(Plan::new(find, true, user_agent(head)));
     let node = Node::unseen(true);
-    let subject =
-        |name| Subject { name, node: &node, props: &[], locks: &[], quota: None, account: identity.account.as_str() };
+    let subject = |name| Subject {
+        name,
+        node: &node,
+        props: &[],
+        locks: &[],
+        quota: None,
+        account: identity.account.as_str(),
+        prefix: PREFIX,
+    };
     let mut out = HEAD.to_vec();
     if depth != Depth::OneNoRoot {
         writer.write(&mut out, Place { base: b"/", child: None }, &subject(None));

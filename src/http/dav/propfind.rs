@@ -10,7 +10,7 @@ use crate::content::{Entry, Listing, Node};
 use crate::drive::{Drive, LockView};
 use crate::http::body::Body;
 use crate::http::reply;
-use crate::model::{Result, VPath};
+use crate::model::{Identity, Result, VPath, Via};
 use bytes::Bytes;
 use futures_util::stream;
 use http::header::CONTENT_TYPE;
@@ -33,6 +33,8 @@ pub struct PropfindRequest<'a> {
     pub hide_quota: bool,
     /// What it wants to know.
     pub find: Find,
+    /// What the addresses in the drive begin with.
+    pub prefix: &'a str,
 }
 
 /// Answers with a 207.
@@ -43,8 +45,9 @@ pub async fn answer(drive: &Drive, path: &VPath, request: PropfindRequest<'_>) -
     let listing = if list { Some(drive.list(path, plan.needs_props()).await?) } else { None };
     let locked = list && plan.needs_locks() && !drive.has_no_locks(path);
     let mut pages = Pages {
-        base: href::encode(path, node.folder),
-        account: drive.identity().account.to_string(),
+        base: href::encode(request.prefix, path, node.folder),
+        account: shown_account(drive.identity()).to_owned(),
+        prefix: request.prefix.to_owned(),
         locks: locked.then(|| locks_in(drive, path)),
         writer: Writer::new(plan),
         listing,
@@ -56,6 +59,14 @@ pub async fn answer(drive: &Drive, path: &VPath, request: PropfindRequest<'_>) -
         pages.write_self(drive, path, &node).await?;
     }
     Ok(multistatus(pages.into_body().await?))
+}
+
+/// Who the properties say is asking; the visitors of a link need not hear whose it is.
+fn shown_account(identity: &Identity) -> &str {
+    match identity.via {
+        Via::Link(_) => "link",
+        _ => identity.account.as_str(),
+    }
 }
 
 /// The locks on a child by its name.
@@ -78,6 +89,7 @@ pub fn multistatus(body: Body) -> Response<Body> {
 struct Pages {
     base: Vec<u8>,
     account: String,
+    prefix: String,
     /// `None` when no child can have a lock, or none is asked for.
     locks: Option<LocksOf>,
     writer: Writer,
@@ -94,7 +106,15 @@ impl Pages {
         let props = if plan.needs_props() { drive.props(path).await? } else { Vec::new() };
         let quota = if plan.needs_quota() { Some(drive.quota(path).await?) } else { None };
         let locks = if plan.needs_locks() { drive.locks_on(path) } else { Vec::new() };
-        let subject = Subject { name: path.name(), node, props: &props, locks: &locks, quota, account: &self.account };
+        let subject = Subject {
+            name: path.name(),
+            node,
+            props: &props,
+            locks: &locks,
+            quota,
+            account: &self.account,
+            prefix: &self.prefix,
+        };
         self.writer.write(&mut self.out, Place { base: &self.base, child: None }, &subject);
         Ok(())
     }
@@ -150,6 +170,7 @@ impl Pages {
                 locks: &locks,
                 quota: None,
                 account: &self.account,
+                prefix: &self.prefix,
             };
             self.writer.write(&mut self.out, Place { base: &self.base, child: Some(&entry.name) }, &subject);
             if self.out.len() >= FRAME {
@@ -198,6 +219,7 @@ mod tests {
         Pages {
             base: b"/dav/x/".to_vec(),
             account: "ann".into(),
+            prefix: "/dav".into(),
             locks: None,
             writer: Writer::new(Plan::new(Find::All(vec![]), false, "")),
             listing: Some(Box::new(Numbers { next: 0, end, broken })),

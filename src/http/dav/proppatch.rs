@@ -34,10 +34,10 @@ struct Changes {
 }
 
 /// Answers with a 207; errors of the drive that concern the whole request (locked, gone) are returned.
-pub async fn answer(drive: &Drive, path: &VPath, terms: Terms, body: &[u8]) -> Result<Response<Body>> {
+pub async fn answer(drive: &Drive, path: &VPath, prefix: &str, terms: Terms, body: &[u8]) -> Result<Response<Body>> {
     let steps = parse_propertyupdate(body)?;
     let node = drive.stat(path).await?;
-    let base = href::encode(path, node.folder);
+    let base = href::encode(prefix, path, node.folder);
     let outcomes = match plan(&steps) {
         Err(outcomes) => outcomes,
         Ok(changes) => match drive.set_props(path, changes.props, changes.modified, terms).await {

@@ -69,6 +69,8 @@ pub struct Subject<'a> {
     pub quota: Option<Quota>,
     /// Who asks.
     pub account: &'a str,
+    /// What the addresses in the drive begin with.
+    pub prefix: &'a str,
 }
 
 /// Every live property: what it is, its name, and whether `allprop` includes it (RFC 4918 section 9.1: those it defines).
@@ -139,7 +141,7 @@ impl Live {
             Self::MediaType => out.extend_from_slice(media_type(subject.name, node.folder).as_bytes()),
             Self::DisplayName => write_text(out, subject.name.unwrap_or_default()),
             Self::SupportedLock => out.extend_from_slice(SUPPORTED_LOCK),
-            Self::Locks => subject.locks.iter().for_each(|lock| write_activelock(out, lock)),
+            Self::Locks => subject.locks.iter().for_each(|lock| write_activelock(out, lock, subject.prefix)),
             Self::QuotaAvailable => write_decimal(out, subject.quota.map_or(0, |q| q.available)),
             Self::QuotaUsed => write_decimal(out, subject.quota.map_or(0, |q| q.used)),
             Self::Principal => {

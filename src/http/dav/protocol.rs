@@ -46,11 +46,11 @@ pub async fn run(
         let request = gate::plain_request(&exchange, arrival, body)?;
         app.finish(async move { Ok(HANDLER.handle_with(config, request).await) }).await?
     };
-    put_right(&exchange, given)
+    put_right(&exchange, arrival.origin.prefix, given)
 }
 
 /// Our own status, failure and lock description in place of the crate's.
-fn put_right(exchange: &Exchange, given: CrateReply) -> Result<Response<Body>> {
+fn put_right(exchange: &Exchange, prefix: &str, given: CrateReply) -> Result<Response<Body>> {
     let mut outcome = exchange.outcome.lock();
     if let Some(failure) = outcome.failure.take() {
         return Err(failure);
@@ -70,7 +70,7 @@ fn put_right(exchange: &Exchange, given: CrateReply) -> Result<Response<Body>> {
         response.headers_mut().insert(HeaderName::from_static("x-oc-mtime"), HeaderValue::from_static("accepted"));
     }
     if let (Verb::Lock, Some(lock)) = (exchange.verb, &outcome.lock) {
-        *response.body_mut() = Body::full(lockxml::lock_answer(lock));
+        *response.body_mut() = Body::full(lockxml::lock_answer(lock, prefix));
     }
     Ok(response)
 }

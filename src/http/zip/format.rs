@@ -12,8 +12,8 @@ const ELSEWHERE_16: u16 = u16::MAX;
 /// UTF-8 names (bit 11); sizes and checksum after the content (bit 3).
 const UTF8: u16 = 1 << 11;
 const SIZES_FOLLOW: u16 = 1 << 3;
-/// Made by Unix, format 4.5 (Zip64).
-const MADE_BY: u16 = (3 << 8) | 45;
+/// Made by Unix (3), format 4.5 (45, Zip64).
+const MADE_BY: u16 = 0x032d;
 const PLAIN: u16 = 20;
 const ZIP64: u16 = 45;
 

@@ -4,7 +4,7 @@ use crate::admin::Files;
 use crate::auth::{AccountView, Alteration};
 use crate::http::api::caller::Admin;
 use crate::http::api::document::Tag;
-use crate::http::api::json::{Json, Path, Query, given};
+use crate::http::api::json::{Json, Path, Query, given, stated};
 use crate::http::api::page::{Page, PageQuery};
 use crate::http::api::problem::{Failures, Problem};
 use crate::model::{AccountName, Error, Role, time};
@@ -61,6 +61,7 @@ pub struct AccountsQuery {
 /// A new account.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "null and absent are two things")]
 pub struct NewAccount {
     /// The name.
     name: AccountName,
@@ -79,8 +80,10 @@ pub struct NewAccount {
 /// What changes of an account; what is not said stays.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "null and absent are two things")]
 pub struct AccountPatch {
     /// The role.
+    #[serde(default, deserialize_with = "stated")]
     #[schema(nullable = false)]
     role: Option<Role>,
     /// The quota in bytes; null is unlimited.
@@ -88,6 +91,7 @@ pub struct AccountPatch {
     #[schema(value_type = Option<u64>)]
     quota: Option<Option<u64>>,
     /// Whether sign-in is refused.
+    #[serde(default, deserialize_with = "stated")]
     #[schema(nullable = false)]
     disabled: Option<bool>,
 }

@@ -1,0 +1,32 @@
+//! Passwords of public links: hashed and verified as those of accounts are, throttled by link and network.
+
+use super::Auth;
+use super::password::{self, Lane, Secret};
+use super::throttle::Network;
+use crate::model::{AccountName, Error, Result};
+use std::net::IpAddr;
+use std::time::Instant;
+
+impl Auth {
+    /// The hash of a link's new password; `Busy`.
+    pub async fn hash_link_password(&self, password: &[u8]) -> Result<String> {
+        let deadline = tokio::time::Instant::now() + password::WAIT;
+        self.hasher.turn(Lane::Known, deadline).await?.hash(Secret::new(password.to_vec())).await
+    }
+
+    /// Verifies the password of a link, which the throttle knows by `key`; `Unauthenticated`, `Throttled`, `Busy`.
+    pub async fn check_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
+        let (network, key) = (Network::from(from), AccountName::parse(key).ok());
+        self.link_throttle.check(network, key.as_ref(), Instant::now())?;
+        let deadline = tokio::time::Instant::now() + password::WAIT;
+        let turn = self.hasher.turn(Lane::Stranger, deadline).await?;
+        // Once more: while this waited, others may have used up the tries.
+        self.link_throttle.check(network, key.as_ref(), Instant::now())?;
+        let verdict = turn.verify(stored.to_owned(), Secret::new(password.to_vec())).await?;
+        if verdict.matches {
+            return Ok(());
+        }
+        self.link_throttle.count(network, key, Instant::now());
+        Err(Error::Unauthenticated)
+    }
+}

@@ -1,0 +1,310 @@
+//! Public links of the account that asks: made, listed, changed, ended. The token is told once, when the link is made.
+
+use super::Tag;
+use super::caller::Account;
+use super::files::Kind;
+use super::json::{Json, Query};
+use super::page::{Page, PageQuery};
+use super::problem::{Failures, Problem};
+use crate::content::{DeadProp, Node, PropChange};
+use crate::drive::{Drive, Terms};
+use crate::links::{Link, LinkRecord, Target, mark_of, new_mark};
+use crate::model::{Error, Identity, Result, Rights, VPath, Via, time};
+use axum::extract::Path;
+use http::StatusCode;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::sync::Arc;
+use std::time::SystemTime;
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+const MAX_NOTE: usize = 1000;
+const MAX_PASSWORD: usize = 1024;
+
+/// A link to be made.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewLink {
+    /// What it shows, in the home of the account.
+    path: String,
+    /// What may be done with it: `view` if not said; `drop` and `edit` are for folders.
+    rights: Option<Rights>,
+    /// A password that visitors must give.
+    #[schema(value_type = Option<String>)]
+    password: Option<Zeroizing<String>>,
+    /// When it ends (RFC 3339).
+    expires: Option<String>,
+    /// How many downloads it allows.
+    #[schema(minimum = 1)]
+    max_downloads: Option<u64>,
+    /// What its owner says about it.
+    #[serde(default)]
+    note: String,
+}
+
+/// What changes of a link; what is not said stays, and `null` takes away.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinkChange {
+    /// What may be done with it.
+    rights: Option<Rights>,
+    /// A password that visitors must give.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<String>)]
+    password: Option<Option<Zeroizing<String>>>,
+    /// When it ends (RFC 3339).
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<String>)]
+    expires: Option<Option<String>>,
+    /// How many downloads it allows in all.
+    #[serde(deserialize_with = "said")]
+    #[schema(value_type = Option<u64>)]
+    max_downloads: Option<Option<u64>>,
+    /// What its owner says about it.
+    note: Option<String>,
+}
+
+/// A link, as its owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LinkView {
+    id: String,
+    /// What it shows.
+    path: String,
+    kind: Kind,
+    rights: Rights,
+    /// Whether visitors must give a password.
+    has_password: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_downloads: Option<u64>,
+    downloads: u64,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used: Option<String>,
+    note: String,
+}
+
+/// A new link, with what is never told again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedLink {
+    #[serde(flatten)]
+    link: LinkView,
+    /// The secret of the link.
+    token: String,
+    /// Where visitors find it, on this server.
+    url: String,
+}
+
+impl std::fmt::Debug for NewLink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewLink").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for LinkChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LinkChange").finish_non_exhaustive()
+    }
+}
+
+/// A field that is there, be it `null`.
+fn said<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+impl From<&Link> for LinkView {
+    fn from(link: &Link) -> Self {
+        let record = link.record.as_ref();
+        let date = |seconds| time::iso_date(time::from_unix_seconds(seconds));
+        Self {
+            id: link.id.clone(),
+            path: record.path.clone(),
+            kind: if record.target.folder { Kind::Folder } else { Kind::File },
+            rights: record.rights,
+            has_password: record.password.is_some(),
+            expires: record.expires.map(date),
+            max_downloads: record.max_downloads,
+            downloads: record.downloads,
+            created: date(record.created),
+            last_used: record.last_used.map(date),
+            note: record.note.clone(),
+        }
+    }
+}
+
+/// Makes a public link.
+#[utoipa::path(post, path = "/api/v1/links", tag = Tag::LINKS, operation_id = "createLink", request_body = NewLink,
+    responses((status = 201, body = CreatedLink), Failures))]
+pub async fn create(
+    account: Account,
+    Json(new): Json<NewLink>,
+) -> Result<(StatusCode, axum::Json<CreatedLink>), Problem> {
+    let path = VPath::parse(&new.path)?;
+    let rights = new.rights.unwrap_or(Rights::View);
+    check(rights, new.max_downloads, &new.note)?;
+    let expires = new.expires.as_deref().map(moment).transpose()?;
+    let app = account.app;
+    let drive = app.drive(&within(&account.identity, &path)).await?;
+    let node = drive.stat(&VPath::root()).await?;
+    check_kind(rights, node.folder)?;
+    let password = match &new.password {
+        Some(password) => Some(app.auth.hash_link_password(checked(password)?).await?),
+        None => None,
+    };
+    let (owner, note, max_downloads) = (account.identity.account.clone(), new.note, new.max_downloads);
+    let work = {
+        let app = Arc::clone(&app);
+        let whole = app.drive(&account.identity).await?;
+        async move {
+            let target = target(&whole, &path, &node).await?;
+            let record = LinkRecord {
+                owner,
+                path: path.as_str().to_owned(),
+                target,
+                rights,
+                token: String::new(),
+                password,
+                generation: 0,
+                expires,
+                max_downloads,
+                downloads: 0,
+                created: time::unix_seconds(SystemTime::now()),
+                last_used: None,
+                note,
+            };
+            app.links.create(record).await
+        }
+    };
+    let (link, token) = app.finish(work).await?;
+    let url = format!("/s/{token}");
+    Ok((StatusCode::CREATED, axum::Json(CreatedLink { link: LinkView::from(&link), token, url })))
+}
+
+/// The account itself, confined as a visitor of the link would be: what is mounted from others cannot be reached this way.
+fn within(identity: &Identity, path: &VPath) -> Arc<Identity> {
+    let via = Via::Link(String::new());
+    Arc::new(Identity { scope: path.clone(), rights: Rights::View, via, ..identity.clone() })
+}
+
+/// What a link is bound to. A file gets a mark that stays with it when it is saved anew.
+async fn target(drive: &Drive, path: &VPath, node: &Node) -> Result<Target> {
+    if node.folder {
+        return Ok(Target::new(node, None));
+    }
+    if let Some(mark) = mark_of(&drive.props(path).await?) {
+        return Ok(Target::new(node, Some(mark)));
+    }
+    let DeadProp { ns, name, xml } = new_mark()?;
+    let mark = xml.clone();
+    let set = vec![PropChange::Set(DeadProp { ns, name, xml })];
+    match drive.set_props(path, set, None, Terms::default()).await {
+        Ok(()) => Ok(Target::new(node, Some(mark))),
+        // Without a mark the link ends when the file is saved anew.
+        Err(Error::Unsupported | Error::NoSpace | Error::Locked { .. }) => Ok(Target::new(node, None)),
+        Err(error) => Err(error),
+    }
+}
+
+fn check(rights: Rights, max_downloads: Option<u64>, note: &str) -> Result<()> {
+    let invalid = |pointer: &str, why: &str| Err(Error::Invalid { pointer: pointer.into(), why: why.into() });
+    if max_downloads == Some(0) {
+        return invalid("/max_downloads", "A link allows at least one download.");
+    }
+    if max_downloads.is_some() && rights == Rights::Drop {
+        return invalid("/max_downloads", "Nothing is downloaded by a link for uploads.");
+    }
+    if note.len() > MAX_NOTE {
+        return invalid("/note", "A note has at most 1000 bytes.");
+    }
+    Ok(())
+}
+
+fn check_kind(rights: Rights, folder: bool) -> Result<()> {
+    if rights != Rights::View && !folder {
+        return Err(Error::Invalid { pointer: "/rights".into(), why: "A link to a file is for viewing.".into() });
+    }
+    Ok(())
+}
+
+fn checked(password: &Zeroizing<String>) -> Result<&[u8]> {
+    if password.is_empty() || password.len() > MAX_PASSWORD {
+        return Err(Error::Invalid { pointer: "/password".into(), why: "A password has 1 to 1024 bytes.".into() });
+    }
+    Ok(password.as_bytes())
+}
+
+fn moment(text: &str) -> Result<i64> {
+    let read = time::parse_iso_date(text).filter(|end| *end > SystemTime::now());
+    read.map(time::unix_seconds).ok_or_else(|| Error::Invalid {
+        pointer: "/expires".into(),
+        why: "This must be a moment to come, as 2030-01-31T12:00:00Z.".into(),
+    })
+}
+
+/// The links of the account.
+#[utoipa::path(get, path = "/api/v1/links", tag = Tag::LINKS, operation_id = "listLinks", params(PageQuery),
+    responses((status = 200, body = Page<LinkView>), Failures))]
+pub async fn list(account: Account, Query(query): Query<PageQuery>) -> Result<axum::Json<Page<LinkView>>, Problem> {
+    let links = account.app.links.of(&account.identity.account);
+    let page = query.cut(links, |link| link.id.clone())?;
+    Ok(axum::Json(Page { items: page.items.iter().map(LinkView::from).collect(), next: page.next }))
+}
+
+/// One link of the account.
+#[utoipa::path(get, path = "/api/v1/links/{id}", tag = Tag::LINKS, operation_id = "showLink", params(("id" = String, Path)),
+    responses((status = 200, body = LinkView), Failures))]
+pub async fn show(account: Account, Path(id): Path<String>) -> Result<axum::Json<LinkView>, Problem> {
+    let link = account.app.links.find(&account.identity.account, &id)?;
+    Ok(axum::Json(LinkView::from(&link)))
+}
+
+/// Changes a link of the account, from the next request on.
+#[utoipa::path(patch, path = "/api/v1/links/{id}", tag = Tag::LINKS, operation_id = "changeLink", params(("id" = String, Path)),
+    request_body = LinkChange, responses((status = 200, body = LinkView), Failures))]
+pub async fn change(
+    account: Account,
+    Path(id): Path<String>,
+    Json(change): Json<LinkChange>,
+) -> Result<axum::Json<LinkView>, Problem> {
+    let (app, owner) = (account.app, account.identity.account.clone());
+    let present = app.links.find(&owner, &id)?.record;
+    let rights = change.rights.unwrap_or(present.rights);
+    check(rights, change.max_downloads.unwrap_or(present.max_downloads), change.note.as_deref().unwrap_or_default())?;
+    check_kind(rights, present.target.folder)?;
+    let expires = match change.expires {
+        Some(Some(text)) => Some(Some(moment(&text)?)),
+        other => other.map(|_| None),
+    };
+    let password = match change.password {
+        Some(Some(password)) => Some(Some(app.auth.hash_link_password(checked(&password)?).await?)),
+        other => other.map(|_| None),
+    };
+    let (max_downloads, note) = (change.max_downloads, change.note);
+    let work = {
+        let app = Arc::clone(&app);
+        async move {
+            let edit = move |record: &mut LinkRecord| {
+                record.rights = rights;
+                if let Some(password) = password {
+                    record.password = password;
+                    record.generation += 1;
+                }
+                record.expires = expires.unwrap_or(record.expires);
+                record.max_downloads = max_downloads.unwrap_or(record.max_downloads);
+                record.note = note.unwrap_or(std::mem::take(&mut record.note));
+            };
+            app.links.change(&owner, &id, edit).await
+        }
+    };
+    Ok(axum::Json(LinkView::from(&app.finish(work).await?)))
+}
+
+/// Ends a link of the account, from the next request on.
+#[utoipa::path(delete, path = "/api/v1/links/{id}", tag = Tag::LINKS, operation_id = "deleteLink", params(("id" = String, Path)),
+    responses((status = 204, description = "It is no more."), Failures))]
+pub async fn remove(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let (app, owner) = (Arc::clone(&account.app), account.identity.account.clone());
+    account.app.finish(async move { app.links.remove(&owner, &id).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

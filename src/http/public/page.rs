@@ -1,0 +1,149 @@
+//! The pages of public links as HTML. Every name is text; every address is made of escapes.
+
+use super::Visitor;
+use crate::content::Node;
+use crate::http::api::bulk::ItemResult;
+use crate::http::api::files::{Kind, Row};
+use crate::http::dav::{href, media};
+use crate::http::pages::{escape, page};
+use crate::model::{Error, Rights, VPath, time};
+use axum::response::Html;
+use std::fmt::Write;
+
+/// The most rows of one page.
+const MAX_ROWS: usize = 10_000;
+
+/// The form that asks for the password.
+pub fn password(token: &str, wrong: Option<&Error>) -> Html<String> {
+    let wrong = wrong.map_or("", |_| "<p class=\"wrong\" role=\"alert\">That is not the password.</p>");
+    page(
+        "Shared with you",
+        &format!(
+            "{wrong}<form method=\"post\" action=\"{}\"><label>Password<input name=\"password\" type=\"password\" required autofocus \
+             autocomplete=\"off\"></label><button>Open</button></form>",
+            address(token, "/password", &VPath::root(), "")
+        ),
+    )
+}
+
+/// The page of a link for uploads.
+pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> Html<String> {
+    let content = results.map(told).unwrap_or_default() + &upload_form(visitor, &VPath::root());
+    page(&escape(visitor.name()), &content)
+}
+
+/// The page of a file.
+pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
+    let name = escape(visitor.name_at(path));
+    let media = media::media_type(Some(visitor.name_at(path)), false);
+    let mut content = up(visitor, path);
+    // A picture in the page would use up a download.
+    if media.starts_with("image/") && media::is_harmless(media) && !visitor.is_limited() {
+        let source = address(&visitor.token, "/file", path, "");
+        let _ = write!(content, "<p><img src=\"{source}\" alt=\"{name}\" width=\"100%\"></p>");
+    }
+    let _ = write!(content, "<p>{}, {}</p><p>", size(node.len), time::iso_date(node.modified));
+    if media::is_harmless(media) && !visitor.is_limited() {
+        let _ = write!(content, "<a href=\"{}\">Show</a> · ", address(&visitor.token, "/file", path, ""));
+    }
+    let _ =
+        write!(content, "<a href=\"{}\">Download</a></p>", address(&visitor.token, "/file", path, "&amp;save=true"));
+    page(&name, &content)
+}
+
+/// The page of a folder.
+pub fn folder(visitor: &Visitor, path: &VPath, rows: &[Row], results: Option<&[ItemResult]>) -> Html<String> {
+    let mut content = results.map(told).unwrap_or_default() + &up(visitor, path);
+    content.push_str("<table><thead><tr><th>Name<th>Size<th>Modified</thead><tbody>");
+    for Row(name, kind, len, modified, _) in rows.iter().take(MAX_ROWS) {
+        // Beyond the longest path nothing can be addressed.
+        let Ok(path) = path.join(name) else { continue };
+        let modified = time::iso_date(time::from_unix_seconds(modified.div_euclid(1000)));
+        let (mark, size) = if *kind == Kind::Folder { ("/", String::new()) } else { ("", size(*len)) };
+        let _ = write!(
+            content,
+            "<tr><td><a href=\"{}\">{}{mark}</a><td>{size}<td>{modified}",
+            address(&visitor.token, "", &path, ""),
+            escape(name)
+        );
+    }
+    content.push_str("</tbody></table>");
+    if rows.len() > MAX_ROWS {
+        content.push_str("<p>There is more than this page shows.</p>");
+    }
+    let zip = address(&visitor.token, "/zip", path, "");
+    let _ = write!(content, "<p><a href=\"{zip}\">Download all as a zip archive</a></p>");
+    if visitor.link.record.rights == Rights::Edit {
+        content.push_str(&upload_form(visitor, path));
+    }
+    page(&escape(visitor.name_at(path)), &content)
+}
+
+/// The way back to the folder above.
+fn up(visitor: &Visitor, path: &VPath) -> String {
+    path.parent().map_or_else(String::new, |above| {
+        let name = escape(visitor.name_at(&above));
+        format!("<p><a href=\"{}\">Up to {name}</a></p>", address(&visitor.token, "", &above, ""))
+    })
+}
+
+fn upload_form(visitor: &Visitor, path: &VPath) -> String {
+    format!(
+        "<form method=\"post\" enctype=\"multipart/form-data\" action=\"{}\"><label>Files to upload\
+         <input type=\"file\" name=\"file\" multiple required></label><button>Upload</button></form>",
+        address(&visitor.token, "/upload", path, "")
+    )
+}
+
+/// What became of an upload.
+fn told(results: &[ItemResult]) -> String {
+    let mut list = String::from("<ul>");
+    for result in results {
+        let name = escape(&result.path);
+        let _ = match &result.detail {
+            None => write!(list, "<li>{name}: uploaded"),
+            Some(detail) => write!(list, "<li class=\"wrong\">{name}: {}", escape(detail)),
+        };
+    }
+    list + "</ul>"
+}
+
+/// An address beneath a link, in ASCII that stands in a quoted attribute as it is.
+fn address(token: &str, what: &str, path: &VPath, more: &str) -> String {
+    let mut encoded = Vec::new();
+    href::write_encoded(&mut encoded, token);
+    let token = String::from_utf8(std::mem::take(&mut encoded)).unwrap_or_default();
+    href::write_encoded(&mut encoded, path.as_str());
+    format!("/s/{token}{what}?path={}{more}", String::from_utf8(encoded).unwrap_or_default())
+}
+
+/// Bytes for people.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    let (mut whole, mut tenths, mut unit) = (bytes, 0, "bytes");
+    for next in UNITS {
+        if whole < 1024 {
+            break;
+        }
+        (whole, tenths, unit) = (whole / 1024, whole % 1024 * 10 / 1024, next);
+    }
+    if unit == "bytes" { format!("{whole} bytes") } else { format!("{whole}.{tenths} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_for_people() {
+        for (bytes, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
+            assert_eq!(size(bytes), text);
+        }
+    }
+
+    #[test]
+    fn addresses_hold_no_markup() {
+        let path = VPath::parse("a\"><script>&'#?").unwrap();
+        assert_eq!(address("t", "/file", &path, ""), "/s/t/file?path=a%22%3E%3Cscript%3E%26%27%23%3F");
+    }
+}

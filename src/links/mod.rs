@@ -1,0 +1,270 @@
+//! Public links: who has the token sees one file or folder of an account, and nothing else. The token is kept as its SHA-256 only;
+//! what a link shows is bound to the thing that was shared, so that it never shows another of the same name.
+
+mod passes;
+
+use crate::content::{DeadProp, Node};
+use crate::model::{AccountName, Error, Result, Rights, time};
+use crate::store::table::{Record, Table};
+use crate::store::{Batch, StateStore};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use parking_lot::RwLock;
+pub use passes::Passes;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The most links of one account.
+const MAX_LINKS: usize = 1000;
+/// How old the time of the last use may be in the record, in seconds.
+const USE_STEP: i64 = 60;
+
+/// The namespace and name of the property that stays with a file when it is saved anew.
+const MARK: (&str, &str) = ("urn:sarang", "mark");
+
+/// What is stored of a link.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkRecord {
+    /// Whose link it is.
+    pub owner: AccountName,
+    /// What it shows, in the owner's home.
+    pub path: String,
+    /// What exactly it shows.
+    pub target: Target,
+    /// What may be done with it.
+    pub rights: Rights,
+    /// SHA-256 of the token, in hexadecimal.
+    pub token: String,
+    /// The password's hash, a PHC string.
+    pub password: Option<String>,
+    /// Changes with the password: whoever gave the old one must give the new one.
+    pub generation: u64,
+    /// When it ends, in seconds since 1970.
+    pub expires: Option<i64>,
+    /// How many downloads it allows.
+    pub max_downloads: Option<u64>,
+    /// How many there were.
+    pub downloads: u64,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+    /// When it was last used, in seconds since 1970, within a minute.
+    pub last_used: Option<i64>,
+    /// What its owner says about it.
+    pub note: String,
+}
+
+impl Record for LinkRecord {
+    const VERSION: u32 = 1;
+}
+
+/// The identity of a file or folder, beyond its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Whether it is a folder.
+    pub folder: bool,
+    node: [u64; 2],
+    mark: Option<String>,
+}
+
+impl Target {
+    /// What `node` is; `mark` is what its properties carry.
+    pub fn new(node: &Node, mark: Option<String>) -> Self {
+        Self { folder: node.folder, node: node.id(), mark }
+    }
+
+    /// Whether this is the same thing, `props` being its properties: a file that was saved anew still carries its mark.
+    pub fn is(&self, node: &Node, props: &[DeadProp]) -> bool {
+        let marked = self.mark.is_some() && mark_of(props) == self.mark;
+        self.folder == node.folder && (node.id() == self.node || (!self.folder && marked))
+    }
+
+    /// Whether properties are needed to tell.
+    pub fn is_marked(&self) -> bool {
+        self.mark.is_some()
+    }
+}
+
+/// The mark among a file's properties.
+pub fn mark_of(props: &[DeadProp]) -> Option<String> {
+    props.iter().find(|prop| (prop.ns.as_str(), prop.name.as_str()) == MARK).map(|prop| prop.xml.clone())
+}
+
+/// A new mark for a file.
+pub fn new_mark() -> Result<DeadProp> {
+    let (ns, name) = MARK;
+    let xml = format!("<{name} xmlns=\"{ns}\">{}</{name}>", random_text::<16>()?);
+    Ok(DeadProp { ns: ns.into(), name: name.into(), xml })
+}
+
+/// A link in memory.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// What its owner knows it by; not secret.
+    pub id: String,
+    /// What is stored of it.
+    pub record: Arc<LinkRecord>,
+}
+
+/// All links.
+#[derive(Debug)]
+pub struct Links {
+    table: Table<LinkRecord>,
+    store: Arc<dyn StateStore>,
+    index: RwLock<Index>,
+    /// Held over each change, from reading the present record to showing the new one.
+    changing: tokio::sync::Mutex<()>,
+    /// Who has given a password.
+    pub passes: Passes,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    by_id: BTreeMap<String, Arc<LinkRecord>>,
+    by_token: HashMap<String, String>,
+}
+
+impl Links {
+    /// Reads every link into memory.
+    pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
+        let table = Table::<LinkRecord>::new(store.clone(), "link/");
+        let mut index = Index::default();
+        for (id, record) in table.all().await? {
+            index.by_token.insert(record.token.clone(), id.clone());
+            index.by_id.insert(id, Arc::new(record));
+        }
+        let (index, changing) = (RwLock::new(index), tokio::sync::Mutex::default());
+        Ok(Self { table, store, index, changing, passes: Passes::new()? })
+    }
+
+    /// The link of a token, if it still is one; the token itself is compared by its hash.
+    pub fn enter(&self, token: &str) -> Option<Link> {
+        let index = self.index.read();
+        let id = index.by_token.get(&hash(token))?;
+        let record = index.by_id.get(id)?;
+        record.is_live(now()).then(|| Link { id: id.clone(), record: Arc::clone(record) })
+    }
+
+    /// The links of an account, by id.
+    pub fn of(&self, owner: &AccountName) -> Vec<Link> {
+        let index = self.index.read();
+        let own = index.by_id.iter().filter(|(_, record)| record.owner == *owner);
+        own.map(|(id, record)| Link { id: id.clone(), record: Arc::clone(record) }).collect()
+    }
+
+    /// One link of an account; `NotFound`.
+    pub fn find(&self, owner: &AccountName, id: &str) -> Result<Link> {
+        let record = self.index.read().by_id.get(id).filter(|record| record.owner == *owner).cloned();
+        record.map(|record| Link { id: id.to_owned(), record }).ok_or(Error::NotFound)
+    }
+
+    /// Makes a link and its token, which is told this once.
+    pub async fn create(&self, mut record: LinkRecord) -> Result<(Link, String)> {
+        let _alone = self.changing.lock().await;
+        if self.of(&record.owner).len() >= MAX_LINKS {
+            return Err(Error::LimitReached("An account may have at most 1000 links."));
+        }
+        let token = random_text::<32>()?;
+        let id: String = hash(&random_text::<16>()?).chars().take(24).collect();
+        record.token = hash(&token);
+        let batch = self.table.absent_in(Batch::new(), &id);
+        self.store.commit(self.table.put_in(batch, &id, &record)?).await?;
+        Ok((self.show(id, record), token))
+    }
+
+    /// Changes a link of an account.
+    pub async fn change(&self, owner: &AccountName, id: &str, edit: impl FnOnce(&mut LinkRecord)) -> Result<Link> {
+        let _alone = self.changing.lock().await;
+        let mut record = self.find(owner, id)?.record.as_ref().clone();
+        edit(&mut record);
+        self.table.put(id, &record).await?;
+        Ok(self.show(id.to_owned(), record))
+    }
+
+    /// Ends a link of an account, from the next request on.
+    pub async fn remove(&self, owner: &AccountName, id: &str) -> Result<()> {
+        let _alone = self.changing.lock().await;
+        let link = self.find(owner, id)?;
+        self.table.delete(id).await?;
+        self.hide(&link);
+        Ok(())
+    }
+
+    /// Ends all links of an account that was removed.
+    pub async fn forget_account(&self, owner: &AccountName) -> Result<()> {
+        let _alone = self.changing.lock().await;
+        for link in self.of(owner) {
+            self.table.delete(&link.id).await?;
+            self.hide(&link);
+        }
+        Ok(())
+    }
+
+    /// Counts a download before it begins; `NotFound` when the link has ended meanwhile, or allows no more.
+    pub async fn count_download(&self, link: &Link) -> Result<()> {
+        let _alone = self.changing.lock().await;
+        let mut record = self.find(&link.record.owner, &link.id)?.record.as_ref().clone();
+        let now = now();
+        if !record.is_live(now) {
+            return Err(Error::NotFound);
+        }
+        record.downloads += 1;
+        record.last_used = Some(now);
+        self.table.put(&link.id, &record).await?;
+        self.show(link.id.clone(), record);
+        Ok(())
+    }
+
+    /// Remembers that a link was used. That is worth a line in the log when it fails, and not the request.
+    pub async fn touch(&self, link: &Link) {
+        let now = now();
+        if link.record.last_used.is_some_and(|last| now - last < USE_STEP) {
+            return;
+        }
+        let outcome = self.change(&link.record.owner, &link.id, |record| record.last_used = Some(now)).await;
+        if let Err(error) = outcome
+            && !matches!(error, Error::NotFound)
+        {
+            tracing::warn!(%error, "could not note the use of a link");
+        }
+    }
+
+    fn show(&self, id: String, record: LinkRecord) -> Link {
+        let record = Arc::new(record);
+        let mut index = self.index.write();
+        index.by_token.insert(record.token.clone(), id.clone());
+        index.by_id.insert(id.clone(), Arc::clone(&record));
+        Link { id, record }
+    }
+
+    fn hide(&self, link: &Link) {
+        let mut index = self.index.write();
+        index.by_token.remove(&link.record.token);
+        index.by_id.remove(&link.id);
+    }
+}
+
+impl LinkRecord {
+    /// Whether it has neither expired nor been used up.
+    fn is_live(&self, now: i64) -> bool {
+        self.expires.is_none_or(|end| now < end) && self.max_downloads.is_none_or(|most| self.downloads < most)
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    time::unix_seconds(SystemTime::now())
+}
+
+fn hash(token: &str) -> String {
+    Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// So many random bytes as text that stands in an address as it is.
+fn random_text<const N: usize>() -> Result<String> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}

@@ -1,0 +1,394 @@
+//! Public links over real HTTP: what they show and to whom, how they end, and that they never show anything else.
+
+use crate::harness::{Client, LOCK_BODY, PASSWORD, Reply, TestServer, url};
+use sarang::model::AccountName;
+use serde_json::{Value, json};
+
+struct Shared {
+    id: String,
+    token: String,
+}
+
+fn api(client: &Client, method: &str, path: &str, body: &Value) -> Reply {
+    let request = client.raw(method, &format!("/api/v1/links{path}"));
+    if body.is_null() {
+        return request.send();
+    }
+    request.header("Content-Type", "application/json").body(body.to_string()).send()
+}
+
+fn share(client: &Client, body: &Value) -> Shared {
+    let made = api(client, "POST", "", body).is(201).json();
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    assert_eq!(text("url"), format!("/s/{}", text("token")));
+    Shared { id: text("id"), token: text("token") }
+}
+
+/// A server where ana has a folder `shared` with something in it, and things beside it.
+fn server() -> TestServer {
+    let server = TestServer::start();
+    let ana = server.ana();
+    for folder in ["/shared", "/shared/sub", "/shared-not", "/inbox"] {
+        ana.mkcol(folder).is(201);
+    }
+    for file in ["/shared/a.txt", "/shared/sub/b.html", "/shared-not/secret", "/top secret", "/inbox/taken"] {
+        ana.store(file, file);
+    }
+    server
+}
+
+fn page(server: &TestServer, shared: &Shared, rest: &str) -> Reply {
+    server.stranger().raw("GET", &format!("/s/{}{rest}", shared.token)).send()
+}
+
+fn dav(server: &TestServer, shared: &Shared, method: &str, path: &str) -> Reply {
+    let client = server.stranger();
+    let request = client.raw(method, &format!("/s/{}/dav{}", shared.token, url(path)));
+    if method == "PROPFIND" { request.header("Depth", "1").send() } else { request.send() }
+}
+
+fn upload(server: &TestServer, shared: &Shared, query: &str, name: &str, content: &str) -> Reply {
+    let body = format!(
+        "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{content}\r\n--x--\r\n"
+    );
+    let client = server.stranger();
+    let request = client.raw("POST", &format!("/s/{}/upload{query}", shared.token));
+    request.header("Content-Type", "multipart/form-data; boundary=x").body(body).send()
+}
+
+#[test]
+fn links_belong_to_their_owner_and_their_tokens_are_told_once() {
+    let server = server();
+    let (ana, ben) = (server.ana(), server.ben());
+    let wish = json!({"path": "shared", "expires": "2099-01-31T12:00:00Z", "note": "for you", "password": "pa ss"});
+    let shared = share(&ana, &wish);
+    assert!(shared.token.len() >= 43 && shared.id != shared.token);
+    let listed = api(&ana, "GET", "", &Value::Null).is(200);
+    assert!(!listed.text().contains(&shared.token) && !listed.text().contains("argon2"), "{listed}");
+    let link = &listed.json()["items"][0];
+    assert_eq!((&link["path"], &link["kind"], &link["rights"]), (&json!("shared"), &json!("folder"), &json!("view")));
+    assert_eq!((&link["has_password"], &link["expires"]), (&json!(true), &json!("2099-01-31T12:00:00Z")));
+    let one = format!("/{}", shared.id);
+    assert_eq!(api(&ana, "GET", &one, &Value::Null).is(200).json()["note"], "for you");
+    for (method, body) in [("GET", Value::Null), ("PATCH", json!({"note": "x"})), ("DELETE", Value::Null)] {
+        api(&ben, method, &one, &body).is(404);
+    }
+    assert_eq!(api(&ben, "GET", "", &Value::Null).is(200).json()["items"], json!([]));
+    let changed = api(&ana, "PATCH", &one, &json!({"note": "y", "expires": null, "max_downloads": 3})).is(200).json();
+    assert_eq!((&changed["note"], &changed["max_downloads"]), (&json!("y"), &json!(3)));
+    assert!(changed.get("expires").is_none() && changed["has_password"] == true);
+    let stored = server.block_on(server.app().store.get(&format!("link/{}", shared.id))).unwrap().unwrap();
+    assert!(!stored.contains(&shared.token), "only a hash is stored");
+    api(&ana, "DELETE", &one, &Value::Null).is(204);
+    api(&ana, "DELETE", &one, &Value::Null).is(404);
+    page(&server, &shared, "").is(404);
+}
+
+#[test]
+fn what_cannot_be_shared_is_refused() {
+    let server = server();
+    let ana = server.ana();
+    for (wish, status) in [
+        (json!({"path": "none"}), 404),
+        (json!({"path": "../x"}), 400),
+        (json!({"path": "shared", "rights": "all"}), 422),
+        (json!({"path": "shared", "expires": "2001-01-31T12:00:00Z"}), 422),
+        (json!({"path": "shared", "expires": "soon"}), 422),
+        (json!({"path": "shared", "password": ""}), 422),
+        (json!({"path": "shared", "max_downloads": 0}), 422),
+        (json!({"path": "shared", "max_downloads": 1, "rights": "drop"}), 422),
+        (json!({"path": "top secret", "rights": "edit"}), 422),
+        (json!({"path": "shared", "owner": "ben"}), 422),
+    ] {
+        api(&ana, "POST", "", &wish).is(status);
+    }
+    assert_eq!(api(&ana, "GET", "", &Value::Null).is(200).json()["items"], json!([]));
+}
+
+#[test]
+fn a_folder_has_pages_downloads_and_an_archive() {
+    let server = server();
+    let ana = server.ana();
+    ana.store("/shared/<img src=x onerror=alert(1)>&\".txt", "x");
+    let shared = share(&ana, &json!({"path": "shared"}));
+    let top = page(&server, &shared, "").is(200);
+    let text = top.text();
+    assert!(text.contains(">a.txt</a>") && text.contains(">sub/</a>"), "{text}");
+    assert!(text.contains("&lt;img src=x onerror=alert(1)&gt;&amp;&quot;.txt") && !text.contains("<img"), "{text}");
+    assert!(!text.contains("<script") && !text.contains("ana") && !text.contains("secret"), "{text}");
+    assert!(top.header("content-security-policy").unwrap().starts_with("default-src 'none'"));
+    assert_eq!((top.header("referrer-policy"), top.header("cache-control")), (Some("no-referrer"), Some("no-store")));
+    assert!(page(&server, &shared, "?path=sub").is(200).text().contains("b.html"));
+    assert!(page(&server, &shared, "?path=a.txt").is(200).text().contains("Download"));
+    let file = page(&server, &shared, "/file?path=a.txt").is(200);
+    assert_eq!(file.text(), "/shared/a.txt");
+    assert!(file.header("content-disposition").unwrap().starts_with("inline"));
+    let save = page(&server, &shared, "/file?path=a.txt&save=true").is(200);
+    assert!(save.header("content-disposition").unwrap().starts_with("attachment"));
+    let html = page(&server, &shared, "/file?path=sub/b.html").is(200);
+    assert!(html.header("content-disposition").unwrap().starts_with("attachment"));
+    assert_eq!(html.header("content-security-policy"), Some("sandbox; default-src 'none'"));
+    assert_eq!(html.header("x-content-type-options"), Some("nosniff"));
+    let zip = page(&server, &shared, "/zip").is(200);
+    assert!(zip.header("content-disposition").unwrap().contains("shared.zip") && zip.body.starts_with(b"PK"));
+    assert!(!zip.body.windows(6).any(|bytes| bytes == b"secret"));
+    for out in [
+        "?path=../top%20secret",
+        "?path=..",
+        "/file?path=../shared-not/secret",
+        "/file?path=-not/secret",
+        "/zip?path=..",
+        "/file?path=sub",
+    ] {
+        page(&server, &shared, out).is(404);
+    }
+    assert!(upload(&server, &shared, "", "new", "x").is(403).text().contains("viewing"));
+    ana.lacks("/shared/new");
+}
+
+#[test]
+fn a_link_is_a_drive_for_clients() {
+    let server = server();
+    let ana = server.ana();
+    let view = share(&ana, &json!({"path": "shared"}));
+    let listing = dav(&server, &view, "PROPFIND", "/").is(207);
+    let text = listing.text();
+    assert!(text.contains(&format!("<D:href>/s/{}/dav/a.txt</D:href>", view.token)), "{text}");
+    assert!(!text.contains("secret") && !text.contains("ana") && !text.contains("\"/dav/"), "{text}");
+    assert_eq!(dav(&server, &view, "GET", "/a.txt").is(200).text(), "/shared/a.txt");
+    dav(&server, &view, "GET", "/../shared-not/secret").is_any(&[403, 404]);
+    for (method, path) in [("PUT", "/new"), ("PUT", "/a.txt"), ("DELETE", "/a.txt"), ("MKCOL", "/m"), ("DELETE", "/")] {
+        dav(&server, &view, method, path).is(403);
+    }
+    let edit = share(&ana, &json!({"path": "shared", "rights": "edit"}));
+    dav(&server, &edit, "MKCOL", "/m").is(201);
+    dav(&server, &edit, "PUT", "/m/new").is(201);
+    let prefix = format!("/s/{}/dav", edit.token);
+    let to = |destination: &str| {
+        server.stranger().raw("MOVE", &format!("{prefix}/m/new")).header("Destination", destination).send()
+    };
+    to("/dav/stolen").is(502);
+    to(&format!("/s/{}/dav/stolen", view.token)).is(502);
+    to(&format!("{prefix}/../../../dav/stolen")).is(502);
+    to(&format!("{prefix}/moved")).is(201);
+    ana.holds("/shared/moved", "");
+    let lock =
+        server.stranger().raw("LOCK", &format!("{prefix}/moved")).header("Depth", "0").xml(LOCK_BODY).send().is(200);
+    assert!(lock.text().contains(&format!("<D:lockroot><D:href>{prefix}/moved</D:href></D:lockroot>")), "{lock}");
+    dav(&server, &edit, "PUT", "/moved").is(423);
+    ana.put("/shared/moved", "x").is(423);
+    dav(&server, &edit, "DELETE", "/").is(403);
+    // Without a password any credentials do; those of an account open nothing more.
+    server.ana().raw("GET", &format!("{prefix}/../../dav/top%20secret")).send().is_any(&[200, 400, 404]);
+    server.stranger().raw("PROPFIND", "/s/unknown/dav/").header("Depth", "0").send().is(404);
+}
+
+#[test]
+fn a_link_for_uploads_shows_nothing() {
+    let server = server();
+    let ana = server.ana();
+    let shared = share(&ana, &json!({"path": "inbox", "rights": "drop"}));
+    let text = page(&server, &shared, "").is(200).text();
+    assert!(text.contains("Files to upload") && !text.contains("taken"), "{text}");
+    assert!(upload(&server, &shared, "", "new.txt", "one").is(200).text().contains("new.txt: uploaded"));
+    // A name that is taken is neither refused nor replaced: both would tell.
+    let told = upload(&server, &shared, "?path=..", "taken", "two").is(200).text();
+    assert!(told.contains("taken: uploaded") && !told.contains("(2)"), "{told}");
+    ana.holds("/inbox/new.txt", "one");
+    ana.holds("/inbox/taken", "/inbox/taken");
+    ana.holds("/inbox/taken (2)", "two");
+    for rest in ["/file?path=taken", "/file?path=none", "/zip", "/file"] {
+        page(&server, &shared, rest).is(404);
+    }
+    assert!(!dav(&server, &shared, "PROPFIND", "/").is(207).text().contains("taken"));
+    dav(&server, &shared, "GET", "/taken").is(404);
+    dav(&server, &shared, "DELETE", "/taken").is_any(&[403, 404]);
+    ana.holds("/inbox/taken", "/inbox/taken");
+}
+
+#[test]
+fn an_edit_link_uploads_and_refuses_what_is_taken() {
+    let server = server();
+    let ana = server.ana();
+    let shared = share(&ana, &json!({"path": "shared", "rights": "edit"}));
+    assert!(page(&server, &shared, "?path=sub").is(200).text().contains("Files to upload"));
+    assert!(upload(&server, &shared, "?path=sub", "new", "1").is(200).text().contains("new: uploaded"));
+    ana.holds("/shared/sub/new", "1");
+    assert!(upload(&server, &shared, "", "a.txt", "2").is(200).text().contains("already something"));
+    ana.holds("/shared/a.txt", "/shared/a.txt");
+}
+
+#[test]
+fn a_password_is_asked_for_and_a_new_one_voids_the_old() {
+    let server = server();
+    let ana = server.ana();
+    let shared = share(&ana, &json!({"path": "shared", "password": "pä ss&"}));
+    let enter = |password: &str| {
+        let request = server.stranger();
+        request
+            .raw("POST", &format!("/s/{}/password", shared.token))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(format!("password={}", url(password)))
+            .send()
+    };
+    let asked = page(&server, &shared, "").is(401);
+    assert!(asked.text().contains("type=\"password\"") && !asked.text().contains("a.txt"));
+    for rest in ["/file?path=a.txt", "/zip", "?path=sub"] {
+        page(&server, &shared, rest).is(401);
+    }
+    upload(&server, &shared, "", "x", "x").is(401);
+    assert!(enter("wrong").is(401).header("set-cookie").is_none());
+    let welcome = enter("pä ss&").is(303);
+    assert_eq!(welcome.header("location"), Some(format!("/s/{}", shared.token).as_str()));
+    let cookie = welcome.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert!(cookie.contains(&format!("Path=/s/{};", shared.token)), "{cookie}");
+    let pass = cookie.split(';').next().unwrap().to_owned();
+    let with = |shared: &Shared| {
+        server.stranger().raw("GET", &format!("/s/{}/file?path=a.txt", shared.token)).header("Cookie", &pass).send()
+    };
+    with(&shared).is(200);
+    let other = share(&ana, &json!({"path": "shared", "password": "pä ss&"}));
+    with(&other).is(401);
+    let mount = format!("/s/{}/dav/a.txt", shared.token);
+    assert!(server.stranger().raw("GET", &mount).send().is(401).header("www-authenticate").is_some());
+    server.stranger().signed_in("anybody", "wrong").raw("GET", &mount).send().is(401);
+    for _ in 0..2 {
+        server.stranger().signed_in("anybody", "pä ss&").raw("GET", &mount).send().is(200);
+    }
+    server.stranger().signed_in("ana", PASSWORD).raw("GET", &mount).send().is(401);
+    api(&ana, "PATCH", &format!("/{}", shared.id), &json!({"password": "another"})).is(200);
+    with(&shared).is(401);
+    server.stranger().signed_in("anybody", "pä ss&").raw("GET", &mount).send().is(401);
+    api(&ana, "PATCH", &format!("/{}", shared.id), &json!({"password": null})).is(200);
+    page(&server, &shared, "").is(200);
+}
+
+#[test]
+fn guesses_are_throttled() {
+    let server = TestServer::with(|config| config.accounts.failures_per_account = 3);
+    let ana = server.ana();
+    ana.mkcol("/d").is(201);
+    let shared = share(&ana, &json!({"path": "d", "password": "secret"}));
+    let mount = format!("/s/{}/dav/", shared.token);
+    let guess = |password: &str| server.stranger().signed_in("x", password).raw("OPTIONS", &mount).send();
+    for n in 0..3 {
+        guess(&n.to_string()).is(401);
+    }
+    assert!(guess("secret").is(429).header("retry-after").is_some());
+    ana.raw("GET", "/api/v1/me").send().is(200);
+}
+
+#[test]
+fn downloads_are_counted_to_their_limit() {
+    let server = server();
+    let ana = server.ana();
+    let shared = share(&ana, &json!({"path": "shared", "max_downloads": 3}));
+    for _ in 0..2 {
+        page(&server, &shared, "").is(200);
+        page(&server, &shared, "/file?path=none").is(404);
+    }
+    let request = server.stranger();
+    let range = request.raw("GET", &format!("/s/{}/file?path=a.txt", shared.token)).header("Range", "bytes=1-2").send();
+    assert_eq!(range.is(200).text(), "/shared/a.txt");
+    server.stranger().raw("HEAD", &format!("/s/{}/file?path=a.txt", shared.token)).send().is(200);
+    dav(&server, &shared, "GET", "/a.txt").is(200);
+    page(&server, &shared, "/zip").is(200);
+    for rest in ["", "/file?path=a.txt", "/zip", "/dav/a.txt"] {
+        page(&server, &shared, rest).is(404);
+    }
+    let link = api(&ana, "GET", &format!("/{}", shared.id), &Value::Null).is(200).json();
+    assert_eq!(link["downloads"], 3);
+    assert!(link["last_used"].is_string());
+    let server = server.restart();
+    page(&server, &shared, "").is(404);
+}
+
+#[test]
+fn a_file_keeps_its_link_when_it_is_saved_and_loses_it_to_another() {
+    let server = server();
+    let ana = server.ana();
+    let shared = share(&ana, &json!({"path": "shared/a.txt"}));
+    assert!(page(&server, &shared, "").is(200).text().contains("a.txt"));
+    let holds = |content: &str| assert_eq!(page(&server, &shared, "/file").is(200).text(), content);
+    holds("/shared/a.txt");
+    for rest in ["?path=b", "/file?path=../sub/b.html", "/zip", "/dav/"] {
+        page(&server, &shared, rest).is(404);
+    }
+    ana.store("/shared/a.txt", "saved anew");
+    holds("saved anew");
+    // Moved away, it is gone; moved back, it is there again.
+    ana.transfer("MOVE", "/shared/a.txt", "/elsewhere").send().is(201);
+    page(&server, &shared, "/file").is(404);
+    ana.store("/shared/a.txt", "another of the same name");
+    page(&server, &shared, "/file").is(404);
+    ana.transfer("MOVE", "/elsewhere", "/shared/a.txt").send().is(204);
+    holds("saved anew");
+    // Replaced by another, or made anew after it was deleted, it is not the same.
+    ana.store("/other", "other");
+    ana.transfer("MOVE", "/other", "/shared/a.txt").send().is(204);
+    page(&server, &shared, "/file").is(404);
+    let again = share(&ana, &json!({"path": "shared/a.txt"}));
+    ana.delete("/shared/a.txt").is(204);
+    page(&server, &again, "").is(404);
+    ana.store("/shared/a.txt", "made anew");
+    page(&server, &again, "").is(404);
+}
+
+#[test]
+fn a_folder_of_the_same_name_is_another() {
+    let server = server();
+    let ana = server.ana();
+    let shared = share(&ana, &json!({"path": "shared"}));
+    ana.transfer("MOVE", "/shared", "/away").send().is(201);
+    page(&server, &shared, "").is(404);
+    ana.mkcol("/shared").is(201);
+    ana.store("/shared/private", "x");
+    page(&server, &shared, "").is(404);
+    dav(&server, &shared, "GET", "/private").is(404);
+    ana.delete("/shared").is(204);
+    ana.transfer("MOVE", "/away", "/shared").send().is(201);
+    assert!(page(&server, &shared, "").is(200).text().contains("a.txt"));
+}
+
+#[test]
+fn every_end_of_a_link_looks_the_same() {
+    let server = server();
+    let ana = server.ana();
+    let app = server.app();
+    let links: Vec<Shared> = (0..4).map(|_| share(&ana, &json!({"path": "shared"}))).collect();
+    let unknown = Shared { id: String::new(), token: "A".repeat(43) };
+    let nothing = page(&server, &unknown, "").is(404).text();
+    let owner = AccountName::parse("ana").unwrap();
+    let gone = |shared: &Shared| {
+        assert_eq!(page(&server, shared, "").is(404).text(), nothing);
+        page(&server, shared, "/file?path=a.txt").is(404);
+        dav(&server, shared, "PROPFIND", "/").is(404);
+    };
+    links.iter().for_each(|shared| drop(page(&server, shared, "").is(200)));
+    server.block_on(app.links.change(&owner, &links[0].id, |record| record.expires = Some(1))).unwrap();
+    gone(&links[0]);
+    api(&ana, "DELETE", &format!("/{}", links[1].id), &Value::Null).is(204);
+    gone(&links[1]);
+    server.block_on(app.auth.set_disabled(&owner, true)).unwrap();
+    gone(&links[2]);
+    server.block_on(app.auth.set_disabled(&owner, false)).unwrap();
+    page(&server, &links[2], "").is(200);
+    // An account removed and made anew does not revive them.
+    server.block_on(app.auth.remove(&owner)).unwrap();
+    server.block_on(app.forget_account(&owner, false)).unwrap();
+    gone(&links[3]);
+    let role = sarang::model::Role::User;
+    server.block_on(app.auth.create(&owner, PASSWORD.as_bytes(), role, None)).unwrap();
+    gone(&links[3]);
+}
+
+#[test]
+fn links_outlive_a_restart() {
+    let server = server();
+    let shared = share(&server.ana(), &json!({"path": "shared", "rights": "edit", "password": "secret"}));
+    let server = server.restart();
+    page(&server, &shared, "").is(401);
+    let mount = format!("/s/{}/dav/a.txt", shared.token);
+    server.stranger().signed_in("x", "secret").raw("GET", &mount).send().is(200);
+}
