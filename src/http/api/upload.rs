@@ -90,6 +90,9 @@ pub async fn form(
     let form = read_form(request).await?;
     let drive = member.drive().await?;
     let results = store_form(&drive, &VPath::parse(&query.path)?, query.overwrite, form).await?;
+    if results.is_empty() {
+        return Err(Problem(Error::Invalid { pointer: String::new(), why: "The form has no file in it.".into() }));
+    }
     Ok(axum::Json(Results { results }))
 }
 
