@@ -252,8 +252,8 @@ impl OpenLock {
     }
 }
 
-/// The most bytes a quota may say: what programs that read the API can count to.
-fn check_quota(quota: Option<u64>) -> Result<()> {
+/// Refuses a quota greater than what programs that read the API can count to.
+pub fn check_quota(quota: Option<u64>) -> Result<()> {
     if quota.is_some_and(|bytes| i64::try_from(bytes).is_err()) {
         let why = "A quota is at most 9223372036854775807 bytes; null is unlimited.".into();
         return Err(Error::Invalid { pointer: "/quota".into(), why });

@@ -12,6 +12,7 @@ const MAX_TEXT: usize = 300;
 /// What kind of act an entry tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = AuditKind)]
 pub enum Kind {
     /// An account was made.
     AccountCreated,
@@ -79,6 +80,7 @@ impl Kind {
 /// What kind of actor it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = AuditBy)]
 pub enum By {
     /// An account.
     Account,
@@ -131,6 +133,7 @@ impl Actor {
 /// How it ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = AuditOutcome)]
 pub enum Outcome {
     /// It happened.
     Done,
@@ -203,6 +206,7 @@ impl Event {
 
 /// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = AuditEntry)]
 pub struct Entry {
     /// Its number; later entries have greater ones.
     pub id: u64,

@@ -118,6 +118,7 @@ fn what_is_wrong_is_pointed_at() {
     assert_eq!(point("POST", all, json!({"name": "b-en", "password": OTHER})), "/name");
     assert_eq!(point("PATCH", "/api/v1/accounts/ben", json!({"name": "eva"})), "/name");
     assert_eq!(point("PATCH", "/api/v1/accounts/ben", json!({"role": null})), "/role");
+    assert_eq!(point("PATCH", "/api/v1/accounts/ben", json!(["admin", null])), "");
     assert_eq!(point("PUT", "/api/v1/accounts/ben/password", json!({"password": "short"})), "/password");
     for query in
         ["", "files=lose", "files=keep&to=ana", "files=transfer", "files=transfer&to=ben", "files=transfer&to=zoe"]

@@ -6,6 +6,7 @@ use super::caller::Admin;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
+use crate::admin::check_quota;
 use crate::auth::{Invite, NewInvite};
 use crate::model::{AccountName, Error};
 use axum::extract::Path;
@@ -83,6 +84,7 @@ pub async fn add(
         return Err(Problem(Error::Invalid { pointer: "/note".into(), why }));
     }
     let expires = wish.expires.as_deref().map(|text| future("/expires", text)).transpose()?;
+    check_quota(wish.quota)?;
     let new = NewInvite { note: wish.note, quota: wish.quota, expires };
     let (id, invite) = app.auth.invite(&identity.account, new).await?;
     Ok((StatusCode::CREATED, axum::Json(NewInviteSecret { id, invite })))

@@ -31,6 +31,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(Problem(Error::BadRequest("The body must be JSON, with Content-Type: application/json.")));
         }
         let body = read(request, state).await?;
+        // serde would take a list for the fields in their order.
+        if body.trim_ascii_start().starts_with(b"[") {
+            let why = "The body must be a JSON object.".into();
+            return Err(Problem(Error::Invalid { pointer: String::new(), why }));
+        }
         parse(&body).map(Self).map_err(Problem)
     }
 }

@@ -6,6 +6,7 @@ use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use super::shares::{Edit, Granted, check_grantee, invalid};
+use crate::admin::check_quota;
 use crate::app::App;
 use crate::drive::groups::Grantee;
 use crate::drive::teams::{Member, Team};
@@ -105,6 +106,7 @@ pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<P
 #[utoipa::path(post, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "createTeamFolder",
     request_body = TeamRequest, responses((status = 201, body = TeamView), Failures))]
 pub async fn create(caller: Admin, Body(asked): Body<TeamRequest>) -> Result<(StatusCode, Json<TeamView>), Problem> {
+    check_quota(asked.quota)?;
     let members = check_members(&caller.app, asked.members)?;
     let (app, name) = (caller.app.clone(), asked.name.clone());
     let made = caller.app.finish(async move { app.commons.teams.create(&name, members, asked.quota).await }).await;
@@ -123,6 +125,9 @@ pub async fn change(
     Path(name): Path<String>,
     Body(asked): Body<TeamChange>,
 ) -> Result<Json<TeamView>, Problem> {
+    if let Edit::Set(quota) = asked.quota {
+        check_quota(quota)?;
+    }
     let members = asked.members.map(|members| check_members(&caller.app, members)).transpose()?;
     let (app, of) = (caller.app.clone(), name.clone());
     let work = async move {

@@ -103,6 +103,9 @@ pub async fn form(
         form,
     )
     .await?;
+    if results.is_empty() {
+        return Err(Problem(Error::Invalid { pointer: String::new(), why: "The form has no file in it.".into() }));
+    }
     Ok(axum::Json(Results { results }))
 }
 
