@@ -15,7 +15,7 @@ pub const ORIGIN: Origin<'static> = Origin { host: HOST, also: &[], prefix: PREF
 
 /// The address of a path.
 pub fn address(path: &VPath) -> String {
-    String::from_utf8(encode(path, false)).expect("addresses are ASCII")
+    String::from_utf8(encode(PREFIX, path, false)).expect("addresses are ASCII")
 }
 
 /// Asserts all that the rest of the server relies on in a path.
