@@ -39,7 +39,7 @@ fn what_is_deleted_comes_back_where_it_lay_or_beside() {
     let target = format!("/api/v1/trash/{}/restore", id(&item));
     post(&ana, &target, &json!({"to": "/d/x.txt"})).is(409);
     assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], "/d/x (restored).txt");
-    ana.holds("/d/x%20(restored).txt", "old");
+    ana.holds("/d/x (restored).txt", "old");
     ana.holds("/d/x.txt", "new");
 }
 
