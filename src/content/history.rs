@@ -86,6 +86,8 @@ pub fn outlived(replaced: &[SystemTime], now: SystemTime) -> Vec<usize> {
 pub trait History: Send + Sync {
     /// What lies in the trash, newest first: up to `limit` items after the one called `after`.
     async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>>;
+    /// One item; `NotFound`.
+    async fn trash_item(&self, id: &str) -> Result<Trashed>;
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
     async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()>;
     /// Deletes an item for good, with its versions; `NotFound`.

@@ -10,6 +10,7 @@ mod landing;
 mod locking;
 pub mod locks;
 pub mod mounts;
+mod past;
 pub mod place;
 pub mod shares;
 pub mod teams;

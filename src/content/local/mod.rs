@@ -221,6 +221,11 @@ impl History for LocalTree {
         self.run(move |root| trashed::list(root, after.as_deref(), limit)).await
     }
 
+    async fn trash_item(&self, id: &str) -> Result<Trashed> {
+        let id = id.to_owned();
+        self.run(move |root| trashed::one(root, id)).await
+    }
+
     async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()> {
         let (id, to) = (id.to_owned(), to.clone());
         self.run(move |root| trashed::restore(root, &id, &to, &commit)).await

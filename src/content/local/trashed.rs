@@ -37,6 +37,12 @@ pub(super) fn list(root: &Root, after: Option<&str>, limit: usize) -> Result<Vec
     Ok(items)
 }
 
+/// One item.
+pub(super) fn one(root: &Root, id: String) -> Result<Trashed> {
+    find(root, &id)?;
+    item(root, id)?.ok_or(Error::NotFound)
+}
+
 /// Moves an item back to where nothing stands.
 pub(super) fn restore(root: &Root, id: &str, to: &RelPath, commit: &Commit) -> Result<()> {
     find(root, id)?;

@@ -31,6 +31,8 @@ impl Tag {
     pub const GROUPS: &'static str = "Groups";
     /// Folders that belong to no account.
     pub const TEAM_FOLDERS: &'static str = "Team folders";
+    /// What was deleted and overwritten.
+    pub const PAST: &'static str = "Trash and versions";
     /// Public links.
     pub const LINKS: &'static str = "Links";
 }

@@ -5,7 +5,7 @@ use super::Tag;
 use super::caller::Member;
 use super::json::{Json, Query};
 use super::problem::{Failures, Problem};
-use crate::content::Node;
+use crate::content::{Node, Reader};
 use crate::drive::{Drive, Terms};
 use crate::http::dav::{conditional, get, href, media};
 use crate::model::{Error, VPath};
@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use utoipa::{IntoParams, ToSchema};
 
@@ -228,7 +229,12 @@ pub async fn download(member: Member, Query(query): Query<PathQuery>, headers: H
 
 /// The answer with a file's content, under this name for whoever saves it.
 pub async fn content(drive: &Drive, path: &VPath, name: Option<&str>, headers: &HeaderMap) -> Result<Response, Error> {
-    let mut response = get::serve(drive.open(path).await?, name, headers).await?;
+    served(drive.open(path).await?, name, headers).await
+}
+
+/// As [`content`], of an open file.
+pub async fn served(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response, Error> {
+    let mut response = get::serve(reader, name, headers).await?;
     let out = response.headers_mut();
     out.insert(CACHE_CONTROL, REVALIDATE);
     let way = if out.contains_key(CONTENT_DISPOSITION) { "attachment" } else { "inline" };

@@ -12,6 +12,7 @@ pub mod json;
 pub mod links;
 pub mod me;
 pub mod page;
+pub mod past;
 pub mod problem;
 pub mod registration;
 pub mod search;
@@ -50,6 +51,12 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(bulk::copy))
         .routes(routes!(bulk::delete))
         .routes(routes!(zip::download))
+        .routes(routes!(past::list))
+        .routes(routes!(past::restore))
+        .routes(routes!(past::purge))
+        .routes(routes!(past::versions))
+        .routes(routes!(past::download))
+        .routes(routes!(past::revert))
         .routes(routes!(links::list, links::create))
         .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))

@@ -1,0 +1,85 @@
+//! The past of a drive: what lies in the trash of its home, and the versions of its files.
+
+use super::place::{Access, Root};
+use super::{Drive, Terms, judge};
+use crate::content::Reader;
+use crate::content::history::{Trashed, Version};
+use crate::model::{Error, Result, VPath};
+use std::sync::Arc;
+
+impl Drive {
+    /// What lies in the trash of the home, newest first. What was deleted from others' folders lies in theirs.
+    pub async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
+        self.own_home()?.tree.trashed(after, limit).await
+    }
+
+    /// One item of the trash; `NotFound`.
+    pub async fn trash_item(&self, id: &str) -> Result<Trashed> {
+        self.own_home()?.tree.trash_item(id).await
+    }
+
+    /// Moves an item of the trash to where nothing stands, within the quota; the folders that should hold it are made.
+    /// `Exists`, `NotFound`, `NoSpace`; `Forbidden` where the place is not in the home.
+    pub async fn untrash(&self, id: &str, to: &VPath, terms: Terms) -> Result<()> {
+        let item = self.trash_item(id).await?;
+        let place = self.admitted(to, Access::Change).await?;
+        if place.root.id != self.home.id {
+            return Err(Error::Forbidden("What was deleted is restored into the account's own files."));
+        }
+        self.admit_bytes(&place, item.node.len, 0).await?;
+        self.make_way(&to.parent().unwrap_or_default()).await?;
+        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
+        place.root.tree.untrash(id, &place.path, commit).await
+    }
+
+    /// Deletes an item of the trash for good; `NotFound`.
+    pub async fn purge(&self, id: &str) -> Result<()> {
+        self.own_home()?.tree.purge(id).await
+    }
+
+    /// The former contents of a file, newest first.
+    pub async fn versions(&self, path: &VPath) -> Result<Vec<Version>> {
+        let place = self.admitted(path, Access::Read).await?;
+        place.root.tree.versions(&place.path).await
+    }
+
+    /// Opens a former content; `NotFound`.
+    pub async fn open_version(&self, path: &VPath, id: &str) -> Result<Arc<dyn Reader>> {
+        let place = self.admitted(path, Access::Read).await?;
+        place.root.tree.open_version(&place.path, id).await
+    }
+
+    /// Gives a file its former content again, within the quota; the present one becomes a version. Shares go on with it.
+    pub async fn revert(&self, path: &VPath, id: &str, terms: Terms) -> Result<()> {
+        let place = self.admitted(path, Access::Change).await?;
+        let (old, new) = (place.root.tree.stat(&place.path).await?, self.open_version(path, id).await?.node().len);
+        self.admit_bytes(&place, new, old.len).await?;
+        let bench = self.bench(&place, terms, judge::creating(&place)).await?;
+        let put = place.root.tree.revert(&place.path, id, bench.commit()).await?;
+        if let Some(met) = bench.met() {
+            self.rebind_shares(bench.subject(), met, put.node.id()).await;
+        }
+        Ok(())
+    }
+
+    /// The home, for who may use all of it.
+    fn own_home(&self) -> Result<&Root> {
+        if self.identity.is_confined() {
+            return Err(Error::Forbidden("The trash is for the account itself."));
+        }
+        Ok(&self.home)
+    }
+
+    /// Makes the folders on the way to something, where there are none.
+    async fn make_way(&self, folder: &VPath) -> Result<()> {
+        let mut way = VPath::root();
+        for name in folder.names() {
+            way = way.join(name)?;
+            match self.mkdir(&way, Terms::default()).await {
+                Ok(()) | Err(Error::Exists) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

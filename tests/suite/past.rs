@@ -1,0 +1,111 @@
+//! The trash and versions through the API: seen, restored, purged, by their owner only.
+
+use crate::harness::{Client, NAME, Reply, TestServer};
+use serde_json::{Value, json};
+
+fn post(client: &Client, target: &str, body: &Value) -> Reply {
+    client.raw("POST", target).header("Content-Type", "application/json").body(body.to_string()).send()
+}
+
+fn trash(client: &Client) -> Vec<Value> {
+    client.raw("GET", "/api/v1/trash").send().is(200).json()["items"].as_array().unwrap().clone()
+}
+
+fn id(item: &Value) -> &str {
+    item["id"].as_str().unwrap()
+}
+
+#[test]
+fn what_is_deleted_comes_back_where_it_lay_or_beside() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/d").is(201);
+    ana.store(&format!("/d{NAME}"), "one");
+    ana.delete("/d").is(204);
+    let items = trash(&ana);
+    assert_eq!(
+        (items.len(), &items[0]["path"], &items[0]["kind"], &items[0]["by"]),
+        (1, &"/d".into(), &"folder".into(), &"ana".into())
+    );
+    let target = format!("/api/v1/trash/{}/restore", id(&items[0]));
+    assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], "/d");
+    ana.holds(&format!("/d{NAME}"), "one");
+    assert!(trash(&ana).is_empty());
+    post(&ana, &target, &json!({})).is(404);
+    ana.store("/d/x.txt", "old");
+    ana.delete("/d/x.txt").is(204);
+    ana.store("/d/x.txt", "new");
+    let item = trash(&ana).remove(0);
+    let target = format!("/api/v1/trash/{}/restore", id(&item));
+    post(&ana, &target, &json!({"to": "/d/x.txt"})).is(409);
+    assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], "/d/x (restored).txt");
+    ana.holds("/d/x (restored).txt", "old");
+    ana.holds("/d/x.txt", "new");
+}
+
+#[test]
+fn the_folders_that_held_it_are_made_again() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/a").is(201);
+    ana.mkcol("/a/b").is(201);
+    ana.store("/a/b/x", "x");
+    ana.delete("/a/b/x").is(204);
+    ana.delete("/a").is(204);
+    let item = trash(&ana).into_iter().find(|item| item["path"] == "/a/b/x").unwrap();
+    post(&ana, &format!("/api/v1/trash/{}/restore", id(&item)), &json!({})).is(200);
+    ana.holds("/a/b/x", "x");
+}
+
+#[test]
+fn the_trash_is_its_owners_and_comes_in_pages() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    for n in 0..5 {
+        ana.store(&format!("/{n}"), "x");
+        ana.delete(&format!("/{n}")).is(204);
+    }
+    let (mut paths, mut target) = (Vec::new(), "/api/v1/trash?limit=2".to_owned());
+    loop {
+        let page = ana.raw("GET", &target).send().is(200).json();
+        paths.extend(page["items"].as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        target = format!("/api/v1/trash?limit=2&cursor={next}");
+    }
+    assert_eq!(paths, ["/4", "/3", "/2", "/1", "/0"]);
+    let item = trash(&ana).remove(0);
+    assert!(trash(&ben).is_empty());
+    post(&ben, &format!("/api/v1/trash/{}/restore", id(&item)), &json!({})).is(404);
+    ben.raw("DELETE", &format!("/api/v1/trash/{}", id(&item))).send().is(404);
+    ana.raw("DELETE", &format!("/api/v1/trash/{}", id(&item))).send().is(204);
+    ana.raw("DELETE", &format!("/api/v1/trash/{}", id(&item))).send().is(404);
+    ana.raw("DELETE", "/api/v1/trash/..%2Finfo").send().is(404);
+    assert_eq!(trash(&ana).len(), 4);
+}
+
+#[test]
+fn a_file_goes_back_to_a_former_content_and_forth() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    for content in ["one", "second", "third!!"] {
+        ana.store("/x.txt", content);
+    }
+    let versions = |client: &Client| client.raw("GET", "/api/v1/versions?path=/x.txt").send();
+    let items = versions(&ana).is(200).json()["items"].as_array().unwrap().clone();
+    assert_eq!(items.iter().map(|item| item["size"].as_u64().unwrap()).collect::<Vec<_>>(), [6, 3]);
+    let content =
+        |client: &Client, id: &str| client.raw("GET", &format!("/api/v1/versions/content?path=/x.txt&id={id}")).send();
+    assert_eq!(content(&ana, id(&items[1])).is(200).text(), "one");
+    assert_eq!(content(&ana, id(&items[1])).header("x-content-type-options"), Some("nosniff"));
+    content(&ana, "..").is(404);
+    content(&ben, id(&items[1])).is(404);
+    versions(&ben).is(404);
+    post(&ben, "/api/v1/versions/restore", &json!({"path": "/x.txt", "id": id(&items[1])})).is(404);
+    post(&ana, "/api/v1/versions/restore", &json!({"path": "/x.txt", "id": id(&items[1])})).is(204);
+    ana.holds("/x.txt", "one");
+    let again = versions(&ana).is(200).json()["items"].as_array().unwrap().clone();
+    assert_eq!((again.len(), again[0]["size"].as_u64()), (3, Some(7)));
+    ana.lock("/x.txt").send().is(200);
+    post(&ana, "/api/v1/versions/restore", &json!({"path": "/x.txt", "id": id(&again[0])})).is(423);
+    ana.holds("/x.txt", "one");
+}
