@@ -32,6 +32,7 @@ mod links;
 mod matrix;
 mod past;
 mod program;
+mod quota;
 mod rows;
 mod scope;
 mod shares;

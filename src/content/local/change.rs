@@ -44,7 +44,7 @@ pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<()>
         change(commit, Some(&found.node), &mut || {
             tomb.bury((place.dir(), &name))?;
             note_if_folder(root, &found);
-            root.count.add(0, found.node.len);
+            tomb.note_gone(&found);
             Ok(())
         })?;
     }
@@ -77,10 +77,14 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
             match &there {
                 // Two names of one file: a rename would do nothing and say it had.
                 Some(old) if old.node.etag == found.node.etag => {
-                    ensure(root, &mut tomb, to, commit)?.bury((source.dir(), &name))?;
+                    let tomb = ensure(root, &mut tomb, to, commit)?;
+                    tomb.bury((source.dir(), &name))?;
+                    tomb.note_gone(old);
                 }
                 Some(old) => {
-                    ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?;
+                    let tomb = ensure(root, &mut tomb, to, commit)?;
+                    tomb.replace(here, found.kind, (target.dir(), &new_name), old)?;
+                    tomb.note_gone(old);
                 }
                 None if same => move_to((&source, &name), (&target, &new_name), os::rename_over)?,
                 None => move_to((&source, &name), (&target, &new_name), os::rename_new)?,
@@ -88,7 +92,6 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
             note_if_folder(root, &found);
             if let Some(old) = &there {
                 note_if_folder(root, old);
-                root.count.add(0, old.node.len);
             }
             Ok(())
         })?;
@@ -116,7 +119,7 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         }
         os::rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
         root.note_move();
-        root.count.forget();
+        root.ledger.forget();
     }
     root.settle(target.dir())?;
     root.settle(fd(&outside))
