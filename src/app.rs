@@ -5,6 +5,7 @@ mod homes;
 use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::content::Room;
 use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
@@ -20,6 +21,7 @@ use crate::model::{AccountName, Error, Identity, Result, VPath};
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
+use crate::uploads::{Unfinished, Uploads};
 use homes::Homes;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -46,6 +48,8 @@ pub struct App {
     pub locks: Arc<Locks>,
     /// Public links.
     pub links: Links,
+    /// Unfinished uploads.
+    pub uploads: Uploads,
     sled: Arc<SledStore>,
     /// What accounts have in common.
     pub commons: Arc<Commons>,
@@ -65,6 +69,7 @@ impl App {
         auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
         let links = Links::open(store.clone()).await?;
+        let uploads = Uploads::open(store.clone(), config.drive.upload_days).await?;
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
         } else {
@@ -73,7 +78,7 @@ impl App {
         let homes = Arc::new(Homes::new(&config, auth.clone()));
         let commons = open_commons(&store, &homes).await?;
         let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
-        Ok(Arc::new(Self {
+        let app = Arc::new(Self {
             config,
             metrics,
             store,
@@ -82,12 +87,67 @@ impl App {
             setup,
             locks,
             links,
+            uploads,
             sled,
             commons,
             homes,
             tasks,
             opened,
-        }))
+        });
+        app.hold_uploads().await;
+        Ok(app)
+    }
+
+    /// Reserves the room again that unfinished uploads were promised.
+    async fn hold_uploads(&self) {
+        for upload in self.uploads.unfinished() {
+            if let Err(error) = self.hold(&upload).await {
+                tracing::warn!(upload = upload.id, %error, "the room for an unfinished upload is not reserved");
+            }
+        }
+    }
+
+    async fn hold(&self, upload: &Unfinished) -> Result<()> {
+        let record = upload.record();
+        let root = self.root(&record.root).await?;
+        let reserved = root.tree.reserve(&record.place()?, Room { len: Some(record.len), limit: None }).await?;
+        Uploads::hold(upload, reserved);
+        Ok(())
+    }
+
+    /// Ends an unfinished upload and deletes what has come of it.
+    pub async fn discard_upload(&self, upload: &Unfinished) -> Result<()> {
+        let root = self.root(&upload.record().root).await;
+        self.uploads.forget(upload).await?;
+        match root {
+            Ok(root) => root.tree.discard(&upload.id).await,
+            // Its root went away, and took it along.
+            Err(Error::NotFound | Error::Unauthenticated) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Gives up uploads that nobody went on with, and deletes what belongs to none.
+    pub async fn expire_uploads(&self) -> Result<()> {
+        for upload in self.uploads.over(None) {
+            self.discard_upload(&upload).await?;
+        }
+        for root in self.homes.open_roots() {
+            let still = self.uploads.still().await;
+            for id in root.tree.laid_aside().await?.into_iter().filter(|id| !still.has(id)) {
+                root.tree.discard(&id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The root of a name in records; `NotFound` when its account or team folder is no more.
+    async fn root(&self, id: &str) -> Result<Arc<Root>> {
+        match id.split_once('/') {
+            Some(("home", account)) => self.homes.home_of(&AccountName::parse(account)?).await,
+            Some(("team", name)) if self.commons.teams.find(name).is_some() => self.homes.team(name).await,
+            _ => Err(Error::NotFound),
+        }
     }
 
     /// The drive of an identity; its home is made at the first use.
@@ -101,6 +161,9 @@ impl App {
         self.locks.end_account(name, &Homes::id_of(name)).await?;
         self.commons.end_account(name).await?;
         self.links.forget_account(name).await?;
+        for upload in self.uploads.over(Some(name)) {
+            self.uploads.forget(&upload).await?;
+        }
         self.homes.forget_home(name, purge).await
     }
 

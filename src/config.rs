@@ -72,6 +72,8 @@ pub struct DriveConfig {
     pub portable_names: bool,
     /// Bytes of disk that uploads leave free.
     pub reserve: u64,
+    /// Days without a byte after which an unfinished upload is given up.
+    pub upload_days: u32,
     /// Clients (part of the User-Agent) that are not told quota properties.
     pub hide_quota_from: Vec<String>,
 }
@@ -184,7 +186,13 @@ impl Default for ServerConfig {
 
 impl Default for DriveConfig {
     fn default() -> Self {
-        Self { durability: Durability::Strict, portable_names: false, reserve: 64 << 20, hide_quota_from: Vec::new() }
+        Self {
+            durability: Durability::Strict,
+            portable_names: false,
+            reserve: 64 << 20,
+            upload_days: 2,
+            hide_quota_from: Vec::new(),
+        }
     }
 }
 

@@ -32,6 +32,7 @@ async fn hourly(app: &App) {
         ("export the state", app.export_daily().await),
         ("forget ended locks", app.locks.sweep().await),
         ("expire the past", app.expire_history().await),
+        ("give up unfinished uploads", app.expire_uploads().await),
     ];
     for (job, result) in jobs {
         if let Err(error) = result {

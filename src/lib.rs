@@ -16,6 +16,7 @@ pub mod metrics;
 
 pub mod content;
 pub mod store;
+pub mod uploads;
 
 pub mod auth;
 pub mod drive;

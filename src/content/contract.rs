@@ -2,6 +2,7 @@
 //! `make` gives a fresh, empty tree and whatever must live as long as it.
 
 pub use super::history_contract::*;
+pub use super::resumed_contract::*;
 pub use super::room_contract::*;
 use super::{Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Room, Start};
 use crate::model::{AccountName, Error, RelPath, Result};
@@ -34,6 +35,8 @@ macro_rules! contract {
             versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
             the_limit_is_exact_for_uploads, the_limit_is_exact_for_copies_and_the_past, what_shrinks_is_let_through,
             many_uploads_at_once_keep_the_limit, deleted_folders_make_room_at_once, the_books_are_right_after_anything,
+            an_upload_laid_aside_goes_on, an_upload_laid_aside_outlives_a_refusal, uploads_laid_aside_are_discarded,
+            promised_room_is_kept,
         }
     };
     (@ $make:path, $($promise:ident),+ $(,)?) => {

@@ -8,6 +8,8 @@ pub mod history;
 pub mod history_contract;
 pub mod local;
 #[cfg(test)]
+pub mod resumed_contract;
+#[cfg(test)]
 pub mod room_contract;
 
 use crate::model::time::unix_seconds;
@@ -201,6 +203,9 @@ impl Room {
     }
 }
 
+/// Room that was promised to an upload; given back when dropped.
+pub trait Reserved: Debug + Send + Sync {}
+
 /// A file being written where nobody sees it. Dropping it without `commit` leaves no trace.
 #[async_trait]
 pub trait Upload: Send + Sync {
@@ -214,6 +219,10 @@ pub trait Upload: Send + Sync {
     async fn seek(&mut self, offset: u64) -> Result<()>;
     /// Adds bytes. `NoSpace` when the disk is full or the limit is reached.
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
+    /// Takes back all bytes beyond `len`.
+    async fn truncate(&mut self, len: u64) -> Result<()>;
+    /// Puts all bytes that have come on disk and leaves them there; for uploads that were laid aside. Returns how many they are.
+    async fn keep(self: Box<Self>) -> Result<u64>;
     /// Publishes the file: length check against `Commit::len` (bytes written, for `Start::Empty`), durable content,
     /// conditions, limit and judge under the guard, one rename, durable folder. Runs to its end once begun.
     /// `ParentMissing`, `IsFolder`, `PreconditionFailed`, `Truncated` and the judge's errors leave all as it was.
@@ -314,6 +323,18 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing; `NoSpace` when
     /// they outgrow what the file system keeps.
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()>;
+    /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume).
+    async fn lay_aside(&self, id: &str) -> Result<()>;
+    /// Goes on with an upload that was laid aside, at its end, to be published at `path`; `NotFound`. Unless it is committed,
+    /// what has come stays.
+    async fn resume(&self, id: &str, path: &RelPath, room: Room) -> Result<Box<dyn Upload>>;
+    /// The ids of all uploads that are laid aside.
+    async fn laid_aside(&self) -> Result<Vec<String>>;
+    /// Deletes an upload that was laid aside; one that is gone is no error.
+    async fn discard(&self, id: &str) -> Result<()>;
+    /// Promises the room for a file that will stand at `path`, and fails with `NoSpace` where there is none; without a limit the
+    /// room is promised in any case.
+    async fn reserve(&self, path: &RelPath, room: Room) -> Result<Box<dyn Reserved>>;
     /// Bytes used below the root and left on the disk. Exact for what is changed here; what is changed beside may show minutes later.
     async fn usage(&self) -> Result<Usage>;
 }

@@ -32,7 +32,7 @@ pub struct DriveUpload {
 
 /// The terms of an upload to a place. What may only be added to takes nothing but new files; and a file that is all a drive or
 /// mount shows can be written to, but not made again.
-async fn admit_target(place: &Place<'_>, terms: Terms) -> Result<Terms> {
+pub(super) async fn admit_target(place: &Place<'_>, terms: Terms) -> Result<Terms> {
     if place.rights == Rights::Drop {
         return Ok(Terms { expect: Expect::Absent, ..terms });
     }
@@ -69,6 +69,10 @@ impl Drive {
 }
 
 impl DriveUpload {
+    pub(super) fn new(upload: Box<dyn Upload>, commit: Commit, bench: Arc<Bench>, drive: Drive) -> Self {
+        Self { upload, commit, bench, drive }
+    }
+
     /// Bytes that lie in the upload now.
     pub fn len(&self) -> u64 {
         self.upload.len()
@@ -87,6 +91,16 @@ impl DriveUpload {
     /// Adds bytes; `NoSpace` at the quota or the end of the disk.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
         self.upload.write(chunk).await
+    }
+
+    /// Takes back all bytes beyond `len`.
+    pub async fn truncate(&mut self, len: u64) -> Result<()> {
+        self.upload.truncate(len).await
+    }
+
+    /// Puts all bytes that have come on disk and leaves them there, for an upload that was laid aside.
+    pub async fn keep(self) -> Result<u64> {
+        self.upload.keep().await
     }
 
     /// Publishes the file; shares of the file that it takes the place of go on with it.

@@ -25,7 +25,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::NotFound => StatusCode::NOT_FOUND,
         Error::ParentMissing | Error::NotFolder | Error::NoSuchLock | Error::Conflict => StatusCode::CONFLICT,
         Error::Exists | Error::IsFolder => StatusCode::METHOD_NOT_ALLOWED,
-        Error::BadName(_) | Error::BadRequest(_) | Error::Truncated => StatusCode::BAD_REQUEST,
+        Error::BadName(_) | Error::BadRequest(_) | Error::Truncated | Error::Checksum => StatusCode::BAD_REQUEST,
         Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
         Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
@@ -44,6 +44,8 @@ pub fn status(error: &Error) -> StatusCode {
 pub fn api_status(error: &Error) -> StatusCode {
     match error {
         Error::Exists | Error::IsFolder => StatusCode::CONFLICT,
+        // tus has a status of its own for this.
+        Error::Checksum => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
         other => status(other),
     }
 }
@@ -67,6 +69,7 @@ pub fn fs_error(error: &Error) -> FsError {
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => FsError::InsufficientStorage,
         Error::TooLarge => FsError::TooLarge,
         Error::Truncated
+        | Error::Checksum
         | Error::Throttled { .. }
         | Error::Busy { .. }
         | Error::ReadOnly
@@ -96,6 +99,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::TooLarge => "too_large",
         Error::LimitReached(_) => "limit_reached",
         Error::Truncated => "truncated",
+        Error::Checksum => "checksum",
         Error::Unauthenticated => "unauthenticated",
         Error::CodeRequired => "code_required",
         Error::Throttled { .. } => "throttled",

@@ -67,6 +67,9 @@ pub enum Error {
     /// The upload ended early, or was longer than announced.
     #[error("The upload did not arrive whole; nothing was changed.")]
     Truncated,
+    /// The bytes that arrived do not come to the checksum that was sent with them.
+    #[error("The bytes that arrived do not match their checksum; they were not kept.")]
+    Checksum,
     /// Name and password do not match an account that may sign in.
     #[error("Sign in with your account name and password.")]
     Unauthenticated,

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["log", "audit"],
     &["store", "content"],
     &["auth", "drive"],
-    &["setup", "links"],
+    &["setup", "links", "uploads"],
     &["app"],
     &["admin"],
     &["control", "jobs", "http"],

@@ -33,6 +33,7 @@ mod matrix;
 mod past;
 mod program;
 mod quota;
+mod resumable;
 mod rows;
 mod scope;
 mod shares;

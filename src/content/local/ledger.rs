@@ -4,6 +4,7 @@
 
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
+use crate::content::Reserved;
 use crate::model::path::is_reserved;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
@@ -255,6 +256,14 @@ impl Reservation {
         reserved
     }
 
+    /// Holds the room for a file of `len` bytes, whether it is there or not: it was promised before.
+    pub fn hold(&mut self, len: u64) {
+        let more = len.saturating_sub(self.old).saturating_sub(self.held);
+        let mut books = self.root.ledger.books.lock();
+        books.reserved = books.reserved.saturating_add(more);
+        self.held += more;
+    }
+
     /// As [`try_grow`](Self::try_grow), on a thread that may wait.
     pub fn grow(&mut self, len: u64) -> Result<()> {
         loop {
@@ -265,6 +274,8 @@ impl Reservation {
         }
     }
 }
+
+impl Reserved for Reservation {}
 
 impl Drop for Reservation {
     fn drop(&mut self) {

@@ -8,6 +8,7 @@ mod list;
 mod os;
 mod props;
 mod read;
+mod resumed;
 mod root;
 mod stage;
 mod trash;
@@ -21,7 +22,9 @@ mod bench;
 mod tests;
 
 use super::history::{Expired, History, Retention, Trashed, Version};
-use super::{Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Room, Start, Upload, Usage};
+use super::{
+    Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Reserved, Room, Start, Upload, Usage,
+};
 use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -190,6 +193,30 @@ impl ContentTree for LocalTree {
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()> {
         let path = path.clone();
         self.run(move |root| props::set(root, &path, changes, &commit)).await
+    }
+
+    async fn lay_aside(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.run(move |root| resumed::lay_aside(root, &id)).await
+    }
+
+    async fn resume(&self, id: &str, path: &RelPath, room: Room) -> Result<Box<dyn Upload>> {
+        let (id, path) = (id.to_owned(), path.clone());
+        Ok(Box::new(self.run(move |root| LocalUpload::resume(root, &id, &path, room)).await?))
+    }
+
+    async fn laid_aside(&self) -> Result<Vec<String>> {
+        self.run(|root| resumed::list(root)).await
+    }
+
+    async fn discard(&self, id: &str) -> Result<()> {
+        let id = id.to_owned();
+        self.run(move |root| resumed::discard(root, &id)).await
+    }
+
+    async fn reserve(&self, path: &RelPath, room: Room) -> Result<Box<dyn Reserved>> {
+        let path = path.clone();
+        Ok(Box::new(self.run(move |root| resumed::reserve(root, &path, room)).await?))
     }
 
     async fn usage(&self) -> Result<Usage> {

@@ -69,6 +69,16 @@ pub(super) fn open_read(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> Out
     open_beneath(root, path, READ, lookup)
 }
 
+/// Opens a file to go on writing it.
+pub(super) fn open_write(dir: BorrowedFd<'_>, name: &str) -> Outcome<OwnedFd> {
+    open_beneath(dir, name, ALWAYS | OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, Lookup::Full)
+}
+
+/// Makes a file as long as `len`.
+pub(super) fn truncate(file: BorrowedFd<'_>, len: u64) -> Outcome<()> {
+    retry(|| sys::ftruncate(file, len))
+}
+
 /// Opens a folder.
 pub(super) fn open_folder(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> Outcome<OwnedFd> {
     open_beneath(root, path, READ | OFlags::DIRECTORY, lookup)

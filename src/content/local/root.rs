@@ -17,6 +17,17 @@ use unicode_normalization::UnicodeNormalization;
 /// Where files are staged, below the root.
 pub(super) const TMP: &str = ".sarang/tmp";
 
+/// The folders of its own that every tree has.
+const OWN: [&str; 7] = [
+    ".sarang",
+    TMP,
+    ".sarang/trash",
+    ".sarang/trash/files",
+    ".sarang/trash/info",
+    ".sarang/versions",
+    ".sarang/uploads",
+];
+
 /// One tree's open folders and what is shared between its calls.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -25,6 +36,7 @@ pub(super) struct Root {
     pub trash_files: OwnedFd,
     pub trash_info: OwnedFd,
     pub versions: OwnedFd,
+    pub uploads: OwnedFd,
     pub settings: LocalSettings,
     pub ledger: Ledger,
     names: Mutex<()>,
@@ -51,7 +63,7 @@ impl Root {
         let failed = |e| Error::io("open the folder of files", e);
         make_folder_chain(path)?;
         let dir = os::open_root(path).map_err(failed)?;
-        for own in [".sarang", TMP, ".sarang/trash", ".sarang/trash/files", ".sarang/trash/info", ".sarang/versions"] {
+        for own in OWN {
             match os::make_folder(fd(&dir), own) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(e) => return Err(explain("make its own folders", e)),
@@ -60,6 +72,7 @@ impl Root {
         let own = |path| os::open_folder(fd(&dir), path, Lookup::Full).map_err(failed);
         let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
         let (trash_info, versions) = (own(".sarang/trash/info")?, own(".sarang/versions")?);
+        let uploads = own(".sarang/uploads")?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             dir,
@@ -67,6 +80,7 @@ impl Root {
             trash_files,
             trash_info,
             versions,
+            uploads,
             settings,
             ledger: Ledger::default(),
             names: Mutex::default(),

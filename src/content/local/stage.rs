@@ -17,6 +17,8 @@ pub(super) struct Stage {
     file: OwnedFd,
     /// Its name in `.sarang/tmp`, while it has one.
     name: Mutex<Option<String>>,
+    /// Whether its name is in `.sarang/uploads` and outlives this.
+    is_kept: bool,
 }
 
 impl Stage {
@@ -25,7 +27,7 @@ impl Stage {
         let failed = |e| explain("make a file", e);
         if !named && root.has_unnamed_files.load(Ordering::Relaxed) {
             match os::create_unnamed(fd(&root.tmp)) {
-                Ok(file) => return Ok(Self { root: Arc::clone(root), file, name: Mutex::new(None) }),
+                Ok(file) => return Ok(Self { root: Arc::clone(root), file, name: Mutex::new(None), is_kept: false }),
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                     root.has_unnamed_files.store(false, Ordering::Relaxed);
                 }
@@ -34,7 +36,13 @@ impl Stage {
         }
         let name = root.stamp();
         let file = os::create_file(fd(&root.tmp), &name).map_err(failed)?;
-        Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(name)) })
+        Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(name)), is_kept: false })
+    }
+
+    /// Goes on with one that was laid aside in `.sarang/uploads`; `NotFound`.
+    pub fn resume(root: &Arc<Root>, id: &str) -> Result<Self> {
+        let file = os::open_write(fd(&root.uploads), id).map_err(|e| explain("go on with the upload", e))?;
+        Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(id.to_owned())), is_kept: true })
     }
 
     /// The open file.
@@ -54,7 +62,8 @@ impl Stage {
             os::link_open(self.file(), (fd(&self.root.tmp), &stamp)).map_err(failed)?;
             *name = Some(stamp);
         }
-        let from = (fd(&self.root.tmp), name.as_deref().unwrap_or_default());
+        let dir = if self.is_kept { &self.root.uploads } else { &self.root.tmp };
+        let from = (fd(dir), name.as_deref().unwrap_or_default());
         let renamed = if replace { os::rename_over(from, to) } else { os::rename_new(from, to) };
         renamed.map_err(failed)?;
         *name = None;
@@ -64,7 +73,7 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(name) = self.name.get_mut() {
+        if let Some(name) = self.name.get_mut().as_deref().filter(|_| !self.is_kept) {
             // Nobody waits for this; what stays is swept at the next start.
             let _ = os::unlink_file(fd(&self.root.tmp), name);
         }

@@ -107,6 +107,18 @@ impl LocalUpload {
         Ok(upload)
     }
 
+    /// Goes on with an upload that was laid aside. Its room was reserved when it was begun.
+    pub fn resume(root: &Arc<Root>, id: &str, path: &RelPath, bound: Room) -> Result<Self> {
+        check_target(root, path, None)?;
+        let stage = Stage::resume(root, id)?;
+        let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
+        upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the upload", e))?.node.len;
+        upload.position = upload.len;
+        upload.draft.offset = upload.len;
+        upload.draft.stage = Some(Arc::new(stage));
+        Ok(upload)
+    }
+
     fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, reservation: Reservation) -> Self {
         let (root, path, base) = (Arc::clone(root), path.clone(), Base::Nothing);
         let draft = Draft { root, path, announced, base, stage: None, chunks: Vec::new(), collected: 0, offset: 0 };
@@ -172,6 +184,24 @@ impl Upload for LocalUpload {
             self.flush().await?;
         }
         Ok(())
+    }
+
+    async fn truncate(&mut self, len: u64) -> Result<()> {
+        self.flush().await?;
+        if let Some(stage) = self.draft.stage.clone() {
+            blocking(move || os::truncate(stage.file(), len).map_err(|e| explain("take back what came", e))).await?;
+        }
+        self.len = self.len.min(len);
+        self.position = self.position.min(len);
+        self.draft.offset = self.position;
+        Ok(())
+    }
+
+    async fn keep(mut self: Box<Self>) -> Result<u64> {
+        self.flush().await?;
+        let (root, stage) = (Arc::clone(&self.draft.root), self.draft.stage.clone());
+        blocking(move || stage.map_or(Ok(()), |stage| root.settle(stage.file()))).await?;
+        Ok(self.len)
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {

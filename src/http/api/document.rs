@@ -31,6 +31,8 @@ impl Tag {
     pub const GROUPS: &'static str = "Groups";
     /// Folders that belong to no account.
     pub const TEAM_FOLDERS: &'static str = "Team folders";
+    /// Uploads that can be gone on with.
+    pub const UPLOADS: &'static str = "Resumable uploads";
     /// What was deleted and overwritten.
     pub const PAST: &'static str = "Trash and versions";
     /// Public links.

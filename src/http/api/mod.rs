@@ -22,6 +22,7 @@ pub mod shares;
 pub mod team_folders;
 pub mod two_factor;
 pub mod upload;
+pub mod uploads;
 pub mod zip;
 
 use crate::http::reply;
@@ -44,6 +45,7 @@ fn documented() -> (Router, OpenApi) {
     OpenApiRouter::with_openapi(document::head())
         .routes(routes!(setup::create))
         .merge(uploads())
+        .merge(resumable())
         .routes(routes!(files::stat))
         .routes(routes!(files::mkdir))
         .routes(routes!(search::find))
@@ -90,6 +92,16 @@ fn uploads() -> OpenApiRouter {
         .routes(routes!(files::list, upload::form))
         .routes(routes!(files::download, upload::raw))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// The routes of uploads that can be gone on with.
+fn resumable() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(uploads::describe, uploads::begin))
+        .routes(routes!(uploads::show, uploads::go_on, uploads::end))
+        .route("/api/v1/uploads/{id}", axum::routing::post(uploads::overridden))
+        .layer(DefaultBodyLimit::disable())
+        .layer(axum::middleware::map_response(uploads::mark))
 }
 
 /// The document of the API, as it is served.

@@ -183,6 +183,6 @@ async fn pour(
 }
 
 /// Who must not replace hears that something is there, not that a condition failed.
-fn refused(error: Error, fresh: bool) -> Error {
+pub fn refused(error: Error, fresh: bool) -> Error {
     if fresh && matches!(error, Error::PreconditionFailed) { Error::Exists } else { error }
 }

@@ -1,0 +1,60 @@
+//! Uploads that outlive requests and restarts: files in `.sarang/uploads`, whose length is how far they have come.
+
+use super::ledger::Reservation;
+use super::os::{self, Errno, Lookup, fd};
+use super::root::{Root, explain};
+use crate::content::Room;
+use crate::model::path::check_name;
+use crate::model::{Error, RelPath, Result};
+use std::sync::Arc;
+
+/// Makes the empty file of an upload.
+pub(super) fn lay_aside(root: &Root, id: &str) -> Result<()> {
+    let file = os::create_file(fd(&root.uploads), checked(id)?).map_err(|e| explain("begin the upload", e))?;
+    root.settle(fd(&file))?;
+    root.settle(fd(&root.uploads))
+}
+
+/// What is laid aside.
+pub(super) fn list(root: &Root) -> Result<Vec<String>> {
+    let (mut names, mut buffer) = (Vec::new(), Vec::new());
+    let read = os::open_folder(fd(&root.uploads), "", Lookup::Full).and_then(|dir| {
+        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
+            names.extend(name.to_str().ok().map(str::to_owned));
+            Ok::<_, Errno>(())
+        })
+    });
+    read.map_err(|e| explain("look for unfinished uploads", e))?;
+    Ok(names)
+}
+
+/// Deletes an upload; one that is gone is no error.
+pub(super) fn discard(root: &Root, id: &str) -> Result<()> {
+    match os::unlink_file(fd(&root.uploads), checked(id)?) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(e) => Err(explain("discard the upload", e)),
+    }
+}
+
+/// Promises the room for a file that will stand at `path`; `NoSpace`.
+pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<Reservation> {
+    let old = match root.stat(path, Lookup::Full) {
+        Ok(node) => node.map_or(0, |node| node.len),
+        Err(Error::NotFound) => 0,
+        Err(error) => return Err(error),
+    };
+    let len = bound.len.unwrap_or_default();
+    let mut reservation = Reservation::new(root, bound.limit, old);
+    match bound.limit {
+        Some(_) => {
+            root.check_room(len)?;
+            reservation.grow(len)?;
+        }
+        None => reservation.hold(len),
+    }
+    Ok(reservation)
+}
+
+fn checked(id: &str) -> Result<&str> {
+    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
+}

@@ -1,0 +1,69 @@
+//! What every [`ContentTree`](super::ContentTree) promises about uploads that are laid aside.
+
+use super::contract::{Tree, commit, content, path, put};
+use super::{Commit, Expect, Room, Start};
+use crate::model::Error;
+use bytes::Bytes;
+
+/// One goes on where the last left off; what is taken back is gone; publishing shows the whole and ends it.
+pub async fn an_upload_laid_aside_goes_on(tree: Tree) {
+    tree.lay_aside("id").await.unwrap();
+    for (part, len) in [(&b"abc"[..], 3), (b"defg", 7)] {
+        let mut upload = tree.resume("id", &path("x"), Room::of(10)).await.unwrap();
+        upload.write(Bytes::from_static(part)).await.unwrap();
+        assert_eq!(upload.keep().await.unwrap(), len);
+    }
+    assert!(matches!(tree.stat(&path("x")).await, Err(Error::NotFound)));
+    let mut upload = tree.resume("id", &path("x"), Room::of(10)).await.unwrap();
+    upload.truncate(5).await.unwrap();
+    upload.write(Bytes::from_static(b"12345")).await.unwrap();
+    let put = upload.commit(commit()).await.unwrap();
+    assert!(put.created && put.node.len == 10);
+    assert_eq!(content(&tree, "x").await, b"abcde12345");
+    assert!(tree.laid_aside().await.unwrap().is_empty());
+    assert!(matches!(tree.resume("id", &path("x"), Room::of(10)).await, Err(Error::NotFound)));
+}
+
+/// What is refused at its end stays, to be tried again; what it replaces becomes a version.
+pub async fn an_upload_laid_aside_outlives_a_refusal(tree: Tree) {
+    put(&tree, "x", b"old").await;
+    tree.lay_aside("id").await.unwrap();
+    let mut upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
+    upload.write(Bytes::from_static(b"new")).await.unwrap();
+    let refusal = upload.commit(Commit { expect: Expect::Absent, ..commit() }).await;
+    assert!(matches!(refusal, Err(Error::PreconditionFailed)));
+    assert_eq!((tree.laid_aside().await.unwrap(), content(&tree, "x").await), (vec!["id".to_owned()], b"old".to_vec()));
+    tree.resume("id", &path("x"), Room::of(3)).await.unwrap().commit(commit()).await.unwrap();
+    assert_eq!(content(&tree, "x").await, b"new");
+    assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
+}
+
+/// What is given up leaves nothing, and ids lead nowhere else.
+pub async fn uploads_laid_aside_are_discarded(tree: Tree) {
+    tree.lay_aside("id").await.unwrap();
+    assert!(tree.lay_aside("id").await.is_err());
+    assert_eq!(tree.laid_aside().await.unwrap(), ["id"]);
+    tree.discard("id").await.unwrap();
+    tree.discard("id").await.unwrap();
+    assert!(tree.laid_aside().await.unwrap().is_empty());
+    for id in ["..", "../tmp", "a/b", ""] {
+        assert!(tree.lay_aside(id).await.is_err());
+        assert!(tree.resume(id, &path("x"), Room::default()).await.is_err());
+        assert!(tree.discard(id).await.is_err());
+    }
+}
+
+/// Room that is promised is nobody else's; promised again after a restart it is held even where there is none.
+pub async fn promised_room_is_kept(tree: Tree) {
+    let room = |len| Room { len: Some(len), limit: Some(100) };
+    put(&tree, "x", &[0; 40]).await;
+    let promised = tree.reserve(&path("y"), room(50)).await.unwrap();
+    assert!(matches!(tree.reserve(&path("z"), room(11)).await, Err(Error::NoSpace)));
+    assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(11)).await, Err(Error::NoSpace)));
+    let over = tree.reserve(&path("x"), room(50)).await.unwrap();
+    drop(promised);
+    let held = tree.reserve(&path("y"), Room::of(1000)).await.unwrap();
+    assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(1)).await, Err(Error::NoSpace)));
+    drop((over, held));
+    drop(tree.begin_put(&path("z"), Start::Empty, room(60)).await.unwrap());
+}

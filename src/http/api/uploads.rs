@@ -1,0 +1,338 @@
+//! Resumable uploads, by the tus protocol 1.0.0: creation, creation-with-upload, checksum, expiration, termination.
+
+use super::Tag;
+use super::caller::{Member, Public};
+use super::json::Path;
+use super::problem::{Failures, Problem};
+use super::upload::refused;
+use crate::app::App;
+use crate::drive::{Drive, DriveUpload};
+use crate::http::dav::headers as fields;
+use crate::model::{Error, Result, VPath, time};
+use crate::uploads::{Plan, Unfinished};
+use axum::body::Body;
+use axum::response::Response;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+const VERSION: &str = "1.0.0";
+const BYTES: &str = "application/offset+octet-stream";
+const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
+const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
+const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
+const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-override");
+/// What the server can do, for clients that ask.
+const ABILITIES: [(&str, &str); 3] = [
+    ("tus-version", VERSION),
+    ("tus-extension", "creation,creation-with-upload,checksum,expiration,termination"),
+    ("tus-checksum-algorithm", "sha1,sha256"),
+];
+
+/// What resumable uploads can do here.
+#[utoipa::path(options, path = "/api/v1/uploads", tag = Tag::UPLOADS, operation_id = "describeUploads", security(()),
+    responses((status = 204, description = "The abilities are in the headers.")))]
+pub async fn describe(_: Public) -> Response {
+    let mut response = empty(StatusCode::NO_CONTENT);
+    for (name, value) in ABILITIES {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Begins an upload. `Upload-Length` says how long it is, `Upload-Metadata` where it goes: `path`, or `folder` and `filename`;
+/// `overwrite` (`false`: nothing may be there), `if_match` (an entity tag), `modified` (milliseconds since 1970).
+/// The body may bring the first bytes.
+#[utoipa::path(post, path = "/api/v1/uploads", tag = Tag::UPLOADS, operation_id = "beginUpload",
+    params(("Upload-Length" = u64, Header, description = "The length in bytes."),
+        ("Upload-Metadata" = String, Header, description = "Keys and Base64 values, as tus has them."),
+        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    responses((status = 201, description = "`Location` is the address of the upload."), Failures))]
+pub async fn begin(member: Member, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    check_version(&headers)?;
+    let plan = plan(&headers)?;
+    let drive = member.drive().await?;
+    let (app, tokens) = (member.app.clone(), fields::lock_token(&headers)?.into_iter().collect::<Vec<_>>());
+    let upload = {
+        let (drive, tokens) = (drive.clone(), tokens.clone());
+        let fresh = plan.fresh;
+        let begin = member.app.finish(async move { app.uploads.begin(&drive, plan, tokens).await }).await;
+        begin.map_err(|error| refused(error, fresh))?
+    };
+    let brings = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == BYTES);
+    let record = upload.record();
+    let offset = if brings || record.len == 0 {
+        let chunk = Chunk { offset: 0, checksum: checksum(&headers)?, tokens };
+        append(&member.app, &drive, &upload, chunk, if brings { body } else { Body::empty() }).await?
+    } else {
+        0
+    };
+    let mut response = state(&upload, StatusCode::CREATED, offset);
+    let location = HeaderValue::try_from(format!("/api/v1/uploads/{}", upload.id));
+    response.headers_mut().extend(location.ok().map(|location| (header::LOCATION, location)));
+    Ok(response)
+}
+
+/// How far an upload has come.
+#[utoipa::path(head, path = "/api/v1/uploads/{id}", tag = Tag::UPLOADS, operation_id = "showUpload",
+    params(("id" = String, Path, description = "The id of the upload."),
+        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+    responses((status = 200, description = "`Upload-Offset` and `Upload-Length` say it."), Failures))]
+pub async fn show(member: Member, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+    check_version(&headers)?;
+    let upload = member.app.uploads.find(&member.identity, &id)?;
+    let record = upload.record();
+    let offset = if record.published.is_some() {
+        record.len
+    } else {
+        // Whoever still sends is cut off: its bytes would come where the next ones will.
+        let _turn = upload.turn().await;
+        upload.open(&member.drive().await?, Vec::new()).await?.len()
+    };
+    let mut response = state(&upload, StatusCode::OK, offset);
+    let out = response.headers_mut();
+    out.insert(UPLOAD_LENGTH, HeaderValue::from(record.len));
+    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(metadata) = HeaderValue::try_from(&record.metadata)
+        && !record.metadata.is_empty()
+    {
+        out.insert(UPLOAD_METADATA, metadata);
+    }
+    Ok(response)
+}
+
+/// Goes on with an upload at `Upload-Offset`. With the last byte the file appears, under the conditions it was begun with.
+#[utoipa::path(patch, path = "/api/v1/uploads/{id}", tag = Tag::UPLOADS, operation_id = "continueUpload",
+    params(("id" = String, Path, description = "The id of the upload."),
+        ("Upload-Offset" = u64, Header, description = "Where the bytes go: at the end of what has come."),
+        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    responses((status = 204, description = "`Upload-Offset` says how far it has come."),
+        (status = 460, description = "The bytes are not those of `Upload-Checksum`; they are not kept."), Failures))]
+pub async fn go_on(
+    member: Member,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    check_version(&headers)?;
+    if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != BYTES) {
+        return Err(Problem(Error::UnexpectedBody));
+    }
+    let upload = member.app.uploads.find(&member.identity, &id)?;
+    let tokens = fields::lock_token(&headers)?.into_iter().collect();
+    let chunk = Chunk { offset: number(&headers, &UPLOAD_OFFSET)?, checksum: checksum(&headers)?, tokens };
+    let drive = member.drive().await?;
+    let offset = append(&member.app, &drive, &upload, chunk, body).await?;
+    Ok(state(&upload, StatusCode::NO_CONTENT, offset))
+}
+
+/// Gives an upload up; what has come of it is deleted.
+#[utoipa::path(delete, path = "/api/v1/uploads/{id}", tag = Tag::UPLOADS, operation_id = "endUpload",
+    params(("id" = String, Path, description = "The id of the upload."),
+        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+    responses((status = 204, description = "It is gone."), Failures))]
+pub async fn end(member: Member, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    check_version(&headers)?;
+    let upload = member.app.uploads.find(&member.identity, &id)?;
+    let app = member.app.clone();
+    let discard = async move {
+        let _turn = upload.turn().await;
+        app.discard_upload(&upload).await
+    };
+    member.app.finish(discard).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// For clients that cannot send PATCH and DELETE: the method is in `X-HTTP-Method-Override`.
+pub async fn overridden(member: Member, id: Path<String>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+    let method = headers.get(METHOD_OVERRIDE).and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+    match method {
+        Some(Method::PATCH) => go_on(member, id, headers, body).await,
+        Some(Method::DELETE) => end(member, id, headers).await.map(empty),
+        Some(Method::HEAD) => show(member, id, headers).await,
+        _ => Err(Problem(Error::BadRequest("Say the method in X-HTTP-Method-Override: PATCH, DELETE or HEAD."))),
+    }
+}
+
+/// Says in every answer which protocol this is.
+pub async fn mark(mut response: Response) -> Response {
+    response.headers_mut().insert(TUS_RESUMABLE, HeaderValue::from_static(VERSION));
+    if response.status() == StatusCode::PRECONDITION_FAILED {
+        response.headers_mut().insert("tus-version", HeaderValue::from_static(VERSION));
+    }
+    response
+}
+
+/// One part of an upload.
+struct Chunk {
+    offset: u64,
+    checksum: Option<Checksum>,
+    tokens: Vec<String>,
+}
+
+/// What the bytes of a part must come to.
+struct Checksum {
+    hash: Hash,
+    expected: Vec<u8>,
+}
+
+enum Hash {
+    Sha1(Sha1),
+    Sha256(Sha256),
+}
+
+impl Checksum {
+    fn update(&mut self, bytes: &[u8]) {
+        match &mut self.hash {
+            Hash::Sha1(hash) => hash.update(bytes),
+            Hash::Sha256(hash) => hash.update(bytes),
+        }
+    }
+
+    fn holds(self) -> bool {
+        match self.hash {
+            Hash::Sha1(hash) => *hash.finalize() == *self.expected,
+            Hash::Sha256(hash) => *hash.finalize() == *self.expected,
+        }
+    }
+}
+
+/// Adds a part; publishes the file when that was the last. Returns how far the upload has come. A part that breaks off is kept as far as it came.
+async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: Chunk, body: Body) -> Result<u64> {
+    let turn = upload.turn().await;
+    let record = upload.record();
+    if record.published.is_some() {
+        return if chunk.offset == record.len { Ok(record.len) } else { Err(Error::Conflict) };
+    }
+    let mut open = upload.open(drive, chunk.tokens.clone()).await?;
+    if open.len() != chunk.offset {
+        return Err(Error::Conflict);
+    }
+    let poured = tokio::select! {
+        poured = pour(&mut open, chunk.checksum, record.len, body) => poured,
+        () = turn.ended.cancelled() => Err(Error::Truncated),
+    };
+    if let Err(error @ (Error::Checksum | Error::TooLarge)) = poured {
+        open.truncate(chunk.offset).await?;
+        open.keep().await?;
+        return Err(error);
+    }
+    if poured.is_err() || open.len() < record.len {
+        let offset = open.keep().await?;
+        poured?;
+        app.uploads.touch(upload).await?;
+        return Ok(offset);
+    }
+    let (program, upload) = (app.clone(), upload.clone());
+    // Though its client leaves, and before anybody else has a turn.
+    let publish = async move {
+        let _turn = turn;
+        let put = open.commit().await?;
+        program.uploads.publish(&upload, put.node.etag.to_string()).await
+    };
+    app.finish(publish).await.map_err(|error| refused(error, record.fresh))?;
+    Ok(record.len)
+}
+
+/// The bytes of a request into the upload: no more than it is long.
+async fn pour(open: &mut DriveUpload, mut checksum: Option<Checksum>, len: u64, body: Body) -> Result<()> {
+    let mut chunks = body.into_data_stream();
+    while let Some(bytes) = chunks.next().await {
+        let bytes = bytes.map_err(|_| Error::Truncated)?;
+        if open.len().saturating_add(bytes.len() as u64) > len {
+            return Err(Error::TooLarge);
+        }
+        if let Some(checksum) = &mut checksum {
+            checksum.update(&bytes);
+        }
+        open.write(bytes).await?;
+    }
+    if checksum.is_none_or(Checksum::holds) { Ok(()) } else { Err(Error::Checksum) }
+}
+
+fn empty(status: StatusCode) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// What every answer about an upload says.
+fn state(upload: &Unfinished, status: StatusCode, offset: u64) -> Response {
+    let (mut response, record) = (empty(status), upload.record());
+    let out = response.headers_mut();
+    out.insert(UPLOAD_OFFSET, HeaderValue::from(offset));
+    if let Some(etag) = record.published.as_deref().and_then(|etag| HeaderValue::try_from(etag).ok()) {
+        out.insert(header::ETAG, etag);
+    } else if let Ok(end) = HeaderValue::try_from(time::http_date(time::from_unix_seconds(record.expires))) {
+        out.insert(UPLOAD_EXPIRES, end);
+    }
+    response
+}
+
+fn check_version(headers: &HeaderMap) -> Result<()> {
+    let said = headers.get(TUS_RESUMABLE);
+    if said.is_some_and(|version| version == VERSION) { Ok(()) } else { Err(Error::PreconditionFailed) }
+}
+
+fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64> {
+    let text = fields::text(headers, name)?.unwrap_or_default();
+    let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    number.ok_or(Error::BadRequest("Upload-Length, or Upload-Offset, must be a number of bytes."))
+}
+
+fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
+    let Some(text) = fields::text(headers, &UPLOAD_CHECKSUM)? else { return Ok(None) };
+    let wrong = Error::BadRequest("Upload-Checksum must be sha1 or sha256, a space, and the checksum in Base64.");
+    let Some((name, value)) = text.split_once(' ') else { return Err(wrong) };
+    let Ok(expected) = BASE64_STANDARD.decode(value) else { return Err(wrong) };
+    let hash = match name {
+        "sha1" => Hash::Sha1(Sha1::new()),
+        "sha256" => Hash::Sha256(Sha256::new()),
+        _ => return Err(wrong),
+    };
+    Ok(Some(Checksum { hash, expected }))
+}
+
+/// What the headers of a new upload say of it.
+fn plan(headers: &HeaderMap) -> Result<Plan> {
+    let len = number(headers, &UPLOAD_LENGTH)?;
+    if i64::try_from(len).is_err() {
+        return Err(Error::TooLarge);
+    }
+    let metadata = fields::text(headers, &UPLOAD_METADATA)?.unwrap_or_default().to_owned();
+    let pairs = pairs(&metadata)?;
+    let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let path = match (value("path"), value("filename").or_else(|| value("name"))) {
+        (Some(path), _) => VPath::parse(path)?,
+        (None, Some(name)) => VPath::parse(value("folder").unwrap_or_default())?.join(name)?,
+        (None, None) => return Err(Error::BadRequest("Upload-Metadata must have a path, or a filename.")),
+    };
+    let modified = value("modified").or_else(|| value("lastModified"));
+    let modified = modified.and_then(|text| text.parse::<i64>().ok()).map(|millis| millis.div_euclid(1000));
+    let modified =
+        modified.filter(|seconds| time::in_calendar(*seconds).is_some_and(|when| when > SystemTime::UNIX_EPOCH));
+    let fresh = value("overwrite") == Some("false");
+    let tags = value("if_match").map(str::to_owned).into_iter().collect();
+    Ok(Plan { path, len, metadata, modified, fresh, tags })
+}
+
+/// The pairs of `Upload-Metadata`.
+fn pairs(metadata: &str) -> Result<Vec<(String, String)>> {
+    let wrong = || Error::BadRequest("Upload-Metadata must be keys with values in Base64, separated by commas.");
+    let pair = |pair: &str| {
+        let (key, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
+        let value = BASE64_STANDARD.decode(value.trim()).map_err(|_| wrong())?;
+        Ok((key.to_owned(), String::from_utf8(value).map_err(|_| wrong())?))
+    };
+    metadata.split(',').filter(|text| !text.trim().is_empty()).map(pair).collect()
+}

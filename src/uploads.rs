@@ -1,0 +1,284 @@
+//! Unfinished uploads: what each is to become is a record, what has come of it lies in the root it will be published in,
+//! and its room is reserved there. One request at a time goes on with one.
+
+use crate::content::{Expect, Reserved};
+use crate::drive::{Aside, Drive, DriveUpload, Publication, Terms};
+use crate::model::{AccountName, Error, Identity, RelPath, Result, VPath, time};
+use crate::store::StateStore;
+use crate::store::table::{Record, Table};
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::{MutexGuard, OwnedMutexGuard};
+use tokio_util::sync::CancellationToken;
+
+/// The most unfinished uploads of one account.
+const MAX_UPLOADS: usize = 1000;
+/// How long it is remembered that an upload was published, for clients that did not hear of it.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// What is stored of an upload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadRecord {
+    /// Whose upload it is.
+    pub owner: AccountName,
+    /// The folder that the drive was confined to when it began.
+    pub scope: String,
+    /// Where it goes in that drive.
+    pub path: String,
+    /// The root that it is laid aside in.
+    pub root: String,
+    /// Where it goes in the root.
+    pub at: String,
+    /// Its length in bytes.
+    pub len: u64,
+    /// What its client says about it, as it said it.
+    pub metadata: String,
+    /// The modification time that it gets, in seconds since 1970.
+    pub modified: Option<i64>,
+    /// Whether nothing may stand there.
+    pub fresh: bool,
+    /// The entity tags of which what stands there must have one; empty for any.
+    pub tags: Vec<String>,
+    /// When it is given up, in seconds since 1970.
+    pub expires: i64,
+    /// The entity tag of the file it has become.
+    pub published: Option<String>,
+}
+
+impl Record for UploadRecord {
+    const VERSION: u32 = 1;
+}
+
+/// What an upload is to become.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where it goes.
+    pub path: VPath,
+    /// Its length in bytes.
+    pub len: u64,
+    /// What its client says about it.
+    pub metadata: String,
+    /// The modification time that it gets, in seconds since 1970.
+    pub modified: Option<i64>,
+    /// Whether nothing may stand there.
+    pub fresh: bool,
+    /// The entity tags of which what stands there must have one; empty for any.
+    pub tags: Vec<String>,
+}
+
+/// An upload in memory.
+#[derive(Debug)]
+pub struct Unfinished {
+    /// What clients know it by.
+    pub id: String,
+    record: RwLock<Arc<UploadRecord>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Ends the request that has its turn.
+    present: Mutex<CancellationToken>,
+    reserved: Mutex<Option<Box<dyn Reserved>>>,
+}
+
+/// One request's turn at an upload.
+#[derive(Debug)]
+pub struct Turn {
+    /// Cancelled when another request wants to go on with the upload.
+    pub ended: CancellationToken,
+    _alone: OwnedMutexGuard<()>,
+}
+
+impl Unfinished {
+    fn new(id: String, record: UploadRecord, reserved: Option<Box<dyn Reserved>>) -> Arc<Self> {
+        let (record, reserved) = (RwLock::new(Arc::new(record)), Mutex::new(reserved));
+        Arc::new(Self { id, record, turn: Arc::default(), present: Mutex::default(), reserved })
+    }
+
+    /// What is stored of it.
+    pub fn record(&self) -> Arc<UploadRecord> {
+        Arc::clone(&self.record.read())
+    }
+
+    /// Ends the turn of the request before, which may hang on a line that is dead, and waits for it to let go.
+    pub async fn turn(&self) -> Turn {
+        let ended = CancellationToken::new();
+        std::mem::replace(&mut *self.present.lock(), ended.clone()).cancel();
+        Turn { ended, _alone: Arc::clone(&self.turn).lock_owned().await }
+    }
+
+    /// Opens it at its end; `NotFound` when what had come is gone.
+    pub async fn open(&self, drive: &Drive, tokens: Vec<String>) -> Result<DriveUpload> {
+        let record = self.record();
+        let path = VPath::parse(&record.path)?;
+        let modified = record.modified.map(time::from_unix_seconds);
+        let terms = terms(record.fresh, &record.tags, tokens);
+        drive.resume(&self.id, &path, Publication { root: record.root.clone(), len: record.len, modified, terms }).await
+    }
+}
+
+/// The conditions that an upload was begun with.
+fn terms(fresh: bool, tags: &[String], tokens: Vec<String>) -> Terms {
+    let expect = match (fresh, tags.is_empty()) {
+        (true, _) => Expect::Absent,
+        (false, true) => Expect::Any,
+        (false, false) => Expect::Etag(tags.to_vec()),
+    };
+    Terms { expect, tokens, ..Terms::default() }
+}
+
+/// All uploads.
+#[derive(Debug)]
+pub struct Uploads {
+    table: Table<UploadRecord>,
+    days: u32,
+    index: RwLock<HashMap<String, Arc<Unfinished>>>,
+    /// Held while uploads are made and swept.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Uploads {
+    /// Reads every upload into memory; those untouched for `days` are given up.
+    pub async fn open(store: Arc<dyn StateStore>, days: u32) -> Result<Self> {
+        let table = Table::<UploadRecord>::new(store, "upload/");
+        let all = table.all().await?.into_iter();
+        let index = all.map(|(id, record)| (id.clone(), Unfinished::new(id, record, None))).collect();
+        Ok(Self { table, days, index: RwLock::new(index), changing: tokio::sync::Mutex::default() })
+    }
+
+    /// Begins an upload: refused at once where it could not be published now.
+    pub async fn begin(&self, drive: &Drive, plan: Plan, tokens: Vec<String>) -> Result<Arc<Unfinished>> {
+        let _alone = self.changing.lock().await;
+        let owner = drive.identity().account.clone();
+        let own = self.index.read().values().filter(|upload| upload.record().owner == owner).count();
+        if own >= MAX_UPLOADS {
+            return Err(Error::LimitReached("An account may have at most 1000 unfinished uploads."));
+        }
+        let (id, terms) = (random_id()?, terms(plan.fresh, &plan.tags, tokens));
+        let Aside { root, at, reserved } = drive.lay_aside(&id, &plan.path, plan.len, terms).await?;
+        let record = UploadRecord {
+            owner,
+            scope: drive.identity().scope.to_string(),
+            path: plan.path.to_string(),
+            root: root.to_string(),
+            at: at.to_string(),
+            len: plan.len,
+            metadata: plan.metadata,
+            modified: plan.modified,
+            fresh: plan.fresh,
+            tags: plan.tags,
+            expires: self.end(),
+            published: None,
+        };
+        self.table.put(&id, &record).await?;
+        let upload = Unfinished::new(id.clone(), record, Some(reserved));
+        self.index.write().insert(id, upload.clone());
+        Ok(upload)
+    }
+
+    /// An upload of this identity; `NotFound`.
+    pub fn find(&self, identity: &Identity, id: &str) -> Result<Arc<Unfinished>> {
+        let upload = self.index.read().get(id).cloned().ok_or(Error::NotFound)?;
+        let record = upload.record();
+        let is_own = record.owner == identity.account && record.scope == identity.scope.as_str();
+        if is_own && now() < record.expires { Ok(upload) } else { Err(Error::NotFound) }
+    }
+
+    /// Notes that an upload goes on, once in a while.
+    pub async fn touch(&self, upload: &Unfinished) -> Result<()> {
+        let record = upload.record();
+        let (end, half) = (self.end(), i64::from(self.days) * 12 * 3600);
+        if end - record.expires < half {
+            return Ok(());
+        }
+        self.change(upload, UploadRecord { expires: end, ..record.as_ref().clone() }).await
+    }
+
+    /// Notes that an upload has become a file.
+    pub async fn publish(&self, upload: &Unfinished, etag: String) -> Result<()> {
+        *upload.reserved.lock() = None;
+        let expires = now().saturating_add_unsigned(REMEMBERED.as_secs());
+        let record = upload.record();
+        self.change(upload, UploadRecord { expires, published: Some(etag), ..record.as_ref().clone() }).await
+    }
+
+    /// Forgets an upload; what has come of it is the caller's to discard.
+    pub async fn forget(&self, upload: &Unfinished) -> Result<()> {
+        self.table.delete(&upload.id).await?;
+        self.index.write().remove(&upload.id);
+        *upload.reserved.lock() = None;
+        Ok(())
+    }
+
+    /// All uploads that are not published yet.
+    pub fn unfinished(&self) -> Vec<Arc<Unfinished>> {
+        self.index.read().values().filter(|upload| upload.record().published.is_none()).cloned().collect()
+    }
+
+    /// All uploads whose time is over, and all of an account.
+    pub fn over(&self, account: Option<&AccountName>) -> Vec<Arc<Unfinished>> {
+        let now = now();
+        let is_over = |record: &UploadRecord| match account {
+            Some(account) => record.owner == *account || record.root == format!("home/{account}"),
+            None => record.expires <= now,
+        };
+        self.index.read().values().filter(|upload| is_over(&upload.record())).cloned().collect()
+    }
+
+    /// Gives an upload the room again that it was promised before a restart.
+    pub fn hold(upload: &Unfinished, reserved: Box<dyn Reserved>) {
+        *upload.reserved.lock() = Some(reserved);
+    }
+
+    /// Lets no upload begin while the result lives.
+    pub async fn still(&self) -> Still<'_> {
+        Still { uploads: self, _alone: self.changing.lock().await }
+    }
+
+    async fn change(&self, upload: &Unfinished, record: UploadRecord) -> Result<()> {
+        self.table.put(&upload.id, &record).await?;
+        *upload.record.write() = Arc::new(record);
+        Ok(())
+    }
+
+    fn end(&self) -> i64 {
+        now().saturating_add(i64::from(self.days) * 24 * 3600)
+    }
+}
+
+/// A moment in which no upload begins.
+#[derive(Debug)]
+pub struct Still<'a> {
+    uploads: &'a Uploads,
+    _alone: MutexGuard<'a, ()>,
+}
+
+impl Still<'_> {
+    /// Whether there is an upload with this id.
+    pub fn has(&self, id: &str) -> bool {
+        self.uploads.index.read().contains_key(id)
+    }
+}
+
+impl UploadRecord {
+    /// Where it goes in its root.
+    pub fn place(&self) -> Result<RelPath> {
+        RelPath::parse(&self.at)
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    time::unix_seconds(SystemTime::now())
+}
+
+/// 128 random bits in hexadecimal.
+fn random_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+    Ok(bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
