@@ -17,6 +17,7 @@ use crate::drive::teams::Teams;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::model::{AccountName, Error, Identity, Result, VPath};
+use crate::openid::OpenId;
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
@@ -40,6 +41,8 @@ pub struct App {
     pub audit: Audit,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
+    /// The provider that people may sign in by.
+    pub openid: Option<OpenId>,
     /// The way to the first administrator, open while there is no account.
     pub setup: Setup,
     /// Locks of every drive.
@@ -58,6 +61,7 @@ impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
         let dir = config.data_dir.clone();
+        let openid = OpenId::open(&config.openid, &config.server.public_url)?;
         let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
@@ -79,6 +83,7 @@ impl App {
             store,
             audit,
             auth,
+            openid,
             setup,
             locks,
             links,

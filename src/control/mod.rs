@@ -69,6 +69,18 @@ pub enum Request {
         /// The role.
         role: Role,
     },
+    /// Link an account to a subject of the sign-in provider.
+    UserLink {
+        /// Which account.
+        name: AccountName,
+        /// Who it is at the provider.
+        subject: String,
+    },
+    /// End the links of an account.
+    UserUnlink {
+        /// Which account.
+        name: AccountName,
+    },
     /// Show entries of the audit log, newest first.
     Audit {
         /// Which.
@@ -206,6 +218,16 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
             alter(name, Alteration { quota: Some(quota), ..Alteration::default() }).await
         }
         Request::UserRole { name, role } => alter(name, Alteration { role: Some(role), ..Alteration::default() }).await,
+        Request::UserLink { name, subject } => match work.link_openid(&name, &subject).await {
+            Err(Error::Exists) => Response::Refused(format!("{name} or that subject is linked already.")),
+            linked => done(&name, linked.map(|_| Response::Done)),
+        },
+        Request::UserUnlink { name } => match work.unlink_openid(&name).await {
+            Err(Error::NotFound) if app.auth.account(&name).is_some() => {
+                Response::Refused(format!("{name} is linked to nobody."))
+            }
+            ended => done(&name, ended.map(|()| Response::Done)),
+        },
         Request::UserRemove { name, files } => {
             let transfers = matches!(files, Files::Transfer(_));
             let removed = work.remove(&name, files).await;
