@@ -61,7 +61,7 @@ impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
         let dir = config.data_dir.clone();
-        let openid = OpenId::open(&config.openid, &config.server.public_url)?;
+        let provider = OpenId::open(&config.openid, &config.server.public_url)?;
         let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
@@ -83,7 +83,7 @@ impl App {
             store,
             audit,
             auth,
-            openid,
+            openid: provider,
             setup,
             locks,
             links,

@@ -131,7 +131,7 @@ impl Auth {
             return Ok(Welcome::Code(Admitted { account: identity.account.clone(), generation: entry.generation }));
         }
         self.door.welcome(identity.account.clone(), caller.address);
-        Ok(Welcome::In(self.session_of(&entry, caller).await?))
+        Ok(Welcome::In(self.session_by_openid(&entry, caller).await?))
     }
 
     /// Begins the session of who has been admitted and knows a code of their second factor. `Unauthenticated`, `Throttled`.
@@ -140,7 +140,7 @@ impl Auth {
         account.identity_at(admitted.generation).ok_or(STRANGER)?;
         let entry = Entry { account, generation: admitted.generation };
         self.pass_second_step(&admitted.account, &entry, Some(code), caller.address).await?;
-        self.session_of(&entry, caller).await
+        self.session_by_openid(&entry, caller).await
     }
 
     /// Links an account to who the provider says has signed in. `Exists` when either has another link, `NotFound`.
@@ -176,6 +176,14 @@ impl Auth {
     /// Asks for the account's password before its links change. `Invalid`, `Throttled`, `Busy`.
     pub async fn prove_password(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<()> {
         self.confirm(name, password, "/password", from).await.map(drop)
+    }
+
+    async fn session_by_openid(&self, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
+        let begun = self.session_of(entry, caller).await?;
+        let name = &begun.identity.account;
+        let event = Event::new(Actor::Account(name.clone()), Kind::SessionStarted, name.as_str()).from(caller.address);
+        self.door.note(event.note("by OpenID Connect"));
+        Ok(begun)
     }
 
     async fn admit(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<Entry> {

@@ -83,7 +83,7 @@ pub enum UserCommand {
         #[arg(value_parser = parse_quota)]
         size: Limit,
     },
-    /// Let somebody of the OpenID Connect provider sign in to an account
+    /// Let somebody of the sign-in provider sign in to an account
     Link {
         /// Which account
         #[arg(value_parser = AccountName::parse)]

@@ -62,16 +62,16 @@ mod tests {
 
     #[test]
     fn only_what_was_sealed_here_for_this_is_opened_and_only_in_time() {
-        let (sealer, other) = (Sealer::new().unwrap(), Sealer::new().unwrap());
-        let sealed = sealer.seal("a", "kettle".to_owned(), 100);
-        let open = |sealer: &Sealer, kind, text: &str, now| sealer.open::<String>(kind, text, now);
-        assert_eq!(open(&sealer, "a", &sealed, 99).as_deref(), Some("kettle"));
-        assert_eq!(open(&sealer, "a", &sealed, 100), None);
-        assert_eq!(open(&sealer, "b", &sealed, 1), None);
+        let (ours, other) = (Sealer::new().unwrap(), Sealer::new().unwrap());
+        let sealed = ours.seal("a", "kettle".to_owned(), 100);
+        let open = |by: &Sealer, kind, text: &str, now| by.open::<String>(kind, text, now);
+        assert_eq!(open(&ours, "a", &sealed, 99).as_deref(), Some("kettle"));
+        assert_eq!(open(&ours, "a", &sealed, 100), None);
+        assert_eq!(open(&ours, "b", &sealed, 1), None);
         assert_eq!(open(&other, "a", &sealed, 1), None);
         let (text, tag) = sealed.split_once('.').unwrap();
         for forged in [text, &format!("{text}."), &format!("{text}A.{tag}"), &format!(".{tag}"), ""] {
-            assert_eq!(open(&sealer, "a", forged, 1), None, "{forged}");
+            assert_eq!(open(&ours, "a", forged, 1), None, "{forged}");
         }
     }
 }
