@@ -97,6 +97,15 @@ pub struct Assertion {
 pub struct Admitted {
     account: AccountName,
     generation: u64,
+    /// Whom it is to be linked to, when that was found by the address and not by a link.
+    first: Option<Person>,
+}
+
+/// Somebody at a provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Person {
+    issuer: String,
+    subject: String,
 }
 
 /// What comes after a provider's word.
@@ -117,30 +126,27 @@ impl Auth {
         config: &OpenIdConfig,
         caller: Caller<'_>,
     ) -> Result<Welcome> {
-        let outcome = self.admit(said, config, caller.address).await;
-        let entry = match outcome {
-            Ok(entry) => entry,
+        let admitted = match self.admit(said, config, caller.address).await {
+            Ok(admitted) => admitted,
             Err(error) => {
                 let event = Event::new(Actor::Nobody, Kind::SignInFailed, said.subject.as_str()).from(caller.address);
                 self.door.note(event.note(format!("by OpenID Connect: {error}")).ended(Outcome::Refused));
                 return Err(error);
             }
         };
-        let identity = entry.account.identity_at(entry.generation).ok_or(STRANGER)?;
+        let entry = self.entry_of(&admitted)?;
         if entry.account.wants_code() {
-            return Ok(Welcome::Code(Admitted { account: identity.account.clone(), generation: entry.generation }));
+            return Ok(Welcome::Code(admitted));
         }
-        self.door.welcome(identity.account.clone(), caller.address);
-        Ok(Welcome::In(self.session_by_openid(&entry, caller).await?))
+        self.door.welcome(admitted.account.clone(), caller.address);
+        Ok(Welcome::In(self.let_in(&admitted, &entry, caller).await?))
     }
 
     /// Begins the session of who has been admitted and knows a code of their second factor. `Unauthenticated`, `Throttled`.
     pub async fn sign_in_with_code(&self, admitted: &Admitted, code: &str, caller: Caller<'_>) -> Result<Begun> {
-        let account = self.accounts.find(&admitted.account).ok_or(STRANGER)?;
-        account.identity_at(admitted.generation).ok_or(STRANGER)?;
-        let entry = Entry { account, generation: admitted.generation };
+        let entry = self.entry_of(admitted)?;
         self.pass_second_step(&admitted.account, &entry, Some(code), caller.address).await?;
-        self.session_by_openid(&entry, caller).await
+        self.let_in(admitted, &entry, caller).await
     }
 
     /// Links an account to who the provider says has signed in. `Exists` when either has another link, `NotFound`.
@@ -178,49 +184,62 @@ impl Auth {
         self.confirm(name, password, "/password", from).await.map(drop)
     }
 
-    async fn session_by_openid(&self, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
+    fn entry_of(&self, admitted: &Admitted) -> Result<Entry> {
+        let account = self.accounts.find(&admitted.account).ok_or(STRANGER)?;
+        account.identity_at(admitted.generation).ok_or(STRANGER)?;
+        Ok(Entry { account, generation: admitted.generation })
+    }
+
+    /// Begins the session, and makes the first link: only now everything that sign-in asks for is passed.
+    async fn let_in(&self, admitted: &Admitted, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
+        let name = &admitted.account;
+        if let Some(Person { issuer, subject }) = &admitted.first {
+            let linked = self.link_openid(name, issuer, subject).await;
+            linked.map_err(|error| if matches!(error, Error::Exists) { STRANGER } else { error })?;
+            self.note_link(name, (issuer, subject), "by the verified e-mail address", caller.address);
+        }
         let begun = self.session_of(entry, caller).await?;
-        let name = &begun.identity.account;
         let event = Event::new(Actor::Account(name.clone()), Kind::SessionStarted, name.as_str()).from(caller.address);
         self.door.note(event.note("by OpenID Connect"));
         Ok(begun)
     }
 
-    async fn admit(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<Entry> {
+    async fn admit(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<Admitted> {
         let known = self.openid_links.find(&secret_of(&said.issuer, &said.subject)).map(|(_, link)| link);
-        let name = match known.filter(|link| link.stands(&self.accounts)) {
+        let mut first = None;
+        let account = match known.filter(|link| link.stands(&self.accounts)) {
             Some(link) => link.account.clone(),
-            None => self.first_time(said, config, from).await?,
+            None => match self.with_address_of(said, config)? {
+                Some(name) => {
+                    first = Some(Person { issuer: said.issuer.clone(), subject: said.subject.clone() });
+                    name
+                }
+                None => self.create_for(said, config, from).await?,
+            },
         };
-        let account = self.accounts.find(&name).ok_or(STRANGER)?;
-        let generation = account.generation().ok_or(STRANGER)?;
-        Ok(Entry { account, generation })
+        let generation = self.accounts.find(&account).and_then(|account| account.generation()).ok_or(STRANGER)?;
+        Ok(Admitted { account, generation, first })
     }
 
-    /// The account of somebody who has no link yet: the one with their e-mail address, or a new one.
-    async fn first_time(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<AccountName> {
-        let email = said.email.as_deref();
-        let same = email.map(|email| self.accounts.with_email(email)).unwrap_or_default();
-        match &*same {
-            [] => {}
-            [name] if config.link_by_email => {
-                self.accounts.find(name).and_then(|account| account.generation()).ok_or(STRANGER)?;
-                // Somebody else may have got the address meanwhile: the account stays with who was first.
-                let linked = self.link_openid(name, &said.issuer, &said.subject).await;
-                linked.map_err(|error| if matches!(error, Error::Exists) { STRANGER } else { error })?;
-                self.note_link(name, said, "by the verified e-mail address", from);
-                return Ok(name.clone());
-            }
-            // It is not told whose it is, and a second account with the address helps nobody.
+    /// The account of somebody who has no link yet: the one with their e-mail address. It is not told whose it is, and a
+    /// second account with the address helps nobody.
+    fn with_address_of(&self, said: &Assertion, config: &OpenIdConfig) -> Result<Option<AccountName>> {
+        let same = said.email.as_deref().map(|email| self.accounts.with_email(email)).unwrap_or_default();
+        let name = match &*same {
+            [] => return Ok(None),
+            [name] if config.link_by_email => name,
             _ => return Err(STRANGER),
-        }
+        };
+        // Somebody else may have got the address meanwhile: the account stays with who was first.
+        let is_taken = self.openid_links_of(name).iter().any(|link| link.issuer == said.issuer);
+        if is_taken { Err(STRANGER) } else { Ok(Some(name.clone())) }
+    }
+
+    /// A new account, where the settings say so.
+    async fn create_for(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<AccountName> {
         if config.strangers == Strangers::Refuse || self.accounts.list().is_empty() {
             return Err(STRANGER);
         }
-        self.create_for(said, from).await
-    }
-
-    async fn create_for(&self, said: &Assertion, from: IpAddr) -> Result<AccountName> {
         let name = said.name.as_deref().and_then(|name| AccountName::parse(name).ok()).ok_or(NAMELESS)?;
         let taken = |error| if matches!(error, Error::Exists | Error::BadName(_)) { TAKEN } else { error };
         self.accounts.check_free(&name).map_err(taken)?;
@@ -240,13 +259,13 @@ impl Auth {
         self.openid_links.insert_with(&token::public_id()?, link, make).await.map_err(taken)?;
         self.door
             .note(Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str()).from(from).note("by OpenID Connect"));
-        self.note_link(&name, said, "with the new account", from);
+        self.note_link(&name, (&said.issuer, &said.subject), "with the new account", from);
         Ok(name)
     }
 
-    fn note_link(&self, name: &AccountName, said: &Assertion, how: &str, from: IpAddr) {
+    fn note_link(&self, name: &AccountName, (issuer, subject): (&str, &str), how: &str, from: IpAddr) {
         let event = Event::new(Actor::Account(name.clone()), Kind::OpenidLinked, name.as_str()).from(from);
-        self.door.note(event.note(format!("to {} of {}, {how}", said.subject, said.issuer)));
+        self.door.note(event.note(format!("to {subject} of {issuer}, {how}")));
     }
 }
 

@@ -378,8 +378,10 @@ fn the_second_factor_of_the_account_is_asked_for_all_the_same() {
     refused(&send("openid=x.y", &recovery[0]), 403);
     let away = Journey::begin(&house, "/api/v1/openid/start");
     refused(&send(&away.cookie, &recovery[0]), 403);
+    house.audited(Kind::OpenidLinked, 0); // who knows no code links nothing
     assert_eq!(entered(&house, &send(&cookie, &recovery[0]))["name"], "ana");
     send(&cookie, &recovery[0]).is(401);
+    house.audited(Kind::OpenidLinked, 1);
     let foreign = house.server.stranger();
     let request = foreign.raw("POST", "/openid/code").header("Cookie", &cookie).header("Sec-Fetch-Site", "cross-site");
     refused(&request.body(format!("code={}", recovery[1])).send(), 403);

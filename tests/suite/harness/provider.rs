@@ -205,7 +205,7 @@ impl Shared {
 
     fn public_key(&self) -> Value {
         let (key, id) = self.signing_key();
-        let point = key.verifying_key().to_encoded_point(false);
+        let point = key.verifying_key().to_sec1_point(false);
         let text = |bytes: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(bytes);
         json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": id,
             "x": text(point.x().unwrap()), "y": text(point.y().unwrap())})
