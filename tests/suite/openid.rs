@@ -216,7 +216,8 @@ fn an_id_token_that_is_not_right_lets_nobody_in() {
         let reply = house.sign_in();
         assert!(matches!(reply.status, 403 | 422) && reply.all("set-cookie").len() == 1, "{what}: {reply}");
     }
-    house.provider.lie(|_| {});
+    // Without the hash of the access token, which is checked as well, the signature alone decides.
+    house.provider.lie(|claims| _ = claims.as_object_mut().unwrap().remove("at_hash"));
     for signed in [Signed::NotAtAll, Signed::BySecret(SECRET), Signed::BySecret("key-1"), Signed::ByAnother] {
         house.provider.sign(signed);
         refused(&house.sign_in(), 403);
