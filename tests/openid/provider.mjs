@@ -1,5 +1,6 @@
-// A real provider on loopback: node provider.mjs REDIRECT. Prints its issuer, and signs in whoever fills in its form.
-import { createServer } from 'node:http';
+// A real provider on loopback, over TLS: node provider.mjs REDIRECT KEY CERTIFICATE. Prints its issuer, and signs in whoever fills in its form.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:https';
 import Provider from 'oidc-provider';
 
 // Everybody has an address of their own; of all but eva it is verified.
@@ -8,11 +9,12 @@ const findAccount = (_, id) => ({
   claims: () => ({ sub: id, email: `${id}@drive.example`, email_verified: id !== 'eva', preferred_username: id }),
 });
 
-const server = createServer();
-server.listen(0, '127.0.0.1', () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+const [redirect, key, cert] = process.argv.slice(2);
+const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) });
+server.listen(0, 'localhost', () => {
+  const issuer = `https://localhost:${server.address().port}`;
   const provider = new Provider(issuer, {
-    clients: [{ client_id: 'sarang', client_secret: 'kettle & teapot: 77%', redirect_uris: [process.argv[2]] }],
+    clients: [{ client_id: 'sarang', client_secret: 'kettle & teapot: 77%', redirect_uris: [redirect] }],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['preferred_username'] },
     findAccount,
   });
