@@ -34,7 +34,8 @@ const FRESH: Duration = Duration::from_secs(3600);
 const PAUSE: Duration = Duration::from_secs(1);
 
 const UNCONFIRMED: Error = Error::Forbidden("The provider did not confirm this sign-in. Start again.");
-const LOST: Error = Error::Forbidden(
+/// Whoever comes back is not who left, or took too long.
+pub const LOST: Error = Error::Forbidden(
     "This sign-in was not begun in this browser, or took too long. Start again from this server's address.",
 );
 

@@ -116,4 +116,29 @@ mod tests {
             assert!(!transport.admits(address), "{address}");
         }
     }
+    /// What comes of a request to somebody who answers so.
+    async fn ask(answer: String) -> Result<HttpResponse, Unanswered> {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let issuer = format!("http://{}", listener.local_addr().unwrap());
+        let thread = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            // Who has read enough hangs up.
+            let _ = stream.write_all(answer.as_bytes());
+        });
+        let request = http::Request::get(format!("{issuer}/keys")).body(Vec::new()).unwrap();
+        let outcome = Transport::to(&issuer).ask(request).await;
+        thread.join().unwrap();
+        outcome
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded_and_redirects_are_not_followed() {
+        let moved = ask("HTTP/1.1 302 x\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".into()).await.unwrap();
+        assert_eq!(moved.status(), 302);
+        let of = |length: usize| format!("HTTP/1.1 200 x\r\nContent-Length: {length}\r\n\r\n{}", "a".repeat(length));
+        assert_eq!(ask(of(MAX_ANSWER)).await.unwrap().body().len(), MAX_ANSWER);
+        assert!(ask(of(MAX_ANSWER + 1)).await.unwrap_err().to_string().contains("length limit"));
+    }
 }

@@ -14,7 +14,7 @@ use crate::http::cookie::{self, ERRAND};
 use crate::http::pages::{escape, page};
 use crate::http::{csrf, login, reply};
 use crate::model::{AccountName, Error, Result};
-use crate::openid::{Departure, OpenId, Owing, PATIENCE, Purpose};
+use crate::openid::{Departure, LOST, OpenId, Owing, PATIENCE, Purpose};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -30,9 +30,6 @@ use zeroize::Zeroizing;
 pub const CODE: &str = "/openid/code";
 const MAX_BACK: usize = 2048;
 const LEFT: Error = Error::Forbidden("The provider did not sign you in. Start again, or sign in with your password.");
-const STRAY: Error = Error::Forbidden(
-    "This sign-in was not begun in this browser, or took too long. Start again from this server's address.",
-);
 
 /// The ways to sign in that this server has.
 #[derive(Debug, Serialize, ToSchema)]
@@ -129,7 +126,7 @@ pub async fn submit_code(Public { app, client }: Public, head: Parts, request: R
     let outcome = async {
         csrf::check_if_told(&app.config.server, &head)?;
         let openid = provider(&app)?;
-        let owing = openid.owing(ERRAND.read(is_https(&app, &headers), &headers).ok_or(STRAY)?)?;
+        let owing = openid.owing(ERRAND.read(is_https(&app, &headers), &headers).ok_or(LOST)?)?;
         let body = read(request, &()).await.map_err(|Problem(error)| error)?;
         let caller = Caller { address: client, agent: login::agent_of(&headers) };
         Ok((app.auth.sign_in_with_code(&owing.admitted, &code_in(&body), caller).await, owing))
@@ -180,7 +177,7 @@ pub(super) fn with_errand(
 async fn arrive(app: &Arc<App>, client: IpAddr, headers: &HeaderMap, said: CallbackQuery) -> Result<Response> {
     let openid = provider(app)?;
     app.auth.check_tries(client)?;
-    let kept = ERRAND.read(is_https(app, headers), headers).ok_or(STRAY)?;
+    let kept = ERRAND.read(is_https(app, headers), headers).ok_or(LOST)?;
     let errand = openid.errand(kept, &said.state.unwrap_or_default())?;
     let Some(code) = said.code.filter(|_| said.error.is_none()) else {
         tracing::info!(error = said.error.as_deref(), "the sign-in provider sent somebody back without a code");
@@ -218,7 +215,7 @@ async fn arrive(app: &Arc<App>, client: IpAddr, headers: &HeaderMap, said: Callb
 
 /// Links the account of somebody who has shown that it is theirs.
 async fn link(app: &App, client: IpAddr, name: &AccountName, (issuer, subject): (&str, &str)) -> Result<()> {
-    app.auth.account(name).filter(|account| !account.disabled).ok_or(STRAY)?;
+    app.auth.account(name).filter(|account| !account.disabled).ok_or(LOST)?;
     app.auth.link_openid(name, issuer, subject).await.map_err(|error| match error {
         Error::Exists => Error::Forbidden("This account, or an account of yours here, is linked already."),
         other => other,

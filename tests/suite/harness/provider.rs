@@ -177,7 +177,6 @@ impl Shared {
             "/keys" => (200, json!({"keys": [self.public_key()]})),
             "/token" => self.token(&authorization, &pairs(std::str::from_utf8(&body).unwrap())),
             "/person" if authorization == "Bearer access" => (200, self.person.lock().clone()),
-            "/moved" => (302, Value::Null),
             _ => (404, Value::Null),
         };
         let answer = answer.to_string();
