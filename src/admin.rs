@@ -3,7 +3,7 @@
 
 use crate::app::App;
 use crate::audit::{Actor, Event, Kind, Outcome};
-use crate::auth::{AccountView, Alteration};
+use crate::auth::{AccountView, Alteration, OpenIdLink};
 use crate::drive::locks::Lock;
 use crate::model::{AccountName, Error, Result, Role, time};
 use serde::{Deserialize, Serialize};
@@ -134,6 +134,27 @@ impl Administrator {
         let set = self.app.auth.set_password(name, password).await;
         self.report(Kind::PasswordChanged, name.as_str(), String::new(), &set).await;
         set
+    }
+
+    /// Links an account to a subject of the provider. As [`Auth::link_openid`](crate::auth::Auth::link_openid); `Forbidden`
+    /// without a provider.
+    pub async fn link_openid(&self, name: &AccountName, subject: &str) -> Result<OpenIdLink> {
+        let provider = self.app.openid.as_ref();
+        let issuer = &provider
+            .ok_or(Error::Forbidden("This server has no sign-in provider: set [openid] up first."))?
+            .config()
+            .issuer;
+        let linked = self.app.auth.link_openid(name, issuer, subject).await;
+        self.report(Kind::OpenidLinked, name.as_str(), format!("to {subject} of {issuer}"), &linked).await;
+        linked
+    }
+
+    /// Ends the links of an account to a provider. `NotFound` when it has none.
+    pub async fn unlink_openid(&self, name: &AccountName) -> Result<()> {
+        let ended = self.app.auth.unlink_openid(name).await;
+        let ended = ended.and_then(|count| if count == 0 { Err(Error::NotFound) } else { Ok(()) });
+        self.report(Kind::OpenidUnlinked, name.as_str(), String::new(), &ended).await;
+        ended
     }
 
     /// Removes an account. Sign-in ends first: nothing new is written to a home that is being moved or deleted. When that

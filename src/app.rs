@@ -18,6 +18,7 @@ use crate::drive::teams::Teams;
 use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::model::{AccountName, Error, Identity, Result, VPath};
+use crate::openid::OpenId;
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
@@ -42,6 +43,8 @@ pub struct App {
     pub audit: Audit,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
+    /// The provider that people may sign in by.
+    pub openid: Option<OpenId>,
     /// The way to the first administrator, open while there is no account.
     pub setup: Setup,
     /// Locks of every drive.
@@ -62,6 +65,7 @@ impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
         let dir = config.data_dir.clone();
+        let provider = OpenId::open(&config.openid, &config.server.public_url)?;
         let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
@@ -84,6 +88,7 @@ impl App {
             store,
             audit,
             auth,
+            openid: provider,
             setup,
             locks,
             links,

@@ -1,7 +1,9 @@
 //! Settings: `config.toml`, one struct a section, overridden by `SARANG_<SECTION>__<KEY>`. The only reader of the environment.
 
 mod load;
+mod openid;
 
+pub use openid::{NameClaim, OpenIdConfig, Strangers};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -20,6 +22,8 @@ pub struct Config {
     pub history: HistoryConfig,
     /// Accounts and sign-in.
     pub accounts: AccountsConfig,
+    /// Sign-in by an OpenID Connect provider.
+    pub openid: OpenIdConfig,
     /// Locks.
     pub locks: LocksConfig,
     /// Logs.
@@ -161,6 +165,7 @@ impl Default for Config {
             drive: DriveConfig::default(),
             history: HistoryConfig::default(),
             accounts: AccountsConfig::default(),
+            openid: OpenIdConfig::default(),
             locks: LocksConfig::default(),
             log: LogConfig::default(),
         }

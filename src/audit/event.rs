@@ -24,6 +24,10 @@ pub enum Kind {
     PasswordChanged,
     /// Two-factor sign-in was turned on or off, or its recovery codes were made anew.
     TwoFactorChanged,
+    /// An account was linked to somebody's sign-in at the OpenID Connect provider.
+    OpenidLinked,
+    /// Such a link was ended.
+    OpenidUnlinked,
     /// A password was right, the first time from this network in a day.
     SignIn,
     /// A password was wrong.

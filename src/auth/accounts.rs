@@ -53,6 +53,12 @@ impl Account {
         open.then(|| (present.record.generation, present.record.password.clone()))
     }
 
+    /// The generation of its credentials; `None` when it may not sign in.
+    pub fn generation(&self) -> Option<u64> {
+        let present = self.present.read();
+        (!present.removed && !present.record.disabled).then_some(present.record.generation)
+    }
+
     /// The identity as it is now, if the account may sign in with its password alone.
     pub fn identity_by_password(&self, generation: u64) -> Option<Arc<Identity>> {
         let present = self.present.read();
@@ -145,6 +151,13 @@ impl Accounts {
     /// What an administrator sees of all accounts, by name.
     pub fn list(&self) -> Vec<AccountView> {
         self.by_name.read().values().map(|account| account.view()).collect()
+    }
+
+    /// The accounts that say this e-mail address is theirs, whatever its case.
+    pub fn with_email(&self, email: &str) -> Vec<AccountName> {
+        let wanted = email.to_lowercase();
+        let says = |account: &Account| account.profile().email.is_some_and(|own| own.to_lowercase() == wanted);
+        self.by_name.read().values().filter(|account| says(account)).map(|account| account.name.clone()).collect()
     }
 
     /// Whether a new account may have this name: `Exists`, or `BadName` when it looks like another's.

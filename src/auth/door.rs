@@ -125,6 +125,18 @@ impl Door {
         Ok(())
     }
 
+    /// Refuses a network that has failed too often lately. `Throttled`.
+    pub fn check_tries(&self, from: IpAddr) -> Result<()> {
+        self.throttle.check(Network::from(from), None, Instant::now())
+    }
+
+    /// Writes to the audit log.
+    pub fn note(&self, event: Event) {
+        if let Some(audit) = self.audit.get() {
+            drop(audit.record(event));
+        }
+    }
+
     /// Whether another code of the second factor may be tried. `Throttled`.
     pub fn check_codes(&self, name: &AccountName) -> Result<()> {
         self.codes.check(EVERYWHERE, Some(name), Instant::now())

@@ -96,18 +96,32 @@ impl<G: Grant> Grants<G> {
 
     /// Stores a new one, and ends those that it displaces.
     pub async fn insert(self: &Arc<Self>, id: &str, grant: G) -> Result<()> {
+        let table = self.table.clone();
+        self.insert_with(id, grant, move |batch| async move { table.commit(batch).await }).await
+    }
+
+    /// As [`insert`](Self::insert): `work` commits the batch that stores it together with what it is given with.
+    pub async fn insert_with<T: Send + 'static, F>(
+        self: &Arc<Self>,
+        id: &str,
+        grant: G,
+        work: impl FnOnce(Batch) -> F + Send + 'static,
+    ) -> Result<T>
+    where
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
         let (grants, id) = (Arc::clone(self), id.to_owned());
         to_the_end(async move {
             let _alone = grants.changing.lock().await;
             let displaced = grant.displaces(&grants.shelf.read().by_id)?;
             let batch = grants.table.put_in(grants.table.absent_in(Batch::new(), &id), &id, &grant)?;
-            grants.commit(displaced.iter().fold(batch, |batch, id| grants.table.delete_in(batch, id))).await?;
+            let done = work(displaced.iter().fold(batch, |batch, id| grants.table.delete_in(batch, id))).await?;
             let mut present = grants.shelf.write();
             for id in &displaced {
                 present.remove(id);
             }
             present.insert(id, grant);
-            Ok(())
+            Ok(done)
         })
         .await
     }

@@ -7,6 +7,7 @@ mod cache;
 mod door;
 mod grants;
 mod linkpass;
+mod openid;
 mod password;
 mod profile;
 mod record;
@@ -30,6 +31,7 @@ use bearer::Signer;
 pub use door::Attempted;
 use door::Door;
 use grants::Grants;
+pub use openid::{Admitted, Assertion, OpenIdLink, Welcome};
 use password::{Hasher, Lane, Secret};
 pub use profile::{FieldChange, Profile, ProfileChange};
 pub use registration::{Applicant, Invite, NewInvite};
@@ -87,6 +89,7 @@ pub struct Auth {
     link_throttle: Throttle,
     signer: Signer,
     invites: Arc<Grants<Invite>>,
+    openid_links: Arc<Grants<OpenIdLink>>,
     config: AccountsConfig,
 }
 
@@ -103,9 +106,22 @@ impl Auth {
         let stands = |found: &AppPassword| found.stands(&accounts, now);
         let app_passwords = Grants::open(store.clone(), app_passwords::PREFIX, stands).await?;
         let stands = |invite: &Invite| invite.stands(&accounts, now);
-        let invites = Grants::open(store, registration::PREFIX, stands).await?;
+        let invites = Grants::open(store.clone(), registration::PREFIX, stands).await?;
+        let stands = |link: &OpenIdLink| link.stands(&accounts);
+        let openid_links = Grants::open(store, openid::PREFIX, stands).await?;
         let config = config.clone();
-        Ok(Arc::new(Self { accounts, door, hasher, sessions, app_passwords, link_throttle, signer, invites, config }))
+        Ok(Arc::new(Self {
+            accounts,
+            door,
+            hasher,
+            sessions,
+            app_passwords,
+            link_throttle,
+            signer,
+            invites,
+            openid_links,
+            config,
+        }))
     }
 
     /// Tells the audit log of sign-ins from now on.
@@ -211,7 +227,7 @@ impl Auth {
         self.clear_grants(name, None).await;
         // Or an account made anew under the name would revive them.
         self.withdraw_invites_by(name).await?;
-        Ok(())
+        self.unlink_openid(name).await.map(drop)
     }
 
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.

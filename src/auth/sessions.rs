@@ -3,7 +3,7 @@
 
 use super::accounts::Accounts;
 use super::bearer::{self, Claims};
-use super::door::Attempted;
+use super::door::{Attempted, Entry};
 use super::grants::{Grant, Present};
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, Result, Via, time};
@@ -128,9 +128,15 @@ impl Auth {
         caller: Caller<'_>,
     ) -> Result<Begun> {
         let entry = self.door.check(attempted, caller.address).await?;
-        let (id, secret, now) = (token::public_id()?, token::long_secret()?, now());
         let identity = entry.account.identity_at(entry.generation).ok_or(Error::Unauthenticated)?;
         self.pass_second_step(&identity.account, &entry, code, caller.address).await?;
+        self.session_of(&entry, caller).await
+    }
+
+    /// Begins a session for who has passed everything that sign-in asks for.
+    pub(super) async fn session_of(&self, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
+        let (id, secret, now) = (token::public_id()?, token::long_secret()?, now());
+        let identity = entry.account.identity_at(entry.generation).ok_or(Error::Unauthenticated)?;
         let session = Session {
             hash: token::digest(&secret),
             account: identity.account.clone(),

@@ -83,6 +83,20 @@ pub enum UserCommand {
         #[arg(value_parser = parse_quota)]
         size: Limit,
     },
+    /// Let somebody of the sign-in provider sign in to an account
+    Link {
+        /// Which account
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// Who it is there: the provider's own id, "sub"
+        subject: String,
+    },
+    /// End that again
+    Unlink {
+        /// Which account
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+    },
 }
 
 /// What becomes of a removed account's files: one must be said.
@@ -177,6 +191,8 @@ impl UserCommand {
             Self::Remove { name, files } => Request::UserRemove { name, files: files.into() },
             Self::Role { name, role } => Request::UserRole { name, role },
             Self::Quota { name, size: Limit(quota) } => Request::UserQuota { name, quota },
+            Self::Link { name, subject } => Request::UserLink { name, subject },
+            Self::Unlink { name } => Request::UserUnlink { name },
         })
     }
 }
@@ -197,6 +213,8 @@ fn report_of(command: &UserCommand) -> String {
         UserCommand::Role { name, .. } => format!("{name} is no administrator now.\n"),
         UserCommand::Remove { name, files } if files.purge_files => format!("Removed {name} and its files.\n"),
         UserCommand::Remove { name, .. } => format!("Removed {name}; its files are still in homes/{name}.\n"),
+        UserCommand::Link { name, subject } => format!("{subject} of the provider signs in to {name} from now on.\n"),
+        UserCommand::Unlink { name } => format!("{name} is linked to nobody now; its sessions go on.\n"),
         UserCommand::Quota { name, size } => format!("Set the quota of {name}: {}.\n", show_quota(size.0)),
     }
 }

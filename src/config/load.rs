@@ -90,6 +90,7 @@ impl Config {
             server.public_url.is_empty() || is_origin,
             "server.public_url: write scheme and host without a slash at the end, like \"https://files.example.org\"."
         );
+        self.openid.validate(&server.public_url)?;
         self.log.validate()
     }
 }

@@ -69,6 +69,18 @@ pub enum Request {
         /// The role.
         role: Role,
     },
+    /// Link an account to a subject of the sign-in provider.
+    UserLink {
+        /// Which account.
+        name: AccountName,
+        /// Who it is at the provider.
+        subject: String,
+    },
+    /// End the links of an account.
+    UserUnlink {
+        /// Which account.
+        name: AccountName,
+    },
     /// Show entries of the audit log, newest first.
     Audit {
         /// Which.
@@ -206,6 +218,7 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
             alter(name, Alteration { quota: Some(quota), ..Alteration::default() }).await
         }
         Request::UserRole { name, role } => alter(name, Alteration { role: Some(role), ..Alteration::default() }).await,
+        Request::UserLink { .. } | Request::UserUnlink { .. } => change_link(app, &work, request).await,
         Request::UserRemove { name, files } => {
             let transfers = matches!(files, Files::Transfer(_));
             let removed = work.remove(&name, files).await;
@@ -225,6 +238,23 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
             )
         }
         other => Response::Refused(format!("{other:?} changes no account.")),
+    }
+}
+
+/// A request that changes whom of the provider an account belongs to.
+async fn change_link(app: &App, work: &Administrator, request: Request) -> Response {
+    match request {
+        Request::UserLink { name, subject } => match work.link_openid(&name, &subject).await {
+            Err(Error::Exists) => Response::Refused(format!("{name} or that subject is linked already.")),
+            linked => done(&name, linked.map(|_| Response::Done)),
+        },
+        Request::UserUnlink { name } => match work.unlink_openid(&name).await {
+            Err(Error::NotFound) if app.auth.account(&name).is_some() => {
+                Response::Refused(format!("{name} is linked to nobody."))
+            }
+            ended => done(&name, ended.map(|()| Response::Done)),
+        },
+        other => Response::Refused(format!("{other:?} changes no link.")),
     }
 }
 
@@ -254,6 +284,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
         config.accounts.default_quota = quota;
+        config.server.public_url = "https://files.example".into();
+        config.openid = crate::config::OpenIdConfig::of("https://id.example", "sarang", "secret");
         (dir, App::open(config).await.unwrap())
     }
 
@@ -282,6 +314,13 @@ mod tests {
         assert!(matches!(ask(Request::UserPasswd { name: name("ana"), password }).await, Response::Done));
         let here = std::net::IpAddr::from([192, 0, 2, 1]);
         assert!(app.auth.sign_in(b"h", "ana", b"green teapot 88", here).await.is_ok());
+        assert!(matches!(ask(Request::UserLink { name: name("ana"), subject: "s1".into() }).await, Response::Done));
+        let again = ask(Request::UserLink { name: name("eva"), subject: "s1".into() }).await;
+        assert!(matches!(again, Response::Refused(why) if why.contains("linked already")));
+        assert_eq!(app.auth.openid_links_of(&name("ana")).len(), 1);
+        assert!(matches!(ask(Request::UserUnlink { name: name("ana") }).await, Response::Done));
+        let again = ask(Request::UserUnlink { name: name("ana") }).await;
+        assert!(matches!(again, Response::Refused(why) if why == "ana is linked to nobody."));
         assert!(matches!(ask(Request::UserRemove { name: name("ben"), files: Files::Keep }).await, Response::Done));
         let Response::Accounts(left) = ask(Request::UserList).await else { panic!() };
         assert_eq!(left.into_iter().map(|a| a.name).collect::<Vec<_>>(), [name("ana"), name("eva")]);

@@ -1,4 +1,5 @@
 //! The cookie that carries a session: `__Host-sid` over TLS, which no other host can set, and `sid` on plain HTTP.
+//! Beside it, and as short as the way to the sign-in provider and back, one that remembers who left.
 
 use crate::config::ServerConfig;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -15,27 +16,40 @@ pub fn is_https(config: &ServerConfig, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The secret of the session that a request brings; two of them are none.
-pub fn read(https: bool, headers: &HeaderMap) -> Option<&str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut found = pairs.filter(|(name, _)| *name == name_of(https)).map(|(_, value)| value);
-    found.next().filter(|_| found.next().is_none())
+/// A cookie of this server's.
+#[derive(Clone, Copy, Debug)]
+pub struct Cookie {
+    plain: &'static str,
+    secure: &'static str,
+    same_site: &'static str,
 }
 
-/// `Set-Cookie` for `secret`, for so many seconds; 0 takes the cookie away.
-pub fn write(https: bool, secret: &str, seconds: i64) -> Option<HeaderValue> {
-    let secure = if https { "; Secure" } else { "" };
-    let name = name_of(https);
-    let mut value =
-        HeaderValue::try_from(format!("{name}={secret}; Path=/; HttpOnly; SameSite=Strict{secure}; Max-Age={seconds}"))
-            .ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
+/// Carries a session.
+pub const SESSION: Cookie = Cookie { plain: "sid", secure: "__Host-sid", same_site: "Strict" };
+/// Remembers who left for the sign-in provider; it must come along when the provider's page sends them back.
+pub const ERRAND: Cookie = Cookie { plain: "openid", secure: "__Host-openid", same_site: "Lax" };
 
-fn name_of(https: bool) -> &'static str {
-    if https { "__Host-sid" } else { "sid" }
+impl Cookie {
+    /// The value that a request brings; two of them are none.
+    pub fn read(self, https: bool, headers: &HeaderMap) -> Option<&str> {
+        let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut found = pairs.filter(|(name, _)| *name == self.name(https)).map(|(_, value)| value);
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// `Set-Cookie` for `value`, for so many seconds; 0 takes the cookie away.
+    pub fn write(self, https: bool, value: &str, seconds: i64) -> Option<HeaderValue> {
+        let (name, same_site, secure) = (self.name(https), self.same_site, if https { "; Secure" } else { "" });
+        let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}; Max-Age={seconds}");
+        let mut value = HeaderValue::try_from(text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    fn name(self, https: bool) -> &'static str {
+        if https { self.secure } else { self.plain }
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +72,7 @@ mod tests {
     fn one_session_is_read_and_two_are_none() {
         let read_of = |https, lines: &[&'static str]| {
             let lines: Vec<_> = lines.iter().map(|line| (header::COOKIE, *line)).collect();
-            read(https, &with(&lines)).map(str::to_owned)
+            SESSION.read(https, &with(&lines)).map(str::to_owned)
         };
         assert_eq!(read_of(false, &["a=b; sid=x; c=d"]).as_deref(), Some("x"));
         assert_eq!(read_of(false, &["a=b", "sid=x"]).as_deref(), Some("x"));
@@ -84,8 +98,10 @@ mod tests {
 
     #[test]
     fn the_cookie_is_kept_from_scripts_and_other_sites() {
-        let text = |https| write(https, "x", 60).unwrap().to_str().unwrap().to_owned();
+        let text = |https| SESSION.write(https, "x", 60).unwrap().to_str().unwrap().to_owned();
         assert_eq!(text(true), "__Host-sid=x; Path=/; HttpOnly; SameSite=Strict; Secure; Max-Age=60");
         assert_eq!(text(false), "sid=x; Path=/; HttpOnly; SameSite=Strict; Max-Age=60");
+        let errand = ERRAND.write(true, "x", 0).unwrap();
+        assert_eq!(errand, "__Host-openid=x; Path=/; HttpOnly; SameSite=Lax; Secure; Max-Age=0");
     }
 }

@@ -55,7 +55,7 @@ pub fn basic_password(headers: &HeaderMap) -> Result<Zeroizing<String>> {
 /// Who the session of the cookie stands for. Whatever another site may have sent in its name is refused (403).
 fn by_cookie(app: &App, parts: &Parts) -> Result<Arc<Identity>> {
     let config = &app.config.server;
-    let secret = cookie::read(cookie::is_https(config, &parts.headers), &parts.headers);
+    let secret = cookie::SESSION.read(cookie::is_https(config, &parts.headers), &parts.headers);
     let identity = secret.and_then(|secret| app.auth.by_session(secret)).ok_or(Error::Unauthenticated)?;
     csrf::check(config, parts)?;
     Ok(identity)

@@ -35,7 +35,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Unauthenticated | Error::CodeRequired => StatusCode::UNAUTHORIZED,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Busy { .. } | Error::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown => StatusCode::SERVICE_UNAVAILABLE,
         Error::Corrupt(_) | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -72,6 +72,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::Checksum
         | Error::Throttled { .. }
         | Error::Busy { .. }
+        | Error::ProviderDown
         | Error::ReadOnly
         | Error::Conflict
         | Error::Corrupt(_)
@@ -104,6 +105,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::CodeRequired => "code_required",
         Error::Throttled { .. } => "throttled",
         Error::Busy { .. } => "busy",
+        Error::ProviderDown => "provider_down",
         Error::ReadOnly => "read_only",
         Error::Conflict => "conflict",
         Error::Corrupt(_) => "corrupt",

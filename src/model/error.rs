@@ -88,6 +88,9 @@ pub enum Error {
         /// When to come back.
         retry_after: Duration,
     },
+    /// The provider that people sign in by does not answer.
+    #[error("The sign-in provider cannot be reached. Sign in with your password, or try again later.")]
+    ProviderDown,
     /// The state store took an I/O error: changes are refused until a restart.
     #[error("The server is read-only after a disk error; its log says more.")]
     ReadOnly,

@@ -10,7 +10,7 @@ use sha1::Sha1;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An authenticator app that has taken the secret; its codes are counted from the step it began in.
-struct Authenticator {
+pub struct Authenticator {
     secret: Vec<u8>,
     begun: u64,
 }
@@ -62,7 +62,7 @@ fn begin(ana: &LoggedIn) -> Authenticator {
 }
 
 /// Turns it on; the app and the recovery codes.
-fn turn_on(ana: &LoggedIn) -> (Authenticator, Vec<String>) {
+pub fn turn_on(ana: &LoggedIn) -> (Authenticator, Vec<String>) {
     let app = begin(ana);
     let confirmed = post(ana, "/api/v1/me/two-factor/confirm", &json!({"code": app.code(0)})).is(200).json();
     let codes = confirmed["recovery_codes"].as_array().unwrap();

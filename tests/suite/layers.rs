@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["log", "audit"],
     &["store", "content"],
     &["auth", "drive"],
-    &["setup", "links", "uploads"],
+    &["setup", "links", "openid", "uploads"],
     &["app"],
     &["admin"],
     &["control", "jobs", "http"],
@@ -25,10 +25,12 @@ const LAYERS: &[&[&str]] = &[
 const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("dav_server", &["http"], "one place speaks WebDAV"),
     ("hyper", &["http", "server"], "one place speaks HTTP; the server accepts connections for it"),
-    ("hyper_util", &["http", "server"], "as hyper"),
+    ("hyper_util", &["http", "server", "openid"], "as hyper; the provider is asked with its client"),
+    ("hyper_rustls", &["openid"], "one place calls out"),
+    ("openidconnect", &["openid"], "one place speaks to the provider"),
     ("axum", &["http", "server"], "one place speaks HTTP"),
     ("headers", &["http", "server"], "one place speaks HTTP"),
-    ("http_body_util", &["http", "server"], "one place speaks HTTP"),
+    ("http_body_util", &["http", "server", "openid"], "one place speaks HTTP; the provider's answers are bounded"),
     ("sled", &["store/sled"], "the engine is an implementation of the seam"),
     (
         "rustix",

@@ -30,6 +30,7 @@ mod files;
 mod layers;
 mod links;
 mod matrix;
+mod openid;
 mod past;
 mod program;
 mod quota;

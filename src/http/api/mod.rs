@@ -11,6 +11,8 @@ pub mod invites;
 pub mod json;
 pub mod links;
 pub mod me;
+pub mod openid;
+pub mod openid_links;
 pub mod page;
 pub mod past;
 pub mod problem;
@@ -68,6 +70,10 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(registration::register))
         .routes(routes!(invites::list, invites::add))
         .routes(routes!(invites::withdraw))
+        .routes(routes!(openid::ways))
+        .routes(routes!(openid::start))
+        .routes(routes!(openid::callback))
+        .routes(routes!(openid_links::list, openid_links::link, openid_links::unlink))
         .routes(routes!(session::log_in))
         .routes(routes!(session::log_out))
         .routes(routes!(session::refresh))
@@ -115,6 +121,7 @@ pub(super) fn routes() -> Router {
     let document = document::text(&document);
     api.route("/api/v1/openapi.json", get(move || async { ([("content-type", "application/json")], document) }))
         .route("/setup", get(setup::show).post(setup::submit))
+        .route(openid::CODE, axum::routing::post(openid::submit_code))
         .route("/api/{*rest}", axum::routing::any(nothing))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))

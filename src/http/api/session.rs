@@ -185,10 +185,15 @@ pub(super) fn session_of(identity: &Identity) -> Option<&str> {
     }
 }
 
-fn with_cookie(app: &App, headers: &HeaderMap, (secret, seconds): (&str, i64), answer: impl IntoResponse) -> Response {
+pub(super) fn with_cookie(
+    app: &App,
+    headers: &HeaderMap,
+    (secret, seconds): (&str, i64),
+    answer: impl IntoResponse,
+) -> Response {
     let mut response = answer.into_response();
     let https = cookie::is_https(&app.config.server, headers);
-    if let Some(value) = cookie::write(https, secret, seconds) {
+    if let Some(value) = cookie::SESSION.write(https, secret, seconds) {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }
     response

@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod multistatus;
+pub mod provider;
 pub mod wire;
 
 pub use client::{Client, LOCK_BODY, NAME, propfind_body, url};

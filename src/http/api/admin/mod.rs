@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod export;
+pub mod openid;
 pub mod overview;
 
 use super::caller::Admin;
@@ -17,6 +18,7 @@ pub(super) fn routes() -> OpenApiRouter {
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::show, accounts::change, accounts::remove))
         .routes(routes!(accounts::set_password))
+        .routes(routes!(openid::list, openid::link, openid::unlink))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(overview::show))

@@ -1,0 +1,299 @@
+//! Who an OpenID Connect provider says has signed in, and the account that belongs to them. A link binds one subject of one
+//! issuer to one account; the first comes by a verified e-mail address, by an administrator or by the account itself.
+
+use super::accounts::Accounts;
+use super::door::Entry;
+use super::grants::{Grant, Present};
+use super::password::Lane;
+use super::profile::{FieldChange, ProfileChange};
+use super::record::Record;
+use super::sessions::now;
+use super::{Auth, Begun, Caller, token};
+use crate::audit::{Actor, Event, Kind, Outcome};
+use crate::config::{OpenIdConfig, Strangers};
+use crate::model::{AccountName, Error, Result, Role};
+use crate::store::table;
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The store's prefix of links.
+pub const PREFIX: &str = "openid/";
+const MAX_SUBJECT: usize = 255;
+
+/// Said to everybody whom no account lets in: the log knows more.
+const STRANGER: Error =
+    Error::Forbidden("No account here belongs to this sign-in. Ask the administrator of the server for one.");
+const TAKEN: Error =
+    Error::Forbidden("An account named like you is there already. Sign in with its password and link it.");
+const NAMELESS: Error = Error::Forbidden("The provider gave no name that an account here can have.");
+
+/// What binds an account to a subject of a provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OpenIdLink {
+    hash: String,
+    /// The provider.
+    pub issuer: String,
+    /// Who it is there.
+    pub subject: String,
+    /// The account.
+    pub account: AccountName,
+    /// When that account was made: one made anew under the name is another's.
+    of: i64,
+    /// When the link was made, in seconds since 1970.
+    pub created: i64,
+}
+
+impl table::Record for OpenIdLink {
+    const VERSION: u32 = 1;
+}
+
+impl Grant for OpenIdLink {
+    fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
+        let rivals = |link: &OpenIdLink| {
+            link.hash == self.hash || (link.account == self.account && link.issuer == self.issuer && link.of == self.of)
+        };
+        if present.values().any(|link| rivals(link)) { Err(Error::Exists) } else { Ok(Vec::new()) }
+    }
+}
+
+impl OpenIdLink {
+    fn new(issuer: &str, subject: &str, account: &AccountName, of: i64) -> Result<Self> {
+        if subject.is_empty() || subject.len() > MAX_SUBJECT || subject.chars().any(char::is_control) {
+            let why = "A subject has 1 to 255 characters, none of them control characters.".into();
+            return Err(Error::Invalid { pointer: "/subject".into(), why });
+        }
+        let hash = token::digest(&secret_of(issuer, subject));
+        Ok(Self { hash, issuer: issuer.into(), subject: subject.into(), account: account.clone(), of, created: now() })
+    }
+
+    /// Whether its account is still the one it was made for.
+    pub(super) fn stands(&self, accounts: &Accounts) -> bool {
+        accounts.view(&self.account).is_some_and(|account| account.created == self.of)
+    }
+}
+
+/// What a provider says of somebody, checked as its own word.
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    /// The provider.
+    pub issuer: String,
+    /// Who it is there.
+    pub subject: String,
+    /// Their e-mail address, only when the provider has verified it.
+    pub email: Option<String>,
+    /// What a new account would be called.
+    pub name: Option<String>,
+    /// What people call them.
+    pub display_name: Option<String>,
+}
+
+/// An account that a provider's word lets in, as far as the provider goes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Admitted {
+    account: AccountName,
+    generation: u64,
+    /// Whom it is to be linked to, when that was found by the address and not by a link.
+    first: Option<Person>,
+}
+
+/// Somebody at a provider.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Person {
+    issuer: String,
+    subject: String,
+}
+
+/// What comes after a provider's word.
+#[derive(Debug)]
+pub enum Welcome {
+    /// A session has begun.
+    In(Begun),
+    /// The account also asks for its code.
+    Code(Admitted),
+}
+
+impl Auth {
+    /// Signs in who the provider says it is, and begins a session. `Forbidden` when no account belongs to them or it may not
+    /// sign in, `Throttled`, `Busy`.
+    pub async fn sign_in_by_openid(
+        &self,
+        said: &Assertion,
+        config: &OpenIdConfig,
+        caller: Caller<'_>,
+    ) -> Result<Welcome> {
+        let admitted = match self.admit(said, config, caller.address).await {
+            Ok(admitted) => admitted,
+            Err(error) => {
+                let event = Event::new(Actor::Nobody, Kind::SignInFailed, said.subject.as_str()).from(caller.address);
+                self.door.note(event.note(format!("by OpenID Connect: {error}")).ended(Outcome::Refused));
+                return Err(error);
+            }
+        };
+        let entry = self.entry_of(&admitted)?;
+        if entry.account.wants_code() {
+            return Ok(Welcome::Code(admitted));
+        }
+        self.door.welcome(admitted.account.clone(), caller.address);
+        Ok(Welcome::In(self.let_in(&admitted, &entry, caller).await?))
+    }
+
+    /// Begins the session of who has been admitted and knows a code of their second factor. `Unauthenticated`, `Throttled`.
+    pub async fn sign_in_with_code(&self, admitted: &Admitted, code: &str, caller: Caller<'_>) -> Result<Begun> {
+        let entry = self.entry_of(admitted)?;
+        self.pass_second_step(&admitted.account, &entry, Some(code), caller.address).await?;
+        self.let_in(admitted, &entry, caller).await
+    }
+
+    /// Links an account to who the provider says has signed in. `Exists` when either has another link, `NotFound`.
+    pub async fn link_openid(&self, name: &AccountName, issuer: &str, subject: &str) -> Result<OpenIdLink> {
+        let account = self.accounts.view(name).ok_or(Error::NotFound)?;
+        let link = OpenIdLink::new(issuer, subject, name, account.created)?;
+        self.openid_links.insert(&token::public_id()?, link.clone()).await?;
+        Ok(link)
+    }
+
+    /// Ends the links of an account, and says how many they were. Its sessions go on.
+    pub async fn unlink_openid(&self, name: &AccountName) -> Result<usize> {
+        let name = name.clone();
+        self.openid_links.remove(move |_, link| link.account == name).await
+    }
+
+    /// The links of an account.
+    pub fn openid_links_of(&self, name: &AccountName) -> Vec<Arc<OpenIdLink>> {
+        let links = self.openid_links.list(|link| link.account == *name && link.stands(&self.accounts));
+        links.into_iter().map(|(_, link)| link).collect()
+    }
+
+    /// Refuses who has failed too often lately. `Throttled`.
+    pub fn check_tries(&self, from: IpAddr) -> Result<()> {
+        self.door.check_tries(from)
+    }
+
+    /// Counts a sign-in that the provider did not confirm.
+    pub fn count_failed_try(&self, from: IpAddr) {
+        self.door.turn_away(None, from);
+    }
+
+    /// Asks for the account's password before its links change. `Invalid`, `Throttled`, `Busy`.
+    pub async fn prove_password(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<()> {
+        self.confirm(name, password, "/password", from).await.map(drop)
+    }
+
+    fn entry_of(&self, admitted: &Admitted) -> Result<Entry> {
+        let account = self.accounts.find(&admitted.account).ok_or(STRANGER)?;
+        account.identity_at(admitted.generation).ok_or(STRANGER)?;
+        Ok(Entry { account, generation: admitted.generation })
+    }
+
+    /// Begins the session, and makes the first link: only now everything that sign-in asks for is passed.
+    async fn let_in(&self, admitted: &Admitted, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
+        let name = &admitted.account;
+        if let Some(Person { issuer, subject }) = &admitted.first {
+            let linked = self.link_openid(name, issuer, subject).await;
+            linked.map_err(|error| if matches!(error, Error::Exists) { STRANGER } else { error })?;
+            self.note_link(name, (issuer, subject), "by the verified e-mail address", caller.address);
+        }
+        let begun = self.session_of(entry, caller).await?;
+        let event = Event::new(Actor::Account(name.clone()), Kind::SessionStarted, name.as_str()).from(caller.address);
+        self.door.note(event.note("by OpenID Connect"));
+        Ok(begun)
+    }
+
+    async fn admit(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<Admitted> {
+        let known = self.openid_links.find(&secret_of(&said.issuer, &said.subject)).map(|(_, link)| link);
+        let mut first = None;
+        let account = match known.filter(|link| link.stands(&self.accounts)) {
+            Some(link) => link.account.clone(),
+            None => match self.with_address_of(said, config)? {
+                Some(name) => {
+                    first = Some(Person { issuer: said.issuer.clone(), subject: said.subject.clone() });
+                    name
+                }
+                None => self.create_for(said, config, from).await?,
+            },
+        };
+        let generation = self.accounts.find(&account).and_then(|account| account.generation()).ok_or(STRANGER)?;
+        Ok(Admitted { account, generation, first })
+    }
+
+    /// The account of somebody who has no link yet: the one with their e-mail address. It is not told whose it is, and a
+    /// second account with the address helps nobody.
+    fn with_address_of(&self, said: &Assertion, config: &OpenIdConfig) -> Result<Option<AccountName>> {
+        let same = said.email.as_deref().map(|email| self.accounts.with_email(email)).unwrap_or_default();
+        let name = match &*same {
+            [] => return Ok(None),
+            [name] if config.link_by_email => name,
+            _ => return Err(STRANGER),
+        };
+        // Somebody else may have got the address meanwhile: the account stays with who was first.
+        let is_taken = self.openid_links_of(name).iter().any(|link| link.issuer == said.issuer);
+        if is_taken { Err(STRANGER) } else { Ok(Some(name.clone())) }
+    }
+
+    /// A new account, where the settings say so.
+    async fn create_for(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<AccountName> {
+        if config.strangers == Strangers::Refuse || self.accounts.list().is_empty() {
+            return Err(STRANGER);
+        }
+        let name = said.name.as_deref().and_then(|name| AccountName::parse(name).ok()).ok_or(NAMELESS)?;
+        let taken = |error| if matches!(error, Error::Exists | Error::BadName(_)) { TAKEN } else { error };
+        self.accounts.check_free(&name).map_err(taken)?;
+        // Nobody knows the password: an administrator sets one where it is wanted.
+        let hash = self.hash_in(Lane::Stranger, &name, token::long_secret()?.as_bytes()).await?;
+        let mut record = Record::new(hash, Role::User, self.config.default_quota, now())?;
+        for (display_name, email) in [(said.display_name.clone(), None), (None, said.email.clone())] {
+            let set = |text: Option<String>| text.map_or(FieldChange::Keep, FieldChange::Set);
+            // What cannot stand in a profile is left out.
+            if let Ok(profile) = (ProfileChange { display_name: set(display_name), email: set(email) }).checked() {
+                profile.apply(&mut record);
+            }
+        }
+        let link = OpenIdLink::new(&said.issuer, &said.subject, &name, record.created)?;
+        let (accounts, new) = (Arc::clone(&self.accounts), name.clone());
+        let make = move |along| async move { accounts.insert(&new, record, along).await };
+        self.openid_links.insert_with(&token::public_id()?, link, make).await.map_err(taken)?;
+        self.door
+            .note(Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str()).from(from).note("by OpenID Connect"));
+        self.note_link(&name, (&said.issuer, &said.subject), "with the new account", from);
+        Ok(name)
+    }
+
+    fn note_link(&self, name: &AccountName, (issuer, subject): (&str, &str), how: &str, from: IpAddr) {
+        let event = Event::new(Actor::Account(name.clone()), Kind::OpenidLinked, name.as_str()).from(from);
+        self.door.note(event.note(format!("to {subject} of {issuer}, {how}")));
+    }
+}
+
+/// What a link answers to.
+fn secret_of(issuer: &str, subject: &str) -> String {
+    format!("{issuer}\n{subject}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AccountsConfig;
+    use crate::store::memory::MemoryStore;
+    use crate::store::table::encode;
+    use crate::store::{Batch, StateStore};
+
+    #[tokio::test]
+    async fn a_link_is_to_the_account_it_was_made_for_and_to_no_namesake() {
+        let (store, ana) = (MemoryStore::new(), AccountName::parse("ana").unwrap());
+        let open = async || Auth::open(store.clone(), &AccountsConfig::default()).await.unwrap();
+        let auth = open().await;
+        let made = auth.create(&ana, b"blue kettle 77", Role::User, None).await.unwrap().created;
+        for (of, stands) in [(made, 1), (made - 1, 0)] {
+            let link = OpenIdLink::new("https://id.example", "s1", &ana, of).unwrap();
+            store.commit(Batch::new().put("openid/x", encode(&link).unwrap())).await.unwrap();
+            let auth = open().await;
+            assert_eq!(auth.openid_links_of(&ana).len(), stands);
+            assert_eq!(store.get("openid/x").await.unwrap().is_some(), stands == 1, "what is void is cleared away");
+        }
+    }
+}
