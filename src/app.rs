@@ -1,6 +1,7 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
 mod homes;
+mod registration;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
@@ -71,7 +72,7 @@ impl App {
             Setup::done()
         };
         let homes = Arc::new(Homes::new(&config, auth.clone()));
-        let commons = open_commons(&store, &homes).await?;
+        let commons = open_commons(&store, &homes, &audit).await?;
         let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
         Ok(Arc::new(Self {
             config,
@@ -205,11 +206,11 @@ impl App {
     }
 }
 
-async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>) -> Result<Arc<Commons>> {
+async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>, audit: &Audit) -> Result<Arc<Commons>> {
     let groups = Arc::new(Groups::open(store.clone()).await?);
     let shares = Shares::open(store.clone(), groups.clone()).await?;
     let teams = Teams::open(store.clone(), groups.clone()).await?;
-    Ok(Arc::new(Commons { groups, shares, teams, roots: homes.clone() }))
+    Ok(Arc::new(Commons { groups, shares, teams, audit: audit.clone(), roots: homes.clone() }))
 }
 
 async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {

@@ -22,7 +22,7 @@ pub enum Kind {
     AccountRemoved,
     /// A password was set.
     PasswordChanged,
-    /// Two-factor sign-in was turned on or off, or its recovery codes were made anew.
+    /// Two-factor sign-in was turned on or off.
     TwoFactorChanged,
     /// A password was right, the first time from this network in a day.
     SignIn,
@@ -30,7 +30,7 @@ pub enum Kind {
     SignInFailed,
     /// A session began.
     SessionStarted,
-    /// A session was ended.
+    /// A session, or all others of an account, were ended.
     SessionEnded,
     /// An app password was made.
     AppPasswordCreated,
@@ -38,7 +38,7 @@ pub enum Kind {
     AppPasswordRemoved,
     /// Somebody was invited.
     InviteCreated,
-    /// An invitation was used.
+    /// An account was made with an invitation.
     InviteUsed,
     /// An invitation was withdrawn.
     InviteRemoved,

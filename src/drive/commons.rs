@@ -5,6 +5,7 @@ use super::locks::{Lock, Locks};
 use super::place::{Root, Spot};
 use super::shares::{Share, Shares};
 use super::teams::Teams;
+use crate::audit::Audit;
 use crate::model::{AccountName, RelPath, Result, Rights};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
@@ -29,6 +30,8 @@ pub struct Commons {
     pub shares: Shares,
     /// Team folders.
     pub teams: Teams,
+    /// Who did what.
+    pub audit: Audit,
     /// The way to everybody's files.
     pub roots: Arc<dyn Roots>,
 }

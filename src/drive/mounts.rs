@@ -5,6 +5,7 @@ use super::commons::Commons;
 use super::locks::Locks;
 use super::place::Root;
 use super::shares::Share;
+use crate::audit::{Actor, Kind, Reporter};
 use crate::content::{Entry, Etag, Listing, Node};
 use crate::model::time::from_unix_seconds;
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
@@ -122,6 +123,7 @@ impl Mount {
         match &self.source {
             Source::Share(id) => {
                 let share = self.commons.shares.leave(&self.account, id).await?;
+                self.reporter().done(Kind::ShareChanged, id, share.left_words(&self.account)).await;
                 self.commons.release(locks, &share).await
             }
             Source::Team(_) => Err(Error::Forbidden("Only an administrator can take you out of a team folder.")),
@@ -131,9 +133,17 @@ impl Mount {
     /// Shows it under another name.
     pub async fn rename(&self, name: &str) -> Result<()> {
         match &self.source {
-            Source::Share(id) => self.commons.shares.rename(&self.account, id, name).await.map(drop),
+            Source::Share(id) => {
+                let share = self.commons.shares.rename(&self.account, id, name).await?;
+                self.reporter().done(Kind::ShareChanged, id, share.name_words(&self.account)).await;
+                Ok(())
+            }
             Source::Team(_) => Err(Error::Forbidden("A team folder has the same name for all who use it.")),
         }
+    }
+
+    fn reporter(&self) -> Reporter {
+        self.commons.audit.reporter(Actor::Account(self.account.clone()), None)
     }
 
     async fn entry(&self, with_props: bool) -> Result<Entry> {

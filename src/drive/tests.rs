@@ -1,6 +1,7 @@
 //! What a confined identity sees and may do.
 
 use super::*;
+use crate::audit::Audit;
 use crate::config::{Durability, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::content::{Expect, PropChange, Start};
@@ -248,7 +249,8 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let shares = Shares::open(MemoryStore::new(), groups.clone()).await.unwrap();
     let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
     let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
-    let commons = Arc::new(Commons { groups, shares, teams, roots });
+    let audit = Audit::new(&ana.dir.path().join(".sarang/audit"));
+    let commons = Arc::new(Commons { groups, shares, teams, audit, roots });
     let (at, to) = (path("docs"), Grantee::Account(name("ben")));
     let node = ana.root.tree.stat(&at).await.unwrap().id();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };

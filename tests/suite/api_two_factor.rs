@@ -3,14 +3,12 @@
 use crate::api_sessions::{LoggedIn, json};
 use crate::harness::{PASSWORD, Reply, TestServer};
 use hmac::{Hmac, Mac};
-use sarang::auth::AccountView;
-use sarang::model::AccountName;
 use serde_json::{Value, json};
 use sha1::Sha1;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An authenticator app that has taken the secret; its codes are counted from the step it began in.
-struct Authenticator {
+pub struct Authenticator {
     secret: Vec<u8>,
     begun: u64,
 }
@@ -62,7 +60,7 @@ fn begin(ana: &LoggedIn) -> Authenticator {
 }
 
 /// Turns it on; the app and the recovery codes.
-fn turn_on(ana: &LoggedIn) -> (Authenticator, Vec<String>) {
+pub fn turn_on(ana: &LoggedIn) -> (Authenticator, Vec<String>) {
     let app = begin(ana);
     let confirmed = post(ana, "/api/v1/me/two-factor/confirm", &json!({"code": app.code(0)})).is(200).json();
     let codes = confirmed["recovery_codes"].as_array().unwrap();
@@ -152,14 +150,4 @@ fn guessing_codes_is_slowed_wherever_it_comes_from() {
     }
     assert_eq!(guess(9, &recovery[0]), 429);
     ana.own("GET", "/api/v1/me").send().is(200);
-}
-
-#[test]
-fn an_administrator_ends_it_for_who_has_lost_everything() {
-    let server = TestServer::start();
-    turn_on(&LoggedIn::new(&server, "ana"));
-    let (app, name) = (server.app(), AccountName::parse("ana").unwrap());
-    server.block_on(app.auth.drop_two_factor(&name)).unwrap();
-    assert!(app.auth.account(&name).is_some_and(|AccountView { disabled, .. }| !disabled));
-    server.ana().propfind("/", "0").is(207);
 }

@@ -7,7 +7,6 @@ pub mod overview;
 
 use super::caller::Admin;
 use crate::admin::Administrator;
-use crate::audit::Actor;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -17,6 +16,7 @@ pub(super) fn routes() -> OpenApiRouter {
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::show, accounts::change, accounts::remove))
         .routes(routes!(accounts::set_password))
+        .routes(routes!(accounts::drop_two_factor))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(overview::show))
@@ -27,6 +27,6 @@ pub(super) fn routes() -> OpenApiRouter {
 impl Admin {
     /// This administrator at work, for the audit log.
     pub fn at_work(&self) -> Administrator {
-        Administrator::new(&self.app, Actor::from(&*self.identity)).at(self.client)
+        Administrator::new(&self.app, self.reporter())
     }
 }
