@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
-use crate::drive::commons::{Commons, Roots};
+use crate::drive::commons::{Commons, HallNames, Roots};
 use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
 use crate::drive::place::Root;
@@ -72,7 +72,7 @@ impl App {
             Setup::done()
         };
         let homes = Arc::new(Homes::new(&config, auth.clone()));
-        let commons = open_commons(&store, &homes, &audit).await?;
+        let commons = open_commons(&store, &homes, &audit, &config).await?;
         let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
         Ok(Arc::new(Self {
             config,
@@ -206,11 +206,18 @@ impl App {
     }
 }
 
-async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>, audit: &Audit) -> Result<Arc<Commons>> {
+async fn open_commons(
+    store: &Arc<dyn StateStore>,
+    homes: &Arc<Homes>,
+    audit: &Audit,
+    config: &Config,
+) -> Result<Arc<Commons>> {
     let groups = Arc::new(Groups::open(store.clone()).await?);
     let shares = Shares::open(store.clone(), groups.clone()).await?;
     let teams = Teams::open(store.clone(), groups.clone()).await?;
-    Ok(Arc::new(Commons { groups, shares, teams, audit: audit.clone(), roots: homes.clone() }))
+    let names = config.drive.clone();
+    let halls = HallNames { shared: names.shared_folder.into(), teams: names.team_folder.into() };
+    Ok(Arc::new(Commons { groups, shares, teams, halls, audit: audit.clone(), roots: homes.clone() }))
 }
 
 async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {

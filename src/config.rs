@@ -2,6 +2,8 @@
 
 mod load;
 
+use crate::model::path::check_name;
+use crate::model::{Error, RelPath};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -74,6 +76,42 @@ pub struct DriveConfig {
     pub reserve: u64,
     /// Clients (part of the User-Agent) that are not told quota properties.
     pub hide_quota_from: Vec<String>,
+    /// The folder in which a drive shows what others share with its account.
+    pub shared_folder: FolderName,
+    /// The folder in which a drive shows team folders.
+    pub team_folder: FolderName,
+}
+
+/// The name of a folder that drives show: one that a drive could store, in NFC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FolderName(String);
+
+impl FolderName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for FolderName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        check_name(&name)?;
+        if name.starts_with('.') || name.trim() != name {
+            return Err(Error::BadName(
+                "This name would be hidden or hard to type: begin it with no dot, and no blank at its ends.",
+            ));
+        }
+        Ok(Self(RelPath::parse(&name)?.to_nfc().as_str().to_owned()))
+    }
+}
+
+impl From<FolderName> for String {
+    fn from(name: FolderName) -> Self {
+        name.0
+    }
 }
 
 /// `[history]`
@@ -184,7 +222,14 @@ impl Default for ServerConfig {
 
 impl Default for DriveConfig {
     fn default() -> Self {
-        Self { durability: Durability::Strict, portable_names: false, reserve: 64 << 20, hide_quota_from: Vec::new() }
+        Self {
+            durability: Durability::Strict,
+            portable_names: false,
+            reserve: 64 << 20,
+            hide_quota_from: Vec::new(),
+            shared_folder: FolderName("Shared with me".into()),
+            team_folder: FolderName("Team folders".into()),
+        }
     }
 }
 

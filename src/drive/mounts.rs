@@ -1,7 +1,7 @@
 //! What a drive shows beside its home: folders that other accounts share with it, and team folders, each under a folder of its own
 //! that exists only while there is something in it. Every look asks what is granted at that moment.
 
-use super::commons::Commons;
+use super::commons::{Commons, HallNames};
 use super::locks::Locks;
 use super::place::Root;
 use super::shares::Share;
@@ -13,9 +13,6 @@ use async_trait::async_trait;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
-
-const SHARED: &str = "Shared with me";
-const TEAMS: &str = "Team folders";
 
 /// What a mount leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,7 +219,8 @@ impl Mounts {
         let made = teams.iter().filter_map(|name| commons.teams.find(name)).map(|team| team.created).max();
         let teams = teams.into_iter().map(|name| (name.clone(), Source::Team(name))).collect();
         let mut halls = Vec::new();
-        for (name, sources, changed) in [(SHARED, shares, changed), (TEAMS, teams, made.unwrap_or_default())] {
+        let HallNames { shared, teams: team_folders } = &commons.halls;
+        for (name, sources, changed) in [(shared, shares, changed), (team_folders, teams, made.unwrap_or_default())] {
             let sources: Vec<(String, Source)> = sources;
             if !sources.is_empty() {
                 let at = free_name(home, name).await?;
@@ -296,7 +294,9 @@ fn mounts_in(
         };
         let found = (0..=taken.len()).filter_map(unique).find(|at| !taken.contains(&at.as_str().to_lowercase()));
         // A name that has no room for a number.
-        let Some(at) = found.or_else(|| hall.join(&format!("{} {}", SHARED, taken.len())).ok()) else { continue };
+        let Some(at) = found.or_else(|| hall.join(&format!("{} {}", commons.halls.shared, taken.len())).ok()) else {
+            continue;
+        };
         taken.insert(at.as_str().to_lowercase());
         let (account, commons) = (account.clone(), commons.clone());
         mounts.push(Arc::new(Mount { at, source, account, commons, opened: OnceLock::new() }));

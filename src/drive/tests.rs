@@ -5,7 +5,7 @@ use crate::audit::Audit;
 use crate::config::{Durability, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::content::{Expect, PropChange, Start};
-use crate::drive::commons::Roots;
+use crate::drive::commons::{HallNames, Roots};
 use crate::drive::groups::{Grantee, Groups};
 use crate::drive::locks::LockRequest;
 use crate::drive::place::narrower;
@@ -250,7 +250,8 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
     let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
     let audit = Audit::new(&ana.dir.path().join(".sarang/audit"));
-    let commons = Arc::new(Commons { groups, shares, teams, audit, roots });
+    let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into() };
+    let commons = Arc::new(Commons { groups, shares, teams, halls, audit, roots });
     let (at, to) = (path("docs"), Grantee::Account(name("ben")));
     let node = ana.root.tree.stat(&at).await.unwrap().id();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };

@@ -442,3 +442,24 @@ fn groups_and_team_folders_show_to_their_members() {
     ben.lacks(file);
     assert!(!server.data().join("teams/Plans 2030").exists());
 }
+
+#[test]
+fn the_folders_of_mounts_have_the_names_of_the_settings() {
+    let server = TestServer::with(|config| {
+        config.drive.shared_folder = String::from("Von anderen").try_into().unwrap();
+        config.drive.team_folder = String::from("E\u{301}quipe").try_into().unwrap();
+    });
+    let (ana, ben, root) = (server.ana(), server.ben(), admin(&server));
+    ana.mkcol("/docs").is(201);
+    share(&ana, "/docs", "edit");
+    let team = json!({"name": "Plans", "members": [{"to": {"account": "ben"}, "rights": "edit"}]});
+    api(&root, "POST", "/team-folders", &team).is(201);
+    assert_eq!(names(&ben, "/"), ["Von anderen", "\u{c9}quipe"]);
+    ben.store("/Von anderen/docs/new", "x");
+    ben.store("/\u{c9}quipe/Plans/new", "x");
+    ana.holds("/docs/new", "x");
+    // The usual names are names like any other then.
+    ben.lacks("/Shared with me");
+    ben.mkcol("/Shared with me").is(201);
+    ben.mkcol("/Team folders").is(201);
+}
