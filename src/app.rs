@@ -15,9 +15,9 @@ use crate::drive::locks::Locks;
 use crate::drive::place::Root;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
-use crate::links::Links;
+use crate::links::{LinkWarrant, Links};
 use crate::metrics::Metrics;
-use crate::model::{AccountName, Error, Identity, Result, VPath};
+use crate::model::{AccountName, Error, Identity, Result, VPath, Via};
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
@@ -46,7 +46,7 @@ pub struct App {
     /// Locks of every drive.
     pub locks: Arc<Locks>,
     /// Public links.
-    pub links: Links,
+    pub links: Arc<Links>,
     sled: Arc<SledStore>,
     /// What accounts have in common.
     pub commons: Arc<Commons>,
@@ -65,7 +65,7 @@ impl App {
         let auth = Auth::open(store.clone(), &config.accounts).await?;
         auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
-        let links = Links::open(store.clone()).await?;
+        let links = Arc::new(Links::open(store.clone()).await?);
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
         } else {
@@ -94,7 +94,14 @@ impl App {
     /// The drive of an identity; its home is made at the first use.
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
         let home = self.homes.home_of(&identity.account).await?;
-        Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
+        let drive = Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await?;
+        match &identity.via {
+            Via::Link(id) if !id.is_empty() => {
+                let entered = self.links.find(&identity.account, id)?;
+                Ok(drive.while_holds(Arc::new(LinkWarrant::new(self.links.clone(), self.auth.clone(), entered))))
+            }
+            _ => Ok(drive),
+        }
     }
 
     /// Ends the locks and shares of an account that was removed and closes its home; `purge` also deletes its files, for good.

@@ -47,6 +47,7 @@ impl Drive {
 
     /// Where a path lands; `NotFound` when what the drive is confined to is gone.
     pub(super) async fn resolve<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
+        self.check()?;
         let scope = &self.identity.scope;
         if let Some(mounts) = &self.mounts
             && let Way::Mount(mount, _) = mounts.way(&path.beneath(scope)?)

@@ -18,6 +18,7 @@ pub mod terms;
 #[cfg(test)]
 mod tests;
 mod upload;
+pub mod watch;
 
 use crate::content::{DeadProp, Listing, Node, Reach, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
@@ -25,12 +26,13 @@ use commons::Commons;
 use landing::Landing;
 pub use locking::LockView;
 use locks::Locks;
-use mounts::{Extended, Fixed, Mounts, Watched};
+use mounts::{Extended, Fixed, Mount, Mounts};
 use place::{Access, Place, Root, authorise};
 use shares::Share;
 use std::sync::Arc;
 pub use terms::Terms;
 pub use upload::{Announced, DriveUpload};
+use watch::{Warrant, Watch};
 
 /// The tree one identity sees.
 #[derive(Clone, Debug)]
@@ -40,6 +42,7 @@ pub struct Drive {
     locks: Arc<Locks>,
     commons: Option<Arc<Commons>>,
     mounts: Option<Arc<Mounts>>,
+    warrant: Option<Arc<dyn Warrant>>,
 }
 
 /// Bytes used and left, as the quota properties tell them (RFC 4331).
@@ -63,7 +66,7 @@ pub struct Copying {
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
     pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
-        Self { identity, home, locks, commons: None, mounts: None }
+        Self { identity, home, locks, commons: None, mounts: None, warrant: None }
     }
 
     /// The same drive with what others share with its account.
@@ -71,6 +74,23 @@ impl Drive {
         self.mounts = Mounts::of(&self.identity, &self.home, commons).await?;
         self.commons = Some(commons.clone());
         Ok(self)
+    }
+
+    /// The same drive, for as long as `warrant` holds.
+    #[must_use]
+    pub fn while_holds(mut self, warrant: Arc<dyn Warrant>) -> Self {
+        self.warrant = Some(warrant);
+        self
+    }
+
+    /// `NotFound` once whoever sees it is let in no longer.
+    pub fn check(&self) -> Result<()> {
+        self.watch(None).check()
+    }
+
+    /// What lets this identity in, and into a mount.
+    fn watch(&self, mount: Option<Arc<Mount>>) -> Watch {
+        Watch { warrant: self.warrant.clone(), mount }
     }
 
     /// Who sees it.
@@ -115,11 +135,11 @@ impl Drive {
             return Ok(Box::new(Fixed(Vec::new())));
         }
         let inner = place.root.tree.list(&place.path, with_props).await?;
-        Ok(match (place.mount, &self.mounts) {
-            (Some(mount), _) => Box::new(Watched { inner, mount }),
-            (None, Some(mounts)) if place.path.is_root() => Box::new(Extended { inner, extra: mounts.entries() }),
-            _ => inner,
-        })
+        let extra = match &self.mounts {
+            Some(mounts) if place.mount.is_none() && place.path.is_root() => mounts.entries(),
+            _ => return Ok(self.watch(place.mount).listing(inner)),
+        };
+        Ok(self.watch(None).listing(Box::new(Extended { inner, extra })))
     }
 
     /// Opens a file.
@@ -130,7 +150,8 @@ impl Drive {
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Read)?;
-        place.root.tree.open(&place.path).await
+        let reader = place.root.tree.open(&place.path).await?;
+        Ok(self.watch(place.mount).reader(reader))
     }
 
     /// The dead properties of a file or folder.

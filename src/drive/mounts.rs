@@ -329,22 +329,6 @@ impl Listing for Extended {
     }
 }
 
-/// A listing that ends in a failure as soon as what it lists is not granted any more.
-pub struct Watched {
-    /// The listing.
-    pub inner: Box<dyn Listing>,
-    /// What grants it.
-    pub mount: Arc<Mount>,
-}
-
-#[async_trait]
-impl Listing for Watched {
-    async fn next_page(&mut self) -> Result<Vec<Entry>> {
-        self.mount.grant()?;
-        self.inner.next_page().await
-    }
-}
-
 /// A listing of nothing but these.
 pub struct Fixed(pub Vec<Entry>);
 

@@ -33,6 +33,7 @@ mod links;
 mod matrix;
 mod past;
 mod program;
+mod revoked;
 mod rows;
 mod scope;
 mod shares;
