@@ -28,6 +28,7 @@ mod dav_locks;
 mod dav_moves;
 mod dav_props;
 mod files;
+mod guests;
 mod layers;
 mod links;
 mod matrix;
