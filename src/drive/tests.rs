@@ -6,7 +6,7 @@ use crate::config::{Durability, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::content::{Expect, PropChange, Start};
 use crate::drive::commons::{HallNames, Roots};
-use crate::drive::groups::{Grantee, Groups};
+use crate::drive::groups::{Grantee, GroupName, Groups};
 use crate::drive::locks::LockRequest;
 use crate::drive::place::narrower;
 use crate::drive::shares::{NewShare, Share, Shares};
@@ -16,6 +16,8 @@ use crate::model::{AccountName, RelPath, Rights, Role, Via};
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
 use std::time::SystemTime;
+
+mod rights;
 
 struct Home {
     dir: tempfile::TempDir,
