@@ -1,5 +1,5 @@
-//! Copies and moves from one root to another: what no single step can do. A file appears whole, a folder is built aside under
-//! a name of its own and then gets its name in one step; of a move, the source goes to the trash at the end.
+//! Copies and moves from one root to another: what no single step can do. A file appears whole, a folder is built where
+//! nobody sees it and then gets its name in one step; of a move, the source goes to the trash at the end.
 
 use super::judge::{self, Bench};
 use super::place::{Place, Root};
@@ -78,7 +78,7 @@ impl Drive {
 }
 
 impl Carriage<'_> {
-    /// Builds a folder aside and gives it its name in one step.
+    /// Builds a folder where nobody sees it and gives it its name in one step.
     async fn folder_aside(
         &mut self,
         source: &Place<'_>,
@@ -86,8 +86,8 @@ impl Carriage<'_> {
         copying: Copying,
         bench: &Arc<Bench>,
     ) -> Result<bool> {
-        let parent = target.path.parent().unwrap_or_default();
-        let aside = parent.join(&aside_name()?)?;
+        let workshop = self.to.tree.workshop().await?;
+        let aside = RelPath::parse("copy")?.beneath(&workshop)?;
         let outcome = match self.folder(&source.path, &aside, copying.reach).await {
             Ok(()) => {
                 let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..bench.commit() };
@@ -95,8 +95,8 @@ impl Carriage<'_> {
             }
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            let _ = self.to.tree.delete(&aside, self.free.clone()).await;
+        if let Err(error) = self.to.tree.close_workshop(&workshop).await {
+            tracing::warn!(%error, "what a copy was built in is left until the next start");
         }
         outcome
     }
@@ -116,7 +116,8 @@ impl Carriage<'_> {
                     break;
                 }
                 for entry in page {
-                    let (from, to) = (from.join(&entry.name)?, to.join(&entry.name)?);
+                    let name = RelPath::parse(&entry.name)?;
+                    let (from, to) = (name.beneath(&from)?, name.beneath(&to)?);
                     if entry.node.folder {
                         due.push((from, to));
                     } else {
@@ -165,11 +166,4 @@ impl Carriage<'_> {
         let commit = Commit { modified: node.map(|node| node.modified), ..self.free.clone() };
         self.to.tree.set_props(to, changes, commit).await
     }
-}
-
-/// A name that nobody else uses meanwhile.
-fn aside_name() -> Result<String> {
-    let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("make a name", std::io::Error::other(e.to_string())))?;
-    Ok(format!("~being copied {:016x}", u64::from_be_bytes(bytes)))
 }

@@ -29,6 +29,7 @@ mod dav_moves;
 mod dav_props;
 mod files;
 mod guests;
+mod kept_connections;
 mod layers;
 mod links;
 mod matrix;

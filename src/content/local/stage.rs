@@ -1,8 +1,8 @@
 //! What is made in `.sarang/tmp` before it is shown: files that vanish unless published, and the sweeping of leftovers.
 
 use super::os::{self, Errno, Kind, Lookup, fd};
-use super::root::{Root, explain};
-use crate::model::{Error, Result};
+use super::root::{Root, TMP, explain};
+use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -69,6 +69,23 @@ impl Drop for Stage {
             let _ = os::unlink_file(fd(&self.root.tmp), name);
         }
     }
+}
+
+/// Makes a folder in `.sarang/tmp`.
+pub(super) fn workshop(root: &Root) -> Result<RelPath> {
+    let name = root.stamp();
+    os::make_folder(fd(&root.tmp), &name).map_err(|e| explain("make a temporary folder", e))?;
+    Ok(RelPath::restore(format!("{TMP}/{name}")))
+}
+
+/// Removes a folder of [`workshop`], and what was not moved out of it.
+pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
+    let is_one = workshop.parent().is_some_and(|parent| parent.as_str() == TMP);
+    let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
+    let removed = remove_tree(fd(&root.tmp), name, &mut |_, _| {});
+    // What was built was counted as it came; only a walk tells what of it is left.
+    root.count.forget();
+    removed
 }
 
 /// Removes everything in `.sarang/tmp`.
