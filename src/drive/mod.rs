@@ -20,7 +20,7 @@ mod tests;
 mod upload;
 pub mod watch;
 
-use crate::content::{DeadProp, Listing, Node, Reach, Reader, Usage};
+use crate::content::{DeadProp, Entry, Listing, Node, Reach, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
 use commons::Commons;
 use landing::Landing;
@@ -43,6 +43,7 @@ pub struct Drive {
     commons: Option<Arc<Commons>>,
     mounts: Option<Arc<Mounts>>,
     warrant: Option<Arc<dyn Warrant>>,
+    encased: bool,
 }
 
 /// Bytes used and left, as the quota properties tell them (RFC 4331).
@@ -66,7 +67,7 @@ pub struct Copying {
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
     pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
-        Self { identity, home, locks, commons: None, mounts: None, warrant: None }
+        Self { identity, home, locks, commons: None, mounts: None, warrant: None, encased: false }
     }
 
     /// The same drive with what others share with its account.
@@ -80,6 +81,13 @@ impl Drive {
     #[must_use]
     pub fn while_holds(mut self, warrant: Arc<dyn Warrant>) -> Self {
         self.warrant = Some(warrant);
+        self
+    }
+
+    /// The same drive, whose scope is a file, as a folder with that file as its only entry: clients mount folders.
+    #[must_use]
+    pub fn encased(mut self) -> Self {
+        self.encased = true;
         self
     }
 
@@ -114,6 +122,11 @@ impl Drive {
                 place.root.tree.stat(&place.path).await
             }
             Landing::Hall(hall) => Ok(hall.node()),
+            Landing::Case => {
+                let Node { modified, created, etag, .. } =
+                    self.home.tree.stat(&self.identity.scope).await.map_err(gone)?;
+                Ok(Node { modified, created, etag, ..Node::unseen(true) })
+            }
             Landing::Nowhere => Err(Error::NotFound),
         }
     }
@@ -128,6 +141,7 @@ impl Drive {
         let place = match self.resolve(path).await? {
             Landing::Place(place) => place,
             Landing::Hall(hall) => return Ok(Box::new(Fixed(hall.entries(with_props).await?))),
+            Landing::Case => return Ok(Box::new(Fixed(vec![self.encased_file(with_props).await?]))),
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Stat)?;
@@ -142,11 +156,19 @@ impl Drive {
         Ok(self.watch(None).listing(Box::new(Extended { inner, extra })))
     }
 
+    /// The only entry of a drive that shows one file.
+    async fn encased_file(&self, with_props: bool) -> Result<Entry> {
+        let (tree, path) = (&self.home.tree, &self.identity.scope);
+        let props = if with_props { tree.props(path).await.map_err(gone)? } else { Vec::new() };
+        let (name, node) = (path.name().unwrap_or_default().to_owned(), tree.stat(path).await.map_err(gone)?);
+        Ok(Entry { name, node, props })
+    }
+
     /// Opens a file.
     pub async fn open(&self, path: &VPath) -> Result<Arc<dyn Reader>> {
         let place = match self.resolve(path).await? {
             Landing::Place(place) => place,
-            Landing::Hall(_) => return Err(Error::IsFolder),
+            Landing::Hall(_) | Landing::Case => return Err(Error::IsFolder),
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Read)?;
@@ -168,7 +190,7 @@ impl Drive {
     pub async fn quota(&self, path: &VPath) -> Result<Quota> {
         let place = match self.resolve(path).await? {
             Landing::Place(place) => place,
-            Landing::Hall(_) => self.top(),
+            Landing::Hall(_) | Landing::Case => self.top(),
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Stat)?;
