@@ -2,7 +2,8 @@
 //! `make` gives a fresh, empty tree and whatever must live as long as it.
 
 pub use super::history_contract::*;
-use super::{Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Start};
+pub use super::room_contract::*;
+use super::{Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Room, Start};
 use crate::model::{AccountName, Error, RelPath, Result};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -31,6 +32,8 @@ macro_rules! contract {
             a_change_ends_without_its_caller, usage_counts_bytes, missing_things_are_missing,
             the_trash_is_listed_newest_first, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
             versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
+            the_limit_is_exact_for_uploads, the_limit_is_exact_for_copies_and_the_past, what_shrinks_is_let_through,
+            many_uploads_at_once_keep_the_limit, deleted_folders_make_room_at_once, the_books_are_right_after_anything,
         }
     };
     (@ $make:path, $($promise:ident),+ $(,)?) => {
@@ -58,8 +61,8 @@ pub async fn put(tree: &Tree, at: &str, content: &[u8]) -> Node {
     try_put(tree, at, content, commit()).await.unwrap().node
 }
 
-async fn try_put(tree: &Tree, at: &str, content: &[u8], commit: Commit) -> Result<super::Put> {
-    let mut upload = tree.begin_put(&path(at), Start::Empty, None).await?;
+pub(super) async fn try_put(tree: &Tree, at: &str, content: &[u8], commit: Commit) -> Result<super::Put> {
+    let mut upload = tree.begin_put(&path(at), Start::Empty, Room::default()).await?;
     upload.write(Bytes::copy_from_slice(content)).await?;
     upload.commit(commit).await
 }
@@ -167,7 +170,7 @@ pub async fn hostile_names_are_kept(tree: Tree) {
 /// Many chunks of odd sizes, read back at odd places.
 pub async fn large_files_arrive_whole(tree: Tree) {
     let whole: Vec<u8> = (0..3_000_001_u32).map(|n| (n % 251) as u8).collect();
-    let mut upload = tree.begin_put(&path("big"), Start::Empty, Some(whole.len() as u64)).await.unwrap();
+    let mut upload = tree.begin_put(&path("big"), Start::Empty, Room::of(whole.len() as u64)).await.unwrap();
     for chunk in whole.chunks(77_777) {
         upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
@@ -184,7 +187,7 @@ pub async fn large_files_arrive_whole(tree: Tree) {
     }
     assert!(reader.read_at(3_000_001, 10).await.unwrap().is_empty());
     assert!(reader.read_at(u64::from(u32::MAX), 10).await.unwrap().is_empty());
-    let mut tiny = tree.begin_put(&path("tiny"), Start::Empty, None).await.unwrap();
+    let mut tiny = tree.begin_put(&path("tiny"), Start::Empty, Room::default()).await.unwrap();
     for byte in &whole[..5000] {
         tiny.write(Bytes::copy_from_slice(&[*byte])).await.unwrap();
     }
@@ -203,7 +206,7 @@ pub async fn an_upload_dropped_leaves_no_trace(tree: Tree) {
     put(&tree, "a", b"old").await;
     for size in [10, 100_000, 2_000_000] {
         for at in ["a", "new"] {
-            let mut upload = tree.begin_put(&path(at), Start::Empty, None).await.unwrap();
+            let mut upload = tree.begin_put(&path(at), Start::Empty, Room::default()).await.unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
             drop(upload);
@@ -218,7 +221,7 @@ pub async fn an_upload_cut_short_changes_nothing(tree: Tree) {
     let before = put(&tree, "a", b"old").await;
     for (size, announced) in [(3, 4), (4, 3), (1_500_000, 1_500_001), (0, 1)] {
         for at in ["a", "new"] {
-            let mut upload = tree.begin_put(&path(at), Start::Empty, Some(announced)).await.unwrap();
+            let mut upload = tree.begin_put(&path(at), Start::Empty, Room::of(announced)).await.unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
             fails!(upload.commit(Commit { len: Some(announced), ..commit() }).await, Error::Truncated);
         }
@@ -232,14 +235,14 @@ pub async fn uploads_need_a_folder_and_no_folder_there(tree: Tree) {
     mkdir(&tree, "d").await;
     put(&tree, "f", b"x").await;
     for start in [Start::Empty, Start::Present] {
-        fails!(tree.begin_put(&path("no/x"), start, None).await, Error::ParentMissing);
-        fails!(tree.begin_put(&path("f/x"), start, None).await, Error::ParentMissing);
-        fails!(tree.begin_put(&path("d"), start, None).await, Error::IsFolder);
-        fails!(tree.begin_put(&RelPath::root(), start, None).await, Error::IsFolder);
-        fails!(tree.begin_put(&path("huge"), start, Some(1 << 60)).await, Error::NoSpace);
+        fails!(tree.begin_put(&path("no/x"), start, Room::default()).await, Error::ParentMissing);
+        fails!(tree.begin_put(&path("f/x"), start, Room::default()).await, Error::ParentMissing);
+        fails!(tree.begin_put(&path("d"), start, Room::default()).await, Error::IsFolder);
+        fails!(tree.begin_put(&RelPath::root(), start, Room::default()).await, Error::IsFolder);
+        fails!(tree.begin_put(&path("huge"), start, Room::of(1 << 60)).await, Error::NoSpace);
     }
-    let below = tree.begin_put(&path("d/x"), Start::Empty, None).await.unwrap();
-    let beside = tree.begin_put(&path("e"), Start::Empty, None).await.unwrap();
+    let below = tree.begin_put(&path("d/x"), Start::Empty, Room::default()).await.unwrap();
+    let beside = tree.begin_put(&path("e"), Start::Empty, Room::default()).await.unwrap();
     tree.delete(&path("d"), commit()).await.unwrap();
     mkdir(&tree, "e").await;
     fails!(below.commit(commit()).await, Error::ParentMissing);
@@ -250,7 +253,7 @@ pub async fn uploads_need_a_folder_and_no_folder_there(tree: Tree) {
 /// Partial updates overwrite and append.
 pub async fn uploads_begin_with_the_present_content(tree: Tree) {
     put(&tree, "a", b"0123456789").await;
-    let mut upload = tree.begin_put(&path("a"), Start::Present, None).await.unwrap();
+    let mut upload = tree.begin_put(&path("a"), Start::Present, Room::default()).await.unwrap();
     assert_eq!(upload.len(), 10);
     upload.seek(3).await.unwrap();
     upload.write(Bytes::from_static(b"xyz")).await.unwrap();
@@ -261,7 +264,7 @@ pub async fn uploads_begin_with_the_present_content(tree: Tree) {
     let put = upload.commit(commit()).await.unwrap();
     assert_eq!((put.created, put.node.len), (false, 11));
     assert_eq!(content(&tree, "a").await, b"012xyz6789!");
-    let mut fresh = tree.begin_put(&path("new"), Start::Present, None).await.unwrap();
+    let mut fresh = tree.begin_put(&path("new"), Start::Present, Room::default()).await.unwrap();
     assert!(fresh.is_empty());
     fresh.write(Bytes::from_static(b"n")).await.unwrap();
     assert!(fresh.commit(commit()).await.unwrap().created);
@@ -270,7 +273,7 @@ pub async fn uploads_begin_with_the_present_content(tree: Tree) {
 /// An update of parts does not bring back the rest as it was before somebody else's upload.
 pub async fn a_change_meanwhile_is_not_lost(tree: Tree) {
     put(&tree, "a", b"0123456789").await;
-    let mut upload = tree.begin_put(&path("a"), Start::Present, None).await.unwrap();
+    let mut upload = tree.begin_put(&path("a"), Start::Present, Room::default()).await.unwrap();
     upload.write(Bytes::from_static(b"x")).await.unwrap();
     put(&tree, "a", b"theirs").await;
     fails!(upload.commit(commit()).await, Error::Conflict);
@@ -623,7 +626,7 @@ pub async fn workshops_are_seen_by_nobody(tree: Tree) {
     tree.mkdir(&within("new"), commit()).await.unwrap();
     tree.mkdir(&within("new/ünter"), commit()).await.unwrap();
     for name in ["new/a", &format!("new/ünter/{HOSTILE}"), "left"] {
-        let mut upload = tree.begin_put(&within(name), Start::Empty, None).await.unwrap();
+        let mut upload = tree.begin_put(&within(name), Start::Empty, Room::default()).await.unwrap();
         upload.write(Bytes::from_static(b"built")).await.unwrap();
         upload.commit(commit()).await.unwrap();
     }
@@ -714,7 +717,7 @@ pub async fn a_change_ends_without_its_caller(tree: Tree) {
     for n in 0..20 {
         put(&tree, &format!("d/{n}"), &[7; 1000]).await;
     }
-    let mut large = tree.begin_put(&path("large"), Start::Empty, None).await.unwrap();
+    let mut large = tree.begin_put(&path("large"), Start::Empty, Room::default()).await.unwrap();
     for _ in 0..5 {
         large.write(Bytes::from(vec![1; 1 << 20])).await.unwrap();
     }

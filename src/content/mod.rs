@@ -7,6 +7,8 @@ pub mod history;
 #[cfg(test)]
 pub mod history_contract;
 pub mod local;
+#[cfg(test)]
+pub mod room_contract;
 
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Result};
@@ -147,8 +149,8 @@ pub struct Commit {
     pub modified: Option<SystemTime>,
     /// Whether something at the target of a rename or copy may be replaced; else `PreconditionFailed`.
     pub overwrite: bool,
-    /// Bytes that a copy may bring; more are `NoSpace`.
-    pub room: Option<u64>,
+    /// The most bytes that the tree may hold after the change; where it brings more, `NoSpace`.
+    pub limit: Option<u64>,
     /// Judges the change under the same guard.
     pub judge: Arc<dyn Judge>,
 }
@@ -162,7 +164,7 @@ impl Commit {
             len: None,
             modified: None,
             overwrite: true,
-            room: None,
+            limit: None,
             judge: Arc::new(Unjudged),
         }
     }
@@ -183,6 +185,22 @@ pub enum Start {
     Present,
 }
 
+/// How much an upload brings, and may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes expected, if known.
+    pub len: Option<u64>,
+    /// The most bytes that the tree may hold with the upload in its place and all others that are under way.
+    pub limit: Option<u64>,
+}
+
+impl Room {
+    /// Room for so many bytes, without a limit.
+    pub const fn of(len: u64) -> Self {
+        Self { len: Some(len), limit: None }
+    }
+}
+
 /// A file being written where nobody sees it. Dropping it without `commit` leaves no trace.
 #[async_trait]
 pub trait Upload: Send + Sync {
@@ -194,10 +212,10 @@ pub trait Upload: Send + Sync {
     }
     /// Moves to where the next bytes go; beyond the end is `BadRequest`.
     async fn seek(&mut self, offset: u64) -> Result<()>;
-    /// Adds bytes. `NoSpace` when the disk is full.
+    /// Adds bytes. `NoSpace` when the disk is full or the limit is reached.
     async fn write(&mut self, chunk: Bytes) -> Result<()>;
     /// Publishes the file: length check against `Commit::len` (bytes written, for `Start::Empty`), durable content,
-    /// conditions and judge under the guard, one rename, durable folder. Runs to its end once begun.
+    /// conditions, limit and judge under the guard, one rename, durable folder. Runs to its end once begun.
     /// `ParentMissing`, `IsFolder`, `PreconditionFailed`, `Truncated` and the judge's errors leave all as it was.
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put>;
 }
@@ -277,9 +295,9 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
     /// Opens a file; `IsFolder` for a folder.
     async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>>;
-    /// Begins an upload; `len`, when known, fails early with `NoSpace`. `ParentMissing`, `IsFolder` at once too,
-    /// or with the commit when a small `len` is announced.
-    async fn begin_put(&self, path: &RelPath, start: Start, len: Option<u64>) -> Result<Box<dyn Upload>>;
+    /// Begins an upload; its length, when known, is reserved, or fails at once with `NoSpace`. `ParentMissing`, `IsFolder` at once
+    /// too, or with the commit when a small length is announced.
+    async fn begin_put(&self, path: &RelPath, start: Start, room: Room) -> Result<Box<dyn Upload>>;
     /// Makes a folder; `Exists`, `ParentMissing`.
     async fn mkdir(&self, path: &RelPath, commit: Commit) -> Result<()>;
     /// Makes an empty folder that no listing shows: what is built in it is moved to its place by [`rename`](Self::rename).
@@ -301,6 +319,6 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing; `NoSpace` when
     /// they outgrow what the file system keeps.
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()>;
-    /// Bytes used below the root (may lag behind changes by a minute) and left on the disk.
+    /// Bytes used below the root and left on the disk. Exact for what is changed here; what is changed beside may show minutes later.
     async fn usage(&self) -> Result<Usage>;
 }

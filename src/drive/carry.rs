@@ -4,8 +4,8 @@
 use super::judge::{self, Bench};
 use super::place::{Place, Root};
 use super::{Copying, Drive, Terms, present};
-use crate::content::{Commit, DeadProp, Expect, Node, PropChange, Reach, Start};
-use crate::model::{Error, RelPath, Result};
+use crate::content::{Commit, DeadProp, Expect, Node, PropChange, Reach, Room, Start};
+use crate::model::{RelPath, Result};
 use std::sync::Arc;
 
 /// What is read and written at a time.
@@ -17,8 +17,8 @@ struct Carriage<'a> {
     to: &'a Root,
     /// A change without conditions, for what nobody sees yet.
     free: Commit,
-    /// Bytes that may still come; `None` without a quota.
-    room: Option<u64>,
+    /// The quota of whoever pays for the copy.
+    limit: Option<u64>,
 }
 
 impl Drive {
@@ -56,16 +56,12 @@ impl Drive {
         self.pre_judge(target, &bench.commit()).await?;
         let node = source.root.tree.stat(&source.path).await?;
         let there = present(target).await?;
-        let (freed, free_before) = (there.as_ref().map_or(0, |node| node.len), there.is_none());
-        let room = self.admit_bytes(target, node.len, freed).await?;
-        let free = Commit::by(self.identity.account.clone());
-        let mut carriage = Carriage { from: &source.root, to: &target.root, free, room };
-        let created = if node.folder {
-            carriage.folder_aside(source, target, copying, &bench).await?
+        let free_before = there.is_none();
+        let free = Commit { limit: target.quota, ..Commit::by(self.identity.account.clone()) };
+        let carriage = Carriage { from: &source.root, to: &target.root, free, limit: target.quota };
+        let created = if node.folder || there.is_some_and(|there| there.folder) {
+            carriage.aside(source, target, (&node, copying), &bench).await?
         } else {
-            if there.is_some_and(|node| node.folder) {
-                target.root.tree.delete(&target.path, bench.commit()).await?;
-            }
             carriage.file(&source.path, &target.path, &node, bench.commit()).await?
         };
         self.locks.forget(bench.ended()).await;
@@ -78,17 +74,22 @@ impl Drive {
 }
 
 impl Carriage<'_> {
-    /// Builds a folder where nobody sees it and gives it its name in one step.
-    async fn folder_aside(
-        &mut self,
+    /// Builds what is, or replaces, a folder where nobody sees it, and gives it its name in one step.
+    async fn aside(
+        &self,
         source: &Place<'_>,
         target: &Place<'_>,
-        copying: Copying,
+        (node, copying): (&Node, Copying),
         bench: &Arc<Bench>,
     ) -> Result<bool> {
         let workshop = self.to.tree.workshop().await?;
         let aside = RelPath::parse("copy")?.beneath(&workshop)?;
-        let outcome = match self.folder(&source.path, &aside, copying.reach).await {
+        let copied = if node.folder {
+            self.folder(&source.path, &aside, copying.reach).await
+        } else {
+            self.file(&source.path, &aside, node, self.free.clone()).await.map(drop)
+        };
+        let outcome = match copied {
             Ok(()) => {
                 let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..bench.commit() };
                 self.to.tree.rename(&aside, &target.path, commit).await
@@ -101,7 +102,7 @@ impl Carriage<'_> {
         outcome
     }
 
-    async fn folder(&mut self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<()> {
+    async fn folder(&self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<()> {
         let mut due = vec![(from.clone(), to.clone())];
         while let Some((from, to)) = due.pop() {
             self.to.tree.mkdir(&to, self.free.clone()).await?;
@@ -129,9 +130,10 @@ impl Carriage<'_> {
         Ok(())
     }
 
-    async fn file(&mut self, from: &RelPath, to: &RelPath, node: &Node, commit: Commit) -> Result<bool> {
+    async fn file(&self, from: &RelPath, to: &RelPath, node: &Node, commit: Commit) -> Result<bool> {
         let reader = self.from.tree.open(from).await?;
-        let mut upload = self.to.tree.begin_put(to, Start::Empty, Some(node.len)).await?;
+        let mut upload =
+            self.to.tree.begin_put(to, Start::Empty, Room { len: Some(node.len), limit: self.limit }).await?;
         let mut offset = 0;
         loop {
             let bytes = reader.read_at(offset, CHUNK).await?;
@@ -139,12 +141,9 @@ impl Carriage<'_> {
                 break;
             }
             offset += bytes.len() as u64;
-            if let Some(room) = &mut self.room {
-                *room = room.checked_sub(bytes.len() as u64).ok_or(Error::NoSpace)?;
-            }
             upload.write(bytes).await?;
         }
-        let put = upload.commit(Commit { modified: Some(reader.node().modified), ..commit }).await?;
+        let put = upload.commit(Commit { modified: Some(reader.node().modified), limit: self.limit, ..commit }).await?;
         self.props(from, to, Some(reader.node())).await?;
         Ok(put.created)
     }

@@ -83,10 +83,8 @@ impl Drive {
             return self.carry(&source, &target, copying, terms).await;
         }
         let node = source.root.tree.stat(&source.path).await?;
-        // Of a folder nobody knows the length before it is copied.
-        let room = self.admit_bytes(&target, node.len, 0).await?;
         let bench = self.bench_for(&source, &target, terms, judge::replacing(&target)).await?;
-        let commit = Commit { overwrite, room, ..bench.commit() };
+        let commit = Commit { overwrite, limit: target.quota, ..bench.commit() };
         let outcome = source.root.tree.copy(&source.path, &target.path, reach, commit).await;
         // A shallow copy of a folder may have kept what stood at the target.
         let replaces = !node.folder || reach == Reach::Deep;

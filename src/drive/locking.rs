@@ -6,7 +6,7 @@ use super::landing::Landing;
 use super::locks::{Lock, LockRequest};
 use super::place::{Access, Place, authorise};
 use super::terms::Terms;
-use crate::content::{Expect, Start};
+use crate::content::{Expect, Room, Start};
 use crate::model::{Error, Result, VPath, Via};
 use std::time::{Duration, Instant};
 
@@ -49,7 +49,7 @@ impl Drive {
         let tokens = submitted.submitted().map(str::to_owned).chain(lock.token.clone()).collect();
         let terms = Terms { expect: Expect::Absent, tokens, ..Terms::default() };
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
-        let upload = place.root.tree.begin_put(&place.path, Start::Empty, Some(0)).await?;
+        let upload = place.root.tree.begin_put(&place.path, Start::Empty, Room::of(0)).await?;
         match upload.commit(commit).await {
             // Somebody made the file meanwhile: then the lock stands on that, unless it was to be new.
             Err(Error::PreconditionFailed) if submitted.expect != Expect::Absent => Ok(()),

@@ -2,8 +2,8 @@
 
 use super::place::{Access, Root};
 use super::{Drive, Terms, judge};
-use crate::content::Reader;
 use crate::content::history::{Trashed, Version};
+use crate::content::{Commit, Reader};
 use crate::model::{Error, Result, VPath};
 use std::sync::Arc;
 
@@ -21,15 +21,14 @@ impl Drive {
     /// Moves an item of the trash to where nothing stands, within the quota; the folders that should hold it are made.
     /// `Exists`, `NotFound`, `NoSpace`; `Forbidden` where the place is not in the home.
     pub async fn untrash(&self, id: &str, to: &VPath, terms: Terms) -> Result<()> {
-        let item = self.trash_item(id).await?;
         let place = self.admitted(to, Access::Change).await?;
         if place.root.id != self.home.id {
             return Err(Error::Forbidden("What was deleted is restored into the account's own files."));
         }
-        self.admit_bytes(&place, item.node.len, 0).await?;
+        self.trash_item(id).await?;
         self.make_way(&to.parent().unwrap_or_default()).await?;
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
-        place.root.tree.untrash(id, &place.path, commit).await
+        place.root.tree.untrash(id, &place.path, Commit { limit: place.quota, ..commit }).await
     }
 
     /// Deletes an item of the trash for good; `NotFound`.
@@ -53,10 +52,8 @@ impl Drive {
     /// Gives a file its former content again, within the quota; the present one becomes a version. Shares go on with it.
     pub async fn revert(&self, path: &VPath, id: &str, terms: Terms) -> Result<()> {
         let place = self.admitted(path, Access::Change).await?;
-        let (old, new) = (place.root.tree.stat(&place.path).await?, self.open_version(path, id).await?.node().len);
-        self.admit_bytes(&place, new, old.len).await?;
         let bench = self.bench(&place, terms, judge::creating(&place)).await?;
-        let put = place.root.tree.revert(&place.path, id, bench.commit()).await?;
+        let put = place.root.tree.revert(&place.path, id, Commit { limit: place.quota, ..bench.commit() }).await?;
         if let Some(met) = bench.met() {
             self.rebind_shares(bench.subject(), met, put.node.id()).await;
         }

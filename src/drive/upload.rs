@@ -3,7 +3,7 @@
 use super::judge::Bench;
 use super::place::{Access, Place};
 use super::{Drive, Terms, judge, present};
-use crate::content::{Commit, Expect, Put, Start, Upload};
+use crate::content::{Commit, Expect, Put, Room, Start, Upload};
 use crate::model::{Error, Result, Rights, VPath};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -26,8 +26,6 @@ pub struct Announced {
 pub struct DriveUpload {
     upload: Box<dyn Upload>,
     commit: Commit,
-    /// Bytes that may still come; `None` when the account has no quota (the disk has its own say).
-    room: Option<u64>,
     bench: Arc<Bench>,
     drive: Drive,
 }
@@ -62,30 +60,11 @@ impl Drive {
             self.pre_judge(&place, &commit).await?;
         }
         let expected = announced.len.or(announced.estimate);
-        let freed = self.replaced_bytes(&place, announced.start).await?;
-        let room = self.admit_bytes(&place, expected.unwrap_or(0), freed).await?;
-        let upload = place.root.tree.begin_put(&place.path, announced.start, expected).await?;
+        let room = Room { len: expected, limit: place.quota };
+        let upload = place.root.tree.begin_put(&place.path, announced.start, room).await?;
         let len = announced.len.filter(|_| announced.start == Start::Empty);
-        let commit = Commit { len, modified: announced.modified, ..commit };
-        Ok(DriveUpload { upload, commit, room, bench, drive: self.clone() })
-    }
-
-    /// Bytes that an upload frees when it takes the place of a file: they count for the quota, lest a full drive cannot be saved to.
-    async fn replaced_bytes(&self, place: &Place<'_>, start: Start) -> Result<u64> {
-        if place.quota.is_none() || start == Start::Present {
-            return Ok(0);
-        }
-        Ok(present(place).await?.map_or(0, |node| node.len))
-    }
-
-    /// Refuses what the quota has no room for once `freed` are gone; returns the room, `None` without a quota.
-    pub(super) async fn admit_bytes(&self, place: &Place<'_>, bytes: u64, freed: u64) -> Result<Option<u64>> {
-        let Some(quota) = place.quota else { return Ok(None) };
-        let room = quota.saturating_sub(place.root.tree.usage().await?.used.saturating_sub(freed));
-        if bytes > room {
-            return Err(Error::NoSpace);
-        }
-        Ok(Some(room))
+        let commit = Commit { len, modified: announced.modified, limit: place.quota, ..commit };
+        Ok(DriveUpload { upload, commit, bench, drive: self.clone() })
     }
 }
 
@@ -107,9 +86,6 @@ impl DriveUpload {
 
     /// Adds bytes; `NoSpace` at the quota or the end of the disk.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
-        if let Some(room) = &mut self.room {
-            *room = room.checked_sub(chunk.len() as u64).ok_or(Error::NoSpace)?;
-        }
         self.upload.write(chunk).await
     }
 

@@ -105,6 +105,7 @@ fn what_cannot_be_shared_is_refused() {
         (json!({"path": "shared", "password": ""}), 422),
         (json!({"path": "shared", "max_downloads": 0}), 422),
         (json!({"path": "shared", "max_downloads": 1, "rights": "drop"}), 422),
+        (json!({"path": "shared", "max_downloads": 1_u64 << 63}), 422),
         (json!({"path": "top secret", "rights": "edit"}), 422),
         (json!({"path": "shared", "owner": "ben"}), 422),
     ] {

@@ -35,6 +35,7 @@ mod links;
 mod matrix;
 mod past;
 mod program;
+mod quota;
 mod revoked;
 mod rows;
 mod scope;

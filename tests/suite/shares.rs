@@ -34,7 +34,7 @@ fn names(client: &Client, path: &str) -> Vec<String> {
     names
 }
 
-fn admin(server: &TestServer) -> Client {
+pub fn admin(server: &TestServer) -> Client {
     let name = AccountName::parse("root").unwrap();
     let app = server.app();
     server.block_on(app.auth.create(&name, PASSWORD.as_bytes(), Role::Admin, None)).unwrap();

@@ -3,7 +3,7 @@
 use super::{LocalSettings, LocalTree};
 use crate::config::Durability;
 use crate::content::contract::{commit, path};
-use crate::content::{ContentTree, Start};
+use crate::content::{ContentTree, Room, Start};
 use crate::model::RelPath;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ async fn single_operations() {
     let (file, other) = (path("docs/file.txt"), path("docs/other.txt"));
     let body = Bytes::from(vec![7; 4096]);
     let put = async |at: RelPath| {
-        let mut upload = tree.begin_put(&at, Start::Empty, Some(4096)).await.unwrap();
+        let mut upload = tree.begin_put(&at, Start::Empty, Room::of(4096)).await.unwrap();
         upload.write(body.clone()).await.unwrap();
         upload.commit(commit()).await.unwrap();
     };

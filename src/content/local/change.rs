@@ -1,5 +1,6 @@
 //! Making, moving and deleting: each is one rename under the guard.
 
+use super::ledger::Growth;
 use super::os::{self, Errno, Found, Kind, fd};
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
 use super::trash::{At, Tomb};
@@ -44,7 +45,7 @@ pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<()>
         change(commit, Some(&found.node), &mut || {
             tomb.bury((place.dir(), &name))?;
             note_if_folder(root, &found);
-            root.count.add(0, found.node.len);
+            tomb.note_gone(&found);
             Ok(())
         })?;
     }
@@ -77,10 +78,14 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
             match &there {
                 // Two names of one file: a rename would do nothing and say it had.
                 Some(old) if old.node.etag == found.node.etag => {
-                    ensure(root, &mut tomb, to, commit)?.bury((source.dir(), &name))?;
+                    let tomb = ensure(root, &mut tomb, to, commit)?;
+                    tomb.bury((source.dir(), &name))?;
+                    tomb.note_gone(old);
                 }
                 Some(old) => {
-                    ensure(root, &mut tomb, to, commit)?.replace(here, found.kind, (target.dir(), &new_name), old)?;
+                    let tomb = ensure(root, &mut tomb, to, commit)?;
+                    tomb.replace(here, found.kind, (target.dir(), &new_name), old)?;
+                    tomb.note_gone(old);
                 }
                 None if same => move_to((&source, &name), (&target, &new_name), os::rename_over)?,
                 None => move_to((&source, &name), (&target, &new_name), os::rename_new)?,
@@ -88,8 +93,9 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
             note_if_folder(root, &found);
             if let Some(old) = &there {
                 note_if_folder(root, old);
-                root.count.add(0, old.node.len);
             }
+            // A count that has this behind or before it may have met it twice or not at all.
+            root.ledger.note(Growth { new: 0, old: 0 });
             Ok(())
         })?;
         there.is_none()
@@ -116,7 +122,7 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         }
         os::rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
         root.note_move();
-        root.count.forget();
+        root.ledger.forget();
     }
     root.settle(target.dir())?;
     root.settle(fd(&outside))

@@ -1,6 +1,7 @@
 //! Copies: made whole in `.sarang/tmp`, then shown in one rename.
 
 use super::change::{check_apart, early_tomb, ensure, note_if_folder};
+use super::ledger::{Growth, Reservation};
 use super::list::visible;
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::props::{decode, encode, explain_store};
@@ -9,13 +10,14 @@ use super::stage::remove_tree;
 use super::trash::At;
 use crate::content::{Commit, Node, OWN_NAMESPACE, Reach};
 use crate::model::{Error, RelPath, Result};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 const DOING: &str = "copy it";
 
 /// Copies `from` to `to`; returns whether nothing stood there.
-pub(super) fn copy(root: &Root, from: &RelPath, to: &RelPath, reach: Reach, commit: &Commit) -> Result<bool> {
+pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach, commit: &Commit) -> Result<bool> {
     if check_apart(from, to)? {
         return Err(Error::Forbidden("Source and target are the same."));
     }
@@ -24,13 +26,19 @@ pub(super) fn copy(root: &Root, from: &RelPath, to: &RelPath, reach: Reach, comm
     let mut target = root.place(to)?;
     let there = replaceable(target.find()?.1)?;
     refuse_early(commit, &found.node, there.is_some())?;
+    let old = there.as_ref().map_or(0, |there| there.node.len);
     let onto = there.filter(|there| there.kind == Kind::Folder && found.kind == Kind::Folder);
     if reach == Reach::Shallow && onto.is_some() {
         return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
     }
     let mut tomb = early_tomb(root, &target, to, commit)?;
-    let mut copied =
-        Copied { root, name: root.stamp(), kind: found.kind, bytes: Cell::new(0), room: commit.room, published: false };
+    let mut copied = Copied {
+        root,
+        name: root.stamp(),
+        kind: found.kind,
+        reserved: RefCell::new((0, Reservation::new(root, commit.limit, old))),
+        published: false,
+    };
     copied.fill(fd(&source), &found, reach)?;
     let created = {
         let _guard = root.guard();
@@ -41,21 +49,24 @@ pub(super) fn copy(root: &Root, from: &RelPath, to: &RelPath, reach: Reach, comm
         if there.is_some() && !commit.overwrite {
             return Err(Error::PreconditionFailed);
         }
+        let growth = Growth { new: copied.bytes(), old: there.as_ref().map_or(0, |old| old.node.len) };
         change(commit, present.as_ref(), &mut || {
+            root.ledger.admit(root, growth, commit.limit)?;
             match &there {
                 Some(old) => {
                     let path = format!("{TMP}/{}", copied.name);
                     let here = At { dir: fd(&root.tmp), name: &copied.name, path: &path };
-                    ensure(root, &mut tomb, to, commit)?.replace(here, copied.kind, (target.dir(), &name), old)?;
+                    let tomb = ensure(root, &mut tomb, to, commit)?;
+                    tomb.replace(here, copied.kind, (target.dir(), &name), old)?;
+                    tomb.note_gone(old);
                     note_if_folder(root, old);
                 }
                 None => os::rename_new((fd(&root.tmp), &copied.name), (target.dir(), &name))
                     .map_err(|e| explain(DOING, e))?,
             }
-            copied.published = true;
+            copied.note();
             Ok(())
         })?;
-        root.count.add(copied.bytes.get(), there.as_ref().map_or(0, |old| old.node.len));
         there.is_none()
     };
     tomb.map_or(Ok(()), |tomb| tomb.settle())?;
@@ -68,14 +79,30 @@ struct Copied<'a> {
     root: &'a Root,
     name: String,
     kind: Kind,
-    /// Bytes copied so far.
-    bytes: Cell<u64>,
-    /// Bytes that may be copied at most.
-    room: Option<u64>,
+    /// Bytes copied so far, and the room for them.
+    reserved: RefCell<(u64, Reservation)>,
     published: bool,
 }
 
 impl Copied<'_> {
+    fn bytes(&self) -> u64 {
+        self.reserved.borrow().0
+    }
+
+    /// Makes room for so many bytes more.
+    fn reserve(&self, more: u64) -> Result<()> {
+        let (bytes, reservation) = &mut *self.reserved.borrow_mut();
+        *bytes = bytes.saturating_add(more);
+        reservation.grow(*bytes)
+    }
+
+    /// Notes that it has its place.
+    fn note(&mut self) {
+        self.published = true;
+        let (new, reservation) = self.reserved.get_mut();
+        self.root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);
+    }
+
     /// Copies the content and makes it durable, if the settings want that.
     fn fill(&self, source: BorrowedFd<'_>, found: &Found, reach: Reach) -> Result<()> {
         let tmp = fd(&self.root.tmp);
@@ -140,10 +167,7 @@ fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, nam
     let failed = |e| explain(DOING, e);
     let node = os::stat_fd(from).map_err(failed)?.node;
     copied.root.check_room(node.len)?;
-    copied.bytes.set(copied.bytes.get().saturating_add(node.len));
-    if copied.room.is_some_and(|room| copied.bytes.get() > room) {
-        return Err(Error::NoSpace);
-    }
+    copied.reserve(node.len)?;
     let made = os::create_file(dir, name).map_err(failed)?;
     os::copy_bytes(from, fd(&made), node.len).map_err(failed)?;
     copy_props(from, fd(&made))?;

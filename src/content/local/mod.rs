@@ -3,6 +3,7 @@
 
 mod change;
 mod copy;
+mod ledger;
 mod list;
 mod os;
 mod props;
@@ -12,7 +13,6 @@ mod stage;
 mod trash;
 mod trashed;
 mod upload;
-mod usage;
 mod versions;
 
 #[cfg(test)]
@@ -21,7 +21,7 @@ mod bench;
 mod tests;
 
 use super::history::{Expired, History, Retention, Trashed, Version};
-use super::{Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Start, Upload, Usage};
+use super::{Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Room, Start, Upload, Usage};
 use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -150,14 +150,14 @@ impl ContentTree for LocalTree {
         Ok(Arc::new(self.look(path, LocalReader::open).await?))
     }
 
-    async fn begin_put(&self, path: &RelPath, start: Start, len: Option<u64>) -> Result<Box<dyn Upload>> {
+    async fn begin_put(&self, path: &RelPath, start: Start, room: Room) -> Result<Box<dyn Upload>> {
         let upload = match start {
             Start::Empty => {
-                self.look(path, move |root, path, lookup| LocalUpload::begin(root, path, len, lookup)).await?
+                self.look(path, move |root, path, lookup| LocalUpload::begin(root, path, room, lookup)).await?
             }
             Start::Present => {
                 let path = path.clone();
-                self.run(move |root| LocalUpload::begin_from_present(root, &path, len)).await?
+                self.run(move |root| LocalUpload::begin_from_present(root, &path, room)).await?
             }
         };
         Ok(Box::new(upload))
@@ -202,22 +202,15 @@ impl ContentTree for LocalTree {
     }
 
     async fn usage(&self) -> Result<Usage> {
-        let free = usage::free(&self.root)?;
-        let used = match self.root.count.last() {
-            Some((used, false)) => used,
-            Some((used, true)) => {
-                let root = Arc::clone(&self.root);
-                // Not awaited: the last count serves until this one is done.
-                drop(tokio::task::spawn_blocking(move || usage::count(&root)));
-                used
-            }
-            None => {
-                let _together = self.root.count.first.lock().await;
-                match self.root.count.last() {
-                    Some((used, _)) => used,
-                    None => self.run(|root| usage::count(root)).await?,
-                }
-            }
+        let free = ledger::free(&self.root)?;
+        if self.root.ledger.is_due() {
+            let root = Arc::clone(&self.root);
+            // Not awaited: the books serve until this is done.
+            drop(tokio::task::spawn_blocking(move || root.ledger.recount(&root)));
+        }
+        let used = match self.root.ledger.known() {
+            Some(used) => used,
+            None => self.run(|root| root.ledger.count(root)).await?,
         };
         Ok(Usage { used, free })
     }

@@ -62,10 +62,10 @@ impl Reader for LocalReader {
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         // A file that has grown since is still read, a small piece at a time.
         let known = usize::try_from(self.node.len.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let mut room = Room::new(len.min(known.max(4096)));
+        let mut buffer = Buffer::new(len.min(known.max(4096)));
         if self.root.has_cached_reads.load(Ordering::Relaxed) {
-            match os::read_cached(fd(&self.file), room.bytes(), offset) {
-                Ok(count) => return Ok(room.filled(count)),
+            match os::read_cached(fd(&self.file), buffer.bytes(), offset) {
+                Ok(count) => return Ok(buffer.filled(count)),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.root.has_cached_reads.store(false, Ordering::Relaxed),
                 Err(e) => return Err(explain("read the file", e)),
@@ -73,18 +73,18 @@ impl Reader for LocalReader {
         }
         let file = Arc::clone(&self.file);
         blocking(move || {
-            let count = os::read(fd(&file), room.bytes(), offset).map_err(|e| explain("read the file", e))?;
+            let count = os::read(fd(&file), buffer.bytes(), offset).map_err(|e| explain("read the file", e))?;
             if count == BUFFER {
                 os::read_ahead(fd(&file), offset + count as u64, AHEAD);
             }
-            Ok(room.filled(count))
+            Ok(buffer.filled(count))
         })
         .await
     }
 }
 
 /// Where a read goes.
-enum Room {
+enum Buffer {
     Small(Vec<u8>),
     Large(Pooled),
 }
@@ -95,7 +95,7 @@ struct Pooled {
     len: usize,
 }
 
-impl Room {
+impl Buffer {
     fn new(len: usize) -> Self {
         if len < LARGE {
             return Self::Small(vec![0; len]);

@@ -1,7 +1,7 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::{LocalSettings, usage::Count};
+use super::{LocalSettings, ledger::Ledger};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
 use crate::model::path::check_portable;
@@ -26,7 +26,7 @@ pub(super) struct Root {
     pub trash_info: OwnedFd,
     pub versions: OwnedFd,
     pub settings: LocalSettings,
-    pub count: Count,
+    pub ledger: Ledger,
     names: Mutex<()>,
     /// Counts folders that were moved or removed: an open parent may no longer be where its path says.
     moves: AtomicU64,
@@ -68,7 +68,7 @@ impl Root {
             trash_info,
             versions,
             settings,
-            count: Count::default(),
+            ledger: Ledger::default(),
             names: Mutex::default(),
             moves: AtomicU64::new(0),
             stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),

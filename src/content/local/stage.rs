@@ -1,5 +1,6 @@
 //! What is made in `.sarang/tmp` before it is shown: files that vanish unless published, and the sweeping of leftovers.
 
+use super::ledger::{self, Growth};
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
 use crate::model::{Error, RelPath, Result};
@@ -71,9 +72,12 @@ impl Drop for Stage {
     }
 }
 
-/// Makes a folder in `.sarang/tmp`.
+/// How the names of workshops begin in `.sarang/tmp`.
+pub(super) const WORKSHOP: &str = "workshop-";
+
+/// Makes a folder in `.sarang/tmp`. What is built in it counts as if it were in its place already.
 pub(super) fn workshop(root: &Root) -> Result<RelPath> {
-    let name = root.stamp();
+    let name = format!("{WORKSHOP}{}", root.stamp());
     os::make_folder(fd(&root.tmp), &name).map_err(|e| explain("make a temporary folder", e))?;
     Ok(RelPath::restore(format!("{TMP}/{name}")))
 }
@@ -82,10 +86,14 @@ pub(super) fn workshop(root: &Root) -> Result<RelPath> {
 pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
     let is_one = workshop.parent().is_some_and(|parent| parent.as_str() == TMP);
     let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
-    let removed = remove_tree(fd(&root.tmp), name, &mut |_, _| {});
-    // What was built was counted as it came; only a walk tells what of it is left.
-    root.count.forget();
-    removed
+    let (old, gone) = (ledger::built(root, name)?, root.stamp());
+    {
+        let _guard = root.guard();
+        os::rename_new((fd(&root.tmp), name), (fd(&root.tmp), &gone))
+            .map_err(|e| explain("clear its temporary files", e))?;
+        root.ledger.note(Growth { new: 0, old });
+    }
+    remove_tree(fd(&root.tmp), &gone, &mut |_, _| {})
 }
 
 /// Removes everything in `.sarang/tmp`.

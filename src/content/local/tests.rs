@@ -3,7 +3,7 @@
 use super::{LocalSettings, LocalTree, os};
 use crate::config::Durability;
 use crate::content::contract::{HOSTILE, commit, content, names, path, put};
-use crate::content::{Commit, ContentTree, Reach, Start};
+use crate::content::{Commit, ContentTree, Reach, Room, Start};
 use crate::model::{Error, RelPath};
 use bytes::Bytes;
 use std::fs;
@@ -68,7 +68,7 @@ async fn only_files_and_folders_exist() {
         assert!(matches!(tree.delete(&trap, commit()).await, Err(Error::NotFound)), "{trap}");
         assert!(matches!(tree.rename(&trap, &path("x"), commit()).await, Err(Error::NotFound)), "{trap}");
         assert!(matches!(tree.copy(&trap, &path("x"), Reach::Deep, commit()).await, Err(Error::NotFound)), "{trap}");
-        let upload = tree.begin_put(&trap, Start::Empty, None).await;
+        let upload = tree.begin_put(&trap, Start::Empty, Room::default()).await;
         let put = match upload {
             Ok(upload) => upload.commit(commit()).await.map(drop),
             Err(e) => Err(e),
@@ -172,10 +172,10 @@ async fn nothing_is_left_behind_by_what_fails() {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     let never = Commit { expect: crate::content::Expect::Etag(vec![]), ..commit() };
     for size in [10, 3 << 20] {
-        let mut dropped = tree.begin_put(&path("a"), Start::Present, None).await.unwrap();
+        let mut dropped = tree.begin_put(&path("a"), Start::Present, Room::default()).await.unwrap();
         dropped.write(Bytes::from(vec![1; size])).await.unwrap();
         drop(dropped);
-        let mut refused = tree.begin_put(&path("a"), Start::Empty, None).await.unwrap();
+        let mut refused = tree.begin_put(&path("a"), Start::Empty, Room::default()).await.unwrap();
         refused.write(Bytes::from(vec![1; size])).await.unwrap();
         refused.commit(never.clone()).await.unwrap_err();
     }
@@ -260,9 +260,9 @@ async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
 #[tokio::test]
 async fn the_reserve_stays_free() {
     let (tree, _dir) = open(LocalSettings { reserve: 1 << 60, ..RELAXED });
-    let early = tree.begin_put(&path("a"), Start::Empty, Some(1)).await;
+    let early = tree.begin_put(&path("a"), Start::Empty, Room::of(1)).await;
     assert!(matches!(early.map(drop), Err(Error::NoSpace)));
-    let mut unknown = tree.begin_put(&path("a"), Start::Empty, None).await.unwrap();
+    let mut unknown = tree.begin_put(&path("a"), Start::Empty, Room::default()).await.unwrap();
     unknown.write(Bytes::from_static(b"x")).await.unwrap();
     assert!(matches!(unknown.commit(commit()).await, Err(Error::NoSpace)));
     assert_eq!(tree.usage().await.unwrap().free, 0);
@@ -276,7 +276,7 @@ async fn portable_names_are_for_new_names_only() {
     assert_eq!(content(&tree, "a:b").await, b"x");
     put(&tree, "ok", b"x").await;
     let bad = path("what?");
-    assert!(matches!(tree.begin_put(&bad, Start::Empty, None).await.map(drop), Err(Error::BadName(_))));
+    assert!(matches!(tree.begin_put(&bad, Start::Empty, Room::default()).await.map(drop), Err(Error::BadName(_))));
     assert!(matches!(tree.mkdir(&bad, commit()).await, Err(Error::BadName(_))));
     assert!(matches!(tree.rename(&path("ok"), &bad, commit()).await, Err(Error::BadName(_))));
     assert!(matches!(tree.copy(&path("ok"), &bad, Reach::Deep, commit()).await, Err(Error::BadName(_))));

@@ -1,5 +1,6 @@
 //! The trash, in freedesktop.org's layout: `trash/files/<name>` and `trash/info/<name>.trashinfo`.
 
+use super::ledger::Growth;
 use super::os::{self, Found, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
 use crate::model::time::iso_date;
@@ -60,6 +61,14 @@ impl<'a> Tomb<'a> {
         os::rename_new(from, self.inside()).map_err(|e| explain("move it to the trash", e))?;
         self.used = true;
         Ok(())
+    }
+
+    /// Takes what was laid here off the books; called under the guard.
+    pub fn note_gone(&self, found: &Found) {
+        match found.kind {
+            Kind::Folder => self.root.ledger.note_buried(&self.name),
+            _ => self.root.ledger.note(Growth { new: 0, old: found.node.len }),
+        }
     }
 
     /// Makes the trash durable, if the settings want that; called after the guard.

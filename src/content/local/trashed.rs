@@ -1,5 +1,6 @@
 //! What lies in the trash: listed newest first, put back, deleted for good. The names' ends (stamps) tell the order.
 
+use super::ledger::{self, Growth};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, existing, explain, replaceable, stat_name};
 use super::{change as changes, stage, versions};
@@ -48,6 +49,7 @@ pub(super) fn restore(root: &Root, id: &str, to: &RelPath, commit: &Commit) -> R
     find(root, id)?;
     root.check_new_name(to)?;
     let mut place = root.place(to)?;
+    let bytes = bytes_of(root, id)?;
     {
         let _guard = root.guard();
         place.refresh()?;
@@ -58,10 +60,19 @@ pub(super) fn restore(root: &Root, id: &str, to: &RelPath, commit: &Commit) -> R
             if there.is_some() {
                 return Err(Error::Exists);
             }
-            let moved = os::rename_new((fd(&root.trash_files), id), (place.dir(), &name));
-            moved.map_err(|e| if e == os::Errno::EXIST { Error::Exists } else { explain("put it back", e) })?;
+            // What is still on the books comes back without growth.
+            let on_books = root.ledger.take_unmeasured(id);
+            let growth = Growth { new: if on_books { 0 } else { bytes }, old: 0 };
+            let moved = root.ledger.admit(root, growth, commit.limit).and_then(|()| {
+                os::rename_new((fd(&root.trash_files), id), (place.dir(), &name))
+                    .map_err(|e| if e == os::Errno::EXIST { Error::Exists } else { explain("put it back", e) })
+            });
+            if let (Err(_), true) = (&moved, on_books) {
+                root.ledger.note_buried(id);
+            }
+            moved?;
             changes::note_if_folder(root, &found);
-            root.count.add(found.node.len, 0);
+            root.ledger.note(growth);
             Ok(())
         })?;
     }
@@ -72,7 +83,10 @@ pub(super) fn restore(root: &Root, id: &str, to: &RelPath, commit: &Commit) -> R
 
 /// Deletes an item for good. It leaves the trash in one step; what a crash leaves of it is swept at the next start.
 pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
-    let found = find(root, id)?;
+    let (found, bytes) = (find(root, id)?, bytes_of(root, id)?);
+    if root.ledger.take_unmeasured(id) {
+        root.ledger.note(Growth { new: 0, old: bytes });
+    }
     let (tmp, stamp) = (fd(&root.tmp), root.stamp());
     os::rename_new((fd(&root.trash_files), id), (tmp, &stamp)).map_err(|e| explain("empty the trash", e))?;
     root.settle(fd(&root.trash_files))?;
@@ -141,6 +155,12 @@ fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
 fn find(root: &Root, id: &str) -> Result<os::Found> {
     check_name(id).map_err(|_| Error::NotFound)?;
     existing(stat_name(fd(&root.trash_files), id)?.ok_or(Error::NotFound)?)
+}
+
+/// Bytes of an item, whole.
+fn bytes_of(root: &Root, id: &str) -> Result<u64> {
+    let found = find(root, id)?;
+    if found.kind == os::Kind::Folder { ledger::trashed(root, id) } else { Ok(found.node.len) }
 }
 
 fn forget(root: &Root, id: &str) -> Result<()> {

@@ -1,11 +1,12 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
 use super::{blocking, in_place};
-use crate::content::{Commit, Etag, Put, Upload};
+use crate::content::{Commit, Etag, Put, Reader as _, Room, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,6 +30,7 @@ pub(super) struct LocalUpload {
     len: u64,
     written: u64,
     broken: bool,
+    reservation: Reservation,
 }
 
 /// What a commit needs of an upload.
@@ -53,15 +55,16 @@ enum Base {
 
 impl LocalUpload {
     /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
-    pub fn begin(root: &Arc<Root>, path: &RelPath, len: Option<u64>, lookup: Lookup) -> Result<Option<Self>> {
-        check_target(root, path, len)?;
-        if len.is_some_and(|len| len <= SMALL) {
-            return Ok(Some(Self::new(root, path, len, Base::Nothing)));
+    pub fn begin(root: &Arc<Root>, path: &RelPath, bound: Room, lookup: Lookup) -> Result<Option<Self>> {
+        check_target(root, path, bound.len)?;
+        if bound.limit.is_none() && bound.len.is_some_and(|len| len <= SMALL) {
+            return Ok(Some(Self::new(root, path, bound.len, Reservation::none(root))));
         }
+        let mut old = 0;
         match root.stat(path, lookup) {
             Ok(None) => return Ok(None),
             Ok(Some(node)) if node.folder => return Err(Error::IsFolder),
-            Ok(Some(_)) => {}
+            Ok(Some(node)) => old = node.len,
             Err(Error::NotFound) => match root.stat(&path.parent().unwrap_or_default(), lookup) {
                 Ok(None) => return Ok(None),
                 Ok(Some(parent)) if parent.folder => {}
@@ -70,16 +73,25 @@ impl LocalUpload {
             },
             Err(e) => return Err(e),
         }
-        Ok(Some(Self::new(root, path, len, Base::Nothing)))
+        let mut reservation = Reservation::new(root, bound.limit, old);
+        match (reservation.try_grow(bound.len.unwrap_or(0)), lookup) {
+            (Some(outcome), _) => outcome?,
+            (None, Lookup::Cached) => return Ok(None),
+            (None, Lookup::Full) => reservation.grow(bound.len.unwrap_or(0))?,
+        }
+        Ok(Some(Self::new(root, path, bound.len, reservation)))
     }
 
     /// Begins an upload from the present content, copied aside.
-    pub fn begin_from_present(root: &Arc<Root>, path: &RelPath, len: Option<u64>) -> Result<Self> {
-        check_target(root, path, len)?;
+    pub fn begin_from_present(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<Self> {
+        check_target(root, path, bound.len)?;
         let place = root.place(path)?;
         let (_, found) = place.find()?;
-        let mut upload = Self::new(root, path, len, Base::Present(None));
-        let Some(found) = replaceable(found)? else { return Ok(upload) };
+        let Some(found) = replaceable(found)? else {
+            let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, 0));
+            upload.draft.base = Base::Present(None);
+            return Ok(upload);
+        };
         if found.kind == Kind::Folder {
             return Err(Error::IsFolder);
         }
@@ -88,16 +100,26 @@ impl LocalUpload {
         let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
         let stage = Stage::create(root, true)?;
         os::copy_bytes(fd(&old), stage.file(), old_node.len).map_err(|e| explain("copy the file", e))?;
+        let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, old_node.len));
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
         upload.draft.base = Base::Present(Some(old_node.etag));
         upload.draft.stage = Some(Arc::new(stage));
         Ok(upload)
     }
 
-    fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, base: Base) -> Self {
-        let (root, path) = (Arc::clone(root), path.clone());
+    fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, reservation: Reservation) -> Self {
+        let (root, path, base) = (Arc::clone(root), path.clone(), Base::Nothing);
         let draft = Draft { root, path, announced, base, stage: None, chunks: Vec::new(), collected: 0, offset: 0 };
-        Self { draft, position: 0, len: 0, written: 0, broken: false }
+        Self { draft, position: 0, len: 0, written: 0, broken: false, reservation }
+    }
+
+    /// Reserves room for so many bytes in all.
+    async fn reserve(&mut self, len: u64) -> Result<()> {
+        while self.reservation.try_grow(len).transpose()?.is_none() {
+            let root = Arc::clone(&self.draft.root);
+            blocking(move || root.ledger.count(&root)).await?;
+        }
+        Ok(())
     }
 
     /// Writes what is collected, on this thread while it still lies in its cache. Once a write has failed, all that follows does.
@@ -139,8 +161,10 @@ impl Upload for LocalUpload {
             return Ok(());
         }
         let count = chunk.len() as u64;
-        self.position = self.position.checked_add(count).ok_or(Error::TooLarge)?;
-        self.len = self.len.max(self.position);
+        let end = self.position.checked_add(count).ok_or(Error::TooLarge)?;
+        self.reserve(self.len.max(end)).await?;
+        self.position = end;
+        self.len = self.len.max(end);
         self.written += count;
         self.draft.collected += chunk.len();
         self.draft.chunks.push(chunk);
@@ -151,11 +175,11 @@ impl Upload for LocalUpload {
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
-        let Self { draft, written, broken, .. } = *self;
+        let Self { draft, written, broken, reservation, .. } = *self;
         if broken || commit.len.is_some_and(|announced| announced != written) {
             return Err(Error::Truncated);
         }
-        blocking(move || draft.publish(&commit)).await
+        blocking(move || draft.publish(&commit, reservation)).await
     }
 }
 
@@ -198,7 +222,7 @@ impl Draft {
     }
 
     /// Writes what is left and makes the file appear.
-    fn publish(mut self, commit: &Commit) -> Result<Put> {
+    fn publish(mut self, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
         let root = Arc::clone(&self.root);
         let path = self.path.clone();
         let mut place = root.place(&path)?;
@@ -225,7 +249,9 @@ impl Draft {
             if matches!(self.base, Base::Present(tag) if tag != present.as_ref().map(|node| node.etag)) {
                 return Err(Error::Conflict);
             }
+            let growth = Growth { new: node.len, old: present.as_ref().map_or(0, |old| old.len) };
             change(commit, present.as_ref(), &mut || {
+                root.ledger.admit(&root, growth, commit.limit)?;
                 let now = carried(&place, &name, present.is_some())?;
                 if now != props {
                     store(&stage, now.as_deref().unwrap_or_default())?;
@@ -241,23 +267,27 @@ impl Draft {
                     if let (Some(former), Some(id)) = (&former, &kept) {
                         former.take_back(id);
                     }
-                })
+                })?;
+                root.ledger.note_put(growth, &mut reservation);
+                Ok(())
             })?;
             present
         };
         root.settle(place.dir())?;
         former.map_or(Ok(()), |former| former.settle(&root))?;
-        root.count.add(node.len, replaced.as_ref().map_or(0, |old| old.len));
         Ok(Put { node, created: replaced.is_none() })
     }
 }
 
 /// Publishes a former content of a file as its present one.
 pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit) -> Result<Put> {
+    let old = root.stat(path, Lookup::Full)?.map_or(0, |node| node.len);
+    let mut reservation = Reservation::new(root, commit.limit, old);
+    reservation.grow(versions::open(root, path, id)?.node().len)?;
     let (stage, node) = versions::copy_aside(root, path, id)?;
-    let mut upload = LocalUpload::new(root, path, Some(node.len), Base::Nothing);
+    let mut upload = LocalUpload::new(root, path, Some(node.len), reservation);
     upload.draft.stage = Some(Arc::new(stage));
-    upload.draft.publish(commit)
+    upload.draft.publish(commit, upload.reservation)
 }
 
 /// The properties that the file about to be replaced hands on.

@@ -261,6 +261,9 @@ fn check(rights: Rights, max_downloads: Option<u64>, note: &str) -> Result<()> {
     if max_downloads == Some(0) {
         return invalid("/max_downloads", "A link allows at least one download.");
     }
+    if max_downloads.is_some_and(|most| i64::try_from(most).is_err()) {
+        return invalid("/max_downloads", "A link allows at most 2^63 - 1 downloads.");
+    }
     if max_downloads.is_some() && rights == Rights::Drop {
         return invalid("/max_downloads", "Nothing is downloaded by a link for uploads.");
     }

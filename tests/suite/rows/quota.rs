@@ -107,6 +107,9 @@ fn row_056_a_file_can_be_saved_again_when_the_quota_is_nearly_reached() {
     let app = server.app();
     server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(500))).unwrap();
     drop(app);
-    ana.put("/a", vec![b'w'; 900]).is(507);
-    ana.put("/a", vec![b'w'; 400]).is(204);
+    ana.put("/a", vec![b'w'; 1001]).is(507);
+    ana.put("/a", vec![b'w'; 900]).is(204);
+    ana.put("/b", "1").is(507);
+    ana.put("/a", vec![b'w'; 499]).is(204);
+    ana.put("/b", "1").is(201);
 }
