@@ -2,13 +2,12 @@
 //! The acts run to their end where the caller sees to that ([`App::finish`]).
 
 use crate::app::App;
-use crate::audit::{Actor, Event, Kind, Outcome};
+use crate::audit::{Kind, Reporter};
 use crate::auth::{AccountView, Alteration, OpenIdLink};
 use crate::drive::locks::Lock;
 use crate::model::{AccountName, Error, Result, Role, time};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -18,8 +17,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug)]
 pub struct Administrator {
     app: Arc<App>,
-    actor: Actor,
-    from: Option<IpAddr>,
+    reporter: Reporter,
 }
 
 /// What becomes of a removed account's files.
@@ -47,6 +45,9 @@ pub struct Overview {
     pub administrators: u64,
     /// Accounts that may not sign in.
     pub disabled: u64,
+    /// Sessions that stand: browsers and programs that are signed in.
+    #[serde(default)]
+    pub sessions: u64,
     /// Bytes that can still be stored.
     pub free: u64,
     /// Bytes in the drives that were used since the start, as last counted.
@@ -89,16 +90,9 @@ pub struct OpenLock {
 }
 
 impl Administrator {
-    /// `actor` at work.
-    pub fn new(app: &Arc<App>, actor: Actor) -> Self {
-        Self { app: app.clone(), actor, from: None }
-    }
-
-    /// With the address they come from.
-    #[must_use]
-    pub fn at(mut self, address: IpAddr) -> Self {
-        self.from = Some(address);
-        self
+    /// Whoever `reporter` speaks of, at work.
+    pub fn new(app: &Arc<App>, reporter: Reporter) -> Self {
+        Self { app: app.clone(), reporter }
     }
 
     /// Makes an account. As [`Auth::create`](crate::auth::Auth::create).
@@ -112,7 +106,7 @@ impl Administrator {
         check_quota(quota)?;
         let made = self.app.auth.create(name, password, role, quota).await;
         let note = words(Alteration { role: Some(role), quota: Some(quota), disabled: None });
-        self.report(Kind::AccountCreated, name.as_str(), note, &made).await;
+        self.reporter.report(Kind::AccountCreated, name.as_str(), note, &made).await;
         made
     }
 
@@ -125,14 +119,14 @@ impl Administrator {
     ) -> Result<AccountView> {
         check_quota(what.quota.flatten())?;
         let altered = self.app.auth.alter(name, what, only_at).await;
-        self.report(Kind::AccountChanged, name.as_str(), words(what), &altered).await;
+        self.reporter.report(Kind::AccountChanged, name.as_str(), words(what), &altered).await;
         altered
     }
 
     /// Sets a password. As [`Auth::set_password`](crate::auth::Auth::set_password).
     pub async fn set_password(&self, name: &AccountName, password: &[u8]) -> Result<()> {
         let set = self.app.auth.set_password(name, password).await;
-        self.report(Kind::PasswordChanged, name.as_str(), String::new(), &set).await;
+        self.reporter.report(Kind::PasswordChanged, name.as_str(), String::new(), &set).await;
         set
     }
 
@@ -145,7 +139,7 @@ impl Administrator {
             .config()
             .issuer;
         let linked = self.app.auth.link_openid(name, issuer, subject).await;
-        self.report(Kind::OpenidLinked, name.as_str(), format!("to {subject} of {issuer}"), &linked).await;
+        self.reporter.report(Kind::OpenidLinked, name.as_str(), format!("to {subject} of {issuer}"), &linked).await;
         linked
     }
 
@@ -153,8 +147,15 @@ impl Administrator {
     pub async fn unlink_openid(&self, name: &AccountName) -> Result<()> {
         let ended = self.app.auth.unlink_openid(name).await;
         let ended = ended.and_then(|count| if count == 0 { Err(Error::NotFound) } else { Ok(()) });
-        self.report(Kind::OpenidUnlinked, name.as_str(), String::new(), &ended).await;
+        self.reporter.report(Kind::OpenidUnlinked, name.as_str(), "", &ended).await;
         ended
+    }
+
+    /// Ends two-factor sign-in. As [`Auth::drop_two_factor`](crate::auth::Auth::drop_two_factor).
+    pub async fn drop_two_factor(&self, name: &AccountName) -> Result<()> {
+        let dropped = self.app.auth.drop_two_factor(name).await;
+        self.reporter.report(Kind::TwoFactorChanged, name.as_str(), "off, and its sessions ended", &dropped).await;
+        dropped
     }
 
     /// Removes an account. Sign-in ends first: nothing new is written to a home that is being moved or deleted. When that
@@ -166,7 +167,7 @@ impl Administrator {
         let removed = match self.app.auth.remove(name).await {
             Ok(()) => self.settle_files(name, &files).await,
             Err(error) => {
-                self.report(Kind::AccountRemoved, name.as_str(), String::new(), &Err::<(), _>(&error)).await;
+                self.reporter.report(Kind::AccountRemoved, name.as_str(), String::new(), &Err::<(), _>(&error)).await;
                 return Err(error);
             }
         };
@@ -176,7 +177,7 @@ impl Administrator {
             (Files::Transfer(to), Ok(Some(path))) => format!("its files are in {path:?} of {to}"),
             (Files::Transfer(to), _) => format!("its files were to go to {to}"),
         };
-        self.report(Kind::AccountRemoved, name.as_str(), note, &removed).await;
+        self.reporter.report(Kind::AccountRemoved, name.as_str(), note, &removed).await;
         removed
     }
 
@@ -204,29 +205,8 @@ impl Administrator {
         let lock = locks.iter().find(|lock| lock.id() == id && admits(lock)).ok_or(Error::NotFound)?;
         let broken = self.app.locks.break_lock(&lock.token).await;
         let place = format!("{}/{}", lock.spot.root, lock.spot.path.as_str());
-        self.report(Kind::LockBroken, &place, format!("held by {}", lock.holder), &broken).await;
+        self.reporter.report(Kind::LockBroken, &place, format!("held by {}", lock.holder), &broken).await;
         broken.map_err(|error| if matches!(error, Error::NoSuchLock) { Error::NotFound } else { error })
-    }
-
-    /// Writes an entry for what was done, for what the server failed at, and for what is always refused; not for mistakes.
-    async fn report<T, E: std::borrow::Borrow<Error>>(
-        &self,
-        kind: Kind,
-        target: &str,
-        note: String,
-        result: &Result<T, E>,
-    ) {
-        let outcome = match result.as_ref().map_err(std::borrow::Borrow::borrow) {
-            Ok(_) => Outcome::Done,
-            Err(Error::Forbidden(_)) => Outcome::Refused,
-            Err(Error::Io { .. } | Error::Corrupt(_) | Error::ReadOnly | Error::NoSpace | Error::Unsupported) => {
-                Outcome::Failed
-            }
-            Err(_) => return,
-        };
-        let mut event = Event::new(self.actor.clone(), kind, target).note(note).ended(outcome);
-        event.from = self.from;
-        self.app.audit.record(event).await;
     }
 }
 
@@ -240,6 +220,7 @@ pub async fn overview(app: &App) -> Result<Overview> {
         accounts: accounts.len() as u64,
         administrators: count(&|account| account.role == Role::Admin && !account.disabled),
         disabled: count(&|account| account.disabled),
+        sessions: app.auth.count_sessions() as u64,
         free: app.free().await?,
         used: app.usage_of_open_homes().await?,
         locks: app.locks.all().len() as u64,

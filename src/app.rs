@@ -1,6 +1,7 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
 mod homes;
+mod registration;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
@@ -9,15 +10,15 @@ use crate::content::Room;
 use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
-use crate::drive::commons::{Commons, Roots};
+use crate::drive::commons::{Commons, HallNames, Roots};
 use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
 use crate::drive::place::Root;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
-use crate::links::Links;
+use crate::links::{LinkWarrant, Links};
 use crate::metrics::Metrics;
-use crate::model::{AccountName, Error, Identity, Result, VPath};
+use crate::model::{AccountName, Error, Identity, Result, VPath, Via};
 use crate::openid::OpenId;
 use crate::setup::Setup;
 use crate::store::StateStore;
@@ -50,7 +51,7 @@ pub struct App {
     /// Locks of every drive.
     pub locks: Arc<Locks>,
     /// Public links.
-    pub links: Links,
+    pub links: Arc<Links>,
     /// Unfinished uploads.
     pub uploads: Uploads,
     sled: Arc<SledStore>,
@@ -72,7 +73,7 @@ impl App {
         let auth = Auth::open(store.clone(), &config.accounts).await?;
         auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
-        let links = Links::open(store.clone()).await?;
+        let links = Arc::new(Links::open(store.clone()).await?);
         let uploads = Uploads::open(store.clone(), config.drive.upload_days).await?;
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
@@ -80,7 +81,7 @@ impl App {
             Setup::done()
         };
         let homes = Arc::new(Homes::new(&config, auth.clone()));
-        let commons = open_commons(&store, &homes).await?;
+        let commons = open_commons(&store, &homes, &audit, &config).await?;
         let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
         let app = Arc::new(Self {
             config,
@@ -158,7 +159,14 @@ impl App {
     /// The drive of an identity; its home is made at the first use.
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
         let home = self.homes.home_of(&identity.account).await?;
-        Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
+        let drive = Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await?;
+        match &identity.via {
+            Via::Link(id) if !id.is_empty() => {
+                let entered = self.links.find(&identity.account, id)?;
+                Ok(drive.while_holds(Arc::new(LinkWarrant::new(self.links.clone(), self.auth.clone(), entered))))
+            }
+            _ => Ok(drive),
+        }
     }
 
     /// Ends the locks and shares of an account that was removed and closes its home; `purge` also deletes its files, for good.
@@ -273,11 +281,18 @@ impl App {
     }
 }
 
-async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>) -> Result<Arc<Commons>> {
+async fn open_commons(
+    store: &Arc<dyn StateStore>,
+    homes: &Arc<Homes>,
+    audit: &Audit,
+    config: &Config,
+) -> Result<Arc<Commons>> {
     let groups = Arc::new(Groups::open(store.clone()).await?);
     let shares = Shares::open(store.clone(), groups.clone()).await?;
     let teams = Teams::open(store.clone(), groups.clone()).await?;
-    Ok(Arc::new(Commons { groups, shares, teams, roots: homes.clone() }))
+    let names = config.drive.clone();
+    let halls = HallNames { shared: names.shared_folder.into(), teams: names.team_folder.into() };
+    Ok(Arc::new(Commons { groups, shares, teams, halls, audit: audit.clone(), roots: homes.clone() }))
 }
 
 async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {

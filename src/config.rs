@@ -3,6 +3,8 @@
 mod load;
 mod openid;
 
+use crate::model::path::check_name;
+use crate::model::{Error, RelPath};
 pub use openid::{NameClaim, OpenIdConfig, Strangers};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -80,6 +82,42 @@ pub struct DriveConfig {
     pub upload_days: u32,
     /// Clients (part of the User-Agent) that are not told quota properties.
     pub hide_quota_from: Vec<String>,
+    /// The folder in which a drive shows what others share with its account.
+    pub shared_folder: FolderName,
+    /// The folder in which a drive shows team folders.
+    pub team_folder: FolderName,
+}
+
+/// The name of a folder that drives show: one that a drive could store, in NFC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FolderName(String);
+
+impl FolderName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for FolderName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self, Error> {
+        check_name(&name)?;
+        if name.starts_with('.') || name.trim() != name {
+            return Err(Error::BadName(
+                "This name would be hidden or hard to type: begin it with no dot, and no blank at its ends.",
+            ));
+        }
+        Ok(Self(RelPath::parse(&name)?.to_nfc().as_str().to_owned()))
+    }
+}
+
+impl From<FolderName> for String {
+    fn from(name: FolderName) -> Self {
+        name.0
+    }
 }
 
 /// `[history]`
@@ -197,6 +235,8 @@ impl Default for DriveConfig {
             reserve: 64 << 20,
             upload_days: 2,
             hide_quota_from: Vec::new(),
+            shared_folder: FolderName("Shared with me".into()),
+            team_folder: FolderName("Team folders".into()),
         }
     }
 }

@@ -22,7 +22,7 @@ pub enum Kind {
     AccountRemoved,
     /// A password was set.
     PasswordChanged,
-    /// Two-factor sign-in was turned on or off, or its recovery codes were made anew.
+    /// Two-factor sign-in was turned on or off.
     TwoFactorChanged,
     /// An account was linked to somebody's sign-in at the OpenID Connect provider.
     OpenidLinked,
@@ -34,7 +34,7 @@ pub enum Kind {
     SignInFailed,
     /// A session began.
     SessionStarted,
-    /// A session was ended.
+    /// A session, or all others of an account, were ended.
     SessionEnded,
     /// An app password was made.
     AppPasswordCreated,
@@ -42,7 +42,7 @@ pub enum Kind {
     AppPasswordRemoved,
     /// Somebody was invited.
     InviteCreated,
-    /// An invitation was used.
+    /// An account was made with an invitation.
     InviteUsed,
     /// An invitation was withdrawn.
     InviteRemoved,

@@ -2,10 +2,12 @@
 //! Sign-ins have files of their own, so that whoever tries passwords cannot push out what administrators did.
 
 mod event;
+mod reporter;
 mod series;
 mod tally;
 
 pub use event::{Actor, By, Entry, Event, Filter, Kind, Outcome};
+pub use reporter::Reporter;
 
 use crate::model::time::iso_date;
 use crate::model::{AccountName, Error, Result};

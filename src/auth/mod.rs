@@ -34,7 +34,7 @@ use grants::Grants;
 pub use openid::{Admitted, Assertion, OpenIdLink, Welcome};
 use password::{Hasher, Lane, Secret};
 pub use profile::{FieldChange, Profile, ProfileChange};
-pub use registration::{Applicant, Invite, NewInvite};
+pub use registration::{Applicant, Invite, NewInvite, Registered};
 pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;

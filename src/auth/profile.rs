@@ -46,6 +46,11 @@ impl<'de> Deserialize<'de> for FieldChange {
 }
 
 impl FieldChange {
+    /// Whether the field stays.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Keep)
+    }
+
     fn checked(self, check: impl FnOnce(&str) -> Result<String>) -> Result<Self> {
         match self {
             Self::Set(text) => check(&text).map(Self::Set),

@@ -31,6 +31,9 @@ pub struct Invite {
     pub note: Option<String>,
     /// Quota of the account in bytes; `None` is unlimited.
     pub quota: Option<u64>,
+    /// The groups that the account will be in.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// When it was made, in seconds since 1970.
     pub created: i64,
     /// When it ends, in seconds since 1970.
@@ -44,8 +47,19 @@ pub struct NewInvite {
     pub note: Option<String>,
     /// Quota of the account in bytes; what new accounts get when not said.
     pub quota: Option<u64>,
+    /// The groups that the account will be in.
+    pub groups: Vec<String>,
     /// When it ends, in seconds since 1970; in a week when not said.
     pub expires: Option<i64>,
+}
+
+/// An account that somebody made for themselves.
+#[derive(Debug)]
+pub struct Registered {
+    /// The account.
+    pub account: AccountView,
+    /// The invite that was used up for it, with its id.
+    pub invite: Option<(String, Arc<Invite>)>,
 }
 
 /// Who wants an account.
@@ -103,6 +117,7 @@ impl Auth {
             by: by.clone(),
             note: new.note,
             quota: new.quota.or(self.config.default_quota),
+            groups: new.groups,
             created,
             expires: new.expires.unwrap_or(created + USUAL_LIFE),
         };
@@ -131,7 +146,7 @@ impl Auth {
 
     /// Makes an account for somebody who is not signed in. Every try counts as a failed sign-in of its network.
     /// `Forbidden`, `Invalid`, `Exists`, `Throttled`, `Busy`.
-    pub async fn register(&self, applicant: Applicant<'_>, from: IpAddr) -> Result<AccountView> {
+    pub async fn register(&self, applicant: Applicant<'_>, from: IpAddr) -> Result<Registered> {
         if self.config.registration == Registration::Closed {
             return Err(Error::Forbidden("Nobody can register here; ask the administrator for an account."));
         }
@@ -151,12 +166,16 @@ impl Auth {
         let quota = invite.as_ref().map_or(self.config.default_quota, |(_, invite)| invite.quota);
         let mut record = Record::new(hash, Role::User, quota, now())?;
         profile.apply(&mut record);
-        let Some((id, _)) = invite else {
-            return self.accounts.insert(&name, record, Batch::new()).await.map_err(taken);
-        };
         let accounts = Arc::clone(&self.accounts);
-        let made = self.invites.spend(&id, move |spent| async move { accounts.insert(&name, record, spent).await });
-        made.await.map_err(|error| if matches!(error, Error::NotFound) { SPENT } else { taken(error) })
+        let account = match &invite {
+            None => accounts.insert(&name, record, Batch::new()).await.map_err(taken)?,
+            Some((id, _)) => {
+                let insert = move |spent| async move { accounts.insert(&name, record, spent).await };
+                let made = self.invites.spend(id, insert).await;
+                made.map_err(|error| if matches!(error, Error::NotFound) { SPENT } else { taken(error) })?
+            }
+        };
+        Ok(Registered { account, invite })
     }
 
     fn open_invite(&self, secret: &str) -> Result<(String, Arc<Invite>)> {

@@ -177,6 +177,12 @@ impl Auth {
         self.sessions.list(|session| session.account == *account && session.stands(&self.accounts, now))
     }
 
+    /// How many sessions stand, of all accounts.
+    pub fn count_sessions(&self) -> usize {
+        let now = now();
+        self.sessions.list(|session| session.stands(&self.accounts, now)).len()
+    }
+
     /// Ends a session of an account, from the next request on. `NotFound`.
     pub async fn end_session(&self, account: &AccountName, id: &str) -> Result<()> {
         let (account, wanted) = (account.clone(), id.to_owned());

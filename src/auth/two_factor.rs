@@ -126,11 +126,16 @@ impl Auth {
     /// Ends two-factor sign-in for who knows the password. `Invalid`, `Throttled`, `Busy`.
     pub async fn end_two_factor(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<()> {
         self.confirm(name, password, "/password", from).await?;
-        self.drop_two_factor(name).await
+        self.accounts.change(name, |record| record.two_factor = None).await
     }
 
-    /// Ends two-factor sign-in of an account whose app and recovery codes are lost. `NotFound`.
+    /// Ends two-factor sign-in of an account whose app and recovery codes are lost, and its sessions before that: whoever
+    /// has found the device is out. `NotFound` also when sign-in asks for no code.
     pub async fn drop_two_factor(&self, name: &AccountName) -> Result<()> {
+        if !self.has_two_factor(name) {
+            return Err(Error::NotFound);
+        }
+        self.end_other_sessions(name, None).await?;
         self.accounts.change(name, |record| record.two_factor = None).await
     }
 

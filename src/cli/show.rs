@@ -139,6 +139,7 @@ fn text_of(overview: &Overview) -> String {
         ),
         ("Used", size::show(overview.used)),
         ("Free", size::show(overview.free)),
+        ("Sessions", overview.sessions.to_string()),
         ("Locks", overview.locks.to_string()),
         ("Connections", overview.connections.to_string()),
         ("Requests", overview.requests.to_string()),

@@ -44,6 +44,12 @@ pub enum UserCommand {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// End two-factor sign-in of an account that has lost its app and recovery codes; its sessions end
+    TwoFactorOff {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+    },
     /// Forbid sign-in, at once
     Disable {
         /// Whose
@@ -186,6 +192,7 @@ impl UserCommand {
             },
             Self::List { .. } => Request::UserList,
             Self::Passwd { name, password_stdin } => Request::UserPasswd { name, password: password(password_stdin)? },
+            Self::TwoFactorOff { name } => Request::UserTwoFactorOff { name },
             Self::Disable { name } => Request::UserDisable { name },
             Self::Enable { name } => Request::UserEnable { name },
             Self::Remove { name, files } => Request::UserRemove { name, files: files.into() },
@@ -204,6 +211,9 @@ fn report_of(command: &UserCommand) -> String {
         UserCommand::Add { name, .. } => format!("Added the account {name}.\n"),
         UserCommand::List { .. } => String::new(),
         UserCommand::Passwd { name, .. } => format!("Set the password of {name}; the old one fails from now on.\n"),
+        UserCommand::TwoFactorOff { name } => {
+            format!("Sign-in of {name} asks for no code from now on, and its sessions ended.\n")
+        }
         UserCommand::Disable { name } => format!("Disabled {name}: it cannot sign in from now on.\n"),
         UserCommand::Enable { name } => format!("Enabled {name}.\n"),
         UserCommand::Remove { name, files: FilesChoice { transfer_to: Some(to), .. } } => {
@@ -267,6 +277,7 @@ mod tests {
     fn lines_become_requests() {
         assert_eq!(request("list --json"), r#"{"do":"user-list"}"#);
         assert_eq!(request("disable ANA"), r#"{"do":"user-disable","name":"ana"}"#);
+        assert_eq!(request("two-factor-off ana"), r#"{"do":"user-two-factor-off","name":"ana"}"#);
         assert_eq!(request("enable ana"), r#"{"do":"user-enable","name":"ana"}"#);
         assert_eq!(request("remove ana --keep-files"), r#"{"do":"user-remove","name":"ana","files":"keep"}"#);
         assert_eq!(request("remove ana --purge-files"), r#"{"do":"user-remove","name":"ana","files":"purge"}"#);

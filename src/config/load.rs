@@ -1,6 +1,7 @@
 //! Where settings come from: defaults, then the file, then the environment; each error names its source.
 
-use super::{Config, LogConfig};
+use super::{Config, DriveConfig, LogConfig};
+use crate::model::path::check_portable;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -84,6 +85,7 @@ impl Config {
             let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
             ensure!(plain, "server.hosts: {host:?} is not a host name; write it like \"files.example.org\".");
         }
+        self.drive.validate()?;
         let origin = server.public_url.strip_prefix("https://").or(server.public_url.strip_prefix("http://"));
         let is_origin = origin.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']));
         ensure!(
@@ -92,6 +94,21 @@ impl Config {
         );
         self.openid.validate(&server.public_url)?;
         self.log.validate()
+    }
+}
+
+impl DriveConfig {
+    fn validate(&self) -> Result<()> {
+        let (shared, team) = (self.shared_folder.as_str(), self.team_folder.as_str());
+        ensure!(
+            shared.to_lowercase() != team.to_lowercase(),
+            "drive.shared_folder and drive.team_folder are both {team:?}; they must be two names."
+        );
+        for (key, name) in [("shared_folder", shared), ("team_folder", team)] {
+            let portable = if self.portable_names { check_portable(name) } else { Ok(()) };
+            portable.with_context(|| format!("drive.{key} is {name:?}"))?;
+        }
+        Ok(())
     }
 }
 
@@ -178,6 +195,12 @@ mod tests {
         assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
         assert!(refusal("[server]\nlisten = []").contains("server.listen"));
         assert!(refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout"));
+        for name in ["", "a/b", "..", ".sarang", ".Sarang-x", ".hidden", "a ", "a\\u0007", "a\\u202Eb"] {
+            let sentence = refusal(&format!("[drive]\nteam_folder = \"{name}\""));
+            assert!(sentence.contains("line 2") && sentence.to_lowercase().contains("name"), "{sentence}");
+        }
+        assert!(refusal("[drive]\nshared_folder = \"TEAM folders\"").contains("drive.team_folder"));
+        assert!(refusal("[drive]\nportable_names = true\nshared_folder = \"a:b\"").contains("drive.shared_folder"));
         assert!(refusal("[server]\npublic_url = \"https://x/\"").contains("server.public_url"));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
     }

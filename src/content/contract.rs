@@ -28,7 +28,7 @@ macro_rules! contract {
             conditions_are_judged, the_judge_rules, one_of_many_first_uploads_wins, readers_keep_their_content,
             folders_are_made_and_listed, big_folders_are_listed_whole, moving_keeps_content_and_properties,
             moving_over_something_replaces_it, sources_and_targets_do_not_overlap, spellings_are_one_entry,
-            a_spelling_can_change, copies_are_whole, copies_can_be_shallow, deleting_takes_everything,
+            a_spelling_can_change, copies_are_whole, copies_can_be_shallow, workshops_are_seen_by_nobody, deleting_takes_everything,
             properties_are_kept, properties_too_large_are_refused, properties_change_with_the_time,
             a_change_ends_without_its_caller, usage_counts_bytes, missing_things_are_missing,
             the_trash_is_listed_newest_first, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
@@ -617,6 +617,33 @@ pub async fn copies_can_be_shallow(tree: Tree) {
     assert!(!tree.copy(&path("d"), &path("c"), Reach::Shallow, commit()).await.unwrap());
     assert_eq!(names(&tree, "c").await, ["member"]);
     assert_eq!(tree.props(&path("c")).await.unwrap(), [prop("p", "1")]);
+}
+
+/// What is built aside is seen when it is moved into place, and not before.
+pub async fn workshops_are_seen_by_nobody(tree: Tree) {
+    tree.mkdir(&path("old"), commit()).await.unwrap();
+    put(&tree, "old/kept", b"x").await;
+    let (workshop, other) = (tree.workshop().await.unwrap(), tree.workshop().await.unwrap());
+    assert_ne!(workshop, other);
+    let within = |rest: &str| path(rest).beneath(&workshop).unwrap();
+    tree.mkdir(&within("new"), commit()).await.unwrap();
+    tree.mkdir(&within("new/ünter"), commit()).await.unwrap();
+    for name in ["new/a", &format!("new/ünter/{HOSTILE}"), "left"] {
+        let mut upload = tree.begin_put(&within(name), Start::Empty, Room::default()).await.unwrap();
+        upload.write(Bytes::from_static(b"built")).await.unwrap();
+        upload.commit(commit()).await.unwrap();
+    }
+    assert_eq!(names(&tree, "").await, ["old"]);
+    let over = Commit { overwrite: true, ..commit() };
+    assert!(!tree.rename(&within("new"), &path("old"), over).await.unwrap());
+    assert_eq!(names(&tree, "old").await, ["a", "ünter"]);
+    assert_eq!(content(&tree, &format!("old/ünter/{HOSTILE}")).await, b"built");
+    tree.close_workshop(&workshop).await.unwrap();
+    fails!(tree.close_workshop(&workshop).await, Error::NotFound);
+    fails!(tree.close_workshop(&path("old")).await, Error::NotFound);
+    fails!(tree.stat(&within("left")).await, Error::NotFound);
+    assert_eq!(tree.usage().await.unwrap().used, 10);
+    tree.close_workshop(&other).await.unwrap();
 }
 
 /// DELETE of files and trees; the name is free again.

@@ -309,6 +309,11 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn begin_put(&self, path: &RelPath, start: Start, room: Room) -> Result<Box<dyn Upload>>;
     /// Makes a folder; `Exists`, `ParentMissing`.
     async fn mkdir(&self, path: &RelPath, commit: Commit) -> Result<()>;
+    /// Makes an empty folder that no listing shows: what is built in it is moved to its place by [`rename`](Self::rename).
+    /// What a crash leaves of it is swept when the tree is opened next.
+    async fn workshop(&self) -> Result<RelPath>;
+    /// Removes a workshop with all that is still in it, for good.
+    async fn close_workshop(&self, workshop: &RelPath) -> Result<()>;
     /// Moves `from` to `to` in one step, replacing what is there if the commit allows (into the trash).
     /// Returns whether nothing stood there before. `NotFound`, `ParentMissing`, `PreconditionFailed`;
     /// `Forbidden` when one lies within the other (a change of spelling of one name is allowed).

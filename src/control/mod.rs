@@ -38,6 +38,11 @@ pub enum Request {
         /// The new password.
         password: Password,
     },
+    /// End two-factor sign-in.
+    UserTwoFactorOff {
+        /// Whose.
+        name: AccountName,
+    },
     /// Forbid sign-in.
     UserDisable {
         /// Whose.
@@ -170,7 +175,7 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
         Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
         Request::LockBreak { id } => {
-            let work = Administrator::new(app, Actor::CommandLine);
+            let work = at_work(app);
             match work.break_lock(&id, |_| true).await {
                 Err(Error::NotFound) => return Response::Refused(format!("There is no lock {id}.")),
                 broken => broken.map(|()| Response::Done),
@@ -187,9 +192,14 @@ async fn read_audit(app: &App, filter: Filter, limit: u32) -> Result<Response> {
     app.audit.read(filter, u64::MAX, limit).await.map(Response::Audit)
 }
 
+/// Whoever is at the command line, at work.
+fn at_work(app: &Arc<App>) -> Administrator {
+    Administrator::new(app, app.audit.reporter(Actor::CommandLine, None))
+}
+
 /// A request that changes one account.
 async fn change_account(app: &Arc<App>, request: Request) -> Response {
-    let work = Administrator::new(app, Actor::CommandLine);
+    let work = at_work(app);
     let alter = async |name, what| {
         let outcome = work.alter(&name, what, None).await.map(|_| Response::Done);
         done(&name, outcome)
@@ -208,6 +218,13 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
             let set = work.set_password(&name, password.as_bytes()).await;
             done(&name, set.map(|()| Response::Done))
         }
+        Request::UserTwoFactorOff { name } if app.auth.account(&name).is_some() => {
+            match work.drop_two_factor(&name).await {
+                Err(Error::NotFound) => Response::Refused(format!("The sign-in of {name} asks for no code.")),
+                dropped => done(&name, dropped.map(|()| Response::Done)),
+            }
+        }
+        Request::UserTwoFactorOff { name } => done(&name, Err(Error::NotFound)),
         Request::UserDisable { name } => {
             alter(name, Alteration { disabled: Some(true), ..Alteration::default() }).await
         }

@@ -1,11 +1,11 @@
-//! Copies and moves from one root to another: what no single step can do. A file appears whole, a folder is built aside under
-//! a name of its own and then gets its name in one step; of a move, the source goes to the trash at the end.
+//! Copies and moves from one root to another: what no single step can do. A file appears whole, a folder is built where
+//! nobody sees it and then gets its name in one step; of a move, the source goes to the trash at the end.
 
 use super::judge::{self, Bench};
 use super::place::{Place, Root};
 use super::{Copying, Drive, Terms, present};
 use crate::content::{Commit, DeadProp, Expect, Node, PropChange, Reach, Room, Start};
-use crate::model::{Error, RelPath, Result};
+use crate::model::{RelPath, Result};
 use std::sync::Arc;
 
 /// What is read and written at a time.
@@ -74,7 +74,7 @@ impl Drive {
 }
 
 impl Carriage<'_> {
-    /// Copies aside what is, or replaces, a folder, and gives it its name in one step.
+    /// Builds what is, or replaces, a folder where nobody sees it, and gives it its name in one step.
     async fn aside(
         &self,
         source: &Place<'_>,
@@ -82,8 +82,8 @@ impl Carriage<'_> {
         (node, copying): (&Node, Copying),
         bench: &Arc<Bench>,
     ) -> Result<bool> {
-        let parent = target.path.parent().unwrap_or_default();
-        let aside = parent.join(&aside_name()?)?;
+        let workshop = self.to.tree.workshop().await?;
+        let aside = RelPath::parse("copy")?.beneath(&workshop)?;
         let copied = if node.folder {
             self.folder(&source.path, &aside, copying.reach).await
         } else {
@@ -96,8 +96,8 @@ impl Carriage<'_> {
             }
             Err(error) => Err(error),
         };
-        if outcome.is_err() {
-            let _ = self.to.tree.delete(&aside, self.free.clone()).await;
+        if let Err(error) = self.to.tree.close_workshop(&workshop).await {
+            tracing::warn!(%error, "what a copy was built in is left until the next start");
         }
         outcome
     }
@@ -117,7 +117,8 @@ impl Carriage<'_> {
                     break;
                 }
                 for entry in page {
-                    let (from, to) = (from.join(&entry.name)?, to.join(&entry.name)?);
+                    let name = RelPath::parse(&entry.name)?;
+                    let (from, to) = (name.beneath(&from)?, name.beneath(&to)?);
                     if entry.node.folder {
                         due.push((from, to));
                     } else {
@@ -164,11 +165,4 @@ impl Carriage<'_> {
         let commit = Commit { modified: node.map(|node| node.modified), ..self.free.clone() };
         self.to.tree.set_props(to, changes, commit).await
     }
-}
-
-/// A name that nobody else uses meanwhile.
-fn aside_name() -> Result<String> {
-    let mut bytes = [0u8; 8];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("make a name", std::io::Error::other(e.to_string())))?;
-    Ok(format!("~being copied {:016x}", u64::from_be_bytes(bytes)))
 }

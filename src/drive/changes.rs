@@ -5,6 +5,7 @@ use super::landing::Landing;
 use super::mounts::{Mount, Way};
 use super::place::{Access, Place, Spot};
 use super::{Copying, Drive, Terms};
+use crate::audit::{Actor, Kind};
 use crate::content::{Commit, Node, PropChange, Reach};
 use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
 use std::sync::Arc;
@@ -156,7 +157,11 @@ impl Drive {
     /// Ends the shares of what is gone.
     pub(super) async fn end_shares(&self, gone: &Spot) {
         if let (Some(commons), Some(owner)) = (&self.commons, owner(gone)) {
-            commons.shares.end_within(&owner, &gone.path).await;
+            let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
+            for share in commons.shares.end_within(&owner, &gone.path).await {
+                let note = format!("{}: it was deleted, moved away or replaced", share.words());
+                reporter.done(Kind::ShareRemoved, &share.id, note).await;
+            }
         }
     }
 
@@ -164,7 +169,7 @@ impl Drive {
     async fn shares_follow(&self, from: &Spot, to: &Spot, created: bool) {
         if let (Some(commons), Some(owner)) = (&self.commons, owner(from)) {
             if !created && from != to {
-                commons.shares.end_within(&owner, &to.path).await;
+                self.end_shares(to).await;
             }
             commons.shares.follow(&owner, &from.path, &to.path).await;
         }

@@ -5,6 +5,7 @@ use super::locks::{Lock, Locks};
 use super::place::{Root, Spot};
 use super::shares::{Share, Shares};
 use super::teams::Teams;
+use crate::audit::Audit;
 use crate::model::{AccountName, RelPath, Result, Rights};
 use async_trait::async_trait;
 use std::collections::BTreeSet;
@@ -20,6 +21,15 @@ pub trait Roots: Debug + Send + Sync {
     async fn team(&self, name: &str) -> Result<Arc<Root>>;
 }
 
+/// The names of the folders in which drives show mounts.
+#[derive(Clone, Debug)]
+pub struct HallNames {
+    /// The folder of shares.
+    pub shared: String,
+    /// The folder of team folders.
+    pub teams: String,
+}
+
 /// What accounts have in common: groups, shares, team folders.
 #[derive(Debug)]
 pub struct Commons {
@@ -29,6 +39,10 @@ pub struct Commons {
     pub shares: Shares,
     /// Team folders.
     pub teams: Teams,
+    /// The names of the folders of mounts.
+    pub halls: HallNames,
+    /// Who did what.
+    pub audit: Audit,
     /// The way to everybody's files.
     pub roots: Arc<dyn Roots>,
 }

@@ -63,6 +63,15 @@ pub enum Grantee {
     Group(GroupName),
 }
 
+impl fmt::Display for Grantee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(name) => name.fmt(f),
+            Self::Group(name) => write!(f, "group {name}"),
+        }
+    }
+}
+
 /// A group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
@@ -114,11 +123,15 @@ impl Groups {
         }
     }
 
+    /// The groups that an account is in, by name.
+    pub fn names_of(&self, account: &AccountName) -> Vec<GroupName> {
+        let all = self.all.read();
+        all.iter().filter(|(_, group)| group.members.contains(account)).map(|(name, _)| name.clone()).collect()
+    }
+
     /// The account and the groups it is in.
     pub fn grantees_of(&self, account: &AccountName) -> Vec<Grantee> {
-        let all = self.all.read();
-        let groups = all.iter().filter(|(_, group)| group.members.contains(account));
-        let groups = groups.map(|(name, _)| Grantee::Group(name.clone()));
+        let groups = self.names_of(account).into_iter().map(Grantee::Group);
         std::iter::once(Grantee::Account(account.clone())).chain(groups).collect()
     }
 

@@ -4,12 +4,21 @@ use super::locks::Locks;
 use super::mounts::Mount;
 use super::place::{Access, Place, Root, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
+use super::watch::Warrant;
 use super::{Drive, present};
 use crate::content::{Commit, Judge, Node};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// A refusal that does not say whose lock is in the way.
+pub(super) fn without_holder(error: Error) -> Error {
+    match error {
+        Error::Locked { .. } => Error::Locked { holder: "somebody else".into() },
+        error => error,
+    }
+}
 
 /// What a change takes hold of; locks on it ask for their tokens.
 #[derive(Clone, Debug)]
@@ -58,6 +67,9 @@ pub(super) fn removing(place: &Place<'_>) -> Vec<Need> {
 pub(super) struct Bench {
     root: Arc<Root>,
     mount: Option<Arc<Mount>>,
+    warrant: Option<Arc<dyn Warrant>>,
+    /// Whether it is none of the asking one's business who holds a lock.
+    discreet: bool,
     locks: Arc<Locks>,
     claim: Claim,
     needs: Vec<Need>,
@@ -94,6 +106,9 @@ impl Bench {
         if self.root.is_closed() {
             return Err(Error::Forbidden("This account has been removed."));
         }
+        if let Some(warrant) = &self.warrant {
+            warrant.check()?;
+        }
         if let Some(mount) = &self.mount {
             mount.admit_change()?;
         }
@@ -103,12 +118,13 @@ impl Bench {
             return Ok(());
         }
         let (who, tokens) = (&self.claim.who, self.claim.terms.submitted().collect::<Vec<_>>());
-        self.needs.iter().try_for_each(|need| match need {
+        let admitted = self.needs.iter().try_for_each(|need| match need {
             Need::Content(spot) => held.admit_content(spot, who, &tokens, now),
             Need::NewMember(_) if present.is_some() => Ok(()),
             Need::Members(spot) | Need::NewMember(spot) => held.admit_members(spot, who, &tokens, now),
             Need::Subtree(spot) => held.admit_subtree(spot, who, &tokens, now),
-        })
+        });
+        if self.discreet { admitted.map_err(without_holder) } else { admitted }
     }
 }
 
@@ -144,7 +160,8 @@ impl Drive {
         let claim = self.claim(place, terms).await?;
         let (root, mount, locks) = (changed.root.clone(), changed.mount.clone(), self.locks.clone());
         let (ended, met) = (Mutex::default(), Mutex::default());
-        Ok(Arc::new(Bench { root, mount, locks, claim, needs, ended, met }))
+        let (warrant, discreet) = (self.warrant.clone(), self.is_discreet());
+        Ok(Arc::new(Bench { root, mount, warrant, discreet, locks, claim, needs, ended, met }))
     }
 
     /// The conditions of a change at `place`, to be judged when it happens.

@@ -14,6 +14,8 @@ pub(super) enum Landing<'a> {
     Place(Place<'a>),
     /// On a folder of mounts, which is in no root.
     Hall(Arc<Hall>),
+    /// On the top of a drive that shows one file in a folder of its own.
+    Case,
     /// Beneath such a folder, where nothing is.
     Nowhere,
 }
@@ -22,6 +24,14 @@ impl Drive {
     /// Where a path lands, by what is in memory. In a mount only after [`resolve`](Self::resolve) has opened it.
     pub(super) fn locate<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
         let scope = &self.identity.scope;
+        if self.encased {
+            let is_file = path.names().count() == 1 && path.to_nfc().name() == scope.to_nfc().name();
+            return Ok(match is_file {
+                true => Landing::Place(Place { path: Cow::Owned(scope.clone()), below: 0, ..self.top() }),
+                false if path.is_root() => Landing::Case,
+                false => Landing::Nowhere,
+            });
+        }
         let whole = if scope.is_root() { Cow::Borrowed(path) } else { Cow::Owned(path.beneath(scope)?) };
         match self.mounts.as_ref().map_or(Way::Home, |mounts| mounts.way(&whole)) {
             Way::Home => Ok(Landing::Place(Place { path: whole, below: path.names().count(), ..self.top() })),
@@ -47,6 +57,7 @@ impl Drive {
 
     /// Where a path lands; `NotFound` when what the drive is confined to is gone.
     pub(super) async fn resolve<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
+        self.check()?;
         let scope = &self.identity.scope;
         if let Some(mounts) = &self.mounts
             && let Way::Mount(mount, _) = mounts.way(&path.beneath(scope)?)
@@ -70,8 +81,8 @@ impl Drive {
                 Ok(place)
             }
             Landing::Nowhere if matches!(access, Access::Stat | Access::Read) => Err(Error::NotFound),
-            Landing::Hall(_) | Landing::Nowhere => {
-                Err(Error::Forbidden("This folder shows what others share with you, and nothing else can be in it."))
+            Landing::Hall(_) | Landing::Nowhere | Landing::Case => {
+                Err(Error::Forbidden("This folder shows what was shared, and nothing else can be in it."))
             }
         }
     }

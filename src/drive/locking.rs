@@ -37,7 +37,8 @@ impl Drive {
             let commit = self.commit(&place, terms, Vec::new()).await?;
             self.pre_judge(&place, &commit).await?;
         }
-        let lock = self.locks.grant(place.spot(), &self.identity.account, request).await?;
+        let granted = self.locks.grant(place.spot(), &self.identity.account, request).await;
+        let lock = if self.is_discreet() { granted.map_err(judge::without_holder) } else { granted }?;
         Ok(self.granted(&lock, path, &place))
     }
 
@@ -84,20 +85,25 @@ impl Drive {
         matches!(self.locate(folder), Ok(Landing::Place(place)) if self.locks.hold().none_in(&place.root.id))
     }
 
+    /// Whether who locks what here is nobody's business: visitors of a link see that something is locked, and no more.
+    pub(super) fn is_discreet(&self) -> bool {
+        matches!(self.identity.via, Via::Link(_))
+    }
+
     /// A lock as whoever asked for it sees it.
     fn granted(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
-        LockView { token: Some(lock.token.clone()), ..self.view(lock, path, place) }
+        LockView { token: Some(lock.token.clone()), owner: lock.owner.clone(), ..self.view(lock, path, place) }
     }
 
     /// A lock as seen at `path`, which it covers.
     fn view(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
         // All visitors of a link act for one account, and are strangers to each other.
-        let own = lock.holder == self.identity.account && !matches!(self.identity.via, Via::Link(_));
+        let own = lock.holder == self.identity.account && !self.is_discreet();
         LockView {
             token: own.then(|| lock.token.clone()),
             root: shown_root(lock, path, place),
             root_is_folder: lock.folder,
-            owner: lock.owner.clone(),
+            owner: if self.is_discreet() { String::new() } else { lock.owner.clone() },
             shared: lock.shared,
             deep: lock.deep,
             remaining: whole_seconds(lock.ends.saturating_duration_since(Instant::now())),

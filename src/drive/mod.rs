@@ -19,20 +19,22 @@ pub mod terms;
 #[cfg(test)]
 mod tests;
 mod upload;
+pub mod watch;
 
-use crate::content::{DeadProp, Listing, Node, Reach, Reader, Usage};
+use crate::content::{DeadProp, Entry, Listing, Node, Reach, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
 use commons::Commons;
 use landing::Landing;
 pub use locking::LockView;
 use locks::Locks;
-use mounts::{Extended, Fixed, Mounts, Watched};
+use mounts::{Extended, Fixed, Mount, Mounts};
 use place::{Access, Place, Root, authorise};
 pub use resumed::{Aside, Publication};
 use shares::Share;
 use std::sync::Arc;
 pub use terms::Terms;
 pub use upload::{Announced, DriveUpload};
+use watch::{Warrant, Watch};
 
 /// The tree one identity sees.
 #[derive(Clone, Debug)]
@@ -42,6 +44,8 @@ pub struct Drive {
     locks: Arc<Locks>,
     commons: Option<Arc<Commons>>,
     mounts: Option<Arc<Mounts>>,
+    warrant: Option<Arc<dyn Warrant>>,
+    encased: bool,
 }
 
 /// Bytes used and left, as the quota properties tell them (RFC 4331).
@@ -65,7 +69,7 @@ pub struct Copying {
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
     pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
-        Self { identity, home, locks, commons: None, mounts: None }
+        Self { identity, home, locks, commons: None, mounts: None, warrant: None, encased: false }
     }
 
     /// The same drive with what others share with its account.
@@ -73,6 +77,30 @@ impl Drive {
         self.mounts = Mounts::of(&self.identity, &self.home, commons).await?;
         self.commons = Some(commons.clone());
         Ok(self)
+    }
+
+    /// The same drive, for as long as `warrant` holds.
+    #[must_use]
+    pub fn while_holds(mut self, warrant: Arc<dyn Warrant>) -> Self {
+        self.warrant = Some(warrant);
+        self
+    }
+
+    /// The same drive, whose scope is a file, as a folder with that file as its only entry: clients mount folders.
+    #[must_use]
+    pub fn encased(mut self) -> Self {
+        self.encased = true;
+        self
+    }
+
+    /// `NotFound` once whoever sees it is let in no longer.
+    pub fn check(&self) -> Result<()> {
+        self.watch(None).check()
+    }
+
+    /// What lets this identity in, and into a mount.
+    fn watch(&self, mount: Option<Arc<Mount>>) -> Watch {
+        Watch { warrant: self.warrant.clone(), mount }
     }
 
     /// Who sees it.
@@ -96,6 +124,11 @@ impl Drive {
                 place.root.tree.stat(&place.path).await
             }
             Landing::Hall(hall) => Ok(hall.node()),
+            Landing::Case => {
+                let Node { modified, created, etag, .. } =
+                    self.home.tree.stat(&self.identity.scope).await.map_err(gone)?;
+                Ok(Node { modified, created, etag, ..Node::unseen(true) })
+            }
             Landing::Nowhere => Err(Error::NotFound),
         }
     }
@@ -110,6 +143,7 @@ impl Drive {
         let place = match self.resolve(path).await? {
             Landing::Place(place) => place,
             Landing::Hall(hall) => return Ok(Box::new(Fixed(hall.entries(with_props).await?))),
+            Landing::Case => return Ok(Box::new(Fixed(vec![self.encased_file(with_props).await?]))),
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Stat)?;
@@ -117,22 +151,31 @@ impl Drive {
             return Ok(Box::new(Fixed(Vec::new())));
         }
         let inner = place.root.tree.list(&place.path, with_props).await?;
-        Ok(match (place.mount, &self.mounts) {
-            (Some(mount), _) => Box::new(Watched { inner, mount }),
-            (None, Some(mounts)) if place.path.is_root() => Box::new(Extended { inner, extra: mounts.entries() }),
-            _ => inner,
-        })
+        let extra = match &self.mounts {
+            Some(mounts) if place.mount.is_none() && place.path.is_root() => mounts.entries(),
+            _ => return Ok(self.watch(place.mount).listing(inner)),
+        };
+        Ok(self.watch(None).listing(Box::new(Extended { inner, extra })))
+    }
+
+    /// The only entry of a drive that shows one file.
+    async fn encased_file(&self, with_props: bool) -> Result<Entry> {
+        let (tree, path) = (&self.home.tree, &self.identity.scope);
+        let props = if with_props { tree.props(path).await.map_err(gone)? } else { Vec::new() };
+        let (name, node) = (path.name().unwrap_or_default().to_owned(), tree.stat(path).await.map_err(gone)?);
+        Ok(Entry { name, node, props })
     }
 
     /// Opens a file.
     pub async fn open(&self, path: &VPath) -> Result<Arc<dyn Reader>> {
         let place = match self.resolve(path).await? {
             Landing::Place(place) => place,
-            Landing::Hall(_) => return Err(Error::IsFolder),
+            Landing::Hall(_) | Landing::Case => return Err(Error::IsFolder),
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Read)?;
-        place.root.tree.open(&place.path).await
+        let reader = place.root.tree.open(&place.path).await?;
+        Ok(self.watch(place.mount).reader(reader))
     }
 
     /// The dead properties of a file or folder.
@@ -149,7 +192,7 @@ impl Drive {
     pub async fn quota(&self, path: &VPath) -> Result<Quota> {
         let place = match self.resolve(path).await? {
             Landing::Place(place) => place,
-            Landing::Hall(_) => self.top(),
+            Landing::Hall(_) | Landing::Case => self.top(),
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Stat)?;

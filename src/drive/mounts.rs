@@ -1,10 +1,11 @@
 //! What a drive shows beside its home: folders that other accounts share with it, and team folders, each under a folder of its own
 //! that exists only while there is something in it. Every look asks what is granted at that moment.
 
-use super::commons::Commons;
+use super::commons::{Commons, HallNames};
 use super::locks::Locks;
 use super::place::Root;
 use super::shares::Share;
+use crate::audit::{Actor, Kind, Reporter};
 use crate::content::{Entry, Etag, Listing, Node};
 use crate::model::time::from_unix_seconds;
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
@@ -12,9 +13,6 @@ use async_trait::async_trait;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
-
-const SHARED: &str = "Shared with me";
-const TEAMS: &str = "Team folders";
 
 /// What a mount leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +120,7 @@ impl Mount {
         match &self.source {
             Source::Share(id) => {
                 let share = self.commons.shares.leave(&self.account, id).await?;
+                self.reporter().done(Kind::ShareChanged, id, share.left_words(&self.account)).await;
                 self.commons.release(locks, &share).await
             }
             Source::Team(_) => Err(Error::Forbidden("Only an administrator can take you out of a team folder.")),
@@ -131,9 +130,17 @@ impl Mount {
     /// Shows it under another name.
     pub async fn rename(&self, name: &str) -> Result<()> {
         match &self.source {
-            Source::Share(id) => self.commons.shares.rename(&self.account, id, name).await.map(drop),
+            Source::Share(id) => {
+                let share = self.commons.shares.rename(&self.account, id, name).await?;
+                self.reporter().done(Kind::ShareChanged, id, share.name_words(&self.account)).await;
+                Ok(())
+            }
             Source::Team(_) => Err(Error::Forbidden("A team folder has the same name for all who use it.")),
         }
+    }
+
+    fn reporter(&self) -> Reporter {
+        self.commons.audit.reporter(Actor::Account(self.account.clone()), None)
     }
 
     async fn entry(&self, with_props: bool) -> Result<Entry> {
@@ -212,7 +219,8 @@ impl Mounts {
         let made = teams.iter().filter_map(|name| commons.teams.find(name)).map(|team| team.created).max();
         let teams = teams.into_iter().map(|name| (name.clone(), Source::Team(name))).collect();
         let mut halls = Vec::new();
-        for (name, sources, changed) in [(SHARED, shares, changed), (TEAMS, teams, made.unwrap_or_default())] {
+        let HallNames { shared, teams: team_folders } = &commons.halls;
+        for (name, sources, changed) in [(shared, shares, changed), (team_folders, teams, made.unwrap_or_default())] {
             let sources: Vec<(String, Source)> = sources;
             if !sources.is_empty() {
                 let at = free_name(home, name).await?;
@@ -286,7 +294,9 @@ fn mounts_in(
         };
         let found = (0..=taken.len()).filter_map(unique).find(|at| !taken.contains(&at.as_str().to_lowercase()));
         // A name that has no room for a number.
-        let Some(at) = found.or_else(|| hall.join(&format!("{} {}", SHARED, taken.len())).ok()) else { continue };
+        let Some(at) = found.or_else(|| hall.join(&format!("{} {}", commons.halls.shared, taken.len())).ok()) else {
+            continue;
+        };
         taken.insert(at.as_str().to_lowercase());
         let (account, commons) = (account.clone(), commons.clone());
         mounts.push(Arc::new(Mount { at, source, account, commons, opened: OnceLock::new() }));
@@ -316,22 +326,6 @@ impl Listing for Extended {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
         let page = self.inner.next_page().await?;
         Ok(if page.is_empty() { std::mem::take(&mut self.extra) } else { page })
-    }
-}
-
-/// A listing that ends in a failure as soon as what it lists is not granted any more.
-pub struct Watched {
-    /// The listing.
-    pub inner: Box<dyn Listing>,
-    /// What grants it.
-    pub mount: Arc<Mount>,
-}
-
-#[async_trait]
-impl Listing for Watched {
-    async fn next_page(&mut self) -> Result<Vec<Entry>> {
-        self.mount.grant()?;
-        self.inner.next_page().await
     }
 }
 

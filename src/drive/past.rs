@@ -45,7 +45,8 @@ impl Drive {
     /// Opens a former content; `NotFound`.
     pub async fn open_version(&self, path: &VPath, id: &str) -> Result<Arc<dyn Reader>> {
         let place = self.admitted(path, Access::Read).await?;
-        place.root.tree.open_version(&place.path, id).await
+        let reader = place.root.tree.open_version(&place.path, id).await?;
+        Ok(self.watch(place.mount).reader(reader))
     }
 
     /// Gives a file its former content again, within the quota; the present one becomes a version. Shares go on with it.

@@ -84,6 +84,21 @@ impl Share {
         format!("{:020}/{}", self.created, self.id)
     }
 
+    /// What the audit log says of it: `/folder of ana to group crew, view`.
+    pub fn words(&self) -> String {
+        format!("/{} of {} to {}, {}", self.path, self.owner, self.to, self.rights)
+    }
+
+    /// What the audit log says of the name that a receiver gave it.
+    pub fn name_words(&self, account: &AccountName) -> String {
+        format!("{}: {account} names it {:?}", self.words(), self.name_for(account))
+    }
+
+    /// What the audit log says of a receiver who does not want it.
+    pub fn left_words(&self, account: &AccountName) -> String {
+        format!("{}: {account} left it", self.words())
+    }
+
     fn is_live(&self) -> bool {
         self.expires.is_none_or(|end| end > unix_seconds(SystemTime::now()))
     }
@@ -253,9 +268,9 @@ impl Shares {
         .await;
     }
 
-    /// Ends the shares of what is gone from a home.
-    pub(super) async fn end_within(&self, owner: &AccountName, path: &RelPath) {
-        self.touch(owner, path, |_, _| None).await;
+    /// Ends the shares of what is gone from a home, and says which they were.
+    pub(super) async fn end_within(&self, owner: &AccountName, path: &RelPath) -> Vec<Arc<Share>> {
+        self.touch(owner, path, |_, _| None).await
     }
 
     /// Lets the shares of a file follow it into the new content that was put in the place of the old.
@@ -271,9 +286,15 @@ impl Shares {
 
     /// Changes the shares within `path` of a home, or ends them where `edit` says `None`. What made it necessary has happened:
     /// memory changes at once, and a record that cannot be changed is no failure of that; it shows nothing, for its file is not there.
-    async fn touch(&self, owner: &AccountName, path: &RelPath, edit: impl Fn(&mut Share, RelPath) -> Option<()>) {
+    async fn touch(
+        &self,
+        owner: &AccountName,
+        path: &RelPath,
+        edit: impl Fn(&mut Share, RelPath) -> Option<()>,
+    ) -> Vec<Arc<Share>> {
+        let mut ended = Vec::new();
         if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) {
-            return;
+            return ended;
         }
         let _turn = self.changing.lock().await;
         for share in self.of(owner) {
@@ -287,6 +308,7 @@ impl Shares {
                 }
                 None => {
                     self.index.write().remove(&share);
+                    ended.push(share.clone());
                     self.table.delete(&share.key()).await
                 }
             };
@@ -294,6 +316,7 @@ impl Shares {
                 tracing::warn!(%error, "a share has changed, and its record has not");
             }
         }
+        ended
     }
 
     /// Ends every share that an account made or that was made for it alone.

@@ -1,11 +1,12 @@
 //! What a confined identity sees and may do.
 
 use super::*;
+use crate::audit::Audit;
 use crate::config::{Durability, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::content::{Expect, PropChange, Start};
-use crate::drive::commons::Roots;
-use crate::drive::groups::{Grantee, Groups};
+use crate::drive::commons::{HallNames, Roots};
+use crate::drive::groups::{Grantee, GroupName, Groups};
 use crate::drive::locks::LockRequest;
 use crate::drive::place::narrower;
 use crate::drive::shares::{NewShare, Share, Shares};
@@ -15,6 +16,8 @@ use crate::model::{AccountName, RelPath, Rights, Role, Via};
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
 use std::time::SystemTime;
+
+mod rights;
 
 struct Home {
     dir: tempfile::TempDir,
@@ -248,7 +251,9 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let shares = Shares::open(MemoryStore::new(), groups.clone()).await.unwrap();
     let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
     let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
-    let commons = Arc::new(Commons { groups, shares, teams, roots });
+    let audit = Audit::new(&ana.dir.path().join(".sarang/audit"));
+    let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into() };
+    let commons = Arc::new(Commons { groups, shares, teams, halls, audit, roots });
     let (at, to) = (path("docs"), Grantee::Account(name("ben")));
     let node = ana.root.tree.stat(&at).await.unwrap().id();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };

@@ -72,6 +72,8 @@ impl Archive {
     /// The next bytes, `None` at the end.
     async fn next_piece(&mut self) -> Result<Option<Bytes>> {
         loop {
+            // Else all that is left would be passed over, and the archive seem whole.
+            self.drive.check()?;
             if self.file.is_some() {
                 return self.next_content().await.map(Some);
             }

@@ -2,6 +2,7 @@
 //! what a link shows is bound to the thing that was shared, so that it never shows another of the same name.
 
 mod passes;
+mod warrant;
 
 use crate::content::{DeadProp, Node, OWN_NAMESPACE};
 use crate::model::{AccountName, Error, Result, Rights, time};
@@ -17,6 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
+pub use warrant::LinkWarrant;
 
 /// The most links of one account.
 const MAX_LINKS: usize = 1000;

@@ -109,6 +109,16 @@ pub enum Rights {
     Edit,
 }
 
+impl fmt::Display for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Drop => "drop",
+            Self::View => "view",
+            Self::Edit => "edit",
+        })
+    }
+}
+
 impl Identity {
     /// The whole account, by its password.
     pub fn whole(account: AccountName, role: Role, quota: Option<u64>) -> Self {

@@ -50,6 +50,9 @@ fn the_document_describes_every_route() {
             assert!(is_public || reply.status == 401, "{method} {path}: {}", reply.status);
         }
     }
+    let camel_case =
+        |id: &&String| id.starts_with(|c: char| c.is_ascii_lowercase()) && id.chars().all(char::is_alphanumeric);
+    assert_eq!(ids.iter().find(|id| !camel_case(id)), None, "operation ids are in camelCase");
     let count = ids.len();
     ids.sort();
     ids.dedup();

@@ -3,8 +3,6 @@
 use crate::api_sessions::{LoggedIn, json};
 use crate::harness::{PASSWORD, Reply, TestServer};
 use hmac::{Hmac, Mac};
-use sarang::auth::AccountView;
-use sarang::model::AccountName;
 use serde_json::{Value, json};
 use sha1::Sha1;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -152,14 +150,4 @@ fn guessing_codes_is_slowed_wherever_it_comes_from() {
     }
     assert_eq!(guess(9, &recovery[0]), 429);
     ana.own("GET", "/api/v1/me").send().is(200);
-}
-
-#[test]
-fn an_administrator_ends_it_for_who_has_lost_everything() {
-    let server = TestServer::start();
-    turn_on(&LoggedIn::new(&server, "ana"));
-    let (app, name) = (server.app(), AccountName::parse("ana").unwrap());
-    server.block_on(app.auth.drop_two_factor(&name)).unwrap();
-    assert!(app.auth.account(&name).is_some_and(|AccountView { disabled, .. }| !disabled));
-    server.ana().propfind("/", "0").is(207);
 }

@@ -321,7 +321,7 @@ fn a_file_keeps_its_link_when_it_is_saved_and_loses_it_to_another() {
     assert!(page(&server, &shared, "").is(200).text().contains("a.txt"));
     let holds = |content: &str| assert_eq!(page(&server, &shared, "/file").is(200).text(), content);
     holds("/shared/a.txt");
-    for rest in ["?path=b", "/file?path=../sub/b.html", "/zip", "/dav/"] {
+    for rest in ["?path=b", "/file?path=../sub/b.html", "/zip", "/dav/sub", "/dav/b.html"] {
         page(&server, &shared, rest).is(404);
     }
     ana.store("/shared/a.txt", "saved anew");
@@ -411,4 +411,42 @@ fn links_outlive_a_restart() {
     page(&server, &shared, "").is(401);
     let mount = format!("/s/{}/dav/a.txt", shared.token);
     server.stranger().signed_in("x", "secret").raw("GET", &mount).send().is(200);
+}
+
+#[test]
+fn a_link_to_one_file_is_a_drive_with_that_file_alone() {
+    let server = server();
+    let ana = server.ana();
+    let name = "/shared/fi le\u{e9}.txt";
+    ana.store(name, "x");
+    let shared = share(&ana, &json!({"path": name}));
+    let listing = dav(&server, &shared, "PROPFIND", "/").is(207);
+    let found = listing.multistatus();
+    let hrefs: Vec<&str> = found.responses.iter().map(|response| response.href.as_str()).collect();
+    let top = format!("/s/{}/dav/", shared.token);
+    assert_eq!(hrefs, [top.clone(), format!("{top}fi%20le%C3%A9.txt")]);
+    let text = listing.text();
+    assert!(!text.contains("/shared") && !text.contains("a.txt") && !text.contains("ana"), "{text}");
+    for spelled in ["/fi le\u{e9}.txt", "/fi lee\u{301}.txt"] {
+        assert_eq!(dav(&server, &shared, "GET", spelled).is(200).text(), "x");
+        dav(&server, &shared, "PROPFIND", spelled).is(207);
+    }
+    for other in ["/a.txt", "/sub", "/../a.txt", "/fi le\u{e9}.txt/x", "/shared/a.txt"] {
+        dav(&server, &shared, "GET", other).is(404);
+    }
+    for method in ["PUT", "DELETE", "MKCOL", "LOCK", "PROPPATCH"] {
+        for at in ["/", "/fi le\u{e9}.txt", "/new"] {
+            dav(&server, &shared, method, at).is_any(&[400, 403, 404, 405]);
+        }
+    }
+    ana.holds(name, "x");
+    // It follows a save, and ends with the file.
+    ana.store(name, "anew");
+    assert_eq!(dav(&server, &shared, "GET", "/fi le\u{e9}.txt").is(200).text(), "anew");
+    let counted = share(&ana, &json!({"path": name, "max_downloads": 1}));
+    dav(&server, &counted, "PROPFIND", "/").is(207);
+    dav(&server, &counted, "GET", "/fi le\u{e9}.txt").is(200);
+    dav(&server, &counted, "GET", "/fi le\u{e9}.txt").is(404);
+    ana.delete(name).is(204);
+    dav(&server, &shared, "PROPFIND", "/").is(404);
 }

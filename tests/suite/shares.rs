@@ -442,3 +442,53 @@ fn groups_and_team_folders_show_to_their_members() {
     ben.lacks(file);
     assert!(!server.data().join("teams/Plans 2030").exists());
 }
+
+#[test]
+fn the_folders_of_mounts_have_the_names_of_the_settings() {
+    let server = TestServer::with(|config| {
+        config.drive.shared_folder = String::from("Von anderen").try_into().unwrap();
+        config.drive.team_folder = String::from("E\u{301}quipe").try_into().unwrap();
+    });
+    let (ana, ben, root) = (server.ana(), server.ben(), admin(&server));
+    ana.mkcol("/docs").is(201);
+    share(&ana, "/docs", "edit");
+    let team = json!({"name": "Plans", "members": [{"to": {"account": "ben"}, "rights": "edit"}]});
+    api(&root, "POST", "/team-folders", &team).is(201);
+    assert_eq!(names(&ben, "/"), ["Von anderen", "\u{c9}quipe"]);
+    ben.store("/Von anderen/docs/new", "x");
+    ben.store("/\u{c9}quipe/Plans/new", "x");
+    ana.holds("/docs/new", "x");
+    // The usual names are names like any other then.
+    ben.lacks("/Shared with me");
+    ben.mkcol("/Shared with me").is(201);
+    ben.mkcol("/Team folders").is(201);
+}
+
+#[test]
+fn a_copy_into_anothers_drive_that_fails_leaves_nothing() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/docs").is(201);
+    share(&ana, "/docs", "edit");
+    ben.mkcol("/big").is(201);
+    ben.mkcol("/big/sub").is(201);
+    for file in ["/big/a", "/big/sub/b", "/big/sub/c"] {
+        ben.store(file, vec![b'x'; 1000]);
+    }
+    let quota = sarang::auth::Alteration { quota: Some(Some(2500)), ..Default::default() };
+    let name = AccountName::parse("ana").unwrap();
+    server.block_on(server.app().auth.alter(&name, quota, None)).unwrap();
+    ben.transfer("COPY", "/big", &format!("{MOUNT}/big")).send().is(507);
+    assert!(names(&ana, "/docs").is_empty());
+    assert!(server.staged("ana").is_empty(), "nothing is left of it");
+    let trash = server.home("ana").join(".sarang/trash/files");
+    assert_eq!(std::fs::read_dir(trash).unwrap().count(), 0, "and nothing lies in ana's trash");
+    let used = ana.props("/", "0", "<D:quota-used-bytes/>").multistatus();
+    assert_eq!(used.only().value("quota-used-bytes"), "0");
+    ben.delete("/big/sub/c").is(204);
+    ben.transfer("COPY", "/big", &format!("{MOUNT}/big")).send().is(201);
+    assert_eq!(names(&ana, "/docs/big"), ["a", "sub"]);
+    assert!(server.staged("ana").is_empty());
+    let used = ana.props("/", "0", "<D:quota-used-bytes/>").multistatus();
+    assert_eq!(used.only().value("quota-used-bytes"), "2000");
+}

@@ -1,5 +1,6 @@
 //! Making, moving and deleting: each is one rename under the guard.
 
+use super::ledger::Growth;
 use super::os::{self, Errno, Found, Kind, fd};
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
 use super::trash::{At, Tomb};
@@ -93,6 +94,8 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
             if let Some(old) = &there {
                 note_if_folder(root, old);
             }
+            // A count that has this behind or before it may have met it twice or not at all.
+            root.ledger.note(Growth { new: 0, old: 0 });
             Ok(())
         })?;
         there.is_none()

@@ -4,6 +4,7 @@
 
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
+use super::stage::WORKSHOP;
 use crate::content::Reserved;
 use crate::model::path::is_reserved;
 use crate::model::{Error, Result};
@@ -218,7 +219,9 @@ struct Count {
 impl Count {
     fn of(root: &Root, ledger: &Ledger) -> Result<Self> {
         let (began, changes) = (Instant::now(), ledger.books.lock().changes);
-        let counted = os::open_folder(fd(&root.dir), "", Lookup::Full).and_then(walk);
+        // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
+        let counted =
+            workshops(root).and_then(|built| Ok(built + walk(os::open_folder(fd(&root.dir), "", Lookup::Full)?)?));
         let bytes = counted.map_err(|e| explain("count the files", e))?;
         Ok(Self { bytes, took: began.elapsed(), changes })
     }
@@ -299,6 +302,26 @@ pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
         Err(e) => Err(explain("measure the trash", e)),
     }
+}
+
+/// Bytes of what is being built in a workshop.
+pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
+    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(walk).map_err(|e| explain("measure a copy", e))
+}
+
+/// Bytes of what is being built in all workshops.
+fn workshops(root: &Root) -> os::Outcome<u64> {
+    let folders = add_files(fd(&root.tmp), &mut 0, &mut Vec::new())?;
+    let mut sum = 0;
+    for name in folders.iter().filter(|name| name.starts_with(WORKSHOP)) {
+        match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
+            Ok(dir) => sum += walk(dir)?,
+            // Closed meanwhile.
+            Err(Errno::NOENT) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(sum)
 }
 
 /// Bytes of all files in a folder and below it.

@@ -171,6 +171,15 @@ impl ContentTree for LocalTree {
         self.run(move |root| change::mkdir(root, &path, &commit)).await
     }
 
+    async fn workshop(&self) -> Result<RelPath> {
+        self.run(|root| stage::workshop(root)).await
+    }
+
+    async fn close_workshop(&self, workshop: &RelPath) -> Result<()> {
+        let workshop = workshop.clone();
+        self.run(move |root| stage::close_workshop(root, &workshop)).await
+    }
+
     async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool> {
         let (from, to) = (from.clone(), to.clone());
         self.run(move |root| change::rename(root, &from, &to, &commit)).await

@@ -181,7 +181,8 @@ impl Root {
             }
         }
         names.extend(rest.map(Cow::Borrowed));
-        RelPath::parse(&names.join("/"))
+        // The names come from a path, or from the disk where that has them: also our own folders.
+        Ok(RelPath::restore(names.join("/")))
     }
 
     /// Opens the folder that holds `path`. `ParentMissing`; `Forbidden` for the root itself.

@@ -1,8 +1,9 @@
 //! What is made in `.sarang/tmp` before it is shown: files that vanish unless published, and the sweeping of leftovers.
 
+use super::ledger::{self, Growth};
 use super::os::{self, Errno, Kind, Lookup, fd};
-use super::root::{Root, explain};
-use crate::model::{Error, Result};
+use super::root::{Root, TMP, explain};
+use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -78,6 +79,30 @@ impl Drop for Stage {
             let _ = os::unlink_file(fd(&self.root.tmp), name);
         }
     }
+}
+
+/// How the names of workshops begin in `.sarang/tmp`.
+pub(super) const WORKSHOP: &str = "workshop-";
+
+/// Makes a folder in `.sarang/tmp`. What is built in it counts as if it were in its place already.
+pub(super) fn workshop(root: &Root) -> Result<RelPath> {
+    let name = format!("{WORKSHOP}{}", root.stamp());
+    os::make_folder(fd(&root.tmp), &name).map_err(|e| explain("make a temporary folder", e))?;
+    Ok(RelPath::restore(format!("{TMP}/{name}")))
+}
+
+/// Removes a folder of [`workshop`], and what was not moved out of it.
+pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
+    let is_one = workshop.parent().is_some_and(|parent| parent.as_str() == TMP);
+    let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
+    let (old, gone) = (ledger::built(root, name)?, root.stamp());
+    {
+        let _guard = root.guard();
+        os::rename_new((fd(&root.tmp), name), (fd(&root.tmp), &gone))
+            .map_err(|e| explain("clear its temporary files", e))?;
+        root.ledger.note(Growth { new: 0, old });
+    }
+    remove_tree(fd(&root.tmp), &gone, &mut |_, _| {})
 }
 
 /// Removes everything in `.sarang/tmp`.

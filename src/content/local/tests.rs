@@ -283,3 +283,17 @@ async fn portable_names_are_for_new_names_only() {
     assert!(tree.rename(&path("a:b"), &path("fine"), commit()).await.unwrap());
     assert_eq!(tree.spelled(&RelPath::root()).await.unwrap(), RelPath::root());
 }
+
+#[tokio::test]
+async fn a_workshop_of_an_earlier_run_is_swept() {
+    let (tree, dir) = relaxed();
+    put(&tree, "kept", b"x").await;
+    let built = path("copy").beneath(&tree.workshop().await.unwrap()).unwrap();
+    tree.mkdir(&built, commit()).await.unwrap();
+    drop(tree);
+    assert!(!in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    assert!(in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
+    assert_eq!(names(&tree, "").await, ["kept"]);
+    assert!(in_folder(&dir.path().join("home/.sarang/trash/files")).is_empty());
+}

@@ -5,6 +5,7 @@ use super::caller::Account;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
+use crate::audit::Kind;
 use crate::auth::{AppPassword, NewAppPassword};
 use crate::model::{Error, Rights, VPath, time};
 use axum::extract::Path;
@@ -116,18 +117,27 @@ impl AppPasswordWish {
 }
 
 /// Makes an app password; the answer is the only one that tells it.
-#[utoipa::path(post, path = "/api/v1/app-passwords", tag = Tag::SIGN_IN, operation_id = "add_app_password",
+#[utoipa::path(post, path = "/api/v1/app-passwords", tag = Tag::SIGN_IN, operation_id = "addAppPassword",
     request_body = AppPasswordWish, responses((status = 201, body = NewSecret), Failures))]
 pub async fn add(
-    Account { app, identity, .. }: Account,
+    caller: Account,
     Json(wish): Json<AppPasswordWish>,
 ) -> Result<(StatusCode, axum::Json<NewSecret>), Problem> {
-    let (id, password) = app.auth.add_app_password(&identity.account, wish.read()?).await?;
+    let wish = wish.read()?;
+    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+    let work = app.clone();
+    let added = async move {
+        let note = format!("{:?}, {} in /{}", wish.name, wish.rights, wish.scope);
+        let added = work.auth.add_app_password(&identity.account, wish).await?;
+        reporter.done(Kind::AppPasswordCreated, &added.0, note).await;
+        Ok(added)
+    };
+    let (id, password) = app.finish(added).await?;
     Ok((StatusCode::CREATED, axum::Json(NewSecret { id, password })))
 }
 
 /// The app passwords of the account.
-#[utoipa::path(get, path = "/api/v1/app-passwords", tag = Tag::SIGN_IN, operation_id = "list_app_passwords",
+#[utoipa::path(get, path = "/api/v1/app-passwords", tag = Tag::SIGN_IN, operation_id = "listAppPasswords",
     params(PageQuery), responses((status = 200, body = Page<AppPasswordView>), Failures))]
 pub async fn list(
     Account { app, identity, .. }: Account,
@@ -139,10 +149,17 @@ pub async fn list(
 }
 
 /// Revokes an app password, from the next request on.
-#[utoipa::path(delete, path = "/api/v1/app-passwords/{id}", tag = Tag::SIGN_IN, operation_id = "revoke_app_password",
+#[utoipa::path(delete, path = "/api/v1/app-passwords/{id}", tag = Tag::SIGN_IN, operation_id = "revokeAppPassword",
     params(("id" = String, Path)), responses((status = 204), Failures))]
-pub async fn revoke(Account { app, identity, .. }: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    app.auth.revoke_app_password(&identity.account, &id).await?;
+pub async fn revoke(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+    let work = app.clone();
+    let revoked = async move {
+        let revoked = work.auth.revoke_app_password(&identity.account, &id).await;
+        reporter.report(Kind::AppPasswordRemoved, &id, "", &revoked).await;
+        revoked
+    };
+    app.finish(revoked).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -2,6 +2,7 @@
 
 use super::problem::Problem;
 use crate::app::App;
+use crate::audit::{Actor, Reporter};
 use crate::drive::Drive;
 use crate::http::login;
 use crate::model::{Error, Identity, Role};
@@ -80,6 +81,27 @@ impl Member {
     /// The drive that this identity sees.
     pub async fn drive(&self) -> Result<Drive, Error> {
         self.app.drive(&self.identity).await
+    }
+}
+
+impl Public {
+    /// What tells the audit log of somebody who has not signed in.
+    pub fn reporter(&self) -> Reporter {
+        self.app.audit.reporter(Actor::Nobody, Some(self.client))
+    }
+}
+
+impl Account {
+    /// What tells the audit log of this account.
+    pub fn reporter(&self) -> Reporter {
+        self.app.audit.reporter(Actor::from(&*self.identity), Some(self.client))
+    }
+}
+
+impl Admin {
+    /// What tells the audit log of this administrator.
+    pub fn reporter(&self) -> Reporter {
+        self.app.audit.reporter(Actor::from(&*self.identity), Some(self.client))
     }
 }
 

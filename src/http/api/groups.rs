@@ -7,6 +7,7 @@ use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use super::shares::invalid;
 use crate::app::App;
+use crate::audit::Kind;
 use crate::drive::groups::{Group, GroupName};
 use crate::model::{AccountName, Error, time};
 use axum::Json;
@@ -60,6 +61,12 @@ fn check_members(app: &App, members: Vec<AccountName>) -> Result<BTreeSet<Accoun
     }
 }
 
+/// `members ana, ben`
+fn named_in(members: &BTreeSet<AccountName>) -> String {
+    let names: Vec<&str> = members.iter().map(AccountName::as_str).collect();
+    if names.is_empty() { "no members".into() } else { format!("members {}", names.join(", ")) }
+}
+
 /// The group that an address names; none for what cannot be a name.
 fn named(name: &str) -> Result<GroupName, Error> {
     GroupName::parse(name).map_err(|_| Error::NotFound)
@@ -79,8 +86,14 @@ pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<P
     responses((status = 201, body = GroupView), Failures))]
 pub async fn create(caller: Admin, Body(asked): Body<GroupRequest>) -> Result<(StatusCode, Json<GroupView>), Problem> {
     let members = check_members(&caller.app, asked.members)?;
-    let (app, name) = (caller.app.clone(), asked.name.clone());
-    let group = caller.app.finish(async move { app.commons.groups.create(&name, members).await }).await?;
+    let (app, name, reporter) = (caller.app.clone(), asked.name.clone(), caller.reporter());
+    let work = async move {
+        let note = named_in(&members);
+        let made = app.commons.groups.create(&name, members).await;
+        reporter.report(Kind::GroupCreated, name.as_str(), note, &made).await;
+        made
+    };
+    let group = caller.app.finish(work).await?;
     Ok((StatusCode::CREATED, Json(GroupView::of(asked.name, &group))))
 }
 
@@ -94,8 +107,14 @@ pub async fn change(
 ) -> Result<Json<GroupView>, Problem> {
     let name = named(&name)?;
     let members = check_members(&caller.app, asked.members)?;
-    let (app, of) = (caller.app.clone(), name.clone());
-    let group = caller.app.finish(async move { app.commons.set_members(&app.locks, &of, members).await }).await?;
+    let (app, of, reporter) = (caller.app.clone(), name.clone(), caller.reporter());
+    let work = async move {
+        let note = named_in(&members);
+        let changed = app.commons.set_members(&app.locks, &of, members).await;
+        reporter.report(Kind::GroupChanged, of.as_str(), note, &changed).await;
+        changed
+    };
+    let group = caller.app.finish(work).await?;
     Ok(Json(GroupView::of(name, &group)))
 }
 
@@ -104,7 +123,12 @@ pub async fn change(
     params(("name" = String, Path)), responses((status = 204), Failures))]
 pub async fn remove(caller: Admin, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let name = named(&name)?;
-    let app = caller.app.clone();
-    caller.app.finish(async move { app.commons.remove_group(&app.locks, &name).await }).await?;
+    let (app, reporter) = (caller.app.clone(), caller.reporter());
+    let work = async move {
+        let removed = app.commons.remove_group(&app.locks, &name).await;
+        reporter.report(Kind::GroupRemoved, name.as_str(), "the shares with it ended", &removed).await;
+        removed
+    };
+    caller.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }

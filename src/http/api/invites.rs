@@ -6,16 +6,22 @@ use super::caller::Admin;
 use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
+use super::shares::invalid;
 use crate::admin::check_quota;
+use crate::app::App;
+use crate::audit::Kind;
 use crate::auth::{Invite, NewInvite};
+use crate::drive::groups::GroupName;
 use crate::model::{AccountName, Error};
 use axum::extract::Path;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 const MAX_NOTE: usize = 500;
+const MAX_GROUPS: usize = 20;
 
 /// What an invite shall be.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -26,6 +32,10 @@ pub struct InviteWish {
     note: Option<String>,
     /// Quota of the account in bytes; what new accounts get if not said.
     quota: Option<u64>,
+    /// Groups that the account will be in.
+    #[serde(default)]
+    #[schema(max_items = 20)]
+    groups: Vec<GroupName>,
     /// When it ends; in a week if not said.
     expires: Option<String>,
 }
@@ -59,6 +69,8 @@ pub struct InviteView {
     /// Quota of the account in bytes; absent when unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quota: Option<u64>,
+    /// The groups that the account will be in; those that are no more when it is made are passed over.
+    pub groups: Vec<String>,
     /// When it was made.
     pub created: String,
     /// When it ends.
@@ -67,16 +79,16 @@ pub struct InviteView {
 
 impl InviteView {
     fn new(id: String, invite: &Invite) -> Self {
-        let Invite { note, by, quota, created, expires, .. } = invite.clone();
-        Self { id, note, by, quota, created: date(created), expires: date(expires) }
+        let Invite { note, by, quota, groups, created, expires, .. } = invite.clone();
+        Self { id, note, by, quota, groups, created: date(created), expires: date(expires) }
     }
 }
 
 /// Makes an invite, good for one account; the answer is the only one that tells its secret.
-#[utoipa::path(post, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "add_invite",
+#[utoipa::path(post, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "addInvite",
     request_body = InviteWish, responses((status = 201, body = NewInviteSecret), Failures))]
 pub async fn add(
-    Admin { app, identity, .. }: Admin,
+    caller: Admin,
     Json(wish): Json<InviteWish>,
 ) -> Result<(StatusCode, axum::Json<NewInviteSecret>), Problem> {
     if wish.note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE || note.chars().any(char::is_control)) {
@@ -85,13 +97,36 @@ pub async fn add(
     }
     let expires = wish.expires.as_deref().map(|text| future("/expires", text)).transpose()?;
     check_quota(wish.quota)?;
-    let new = NewInvite { note: wish.note, quota: wish.quota, expires };
-    let (id, invite) = app.auth.invite(&identity.account, new).await?;
+    let groups = check_groups(&caller.app, wish.groups)?;
+    let new = NewInvite { note: wish.note, quota: wish.quota, groups, expires };
+    let (reporter, Admin { app, identity, .. }) = (caller.reporter(), caller);
+    let work = app.clone();
+    let made = async move {
+        let mut note = new.note.clone().unwrap_or_default();
+        if !new.groups.is_empty() {
+            note = format!("into {}; {note}", new.groups.join(", "));
+        }
+        let made = work.auth.invite(&identity.account, new).await?;
+        reporter.done(Kind::InviteCreated, &made.0, note).await;
+        Ok(made)
+    };
+    let (id, invite) = app.finish(made).await?;
     Ok((StatusCode::CREATED, axum::Json(NewInviteSecret { id, invite })))
 }
 
+fn check_groups(app: &App, groups: Vec<GroupName>) -> Result<Vec<String>, Error> {
+    if groups.len() > MAX_GROUPS {
+        return Err(invalid("/groups", "An invite puts into at most 20 groups."));
+    }
+    if let Some(index) = groups.iter().position(|name| app.commons.groups.find(name).is_none()) {
+        return Err(invalid(&format!("/groups/{index}"), "There is no group of this name."));
+    }
+    let groups: BTreeSet<String> = groups.into_iter().map(String::from).collect();
+    Ok(groups.into_iter().collect())
+}
+
 /// The open invites.
-#[utoipa::path(get, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "list_invites", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/invites", tag = Tag::REGISTRATION, operation_id = "listInvites", params(PageQuery),
     responses((status = 200, body = Page<InviteView>), Failures))]
 pub async fn list(
     Admin { app, .. }: Admin,
@@ -102,9 +137,15 @@ pub async fn list(
 }
 
 /// Withdraws an invite.
-#[utoipa::path(delete, path = "/api/v1/invites/{id}", tag = Tag::REGISTRATION, operation_id = "withdraw_invite",
+#[utoipa::path(delete, path = "/api/v1/invites/{id}", tag = Tag::REGISTRATION, operation_id = "withdrawInvite",
     params(("id" = String, Path)), responses((status = 204), Failures))]
-pub async fn withdraw(Admin { app, .. }: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    app.auth.withdraw_invite(&id).await?;
+pub async fn withdraw(caller: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let (reporter, app) = (caller.reporter(), caller.app.clone());
+    let withdrawn = async move {
+        let withdrawn = app.auth.withdraw_invite(&id).await;
+        reporter.report(Kind::InviteRemoved, &id, "", &withdrawn).await;
+        withdrawn
+    };
+    caller.app.finish(withdrawn).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -6,7 +6,9 @@ use super::caller::{Account, Member};
 use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::app::App;
+use crate::audit::Kind;
 use crate::auth::{FieldChange, Profile, ProfileChange};
+use crate::drive::groups::GroupName;
 use crate::model::{AccountName, Error, Identity, Role, VPath};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -27,6 +29,8 @@ pub struct Me {
     pub email: Option<String>,
     /// The role.
     pub role: Role,
+    /// The groups it is in.
+    pub groups: Vec<GroupName>,
     /// Whether sign-in asks for a code after the password.
     pub two_factor: bool,
     /// When the account was made.
@@ -79,27 +83,40 @@ pub async fn show(member: Member) -> Result<axum::Json<Me>, Problem> {
 }
 
 /// Changes what the account says of itself.
-#[utoipa::path(patch, path = "/api/v1/me", tag = Tag::ACCOUNT, operation_id = "change_me", request_body = MeChange,
+#[utoipa::path(patch, path = "/api/v1/me", tag = Tag::ACCOUNT, operation_id = "changeMe", request_body = MeChange,
     responses((status = 200, body = Me), Failures))]
 pub async fn change(
-    Account { app, identity, .. }: Account,
+    caller: Account,
     Json(MeChange { display_name, email }): Json<MeChange>,
 ) -> Result<axum::Json<Me>, Problem> {
-    app.auth.change_profile(&identity.account, ProfileChange { display_name, email }).await?;
+    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+    let (work, name) = (app.clone(), identity.account.clone());
+    let changed = async move {
+        let note = match (display_name.is_kept(), email.is_kept()) {
+            (true, true) => return Ok(()),
+            (false, true) => "display name",
+            (true, false) => "e-mail",
+            (false, false) => "display name, e-mail",
+        };
+        let changed = work.auth.change_profile(&name, ProfileChange { display_name, email }).await;
+        reporter.report(Kind::AccountChanged, name.as_str(), note, &changed).await;
+        changed
+    };
+    app.finish(changed).await?;
     Ok(axum::Json(describe(&app, &identity).await?))
 }
 
 /// Changes the password. Every other session, every bearer and every app password of the account ends.
-#[utoipa::path(put, path = "/api/v1/me/password", tag = Tag::ACCOUNT, operation_id = "change_password",
+#[utoipa::path(put, path = "/api/v1/me/password", tag = Tag::ACCOUNT, operation_id = "changePassword",
     request_body = PasswordChange, responses((status = 204), Failures))]
-pub async fn change_password(
-    Account { app, identity, client }: Account,
-    Json(change): Json<PasswordChange>,
-) -> Result<StatusCode, Problem> {
+pub async fn change_password(caller: Account, Json(change): Json<PasswordChange>) -> Result<StatusCode, Problem> {
+    let (reporter, Account { app, identity, client }) = (caller.reporter(), caller);
     let work = Arc::clone(&app);
     let passwords = async move {
         let both = (change.old.as_bytes(), change.new.as_bytes());
-        work.auth.change_password(&identity, both, client).await
+        let changed = work.auth.change_password(&identity, both, client).await;
+        reporter.report(Kind::PasswordChanged, identity.account.as_str(), "", &changed).await;
+        changed
     };
     app.finish(passwords).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -114,6 +131,7 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         display_name,
         email,
         role: view.role,
+        groups: app.commons.groups.names_of(&identity.account),
         two_factor: app.auth.has_two_factor(&identity.account),
         created: date(view.created),
         quota: view.quota,

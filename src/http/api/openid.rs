@@ -79,7 +79,7 @@ pub struct CallbackQuery {
 }
 
 /// The ways to sign in that this server has.
-#[utoipa::path(get, path = "/api/v1/sign-in", tag = Tag::SIGN_IN, operation_id = "sign_in_ways", security(()),
+#[utoipa::path(get, path = "/api/v1/sign-in", tag = Tag::SIGN_IN, operation_id = "signInWays", security(()),
     responses((status = 200, body = SignInWays), Failures))]
 pub async fn ways(Public { app, .. }: Public) -> axum::Json<SignInWays> {
     let registration = match app.config.accounts.registration {
@@ -93,7 +93,7 @@ pub async fn ways(Public { app, .. }: Public) -> axum::Json<SignInWays> {
 }
 
 /// Sends a browser to the provider to sign in.
-#[utoipa::path(get, path = "/api/v1/openid/start", tag = Tag::SIGN_IN, operation_id = "openid_start", security(()),
+#[utoipa::path(get, path = "/api/v1/openid/start", tag = Tag::SIGN_IN, operation_id = "openidStart", security(()),
     params(StartQuery), responses((status = 302, description = "To the provider."), Failures))]
 pub async fn start(Public { app, .. }: Public, headers: HeaderMap, Query(asked): Query<StartQuery>) -> Response {
     let sent = async {
@@ -107,7 +107,7 @@ pub async fn start(Public { app, .. }: Public, headers: HeaderMap, Query(asked):
 }
 
 /// Takes a browser back from the provider: signs in, or links the account that asked for it.
-#[utoipa::path(get, path = "/api/v1/openid/callback", tag = Tag::SIGN_IN, operation_id = "openid_callback", security(()),
+#[utoipa::path(get, path = "/api/v1/openid/callback", tag = Tag::SIGN_IN, operation_id = "openidCallback", security(()),
     params(CallbackQuery), responses(
         (status = 200, description = "A page that asks for the account's code.", content_type = "text/html", body = String),
         (status = 302, description = "Signed in."), Failures))]

@@ -70,7 +70,7 @@ pub(super) fn page_of(links: &[std::sync::Arc<OpenIdLink>], page: &PageQuery) ->
 }
 
 /// Whom of the provider the account belongs to.
-#[utoipa::path(get, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "list_openid_links", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "listOpenidLinks", params(PageQuery),
     responses((status = 200, body = Page<OpenIdLinkView>), Failures))]
 pub async fn list(
     Account { app, identity, .. }: Account,
@@ -80,7 +80,7 @@ pub async fn list(
 }
 
 /// Begins to link the account: the browser goes to the provider, and comes back linked.
-#[utoipa::path(post, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "begin_openid_link",
+#[utoipa::path(post, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "beginOpenidLink",
     request_body = LinkWish, responses((status = 200, body = LinkStart), Failures))]
 pub async fn link(
     Account { app, identity, client }: Account,
@@ -96,7 +96,7 @@ pub async fn link(
 }
 
 /// Ends the account's links: nobody of the provider signs in to it any more. Its sessions go on.
-#[utoipa::path(delete, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "end_openid_links",
+#[utoipa::path(delete, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "endOpenidLinks",
     request_body = UnlinkWish, responses((status = 204), Failures))]
 pub async fn unlink(
     Account { app, identity, client }: Account,

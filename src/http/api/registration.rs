@@ -71,7 +71,7 @@ pub async fn register(
             invite: application.invite.as_deref().map(String::as_str),
             profile,
         };
-        work.auth.register(applicant, client).await
+        work.register(applicant, client).await
     });
     let account = account.await?;
     tracing::info!(account = account.name.as_str(), "an account was registered");

@@ -7,6 +7,7 @@ use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::app::App;
+use crate::audit::{Actor, Kind};
 use crate::auth::{Attempted, BEARER_LIFE, Caller, SESSION_LIFE, Session};
 use crate::http::{cookie, csrf, login};
 use crate::model::{AccountName, Error, Identity, Role, Via};
@@ -118,9 +119,11 @@ pub async fn log_in(
     Json(given): Json<Login>,
 ) -> Result<Response, Problem> {
     csrf::check_if_told(&app.config.server, &head)?;
-    let agent = login::agent_of(&head.headers);
+    let caller = Caller { address: client, agent: login::agent_of(&head.headers) };
     let attempted = Attempted { user: &given.name, password: given.password.as_bytes() };
-    let begun = app.auth.begin_session(attempted, given.code.as_deref(), Caller { address: client, agent }).await?;
+    let begun = app.auth.begin_session(attempted, given.code.as_deref(), caller).await?;
+    let reporter = app.audit.reporter(Actor::Account(begun.identity.account.clone()), Some(client));
+    reporter.done(Kind::SessionStarted, &begun.id, caller.kept_agent()).await;
     let bearer = given.bearer.then(|| Bearer::of(&app, &begun.id)).transpose()?;
     let answer =
         LoggedIn { name: begun.identity.account.clone(), role: begun.identity.role, session: begun.id, bearer };
@@ -131,18 +134,17 @@ pub async fn log_in(
 #[utoipa::path(post, path = "/api/v1/logout", tag = Tag::SIGN_IN, operation_id = "logout",
     responses((status = 204), Failures))]
 pub async fn log_out(account: Account, headers: HeaderMap) -> Result<Response, Problem> {
-    let Account { app, identity, .. } = account;
-    if let Some(id) = session_of(&identity) {
-        match app.auth.end_session(&identity.account, id).await {
+    if let Some(id) = session_of(&account.identity) {
+        match end_and_report(&account, id.to_owned()).await {
             Ok(()) | Err(Error::NotFound) => {}
             Err(error) => return Err(Problem(error)),
         }
     }
-    Ok(with_cookie(&app, &headers, ("", 0), StatusCode::NO_CONTENT))
+    Ok(with_cookie(&account.app, &headers, ("", 0), StatusCode::NO_CONTENT))
 }
 
 /// A new bearer for the session that asks, by its cookie or by a bearer that is still good.
-#[utoipa::path(post, path = "/api/v1/session/refresh", tag = Tag::SIGN_IN, operation_id = "refresh_bearer",
+#[utoipa::path(post, path = "/api/v1/session/refresh", tag = Tag::SIGN_IN, operation_id = "refreshBearer",
     responses((status = 200, body = Bearer), Failures))]
 pub async fn refresh(Account { app, identity, .. }: Account) -> Result<axum::Json<Bearer>, Problem> {
     let id = session_of(&identity).ok_or(Error::Forbidden("Bearers are made for sessions; sign in for one first."))?;
@@ -150,7 +152,7 @@ pub async fn refresh(Account { app, identity, .. }: Account) -> Result<axum::Jso
 }
 
 /// The sessions of the account.
-#[utoipa::path(get, path = "/api/v1/sessions", tag = Tag::SIGN_IN, operation_id = "list_sessions", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/sessions", tag = Tag::SIGN_IN, operation_id = "listSessions", params(PageQuery),
     responses((status = 200, body = Page<SessionView>), Failures))]
 pub async fn list(
     Account { app, identity, .. }: Account,
@@ -162,18 +164,36 @@ pub async fn list(
 }
 
 /// Ends one session of the account, from the next request on.
-#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = Tag::SIGN_IN, operation_id = "end_session",
+#[utoipa::path(delete, path = "/api/v1/sessions/{id}", tag = Tag::SIGN_IN, operation_id = "endSession",
     params(("id" = String, Path)), responses((status = 204), Failures))]
-pub async fn end(Account { app, identity, .. }: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    app.auth.end_session(&identity.account, &id).await?;
+pub async fn end(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    end_and_report(&account, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
+async fn end_and_report(account: &Account, id: String) -> Result<(), Error> {
+    let (app, identity, reporter) = (account.app.clone(), account.identity.clone(), account.reporter());
+    let work = async move {
+        let ended = app.auth.end_session(&identity.account, &id).await;
+        reporter.report(Kind::SessionEnded, &id, "", &ended).await;
+        ended
+    };
+    account.app.finish(work).await
+}
+
 /// Ends all sessions of the account but the one that asks.
-#[utoipa::path(delete, path = "/api/v1/sessions", tag = Tag::SIGN_IN, operation_id = "end_other_sessions",
+#[utoipa::path(delete, path = "/api/v1/sessions", tag = Tag::SIGN_IN, operation_id = "endOtherSessions",
     responses((status = 204), Failures))]
-pub async fn end_others(Account { app, identity, .. }: Account) -> Result<StatusCode, Problem> {
-    app.auth.end_other_sessions(&identity.account, session_of(&identity)).await?;
+pub async fn end_others(account: Account) -> Result<StatusCode, Problem> {
+    let (reporter, Account { app, identity, .. }) = (account.reporter(), account);
+    let all = app.clone();
+    let work = async move {
+        let ended = all.auth.end_other_sessions(&identity.account, session_of(&identity)).await;
+        let note = if session_of(&identity).is_some() { "all but the one that asked" } else { "all" };
+        reporter.report(Kind::SessionEnded, identity.account.as_str(), note, &ended).await;
+        ended
+    };
+    app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -6,6 +6,7 @@ use super::json::{Json as Body, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::app::App;
+use crate::audit::Kind;
 use crate::drive::groups::Grantee;
 use crate::drive::shares::{NewShare, Share};
 use crate::model::path::check_name;
@@ -248,8 +249,13 @@ pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<
     })?;
     let (to, rights) = (asked.to, asked.rights.into());
     let new = NewShare { path, node: found.id(), folder: found.folder, to, rights, expires, note };
-    let (app, owner) = (caller.app.clone(), caller.identity.account.clone());
-    let share = caller.app.finish(async move { app.commons.shares.create(&owner, new).await }).await?;
+    let (app, owner, reporter) = (caller.app.clone(), caller.identity.account.clone(), caller.reporter());
+    let work = async move {
+        let share = app.commons.shares.create(&owner, new).await?;
+        reporter.done(Kind::ShareCreated, &share.id, share.words()).await;
+        Ok(share)
+    };
+    let share = caller.app.finish(work).await?;
     Ok((StatusCode::CREATED, Json(Outgoing::of(&share))))
 }
 
@@ -273,6 +279,7 @@ pub async fn change(
         Edit::Set(text) => Edit::Set(text.as_deref().map(expiry).transpose()?),
     };
     asked.note.as_deref().map_or(Ok(()), check_note)?;
+    let reporter = caller.reporter();
     let work = async move {
         let edit = |share: &mut Share| {
             share.rights = asked.rights.map_or(share.rights, Rights::from);
@@ -280,6 +287,7 @@ pub async fn change(
             share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
         };
         let share = app.commons.shares.change(|shares| shares.made_by(&account, &id), edit).await?;
+        reporter.done(Kind::ShareChanged, &id, share.words()).await;
         app.commons.release(&app.locks, &share).await
     };
     caller.app.finish(work).await?;
@@ -294,7 +302,13 @@ async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<Statu
     }
     let Some(name) = asked.name else { return Ok(StatusCode::NO_CONTENT) };
     check_name(&name).map_err(|error| invalid("/name", error.to_string()))?;
-    caller.app.finish(async move { app.commons.shares.rename(&account, &id, &name).await }).await?;
+    let reporter = caller.reporter();
+    let work = async move {
+        let share = app.commons.shares.rename(&account, &id, &name).await?;
+        reporter.done(Kind::ShareChanged, &id, share.name_words(&account)).await;
+        Ok(())
+    };
+    caller.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -303,13 +317,22 @@ async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<Statu
     responses((status = 204), Failures))]
 pub async fn end(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let (app, account) = (caller.app.clone(), caller.identity.account.clone());
+    let reporter = caller.reporter();
     let work = async move {
         let shares = &app.commons.shares;
         let share = match shares.revoke(&account, &id).await {
-            Err(Error::NotFound) => shares.leave(&account, &id).await,
-            outcome => outcome,
+            Ok(share) => {
+                reporter.done(Kind::ShareRemoved, &id, share.words()).await;
+                share
+            }
+            Err(Error::NotFound) => {
+                let share = shares.leave(&account, &id).await?;
+                reporter.done(Kind::ShareChanged, &id, share.left_words(&account)).await;
+                share
+            }
+            Err(error) => return Err(error),
         };
-        app.commons.release(&app.locks, &*share?).await
+        app.commons.release(&app.locks, &share).await
     };
     caller.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -8,6 +8,7 @@ use super::problem::{Failures, Problem};
 use super::shares::{Edit, Granted, check_grantee, invalid};
 use crate::admin::check_quota;
 use crate::app::App;
+use crate::audit::Kind;
 use crate::drive::groups::Grantee;
 use crate::drive::teams::{Member, Team};
 use crate::model::{Error, time};
@@ -93,6 +94,13 @@ fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Err
     checked.collect()
 }
 
+/// `ana edit, group crew view; quota 10 bytes`
+fn terms_of(team: &Team) -> String {
+    let members: Vec<String> = team.members.iter().map(|member| format!("{} {}", member.to, member.rights)).collect();
+    let quota = team.quota.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
+    format!("{}; quota {quota}", if members.is_empty() { "no members".to_owned() } else { members.join(", ") })
+}
+
 /// All team folders.
 #[utoipa::path(get, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "listTeamFolders",
     params(PageQuery), responses((status = 200, body = Page<TeamView>), Failures))]
@@ -108,8 +116,14 @@ pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<P
 pub async fn create(caller: Admin, Body(asked): Body<TeamRequest>) -> Result<(StatusCode, Json<TeamView>), Problem> {
     check_quota(asked.quota)?;
     let members = check_members(&caller.app, asked.members)?;
-    let (app, name) = (caller.app.clone(), asked.name.clone());
-    let made = caller.app.finish(async move { app.commons.teams.create(&name, members, asked.quota).await }).await;
+    let (app, name, reporter) = (caller.app.clone(), asked.name.clone(), caller.reporter());
+    let work = async move {
+        let made = app.commons.teams.create(&name, members, asked.quota).await;
+        let note = made.as_deref().map(terms_of).unwrap_or_default();
+        reporter.report(Kind::TeamFolderCreated, &name, note, &made).await;
+        made
+    };
+    let made = caller.app.finish(work).await;
     let team = made.map_err(|error| match error {
         Error::BadName(why) => invalid("/name", why),
         error => error,
@@ -129,15 +143,17 @@ pub async fn change(
         check_quota(quota)?;
     }
     let members = asked.members.map(|members| check_members(&caller.app, members)).transpose()?;
-    let (app, of) = (caller.app.clone(), name.clone());
+    let (app, of, reporter) = (caller.app.clone(), name.clone(), caller.reporter());
     let work = async move {
         let edit = |team: &mut Team| {
             team.members = members.unwrap_or(std::mem::take(&mut team.members));
             team.quota = asked.quota.apply(team.quota);
         };
-        let team = app.commons.teams.change(&of, edit).await?;
+        let changed = app.commons.teams.change(&of, edit).await;
+        let note = changed.as_deref().map(terms_of).unwrap_or_default();
+        reporter.report(Kind::TeamFolderChanged, &of, note, &changed).await;
         app.commons.release_team(&app.locks, &of).await?;
-        Ok(team)
+        changed
     };
     let team = caller.app.finish(work).await?;
     Ok(Json(TeamView::of(name, &team)))
@@ -151,7 +167,13 @@ pub async fn remove(
     Path(name): Path<String>,
     Query(how): Query<Removal>,
 ) -> Result<StatusCode, Problem> {
-    let app = caller.app.clone();
-    caller.app.finish(async move { app.remove_team(&name, how.purge).await }).await?;
+    let (app, reporter) = (caller.app.clone(), caller.reporter());
+    let work = async move {
+        let removed = app.remove_team(&name, how.purge).await;
+        let note = if how.purge { "its files are deleted" } else { "its files are kept" };
+        reporter.report(Kind::TeamFolderRemoved, &name, note, &removed).await;
+        removed
+    };
+    caller.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }

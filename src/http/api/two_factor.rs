@@ -4,6 +4,7 @@ use super::Tag;
 use super::caller::Account;
 use super::json::Json;
 use super::problem::{Failures, Problem};
+use crate::audit::Kind;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -46,7 +47,7 @@ pub struct RecoveryCodes {
 }
 
 /// Begins: makes the secret for an authenticator app. Sign-in asks for nothing new until it is confirmed.
-#[utoipa::path(post, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "begin_two_factor",
+#[utoipa::path(post, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "beginTwoFactor",
     request_body = Proof, responses((status = 201, body = EnrolmentView), Failures))]
 pub async fn begin(
     Account { app, identity, client }: Account,
@@ -57,20 +58,34 @@ pub async fn begin(
 }
 
 /// Confirms with a first code: from now on sign-in asks for one, and the password alone opens neither drive nor API.
-#[utoipa::path(post, path = "/api/v1/me/two-factor/confirm", tag = Tag::ACCOUNT, operation_id = "confirm_two_factor",
+#[utoipa::path(post, path = "/api/v1/me/two-factor/confirm", tag = Tag::ACCOUNT, operation_id = "confirmTwoFactor",
     request_body = Confirmation, responses((status = 200, body = RecoveryCodes), Failures))]
 pub async fn confirm(
-    Account { app, identity, .. }: Account,
+    caller: Account,
     Json(confirmation): Json<Confirmation>,
 ) -> Result<axum::Json<RecoveryCodes>, Problem> {
-    let recovery_codes = app.auth.confirm_two_factor(&identity.account, &confirmation.code).await?;
+    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+    let work = app.clone();
+    let confirmed = async move {
+        let codes = work.auth.confirm_two_factor(&identity.account, &confirmation.code).await;
+        reporter.report(Kind::TwoFactorChanged, identity.account.as_str(), "on", &codes).await;
+        codes
+    };
+    let recovery_codes = app.finish(confirmed).await?;
     Ok(axum::Json(RecoveryCodes { recovery_codes }))
 }
 
 /// Ends it: sign-in asks for the password only.
-#[utoipa::path(delete, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "end_two_factor",
+#[utoipa::path(delete, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "endTwoFactor",
     request_body = Proof, responses((status = 204), Failures))]
-pub async fn end(Account { app, identity, client }: Account, Json(proof): Json<Proof>) -> Result<StatusCode, Problem> {
-    app.auth.end_two_factor(&identity.account, proof.password.as_bytes(), client).await?;
+pub async fn end(caller: Account, Json(proof): Json<Proof>) -> Result<StatusCode, Problem> {
+    let (reporter, Account { app, identity, client }) = (caller.reporter(), caller);
+    let work = app.clone();
+    let ended = async move {
+        let ended = work.auth.end_two_factor(&identity.account, proof.password.as_bytes(), client).await;
+        reporter.report(Kind::TwoFactorChanged, identity.account.as_str(), "off", &ended).await;
+        ended
+    };
+    app.finish(ended).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -53,12 +53,14 @@ pub struct Visit {
     pub identity: Arc<Identity>,
     /// What the addresses in the drive begin with; no part of it needs an escape.
     pub prefix: Cow<'static, str>,
+    /// Whether the drive is one file, to be shown in a folder of its own.
+    pub encased: bool,
 }
 
 impl Visit {
     /// An account in its own drive.
     pub fn own(identity: Arc<Identity>) -> Self {
-        Self { identity, prefix: PREFIX.into() }
+        Self { identity, prefix: PREFIX.into(), encased: false }
     }
 }
 
@@ -80,6 +82,7 @@ async fn answer(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: &Len
     let origin = Origin { host, also: &app.config.server.hosts, prefix };
     let path = path_of(head, prefix)?;
     let drive = app.drive(&visit.identity).await?;
+    let drive = if visit.encased { drive.encased() } else { drive };
     let verb = match head.method.as_str() {
         "GET" | "HEAD" => return get::answer(&drive, &path, head.method == http::Method::HEAD, &head.headers).await,
         "PROPFIND" => return propfind(app, drive, (path, prefix), head, body).await,

@@ -28,10 +28,8 @@ pub(in crate::http) async fn handle(app: &Arc<App>, token: String, client: IpAdd
 async fn enter(app: &Arc<App>, token: &str, client: IpAddr, parts: &mut Parts) -> Result<Visit> {
     let link = app.links.enter(token).ok_or(Error::NotFound)?;
     let (identity, drive) = admit(app, &link).await?;
-    // A single file is no drive; it has its page.
-    if !link.record.target.folder {
-        return Err(Error::NotFound);
-    }
+    let encased = !link.record.target.folder;
+    let drive = if encased { drive.encased() } else { drive };
     if link.record.password.is_some() {
         let password = login::basic_password(&parts.headers)?;
         let pass = format!("basic:{}", *password);
@@ -49,7 +47,7 @@ async fn enter(app: &Arc<App>, token: &str, client: IpAddr, parts: &mut Parts) -
             parts.headers.remove(RANGE);
         }
     }
-    Ok(Visit { identity, prefix: prefix.into() })
+    Ok(Visit { identity, prefix: prefix.into(), encased })
 }
 
 async fn count(app: &Arc<App>, link: &Link) -> Result<()> {

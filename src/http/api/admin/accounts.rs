@@ -157,7 +157,7 @@ fn at_field(error: Error) -> Problem {
 }
 
 /// Accounts by name, in pages.
-#[utoipa::path(get, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "list_accounts", params(AccountsQuery),
+#[utoipa::path(get, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "listAccounts", params(AccountsQuery),
     responses((status = 200, body = Page<AccountDocument>), Failures))]
 pub async fn list(
     Admin { app, .. }: Admin,
@@ -177,7 +177,7 @@ pub async fn list(
 }
 
 /// Make an account.
-#[utoipa::path(post, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "create_account", request_body = NewAccount,
+#[utoipa::path(post, path = "/api/v1/accounts", tag = Tag::ACCOUNTS, operation_id = "createAccount", request_body = NewAccount,
     responses((status = 201, body = AccountDocument), Failures))]
 pub async fn create(
     admin: Admin,
@@ -192,14 +192,14 @@ pub async fn create(
 }
 
 /// One account.
-#[utoipa::path(get, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "show_account",
+#[utoipa::path(get, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "showAccount",
     params(("name" = AccountName, Path)), responses((status = 200, body = AccountDocument), Failures))]
 pub async fn show(Admin { app, .. }: Admin, Path(name): Path<AccountName>) -> Result<Tagged, Problem> {
     Ok(tagged(app.auth.account(&name).ok_or(Error::NotFound)?))
 }
 
 /// Change role, quota or whether an account may sign in (JSON merge patch), if it still has the tag in `If-Match`, where given.
-#[utoipa::path(patch, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "change_account",
+#[utoipa::path(patch, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "changeAccount",
     params(("name" = AccountName, Path)), request_body = AccountPatch,
     responses((status = 200, body = AccountDocument), Failures))]
 pub async fn change(
@@ -215,7 +215,7 @@ pub async fn change(
 }
 
 /// Set the password of an account: its sign-ins end.
-#[utoipa::path(put, path = "/api/v1/accounts/{name}/password", tag = Tag::ACCOUNTS, operation_id = "set_account_password",
+#[utoipa::path(put, path = "/api/v1/accounts/{name}/password", tag = Tag::ACCOUNTS, operation_id = "setAccountPassword",
     params(("name" = AccountName, Path)), request_body = NewPassword,
     responses((status = 204, description = "The password is set."), Failures))]
 pub async fn set_password(
@@ -229,8 +229,18 @@ pub async fn set_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// End two-factor sign-in of an account that has lost its app and its recovery codes: its sessions end, and its password
+/// alone signs in again. 404 when it asks for no code.
+#[utoipa::path(delete, path = "/api/v1/accounts/{name}/two-factor", tag = Tag::ACCOUNTS, operation_id = "dropTwoFactor",
+    params(("name" = AccountName, Path)), responses((status = 204, description = "Sign-in asks for no code."), Failures))]
+pub async fn drop_two_factor(admin: Admin, Path(name): Path<AccountName>) -> Result<StatusCode, Problem> {
+    let work = admin.at_work();
+    admin.app.finish(async move { work.drop_two_factor(&name).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Remove an account, and say what becomes of its files.
-#[utoipa::path(delete, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "remove_account",
+#[utoipa::path(delete, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "removeAccount",
     params(("name" = AccountName, Path), Removal), responses((status = 200, body = Removed), Failures))]
 pub async fn remove(
     admin: Admin,

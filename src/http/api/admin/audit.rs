@@ -35,7 +35,7 @@ pub struct AuditQuery {
 }
 
 /// Entries of the audit log, newest first.
-#[utoipa::path(get, path = "/api/v1/audit", tag = Tag::SERVER, operation_id = "list_audit", params(AuditQuery),
+#[utoipa::path(get, path = "/api/v1/audit", tag = Tag::SERVER, operation_id = "listAudit", params(AuditQuery),
     responses((status = 200, body = Page<Entry>), Failures))]
 pub async fn list(Admin { app, .. }: Admin, Query(asked): Query<AuditQuery>) -> Result<Json<Page<Entry>>, Problem> {
     let page = PageQuery { limit: asked.limit, cursor: asked.cursor };

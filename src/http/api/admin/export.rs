@@ -51,7 +51,7 @@ pub struct ExportQuery {
 }
 
 /// The audit log as a file.
-#[utoipa::path(get, path = "/api/v1/audit/export", tag = Tag::SERVER, operation_id = "export_audit", params(ExportQuery),
+#[utoipa::path(get, path = "/api/v1/audit/export", tag = Tag::SERVER, operation_id = "exportAudit", params(ExportQuery),
     responses((status = 200, description = "The entries, newest first.",
         content((String = "application/jsonl"), (String = "text/csv"))), Failures))]
 pub async fn export(

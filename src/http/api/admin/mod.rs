@@ -8,7 +8,6 @@ pub mod overview;
 
 use super::caller::Admin;
 use crate::admin::Administrator;
-use crate::audit::Actor;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -19,6 +18,7 @@ pub(super) fn routes() -> OpenApiRouter {
         .routes(routes!(accounts::show, accounts::change, accounts::remove))
         .routes(routes!(accounts::set_password))
         .routes(routes!(openid::list, openid::link, openid::unlink))
+        .routes(routes!(accounts::drop_two_factor))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(overview::show))
@@ -29,6 +29,6 @@ pub(super) fn routes() -> OpenApiRouter {
 impl Admin {
     /// This administrator at work, for the audit log.
     pub fn at_work(&self) -> Administrator {
-        Administrator::new(&self.app, Actor::from(&*self.identity)).at(self.client)
+        Administrator::new(&self.app, self.reporter())
     }
 }

@@ -21,7 +21,7 @@ pub struct SubjectWish {
 }
 
 /// Whom of the provider an account belongs to.
-#[utoipa::path(get, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "list_account_openid_links",
+#[utoipa::path(get, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "listAccountOpenidLinks",
     params(("name" = AccountName, Path), PageQuery), responses((status = 200, body = Page<OpenIdLinkView>), Failures))]
 pub async fn list(
     Admin { app, .. }: Admin,
@@ -33,7 +33,7 @@ pub async fn list(
 }
 
 /// Link an account to somebody of the provider.
-#[utoipa::path(post, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "link_account_openid",
+#[utoipa::path(post, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "linkAccountOpenid",
     params(("name" = AccountName, Path)), request_body = SubjectWish,
     responses((status = 201, body = OpenIdLinkView), Failures))]
 pub async fn link(
@@ -47,7 +47,7 @@ pub async fn link(
 }
 
 /// End the links of an account: nobody of the provider signs in to it any more. Its sessions go on.
-#[utoipa::path(delete, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "unlink_account_openid",
+#[utoipa::path(delete, path = "/api/v1/accounts/{name}/openid", tag = Tag::ACCOUNTS, operation_id = "unlinkAccountOpenid",
     params(("name" = AccountName, Path)), responses((status = 204), Failures))]
 pub async fn unlink(admin: Admin, Path(name): Path<AccountName>) -> Result<StatusCode, Problem> {
     let work = admin.at_work();

@@ -1,7 +1,6 @@
 //! How the server is, for administrators; and the locks, for them and for the owner of what is locked.
 
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
-use crate::audit::Actor;
 use crate::drive::locks::Lock;
 use crate::http::api::caller::{Account, Admin};
 use crate::http::api::document::Tag;
@@ -21,7 +20,7 @@ pub async fn show(Admin { app, .. }: Admin) -> Result<Json<Overview>, Problem> {
 }
 
 /// The locks: an administrator sees all of them, others those in their own drive.
-#[utoipa::path(get, path = "/api/v1/locks", tag = Tag::LOCKS, operation_id = "list_locks", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/locks", tag = Tag::LOCKS, operation_id = "listLocks", params(PageQuery),
     responses((status = 200, body = Page<OpenLock>), Failures))]
 pub async fn locks(
     Account { app, identity, .. }: Account,
@@ -33,13 +32,11 @@ pub async fn locks(
 }
 
 /// End a lock: an administrator any, others those in their own drive.
-#[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = Tag::LOCKS, operation_id = "break_lock",
+#[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = Tag::LOCKS, operation_id = "breakLock",
     params(("id" = String, Path)), responses((status = 204, description = "The lock is ended."), Failures))]
-pub async fn break_lock(
-    Account { app, identity, client }: Account,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    let work = Administrator::new(&app, Actor::from(&*identity)).at(client);
+pub async fn break_lock(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    let work = Administrator::new(&caller.app, caller.reporter());
+    let Account { app, identity, .. } = caller;
     app.finish(async move { work.break_lock(&id, may_break(identity)).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,0 +1,49 @@
+//! Somebody at work: what they do, with where they sit, in the audit log.
+
+use super::{Actor, Audit, Event, Kind, Outcome};
+use crate::model::Error;
+use std::borrow::Borrow;
+use std::net::IpAddr;
+
+/// Tells the log what one actor does.
+#[derive(Clone, Debug)]
+pub struct Reporter {
+    audit: Audit,
+    actor: Actor,
+    from: Option<IpAddr>,
+}
+
+impl Audit {
+    /// `actor` at work, with the address they come from, if over the network.
+    pub fn reporter(&self, actor: Actor, from: Option<IpAddr>) -> Reporter {
+        Reporter { audit: self.clone(), actor, from }
+    }
+}
+
+impl Reporter {
+    /// Writes an entry for what was done, for what the server failed at, and for what is always refused; not for mistakes.
+    pub async fn report<T, E: Borrow<Error>>(
+        &self,
+        kind: Kind,
+        target: &str,
+        note: impl Into<String>,
+        result: &Result<T, E>,
+    ) {
+        let outcome = match result.as_ref().map_err(Borrow::borrow) {
+            Ok(_) => Outcome::Done,
+            Err(Error::Forbidden(_)) => Outcome::Refused,
+            Err(Error::Io { .. } | Error::Corrupt(_) | Error::ReadOnly | Error::NoSpace | Error::Unsupported) => {
+                Outcome::Failed
+            }
+            Err(_) => return,
+        };
+        let mut event = Event::new(self.actor.clone(), kind, target).note(note).ended(outcome);
+        event.from = self.from;
+        self.audit.record(event).await;
+    }
+
+    /// Writes an entry for what was done.
+    pub async fn done(&self, kind: Kind, target: &str, note: impl Into<String>) {
+        self.report(kind, target, note, &Ok::<(), Error>(())).await;
+    }
+}

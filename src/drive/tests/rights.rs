@@ -1,0 +1,163 @@
+//! Shares in any combination: nobody may more than some share and the sign-in grant together, and what is revoked only takes away.
+
+use super::*;
+use std::collections::BTreeSet;
+
+/// What ben may do with one thing of ana's.
+type Allowed = BTreeSet<(String, &'static str)>;
+
+const FOLDERS: [&str; 3] = ["docs", "docs/in", "docs-private"];
+const ALL: [&str; 7] = ["docs", "docs/in", "docs-private", "docs/a", "docs/in/b", "docs-private/c", "top"];
+const ACCESSES: [(&str, Access); 4] =
+    [("stat", Access::Stat), ("read", Access::Read), ("create", Access::Create), ("change", Access::Change)];
+
+/// A share of a case: which of `ALL`, to whom, and what it grants.
+#[derive(Clone, Debug)]
+struct Given {
+    at: usize,
+    to: Grantee,
+    rights: Rights,
+}
+
+fn group(name: &str) -> GroupName {
+    GroupName::parse(name).unwrap()
+}
+
+fn any_given() -> impl Strategy<Value = Given> {
+    let to = prop_oneof![
+        Just(Grantee::Account(name("ben"))),
+        Just(Grantee::Group(group("his"))),
+        Just(Grantee::Group(group("others"))),
+        Just(Grantee::Account(name("eva"))),
+    ];
+    let rights = prop_oneof![Just(Rights::View), Just(Rights::Edit)];
+    (0..ALL.len(), to, rights).prop_map(|(at, to, rights)| Given { at, to, rights })
+}
+
+/// What the shares and the sign-in grant, by the words of the rules alone.
+fn granted(given: &[Given], own: Rights) -> Allowed {
+    let mut allowed = Allowed::new();
+    for Given { at, to, rights } in given {
+        let reaches = matches!(to, Grantee::Account(to) if *to == name("ben")) || *to == Grantee::Group(group("his"));
+        if !reaches || own == Rights::Drop {
+            continue;
+        }
+        let shown = ALL[*at];
+        for file in ALL.iter().filter(|file| **file == shown || file.starts_with(&format!("{shown}/"))) {
+            let edits = *rights == Rights::Edit && own == Rights::Edit;
+            allowed.extend(["stat", "read"].map(|access| ((*file).to_owned(), access)));
+            allowed.extend(["create", "change"].iter().filter(|_| edits).map(|access| ((*file).to_owned(), *access)));
+        }
+    }
+    allowed
+}
+
+/// What a drive lets ben do in fact, on every way that ever led to something of ana's.
+async fn allowed(drive: &Drive, ways: &[(VPath, String)]) -> Allowed {
+    let mut allowed = Allowed::new();
+    for (at, shown) in ways {
+        for file in ALL.iter().filter_map(|file| path(file).after(&path(shown)).map(|rest| (*file, rest))) {
+            let there = file.1.beneath(at).unwrap();
+            for (word, access) in ACCESSES {
+                if drive.admitted(&there, access).await.is_ok() {
+                    allowed.insert((file.0.to_owned(), word));
+                }
+            }
+        }
+    }
+    allowed
+}
+
+/// Ana's and ben's homes, used by all cases.
+struct Stage {
+    ana: Home,
+    ben: Arc<Root>,
+    _dir: Home,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let (ana, home) = (Home::new().await, Home::new().await);
+        Self { ana, ben: Arc::new(Root::new("home/ben".into(), home.root.tree.clone())), _dir: home }
+    }
+
+    async fn commons(&self, given: &[Given]) -> Arc<Commons> {
+        let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
+        groups.create(&group("his"), [name("ben")].into()).await.unwrap();
+        groups.create(&group("others"), [name("eva")].into()).await.unwrap();
+        let shares = Shares::open(MemoryStore::new(), groups.clone()).await.unwrap();
+        let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
+        let roots = Arc::new(TwoHomes { ana: self.ana.root.clone(), ben: self.ben.clone() });
+        let audit = Audit::new(&self.ana.dir.path().join(".sarang/audit"));
+        let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into() };
+        let commons = Arc::new(Commons { groups, shares, teams, halls, audit, roots });
+        for Given { at, to, rights } in given {
+            let (path, to, rights) = (path(ALL[*at]), to.clone(), *rights);
+            let node = self.ana.root.tree.stat(&path).await.unwrap();
+            let (node, folder) = (node.id(), FOLDERS.contains(&ALL[*at]));
+            let new = NewShare { path, node, folder, to, rights, expires: None, note: String::new() };
+            // The same with the same once more is refused.
+            let _ = commons.shares.create(&name("ana"), new).await;
+        }
+        commons
+    }
+
+    async fn drive(&self, commons: &Arc<Commons>, rights: Rights) -> Drive {
+        let identity = Identity { rights, ..Identity::whole(name("ben"), Role::User, None) };
+        let drive = Drive::new(Arc::new(identity), self.ben.clone(), self.ana.locks.clone());
+        drive.among(commons).await.unwrap()
+    }
+}
+
+/// The ways that lead from a drive to what ana shares.
+async fn ways(drive: &Drive) -> Vec<(VPath, String)> {
+    let incoming = drive.incoming().await.unwrap();
+    incoming.into_iter().map(|(share, at)| (at, share.path().as_str().to_owned())).collect()
+}
+
+/// The shares as they stand, in the words of a case.
+fn standing(commons: &Commons) -> Vec<Given> {
+    let of = |share: &Arc<Share>| {
+        let at = ALL.iter().position(|path| *path == share.path().as_str()).unwrap();
+        Given { at, to: share.to.clone(), rights: share.rights }
+    };
+    commons.shares.of(&name("ana")).iter().map(of).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn nobody_may_more_than_is_granted_and_revoking_only_takes_away(
+        given in prop::collection::vec(any_given(), 0..6),
+        own in any_rights(),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let stage = Stage::new().await;
+            let commons = stage.commons(&given).await;
+            let held = stage.drive(&commons, own).await;
+            let known = ways(&held).await;
+            let mut before = allowed(&held, &known).await;
+            prop_assert_eq!(&before, &granted(&standing(&commons), own));
+            let owners: Allowed =
+                ALL.iter().flat_map(|file| ACCESSES.map(|(word, _)| ((*file).to_owned(), word))).collect();
+            prop_assert!(before.is_subset(&owners));
+            for index in order {
+                let shares = commons.shares.of(&name("ana"));
+                let Some(share) = shares.get(index.index(shares.len().max(1))) else { break };
+                commons.shares.revoke(&name("ana"), &share.id).await.unwrap();
+                // A drive that was there before, and one that is opened now.
+                let now = stage.drive(&commons, own).await;
+                let after = allowed(&held, &known).await;
+                prop_assert!(after.is_subset(&before), "{:?} were refused before", after.difference(&before));
+                prop_assert_eq!(&after, &granted(&standing(&commons), own));
+                prop_assert_eq!(&allowed(&now, &ways(&now).await).await, &after);
+                before = after;
+            }
+            prop_assert!(!commons.shares.of(&name("ana")).is_empty() || before.is_empty());
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,40 @@
+//! What a link lets its visitors do, for as long as it does.
+
+use super::{Link, LinkRecord, Links, now};
+use crate::auth::Auth;
+use crate::drive::watch::Warrant;
+use crate::model::{Error, Result};
+use std::fmt;
+use std::sync::Arc;
+
+/// Holds while the link stands as it was entered: not ended, not expired, with the same rights and password, its owner in
+/// good standing. Downloads that are used up do not end the last of them.
+pub struct LinkWarrant {
+    links: Arc<Links>,
+    auth: Arc<Auth>,
+    entered: Link,
+}
+
+impl fmt::Debug for LinkWarrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LinkWarrant").field(&self.entered.id).finish()
+    }
+}
+
+impl LinkWarrant {
+    /// The warrant of whoever has just entered by `entered`.
+    pub fn new(links: Arc<Links>, auth: Arc<Auth>, entered: Link) -> Self {
+        Self { links, auth, entered }
+    }
+}
+
+impl Warrant for LinkWarrant {
+    fn check(&self) -> Result<()> {
+        let before = &self.entered.record;
+        let present = self.links.find(&before.owner, &self.entered.id)?.record;
+        let same = |record: &LinkRecord| (record.rights, record.generation, record.path.clone());
+        let owner = self.auth.account(&before.owner).is_some_and(|owner| !owner.disabled);
+        let holds = owner && same(&present) == same(before) && present.expires.is_none_or(|end| now() < end);
+        if holds { Ok(()) } else { Err(Error::NotFound) }
+    }
+}
