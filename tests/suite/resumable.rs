@@ -271,6 +271,29 @@ fn what_nobody_goes_on_with_is_given_up() {
 }
 
 #[test]
+fn an_app_password_sees_its_own_folder_and_changes_nothing_by_reading() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/docs").is(201);
+    let app_password = |wish: serde_json::Value| {
+        let made = crate::api_sessions::json(ana.raw("POST", "/api/v1/app-passwords"), &wish).send().is(201).json();
+        ana.signed_in("ana", made["password"].as_str().unwrap())
+    };
+    let reader = app_password(serde_json::json!({"name": "reader", "rights": "view"}));
+    let confined = app_password(serde_json::json!({"name": "confined", "scope": "/docs"}));
+    begin_with(&reader, 3, &[("path", "x")]).is(403);
+    let at = begin(&ana, "x", 3);
+    patch(&reader, &at, 0, "abc").is(403);
+    end(&reader, &at).is(403);
+    head(&confined, &at).is(404);
+    let own = begin(&confined, "x", 3);
+    head(&ana, &own).is(404);
+    patch(&confined, &own, 0, "abc").is(204);
+    ana.holds("/docs/x", "abc");
+    patch(&ana, &at, 0, "abc").is(204);
+}
+
+#[test]
 fn an_upload_goes_into_a_share_and_ends_with_it() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());

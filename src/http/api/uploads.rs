@@ -144,10 +144,14 @@ pub async fn go_on(
 pub async fn end(member: Member, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
     check_version(&headers)?;
     let upload = member.app.uploads.find(&member.identity, &id)?;
-    let app = member.app.clone();
+    let (app, drive) = (member.app.clone(), member.drive().await?);
     let discard = async move {
         let _turn = upload.turn().await;
-        app.discard_upload(&upload).await
+        // Who may not go on with it may not end it either.
+        match upload.open(&drive, Vec::new()).await {
+            Ok(_) | Err(Error::NotFound) => app.discard_upload(&upload).await,
+            Err(error) => Err(error),
+        }
     };
     member.app.finish(discard).await?;
     Ok(StatusCode::NO_CONTENT)
