@@ -1,6 +1,7 @@
 //! What every [`ContentTree`] promises, as one suite: `contract!(make)` runs it on the trees that `make` opens.
 //! `make` gives a fresh, empty tree and whatever must live as long as it.
 
+pub use super::digest_contract::*;
 pub use super::history_contract::*;
 pub use super::resumed_contract::*;
 pub use super::room_contract::*;
@@ -36,7 +37,8 @@ macro_rules! contract {
             the_limit_is_exact_for_uploads, the_limit_is_exact_for_copies_and_the_past, what_shrinks_is_let_through,
             many_uploads_at_once_keep_the_limit, deleted_folders_make_room_at_once, the_books_are_right_after_anything,
             an_upload_laid_aside_goes_on, an_upload_laid_aside_outlives_a_refusal, uploads_laid_aside_are_discarded,
-            promised_room_is_kept,
+            promised_room_is_kept, hashes_are_known_and_follow, a_scrub_learns_what_is_not_known,
+            a_save_that_changes_nothing_makes_no_version,
         }
     };
     (@ $make:path, $($promise:ident),+ $(,)?) => {

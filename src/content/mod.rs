@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 pub mod contract;
+#[cfg(test)]
+pub mod digest_contract;
 pub mod history;
 #[cfg(test)]
 pub mod history_contract;
@@ -59,6 +61,9 @@ impl fmt::Display for Etag {
     }
 }
 
+/// BLAKE3 of a file's content.
+pub type Digest = [u8; 32];
+
 /// One name in a folder.
 #[derive(Clone, Debug)]
 pub struct Entry {
@@ -82,6 +87,8 @@ pub trait Listing: Send {
 pub trait Reader: Send + Sync {
     /// The file as it was when opened.
     fn node(&self) -> &Node;
+    /// The hash of its content, where it is known without reading it.
+    fn digest(&self) -> Option<Digest>;
     /// Up to `len` bytes from `offset`, at least one unless `offset` is at the end of the file as it is now.
     /// Implementations may return fewer than asked for, never more.
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes>;
@@ -282,6 +289,21 @@ pub struct Usage {
     pub free: u64,
 }
 
+/// What reading every file again has shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scrubbed {
+    /// Files that were read whole.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files whose hash was not known before, and is now.
+    pub new: u64,
+    /// Where the content is not what came, relative to the root's folder on disk.
+    pub damaged: Vec<String>,
+    /// Where it could not be read.
+    pub unreadable: Vec<String>,
+}
+
 /// How far a copy reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -340,6 +362,8 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Promises the room for a file that will stand at `path`, and fails with `NoSpace` where there is none; without a limit the
     /// room is promised in any case.
     async fn reserve(&self, path: &RelPath, room: Room) -> Result<Box<dyn Reserved>>;
+    /// Reads every file, trash and versions too, and compares it with the hash that was kept when it came.
+    async fn scrub(&self) -> Result<Scrubbed>;
     /// Bytes used below the root and left on the disk. Exact for what is changed here; what is changed beside may show minutes later.
     async fn usage(&self) -> Result<Usage>;
 }

@@ -3,6 +3,7 @@
 
 mod carry;
 mod changes;
+mod checksum;
 pub mod commons;
 pub mod groups;
 mod judge;
@@ -23,6 +24,7 @@ pub mod watch;
 
 use crate::content::{DeadProp, Entry, Listing, Node, Reach, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
+pub use checksum::Checksum;
 use commons::Commons;
 use landing::Landing;
 pub use locking::LockView;

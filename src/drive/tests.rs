@@ -57,7 +57,7 @@ fn deep_lock() -> LockRequest {
 }
 
 fn announced(start: Start) -> Announced {
-    Announced { len: None, estimate: None, modified: None, start }
+    Announced { len: None, estimate: None, modified: None, start, checksum: None }
 }
 
 async fn put(drive: &Drive, at: &str, text: &'static str) -> Result<()> {

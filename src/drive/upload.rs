@@ -2,7 +2,7 @@
 
 use super::judge::Bench;
 use super::place::{Access, Place};
-use super::{Drive, Terms, judge, present};
+use super::{Checksum, Drive, Terms, judge, present};
 use crate::content::{Commit, Expect, Put, Room, Start, Upload};
 use crate::model::{Error, Result, Rights, VPath};
 use bytes::Bytes;
@@ -20,12 +20,15 @@ pub struct Announced {
     pub modified: Option<SystemTime>,
     /// From what it starts.
     pub start: Start,
+    /// What its bytes must come to; else `Checksum`. Not for what is written in parts.
+    pub checksum: Option<Checksum>,
 }
 
 /// A file on its way into a drive.
 pub struct DriveUpload {
     upload: Box<dyn Upload>,
     commit: Commit,
+    checksum: Option<Checksum>,
     bench: Arc<Bench>,
     drive: Drive,
 }
@@ -64,13 +67,14 @@ impl Drive {
         let upload = place.root.tree.begin_put(&place.path, announced.start, room).await?;
         let len = announced.len.filter(|_| announced.start == Start::Empty);
         let commit = Commit { len, modified: announced.modified, limit: place.quota, ..commit };
-        Ok(DriveUpload { upload, commit, bench, drive: self.clone() })
+        let checksum = announced.checksum.filter(|_| announced.start == Start::Empty);
+        Ok(DriveUpload { checksum, ..DriveUpload::new(upload, commit, bench, self.clone()) })
     }
 }
 
 impl DriveUpload {
     pub(super) fn new(upload: Box<dyn Upload>, commit: Commit, bench: Arc<Bench>, drive: Drive) -> Self {
-        Self { upload, commit, bench, drive }
+        Self { upload, commit, checksum: None, bench, drive }
     }
 
     /// Bytes that lie in the upload now.
@@ -85,11 +89,15 @@ impl DriveUpload {
 
     /// Moves to where the next bytes go; beyond the end is `BadRequest`.
     pub async fn seek(&mut self, offset: u64) -> Result<()> {
+        self.checksum = None;
         self.upload.seek(offset).await
     }
 
     /// Adds bytes; `NoSpace` at the quota or the end of the disk.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        if let Some(checksum) = &mut self.checksum {
+            checksum.update(&chunk);
+        }
         self.upload.write(chunk).await
     }
 
@@ -105,6 +113,9 @@ impl DriveUpload {
 
     /// Publishes the file; shares of the file that it takes the place of go on with it.
     pub async fn commit(self) -> Result<Put> {
+        if !self.checksum.is_none_or(Checksum::holds) {
+            return Err(Error::Checksum);
+        }
         let put = self.upload.commit(self.commit).await?;
         if let (false, Some(old)) = (put.created, self.bench.met()) {
             self.drive.rebind_shares(self.bench.subject(), old, put.node.id()).await;

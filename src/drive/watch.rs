@@ -2,7 +2,7 @@
 //! step, changes when they happen.
 
 use super::mounts::Mount;
-use crate::content::{Entry, Listing, Node, Reader};
+use crate::content::{Digest, Entry, Listing, Node, Reader};
 use crate::model::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -69,6 +69,10 @@ impl Listing for Watched<Box<dyn Listing>> {
 impl Reader for Watched<Arc<dyn Reader>> {
     fn node(&self) -> &Node {
         self.inner.node()
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        self.inner.digest()
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {

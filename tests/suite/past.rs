@@ -109,3 +109,31 @@ fn a_file_goes_back_to_a_former_content_and_forth() {
     post(&ana, "/api/v1/versions/restore", &json!({"path": "/x.txt", "id": id(&again[0])})).is(423);
     ana.holds("/x.txt", "one");
 }
+
+#[test]
+fn content_is_told_by_its_hash_and_checked_against_the_clients() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let put = |sum: &str| ana.request("PUT", NAME).header("OC-Checksum", sum).body("hello").send();
+    put("SHA1:aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d").is(201);
+    put("ADLER32:00000000 SHA256:2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824").is(204);
+    put("SHA1:0000000000000000000000000000000000000000").is(400);
+    put("SHA256:xyz").is(400);
+    put("MD5:00").is(204);
+    ana.holds(NAME, "hello");
+    let target = format!("/api/v1/files/content?path={}", crate::harness::url(NAME));
+    ana.raw("PUT", &target).header("OC-Checksum", "sha1:00").body("x").send().is(460);
+    let digest = "blake3=:6o8WPbOGgpJeRJHF5Y1Ls1Bu+MFOt4qG6QjFYkpnIA8=:";
+    for range in ["bytes=0-4", "bytes=1-2"] {
+        let reply = ana.request("GET", NAME).header("Range", range).send().is(206);
+        assert_eq!(reply.header("repr-digest"), Some(digest), "of the whole file");
+    }
+    assert_eq!(ana.get(NAME).header("repr-digest"), Some(digest));
+    ana.request("PATCH", NAME)
+        .header("Content-Type", "application/x-sabredav-partialupdate")
+        .header("X-Update-Range", "append")
+        .body("!")
+        .send()
+        .is(204);
+    assert_eq!(ana.get(NAME).header("repr-digest"), None);
+}

@@ -126,7 +126,7 @@ fn an_upload_under_way_ends_with_its_account() {
     server.block_on(async {
         let identity = app.auth.sign_in(b"header", "ana", PASSWORD.as_bytes(), here).await.unwrap();
         let drive = app.drive(&identity).await.unwrap();
-        let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty };
+        let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
         let path = VPath::parse("late").unwrap();
         let mut upload = drive.begin_put(&path, announced, Terms::default()).await.unwrap();
         upload.write(b"late".as_slice().into()).await.unwrap();

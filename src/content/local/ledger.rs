@@ -2,14 +2,14 @@
 //! A folder that goes to the trash in one rename is measured there later, when somebody needs to know: until then the books
 //! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then.
 
-use super::os::{self, Errno, Kind, Lookup, fd};
+use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
 use super::stage::WORKSHOP;
+use super::walk;
 use crate::content::Reserved;
-use crate::model::path::is_reserved;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -220,8 +220,8 @@ impl Count {
     fn of(root: &Root, ledger: &Ledger) -> Result<Self> {
         let (began, changes) = (Instant::now(), ledger.books.lock().changes);
         // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
-        let counted =
-            workshops(root).and_then(|built| Ok(built + walk(os::open_folder(fd(&root.dir), "", Lookup::Full)?)?));
+        let counted = workshops(root)
+            .and_then(|built| Ok(built + bytes_below(os::open_folder(fd(&root.dir), "", Lookup::Full)?)?));
         let bytes = counted.map_err(|e| explain("count the files", e))?;
         Ok(Self { bytes, took: began.elapsed(), changes })
     }
@@ -298,7 +298,7 @@ pub(super) fn free(root: &Root) -> Result<u64> {
 /// Bytes of a folder in the trash; 0 when it is gone.
 pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
     match os::open_folder(fd(&root.trash_files), name, Lookup::Full) {
-        Ok(dir) => walk(dir).map_err(|e| explain("measure the trash", e)),
+        Ok(dir) => bytes_below(dir).map_err(|e| explain("measure the trash", e)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
         Err(e) => Err(explain("measure the trash", e)),
     }
@@ -306,16 +306,16 @@ pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
 
 /// Bytes of what is being built in a workshop.
 pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
-    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(walk).map_err(|e| explain("measure a copy", e))
+    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(bytes_below).map_err(|e| explain("measure a copy", e))
 }
 
 /// Bytes of what is being built in all workshops.
 fn workshops(root: &Root) -> os::Outcome<u64> {
-    let folders = add_files(fd(&root.tmp), &mut 0, &mut Vec::new())?;
+    let folders = walk::names(fd(&root.tmp))?;
     let mut sum = 0;
     for name in folders.iter().filter(|name| name.starts_with(WORKSHOP)) {
         match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
-            Ok(dir) => sum += walk(dir)?,
+            Ok(dir) => sum += bytes_below(dir)?,
             // Closed meanwhile.
             Err(Errno::NOENT) => {}
             Err(e) => return Err(e),
@@ -325,42 +325,11 @@ fn workshops(root: &Root) -> os::Outcome<u64> {
 }
 
 /// Bytes of all files in a folder and below it.
-fn walk(top: OwnedFd) -> os::Outcome<u64> {
-    let (mut sum, mut buffer) = (0_u64, Vec::new());
-    let mut levels: Vec<(OwnedFd, Vec<String>)> = Vec::new();
-    let mut next = Some(top);
-    loop {
-        if let Some(dir) = next.take() {
-            let folders = add_files(fd(&dir), &mut sum, &mut buffer)?;
-            levels.push((dir, folders));
-        }
-        let Some((dir, folders)) = levels.last_mut() else { return Ok(sum) };
-        match folders.pop() {
-            None => drop(levels.pop()),
-            Some(name) => match os::open_folder(fd(dir), &name, Lookup::Full) {
-                Ok(below) => next = Some(below),
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => {}
-                Err(e) => return Err(e),
-            },
-        }
-    }
-}
-
-/// Adds the bytes of the files in a folder; returns the names of the folders in it.
-fn add_files(dir: BorrowedFd<'_>, sum: &mut u64, buffer: &mut Vec<u8>) -> os::Outcome<Vec<String>> {
-    let mut folders = Vec::new();
-    os::read_names(dir, buffer, usize::MAX, |raw, kind| {
-        let name = raw.to_str().unwrap_or_default();
-        if kind == Some(Kind::Other) || is_reserved(name) {
-            return Ok(());
-        }
-        match os::stat_entry(dir, raw) {
-            Ok(found) if found.kind == Kind::File => *sum = sum.saturating_add(found.node.len),
-            Ok(found) if found.kind == Kind::Folder && !name.is_empty() => folders.push(name.to_owned()),
-            Ok(_) | Err(Errno::NOENT) => {}
-            Err(e) => return Err(e),
-        }
+fn bytes_below(top: OwnedFd) -> os::Outcome<u64> {
+    let mut sum = 0_u64;
+    walk::files(top, |met| {
+        sum = sum.saturating_add(met.found.node.len);
         Ok::<_, Errno>(())
     })?;
-    Ok(folders)
+    Ok(sum)
 }

@@ -3,6 +3,7 @@
 
 mod change;
 mod copy;
+mod digest;
 mod ledger;
 mod list;
 mod os;
@@ -10,11 +11,13 @@ mod props;
 mod read;
 mod resumed;
 mod root;
+mod scrub;
 mod stage;
 mod trash;
 mod trashed;
 mod upload;
 mod versions;
+mod walk;
 
 #[cfg(test)]
 mod bench;
@@ -23,7 +26,8 @@ mod tests;
 
 use super::history::{Expired, History, Retention, Trashed, Version};
 use super::{
-    Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Reserved, Room, Start, Upload, Usage,
+    Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Reserved, Room, Scrubbed, Start,
+    Upload, Usage,
 };
 use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
@@ -226,6 +230,10 @@ impl ContentTree for LocalTree {
     async fn reserve(&self, path: &RelPath, room: Room) -> Result<Box<dyn Reserved>> {
         let path = path.clone();
         Ok(Box::new(self.run(move |root| resumed::reserve(root, &path, room)).await?))
+    }
+
+    async fn scrub(&self) -> Result<Scrubbed> {
+        self.run(|root| scrub::scrub(root)).await
     }
 
     async fn usage(&self) -> Result<Usage> {

@@ -25,6 +25,7 @@ const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
 const READ: OFlags = ALWAYS.union(OFlags::RDONLY).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 const PROPS: &CStr = c"user.sarang.props";
 const HISTORY: &CStr = c"user.sarang.history";
+const DIGEST: &CStr = c"user.sarang.digest";
 /// More than Linux allows an attribute to have.
 const PROPS_ROOM: usize = 64 << 10;
 
@@ -359,6 +360,24 @@ pub(super) fn history_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Stri
 /// Lets an open file belong to a history.
 pub(super) fn set_history(file: BorrowedFd<'_>, history: &str) -> Outcome<()> {
     sys::fsetxattr(file, HISTORY, history.as_bytes(), XattrFlags::empty())
+}
+
+/// What is stored of an open file's content hash; `None` for nothing that could be one.
+pub(super) fn digest_fd<const N: usize>(file: BorrowedFd<'_>) -> Option<[u8; N]> {
+    let mut room = [0; N];
+    (sys::fgetxattr(file, DIGEST, &mut room) == Ok(N)).then_some(room)
+}
+
+/// As [`digest_fd`], of a name in a folder.
+pub(super) fn digest_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Option<[u8; N]> {
+    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    let mut room = [0; N];
+    (sys::lgetxattr(&path, DIGEST, &mut room) == Ok(N)).then_some(room)
+}
+
+/// Stores a content hash with an open file.
+pub(super) fn set_digest(file: BorrowedFd<'_>, digest: &[u8]) -> Outcome<()> {
+    sys::fsetxattr(file, DIGEST, digest, XattrFlags::empty())
 }
 
 /// Reads an attribute into a small buffer first: nearly no file has one, and nearly none is large.

@@ -1,9 +1,12 @@
 //! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved.
 
+use super::digest;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, change, existing, explain};
-use crate::content::{Commit, DeadProp, PropChange};
+use crate::content::{Commit, DeadProp, Node, PropChange};
 use crate::model::{Error, RelPath, Result};
+use std::os::fd::BorrowedFd;
+use std::time::SystemTime;
 
 /// The dead properties of a path; `None` when looking would wait and `lookup` forbids it.
 pub(super) fn read(root: &Root, path: &RelPath, lookup: Lookup) -> Result<Option<Vec<DeadProp>>> {
@@ -26,15 +29,25 @@ pub(super) fn set(root: &Root, path: &RelPath, changes: Vec<PropChange>, commit:
             changes.take().into_iter().flatten().for_each(|change| apply(&mut props, change));
             os::set_props(fd(&opened), &encode(&props)?).map_err(explain_store)?;
             // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
-            let set = commit.modified.map_or(Ok(()), |time| os::set_modified(fd(&opened), time));
+            let set = commit.modified.map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
             if set.is_err() {
                 let _ = os::set_props(fd(&opened), stored.as_deref().unwrap_or_default());
             }
-            set.map_err(|e| explain("set the time of the file", e))
+            set
         })?;
         opened
     };
     root.settle(fd(&opened))
+}
+
+/// Sets the modification time; the hash of the content is still known after it.
+fn set_time(file: BorrowedFd<'_>, old: &Node, time: SystemTime) -> Result<()> {
+    let failed = |e| explain("set the time of the file", e);
+    os::set_modified(file, time).map_err(failed)?;
+    let new = os::stat_fd(file).map_err(failed)?.node;
+    // Without it the hash is only not known.
+    let _ = digest::carry(file, old, &new);
+    Ok(())
 }
 
 fn apply(props: &mut Vec<DeadProp>, change: PropChange) {

@@ -1,9 +1,9 @@
 //! Reading files: from the page cache at once, from the disk on a thread that may wait.
 
-use super::blocking;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
-use crate::content::{Node, Reader};
+use super::{blocking, digest};
+use crate::content::{Digest, Node, Reader};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -57,6 +57,10 @@ impl LocalReader {
 impl Reader for LocalReader {
     fn node(&self) -> &Node {
         &self.node
+    }
+
+    fn digest(&self) -> Option<Digest> {
+        digest::of_file(self.file(), &self.node)
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {

@@ -3,6 +3,7 @@
 use super::ledger::Reservation;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
+use super::walk;
 use crate::content::Room;
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
@@ -17,15 +18,7 @@ pub(super) fn lay_aside(root: &Root, id: &str) -> Result<()> {
 
 /// What is laid aside.
 pub(super) fn list(root: &Root) -> Result<Vec<String>> {
-    let (mut names, mut buffer) = (Vec::new(), Vec::new());
-    let read = os::open_folder(fd(&root.uploads), "", Lookup::Full).and_then(|dir| {
-        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
-            names.extend(name.to_str().ok().map(str::to_owned));
-            Ok::<_, Errno>(())
-        })
-    });
-    read.map_err(|e| explain("look for unfinished uploads", e))?;
-    Ok(names)
+    walk::names(fd(&root.uploads)).map_err(|e| explain("look for unfinished uploads", e))
 }
 
 /// Deletes an upload; one that is gone is no error.

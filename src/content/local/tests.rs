@@ -297,3 +297,30 @@ async fn a_workshop_of_an_earlier_run_is_swept() {
     assert_eq!(names(&tree, "").await, ["kept"]);
     assert!(in_folder(&dir.path().join("home/.sarang/trash/files")).is_empty());
 }
+
+#[tokio::test]
+async fn a_scrub_finds_what_has_rotted_and_passes_over_what_was_changed_by_hand() {
+    let (tree, dir) = relaxed();
+    let home = dir.path().join("home");
+    for name in ["sound", "rotten", "edited"] {
+        put(&tree, name, b"content").await;
+    }
+    put(&tree, "old", b"first").await;
+    put(&tree, "old", b"second").await;
+    let rot = |file: &std::path::Path| {
+        let time = std::fs::metadata(file).unwrap().modified().unwrap();
+        let open = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+        std::os::unix::fs::FileExt::write_at(&open, b"C", 0).unwrap();
+        open.set_modified(time).unwrap();
+    };
+    rot(&home.join("rotten"));
+    let history = std::fs::read_dir(home.join(".sarang/versions")).unwrap().next().unwrap().unwrap().path();
+    let version = std::fs::read_dir(history).unwrap().next().unwrap().unwrap().path();
+    rot(&version);
+    std::fs::write(home.join("edited"), "by hand").unwrap();
+    let mut found = tree.scrub().await.unwrap();
+    found.damaged.sort();
+    let version = version.strip_prefix(&home).unwrap().to_str().unwrap();
+    assert_eq!(found.damaged, [version, "rotten"]);
+    assert_eq!((found.files, found.new), (5, 1));
+}

@@ -1,5 +1,6 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+use super::digest::{self, Sum};
 use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, explain, replaceable};
@@ -44,6 +45,7 @@ struct Draft {
     collected: usize,
     /// Where the first collected chunk goes.
     offset: u64,
+    sum: Sum,
 }
 
 /// What the upload was started from.
@@ -103,6 +105,7 @@ impl LocalUpload {
         let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, old_node.len));
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
         upload.draft.base = Base::Present(Some(old_node.etag));
+        upload.draft.sum.give_up();
         upload.draft.stage = Some(Arc::new(stage));
         Ok(upload)
     }
@@ -115,13 +118,26 @@ impl LocalUpload {
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the upload", e))?.node.len;
         upload.position = upload.len;
         upload.draft.offset = upload.len;
+        if upload.len > 0 {
+            upload.draft.sum.give_up();
+        }
         upload.draft.stage = Some(Arc::new(stage));
         Ok(upload)
     }
 
     fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, reservation: Reservation) -> Self {
         let (root, path, base) = (Arc::clone(root), path.clone(), Base::Nothing);
-        let draft = Draft { root, path, announced, base, stage: None, chunks: Vec::new(), collected: 0, offset: 0 };
+        let draft = Draft {
+            root,
+            path,
+            announced,
+            base,
+            stage: None,
+            chunks: Vec::new(),
+            collected: 0,
+            offset: 0,
+            sum: Sum::begun(),
+        };
         Self { draft, position: 0, len: 0, written: 0, broken: false, reservation }
     }
 
@@ -139,7 +155,8 @@ impl LocalUpload {
         if !self.draft.chunks.is_empty() {
             let mut part = self.draft.take();
             self.broken = true;
-            self.draft.stage = Some(in_place(move || part.write_out(false)).await?);
+            let written = in_place(move || part.write_out(false).map(|stage| (stage, part.sum))).await?;
+            (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
             self.broken = false;
         }
         self.draft.offset = self.position;
@@ -159,6 +176,7 @@ impl Upload for LocalUpload {
         }
         if offset != self.position {
             self.flush().await?;
+            self.draft.sum.give_up();
             self.position = offset;
             self.draft.offset = offset;
         }
@@ -191,6 +209,7 @@ impl Upload for LocalUpload {
         if let Some(stage) = self.draft.stage.clone() {
             blocking(move || os::truncate(stage.file(), len).map_err(|e| explain("take back what came", e))).await?;
         }
+        self.draft.sum.give_up();
         self.len = self.len.min(len);
         self.position = self.position.min(len);
         self.draft.offset = self.position;
@@ -225,6 +244,7 @@ impl Draft {
             chunks: std::mem::take(&mut self.chunks),
             collected: std::mem::take(&mut self.collected),
             offset: self.offset,
+            sum: std::mem::take(&mut self.sum),
         }
     }
 
@@ -238,6 +258,7 @@ impl Draft {
             Some(stage) => stage,
             None => self.create_stage(named)?,
         };
+        self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
         let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
         Ok(stage)
@@ -266,6 +287,10 @@ impl Draft {
         let modified = commit.modified.unwrap_or_else(SystemTime::now);
         os::set_modified(stage.file(), modified).map_err(|e| explain("set the time of the file", e))?;
         let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
+        let digest = self.sum.finish();
+        if let Some(digest) = &digest {
+            digest::store(stage.file(), digest, &node)?;
+        }
         root.settle(stage.file())?;
         let replaced = {
             let _guard = root.guard();
@@ -292,7 +317,10 @@ impl Draft {
                 if former.as_ref().is_none_or(|former| !former.is_of(here)) {
                     former = Shelf::prepare(&root, &stage, here, found.as_ref())?;
                 }
-                let kept = former.as_ref().map(|former| former.keep(&root, here)).transpose()?;
+                // A save that changes nothing makes no version.
+                let same =
+                    digest.is_some() && present.as_ref().and_then(|old| digest::of_name(here.0, here.1, old)) == digest;
+                let kept = former.as_ref().filter(|_| !same).map(|former| former.keep(&root, here)).transpose()?;
                 stage.publish(here, present.is_some()).inspect_err(|_| {
                     if let (Some(former), Some(id)) = (&former, &kept) {
                         former.take_back(id);

@@ -5,6 +5,7 @@ use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::read::LocalReader;
 use super::root::{Root, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
+use super::walk;
 use crate::content::{
     Node, Reader as _,
     history::{Version, outlived},
@@ -123,16 +124,7 @@ fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
 }
 
 fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
-    let (mut names, mut buffer) = (Vec::new(), Vec::new());
-    // A fresh descriptor, since reading moves the one shared with others.
-    let read = os::open_folder(dir, "", Lookup::Full).and_then(|dir| {
-        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
-            names.extend(name.to_str().ok().map(str::to_owned));
-            Ok::<_, Errno>(())
-        })
-    });
-    read.map_err(|e| explain("read the former contents", e))?;
-    Ok(names)
+    walk::names(dir).map_err(|e| explain("read the former contents", e))
 }
 
 /// Opens a former content.

@@ -73,7 +73,8 @@ pub async fn raw(
     let tokens = fields::lock_token(&headers)?.into_iter().collect();
     let terms = Terms { expect: if fresh { Expect::Absent } else { expect }, tokens, ..Terms::default() };
     let len = headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
-    let announced = Announced { len, estimate: len, modified: fields::oc_mtime(&headers), start: Start::Empty };
+    let (modified, checksum) = (fields::oc_mtime(&headers), fields::oc_checksum(&headers)?);
+    let announced = Announced { len, estimate: len, modified, start: Start::Empty, checksum };
     let drive = member.drive().await?;
     let bytes = body.into_data_stream().map_err(|_| Error::Truncated);
     let put = match drive.begin_put(&path, announced, terms).await {
@@ -154,7 +155,7 @@ pub enum Taken {
 async fn store_field(drive: &Drive, folder: &VPath, name: &str, taken: Taken, field: Field<'_>) -> Result<Put, Error> {
     let expect = if taken == Taken::Replaced { Expect::Any } else { Expect::Absent };
     let terms = Terms { expect, ..Terms::default() };
-    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty };
+    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
     let mut begun = drive.begin_put(&folder.join(name)?, announced.clone(), terms.clone()).await;
     for number in 2..MAX_BESIDE {
         if taken != Taken::Beside || !matches!(begun, Err(Error::PreconditionFailed)) {

@@ -6,7 +6,7 @@ use super::json::Path;
 use super::problem::{Failures, Problem};
 use super::upload::refused;
 use crate::app::App;
-use crate::drive::{Drive, DriveUpload};
+use crate::drive::{Checksum, Drive, DriveUpload};
 use crate::http::dav::headers as fields;
 use crate::model::{Error, Result, VPath, time};
 use crate::uploads::{Plan, Unfinished};
@@ -16,8 +16,6 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use sha1::Sha1;
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -184,33 +182,6 @@ struct Chunk {
     tokens: Vec<String>,
 }
 
-/// What the bytes of a part must come to.
-struct Checksum {
-    hash: Hash,
-    expected: Vec<u8>,
-}
-
-enum Hash {
-    Sha1(Sha1),
-    Sha256(Sha256),
-}
-
-impl Checksum {
-    fn update(&mut self, bytes: &[u8]) {
-        match &mut self.hash {
-            Hash::Sha1(hash) => hash.update(bytes),
-            Hash::Sha256(hash) => hash.update(bytes),
-        }
-    }
-
-    fn holds(self) -> bool {
-        match self.hash {
-            Hash::Sha1(hash) => *hash.finalize() == *self.expected,
-            Hash::Sha256(hash) => *hash.finalize() == *self.expected,
-        }
-    }
-}
-
 /// Adds a part; publishes the file when that was the last. Returns how far the upload has come. A part that breaks off is kept as far as it came.
 async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: Chunk, body: Body) -> Result<u64> {
     let turn = upload.turn().await;
@@ -299,12 +270,7 @@ fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
     let wrong = Error::BadRequest("Upload-Checksum must be sha1 or sha256, a space, and the checksum in Base64.");
     let Some((name, value)) = text.split_once(' ') else { return Err(wrong) };
     let Ok(expected) = BASE64_STANDARD.decode(value) else { return Err(wrong) };
-    let hash = match name {
-        "sha1" => Hash::Sha1(Sha1::new()),
-        "sha256" => Hash::Sha256(Sha256::new()),
-        _ => return Err(wrong),
-    };
-    Ok(Some(Checksum { hash, expected }))
+    Checksum::new(name, expected).map(Some).ok_or(wrong)
 }
 
 /// What the headers of a new upload say of it.

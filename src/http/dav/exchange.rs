@@ -2,7 +2,7 @@
 
 use crate::content::{Node, Put};
 use crate::drive::locks::LockRequest;
-use crate::drive::{Drive, LockView, Terms};
+use crate::drive::{Checksum, Drive, LockView, Terms};
 use crate::model::{Error, VPath};
 use parking_lot::Mutex;
 use std::fmt;
@@ -51,6 +51,8 @@ pub struct Exchange {
     pub estimate: Option<u64>,
     /// The modification time to set.
     pub modified: Option<SystemTime>,
+    /// What the bytes of an upload must come to.
+    pub checksum: Option<Checksum>,
     /// What a LOCK found at the path.
     pub present: Option<Node>,
     /// What a LOCK asks for; `None` for a refresh.

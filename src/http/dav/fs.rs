@@ -52,8 +52,13 @@ impl ExchangeFs {
     async fn begin_put(&self, options: &OpenOptions) -> Result<DriveUpload> {
         let exchange = &self.0;
         let start = if options.truncate { Start::Empty } else { Start::Present };
-        let announced =
-            Announced { len: exchange.len, estimate: exchange.estimate, modified: exchange.modified, start };
+        let announced = Announced {
+            len: exchange.len,
+            estimate: exchange.estimate,
+            modified: exchange.modified,
+            start,
+            checksum: exchange.checksum.clone(),
+        };
         let mut upload = exchange.drive.begin_put(&exchange.path, announced, exchange.terms.clone()).await?;
         if options.append {
             let end = upload.len();

@@ -44,6 +44,7 @@ pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>>
         len: None,
         estimate: None,
         modified: None,
+        checksum: None,
         present: None,
         lock: None,
         timeout: headers::timeout(headers),
@@ -75,6 +76,7 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     let announced = number("content-length");
     exchange.estimate = announced.or_else(|| number("x-expected-entity-length"));
     exchange.modified = headers::oc_mtime(headers);
+    exchange.checksum = headers::oc_checksum(headers)?;
     match exchange.verb {
         Verb::Put => exchange.len = announced,
         _ => check_update_range(headers)?,

@@ -10,13 +10,15 @@ use crate::http::body::Body;
 use crate::http::reply;
 use crate::model::time::http_date;
 use crate::model::{Error, Result, VPath};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -24,6 +26,8 @@ use std::sync::Arc;
 
 /// Up to this many bytes are read at once and leave together with the headers.
 const SMALL: u64 = 64 * 1024;
+/// The hash of the whole file (RFC 9530).
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
 /// What a longer answer reads at a time.
 const CHUNK: u64 = 256 * 1024;
 /// What a GET on a folder says.
@@ -78,6 +82,9 @@ pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Header
     }
     let len = node.len;
     let mut response = whole(node, name, etag);
+    if let Some(digest) = reader.digest() {
+        response.headers_mut().insert(REPR_DIGEST, value(format!("blake3=:{}:", BASE64_STANDARD.encode(digest))));
+    }
     let parts = match selection {
         Selection::Several(spans) => split(&mut response, &spans, len),
         Selection::One(span) => {
@@ -242,6 +249,9 @@ mod tests {
     impl Reader for Memory {
         fn node(&self) -> &Node {
             &self.node
+        }
+        fn digest(&self) -> Option<crate::content::Digest> {
+            None
         }
         async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
             let start = usize::try_from(offset).unwrap().min(self.bytes.len());

@@ -2,6 +2,7 @@
 
 use super::conditional;
 use crate::content::Expect;
+use crate::drive::Checksum;
 use crate::drive::terms::{Condition, IfList, State, Subject, Terms};
 use crate::model::{Error, Result, VPath};
 use http::HeaderMap;
@@ -258,6 +259,20 @@ pub fn oc_mtime(headers: &HeaderMap) -> Option<SystemTime> {
     let value = headers.get("x-oc-mtime")?.to_str().ok()?.trim();
     let seconds: i64 = value.split('.').next()?.parse().ok()?;
     crate::model::time::in_calendar(seconds)
+}
+
+/// The first checksum of `OC-Checksum` (`SHA1:9f86d0… MD5:…`) whose algorithm is known here.
+pub fn oc_checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
+    let sums = text(headers, &HeaderName::from_static("oc-checksum"))?.unwrap_or_default();
+    for (algorithm, digits) in sums.split_ascii_whitespace().filter_map(|sum| sum.split_once(':')) {
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        let expected: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
+        let wrong = Error::BadRequest("OC-Checksum must be an algorithm, a colon and hexadecimal digits.");
+        if let Some(checksum) = Checksum::new(algorithm, expected.ok_or(wrong)?) {
+            return Ok(Some(checksum));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

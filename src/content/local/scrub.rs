@@ -1,0 +1,66 @@
+//! Reads every file again and compares it with the hash that was kept when it came.
+
+use super::digest;
+use super::os::{self, Errno, Lookup, fd};
+use super::root::{Root, existing, explain};
+use super::walk::{self, Met};
+use crate::content::Scrubbed;
+use crate::model::{Error, Result};
+
+/// The folders of a tree whose files are kept, beside the tree itself.
+const KEPT: [&str; 2] = [".sarang/trash/files", ".sarang/versions"];
+
+/// What went wrong in a walk: a system call, or something that has a sentence already.
+enum Failure {
+    System(Errno),
+    Told(Error),
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Self {
+        Self::System(errno)
+    }
+}
+
+/// Reads all files, trash and versions too. Files whose hash is not known get one, so that the next scrub can compare.
+pub(super) fn scrub(root: &Root) -> Result<Scrubbed> {
+    let mut scrubbed = Scrubbed::default();
+    for top in [""].into_iter().chain(KEPT) {
+        let dir = os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain("read the files", e))?;
+        walk::files(dir, |met| look(met, top, &mut scrubbed)).map_err(|failure| match failure {
+            Failure::System(errno) => explain("read the files", errno),
+            Failure::Told(error) => error,
+        })?;
+    }
+    Ok(scrubbed)
+}
+
+fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure> {
+    let path = || if top.is_empty() { met.path() } else { format!("{top}/{}", met.path()) };
+    let file = match os::open_read(met.dir, met.name, Lookup::Full) {
+        Ok(file) => file,
+        // It went away, or is a name that no client could have given.
+        Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::PERM) => return Ok(()),
+        Err(e) => return Err(e.into()),
+    };
+    let before = existing(os::stat_fd(fd(&file))?).map_err(Failure::Told)?.node;
+    let known = digest::of_file(fd(&file), &before);
+    let Ok(read) = digest::read(fd(&file)) else {
+        scrubbed.unreadable.push(path());
+        return Ok(());
+    };
+    if os::stat_fd(fd(&file))?.node.etag != before.etag {
+        return Ok(());
+    }
+    scrubbed.files += 1;
+    scrubbed.bytes = scrubbed.bytes.saturating_add(before.len);
+    match known {
+        Some(known) if known != read => scrubbed.damaged.push(path()),
+        Some(_) => {}
+        None => {
+            scrubbed.new += 1;
+            digest::store(fd(&file), &read, &before).map_err(Failure::Told)?;
+        }
+    }
+    Ok(())
+}
