@@ -1,6 +1,7 @@
 //! Content as plain files below one folder: what is on the disk is what the drive shows, and nothing else is needed to read it.
 //! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
 
+pub mod backup;
 mod change;
 mod copy;
 mod ledger;

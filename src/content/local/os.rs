@@ -1,6 +1,8 @@
 //! The system calls under local content, wrapped one by one: the only file that knows rustix.
 //! Every lookup of a user's path is confined by the kernel; every other call takes a folder and one name in it.
 
+mod likeness;
+
 use crate::content::{Etag, Node};
 use rustix::fs::{
     self as sys, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Statx,
@@ -14,6 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(super) use likeness::{Facts, copy_attributes, copy_attributes_of, copy_content, facts_fd, set_access};
 pub(super) use rustix::io::Errno;
 
 /// What a system call gives back.
