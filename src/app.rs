@@ -21,10 +21,15 @@ use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use homes::Homes;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio_util::task::TaskTracker;
 
+/// The file in a data folder that says that it is not yet all there.
+pub const UNFINISHED: &str = "restoring";
+/// Where in a data folder the state is exported to for whoever makes a backup of it.
+pub const FOR_BACKUP: &str = "state/for-backup";
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// The running program's shared state.
@@ -58,7 +63,11 @@ impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
         let dir = config.data_dir.clone();
-        let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
+        let open = move || {
+            refuse_unfinished(&dir)?;
+            SledStore::open(&dir.join("state"))
+        };
+        let sled = blocking(open).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
@@ -145,6 +154,13 @@ impl App {
         self.homes.transfer(from, to).await
     }
 
+    /// Exports the store into [`FOR_BACKUP`], for somebody who comes for the file; returns its name.
+    pub async fn export_for_backup(&self) -> Result<String> {
+        let (sled, dir) = (self.sled.clone(), self.config.data_dir.join(FOR_BACKUP));
+        let file = blocking(move || sled.export(&dir)).await?;
+        Ok(file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+    }
+
     /// When the store was exported last.
     pub async fn newest_export(&self) -> Result<Option<SystemTime>> {
         let sled = self.sled.clone();
@@ -203,6 +219,15 @@ impl App {
         self.audit.settle(true).await;
         self.store.close().await
     }
+}
+
+fn refuse_unfinished(dir: &Path) -> Result<()> {
+    if dir.join(UNFINISHED).exists() {
+        return Err(Error::Forbidden(
+            "A restore into this data folder was not finished: empty the folder and run `sarang restore` again.",
+        ));
+    }
+    Ok(())
 }
 
 async fn open_commons(store: &Arc<dyn StateStore>, homes: &Arc<Homes>) -> Result<Arc<Commons>> {

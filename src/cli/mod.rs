@@ -1,5 +1,6 @@
 //! The command line. What the program prints, it prints here and in `main`.
 
+mod backup;
 mod process;
 mod prompt;
 mod serve;
@@ -54,6 +55,16 @@ enum Command {
     },
     /// Print the description of the JSON API (OpenAPI 3.1).
     Openapi,
+    /// Back everything up into a folder, beside a running server or without one.
+    Backup {
+        #[command(flatten)]
+        args: backup::BackupArgs,
+    },
+    /// Bring a backup back into an empty data folder.
+    Restore {
+        #[command(flatten)]
+        args: backup::RestoreArgs,
+    },
     /// Bring the state back from an export.
     Store {
         #[command(subcommand)]
@@ -88,6 +99,8 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Overview { json } => show::overview(json, config).await,
         Command::Lock { command } => show::lock(command, config).await,
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
+        Command::Backup { args } => backup::run(args, config).await,
+        Command::Restore { args } => backup::restore(args, config).await,
         Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),

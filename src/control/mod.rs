@@ -78,6 +78,8 @@ pub enum Request {
     },
     /// Show how the server is.
     Overview,
+    /// Write all state to a file.
+    Export,
     /// Show the locks.
     LockList,
     /// End a lock.
@@ -144,6 +146,8 @@ pub enum Response {
     Audit(Vec<Entry>),
     /// How the server is.
     Overview(Box<Overview>),
+    /// All state is in the file of this name in `state/for-backup`, which whoever asked is to remove.
+    Exported(String),
     /// The locks.
     Locks(Vec<OpenLock>),
     /// It is not done; the sentence says why.
@@ -155,6 +159,7 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
     let answer = match request {
         Request::UserList => Ok(Response::Accounts(app.auth.list())),
         Request::Overview => overview(app).await.map(|overview| Response::Overview(Box::new(overview))),
+        Request::Export => app.export_for_backup().await.map(Response::Exported),
         Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
         Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
         Request::LockBreak { id } => {

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "drive"],
     &["setup", "links"],
     &["app"],
-    &["admin"],
+    &["admin", "backup"],
     &["control", "jobs", "http"],
     &["server"],
     &["cli"],

@@ -20,6 +20,7 @@ mod api_app_passwords;
 mod api_sessions;
 mod api_two_factor;
 mod attacks;
+mod backup;
 mod dav_conditions;
 mod dav_cut;
 mod dav_listing;

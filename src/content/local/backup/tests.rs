@@ -109,7 +109,10 @@ fn what_is_unchanged_is_not_copied_again() {
     let former = Former::open(&place.path("first"), marks.clone()).unwrap();
     let (tally, _) = place.copy("second", vec![former], |_| {});
     assert_eq!((tally.files, tally.linked, tally.copied), (4, 2, 2), "{tally:?}");
-    assert_eq!((place.read("first", "replaced"), place.read("second", "replaced")), ("replaced".into(), "REPLACED".into()));
+    assert_eq!(
+        (place.read("first", "replaced"), place.read("second", "replaced")),
+        ("replaced".into(), "REPLACED".into())
+    );
     let inode = |path: &str| fs::metadata(place.path(path)).unwrap().ino();
     assert_eq!(inode("first/folder/moved"), inode("second/other/moved"));
     assert_ne!(inode("first/touched"), inode("second/touched"));
@@ -190,7 +193,7 @@ fn what_cannot_be_read_is_told_and_the_rest_is_copied() {
     let place = Place::new();
     place.write("closed", "x");
     place.write("open", "x");
-    fs::set_permissions(place.path("from/closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(place.path("from/closed"), fs::Permissions::from_mode(0o0)).unwrap();
     let (tally, _) = place.copy("to", Vec::new(), |_| {});
     assert_eq!(tally.failures.len(), 1);
     assert!(tally.failures[0].starts_with("from/closed: it cannot be read"));
