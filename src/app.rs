@@ -137,6 +137,16 @@ impl App {
         Ok(used)
     }
 
+    /// Counts the files of the homes and team folders that are open anew; returns those whose books were wrong, with what they said
+    /// and what there is.
+    pub async fn audit_books(&self) -> Result<Vec<(String, u64, u64)>> {
+        let mut wrong = Vec::new();
+        for (id, tree) in self.homes.open_trees() {
+            wrong.extend(tree.audit_books().await?.map(|(said, counted)| (id.to_string(), said, counted)));
+        }
+        Ok(wrong)
+    }
+
     /// Bytes that the disk of the homes has left, without the reserve.
     pub async fn free(&self) -> Result<u64> {
         let (dir, reserve) = (self.config.data_dir.clone(), self.config.drive.reserve);

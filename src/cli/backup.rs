@@ -17,6 +17,9 @@ const ATTEMPTS: usize = 3;
 /// How many of the things that could not be read are told.
 const TOLD: usize = 20;
 
+pub(super) const OTHER_VERSION: &str =
+    "The running server is of another version: its answer does not belong to the question";
+
 /// What to back up, and where to.
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
@@ -83,7 +86,7 @@ async fn attempt(order: Order, config: &Config) -> Result<Option<Summary>> {
 }
 
 /// A file with the state, removed when it is no longer needed.
-struct Export(PathBuf);
+pub(super) struct Export(pub PathBuf);
 
 impl Drop for Export {
     fn drop(&mut self) {
@@ -94,10 +97,15 @@ impl Drop for Export {
 
 /// The state of the running server, or of the data folder when none runs.
 async fn export(config: &Config) -> Result<Export> {
-    match user::ask(Request::Export, config.clone()).await? {
+    exported(user::ask(Request::Export, config.clone()).await?, config)
+}
+
+/// The file that an answer tells of.
+pub(super) fn exported(answer: Response, config: &Config) -> Result<Export> {
+    match answer {
         Response::Exported(name) if !name.contains('/') => Ok(Export(config.data_dir.join(FOR_BACKUP).join(name))),
         Response::Refused(sentence) => bail!(sentence),
-        _ => bail!("The running server is of another version: its answer does not belong to the question"),
+        _ => bail!(OTHER_VERSION),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line. What the program prints, it prints here and in `main`.
 
 mod backup;
+mod check;
 mod process;
 mod prompt;
 mod serve;
@@ -65,6 +66,11 @@ enum Command {
         #[command(flatten)]
         args: backup::RestoreArgs,
     },
+    /// Look whether state, files, trash and versions agree, and repair what can be.
+    Check {
+        #[command(flatten)]
+        args: check::CheckArgs,
+    },
     /// Bring the state back from an export.
     Store {
         #[command(subcommand)]
@@ -101,6 +107,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
         Command::Backup { args } => backup::run(args, config).await,
         Command::Restore { args } => backup::restore(args, config).await,
+        Command::Check { args } => check::run(args, config).await,
         Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "drive"],
     &["setup", "links"],
     &["app"],
-    &["admin", "backup"],
+    &["admin", "backup", "check"],
     &["control", "jobs", "http"],
     &["server"],
     &["cli"],

@@ -3,6 +3,7 @@
 
 pub mod backup;
 mod change;
+pub mod check;
 mod copy;
 mod ledger;
 mod list;
@@ -73,6 +74,15 @@ impl LocalTree {
     pub fn free_at(dir: &Path) -> Result<u64> {
         let dir = os::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
         os::free_bytes(os::fd(&dir)).map_err(|e| root::explain("ask for free space", e))
+    }
+
+    /// Counts the files anew; returns what the books said and what there is, if they were wrong now or since the last time.
+    pub async fn audit_books(&self) -> Result<Option<(u64, u64)>> {
+        self.run(|root| {
+            root.ledger.recount(root)?;
+            Ok(root.ledger.take_correction())
+        })
+        .await
     }
 
     /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename. `Exists`,
