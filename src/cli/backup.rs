@@ -118,7 +118,7 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
         let mut progress = Progress::new("restored");
         Ok(backup::restore(&dir, &target, &mut |tally| progress.tell(tally))?)
     });
-    let restored = restored.await.with_context(|| format!("Nothing can be served from {}", to.display()))?;
+    let restored = restored.await.with_context(|| format!("The restore to {} failed", to.display()))?;
     let mut text = format!(
         "Restored {} as of {} to {}: {} files, {}.\n",
         restored.summary.generation.display(),

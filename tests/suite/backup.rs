@@ -205,7 +205,7 @@ fn a_second_backup_copies_only_what_has_changed() {
 fn a_backup_that_is_killed_is_none_and_the_next_one_is() {
     let (around, place) = place();
     let home = place.path().join(DATA).join("homes/ana");
-    for folder in 0..20 {
+    for folder in 0..40 {
         let folder = home.join(folder.to_string());
         fs::create_dir_all(&folder).unwrap();
         for file in 0..100 {
@@ -225,7 +225,7 @@ fn a_backup_that_is_killed_is_none_and_the_next_one_is() {
     assert!(refused(&place, &["restore", "../backups", "--to", "other"]).contains("no whole backup"));
     assert!(!place.path().join("other/state").exists());
     let summary = backup(&place, &[]);
-    assert!(summary["tally"]["files"].as_u64().unwrap() >= 2000, "{summary}");
+    assert!(summary["tally"]["files"].as_u64().unwrap() >= 4000, "{summary}");
     let whole = generations(&around);
     assert_eq!(whole.len(), 1);
     assert!(whole[0].extension().is_none());
