@@ -167,7 +167,14 @@ impl App {
     /// Exports the store into [`FOR_BACKUP`], for somebody who comes for the file; returns its name.
     pub async fn export_for_backup(&self) -> Result<String> {
         let (sled, dir) = (self.sled.clone(), self.config.data_dir.join(FOR_BACKUP));
-        let file = blocking(move || sled.export(&dir)).await?;
+        let export = move || {
+            let file = sled.export(&dir)?;
+            // Two who come in the same second must not have, and remove, the same one.
+            let own = file.with_file_name(format!("state-{}.jsonl", unix_nanoseconds()));
+            std::fs::rename(file, &own).map_err(|e| Error::io("export the state", e))?;
+            Ok(own)
+        };
+        let file = blocking(export).await?;
         Ok(file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
     }
 
@@ -229,6 +236,10 @@ impl App {
         self.audit.settle(true).await;
         self.store.close().await
     }
+}
+
+fn unix_nanoseconds() -> u128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
 }
 
 fn refuse_unfinished(dir: &Path) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::content::local::backup::Mark;
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
-use crate::model::{RelPath, Result};
+use crate::model::{AccountName, RelPath, Result};
 use crate::store::sled::Records;
 use crate::store::table::{decode, encode};
 use std::collections::{HashMap, HashSet};
@@ -52,6 +52,28 @@ impl Bindings {
         wanted.map(|mark| (mark.path, mark.node)).collect()
     }
 
+    /// The shared files of which a generation has neither what was shared at first nor what was later, since they were saved again
+    /// and again: their tree, where they are in `late`, and what they are there.
+    pub fn outrun(
+        &self,
+        (state, late): (&Records, &Records),
+        marks: impl Fn(&str) -> Box<dyn Iterator<Item = Mark>>,
+    ) -> Result<Vec<(String, RelPath, [u64; 2])>> {
+        let (mut outrun, mut present) = (Vec::new(), HashMap::new());
+        for (key, text) in late.iter().filter(|(key, _)| key.starts_with(SHARES) && state.contains_key(*key)) {
+            let share: Share = decode(key, text)?;
+            let tree = tree_of(&share.owner);
+            let nodes = present
+                .entry(tree.clone())
+                .or_insert_with(|| self.wanted_in(&tree, marks(&tree)).into_values().collect::<HashSet<_>>());
+            let things = self.named.get(key).into_iter().flatten();
+            if !share.folder && !things.into_iter().any(|(_, node)| nodes.contains(node)) {
+                outrun.push((tree, share.path(), share.node));
+            }
+        }
+        Ok(outrun)
+    }
+
     /// Says that what was `old` is `new` now, at `path`.
     pub fn find(&mut self, tree: &str, old: [u64; 2], path: &str, new: [u64; 2]) {
         self.found.insert((tree.to_owned(), old), (path.to_owned(), new));
@@ -85,7 +107,11 @@ fn thing(key: &str, text: &str) -> Result<Option<Thing>> {
     } else {
         return Ok(None);
     };
-    Ok(Some((format!("homes/{owner}"), node)))
+    Ok(Some((tree_of(&owner), node)))
+}
+
+fn tree_of(owner: &AccountName) -> String {
+    format!("homes/{owner}")
 }
 
 /// The record, bound to what is now `node`; `None` when it shows nothing of what is there.

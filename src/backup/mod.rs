@@ -17,6 +17,7 @@ use crate::content::local::backup::{self as copy, Former, Plan};
 use crate::model::time::iso_date;
 use crate::model::{Error, Result};
 use crate::store::sled::SledStore;
+use bindings::Bindings;
 use index::Index;
 use serde::{Deserialize, Serialize};
 use shelf::Shelf;
@@ -36,8 +37,8 @@ const FILES: &str = "files";
 const REST: &str = "rest";
 /// Where the data folder has its trees.
 const TREES: [&str; 2] = ["homes", "teams"];
-/// What is in the data folder and in no backup: the store is exported, and the socket is no file.
-const NEVER: [&str; 4] = ["state", "control.sock", "control.new", crate::app::UNFINISHED];
+/// What is in the data folder and in no backup: the store is exported, the socket is no file, and the file system keeps its own.
+const NEVER: [&str; 5] = ["state", "control.sock", "control.new", "lost+found", crate::app::UNFINISHED];
 
 /// What is to be backed up, and how.
 #[derive(Clone, Debug)]
@@ -135,6 +136,27 @@ impl Making {
         index.turn_to(label)?;
         let plan = Plan { from: &from, to: &to, label, skip, formers, began: self.began };
         copy::copy_tree(&plan, &mut self.tally, index)
+    }
+
+    /// Copies shared files again that were saved again and again while files were copied, until the copy is what the state as
+    /// it is in `late_export` means. Returns whether it is; if not, it may be with a later export.
+    pub fn catch_up(&mut self, late_export: &Path) -> Result<bool> {
+        let (state, late) = (SledStore::read_export(&self.partial.join(STATE))?, SledStore::read_export(late_export)?);
+        let bindings = Bindings::of(&state, &late)?;
+        let outrun = bindings.outrun((&state, &late), |tree| Box::new(index::read(&self.partial, tree)))?;
+        let mut caught = true;
+        let mut quiet = |_: &Tally| {};
+        let mut index = Index::new(&self.partial, &mut quiet);
+        for (tree, path, node) in outrun {
+            let (from, to) = (self.order.data_dir.join(&tree), self.partial.join(FILES).join(&tree));
+            index.turn_to(&tree)?;
+            let (label, formers) = (tree.as_str(), Vec::new());
+            let plan = Plan { from: &from, to: &to, label, skip: &[], formers, began: self.began };
+            let mark = copy::copy_again(&plan, &path, &mut self.tally, &mut index)?;
+            caught &= mark.is_some_and(|mark| mark.node == node);
+        }
+        index.settle()?;
+        Ok(caught)
     }
 
     /// The homes and team folders that there are.

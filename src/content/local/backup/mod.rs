@@ -8,7 +8,7 @@ mod walk;
 
 use super::os::{self, Facts, fd};
 use super::root::explain;
-use crate::model::{Error, Result};
+use crate::model::{Error, RelPath, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -125,6 +125,17 @@ pub fn copy_tree(plan: &Plan<'_>, tally: &mut Tally, watch: &mut dyn Watch) -> R
     Walk::new(plan, fd(&source), fd(&target), tally, watch).run()?;
     let present = os::open_root(plan.from).and_then(|dir| os::stat_fd(fd(&dir)));
     Ok(present.is_ok_and(|present| present.inode == inode))
+}
+
+/// Copies one file of a tree anew, in the place of its older copy; `None` when it, or the folder for its copy, is not there.
+pub fn copy_again(plan: &Plan<'_>, path: &RelPath, tally: &mut Tally, watch: &mut dyn Watch) -> Result<Option<Mark>> {
+    let open = |path| os::open_root(path).map_err(|e| explain("open what is to be copied", e));
+    let (source, target) = (open(plan.from)?, open(plan.to)?);
+    let mut counted = Tally::default();
+    let mark = Walk::new(plan, fd(&source), fd(&target), &mut counted, watch).run_for(path)?;
+    tally.copied += counted.copied;
+    tally.copied_bytes += counted.copied_bytes;
+    Ok(mark)
 }
 
 /// Waits until all that was written on the file system of a folder is on the disk.

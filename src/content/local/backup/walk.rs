@@ -3,8 +3,8 @@
 
 use super::{Mark, Plan, Tally, Watch};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
-use crate::content::local::root::explain;
-use crate::model::{Error, Result};
+use crate::content::local::root::{explain, spelling};
+use crate::model::{Error, RelPath, Result};
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,6 +76,26 @@ impl<'a> Walk<'a> {
             }
         }
         self.finish_folders()
+    }
+
+    /// Copies one file.
+    pub fn run_for(&mut self, path: &RelPath) -> Result<Option<Mark>> {
+        let open = |dir: BorrowedFd<'_>, name: &str| os::open_folder(dir, name, Lookup::Full);
+        let (Some(name), Ok(mut from)) = (path.name(), open(self.source, "")) else { return Ok(None) };
+        let mut spelled = String::new();
+        for name in path.parent().unwrap_or_default().names() {
+            let (name, _) = spelling(fd(&from), name)?;
+            spelled = joined(&spelled, &name);
+            let Ok(below) = open(fd(&from), &name) else { return Ok(None) };
+            from = below;
+        }
+        let Ok(to) = open(self.target, &spelled) else { return Ok(None) };
+        let before = os::stat_fd(fd(&to)).map_err(|e| explain(DOING, e))?;
+        let (name, _) = spelling(fd(&from), name)?;
+        let path = joined(&spelled, &name);
+        self.copy_file(fd(&from), fd(&to), &name, path.clone())?;
+        os::set_modified(fd(&to), before.node.modified).map_err(|e| explain(DOING, e))?;
+        Ok(self.taken.remove(&path))
     }
 
     pub fn former(&self) -> impl Iterator<Item = &'a super::Former> + use<'a> {
