@@ -25,10 +25,15 @@ use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use crate::uploads::{Unfinished, Uploads};
 use homes::Homes;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio_util::task::TaskTracker;
 
+/// The file in a data folder that says that it is not yet all there.
+pub const UNFINISHED: &str = "restoring";
+/// Where in a data folder the state is exported to for whoever makes a backup of it.
+pub const FOR_BACKUP: &str = "state/for-backup";
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// The running program's shared state.
@@ -67,7 +72,11 @@ impl App {
     pub async fn open(config: Config) -> Result<Arc<Self>> {
         let dir = config.data_dir.clone();
         let provider = OpenId::open(&config.openid, &config.server.public_url)?;
-        let sled = blocking(move || SledStore::open(&dir.join("state"))).await?;
+        let open = move || {
+            refuse_unfinished(&dir)?;
+            SledStore::open(&dir.join("state"))
+        };
+        let sled = blocking(open).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
@@ -204,6 +213,16 @@ impl App {
         Ok(used)
     }
 
+    /// Counts the files of the homes and team folders that are open anew; returns those whose books were wrong, with what they said
+    /// and what there is.
+    pub async fn audit_books(&self) -> Result<Vec<(String, u64, u64)>> {
+        let mut wrong = Vec::new();
+        for (id, tree) in self.homes.open_trees() {
+            wrong.extend(tree.audit_books().await?.map(|(said, counted)| (id.to_string(), said, counted)));
+        }
+        Ok(wrong)
+    }
+
     /// Bytes that the disk of the homes has left, without the reserve.
     pub async fn free(&self) -> Result<u64> {
         let (dir, reserve) = (self.config.data_dir.clone(), self.config.drive.reserve);
@@ -219,6 +238,20 @@ impl App {
     /// says which. `None` when there is none.
     pub async fn transfer_home(&self, from: &AccountName, to: &AccountName) -> Result<Option<VPath>> {
         self.homes.transfer(from, to).await
+    }
+
+    /// Exports the store into [`FOR_BACKUP`], for somebody who comes for the file; returns its name.
+    pub async fn export_for_backup(&self) -> Result<String> {
+        let (sled, dir) = (self.sled.clone(), self.config.data_dir.join(FOR_BACKUP));
+        let export = move || {
+            let file = sled.export(&dir)?;
+            // Two who come in the same second must not have, and remove, the same one.
+            let own = file.with_file_name(format!("state-{}.jsonl", unix_nanoseconds()));
+            std::fs::rename(file, &own).map_err(|e| Error::io("export the state", e))?;
+            Ok(own)
+        };
+        let file = blocking(export).await?;
+        Ok(file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
     }
 
     /// When the store was exported last.
@@ -279,6 +312,19 @@ impl App {
         self.audit.settle(true).await;
         self.store.close().await
     }
+}
+
+fn unix_nanoseconds() -> u128 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
+}
+
+fn refuse_unfinished(dir: &Path) -> Result<()> {
+    if dir.join(UNFINISHED).exists() {
+        return Err(Error::Forbidden(
+            "A restore into this data folder was not finished: empty the folder and run `sarang restore` again.",
+        ));
+    }
+    Ok(())
 }
 
 async fn open_commons(

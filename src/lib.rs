@@ -3,7 +3,7 @@
 //! The layers, bottom to top; a module imports only what stands above it in this list:
 //! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`audit`] who did what, [`store`] remembers records,
 //! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
-//! [`setup`] the first administrator, [`openid`] the provider that people sign in by, [`app`] everything shared, [`admin`] what administrators do, [`control`] what administrators ask of it, [`jobs`] hourly work, [`http`] the protocol,
+//! [`setup`] the first administrator, [`openid`] the provider that people sign in by, [`app`] everything shared, [`admin`] what administrators do, [`backup`] copies of it all, [`check`] whether all of it agrees, [`control`] what administrators ask of it, [`jobs`] hourly work, [`http`] the protocol,
 //! [`server`] connections, [`cli`] commands. [`log`] is written to from everywhere. ARCHITECTURE.md is the tour.
 
 pub mod model;
@@ -23,6 +23,8 @@ pub mod drive;
 
 pub mod admin;
 pub mod app;
+pub mod backup;
+pub mod check;
 pub mod openid;
 pub mod setup;
 

@@ -156,6 +156,13 @@ impl Homes {
         homes.values().chain(teams.values()).filter_map(open).collect()
     }
 
+    /// As [`open_roots`](Self::open_roots), the trees by their names.
+    pub(super) fn open_trees(&self) -> Vec<(Arc<str>, Arc<LocalTree>)> {
+        let (homes, teams) = (self.accounts.read(), self.teams.read());
+        let open = |home: &Arc<Home>| home.0.get().map(|open| (open.root.id.clone(), open.tree.clone()));
+        homes.values().chain(teams.values()).filter_map(open).collect()
+    }
+
     /// Refuses what [`transfer`](Self::transfer) could not do.
     pub(super) async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
         self.home_of(to).await?;

@@ -1,5 +1,7 @@
 //! The command line. What the program prints, it prints here and in `main`.
 
+mod backup;
+mod check;
 mod process;
 mod prompt;
 mod serve;
@@ -54,6 +56,21 @@ enum Command {
     },
     /// Print the description of the JSON API (OpenAPI 3.1).
     Openapi,
+    /// Back everything up into a folder, beside a running server or without one.
+    Backup {
+        #[command(flatten)]
+        args: backup::BackupArgs,
+    },
+    /// Bring a backup back into an empty data folder.
+    Restore {
+        #[command(flatten)]
+        args: backup::RestoreArgs,
+    },
+    /// Look whether state, files, trash and versions agree, and repair what can be.
+    Check {
+        #[command(flatten)]
+        args: check::CheckArgs,
+    },
     /// Bring the state back from an export.
     Store {
         #[command(subcommand)]
@@ -88,6 +105,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Overview { json } => show::overview(json, config).await,
         Command::Lock { command } => show::lock(command, config).await,
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
+        Command::Backup { args } => backup::run(args, config).await,
+        Command::Restore { args } => backup::restore(args, config).await,
+        Command::Check { args } => check::run(args, config).await,
         Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),

@@ -95,6 +95,10 @@ pub enum Request {
     },
     /// Show how the server is.
     Overview,
+    /// Write all state to a file.
+    Export,
+    /// Count the files of open homes and team folders anew.
+    AuditBooks,
     /// Show the locks.
     LockList,
     /// End a lock.
@@ -161,6 +165,10 @@ pub enum Response {
     Audit(Vec<Entry>),
     /// How the server is.
     Overview(Box<Overview>),
+    /// All state is in the file of this name in `state/for-backup`, which whoever asked is to remove.
+    Exported(String),
+    /// Homes and team folders whose books were wrong: what they said, and what there is.
+    Books(Vec<(String, u64, u64)>),
     /// The locks.
     Locks(Vec<OpenLock>),
     /// It is not done; the sentence says why.
@@ -172,6 +180,8 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
     let answer = match request {
         Request::UserList => Ok(Response::Accounts(app.auth.list())),
         Request::Overview => overview(app).await.map(|overview| Response::Overview(Box::new(overview))),
+        Request::Export => app.export_for_backup().await.map(Response::Exported),
+        Request::AuditBooks => app.audit_books().await.map(Response::Books),
         Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
         Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
         Request::LockBreak { id } => {

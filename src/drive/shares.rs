@@ -74,6 +74,12 @@ impl Share {
         RelPath::restore(self.path.clone())
     }
 
+    /// Says that what it shows has this name and identity now, as after a restore.
+    pub fn bind(&mut self, path: &RelPath, node: [u64; 2]) {
+        path.to_nfc().as_str().clone_into(&mut self.path);
+        self.node = node;
+    }
+
     /// The name under which a receiver sees it, before it is made unique.
     pub fn name_for(&self, account: &AccountName) -> &str {
         self.names.get(account).map_or_else(|| self.path.rsplit('/').next().unwrap_or_default(), String::as_str)

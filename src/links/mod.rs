@@ -78,6 +78,16 @@ impl Target {
         Self { folder: node.folder, node: node.id(), mark }
     }
 
+    /// What stays the same as long as the thing exists.
+    pub const fn node(&self) -> [u64; 2] {
+        self.node
+    }
+
+    /// Says that the thing has this identity now, as after a restore.
+    pub const fn bind(&mut self, node: [u64; 2]) {
+        self.node = node;
+    }
+
     /// Whether this is the same thing, `props` being its properties: a file that was saved anew still carries its mark.
     pub fn is(&self, node: &Node, props: &[DeadProp]) -> bool {
         let marked = self.mark.is_some() && mark_of(props) == self.mark;

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["auth", "drive"],
     &["setup", "links", "openid", "uploads"],
     &["app"],
-    &["admin"],
+    &["admin", "backup", "check"],
     &["control", "jobs", "http"],
     &["server"],
     &["cli"],

@@ -21,6 +21,8 @@ mod api_sessions;
 mod api_two_factor;
 mod attacks;
 mod audited;
+mod backup;
+mod check;
 mod dav_conditions;
 mod dav_cut;
 mod dav_listing;

@@ -10,30 +10,34 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const SARANG: &str = env!("CARGO_BIN_EXE_sarang");
-const PASSWORD: &str = "blue kettle 77";
+pub const SARANG: &str = env!("CARGO_BIN_EXE_sarang");
+pub const PASSWORD: &str = "blue kettle 77";
 
 /// A folder to run the program in.
-struct Place(TempDir);
+pub struct Place(TempDir);
 
 /// `sarang serve`, told to stop when dropped.
-struct Serving {
+pub struct Serving {
     child: Child,
-    address: SocketAddr,
+    pub address: SocketAddr,
     greeting: Vec<String>,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
 
-    fn path(&self) -> &Path {
+    pub fn at(folder: TempDir) -> Self {
+        Self(folder)
+    }
+
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
     /// The program, free of the settings of whoever runs the tests.
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SARANG_")) {
             command.env_remove(name);
@@ -42,7 +46,7 @@ impl Place {
         command
     }
 
-    fn run(&self, arguments: &[&str], input: &str) -> Output {
+    pub fn run(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(SARANG);
         let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap();
@@ -51,12 +55,12 @@ impl Place {
     }
 
     #[track_caller]
-    fn add_ana(&self) {
+    pub fn add_ana(&self) {
         let output = self.run(&["user", "add", "ana", "--password-stdin"], PASSWORD);
         assert!(output.status.success(), "{output:?}");
     }
 
-    fn serve(&self) -> Serving {
+    pub fn serve(&self) -> Serving {
         self.serve_by(&format!("exec {SARANG} serve"))
     }
 
@@ -79,8 +83,12 @@ impl Place {
 }
 
 impl Serving {
-    fn ana(&self) -> Client {
+    pub fn ana(&self) -> Client {
         Client::new(self.address, Some(("ana", PASSWORD)))
+    }
+
+    pub fn greeting(&self) -> String {
+        self.greeting.join("\n")
     }
 
     fn terminate(&self) {
@@ -88,7 +96,7 @@ impl Serving {
     }
 
     /// The exit code, once it has ended.
-    fn end(&mut self) -> Option<i32> {
+    pub fn end(&mut self) -> Option<i32> {
         let mut status = None;
         poll(Duration::from_secs(20), || {
             status = self.child.try_wait().unwrap();
@@ -108,7 +116,7 @@ impl Drop for Serving {
     }
 }
 
-fn said(output: &Output) -> String {
+pub fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

@@ -140,7 +140,8 @@ fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
                 tokio::time::sleep(Duration::from_micros(at * 100)).await;
                 for n in 0..5 {
                     let path = VPath::parse(&format!("{round}-{at}-{n}")).unwrap();
-                    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
+                    let announced =
+                        Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
                     let drive = app.drive(&identity).await.unwrap();
                     let mut upload = drive.begin_put(&path, announced, Terms::default()).await.unwrap();
                     upload.write(vec![b'x'; 600 << 10].into()).await.unwrap();

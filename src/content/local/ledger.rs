@@ -40,6 +40,8 @@ struct Books {
     /// Counts the changes, to see whether one fell into a count.
     changes: u64,
     due: Option<Instant>,
+    /// What was expected and what was counted when the books were last wrong.
+    correction: Option<(u64, u64)>,
 }
 
 /// By how much a change lets the files grow.
@@ -145,6 +147,11 @@ impl Ledger {
         counted
     }
 
+    /// What was expected and what was counted when the books were last found wrong; told once.
+    pub fn take_correction(&self) -> Option<(u64, u64)> {
+        self.books.lock().correction.take()
+    }
+
     /// A count into which no change fell; `None` when each try met one.
     fn recount_beside(&self, root: &Root) -> Result<Option<u64>> {
         for _ in 0..TRIES {
@@ -166,6 +173,7 @@ impl Ledger {
                 expected,
                 "files were changed beside the server: the books are corrected"
             );
+            books.correction = Some((expected, count.bytes));
         }
         books.used = Some(count.bytes);
         books.unmeasured.clear();

@@ -1,7 +1,9 @@
 //! Content as plain files below one folder: what is on the disk is what the drive shows, and nothing else is needed to read it.
 //! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
 
+pub mod backup;
 mod change;
+pub mod check;
 mod copy;
 mod digest;
 mod ledger;
@@ -79,6 +81,21 @@ impl LocalTree {
     pub fn free_at(dir: &Path) -> Result<u64> {
         let dir = os::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
         os::free_bytes(os::fd(&dir)).map_err(|e| root::explain("ask for free space", e))
+    }
+
+    /// Counts the files anew; returns what the books said and what there is, if they were wrong now or since the last time.
+    pub async fn audit_books(&self) -> Result<Option<(u64, u64)>> {
+        self.run(|root| {
+            root.ledger.recount(root)?;
+            Ok(root.ledger.take_correction())
+        })
+        .await
+    }
+
+    /// As [`ContentTree::scrub`], of the tree below `dir`, which may be in use.
+    pub fn scrub_at(dir: &Path) -> Result<Scrubbed> {
+        let dir = os::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
+        scrub::scrub(os::fd(&dir))
     }
 
     /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename. `Exists`,
@@ -233,7 +250,7 @@ impl ContentTree for LocalTree {
     }
 
     async fn scrub(&self) -> Result<Scrubbed> {
-        self.run(|root| scrub::scrub(root)).await
+        self.run(|root| scrub::scrub(os::fd(&root.dir))).await
     }
 
     async fn usage(&self) -> Result<Usage> {

@@ -1,10 +1,13 @@
 //! The system calls under local content, wrapped one by one: the only file that knows rustix.
 //! Every lookup of a user's path is confined by the kernel; every other call takes a folder and one name in it.
 
+mod attributes;
+mod likeness;
+
 use crate::content::{Etag, Node};
 use rustix::fs::{
     self as sys, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Statx,
-    StatxFlags, StatxTimestamp, Timespec, Timestamps, XattrFlags,
+    StatxFlags, StatxTimestamp, Timespec, Timestamps,
 };
 use rustix::io::ReadWriteFlags;
 use std::ffi::CStr;
@@ -14,6 +17,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+pub(super) use attributes::{digest_at, digest_fd, history_at, props_at, props_fd, set_digest, set_history, set_props};
+pub(super) use likeness::{Facts, copy_attributes, copy_attributes_of, copy_content, facts_fd, set_access};
 pub(super) use rustix::io::Errno;
 
 /// What a system call gives back.
@@ -23,11 +28,6 @@ const CONFINED: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
 const READ: OFlags = ALWAYS.union(OFlags::RDONLY).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-const PROPS: &CStr = c"user.sarang.props";
-const HISTORY: &CStr = c"user.sarang.history";
-const DIGEST: &CStr = c"user.sarang.digest";
-/// More than Linux allows an attribute to have.
-const PROPS_ROOM: usize = 64 << 10;
 
 /// Whether a lookup may wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,77 +322,6 @@ pub(super) fn read_names<E: From<Errno>>(
         }
     }
     Ok(false)
-}
-
-/// The stored properties of an open file; `None` when it has none.
-pub(super) fn props_fd(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
-    sized(|room| sys::fgetxattr(file, PROPS, room))
-}
-
-/// The stored properties of a name in a folder, without opening it.
-pub(super) fn props_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
-    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
-    sized(|room| sys::lgetxattr(&path, PROPS, room))
-}
-
-/// Stores properties with an open file; empty removes them.
-pub(super) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -> Outcome<()> {
-    if !props.is_empty() {
-        return sys::fsetxattr(file, PROPS, props, XattrFlags::empty());
-    }
-    match sys::fremovexattr(file, PROPS) {
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
-        other => other,
-    }
-}
-
-/// Which history a file in a folder belongs to; `None` for none yet.
-pub(super) fn history_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<String>> {
-    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
-    let mut room = [0; 64];
-    match sys::lgetxattr(&path, HISTORY, &mut room) {
-        Ok(len) => Ok(room.get(..len).and_then(|text| String::from_utf8(text.to_vec()).ok())),
-        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
-        Err(other) => Err(other),
-    }
-}
-
-/// Lets an open file belong to a history.
-pub(super) fn set_history(file: BorrowedFd<'_>, history: &str) -> Outcome<()> {
-    sys::fsetxattr(file, HISTORY, history.as_bytes(), XattrFlags::empty())
-}
-
-/// What is stored of an open file's content hash; `None` for nothing that could be one.
-pub(super) fn digest_fd<const N: usize>(file: BorrowedFd<'_>) -> Option<[u8; N]> {
-    let mut room = [0; N];
-    (sys::fgetxattr(file, DIGEST, &mut room) == Ok(N)).then_some(room)
-}
-
-/// As [`digest_fd`], of a name in a folder.
-pub(super) fn digest_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Option<[u8; N]> {
-    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
-    let mut room = [0; N];
-    (sys::lgetxattr(&path, DIGEST, &mut room) == Ok(N)).then_some(room)
-}
-
-/// Stores a content hash with an open file.
-pub(super) fn set_digest(file: BorrowedFd<'_>, digest: &[u8]) -> Outcome<()> {
-    sys::fsetxattr(file, DIGEST, digest, XattrFlags::empty())
-}
-
-/// Reads an attribute into a small buffer first: nearly no file has one, and nearly none is large.
-fn sized(read: impl Fn(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<Vec<u8>>> {
-    let mut small = [0; 1024];
-    match read(&mut small) {
-        Ok(len) => return Ok(Some(small.get(..len).unwrap_or_default().to_vec())),
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
-        Err(Errno::RANGE) => {}
-        Err(other) => return Err(other),
-    }
-    let mut large = vec![0; PROPS_ROOM];
-    let len = read(&mut large)?;
-    large.truncate(len);
-    Ok(Some(large))
 }
 
 /// Bytes that the file system has left for us.

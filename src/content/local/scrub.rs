@@ -2,10 +2,11 @@
 
 use super::digest;
 use super::os::{self, Errno, Lookup, fd};
-use super::root::{Root, existing, explain};
+use super::root::{existing, explain};
 use super::walk::{self, Met};
 use crate::content::Scrubbed;
 use crate::model::{Error, Result};
+use std::os::fd::BorrowedFd;
 
 /// The folders of a tree whose files are kept, beside the tree itself.
 const KEPT: [&str; 2] = [".sarang/trash/files", ".sarang/versions"];
@@ -23,10 +24,14 @@ impl From<Errno> for Failure {
 }
 
 /// Reads all files, trash and versions too. Files whose hash is not known get one, so that the next scrub can compare.
-pub(super) fn scrub(root: &Root) -> Result<Scrubbed> {
+pub(super) fn scrub(root: BorrowedFd<'_>) -> Result<Scrubbed> {
     let mut scrubbed = Scrubbed::default();
     for top in [""].into_iter().chain(KEPT) {
-        let dir = os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain("read the files", e))?;
+        let dir = match os::open_folder(root, top, Lookup::Full) {
+            Ok(dir) => dir,
+            Err(Errno::NOENT) => continue,
+            Err(e) => return Err(explain("read the files", e)),
+        };
         walk::files(dir, |met| look(met, top, &mut scrubbed)).map_err(|failure| match failure {
             Failure::System(errno) => explain("read the files", errno),
             Failure::Told(error) => error,

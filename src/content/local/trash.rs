@@ -46,12 +46,7 @@ impl<'a> Tomb<'a> {
     pub fn dig(root: &'a Root, path: &RelPath, who: &AccountName) -> Result<Self> {
         let leaf = path.name().unwrap_or_default();
         let tomb = Self { root, name: format!("{}.{}", leaf_of(leaf), root.stamp()), used: false };
-        let now = iso_date(SystemTime::now());
-        let text = format!(
-            "[Trash Info]\nPath={}\nDeletionDate={}\nX-Sarang-Who={who}\n",
-            utf8_percent_encode(path.as_str(), PLAIN),
-            now.trim_end_matches('Z'),
-        );
+        let text = format!("{}X-Sarang-Who={who}\n", note_of(path.as_str()));
         write_small(root, fd(&root.trash_info), &tomb.info(), &text)?;
         Ok(tomb)
     }
@@ -164,6 +159,13 @@ fn finish_swap(root: &Root, swap: &Swap) -> os::Outcome<()> {
         Ok(_) | Err(os::Errno::NOENT) => Ok(()),
         Err(e) => Err(e),
     }
+}
+
+/// The note about what lay at a path until now.
+pub(super) fn note_of(path: &str) -> String {
+    let now = iso_date(SystemTime::now());
+    let path = utf8_percent_encode(path, PLAIN);
+    format!("[Trash Info]\nPath={path}\nDeletionDate={}\n", now.trim_end_matches('Z'))
 }
 
 fn write_small(root: &Root, dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {

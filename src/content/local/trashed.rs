@@ -13,9 +13,9 @@ use std::cmp::Reverse;
 use std::io::Read;
 use std::time::SystemTime;
 
-const NOTE: &str = ".trashinfo";
+pub(super) const NOTE: &str = ".trashinfo";
 /// The most bytes a note may have: far more than a path percent-encoded.
-const NOTE_LIMIT: u64 = 64 << 10;
+pub(super) const NOTE_LIMIT: u64 = 64 << 10;
 
 /// What lies in the trash, newest first.
 pub(super) fn list(root: &Root, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
@@ -142,14 +142,20 @@ fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
     let mut text = Vec::new();
     std::fs::File::from(note).take(NOTE_LIMIT).read_to_end(&mut text).map_err(|e| Error::io("read the trash", e))?;
     let text = String::from_utf8_lossy(&text);
-    let field = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-    let path = field("Path").and_then(|path| percent_decode_str(path).decode_utf8().ok());
-    let Some(path) = path.and_then(|path| RelPath::parse(&path).ok()).filter(|path| !path.is_root()) else {
-        return Ok(None);
-    };
-    let who = field("X-Sarang-Who").and_then(|who| AccountName::parse(who).ok());
-    let when = field("DeletionDate").and_then(|date| time::parse_iso_date(&format!("{date}Z")));
+    let Some(path) = path_in(&text) else { return Ok(None) };
+    let who = field(&text, "X-Sarang-Who").and_then(|who| AccountName::parse(who).ok());
+    let when = field(&text, "DeletionDate").and_then(|date| time::parse_iso_date(&format!("{date}Z")));
     Ok(Some(Trashed { id, path, who, when, node: found.node }))
+}
+
+/// Where a note says that its thing lay.
+pub(super) fn path_in(note: &str) -> Option<RelPath> {
+    let path = field(note, "Path").and_then(|path| percent_decode_str(path).decode_utf8().ok())?;
+    RelPath::parse(&path).ok().filter(|path| !path.is_root())
+}
+
+fn field<'a>(note: &'a str, key: &str) -> Option<&'a str> {
+    note.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
 fn find(root: &Root, id: &str) -> Result<os::Found> {

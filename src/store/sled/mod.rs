@@ -35,7 +35,7 @@ use tokio::sync::broadcast;
 use writer::{Job, Writer};
 
 /// Everything that is remembered, in byte order of the keys.
-type Records = BTreeMap<String, String>;
+pub type Records = BTreeMap<String, String>;
 
 /// The format of what lies in `db/` and of exports; a store with a higher number is refused.
 const VERSION: u32 = 2;
@@ -149,10 +149,24 @@ impl SledStore {
 
     /// Replaces the closed store in `dir` by an export; what stood there is kept as `broken-<time>`.
     pub fn restore(dir: &Path, export: &Path) -> Result<()> {
+        Self::replace(dir, &export::read(export)?)
+    }
+
+    /// As [`restore`](Self::restore), by records.
+    pub fn replace(dir: &Path, records: &Records) -> Result<()> {
         disk::create_durably(dir)?;
         let _owner = owner::Owner::take(dir)?;
-        let records = export::read(export)?;
-        recovery::replace(dir, &records, UNJOURNALED)
+        recovery::replace(dir, records, UNJOURNALED)
+    }
+
+    /// What an export holds; `Corrupt` unless it is whole.
+    pub fn read_export(export: &Path) -> Result<Records> {
+        export::read(export)
+    }
+
+    /// The store's own exports, oldest first.
+    pub fn exports(dir: &Path) -> Result<Vec<PathBuf>> {
+        export::list(&export::folder(dir))
     }
 
     fn send(&self, job: Job) -> Result<()> {

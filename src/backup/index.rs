@@ -1,0 +1,93 @@
+//! The index of a generation: what each of its trees held, a line for each file and folder. A line is written only when what it
+//! tells of is on the disk, so that a generation that was cut short can be believed.
+
+use super::failed;
+use crate::content::local::backup::{self as copy, Mark, Tally, Watch};
+use crate::model::Result;
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const DOING: &str = "write the index of the backup";
+/// How long lines wait for what they tell of.
+const PERIOD: Duration = Duration::from_secs(10);
+/// How many bytes of them wait at most.
+const ROOM: usize = 8 << 20;
+
+/// The index of a generation being made.
+pub(super) struct Index<'a> {
+    generation: PathBuf,
+    label: String,
+    /// Lines whose files are not yet known to be on the disk.
+    waiting: Vec<(String, Vec<u8>)>,
+    settled: Instant,
+    progress: &'a mut dyn FnMut(&Tally),
+}
+
+impl fmt::Debug for Index<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Index<'a> {
+    pub fn new(generation: &Path, progress: &'a mut dyn FnMut(&Tally)) -> Self {
+        let (generation, settled) = (generation.to_owned(), Instant::now());
+        Self { generation, label: String::new(), waiting: Vec::new(), settled, progress }
+    }
+
+    /// Lets the next lines be about another tree.
+    pub fn turn_to(&mut self, label: &str) -> Result<()> {
+        label.clone_into(&mut self.label);
+        self.waiting.push((label.to_owned(), Vec::new()));
+        let path = path(&self.generation, label);
+        path.parent().map_or(Ok(()), super::make_folder)
+    }
+
+    /// Puts what was copied on the disk, then the lines about it.
+    pub fn settle(&mut self) -> Result<()> {
+        copy::settle(&self.generation)?;
+        for (label, lines) in self.waiting.drain(..) {
+            let file = OpenOptions::new().append(true).create(true).open(path(&self.generation, &label));
+            file.and_then(|mut file| file.write_all(&lines)).map_err(|e| failed(DOING, e))?;
+        }
+        self.waiting.push((self.label.clone(), Vec::new()));
+        self.settled = Instant::now();
+        Ok(())
+    }
+}
+
+impl Watch for Index<'_> {
+    fn copied(&mut self, mark: &Mark, _made: [u64; 2], tally: &Tally) -> Result<()> {
+        let mut full = false;
+        if let Some((_, lines)) = self.waiting.last_mut() {
+            serde_json::to_writer(&mut *lines, mark).map_err(|e| failed(DOING, e.into()))?;
+            lines.push(b'\n');
+            full = lines.len() >= ROOM;
+        }
+        (self.progress)(tally);
+        if full || self.settled.elapsed() >= PERIOD { self.settle() } else { Ok(()) }
+    }
+}
+
+/// What a generation says of one of its trees. A line that is cut short ends it.
+pub(super) fn read(generation: &Path, label: &str) -> impl Iterator<Item = Mark> + use<> {
+    let lines = File::open(path(generation, label)).into_iter().flat_map(|file| BufReader::new(file).lines());
+    lines.map_while(|line| serde_json::from_str(&line.ok()?).ok())
+}
+
+/// The trees that a generation tells of.
+pub(super) fn trees(generation: &Path) -> Result<Vec<String>> {
+    let mut trees = Vec::new();
+    for kind in super::TREES {
+        let names = super::folders_in(&generation.join(super::FILES).join(kind))?;
+        trees.extend(names.into_iter().map(|name| format!("{kind}/{name}")));
+    }
+    Ok(trees)
+}
+
+fn path(generation: &Path, label: &str) -> PathBuf {
+    generation.join("index").join(format!("{label}.jsonl"))
+}

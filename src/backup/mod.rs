@@ -1,0 +1,229 @@
+//! Backups: a folder of generations, each a whole data folder as plain files (`files/`), an export of the state, and an index.
+//! What has not changed is one file in all generations. One under way is called `*.partial`; it gets its name when all of it is
+//! on the disk. The state is exported before the files are copied: what it names was there when the copying began. It is
+//! exported once more afterwards, only to tell what the files that were saved or moved meanwhile are called by then.
+
+mod bindings;
+mod index;
+mod restore;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+pub use crate::content::local::backup::Tally;
+pub use restore::{Restored, restore};
+
+use crate::content::local::backup::{self as copy, Former, Plan};
+use crate::model::time::iso_date;
+use crate::model::{Error, Result};
+use crate::store::sled::SledStore;
+use bindings::Bindings;
+use index::Index;
+use serde::{Deserialize, Serialize};
+use shelf::Shelf;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime};
+
+/// The form of a generation; one with a higher number is refused.
+const FORMAT: u32 = 1;
+const HEADER: &str = "backup.json";
+const STATE: &str = "state.jsonl";
+const LATE_STATE: &str = "state-late.jsonl";
+const FILES: &str = "files";
+/// What is called this in reports and the index: all of the data folder that is in no home or team folder.
+const REST: &str = "rest";
+/// Where the data folder has its trees.
+const TREES: [&str; 2] = ["homes", "teams"];
+/// What is in the data folder and in no backup: the store is exported, the socket is no file, and the file system keeps its own.
+const NEVER: [&str; 5] = ["state", "control.sock", "control.new", "lost+found", crate::app::UNFINISHED];
+
+/// What is to be backed up, and how.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// The folder of backups.
+    pub dir: PathBuf,
+    /// Whether the trash and versions come along.
+    pub history: bool,
+    /// How many generations are kept, the new one among them; `None` for all.
+    pub keep: Option<usize>,
+}
+
+/// What is said of a generation, in itself and to whoever asked for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// The form of the generation.
+    sarang_backup: u32,
+    /// The program that made it.
+    program: String,
+    /// When it began, as RFC 3339 has it.
+    pub began: String,
+    /// Seconds it took.
+    pub seconds: f64,
+    /// Whether trash and versions are in it.
+    pub history: bool,
+    /// What was done.
+    pub tally: Tally,
+    /// Where it is.
+    #[serde(skip)]
+    pub generation: PathBuf,
+    /// How many older generations were removed for it.
+    #[serde(skip)]
+    pub removed: usize,
+}
+
+/// A generation being made. Dropped before its end it stays as `*.partial`, which the next one takes over from.
+#[derive(Debug)]
+pub struct Making {
+    order: Order,
+    shelf: Shelf,
+    partial: PathBuf,
+    began: SystemTime,
+    clock: Instant,
+    tally: Tally,
+}
+
+impl Making {
+    /// Begins a generation. `Forbidden` for a folder of backups that lies in the data folder, or holds anything else;
+    /// `Io` of kind `ResourceBusy` while another one is made there.
+    pub fn begin(mut order: Order) -> Result<Self> {
+        order.data_dir = fs::canonicalize(&order.data_dir).map_err(|e| Error::io("open the data folder", e))?;
+        let shelf = Shelf::open(&order.dir, &order.data_dir)?;
+        let began = SystemTime::now();
+        let partial = shelf.begin(&iso_date(began).replace(':', ""))?;
+        Ok(Self { order, shelf, partial, began, clock: Instant::now(), tally: Tally::default() })
+    }
+
+    /// Takes the state as it is exported to a file; the first thing to do.
+    pub fn add_state(&self, export: &Path) -> Result<()> {
+        self.add_export(export, STATE)
+    }
+
+    fn add_export(&self, export: &Path, name: &str) -> Result<()> {
+        SledStore::read_export(export)?;
+        let copied = fs::copy(export, self.partial.join(name));
+        copied.map(drop).map_err(|e| failed("copy the state", e))
+    }
+
+    /// Copies the files, telling `progress`. Returns whether all trees stayed where they were: if one was moved into another
+    /// meanwhile, this generation is to be given up and the next one begun, which goes on from it.
+    pub fn copy_files(&mut self, progress: &mut dyn FnMut(&Tally)) -> Result<bool> {
+        let trees = self.trees()?;
+        let mut index = Index::new(&self.partial, progress);
+        let mut skip: Vec<&str> = NEVER.to_vec();
+        skip.extend(trees.iter().map(String::as_str));
+        let mut stayed = self.copy_tree(REST, &skip, &mut index)?;
+        let own: &[&str] =
+            if self.order.history { &[".sarang/tmp"] } else { &[".sarang/tmp", ".sarang/trash", ".sarang/versions"] };
+        for tree in &trees {
+            stayed &= self.copy_tree(tree, own, &mut index)?;
+        }
+        index.settle()?;
+        Ok(stayed)
+    }
+
+    fn copy_tree(&mut self, label: &str, skip: &[&str], index: &mut Index<'_>) -> Result<bool> {
+        let below = if label == REST { "" } else { label };
+        let to = self.partial.join(FILES).join(below);
+        make_folder(&to)?;
+        let former = |made: &PathBuf| Former::open(&made.join(FILES).join(below), index::read(made, label));
+        let formers = self.shelf.formers().iter().filter_map(former).collect();
+        let from = self.order.data_dir.join(below);
+        index.turn_to(label)?;
+        let plan = Plan { from: &from, to: &to, label, skip, formers, began: self.began };
+        copy::copy_tree(&plan, &mut self.tally, index)
+    }
+
+    /// Copies shared files again that were saved again and again while files were copied, until the copy is what the state as
+    /// it is in `late_export` means. Returns whether it is; if not, it may be with a later export.
+    pub fn catch_up(&mut self, late_export: &Path) -> Result<bool> {
+        let (state, late) = (SledStore::read_export(&self.partial.join(STATE))?, SledStore::read_export(late_export)?);
+        let bindings = Bindings::of(&state, &late)?;
+        let outrun = bindings.outrun((&state, &late), |tree| Box::new(index::read(&self.partial, tree)))?;
+        let mut caught = true;
+        let mut quiet = |_: &Tally| {};
+        let mut index = Index::new(&self.partial, &mut quiet);
+        for (tree, path, node) in outrun {
+            let (from, to) = (self.order.data_dir.join(&tree), self.partial.join(FILES).join(&tree));
+            index.turn_to(&tree)?;
+            let (label, formers) = (tree.as_str(), Vec::new());
+            let plan = Plan { from: &from, to: &to, label, skip: &[], formers, began: self.began };
+            let mark = copy::copy_again(&plan, &path, &mut self.tally, &mut index)?;
+            caught &= mark.is_some_and(|mark| mark.node == node);
+        }
+        index.settle()?;
+        Ok(caught)
+    }
+
+    /// The homes and team folders that there are.
+    fn trees(&self) -> Result<Vec<String>> {
+        let mut trees = Vec::new();
+        for kind in TREES {
+            trees.extend(folders_in(&self.order.data_dir.join(kind))?.into_iter().map(|name| format!("{kind}/{name}")));
+        }
+        Ok(trees)
+    }
+
+    /// Takes the state once more, puts everything on the disk and gives the generation its name.
+    pub fn finish(mut self, late_export: &Path) -> Result<Summary> {
+        self.add_export(late_export, LATE_STATE)?;
+        let mut summary = Summary {
+            sarang_backup: FORMAT,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            began: iso_date(self.began),
+            seconds: 0.0,
+            history: self.order.history,
+            tally: std::mem::take(&mut self.tally),
+            generation: PathBuf::new(),
+            removed: 0,
+        };
+        copy::settle(&self.partial)?;
+        summary.seconds = self.clock.elapsed().as_secs_f64();
+        let text = serde_json::to_vec_pretty(&summary).map_err(|e| failed("describe the backup", e.into()))?;
+        write_durably(&self.partial.join(HEADER), &text)?;
+        summary.generation = self.shelf.finish(&self.partial)?;
+        summary.removed = self.shelf.prune(self.order.keep)?;
+        Ok(summary)
+    }
+}
+
+/// The folders in a folder by name, where there is one; one that stands in as a link counts, too.
+fn folders_in(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(failed("list the folders", e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(|e| failed("list the folders", e))?;
+        if fs::metadata(entry.path()).is_ok_and(|facts| facts.is_dir()) {
+            names.extend(entry.file_name().into_string());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn make_folder(path: &Path) -> Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|e| failed("make a folder", e))
+}
+
+fn write_durably(path: &Path, text: &[u8]) -> Result<()> {
+    let written = File::create(path).and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()));
+    written.map_err(|e| failed("write what describes the backup", e))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn sync_folder(path: &Path) -> Result<()> {
+    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| failed("write the backup to the disk", e))
+}
+
+fn failed(doing: &'static str, error: std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::StorageFull { Error::NoSpace } else { Error::io(doing, error) }
+}

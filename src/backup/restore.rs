@@ -1,0 +1,124 @@
+//! The way back: a generation becomes a data folder. Until all of it is on the disk the folder says that it is unfinished, and no
+//! server starts on it.
+
+use super::bindings::Bindings;
+use super::shelf::{describe, generations, is_empty};
+use super::{FILES, LATE_STATE, REST, STATE, Summary, failed, index, make_folder, sync_folder, write_durably};
+use crate::app::UNFINISHED;
+use crate::content::local::backup::{self as copy, Mark, Plan, Tally, Watch};
+use crate::model::{Error, Result};
+use crate::store::sled::SledStore;
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// What was brought back.
+#[derive(Debug)]
+pub struct Restored {
+    /// The generation it was taken from.
+    pub summary: Summary,
+    /// What was done.
+    pub tally: Tally,
+    /// How many shares and links name what is not in the backup: they show nothing, as they did.
+    pub lost_bindings: usize,
+}
+
+/// Brings a generation, or the newest whole one of a folder of backups, back as the data folder `to`, which must be empty or
+/// missing: `Forbidden`.
+pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Result<Restored> {
+    let generation = newest(backup)?;
+    let mut summary = describe(&generation)?;
+    make_folder(to)?;
+    if to.join(UNFINISHED).exists() {
+        return Err(Error::Forbidden("An earlier restore into this folder was not finished: empty the folder first."));
+    }
+    if !is_empty(to)? {
+        return Err(Error::Forbidden("The folder to restore into is not empty: nothing was changed."));
+    }
+    let mut state = SledStore::read_export(&generation.join(STATE))?;
+    let mut bindings = Bindings::of(&state, &SledStore::read_export(&generation.join(LATE_STATE))?)?;
+    write_durably(&to.join(UNFINISHED), b"")?;
+    let mut tally = Tally::default();
+    let trees = index::trees(&generation)?;
+    let skip: Vec<&str> = trees.iter().map(String::as_str).collect();
+    copy_tree((&generation, to), REST, &skip, &mut tally, &mut Finding::nothing(&mut bindings, progress))?;
+    for tree in &trees {
+        let wanted = bindings.wanted_in(tree, index::read(&generation, tree));
+        let mut finding = Finding { bindings: &mut bindings, tree, wanted, progress };
+        copy_tree((&generation, to), tree, &[], &mut tally, &mut finding)?;
+    }
+    let lost_bindings = bindings.apply(&mut state)?;
+    SledStore::replace(&to.join("state"), &state)?;
+    give_to_owner(to, &to.join("state")).map_err(|e| failed("give the state to its owner", e))?;
+    copy::settle(to)?;
+    fs::remove_file(to.join(UNFINISHED)).map_err(|e| failed("finish the data folder", e))?;
+    sync_folder(to)?;
+    summary.generation = generation;
+    Ok(Restored { summary, tally, lost_bindings })
+}
+
+fn newest(backup: &Path) -> Result<PathBuf> {
+    if backup.join(super::HEADER).is_file() {
+        return Ok(backup.to_owned());
+    }
+    generations(backup)?.pop().ok_or(Error::Forbidden("There is no whole backup in this folder."))
+}
+
+/// Copies a tree of the generation, `from`, into the data folder, `to`.
+fn copy_tree(
+    (from, to): (&Path, &Path),
+    label: &str,
+    skip: &[&str],
+    tally: &mut Tally,
+    watch: &mut Finding<'_>,
+) -> Result<()> {
+    let below = if label == REST { "" } else { label };
+    let (from, to) = (from.join(FILES).join(below), to.join(below));
+    make_folder(&to)?;
+    let plan = Plan { from: &from, to: &to, label, skip, formers: Vec::new(), began: SystemTime::now() };
+    if copy::copy_tree(&plan, tally, watch)? { Ok(()) } else { Err(Error::NotFound) }
+}
+
+/// Finds what shares and links are bound to.
+struct Finding<'a> {
+    bindings: &'a mut Bindings,
+    tree: &'a str,
+    wanted: HashMap<String, [u64; 2]>,
+    progress: &'a mut dyn FnMut(&Tally),
+}
+
+impl<'a> Finding<'a> {
+    fn nothing(bindings: &'a mut Bindings, progress: &'a mut dyn FnMut(&Tally)) -> Self {
+        Self { bindings, tree: REST, wanted: HashMap::new(), progress }
+    }
+}
+
+impl Watch for Finding<'_> {
+    fn copied(&mut self, mark: &Mark, made: [u64; 2], tally: &Tally) -> Result<()> {
+        if let Some(old) = self.wanted.get(&mark.path) {
+            self.bindings.find(self.tree, *old, &mark.path, made);
+        }
+        (self.progress)(tally);
+        Ok(())
+    }
+}
+
+/// Gives what root has made to whom the data folder belongs.
+fn give_to_owner(data_dir: &Path, made: &Path) -> std::io::Result<()> {
+    let owner = fs::metadata(data_dir)?;
+    let mut waiting = vec![made.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let facts = fs::symlink_metadata(&path)?;
+        if (facts.uid(), facts.gid()) != (owner.uid(), owner.gid()) {
+            std::os::unix::fs::lchown(&path, Some(owner.uid()), Some(owner.gid()))?;
+        }
+        if facts.is_dir() {
+            for entry in fs::read_dir(&path)? {
+                waiting.push(entry?.path());
+            }
+        }
+    }
+    Ok(())
+}

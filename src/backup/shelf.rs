@@ -1,0 +1,140 @@
+//! The folder of backups: which generations there are, which were cut short, and that only one is made at a time.
+
+use super::{HEADER, Summary, failed, make_folder, sync_folder};
+use crate::model::{Error, Result};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Says that the folder is one of backups, and is locked while one is made.
+const MARKER: &str = ".sarang-backups";
+const PARTIAL: &str = "partial";
+
+/// An open folder of backups.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    dir: PathBuf,
+    /// The newest whole generation and all that were cut short: where files may be found that need not be copied.
+    formers: Vec<PathBuf>,
+    #[expect(dead_code, reason = "locked as long as a generation is made")]
+    lock: File,
+}
+
+impl Shelf {
+    /// Opens `dir`, made if missing.
+    pub fn open(dir: &Path, data_dir: &Path) -> Result<Self> {
+        refuse_within(dir, data_dir)?;
+        make_folder(dir)?;
+        let dir = fs::canonicalize(dir).map_err(|e| failed("open the folder of backups", e))?;
+        refuse_within(&dir, data_dir)?;
+        let marker = dir.join(MARKER);
+        if !marker.exists() && !is_empty(&dir)? {
+            return Err(Error::Forbidden("The folder holds something else than backups: choose one that is empty."));
+        }
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(marker);
+        let lock = lock.map_err(|e| failed("write to the folder of backups", e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let busy = std::io::Error::new(ErrorKind::ResourceBusy, "another backup to this folder is under way");
+                return Err(Error::io("begin the backup", busy));
+            }
+            Err(TryLockError::Error(e)) => return Err(failed("lock the folder of backups", e)),
+        }
+        let mut formers: Vec<_> = generations(&dir)?.pop().into_iter().collect();
+        formers.extend(partials(&dir)?);
+        Ok(Self { dir, formers, lock })
+    }
+
+    /// Makes the folder of a new generation.
+    pub fn begin(&self, name: &str) -> Result<PathBuf> {
+        for n in 1_u32.. {
+            let name = if n == 1 { name.to_owned() } else { format!("{name}-{n}") };
+            let partial = self.dir.join(format!("{name}.{PARTIAL}"));
+            if !partial.exists() && !self.dir.join(&name).exists() {
+                make_folder(&partial)?;
+                return Ok(partial);
+            }
+        }
+        Err(Error::Exists)
+    }
+
+    /// Where files may be found that need not be copied.
+    pub fn formers(&self) -> &[PathBuf] {
+        &self.formers
+    }
+
+    /// Gives a generation its name, durably, and removes what it took over from.
+    pub fn finish(&self, partial: &Path) -> Result<PathBuf> {
+        let whole = partial.with_extension("");
+        fs::rename(partial, &whole).map_err(|e| failed("give the backup its name", e))?;
+        sync_folder(&self.dir)?;
+        for cut in partials(&self.dir)? {
+            fs::remove_dir_all(cut).map_err(|e| failed("remove a backup that was cut short", e))?;
+        }
+        Ok(whole)
+    }
+
+    /// Removes all but the newest generations; returns how many.
+    pub fn prune(&self, keep: Option<usize>) -> Result<usize> {
+        let Some(keep) = keep else { return Ok(0) };
+        let generations = generations(&self.dir)?;
+        let surplus = generations.len().saturating_sub(keep.max(1));
+        for old in generations.iter().take(surplus) {
+            // First the name: a generation that is half removed must not look whole.
+            let cut = old.with_extension(PARTIAL);
+            let removed = fs::rename(old, &cut).and_then(|()| fs::remove_dir_all(cut));
+            removed.map_err(|e| failed("remove an old backup", e))?;
+        }
+        Ok(surplus)
+    }
+}
+
+/// The whole generations in a folder, oldest first.
+pub(super) fn generations(dir: &Path) -> Result<Vec<PathBuf>> {
+    let whole = |path: &PathBuf| path.extension().is_none() && path.join(HEADER).is_file();
+    Ok(list(dir)?.into_iter().filter(whole).collect())
+}
+
+/// What the generation in a folder says of itself; `Corrupt` when it is none, or of a newer program.
+pub(super) fn describe(generation: &Path) -> Result<Summary> {
+    let text = fs::read(generation.join(HEADER)).map_err(|e| failed("read what describes the backup", e))?;
+    let summary: Summary = serde_json::from_slice(&text).map_err(|e| {
+        Error::Corrupt(format!("{} does not describe a backup ({e}).", generation.join(HEADER).display()))
+    })?;
+    if summary.sarang_backup > super::FORMAT {
+        return Err(Error::Corrupt(format!(
+            "The backup was made by a newer Sarang ({}): use that one.",
+            summary.program
+        )));
+    }
+    Ok(summary)
+}
+
+fn partials(dir: &Path) -> Result<Vec<PathBuf>> {
+    let cut = |path: &PathBuf| path.extension().is_some_and(|extension| extension == PARTIAL);
+    Ok(list(dir)?.into_iter().filter(cut).collect())
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>> {
+    let doing = "list the backups";
+    let entries = fs::read_dir(dir).map_err(|e| failed(doing, e))?;
+    let mut found: Vec<_> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(|e| failed(doing, e))?;
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a folder holds nothing, a file system's own folder aside.
+pub(super) fn is_empty(dir: &Path) -> Result<bool> {
+    Ok(list(dir)?.iter().all(|path| path.file_name().is_some_and(|name| name == "lost+found")))
+}
+
+fn refuse_within(dir: &Path, data_dir: &Path) -> Result<()> {
+    // What does not exist yet lies where the folder above it lies.
+    let there = dir.ancestors().find_map(|above| fs::canonicalize(above).ok());
+    if there.or_else(|| fs::canonicalize(".").ok()).is_some_and(|dir| dir.starts_with(data_dir)) {
+        return Err(Error::Forbidden("A backup within the data folder would be lost with it: choose another folder."));
+    }
+    Ok(())
+}

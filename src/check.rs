@@ -1,0 +1,213 @@
+//! Whether the state, the homes and team folders, their trash and versions agree with each other. Findings are damage; notes tell
+//! of what may well be meant so and is worth knowing.
+
+use crate::content::local::check::{Care, Finding, look_at, look_over};
+use crate::content::local::{LocalSettings, LocalTree};
+use crate::drive::shares::Share;
+use crate::links::LinkRecord;
+use crate::model::{Error, RelPath, Result};
+use crate::store::sled::{Records, SledStore};
+use crate::store::table::decode;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+const DOING: &str = "check the data folder";
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What is not as it should be, and where.
+    pub findings: Vec<(String, Finding)>,
+    /// What may well be meant so.
+    pub notes: Vec<String>,
+    /// How many records were read.
+    pub records: usize,
+    /// How many homes and team folders were looked over.
+    pub trees: usize,
+    /// Files and bytes that were read again, and how many of the files have a hash from now on only.
+    pub read: Option<[u64; 3]>,
+}
+
+/// How the data folder is checked.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// Whether a server runs on it meanwhile.
+    pub served: bool,
+    /// Whether every file is read again and compared with the hash that was kept when it came.
+    pub scrub: bool,
+    /// With which settings repairs are made; `None` for none. Ignored while a server runs.
+    pub repair: Option<LocalSettings>,
+}
+
+/// Checks a data folder whose state is `records`.
+pub fn check(order: &Order, records: &Records) -> Result<Report> {
+    let mut check = Check { order, records, report: Report { records: records.len(), ..Report::default() } };
+    check.check_records();
+    check.check_exports()?;
+    check.check_trees("homes", "account/", "account")?;
+    check.check_trees("teams", "team/", "team folder")?;
+    check.check_bindings()?;
+    Ok(check.report)
+}
+
+struct Check<'a> {
+    order: &'a Order,
+    records: &'a Records,
+    report: Report,
+}
+
+impl Check<'_> {
+    fn find(&mut self, place: impl Into<String>, what: impl Into<String>) {
+        self.report.findings.push((place.into(), Finding { what: what.into(), repaired: false }));
+    }
+
+    /// Every record must be an object that carries its version.
+    fn check_records(&mut self) {
+        let readable = |text: &str| {
+            serde_json::from_str::<Value>(text).is_ok_and(|value| value.get("v").is_some_and(Value::is_u64))
+        };
+        let records = self.records;
+        for (key, _) in records.iter().filter(|(_, text)| !readable(text)) {
+            self.find(
+                "state",
+                format!("the record {key} cannot be read: bring an export back with `sarang store restore`"),
+            );
+        }
+    }
+
+    /// Exports are what the store comes back from, and what a broken one has left is to be looked at.
+    fn check_exports(&mut self) -> Result<()> {
+        let state = self.order.data_dir.join("state");
+        for export in SledStore::exports(&state)? {
+            if let Err(error) = SledStore::read_export(&export) {
+                self.find("state", format!("an export is of no use: {error}"));
+            }
+        }
+        for name in names_in(&state)?.into_iter().filter(|name| name.starts_with("broken-")) {
+            let note =
+                format!("state/{name} is what a repair of the state store put aside: look at it, then remove it.");
+            self.report.notes.push(note);
+        }
+        Ok(())
+    }
+
+    /// Homes belong to accounts and team folders to their records; each is looked over.
+    fn check_trees(&mut self, folder: &str, prefix: &str, owner: &str) -> Result<()> {
+        let dir = self.order.data_dir.join(folder);
+        let known: BTreeSet<String> =
+            self.records.keys().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect();
+        let present = names_in(&dir)?;
+        for name in &present {
+            let (place, path) = (format!("{folder}/{name}"), dir.join(name));
+            if !path.is_dir() {
+                self.find(place, "it is no folder");
+                continue;
+            }
+            if !known.contains(name) {
+                // As after a removal that kept the files.
+                self.report.notes.push(format!("There is no {owner} {name}, and {place} keeps files."));
+            }
+            let care = Care { served: self.order.served, repair: self.order.repair };
+            match look_over(&path, care) {
+                Ok(findings) => {
+                    self.report.findings.extend(findings.into_iter().map(|finding| (place.clone(), finding)));
+                }
+                Err(error) => self.find(place.as_str(), format!("it cannot be looked over: {error}")),
+            }
+            if self.order.scrub {
+                self.scrub(&place, &path);
+            }
+            self.report.trees += 1;
+        }
+        for name in known.iter().filter(|name| !present.contains(name)) {
+            let note = format!("The {owner} {name} has no folder in {folder}: it is made at the first use.");
+            self.report.notes.push(note);
+        }
+        Ok(())
+    }
+
+    fn scrub(&mut self, place: &str, path: &Path) {
+        let scrubbed = match LocalTree::scrub_at(path) {
+            Ok(scrubbed) => scrubbed,
+            Err(error) => return self.find(place, format!("its files cannot be read: {error}")),
+        };
+        let read = self.report.read.get_or_insert_default();
+        let more = [scrubbed.files, scrubbed.bytes, scrubbed.new];
+        read.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        for file in scrubbed.damaged {
+            self.find(
+                place,
+                format!("{file} is not what was uploaded: bring it back from a backup or an older version"),
+            );
+        }
+        for file in scrubbed.unreadable {
+            self.find(place, format!("{file} cannot be read: the disk may be failing"));
+        }
+    }
+
+    /// Shares and links whose file or folder is gone show nothing, which is how they are meant; their owners may like to know.
+    fn check_bindings(&mut self) -> Result<()> {
+        let records = self.records;
+        for (key, text) in records {
+            if key.starts_with("share/") {
+                match decode::<Share>(key, text) {
+                    Ok(share) => self.check_share(&share)?,
+                    Err(error) => self.find("state", error.to_string()),
+                }
+            } else if let Some(id) = key.strip_prefix("link/") {
+                match decode::<LinkRecord>(key, text) {
+                    Ok(link) => self.check_link(id, &link)?,
+                    Err(error) => self.find("state", error.to_string()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_share(&mut self, share: &Share) -> Result<()> {
+        let there = look_at(&self.home(share.owner.as_str()), &share.path())?;
+        if there.is_none_or(|(node, _)| node.id() != share.node) {
+            let (owner, path, id) = (&share.owner, share.path(), &share.id);
+            let path = path.as_str();
+            let note =
+                format!("The share {id} of {owner} shows nothing: what it was made for is not at /{path} any more.");
+            self.report.notes.push(note);
+        }
+        Ok(())
+    }
+
+    fn check_link(&mut self, id: &str, link: &LinkRecord) -> Result<()> {
+        let there = look_at(&self.home(link.owner.as_str()), &RelPath::restore(link.path.clone()))?;
+        if there.is_none_or(|(node, props)| !link.target.is(&node, &props)) {
+            let (owner, path) = (&link.owner, &link.path);
+            let note =
+                format!("The link {id} of {owner} shows nothing: what it was made for is not at /{path} any more.");
+            self.report.notes.push(note);
+        }
+        Ok(())
+    }
+
+    fn home(&self, owner: &str) -> PathBuf {
+        self.order.data_dir.join("homes").join(owner)
+    }
+}
+
+/// The names in a folder, sorted; none where there is none.
+fn names_in(dir: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(DOING, e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry.map_err(|e| Error::io(DOING, e))?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}

@@ -1,0 +1,232 @@
+//! `sarang backup` and `sarang restore`: everything into a folder, and back.
+
+use super::{print, process, size, user};
+use crate::app::FOR_BACKUP;
+use crate::backup::{self, Making, Order, Summary, Tally};
+use crate::config::Config;
+use crate::control::{Request, Response};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write as _};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How often a backup begins anew because a home or team folder was moved into another meanwhile.
+const ATTEMPTS: usize = 3;
+/// How often a backup tries to catch up with shared files that are saved again and again.
+const CATCHES: usize = 20;
+/// How many of the things that could not be read are told.
+const TOLD: usize = 20;
+
+pub(super) const OTHER_VERSION: &str =
+    "The running server is of another version: its answer does not belong to the question";
+
+/// What to back up, and where to.
+#[derive(Debug, Args)]
+pub(super) struct BackupArgs {
+    /// The folder of backups: empty, missing, or one that has backups already
+    dir: PathBuf,
+    /// Leave the trash and former contents of files out
+    #[arg(long)]
+    without_history: bool,
+    /// Remove all but the newest N backups when this one is done
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    keep: Option<u16>,
+    /// Print the summary as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to bring back, and where to.
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// A folder of backups, for the newest of them, or one of the folders in it
+    dir: PathBuf,
+    /// The data folder to make, empty or missing; by default the one of the settings
+    #[arg(long, value_name = "DATA_DIR")]
+    to: Option<PathBuf>,
+}
+
+/// Makes a backup and says what was done.
+pub(super) async fn run(args: BackupArgs, config: Config) -> Result<()> {
+    process::raise_open_files();
+    let order = Order {
+        data_dir: config.data_dir.clone(),
+        dir: args.dir.clone(),
+        history: !args.without_history,
+        keep: args.keep.map(usize::from),
+    };
+    if !config.data_dir.join("state").is_dir() {
+        bail!("There is no data folder {} to back up", config.data_dir.display());
+    }
+    for _ in 0..ATTEMPTS {
+        let Some(summary) = attempt(order.clone(), &config).await.context("The backup was not made")? else { continue };
+        print(&if args.json { serde_json::to_string_pretty(&summary)? + "\n" } else { describe(&summary) })?;
+        let failures = summary.tally.failures.len();
+        if failures > 0 {
+            bail!("{failures} files or folders could not be read and are not in the backup");
+        }
+        return Ok(());
+    }
+    bail!("The backup was not made: homes or team folders were moved again and again; run it again to go on from here")
+}
+
+/// One generation; `None` when it has to be given up for the next.
+async fn attempt(order: Order, config: &Config) -> Result<Option<Summary>> {
+    let mut making = blocking(move || Ok(Making::begin(order)?)).await?;
+    let state = export(config).await?;
+    let copied = blocking(move || {
+        making.add_state(&state.0)?;
+        let mut progress = Progress::new("copied");
+        let stayed = making.copy_files(&mut |tally| progress.tell(tally))?;
+        Ok(stayed.then_some(making))
+    });
+    let Some(mut making) = copied.await? else { return Ok(None) };
+    for tries in 1.. {
+        let late = export(config).await?;
+        let (back, caught) = blocking(move || {
+            let caught = making.catch_up(&late.0)?;
+            Ok((making, if caught || tries == CATCHES { Some(late) } else { None }))
+        })
+        .await?;
+        if let Some(late) = caught {
+            return Ok(Some(blocking(move || Ok(back.finish(&late.0)?)).await?));
+        }
+        making = back;
+    }
+    Ok(None)
+}
+
+/// A file with the state, removed when it is no longer needed.
+pub(super) struct Export(pub PathBuf);
+
+impl Drop for Export {
+    fn drop(&mut self) {
+        // The server keeps only a few of them anyway.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The state of the running server, or of the data folder when none runs.
+async fn export(config: &Config) -> Result<Export> {
+    exported(user::ask(Request::Export, config.clone()).await?, config)
+}
+
+/// The file that an answer tells of.
+pub(super) fn exported(answer: Response, config: &Config) -> Result<Export> {
+    match answer {
+        Response::Exported(name) if !name.contains('/') => Ok(Export(config.data_dir.join(FOR_BACKUP).join(name))),
+        Response::Refused(sentence) => bail!(sentence),
+        _ => bail!(OTHER_VERSION),
+    }
+}
+
+/// Brings a backup back and says what was done.
+pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
+    process::raise_open_files();
+    let to = args.to.unwrap_or(config.data_dir);
+    let (dir, target) = (args.dir, to.clone());
+    let restored = blocking(move || {
+        let mut progress = Progress::new("restored");
+        Ok(backup::restore(&dir, &target, &mut |tally| progress.tell(tally))?)
+    });
+    let restored = restored.await.with_context(|| format!("The restore to {} failed", to.display()))?;
+    let mut text = format!(
+        "Restored {} as of {} to {}: {} files, {}.\n",
+        restored.summary.generation.display(),
+        restored.summary.began,
+        to.display(),
+        restored.tally.files,
+        size::show(restored.tally.bytes),
+    );
+    if restored.lost_bindings > 0 {
+        let count = restored.lost_bindings;
+        let _ = writeln!(text, "{count} shares or links show nothing: what they showed is not in the backup.");
+    }
+    for failure in restored.tally.failures.iter().take(TOLD) {
+        let _ = writeln!(text, "  {failure}");
+    }
+    print(&text)?;
+    match restored.tally.failures.len() {
+        0 => Ok(()),
+        failures => bail!("{failures} files or folders of the backup could not be read and are missing"),
+    }
+}
+
+fn describe(summary: &Summary) -> String {
+    let tally = &summary.tally;
+    let mut text = format!(
+        "Backed up to {}: {} files, {}; {} copied ({}), {} linked to the backup before, {:.1} s.\n",
+        summary.generation.display(),
+        tally.files,
+        size::show(tally.bytes),
+        tally.copied,
+        size::show(tally.copied_bytes),
+        tally.linked,
+        summary.seconds,
+    );
+    if tally.left_out > 0 {
+        let _ = writeln!(
+            text,
+            "Left out as no drive shows them: {} (links, sockets, names that are no text).",
+            tally.left_out
+        );
+    }
+    if summary.removed > 0 {
+        let _ = writeln!(text, "Removed {} older backups.", summary.removed);
+    }
+    for tree in &tally.restless {
+        let _ =
+            writeln!(text, "Files were moved about in {tree} all the time: run it again when there is less going on.");
+    }
+    for failure in tally.failures.iter().take(TOLD) {
+        let _ = writeln!(text, "  {failure}");
+    }
+    text
+}
+
+/// Says how far it is, on the screen often, elsewhere now and then.
+struct Progress {
+    done: &'static str,
+    told: Instant,
+    on_screen: bool,
+    shown: bool,
+}
+
+impl Progress {
+    fn new(done: &'static str) -> Self {
+        Self { done, told: Instant::now(), on_screen: std::io::stderr().is_terminal(), shown: false }
+    }
+
+    fn tell(&mut self, tally: &Tally) {
+        let period = if self.on_screen { Duration::from_millis(500) } else { Duration::from_secs(30) };
+        if self.told.elapsed() < period {
+            return;
+        }
+        self.told = Instant::now();
+        let text = format!(
+            "{} files, {} {} ({} unchanged)",
+            tally.files,
+            size::show(tally.copied_bytes),
+            self.done,
+            tally.linked
+        );
+        let mut screen = std::io::stderr().lock();
+        // Nobody is told of progress that cannot be shown.
+        let _ = if self.on_screen { write!(screen, "\r{text}\x1b[K") } else { writeln!(screen, "{text}") };
+        self.shown = self.on_screen;
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let _ = writeln!(std::io::stderr().lock());
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await?
+}

@@ -1,0 +1,105 @@
+//! `sarang check`: says what in the data folder is not as it should be, and repairs what can be.
+
+use super::backup::{Export, OTHER_VERSION, exported};
+use super::{print, process};
+use crate::app::App;
+use crate::check::{Order, Report, check};
+use crate::config::Config;
+use crate::content::local::LocalSettings;
+use crate::control::{self, Request, Response};
+use crate::store::sled::SledStore;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use std::fmt::Write as _;
+
+/// How to check.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Repair what can be; stop the server first. Nothing is deleted: it comes to the trash
+    #[arg(long)]
+    repair: bool,
+    /// Also read every file, trash and versions too, and compare it with the hash that was kept when it came
+    #[arg(long)]
+    scrub: bool,
+}
+
+/// Checks and says what was found; an error when something is not as it should be.
+pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
+    if !config.data_dir.join("state").is_dir() {
+        bail!("There is no data folder {} to check", config.data_dir.display());
+    }
+    let report = match control::call(&config.data_dir, &Request::Export).await {
+        Some(_) if args.repair => bail!("Stop the server first: repairs need the data folder to themselves"),
+        Some(answer) => beside(answer?, args, &config).await?,
+        None => alone(args, config).await?,
+    };
+    print(&describe(&report))?;
+    let count = report.findings.len();
+    let repaired = report.findings.iter().filter(|(_, finding)| finding.repaired).count();
+    if repaired < count {
+        bail!("{count} findings, {repaired} of them repaired");
+    }
+    Ok(())
+}
+
+/// Beside the server that runs on the folder.
+async fn beside(answer: Response, args: CheckArgs, config: &Config) -> Result<Report> {
+    let export = exported(answer, config)?;
+    let order = Order { data_dir: config.data_dir.clone(), served: true, scrub: args.scrub, repair: None };
+    let mut report = look(order, export).await?;
+    let books =
+        control::call(&config.data_dir, &Request::AuditBooks).await.context("The server has stopped meanwhile")??;
+    let Response::Books(books) = books else { bail!(OTHER_VERSION) };
+    for (root, said, counted) in books {
+        report.notes.push(format!(
+            "The books of {root} said {said} bytes where {counted} are, as after changes beside the server: corrected."
+        ));
+    }
+    report
+        .notes
+        .push("A server is running: what may be a change under way, and leftovers of uploads, were not judged.".into());
+    Ok(report)
+}
+
+/// With the folder to itself: no server can start on it meanwhile.
+async fn alone(args: CheckArgs, config: Config) -> Result<Report> {
+    process::refuse_root_beside(&config.data_dir)?;
+    process::raise_open_files();
+    let repair = args.repair.then_some(LocalSettings {
+        durability: config.drive.durability,
+        portable_names: config.drive.portable_names,
+        versions: config.history.versions,
+        reserve: config.drive.reserve,
+    });
+    let app = App::open(config.clone()).await.context("The state store cannot be opened")?;
+    let order = Order { data_dir: config.data_dir.clone(), served: false, scrub: args.scrub, repair };
+    let report = match exported(control::execute(&app, Request::Export).await, &config) {
+        Ok(export) => look(order, export).await,
+        Err(error) => Err(error),
+    };
+    app.close().await?;
+    report
+}
+
+async fn look(order: Order, export: Export) -> Result<Report> {
+    let checked = move || check(&order, &SledStore::read_export(&export.0)?);
+    Ok(tokio::task::spawn_blocking(checked).await??)
+}
+
+fn describe(report: &Report) -> String {
+    let mut text = String::new();
+    for (place, finding) in &report.findings {
+        let end = if finding.repaired { " (repaired)" } else { "" };
+        let _ = writeln!(text, "{place}: {}{end}", finding.what);
+    }
+    for note in &report.notes {
+        let _ = writeln!(text, "Note: {note}");
+    }
+    if let Some([files, bytes, new]) = report.read {
+        let _ = writeln!(text, "Read {files} files, {bytes} bytes; {new} of them can be compared from now on.");
+    }
+    let count = report.findings.len();
+    let verdict = if count == 0 { "nothing is wrong".to_owned() } else { format!("{count} findings") };
+    let _ = writeln!(text, "Checked {} records, {} homes and team folders: {verdict}.", report.records, report.trees);
+    text
+}

@@ -1,0 +1,102 @@
+//! One file of a copy: a second name for what a former copy holds unchanged, else its bytes, read from one open file and read
+//! again should it change meanwhile.
+
+use super::walk::{DOING, Walk, explain_attributes};
+use super::{Former, Mark};
+use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
+use crate::content::local::root::explain;
+use crate::model::Result;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// How often a file that changes meanwhile is copied.
+const TRIES: usize = 5;
+
+/// What became of one try to copy.
+enum Try {
+    Done(OwnedFd),
+    Changed(Facts),
+    Failed(Errno),
+}
+
+impl Walk<'_> {
+    /// Brings the file `name` into the copy.
+    pub fn copy_file(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str, path: String) -> Result<()> {
+        let opened = os::open_read(from, name, Lookup::Full).and_then(|file| Ok((os::facts_fd(fd(&file))?, file)));
+        let (mut facts, file) = match opened {
+            Ok((facts, file)) if facts.found.kind == Kind::File => (facts, file),
+            Ok(_) => return Ok(()),
+            Err(e) => return self.pass_over(&path, e),
+        };
+        if !self.is_wanted(&Mark::new(path.clone(), &facts)) {
+            return Ok(());
+        }
+        let mark = Mark::new(path.clone(), &facts);
+        if let Some(made) = self.former().find_map(|former| link(former, &mark, (to, name))) {
+            self.tally.linked += 1;
+            return self.count(mark, made);
+        }
+        for _ in 0..TRIES {
+            match copy(&file, &facts, (to, name))? {
+                Try::Done(copy) => {
+                    let made = os::stat_fd(fd(&copy)).map_err(|e| explain(DOING, e))?;
+                    self.tally.copied += 1;
+                    self.tally.copied_bytes += made.node.len;
+                    return self.count(Mark::new(path, &facts), made.node.id());
+                }
+                Try::Changed(now) => facts = now,
+                Try::Failed(errno) => {
+                    let _ = os::unlink_file(to, name);
+                    self.fail(&path, &format!("it cannot be copied ({errno})"));
+                    return Ok(());
+                }
+            }
+        }
+        let _ = os::unlink_file(to, name);
+        self.fail(&path, "it changed again and again while it was copied");
+        Ok(())
+    }
+
+    fn count(&mut self, mark: Mark, made: [u64; 2]) -> Result<()> {
+        self.tally.files += 1;
+        self.tally.bytes += mark.len;
+        self.take(mark, made)
+    }
+}
+
+/// Gives what a former copy holds of the same file a name in this one; `None` when it holds nothing, or not this.
+fn link(former: &Former, mark: &Mark, to: (BorrowedFd<'_>, &str)) -> Option<[u64; 2]> {
+    let old = former.files.get(&mark.node).filter(|old| old.is_still(mark))?;
+    let from = (fd(&former.dir), old.path.as_str());
+    let linked = os::link(from, to).or_else(|e| {
+        // What was there before has another file in its place.
+        if e == Errno::EXIST { os::unlink_file(to.0, to.1).and_then(|()| os::link(from, to)) } else { Err(e) }
+    });
+    linked.ok()?;
+    let copy = os::stat_at(to.0, to.1).ok()?;
+    let [_, _, modified, len] = copy.node.etag.0;
+    if copy.kind == Kind::File && (modified, len) == (mark.modified, mark.len) {
+        return Some(copy.node.id());
+    }
+    let _ = os::unlink_file(to.0, to.1);
+    None
+}
+
+fn copy(file: &OwnedFd, facts: &Facts, to: (BorrowedFd<'_>, &str)) -> Result<Try> {
+    let made = os::create_file(to.0, to.1).or_else(|e| {
+        if e == Errno::EXIST { os::unlink_file(to.0, to.1).and_then(|()| os::create_file(to.0, to.1)) } else { Err(e) }
+    });
+    let made = made.map_err(|e| explain(DOING, e))?;
+    match os::copy_content(fd(file), fd(&made), facts.found.node.len) {
+        Ok(_) => {}
+        Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::FBIG)) => return Err(explain(DOING, e)),
+        Err(e) => return Ok(Try::Failed(e)),
+    }
+    os::copy_attributes(fd(file), fd(&made)).map_err(explain_attributes)?;
+    os::set_access(fd(&made), facts).map_err(|e| explain(DOING, e))?;
+    os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;
+    let now = os::facts_fd(fd(file)).map_err(|e| explain(DOING, e))?;
+    // Taking away or adding a name changes nothing in it.
+    let is_same = now.found.node.etag == facts.found.node.etag
+        && os::stat_fd(fd(&made)).is_ok_and(|copy| copy.node.len == facts.found.node.len);
+    Ok(if is_same { Try::Done(made) } else { Try::Changed(now) })
+}

@@ -1,0 +1,145 @@
+//! Copies of whole trees, for backups and back: made while others change the tree, each file whole, with its times, permissions
+//! and our attributes. What a former copy holds unchanged gets a second name there instead of being copied again.
+
+mod file;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use super::os::{self, Facts, fd};
+use super::root::explain;
+use crate::model::{Error, RelPath, Result};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::SystemTime;
+use walk::Walk;
+
+/// A file or folder as it was when it was copied; a line in the index of a copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where it lay, from the top of the tree; empty for the top itself.
+    #[serde(rename = "p")]
+    pub path: String,
+    /// What stayed the same as long as it existed there.
+    #[serde(rename = "n")]
+    pub node: [u64; 2],
+    /// Its bytes.
+    #[serde(rename = "l")]
+    pub len: u64,
+    /// When its content changed, in nanoseconds since 1970.
+    #[serde(rename = "m")]
+    pub modified: u64,
+    /// When anything about it changed, in nanoseconds since 1970; 0 when it may have changed while it was copied.
+    #[serde(rename = "c")]
+    pub changed: u64,
+    /// Whether it is a folder.
+    #[serde(rename = "d")]
+    pub folder: bool,
+}
+
+impl Mark {
+    fn new(path: String, facts: &Facts) -> Self {
+        let [inode, born, modified, len] = facts.found.node.etag.0;
+        let changed = if walk::is_fresh(facts.changed) { 0 } else { facts.changed };
+        Self { path, node: [inode, born], len, modified, changed, folder: facts.found.node.folder }
+    }
+
+    /// Whether this is the same file, unchanged since, wherever it lies.
+    fn is_still(&self, other: &Self) -> bool {
+        let of = |mark: &Self| (mark.node, mark.len, mark.modified, mark.changed, mark.folder);
+        self.changed != 0 && of(self) == of(other)
+    }
+}
+
+/// A former copy of a tree.
+#[derive(Debug)]
+pub struct Former {
+    dir: OwnedFd,
+    files: HashMap<[u64; 2], Mark>,
+}
+
+impl Former {
+    /// The copy in `dir`, of which `marks` say what is in it; `None` when there is none.
+    pub fn open(dir: &Path, marks: impl IntoIterator<Item = Mark>) -> Option<Self> {
+        let files = marks.into_iter().filter(|mark| !mark.folder && mark.changed != 0);
+        Some(Self { dir: os::open_root(dir).ok()?, files: files.map(|mark| (mark.node, mark)).collect() })
+    }
+}
+
+/// What is to be copied.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The tree.
+    pub from: &'a Path,
+    /// An empty folder for the copy.
+    pub to: &'a Path,
+    /// What reports call the tree.
+    pub label: &'a str,
+    /// Paths in the tree that are left out, with all below them.
+    pub skip: &'a [&'a str],
+    /// Former copies on the same file system as the new one.
+    pub formers: Vec<Former>,
+    /// When it began: what was there before must be found, however it is moved about meanwhile.
+    pub began: SystemTime,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Files in the copy.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files whose content was copied.
+    pub copied: u64,
+    /// Bytes that were copied.
+    pub copied_bytes: u64,
+    /// Files that a former copy has, too.
+    pub linked: u64,
+    /// What is no file and no folder, or has a name that is no text.
+    pub left_out: u64,
+    /// Trees in which older files were moved about faster than they could be found.
+    pub restless: Vec<String>,
+    /// What could not be read, and why.
+    pub failures: Vec<String>,
+}
+
+/// Sees each file and folder when its copy is there.
+pub trait Watch {
+    /// `mark` was copied; its copy is `made`.
+    fn copied(&mut self, mark: &Mark, made: [u64; 2], tally: &Tally) -> Result<()>;
+}
+
+/// Copies a tree. What cannot be read is noted and left out; whatever hinders the writing ends it. Returns whether the tree
+/// was there to the end: one that was moved away meanwhile is only copied in part.
+pub fn copy_tree(plan: &Plan<'_>, tally: &mut Tally, watch: &mut dyn Watch) -> Result<bool> {
+    let source = match os::open_root(plan.from) {
+        Ok(source) => source,
+        Err(os::Errno::NOENT) => return Ok(false),
+        Err(e) => return Err(explain("open what is to be copied", e)),
+    };
+    let target = os::open_root(plan.to).map_err(|e| explain("open the folder of the copy", e))?;
+    let inode = os::stat_fd(fd(&source)).map_err(|e| explain("look at what is to be copied", e))?.inode;
+    Walk::new(plan, fd(&source), fd(&target), tally, watch).run()?;
+    let present = os::open_root(plan.from).and_then(|dir| os::stat_fd(fd(&dir)));
+    Ok(present.is_ok_and(|present| present.inode == inode))
+}
+
+/// Copies one file of a tree anew, in the place of its older copy; `None` when it, or the folder for its copy, is not there.
+pub fn copy_again(plan: &Plan<'_>, path: &RelPath, tally: &mut Tally, watch: &mut dyn Watch) -> Result<Option<Mark>> {
+    let open = |path| os::open_root(path).map_err(|e| explain("open what is to be copied", e));
+    let (source, target) = (open(plan.from)?, open(plan.to)?);
+    let mut counted = Tally::default();
+    let mark = Walk::new(plan, fd(&source), fd(&target), &mut counted, watch).run_for(path)?;
+    tally.copied += counted.copied;
+    tally.copied_bytes += counted.copied_bytes;
+    Ok(mark)
+}
+
+/// Waits until all that was written on the file system of a folder is on the disk.
+pub fn settle(dir: &Path) -> Result<()> {
+    let synced = os::open_root(dir).and_then(|dir| os::sync_all(fd(&dir)));
+    synced.map_err(|e| Error::io("write the copy to the disk", e))
+}

@@ -1,0 +1,214 @@
+//! Copies of trees that nobody changes, of trees that somebody does, and of what is unchanged since.
+
+use super::*;
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const HOSTILE: &str = "fi le$%<>é.txt";
+
+struct Noting<'a> {
+    marks: Vec<Mark>,
+    act: Box<dyn FnMut(&Mark) + 'a>,
+}
+
+impl Watch for Noting<'_> {
+    fn copied(&mut self, mark: &Mark, _made: [u64; 2], _tally: &Tally) -> Result<()> {
+        (self.act)(mark);
+        self.marks.push(mark.clone());
+        Ok(())
+    }
+}
+
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        let place = Self(TempDir::new().unwrap());
+        fs::create_dir(place.path("from")).unwrap();
+        place
+    }
+
+    fn path(&self, below: &str) -> PathBuf {
+        self.0.path().join(below)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path("from").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn read(&self, copy: &str, path: &str) -> String {
+        fs::read_to_string(self.path(copy).join(path)).unwrap_or_else(|e| panic!("{copy}/{path}: {e}"))
+    }
+
+    /// Copies to `copy`; `act` is called for everything that was copied.
+    fn copy(&self, copy: &str, formers: Vec<Former>, act: impl FnMut(&Mark)) -> (Tally, Vec<Mark>) {
+        let (from, to) = (self.path("from"), self.path(copy));
+        fs::create_dir(&to).unwrap();
+        let began = SystemTime::now();
+        let plan = Plan { from: &from, to: &to, label: "from", skip: &[".sarang/tmp"], formers, began };
+        let (mut tally, mut watch) = (Tally::default(), Noting { marks: Vec::new(), act: Box::new(act) });
+        assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
+        (tally, watch.marks)
+    }
+}
+
+/// Lets what was made so far be older than the steps of the clock.
+fn age() {
+    std::thread::sleep(Duration::from_millis(50));
+}
+
+#[test]
+fn a_copy_is_like_what_it_is_a_copy_of() {
+    let place = Place::new();
+    place.write(HOSTILE, "content");
+    place.write("folder/deep/empty", "");
+    place.write(".sarang/trash/files/gone", "gone");
+    place.write(".sarang/tmp/half", "half");
+    let file = place.path("from").join(HOSTILE);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    let open = fs::File::open(&file).unwrap();
+    os::set_history(fd(&open), "h1").unwrap();
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
+    open.set_modified(long_ago).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", place.path("from/link")).unwrap();
+    fs::File::open(place.path("from/folder")).unwrap().set_modified(long_ago).unwrap();
+
+    let (tally, marks) = place.copy("to", Vec::new(), |_| {});
+    assert_eq!((tally.files, tally.copied, tally.bytes, tally.left_out), (3, 3, 11, 1), "{tally:?}");
+    assert_eq!((tally.failures.len(), tally.restless.len()), (0, 0));
+    assert_eq!(place.read("to", HOSTILE), "content");
+    assert_eq!(place.read("to", ".sarang/trash/files/gone"), "gone");
+    assert!(!place.path("to/.sarang/tmp").exists() && !place.path("to/link").exists());
+    let copy = fs::File::open(place.path("to").join(HOSTILE)).unwrap();
+    assert_eq!(copy.metadata().unwrap().modified().unwrap(), long_ago);
+    assert_eq!(copy.metadata().unwrap().mode() & 0o777, 0o640);
+    let dir = os::open_root(&place.path("to")).unwrap();
+    assert_eq!(os::history_at(fd(&dir), HOSTILE).unwrap().as_deref(), Some("h1"));
+    assert_eq!(fs::metadata(place.path("to/folder")).unwrap().modified().unwrap(), long_ago);
+    assert_eq!(marks.iter().filter(|mark| mark.folder).count(), 6, "{marks:?}");
+    assert_eq!(marks[0].path, "");
+}
+
+#[test]
+fn what_is_unchanged_is_not_copied_again() {
+    let place = Place::new();
+    for name in ["same", "touched", "replaced", "folder/moved"] {
+        place.write(name, name);
+    }
+    age();
+    let (_, marks) = place.copy("first", Vec::new(), |_| {});
+    place.write("replaced.new", "REPLACED");
+    fs::rename(place.path("from/replaced.new"), place.path("from/replaced")).unwrap();
+    os::set_history(fd(&fs::File::open(place.path("from/touched")).unwrap()), "h1").unwrap();
+    fs::rename(place.path("from/folder"), place.path("from/other")).unwrap();
+    let former = Former::open(&place.path("first"), marks.clone()).unwrap();
+    let (tally, _) = place.copy("second", vec![former], |_| {});
+    assert_eq!((tally.files, tally.linked, tally.copied), (4, 2, 2), "{tally:?}");
+    assert_eq!(
+        (place.read("first", "replaced"), place.read("second", "replaced")),
+        ("replaced".into(), "REPLACED".into())
+    );
+    let inode = |path: &str| fs::metadata(place.path(path)).unwrap().ino();
+    assert_eq!(inode("first/folder/moved"), inode("second/other/moved"));
+    assert_ne!(inode("first/touched"), inode("second/touched"));
+
+    // A former copy that was meddled with is not trusted.
+    fs::write(place.path("first/same"), "meddled with").unwrap();
+    let former = Former::open(&place.path("first"), marks).unwrap();
+    place.copy("third", vec![former], |_| {});
+    assert_eq!(place.read("third", "same"), "same");
+}
+
+#[test]
+fn what_is_moved_to_where_the_copy_has_been_is_found() {
+    for whole_folder in [false, true] {
+        let place = Place::new();
+        place.write("one/a", "a");
+        place.write("two/a", "a");
+        place.write("one/moving/x", "x");
+        place.write("two/moving/x", "x");
+        age();
+        let (from, mut first) = (place.path("from"), None);
+        let (tally, _) = place.copy("to", Vec::new(), |mark| {
+            if mark.path != "one" && mark.path != "two" {
+                return;
+            }
+            // Told before it is read; by then the other one has been copied whole.
+            if let Some(first) = &first {
+                let (here, there) = (from.join(&mark.path), from.join(first));
+                if whole_folder {
+                    fs::rename(here.join("moving"), there.join("moved")).unwrap();
+                } else {
+                    fs::rename(here.join("a"), there.join("moved")).unwrap();
+                    // Also onto what was copied already.
+                    fs::write(here.join("moving/x"), "other").unwrap();
+                    fs::rename(here.join("moving/x"), there.join("a")).unwrap();
+                }
+            } else {
+                first = Some(mark.path.clone());
+            }
+        });
+        let first = first.unwrap();
+        if whole_folder {
+            assert_eq!(place.read("to", &format!("{first}/moved/x")), "x");
+        } else {
+            assert_eq!(place.read("to", &format!("{first}/moved")), "a");
+            assert_eq!(place.read("to", &format!("{first}/a")), "other");
+        }
+        assert!(tally.restless.is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_is_saved_meanwhile_is_whole() {
+    let place = Place::new();
+    place.write("a", "old");
+    place.write("b", "old");
+    age();
+    let from = place.path("from");
+    let mut saved = false;
+    place.copy("to", Vec::new(), |mark| {
+        if !mark.folder && !std::mem::replace(&mut saved, true) {
+            for name in ["a", "b"] {
+                fs::write(from.join("temp"), "new content").unwrap();
+                fs::rename(from.join("temp"), from.join(name)).unwrap();
+            }
+        }
+    });
+    let mut seen = [place.read("to", "a"), place.read("to", "b")];
+    seen.sort();
+    assert_eq!(seen, ["new content", "old"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_copied() {
+    if rustix::process::geteuid().is_root() {
+        return eprintln!("skipped: root may read everything");
+    }
+    let place = Place::new();
+    place.write("closed", "x");
+    place.write("open", "x");
+    fs::set_permissions(place.path("from/closed"), fs::Permissions::from_mode(0o0)).unwrap();
+    let (tally, _) = place.copy("to", Vec::new(), |_| {});
+    assert_eq!(tally.failures.len(), 1);
+    assert!(tally.failures[0].starts_with("from/closed: it cannot be read"));
+    assert_eq!(place.read("to", "open"), "x");
+}
+
+#[test]
+fn a_tree_that_vanishes_is_told() {
+    let place = Place::new();
+    place.write("a", "x");
+    let (from, to) = (place.path("from"), place.path("to"));
+    fs::create_dir(&to).unwrap();
+    let plan = Plan { from: &from, to: &to, label: "from", skip: &[], formers: Vec::new(), began: SystemTime::now() };
+    let away = |_: &Mark| drop(fs::rename(&from, from.with_extension("away")));
+    let mut watch = Noting { marks: Vec::new(), act: Box::new(away) };
+    assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
+    assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
+}

@@ -1,0 +1,291 @@
+//! The way through a tree that is being changed: once through all of it, then again through the folders that have changed
+//! meanwhile, until nothing older turns up there under a name that it did not have before.
+
+use super::{Mark, Plan, Tally, Watch};
+use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
+use crate::content::local::root::{explain, spelling};
+use crate::model::{Error, RelPath, Result};
+use std::collections::HashMap;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub(super) const DOING: &str = "copy the files";
+/// How often changed folders are looked through again at most.
+const ROUNDS: usize = 16;
+/// The steps of the clock in timestamps are shorter: what is younger may change once more without showing it.
+const TICK: Duration = Duration::from_millis(20);
+/// How many failures are told one by one.
+const TOLD: usize = 1000;
+/// The folder that is copied last: what is deleted meanwhile is then found there.
+const LAST: &str = ".sarang";
+
+/// One copy being made.
+pub(super) struct Walk<'a> {
+    plan: &'a Plan<'a>,
+    source: BorrowedFd<'a>,
+    target: BorrowedFd<'a>,
+    pub tally: &'a mut Tally,
+    watch: &'a mut dyn Watch,
+    /// What was copied, by its path.
+    taken: HashMap<String, Mark>,
+    folders: Vec<(String, Facts)>,
+    began: u64,
+    /// Whether this is not the first time through.
+    again: bool,
+    /// Whether something older has turned up where it was not before.
+    moved: bool,
+}
+
+/// A folder whose files are copied and whose folders wait.
+struct Level {
+    from: OwnedFd,
+    to: OwnedFd,
+    path: String,
+    waiting: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    pub fn new(
+        plan: &'a Plan<'a>,
+        source: BorrowedFd<'a>,
+        target: BorrowedFd<'a>,
+        tally: &'a mut Tally,
+        watch: &'a mut dyn Watch,
+    ) -> Self {
+        let began = since_1970(plan.began);
+        let (taken, folders) = (HashMap::new(), Vec::new());
+        Self { plan, source, target, tally, watch, taken, folders, began, again: false, moved: false }
+    }
+
+    /// Copies all.
+    pub fn run(&mut self) -> Result<()> {
+        let (source, target) = (self.source, self.target);
+        let open = |dir| os::open_folder(dir, "", Lookup::Full).map_err(|e| explain(DOING, e));
+        let top = self.arrive(open(source)?, open(target)?, String::new())?;
+        self.descend(top)?;
+        self.again = true;
+        for round in 0.. {
+            self.moved = false;
+            self.look_again()?;
+            if !self.moved {
+                break;
+            }
+            if round == ROUNDS {
+                self.tally.restless.push(self.plan.label.to_owned());
+                break;
+            }
+        }
+        self.finish_folders()
+    }
+
+    /// Copies one file.
+    pub fn run_for(&mut self, path: &RelPath) -> Result<Option<Mark>> {
+        let open = |dir: BorrowedFd<'_>, name: &str| os::open_folder(dir, name, Lookup::Full);
+        let (Some(name), Ok(mut from)) = (path.name(), open(self.source, "")) else { return Ok(None) };
+        let mut spelled = String::new();
+        for name in path.parent().unwrap_or_default().names() {
+            let (name, _) = spelling(fd(&from), name)?;
+            spelled = joined(&spelled, &name);
+            let Ok(below) = open(fd(&from), &name) else { return Ok(None) };
+            from = below;
+        }
+        let Ok(to) = open(self.target, &spelled) else { return Ok(None) };
+        let before = os::stat_fd(fd(&to)).map_err(|e| explain(DOING, e))?;
+        let (name, _) = spelling(fd(&from), name)?;
+        let path = joined(&spelled, &name);
+        self.copy_file(fd(&from), fd(&to), &name, path.clone())?;
+        os::set_modified(fd(&to), before.node.modified).map_err(|e| explain(DOING, e))?;
+        Ok(self.taken.remove(&path))
+    }
+
+    pub fn former(&self) -> impl Iterator<Item = &'a super::Former> + use<'a> {
+        self.plan.formers.iter()
+    }
+
+    /// Notes that something is in the copy.
+    pub fn take(&mut self, mark: Mark, made: [u64; 2]) -> Result<()> {
+        self.watch.copied(&mark, made, self.tally)?;
+        self.taken.insert(mark.path.clone(), mark);
+        Ok(())
+    }
+
+    /// Whether what is at a path now must be copied: not when it is there, or came later in the place of what is.
+    pub fn is_wanted(&mut self, mark: &Mark) -> bool {
+        let [_, born] = mark.node;
+        let older = born == 0 || born < self.began;
+        match self.taken.get(&mark.path) {
+            Some(taken) if taken.node == mark.node || !older => return false,
+            _ => {}
+        }
+        self.moved |= self.again && older;
+        true
+    }
+
+    /// Notes what could not be read.
+    pub fn fail(&mut self, path: &str, why: &str) {
+        if self.tally.failures.len() < TOLD {
+            self.tally.failures.push(format!("{}/{path}: {why}", self.plan.label));
+        }
+    }
+
+    fn descend(&mut self, top: Level) -> Result<()> {
+        let mut levels = vec![top];
+        while let Some(mut level) = levels.pop() {
+            let Some(name) = level.waiting.pop() else { continue };
+            let below = self.enter(&level, &name)?;
+            levels.push(level);
+            levels.extend(below);
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, level: &Level, name: &str) -> Result<Option<Level>> {
+        let path = joined(&level.path, name);
+        let from = match os::open_folder(fd(&level.from), name, Lookup::Full) {
+            Ok(from) => from,
+            Err(e) => return self.pass_over(&path, e).map(|()| None),
+        };
+        let mut made = os::make_folder(fd(&level.to), name);
+        if made == Err(Errno::EXIST) && os::unlink_file(fd(&level.to), name).is_ok() {
+            // A file that was there before.
+            made = os::make_folder(fd(&level.to), name);
+        }
+        match made {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(explain(DOING, e)),
+        }
+        let to = os::open_folder(fd(&level.to), name, Lookup::Full).map_err(|e| explain(DOING, e))?;
+        self.arrive(from, to, path).map(Some)
+    }
+
+    /// Notes a folder and copies the files in it.
+    fn arrive(&mut self, from: OwnedFd, to: OwnedFd, path: String) -> Result<Level> {
+        let facts = look(&from)?;
+        let made = os::stat_fd(fd(&to)).map_err(|e| explain(DOING, e))?;
+        self.take(Mark::new(path.clone(), &facts), made.node.id())?;
+        self.folders.push((path.clone(), facts));
+        self.read(Level { from, to, path, waiting: Vec::new() })
+    }
+
+    /// Copies the files of a folder, and remembers its folders.
+    fn read(&mut self, mut level: Level) -> Result<Level> {
+        let (mut names, mut buffer) = (Vec::new(), Vec::new());
+        let mut unnamed = 0;
+        let read = os::read_names(fd(&level.from), &mut buffer, usize::MAX, |name, kind| {
+            match name.to_str() {
+                Ok(name) => names.push((name.to_owned(), kind)),
+                Err(_) => unnamed += 1,
+            }
+            Ok::<_, Errno>(())
+        });
+        if let Err(e) = read {
+            self.fail(&level.path, &format!("this folder cannot be read to its end ({e})"));
+        }
+        self.tally.left_out += if self.again { 0 } else { unnamed };
+        for (name, kind) in names {
+            let path = joined(&level.path, &name);
+            if self.plan.skip.contains(&path.as_str()) {
+                continue;
+            }
+            match kind.map_or_else(|| os::stat_at(fd(&level.from), &name).map(|found| found.kind), Ok) {
+                Ok(Kind::File) => self.copy_file(fd(&level.from), fd(&level.to), &name, path)?,
+                Ok(Kind::Folder) if self.has_folder(fd(&level.from), &name, &path) => {}
+                Ok(Kind::Folder) if name == LAST => level.waiting.insert(0, name),
+                Ok(Kind::Folder) => level.waiting.push(name),
+                Ok(Kind::Other) => self.tally.left_out += u64::from(!self.again),
+                Err(e) => self.pass_over(&path, e)?,
+            }
+        }
+        Ok(level)
+    }
+
+    /// Whether a folder was copied already, and is looked through again by itself; notes an older one that was not.
+    fn has_folder(&mut self, dir: BorrowedFd<'_>, name: &str, path: &str) -> bool {
+        if !self.again {
+            return false;
+        }
+        let Ok(found) = os::stat_at(dir, name) else { return true };
+        let node = found.node.id();
+        if self.taken.get(path).is_some_and(|taken| taken.node == node) {
+            return true;
+        }
+        let [_, born] = node;
+        self.moved |= born == 0 || born < self.began;
+        false
+    }
+
+    /// Goes through the folders that have changed since they were read.
+    fn look_again(&mut self) -> Result<()> {
+        for index in 0..self.folders.len() {
+            let Some((path, before)) = self.folders.get(index).cloned() else { continue };
+            let Ok(from) = os::open_folder(self.source, &path, Lookup::Full) else { continue };
+            let facts = look(&from)?;
+            if facts.changed != 0 && (facts.changed, facts.found.inode) == (before.changed, before.found.inode) {
+                continue;
+            }
+            let to = os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
+            if let Some(folder) = self.folders.get_mut(index) {
+                folder.1 = facts;
+            }
+            let level = self.read(Level { from, to, path, waiting: Vec::new() })?;
+            self.descend(level)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the folders of the copy their times and permissions, now that nothing is put into them any more.
+    fn finish_folders(&mut self) -> Result<()> {
+        for (path, facts) in std::mem::take(&mut self.folders).into_iter().rev() {
+            let made = os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
+            os::set_access(fd(&made), &facts).map_err(|e| explain(DOING, e))?;
+            os::copy_attributes_of(self.source, &path, fd(&made)).map_err(explain_attributes)?;
+            os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;
+        }
+        Ok(())
+    }
+
+    /// What is gone is no failure; what may not be read is one; anything else ends the copy.
+    pub fn pass_over(&mut self, path: &str, errno: Errno) -> Result<()> {
+        match errno {
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Ok(()),
+            Errno::ACCESS | Errno::PERM | Errno::IO => {
+                self.fail(path, &format!("it cannot be read ({errno})"));
+                Ok(())
+            }
+            other => Err(explain(DOING, other)),
+        }
+    }
+}
+
+/// A folder before its names are read. What may change after that without showing it counts as changed.
+fn look(folder: &OwnedFd) -> Result<Facts> {
+    let mut facts = os::facts_fd(fd(folder)).map_err(|e| explain(DOING, e))?;
+    if is_fresh(facts.changed) {
+        facts.changed = 0;
+    }
+    Ok(facts)
+}
+
+pub(super) fn explain_attributes(errno: Errno) -> Error {
+    match errno {
+        Errno::OPNOTSUPP => Error::Forbidden(
+            "The file system of the copy keeps no extended attributes (user.sarang.*), which hold properties and lead to \
+             versions: choose a folder on ext4, xfs, btrfs, zfs or NFS 4.2.",
+        ),
+        other => explain(DOING, other),
+    }
+}
+
+/// Whether something changed so lately that it may change again without showing it.
+pub(super) fn is_fresh(changed: u64) -> bool {
+    let age = since_1970(SystemTime::now()).saturating_sub(changed);
+    u128::from(age) < TICK.as_nanos()
+}
+
+fn since_1970(time: SystemTime) -> u64 {
+    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn joined(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+}

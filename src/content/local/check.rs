@@ -1,0 +1,275 @@
+//! Looks a tree over, also beside a running server: whether the trash and its notes agree, versions have their file, and nothing
+//! was left half done. What is repaired is never deleted: it comes to the trash, where people see it.
+
+use super::os::{self, Errno, Kind, Lookup, fd};
+use super::root::{TMP, explain, spelling, stat_name};
+use super::trash::note_of;
+use super::trashed::{NOTE, NOTE_LIMIT, path_in};
+use super::{LocalSettings, LocalTree, props};
+use crate::content::{DeadProp, Node};
+use crate::model::{Error, RelPath, Result};
+use std::collections::HashSet;
+use std::io::{IoSlice, Read};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const DOING: &str = "look the files over";
+const FILES: &str = ".sarang/trash/files";
+const INFO: &str = ".sarang/trash/info";
+const VERSIONS: &str = ".sarang/versions";
+const OWN: &str = ".sarang";
+/// What is younger may be a change under way.
+const UNDER_WAY: Duration = Duration::from_secs(60);
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What, as the rest of a sentence about the tree.
+    pub what: String,
+    /// Whether it is as it should be now.
+    pub repaired: bool,
+}
+
+/// How a tree is looked over.
+#[derive(Clone, Copy, Debug)]
+pub struct Care {
+    /// Whether a server works in it meanwhile: then what is young is not judged.
+    pub served: bool,
+    /// With which settings repairs are made; `None` for none. Ignored while a server works in it.
+    pub repair: Option<LocalSettings>,
+}
+
+/// What is not as it should be in the tree below `dir`.
+pub fn look_over(dir: &Path, care: Care) -> Result<Vec<Finding>> {
+    let root = os::open_root(dir).map_err(|e| explain(DOING, e))?;
+    let care = Care { repair: care.repair.filter(|_| !care.served), ..care };
+    let mut tree = Tree { root, care, findings: Vec::new() };
+    tree.check_notes()?;
+    tree.check_things()?;
+    tree.check_versions()?;
+    if !care.served {
+        tree.check_leftovers(dir)?;
+    }
+    Ok(tree.findings)
+}
+
+struct Tree {
+    root: OwnedFd,
+    care: Care,
+    findings: Vec<Finding>,
+}
+
+impl Tree {
+    /// Notes must be about something.
+    fn check_notes(&mut self) -> Result<()> {
+        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(()) };
+        for name in names_in(fd(&info))? {
+            let thing = name.strip_suffix(NOTE).unwrap_or(&name);
+            if self.is_under_way(fd(&info), &name) || exists(fd(&files), thing)? || !exists(fd(&info), &name)? {
+                continue;
+            }
+            let repaired = self.is_repairing() && os::unlink_file(fd(&info), &name).is_ok();
+            self.add(format!("the note {name:?} in the trash is about nothing that is there"), repaired);
+        }
+        Ok(())
+    }
+
+    /// What lies in the trash must have a note that says where it lay.
+    fn check_things(&mut self) -> Result<()> {
+        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(()) };
+        for name in names_in(fd(&files))? {
+            let note = format!("{name}{NOTE}");
+            let why = match read_note(fd(&info), &note)? {
+                Some(text) if path_in(&text).is_some() => continue,
+                Some(_) => "has a note that cannot be read",
+                None => "has no note",
+            };
+            if self.is_under_way(fd(&files), &name) || !exists(fd(&files), &name)? {
+                continue;
+            }
+            let leaf = without_stamp(&name);
+            let _ = self.is_repairing() && os::unlink_file(fd(&info), &note).is_ok();
+            let repaired = self.is_repairing() && write(fd(&info), &note, &note_of(leaf)).is_ok();
+            self.add(format!("{name:?} in the trash {why}: nobody sees it, and it never expires"), repaired);
+        }
+        Ok(())
+    }
+
+    /// Versions must have a file, live or in the trash, that they are versions of.
+    fn check_versions(&mut self) -> Result<()> {
+        let Some(versions) = self.folder(VERSIONS)? else { return Ok(()) };
+        let mut histories = names_in(fd(&versions))?;
+        // A file that is moved meanwhile may be missed once.
+        for _ in 0..if self.care.served { 2 } else { 1 } {
+            if histories.is_empty() {
+                return Ok(());
+            }
+            let named = self.named_histories()?;
+            histories.retain(|history| !named.contains(history));
+        }
+        for history in histories {
+            if self.is_under_way(fd(&versions), &history) {
+                continue;
+            }
+            let repaired = self.is_repairing() && self.bury(fd(&versions), &history)?;
+            self.add(format!("the versions in .sarang/versions/{history} are of no file that is there"), repaired);
+        }
+        Ok(())
+    }
+
+    /// Moves versions without a file to the trash.
+    fn bury(&self, versions: BorrowedFd<'_>, history: &str) -> Result<bool> {
+        if os::remove_folder(versions, &c_name(history)?).is_ok() {
+            return Ok(true);
+        }
+        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(false) };
+        let leaf = format!("Versions of a lost file ({history})");
+        let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let name = format!("{leaf}.{stamp:x}");
+        write(fd(&info), &format!("{name}{NOTE}"), &note_of(&leaf))?;
+        Ok(os::rename_new((versions, history), (fd(&files), &name)).is_ok())
+    }
+
+    /// The histories that files name, wherever they lie.
+    fn named_histories(&self) -> Result<HashSet<String>> {
+        let mut named = HashSet::new();
+        let mut waiting = vec![String::new(), FILES.to_owned()];
+        while let Some(path) = waiting.pop() {
+            let Some(dir) = self.folder(&path)? else { continue };
+            for (name, kind) in entries(fd(&dir))? {
+                let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+                match kind {
+                    Kind::Folder if below != OWN => waiting.push(below),
+                    Kind::File => match os::history_at(fd(&dir), &name) {
+                        Ok(history) => named.extend(history),
+                        Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::ACCESS | Errno::PERM) => {}
+                        Err(e) => return Err(explain(DOING, e)),
+                    },
+                    _ => {}
+                }
+            }
+        }
+        Ok(named)
+    }
+
+    /// Nothing must be left of what a crash has cut; opening the tree finishes it or clears it away.
+    fn check_leftovers(&mut self, dir: &Path) -> Result<()> {
+        let Some(tmp) = self.folder(TMP)? else { return Ok(()) };
+        let count = names_in(fd(&tmp))?.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let repaired = match self.care.repair {
+            Some(settings) => LocalTree::open(dir, settings).is_ok() && names_in(fd(&tmp))?.is_empty(),
+            None => false,
+        };
+        self.add(format!("{count} things in .sarang/tmp were left by an earlier run"), repaired);
+        Ok(())
+    }
+
+    fn is_repairing(&self) -> bool {
+        self.care.repair.is_some()
+    }
+
+    fn add(&mut self, what: String, repaired: bool) {
+        self.findings.push(Finding { what, repaired });
+    }
+
+    /// Whether something may be part of a change that a server is making just now.
+    fn is_under_way(&self, dir: BorrowedFd<'_>, name: &str) -> bool {
+        let young = |file: OwnedFd| {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            os::facts_fd(fd(&file)).is_ok_and(|facts| now < Duration::from_nanos(facts.changed) + UNDER_WAY)
+        };
+        self.care.served && os::open_any(dir, name, Lookup::Full).is_ok_and(young)
+    }
+
+    /// A folder of the tree; `None` when there is none, as in one that was never used.
+    fn folder(&self, path: &str) -> Result<Option<OwnedFd>> {
+        match os::open_folder(fd(&self.root), path, Lookup::Full) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => Ok(None),
+            Err(e) => Err(explain(DOING, e)),
+        }
+    }
+}
+
+/// What stands at a path in the tree below `dir`, and its properties; `None` for nothing.
+pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, Vec<DeadProp>)>> {
+    let mut at = match os::open_root(dir) {
+        Ok(root) => root,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(explain(DOING, e)),
+    };
+    for name in path.names() {
+        let (spelled, found) = spelling(fd(&at), name)?;
+        if found.is_none_or(|found| found.kind == Kind::Other) {
+            return Ok(None);
+        }
+        match os::open_read(fd(&at), &spelled, Lookup::Full) {
+            Ok(opened) => at = opened,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => return Ok(None),
+            Err(e) => return Err(explain(DOING, e)),
+        }
+    }
+    let found = os::stat_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
+    let props = os::props_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
+    Ok(Some((found.node, props::decode(props.as_deref()).unwrap_or_default())))
+}
+
+/// What something in the trash was called, as far as its name tells.
+fn without_stamp(name: &str) -> &str {
+    let is_stamp = |stamp: &str| stamp.len() >= 12 && stamp.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.rsplit_once('.').filter(|(_, stamp)| is_stamp(stamp)).map_or(name, |(leaf, _)| leaf)
+}
+
+fn exists(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
+    stat_name(dir, name).map(|found| found.is_some())
+}
+
+fn read_note(info: BorrowedFd<'_>, name: &str) -> Result<Option<String>> {
+    let file = match os::open_read(info, name, Lookup::Full) {
+        Ok(file) => file,
+        Err(Errno::NOENT | Errno::LOOP | Errno::NAMETOOLONG) => return Ok(None),
+        Err(e) => return Err(explain(DOING, e)),
+    };
+    let mut text = Vec::new();
+    std::fs::File::from(file).take(NOTE_LIMIT).read_to_end(&mut text).map_err(|e| Error::io(DOING, e))?;
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
+}
+
+fn write(dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {
+    let written = os::create_file(dir, name).and_then(|file| {
+        os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0)?;
+        os::sync(fd(&file))?;
+        os::sync(dir)
+    });
+    written.map_err(|e| explain("write a note for the trash", e))
+}
+
+fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
+    Ok(entries(dir)?.into_iter().map(|(name, _)| name).collect())
+}
+
+fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(String, Kind)>> {
+    let (mut names, mut buffer) = (Vec::new(), Vec::new());
+    // A fresh descriptor, since reading moves the one shared with others.
+    let read = os::open_folder(dir, "", Lookup::Full).and_then(|dir| {
+        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, kind| {
+            let Ok(text) = name.to_str() else { return Ok(()) };
+            match kind.map_or_else(|| os::stat_entry(fd(&dir), name).map(|found| found.kind), Ok) {
+                Ok(kind) => names.push((text.to_owned(), kind)),
+                Err(Errno::NOENT) => {}
+                Err(e) => return Err(e),
+            }
+            Ok::<_, Errno>(())
+        })
+    });
+    read.map_err(|e| explain(DOING, e))?;
+    Ok(names)
+}
+
+fn c_name(name: &str) -> Result<std::ffi::CString> {
+    std::ffi::CString::new(name).map_err(|_| Error::NotFound)
+}

@@ -1,0 +1,83 @@
+//! Extended attributes: what is kept with a file, wherever it goes.
+
+use super::{Errno, Outcome};
+use rustix::fs::{self as sys, XattrFlags};
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+const PROPS: &CStr = c"user.sarang.props";
+const HISTORY: &CStr = c"user.sarang.history";
+const DIGEST: &CStr = c"user.sarang.digest";
+/// More than Linux allows an attribute to have.
+const PROPS_ROOM: usize = 64 << 10;
+
+/// The stored properties of an open file; `None` when it has none.
+pub(in crate::content::local) fn props_fd(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    sized(|room| sys::fgetxattr(file, PROPS, room))
+}
+
+/// The stored properties of a name in a folder, without opening it.
+pub(in crate::content::local) fn props_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
+    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    sized(|room| sys::lgetxattr(&path, PROPS, room))
+}
+
+/// Stores properties with an open file; empty removes them.
+pub(in crate::content::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -> Outcome<()> {
+    if !props.is_empty() {
+        return sys::fsetxattr(file, PROPS, props, XattrFlags::empty());
+    }
+    match sys::fremovexattr(file, PROPS) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
+/// Which history a file in a folder belongs to; `None` for none yet.
+pub(in crate::content::local) fn history_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<String>> {
+    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    let mut room = [0; 64];
+    match sys::lgetxattr(&path, HISTORY, &mut room) {
+        Ok(len) => Ok(room.get(..len).and_then(|text| String::from_utf8(text.to_vec()).ok())),
+        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Lets an open file belong to a history.
+pub(in crate::content::local) fn set_history(file: BorrowedFd<'_>, history: &str) -> Outcome<()> {
+    sys::fsetxattr(file, HISTORY, history.as_bytes(), XattrFlags::empty())
+}
+
+/// What is stored of an open file's content hash; `None` for nothing that could be one.
+pub(in crate::content::local) fn digest_fd<const N: usize>(file: BorrowedFd<'_>) -> Option<[u8; N]> {
+    let mut room = [0; N];
+    (sys::fgetxattr(file, DIGEST, &mut room) == Ok(N)).then_some(room)
+}
+
+/// As [`digest_fd`], of a name in a folder.
+pub(in crate::content::local) fn digest_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Option<[u8; N]> {
+    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    let mut room = [0; N];
+    (sys::lgetxattr(&path, DIGEST, &mut room) == Ok(N)).then_some(room)
+}
+
+/// Stores a content hash with an open file.
+pub(in crate::content::local) fn set_digest(file: BorrowedFd<'_>, digest: &[u8]) -> Outcome<()> {
+    sys::fsetxattr(file, DIGEST, digest, XattrFlags::empty())
+}
+
+/// Reads an attribute into a small buffer first: nearly no file has one, and nearly none is large.
+pub(in crate::content::local::os) fn sized(read: impl Fn(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<Vec<u8>>> {
+    let mut small = [0; 1024];
+    match read(&mut small) {
+        Ok(len) => return Ok(Some(small.get(..len).unwrap_or_default().to_vec())),
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => return Ok(None),
+        Err(Errno::RANGE) => {}
+        Err(other) => return Err(other),
+    }
+    let mut large = vec![0; PROPS_ROOM];
+    let len = read(&mut large)?;
+    large.truncate(len);
+    Ok(Some(large))
+}
