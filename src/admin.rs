@@ -1,6 +1,8 @@
 //! What administrators do, the same for the API and the command line: each act with its entry in the audit log.
 //! The acts run to their end where the caller sees to that ([`App::finish`]).
 
+pub mod past;
+
 use crate::app::App;
 use crate::audit::{Kind, Reporter};
 use crate::auth::{AccountView, Alteration, OpenIdLink};

@@ -72,6 +72,10 @@ pub enum Kind {
     LinkRemoved,
     /// Somebody else's lock was ended.
     LockBroken,
+    /// Something of the trash or the versions of a drive was deleted for good by somebody.
+    HistoryPurged,
+    /// A drive was rewound, or an administrator restored something in it.
+    HistoryRestored,
 }
 
 impl Kind {

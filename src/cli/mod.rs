@@ -1,5 +1,6 @@
 //! The command line. What the program prints, it prints here and in `main`.
 
+mod past;
 mod process;
 mod prompt;
 mod serve;
@@ -52,6 +53,16 @@ enum Command {
         #[command(subcommand)]
         command: show::LockCommand,
     },
+    /// See, restore and delete what lies in the trash of an account.
+    Trash {
+        #[command(subcommand)]
+        command: past::TrashCommand,
+    },
+    /// See and restore the versions of an account's files.
+    Versions {
+        #[command(subcommand)]
+        command: past::VersionsCommand,
+    },
     /// Print the description of the JSON API (OpenAPI 3.1).
     Openapi,
     /// Bring the state back from an export.
@@ -87,6 +98,8 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Audit { args } => show::audit(args, config).await,
         Command::Overview { json } => show::overview(json, config).await,
         Command::Lock { command } => show::lock(command, config).await,
+        Command::Trash { command } => past::trash(command, config).await,
+        Command::Versions { command } => past::versions(command, config).await,
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
         Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),

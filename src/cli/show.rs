@@ -83,14 +83,14 @@ pub(super) async fn lock(command: LockCommand, config: Config) -> Result<()> {
     }
 }
 
-fn refused(response: Response) -> Result<()> {
+pub(super) fn refused(response: Response) -> Result<()> {
     match response {
         Response::Refused(sentence) => bail!(sentence),
         _ => bail!("The running server is of another version: it gave an answer that does not belong to the question"),
     }
 }
 
-fn pretty(value: &impl serde::Serialize) -> Result<String> {
+pub(super) fn pretty(value: &impl serde::Serialize) -> Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 

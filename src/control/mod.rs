@@ -4,6 +4,7 @@
 mod socket;
 
 pub use crate::admin::Files;
+pub use crate::admin::past::{Former, Recall, Recalled, TrashItem};
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::app::App;
 use crate::audit::{Actor, Entry, Filter};
@@ -102,6 +103,13 @@ pub enum Request {
         /// Its id, from the list.
         id: String,
     },
+    /// Look at the past of a drive, or restore from it.
+    Past {
+        /// Whose.
+        name: AccountName,
+        /// What.
+        what: Recall,
+    },
 }
 
 /// Entries of the audit log in one answer.
@@ -163,6 +171,8 @@ pub enum Response {
     Overview(Box<Overview>),
     /// The locks.
     Locks(Vec<OpenLock>),
+    /// What there is of the past, or what became of it.
+    Past(Recalled),
     /// It is not done; the sentence says why.
     Refused(String),
 }
@@ -174,6 +184,10 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         Request::Overview => overview(app).await.map(|overview| Response::Overview(Box::new(overview))),
         Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
         Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
+        Request::Past { name, what } => {
+            let recalled = at_work(app).recall(&name, what).await;
+            return done_there(&name, app, recalled);
+        }
         Request::LockBreak { id } => {
             let work = at_work(app);
             match work.break_lock(&id, |_| true).await {
@@ -272,6 +286,16 @@ async fn change_link(app: &App, work: &Administrator, request: Request) -> Respo
             ended => done(&name, ended.map(|()| Response::Done)),
         },
         other => Response::Refused(format!("{other:?} changes no link.")),
+    }
+}
+
+/// What is not there in the drive of an account, and what there is.
+fn done_there(name: &AccountName, app: &App, recalled: Result<Recalled>) -> Response {
+    match recalled {
+        Err(Error::NotFound) if app.auth.account(name).is_some() => {
+            Response::Refused(format!("There is no such thing in the past of {name}."))
+        }
+        other => done(name, other.map(Response::Past)),
     }
 }
 

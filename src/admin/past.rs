@@ -1,0 +1,154 @@
+//! What administrators see of the past of somebody's drive, and do about it; each act is in the audit log.
+
+use super::Administrator;
+use crate::audit::Kind;
+use crate::content::history::{Trashed, Version};
+use crate::drive::{Drive, Terms};
+use crate::model::{AccountName, Error, Identity, Result, VPath, time};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// What is asked of the past of a drive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recall {
+    /// What lies in the trash.
+    Trash,
+    /// Restore an item of the trash, to a path or where it lay.
+    Untrash {
+        /// Its id.
+        id: String,
+        /// The path.
+        to: Option<String>,
+    },
+    /// Delete an item of the trash for good.
+    Purge {
+        /// Its id.
+        id: String,
+    },
+    /// Delete all of the trash for good.
+    Empty,
+    /// The versions of a file.
+    Versions {
+        /// Its path.
+        path: String,
+    },
+    /// Give a file a former content again.
+    Revert {
+        /// Its path.
+        path: String,
+        /// The version.
+        id: String,
+    },
+}
+
+/// What is answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recalled {
+    /// What lies in the trash, newest first.
+    Trash(Vec<TrashItem>),
+    /// The versions of a file, newest first.
+    Versions(Vec<Former>),
+    /// It was restored to this path.
+    Restored(String),
+    /// So many items were deleted for good.
+    Purged(u64),
+}
+
+/// Something in the trash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrashItem {
+    /// What it is called in the trash.
+    pub id: String,
+    /// Where it lay.
+    pub path: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Its length in bytes; 0 for a folder.
+    pub size: u64,
+    /// When it was deleted or replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<String>,
+    /// By whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<AccountName>,
+}
+
+/// A former content of a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Former {
+    /// What it is called among the versions of the file.
+    pub id: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified: String,
+    /// When another content took its place.
+    pub replaced: String,
+}
+
+impl Administrator {
+    /// Looks at the past of an account's drive, or restores from it. `NotFound`.
+    pub async fn recall(&self, name: &AccountName, what: Recall) -> Result<Recalled> {
+        let account = self.app.auth.account(name).ok_or(Error::NotFound)?;
+        let identity = Arc::new(Identity::whole(account.name, account.role, account.quota));
+        let drive = self.app.drive(&identity).await?;
+        match what {
+            Recall::Trash => {
+                let items = drive.trashed(None, usize::MAX).await?;
+                Ok(Recalled::Trash(items.into_iter().map(TrashItem::from).collect()))
+            }
+            Recall::Versions { path } => {
+                let versions = drive.versions(&VPath::parse(&path)?).await?;
+                Ok(Recalled::Versions(versions.into_iter().map(Former::from).collect()))
+            }
+            Recall::Purge { .. } | Recall::Empty => self.purge_past(name, &drive, what).await,
+            Recall::Untrash { .. } | Recall::Revert { .. } => self.restore_past(name, &drive, what).await,
+        }
+    }
+
+    async fn purge_past(&self, name: &AccountName, drive: &Drive, what: Recall) -> Result<Recalled> {
+        let (purged, note) = match what {
+            Recall::Purge { id } => (drive.purge(&id).await.map(|()| 1), format!("{id:?} of the trash")),
+            _ => {
+                let emptied = drive.empty_trash().await;
+                let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
+                (emptied, note)
+            }
+        };
+        self.reporter.report(Kind::HistoryPurged, name.as_str(), note, &purged).await;
+        purged.map(Recalled::Purged)
+    }
+
+    async fn restore_past(&self, name: &AccountName, drive: &Drive, what: Recall) -> Result<Recalled> {
+        let restored = match what {
+            Recall::Untrash { id, to } => {
+                let wish = to.map(|to| VPath::parse(&to)).transpose()?;
+                drive.put_back(&id, wish).await
+            }
+            Recall::Revert { path, id } => {
+                let path = VPath::parse(&path)?;
+                drive.revert(&path, &id, Terms::default()).await.map(|()| path)
+            }
+            _ => return Err(Error::NotFound),
+        };
+        let note = restored.as_ref().map(|path| format!("/{path}")).unwrap_or_default();
+        self.reporter.report(Kind::HistoryRestored, name.as_str(), note.clone(), &restored).await;
+        restored.map(|_| Recalled::Restored(note))
+    }
+}
+
+impl From<Trashed> for TrashItem {
+    fn from(item: Trashed) -> Self {
+        let (path, deleted) = (format!("/{}", item.path), item.when.map(time::iso_date));
+        Self { id: item.id, path, folder: item.node.folder, size: item.node.len, deleted, by: item.who }
+    }
+}
+
+impl From<Version> for Former {
+    fn from(version: Version) -> Self {
+        let (modified, replaced) = (time::iso_date(version.node.modified), time::iso_date(version.replaced));
+        Self { id: version.id, size: version.node.len, modified, replaced }
+    }
+}
