@@ -1,12 +1,17 @@
 //! What administrators see of the past of somebody's drive, and do about it; each act is in the audit log.
 
 use super::Administrator;
-use crate::audit::Kind;
+use crate::audit::{Kind, Reporter};
 use crate::content::history::{Trashed, Version};
-use crate::drive::{Drive, Terms};
+use crate::drive::{Change, Drive, Report, Terms, Wish};
 use crate::model::{AccountName, Error, Identity, Result, VPath, time};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::SystemTime;
+use utoipa::ToSchema;
+
+/// Paths in one call.
+const MAX_ITEMS: usize = 1000;
 
 /// What is asked of the past of a drive.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +45,67 @@ pub enum Recall {
         /// The version.
         id: String,
     },
+    /// Make a folder, or some of what is in it, as it was.
+    Rewind(Rewinding),
+}
+
+/// What to make as it was.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rewinding {
+    /// The folder or file.
+    pub path: String,
+    /// The moment to go back to (RFC 3339).
+    pub to: String,
+    /// Whether it is only said what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What of the folder, as paths from the top of the drive; all of it if not said.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub only: Vec<String>,
+}
+
+/// What a rewind has changed, or would change.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RewindReport {
+    /// The changes, in this order.
+    pub changes: Vec<RewindChange>,
+    /// What was there and is not kept any more.
+    pub lost: Vec<String>,
+    /// Since when every change is known; absent when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub since: Option<String>,
+}
+
+/// One change of a rewind.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RewindChange {
+    /// What happens.
+    pub change: RewindAct,
+    /// To what.
+    pub path: String,
+    /// Where it lay before it was moved back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub from: Option<String>,
+}
+
+/// What a rewind does to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewindAct {
+    /// It comes back from the trash.
+    Restored,
+    /// It comes back from where it was moved to.
+    Moved,
+    /// It goes back to a former content.
+    Reverted,
+    /// It was not there, and goes to the trash.
+    Discarded,
+    /// The folder is made anew.
+    Made,
 }
 
 /// What is answered.
@@ -54,6 +120,8 @@ pub enum Recalled {
     Restored(String),
     /// So many items were deleted for good.
     Purged(u64),
+    /// It was rewound, or would be.
+    Rewound(RewindReport),
 }
 
 /// Something in the trash.
@@ -104,6 +172,7 @@ impl Administrator {
                 Ok(Recalled::Versions(versions.into_iter().map(Former::from).collect()))
             }
             Recall::Purge { .. } | Recall::Empty => self.purge_past(name, &drive, what).await,
+            Recall::Rewind(wish) => rewind(&drive, &self.reporter, wish).await.map(Recalled::Rewound),
             Recall::Untrash { .. } | Recall::Revert { .. } => self.restore_past(name, &drive, what).await,
         }
     }
@@ -136,6 +205,47 @@ impl Administrator {
         let note = restored.as_ref().map(|path| format!("/{path}")).unwrap_or_default();
         self.reporter.report(Kind::HistoryRestored, name.as_str(), note.clone(), &restored).await;
         restored.map(|_| Recalled::Restored(note))
+    }
+}
+
+/// Rewinds what a drive shows, with its entry in the audit log.
+pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Result<RewindReport> {
+    let wrong = |pointer: &str, why: &str| Error::Invalid { pointer: pointer.into(), why: why.into() };
+    let moment = time::parse_iso_moment(&wish.to)
+        .ok_or_else(|| wrong("/to", "Write a time as 2026-11-21T10:00:00Z, with any offset."))?;
+    if moment > SystemTime::now() {
+        return Err(wrong("/to", "This lies in the future."));
+    }
+    if wish.only.len() > MAX_ITEMS {
+        return Err(wrong("/only", "One call takes at most 1000 paths."));
+    }
+    let path = VPath::parse(&wish.path)?;
+    let only = wish.only.iter().map(|path| VPath::parse(path)).collect::<Result<Vec<_>>>()?;
+    let report = drive.rewind(&path, Wish { moment, only, dry: wish.dry_run }).await;
+    if !wish.dry_run {
+        let changes = report.as_ref().map_or(0, |report| report.changes.len());
+        let note = format!("/{path} to {}: {changes} changes", time::iso_date(moment));
+        reporter.report(Kind::HistoryRestored, drive.identity().account.as_str(), note, &report).await;
+    }
+    report.map(RewindReport::from)
+}
+
+impl From<Report> for RewindReport {
+    fn from(report: Report) -> Self {
+        let shown = |path: VPath| format!("/{path}");
+        let changes = report.changes.into_iter().map(|rewound| RewindChange {
+            change: match rewound.change {
+                Change::Restored => RewindAct::Restored,
+                Change::Moved => RewindAct::Moved,
+                Change::Reverted => RewindAct::Reverted,
+                Change::Discarded => RewindAct::Discarded,
+                Change::Made => RewindAct::Made,
+            },
+            path: shown(rewound.path),
+            from: rewound.from.map(shown),
+        });
+        let lost = report.lost.into_iter().map(shown).collect();
+        Self { changes: changes.collect(), lost, since: report.since.map(time::iso_date) }
     }
 }
 

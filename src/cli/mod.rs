@@ -63,6 +63,11 @@ enum Command {
         #[command(subcommand)]
         command: past::VersionsCommand,
     },
+    /// Make a folder of an account as it was at a moment.
+    Rewind {
+        #[command(flatten)]
+        args: past::RewindArgs,
+    },
     /// Print the description of the JSON API (OpenAPI 3.1).
     Openapi,
     /// Bring the state back from an export.
@@ -100,6 +105,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Lock { command } => show::lock(command, config).await,
         Command::Trash { command } => past::trash(command, config).await,
         Command::Versions { command } => past::versions(command, config).await,
+        Command::Rewind { args } => past::rewind(args, config).await,
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
         Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),

@@ -2,7 +2,7 @@
 
 use super::{print, show, size, user};
 use crate::config::Config;
-use crate::control::{Former, Recall, Recalled, Request, Response, TrashItem};
+use crate::control::{Former, Recall, Recalled, Request, Response, RewindAct, RewindReport, Rewinding, TrashItem};
 use crate::model::AccountName;
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -87,6 +87,34 @@ pub enum VersionsCommand {
     },
 }
 
+/// Whose folder to rewind, and to when.
+#[derive(Debug, Args)]
+pub struct RewindArgs {
+    /// Whose
+    #[arg(value_parser = AccountName::parse)]
+    name: AccountName,
+    /// The folder or file, as its path in their drive; / for all
+    path: String,
+    /// When, as 2026-11-21T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    to: String,
+    /// Only this path in it; may be given more than once
+    #[arg(long, value_name = "PATH")]
+    only: Vec<String>,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `sarang rewind`.
+pub(super) async fn rewind(args: RewindArgs, config: Config) -> Result<()> {
+    let RewindArgs { name, path, to, only, dry_run, json } = args;
+    recall(name, Recall::Rewind(Rewinding { path, to, dry_run, only }), json, config).await
+}
+
 /// `sarang trash`.
 pub(super) async fn trash(command: TrashCommand, config: Config) -> Result<()> {
     let (name, what, json) = match command {
@@ -122,6 +150,7 @@ fn text_of(recalled: &Recalled) -> String {
         Recalled::Versions(versions) if versions.is_empty() => "There are no versions of it.\n".into(),
         Recalled::Versions(versions) => versions.iter().map(version_line).collect(),
         Recalled::Restored(path) => format!("Restored {}.\n", path.escape_debug()),
+        Recalled::Rewound(report) => report_of(report),
         Recalled::Purged(1) => "Deleted 1 item for good.\n".into(),
         Recalled::Purged(items) => format!("Deleted {items} items for good.\n"),
     }
@@ -133,6 +162,29 @@ fn line_of(item: &TrashItem) -> String {
     let when = item.deleted.as_deref().unwrap_or("some time ago");
     let by = item.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
     format!("{}  {}  {size}  {when}{by}\n", item.id.escape_debug(), item.path.escape_debug())
+}
+
+fn report_of(report: &RewindReport) -> String {
+    let mut text = String::new();
+    for change in &report.changes {
+        let act = match change.change {
+            RewindAct::Restored => "from the trash",
+            RewindAct::Moved => "moved back",
+            RewindAct::Reverted => "former content",
+            RewindAct::Discarded => "to the trash",
+            RewindAct::Made => "made anew",
+        };
+        let from = change.from.as_ref().map(|from| format!(" from {}", from.escape_debug())).unwrap_or_default();
+        text += &format!("{act:15} {}{from}\n", change.path.escape_debug());
+    }
+    for path in &report.lost {
+        text += &format!("{:15} {}\n", "NOT KEPT", path.escape_debug());
+    }
+    if text.is_empty() {
+        text = "Nothing has changed since.\n".into();
+    }
+    let since = report.since.as_deref().unwrap_or("now");
+    text + &format!("Every change is known since {since}.\n")
 }
 
 fn version_line(version: &Former) -> String {

@@ -32,6 +32,76 @@ pub struct Version {
     pub node: Node,
 }
 
+/// What makes a part of a tree as it was, in this order; nothing of it deletes anything for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewind {
+    /// The changes.
+    pub steps: Vec<Step>,
+    /// What was there and is not kept any more.
+    pub lost: Vec<RelPath>,
+    /// Since when every change is known; `None` when none is.
+    pub since: Option<SystemTime>,
+    /// Bytes that the steps bring.
+    pub grows: u64,
+    /// Bytes that go.
+    pub shrinks: u64,
+}
+
+/// One change of a rewind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Move to the trash what was not there.
+    Discard {
+        /// What.
+        path: RelPath,
+    },
+    /// Move back what was there.
+    Move {
+        /// From where.
+        from: Found,
+        /// To where it was; nothing stands there.
+        to: RelPath,
+    },
+    /// Make a folder that is no more.
+    Make {
+        /// Where.
+        path: RelPath,
+    },
+    /// Give a file its former content again.
+    Revert {
+        /// Which.
+        path: RelPath,
+        /// The version.
+        version: String,
+    },
+    /// Empty a file that was empty.
+    Blank {
+        /// Which.
+        path: RelPath,
+    },
+}
+
+/// Where a rewind finds something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// In the tree.
+    Path(RelPath),
+    /// In the trash.
+    Trash {
+        /// The item.
+        id: String,
+        /// What in it; the root for the item itself.
+        inner: RelPath,
+    },
+    /// In what a step of the same rewind has moved to the trash.
+    Discarded {
+        /// Which of the [`Step::Discard`], counted from 0.
+        index: usize,
+        /// What in it.
+        inner: RelPath,
+    },
+}
+
 /// How long the past is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
@@ -90,6 +160,10 @@ pub trait History: Send + Sync {
     async fn trash_item(&self, id: &str) -> Result<Trashed>;
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
     async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()>;
+    /// As [`untrash`](Self::untrash), for a part of an item: what lies at `inner` in it.
+    async fn untrash_part(&self, id: &str, inner: &RelPath, to: &RelPath, commit: Commit) -> Result<()>;
+    /// What makes the items `only` of `folder`, or all of it if none are named, as they were at `moment`. `NotFound` when it was not there.
+    async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind>;
     /// Deletes an item for good, with its versions; `NotFound`.
     async fn purge(&self, id: &str) -> Result<()>;
     /// The former contents of a file, newest first.

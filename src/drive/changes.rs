@@ -39,11 +39,11 @@ impl Drive {
         }
         let place = self.admitted(path, Access::Change).await?;
         refuse_root(&place)?;
-        self.remove(&place, terms).await
+        self.remove(&place, terms).await.map(drop)
     }
 
-    /// Moves what is at a place to the trash.
-    pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<()> {
+    /// Moves what is at a place to the trash; returns what it is called there.
+    pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<String> {
         let bench = self.bench(place, terms, judge::removing(place)).await?;
         let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
         self.locks.forget(bench.ended()).await;
@@ -64,8 +64,19 @@ impl Drive {
         if source.root.id != target.root.id {
             return self.carry_away(&source, &target, overwrite, terms).await;
         }
-        let needs = judge::removing(&source).into_iter().chain(judge::replacing(&target)).collect();
-        let bench = self.bench(&source, terms, needs).await?;
+        self.shift(&source, &target, overwrite, terms).await
+    }
+
+    /// Moves what is at a place to another of the same root.
+    pub(super) async fn shift(
+        &self,
+        source: &Place<'_>,
+        target: &Place<'_>,
+        overwrite: bool,
+        terms: Terms,
+    ) -> Result<bool> {
+        let needs = judge::removing(source).into_iter().chain(judge::replacing(target)).collect();
+        let bench = self.bench(source, terms, needs).await?;
         let commit = Commit { overwrite, ..bench.commit() };
         let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
         self.locks.forget(bench.ended()).await;

@@ -1,6 +1,6 @@
 //! The past of a drive: what lies in the trash of its home, and the versions of its files.
 
-use super::place::{Access, Root};
+use super::place::{Access, Place, Root};
 use super::{Drive, Terms, judge};
 use crate::content::history::{Trashed, Version};
 use crate::content::{Commit, Reader};
@@ -86,8 +86,12 @@ impl Drive {
 
     /// Gives a file its former content again, within the quota; the present one becomes a version. Shares go on with it.
     pub async fn revert(&self, path: &VPath, id: &str, terms: Terms) -> Result<()> {
-        let place = self.admitted(path, Access::Change).await?;
-        let bench = self.bench(&place, terms, judge::creating(&place)).await?;
+        self.revert_at(&self.admitted(path, Access::Change).await?, id, terms).await
+    }
+
+    /// As [`revert`](Self::revert), at a place.
+    pub(super) async fn revert_at(&self, place: &Place<'_>, id: &str, terms: Terms) -> Result<()> {
+        let bench = self.bench(place, terms, judge::creating(place)).await?;
         let put = place.root.tree.revert(&place.path, id, Commit { limit: place.quota, ..bench.commit() }).await?;
         if let Some(met) = bench.met() {
             self.rebind_shares(bench.subject(), met, put.node.id()).await;

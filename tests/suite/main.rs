@@ -39,6 +39,7 @@ mod program;
 mod quota;
 mod resumable;
 mod revoked;
+mod rewind;
 mod rows;
 mod scope;
 mod shares;

@@ -131,7 +131,7 @@ fn the_trash_is_emptied_and_a_version_purged_by_the_owner_only() {
     post(&ana, "/api/v1/shares", &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"})).is(201);
     let versions = || ana.raw("GET", "/api/v1/versions?path=/d/x").send().is(200).json()["items"].clone();
     let oldest = versions()[1]["id"].as_str().unwrap().to_owned();
-    ben.raw("DELETE", &format!("/api/v1/versions?path=/Shared with me/d/x&id={oldest}")).send().is(403);
+    ben.raw("DELETE", &format!("/api/v1/versions?path=/Shared%20with%20me/d/x&id={oldest}")).send().is(403);
     ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}")).send().is(204);
     ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}")).send().is(404);
     assert_eq!(versions().as_array().unwrap().len(), 1);

@@ -304,6 +304,20 @@ pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
     }
 }
 
+/// Bytes of a folder, by its path below the root.
+pub(super) fn bytes_below(root: &Root, path: &str) -> Result<u64> {
+    bytes_in(fd(&root.dir), path)
+}
+
+/// Bytes of a folder in an open one; 0 when it is gone.
+pub(super) fn bytes_in(dir: BorrowedFd<'_>, name: &str) -> Result<u64> {
+    match os::open_folder(dir, name, Lookup::Full) {
+        Ok(dir) => walk(dir).map_err(|e| explain("measure a folder", e)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
+        Err(e) => Err(explain("measure a folder", e)),
+    }
+}
+
 /// Bytes of what is being built in a workshop.
 pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
     os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(walk).map_err(|e| explain("measure a copy", e))

@@ -2,13 +2,16 @@
 //! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
 
 mod change;
+mod chronicle;
 mod copy;
 mod ledger;
 mod list;
 mod os;
+mod past;
 mod props;
 mod read;
 mod resumed;
+mod rewind;
 mod root;
 mod stage;
 mod trash;
@@ -21,7 +24,7 @@ mod bench;
 #[cfg(test)]
 mod tests;
 
-use super::history::{Expired, History, Retention, Trashed, Version};
+use super::history::{Expired, History, Retention, Rewind, Trashed, Version};
 use super::{
     Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Reserved, Room, Start, Upload, Usage,
 };
@@ -38,6 +41,9 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 use upload::LocalUpload;
+
+/// How long the chronicle reaches back where the trash is kept for ever: as long as versions are kept.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How a tree of plain files behaves.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +196,7 @@ impl ContentTree for LocalTree {
         self.run(move |root| copy::copy(root, &from, &to, reach, &commit)).await
     }
 
-    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<()> {
+    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String> {
         let path = path.clone();
         self.run(move |root| change::delete(root, &path, &commit)).await
     }
@@ -256,8 +262,17 @@ impl History for LocalTree {
     }
 
     async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()> {
-        let (id, to) = (id.to_owned(), to.clone());
-        self.run(move |root| trashed::restore(root, &id, &to, &commit)).await
+        self.untrash_part(id, &RelPath::root(), to, commit).await
+    }
+
+    async fn untrash_part(&self, id: &str, inner: &RelPath, to: &RelPath, commit: Commit) -> Result<()> {
+        let (id, inner, to) = (id.to_owned(), inner.clone(), to.clone());
+        self.run(move |root| trashed::restore(root, (&id, &inner), &to, &commit)).await
+    }
+
+    async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind> {
+        let (folder, only) = (folder.clone(), only.to_vec());
+        self.run(move |root| rewind::plan(root, &folder, moment, &only)).await
     }
 
     async fn purge(&self, id: &str) -> Result<()> {
@@ -283,6 +298,7 @@ impl History for LocalTree {
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
         self.run(move |root| {
             let items = trashed::expire(root, retention, now)?;
+            chronicle::trim(root, retention.trash.unwrap_or(YEAR), now)?;
             Ok(Expired { items, versions: versions::expire(root, now)? })
         })
         .await

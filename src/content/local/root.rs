@@ -1,7 +1,7 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::{LocalSettings, ledger::Ledger};
+use super::{LocalSettings, chronicle::Pen, ledger::Ledger};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
 use crate::model::path::check_portable;
@@ -39,6 +39,7 @@ pub(super) struct Root {
     pub uploads: OwnedFd,
     pub settings: LocalSettings,
     pub ledger: Ledger,
+    pub pen: Pen,
     names: Mutex<()>,
     /// Counts folders that were moved or removed: an open parent may no longer be where its path says.
     moves: AtomicU64,
@@ -83,6 +84,7 @@ impl Root {
             uploads,
             settings,
             ledger: Ledger::default(),
+            pen: Pen::default(),
             names: Mutex::default(),
             moves: AtomicU64::new(0),
             stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),

@@ -1,12 +1,13 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+use super::chronicle::{Before, Event};
 use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
 use super::{blocking, in_place};
-use crate::content::{Commit, Etag, Put, Reader as _, Room, Upload};
+use crate::content::{Commit, Etag, Node, Put, Reader as _, Room, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -299,6 +300,8 @@ impl Draft {
                     }
                 })?;
                 root.ledger.note_put(growth, &mut reservation);
+                let path = path.as_str().to_owned();
+                root.pen.note(&root, &[written(path, present.as_ref(), former.as_ref().zip(kept))]);
                 Ok(())
             })?;
             present
@@ -318,6 +321,15 @@ pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit
     let mut upload = LocalUpload::new(root, path, Some(node.len), reservation);
     upload.draft.stage = Some(Arc::new(stage));
     upload.draft.publish(commit, upload.reservation)
+}
+
+/// What the chronicle is told of an upload over `present`, which is kept as `kept`.
+fn written(path: String, present: Option<&Node>, kept: Option<(&Shelf, String)>) -> Event {
+    match (present, kept) {
+        (None, _) => Event::Made(path),
+        (Some(_), Some((former, id))) => Event::Written(path, Before::Version(former.history().to_owned(), id)),
+        (Some(present), None) => Event::Written(path, if present.len == 0 { Before::Empty } else { Before::Unkept }),
+    }
 }
 
 /// The properties that the file about to be replaced hands on.

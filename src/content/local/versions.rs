@@ -16,6 +16,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Bytes that are compared at once.
+const PART: usize = 128 << 10;
+
 /// Where the content that an upload replaces is kept.
 pub(super) struct Shelf {
     history: String,
@@ -46,6 +49,11 @@ impl Shelf {
             Err(Errno::OPNOTSUPP) => Ok(None),
             Err(e) => Err(explain("keep the former content", e)),
         }
+    }
+
+    /// The name of the history.
+    pub fn history(&self) -> &str {
+        &self.history
     }
 
     /// Whether it is still the shelf of the file at a name.
@@ -140,6 +148,37 @@ pub(super) fn open(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<LocalRe
     let (dir, id) = (shelf_of(root, path)?.ok_or(Error::NotFound)?, checked(id)?);
     let file = os::open_read(fd(&dir), id, Lookup::Full).map_err(|e| explain("open the former content", e))?;
     LocalReader::over(root, file)
+}
+
+/// The length of a former content, if it is not the content of the file at `path` below the root.
+pub(super) fn differing(root: &Root, path: &str, (history, id): (&str, &str)) -> Result<Option<u64>> {
+    let failed = |e| explain("compare with the former content", e);
+    let former = os::open_read(fd(&root.versions), &format!("{history}/{id}"), Lookup::Full).map_err(failed)?;
+    let present = os::open_read(fd(&root.dir), path, Lookup::Full).map_err(failed)?;
+    let len = os::stat_fd(fd(&former)).map_err(failed)?.node.len;
+    if os::stat_fd(fd(&present)).map_err(failed)?.node.len != len {
+        return Ok(Some(len));
+    }
+    let (mut one, mut other) = (vec![0; PART], vec![0; PART]);
+    let mut offset = 0;
+    loop {
+        let count = os::read(fd(&former), &mut one, offset).map_err(failed)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let same = one.get(..count).unwrap_or_default();
+        let mut at = 0;
+        while let Some(room) = other.get_mut(at..count).filter(|room| !room.is_empty()) {
+            match os::read(fd(&present), room, offset + at as u64).map_err(failed)? {
+                0 => return Ok(Some(len)),
+                more => at += more,
+            }
+        }
+        if other.get(..count) != Some(same) {
+            return Ok(Some(len));
+        }
+        offset += count as u64;
+    }
 }
 
 /// A former content copied aside, ready to be published, and what it is.

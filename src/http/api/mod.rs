@@ -17,6 +17,7 @@ pub mod page;
 pub mod past;
 pub mod problem;
 pub mod registration;
+pub mod rewind;
 pub mod search;
 pub mod session;
 pub mod setup;
@@ -61,6 +62,7 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(past::versions, past::purge_version))
         .routes(routes!(past::download))
         .routes(routes!(past::revert))
+        .routes(routes!(rewind::create))
         .routes(routes!(links::list, links::create))
         .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))
