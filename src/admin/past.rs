@@ -178,13 +178,12 @@ impl Administrator {
     }
 
     async fn purge_past(&self, name: &AccountName, drive: &Drive, what: Recall) -> Result<Recalled> {
-        let (purged, note) = match what {
-            Recall::Purge { id } => (drive.purge(&id).await.map(|()| 1), format!("{id:?} of the trash")),
-            _ => {
-                let emptied = drive.empty_trash().await;
-                let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
-                (emptied, note)
-            }
+        let (purged, note) = if let Recall::Purge { id } = what {
+            (drive.purge(&id).await.map(|()| 1), format!("{id:?} of the trash"))
+        } else {
+            let emptied = drive.empty_trash().await;
+            let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
+            (emptied, note)
         };
         self.reporter.report(Kind::HistoryPurged, name.as_str(), note, &purged).await;
         purged.map(Recalled::Purged)

@@ -6,6 +6,7 @@ use crate::control::{Former, Recall, Recalled, Request, Response, RewindAct, Rew
 use crate::model::AccountName;
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use std::fmt::Write as _;
 
 /// What to do with a trash.
 #[derive(Debug, Subcommand)]
@@ -175,10 +176,11 @@ fn report_of(report: &RewindReport) -> String {
             RewindAct::Made => "made anew",
         };
         let from = change.from.as_ref().map(|from| format!(" from {}", from.escape_debug())).unwrap_or_default();
-        text += &format!("{act:15} {}{from}\n", change.path.escape_debug());
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{act:15} {}{from}", change.path.escape_debug());
     }
     for path in &report.lost {
-        text += &format!("{:15} {}\n", "NOT KEPT", path.escape_debug());
+        let _ = writeln!(text, "{:15} {}", "NOT KEPT", path.escape_debug());
     }
     if text.is_empty() {
         text = "Nothing has changed since.\n".into();

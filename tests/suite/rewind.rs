@@ -73,7 +73,7 @@ impl Dice {
     /// Some path, one to three names deep.
     fn path(&mut self) -> String {
         let names = ["a", "b", "c", "dé", "e e%"];
-        (0..=self.roll(3)).map(|_| format!("/{}", names[self.roll(names.len())])).collect()
+        (0..=self.roll(3)).flat_map(|_| ["/", names[self.roll(names.len())]]).collect()
     }
 }
 
@@ -104,6 +104,7 @@ fn every_moment_comes_back(seed: u64, is_parallel: bool) {
     let ana = server.ana();
     let home = server.home("ana");
     ana.store("/a", "first");
+    ana.props("/", "0", "<D:quota-used-bytes/>").is(207);
     let mut moments = vec![(now(), tree(&home))];
     for round in 0..20_u64 {
         let turn = |at: usize| {
@@ -114,12 +115,10 @@ fn every_moment_comes_back(seed: u64, is_parallel: bool) {
         };
         if is_parallel {
             std::thread::scope(|scope| {
-                (0..3).for_each(|at| {
-                    drop(scope.spawn({
-                        let turn = &turn;
-                        move || turn(at)
-                    }))
-                })
+                for at in 0..3 {
+                    let turn = &turn;
+                    scope.spawn(move || turn(at));
+                }
             });
         } else {
             (0..3).for_each(turn);
@@ -132,6 +131,9 @@ fn every_moment_comes_back(seed: u64, is_parallel: bool) {
         let (moment, then) = &moments[dice.roll(moments.len())];
         let done = rewind(&ana, "/", moment);
         assert_eq!(tree(&home), *then, "seed {seed}, back to {moment}: {done:?}");
+        let used = ana.props("/", "0", "<D:quota-used-bytes/>").multistatus();
+        let sum: usize = then.values().flatten().map(String::len).sum();
+        assert_eq!(used.only().value("quota-used-bytes"), sum.to_string(), "the books are right");
         let again = changes(ask(&ana, "/", moment, &json!({"dry_run": true})));
         assert!(again.is_empty(), "seed {seed}: {again:?}");
     }

@@ -226,3 +226,57 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Line> {
 pub(super) fn nanos(time: SystemTime) -> u64 {
     u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LocalSettings, change};
+    use super::*;
+    use crate::config::Durability;
+    use crate::content::Commit;
+    use crate::model::AccountName;
+
+    fn root(dir: &std::path::Path) -> Arc<Root> {
+        let settings =
+            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+        Arc::new(Root::open(dir, settings).unwrap())
+    }
+
+    fn mkdir(root: &Root, name: &str) {
+        let commit = Commit::by(AccountName::parse("ada").unwrap());
+        change::mkdir(root, &RelPath::parse(name).unwrap(), &commit).unwrap();
+    }
+
+    fn made(name: &str) -> Event {
+        Event::Made(name.to_owned())
+    }
+
+    #[test]
+    fn a_torn_line_costs_only_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        mkdir(&root(dir.path()), "a");
+        let mut text = std::fs::read(dir.path().join(FILE)).unwrap();
+        assert_eq!(lines(&text).count(), 2);
+        text.extend(br#"{"at":99999,"event":{"mo"#);
+        std::fs::write(dir.path().join(FILE), text).unwrap();
+        let root = root(dir.path());
+        mkdir(&root, "b");
+        let (events, known) = since(&root, 0).unwrap();
+        assert_eq!(events, [made("b"), made("a"), Event::Begun]);
+        assert!(known.is_some());
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten_and_what_happens_meanwhile_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = root(dir.path());
+        mkdir(&root, "a");
+        let day = Duration::from_secs(86400);
+        trim(&root, day, SystemTime::now() + day).unwrap();
+        assert_eq!(since(&root, 0).unwrap().0.len(), 2, "there is some slack");
+        trim(&root, day, SystemTime::now() + 3 * day).unwrap();
+        mkdir(&root, "b");
+        let (events, known) = since(&root, 0).unwrap();
+        assert_eq!(events, [made("b"), Event::Begun]);
+        assert!(known > Some(nanos(SystemTime::now())), "nothing is known of the time before");
+    }
+}
