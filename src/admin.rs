@@ -66,6 +66,18 @@ pub struct Overview {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub exported: Option<String>,
+    /// Drives of which a large part was overwritten or deleted within minutes: nothing of their history expires for now.
+    #[serde(default)]
+    pub held: Vec<HeldHistory>,
+}
+
+/// A drive whose history is held.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HeldHistory {
+    /// Whose drive, or which other root: `home/ana`.
+    pub root: String,
+    /// Until when.
+    pub until: String,
 }
 
 /// A lock, as an administrator or the owner of the place sees it.
@@ -230,6 +242,11 @@ pub async fn overview(app: &App) -> Result<Overview> {
         requests: app.metrics.requests.load(Ordering::Relaxed),
         writable: app.store.is_writable(),
         exported: app.newest_export().await?.map(time::iso_date),
+        held: app
+            .held()
+            .into_iter()
+            .map(|(root, until)| HeldHistory { root: root.to_string(), until: time::iso_date(until) })
+            .collect(),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::content::Room;
 use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
+use crate::drive::bursts::Bursts;
 use crate::drive::commons::{Commons, HallNames, Roots};
 use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
@@ -195,6 +196,20 @@ impl App {
         Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
     }
 
+    /// Until when nothing of the history of an account's home expires, if it is open.
+    pub fn held_in_home(&self, account: &AccountName) -> Option<SystemTime> {
+        let id = Homes::id_of(account);
+        self.held().into_iter().find(|(root, _)| **root == *id).map(|(_, until)| until)
+    }
+
+    /// The drives whose history is held, and until when, of those that are open.
+    pub fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
+        let mut held: Vec<_> =
+            self.homes.open_roots().into_iter().filter_map(|root| Some((root.id.clone(), root.tree.held()?))).collect();
+        held.sort();
+        held
+    }
+
     /// Bytes of live files in the homes and team folders that are open, as last counted.
     pub async fn usage_of_open_homes(&self) -> Result<u64> {
         let mut used = 0_u64;
@@ -292,7 +307,8 @@ async fn open_commons(
     let teams = Teams::open(store.clone(), groups.clone()).await?;
     let names = config.drive.clone();
     let halls = HallNames { shared: names.shared_folder.into(), teams: names.team_folder.into() };
-    Ok(Arc::new(Commons { groups, shares, teams, halls, audit: audit.clone(), roots: homes.clone() }))
+    let bursts = Bursts::new(&config.history);
+    Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
 }
 
 async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {

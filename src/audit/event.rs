@@ -76,6 +76,8 @@ pub enum Kind {
     HistoryPurged,
     /// A drive was rewound, or an administrator restored something in it.
     HistoryRestored,
+    /// So much was overwritten or deleted within minutes that nothing of the history expires for a while.
+    HistoryHeld,
 }
 
 impl Kind {

@@ -148,6 +148,9 @@ fn text_of(overview: &Overview) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name:15} {value}");
     }
+    for held in &overview.held {
+        let _ = writeln!(text, "{:15} {} until {}", "History held", held.root, held.until);
+    }
     text
 }
 

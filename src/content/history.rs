@@ -174,6 +174,12 @@ pub trait History: Send + Sync {
     async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put>;
     /// Deletes for good what is kept no longer at `now`.
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired>;
+    /// Lets nothing expire until then; outlives restarts.
+    async fn hold(&self, until: SystemTime) -> Result<()>;
+    /// Until when nothing expires.
+    fn held(&self) -> Option<SystemTime>;
+    /// How many files there are, in the tree or in an item of the trash.
+    async fn count_files(&self, item: Option<&str>) -> Result<u64>;
     /// Deletes a former content for good; `NotFound`.
     async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()>;
 }

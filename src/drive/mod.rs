@@ -1,6 +1,7 @@
 //! What an identity sees and may do: the one way from a request to files, and the one place that authorises.
 //! Every change is judged twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
 
+pub mod bursts;
 mod carry;
 mod changes;
 pub mod commons;

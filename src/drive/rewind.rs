@@ -130,7 +130,7 @@ impl Drive {
         for step in steps {
             match step {
                 Step::Discard { path } => {
-                    discarded.push(self.remove(&at(place, path), Terms::default()).await?);
+                    discarded.push(self.remove(&at(place, path), Terms::default()).await?.id);
                 }
                 Step::Move { from: Found::Path(from), to } => {
                     self.shift(&at(place, from), &at(place, to), false, Terms::default()).await?;

@@ -21,6 +21,7 @@ mod api_sessions;
 mod api_two_factor;
 mod attacks;
 mod audited;
+mod bursts;
 mod dav_conditions;
 mod dav_cut;
 mod dav_listing;

@@ -325,7 +325,7 @@ pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
 
 /// Bytes of what is being built in all workshops.
 fn workshops(root: &Root) -> os::Outcome<u64> {
-    let folders = add_files(fd(&root.tmp), &mut 0, &mut Vec::new())?;
+    let folders = add_files(fd(&root.tmp), &mut Tally::default(), &mut Vec::new())?;
     let mut sum = 0;
     for name in folders.iter().filter(|name| name.starts_with(WORKSHOP)) {
         match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
@@ -338,9 +338,25 @@ fn workshops(root: &Root) -> os::Outcome<u64> {
     Ok(sum)
 }
 
+/// How many files are in a folder and below it.
+pub(super) fn files_in(top: OwnedFd) -> Result<u64> {
+    tally(top).map(|tally| tally.files).map_err(|e| explain("count the files", e))
+}
+
 /// Bytes of all files in a folder and below it.
 fn walk(top: OwnedFd) -> os::Outcome<u64> {
-    let (mut sum, mut buffer) = (0_u64, Vec::new());
+    tally(top).map(|tally| tally.bytes)
+}
+
+/// What was found in a folder.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    bytes: u64,
+    files: u64,
+}
+
+fn tally(top: OwnedFd) -> os::Outcome<Tally> {
+    let (mut sum, mut buffer) = (Tally::default(), Vec::new());
     let mut levels: Vec<(OwnedFd, Vec<String>)> = Vec::new();
     let mut next = Some(top);
     loop {
@@ -361,7 +377,7 @@ fn walk(top: OwnedFd) -> os::Outcome<u64> {
 }
 
 /// Adds the bytes of the files in a folder; returns the names of the folders in it.
-fn add_files(dir: BorrowedFd<'_>, sum: &mut u64, buffer: &mut Vec<u8>) -> os::Outcome<Vec<String>> {
+fn add_files(dir: BorrowedFd<'_>, sum: &mut Tally, buffer: &mut Vec<u8>) -> os::Outcome<Vec<String>> {
     let mut folders = Vec::new();
     os::read_names(dir, buffer, usize::MAX, |raw, kind| {
         let name = raw.to_str().unwrap_or_default();
@@ -369,7 +385,9 @@ fn add_files(dir: BorrowedFd<'_>, sum: &mut u64, buffer: &mut Vec<u8>) -> os::Ou
             return Ok(());
         }
         match os::stat_entry(dir, raw) {
-            Ok(found) if found.kind == Kind::File => *sum = sum.saturating_add(found.node.len),
+            Ok(found) if found.kind == Kind::File => {
+                *sum = Tally { bytes: sum.bytes.saturating_add(found.node.len), files: sum.files + 1 };
+            }
             Ok(found) if found.kind == Kind::Folder && !name.is_empty() => folders.push(name.to_owned()),
             Ok(_) | Err(Errno::NOENT) => {}
             Err(e) => return Err(e),

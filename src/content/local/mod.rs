@@ -4,6 +4,7 @@
 mod change;
 mod chronicle;
 mod copy;
+mod held;
 mod ledger;
 mod list;
 mod os;
@@ -297,11 +298,27 @@ impl History for LocalTree {
 
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
         self.run(move |root| {
+            if root.held.until(now).is_some() {
+                return Ok(Expired::default());
+            }
             let items = trashed::expire(root, retention, now)?;
             chronicle::trim(root, retention.trash.unwrap_or(YEAR), now)?;
             Ok(Expired { items, versions: versions::expire(root, now)? })
         })
         .await
+    }
+
+    async fn hold(&self, until: SystemTime) -> Result<()> {
+        self.run(move |root| held::hold(root, until)).await
+    }
+
+    fn held(&self) -> Option<SystemTime> {
+        self.root.held.until(SystemTime::now())
+    }
+
+    async fn count_files(&self, item: Option<&str>) -> Result<u64> {
+        let item = item.map(str::to_owned);
+        self.run(move |root| held::count_files(root, item.as_deref())).await
     }
 
     async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::{LocalSettings, chronicle::Pen, ledger::Ledger};
+use super::{LocalSettings, chronicle::Pen, held::Held, ledger::Ledger};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
 use crate::model::path::check_portable;
@@ -40,6 +40,7 @@ pub(super) struct Root {
     pub settings: LocalSettings,
     pub ledger: Ledger,
     pub pen: Pen,
+    pub held: Held,
     names: Mutex<()>,
     /// Counts folders that were moved or removed: an open parent may no longer be where its path says.
     moves: AtomicU64,
@@ -74,6 +75,7 @@ impl Root {
         let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
         let (trash_info, versions) = (own(".sarang/trash/info")?, own(".sarang/versions")?);
         let uploads = own(".sarang/uploads")?;
+        let held = Held::read(fd(&dir))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             dir,
@@ -85,6 +87,7 @@ impl Root {
             settings,
             ledger: Ledger::default(),
             pen: Pen::default(),
+            held,
             names: Mutex::default(),
             moves: AtomicU64::new(0),
             stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),

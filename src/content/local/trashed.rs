@@ -168,8 +168,13 @@ fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
     Ok(Some(Trashed { id, path, who, when, node: found.node }))
 }
 
+/// One name and no way out of its folder.
+pub(super) fn checked(id: &str) -> Result<&str> {
+    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
+}
+
 fn find(root: &Root, id: &str) -> Result<os::Found> {
-    check_name(id).map_err(|_| Error::NotFound)?;
+    checked(id)?;
     existing(stat_name(fd(&root.trash_files), id)?.ok_or(Error::NotFound)?)
 }
 
