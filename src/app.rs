@@ -274,15 +274,15 @@ impl App {
     /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
     pub async fn expire_history(&self) -> Result<()> {
         let days = self.config.history.trash_days;
-        let retention = Retention { trash: (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600)) };
+        let trash = (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600));
         let mut outcome = Ok(());
         for account in self.auth.list() {
             let root = self.homes.home_of(&account.name).await;
-            outcome = outcome.and(expire(root, retention).await);
+            outcome = outcome.and(expire(root, trash, account.quota).await);
         }
-        for (team, _) in self.commons.teams.list() {
-            let root = self.homes.team(&team).await;
-            outcome = outcome.and(expire(root, retention).await);
+        for (name, team) in self.commons.teams.list() {
+            let root = self.homes.team(&name).await;
+            outcome = outcome.and(expire(root, trash, team.quota).await);
         }
         outcome
     }
@@ -311,11 +311,17 @@ async fn open_commons(
     Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
 }
 
-async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {
+/// The history may have what the quota leaves.
+async fn expire(root: Result<Arc<Root>>, trash: Option<Duration>, quota: Option<u64>) -> Result<()> {
     let root = root?;
+    let room = match quota {
+        Some(quota) => Some(quota.saturating_sub(root.tree.usage().await?.used)),
+        None => None,
+    };
+    let retention = Retention { trash, room };
     let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
     if items > 0 || versions > 0 {
-        tracing::info!(root = &*root.id, items, versions, "deleted what was kept long enough");
+        tracing::info!(root = &*root.id, items, versions, "deleted what is kept no longer of the history");
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use super::{Commit, Node, Put, Reader};
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -107,6 +108,8 @@ pub enum Found {
 pub struct Retention {
     /// How long an item lies in the trash; `None` for ever.
     pub trash: Option<Duration>,
+    /// How many bytes all of it may have, oldest first out; `None` for what the disk has.
+    pub room: Option<u64>,
 }
 
 /// What a round of [`History::expire`] has deleted.
@@ -116,6 +119,14 @@ pub struct Expired {
     pub items: u64,
     /// Versions.
     pub versions: u64,
+}
+
+impl Add for Expired {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { items: self.items + other.items, versions: self.versions + other.versions }
+    }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -158,11 +158,11 @@ pub async fn the_past_expires(tree: Tree) {
     put(&tree, "gone", b"gone").await;
     tree.delete(&path("gone"), commit()).await.unwrap();
     let days = |n: u64| Duration::from_secs(n * 86400);
-    let retention = Retention { trash: Some(days(30)) };
+    let retention = Retention { trash: Some(days(30)), room: None };
     let expire = async |after| tree.expire(retention, SystemTime::now() + after).await.unwrap();
     assert_eq!(expire(days(29)).await, Expired::default());
     assert_eq!(
-        tree.expire(Retention { trash: None }, SystemTime::now() + days(300)).await.unwrap(),
+        tree.expire(Retention { trash: None, room: None }, SystemTime::now() + days(300)).await.unwrap(),
         Expired::default()
     );
     assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
@@ -185,8 +185,9 @@ pub async fn what_is_held_does_not_expire(tree: Tree) {
     assert!(matches!(tree.count_files(Some("../info")).await, Err(Error::NotFound)));
     assert!(tree.held().is_none());
     let days = |n: u64| Duration::from_secs(n * 86400);
-    let expire =
-        async |after| tree.expire(Retention { trash: Some(days(1)) }, SystemTime::now() + after).await.unwrap();
+    let expire = async |after| {
+        tree.expire(Retention { trash: Some(days(1)), room: None }, SystemTime::now() + after).await.unwrap()
+    };
     tree.hold(SystemTime::now() + days(30)).await.unwrap();
     assert!(tree.held().is_some_and(|until| until > SystemTime::now() + days(29)));
     assert_eq!(expire(days(29)).await, Expired::default());

@@ -173,3 +173,25 @@ fn administrators_recall_the_past_of_a_drive() {
     assert!(matches!(ask("zoe", Recall::Trash), Response::Refused(why) if why == "There is no account zoe."));
     assert!(matches!(ask("ana", Recall::Versions { path: "/no".into() }), Response::Refused(_)));
 }
+
+#[test]
+fn the_history_has_what_the_quota_leaves() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    for n in 0..4 {
+        ana.store(&format!("/{n}"), vec![b'x'; 300]);
+        ana.delete(&format!("/{n}")).is(204);
+    }
+    ana.store("/kept", vec![b'x'; 300]);
+    let app = server.app();
+    server.block_on(app.expire_history()).unwrap();
+    assert_eq!(trash(&ana).len(), 4, "without a quota it has what the disk leaves");
+    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(1000))).unwrap();
+    server.block_on(app.expire_history()).unwrap();
+    assert_eq!(trash(&ana).iter().map(|item| item["path"].as_str().unwrap()).collect::<Vec<_>>(), ["/3", "/2"]);
+    // It is never the reason for a refusal.
+    ana.store("/more", vec![b'x'; 700]);
+    server.block_on(app.expire_history()).unwrap();
+    assert!(trash(&ana).is_empty());
+    ana.holds("/kept", vec![b'x'; 300]);
+}

@@ -274,6 +274,12 @@ fn a_torn_line_and_what_was_purged_are_told() {
     let ana = server.ana();
     ana.delete("/y").is(204);
     assert_eq!(changes(ask(&ana, "/", &moment, &json!({"dry_run": true}))), ["restored /x", "restored /y"]);
+    let whole = std::fs::read(&log).unwrap();
+    // What the chronicle does not tell of, the trash does, to the second.
+    std::fs::remove_file(&log).unwrap();
+    let early = time::iso_date(SystemTime::now() - std::time::Duration::from_secs(60));
+    assert_eq!(changes(ask(&ana, "/", &early, &json!({"dry_run": true}))), ["restored /x", "restored /y"]);
+    std::fs::write(&log, &whole).unwrap();
     let items = ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"].clone();
     ana.raw("DELETE", &format!("/api/v1/trash/{}", items[1]["id"].as_str().unwrap())).send().is(204);
     let report = ask(&ana, "/", &moment, &json!({})).is(200).json();

@@ -3,9 +3,11 @@
 
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
+use super::trashed;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::{IoSlice, Read as _};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -99,15 +101,35 @@ pub(super) fn moved(from: &RelPath, to: &RelPath) -> Event {
 pub(super) fn since(root: &Root, moment: u64) -> Result<(Vec<Event>, Option<u64>)> {
     let text = read(root)?;
     let mut known = None;
-    let mut events = Vec::new();
+    let mut found = Vec::new();
     for line in lines(&text) {
         known = known.or(Some(line.at));
         if line.at > moment {
-            events.push(line.event);
+            found.push(line);
         }
     }
-    events.reverse();
-    Ok((events, known))
+    found.extend(untold(root, &found, moment)?);
+    found.sort_by_key(|line| line.at);
+    Ok((found.into_iter().rev().map(|line| line.event).collect(), known))
+}
+
+/// What the trash alone tells: what was put there since `moment` by others, or by a change whose line was lost.
+fn untold(root: &Root, told: &[Line], moment: u64) -> Result<Vec<Line>> {
+    let told: HashSet<&str> = told
+        .iter()
+        .filter_map(|line| match &line.event {
+            Event::Moved(_, to) => to.strip_prefix(TRASH)?.strip_prefix('/'),
+            _ => None,
+        })
+        .collect();
+    let mut untold = Vec::new();
+    for item in trashed::list(root, None, usize::MAX)? {
+        let at = item.when.map_or(0, nanos);
+        if at > moment && !told.contains(item.id.as_str()) {
+            untold.push(Line { at, event: deleted(&item.path, &item.id) });
+        }
+    }
+    Ok(untold)
 }
 
 /// Forgets what happened longer than `keep` before `now`.

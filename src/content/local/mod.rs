@@ -4,6 +4,7 @@
 mod change;
 mod chronicle;
 mod copy;
+mod forget;
 mod held;
 mod ledger;
 mod list;
@@ -303,7 +304,10 @@ impl History for LocalTree {
             }
             let items = trashed::expire(root, retention, now)?;
             chronicle::trim(root, retention.trash.unwrap_or(YEAR), now)?;
-            Ok(Expired { items, versions: versions::expire(root, now)? })
+            let old = Expired { items, versions: versions::expire(root, now)? };
+            let full = forget::make_room(root, 0)?;
+            let beyond = retention.room.map(|room| forget::fit(root, room)).transpose()?.unwrap_or_default();
+            Ok(old + full + beyond)
         })
         .await
     }

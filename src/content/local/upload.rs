@@ -57,7 +57,13 @@ enum Base {
 impl LocalUpload {
     /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
     pub fn begin(root: &Arc<Root>, path: &RelPath, bound: Room, lookup: Lookup) -> Result<Option<Self>> {
-        check_target(root, path, bound.len)?;
+        check_path(root, path)?;
+        match (bound.len, lookup) {
+            // To let go of the history takes its time.
+            (Some(len), Lookup::Cached) if root.missing_room(len)? > 0 => return Ok(None),
+            (Some(len), Lookup::Full) => root.check_room(len)?,
+            _ => {}
+        }
         if bound.limit.is_none() && bound.len.is_some_and(|len| len <= SMALL) {
             return Ok(Some(Self::new(root, path, bound.len, Reservation::none(root))));
         }
@@ -347,11 +353,12 @@ fn store(stage: &Stage, props: &[u8]) -> Result<()> {
     os::set_props(stage.file(), props).map_err(super::props::explain_store)
 }
 
+fn check_path(root: &Root, path: &RelPath) -> Result<()> {
+    if path.is_root() { Err(Error::IsFolder) } else { root.check_new_name(path) }
+}
+
 /// What can be refused before a byte has come.
 fn check_target(root: &Root, path: &RelPath, len: Option<u64>) -> Result<()> {
-    if path.is_root() {
-        return Err(Error::IsFolder);
-    }
-    root.check_new_name(path)?;
+    check_path(root, path)?;
     len.map_or(Ok(()), |len| root.check_room(len))
 }

@@ -99,12 +99,8 @@ pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
 /// Deletes for good what is no longer kept of every file's former contents; returns how many.
 pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
     let mut count = 0;
-    for history in names_in(fd(&root.versions))? {
-        let dir = match os::open_folder(fd(&root.versions), &history, Lookup::Full) {
-            Ok(dir) => dir,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-            Err(e) => return Err(explain("look for former contents", e)),
-        };
+    for history in histories(root)? {
+        let Some(dir) = shelf(root, &history)? else { continue };
         let versions = versions_in(fd(&dir))?;
         let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
         for version in outlived(&times, now).into_iter().filter_map(|index| versions.get(index)) {
@@ -116,6 +112,31 @@ pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
         }
     }
     Ok(count)
+}
+
+/// The names of all histories.
+pub(super) fn histories(root: &Root) -> Result<Vec<String>> {
+    names_in(fd(&root.versions))
+}
+
+/// The former contents of one history, newest first.
+pub(super) fn of_history(root: &Root, history: &str) -> Result<Vec<Version>> {
+    shelf(root, history)?.map_or(Ok(Vec::new()), |dir| versions_in(fd(&dir)))
+}
+
+/// Deletes one former content of a history for good; `NotFound`.
+pub(super) fn purge_of_history(root: &Root, history: &str, id: &str) -> Result<()> {
+    let dir = shelf(root, history)?.ok_or(Error::NotFound)?;
+    os::unlink_file(fd(&dir), checked(id)?).map_err(|e| explain("delete a former content", e))
+}
+
+/// The open folder of a history; `None` when it is gone.
+fn shelf(root: &Root, history: &str) -> Result<Option<OwnedFd>> {
+    match os::open_folder(fd(&root.versions), history, Lookup::Full) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(e) => Err(explain("look for former contents", e)),
+    }
 }
 
 fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
