@@ -314,11 +314,11 @@ async fn open_commons(
 /// The history may have what the quota leaves.
 async fn expire(root: Result<Arc<Root>>, trash: Option<Duration>, quota: Option<u64>) -> Result<()> {
     let root = root?;
-    let room = match quota {
+    let left = match quota {
         Some(quota) => Some(quota.saturating_sub(root.tree.usage().await?.used)),
         None => None,
     };
-    let retention = Retention { trash, room };
+    let retention = Retention { trash, room: left };
     let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
     if items > 0 || versions > 0 {
         tracing::info!(root = &*root.id, items, versions, "deleted what is kept no longer of the history");

@@ -20,11 +20,11 @@ enum What {
     Version(String, String),
 }
 
-/// Lets go of the oldest until what is left has at most `room` bytes.
-pub(super) fn fit(root: &Root, room: u64) -> Result<Expired> {
+/// Lets go of the oldest until what is left has at most `most` bytes.
+pub(super) fn fit(root: &Root, most: u64) -> Result<Expired> {
     let all = oldest_first(root)?;
     let sum = all.iter().fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
-    let_go(root, all, sum.saturating_sub(room))
+    let_go(root, all, sum.saturating_sub(most))
 }
 
 /// Makes room on the disk for `len` bytes beside the reserve; nothing is let go where all of it would not be enough.
