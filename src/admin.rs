@@ -1,6 +1,8 @@
 //! What administrators do, the same for the API and the command line: each act with its entry in the audit log.
 //! The acts run to their end where the caller sees to that ([`App::finish`]).
 
+pub mod past;
+
 use crate::app::App;
 use crate::audit::{Kind, Reporter};
 use crate::auth::{AccountView, Alteration, OpenIdLink};
@@ -64,6 +66,18 @@ pub struct Overview {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub exported: Option<String>,
+    /// Drives of which a large part was overwritten or deleted within minutes: nothing of their history expires for now.
+    #[serde(default)]
+    pub held: Vec<HeldHistory>,
+}
+
+/// A drive whose history is held.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct HeldHistory {
+    /// Whose drive, or which other root: `home/ana`.
+    pub root: String,
+    /// Until when.
+    pub until: String,
 }
 
 /// A lock, as an administrator or the owner of the place sees it.
@@ -228,6 +242,11 @@ pub async fn overview(app: &App) -> Result<Overview> {
         requests: app.metrics.requests.load(Ordering::Relaxed),
         writable: app.store.is_writable(),
         exported: app.newest_export().await?.map(time::iso_date),
+        held: app
+            .held()
+            .into_iter()
+            .map(|(root, until)| HeldHistory { root: root.to_string(), until: time::iso_date(until) })
+            .collect(),
     })
 }
 

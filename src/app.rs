@@ -10,6 +10,7 @@ use crate::content::Room;
 use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
+use crate::drive::bursts::Bursts;
 use crate::drive::commons::{Commons, HallNames, Roots};
 use crate::drive::groups::Groups;
 use crate::drive::locks::Locks;
@@ -204,6 +205,20 @@ impl App {
         Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
     }
 
+    /// Until when nothing of the history of an account's home expires, if it is open.
+    pub fn held_in_home(&self, account: &AccountName) -> Option<SystemTime> {
+        let id = Homes::id_of(account);
+        self.held().into_iter().find(|(root, _)| **root == *id).map(|(_, until)| until)
+    }
+
+    /// The drives whose history is held, and until when, of those that are open.
+    pub fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
+        let mut held: Vec<_> =
+            self.homes.open_roots().into_iter().filter_map(|root| Some((root.id.clone(), root.tree.held()?))).collect();
+        held.sort();
+        held
+    }
+
     /// Bytes of live files in the homes and team folders that are open, as last counted.
     pub async fn usage_of_open_homes(&self) -> Result<u64> {
         let mut used = 0_u64;
@@ -292,15 +307,15 @@ impl App {
     /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
     pub async fn expire_history(&self) -> Result<()> {
         let days = self.config.history.trash_days;
-        let retention = Retention { trash: (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600)) };
+        let trash = (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600));
         let mut outcome = Ok(());
         for account in self.auth.list() {
             let root = self.homes.home_of(&account.name).await;
-            outcome = outcome.and(expire(root, retention).await);
+            outcome = outcome.and(expire(root, trash, account.quota).await);
         }
-        for (team, _) in self.commons.teams.list() {
-            let root = self.homes.team(&team).await;
-            outcome = outcome.and(expire(root, retention).await);
+        for (name, team) in self.commons.teams.list() {
+            let root = self.homes.team(&name).await;
+            outcome = outcome.and(expire(root, trash, team.quota).await);
         }
         outcome
     }
@@ -338,14 +353,21 @@ async fn open_commons(
     let teams = Teams::open(store.clone(), groups.clone()).await?;
     let names = config.drive.clone();
     let halls = HallNames { shared: names.shared_folder.into(), teams: names.team_folder.into() };
-    Ok(Arc::new(Commons { groups, shares, teams, halls, audit: audit.clone(), roots: homes.clone() }))
+    let bursts = Bursts::new(&config.history);
+    Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
 }
 
-async fn expire(root: Result<Arc<Root>>, retention: Retention) -> Result<()> {
+/// The history may have what the quota leaves.
+async fn expire(root: Result<Arc<Root>>, trash: Option<Duration>, quota: Option<u64>) -> Result<()> {
     let root = root?;
+    let left = match quota {
+        Some(quota) => Some(quota.saturating_sub(root.tree.usage().await?.used)),
+        None => None,
+    };
+    let retention = Retention { trash, room: left };
     let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
     if items > 0 || versions > 0 {
-        tracing::info!(root = &*root.id, items, versions, "deleted what was kept long enough");
+        tracing::info!(root = &*root.id, items, versions, "deleted what is kept no longer of the history");
     }
     Ok(())
 }

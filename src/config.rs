@@ -128,6 +128,10 @@ pub struct HistoryConfig {
     pub versions: bool,
     /// Days that what was deleted or replaced lies in the trash; 0 is for ever.
     pub trash_days: u32,
+    /// By which share of a drive's files, overwritten or deleted by one credential within minutes, its history is held; 0 is never.
+    pub burst_share: f64,
+    /// The fewest files for that.
+    pub burst_count: u32,
 }
 
 /// Who may make an account for themselves.
@@ -243,7 +247,7 @@ impl Default for DriveConfig {
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { versions: true, trash_days: 30 }
+        Self { versions: true, trash_days: 30, burst_share: 0.3, burst_count: 100 }
     }
 }
 

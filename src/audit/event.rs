@@ -72,6 +72,12 @@ pub enum Kind {
     LinkRemoved,
     /// Somebody else's lock was ended.
     LockBroken,
+    /// Something of the trash or the versions of a drive was deleted for good by somebody.
+    HistoryPurged,
+    /// A drive was rewound, or an administrator restored something in it.
+    HistoryRestored,
+    /// So much was overwritten or deleted within minutes that nothing of the history expires for a while.
+    HistoryHeld,
 }
 
 impl Kind {

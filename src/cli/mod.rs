@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod past;
 mod process;
 mod prompt;
 mod serve;
@@ -54,6 +55,21 @@ enum Command {
         #[command(subcommand)]
         command: show::LockCommand,
     },
+    /// See, restore and delete what lies in the trash of an account.
+    Trash {
+        #[command(subcommand)]
+        command: past::TrashCommand,
+    },
+    /// See and restore the versions of an account's files.
+    Versions {
+        #[command(subcommand)]
+        command: past::VersionsCommand,
+    },
+    /// Make a folder of an account as it was at a moment.
+    Rewind {
+        #[command(flatten)]
+        args: past::RewindArgs,
+    },
     /// Print the description of the JSON API (OpenAPI 3.1).
     Openapi,
     /// Back everything up into a folder, beside a running server or without one.
@@ -104,6 +120,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Audit { args } => show::audit(args, config).await,
         Command::Overview { json } => show::overview(json, config).await,
         Command::Lock { command } => show::lock(command, config).await,
+        Command::Trash { command } => past::trash(command, config).await,
+        Command::Versions { command } => past::versions(command, config).await,
+        Command::Rewind { args } => past::rewind(args, config).await,
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
         Command::Backup { args } => backup::run(args, config).await,
         Command::Restore { args } => backup::restore(args, config).await,

@@ -83,14 +83,14 @@ pub(super) async fn lock(command: LockCommand, config: Config) -> Result<()> {
     }
 }
 
-fn refused(response: Response) -> Result<()> {
+pub(super) fn refused(response: Response) -> Result<()> {
     match response {
         Response::Refused(sentence) => bail!(sentence),
         _ => bail!("The running server is of another version: it gave an answer that does not belong to the question"),
     }
 }
 
-fn pretty(value: &impl serde::Serialize) -> Result<String> {
+pub(super) fn pretty(value: &impl serde::Serialize) -> Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
@@ -147,6 +147,9 @@ fn text_of(overview: &Overview) -> String {
     for (name, value) in rows {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name:15} {value}");
+    }
+    for held in &overview.held {
+        let _ = writeln!(text, "{:15} {} until {}", "History held", held.root, held.until);
     }
     text
 }

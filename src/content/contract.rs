@@ -34,6 +34,7 @@ macro_rules! contract {
             a_change_ends_without_its_caller, usage_counts_bytes, missing_things_are_missing,
             the_trash_is_listed_newest_first, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
             versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
+            what_is_held_does_not_expire, parts_of_the_trash_come_back,
             the_limit_is_exact_for_uploads, the_limit_is_exact_for_copies_and_the_past, what_shrinks_is_let_through,
             many_uploads_at_once_keep_the_limit, deleted_folders_make_room_at_once, the_books_are_right_after_anything,
             an_upload_laid_aside_goes_on, an_upload_laid_aside_outlives_a_refusal, uploads_laid_aside_are_discarded,

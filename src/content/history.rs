@@ -3,6 +3,7 @@
 use super::{Commit, Node, Put, Reader};
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
+use std::ops::Add;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -32,11 +33,83 @@ pub struct Version {
     pub node: Node,
 }
 
+/// What makes a part of a tree as it was, in this order; nothing of it deletes anything for good.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewind {
+    /// The changes.
+    pub steps: Vec<Step>,
+    /// What was there and is not kept any more.
+    pub lost: Vec<RelPath>,
+    /// Since when every change is known; `None` when none is.
+    pub since: Option<SystemTime>,
+    /// Bytes that the steps bring.
+    pub grows: u64,
+    /// Bytes that go.
+    pub shrinks: u64,
+}
+
+/// One change of a rewind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Move to the trash what was not there.
+    Discard {
+        /// What.
+        path: RelPath,
+    },
+    /// Move back what was there.
+    Move {
+        /// From where.
+        from: Found,
+        /// To where it was; nothing stands there.
+        to: RelPath,
+    },
+    /// Make a folder that is no more.
+    Make {
+        /// Where.
+        path: RelPath,
+    },
+    /// Give a file its former content again.
+    Revert {
+        /// Which.
+        path: RelPath,
+        /// The version.
+        version: String,
+    },
+    /// Empty a file that was empty.
+    Blank {
+        /// Which.
+        path: RelPath,
+    },
+}
+
+/// Where a rewind finds something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// In the tree.
+    Path(RelPath),
+    /// In the trash.
+    Trash {
+        /// The item.
+        id: String,
+        /// What in it; the root for the item itself.
+        inner: RelPath,
+    },
+    /// In what a step of the same rewind has moved to the trash.
+    Discarded {
+        /// Which of the [`Step::Discard`], counted from 0.
+        index: usize,
+        /// What in it.
+        inner: RelPath,
+    },
+}
+
 /// How long the past is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// How long an item lies in the trash; `None` for ever.
     pub trash: Option<Duration>,
+    /// How many bytes all of it may have, oldest first out; `None` for what the disk has.
+    pub room: Option<u64>,
 }
 
 /// What a round of [`History::expire`] has deleted.
@@ -46,6 +119,14 @@ pub struct Expired {
     pub items: u64,
     /// Versions.
     pub versions: u64,
+}
+
+impl Add for Expired {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { items: self.items + other.items, versions: self.versions + other.versions }
+    }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -90,6 +171,10 @@ pub trait History: Send + Sync {
     async fn trash_item(&self, id: &str) -> Result<Trashed>;
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
     async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()>;
+    /// As [`untrash`](Self::untrash), for a part of an item: what lies at `inner` in it.
+    async fn untrash_part(&self, id: &str, inner: &RelPath, to: &RelPath, commit: Commit) -> Result<()>;
+    /// What makes the items `only` of `folder`, or all of it if none are named, as they were at `moment`. `NotFound` when it was not there.
+    async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind>;
     /// Deletes an item for good, with its versions; `NotFound`.
     async fn purge(&self, id: &str) -> Result<()>;
     /// The former contents of a file, newest first.
@@ -100,6 +185,12 @@ pub trait History: Send + Sync {
     async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put>;
     /// Deletes for good what is kept no longer at `now`.
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired>;
+    /// Lets nothing expire until then; outlives restarts.
+    async fn hold(&self, until: SystemTime) -> Result<()>;
+    /// Until when nothing expires.
+    fn held(&self) -> Option<SystemTime>;
+    /// How many files there are, in the tree or in an item of the trash.
+    async fn count_files(&self, item: Option<&str>) -> Result<u64>;
     /// Deletes a former content for good; `NotFound`.
     async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()>;
 }

@@ -158,11 +158,11 @@ pub async fn the_past_expires(tree: Tree) {
     put(&tree, "gone", b"gone").await;
     tree.delete(&path("gone"), commit()).await.unwrap();
     let days = |n: u64| Duration::from_secs(n * 86400);
-    let retention = Retention { trash: Some(days(30)) };
+    let retention = Retention { trash: Some(days(30)), room: None };
     let expire = async |after| tree.expire(retention, SystemTime::now() + after).await.unwrap();
     assert_eq!(expire(days(29)).await, Expired::default());
     assert_eq!(
-        tree.expire(Retention { trash: None }, SystemTime::now() + days(300)).await.unwrap(),
+        tree.expire(Retention { trash: None, room: None }, SystemTime::now() + days(300)).await.unwrap(),
         Expired::default()
     );
     assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
@@ -171,4 +171,46 @@ pub async fn the_past_expires(tree: Tree) {
     assert_eq!(content(&tree, "x").await, b"two");
     put(&tree, "x", b"three").await;
     assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
+}
+
+/// While the past is held nothing of it expires; files are counted, in the tree and in the trash.
+pub async fn what_is_held_does_not_expire(tree: Tree) {
+    tree.mkdir(&path("d"), commit()).await.unwrap();
+    for name in ["d/x", "d/y", "z"] {
+        put(&tree, name, b"one").await;
+    }
+    assert_eq!(tree.count_files(None).await.unwrap(), 3);
+    let id = tree.delete(&path("d"), commit()).await.unwrap();
+    assert_eq!((tree.count_files(None).await.unwrap(), tree.count_files(Some(&id)).await.unwrap()), (1, 2));
+    assert!(matches!(tree.count_files(Some("../info")).await, Err(Error::NotFound)));
+    assert!(tree.held().is_none());
+    let days = |n: u64| Duration::from_secs(n * 86400);
+    let expire = async |after| {
+        tree.expire(Retention { trash: Some(days(1)), room: None }, SystemTime::now() + after).await.unwrap()
+    };
+    tree.hold(SystemTime::now() + days(30)).await.unwrap();
+    assert!(tree.held().is_some_and(|until| until > SystemTime::now() + days(29)));
+    assert_eq!(expire(days(29)).await, Expired::default());
+    assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
+}
+
+/// What lies deep in an item of the trash comes back without the rest, within the limit.
+pub async fn parts_of_the_trash_come_back(tree: Tree) {
+    for folder in ["a", "a/b"] {
+        tree.mkdir(&path(folder), commit()).await.unwrap();
+    }
+    put(&tree, "a/b/x", b"12345").await;
+    put(&tree, "a/y", b"y").await;
+    let id = tree.delete(&path("a"), commit()).await.unwrap();
+    let part = async |inner, to, commit| tree.untrash_part(&id, &path(inner), &path(to), commit).await;
+    assert!(matches!(part("no", "c", commit()).await, Err(Error::NotFound)));
+    let limited = Commit { limit: Some(4), ..commit() };
+    assert!(matches!(part("b", "c", limited).await, Err(Error::NoSpace)));
+    part("b", "c", Commit { limit: Some(5), ..commit() }).await.unwrap();
+    assert_eq!(content(&tree, "c/x").await, b"12345");
+    assert_eq!(tree.usage().await.unwrap().used, 5);
+    tree.untrash(&id, &path("a"), commit()).await.unwrap();
+    assert_eq!(content(&tree, "a/y").await, b"y");
+    assert!(matches!(tree.stat(&path("a/b")).await, Err(Error::NotFound)));
+    assert_eq!(tree.usage().await.unwrap().used, 6);
 }

@@ -343,8 +343,8 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Copies `from` to `to` with dead properties, staged aside and published in one step; otherwise as [`rename`](Self::rename).
     /// A shallow copy of a folder onto an existing folder replaces its properties and keeps its members.
     async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool>;
-    /// Moves a file or folder to the trash, whole, in one step.
-    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<()>;
+    /// Moves a file or folder to the trash, whole, in one step; returns what it is called there.
+    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String>;
     /// The dead properties of a file or folder.
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>>;
     /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing; `NoSpace` when

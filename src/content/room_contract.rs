@@ -164,7 +164,7 @@ pub async fn the_books_are_right_after_anything(tree: Tree) {
         // Most fail, as most of what clients try on such names would.
         let _ = match random(9) {
             0..3 => fill(&tree, one.as_str(), usize::try_from(random(200)).unwrap(), round % 2 == 0).await.map(drop),
-            3 => tree.delete(&one, commit()).await,
+            3 => tree.delete(&one, commit()).await.map(drop),
             4 => tree.rename(&one, &other, limited()).await.map(drop),
             5 => tree.copy(&one, &other, Reach::Deep, limited()).await.map(drop),
             6 => tree.mkdir(&one, commit()).await,

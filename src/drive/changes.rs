@@ -1,5 +1,6 @@
 //! What an identity changes beside the content of files; shares follow what they show, or end with it.
 
+use super::bursts::Harm;
 use super::judge::{self, Need};
 use super::landing::Landing;
 use super::mounts::{Mount, Way};
@@ -10,6 +11,15 @@ use crate::content::{Commit, Node, PropChange, Reach};
 use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
 use std::sync::Arc;
 use std::time::SystemTime;
+
+/// What was moved to the trash.
+#[derive(Debug)]
+pub(super) struct Removed {
+    /// What it is called there.
+    pub id: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+}
 
 impl Drive {
     /// Changes dead properties and, if given, the modification time: all or nothing.
@@ -39,18 +49,21 @@ impl Drive {
         }
         let place = self.admitted(path, Access::Change).await?;
         refuse_root(&place)?;
-        self.remove(&place, terms).await
+        let removed = self.remove(&place, terms).await?;
+        let harm = Harm { removed: 1, overwritten: 0 };
+        self.note_harm(&place.root, harm, Some(removed.id).filter(|_| removed.folder));
+        Ok(())
     }
 
     /// Moves what is at a place to the trash.
-    pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<()> {
+    pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<Removed> {
         let bench = self.bench(place, terms, judge::removing(place)).await?;
         let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
         self.locks.forget(bench.ended()).await;
         if outcome.is_ok() {
             self.end_shares(&place.spot()).await;
         }
-        outcome
+        outcome.map(|id| Removed { id, folder: bench.met_folder() })
     }
 
     /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5). Into another root
@@ -64,8 +77,23 @@ impl Drive {
         if source.root.id != target.root.id {
             return self.carry_away(&source, &target, overwrite, terms).await;
         }
-        let needs = judge::removing(&source).into_iter().chain(judge::replacing(&target)).collect();
-        let bench = self.bench(&source, terms, needs).await?;
+        let created = self.shift(&source, &target, overwrite, terms).await?;
+        if !created {
+            self.note_harm(&target.root, Harm { removed: 1, overwritten: 0 }, None);
+        }
+        Ok(created)
+    }
+
+    /// Moves what is at a place to another of the same root.
+    pub(super) async fn shift(
+        &self,
+        source: &Place<'_>,
+        target: &Place<'_>,
+        overwrite: bool,
+        terms: Terms,
+    ) -> Result<bool> {
+        let needs = judge::removing(source).into_iter().chain(judge::replacing(target)).collect();
+        let bench = self.bench(source, terms, needs).await?;
         let commit = Commit { overwrite, ..bench.commit() };
         let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
         self.locks.forget(bench.ended()).await;
@@ -92,6 +120,7 @@ impl Drive {
             self.locks.forget(bench.ended()).await;
         }
         if replaces && matches!(outcome, Ok(false)) {
+            self.note_harm(&target.root, Harm { overwritten: 1, removed: 0 }, None);
             self.end_shares(&target.spot()).await;
         }
         outcome

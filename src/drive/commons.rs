@@ -1,5 +1,6 @@
 //! What accounts have in common, and what ends with a right: the locks of those who lose it.
 
+use super::bursts::Bursts;
 use super::groups::{Grantee, Group, GroupName, Groups};
 use super::locks::{Lock, Locks};
 use super::place::{Root, Spot};
@@ -41,6 +42,8 @@ pub struct Commons {
     pub teams: Teams,
     /// The names of the folders of mounts.
     pub halls: HallNames,
+    /// Who has lately changed how much.
+    pub bursts: Bursts,
     /// Who did what.
     pub audit: Audit,
     /// The way to everybody's files.

@@ -10,6 +10,7 @@ use crate::content::{Commit, Judge, Node};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// A refusal that does not say whose lock is in the way.
@@ -77,6 +78,8 @@ pub(super) struct Bench {
     ended: Mutex<Vec<String>>,
     /// What stood at the target when it was last judged.
     met: Mutex<Option<[u64; 2]>>,
+    /// Whether that was a folder.
+    met_folder: AtomicBool,
 }
 
 impl Bench {
@@ -95,6 +98,16 @@ impl Bench {
     /// What stood at the target when it was last judged.
     pub(super) fn met(&self) -> Option<[u64; 2]> {
         *self.met.lock()
+    }
+
+    /// Whether what stood there was a folder.
+    pub(super) fn met_folder(&self) -> bool {
+        self.met_folder.load(Ordering::Relaxed)
+    }
+
+    /// The root in which it changes something.
+    pub(super) fn root(&self) -> &Arc<Root> {
+        &self.root
     }
 
     /// What the request names.
@@ -133,6 +146,7 @@ impl Judge for Bench {
         let held = self.locks.hold();
         self.verdict(&held, present)?;
         *self.met.lock() = present.map(Node::id);
+        self.met_folder.store(present.is_some_and(|node| node.folder), Ordering::Relaxed);
         change()?;
         for need in &self.needs {
             if let Need::Subtree(spot) = need {
@@ -159,9 +173,9 @@ impl Drive {
     ) -> Result<Arc<Bench>> {
         let claim = self.claim(place, terms).await?;
         let (root, mount, locks) = (changed.root.clone(), changed.mount.clone(), self.locks.clone());
-        let (ended, met) = (Mutex::default(), Mutex::default());
+        let (ended, met, met_folder) = (Mutex::default(), Mutex::default(), AtomicBool::default());
         let (warrant, discreet) = (self.warrant.clone(), self.is_discreet());
-        Ok(Arc::new(Bench { root, mount, warrant, discreet, locks, claim, needs, ended, met }))
+        Ok(Arc::new(Bench { root, mount, warrant, discreet, locks, claim, needs, ended, met, met_folder }))
     }
 
     /// The conditions of a change at `place`, to be judged when it happens.

@@ -1,6 +1,7 @@
 //! What an identity sees and may do: the one way from a request to files, and the one place that authorises.
 //! Every change is judged twice: when it begins, so that a refusal is early, and under the tree's guard when it happens.
 
+pub mod bursts;
 mod carry;
 mod changes;
 mod checksum;
@@ -14,6 +15,7 @@ pub mod mounts;
 mod past;
 pub mod place;
 mod resumed;
+mod rewind;
 pub mod shares;
 pub mod teams;
 pub mod terms;
@@ -32,6 +34,7 @@ use locks::Locks;
 use mounts::{Extended, Fixed, Mount, Mounts};
 use place::{Access, Place, Root, authorise};
 pub use resumed::{Aside, Publication};
+pub use rewind::{Change, Report, Rewound, Wish};
 use shares::Share;
 use std::sync::Arc;
 pub use terms::Terms;

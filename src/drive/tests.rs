@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::audit::Audit;
-use crate::config::{Durability, LocksConfig};
+use crate::config::{Durability, HistoryConfig, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::content::{Expect, PropChange, Start};
+use crate::drive::bursts::Bursts;
 use crate::drive::commons::{HallNames, Roots};
 use crate::drive::groups::{Grantee, GroupName, Groups};
 use crate::drive::locks::LockRequest;
@@ -253,7 +254,15 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
     let audit = Audit::new(&ana.dir.path().join(".sarang/audit"));
     let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into() };
-    let commons = Arc::new(Commons { groups, shares, teams, halls, audit, roots });
+    let commons = Arc::new(Commons {
+        groups,
+        shares,
+        teams,
+        halls,
+        bursts: Bursts::new(&HistoryConfig::default()),
+        audit,
+        roots,
+    });
     let (at, to) = (path("docs"), Grantee::Account(name("ben")));
     let node = ana.root.tree.stat(&at).await.unwrap().id();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };

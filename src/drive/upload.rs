@@ -1,5 +1,6 @@
 //! Uploads through a drive: judged before the first byte, bounded by the quota while bytes come, judged again when published.
 
+use super::bursts::Harm;
 use super::judge::Bench;
 use super::place::{Access, Place};
 use super::{Checksum, Drive, Terms, judge, present};
@@ -119,6 +120,9 @@ impl DriveUpload {
         let put = self.upload.commit(self.commit).await?;
         if let (false, Some(old)) = (put.created, self.bench.met()) {
             self.drive.rebind_shares(self.bench.subject(), old, put.node.id()).await;
+        }
+        if !put.created {
+            self.drive.note_harm(self.bench.root(), Harm { overwritten: 1, removed: 0 }, None);
         }
         Ok(put)
     }

@@ -77,6 +77,13 @@ pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
     exists.then(|| in_calendar(days * 86400 + h * 3600 + m * 60 + s - offset)).flatten()
 }
 
+/// As [`parse_iso_date`], to the nanosecond.
+pub fn parse_iso_moment(text: &str) -> Option<SystemTime> {
+    let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
+    let digits: String = fraction.chars().take_while(char::is_ascii_digit).chain("000000000".chars()).take(9).collect();
+    parse_iso_date(text)?.checked_add(Duration::from_nanos(digits.parse().ok()?))
+}
+
 /// Seconds east of Greenwich, of `+01:00`.
 fn offset_of(text: &str) -> Option<i64> {
     let (sign, offset) = text.split_at_checked(1)?;

@@ -2,18 +2,20 @@
 
 use crate::api_sessions::{LoggedIn, json};
 use crate::api_two_factor::turn_on;
-use crate::harness::{Client, PASSWORD, Reply, TestServer};
+use crate::harness::{Client, PASSWORD, Reply, TestServer, poll};
 use sarang::config::OpenIdConfig;
 use sarang::control::{self, Request, Response};
 use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 const OTHER: &str = "green teapot 88";
 
 fn start() -> (TestServer, Client) {
     let server = TestServer::with(|config| {
         config.accounts.failures_per_account = 100;
+        config.history.burst_count = 12;
         config.server.public_url = "http://files.test".into();
         config.openid = OpenIdConfig::of("http://127.0.0.1:2", "sarang", "never asked");
     });
@@ -183,6 +185,50 @@ fn accounts_and_locks(server: &TestServer, root: &Client) {
     server.block_on(server.app().audit.settle(true));
 }
 
+fn a_burst(server: &TestServer, root: &Client) {
+    let ben = server.ben();
+    for n in 0..14 {
+        ben.store(&format!("/{n}"), "x");
+    }
+    (0..14).for_each(|n| drop(ben.delete(&format!("/{n}")).is(204)));
+    assert!(poll(Duration::from_secs(20), || !entries(root, "history-held").is_empty()));
+    let newest = entries(root, "history-held")[0].clone();
+    assert_eq!((text(&newest, "who"), text(&newest, "target")), ("ben", "ben"), "{newest}");
+}
+
+fn the_past(server: &TestServer, root: &Client) {
+    let ana = server.ana();
+    for content in ["one", "two"] {
+        ana.store("/past", content);
+    }
+    let versions = ana.raw("GET", "/api/v1/versions?path=/past").send().is(200).json();
+    let version = text(&versions["items"][0], "id");
+    send(&ana, "DELETE", &format!("/versions?path=/past&id={version}"), &Value::Null).is(204);
+    told(root, "history-purged", "ana", "ana", "a version of /past");
+    ana.delete("/past").is(204);
+    let id = text(&send(&ana, "GET", "/trash", &Value::Null).json()["items"][0], "id").to_owned();
+    send(&ana, "DELETE", &format!("/trash/{id}"), &Value::Null).is(204);
+    told(root, "history-purged", "ana", "ana", &id);
+    for _ in 0..2 {
+        ana.store("/past", "x");
+        ana.delete("/past").is(204);
+    }
+    let ask = |what| {
+        let request = Request::Past { name: AccountName::parse("ana").unwrap(), what };
+        let app = server.app();
+        server.block_on(async move { control::execute(&app, request).await })
+    };
+    let Response::Past(control::Recalled::Trash(items)) = ask(control::Recall::Trash) else { panic!() };
+    ask(control::Recall::Untrash { id: items[0].id.clone(), to: None });
+    let newest = entries(root, "history-restored")[0].clone();
+    assert_eq!((text(&newest, "by"), text(&newest, "target"), text(&newest, "note")), ("command-line", "ana", "/past"));
+    send(&ana, "DELETE", "/trash", &Value::Null).is(200);
+    told(root, "history-purged", "ana", "ana", "all of the trash: ");
+    ask(control::Recall::Empty);
+    let newest = entries(root, "history-purged")[0].clone();
+    assert_eq!((text(&newest, "by"), text(&newest, "target")), ("command-line", "ana"), "{newest}");
+}
+
 /// A kind that is in the document and that nothing here brings about fails this test.
 #[test]
 fn every_kind_of_act_leaves_its_entry() {
@@ -197,6 +243,8 @@ fn every_kind_of_act_leaves_its_entry() {
     own_account(&server, &root);
     provider(&root);
     accounts_and_locks(&server, &root);
+    the_past(&server, &root);
+    a_burst(&server, &root);
     let document = server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200).json();
     let kinds = document["components"]["schemas"]["AuditKind"]["enum"].as_array().unwrap();
     let known: BTreeSet<&str> = kinds.iter().map(|kind| kind.as_str().unwrap()).collect();

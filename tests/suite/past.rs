@@ -1,6 +1,8 @@
 //! The trash and versions through the API: seen, restored, purged, by their owner only.
 
 use crate::harness::{Client, NAME, Reply, TestServer};
+use sarang::control::{self, Recall, Recalled, Request, Response};
+use sarang::model::AccountName;
 use serde_json::{Value, json};
 
 fn post(client: &Client, target: &str, body: &Value) -> Reply {
@@ -136,4 +138,88 @@ fn content_is_told_by_its_hash_and_checked_against_the_clients() {
         .send()
         .is(204);
     assert_eq!(ana.get(NAME).header("repr-digest"), None);
+}
+
+#[test]
+fn the_trash_is_emptied_and_a_version_purged_by_the_owner_only() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    for n in 0..3 {
+        ana.store(&format!("/{n}"), "x");
+        ana.delete(&format!("/{n}")).is(204);
+    }
+    assert_eq!(ben.raw("DELETE", "/api/v1/trash").send().is(200).json()["items"], 0);
+    assert_eq!(trash(&ana).len(), 3);
+    assert_eq!(ana.raw("DELETE", "/api/v1/trash").send().is(200).json()["items"], 3);
+    assert!(trash(&ana).is_empty());
+    ana.mkcol("/d").is(201);
+    for content in ["one", "second", "third!!"] {
+        ana.store("/d/x", content);
+    }
+    post(&ana, "/api/v1/shares", &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"})).is(201);
+    let versions = || ana.raw("GET", "/api/v1/versions?path=/d/x").send().is(200).json()["items"].clone();
+    let oldest = versions()[1]["id"].as_str().unwrap().to_owned();
+    ben.raw("DELETE", &format!("/api/v1/versions?path=/Shared%20with%20me/d/x&id={oldest}")).send().is(403);
+    ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}")).send().is(204);
+    ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}")).send().is(404);
+    assert_eq!(versions().as_array().unwrap().len(), 1);
+    ana.holds("/d/x", "third!!");
+}
+
+#[test]
+fn administrators_recall_the_past_of_a_drive() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    for content in ["one", "second"] {
+        ana.store("/x", content);
+    }
+    for name in ["/y", "/z"] {
+        ana.store(name, name);
+        ana.delete(name).is(204);
+    }
+    let ask = |name: &str, what: Recall| {
+        let request = Request::Past { name: AccountName::parse(name).unwrap(), what };
+        let app = server.app();
+        server.block_on(async move { control::execute(&app, request).await })
+    };
+    let recall = |what| match ask("ana", what) {
+        Response::Past(recalled) => recalled,
+        other => panic!("{other:?}"),
+    };
+    let Recalled::Trash(items) = recall(Recall::Trash) else { panic!() };
+    assert_eq!(items.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(), ["/z", "/y"]);
+    let back = recall(Recall::Untrash { id: items[1].id.clone(), to: None });
+    assert!(matches!(back, Recalled::Restored(path) if path == "/y"));
+    ana.holds("/y", "/y");
+    let Recalled::Versions(versions) = recall(Recall::Versions { path: "/x".into() }) else { panic!() };
+    recall(Recall::Revert { path: "/x".into(), id: versions[0].id.clone() });
+    ana.holds("/x", "one");
+    assert!(matches!(recall(Recall::Empty), Recalled::Purged(1)));
+    assert!(
+        matches!(ask("ana", Recall::Purge { id: items[0].id.clone() }), Response::Refused(why) if why.contains("no such"))
+    );
+    assert!(matches!(ask("zoe", Recall::Trash), Response::Refused(why) if why == "There is no account zoe."));
+    assert!(matches!(ask("ana", Recall::Versions { path: "/no".into() }), Response::Refused(_)));
+}
+
+#[test]
+fn the_history_has_what_the_quota_leaves() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    for n in 0..4 {
+        ana.store(&format!("/{n}"), vec![b'x'; 300]);
+        ana.delete(&format!("/{n}")).is(204);
+    }
+    ana.store("/kept", vec![b'x'; 300]);
+    let app = server.app();
+    server.block_on(app.expire_history()).unwrap();
+    assert_eq!(trash(&ana).len(), 4, "without a quota it has what the disk leaves");
+    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(1000))).unwrap();
+    server.block_on(app.expire_history()).unwrap();
+    assert_eq!(trash(&ana).iter().map(|item| item["path"].as_str().unwrap()).collect::<Vec<_>>(), ["/3", "/2"]);
+    // It is never the reason for a refusal.
+    ana.store("/more", vec![b'x'; 700]);
+    server.block_on(app.expire_history()).unwrap();
+    assert!(trash(&ana).is_empty());
+    ana.holds("/kept", vec![b'x'; 300]);
 }

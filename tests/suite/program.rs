@@ -238,6 +238,48 @@ fn administrators_see_and_change_the_same_with_a_server_and_without() {
 }
 
 #[test]
+fn the_past_is_seen_and_restored_with_a_server_and_without() {
+    let place = Place::new();
+    let ran = |arguments: &[&str]| {
+        let output = place.run(arguments, PASSWORD);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let read = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap();
+    place.add_ana();
+    let serving = place.serve();
+    let ana = serving.ana();
+    for content in ["one", "second"] {
+        ana.store("/x", content);
+    }
+    for name in ["/y", "/z"] {
+        ana.store(name, "kept");
+        ana.delete(name).is(204);
+    }
+    let trash = read(ran(&["trash", "list", "ana", "--json"]));
+    assert_eq!((&trash["trash"][0]["path"], &trash["trash"][1]["path"]), (&"/z".into(), &"/y".into()), "{trash}");
+    assert!(ran(&["trash", "list", "ana"]).contains("  /z  4 B"), "{}", ran(&["trash", "list", "ana"]));
+    assert_eq!(ran(&["trash", "restore", "ana", trash["trash"][0]["id"].as_str().unwrap()]), "Restored /z.\n");
+    ana.holds("/z", "kept");
+    drop(ana);
+    drop(serving);
+    let versions = read(ran(&["versions", "list", "ana", "/x", "--json"]));
+    let id = versions["versions"][0]["id"].as_str().unwrap();
+    assert_eq!(ran(&["versions", "restore", "ana", "/x", id]), "Restored /x.\n");
+    let home = place.path().join("sarang-data/homes/ana");
+    assert_eq!(std::fs::read(home.join("x")).unwrap(), b"one");
+    let dry = ran(&["rewind", "ana", "/", "--to", "2001-01-01T00:00:00Z", "--dry-run"]);
+    assert!(dry.contains("to the trash    /x\n") && dry.contains("Every change is known since 20"), "{dry}");
+    let done = read(ran(&["rewind", "ana", "/", "--to", "2001-01-01T00:00:00Z", "--only", "/z", "--json"]));
+    assert_eq!(done["rewound"]["changes"][0]["change"], "discarded", "{done}");
+    assert!(home.join("x").exists() && !home.join("z").exists());
+    assert_eq!(ran(&["trash", "purge", "ana", "--all"]), "Deleted 2 items for good.\n");
+    assert_eq!(ran(&["trash", "list", "ana"]), "The trash is empty.\n");
+    assert!(ran(&["audit", "--kind", "history-purged"]).contains("ana  by the command line: all of the trash: 2"));
+    assert_eq!(ran(&["audit", "--kind", "history-restored"]).lines().count(), 3);
+}
+
+#[test]
 fn a_folder_in_use_is_refused_with_the_process_that_has_it() {
     let place = Place::new();
     let serving = place.serve();

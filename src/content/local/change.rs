@@ -1,5 +1,6 @@
 //! Making, moving and deleting: each is one rename under the guard.
 
+use super::chronicle::{self, Event};
 use super::ledger::Growth;
 use super::os::{self, Errno, Found, Kind, fd};
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
@@ -26,14 +27,19 @@ pub(super) fn mkdir(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> 
         let present = found.map(|found| found.node);
         change(commit, present.as_ref(), &mut || {
             let taken = |e| if e == Errno::EXIST { Error::Exists } else { explain("make the folder", e) };
-            if present.is_some() { Err(Error::Exists) } else { os::make_folder(place.dir(), &name).map_err(taken) }
+            if present.is_some() {
+                return Err(Error::Exists);
+            }
+            os::make_folder(place.dir(), &name).map_err(taken)?;
+            root.pen.note(root, &[Event::Made(path.as_str().to_owned())]);
+            Ok(())
         })?;
     }
     root.settle(place.dir())
 }
 
-/// Moves a file or folder, whole, to the trash.
-pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> {
+/// Moves a file or folder, whole, to the trash; returns what it is called there.
+pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<String> {
     let mut place = root.place_of(path)?;
     place.find_existing()?;
     let spelled = root.respell(path)?;
@@ -46,11 +52,13 @@ pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<()>
             tomb.bury((place.dir(), &name))?;
             note_if_folder(root, &found);
             tomb.note_gone(&found);
+            root.pen.note(root, &[chronicle::deleted(path, tomb.name())]);
             Ok(())
         })?;
     }
     tomb.settle()?;
-    root.settle(place.dir())
+    root.settle(place.dir())?;
+    Ok(tomb.name().to_owned())
 }
 
 /// Moves `from` to `to`; returns whether nothing stood there.
@@ -81,14 +89,19 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
                     let tomb = ensure(root, &mut tomb, to, commit)?;
                     tomb.bury((source.dir(), &name))?;
                     tomb.note_gone(old);
+                    root.pen.note(root, &[chronicle::deleted(from, tomb.name())]);
                 }
                 Some(old) => {
                     let tomb = ensure(root, &mut tomb, to, commit)?;
                     tomb.replace(here, found.kind, (target.dir(), &new_name), old)?;
                     tomb.note_gone(old);
+                    root.pen.note(root, &[chronicle::deleted(to, tomb.name()), chronicle::moved(from, to)]);
                 }
-                None if same => move_to((&source, &name), (&target, &new_name), os::rename_over)?,
-                None => move_to((&source, &name), (&target, &new_name), os::rename_new)?,
+                None => {
+                    let rename: Rename = if same { os::rename_over } else { os::rename_new };
+                    move_to((&source, &name), (&target, &new_name), rename)?;
+                    root.pen.note(root, &[chronicle::moved(from, to)]);
+                }
             }
             note_if_folder(root, &found);
             if let Some(old) = &there {
@@ -103,6 +116,7 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
     tomb.map_or(Ok(()), |tomb| tomb.settle())?;
     root.settle(target.dir())?;
     root.settle(source.dir())?;
+    root.pen.settle(root)?;
     Ok(created)
 }
 
@@ -123,6 +137,7 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         os::rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
         root.note_move();
         root.ledger.forget();
+        root.pen.note(root, &[Event::Made(to.as_str().to_owned())]);
     }
     root.settle(target.dir())?;
     root.settle(fd(&outside))

@@ -1,6 +1,7 @@
 //! Copies: made whole in `.sarang/tmp`, then shown in one rename.
 
 use super::change::{check_apart, early_tomb, ensure, note_if_folder};
+use super::chronicle::{self, Event};
 use super::digest;
 use super::ledger::{Growth, Reservation};
 use super::list::visible;
@@ -61,11 +62,13 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
                     tomb.replace(here, copied.kind, (target.dir(), &name), old)?;
                     tomb.note_gone(old);
                     note_if_folder(root, old);
+                    root.pen.note(root, &[chronicle::deleted(to, tomb.name())]);
                 }
                 None => os::rename_new((fd(&root.tmp), &copied.name), (target.dir(), &name))
                     .map_err(|e| explain(DOING, e))?,
             }
             copied.note();
+            root.pen.note(root, &[Event::Made(to.as_str().to_owned())]);
             Ok(())
         })?;
         there.is_none()

@@ -9,7 +9,7 @@ use super::walk;
 use crate::content::Reserved;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -228,8 +228,8 @@ impl Count {
     fn of(root: &Root, ledger: &Ledger) -> Result<Self> {
         let (began, changes) = (Instant::now(), ledger.books.lock().changes);
         // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
-        let counted = workshops(root)
-            .and_then(|built| Ok(built + bytes_below(os::open_folder(fd(&root.dir), "", Lookup::Full)?)?));
+        let counted =
+            workshops(root).and_then(|built| Ok(built + bytes_of(os::open_folder(fd(&root.dir), "", Lookup::Full)?)?));
         let bytes = counted.map_err(|e| explain("count the files", e))?;
         Ok(Self { bytes, took: began.elapsed(), changes })
     }
@@ -306,15 +306,29 @@ pub(super) fn free(root: &Root) -> Result<u64> {
 /// Bytes of a folder in the trash; 0 when it is gone.
 pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
     match os::open_folder(fd(&root.trash_files), name, Lookup::Full) {
-        Ok(dir) => bytes_below(dir).map_err(|e| explain("measure the trash", e)),
+        Ok(dir) => bytes_of(dir).map_err(|e| explain("measure the trash", e)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
         Err(e) => Err(explain("measure the trash", e)),
     }
 }
 
+/// Bytes of a folder, by its path below the root.
+pub(super) fn bytes_below(root: &Root, path: &str) -> Result<u64> {
+    bytes_in(fd(&root.dir), path)
+}
+
+/// Bytes of a folder in an open one; 0 when it is gone.
+pub(super) fn bytes_in(dir: BorrowedFd<'_>, name: &str) -> Result<u64> {
+    match os::open_folder(dir, name, Lookup::Full) {
+        Ok(dir) => bytes_of(dir).map_err(|e| explain("measure a folder", e)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
+        Err(e) => Err(explain("measure a folder", e)),
+    }
+}
+
 /// Bytes of what is being built in a workshop.
 pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
-    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(bytes_below).map_err(|e| explain("measure a copy", e))
+    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(bytes_of).map_err(|e| explain("measure a copy", e))
 }
 
 /// Bytes of what is being built in all workshops.
@@ -323,7 +337,7 @@ fn workshops(root: &Root) -> os::Outcome<u64> {
     let mut sum = 0;
     for name in folders.iter().filter(|name| name.starts_with(WORKSHOP)) {
         match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
-            Ok(dir) => sum += bytes_below(dir)?,
+            Ok(dir) => sum += bytes_of(dir)?,
             // Closed meanwhile.
             Err(Errno::NOENT) => {}
             Err(e) => return Err(e),
@@ -332,11 +346,27 @@ fn workshops(root: &Root) -> os::Outcome<u64> {
     Ok(sum)
 }
 
+/// How many files are in a folder and below it.
+pub(super) fn files_in(top: OwnedFd) -> Result<u64> {
+    tally(top).map(|tally| tally.files).map_err(|e| explain("count the files", e))
+}
+
 /// Bytes of all files in a folder and below it.
-fn bytes_below(top: OwnedFd) -> os::Outcome<u64> {
-    let mut sum = 0_u64;
+fn bytes_of(top: OwnedFd) -> os::Outcome<u64> {
+    tally(top).map(|tally| tally.bytes)
+}
+
+/// What was found in a folder.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    bytes: u64,
+    files: u64,
+}
+
+fn tally(top: OwnedFd) -> os::Outcome<Tally> {
+    let mut sum = Tally::default();
     walk::files(top, |met| {
-        sum = sum.saturating_add(met.found.node.len);
+        sum = Tally { bytes: sum.bytes.saturating_add(met.found.node.len), files: sum.files + 1 };
         Ok::<_, Errno>(())
     })?;
     Ok(sum)

@@ -4,14 +4,19 @@
 pub mod backup;
 mod change;
 pub mod check;
+mod chronicle;
 mod copy;
 mod digest;
+mod forget;
+mod held;
 mod ledger;
 mod list;
 mod os;
+mod past;
 mod props;
 mod read;
 mod resumed;
+mod rewind;
 mod root;
 mod scrub;
 mod stage;
@@ -26,7 +31,7 @@ mod bench;
 #[cfg(test)]
 mod tests;
 
-use super::history::{Expired, History, Retention, Trashed, Version};
+use super::history::{Expired, History, Retention, Rewind, Trashed, Version};
 use super::{
     Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Reserved, Room, Scrubbed, Start,
     Upload, Usage,
@@ -44,6 +49,9 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 use upload::LocalUpload;
+
+/// How long the chronicle reaches back where the trash is kept for ever: as long as versions are kept.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How a tree of plain files behaves.
 #[derive(Clone, Copy, Debug)]
@@ -211,7 +219,7 @@ impl ContentTree for LocalTree {
         self.run(move |root| copy::copy(root, &from, &to, reach, &commit)).await
     }
 
-    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<()> {
+    async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String> {
         let path = path.clone();
         self.run(move |root| change::delete(root, &path, &commit)).await
     }
@@ -281,8 +289,17 @@ impl History for LocalTree {
     }
 
     async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()> {
-        let (id, to) = (id.to_owned(), to.clone());
-        self.run(move |root| trashed::restore(root, &id, &to, &commit)).await
+        self.untrash_part(id, &RelPath::root(), to, commit).await
+    }
+
+    async fn untrash_part(&self, id: &str, inner: &RelPath, to: &RelPath, commit: Commit) -> Result<()> {
+        let (id, inner, to) = (id.to_owned(), inner.clone(), to.clone());
+        self.run(move |root| trashed::restore(root, (&id, &inner), &to, &commit)).await
+    }
+
+    async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind> {
+        let (folder, only) = (folder.clone(), only.to_vec());
+        self.run(move |root| rewind::plan(root, &folder, moment, &only)).await
     }
 
     async fn purge(&self, id: &str) -> Result<()> {
@@ -307,10 +324,30 @@ impl History for LocalTree {
 
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
         self.run(move |root| {
+            if root.held.until(now).is_some() {
+                return Ok(Expired::default());
+            }
             let items = trashed::expire(root, retention, now)?;
-            Ok(Expired { items, versions: versions::expire(root, now)? })
+            chronicle::trim(root, retention.trash.unwrap_or(YEAR), now)?;
+            let old = Expired { items, versions: versions::expire(root, now)? };
+            let full = forget::make_room(root, 0)?;
+            let beyond = retention.room.map(|room| forget::fit(root, room)).transpose()?.unwrap_or_default();
+            Ok(old + full + beyond)
         })
         .await
+    }
+
+    async fn hold(&self, until: SystemTime) -> Result<()> {
+        self.run(move |root| held::hold(root, until)).await
+    }
+
+    fn held(&self) -> Option<SystemTime> {
+        self.root.held.until(SystemTime::now())
+    }
+
+    async fn count_files(&self, item: Option<&str>) -> Result<u64> {
+        let item = item.map(str::to_owned);
+        self.run(move |root| held::count_files(root, item.as_deref())).await
     }
 
     async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::{LocalSettings, ledger::Ledger};
+use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
 use crate::model::path::check_portable;
@@ -39,6 +39,10 @@ pub(super) struct Root {
     pub uploads: OwnedFd,
     pub settings: LocalSettings,
     pub ledger: Ledger,
+    pub pen: Pen,
+    pub held: Held,
+    /// Held while the oldest of the history is let go for want of room.
+    pub forgetting: Mutex<()>,
     names: Mutex<()>,
     /// Counts folders that were moved or removed: an open parent may no longer be where its path says.
     moves: AtomicU64,
@@ -73,6 +77,7 @@ impl Root {
         let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
         let (trash_info, versions) = (own(".sarang/trash/info")?, own(".sarang/versions")?);
         let uploads = own(".sarang/uploads")?;
+        let held = Held::read(fd(&dir))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             dir,
@@ -83,6 +88,9 @@ impl Root {
             uploads,
             settings,
             ledger: Ledger::default(),
+            pen: Pen::default(),
+            held,
+            forgetting: Mutex::default(),
             names: Mutex::default(),
             moves: AtomicU64::new(0),
             stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),
@@ -117,10 +125,19 @@ impl Root {
         if self.is_strict() { os::sync(what).map_err(|e| Error::io("write to the disk", e)) } else { Ok(()) }
     }
 
-    /// Fails when `len` more bytes would not leave the reserve.
+    /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go. May wait for the disk.
     pub fn check_room(&self, len: u64) -> Result<()> {
+        if self.missing_room(len)? == 0 {
+            return Ok(());
+        }
+        forget::make_room(self, len)?;
+        if self.missing_room(len)? == 0 { Ok(()) } else { Err(Error::NoSpace) }
+    }
+
+    /// How many bytes are missing on the disk for `len` more beside the reserve.
+    pub fn missing_room(&self, len: u64) -> Result<u64> {
         let free = os::free_bytes(fd(&self.dir)).map_err(|e| explain("ask for free space", e))?;
-        if free < self.settings.reserve.saturating_add(len) { Err(Error::NoSpace) } else { Ok(()) }
+        Ok(self.settings.reserve.saturating_add(len).saturating_sub(free))
     }
 
     /// Opens what a path names by `open`; `None` when that would wait and `lookup` forbids it.

@@ -51,6 +51,11 @@ impl<'a> Tomb<'a> {
         Ok(tomb)
     }
 
+    /// What is laid here is called so.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Moves a name here.
     pub fn bury(&mut self, from: (BorrowedFd<'_>, &str)) -> Result<()> {
         os::rename_new(from, self.inside()).map_err(|e| explain("move it to the trash", e))?;

@@ -1,8 +1,9 @@
 //! What lies in the trash: listed newest first, put back, deleted for good. The names' ends (stamps) tell the order.
 
+use super::chronicle::{self, TRASH};
 use super::ledger::{self, Growth};
 use super::os::{self, Kind, Lookup, fd};
-use super::root::{Root, change, existing, explain, replaceable, stat_name};
+use super::root::{Place, Root, change, existing, explain, replaceable, stat_name};
 use super::{change as changes, stage, versions};
 use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
@@ -44,27 +45,31 @@ pub(super) fn one(root: &Root, id: String) -> Result<Trashed> {
     item(root, id)?.ok_or(Error::NotFound)
 }
 
-/// Moves an item back to where nothing stands.
-pub(super) fn restore(root: &Root, id: &str, to: &RelPath, commit: &Commit) -> Result<()> {
+/// Moves an item, or what lies at a path in it, back to where nothing stands.
+pub(super) fn restore(root: &Root, (id, inner): (&str, &RelPath), to: &RelPath, commit: &Commit) -> Result<()> {
     find(root, id)?;
     root.check_new_name(to)?;
     let mut place = root.place(to)?;
-    let bytes = bytes_of(root, id)?;
+    let from = RelPath::restore(format!("{TRASH}/{id}"));
+    let from = inner.beneath(&from)?;
+    let is_whole = inner.is_root();
+    let source = root.place_of(&from)?;
+    let bytes = if is_whole { bytes_of(root, id)? } else { weigh(root, &source)? };
     {
         let _guard = root.guard();
         place.refresh()?;
-        let found = find(root, id)?;
+        let (old_name, found) = source.find_existing()?;
         let (name, there) = place.find()?;
         let there = replaceable(there)?.map(|there| there.node);
         change(commit, there.as_ref(), &mut || {
             if there.is_some() {
                 return Err(Error::Exists);
             }
-            // What is still on the books comes back without growth.
-            let on_books = root.ledger.take_unmeasured(id);
+            // What is still on the books comes back without growth. A part of it is measured first.
+            let on_books = is_whole && root.ledger.take_unmeasured(id);
             let growth = Growth { new: if on_books { 0 } else { bytes }, old: 0 };
             let moved = root.ledger.admit(root, growth, commit.limit).and_then(|()| {
-                os::rename_new((fd(&root.trash_files), id), (place.dir(), &name))
+                os::rename_new((source.dir(), &old_name), (place.dir(), &name))
                     .map_err(|e| if e == os::Errno::EXIST { Error::Exists } else { explain("put it back", e) })
             });
             if let (Err(_), true) = (&moved, on_books) {
@@ -73,12 +78,23 @@ pub(super) fn restore(root: &Root, id: &str, to: &RelPath, commit: &Commit) -> R
             moved?;
             changes::note_if_folder(root, &found);
             root.ledger.note(growth);
+            root.pen.note(root, &[chronicle::moved(&from, to)]);
             Ok(())
         })?;
     }
     root.settle(place.dir())?;
-    root.settle(fd(&root.trash_files))?;
-    forget(root, id)
+    root.settle(source.dir())?;
+    if is_whole { forget(root, id) } else { Ok(()) }
+}
+
+/// Bytes of a part of an item. The item is taken off the books first, so that what it holds is not on them twice.
+fn weigh(root: &Root, part: &Place<'_>) -> Result<u64> {
+    root.ledger.count(root)?;
+    let (name, found) = part.find_existing()?;
+    if found.kind != Kind::Folder {
+        return Ok(found.node.len);
+    }
+    ledger::bytes_in(part.dir(), &name)
 }
 
 /// Deletes an item for good. It leaves the trash in one step; what a crash leaves of it is swept at the next start.
@@ -158,8 +174,13 @@ fn field<'a>(note: &'a str, key: &str) -> Option<&'a str> {
     note.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
+/// One name and no way out of its folder.
+pub(super) fn checked(id: &str) -> Result<&str> {
+    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
+}
+
 fn find(root: &Root, id: &str) -> Result<os::Found> {
-    check_name(id).map_err(|_| Error::NotFound)?;
+    checked(id)?;
     existing(stat_name(fd(&root.trash_files), id)?.ok_or(Error::NotFound)?)
 }
 

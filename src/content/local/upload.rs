@@ -1,5 +1,6 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+use super::chronicle::{Before, Event};
 use super::digest::{self, Sum};
 use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
@@ -7,7 +8,7 @@ use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
 use super::{blocking, in_place};
-use crate::content::{Commit, Etag, Put, Reader as _, Room, Upload};
+use crate::content::{Commit, Etag, Node, Put, Reader as _, Room, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -58,7 +59,13 @@ enum Base {
 impl LocalUpload {
     /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
     pub fn begin(root: &Arc<Root>, path: &RelPath, bound: Room, lookup: Lookup) -> Result<Option<Self>> {
-        check_target(root, path, bound.len)?;
+        check_path(root, path)?;
+        match (bound.len, lookup) {
+            // To let go of the history takes its time.
+            (Some(len), Lookup::Cached) if root.missing_room(len)? > 0 => return Ok(None),
+            (Some(len), Lookup::Full) => root.check_room(len)?,
+            _ => {}
+        }
         if bound.limit.is_none() && bound.len.is_some_and(|len| len <= SMALL) {
             return Ok(Some(Self::new(root, path, bound.len, Reservation::none(root))));
         }
@@ -327,6 +334,8 @@ impl Draft {
                     }
                 })?;
                 root.ledger.note_put(growth, &mut reservation);
+                let path = path.as_str().to_owned();
+                root.pen.note(&root, &[written(path, present.as_ref(), former.as_ref().zip(kept))]);
                 Ok(())
             })?;
             present
@@ -348,6 +357,15 @@ pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit
     upload.draft.publish(commit, upload.reservation)
 }
 
+/// What the chronicle is told of an upload over `present`, which is kept as `kept`.
+fn written(path: String, present: Option<&Node>, kept: Option<(&Shelf, String)>) -> Event {
+    match (present, kept) {
+        (None, _) => Event::Made(path),
+        (Some(_), Some((former, id))) => Event::Written(path, Before::Version(former.history().to_owned(), id)),
+        (Some(present), None) => Event::Written(path, if present.len == 0 { Before::Empty } else { Before::Unkept }),
+    }
+}
+
 /// The properties that the file about to be replaced hands on.
 fn carried(place: &super::root::Place<'_>, name: &str, present: bool) -> Result<Option<Vec<u8>>> {
     if !present {
@@ -363,11 +381,12 @@ fn store(stage: &Stage, props: &[u8]) -> Result<()> {
     os::set_props(stage.file(), props).map_err(super::props::explain_store)
 }
 
+fn check_path(root: &Root, path: &RelPath) -> Result<()> {
+    if path.is_root() { Err(Error::IsFolder) } else { root.check_new_name(path) }
+}
+
 /// What can be refused before a byte has come.
 fn check_target(root: &Root, path: &RelPath, len: Option<u64>) -> Result<()> {
-    if path.is_root() {
-        return Err(Error::IsFolder);
-    }
-    root.check_new_name(path)?;
+    check_path(root, path)?;
     len.map_or(Ok(()), |len| root.check_room(len))
 }

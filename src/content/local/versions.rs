@@ -17,6 +17,9 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// Bytes that are compared at once.
+const PART: usize = 128 << 10;
+
 /// Where the content that an upload replaces is kept.
 pub(super) struct Shelf {
     history: String,
@@ -47,6 +50,11 @@ impl Shelf {
             Err(Errno::OPNOTSUPP) => Ok(None),
             Err(e) => Err(explain("keep the former content", e)),
         }
+    }
+
+    /// The name of the history.
+    pub fn history(&self) -> &str {
+        &self.history
     }
 
     /// Whether it is still the shelf of the file at a name.
@@ -92,12 +100,8 @@ pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
 /// Deletes for good what is no longer kept of every file's former contents; returns how many.
 pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
     let mut count = 0;
-    for history in names_in(fd(&root.versions))? {
-        let dir = match os::open_folder(fd(&root.versions), &history, Lookup::Full) {
-            Ok(dir) => dir,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
-            Err(e) => return Err(explain("look for former contents", e)),
-        };
+    for history in histories(root)? {
+        let Some(dir) = shelf(root, &history)? else { continue };
         let versions = versions_in(fd(&dir))?;
         let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
         for version in outlived(&times, now).into_iter().filter_map(|index| versions.get(index)) {
@@ -109,6 +113,31 @@ pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
         }
     }
     Ok(count)
+}
+
+/// The names of all histories.
+pub(super) fn histories(root: &Root) -> Result<Vec<String>> {
+    names_in(fd(&root.versions))
+}
+
+/// The former contents of one history, newest first.
+pub(super) fn of_history(root: &Root, history: &str) -> Result<Vec<Version>> {
+    shelf(root, history)?.map_or(Ok(Vec::new()), |dir| versions_in(fd(&dir)))
+}
+
+/// Deletes one former content of a history for good; `NotFound`.
+pub(super) fn purge_of_history(root: &Root, history: &str, id: &str) -> Result<()> {
+    let dir = shelf(root, history)?.ok_or(Error::NotFound)?;
+    os::unlink_file(fd(&dir), checked(id)?).map_err(|e| explain("delete a former content", e))
+}
+
+/// The open folder of a history; `None` when it is gone.
+fn shelf(root: &Root, history: &str) -> Result<Option<OwnedFd>> {
+    match os::open_folder(fd(&root.versions), history, Lookup::Full) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(e) => Err(explain("look for former contents", e)),
+    }
 }
 
 fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
@@ -132,6 +161,37 @@ pub(super) fn open(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<LocalRe
     let (dir, id) = (shelf_of(root, path)?.ok_or(Error::NotFound)?, checked(id)?);
     let file = os::open_read(fd(&dir), id, Lookup::Full).map_err(|e| explain("open the former content", e))?;
     LocalReader::over(root, file)
+}
+
+/// The length of a former content, if it is not the content of the file at `path` below the root.
+pub(super) fn differing(root: &Root, path: &str, (history, id): (&str, &str)) -> Result<Option<u64>> {
+    let failed = |e| explain("compare with the former content", e);
+    let former = os::open_read(fd(&root.versions), &format!("{history}/{id}"), Lookup::Full).map_err(failed)?;
+    let present = os::open_read(fd(&root.dir), path, Lookup::Full).map_err(failed)?;
+    let len = os::stat_fd(fd(&former)).map_err(failed)?.node.len;
+    if os::stat_fd(fd(&present)).map_err(failed)?.node.len != len {
+        return Ok(Some(len));
+    }
+    let (mut one, mut other) = (vec![0; PART], vec![0; PART]);
+    let mut offset = 0;
+    loop {
+        let count = os::read(fd(&former), &mut one, offset).map_err(failed)?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let same = one.get(..count).unwrap_or_default();
+        let mut at = 0;
+        while let Some(room) = other.get_mut(at..count).filter(|room| !room.is_empty()) {
+            match os::read(fd(&present), room, offset + at as u64).map_err(failed)? {
+                0 => return Ok(Some(len)),
+                more => at += more,
+            }
+        }
+        if other.get(..count) != Some(same) {
+            return Ok(Some(len));
+        }
+        offset += count as u64;
+    }
 }
 
 /// A former content copied aside, ready to be published, and what it is.

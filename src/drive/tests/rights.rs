@@ -90,7 +90,15 @@ impl Stage {
         let roots = Arc::new(TwoHomes { ana: self.ana.root.clone(), ben: self.ben.clone() });
         let audit = Audit::new(&self.ana.dir.path().join(".sarang/audit"));
         let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into() };
-        let commons = Arc::new(Commons { groups, shares, teams, halls, audit, roots });
+        let commons = Arc::new(Commons {
+            groups,
+            shares,
+            teams,
+            halls,
+            bursts: Bursts::new(&HistoryConfig::default()),
+            audit,
+            roots,
+        });
         for Given { at, to, rights } in given {
             let (path, to, rights) = (path(ALL[*at]), to.clone(), *rights);
             let node = self.ana.root.tree.stat(&path).await.unwrap();

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::audit::Kind;
 use crate::auth::{FieldChange, Profile, ProfileChange};
 use crate::drive::groups::GroupName;
-use crate::model::{AccountName, Error, Identity, Role, VPath};
+use crate::model::{AccountName, Error, Identity, Role, VPath, time};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -42,6 +42,9 @@ pub struct Me {
     pub used: u64,
     /// Bytes that can still be stored.
     pub available: u64,
+    /// Until when nothing of the trash and the versions expires, since much was overwritten or deleted within minutes; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history_held_until: Option<String>,
 }
 
 /// What changes: what is not said stays, and `null` removes.
@@ -137,5 +140,6 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         quota: view.quota,
         used: quota.used,
         available: quota.available,
+        history_held_until: app.held_in_home(&identity.account).map(time::iso_date),
     })
 }

@@ -17,6 +17,7 @@ pub mod page;
 pub mod past;
 pub mod problem;
 pub mod registration;
+pub mod rewind;
 pub mod search;
 pub mod session;
 pub mod setup;
@@ -55,12 +56,13 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(bulk::copy))
         .routes(routes!(bulk::delete))
         .routes(routes!(zip::download))
-        .routes(routes!(past::list))
+        .routes(routes!(past::list, past::empty))
         .routes(routes!(past::restore))
         .routes(routes!(past::purge))
-        .routes(routes!(past::versions))
+        .routes(routes!(past::versions, past::purge_version))
         .routes(routes!(past::download))
         .routes(routes!(past::revert))
+        .routes(routes!(rewind::create))
         .routes(routes!(links::list, links::create))
         .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))

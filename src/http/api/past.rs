@@ -6,17 +6,15 @@ use super::files::Kind;
 use super::json::{Json, Path, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
+use crate::audit::Kind as Act;
 use crate::content::history::{Trashed, Version};
-use crate::drive::{Drive, Terms};
+use crate::drive::Terms;
 use crate::http::api::files;
-use crate::model::{AccountName, Error, Result, VPath, time};
+use crate::model::{AccountName, VPath, time};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-
-/// How many names are tried beside one that is taken.
-const TRIES: u32 = 100;
 
 /// Something in the trash.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,6 +48,13 @@ pub struct Restoring {
 pub struct Restored {
     /// The path.
     path: String,
+}
+
+/// How much was deleted for good.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Purged {
+    /// Items of the trash.
+    items: u64,
 }
 
 /// A former content of a file.
@@ -112,7 +117,7 @@ pub async fn restore(
 ) -> Result<axum::Json<Restored>, Problem> {
     let drive = account.app.drive(&account.identity).await?;
     let wish = restoring.to.map(|to| VPath::parse(&to)).transpose()?;
-    let path = account.app.finish(async move { put_back(&drive, &id, wish).await }).await?;
+    let path = account.app.finish(async move { drive.put_back(&id, wish).await }).await?;
     Ok(axum::Json(Restored { path: format!("/{path}") }))
 }
 
@@ -121,8 +126,44 @@ pub async fn restore(
     params(("id" = String, Path, description = "What it is called in the trash.")),
     responses((status = 204, description = "It is gone."), Failures))]
 pub async fn purge(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let drive = account.app.drive(&account.identity).await?;
-    account.app.finish(async move { drive.purge(&id).await }).await?;
+    let (drive, reporter) = (account.app.drive(&account.identity).await?, account.reporter());
+    let work = async move {
+        let purged = drive.purge(&id).await;
+        let name = drive.identity().account.as_str();
+        reporter.report(Act::HistoryPurged, name, format!("{id:?} of the trash"), &purged).await;
+        purged
+    };
+    account.app.finish(work).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes all that lies in the trash for good.
+#[utoipa::path(delete, path = "/api/v1/trash", tag = Tag::PAST, operation_id = "emptyTrash",
+    responses((status = 200, body = Purged), Failures))]
+pub async fn empty(account: Account) -> Result<axum::Json<Purged>, Problem> {
+    let (drive, reporter) = (account.app.drive(&account.identity).await?, account.reporter());
+    let work = async move {
+        let emptied = drive.empty_trash().await;
+        let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
+        reporter.report(Act::HistoryPurged, drive.identity().account.as_str(), note, &emptied).await;
+        emptied
+    };
+    Ok(axum::Json(Purged { items: account.app.finish(work).await? }))
+}
+
+/// Deletes a former content of a file for good.
+#[utoipa::path(delete, path = "/api/v1/versions", tag = Tag::PAST, operation_id = "purgeVersion", params(VersionOf),
+    responses((status = 204, description = "It is gone."), Failures))]
+pub async fn purge_version(account: Account, Query(version): Query<VersionOf>) -> Result<StatusCode, Problem> {
+    let path = VPath::parse(&version.path)?;
+    let (drive, reporter) = (account.app.drive(&account.identity).await?, account.reporter());
+    let work = async move {
+        let purged = drive.purge_version(&path, &version.id).await;
+        let note = format!("a version of /{path}");
+        reporter.report(Act::HistoryPurged, drive.identity().account.as_str(), note, &purged).await;
+        purged
+    };
+    account.app.finish(work).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -155,36 +196,6 @@ pub async fn revert(member: Member, Json(version): Json<VersionOf>) -> Result<St
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Restores to `wish`, or else to where it lay, or else beside that.
-async fn put_back(drive: &Drive, id: &str, wish: Option<VPath>) -> Result<VPath> {
-    if let Some(path) = wish {
-        drive.untrash(id, &path, Terms::default()).await?;
-        return Ok(path);
-    }
-    let path = drive.trash_item(id).await?.path;
-    for n in 0..TRIES {
-        let path = beside(&path, n)?;
-        match drive.untrash(id, &path, Terms::default()).await {
-            Err(Error::Exists) => {}
-            outcome => return outcome.map(|()| path),
-        }
-    }
-    Err(Error::Exists)
-}
-
-/// The path itself, then `name (restored).txt`, `name (restored 2).txt` and so on.
-fn beside(path: &VPath, n: u32) -> Result<VPath> {
-    let mark = match n {
-        0 => return Ok(path.clone()),
-        1 => " (restored)".to_owned(),
-        n => format!(" (restored {n})"),
-    };
-    let name = path.name().unwrap_or_default();
-    let dot = name.rfind('.').filter(|dot| *dot > 0).unwrap_or(name.len());
-    let (stem, extension) = name.split_at(dot);
-    path.parent().unwrap_or_default().join(&format!("{stem}{mark}{extension}"))
-}
-
 impl From<Trashed> for TrashItem {
     fn from(item: Trashed) -> Self {
         let kind = Kind::of(&item.node);
@@ -197,17 +208,5 @@ impl From<Version> for FileVersion {
     fn from(version: Version) -> Self {
         let (modified, replaced) = (time::iso_date(version.node.modified), time::iso_date(version.replaced));
         Self { id: version.id, size: version.node.len, modified, replaced }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_beside_keeps_its_extension() {
-        let names = |path: &str| [0, 1, 2].map(|n| beside(&VPath::parse(path).unwrap(), n).unwrap().to_string());
-        assert_eq!(names("a/b.tar.gz"), ["a/b.tar.gz", "a/b.tar (restored).gz", "a/b.tar (restored 2).gz"]);
-        assert_eq!(names(".hidden"), [".hidden", ".hidden (restored)", ".hidden (restored 2)"]);
     }
 }

@@ -1,0 +1,263 @@
+//! What administrators see of the past of somebody's drive, and do about it; each act is in the audit log.
+
+use super::Administrator;
+use crate::audit::{Kind, Reporter};
+use crate::content::history::{Trashed, Version};
+use crate::drive::{Change, Drive, Report, Terms, Wish};
+use crate::model::{AccountName, Error, Identity, Result, VPath, time};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::SystemTime;
+use utoipa::ToSchema;
+
+/// Paths in one call.
+const MAX_ITEMS: usize = 1000;
+
+/// What is asked of the past of a drive.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recall {
+    /// What lies in the trash.
+    Trash,
+    /// Restore an item of the trash, to a path or where it lay.
+    Untrash {
+        /// Its id.
+        id: String,
+        /// The path.
+        to: Option<String>,
+    },
+    /// Delete an item of the trash for good.
+    Purge {
+        /// Its id.
+        id: String,
+    },
+    /// Delete all of the trash for good.
+    Empty,
+    /// The versions of a file.
+    Versions {
+        /// Its path.
+        path: String,
+    },
+    /// Give a file a former content again.
+    Revert {
+        /// Its path.
+        path: String,
+        /// The version.
+        id: String,
+    },
+    /// Make a folder, or some of what is in it, as it was.
+    Rewind(Rewinding),
+}
+
+/// What to make as it was.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rewinding {
+    /// The folder or file.
+    pub path: String,
+    /// The moment to go back to (RFC 3339).
+    pub to: String,
+    /// Whether it is only said what would change.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What of the folder, as paths from the top of the drive; all of it if not said.
+    #[serde(default)]
+    #[schema(max_items = 1000)]
+    pub only: Vec<String>,
+}
+
+/// What a rewind has changed, or would change.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RewindReport {
+    /// The changes, in this order.
+    pub changes: Vec<RewindChange>,
+    /// What was there and is not kept any more.
+    pub lost: Vec<String>,
+    /// Since when every change is known; absent when none is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub since: Option<String>,
+}
+
+/// One change of a rewind.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct RewindChange {
+    /// What happens.
+    pub change: RewindAct,
+    /// To what.
+    pub path: String,
+    /// Where it lay before it was moved back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub from: Option<String>,
+}
+
+/// What a rewind does to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewindAct {
+    /// It comes back from the trash.
+    Restored,
+    /// It comes back from where it was moved to.
+    Moved,
+    /// It goes back to a former content.
+    Reverted,
+    /// It was not there, and goes to the trash.
+    Discarded,
+    /// The folder is made anew.
+    Made,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recalled {
+    /// What lies in the trash, newest first.
+    Trash(Vec<TrashItem>),
+    /// The versions of a file, newest first.
+    Versions(Vec<Former>),
+    /// It was restored to this path.
+    Restored(String),
+    /// So many items were deleted for good.
+    Purged(u64),
+    /// It was rewound, or would be.
+    Rewound(RewindReport),
+}
+
+/// Something in the trash.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TrashItem {
+    /// What it is called in the trash.
+    pub id: String,
+    /// Where it lay.
+    pub path: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Its length in bytes; 0 for a folder.
+    pub size: u64,
+    /// When it was deleted or replaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<String>,
+    /// By whom.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<AccountName>,
+}
+
+/// A former content of a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Former {
+    /// What it is called among the versions of the file.
+    pub id: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// When it was written.
+    pub modified: String,
+    /// When another content took its place.
+    pub replaced: String,
+}
+
+impl Administrator {
+    /// Looks at the past of an account's drive, or restores from it. `NotFound`.
+    pub async fn recall(&self, name: &AccountName, what: Recall) -> Result<Recalled> {
+        let account = self.app.auth.account(name).ok_or(Error::NotFound)?;
+        let identity = Arc::new(Identity::whole(account.name, account.role, account.quota));
+        let drive = self.app.drive(&identity).await?;
+        match what {
+            Recall::Trash => {
+                let items = drive.trashed(None, usize::MAX).await?;
+                Ok(Recalled::Trash(items.into_iter().map(TrashItem::from).collect()))
+            }
+            Recall::Versions { path } => {
+                let versions = drive.versions(&VPath::parse(&path)?).await?;
+                Ok(Recalled::Versions(versions.into_iter().map(Former::from).collect()))
+            }
+            Recall::Purge { .. } | Recall::Empty => self.purge_past(name, &drive, what).await,
+            Recall::Rewind(wish) => rewind(&drive, &self.reporter, wish).await.map(Recalled::Rewound),
+            Recall::Untrash { .. } | Recall::Revert { .. } => self.restore_past(name, &drive, what).await,
+        }
+    }
+
+    async fn purge_past(&self, name: &AccountName, drive: &Drive, what: Recall) -> Result<Recalled> {
+        let (purged, note) = if let Recall::Purge { id } = what {
+            (drive.purge(&id).await.map(|()| 1), format!("{id:?} of the trash"))
+        } else {
+            let emptied = drive.empty_trash().await;
+            let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
+            (emptied, note)
+        };
+        self.reporter.report(Kind::HistoryPurged, name.as_str(), note, &purged).await;
+        purged.map(Recalled::Purged)
+    }
+
+    async fn restore_past(&self, name: &AccountName, drive: &Drive, what: Recall) -> Result<Recalled> {
+        let restored = match what {
+            Recall::Untrash { id, to } => {
+                let wish = to.map(|to| VPath::parse(&to)).transpose()?;
+                drive.put_back(&id, wish).await
+            }
+            Recall::Revert { path, id } => {
+                let path = VPath::parse(&path)?;
+                drive.revert(&path, &id, Terms::default()).await.map(|()| path)
+            }
+            _ => return Err(Error::NotFound),
+        };
+        let note = restored.as_ref().map(|path| format!("/{path}")).unwrap_or_default();
+        self.reporter.report(Kind::HistoryRestored, name.as_str(), note.clone(), &restored).await;
+        restored.map(|_| Recalled::Restored(note))
+    }
+}
+
+/// Rewinds what a drive shows, with its entry in the audit log.
+pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Result<RewindReport> {
+    let wrong = |pointer: &str, why: &str| Error::Invalid { pointer: pointer.into(), why: why.into() };
+    let moment = time::parse_iso_moment(&wish.to)
+        .ok_or_else(|| wrong("/to", "Write a time as 2026-11-21T10:00:00Z, with any offset."))?;
+    if moment > SystemTime::now() {
+        return Err(wrong("/to", "This lies in the future."));
+    }
+    if wish.only.len() > MAX_ITEMS {
+        return Err(wrong("/only", "One call takes at most 1000 paths."));
+    }
+    let path = VPath::parse(&wish.path)?;
+    let only = wish.only.iter().map(|path| VPath::parse(path)).collect::<Result<Vec<_>>>()?;
+    let report = drive.rewind(&path, Wish { moment, only, dry: wish.dry_run }).await;
+    if !wish.dry_run {
+        let changes = report.as_ref().map_or(0, |report| report.changes.len());
+        let note = format!("/{path} to {}: {changes} changes", time::iso_date(moment));
+        reporter.report(Kind::HistoryRestored, drive.identity().account.as_str(), note, &report).await;
+    }
+    report.map(RewindReport::from)
+}
+
+impl From<Report> for RewindReport {
+    fn from(report: Report) -> Self {
+        let shown = |path: VPath| format!("/{path}");
+        let changes = report.changes.into_iter().map(|rewound| RewindChange {
+            change: match rewound.change {
+                Change::Restored => RewindAct::Restored,
+                Change::Moved => RewindAct::Moved,
+                Change::Reverted => RewindAct::Reverted,
+                Change::Discarded => RewindAct::Discarded,
+                Change::Made => RewindAct::Made,
+            },
+            path: shown(rewound.path),
+            from: rewound.from.map(shown),
+        });
+        let lost = report.lost.into_iter().map(shown).collect();
+        Self { changes: changes.collect(), lost, since: report.since.map(time::iso_date) }
+    }
+}
+
+impl From<Trashed> for TrashItem {
+    fn from(item: Trashed) -> Self {
+        let (path, deleted) = (format!("/{}", item.path), item.when.map(time::iso_date));
+        Self { id: item.id, path, folder: item.node.folder, size: item.node.len, deleted, by: item.who }
+    }
+}
+
+impl From<Version> for Former {
+    fn from(version: Version) -> Self {
+        let (modified, replaced) = (time::iso_date(version.node.modified), time::iso_date(version.replaced));
+        Self { id: version.id, size: version.node.len, modified, replaced }
+    }
+}

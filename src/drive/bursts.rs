@@ -1,0 +1,158 @@
+//! Bursts: one credential that overwrites or deletes a large part of a drive within minutes may be a program that encrypts files, or
+//! a mistake. Nothing is refused, but the history of that drive is held from expiry, and those concerned are told.
+
+use super::Drive;
+use super::place::Root;
+use crate::audit::{Actor, Kind};
+use crate::config::HistoryConfig;
+use crate::model::{Identity, Result, time};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Within which time changes belong together.
+const WINDOW: Duration = Duration::from_secs(10 * 60);
+/// How long the history is held.
+const HOLD: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Beyond so many windows those that are over are forgotten.
+const MANY: usize = 1000;
+
+/// Who has lately changed how much.
+#[derive(Debug)]
+pub struct Bursts {
+    share: f64,
+    least: u64,
+    windows: Mutex<HashMap<Key, Window>>,
+}
+
+/// A root, and a credential as text.
+type Key = (Arc<str>, String);
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: Instant,
+    changed: u64,
+    removed: u64,
+    /// From how many changes on it is looked how many files there are.
+    due: u64,
+}
+
+/// Files that were overwritten, or deleted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Harm {
+    pub overwritten: u64,
+    pub removed: u64,
+}
+
+impl Bursts {
+    /// By what share, and by how many changes, it is one.
+    pub fn new(config: &HistoryConfig) -> Self {
+        Self { share: config.burst_share, least: u64::from(config.burst_count.max(1)), windows: Mutex::default() }
+    }
+
+    /// Counts changes; returns what was counted when it is time to look how many files there are.
+    fn count(&self, key: &Key, harm: Harm) -> Option<Window> {
+        if self.share <= 0.0 {
+            return None;
+        }
+        let mut windows = self.windows.lock();
+        if windows.len() > MANY {
+            windows.retain(|_, window| window.began.elapsed() < WINDOW);
+        }
+        let fresh = Window { began: Instant::now(), changed: 0, removed: 0, due: self.least };
+        let window = windows.entry(key.clone()).or_insert(fresh);
+        if window.began.elapsed() >= WINDOW {
+            *window = fresh;
+        }
+        window.changed += harm.overwritten + harm.removed;
+        window.removed += harm.removed;
+        if window.changed < window.due {
+            return None;
+        }
+        // Nobody else looks meanwhile.
+        window.due = u64::MAX;
+        Some(*window)
+    }
+
+    /// How many changes are a burst, where there were so many files.
+    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share")]
+    fn bound(&self, files: u64) -> u64 {
+        ((files as f64 * self.share).ceil() as u64).max(self.least)
+    }
+
+    /// Says from how many changes on to look again.
+    fn look_again(&self, key: &Key, due: u64) {
+        if let Some(window) = self.windows.lock().get_mut(key) {
+            window.due = due.max(window.changed + 1);
+        }
+    }
+
+    fn forget(&self, key: &Key) {
+        self.windows.lock().remove(key);
+    }
+}
+
+impl Drive {
+    /// Notes files that were overwritten or deleted; `item` is a folder in the trash whose files are to be counted.
+    pub(super) fn note_harm(&self, root: &Arc<Root>, harm: Harm, item: Option<String>) {
+        let Some(commons) = &self.commons else { return };
+        let key = (root.id.clone(), credential(&self.identity));
+        if item.is_none() {
+            if let Some(window) = commons.bursts.count(&key, harm) {
+                let (drive, root) = (self.clone(), root.clone());
+                tokio::spawn(async move { log(drive.look(&root, key, window).await) });
+            }
+            return;
+        }
+        let (drive, root) = (self.clone(), root.clone());
+        // Large folders take their time to count: nobody waits for it.
+        tokio::spawn(async move { log(drive.count_item(&root, key, item).await) });
+    }
+
+    async fn count_item(&self, root: &Root, key: Key, item: Option<String>) -> Result<()> {
+        let removed = root.tree.count_files(item.as_deref()).await?;
+        let window =
+            self.commons.as_ref().and_then(|commons| commons.bursts.count(&key, Harm { removed, overwritten: 0 }));
+        match window {
+            Some(window) => self.look(root, key, window).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks whether so many changes are a burst, and holds the history if they are.
+    async fn look(&self, root: &Root, key: Key, window: Window) -> Result<()> {
+        let Some(commons) = &self.commons else { return Ok(()) };
+        let files = root.tree.count_files(None).await?.saturating_add(window.removed);
+        let bound = commons.bursts.bound(files);
+        if window.changed < bound {
+            commons.bursts.look_again(&key, bound);
+            return Ok(());
+        }
+        let now = SystemTime::now();
+        let is_new = root.tree.held().is_none();
+        root.tree.hold(now + HOLD).await?;
+        commons.bursts.forget(&key);
+        if is_new {
+            let until = time::iso_date(now + HOLD);
+            let changed = window.changed;
+            tracing::warn!(root = &*root.id, account = %self.identity.account, changed, files, until,
+                "a large part of a drive was overwritten or deleted within minutes: its history is held");
+            let note = format!("{changed} of {files} files overwritten or deleted within minutes; held until {until}");
+            let owner = root.id.strip_prefix("home/").unwrap_or(&root.id);
+            let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
+            reporter.done(Kind::HistoryHeld, owner, note).await;
+        }
+        Ok(())
+    }
+}
+
+fn credential(identity: &Identity) -> String {
+    format!("{} {:?}", identity.account, identity.via)
+}
+
+fn log(outcome: Result<()>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "it could not be looked whether a large part of a drive was changed");
+    }
+}

@@ -1,0 +1,207 @@
+//! Rewinding: a folder, or some of what is in it, as it was at a moment. It is made of moves, the trash and versions, so that nothing
+//! is lost by it, and a rewind can itself be rewound.
+
+use super::judge::{self, Need};
+use super::place::{Access, Place};
+use super::{Drive, Terms, present};
+use crate::content::history::{Found, Rewind, Step};
+use crate::content::{Commit, Room, Start};
+use crate::model::{Error, RelPath, Result, VPath};
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+/// What a rewind does, or would do, to one path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewound {
+    /// What.
+    pub change: Change,
+    /// Where.
+    pub path: VPath,
+    /// Where it lay before a move.
+    pub from: Option<VPath>,
+}
+
+/// What a rewind does to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It comes back from the trash.
+    Restored,
+    /// It comes back from where it was moved to.
+    Moved,
+    /// It goes back to a former content.
+    Reverted,
+    /// It was not there, and goes to the trash.
+    Discarded,
+    /// The folder is made anew.
+    Made,
+}
+
+/// What a rewind comes to.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What changes, in this order.
+    pub changes: Vec<Rewound>,
+    /// What was there and is not kept any more.
+    pub lost: Vec<VPath>,
+    /// Since when every change is known.
+    pub since: Option<SystemTime>,
+}
+
+/// What is wanted of a rewind.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The moment to go back to.
+    pub moment: SystemTime,
+    /// What of the folder; all if empty.
+    pub only: Vec<VPath>,
+    /// Whether it is only said what would change.
+    pub dry: bool,
+}
+
+impl Drive {
+    /// Makes a folder, or some of what is in it, as it was. Refused before anything changes: `Locked` when a lock stands on what
+    /// would change, `NoSpace`. `NotFound` when it was not there.
+    pub async fn rewind(&self, path: &VPath, wish: Wish) -> Result<Report> {
+        let place = self.rewindable(path).await?;
+        let mut only = Vec::new();
+        for item in &wish.only {
+            let item = self.rewindable(item).await?;
+            if item.root.id != place.root.id || !item.path.is_within(&place.path) {
+                let why = "Each must lie in the folder that is rewound.".into();
+                return Err(Error::Invalid { pointer: "/only".into(), why });
+            }
+            only.push(item.path.into_owned());
+        }
+        let rewind = place.root.tree.plan_rewind(&place.path, wish.moment, &only).await?;
+        if !wish.dry {
+            self.admit_rewind(&place, &rewind).await?;
+            self.carry_out(&place, &rewind.steps).await?;
+        }
+        let top = top_of(path, &place);
+        let seen = |path: &RelPath| path.after(&top.1).unwrap_or_default().beneath(&top.0);
+        let mut changes = Vec::new();
+        for step in &rewind.steps {
+            changes.push(told(step, &rewind.steps, &seen)?);
+        }
+        let lost = rewind.lost.iter().map(seen).collect::<Result<_>>()?;
+        Ok(Report { changes, lost, since: rewind.since })
+    }
+
+    /// A place whose past is for whoever asks: in the home or a team folder. What is shared is its owner's to rewind.
+    async fn rewindable<'a>(&self, path: &'a VPath) -> Result<Place<'a>> {
+        if self.identity.is_confined() {
+            return Err(Error::Forbidden("Rewinding is for the account itself."));
+        }
+        let place = self.admitted(path, Access::Change).await?;
+        if place.mount.is_some() && !place.root.id.starts_with("team/") {
+            return Err(Error::Forbidden("What is shared is rewound by its owner."));
+        }
+        Ok(place)
+    }
+
+    /// Refuses a rewind that would not go through.
+    async fn admit_rewind(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
+        let spot = |path: &RelPath| at(place, path).spot();
+        let mut needs = Vec::new();
+        for step in &rewind.steps {
+            match step {
+                Step::Move { from, to } => {
+                    needs.push(Need::Subtree(spot(to)));
+                    if let Found::Path(from) = from {
+                        needs.push(Need::Subtree(spot(from)));
+                    }
+                }
+                Step::Discard { path } => needs.push(Need::Subtree(spot(path))),
+                Step::Make { path } | Step::Revert { path, .. } | Step::Blank { path } => {
+                    needs.push(Need::Content(spot(path)));
+                }
+            }
+        }
+        let commit = self.commit(place, Terms::default(), needs).await?;
+        commit.judge.judge(present(place).await?.as_ref(), &mut || Ok(()))?;
+        let Some(quota) = place.quota.filter(|_| rewind.grows > rewind.shrinks) else { return Ok(()) };
+        let used = place.root.tree.usage().await?.used;
+        let after = used.saturating_add(rewind.grows).saturating_sub(rewind.shrinks);
+        if after > quota { Err(Error::NoSpace) } else { Ok(()) }
+    }
+
+    async fn carry_out(&self, place: &Place<'_>, steps: &[Step]) -> Result<()> {
+        let mut discarded = Vec::new();
+        for step in steps {
+            match step {
+                Step::Discard { path } => {
+                    discarded.push(self.remove(&at(place, path), Terms::default()).await?.id);
+                }
+                Step::Move { from: Found::Path(from), to } => {
+                    self.shift(&at(place, from), &at(place, to), false, Terms::default()).await?;
+                }
+                Step::Move { from: Found::Trash { id, inner }, to } => self.fetch(place, (id, inner), to).await?,
+                Step::Move { from: Found::Discarded { index, inner }, to } => {
+                    let id = discarded.get(*index).ok_or(Error::Conflict)?;
+                    self.fetch(place, (id, inner), to).await?;
+                }
+                Step::Make { path } => {
+                    let place = at(place, path);
+                    let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
+                    place.root.tree.mkdir(&place.path, commit).await?;
+                }
+                Step::Revert { path, version } => self.revert_at(&at(place, path), version, Terms::default()).await?,
+                Step::Blank { path } => self.blank(&at(place, path)).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, place: &Place<'_>, (id, inner): (&str, &RelPath), to: &RelPath) -> Result<()> {
+        let to = at(place, to);
+        let commit = self.commit(&to, Terms::default(), judge::creating(&to)).await?;
+        let commit = Commit { limit: to.quota, ..commit };
+        to.root.tree.untrash_part(id, inner, &to.path, commit).await
+    }
+
+    async fn blank(&self, place: &Place<'_>) -> Result<()> {
+        let bench = self.bench(place, Terms::default(), judge::creating(place)).await?;
+        let upload = place.root.tree.begin_put(&place.path, Start::Empty, Room::of(0)).await?;
+        let put = upload.commit(bench.commit()).await?;
+        if let Some(met) = bench.met() {
+            self.rebind_shares(bench.subject(), met, put.node.id()).await;
+        }
+        Ok(())
+    }
+}
+
+/// Another path of the same root.
+fn at(place: &Place<'_>, path: &RelPath) -> Place<'static> {
+    let (root, mount) = (place.root.clone(), place.mount.clone());
+    let below = path.names().count();
+    Place { root, path: Cow::Owned(path.clone()), rights: place.rights, quota: place.quota, below, mount }
+}
+
+/// Where the root of a place shows in the drive, and which of its paths that is.
+fn top_of(path: &VPath, place: &Place<'_>) -> (VPath, RelPath) {
+    let (mut seen, mut real) = (path.clone(), place.path.clone().into_owned());
+    while let (Some(above), Some(parent)) = (seen.parent(), real.parent()) {
+        (seen, real) = (above, parent);
+    }
+    (seen, real)
+}
+
+/// A step as it is told.
+fn told(step: &Step, steps: &[Step], seen: &impl Fn(&RelPath) -> Result<VPath>) -> Result<Rewound> {
+    let (change, path, from) = match step {
+        Step::Discard { path } => (Change::Discarded, path, None),
+        Step::Make { path } => (Change::Made, path, None),
+        Step::Revert { path, .. } | Step::Blank { path } => (Change::Reverted, path, None),
+        Step::Move { from: Found::Path(from), to } => (Change::Moved, to, Some(from.clone())),
+        Step::Move { from: Found::Trash { .. }, to } => (Change::Restored, to, None),
+        Step::Move { from: Found::Discarded { index, inner }, to } => {
+            let mut discards = steps.iter().filter_map(|step| match step {
+                Step::Discard { path } => Some(path),
+                _ => None,
+            });
+            let from = discards.nth(*index).map(|path| inner.beneath(path)).transpose()?;
+            (Change::Moved, to, from)
+        }
+    };
+    Ok(Rewound { change, path: seen(path)?, from: from.as_ref().map(seen).transpose()? })
+}
