@@ -84,6 +84,7 @@ pub(super) fn restore(root: &Root, (id, inner): (&str, &RelPath), to: &RelPath, 
     }
     root.settle(place.dir())?;
     root.settle(source.dir())?;
+    root.pen.settle(root)?;
     if is_whole { forget(root, id) } else { Ok(()) }
 }
 
