@@ -35,6 +35,8 @@ pub async fn hashes_are_known_and_follow(tree: Tree) {
     assert_eq!(known(&tree, "moved").await, Some(hash(b"new")));
     let version = tree.versions(&path("moved")).await.unwrap().remove(0).id;
     assert_eq!(tree.open_version(&path("moved"), &version).await.unwrap().digest(), Some(hash(&large)));
+    tree.revert(&path("moved"), &version, commit()).await.unwrap();
+    assert_eq!(known(&tree, "moved").await, Some(hash(&large)));
 }
 
 /// Of what is written in parts the hash is not known, until a scrub has read it.

@@ -287,3 +287,16 @@ fn a_torn_line_and_what_was_purged_are_told() {
     assert!(report["since"].as_str().unwrap().starts_with("20"));
     ana.holds("/y", "y");
 }
+
+#[test]
+fn a_save_that_changed_nothing_is_nothing_to_take_back() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/x", "one");
+    let then = now();
+    ana.store("/x", "one");
+    assert_eq!(changes(ask(&ana, "", &then, &json!({"dry_run": true}))), [""; 0]);
+    ana.store("/x", "two");
+    assert_eq!(changes(ask(&ana, "", &then, &json!({}))).len(), 1);
+    ana.holds("/x", "one");
+}

@@ -69,30 +69,38 @@ fn time(node: &Node) -> i128 {
     }
 }
 
-/// The hash of an upload on its way, while its bytes come one after the other.
+/// The hash of an upload on its way.
 #[derive(Default)]
-pub(super) struct Sum(Option<Box<blake3::Hasher>>);
+pub(super) enum Sum {
+    /// All bytes have come one after the other.
+    Begun(Box<blake3::Hasher>),
+    /// The content was hashed before.
+    Known(Digest),
+    /// Bytes came in another order.
+    #[default]
+    Unknown,
+}
 
 impl Sum {
     /// Of nothing yet.
     pub fn begun() -> Self {
-        Self(Some(Box::default()))
+        Self::Begun(Box::default())
     }
 
     /// Adds bytes that come next.
     pub fn add(&mut self, bytes: &[u8]) {
-        if let Some(hasher) = &mut self.0 {
-            hasher.update(bytes);
+        match self {
+            Self::Begun(hasher) => drop(hasher.update(bytes)),
+            Self::Known(_) | Self::Unknown => *self = Self::Unknown,
         }
     }
 
-    /// Gives up: bytes come in another order.
-    pub fn give_up(&mut self) {
-        self.0 = None;
-    }
-
-    /// The hash, if all bytes came one after the other.
+    /// The hash, where it is known.
     pub fn finish(&self) -> Option<Digest> {
-        self.0.as_ref().map(|hasher| *hasher.finalize().as_bytes())
+        match self {
+            Self::Begun(hasher) => Some(*hasher.finalize().as_bytes()),
+            Self::Known(digest) => Some(*digest),
+            Self::Unknown => None,
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
 use super::{blocking, in_place};
-use crate::content::{Commit, Etag, Node, Put, Reader as _, Room, Upload};
+use crate::content::{Commit, Digest, Etag, Node, Put, Reader as _, Room, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -112,7 +112,7 @@ impl LocalUpload {
         let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, old_node.len));
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
         upload.draft.base = Base::Present(Some(old_node.etag));
-        upload.draft.sum.give_up();
+        upload.draft.sum = Sum::Unknown;
         upload.draft.stage = Some(Arc::new(stage));
         Ok(upload)
     }
@@ -126,7 +126,7 @@ impl LocalUpload {
         upload.position = upload.len;
         upload.draft.offset = upload.len;
         if upload.len > 0 {
-            upload.draft.sum.give_up();
+            upload.draft.sum = Sum::Unknown;
         }
         upload.draft.stage = Some(Arc::new(stage));
         Ok(upload)
@@ -183,7 +183,7 @@ impl Upload for LocalUpload {
         }
         if offset != self.position {
             self.flush().await?;
-            self.draft.sum.give_up();
+            self.draft.sum = Sum::Unknown;
             self.position = offset;
             self.draft.offset = offset;
         }
@@ -216,7 +216,7 @@ impl Upload for LocalUpload {
         if let Some(stage) = self.draft.stage.clone() {
             blocking(move || os::truncate(stage.file(), len).map_err(|e| explain("take back what came", e))).await?;
         }
-        self.draft.sum.give_up();
+        self.draft.sum = Sum::Unknown;
         self.len = self.len.min(len);
         self.position = self.position.min(len);
         self.draft.offset = self.position;
@@ -279,6 +279,18 @@ impl Draft {
         Ok(stage)
     }
 
+    /// Gives the staged file its time and its hash, and puts it on disk, if the settings want that.
+    fn seal(&self, stage: &Stage, modified: SystemTime) -> Result<(Node, Option<Digest>)> {
+        os::set_modified(stage.file(), modified).map_err(|e| explain("set the time of the file", e))?;
+        let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
+        let digest = self.sum.finish();
+        if let Some(digest) = &digest {
+            digest::store(stage.file(), digest, &node)?;
+        }
+        self.root.settle(stage.file())?;
+        Ok((node, digest))
+    }
+
     /// Writes what is left and makes the file appear.
     fn publish(mut self, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
         let root = Arc::clone(&self.root);
@@ -291,14 +303,7 @@ impl Draft {
         if let Some(stored) = &props {
             store(&stage, stored)?;
         }
-        let modified = commit.modified.unwrap_or_else(SystemTime::now);
-        os::set_modified(stage.file(), modified).map_err(|e| explain("set the time of the file", e))?;
-        let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
-        let digest = self.sum.finish();
-        if let Some(digest) = &digest {
-            digest::store(stage.file(), digest, &node)?;
-        }
-        root.settle(stage.file())?;
+        let (node, digest) = self.seal(&stage, commit.modified.unwrap_or_else(SystemTime::now))?;
         let replaced = {
             let _guard = root.guard();
             place.refresh()?;
@@ -334,8 +339,10 @@ impl Draft {
                     }
                 })?;
                 root.ledger.note_put(growth, &mut reservation);
-                let path = path.as_str().to_owned();
-                root.pen.note(&root, &[written(path, present.as_ref(), former.as_ref().zip(kept))]);
+                if !same {
+                    let path = path.as_str().to_owned();
+                    root.pen.note(&root, &[written(path, present.as_ref(), former.as_ref().zip(kept))]);
+                }
                 Ok(())
             })?;
             present
@@ -350,9 +357,11 @@ impl Draft {
 pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit) -> Result<Put> {
     let old = root.stat(path, Lookup::Full)?.map_or(0, |node| node.len);
     let mut reservation = Reservation::new(root, commit.limit, old);
-    reservation.grow(versions::open(root, path, id)?.node().len)?;
+    let version = versions::open(root, path, id)?;
+    reservation.grow(version.node().len)?;
     let (stage, node) = versions::copy_aside(root, path, id)?;
     let mut upload = LocalUpload::new(root, path, Some(node.len), reservation);
+    upload.draft.sum = version.digest().map_or(Sum::Unknown, Sum::Known);
     upload.draft.stage = Some(Arc::new(stage));
     upload.draft.publish(commit, upload.reservation)
 }
