@@ -4,6 +4,8 @@
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
 use super::trashed;
+use super::versions::Shelf;
+use crate::content::Node;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -36,6 +38,17 @@ pub(super) enum Event {
     Made(String),
     /// A file got another content.
     Written(String, Before),
+}
+
+impl Event {
+    /// An upload to `path`, over `present`, which is kept as a version on a shelf.
+    pub fn written(path: String, present: Option<&Node>, kept: Option<(&Shelf, String)>) -> Self {
+        match (present, kept) {
+            (None, _) => Self::Made(path),
+            (Some(_), Some((former, id))) => Self::Written(path, Before::Version(former.history().to_owned(), id)),
+            (Some(present), None) => Self::Written(path, if present.len == 0 { Before::Empty } else { Before::Unkept }),
+        }
+    }
 }
 
 /// The content of a file before it was written.

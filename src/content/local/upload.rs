@@ -1,6 +1,6 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
-use super::chronicle::{Before, Event};
+use super::chronicle::Event;
 use super::digest::{self, Sum};
 use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
@@ -341,7 +341,7 @@ impl Draft {
                 root.ledger.note_put(growth, &mut reservation);
                 if !same {
                     let path = path.as_str().to_owned();
-                    root.pen.note(&root, &[written(path, present.as_ref(), former.as_ref().zip(kept))]);
+                    root.pen.note(&root, &[Event::written(path, present.as_ref(), former.as_ref().zip(kept))]);
                 }
                 Ok(())
             })?;
@@ -364,15 +364,6 @@ pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit
     upload.draft.sum = version.digest().map_or(Sum::Unknown, Sum::Known);
     upload.draft.stage = Some(Arc::new(stage));
     upload.draft.publish(commit, upload.reservation)
-}
-
-/// What the chronicle is told of an upload over `present`, which is kept as `kept`.
-fn written(path: String, present: Option<&Node>, kept: Option<(&Shelf, String)>) -> Event {
-    match (present, kept) {
-        (None, _) => Event::Made(path),
-        (Some(_), Some((former, id))) => Event::Written(path, Before::Version(former.history().to_owned(), id)),
-        (Some(present), None) => Event::Written(path, if present.len == 0 { Before::Empty } else { Before::Unkept }),
-    }
 }
 
 /// The properties that the file about to be replaced hands on.
