@@ -106,8 +106,7 @@ fn uploads() -> OpenApiRouter {
 fn resumable() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(uploads::describe, uploads::begin))
-        .routes(routes!(uploads::show, uploads::go_on, uploads::end))
-        .route("/api/v1/uploads/{id}", axum::routing::post(uploads::overridden))
+        .routes(routes!(uploads::show, uploads::go_on, uploads::end, uploads::overridden))
         .layer(DefaultBodyLimit::disable())
         .layer(axum::middleware::map_response(uploads::mark))
 }

@@ -18,6 +18,7 @@ use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
 use std::time::SystemTime;
+use utoipa::ToSchema;
 
 const VERSION: &str = "1.0.0";
 const BYTES: &str = "application/offset+octet-stream";
@@ -34,6 +35,26 @@ const ABILITIES: [(&str, &str); 3] = [
     ("tus-extension", "creation,creation-with-upload,checksum,expiration,termination"),
     ("tus-checksum-algorithm", "sha1,sha256"),
 ];
+
+/// The versions of tus that the server speaks.
+#[derive(Clone, Copy, Debug, ToSchema)]
+pub enum Protocol {
+    /// 1.0.0
+    #[schema(rename = "1.0.0")]
+    V1,
+}
+
+/// A method that another may stand for.
+#[derive(Clone, Copy, Debug, ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+pub enum Meant {
+    /// To go on.
+    Patch,
+    /// To give up.
+    Delete,
+    /// To look.
+    Head,
+}
 
 /// What resumable uploads can do here.
 #[utoipa::path(options, path = "/api/v1/uploads", tag = Tag::UPLOADS, operation_id = "describeUploads", security(()),
@@ -52,7 +73,7 @@ pub async fn describe(_: Public) -> Response {
 #[utoipa::path(post, path = "/api/v1/uploads", tag = Tag::UPLOADS, operation_id = "beginUpload",
     params(("Upload-Length" = u64, Header, description = "The length in bytes."),
         ("Upload-Metadata" = String, Header, description = "Keys and Base64 values, as tus has them."),
-        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+        ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
     responses((status = 201, description = "`Location` is the address of the upload."), Failures))]
 pub async fn begin(member: Member, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
@@ -83,7 +104,7 @@ pub async fn begin(member: Member, headers: HeaderMap, body: Body) -> Result<Res
 /// How far an upload has come.
 #[utoipa::path(head, path = "/api/v1/uploads/{id}", tag = Tag::UPLOADS, operation_id = "showUpload",
     params(("id" = String, Path, description = "The id of the upload."),
-        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+        ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
     responses((status = 200, description = "`Upload-Offset` and `Upload-Length` say it."), Failures))]
 pub async fn show(member: Member, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
     check_version(&headers)?;
@@ -112,7 +133,7 @@ pub async fn show(member: Member, Path(id): Path<String>, headers: HeaderMap) ->
 #[utoipa::path(patch, path = "/api/v1/uploads/{id}", tag = Tag::UPLOADS, operation_id = "continueUpload",
     params(("id" = String, Path, description = "The id of the upload."),
         ("Upload-Offset" = u64, Header, description = "Where the bytes go: at the end of what has come."),
-        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+        ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
     responses((status = 204, description = "`Upload-Offset` says how far it has come."),
         (status = 460, description = "The bytes are not those of `Upload-Checksum`; they are not kept."), Failures))]
@@ -137,7 +158,7 @@ pub async fn go_on(
 /// Gives an upload up; what has come of it is deleted.
 #[utoipa::path(delete, path = "/api/v1/uploads/{id}", tag = Tag::UPLOADS, operation_id = "endUpload",
     params(("id" = String, Path, description = "The id of the upload."),
-        ("Tus-Resumable" = String, Header, description = "1.0.0")),
+        ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
     responses((status = 204, description = "It is gone."), Failures))]
 pub async fn end(member: Member, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
     check_version(&headers)?;
@@ -156,6 +177,12 @@ pub async fn end(member: Member, Path(id): Path<String>, headers: HeaderMap) -> 
 }
 
 /// For clients that cannot send PATCH and DELETE: the method is in `X-HTTP-Method-Override`.
+#[utoipa::path(post, path = "/api/v1/uploads/{id}", tag = Tag::UPLOADS, operation_id = "overrideUploadMethod",
+    params(("id" = String, Path, description = "The id of the upload."),
+        ("X-HTTP-Method-Override" = inline(Meant), Header, description = "The method that is meant."),
+        ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
+    request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
+    responses((status = 200, description = "As HEAD."), (status = 204, description = "As PATCH or DELETE."), Failures))]
 pub async fn overridden(member: Member, id: Path<String>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
     let method = headers.get(METHOD_OVERRIDE).and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     match method {
