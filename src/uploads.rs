@@ -5,11 +5,10 @@ use crate::content::{Expect, Reserved};
 use crate::drive::{Aside, Drive, DriveUpload, Publication, Terms};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, VPath, time};
 use crate::store::StateStore;
-use crate::store::table::{Record, Table};
+use crate::store::table::{Record, Table, new_id};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{MutexGuard, OwnedMutexGuard};
@@ -155,7 +154,7 @@ impl Uploads {
         if own >= MAX_UPLOADS {
             return Err(Error::LimitReached("An account may have at most 1000 unfinished uploads."));
         }
-        let (id, terms) = (random_id()?, terms(plan.fresh, &plan.tags, tokens));
+        let (id, terms) = (new_id()?, terms(plan.fresh, &plan.tags, tokens));
         let Aside { root, at, reserved } = drive.lay_aside(&id, &plan.path, plan.len, terms).await?;
         let record = UploadRecord {
             owner,
@@ -271,14 +270,4 @@ impl UploadRecord {
 /// Seconds since 1970.
 fn now() -> i64 {
     time::unix_seconds(SystemTime::now())
-}
-
-/// 128 random bits in hexadecimal.
-fn random_id() -> Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
-    Ok(bytes.iter().fold(String::with_capacity(32), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }

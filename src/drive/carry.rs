@@ -15,10 +15,8 @@ const CHUNK: usize = 256 * 1024;
 struct Carriage<'a> {
     from: &'a Root,
     to: &'a Root,
-    /// A change without conditions, for what nobody sees yet.
+    /// A change without conditions, within the quota of whoever pays, for what nobody sees yet.
     free: Commit,
-    /// The quota of whoever pays for the copy.
-    limit: Option<u64>,
 }
 
 impl Drive {
@@ -58,7 +56,7 @@ impl Drive {
         let there = present(target).await?;
         let free_before = there.is_none();
         let free = Commit { limit: target.quota, ..Commit::by(self.identity.account.clone()) };
-        let carriage = Carriage { from: &source.root, to: &target.root, free, limit: target.quota };
+        let carriage = Carriage { from: &source.root, to: &target.root, free };
         let created = if node.folder || there.is_some_and(|there| there.folder) {
             carriage.aside(source, target, (&node, copying), &bench).await?
         } else {
@@ -133,7 +131,7 @@ impl Carriage<'_> {
     async fn file(&self, from: &RelPath, to: &RelPath, node: &Node, commit: Commit) -> Result<bool> {
         let reader = self.from.tree.open(from).await?;
         let mut upload =
-            self.to.tree.begin_put(to, Start::Empty, Room { len: Some(node.len), limit: self.limit }).await?;
+            self.to.tree.begin_put(to, Start::Empty, Room { len: Some(node.len), limit: self.free.limit }).await?;
         let mut offset = 0;
         loop {
             let bytes = reader.read_at(offset, CHUNK).await?;
@@ -143,7 +141,8 @@ impl Carriage<'_> {
             offset += bytes.len() as u64;
             upload.write(bytes).await?;
         }
-        let put = upload.commit(Commit { modified: Some(reader.node().modified), limit: self.limit, ..commit }).await?;
+        let put =
+            upload.commit(Commit { modified: Some(reader.node().modified), limit: self.free.limit, ..commit }).await?;
         self.props(from, to, Some(reader.node())).await?;
         Ok(put.created)
     }

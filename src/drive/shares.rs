@@ -5,7 +5,7 @@ use super::groups::{Grantee, Groups};
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
 use crate::store::StateStore;
-use crate::store::table::{Record, Table};
+use crate::store::table::{Record, Table, new_id};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -369,10 +369,4 @@ impl Shares {
         self.table.put(&share.key(), &share).await?;
         Ok(self.index.write().insert(share))
     }
-}
-
-fn new_id() -> Result<String> {
-    let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("make an id", std::io::Error::other(e.to_string())))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

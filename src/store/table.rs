@@ -140,6 +140,13 @@ struct Versioned<'a, R> {
     fields: &'a R,
 }
 
+/// An id for a new record: 128 random bits in hexadecimal.
+pub fn new_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io("make an id", std::io::Error::other(e.to_string())))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
+
 /// A record as it is stored, with its version.
 pub fn encode<R: Record>(record: &R) -> Result<String> {
     let text = serde_json::to_string(&Versioned { v: R::VERSION, fields: record });

@@ -1,8 +1,7 @@
 //! Until when nothing of the past expires: a file `.sarang/held` with seconds since 1970, and the same in memory.
 
 use super::os::{self, Errno, Kind, Lookup, fd};
-use super::root::{Root, explain};
-use super::trashed;
+use super::root::{Root, checked, explain};
 use super::{ledger, root::stat_name};
 use crate::model::time::{from_unix_seconds, unix_seconds};
 use crate::model::{Error, Result};
@@ -59,9 +58,7 @@ pub(super) fn count_files(root: &Root, item: Option<&str>) -> Result<u64> {
     };
     let top = match item {
         None => open(&root.dir, "")?,
-        Some(id)
-            if stat_name(fd(&root.trash_files), trashed::checked(id)?)?.is_some_and(|it| it.kind == Kind::File) =>
-        {
+        Some(id) if stat_name(fd(&root.trash_files), checked(id)?)?.is_some_and(|it| it.kind == Kind::File) => {
             return Ok(1);
         }
         Some(id) => open(&root.trash_files, id)?,

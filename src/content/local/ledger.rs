@@ -189,12 +189,21 @@ impl Ledger {
                 (books.used, books.unmeasured.last().cloned())
             };
             let Some(name) = next else { return Ok(used) };
-            let bytes = trashed(root, &name)?;
-            // It may have gone back or away meanwhile.
-            if self.take_unmeasured(&name) {
-                self.note(Growth { new: 0, old: bytes });
-            }
+            self.measure_one(root, &name)?;
         }
+    }
+
+    /// Takes a folder in the trash off the books, if its bytes are on them still.
+    pub fn measure_one(&self, root: &Root, name: &str) -> Result<()> {
+        if !self.books.lock().unmeasured.iter().any(|known| known == name) {
+            return Ok(());
+        }
+        let bytes = trashed(root, name)?;
+        // It may have gone back or away meanwhile.
+        if self.take_unmeasured(name) {
+            self.note(Growth { new: 0, old: bytes });
+        }
+        Ok(())
     }
 
     /// Reserves `bytes` more if they fit below `limit`; `None` when that cannot be said without counting.
@@ -305,16 +314,7 @@ pub(super) fn free(root: &Root) -> Result<u64> {
 
 /// Bytes of a folder in the trash; 0 when it is gone.
 pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
-    match os::open_folder(fd(&root.trash_files), name, Lookup::Full) {
-        Ok(dir) => bytes_of(dir).map_err(|e| explain("measure the trash", e)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
-        Err(e) => Err(explain("measure the trash", e)),
-    }
-}
-
-/// Bytes of a folder, by its path below the root.
-pub(super) fn bytes_below(root: &Root, path: &str) -> Result<u64> {
-    bytes_in(fd(&root.dir), path)
+    bytes_in(fd(&root.trash_files), name)
 }
 
 /// Bytes of a folder in an open one; 0 when it is gone.

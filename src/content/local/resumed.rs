@@ -2,10 +2,9 @@
 
 use super::ledger::Reservation;
 use super::os::{self, Errno, Lookup, fd};
-use super::root::{Root, explain};
+use super::root::{Root, checked, explain};
 use super::walk;
 use crate::content::Room;
-use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
 use std::sync::Arc;
 
@@ -46,8 +45,4 @@ pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<R
         None => reservation.hold(len),
     }
     Ok(reservation)
-}
-
-fn checked(id: &str) -> Result<&str> {
-    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
 }

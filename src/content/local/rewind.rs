@@ -209,7 +209,7 @@ impl Plan<'_> {
     fn weigh(&self, source: &str) -> Result<u64> {
         let found = os::open_any(fd(&self.root.dir), source, Lookup::Full).and_then(|file| os::stat_fd(fd(&file)));
         match found {
-            Ok(found) if found.kind == Kind::Folder => ledger::bytes_below(self.root, source),
+            Ok(found) if found.kind == Kind::Folder => ledger::bytes_in(fd(&self.root.dir), source),
             Ok(found) => Ok(found.node.len),
             Err(os::Errno::NOENT | os::Errno::NOTDIR | os::Errno::LOOP) => Ok(0),
             Err(e) => Err(explain("measure it", e)),

@@ -4,7 +4,7 @@ use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
-use crate::model::path::check_portable;
+use crate::model::path::{check_name, check_portable};
 use crate::model::{Error, RelPath, Result};
 use parking_lot::{Mutex, MutexGuard};
 use std::borrow::Cow;
@@ -50,6 +50,11 @@ pub(super) struct Root {
     has_cached_lookups: AtomicBool,
     pub has_unnamed_files: AtomicBool,
     pub has_cached_reads: AtomicBool,
+}
+
+/// An id that came from outside, or from an attribute that others may have written: one name and no way out of its folder; `NotFound`.
+pub(super) fn checked(id: &str) -> Result<&str> {
+    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
 }
 
 /// The folder that holds a target, and the target's name as the caller spelled it.

@@ -3,6 +3,7 @@
 use super::ledger::Growth;
 use super::os::{self, Found, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
+use super::walk;
 use crate::model::time::iso_date;
 use crate::model::{AccountName, Error, RelPath, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -133,14 +134,9 @@ impl Drop for Tomb<'_> {
 /// Finishes swaps that a crash has cut; runs before `.sarang/tmp` is swept.
 pub(super) fn finish_swaps(root: &Root) -> Result<()> {
     let doing = "finish what a crash has cut";
-    let (mut markers, mut buffer) = (Vec::new(), Vec::new());
     let tmp = os::open_folder(fd(&root.dir), TMP, Lookup::Full).map_err(|e| explain(doing, e))?;
-    let read = os::read_names(fd(&tmp), &mut buffer, usize::MAX, |name, _| {
-        markers.extend(name.to_str().ok().filter(|name| name.starts_with(SWAP)).map(str::to_owned));
-        Ok::<_, os::Errno>(())
-    });
-    read.map_err(|e| explain(doing, e))?;
-    for marker in markers {
+    let names = walk::names(fd(&tmp)).map_err(|e| explain(doing, e))?;
+    for marker in names.into_iter().filter(|name| name.starts_with(SWAP)) {
         let file = os::open_read(fd(&tmp), &marker, Lookup::Full).map_err(|e| explain(doing, e))?;
         let mut text = Vec::new();
         std::fs::File::from(file).read_to_end(&mut text).map_err(|e| Error::io(doing, e))?;

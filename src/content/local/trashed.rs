@@ -3,11 +3,10 @@
 use super::chronicle::{self, TRASH};
 use super::ledger::{self, Growth};
 use super::os::{self, Kind, Lookup, fd};
-use super::root::{Place, Root, change, existing, explain, replaceable, stat_name};
-use super::{change as changes, stage, versions};
+use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
+use super::{change as changes, stage, versions, walk};
 use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
-use crate::model::path::check_name;
 use crate::model::{AccountName, Error, RelPath, Result, time};
 use percent_encoding::percent_decode_str;
 use std::cmp::Reverse;
@@ -100,10 +99,8 @@ fn weigh(root: &Root, part: &Place<'_>) -> Result<u64> {
 
 /// Deletes an item for good. It leaves the trash in one step; what a crash leaves of it is swept at the next start.
 pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
-    let (found, bytes) = (find(root, id)?, bytes_of(root, id)?);
-    if root.ledger.take_unmeasured(id) {
-        root.ledger.note(Growth { new: 0, old: bytes });
-    }
+    let found = find(root, id)?;
+    root.ledger.measure_one(root, id)?;
     let (tmp, stamp) = (fd(&root.tmp), root.stamp());
     os::rename_new((fd(&root.trash_files), id), (tmp, &stamp)).map_err(|e| explain("empty the trash", e))?;
     root.settle(fd(&root.trash_files))?;
@@ -135,15 +132,8 @@ pub(super) fn expire(root: &Root, retention: Retention, now: SystemTime) -> Resu
 }
 
 fn ids(root: &Root) -> Result<Vec<String>> {
-    let (mut ids, mut buffer) = (Vec::new(), Vec::new());
-    let read = os::open_folder(fd(&root.trash_info), "", Lookup::Full).and_then(|dir| {
-        os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
-            ids.extend(name.to_str().ok().and_then(|name| name.strip_suffix(NOTE)).map(str::to_owned));
-            Ok::<_, os::Errno>(())
-        })
-    });
-    read.map_err(|e| explain("read the trash", e))?;
-    Ok(ids)
+    let notes = walk::names(fd(&root.trash_info)).map_err(|e| explain("read the trash", e))?;
+    Ok(notes.iter().filter_map(|name| name.strip_suffix(NOTE)).map(str::to_owned).collect())
 }
 
 /// The item called `id`; `None` for a note without a thing, and for what does not exist for us.
@@ -173,11 +163,6 @@ pub(super) fn path_in(note: &str) -> Option<RelPath> {
 
 fn field<'a>(note: &'a str, key: &str) -> Option<&'a str> {
     note.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
-}
-
-/// One name and no way out of its folder.
-pub(super) fn checked(id: &str) -> Result<&str> {
-    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
 }
 
 fn find(root: &Root, id: &str) -> Result<os::Found> {

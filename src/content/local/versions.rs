@@ -3,14 +3,13 @@
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::read::LocalReader;
-use super::root::{Root, existing, explain, replaceable, stat_name};
+use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
 use super::walk;
 use crate::content::{
     Node, Reader as _,
     history::{Version, outlived},
 };
-use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
 use std::cmp::Reverse;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -237,11 +236,6 @@ fn shelf_of(root: &Root, path: &RelPath) -> Result<Option<OwnedFd>> {
         Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(explain("look for former contents", e)),
     }
-}
-
-/// One name and no way out of its folder; the attribute, too, may have been written by others.
-fn checked(id: &str) -> Result<&str> {
-    check_name(id).map(|()| id).map_err(|_| Error::NotFound)
 }
 
 fn replaced_at(id: &str) -> Option<SystemTime> {
