@@ -2,6 +2,7 @@
 //! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
 
 pub mod backup;
+mod behind;
 mod change;
 pub mod check;
 mod chronicle;

@@ -187,6 +187,12 @@ pub(super) fn read_ahead(file: BorrowedFd<'_>, offset: u64, len: u64) {
     let _ = sys::fadvise(file, offset, NonZeroU64::new(len), Advice::WillNeed);
 }
 
+/// Lets go of what is in memory of the file before `end` and on the disk already.
+pub(super) fn forget_cached(file: BorrowedFd<'_>, end: u64) {
+    // Advice, as above.
+    let _ = sys::fadvise(file, 0, NonZeroU64::new(end), Advice::DontNeed);
+}
+
 /// Writes all of `parts` from `offset` on.
 pub(super) fn write_all(file: BorrowedFd<'_>, mut parts: &mut [IoSlice<'_>], mut offset: u64) -> Outcome<()> {
     while !parts.is_empty() {
@@ -251,6 +257,11 @@ fn seconds(distance: Duration) -> i64 {
 /// Waits until a file or folder is on disk.
 pub(super) fn sync(fd: BorrowedFd<'_>) -> Outcome<()> {
     sys::fsync(fd)
+}
+
+/// Waits until a file's bytes are on disk; its times may follow later.
+pub(super) fn sync_content(fd: BorrowedFd<'_>) -> Outcome<()> {
+    sys::fdatasync(fd)
 }
 
 /// Waits until everything on the file system is on disk.

@@ -1,5 +1,6 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+use super::behind::Behind;
 use super::chronicle::Event;
 use super::digest::{self, Sum};
 use super::ledger::{Growth, Reservation};
@@ -32,6 +33,7 @@ pub(super) struct LocalUpload {
     len: u64,
     written: u64,
     broken: bool,
+    behind: Behind,
     reservation: Reservation,
 }
 
@@ -145,7 +147,7 @@ impl LocalUpload {
             offset: 0,
             sum: Sum::begun(),
         };
-        Self { draft, position: 0, len: 0, written: 0, broken: false, reservation }
+        Self { draft, position: 0, len: 0, written: 0, broken: false, behind: Behind::default(), reservation }
     }
 
     /// Reserves room for so many bytes in all.
@@ -163,6 +165,7 @@ impl LocalUpload {
             let mut part = self.draft.take();
             self.broken = true;
             let written = in_place(move || part.write_out(false).map(|stage| (stage, part.sum))).await?;
+            self.behind.follow(&written.0, self.position).await?;
             (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
             self.broken = false;
         }
@@ -225,16 +228,18 @@ impl Upload for LocalUpload {
 
     async fn keep(mut self: Box<Self>) -> Result<u64> {
         self.flush().await?;
+        self.behind.catch_up().await?;
         let (root, stage) = (Arc::clone(&self.draft.root), self.draft.stage.clone());
         blocking(move || stage.map_or(Ok(()), |stage| root.settle(stage.file()))).await?;
         Ok(self.len)
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
-        let Self { draft, written, broken, reservation, .. } = *self;
+        let Self { draft, written, broken, mut behind, reservation, .. } = *self;
         if broken || commit.len.is_some_and(|announced| announced != written) {
             return Err(Error::Truncated);
         }
+        behind.catch_up().await?;
         blocking(move || draft.publish(&commit, reservation)).await
     }
 }

@@ -1,0 +1,88 @@
+//! Large uploads go to the disk while they come: their end waits for little, and what they wrote does not push everything else
+//! out of memory. A fresh page costs the system more than the disk does, so pages that are soon free again also make it faster.
+
+use super::joined;
+use super::os::{self, Outcome};
+use super::root::explain;
+use super::stage::Stage;
+use crate::model::Result;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// Shorter uploads are left to the system, which keeps them in memory for who reads them next.
+const LARGE: u64 = 32 << 20;
+/// Bytes between two calls on the disk.
+const STEP: u64 = 8 << 20;
+
+/// How far an upload is on its way to the disk.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    /// Up to where the disk was asked.
+    asked: u64,
+    running: Option<JoinHandle<Result<()>>>,
+}
+
+impl Behind {
+    /// Sees to what was written before `end`. Waits for the call before this one, so a slow disk slows the sender.
+    pub async fn follow(&mut self, stage: &Arc<Stage>, end: u64) -> Result<()> {
+        let due = if self.asked == 0 { LARGE } else { self.asked.saturating_add(STEP) };
+        if end < due {
+            return Ok(());
+        }
+        self.catch_up().await?;
+        let stage = Arc::clone(stage);
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            write_back(&stage, end).map_err(|e| explain("write the file", e))
+        }));
+        self.asked = end;
+        Ok(())
+    }
+
+    /// Waits for what was begun, and tells what became of it: the system tells a failed write only once.
+    pub async fn catch_up(&mut self) -> Result<()> {
+        match self.running.take() {
+            Some(running) => joined(running.await),
+            None => Ok(()),
+        }
+    }
+}
+
+fn write_back(stage: &Stage, end: u64) -> Outcome<()> {
+    os::sync_content(stage.file())?;
+    os::forget_cached(stage.file(), end);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Durability;
+    use crate::content::local::{LocalSettings, LocalTree};
+
+    #[tokio::test]
+    async fn the_disk_is_asked_at_every_step_of_a_large_upload() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let settings =
+            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+        let tree = LocalTree::open(&dir.path().join("home"), settings).unwrap();
+        let stage = Arc::new(Stage::create(&tree.root, false).unwrap());
+        let mut behind = Behind::default();
+        let mut asked = Vec::new();
+        for end in [LARGE - 1, LARGE, LARGE + STEP - 1, LARGE + STEP, LARGE + STEP + 1] {
+            behind.follow(&stage, end).await.unwrap();
+            asked.push(behind.asked);
+        }
+        assert_eq!(asked, [0, LARGE, LARGE, LARGE + STEP, LARGE + STEP]);
+        assert!(behind.running.is_some());
+        behind.catch_up().await.unwrap();
+        assert!(behind.running.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_is_told_once_and_to_the_one_who_asks_next() {
+        let failed = || tokio::task::spawn_blocking(|| Err(explain("write the file", os::Errno::IO)));
+        let mut behind = Behind { asked: LARGE, running: Some(failed()) };
+        assert!(behind.catch_up().await.is_err());
+        assert!(behind.catch_up().await.is_ok());
+    }
+}
