@@ -2,10 +2,10 @@
 //! After each cell it is looked that nobody's files have changed but the actor's own, and that nothing of another's was told.
 //! A new actor is a line in `actors`, and a table in `expected` where it sees what none of the others sees.
 
-use crate::harness::{Client, LOCK_BODY, PASSWORD, Reply, TestServer, propfind_body};
+use crate::harness::matrix::{ask, clear, contents};
+use crate::harness::{Client, PASSWORD, TestServer};
 use sarang::auth::Alteration;
 use sarang::model::{AccountName, Role};
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -122,13 +122,7 @@ fn actors(server: &TestServer) -> Vec<Actor> {
 fn lay_out(server: &TestServer) {
     for home in ["ana", "ben", "zoe"] {
         let dir = server.home(home);
-        for entry in fs::read_dir(&dir).unwrap().map(Result::unwrap) {
-            match entry.file_name().to_str() {
-                Some(".sarang") => {}
-                _ if entry.file_type().unwrap().is_dir() => fs::remove_dir_all(entry.path()).unwrap(),
-                _ => fs::remove_file(entry.path()).unwrap(),
-            }
-        }
+        clear(&dir);
         fs::write(dir.join("own.txt"), "own").unwrap();
         let name = AccountName::parse(home).unwrap();
         server.block_on(server.app().locks.end_account(&name, &format!("home/{home}"))).unwrap();
@@ -138,54 +132,6 @@ fn lay_out(server: &TestServer) {
     fs::create_dir(ana.join("full")).unwrap();
     fs::write(ana.join("file.txt"), SECRET).unwrap();
     fs::write(ana.join("full/inside.txt"), SECRET).unwrap();
-}
-
-/// What lies in a folder, by path.
-fn contents(dir: &Path) -> BTreeMap<String, Vec<u8>> {
-    let (mut found, mut waiting) = (BTreeMap::new(), vec![dir.to_owned()]);
-    while let Some(folder) = waiting.pop() {
-        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-            let content = if entry.file_type().unwrap().is_dir() {
-                waiting.push(entry.path());
-                Vec::new()
-            } else {
-                fs::read(entry.path()).unwrap()
-            };
-            found.insert(entry.path().strip_prefix(dir).unwrap().to_string_lossy().into_owned(), content);
-        }
-    }
-    found
-}
-
-fn ask(client: &Client, method: &str, target: &str) -> Reply {
-    let request = |method: &str| client.raw(method, target);
-    let through = |method: &str| {
-        let destination = format!("http://{}{target}", client.host());
-        client.raw(method, "/dav/own.txt").header("Destination", destination)
-    };
-    match method {
-        "PUT" | "POST" => request(method).body("new").send(),
-        "PATCH" => request(method)
-            .header("Content-Type", "application/x-sabredav-partialupdate")
-            .header("X-Update-Range", "append")
-            .body("new")
-            .send(),
-        "PROPFIND" => request(method).header("Depth", "1").xml(propfind_body("<D:displayname/>")).send(),
-        "PROPPATCH" => request(method)
-            .xml(r#"<D:propertyupdate xmlns:D="DAV:" xmlns:x="x:"><D:set><D:prop><x:a>1</x:a></D:prop></D:set></D:propertyupdate>"#)
-            .send(),
-        "COPY" | "MOVE" => {
-            let destination = format!("http://{}/dav/fresh", client.host());
-            request(method).header("Destination", destination).send()
-        }
-        "COPY to" => through("COPY").send(),
-        "MOVE to" => through("MOVE").send(),
-        "LOCK" => request(method).header("Depth", "0").xml(LOCK_BODY).send(),
-        "UNLOCK" => {
-            request(method).header("Lock-Token", "<urn:uuid:00000000-0000-4000-8000-000000000000>").send()
-        }
-        method => request(method).send(),
-    }
 }
 
 /// The statuses of a method for an actor, by path.
@@ -213,9 +159,9 @@ fn every_cell_is_as_the_table_says() {
             let (method, statuses) = (row.0, expected(actor.view, row));
             for ((kind, target), status) in PATHS.iter().zip(statuses) {
                 lay_out(&server);
-                let before = contents(&homes);
-                let reply = ask(&actor.client, method, target);
-                let after = contents(&homes);
+                let before = contents(&homes, None);
+                let reply = ask(&actor.client, "/dav", method, target);
+                let after = contents(&homes, None);
                 cells += 1;
                 let cell = format!("{} {method} {kind}", actor.name);
                 if reply.status != status {

@@ -1,6 +1,7 @@
 //! A server of its own for each test: temporary data folder, port 0, two accounts, ended gracefully on drop.
 
 pub mod client;
+pub mod matrix;
 pub mod multistatus;
 pub mod provider;
 pub mod wire;
