@@ -160,7 +160,7 @@ const ROUTES: [(&str, [[u16; 11]; 5]); 21] = [
     ]),
     ("share", [
         [403, 403, 403, 403, 403, 403, 403, 422, 422, 422, 403], // share to view
-        [422, 422, 422, 422, 422, 422, 422, 422, 422, 422, 422], // share to edit
+        [403, 403, 403, 403, 403, 403, 403, 422, 422, 422, 403], // share to edit
         [403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403], // app password to view
         [403, 403, 403, 403, 403, 403, 403, 403, 403, 403, 403], // app password to edit
         [422, 422, 422, 422, 422, 422, 422, 422, 422, 422, 422], // another account
@@ -244,7 +244,7 @@ fn enter(guest: &Guest, version: &str, route: &str, path: &str) -> Reply {
             begun.header("Content-Type", "application/offset+octet-stream").body("new").send()
         }
         "rewind" => json_of(client, "/rewind", &json!({"path": path, "to": "2020-01-01T00:00:00Z"})),
-        "share" => json_of(client, "/shares", &json!({"path": path, "to": {"account": "ben"}, "rights": "view"})),
+        "share" => json_of(client, "/shares", &json!({"path": path, "to": {"account": "ana"}, "rights": "view"})),
         "link" => json_of(client, "/links", &json!({"path": path, "rights": "view"})),
         route => panic!("no route {route}"),
     }
