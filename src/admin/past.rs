@@ -164,7 +164,7 @@ impl Administrator {
         let drive = self.app.drive(&identity).await?;
         match what {
             Recall::Trash => {
-                let items = drive.trashed(None, usize::MAX).await?;
+                let items = drive.trashed(None, None, usize::MAX).await?;
                 Ok(Recalled::Trash(items.into_iter().map(TrashItem::from).collect()))
             }
             Recall::Versions { path } => {
@@ -193,7 +193,7 @@ impl Administrator {
         let restored = match what {
             Recall::Untrash { id, to } => {
                 let wish = to.map(|to| VPath::parse(&to)).transpose()?;
-                drive.put_back(&id, wish).await
+                drive.put_back(None, &id, wish).await
             }
             Recall::Revert { path, id } => {
                 let path = VPath::parse(&path)?;

@@ -1,54 +1,86 @@
 //! The past of a drive: what lies in the trash of its home, and the versions of its files.
 
+use super::mounts::Source;
 use super::place::{Access, Place, Root};
 use super::{Drive, Terms, judge};
 use crate::content::history::{Trashed, Version};
 use crate::content::{Commit, Reader};
-use crate::model::{Error, Result, VPath};
+use crate::model::{AccountName, Error, RelPath, Result, VPath};
 use std::sync::Arc;
 
 /// How many names are tried beside one that is taken.
 const TRIES: u32 = 100;
 
-impl Drive {
-    /// What lies in the trash of the home, newest first. What was deleted from others' folders lies in theirs.
-    pub async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
-        self.own_home()?.tree.trashed(after, limit).await
-    }
+/// The part of a trash that may be seen.
+struct Bin {
+    root: Arc<Root>,
+    /// What lay below this.
+    base: RelPath,
+    /// What stands for the base in the drive.
+    shown: VPath,
+    /// Whose deeds alone.
+    only: Option<AccountName>,
+}
 
-    /// One item of the trash; `NotFound`.
-    pub async fn trash_item(&self, id: &str) -> Result<Trashed> {
-        self.own_home()?.tree.trash_item(id).await
-    }
-
-    /// Moves an item of the trash to where nothing stands, within the quota; the folders that should hold it are made.
-    /// `Exists`, `NotFound`, `NoSpace`; `Forbidden` where the place is not in the home.
-    pub async fn untrash(&self, id: &str, to: &VPath, terms: Terms) -> Result<()> {
-        let place = self.admitted(to, Access::Change).await?;
-        if place.root.id != self.home.id {
-            return Err(Error::Forbidden("What was deleted is restored into the account's own files."));
+impl Bin {
+    /// An item with its path in the drive; `None` for what is not to be seen.
+    fn show(&self, item: Trashed) -> Option<Trashed> {
+        if self.only.is_some() && item.who != self.only {
+            return None;
         }
-        self.trash_item(id).await?;
-        self.make_way(&to.parent().unwrap_or_default()).await?;
-        let commit = self.commit(&place, terms, judge::creating(&place)).await?;
-        place.root.tree.untrash(id, &place.path, Commit { limit: place.quota, ..commit }).await
+        let path = self.shown_path(&item.path)?;
+        Some(Trashed { path, ..item })
     }
 
-    /// Restores an item of the trash to `wish`, or else to where it lay, or else beside that; says where it is now.
-    pub async fn put_back(&self, id: &str, wish: Option<VPath>) -> Result<VPath> {
+    fn shown_path(&self, path: &RelPath) -> Option<VPath> {
+        path.after(&self.base)?.beneath(&self.shown).ok()
+    }
+}
+
+impl Drive {
+    /// What lies in the trash of the home, or what was deleted below `folder`, newest first: up to `limit` items after the one called
+    /// `after`. Where the folder was shared by another it is what this account deleted, in a team folder what anybody did.
+    pub async fn trashed(&self, folder: Option<&VPath>, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
+        let bin = self.bin(folder).await?;
+        let (mut found, mut after) = (Vec::new(), after.map(str::to_owned));
+        while found.len() < limit {
+            let items = bin.root.tree.trashed(after.as_deref(), limit).await?;
+            let Some(last) = items.last() else { break };
+            after = Some(last.id.clone());
+            found.extend(items.into_iter().filter_map(|item| bin.show(item)));
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Restores an item of the trash of `folder`, or of the home, to `wish`, or else to where it lay, or else beside that; says where it
+    /// is now. The folders that should hold it are made. `Exists`, `NotFound`, `NoSpace`; `Forbidden` where the wish lies in another drive.
+    pub async fn put_back(&self, folder: Option<&VPath>, id: &str, wish: Option<VPath>) -> Result<VPath> {
+        let bin = self.bin(folder).await?;
+        let item = bin.show(bin.root.tree.trash_item(id).await?).ok_or(Error::NotFound)?;
         if let Some(path) = wish {
-            self.untrash(id, &path, Terms::default()).await?;
+            self.untrash(&bin, id, &path).await?;
             return Ok(path);
         }
-        let path = self.trash_item(id).await?.path;
         for n in 0..TRIES {
-            let path = beside(&path, n)?;
-            match self.untrash(id, &path, Terms::default()).await {
+            let path = beside(&item.path, n)?;
+            match self.untrash(&bin, id, &path).await {
                 Err(Error::Exists) => {}
                 outcome => return outcome.map(|()| path),
             }
         }
         Err(Error::Exists)
+    }
+
+    async fn untrash(&self, bin: &Bin, id: &str, to: &VPath) -> Result<()> {
+        let place = self.admitted(to, Access::Change).await?;
+        if place.root.id != bin.root.id {
+            return Err(Error::Forbidden("What was deleted is restored into the drive that it was in."));
+        }
+        let top = place.mount.as_ref().map_or_else(VPath::root, |mount| mount.at.clone());
+        self.make_way(&top, &to.parent().unwrap_or_default()).await?;
+        let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
+        place.root.tree.untrash(id, &place.path, Commit { limit: place.quota, ..commit }).await
     }
 
     /// Deletes all that lies in the trash now for good; returns how many items that were.
@@ -110,18 +142,34 @@ impl Drive {
     }
 
     /// The home, for who may use all of it.
-    fn own_home(&self) -> Result<&Root> {
+    fn own_home(&self) -> Result<&Arc<Root>> {
         if self.identity.is_confined() {
             return Err(Error::Forbidden("The trash is for the account itself."));
         }
         Ok(&self.home)
     }
 
-    /// Makes the folders on the way to something, where there are none.
-    async fn make_way(&self, folder: &VPath) -> Result<()> {
+    /// The trash that `folder` leads to; `NotFound`.
+    async fn bin(&self, folder: Option<&VPath>) -> Result<Bin> {
+        let home = self.own_home()?;
+        let Some(folder) = folder else {
+            return Ok(Bin { root: Arc::clone(home), base: VPath::root(), shown: VPath::root(), only: None });
+        };
+        let place = self.admitted(folder, Access::Change).await?;
+        place.root.tree.stat(&place.path).await?;
+        let is_shared = place.mount.as_ref().is_some_and(|mount| matches!(mount.source, Source::Share(_)));
+        let only = is_shared.then(|| self.identity.account.clone());
+        Ok(Bin { root: Arc::clone(&place.root), base: place.path.into_owned(), shown: folder.clone(), only })
+    }
+
+    /// Makes the folders on the way from the top of a drive or mount to something, where there are none.
+    async fn make_way(&self, top: &VPath, folder: &VPath) -> Result<()> {
         let mut way = VPath::root();
         for name in folder.names() {
             way = way.join(name)?;
+            if top.is_within(&way) {
+                continue;
+            }
             match self.mkdir(&way, Terms::default()).await {
                 Ok(()) | Err(Error::Exists) => {}
                 Err(error) => return Err(error),

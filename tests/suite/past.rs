@@ -1,6 +1,6 @@
 //! The trash and versions through the API: seen, restored, purged, by their owner only.
 
-use crate::harness::{Client, NAME, Reply, TestServer};
+use crate::harness::{Client, NAME, Reply, TestServer, url};
 use sarang::control::{self, Recall, Recalled, Request, Response};
 use sarang::model::AccountName;
 use serde_json::{Value, json};
@@ -83,6 +83,75 @@ fn the_trash_is_its_owners_and_comes_in_pages() {
     ana.raw("DELETE", &format!("/api/v1/trash/{}", id(&item))).send().is(404);
     ana.raw("DELETE", "/api/v1/trash/..%2Finfo").send().is(404);
     assert_eq!(trash(&ana).len(), 4);
+}
+
+fn trash_of(client: &Client, folder: &str) -> Vec<Value> {
+    let target = format!("/api/v1/trash?folder={}", url(folder));
+    client.raw("GET", &target).send().is(200).json()["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_receiver_restores_what_they_deleted_and_nothing_else() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    for folder in ["/docs", "/docs/in", "/private"] {
+        ana.mkcol(folder).is(201);
+    }
+    for file in ["/docs/in/a", "/docs/b", "/private/c", "/docs/d"] {
+        ana.store(file, file);
+    }
+    let wish = json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"});
+    let share = post(&ana, "/api/v1/shares", &wish).is(201).json();
+    let shown = "/Shared with me/docs";
+    ben.delete(&format!("{shown}/in")).is(204);
+    ben.delete(&format!("{shown}/b")).is(204);
+    ana.delete("/docs/d").is(204);
+    ana.delete("/private/c").is(204);
+    let items = trash_of(&ben, shown);
+    let paths: Vec<_> = items.iter().map(|item| item["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, [format!("{shown}/b"), format!("{shown}/in")]);
+    assert!(trash(&ben).is_empty(), "their own trash has nothing of it");
+    let theirs = trash(&ana);
+    assert_eq!(theirs.len(), 4);
+    let restore = |client: &Client, item: &Value, body: &Value| {
+        post(client, &format!("/api/v1/trash/{}/restore", id(item)), body)
+    };
+    for others in theirs.iter().filter(|item| item["by"] == "ana") {
+        restore(&ben, others, &json!({"folder": shown})).is(404);
+    }
+    restore(&ben, &items[1], &json!({})).is(404);
+    restore(&ben, &items[1], &json!({"folder": shown, "to": "/mine"})).is(403);
+    assert_eq!(restore(&ben, &items[1], &json!({"folder": shown})).is(200).json()["path"], format!("{shown}/in"));
+    ana.holds("/docs/in/a", "/docs/in/a");
+    ana.store("/docs/b", "another");
+    let beside = restore(&ben, &items[0], &json!({"folder": shown})).is(200).json();
+    assert_eq!(beside["path"], format!("{shown}/b (restored)"));
+    ana.holds("/docs/b (restored)", "/docs/b");
+    assert_eq!(trash_of(&ana, "/docs").len(), 1, "the owner sees a folder's trash alone");
+    // Whoever may only look neither sees nor restores, and nothing is left when the share has ended.
+    ben.delete(&format!("{shown}/in")).is(204);
+    let target = format!("/api/v1/shares/{}", share["id"].as_str().unwrap());
+    let patch = ana.raw("PATCH", &target).header("Content-Type", "application/json").body(r#"{"rights":"view"}"#);
+    patch.send().is(204);
+    ben.raw("GET", &format!("/api/v1/trash?folder={}", url(shown))).send().is(403);
+    ana.raw("DELETE", &target).send().is(204);
+    ben.raw("GET", &format!("/api/v1/trash?folder={}", url(shown))).send().is(404);
+}
+
+#[test]
+fn members_of_a_team_folder_restore_what_any_of_them_deleted() {
+    let server = TestServer::start();
+    let member = |name: &str| json!({"to": {"account": name}, "rights": "edit"});
+    let made = json!({"name": "Plans", "members": [member("ana"), member("ben")]});
+    post(&crate::shares::admin(&server), "/api/v1/team-folders", &made).is(201);
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.store("/Team folders/Plans/a", "plan");
+    ana.delete("/Team folders/Plans/a").is(204);
+    let items = trash_of(&ben, "/Team folders/Plans");
+    assert_eq!((items.len(), &items[0]["by"]), (1, &"ana".into()));
+    let target = format!("/api/v1/trash/{}/restore", id(&items[0]));
+    post(&ben, &target, &json!({"folder": "/Team folders/Plans"})).is(200);
+    ana.holds("/Team folders/Plans/a", "plan");
 }
 
 #[test]

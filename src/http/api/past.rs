@@ -35,12 +35,29 @@ pub struct TrashItem {
     by: Option<AccountName>,
 }
 
+/// Which page of whose trash.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TrashQuery {
+    /// The most items wanted, 100 if not said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<u16>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// Only what was deleted below this folder. In a folder that was shared with the account it is what the account deleted there, in a
+    /// team folder what any member did.
+    folder: Option<String>,
+}
+
 /// Where to restore to.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Restoring {
     /// The path; where it lay if not said, or beside it under a free name.
     to: Option<String>,
+    /// The folder whose trash it is in, as for the list.
+    folder: Option<String>,
 }
 
 /// Where something is now.
@@ -98,12 +115,14 @@ pub struct VersionOf {
 }
 
 /// What lies in the trash, newest first.
-#[utoipa::path(get, path = "/api/v1/trash", tag = Tag::PAST, operation_id = "listTrash", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/trash", tag = Tag::PAST, operation_id = "listTrash", params(TrashQuery),
     responses((status = 200, body = Page<TrashItem>), Failures))]
-pub async fn list(account: Account, Query(query): Query<PageQuery>) -> Result<axum::Json<Page<TrashItem>>, Problem> {
+pub async fn list(account: Account, Query(query): Query<TrashQuery>) -> Result<axum::Json<Page<TrashItem>>, Problem> {
     let drive = account.app.drive(&account.identity).await?;
-    let items = drive.trashed(query.after()?.as_deref(), query.size()? + 1).await?;
-    Ok(axum::Json(query.close(items.into_iter().map(TrashItem::from).collect(), |item| item.id.clone())?))
+    let folder = query.folder.map(|path| VPath::parse(&path)).transpose()?;
+    let page = PageQuery { limit: query.limit, cursor: query.cursor };
+    let items = drive.trashed(folder.as_ref(), page.after()?.as_deref(), page.size()? + 1).await?;
+    Ok(axum::Json(page.close(items.into_iter().map(TrashItem::from).collect(), |item| item.id.clone())?))
 }
 
 /// Puts something back from the trash.
@@ -116,8 +135,9 @@ pub async fn restore(
     Json(restoring): Json<Restoring>,
 ) -> Result<axum::Json<Restored>, Problem> {
     let drive = account.app.drive(&account.identity).await?;
-    let wish = restoring.to.map(|to| VPath::parse(&to)).transpose()?;
-    let path = account.app.finish(async move { drive.put_back(&id, wish).await }).await?;
+    let path = |text: Option<String>| text.map(|path| VPath::parse(&path)).transpose();
+    let (wish, folder) = (path(restoring.to)?, path(restoring.folder)?);
+    let path = account.app.finish(async move { drive.put_back(folder.as_ref(), &id, wish).await }).await?;
     Ok(axum::Json(Restored { path: format!("/{path}") }))
 }
 

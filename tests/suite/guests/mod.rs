@@ -97,7 +97,9 @@ fn lay_out(server: &TestServer) {
     let home = server.home("ana");
     let tree = home.join("tree");
     fs::create_dir_all(&tree).unwrap();
-    [&tree, &server.home("ben"), &server.home("eva"), &server.home("kim")].into_iter().for_each(|dir| clear(dir));
+    for dir in [&tree, &server.home("ben"), &server.home("eva"), &server.home("kim")] {
+        clear(dir);
+    }
     fs::create_dir_all(home.join("tree-private")).unwrap();
     fs::write(home.join("beside.txt"), SECRET).unwrap();
     fs::write(home.join("tree-private/beside.txt"), SECRET).unwrap();
