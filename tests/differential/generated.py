@@ -85,7 +85,7 @@ class Walk:
         if self.chance.random() < 0.9 and not (self.top / to).parent.is_dir():
             to = self.chance.choice(NAMES)
         within = near(path, to.rstrip("/")) or near(to, path.rstrip("/"))
-        if (within and not (self.top / path).exists()) or any(near(root, to.rstrip("/")) for root in self.locks.values() if not to.startswith(root + "/")):
+        if (within and not (self.top / path).exists()) or any(near(root, to.rstrip("/")) for root in self.locks.values() if not to.rstrip("/").startswith(root + "/")):
             return
         if (self.top / path).is_dir():
             more = {}
