@@ -1166,6 +1166,12 @@ def lock_unmapped_without_parent(s):
     s.find("d", "resourcetype")
 
 
+def lock_unmapped_in_locked_folder(s):
+    s.mkcol("d")
+    s.lock("d", Depth="0")
+    s.lock("d/a", "m")
+
+
 def lock_unmapped_only_when_new(s):
     s.put("a", "one")
     s.lock("a", If_None_Match="*")
