@@ -1170,6 +1170,9 @@ def lock_unmapped_in_locked_folder(s):
     s.mkcol("d")
     s.lock("d", Depth="0")
     s.lock("d/a", "m")
+    s.unlock("d")
+    s.lock("d", scope="shared")
+    s.lock("d/a", "m", scope="shared")
 
 
 def lock_unmapped_only_when_new(s):
