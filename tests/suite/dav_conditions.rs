@@ -56,6 +56,25 @@ fn conditions_that_contradict_each_other_change_nothing() {
 }
 
 #[test]
+fn conditions_that_agree_are_all_judged() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    let tag = etag(&ana, NAME);
+    let put = |none_match: &str, body| {
+        ana.request("PUT", NAME).header("If-Match", &tag).header("If-None-Match", none_match).body(body).send().status
+    };
+    assert_eq!(put(&tag, "no"), 412);
+    assert_eq!(put(&format!("W/{tag}"), "no"), 412, "RFC 9110 section 13.1.2: compared weakly");
+    assert_eq!(put("\"another\"", "2"), 204);
+    ana.holds(NAME, "2");
+    let then = "Sat, 03 Feb 2001 04:05:06 GMT";
+    let put = || ana.request("PUT", "/new").header("If-None-Match", "*").header("If-Unmodified-Since", then).body("x");
+    put().send().is(201);
+    put().send().is(412);
+}
+
+#[test]
 fn what_an_if_header_refuses_is_refused_before_the_body() {
     let server = TestServer::start();
     let ana = server.ana();
@@ -98,6 +117,7 @@ fn if_none_match_guards_a_put() {
     assert_eq!(put("*", "1"), 201);
     assert_eq!(put("*", "no"), 412);
     assert_eq!(put(&etag(&ana, NAME), "no"), 412);
+    assert_eq!(put(&format!("W/{}", etag(&ana, NAME)), "no"), 412, "RFC 9110 section 13.1.2: compared weakly");
     assert_eq!(put("\"another\"", "2"), 204);
     ana.holds(NAME, "2");
 }

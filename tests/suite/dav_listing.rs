@@ -37,6 +37,16 @@ fn propname_gives_names_without_values() {
 }
 
 #[test]
+fn depth_infinity_of_a_file_is_the_file() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "12345");
+    let answer = ana.propfind(NAME, "infinity").multistatus();
+    assert_eq!(answer.only().value("getcontentlength"), "5");
+    ana.propfind("/nothing", "infinity").is(404);
+}
+
+#[test]
 fn include_adds_to_allprop() {
     let server = TestServer::start();
     let ana = server.ana();

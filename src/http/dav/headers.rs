@@ -117,8 +117,8 @@ pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
     Ok(Terms { expect: expect(headers)?, lists, tokens: Vec::new() })
 }
 
-/// The condition on the resource that a change names. Two of these at once would be contradictory or say one thing twice;
-/// they are refused, since passing over one of them could lose somebody's change.
+/// The condition on the resource that a change names. Two that say together what no one condition does are refused, as are
+/// those that contradict each other, since passing over one of them could lose somebody's change.
 pub fn expect(headers: &HeaderMap) -> Result<Expect> {
     let since = conditional::date(headers, &IF_UNMODIFIED_SINCE);
     match (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?, since) {
@@ -126,9 +126,14 @@ pub fn expect(headers: &HeaderMap) -> Result<Expect> {
         (None, None, Some(since)) => Ok(Expect::UnmodifiedSince(since)),
         (Some(Tags::Any), None, _) => Ok(Expect::Exists),
         (Some(Tags::These(tags)), None, _) => Ok(Expect::Etag(tags)),
-        (None, Some(Tags::Any), None) => Ok(Expect::Absent),
+        // What does not exist has no date to be compared.
+        (None, Some(Tags::Any), _) => Ok(Expect::Absent),
         (None, Some(Tags::These(tags)), None) => Ok(Expect::NotEtag(tags)),
-        _ => Err(Error::BadRequest("A change takes one of If-Match, If-None-Match and If-Unmodified-Since.")),
+        (Some(Tags::These(mut tags)), Some(Tags::These(not)), _) => {
+            tags.retain(|tag| !not.contains(tag));
+            Ok(Expect::Etag(tags))
+        }
+        _ => Err(Error::BadRequest("If-Match, If-None-Match and If-Unmodified-Since cannot be joined like this.")),
     }
 }
 
@@ -140,7 +145,8 @@ enum Tags {
     These(Vec<String>),
 }
 
-/// A list of entity tags. A bare tag gets its quotes; a weak one matches nothing and is kept as it is.
+/// A list of entity tags. A bare tag gets its quotes; a weak one matches as any other in If-None-Match (RFC 9110 section
+/// 13.1.2), elsewhere it is kept as it is and matches nothing.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     let malformed = Error::BadRequest("If-Match and If-None-Match take * or a list of quoted tags.");
     let Some(mut rest) = text(headers, name)? else { return Ok(None) };
@@ -150,6 +156,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     let mut tags = Vec::new();
     while !rest.is_empty() {
         let (weak, body) = rest.strip_prefix("W/").map_or(("", rest), |body| ("W/", body));
+        let weak = if *name == IF_NONE_MATCH { "" } else { weak };
         let (tag, after) = match body.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').ok_or(malformed_tag())?,
             None => body.split_at(body.find(',').unwrap_or(body.len())),
@@ -371,8 +378,11 @@ mod tests {
         let tag = Some(Expect::Etag(vec!["\"a\"".into()]));
         assert_eq!(both(("if-match", "\"a\""), ("if-unmodified-since", then)), tag, "RFC 9110 section 13.1.4");
         assert_eq!(both(("if-match", "*"), ("if-none-match", "*")), None);
-        assert_eq!(both(("if-match", "\"a\""), ("if-none-match", "\"b\"")), None);
-        assert_eq!(both(("if-none-match", "*"), ("if-unmodified-since", then)), None);
+        assert_eq!(both(("if-match", "\"a\""), ("if-none-match", "\"b\"")), tag);
+        assert_eq!(both(("if-match", "\"b\", \"a\""), ("if-none-match", "W/\"b\"")), tag);
+        assert_eq!(both(("if-match", "*"), ("if-none-match", "\"b\"")), None);
+        assert_eq!(both(("if-none-match", "*"), ("if-unmodified-since", then)), Some(Expect::Absent));
+        assert_eq!(both(("if-none-match", "\"b\""), ("if-unmodified-since", then)), None);
     }
 
     #[test]

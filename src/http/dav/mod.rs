@@ -132,7 +132,8 @@ async fn propfind(
     body: &Lent,
 ) -> Result<Response<Body>> {
     let depth = match headers::depth(&head.headers)? {
-        Some(Depth::Infinity) => return Ok(options::finite_depth_only()),
+        Some(Depth::Infinity) if drive.stat(&path).await?.folder => return Ok(options::finite_depth_only()),
+        Some(Depth::Infinity) => Depth::Zero,
         Some(depth) => depth,
         None => Depth::One,
     };
