@@ -37,13 +37,16 @@ class Client:
         self.connection.close()
 
     def ask(self, method, path, body=None, chunked=False, **headers):
-        """(status, headers, body); an answer cut short raises."""
+        """(status, headers, body) about a path of the drive; an answer cut short raises."""
+        return self.call(method, url(path), body, chunked, **headers)
+
+    def call(self, method, target, body=None, chunked=False, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         headers["Authorization"] = self.sign
         if chunked:
             body = iter([body[i:i + 7000] for i in range(0, len(body), 7000)])
             headers["Transfer-Encoding"] = "chunked"
-        self.connection.request(method, url(path), body=body, headers=headers, encode_chunked=chunked)
+        self.connection.request(method, target, body=body, headers=headers, encode_chunked=chunked)
         answer = self.connection.getresponse()
         return answer.status, answer.headers, answer.read()
 

@@ -1,4 +1,5 @@
 """The real program over a data folder: start, wait until healthy, kill by its process id, run its commands."""
+import contextlib
 import http.client
 import pathlib
 import re
@@ -80,6 +81,17 @@ class Server:
 
     def said(self, seen=0):
         return self.log.read_bytes()[seen:].decode(errors="replace").strip()[-1500:]
+
+    def ended(self, patience):
+        """How the process ended, given a moment to; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        return self.process.returncode
+
+    def stop(self, patience=40):
+        """SIGTERM; returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(patience)
 
     def kill(self):
         """kill -9, by process id."""

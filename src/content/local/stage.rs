@@ -3,6 +3,7 @@
 use super::ledger::{self, Growth};
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
+use super::versions;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use std::ffi::CString;
@@ -105,10 +106,15 @@ pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
     remove_tree(fd(&root.tmp), &gone, &mut |_, _| {})
 }
 
-/// Removes everything in `.sarang/tmp`.
+/// Removes everything in `.sarang/tmp`, and what was kept for the sake of an upload that a crash has cut.
 pub(super) fn sweep(root: &Root) -> Result<()> {
     let swept = names_in(fd(&root.tmp)).and_then(|names| {
-        names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder, &mut |_, _| {}))
+        names.into_iter().try_for_each(|(name, folder)| {
+            if let Some(upload) = name.to_str().ok().filter(|_| !folder) {
+                versions::take_back_for(root, upload);
+            }
+            remove(fd(&root.tmp), name, folder, &mut |_, _| {})
+        })
     });
     swept.map_err(|e| explain("clear its temporary files", e))
 }

@@ -241,6 +241,36 @@ async fn a_swap_cut_by_a_crash_is_finished() {
     }
 }
 
+/// A DELETE, and an overwrite before and after the old content got its second name, each cut by a crash.
+#[tokio::test]
+async fn what_was_prepared_for_the_trash_and_for_versions_goes_with_the_crash() {
+    let (tree, dir) = relaxed();
+    for content in [b"1", b"2"] {
+        put(&tree, "twice", content).await;
+    }
+    put(&tree, "once", b"1").await;
+    tree.delete(&path("once"), commit()).await.unwrap();
+    put(&tree, "once", b"1").await;
+    drop(tree);
+    let home = dir.path().join("home");
+    let (own, history) = (home.join(".sarang"), in_folder(&home.join(".sarang/versions")).remove(0));
+    fs::write(own.join("trash/info/gone.1.trashinfo"), "[Trash Info]\nPath=gone\n").unwrap();
+    for (upload, named, kept) in [("a", "new", None), ("b", "other", Some("once")), ("c", &history, Some("twice"))] {
+        let staged = fs::File::create(own.join("tmp").join(upload)).unwrap();
+        os::set_history(os::fd(&staged), named).unwrap();
+        let shelf = own.join("versions").join(named);
+        fs::create_dir_all(&shelf).unwrap();
+        kept.map(|live| fs::hard_link(home.join(live), shelf.join("9999999999999.1")).unwrap());
+    }
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    assert!(in_folder(&own.join("tmp")).is_empty());
+    assert_eq!(in_folder(&own.join("trash/info")).len(), 1);
+    assert_eq!(in_folder(&own.join("versions")), [history.as_str()]);
+    assert_eq!(in_folder(&own.join("versions").join(&history)).len(), 1);
+    assert_eq!(content(&tree, "twice").await, b"2");
+    assert_eq!(content(&tree, "once").await, b"1");
+}
+
 #[tokio::test]
 async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
     let (tree, dir) = relaxed();

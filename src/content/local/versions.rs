@@ -12,6 +12,7 @@ use crate::content::{
 };
 use crate::model::{Error, RelPath, Result};
 use std::cmp::Reverse;
+use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -88,6 +89,24 @@ impl Shelf {
     /// Makes what is kept durable, if the settings want that.
     pub fn settle(&self, root: &Root) -> Result<()> {
         root.settle(fd(&self.dir))
+    }
+}
+
+/// Takes back what was kept for the sake of a file in `.sarang/tmp` that a crash kept from being published: the content
+/// that it was to replace still has its first name. What cannot be taken back only costs room.
+pub(super) fn take_back_for(root: &Root, upload: &str) {
+    let Ok(Some(history)) = os::history_at(fd(&root.tmp), upload) else { return };
+    let Some(dir) = checked(&history).ok().and_then(|history| shelf(root, history).ok().flatten()) else { return };
+    let newest = versions_in(fd(&dir)).ok().and_then(|versions| versions.into_iter().next());
+    let has_two_names = |id: &str| {
+        let file = os::open_read(fd(&dir), id, Lookup::Full);
+        file.and_then(|file| os::facts_fd(fd(&file))).is_ok_and(|facts| facts.names > 1)
+    };
+    if let Some(kept) = newest.filter(|kept| has_two_names(&kept.id)) {
+        let _ = os::unlink_file(fd(&dir), &kept.id);
+    }
+    if let Ok(history) = CString::new(history) {
+        let _ = os::remove_folder(fd(&root.versions), &history);
     }
 }
 

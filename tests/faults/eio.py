@@ -1,0 +1,140 @@
+"""A disk that answers EIO, at each system call of each kind of request: once, or from there on. Nothing is acknowledged that is not so, nothing
+acknowledged is lost, the server goes on or is read-only, and a restart is clean."""
+import os
+import random
+import time
+
+from client import BROKEN
+from deeds import DEEDS, Deed, take
+from ground import CHANGES, Ground, Held, acknowledged, furnished
+from server import Server
+
+READS = "read,pread64,preadv,preadv2,sendfile,copy_file_range,getdents64"
+HANGS = 5.0
+# What the server can do without: room taken in advance, shared blocks, a second name (it swaps instead), tidying up, and the line for the rewind.
+OPTIONAL = ("fallocate", "ioctl", "copy_file_range", "linkat", "unlinkat", "pwritev /homes/mara/.sarang/history.log")
+
+
+def get(ground, size):
+    content = os.urandom(size)
+    path = ground.put("read.bin", content)
+
+    def send():
+        status, body = ground.client.get(path)
+        if status == 200 and body != content:
+            raise AssertionError(f"GET answered {len(body)} bytes that are not the file's {size}")
+        return status
+    return Deed(send)
+
+
+def listing(ground):
+    wanted = set(ground.tree)
+
+    def send():
+        status, _, body = ground.client.ask("PROPFIND", ground.top + "/", Depth="1")
+        if status == 207 and body.count(b"<D:response>") != sum(p.count("/") < 2 for p in wanted):
+            raise AssertionError("PROPFIND answered a part of the folder as if it were all")
+        return status
+    return Deed(send)
+
+
+READING = {"GET small": lambda g: get(g, 5000), "GET large": lambda g: get(g, 2_000_000), "PROPFIND": listing,
+           **{name: DEEDS[name] for name in ("COPY", "COPY folder", "MOVE onto", "DELETE folder", "PUT overwrite", "tus last part", "account passwd")}}
+
+
+def run(bench):
+    if reason := bench.cannot_trace():
+        return bench.skip(reason)
+    tally, chosen = Tally(), random.Random(bench.seed)
+    for names, deeds in ((CHANGES, DEEDS), (READS, READING)):
+        for name, deed in deeds.items():
+            with bench.using(Server(bench.binary, bench.folder())) as server:
+                ground = Ground(server)
+                calls = rehearse(ground, deed, names)
+                for nth, mode in points(len(calls), bench, chosen):
+                    bench.in_time()
+                    found = tally.strike(ground, deed, mode, nth, names)
+                    tally.findings += [f"{name}, {mode} at call {nth} of {len(calls)} ({calls[nth - 1]}): {f}" for f in found]
+                server.kill()
+                tally.findings += [f"{name}: {f}" for f in ground.agrees()]
+    if not tally.refused:
+        tally.findings.append("blind: no request was refused")
+    return (f"{tally.count} failed calls in {len(DEEDS) + len(READING)} kinds of request: {tally.refused} refused, {tally.cut} cut, "
+            f"{tally.passed} done all the same; read-only until a restart after {tally.readonly}"), tally.findings
+
+
+def points(count, bench, chosen):
+    every = [(nth, mode) for nth in range(1, count + 1) for mode in ("fail", "dead")]
+    return every if bench.full else sorted(chosen.sample(every, min(2, len(every))))
+
+
+def rehearse(ground, deed, names):
+    ground.fresh()
+    furnished(ground)
+    made = deed(ground)
+    with Held(ground.server, names=names) as held:
+        status = ground.send(made)
+    if not acknowledged(status):
+        raise RuntimeError(f"{made.op} -> {status}")
+    return held.calls
+
+
+class Tally:
+    """What the strikes have counted."""
+
+    def __init__(self):
+        self.count = self.refused = self.cut = self.passed = self.readonly = 0
+        self.findings = []
+
+    def strike(self, ground, deed, mode, nth, names):
+        ground.fresh()
+        furnished(ground)
+        made, began = deed(ground), time.monotonic()
+        try:
+            with Held(ground.server, mode, nth, names) as held:
+                status = ground.send(made)
+                took = time.monotonic() - began
+        except AssertionError as wrong:
+            return [str(wrong)]
+        if len(held.calls) < nth:
+            return []
+        self.note(status)
+        findings = [f"hung for {took:.1f} s"] if took > HANGS else []
+        findings += answer(status, held.calls[nth - 1])
+        more, readonly = goes_on(ground)
+        self.readonly += readonly
+        code = ground.server.stop()
+        findings += more + ([] if code == (1 if readonly else 0) else [f"SIGTERM: exit code {code}"])
+        findings += ["panicked"] if "panicked" in ground.server.said() else []
+        findings += ground.start()
+        return findings + ground.judge(made, acknowledged(status))[1]
+
+    def note(self, status):
+        self.count += 1
+        self.cut += status is None
+        self.passed += acknowledged(status)
+        self.refused += status is not None and status >= 500
+
+
+def goes_on(ground):
+    """(findings, whether the state is read-only): reads work, and so do changes, or /healthz says that they do not until the next start."""
+    try:
+        read = ground.client.get(f"{ground.top}/fol der/in.txt")[0]
+        put = ground.client.put(f"{ground.top}/probe.txt", b"probe")
+        locked, token = take(ground, f"{ground.top}/probe.txt")
+        ground.client.ask("UNLOCK", f"{ground.top}/probe.txt", Lock_Token=f"<{token}>")
+        ground.client.ask("DELETE", f"{ground.top}/probe.txt")
+        health = ground.client.call("GET", "/healthz")[0]
+    except BROKEN as broken:
+        return [f"afterwards: {broken}"], False
+    fine = (health, locked) == (200, 200) and acknowledged(put) or health == 503 and (acknowledged(put) or put == 503) and locked >= 500
+    return [] if fine and read in (200, 404) else [f"afterwards: GET {read}, PUT {put}, LOCK {locked}, healthz {health}"], health == 503
+
+
+def answer(status, call):
+    """A failed fsync or write must not end in a yes."""
+    if status is None or status >= 500:
+        return []
+    if not acknowledged(status):
+        return [f"answered {status}"]
+    return [] if call.startswith((*OPTIONAL, *READS.split(","))) else [f"answered {status} all the same"]
