@@ -23,7 +23,7 @@ NUMBERS = {
 BY_PATH = {"openat", "openat2", "mkdir", "mkdirat", "rmdir", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat", "setxattr",
            "lsetxattr", "removexattr", "utimensat", "fchmodat"}
 MAKES = os.O_CREAT | os.O_TRUNC | os.O_TMPFILE & ~os.O_DIRECTORY
-SEIZE, INTERRUPT, LISTEN, SYSCALL, EVENT_MESSAGE, INFO, PEEK, POKE_USER = 0x4206, 0x4207, 0x4208, 24, 0x4201, 0x420e, 2, 6
+SEIZE, INTERRUPT, LISTEN, SYSCALL, INFO, POKE_USER = 0x4206, 0x4207, 0x4208, 24, 0x420e, 6
 OPTIONS = 0x1 | 0x8  # calls are told from signals, and new threads are held too
 STOPPED, CALL_STOP, ENTRY = 128, signal.SIGTRAP | 0x80, 1
 RAX, ORIG_RAX, EIO = 80, 120, 5
@@ -86,7 +86,7 @@ class Tracer:
         """The path the call is about, when it lies in the folder or the call names no handle."""
         if name in ("openat", "openat2"):
             flags = words[2] if name == "openat" else peek(thread, words[2])
-            return "(new)" if flags & MAKES else None
+            return text(thread, words[1]) if flags & MAKES else None
         if name in BY_PATH:
             return "(name)"
         try:
@@ -111,10 +111,19 @@ def ptrace(request, thread, address=0, data=0):
         raise OSError(ctypes.get_errno(), f"ptrace {request:#x}: {os.strerror(ctypes.get_errno())}")
 
 
+def memory(thread, address, length):
+    with open(f"/proc/{thread}/mem", "rb", buffering=0) as words:
+        words.seek(address)
+        return words.read(length)
+
+
 def peek(thread, address):
-    with open(f"/proc/{thread}/mem", "rb", buffering=0) as memory:
-        memory.seek(address)
-        return int.from_bytes(memory.read(8), "little")
+    return int.from_bytes(memory(thread, address, 8), "little")
+
+
+def text(thread, address):
+    """A name, as far as the page goes."""
+    return memory(thread, address, 4096 - address % 4096).split(b"\0")[0].decode(errors="replace") or "."
 
 
 def leave_with_input():

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import api
+from actors import OTHER, OTHER_PASSWORD
 from check import account
 from client import Client, LOCK, digest
-from ground import OTHER, OTHER_PASSWORD
 from model import Op
 from workload import ACCOUNT
 
@@ -200,7 +200,7 @@ DEEDS = {
     "PROPPATCH": mark,
     "LOCK": lambda g: lock(g, "two.txt"),
     "LOCK new": lambda g: lock(g, "locked.txt"),
-    "UNLOCK": unlock,
+    "LOCK ended": unlock,
     "account added": add_account,
     "account passwd": passwd,
     "share made": share,

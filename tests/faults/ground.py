@@ -3,14 +3,16 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections import Counter
 
+from actors import OTHER, OTHER_PASSWORD
 from check import staging, trash
 from client import BROKEN, Client, digest
 from model import Op, apply, judge_tree
-from server import START_LIMIT
+from server import START_LIMIT, Server
 from workload import ACCOUNT, PASSWORD
 
-OTHER, OTHER_PASSWORD = "otto", "another staple 8"
+DEEDS_PER_FOLDER = 6
 CALLS = pathlib.Path(__file__).with_name("calls.py")
 CHANGES = ("write,pwrite64,writev,pwritev,pwritev2,fsync,fdatasync,syncfs,sync_file_range,ftruncate,fallocate,copy_file_range,ioctl,openat,openat2,"
            "mkdir,mkdirat,rmdir,unlink,unlinkat,rename,renameat,renameat2,link,linkat,setxattr,fsetxattr,lsetxattr,removexattr,fremovexattr,"
@@ -86,6 +88,24 @@ class Ground:
         self.did(Op("MKCOL", path), self.client.ask("MKCOL", path)[0])
         return path
 
+    def ready(self, deed):
+        """The deed in a fresh folder that has something in it."""
+        self.fresh()
+        self.put("o ne é.txt", os.urandom(700))
+        self.put("two.txt", os.urandom(5000))
+        self.folder("fol der")
+        self.put("fol der/in.txt", os.urandom(900))
+        return deed(self)
+
+    def rehearse(self, deed, names=CHANGES):
+        """The calls of the request when nothing befalls it."""
+        made = self.ready(deed)
+        with Held(self.server, names=names) as held:
+            status = self.send(made)
+        if not acknowledged(status):
+            raise RuntimeError(f"{made.op} -> {status}")
+        return held.calls
+
     def send(self, deed):
         """The status, or None when the connection broke."""
         try:
@@ -122,10 +142,19 @@ def acknowledged(status):
     return status is not None and 200 <= status < 300
 
 
-def furnished(ground):
-    """What most deeds act on: a file, another, and a folder with one."""
-    ground.put("o ne é.txt", os.urandom(700))
-    ground.put("two.txt", os.urandom(5000))
-    ground.folder("fol der")
-    ground.put("fol der/in.txt", os.urandom(900))
-
+def strike_all(bench, deeds, choose, strike, names=CHANGES):
+    """Each deed at the points that `choose(calls)` gives: (findings, how many by kind). A data folder serves a few kinds, and must agree in the end."""
+    left, findings, counts = list(deeds.items()), [], Counter()
+    while left:
+        some, left = left[:DEEDS_PER_FOLDER], left[DEEDS_PER_FOLDER:]
+        with bench.using(Server(bench.binary, bench.folder())) as server:
+            ground = Ground(server)
+            for name, deed in some:
+                calls = ground.rehearse(deed, names)
+                for point in choose(calls):
+                    bench.in_time()
+                    findings += [f"{name} {point} of {len(calls)}: {f}" for f in strike(ground, deed, point)]
+                    counts[name.split()[0]] += 1
+            server.kill()
+            findings += [f"{', '.join(name for name, _ in some)}: {f}" for f in ground.agrees()]
+    return findings, counts

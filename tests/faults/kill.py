@@ -1,5 +1,6 @@
 """kill -9 at a random moment of a busy server, again and again over the same data folder."""
 import random
+from collections import Counter
 
 from check import Seen, check
 from server import Server
@@ -9,7 +10,7 @@ ROUNDS_PER_FOLDER = 20
 
 
 def run(bench):
-    rounds, seen, findings, acknowledged, done = bench.count(100, 500), Seen(), [], 0, 0
+    rounds, seen, findings, counts, done = bench.count(80, 500), Seen(), [], Counter(), 0
     moments = random.Random(bench.seed)
     while done < rounds and len(findings) <= 20:
         with bench.using(Server(bench.binary, bench.folder())) as server:
@@ -19,11 +20,11 @@ def run(bench):
                 site.strike(moments.uniform(0.01, 0.3), Cut(acks_after_count=True), server.kill)
                 findings += [f"kill {done}: {f}" for f in check(site, seen)]
                 done += 1
-            acknowledged += site.acknowledged
+            counts += site.counts
             if done >= rounds:
                 findings += plant(site)
-    return (f"{done} kills, {acknowledged} changes acknowledged, {seen.flying} in flight ({seen.done} of them done), "
-            f"slowest start {seen.slowest:.2f} s"), findings
+    return (f"{done} kills, {counts.total()} changes acknowledged, {seen.flying} in flight ({seen.done} of them done), "
+            f"slowest start {seen.slowest:.2f} s"), findings, counts
 
 
 def plant(site):

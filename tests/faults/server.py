@@ -13,7 +13,7 @@ CONFIG = """data_dir = "{data}"
 
 [server]
 listen = ["127.0.0.1:0"]
-
+{server}
 [drive]
 durability = "{durability}"
 {drive}
@@ -39,10 +39,10 @@ class Server:
         self.port = None
         self.configure(**settings)
 
-    def configure(self, durability="strict", drive="", data=None):
+    def configure(self, durability="strict", drive="", server="", data=None):
         if data:
             self.data = pathlib.Path(data)
-        self.config.write_text(CONFIG.format(data=self.data, durability=durability, drive=drive))
+        self.config.write_text(CONFIG.format(data=self.data, durability=durability, drive=drive, server=server))
 
     def home(self, account):
         return self.data / "homes" / account

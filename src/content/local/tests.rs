@@ -3,7 +3,7 @@
 use super::{LocalSettings, LocalTree, os};
 use crate::config::Durability;
 use crate::content::contract::{HOSTILE, commit, content, names, path, put};
-use crate::content::{Commit, ContentTree, Reach, Room, Start};
+use crate::content::{Commit, ContentTree, Expect, Reach, Room, Start};
 use crate::model::{Error, RelPath};
 use bytes::Bytes;
 use std::fs;
@@ -269,6 +269,18 @@ async fn what_was_prepared_for_the_trash_and_for_versions_goes_with_the_crash() 
     assert_eq!(in_folder(&own.join("versions").join(&history)).len(), 1);
     assert_eq!(content(&tree, "twice").await, b"2");
     assert_eq!(content(&tree, "once").await, b"1");
+}
+
+/// Refused in the last moment: by what the one who writes expects to be there.
+#[tokio::test]
+async fn a_refused_overwrite_leaves_no_empty_history() {
+    let (tree, dir) = relaxed();
+    put(&tree, "file", b"1").await;
+    let refuse = Commit { expect: Expect::Absent, ..commit() };
+    let mut upload = tree.begin_put(&path("file"), Start::Empty, Room::default()).await.unwrap();
+    upload.write(Bytes::from_static(b"2")).await.unwrap();
+    assert!(upload.commit(refuse).await.is_err());
+    assert!(in_folder(&dir.path().join("home/.sarang/versions")).is_empty());
 }
 
 #[tokio::test]

@@ -332,12 +332,13 @@ impl Draft {
                 // A save that changes nothing makes no version.
                 let same =
                     digest.is_some() && present.as_ref().and_then(|old| digest::of_name(here.0, here.1, old)) == digest;
-                let kept = former.as_ref().filter(|_| !same).map(|former| former.keep(&root, here)).transpose()?;
+                let kept = former.as_ref().filter(|_| !same).map(|former| former.keep(here)).transpose()?;
                 stage.publish(here, present.is_some()).inspect_err(|_| {
                     if let (Some(former), Some(id)) = (&former, &kept) {
                         former.take_back(id);
                     }
                 })?;
+                former.as_mut().map(Shelf::bind);
                 root.ledger.note_put(growth, &mut reservation);
                 if !same {
                     let path = path.as_str().to_owned();
@@ -348,7 +349,7 @@ impl Draft {
             present
         };
         root.settle(place.dir())?;
-        former.map_or(Ok(()), |former| former.settle(&root))?;
+        former.map_or(Ok(()), |former| former.settle())?;
         Ok(Put { node, created: replaced.is_none() })
     }
 }
