@@ -26,12 +26,12 @@ def url(path):
 
 
 class Client:
-    """`port` of a server on loopback, signed in with Basic."""
+    """`port` of a server on loopback, signed in with Basic, or not at all without an account."""
 
     def __init__(self, port, account, password, timeout=20):
         self.port = port
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-        self.sign = "Basic " + base64.b64encode(f"{account}:{password}".encode()).decode()
+        self.sign = account and "Basic " + base64.b64encode(f"{account}:{password}".encode()).decode()
 
     def close(self):
         self.connection.close()
@@ -42,7 +42,8 @@ class Client:
 
     def call(self, method, target, body=None, chunked=False, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        headers["Authorization"] = self.sign
+        if self.sign:
+            headers["Authorization"] = self.sign
         if chunked:
             body = iter([body[i:i + 7000] for i in range(0, len(body), 7000)])
             headers["Transfer-Encoding"] = "chunked"

@@ -50,6 +50,10 @@ def take(ground, path):
     return status, (headers["Lock-Token"] or "").strip("<>")
 
 
+def lock_status(client, path):
+    return client.ask("LOCK", path, LOCK, Depth="0", Timeout="Second-60", Content_Type="application/xml")[0]
+
+
 def lock(ground, name):
     path, tokens = f"{ground.top}/{name}", []
 

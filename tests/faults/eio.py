@@ -49,7 +49,7 @@ def run(bench):
 
     def points(calls):
         every = [(call, nth, mode) for nth, call in enumerate(calls, 1) for mode in ("fail", "dead")]
-        return every if bench.full else chosen.sample(every, 1)
+        return every if bench.full else chosen.sample(every, min(1, len(every)))
     findings, counts = strike_all(bench, DEEDS, points, functools.partial(tally.strike, CHANGES))
     more, reads = strike_all(bench, READING, points, functools.partial(tally.strike, READS), READS)
     if not tally.refused or not tally.readonly:

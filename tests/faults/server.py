@@ -1,6 +1,7 @@
 """The real program over a data folder: start, wait until healthy, kill by its process id, run its commands."""
 import contextlib
 import http.client
+import os
 import pathlib
 import re
 import signal
@@ -37,6 +38,8 @@ class Server:
         self.log = self.folder / "server.log"
         self.process = None
         self.port = None
+        self.prefix = []
+        self.environment = {}
         self.configure(**settings)
 
     def configure(self, durability="strict", drive="", server="", data=None):
@@ -52,7 +55,8 @@ class Server:
         began = time.monotonic()
         with open(self.log, "ab") as log:
             seen = log.tell()
-            self.process = subprocess.Popen([self.binary, "--config", str(self.config), "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.prefix, self.binary, "--config", str(self.config), "serve"], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env={**os.environ, **self.environment})
         self.port = None
         while time.monotonic() < began + patience:
             if self.process.poll() is not None:

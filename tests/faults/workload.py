@@ -267,10 +267,11 @@ class Site:
         """How many changes were acknowledged, by column."""
         return sum((actor.counts for actor in (*self.workers, self.clerk, *self.actors)), Counter())
 
-    def strike(self, seconds, cut, blow):
-        """Runs the workload for so long, then `blow()`; afterwards nothing runs."""
+    def strike(self, seconds, cut, blow, beside=None):
+        """Runs the workload, and what is done beside it, for so long, then `blow()`; afterwards nothing runs."""
         threads = [threading.Thread(target=a.run, args=(self.server.port, cut)) for a in (*self.workers, *self.actors)]
         threads.append(threading.Thread(target=self.clerk.run, args=(self.server, cut)))
+        threads += [threading.Thread(target=beside)] if beside else []
         for thread in threads:
             thread.start()
         try:
