@@ -106,6 +106,20 @@ fn older_records_after_the_end_stay_dead() {
 }
 
 #[test]
+fn a_damaged_last_record_is_told_from_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::create(&path, LEN, true).unwrap();
+    journal.append(entry(&changes(1))).unwrap();
+    let mut image = fs::read(&path).unwrap();
+    assert!(!read(&image).unwrap().is_cut);
+    let last = image.iter().rposition(|byte| *byte != 0).unwrap();
+    image[last] ^= 1;
+    let replay = read(&image).unwrap();
+    assert!(replay.is_cut && replay.changes.is_empty());
+}
+
+#[test]
 fn damage_that_no_crash_leaves_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
