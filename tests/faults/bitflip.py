@@ -31,7 +31,7 @@ def run(bench):
             findings += [f"flip {n} ({where}): {f}" for f in found]
         findings += victim.plant()
     told = ", ".join(f"{count} {what}" for what, count in sorted(outcomes.items()))
-    return f"{flips} times: {told}", findings, Counter({"account": flips, "share": flips})
+    return f"{flips} times: {told}", findings, Counter(strikes=flips, account=flips, share=flips)
 
 
 def furnish(server):

@@ -42,7 +42,7 @@ def run(bench):
             findings += [f"jump {n} to {offset} s, restarted: {f}" for f in watch.judge(check(site, seen))]
         findings += plant(site) + watch.plant()
     return (f"{n + 1} jumps, {site.counts.total()} changes acknowledged, {len(watch.tags)} entity tags, {len(watch.contents)} former contents kept, "
-            f"{watch.sessions[200]} sessions stand, {watch.sessions[401]} ended, {watch.ended} locks ended with a restart"), findings, site.counts
+            f"{watch.sessions[200]} sessions stand, {watch.sessions[401]} ended, {watch.ended} locks ended with a restart"), findings, site.counts + Counter(strikes=n + 1)
 
 
 class Clock:

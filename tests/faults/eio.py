@@ -55,7 +55,7 @@ def run(bench):
     if not tally.refused or not tally.readonly:
         findings.append("blind: no request was refused, or the state never failed")
     return (f"{(counts + reads).total() - tally.missed} failed calls in {len(DEEDS) + len(READING)} kinds of request: {tally.refused} refused, {tally.cut} cut, "
-            f"{tally.passed} done all the same; state read-only until a restart after {tally.readonly}"), findings + more, counts + reads
+            f"{tally.passed} done all the same; state read-only until a restart after {tally.readonly}"), findings + more, counts + reads + Counter(strikes=(counts + reads).total())
 
 
 class Tally:

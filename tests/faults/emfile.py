@@ -2,6 +2,7 @@
 import random
 import socket
 import time
+from collections import Counter
 
 from check import Seen, check, refusals
 from client import BROKEN, Client
@@ -32,7 +33,7 @@ def run(bench):
     if not refused:
         findings.append("blind: nothing was ever refused")
     return (f"{rounds} times with {LIMIT} descriptors, {site.counts.total()} changes acknowledged, {refused} refused, "
-            f"goes on after {slowest:.2f} s, slowest start {seen.slowest:.2f} s"), findings, site.counts
+            f"goes on after {slowest:.2f} s, slowest start {seen.slowest:.2f} s"), findings, site.counts + Counter(strikes=rounds)
 
 
 def is_clean(found):

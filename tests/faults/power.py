@@ -50,4 +50,4 @@ def strike(bench, kind, durability, cuts):
                     done += 1
                 counts += site.counts
     return (f"{done} cuts, {counts.total()} changes acknowledged, {seen.flying} in flight ({seen.done} of them done), "
-            f"slowest start {seen.slowest:.2f} s"), findings, counts
+            f"slowest start {seen.slowest:.2f} s"), findings, counts + Counter(strikes=done)

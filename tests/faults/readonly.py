@@ -1,6 +1,7 @@
 """A file system that turns read-only under load: changes are refused, reads go on, and mounting it anew with a restart is all it takes."""
 import random
 import subprocess
+from collections import Counter
 
 
 from check import Seen, check
@@ -34,7 +35,7 @@ def run(bench):
             findings += plant(site)
     counts = site.counts
     return (f"{rounds} times, {counts.total()} changes acknowledged, {refused} refused while read-only, {seen.flying} in flight "
-            f"({seen.done} of them done), slowest start {seen.slowest:.2f} s"), findings, counts
+            f"({seen.done} of them done), slowest start {seen.slowest:.2f} s"), findings, counts + Counter(strikes=rounds)
 
 
 class ReadOnly:

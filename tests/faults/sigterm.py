@@ -32,7 +32,7 @@ def run(bench):
             if done >= rounds:
                 findings += plant(site)
     return (f"{done} times, {acknowledged.total()} changes acknowledged, {answered} slow uploads finished meanwhile, "
-            f"ended after at most {slowest:.1f} s (grace {GRACE} s)"), findings, acknowledged
+            f"ended after at most {slowest:.1f} s (grace {GRACE} s)"), findings, acknowledged + Counter(strikes=done)
 
 
 class Stop:

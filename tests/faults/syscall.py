@@ -23,7 +23,7 @@ def run(bench):
     findings, counts = strike_all(bench, DEEDS, choose, strike)
     if not sides["before"] or not sides["after"]:
         findings.append(f"blind: all crashes left it {set(sides)}")
-    return f"{counts.total()} crashes in {len(DEEDS)} kinds of request, {sides['before']} left it as before, {sides['after']} as after", findings, counts
+    return f"{counts.total()} crashes in {len(DEEDS)} kinds of request, {sides['before']} left it as before, {sides['after']} as after", findings, counts + Counter(strikes=counts.total())
 
 
 def crash(ground, deed, nth):

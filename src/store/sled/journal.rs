@@ -223,16 +223,16 @@ impl Entry {
 
 /// What a journal's bytes hold.
 #[derive(Debug, PartialEq, Eq)]
-struct Replay {
+pub(super) struct Replay {
     generation: Generation,
-    changes: Vec<Changes>,
+    pub(super) changes: Vec<Changes>,
     end: usize,
     /// Whether a record begins after the last whole one: one write was torn, or damaged since, which looks the same.
-    is_cut: bool,
+    pub(super) is_cut: bool,
 }
 
 /// Reads a journal as a crash may have left it; `Err` when no crash leaves it like that.
-fn read(image: &[u8]) -> Result<Replay, &'static str> {
+pub(super) fn read(image: &[u8]) -> Result<Replay, &'static str> {
     let slots = [Generation::from_slot(image, 0), Generation::from_slot(image, PAGE)];
     let unreadable = slots.iter().filter(|slot| slot.is_none()).count();
     let newest = slots.into_iter().flatten().max_by_key(|generation| generation.number);

@@ -1,6 +1,6 @@
 //! The journal by itself: crashes in the middle of every write, damage, age; then the store on it.
 
-use super::journal::{Changes, Entry, Found, Journal, number_of_generation};
+use super::journal::{Changes, Entry, Found, Journal, number_of_generation, read};
 use super::tests::{all, broken_folders, open, pairs, put, small};
 use super::*;
 use std::fs;
