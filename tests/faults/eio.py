@@ -4,6 +4,7 @@ import functools
 import os
 import random
 import time
+from collections import Counter
 
 from client import BROKEN
 from deeds import DEEDS, Deed, take

@@ -28,13 +28,19 @@ def run(bench):
 
 
 def plant(site):
-    """Loses one acknowledged file and tears another behind the server's back: the check must say so."""
+    """Loses one acknowledged file and tears another behind the server's back, and claims an upload and a share: the check must say so."""
     site.server.kill()
     worker = max(site.workers, key=lambda w: len(w.tree))
     lost, torn = [p for p, n in worker.tree.items() if not n.is_folder][:2]
     home = site.server.home(ACCOUNT)
     (home / lost).unlink()
     (home / torn).write_bytes(b"torn")
+    sharer, uploader = site.actors
+    uploader.whole["land ing/never.bin"] = "0" * 64
+    offer = sharer.path(0)
+    share = f"share came from nowhere or back: {offer}" if sharer.made.pop(offer, None) else f"share lost: {offer}"
+    if share.startswith("share lost"):
+        sharer.made[offer] = "never"
     found = check(site, Seen())
-    missed = {f"lost: {lost}", f"wrong content: {torn}"} - set(found)
+    missed = {f"lost: {lost}", f"wrong content: {torn}", "upload arrived and is lost: land ing/never.bin", share} - set(found)
     return [f"planted and not found: {m}" for m in missed]
