@@ -260,7 +260,9 @@ async fn what_was_prepared_for_the_trash_and_for_versions_goes_with_the_crash() 
         os::set_history(os::fd(&staged), named).unwrap();
         let shelf = own.join("versions").join(named);
         fs::create_dir_all(&shelf).unwrap();
-        kept.map(|live| fs::hard_link(home.join(live), shelf.join("9999999999999.1")).unwrap());
+        if let Some(live) = kept {
+            fs::hard_link(home.join(live), shelf.join("9999999999999.1")).unwrap();
+        }
     }
     let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
     assert!(in_folder(&own.join("tmp")).is_empty());
