@@ -52,6 +52,18 @@ impl Stage {
         fd(&self.file)
     }
 
+    /// Keeps the first `len` bytes of a file in `.sarang/uploads`, whatever comes. That they are is noted only once they are on the disk.
+    pub fn keep(&self, len: u64) -> Result<()> {
+        self.root.settle(self.file())?;
+        os::set_kept(self.file(), Some(len)).map_err(|e| explain("keep what came", e))?;
+        self.root.settle(self.file())
+    }
+
+    /// Takes note that all of the file is on the disk, as it will be where it is published.
+    pub fn conclude(&self) -> Result<()> {
+        if self.is_kept { os::set_kept(self.file(), None).map_err(|e| explain("keep what came", e)) } else { Ok(()) }
+    }
+
     /// Gives the file its place, over the file there if `replace`.
     pub fn publish(&self, to: (BorrowedFd<'_>, &str), replace: bool) -> Result<()> {
         let failed = |e| explain("put the file in its place", e);

@@ -273,6 +273,31 @@ async fn what_was_prepared_for_the_trash_and_for_versions_goes_with_the_crash() 
     assert_eq!(content(&tree, "once").await, b"1");
 }
 
+/// As after a power cut, when the length of the file has reached the disk and its last bytes have not.
+#[tokio::test]
+async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
+    let (tree, dir) = strict();
+    let home = dir.path().join("home");
+    tree.lay_aside("1").await.unwrap();
+    let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    upload.write(Bytes::from_static(b"kept")).await.unwrap();
+    assert_eq!(upload.keep().await.unwrap(), 4);
+    drop(tree);
+    fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    assert_eq!(upload.len(), 4);
+    upload.write(Bytes::from_static(b" on")).await.unwrap();
+    upload.commit(Commit { expect: Expect::Exists, ..commit() }).await.unwrap_err();
+    // Refused, and whole: nothing of it is taken back any more.
+    drop(tree);
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    assert_eq!(upload.len(), 7);
+    upload.commit(commit()).await.unwrap();
+    assert_eq!(content(&tree, "file").await, b"kept on");
+}
+
 /// Refused in the last moment: by what the one who writes expects to be there.
 #[tokio::test]
 async fn a_refused_overwrite_leaves_no_empty_history() {

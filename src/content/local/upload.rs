@@ -225,9 +225,9 @@ impl Upload for LocalUpload {
 
     async fn keep(mut self: Box<Self>) -> Result<u64> {
         self.flush().await?;
-        let (root, stage) = (Arc::clone(&self.draft.root), self.draft.stage.clone());
-        blocking(move || stage.map_or(Ok(()), |stage| root.settle(stage.file()))).await?;
-        Ok(self.len)
+        let (len, stage) = (self.len, self.draft.stage.clone());
+        blocking(move || stage.map_or(Ok(()), |stage| stage.keep(len))).await?;
+        Ok(len)
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
@@ -288,6 +288,7 @@ impl Draft {
             digest::store(stage.file(), digest, &node)?;
         }
         self.root.settle(stage.file())?;
+        stage.conclude()?;
         Ok((node, digest))
     }
 
