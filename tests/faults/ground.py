@@ -61,7 +61,7 @@ class Ground:
     def reconnect(self):
         if self.client:
             self.client.close()
-        self.client = Client(self.server.port, ACCOUNT, PASSWORD, timeout=10)
+        self.client = Client(self.server.port, ACCOUNT, PASSWORD, timeout=30)
 
     def fresh(self):
         """A folder of its own for the next strike."""
