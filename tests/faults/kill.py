@@ -10,7 +10,7 @@ ROUNDS_PER_FOLDER = 20
 
 
 def run(bench):
-    rounds, seen, findings, counts, done = bench.count(80, 500), Seen(), [], Counter(), 0
+    rounds, seen, findings, counts, done = bench.count(60, 500), Seen(), [], Counter(), 0
     moments = random.Random(bench.seed)
     while done < rounds and len(findings) <= 20:
         with bench.using(Server(bench.binary, bench.folder())) as server:

@@ -14,7 +14,7 @@ NOT_ABOUT_FILES = ("account", "healthy")
 
 def run(bench, kind):
     """Durability "strict": nothing acknowledged may be gone."""
-    return strike(bench, kind, "strict", bench.count(30, 200))
+    return strike(bench, kind, "strict", bench.count(20, 200))
 
 
 def control(bench, kind):

@@ -16,7 +16,7 @@ SLOW = 200_000
 
 
 def run(bench):
-    rounds, seen, findings, acknowledged, done, slowest, answered = bench.count(10, 50), Seen(), [], Counter(), 0, 0.0, 0
+    rounds, seen, findings, acknowledged, done, slowest, answered = bench.count(5, 50), Seen(), [], Counter(), 0, 0.0, 0
     moments = random.Random(bench.seed)
     while done < rounds:
         with bench.using(Server(bench.binary, bench.folder(), server=f"shutdown_grace = {GRACE}\n")) as server:
