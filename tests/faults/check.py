@@ -22,9 +22,7 @@ class Seen:
 
 def check(site, seen):
     """Restarts the server and returns the findings; the workload then goes on from what was found."""
-    findings = [f"refused: {r}" for actor in (*site.workers, site.clerk) for r in actor.refused]
-    for actor in (*site.workers, site.clerk):
-        actor.refused = []
+    findings = refusals(site)
     took = site.server.start()
     seen.slowest = max(seen.slowest, took)
     if took > START_LIMIT:
@@ -38,8 +36,19 @@ def check(site, seen):
         findings += staging(site.server.home(ACCOUNT))
         findings += trash(site.server.home(ACCOUNT))
         findings += check_accounts(site, seen)
+        for actor in site.actors:
+            findings += actor.check(client, site.server, seen)
     finally:
         client.close()
+    return findings
+
+
+def refusals(site):
+    """Nothing is refused that is legal; forgotten afterwards."""
+    actors = (*site.workers, site.clerk, *site.actors)
+    findings = [f"refused: {r}" for actor in actors for r in actor.refused]
+    for actor in actors:
+        actor.refused = []
     return findings
 
 

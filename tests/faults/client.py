@@ -26,24 +26,28 @@ def url(path):
 
 
 class Client:
-    """`port` of a server on loopback, signed in with Basic."""
+    """`port` of a server on loopback, signed in with Basic, or not at all without an account."""
 
     def __init__(self, port, account, password, timeout=20):
         self.port = port
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
-        self.sign = "Basic " + base64.b64encode(f"{account}:{password}".encode()).decode()
+        self.sign = account and "Basic " + base64.b64encode(f"{account}:{password}".encode()).decode()
 
     def close(self):
         self.connection.close()
 
     def ask(self, method, path, body=None, chunked=False, **headers):
-        """(status, headers, body); an answer cut short raises."""
+        """(status, headers, body) about a path of the drive; an answer cut short raises."""
+        return self.call(method, url(path), body, chunked, **headers)
+
+    def call(self, method, target, body=None, chunked=False, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        headers["Authorization"] = self.sign
+        if self.sign:
+            headers["Authorization"] = self.sign
         if chunked:
             body = iter([body[i:i + 7000] for i in range(0, len(body), 7000)])
             headers["Transfer-Encoding"] = "chunked"
-        self.connection.request(method, url(path), body=body, headers=headers, encode_chunked=chunked)
+        self.connection.request(method, target, body=body, headers=headers, encode_chunked=chunked)
         answer = self.connection.getresponse()
         return answer.status, answer.headers, answer.read()
 

@@ -4,6 +4,7 @@ import random
 import socket
 import struct
 import time
+from collections import Counter
 
 from check import staged, staging
 from client import Client, url
@@ -39,7 +40,7 @@ def run(bench):
         client.close()
     if not seen:
         findings.append("blind: no upload was ever seen in .sarang/tmp")
-    return f"{count} uploads cut, {seen} of them seen in staging, gone after at most {slowest:.2f} s", findings
+    return f"{count} uploads cut, {seen} of them seen in staging, gone after at most {slowest:.2f} s", findings, Counter(strikes=count, PUT=count)
 
 
 def visible(client, name, old):

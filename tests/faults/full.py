@@ -1,6 +1,7 @@
 """A full disk: reads go on, writes are refused with 507, a crash and a start while full cost nothing, and room alone heals it."""
 import os
 import time
+from collections import Counter
 
 from check import staging
 from client import BROKEN, Client, LOCK, digest
@@ -16,7 +17,7 @@ def run(bench):
     """Once with the configured reserve, once without, so that the disk is full to the last block."""
     if reason := missing("mkfs.ext4"):
         return bench.skip(reason)
-    said, findings = [], []
+    said, findings, refusals = [], [], 0
     for reserve, drive in (("default reserve", ""), ("no reserve", "reserve = 0\n")):
         folder = bench.folder()
         with bench.using(Mount(folder, "ext4", MEGABYTES)) as mount:
@@ -26,8 +27,9 @@ def run(bench):
                 for n in range(bench.count(5, 25)):
                     bench.in_time()
                     findings += [f"{reserve}, round {n}: {f}" for f in disk.round()]
+                refusals += disk.refusals
                 said.append(f"{reserve}: {n + 1} rounds, {disk.refusals} refusals, heals in {disk.slowest:.2f} s")
-    return "; ".join(said), findings
+    return "; ".join(said), findings, Counter(strikes=2 * bench.count(5, 25), PUT=refusals)
 
 
 class Disk:

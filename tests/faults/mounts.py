@@ -1,4 +1,5 @@
 """File systems in image files, so that power can be cut and disks can be full. Needs root."""
+import errno
 import os
 import shutil
 import subprocess
@@ -44,6 +45,14 @@ class Mount:
     def cut_power(self):
         """Nothing that the journal does not have yet reaches the image any more."""
         run("xfs_io", "-x", "-c", "shutdown", str(self.point))
+
+    def is_readonly(self):
+        """Newer kernels do not tell by `statvfs`."""
+        try:
+            (self.point / "probe").touch()
+        except OSError as refused:
+            return refused.errno == errno.EROFS
+        return False
 
     def again(self):
         self.unmount()

@@ -1,5 +1,6 @@
 """Power cuts: the file system stops taking anything at a random moment, is mounted again, and must hold what was acknowledged before."""
 import random
+from collections import Counter
 
 from check import Seen, check
 from mounts import Mount, missing
@@ -13,16 +14,16 @@ NOT_ABOUT_FILES = ("account", "healthy")
 
 def run(bench, kind):
     """Durability "strict": nothing acknowledged may be gone."""
-    return strike(bench, kind, "strict", bench.count(30, 200))
+    return strike(bench, kind, "strict", bench.count(20, 200))
 
 
 def control(bench, kind):
     """The same with fsync of files switched off: unless the check finds losses, it is blind. Accounts must survive even so."""
-    said, findings = strike(bench, kind, "relaxed", bench.count(5, 20))
+    said, findings, counts = strike(bench, kind, "relaxed", bench.count(5, 20))
     losses = [f for f in findings if not about(f).startswith(NOT_ABOUT_FILES)]
     cuts = {f.split(":")[0] for f in losses if not about(f).startswith(("refused", "left in"))}
     other = [f for f in findings if f not in losses]
-    return f"{said}; found losses in {len(cuts)} of them, as it must", other + ([] if cuts else ["blind: fsync is off and nothing was missed"])
+    return f"{said}; found losses in {len(cuts)} of them, as it must", other + ([] if cuts else ["blind: fsync is off and nothing was missed"]), counts
 
 
 def about(found):
@@ -32,7 +33,7 @@ def about(found):
 def strike(bench, kind, durability, cuts):
     if reason := missing("xfs_io", f"mkfs.{kind}"):
         return bench.skip(reason)
-    seen, findings, acknowledged, done = Seen(), [], 0, 0
+    seen, findings, counts, done = Seen(), [], Counter(), 0
     moments = random.Random(bench.seed)
     while done < cuts and (durability == "relaxed" or len(findings) <= 20):
         folder = bench.folder()
@@ -47,6 +48,6 @@ def strike(bench, kind, durability, cuts):
                     findings += [f"cut {done}: {f}" for f in check(site, seen)]
                     findings += [] if site.furnish() else [f"cut {done}: lost: shared"]
                     done += 1
-                acknowledged += site.acknowledged
-    return (f"{done} cuts, {acknowledged} changes acknowledged, {seen.flying} in flight ({seen.done} of them done), "
-            f"slowest start {seen.slowest:.2f} s"), findings
+                counts += site.counts
+    return (f"{done} cuts, {counts.total()} changes acknowledged, {seen.flying} in flight ({seen.done} of them done), "
+            f"slowest start {seen.slowest:.2f} s"), findings, counts + Counter(strikes=done)

@@ -1,5 +1,7 @@
 """The real program over a data folder: start, wait until healthy, kill by its process id, run its commands."""
+import contextlib
 import http.client
+import os
 import pathlib
 import re
 import signal
@@ -12,7 +14,7 @@ CONFIG = """data_dir = "{data}"
 
 [server]
 listen = ["127.0.0.1:0"]
-
+{server}
 [drive]
 durability = "{durability}"
 {drive}
@@ -36,12 +38,14 @@ class Server:
         self.log = self.folder / "server.log"
         self.process = None
         self.port = None
+        self.prefix = []
+        self.environment = {}
         self.configure(**settings)
 
-    def configure(self, durability="strict", drive="", data=None):
+    def configure(self, durability="strict", drive="", server="", data=None):
         if data:
             self.data = pathlib.Path(data)
-        self.config.write_text(CONFIG.format(data=self.data, durability=durability, drive=drive))
+        self.config.write_text(CONFIG.format(data=self.data, durability=durability, drive=drive, server=server))
 
     def home(self, account):
         return self.data / "homes" / account
@@ -51,7 +55,8 @@ class Server:
         began = time.monotonic()
         with open(self.log, "ab") as log:
             seen = log.tell()
-            self.process = subprocess.Popen([self.binary, "--config", str(self.config), "serve"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.prefix, self.binary, "--config", str(self.config), "serve"], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, env={**os.environ, **self.environment})
         self.port = None
         while time.monotonic() < began + patience:
             if self.process.poll() is not None:
@@ -80,6 +85,17 @@ class Server:
 
     def said(self, seen=0):
         return self.log.read_bytes()[seen:].decode(errors="replace").strip()[-1500:]
+
+    def ended(self, patience):
+        """How the process ended, given a moment to; None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(patience)
+        return self.process.returncode
+
+    def stop(self, patience=40):
+        """SIGTERM; returns the exit code."""
+        self.process.terminate()
+        return self.process.wait(patience)
 
     def kill(self):
         """kill -9, by process id."""

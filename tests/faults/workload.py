@@ -7,7 +7,9 @@ import os
 import random
 import threading
 import time
+from collections import Counter
 
+from actors import OTHER, OTHER_PASSWORD, Sharer, Uploader
 from client import BROKEN, Client, LOCK, digest
 from model import Op, Write, apply, beneath
 
@@ -47,7 +49,7 @@ class Worker:
         self.top = f"w{number}"
         self.registers = registers
         self.tree, self.locks = {}, {}
-        self.pending, self.counter, self.acknowledged, self.refused = None, 0, 0, []
+        self.pending, self.counter, self.counts, self.refused = None, 0, Counter(), []
 
     def settle(self, tree, locks):
         """Takes over what was found after a restart."""
@@ -77,7 +79,7 @@ class Worker:
         if not 200 <= status < 300 or status == 207:
             self.refused.append(f"{op} -> {status} {said[:120]!r}")
             return True
-        self.acknowledged += 1
+        self.counts["LOCK" if op.kind == "UNLOCK" else op.kind] += 1
         self.tree = apply(self.tree, op)
         if op.kind == "LOCK":
             self.locks[op.path] = headers["Lock-Token"].strip("<>")
@@ -95,7 +97,7 @@ class Worker:
             return False
         if 200 <= status < 300:
             write.acknowledged = time.monotonic()
-            self.acknowledged += 1
+            self.counts["DELETE" if content is None else "PUT"] += 1
         elif content is None and status == 404:
             self.registers[name].writes.remove(write)
         else:
@@ -188,7 +190,7 @@ class Clerk:
 
     def __init__(self, seed):
         self.random = random.Random(seed)
-        self.accounts, self.pending, self.acknowledged, self.counter, self.refused = {}, None, 0, 0, []
+        self.accounts, self.pending, self.counts, self.counter, self.refused = {}, None, Counter(), 0, []
         self.gate, self.process, self.stopped = threading.Lock(), None, False
 
     def run(self, server, cut):
@@ -205,7 +207,7 @@ class Clerk:
                 return
             if self.process.returncode == 0:
                 self.accounts[name], self.pending = (password, quota), None
-                self.acknowledged += 1
+                self.counts["account"] += 1
             elif cut.struck.is_set():
                 return
             else:
@@ -242,27 +244,34 @@ class Site:
         self.registers = {name: Register() for name in REGISTERS}
         self.workers = [Worker(n, seed, self.registers) for n in range(4)]
         self.clerk = Clerk(seed)
+        self.actors = [Sharer(seed, (ACCOUNT, PASSWORD)), Uploader(seed, (ACCOUNT, PASSWORD))]
         server.add(ACCOUNT, PASSWORD)
+        server.add(OTHER, OTHER_PASSWORD)
         server.start()
         self.furnish()
 
     def furnish(self):
-        """Makes the folder of the registers; True when it was there."""
+        """Makes what the clients work in, where it is missing; True when the folder of the registers was there."""
         client = Client(self.server.port, ACCOUNT, PASSWORD)
         status = client.ask("MKCOL", "shared")[0]
+        if status == 201:
+            for actor in self.actors:
+                actor.furnish(client)
         client.close()
         if status not in (201, 405):
             raise RuntimeError(f"MKCOL shared -> {status}")
         return status == 405
 
     @property
-    def acknowledged(self):
-        return sum(w.acknowledged for w in self.workers) + self.clerk.acknowledged
+    def counts(self):
+        """How many changes were acknowledged, by column."""
+        return sum((actor.counts for actor in (*self.workers, self.clerk, *self.actors)), Counter())
 
-    def strike(self, seconds, cut, blow):
-        """Runs the workload for so long, then `blow()`; afterwards nothing runs."""
-        threads = [threading.Thread(target=w.run, args=(self.server.port, cut)) for w in self.workers]
+    def strike(self, seconds, cut, blow, beside=None):
+        """Runs the workload, and what is done beside it, for so long, then `blow()`; afterwards nothing runs."""
+        threads = [threading.Thread(target=a.run, args=(self.server.port, cut)) for a in (*self.workers, *self.actors)]
         threads.append(threading.Thread(target=self.clerk.run, args=(self.server, cut)))
+        threads += [threading.Thread(target=beside)] if beside else []
         for thread in threads:
             thread.start()
         try:

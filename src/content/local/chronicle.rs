@@ -42,7 +42,7 @@ pub(super) enum Event {
 
 impl Event {
     /// An upload to `path`, over `present`, which is kept as a version on a shelf.
-    pub fn written(path: String, present: Option<&Node>, kept: Option<(&Shelf, String)>) -> Self {
+    pub fn written(path: String, present: Option<&Node>, kept: Option<(&Shelf<'_>, String)>) -> Self {
         match (present, kept) {
             (None, _) => Self::Made(path),
             (Some(_), Some((former, id))) => Self::Written(path, Before::Version(former.history().to_owned(), id)),

@@ -1,4 +1,5 @@
-//! Uploads that outlive requests and restarts: files in `.sarang/uploads`, whose length is how far they have come.
+//! Uploads that outlive requests and restarts: files in `.sarang/uploads`, whose length is how far they have come. After a power cut
+//! a file can be longer than what of it has reached the disk: an attribute says how far it had.
 
 use super::ledger::Reservation;
 use super::os::{self, Errno, Lookup, fd};
@@ -11,6 +12,7 @@ use std::sync::Arc;
 /// Makes the empty file of an upload.
 pub(super) fn lay_aside(root: &Root, id: &str) -> Result<()> {
     let file = os::create_file(fd(&root.uploads), checked(id)?).map_err(|e| explain("begin the upload", e))?;
+    os::set_kept(fd(&file), Some(0)).map_err(|e| explain("begin the upload", e))?;
     root.settle(fd(&file))?;
     root.settle(fd(&root.uploads))
 }
@@ -18,6 +20,19 @@ pub(super) fn lay_aside(root: &Root, id: &str) -> Result<()> {
 /// What is laid aside.
 pub(super) fn list(root: &Root) -> Result<Vec<String>> {
     walk::names(fd(&root.uploads)).map_err(|e| explain("look for unfinished uploads", e))
+}
+
+/// Takes back what came of each upload after it was last kept: an earlier run may have ended before that was on the disk.
+pub(super) fn take_back_unkept(root: &Root) -> Result<()> {
+    let failed = |e| explain("look at the unfinished uploads", e);
+    for id in list(root)? {
+        let Ok(file) = os::open_write(fd(&root.uploads), &id) else { continue };
+        let len = os::stat_fd(fd(&file)).map_err(failed)?.node.len;
+        if let Some(kept) = os::kept_fd(fd(&file)).filter(|kept| *kept < len) {
+            os::truncate(fd(&file), kept).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Deletes an upload; one that is gone is no error.

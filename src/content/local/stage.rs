@@ -3,6 +3,7 @@
 use super::ledger::{self, Growth};
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
+use super::versions;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use std::ffi::CString;
@@ -49,6 +50,18 @@ impl Stage {
     /// The open file.
     pub fn file(&self) -> BorrowedFd<'_> {
         fd(&self.file)
+    }
+
+    /// Keeps the first `len` bytes of a file in `.sarang/uploads`, whatever comes. That they are is noted only once they are on the disk.
+    pub fn keep(&self, len: u64) -> Result<()> {
+        self.root.settle(self.file())?;
+        os::set_kept(self.file(), Some(len)).map_err(|e| explain("keep what came", e))?;
+        self.root.settle(self.file())
+    }
+
+    /// Takes note that all of the file is on the disk, as it will be where it is published.
+    pub fn conclude(&self) -> Result<()> {
+        if self.is_kept { os::set_kept(self.file(), None).map_err(|e| explain("keep what came", e)) } else { Ok(()) }
     }
 
     /// Gives the file its place, over the file there if `replace`.
@@ -105,10 +118,15 @@ pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
     remove_tree(fd(&root.tmp), &gone, &mut |_, _| {})
 }
 
-/// Removes everything in `.sarang/tmp`.
+/// Removes everything in `.sarang/tmp`, and what was kept for the sake of an upload that a crash has cut.
 pub(super) fn sweep(root: &Root) -> Result<()> {
     let swept = names_in(fd(&root.tmp)).and_then(|names| {
-        names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder, &mut |_, _| {}))
+        names.into_iter().try_for_each(|(name, folder)| {
+            if let Some(upload) = name.to_str().ok().filter(|_| !folder) {
+                versions::take_back_for(root, upload);
+            }
+            remove(fd(&root.tmp), name, folder, &mut |_, _| {})
+        })
     });
     swept.map_err(|e| explain("clear its temporary files", e))
 }

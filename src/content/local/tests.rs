@@ -3,7 +3,7 @@
 use super::{LocalSettings, LocalTree, os};
 use crate::config::Durability;
 use crate::content::contract::{HOSTILE, commit, content, names, path, put};
-use crate::content::{Commit, ContentTree, Reach, Room, Start};
+use crate::content::{Commit, ContentTree, Expect, Reach, Room, Start};
 use crate::model::{Error, RelPath};
 use bytes::Bytes;
 use std::fs;
@@ -239,6 +239,75 @@ async fn a_swap_cut_by_a_crash_is_finished() {
         }
         assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
     }
+}
+
+/// A DELETE, and an overwrite before and after the old content got its second name, each cut by a crash.
+#[tokio::test]
+async fn what_was_prepared_for_the_trash_and_for_versions_goes_with_the_crash() {
+    let (tree, dir) = relaxed();
+    for content in [b"1", b"2"] {
+        put(&tree, "twice", content).await;
+    }
+    put(&tree, "once", b"1").await;
+    tree.delete(&path("once"), commit()).await.unwrap();
+    put(&tree, "once", b"1").await;
+    drop(tree);
+    let home = dir.path().join("home");
+    let (own, history) = (home.join(".sarang"), in_folder(&home.join(".sarang/versions")).remove(0));
+    fs::write(own.join("trash/info/gone.1.trashinfo"), "[Trash Info]\nPath=gone\n").unwrap();
+    for (upload, named, kept) in [("a", "new", None), ("b", "other", Some("once")), ("c", &history, Some("twice"))] {
+        let staged = fs::File::create(own.join("tmp").join(upload)).unwrap();
+        os::set_history(os::fd(&staged), named).unwrap();
+        let shelf = own.join("versions").join(named);
+        fs::create_dir_all(&shelf).unwrap();
+        if let Some(live) = kept {
+            fs::hard_link(home.join(live), shelf.join("9999999999999.1")).unwrap();
+        }
+    }
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    assert!(in_folder(&own.join("tmp")).is_empty());
+    assert_eq!(in_folder(&own.join("trash/info")).len(), 1);
+    assert_eq!(in_folder(&own.join("versions")), [history.as_str()]);
+    assert_eq!(in_folder(&own.join("versions").join(&history)).len(), 1);
+    assert_eq!(content(&tree, "twice").await, b"2");
+    assert_eq!(content(&tree, "once").await, b"1");
+}
+
+/// As after a power cut, when the length of the file has reached the disk and its last bytes have not.
+#[tokio::test]
+async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
+    let (tree, dir) = strict();
+    let home = dir.path().join("home");
+    tree.lay_aside("1").await.unwrap();
+    let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    upload.write(Bytes::from_static(b"kept")).await.unwrap();
+    assert_eq!(upload.keep().await.unwrap(), 4);
+    drop(tree);
+    fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    assert_eq!(upload.len(), 4);
+    upload.write(Bytes::from_static(b" on")).await.unwrap();
+    upload.commit(Commit { expect: Expect::Exists, ..commit() }).await.unwrap_err();
+    // Refused, and whole: nothing of it is taken back any more.
+    drop(tree);
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    assert_eq!(upload.len(), 7);
+    upload.commit(commit()).await.unwrap();
+    assert_eq!(content(&tree, "file").await, b"kept on");
+}
+
+/// Refused in the last moment: by what the one who writes expects to be there.
+#[tokio::test]
+async fn a_refused_overwrite_leaves_no_empty_history() {
+    let (tree, dir) = relaxed();
+    put(&tree, "file", b"1").await;
+    let refuse = Commit { expect: Expect::Absent, ..commit() };
+    let mut upload = tree.begin_put(&path("file"), Start::Empty, Room::default()).await.unwrap();
+    upload.write(Bytes::from_static(b"2")).await.unwrap();
+    assert!(upload.commit(refuse).await.is_err());
+    assert!(in_folder(&dir.path().join("home/.sarang/versions")).is_empty());
 }
 
 #[tokio::test]

@@ -3,11 +3,13 @@
 use super::ledger::Growth;
 use super::os::{self, Found, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
+use super::trashed::NOTE;
 use super::walk;
 use crate::model::time::iso_date;
 use crate::model::{AccountName, Error, RelPath, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::io::{IoSlice, Read};
 use std::os::fd::BorrowedFd;
 use std::time::SystemTime;
@@ -143,6 +145,18 @@ pub(super) fn finish_swaps(root: &Root) -> Result<()> {
         // A marker cut short was never acted on.
         if let Ok(swap) = serde_json::from_slice::<Swap>(&text) {
             finish_swap(root, &swap).map_err(|e| explain(doing, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Forgets notes about what a crash kept from coming into the trash.
+pub(super) fn sweep_notes(root: &Root) -> Result<()> {
+    let names = |dir| walk::names(dir).map_err(|e| explain("look the trash over", e));
+    let things: HashSet<_> = names(fd(&root.trash_files))?.into_iter().collect();
+    for note in names(fd(&root.trash_info))? {
+        if note.strip_suffix(NOTE).is_some_and(|thing| !things.contains(thing)) {
+            os::unlink_file(fd(&root.trash_info), &note).map_err(|e| explain("forget the note in the trash", e))?;
         }
     }
     Ok(())

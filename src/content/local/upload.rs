@@ -229,9 +229,9 @@ impl Upload for LocalUpload {
     async fn keep(mut self: Box<Self>) -> Result<u64> {
         self.flush().await?;
         self.behind.catch_up().await?;
-        let (root, stage) = (Arc::clone(&self.draft.root), self.draft.stage.clone());
-        blocking(move || stage.map_or(Ok(()), |stage| root.settle(stage.file()))).await?;
-        Ok(self.len)
+        let (len, stage) = (self.len, self.draft.stage.clone());
+        blocking(move || stage.map_or(Ok(()), |stage| stage.keep(len))).await?;
+        Ok(len)
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
@@ -293,6 +293,7 @@ impl Draft {
             digest::store(stage.file(), digest, &node)?;
         }
         self.root.settle(stage.file())?;
+        stage.conclude()?;
         Ok((node, digest))
     }
 
@@ -337,12 +338,13 @@ impl Draft {
                 // A save that changes nothing makes no version.
                 let same =
                     digest.is_some() && present.as_ref().and_then(|old| digest::of_name(here.0, here.1, old)) == digest;
-                let kept = former.as_ref().filter(|_| !same).map(|former| former.keep(&root, here)).transpose()?;
+                let kept = former.as_ref().filter(|_| !same).map(|former| former.keep(here)).transpose()?;
                 stage.publish(here, present.is_some()).inspect_err(|_| {
                     if let (Some(former), Some(id)) = (&former, &kept) {
                         former.take_back(id);
                     }
                 })?;
+                former.as_mut().map(Shelf::bind);
                 root.ledger.note_put(growth, &mut reservation);
                 if !same {
                     let path = path.as_str().to_owned();
@@ -353,7 +355,7 @@ impl Draft {
             present
         };
         root.settle(place.dir())?;
-        former.map_or(Ok(()), |former| former.settle(&root))?;
+        former.map_or(Ok(()), |former| former.settle())?;
         Ok(Put { node, created: replaced.is_none() })
     }
 }

@@ -12,6 +12,7 @@ use crate::content::{
 };
 use crate::model::{Error, RelPath, Result};
 use std::cmp::Reverse;
+use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,16 +21,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 const PART: usize = 128 << 10;
 
 /// Where the content that an upload replaces is kept.
-pub(super) struct Shelf {
+pub(super) struct Shelf<'a> {
+    root: &'a Root,
     history: String,
     dir: OwnedFd,
+    /// Whether no file names it yet, so that it goes again if none will.
+    is_loose: bool,
 }
 
-impl Shelf {
+impl<'a> Shelf<'a> {
     /// The shelf of the file at a name, made if it has none yet, and the new content marked as of the same history. `None` where
     /// nothing is to be kept: no file, an empty one, versions switched off, or a file system without attributes.
     pub fn prepare(
-        root: &Root,
+        root: &'a Root,
         stage: &Stage,
         at: (BorrowedFd<'_>, &str),
         found: Option<&Found>,
@@ -37,15 +41,15 @@ impl Shelf {
         if !root.settings.versions || found.is_none_or(|found| found.kind != Kind::File) {
             return Ok(None);
         }
-        let history = match os::history_at(at.0, at.1) {
-            Ok(Some(history)) if checked(&history).is_ok() => history,
+        let (history, is_loose) = match os::history_at(at.0, at.1) {
+            Ok(Some(history)) if checked(&history).is_ok() => (history, false),
             Ok(_) if found.is_some_and(|found| found.node.len == 0) => return Ok(None),
-            Ok(_) => root.stamp(),
+            Ok(_) => (root.stamp(), true),
             Err(Errno::OPNOTSUPP | Errno::NOENT) => return Ok(None),
             Err(e) => return Err(explain("look for former contents", e)),
         };
         match os::set_history(stage.file(), &history) {
-            Ok(()) => Self::open(root, history).map(Some),
+            Ok(()) => Self::open(root, history, is_loose).map(Some),
             Err(Errno::OPNOTSUPP) => Ok(None),
             Err(e) => Err(explain("keep the former content", e)),
         }
@@ -61,21 +65,25 @@ impl Shelf {
         os::history_at(at.0, at.1).is_ok_and(|history| history.is_none_or(|history| history == self.history))
     }
 
-    fn open(root: &Root, history: String) -> Result<Self> {
+    fn open(root: &'a Root, history: String, is_loose: bool) -> Result<Self> {
         let failed = |e| explain("keep the former content", e);
-        match os::make_folder(fd(&root.versions), &history) {
-            Ok(()) => root.settle(fd(&root.versions))?,
-            Err(Errno::EXIST) => {}
+        let is_new = match os::make_folder(fd(&root.versions), &history) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
             Err(e) => return Err(failed(e)),
-        }
+        };
         let dir = os::open_folder(fd(&root.versions), &history, Lookup::Full).map_err(failed)?;
-        Ok(Self { history, dir })
+        let shelf = Self { root, history, dir, is_loose };
+        if is_new {
+            root.settle(fd(&root.versions))?;
+        }
+        Ok(shelf)
     }
 
     /// Gives the present content a second name here; called under the guard, before the first name goes to another.
-    pub fn keep(&self, root: &Root, from: (BorrowedFd<'_>, &str)) -> Result<String> {
+    pub fn keep(&self, from: (BorrowedFd<'_>, &str)) -> Result<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let id = format!("{:013}.{}", now.as_millis(), root.stamp());
+        let id = format!("{:013}.{}", now.as_millis(), self.root.stamp());
         os::link(from, (fd(&self.dir), &id)).map_err(|e| explain("keep the former content", e))?;
         Ok(id)
     }
@@ -85,9 +93,42 @@ impl Shelf {
         let _ = os::unlink_file(fd(&self.dir), id);
     }
 
+    /// Says that a file names it now, so that it stays.
+    pub fn bind(&mut self) {
+        self.is_loose = false;
+    }
+
     /// Makes what is kept durable, if the settings want that.
-    pub fn settle(&self, root: &Root) -> Result<()> {
-        root.settle(fd(&self.dir))
+    pub fn settle(&self) -> Result<()> {
+        self.root.settle(fd(&self.dir))
+    }
+}
+
+impl Drop for Shelf<'_> {
+    fn drop(&mut self) {
+        if self.is_loose
+            && let Ok(history) = CString::new(self.history.as_str())
+        {
+            let _ = os::remove_folder(fd(&self.root.versions), &history);
+        }
+    }
+}
+
+/// Takes back what was kept for the sake of a file in `.sarang/tmp` that a crash kept from being published: the content
+/// that it was to replace still has its first name. What cannot be taken back only costs room.
+pub(super) fn take_back_for(root: &Root, upload: &str) {
+    let Ok(Some(history)) = os::history_at(fd(&root.tmp), upload) else { return };
+    let Some(dir) = checked(&history).ok().and_then(|history| shelf(root, history).ok().flatten()) else { return };
+    let newest = versions_in(fd(&dir)).ok().and_then(|versions| versions.into_iter().next());
+    let has_two_names = |id: &str| {
+        let file = os::open_read(fd(&dir), id, Lookup::Full);
+        file.and_then(|file| os::facts_fd(fd(&file))).is_ok_and(|facts| facts.names > 1)
+    };
+    if let Some(kept) = newest.filter(|kept| has_two_names(&kept.id)) {
+        let _ = os::unlink_file(fd(&dir), &kept.id);
+    }
+    if let Ok(history) = CString::new(history) {
+        let _ = os::remove_folder(fd(&root.versions), &history);
     }
 }
 

@@ -93,11 +93,17 @@ impl Journal {
             Ok(replay) => replay,
             Err(why) => return Ok(Found::Damaged(why)),
         };
+        if replay.is_cut {
+            tracing::warn!(
+                "the last record of the journal is not whole: a crash has cut a change that nobody was told of, \
+                 or the disk has damaged one"
+            );
+        }
         image.truncate(replay.end);
         image.resize(len, 0);
         let file = File::options().read(true).write(true).open(path)?;
         file.write_all_at(&image, 0)?;
-        let Replay { generation, changes, end } = replay;
+        let Replay { generation, changes, end, .. } = replay;
         let journal = Self { file, len, generation, end, next: changes.len() as u64, fsync };
         journal.sync()?;
         Ok(Found::Whole(journal, changes))
@@ -217,14 +223,16 @@ impl Entry {
 
 /// What a journal's bytes hold.
 #[derive(Debug, PartialEq, Eq)]
-struct Replay {
+pub(super) struct Replay {
     generation: Generation,
-    changes: Vec<Changes>,
+    pub(super) changes: Vec<Changes>,
     end: usize,
+    /// Whether a record begins after the last whole one: one write was torn, or damaged since, which looks the same.
+    pub(super) is_cut: bool,
 }
 
 /// Reads a journal as a crash may have left it; `Err` when no crash leaves it like that.
-fn read(image: &[u8]) -> Result<Replay, &'static str> {
+pub(super) fn read(image: &[u8]) -> Result<Replay, &'static str> {
     let slots = [Generation::from_slot(image, 0), Generation::from_slot(image, PAGE)];
     let unreadable = slots.iter().filter(|slot| slot.is_none()).count();
     let newest = slots.into_iter().flatten().max_by_key(|generation| generation.number);
@@ -246,7 +254,7 @@ fn read(image: &[u8]) -> Result<Replay, &'static str> {
     if tags.filter_map(|(at, _)| generation.record(tail, at)).any(|(seq, _)| seq > changes.len() as u64) {
         return Err("a record in its middle cannot be read");
     }
-    Ok(Replay { generation, changes, end })
+    Ok(Replay { generation, changes, end, is_cut: tail.starts_with(&generation.tag()) })
 }
 
 fn unpack(mut content: &[u8]) -> Option<Changes> {

@@ -1,6 +1,6 @@
 //! The journal by itself: crashes in the middle of every write, damage, age; then the store on it.
 
-use super::journal::{Changes, Entry, Found, Journal, number_of_generation};
+use super::journal::{Changes, Entry, Found, Journal, number_of_generation, read};
 use super::tests::{all, broken_folders, open, pairs, put, small};
 use super::*;
 use std::fs;
@@ -103,6 +103,20 @@ fn older_records_after_the_end_stay_dead() {
     assert_eq!(found, [same]);
     let cleaned = fs::read(&path).unwrap();
     assert!(cleaned[8192 + 80..].iter().all(|byte| *byte == 0) && cleaned.len() == image.len());
+}
+
+#[test]
+fn a_damaged_last_record_is_told_from_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    let mut journal = Journal::create(&path, LEN, true).unwrap();
+    journal.append(entry(&changes(1))).unwrap();
+    let mut image = fs::read(&path).unwrap();
+    assert!(!read(&image).unwrap().is_cut);
+    let last = image.iter().rposition(|byte| *byte != 0).unwrap();
+    image[last] ^= 1;
+    let replay = read(&image).unwrap();
+    assert!(replay.is_cut && replay.changes.is_empty());
 }
 
 #[test]

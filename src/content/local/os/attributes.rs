@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 const PROPS: &CStr = c"user.sarang.props";
 const HISTORY: &CStr = c"user.sarang.history";
 const DIGEST: &CStr = c"user.sarang.digest";
+const KEPT: &CStr = c"user.sarang.kept";
 /// More than Linux allows an attribute to have.
 const PROPS_ROOM: usize = 64 << 10;
 
@@ -65,6 +66,24 @@ pub(in crate::content::local) fn digest_at<const N: usize>(dir: BorrowedFd<'_>, 
 /// Stores a content hash with an open file.
 pub(in crate::content::local) fn set_digest(file: BorrowedFd<'_>, digest: &[u8]) -> Outcome<()> {
     sys::fsetxattr(file, DIGEST, digest, XattrFlags::empty())
+}
+
+/// How many bytes of an unfinished upload are known to be on the disk; `None` where that was not noted.
+pub(in crate::content::local) fn kept_fd(file: BorrowedFd<'_>) -> Option<u64> {
+    let mut room = [0; 8];
+    (sys::fgetxattr(file, KEPT, &mut room) == Ok(8)).then_some(u64::from_le_bytes(room))
+}
+
+/// Notes, or with `None` forgets, how many bytes of an unfinished upload are on the disk.
+pub(in crate::content::local) fn set_kept(file: BorrowedFd<'_>, len: Option<u64>) -> Outcome<()> {
+    let done = match len {
+        Some(len) => sys::fsetxattr(file, KEPT, &len.to_le_bytes(), XattrFlags::empty()),
+        None => sys::fremovexattr(file, KEPT),
+    };
+    match done {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
 }
 
 /// Reads an attribute into a small buffer first: nearly no file has one, and nearly none is large.
