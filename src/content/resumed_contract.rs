@@ -36,6 +36,14 @@ pub async fn an_upload_laid_aside_outlives_a_refusal(tree: Tree) {
     tree.resume("id", &path("x"), Room::of(3)).await.unwrap().commit(commit()).await.unwrap();
     assert_eq!(content(&tree, "x").await, b"new");
     assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
+    tree.lay_aside("id").await.unwrap();
+    let mut upload = tree.resume("id", &path("gone/x"), Room::of(3)).await.unwrap();
+    upload.write(Bytes::from_static(b"all")).await.unwrap();
+    assert!(matches!(upload.commit(commit()).await, Err(Error::ParentMissing)));
+    let upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
+    assert_eq!(upload.len(), 3);
+    upload.commit(commit()).await.unwrap();
+    assert_eq!(content(&tree, "x").await, b"all");
 }
 
 /// What is given up leaves nothing, and ids lead nowhere else.

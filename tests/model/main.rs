@@ -31,6 +31,7 @@ use run::Run;
 use server::Server;
 use std::cell::Cell;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Sequences of one run, where nothing else is said.
@@ -43,10 +44,10 @@ fn the_server_does_what_the_model_says() {
     let (cases, seed) = (setting("SARANG_MODEL_CASES", CASES), setting("SARANG_MODEL_SEED", 1_u64));
     let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
     println!("{cases} sequences of {STEPS} steps, seed {seed}, {workers} at once");
-    let began = Instant::now();
+    let (began, over) = (Instant::now(), &AtomicBool::new(false));
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let share = cases.div_ceil(u32::try_from(workers).unwrap());
-        let work = |worker| scope.spawn(move || run(share, seed.wrapping_add(worker << 32)));
+        let work = |worker| scope.spawn(move || run(share, seed.wrapping_add(worker << 32), over));
         let running: Vec<_> = (0..workers as u64).map(work).collect();
         running.into_iter().map(|worker| worker.join().expect("a worker")).collect()
     });
@@ -57,8 +58,8 @@ fn the_server_does_what_the_model_says() {
     }
 }
 
-/// Runs so many cases over a server of their own; says how many steps those were.
-fn run(cases: u32, seed: u64) -> (Result<(), String>, u64) {
+/// Runs so many cases over a server of their own, until one fails in this or another worker; says how many steps those were.
+fn run(cases: u32, seed: u64, over: &AtomicBool) -> (Result<(), String>, u64) {
     let (server, steps) = (Server::open(), Cell::new(0));
     let keep = || Box::new(FileFailurePersistence::Direct(REGRESSIONS)) as _;
     let config = Config {
@@ -71,9 +72,17 @@ fn run(cases: u32, seed: u64) -> (Result<(), String>, u64) {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let failed = Cell::new(false);
     let outcome = runner.run(&operations::steps(STEPS), |sequence| {
+        if over.load(Ordering::Relaxed) && !failed.get() {
+            return Ok(());
+        }
         steps.set(steps.get() + sequence.len() as u64);
-        Run::new(&server).all(&sequence).map_err(TestCaseError::fail)
+        Run::new(&server).all(&sequence).map_err(|why| {
+            failed.set(true);
+            over.store(true, Ordering::Relaxed);
+            TestCaseError::fail(why)
+        })
     });
     let failure = |failure| match failure {
         proptest::test_runner::TestError::Fail(why, _) => format!("what happened, as short as it can be: {why}"),

@@ -16,8 +16,6 @@ pub struct Run<'a> {
     pub log: Vec<String>,
     /// Which content each tag was seen with.
     pub tags: HashMap<String, Vec<u8>>,
-    /// Former contents that were read already.
-    pub read: HashMap<String, Vec<u8>>,
 }
 
 /// The statuses with which a request may be refused; none when it must succeed.
@@ -45,7 +43,7 @@ pub struct If {
 impl<'a> Run<'a> {
     pub fn new(server: &'a Server) -> Self {
         server.clear();
-        Self { server, world: World::default(), log: Vec::new(), tags: HashMap::new(), read: HashMap::new() }
+        Self { server, world: World::default(), log: Vec::new(), tags: HashMap::new() }
     }
 
     /// Runs a case; the failure tells all that was done.

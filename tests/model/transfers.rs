@@ -30,6 +30,7 @@ impl Run<'_> {
         no.0.extend(more.0);
         let ends = source.zip(target).map(|(from, to)| Ends { from, to });
         no.add(from == to, 403);
+        no.add(from == to && !overwrite, 412);
         if let Some(ends) = &ends {
             self.refuse_transfer(&mut no, ends, (who, &terms), overwrite);
             no.add(self.world.taking_barred((ends.from.root, &ends.from.path), who, &terms.tokens), 423);
@@ -65,6 +66,7 @@ impl Run<'_> {
         no.0.extend(more.0);
         let ends = source.zip(target).map(|(from, to)| Ends { from, to });
         no.add(from == to, 403);
+        no.add(from == to && !overwrite, 412);
         if let Some(ends) = &ends {
             self.refuse_transfer(&mut no, ends, (who, &terms), overwrite);
             no.add(!self.has_room_for(ends, deep), 507);

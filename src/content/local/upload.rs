@@ -268,6 +268,9 @@ impl Draft {
         self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
         let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
+        self.chunks.clear();
+        self.offset = end;
+        self.collected = 0;
         Ok(stage)
     }
 
@@ -295,6 +298,10 @@ impl Draft {
     fn publish(mut self, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
         let root = Arc::clone(&self.root);
         let path = self.path.clone();
+        if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
+            // What has come stays, though it may not be published.
+            self.stage = Some(self.write_out(true)?);
+        }
         let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
         let stage = self.write_out(found.is_some())?;
