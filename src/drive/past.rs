@@ -43,6 +43,10 @@ impl Drive {
         let path = self.trash_item(id).await?.path;
         for n in 0..TRIES {
             let path = beside(&path, n)?;
+            // Whatever stands there, and whoever has locked it, is only gone around.
+            if self.find(&path).await?.is_some() {
+                continue;
+            }
             match self.untrash(id, &path, Terms::default()).await {
                 Err(Error::Exists) => {}
                 outcome => return outcome.map(|()| path),
@@ -122,6 +126,10 @@ impl Drive {
         let mut way = VPath::root();
         for name in folder.names() {
             way = way.join(name)?;
+            // A lock on a folder that is there already is no matter.
+            if self.find(&way).await?.is_some() {
+                continue;
+            }
             match self.mkdir(&way, Terms::default()).await {
                 Ok(()) | Err(Error::Exists) => {}
                 Err(error) => return Err(error),

@@ -19,6 +19,7 @@ mod locks;
 mod operations;
 mod past;
 mod run;
+mod sequence;
 mod server;
 mod transfers;
 mod uploads;

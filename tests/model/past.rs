@@ -42,7 +42,8 @@ impl Run<'_> {
 
     /// Puts something back from the trash: to a path, or to where it lay, or beside that.
     pub fn restore(&mut self, who: Who, item: u8, to: Option<&Spot>) -> Checked {
-        let to = to.map(|to| self.world.address(to));
+        // Where nothing is shared, the folder of shares would be made as a folder of ben's, and hide the name.
+        let to = to.filter(|to| !to.shared || self.world.shown().is_some()).map(|to| self.world.address(to));
         let count = self.world.root(who).trash.len();
         let index = (count > 0).then(|| usize::from(item) % count);
         let lain = index.map(|index| self.world.root(who).trash[index].clone());
