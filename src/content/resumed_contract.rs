@@ -73,5 +73,13 @@ pub async fn promised_room_is_kept(tree: Tree) {
     let held = tree.reserve(&path("y"), Room::of(1000)).await.unwrap();
     assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(1)).await, Err(Error::NoSpace)));
     drop((over, held));
+    let gone = tree.delete(&path("x"), commit()).await.unwrap();
+    let promised = tree.reserve(&path("y"), room(61)).await.unwrap();
+    let limited = || Commit { limit: Some(100), ..commit() };
+    assert!(matches!(tree.untrash(&gone, &path("x"), limited()).await, Err(Error::NoSpace)));
+    drop(promised);
+    let promised = tree.reserve(&path("y"), room(60)).await.unwrap();
+    tree.untrash(&gone, &path("x"), limited()).await.unwrap();
+    drop(promised);
     drop(tree.begin_put(&path("z"), Start::Empty, room(60)).await.unwrap());
 }
