@@ -30,23 +30,41 @@ struct Row {
 }
 
 impl Run<'_> {
-    /// After a step: both trees as their owners see them, and the trash of both.
-    pub fn compare(&mut self, _who: Who) -> Checked {
-        for who in Who::ALL {
-            self.compare_folder(who, "")?;
-            self.compare_trash(who)?;
-            self.compare_versions(who)?;
+    /// After a step: every drive that its request could reach, as its owner sees it, and as ben sees it if he asked.
+    pub fn compare(&mut self, who: Who) -> Checked {
+        if who == Who::Ben {
+            self.compare_drive(Who::Ben)?;
+            self.compare_share()?;
         }
-        if let Some(share) = self.world.shown() {
-            let mount = share.mount();
-            self.compare_folder(Who::Ben, HALL)?;
-            self.compare_below(Who::Ben, &mount)?;
+        if who == Who::Ana || self.world.share.is_some() {
+            self.compare_drive(Who::Ana)?;
         }
         Ok(())
     }
 
+    /// Now and then: everything.
+    pub fn compare_whole(&mut self) -> Checked {
+        Who::ALL.into_iter().try_for_each(|who| self.compare_drive(who))?;
+        self.compare_share()
+    }
+
+    fn compare_drive(&mut self, who: Who) -> Checked {
+        self.compare_folder(who, "")?;
+        self.compare_trash(who)?;
+        self.compare_versions(who)
+    }
+
+    /// What is shared with ben, as he sees it.
+    fn compare_share(&mut self) -> Checked {
+        let Some(share) = self.world.shown() else { return Ok(()) };
+        let (mount, is_folder) = (share.mount(), self.world.is_folder(Who::Ana, &share.path));
+        self.compare_folder(Who::Ben, HALL)?;
+        if is_folder { self.compare_folder(Who::Ben, &mount) } else { Ok(()) }
+    }
+
     /// After all steps: every content once more.
     pub fn compare_all(&mut self) -> Checked {
+        self.compare_whole()?;
         for who in Who::ALL {
             let files: Vec<_> = self.world.root(who).tree.iter().map(|(at, node)| (at.clone(), node.content)).collect();
             for (path, content) in files {
@@ -58,15 +76,6 @@ impl Run<'_> {
             if me["used"] != self.world.used(who) {
                 return Err(format!("{} is said to use {}", who.name(), me["used"]));
             }
-        }
-        Ok(())
-    }
-
-    fn compare_below(&mut self, who: Who, path: &str) -> Checked {
-        if let Seat::Place(place) = self.world.seat(who, path)
-            && self.world.is_folder(place.root, &place.path)
-        {
-            self.compare_folder(who, path)?;
         }
         Ok(())
     }
@@ -84,7 +93,12 @@ impl Run<'_> {
         for (name, row) in &rows {
             let at = join(path, name);
             if row.seen != expected[name] {
-                return Err(format!("{} sees /{at} as {:?}, and the model says {:?}", who.name(), row.seen, expected[name]));
+                return Err(format!(
+                    "{} sees /{at} as {:?}, and the model says {:?}",
+                    who.name(),
+                    row.seen,
+                    expected[name]
+                ));
             }
             if name.is_empty() {
                 self.compare_room(who, path, row)?;
@@ -148,7 +162,10 @@ impl Run<'_> {
         let available = (place.root == Who::Ana).then(|| QUOTA.saturating_sub(used));
         if row.used != Some(used) || available.is_some_and(|available| row.available != Some(available)) {
             let shown = (row.used, row.available);
-            return Err(format!("in /{path} {} has used and left {shown:?}, and the model says {used} used", who.name()));
+            return Err(format!(
+                "in /{path} {} has used and left {shown:?}, and the model says {used} used",
+                who.name()
+            ));
         }
         Ok(())
     }
@@ -264,7 +281,8 @@ fn row(response: roxmltree::Node<'_, '_>, top: &str) -> Checked<(String, Row)> {
     let href = text((DAV, "href")).unwrap_or_default();
     let name = href.strip_prefix(top).ok_or_else(|| format!("{href} in the listing of {top}"))?.trim_matches('/');
     let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
-    let props = [('p', "p"), ('q', "q")].into_iter().filter_map(|(short, name)| Some((short, text(("urn:x", name))?.into())));
+    let props =
+        [('p', "p"), ('q', "q")].into_iter().filter_map(|(short, name)| Some((short, text(("urn:x", name))?.into())));
     let locks = response.descendants().filter(|node| node.has_tag_name((DAV, "activelock"))).map(|lock| {
         let has = |name| lock.descendants().any(|node| node.has_tag_name((DAV, name)));
         let within = |name: &'static str| lock.descendants().find(|node| node.has_tag_name((DAV, name)));

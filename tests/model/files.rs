@@ -47,8 +47,7 @@ impl Run<'_> {
         let bytes = content.bytes();
         let reply = if how.announced { ask.body(bytes) } else { ask.unannounced(bytes) }.send();
         let success = if present.is_some() { 204 } else { 201 };
-        let said =
-            format!("{} PUT /{path} {content:?} {condition:?} {how:?}{}", who.name(), self.shown(&terms));
+        let said = format!("{} PUT /{path} {content:?} {condition:?} {how:?}{}", who.name(), self.shown(&terms));
         if self.judge(&said, &reply, success, &no)?
             && let Some(place) = place
         {

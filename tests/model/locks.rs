@@ -17,9 +17,8 @@ impl Run<'_> {
         let is_new = place.as_ref().is_some_and(|place| self.world.node(place.root, &place.path).is_none());
         if let Some(place) = &place {
             let (root, path) = (place.root, &*place.path);
-            let meets = |lock: &&Lock| {
-                lock.covers(root, path) || (deep && lock.root == root && is_within(&lock.path, path))
-            };
+            let meets =
+                |lock: &&Lock| lock.covers(root, path) || (deep && lock.root == root && is_within(&lock.path, path));
             no.add(self.world.locks.iter().filter(meets).any(|lock| !(shared && lock.shared)), 423);
             let here = self.world.locks.iter().filter(|lock| lock.root == root && lock.path == path);
             no.add(here.count() >= MOST, 507);

@@ -26,7 +26,7 @@ mod uploads;
 mod world;
 
 use proptest::test_runner::{
-    Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestRng, TestRunner,
+    Config, FileFailurePersistence, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
 };
 use run::Run;
 use server::Server;
@@ -61,35 +61,36 @@ fn the_server_does_what_the_model_says() {
 
 /// Runs so many cases over a server of their own, until one fails in this or another worker; says how many steps those were.
 fn run(cases: u32, seed: u64, over: &AtomicBool) -> (Result<(), String>, u64) {
-    let (server, steps) = (Server::open(), Cell::new(0));
-    let keep = || Box::new(FileFailurePersistence::Direct(REGRESSIONS)) as _;
+    let (server, steps, failed) = (Server::open(), Cell::new(0), Cell::new(None));
     let config = Config {
         cases,
-        failure_persistence: Some(keep()),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(REGRESSIONS))),
         max_shrink_iters: 20_000,
-        max_shrink_time: 120_000,
+        max_shrink_time: 60_000,
         ..Config::default()
     };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let failed = Cell::new(false);
     let outcome = runner.run(&operations::steps(STEPS), |sequence| {
-        if over.load(Ordering::Relaxed) && !failed.get() {
+        if over.load(Ordering::Relaxed) && failed.get().is_none() {
             return Ok(());
         }
         steps.set(steps.get() + sequence.len() as u64);
         Run::new(&server).all(&sequence).map_err(|why| {
-            failed.set(true);
             over.store(true, Ordering::Relaxed);
+            failed.set(failed.get().or(Some(steps.get())));
             TestCaseError::fail(why)
         })
     });
+    let after = failed.get().unwrap_or_default();
     let failure = |failure| match failure {
-        proptest::test_runner::TestError::Fail(why, _) => format!("what happened, as short as it can be: {why}"),
-        proptest::test_runner::TestError::Abort(why) => format!("given up: {why}"),
+        TestError::Fail(why, _) => {
+            format!("it failed after {after} steps; what happened, as short as it can be: {why}")
+        }
+        TestError::Abort(why) => format!("given up: {why}"),
     };
-    (outcome.map_err(failure), steps.get())
+    (outcome.map_err(failure), failed.get().unwrap_or(steps.get()))
 }
 
 fn setting<T: FromStr>(name: &str, default: T) -> T {

@@ -179,8 +179,7 @@ fn verb(who: Who) -> BoxedStrategy<Verb> {
     let shift = (at(), at(), prop::bool::weighted(0.75), tokens());
     let shift = shift.prop_map(|(from, to, overwrite, tokens)| Verb::Move { from, to, overwrite, tokens });
     let copy = (at(), at(), prop::bool::weighted(0.75), prop::bool::weighted(0.75), tokens());
-    let copy =
-        copy.prop_map(|(from, to, overwrite, deep, tokens)| Verb::Copy { from, to, overwrite, deep, tokens });
+    let copy = copy.prop_map(|(from, to, overwrite, deep, tokens)| Verb::Copy { from, to, overwrite, deep, tokens });
     let prop = (at(), prop::sample::select(vec!['p', 'q']), prop::option::weighted(0.7, 0..3_u8), tokens());
     let prop = prop.prop_map(|(at, name, value, tokens)| Verb::SetProp { at, name, value, tokens });
     prop_oneof![
@@ -222,7 +221,7 @@ fn share_verb(who: Who) -> BoxedStrategy<Verb> {
     let share = (path(), prop::bool::weighted(0.85)).prop_map(|(path, edit)| Verb::Share { path, edit });
     let rename = prop::sample::select(vec!['m', 'n']).prop_map(|name| Verb::RenameMount { name });
     match who {
-        Who::Ana => prop_oneof![8 => share, 1 => Just(Verb::Unshare)].boxed(),
+        Who::Ana => prop_oneof![6 => share, 1 => Just(Verb::Unshare)].boxed(),
         Who::Ben => rename.boxed(),
     }
 }
@@ -233,5 +232,5 @@ fn upload_verb() -> BoxedStrategy<Verb> {
     let go_on = (any::<u8>(), any::<u8>(), any::<bool>());
     let go_on = go_on.prop_map(|(upload, share, tokens)| Verb::Continue { upload, share, tokens });
     let abandon = any::<u8>().prop_map(|upload| Verb::Abandon { upload });
-    prop_oneof![5 => begin, 6 => go_on, 1 => abandon].boxed()
+    prop_oneof![5 => begin, 9 => go_on, 1 => abandon].boxed()
 }

@@ -201,5 +201,4 @@ impl Run<'_> {
         let index = usize::from(which) % versions.len();
         Some((history, index, versions[index].clone()))
     }
-
 }

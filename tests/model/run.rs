@@ -6,6 +6,9 @@ use crate::world::{Place, Seat, World};
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+/// Every so many steps everything is compared, also what the step cannot have reached.
+const WHOLE: usize = 10;
+
 /// What goes wrong is told in words.
 pub type Checked<T = ()> = Result<T, String>;
 
@@ -48,9 +51,9 @@ impl<'a> Run<'a> {
 
     /// Runs a case; the failure tells all that was done.
     pub fn all(mut self, steps: &[Step]) -> Checked {
-        let outcome = steps.iter().try_for_each(|step| {
+        let outcome = steps.iter().enumerate().try_for_each(|(number, step)| {
             self.perform(step)?;
-            self.compare(step.who)
+            if number % WHOLE == WHOLE - 1 { self.compare_whole() } else { self.compare(step.who) }
         });
         let outcome = outcome.and_then(|()| self.compare_all());
         outcome.map_err(|why| {
@@ -65,7 +68,9 @@ impl<'a> Run<'a> {
     fn perform(&mut self, step: &Step) -> Checked {
         let who = step.who;
         match &step.verb {
-            Verb::Put { at, content, condition, how, tokens } => self.put((who, at), *content, *condition, *how, *tokens),
+            Verb::Put { at, content, condition, how, tokens } => {
+                self.put((who, at), *content, *condition, *how, *tokens)
+            }
             Verb::Append { at, content, tokens } => self.append((who, at), *content, *tokens),
             Verb::Mkcol { at, tokens } => self.mkcol((who, at), *tokens),
             Verb::Delete { at, tokens } => self.delete((who, at), *tokens),

@@ -92,7 +92,11 @@ impl Server {
             Who::Ben => STANDARD.encode(format!("ben:{PASSWORD}")),
         };
         let request = Request::builder().method(method).uri(target).header("host", HOST);
-        Ask { server: self, request: request.header("authorization", format!("Basic {credentials}")), body: Bytes::new() }
+        Ask {
+            server: self,
+            request: request.header("authorization", format!("Basic {credentials}")),
+            body: Bytes::new(),
+        }
     }
 
     /// A request on a path of the drive.

@@ -54,7 +54,8 @@ impl Run<'_> {
             self.refuse_publishing(&mut no, &upload.path, upload.fresh, &held);
             no.add(!self.world.has_promised_room(Who::Ana, upload.content.len.into(), old), 507);
         }
-        let ask = tus(self.server.ask(Who::Ana, "PATCH", &upload.at)).header("upload-offset", upload.offset.to_string());
+        let ask =
+            tus(self.server.ask(Who::Ana, "PATCH", &upload.at)).header("upload-offset", upload.offset.to_string());
         let ask = ask.header("content-type", "application/offset+octet-stream").maybe("lock-token", token);
         let reply = ask.body(Content { len: count, ..upload.content }.bytes()).send();
         let said = format!("ana uploads {count} more to /{}, {} are left", upload.path, left - count);

@@ -246,8 +246,7 @@ impl World {
     /// Whether a lock keeps `who` from making or writing what is at a path.
     pub fn writing_barred(&self, at: (Who, &str), who: Who, tokens: &[String]) -> bool {
         let is_new = self.node(at.0, at.1).is_none();
-        self.content_barred(at, who, tokens)
-            || (is_new && self.members_barred((at.0, parent(at.1)), who, tokens))
+        self.content_barred(at, who, tokens) || (is_new && self.members_barred((at.0, parent(at.1)), who, tokens))
     }
 
     /// Whether a lock keeps `who` from taking away or replacing all that is at a path.
@@ -324,9 +323,8 @@ impl World {
         let Some(share) = &self.share else { return };
         if share.left || !share.edit {
             let path = share.path.clone();
-            self.locks.retain(|lock| {
-                !(lock.root == Who::Ana && lock.holder == Who::Ben && is_within(&lock.path, &path))
-            });
+            self.locks
+                .retain(|lock| !(lock.root == Who::Ana && lock.holder == Who::Ben && is_within(&lock.path, &path)));
         }
     }
 }
