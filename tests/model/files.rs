@@ -12,8 +12,7 @@ impl Run<'_> {
         &mut self,
         (who, at): (Who, &Spot),
         content: Content,
-        condition: Condition,
-        how: How,
+        (condition, how): (Condition, How),
         tokens: Tokens,
     ) -> Checked {
         let path = self.world.address(at);

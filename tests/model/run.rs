@@ -69,7 +69,7 @@ impl<'a> Run<'a> {
         let who = step.who;
         match &step.verb {
             Verb::Put { at, content, condition, how, tokens } => {
-                self.put((who, at), *content, *condition, *how, *tokens)
+                self.put((who, at), *content, (*condition, *how), *tokens)
             }
             Verb::Append { at, content, tokens } => self.append((who, at), *content, *tokens),
             Verb::Mkcol { at, tokens } => self.mkcol((who, at), *tokens),
