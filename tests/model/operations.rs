@@ -120,7 +120,12 @@ pub struct Step {
 
 /// So many steps.
 pub fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
-    let by = |who| verb(who).prop_map(move |verb| Step { who, verb });
+    let by = |who| {
+        verb(who).prop_map(move |verb| match verb {
+            Verb::Begin { .. } | Verb::Continue { .. } | Verb::Abandon { .. } => Step { who: Who::Ana, verb },
+            verb => Step { who, verb },
+        })
+    };
     Sequence(prop_oneof![3 => by(Who::Ana), 2 => by(Who::Ben)], count)
 }
 
