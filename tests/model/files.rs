@@ -15,7 +15,7 @@ impl Run<'_> {
         (condition, how): (Condition, How),
         tokens: Tokens,
     ) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
         let present = place.as_ref().and_then(|place| self.world.node(place.root, &place.path)).cloned();
@@ -65,7 +65,7 @@ impl Run<'_> {
     }
 
     pub fn append(&mut self, (who, at): (Who, &Spot), content: Content, tokens: Tokens) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
         let present = place.as_ref().and_then(|place| self.world.node(place.root, &place.path)).cloned();
@@ -92,7 +92,7 @@ impl Run<'_> {
     }
 
     pub fn mkcol(&mut self, (who, at): (Who, &Spot), tokens: Tokens) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
         if let Some(place) = &place {
@@ -112,7 +112,7 @@ impl Run<'_> {
     }
 
     pub fn delete(&mut self, (who, at): (Who, &Spot), tokens: Tokens) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
         let leaves = place.as_ref().is_some_and(|place| place.is_mount);
@@ -142,7 +142,7 @@ impl Run<'_> {
     }
 
     pub fn set_prop(&mut self, (who, at): (Who, &Spot), prop: (char, Option<u8>), tokens: Tokens) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
         // Whoever may not change what is not there hears that it is not there.
@@ -176,7 +176,7 @@ impl Run<'_> {
     }
 
     pub fn get(&mut self, (who, at): (Who, &Spot), known: bool) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address(who, at);
         let (place, mut no) = self.sit(who, &path, false);
         let node = place.and_then(|place| self.world.node(place.root, &place.path)).cloned();
         no.add(node.is_none(), 404);

@@ -11,7 +11,7 @@ const MOST: usize = 10;
 
 impl Run<'_> {
     pub fn lock(&mut self, (who, at): (Who, &Spot), (shared, deep): (bool, bool), tokens: Tokens) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
         let is_new = place.as_ref().is_some_and(|place| self.world.node(place.root, &place.path).is_none());
@@ -82,7 +82,7 @@ impl Run<'_> {
         let lock = (!locks.is_empty()).then(|| &locks[usize::from(lock) % locks.len()]);
         let token = lock.map_or_else(|| UNKNOWN.to_owned(), |lock| lock.token.clone());
         let own = lock.and_then(|lock| self.world.seen_as(who, lock.root, &lock.path));
-        let path = at.map(|at| self.world.address(at)).or(own).unwrap_or_else(|| "a".to_owned());
+        let path = at.map(|at| self.world.address(who, at)).or(own).unwrap_or_else(|| "a".to_owned());
         (path, token)
     }
 }

@@ -4,6 +4,10 @@ use crate::sequence::Sequence;
 use proptest::prelude::*;
 use std::fmt;
 
+/// How often a request is for something that is there, where it is of use only then, and where it is not.
+const OFTEN: f64 = 0.8;
+const SELDOM: f64 = 0.4;
+
 /// Who asks. Ana has a small quota and shares one thing with ben.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
@@ -28,6 +32,8 @@ impl Who {
 pub struct Spot {
     pub shared: bool,
     pub path: String,
+    /// Instead of the path, one of those at which something is.
+    pub pick: Option<u8>,
 }
 
 /// The content of a file: so many times one letter.
@@ -99,7 +105,7 @@ pub enum Verb {
     Refresh { at: Option<Spot>, lock: u8 },
     Unlock { at: Option<Spot>, lock: u8 },
     Get { at: Spot, known: bool },
-    Share { path: String, edit: bool },
+    Share { at: Spot, edit: bool },
     Unshare,
     RenameMount { name: char },
     Restore { item: u8, to: Option<Spot> },
@@ -140,10 +146,12 @@ fn path() -> BoxedStrategy<String> {
     .boxed()
 }
 
-fn spot(who: Who) -> BoxedStrategy<Spot> {
-    let own = path().prop_map(|path| Spot { shared: false, path });
+/// A spot at which, so often, something is.
+fn spot(who: Who, taken: f64) -> BoxedStrategy<Spot> {
+    let pick = || prop::option::weighted(taken, any::<u8>());
+    let own = (path(), pick()).prop_map(|(path, pick)| Spot { shared: false, path, pick });
     let below = prop::sample::select(vec!["", "a", "a", "b", "b", "a/a", "a/b"]);
-    let shared = below.prop_map(|path| Spot { shared: true, path: path.to_owned() });
+    let shared = (below, pick()).prop_map(|(path, pick)| Spot { shared: true, path: path.to_owned(), pick });
     match who {
         Who::Ana => own.boxed(),
         Who::Ben => prop_oneof![2 => own, 3 => shared].boxed(),
@@ -174,16 +182,17 @@ fn how() -> impl Strategy<Value = How> {
 }
 
 fn verb(who: Who) -> BoxedStrategy<Verb> {
-    let at = || spot(who);
-    let put = (at(), content(), condition(), how(), tokens());
+    let at = || spot(who, OFTEN);
+    let anew = || spot(who, SELDOM);
+    let put = (anew(), content(), condition(), how(), tokens());
     let put = put.prop_map(|(at, content, condition, how, tokens)| Verb::Put { at, content, condition, how, tokens });
-    let append = (at(), content(), tokens()).prop_map(|(at, content, tokens)| Verb::Append { at, content, tokens });
-    let mkcol = (at(), tokens()).prop_map(|(at, tokens)| Verb::Mkcol { at, tokens });
+    let append = (anew(), content(), tokens()).prop_map(|(at, content, tokens)| Verb::Append { at, content, tokens });
+    let mkcol = (spot(who, 0.1), tokens()).prop_map(|(at, tokens)| Verb::Mkcol { at, tokens });
     let delete = (at(), tokens()).prop_map(|(at, tokens)| Verb::Delete { at, tokens });
     let get = (at(), any::<bool>()).prop_map(|(at, known)| Verb::Get { at, known });
-    let shift = (at(), at(), prop::bool::weighted(0.75), tokens());
+    let shift = (at(), anew(), prop::bool::weighted(0.75), tokens());
     let shift = shift.prop_map(|(from, to, overwrite, tokens)| Verb::Move { from, to, overwrite, tokens });
-    let copy = (at(), at(), prop::bool::weighted(0.75), prop::bool::weighted(0.75), tokens());
+    let copy = (at(), anew(), prop::bool::weighted(0.75), prop::bool::weighted(0.75), tokens());
     let copy = copy.prop_map(|(from, to, overwrite, deep, tokens)| Verb::Copy { from, to, overwrite, deep, tokens });
     let prop = (at(), prop::sample::select(vec!['p', 'q']), prop::option::weighted(0.7, 0..3_u8), tokens());
     let prop = prop.prop_map(|(at, name, value, tokens)| Verb::SetProp { at, name, value, tokens });
@@ -205,25 +214,25 @@ fn verb(who: Who) -> BoxedStrategy<Verb> {
 }
 
 fn lock_verb(who: Who) -> BoxedStrategy<Verb> {
-    let lock = (spot(who), any::<bool>(), any::<bool>(), tokens());
+    let lock = (spot(who, SELDOM), any::<bool>(), any::<bool>(), tokens());
     let lock = lock.prop_map(|(at, shared, deep, tokens)| Verb::Lock { at, shared, deep, tokens });
-    let named = || (prop::option::weighted(0.3, spot(who)), any::<u8>());
+    let named = || (prop::option::weighted(0.3, spot(who, OFTEN)), any::<u8>());
     let refresh = named().prop_map(|(at, lock)| Verb::Refresh { at, lock });
     let unlock = named().prop_map(|(at, lock)| Verb::Unlock { at, lock });
     prop_oneof![5 => lock, 1 => refresh, 3 => unlock].boxed()
 }
 
 fn past_verb(who: Who) -> BoxedStrategy<Verb> {
-    let restore = (any::<u8>(), prop::option::weighted(0.4, spot(who)));
+    let restore = (any::<u8>(), prop::option::weighted(0.4, spot(who, 0.2)));
     let restore = restore.prop_map(|(item, to)| Verb::Restore { item, to });
     let purge = any::<u8>().prop_map(|item| Verb::Purge { item });
-    let revert = (spot(who), any::<u8>()).prop_map(|(at, version)| Verb::Revert { at, version });
-    let forget = (spot(who), any::<u8>()).prop_map(|(at, version)| Verb::PurgeVersion { at, version });
-    prop_oneof![7 => restore, 2 => purge, 1 => Just(Verb::EmptyTrash), 6 => revert, 1 => forget].boxed()
+    let revert = (spot(who, OFTEN), any::<u8>()).prop_map(|(at, version)| Verb::Revert { at, version });
+    let forget = (spot(who, OFTEN), any::<u8>()).prop_map(|(at, version)| Verb::PurgeVersion { at, version });
+    prop_oneof![28 => restore, 6 => purge, 1 => Just(Verb::EmptyTrash), 24 => revert, 4 => forget].boxed()
 }
 
 fn share_verb(who: Who) -> BoxedStrategy<Verb> {
-    let share = (path(), prop::bool::weighted(0.85)).prop_map(|(path, edit)| Verb::Share { path, edit });
+    let share = (spot(Who::Ana, OFTEN), prop::bool::weighted(0.85)).prop_map(|(at, edit)| Verb::Share { at, edit });
     let rename = prop::sample::select(vec!['m', 'n']).prop_map(|name| Verb::RenameMount { name });
     match who {
         Who::Ana => prop_oneof![6 => share, 1 => Just(Verb::Unshare)].boxed(),

@@ -8,7 +8,8 @@ use serde_json::json;
 
 impl Run<'_> {
     /// Shares a path with ben, or says anew what he may do with what is shared.
-    pub fn share(&mut self, path: &str, edit: bool) -> Checked {
+    pub fn share(&mut self, at: &Spot, edit: bool) -> Checked {
+        let path = &*self.world.address(Who::Ana, at);
         let rights = if edit { "edit" } else { "view" };
         if let Some(share) = &mut self.world.share {
             let ask = self.server.ask(Who::Ana, "PATCH", &format!("/api/v1/shares/{}", share.id));
@@ -43,7 +44,7 @@ impl Run<'_> {
     /// Puts something back from the trash: to a path, or to where it lay, or beside that.
     pub fn restore(&mut self, who: Who, item: u8, to: Option<&Spot>) -> Checked {
         // Where nothing is shared, the folder of shares would be made as a folder of ben's, and hide the name.
-        let to = to.filter(|to| !to.shared || self.world.shown().is_some()).map(|to| self.world.address(to));
+        let to = to.filter(|to| !to.shared || self.world.shown().is_some()).map(|to| self.world.address(who, to));
         let count = self.world.root(who).trash.len();
         let index = (count > 0).then(|| usize::from(item) % count);
         let lain = index.map(|index| self.world.root(who).trash[index].clone());
@@ -148,7 +149,7 @@ impl Run<'_> {
 
     /// Gives a file a former content again.
     pub fn revert(&mut self, (who, at): (Who, &Spot), version: u8) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address_of_past(who, at);
         let (place, mut no) = self.sit(who, &path, true);
         let wanted = place.as_ref().and_then(|place| self.version(place, version)).map(|(_, _, version)| version);
         if let Some(place) = &place {
@@ -173,7 +174,7 @@ impl Run<'_> {
     }
 
     pub fn purge_version(&mut self, (who, at): (Who, &Spot), version: u8) -> Checked {
-        let path = self.world.address(at);
+        let path = self.world.address_of_past(who, at);
         let (place, mut no) = self.sit(who, &path, true);
         let wanted = place.as_ref().and_then(|place| self.version(place, version));
         if let Some(place) = &place {

@@ -83,7 +83,7 @@ impl<'a> Run<'a> {
             Verb::Refresh { at, lock } => self.refresh(who, at.as_ref(), *lock),
             Verb::Unlock { at, lock } => self.unlock(who, at.as_ref(), *lock),
             Verb::Get { at, known } => self.get((who, at), *known),
-            Verb::Share { path, edit } => self.share(path, *edit),
+            Verb::Share { at, edit } => self.share(at, *edit),
             Verb::Unshare => self.unshare(),
             Verb::RenameMount { name } => self.rename_mount(*name),
             Verb::Restore { item, to } => self.restore(who, *item, to.as_ref()),

@@ -18,7 +18,7 @@ impl Ends {
 
 impl Run<'_> {
     pub fn shift(&mut self, who: Who, (from, to): (&Spot, &Spot), overwrite: bool, tokens: Tokens) -> Checked {
-        let (from, to) = (self.world.address(from), self.world.address(to));
+        let (from, to) = (self.world.address(who, from), self.world.address(who, to));
         let terms = self.submit(who, tokens);
         if let Seat::Place(place) = self.world.seat(who, &from)
             && place.is_mount
@@ -59,7 +59,7 @@ impl Run<'_> {
         (overwrite, deep): (bool, bool),
         tokens: Tokens,
     ) -> Checked {
-        let (from, to) = (self.world.address(from), self.world.address(to));
+        let (from, to) = (self.world.address(who, from), self.world.address(who, to));
         let terms = self.submit(who, tokens);
         let (source, mut no) = self.sit(who, &from, false);
         let (target, more) = self.sit(who, &to, true);

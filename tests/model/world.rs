@@ -183,12 +183,33 @@ impl World {
     }
 
     /// The path of a spot in the drive of `who`.
-    pub fn address(&self, spot: &Spot) -> String {
+    pub fn address(&self, who: Who, spot: &Spot) -> String {
+        self.address_among(who, spot, |_| true)
+    }
+
+    /// The path of a spot in the drive of `who`, that of a file with a past if one may be picked.
+    pub fn address_of_past(&self, who: Who, spot: &Spot) -> String {
+        let root = if spot.shared { Who::Ana } else { who };
+        let versions = &self.root(root).versions;
+        self.address_among(who, spot, |node| {
+            node.history.and_then(|history| versions.get(&history)).is_some_and(|versions| !versions.is_empty())
+        })
+    }
+
+    fn address_among(&self, who: Who, spot: &Spot, fits: impl Fn(&Node) -> bool) -> String {
+        let root = if spot.shared { Who::Ana } else { who };
+        let top = if spot.shared { self.shown().map(|share| share.path.clone()) } else { Some(String::new()) };
+        let tree = self.root(root).tree.iter().filter(|(_, node)| fits(node));
+        let there: Vec<_> = tree.filter_map(|(path, _)| after(path, top.as_ref()?)).collect();
+        let path = match spot.pick {
+            Some(pick) if !there.is_empty() => there[usize::from(pick) % there.len()],
+            _ => &*spot.path,
+        };
         if !spot.shared {
-            return spot.path.clone();
+            return path.to_owned();
         }
         let mount = self.shown().map_or_else(|| format!("{HALL}/m"), Share::mount);
-        join(&mount, &spot.path)
+        join(&mount, path)
     }
 
     /// Where a path in the drive of `who` leads.
