@@ -200,7 +200,7 @@ fn verb(who: Who) -> BoxedStrategy<Verb> {
         18 => put,
         2 => append,
         10 => mkcol,
-        8 => delete,
+        5 => delete,
         9 => shift,
         9 => copy,
         4 => prop,

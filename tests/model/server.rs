@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 
 pub const HOST: &str = "nest.example";
 /// Ana's quota: a few files.
-pub const QUOTA: u64 = 300;
+pub const QUOTA: u64 = 200;
 const PASSWORD: &str = "password of the nest";
 
 pub struct Server {
