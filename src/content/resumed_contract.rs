@@ -36,6 +36,14 @@ pub async fn an_upload_laid_aside_outlives_a_refusal(tree: Tree) {
     tree.resume("id", &path("x"), Room::of(3)).await.unwrap().commit(commit()).await.unwrap();
     assert_eq!(content(&tree, "x").await, b"new");
     assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
+    tree.lay_aside("id").await.unwrap();
+    let mut upload = tree.resume("id", &path("gone/x"), Room::of(3)).await.unwrap();
+    upload.write(Bytes::from_static(b"all")).await.unwrap();
+    assert!(matches!(upload.commit(commit()).await, Err(Error::ParentMissing)));
+    let upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
+    assert_eq!(upload.len(), 3);
+    upload.commit(commit()).await.unwrap();
+    assert_eq!(content(&tree, "x").await, b"all");
 }
 
 /// What is given up leaves nothing, and ids lead nowhere else.
@@ -65,5 +73,13 @@ pub async fn promised_room_is_kept(tree: Tree) {
     let held = tree.reserve(&path("y"), Room::of(1000)).await.unwrap();
     assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(1)).await, Err(Error::NoSpace)));
     drop((over, held));
+    let gone = tree.delete(&path("x"), commit()).await.unwrap();
+    let promised = tree.reserve(&path("y"), room(61)).await.unwrap();
+    let limited = || Commit { limit: Some(100), ..commit() };
+    assert!(matches!(tree.untrash(&gone, &path("x"), limited()).await, Err(Error::NoSpace)));
+    drop(promised);
+    let promised = tree.reserve(&path("y"), room(60)).await.unwrap();
+    tree.untrash(&gone, &path("x"), limited()).await.unwrap();
+    drop(promised);
     drop(tree.begin_put(&path("z"), Start::Empty, room(60)).await.unwrap());
 }

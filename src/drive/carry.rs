@@ -55,9 +55,12 @@ impl Drive {
         let node = source.root.tree.stat(&source.path).await?;
         let there = present(target).await?;
         let free_before = there.is_none();
-        let free = Commit { limit: target.quota, ..Commit::by(self.identity.account.clone()) };
+        // A file that makes way for a file makes room for it as well.
+        let spared = there.as_ref().filter(|_| !node.folder).map_or(0, |there| there.len);
+        let limit = target.quota.map(|quota| quota.saturating_add(spared));
+        let free = Commit { limit, ..Commit::by(self.identity.account.clone()) };
         let carriage = Carriage { from: &source.root, to: &target.root, free };
-        let created = if node.folder || there.is_some_and(|there| there.folder) {
+        let created = if node.folder || !free_before {
             carriage.aside(source, target, (&node, copying), &bench).await?
         } else {
             carriage.file(&source.path, &target.path, &node, bench.commit()).await?
@@ -72,7 +75,8 @@ impl Drive {
 }
 
 impl Carriage<'_> {
-    /// Builds what is, or replaces, a folder where nobody sees it, and gives it its name in one step.
+    /// Builds a folder, or what replaces something, where nobody sees it, and gives it its name in one step: what it replaces
+    /// goes to the trash.
     async fn aside(
         &self,
         source: &Place<'_>,

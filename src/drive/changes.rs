@@ -5,7 +5,7 @@ use super::judge::{self, Need};
 use super::landing::Landing;
 use super::mounts::{Mount, Way};
 use super::place::{Access, Place, Spot};
-use super::{Copying, Drive, Terms};
+use super::{Copying, Drive, Terms, present};
 use crate::audit::{Actor, Kind};
 use crate::content::{Commit, Node, PropChange, Reach};
 use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
@@ -111,11 +111,12 @@ impl Drive {
             return self.carry(&source, &target, copying, terms).await;
         }
         let node = source.root.tree.stat(&source.path).await?;
+        // A folder copied without its members onto another leaves that one standing.
+        let is_onto = node.folder && reach == Reach::Shallow;
+        let replaces = !(is_onto && present(&target).await?.is_some_and(|there| there.folder));
         let bench = self.bench_for(&source, &target, terms, judge::replacing(&target)).await?;
         let commit = Commit { overwrite, limit: target.quota, ..bench.commit() };
         let outcome = source.root.tree.copy(&source.path, &target.path, reach, commit).await;
-        // A shallow copy of a folder may have kept what stood at the target.
-        let replaces = !node.folder || reach == Reach::Deep;
         if replaces && !matches!(outcome, Ok(true)) {
             self.locks.forget(bench.ended()).await;
         }

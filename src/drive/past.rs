@@ -64,6 +64,10 @@ impl Drive {
         }
         for n in 0..TRIES {
             let path = beside(&item.path, n)?;
+            // Whatever stands there, and whoever has locked it, is only gone around.
+            if self.find(&path).await?.is_some() {
+                continue;
+            }
             match self.untrash(&bin, id, &path).await {
                 Err(Error::Exists) => {}
                 outcome => return outcome.map(|()| path),
@@ -77,8 +81,7 @@ impl Drive {
         if place.root.id != bin.root.id {
             return Err(Error::Forbidden("What was deleted is restored into the drive that it was in."));
         }
-        let top = place.mount.as_ref().map_or_else(VPath::root, |mount| mount.at.clone());
-        self.make_way(&top, &to.parent().unwrap_or_default()).await?;
+        self.make_way(&to.parent().unwrap_or_default()).await?;
         let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
         place.root.tree.untrash(id, &place.path, Commit { limit: place.quota, ..commit }).await
     }
@@ -162,12 +165,13 @@ impl Drive {
         Ok(Bin { root: Arc::clone(&place.root), base: place.path.into_owned(), shown: folder.clone(), only })
     }
 
-    /// Makes the folders on the way from the top of a drive or mount to something, where there are none.
-    async fn make_way(&self, top: &VPath, folder: &VPath) -> Result<()> {
+    /// Makes the folders on the way to something, where there are none.
+    async fn make_way(&self, folder: &VPath) -> Result<()> {
         let mut way = VPath::root();
         for name in folder.names() {
             way = way.join(name)?;
-            if top.is_within(&way) {
+            // A lock on a folder that is there already is no matter.
+            if self.find(&way).await?.is_some() {
                 continue;
             }
             match self.mkdir(&way, Terms::default()).await {

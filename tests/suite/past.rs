@@ -60,6 +60,32 @@ fn the_folders_that_held_it_are_made_again() {
 }
 
 #[test]
+fn locks_on_what_stays_as_it_is_keep_nothing_in_the_trash() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    for folder in ["/a", "/a/b"] {
+        ana.mkcol(folder).is(201);
+    }
+    for file in ["/x", "/a/b/x"] {
+        ana.store(file, "old");
+        ana.delete(file).is(204);
+    }
+    ana.store("/x", "new");
+    ana.lock("/x").send().is(200);
+    ana.lock("/a").send().is(200);
+    for (item, place) in trash(&ana).iter().zip(["/a/b/x", "/x (restored)"]) {
+        let target = format!("/api/v1/trash/{}/restore", id(item));
+        assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], place);
+    }
+    ana.store("/c", "c");
+    ana.delete("/c").is(204);
+    let target = format!("/api/v1/trash/{}/restore", id(&trash(&ana)[0]));
+    post(&ana, &target, &json!({"to": "/a/c"})).is(423);
+    post(&ana, &target, &json!({"to": "/x"})).is_any(&[409, 423]);
+    assert_eq!(trash(&ana).len(), 1);
+}
+
+#[test]
 fn the_trash_is_its_owners_and_comes_in_pages() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());

@@ -492,3 +492,50 @@ fn a_copy_into_anothers_drive_that_fails_leaves_nothing() {
     let used = ana.props("/", "0", "<D:quota-used-bytes/>").multistatus();
     assert_eq!(used.only().value("quota-used-bytes"), "2000");
 }
+
+#[test]
+fn a_folder_copied_alone_over_a_file_ends_its_lock_and_share() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/folder").is(201);
+    ana.store("/file", "x");
+    share(&ana, "/file", "edit");
+    let lock = ana.lock("/file").send().is(200);
+    let token = lock.header("lock-token").unwrap();
+    let copy = || ana.transfer("COPY", "/folder", "/file").header("Depth", "0");
+    copy().send().is(423);
+    copy().header("If", format!("({token}) (Not <DAV:no-lock>)")).send().is(204);
+    ana.mkcol("/file/inside").is(201);
+    assert_eq!(api(&ana, "GET", "/shares", &Value::Null).is(200).json()["items"], json!([]));
+    ben.lacks("/Shared with me");
+    // Onto a folder it changes no more than the properties.
+    share(&ana, "/file", "edit");
+    copy().send().is(204);
+    assert_eq!(names(&ben, "/Shared with me/file"), ["inside"]);
+}
+
+#[test]
+fn what_a_copy_from_another_drive_replaces_lies_in_the_trash() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/docs").is(201);
+    share(&ana, "/docs", "edit");
+    for (method, content) in [("COPY", "second"), ("MOVE", "third")] {
+        ben.store("/mine", content);
+        ana.store("/docs/x", "first");
+        ben.transfer(method, "/mine", &format!("{MOUNT}/x")).header("Overwrite", "T").send().is(204);
+        ana.holds("/docs/x", content);
+        let versions = api(&ana, "GET", "/versions?path=docs/x", &Value::Null).is(200).json();
+        assert_eq!(versions["items"].as_array().unwrap().len(), 0, "another file has no past of this one");
+        let trash = api(&ana, "GET", "/trash", &Value::Null).is(200).json();
+        assert_eq!((&trash["items"][0]["path"], &trash["items"][0]["by"]), (&"/docs/x".into(), &"ben".into()));
+    }
+    let quota = sarang::auth::Alteration { quota: Some(Some(5)), ..Default::default() };
+    server.block_on(server.app().auth.alter(&AccountName::parse("ana").unwrap(), quota, None)).unwrap();
+    for (content, status) in [("third", 204), ("longer", 507)] {
+        ben.store("/mine", content);
+        ben.transfer("COPY", "/mine", &format!("{MOUNT}/x")).header("Overwrite", "T").send().is(status);
+    }
+    ana.holds("/docs/x", "third");
+    assert!(server.staged("ana").is_empty());
+}

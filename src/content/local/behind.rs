@@ -57,14 +57,18 @@ fn write_back(stage: &Stage, end: u64) -> Outcome<()> {
 mod tests {
     use super::*;
     use crate::config::Durability;
+    use crate::content::contract::{commit, content, path};
     use crate::content::local::{LocalSettings, LocalTree};
+    use crate::content::{ContentTree, Room, Start};
+    use bytes::Bytes;
+
+    const RELAXED: LocalSettings =
+        LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
 
     #[tokio::test]
     async fn the_disk_is_asked_at_every_step_of_a_large_upload() {
         let dir = tempfile::TempDir::new().unwrap();
-        let settings =
-            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
-        let tree = LocalTree::open(&dir.path().join("home"), settings).unwrap();
+        let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
         let stage = Arc::new(Stage::create(&tree.root, false).unwrap());
         let mut behind = Behind::default();
         let mut asked = Vec::new();
@@ -84,5 +88,19 @@ mod tests {
         let mut behind = Behind { asked: LARGE, running: Some(failed()) };
         assert!(behind.catch_up().await.is_err());
         assert!(behind.catch_up().await.is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_large_upload_that_goes_to_the_disk_as_it_comes_is_whole() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+        let parts: Vec<Vec<u8>> = (0..49_u8).map(|part| vec![part; (1 << 20) + 7]).collect();
+        let mut upload = tree.begin_put(&path("large"), Start::Empty, Room::default()).await.unwrap();
+        for part in &parts {
+            upload.write(Bytes::copy_from_slice(part)).await.unwrap();
+        }
+        let node = upload.commit(commit()).await.unwrap().node;
+        assert_eq!(node.len, parts.iter().map(|part| part.len() as u64).sum::<u64>());
+        assert!(content(&tree, "large").await == parts.concat());
     }
 }

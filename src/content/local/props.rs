@@ -40,6 +40,22 @@ pub(super) fn set(root: &Root, path: &RelPath, changes: Vec<PropChange>, commit:
     root.settle(fd(&opened))
 }
 
+/// What the file at a name hands on to the one that replaces it; `None` where none was `present`.
+pub(super) fn carried(dir: BorrowedFd<'_>, name: &str, present: bool) -> Result<Option<Vec<u8>>> {
+    if !present {
+        return Ok(None);
+    }
+    match os::props_at(dir, name) {
+        Err(Errno::NOENT) => Ok(None),
+        other => other.map_err(|e| explain("read properties", e)),
+    }
+}
+
+/// Stores what [`carried`] told.
+pub(super) fn store(file: BorrowedFd<'_>, props: &[u8]) -> Result<()> {
+    os::set_props(file, props).map_err(explain_store)
+}
+
 /// Sets the modification time; the hash of the content is still known after it.
 fn set_time(file: BorrowedFd<'_>, old: &Node, time: SystemTime) -> Result<()> {
     let failed = |e| explain("set the time of the file", e);

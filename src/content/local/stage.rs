@@ -47,6 +47,11 @@ impl Stage {
         Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(id.to_owned())), is_kept: true })
     }
 
+    /// Whether it stays when it is not published.
+    pub fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
     /// The open file.
     pub fn file(&self) -> BorrowedFd<'_> {
         fd(&self.file)

@@ -393,16 +393,3 @@ async fn a_scrub_finds_what_has_rotted_and_passes_over_what_was_changed_by_hand(
     assert_eq!(found.damaged, [version, "rotten"]);
     assert_eq!((found.files, found.new), (5, 1));
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_upload_that_goes_to_the_disk_as_it_comes_is_whole() {
-    let (tree, _dir) = relaxed();
-    let parts: Vec<Vec<u8>> = (0..49_u8).map(|part| vec![part; (1 << 20) + 7]).collect();
-    let mut upload = tree.begin_put(&path("large"), Start::Empty, Room::default()).await.unwrap();
-    for part in &parts {
-        upload.write(Bytes::copy_from_slice(part)).await.unwrap();
-    }
-    let node = upload.commit(commit()).await.unwrap().node;
-    assert_eq!(node.len, parts.iter().map(|part| part.len() as u64).sum::<u64>());
-    assert!(content(&tree, "large").await == parts.concat());
-}

@@ -1,7 +1,7 @@
 //! What lies in the trash: listed newest first, put back, deleted for good. The names' ends (stamps) tell the order.
 
 use super::chronicle::{self, TRASH};
-use super::ledger::{self, Growth};
+use super::ledger::{self, Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
 use super::{change as changes, stage, versions, walk};
@@ -11,6 +11,7 @@ use crate::model::{AccountName, Error, RelPath, Result, time};
 use percent_encoding::percent_decode_str;
 use std::cmp::Reverse;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 pub(super) const NOTE: &str = ".trashinfo";
@@ -45,7 +46,7 @@ pub(super) fn one(root: &Root, id: String) -> Result<Trashed> {
 }
 
 /// Moves an item, or what lies at a path in it, back to where nothing stands.
-pub(super) fn restore(root: &Root, (id, inner): (&str, &RelPath), to: &RelPath, commit: &Commit) -> Result<()> {
+pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelPath, commit: &Commit) -> Result<()> {
     find(root, id)?;
     root.check_new_name(to)?;
     let mut place = root.place(to)?;
@@ -54,6 +55,9 @@ pub(super) fn restore(root: &Root, (id, inner): (&str, &RelPath), to: &RelPath, 
     let is_whole = inner.is_root();
     let source = root.place_of(&from)?;
     let bytes = if is_whole { bytes_of(root, id)? } else { weigh(root, &source)? };
+    // What was promised to uploads is not free. An item that is on the books still is taken off them where it would count twice.
+    let mut reservation = Reservation::new(root, commit.limit, 0);
+    reservation.grow(bytes)?;
     {
         let _guard = root.guard();
         place.refresh()?;

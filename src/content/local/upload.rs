@@ -5,6 +5,7 @@ use super::chronicle::Event;
 use super::digest::{self, Sum};
 use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
+use super::props;
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
@@ -273,6 +274,9 @@ impl Draft {
         self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
         let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
+        self.chunks.clear();
+        self.offset = end;
+        self.collected = 0;
         Ok(stage)
     }
 
@@ -301,13 +305,17 @@ impl Draft {
     fn publish(mut self, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
         let root = Arc::clone(&self.root);
         let path = self.path.clone();
+        if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
+            // What has come stays, though it may not be published.
+            self.stage = Some(self.write_out(true)?);
+        }
         let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
         let stage = self.write_out(found.is_some())?;
         let mut former = Shelf::prepare(&root, &stage, (place.dir(), &name), found.as_ref())?;
-        let mut props = carried(&place, &name, found.is_some())?;
-        if let Some(stored) = &props {
-            store(&stage, stored)?;
+        let mut carried = props::carried(place.dir(), &name, found.is_some())?;
+        if let Some(stored) = &carried {
+            props::store(stage.file(), stored)?;
         }
         let (node, digest) = self.seal(&stage, commit.modified.unwrap_or_else(SystemTime::now))?;
         let replaced = {
@@ -325,11 +333,11 @@ impl Draft {
             let growth = Growth { new: node.len, old: present.as_ref().map_or(0, |old| old.len) };
             change(commit, present.as_ref(), &mut || {
                 root.ledger.admit(&root, growth, commit.limit)?;
-                let now = carried(&place, &name, present.is_some())?;
-                if now != props {
-                    store(&stage, now.as_deref().unwrap_or_default())?;
+                let now = props::carried(place.dir(), &name, present.is_some())?;
+                if now != carried {
+                    props::store(stage.file(), now.as_deref().unwrap_or_default())?;
                     root.settle(stage.file())?;
-                    props.clone_from(&now);
+                    carried.clone_from(&now);
                 }
                 let here = (place.dir(), name.as_ref());
                 if former.as_ref().is_none_or(|former| !former.is_of(here)) {
@@ -371,21 +379,6 @@ pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit
     upload.draft.sum = version.digest().map_or(Sum::Unknown, Sum::Known);
     upload.draft.stage = Some(Arc::new(stage));
     upload.draft.publish(commit, upload.reservation)
-}
-
-/// The properties that the file about to be replaced hands on.
-fn carried(place: &super::root::Place<'_>, name: &str, present: bool) -> Result<Option<Vec<u8>>> {
-    if !present {
-        return Ok(None);
-    }
-    match os::props_at(place.dir(), name) {
-        Err(os::Errno::NOENT) => Ok(None),
-        other => other.map_err(|e| explain("read properties", e)),
-    }
-}
-
-fn store(stage: &Stage, props: &[u8]) -> Result<()> {
-    os::set_props(stage.file(), props).map_err(super::props::explain_store)
 }
 
 fn check_path(root: &Root, path: &RelPath) -> Result<()> {

@@ -1,0 +1,172 @@
+//! The whole program without its sockets, over a data folder of its own: requests go in and answers come out as they do on a connection.
+
+use crate::operations::Who;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt;
+use sarang::app::App;
+use sarang::config::{Config, Durability};
+use sarang::http::intake::BodyIn;
+use sarang::model::{AccountName, Role};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+pub const HOST: &str = "nest.example";
+/// Ana's quota: a few files.
+pub const QUOTA: u64 = 200;
+const PASSWORD: &str = "password of the nest";
+
+pub struct Server {
+    runtime: Runtime,
+    app: Arc<App>,
+    _data: TempDir,
+}
+
+/// An answer, read to its end.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Reply {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+/// A request being built.
+pub struct Ask<'a> {
+    server: &'a Server,
+    request: http::request::Builder,
+    body: Bytes,
+}
+
+impl Server {
+    /// In memory where that can hold all that a drive keeps beside its files, else where temporary files go.
+    pub fn open() -> Self {
+        let memory = Path::new("/dev/shm");
+        let data = if keeps_attributes(memory) { TempDir::new_in(memory) } else { TempDir::new() }.expect("a folder");
+        let mut config = Config { data_dir: data.path().to_owned(), ..Config::default() };
+        config.drive.durability = Durability::Relaxed;
+        config.drive.reserve = 0;
+        config.history.burst_share = 0.0;
+        config.log.requests = false;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let app = runtime.block_on(async {
+            let app = App::open(config).await.expect("a data folder");
+            for (who, quota) in [(Who::Ana, Some(QUOTA)), (Who::Ben, None)] {
+                app.auth.create(&account(who), PASSWORD.as_bytes(), Role::User, quota).await.expect("an account");
+            }
+            app
+        });
+        Self { runtime, app, _data: data }
+    }
+
+    /// Takes away all files, locks and shares.
+    pub fn clear(&self) {
+        for who in Who::ALL {
+            self.runtime.block_on(self.app.forget_account(&account(who), true)).expect("the home can be deleted");
+        }
+    }
+
+    /// A request on a target that is escaped already.
+    pub fn ask(&self, who: Who, method: &str, target: &str) -> Ask<'_> {
+        let credentials = match who {
+            Who::Ana => STANDARD.encode(format!("ana:{PASSWORD}")),
+            Who::Ben => STANDARD.encode(format!("ben:{PASSWORD}")),
+        };
+        let request = Request::builder().method(method).uri(target).header("host", HOST);
+        Ask {
+            server: self,
+            request: request.header("authorization", format!("Basic {credentials}")),
+            body: Bytes::new(),
+        }
+    }
+
+    /// A request on a path of the drive.
+    pub fn dav(&self, who: Who, method: &str, path: &str) -> Ask<'_> {
+        self.ask(who, method, &format!("/dav/{}", escaped(path)))
+    }
+}
+
+impl Ask<'_> {
+    pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
+        self.request = self.request.header(name, value.as_ref());
+        self
+    }
+
+    pub fn maybe(self, name: &str, value: Option<String>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    /// A body whose length is said.
+    pub fn body(self, body: impl Into<Bytes>) -> Self {
+        let body = body.into();
+        let ask = self.header("content-length", body.len().to_string());
+        ask.unannounced(body)
+    }
+
+    pub fn unannounced(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn json(self, body: &serde_json::Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    pub fn send(self) -> Reply {
+        let request = self.request.body(BodyIn::from(self.body)).expect("a request");
+        let app = &self.server.app;
+        self.server.runtime.block_on(async {
+            let response = sarang::http::handle(app, SocketAddr::from(([127, 0, 0, 1], 1)), request).await;
+            assert_eq!(app.metrics.panics.load(Ordering::Relaxed), 0, "handling a request panicked");
+            let (parts, body) = Response::into_parts(response);
+            let body = body.collect().await.expect("a whole body").to_bytes();
+            Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+        })
+    }
+}
+
+/// A path or value as it stands in a target.
+pub fn escaped(path: &str) -> String {
+    use std::fmt::Write as _;
+    path.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+        out
+    })
+}
+
+fn account(who: Who) -> AccountName {
+    AccountName::parse(who.name()).expect("a name")
+}
+
+fn keeps_attributes(dir: &Path) -> bool {
+    let probe = tempfile::NamedTempFile::new_in(dir);
+    probe.is_ok_and(|probe| {
+        rustix::fs::fsetxattr(probe.as_file(), "user.sarang.probe", b"x", rustix::fs::XattrFlags::empty()).is_ok()
+    })
+}
