@@ -305,6 +305,9 @@ impl Draft {
         let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
         let stage = self.write_out(found.is_some())?;
+        if stage.is_kept() {
+            forget(&stage)?;
+        }
         let mut former = Shelf::prepare(&root, &stage, (place.dir(), &name), found.as_ref())?;
         let mut props = carried(&place, &name, found.is_some())?;
         if let Some(stored) = &props {
@@ -334,7 +337,11 @@ impl Draft {
                 }
                 let here = (place.dir(), name.as_ref());
                 if former.as_ref().is_none_or(|former| !former.is_of(here)) {
+                    let was_of_another = former.is_some();
                     former = Shelf::prepare(&root, &stage, here, found.as_ref())?;
+                    if was_of_another && former.is_none() {
+                        os::clear_history(stage.file()).map_err(|e| explain("keep the former content", e))?;
+                    }
                 }
                 // A save that changes nothing makes no version.
                 let same =
@@ -382,6 +389,12 @@ fn carried(place: &super::root::Place<'_>, name: &str, present: bool) -> Result<
         Err(os::Errno::NOENT) => Ok(None),
         other => other.map_err(|e| explain("read properties", e)),
     }
+}
+
+/// Takes from a staged file what it was to have of another, which it could not take the place of.
+fn forget(stage: &Stage) -> Result<()> {
+    os::clear_history(stage.file()).map_err(|e| explain("keep the former content", e))?;
+    store(stage, &[])
 }
 
 fn store(stage: &Stage, props: &[u8]) -> Result<()> {
