@@ -294,24 +294,28 @@ impl Draft {
         Ok((node, digest))
     }
 
+    /// Writes what has come of an upload that was laid aside: it stays, though it may not be published.
+    fn write_kept(&mut self) -> Result<()> {
+        if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
+            let stage = self.write_out(true)?;
+            stage.forget()?;
+            self.stage = Some(stage);
+        }
+        Ok(())
+    }
+
     /// Writes what is left and makes the file appear.
     fn publish(mut self, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
         let root = Arc::clone(&self.root);
         let path = self.path.clone();
-        if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
-            // What has come stays, though it may not be published.
-            self.stage = Some(self.write_out(true)?);
-        }
+        self.write_kept()?;
         let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
         let stage = self.write_out(found.is_some())?;
-        if stage.is_kept() {
-            forget(&stage)?;
-        }
         let mut former = Shelf::prepare(&root, &stage, (place.dir(), &name), found.as_ref())?;
         let mut props = carried(&place, &name, found.is_some())?;
         if let Some(stored) = &props {
-            store(&stage, stored)?;
+            stage.set_props(stored)?;
         }
         let (node, digest) = self.seal(&stage, commit.modified.unwrap_or_else(SystemTime::now))?;
         let replaced = {
@@ -331,18 +335,12 @@ impl Draft {
                 root.ledger.admit(&root, growth, commit.limit)?;
                 let now = carried(&place, &name, present.is_some())?;
                 if now != props {
-                    store(&stage, now.as_deref().unwrap_or_default())?;
+                    stage.set_props(now.as_deref().unwrap_or_default())?;
                     root.settle(stage.file())?;
                     props.clone_from(&now);
                 }
                 let here = (place.dir(), name.as_ref());
-                if former.as_ref().is_none_or(|former| !former.is_of(here)) {
-                    let was_of_another = former.is_some();
-                    former = Shelf::prepare(&root, &stage, here, found.as_ref())?;
-                    if was_of_another && former.is_none() {
-                        os::clear_history(stage.file()).map_err(|e| explain("keep the former content", e))?;
-                    }
-                }
+                former = Shelf::renew(former.take(), (&root, &stage), here, found.as_ref())?;
                 // A save that changes nothing makes no version.
                 let same =
                     digest.is_some() && present.as_ref().and_then(|old| digest::of_name(here.0, here.1, old)) == digest;
@@ -389,16 +387,6 @@ fn carried(place: &super::root::Place<'_>, name: &str, present: bool) -> Result<
         Err(os::Errno::NOENT) => Ok(None),
         other => other.map_err(|e| explain("read properties", e)),
     }
-}
-
-/// Takes from a staged file what it was to have of another, which it could not take the place of.
-fn forget(stage: &Stage) -> Result<()> {
-    os::clear_history(stage.file()).map_err(|e| explain("keep the former content", e))?;
-    store(stage, &[])
-}
-
-fn store(stage: &Stage, props: &[u8]) -> Result<()> {
-    os::set_props(stage.file(), props).map_err(super::props::explain_store)
 }
 
 fn check_path(root: &Root, path: &RelPath) -> Result<()> {
