@@ -37,7 +37,7 @@ macro_rules! contract {
             what_is_held_does_not_expire, parts_of_the_trash_come_back,
             the_limit_is_exact_for_uploads, the_limit_is_exact_for_copies_and_the_past, what_shrinks_is_let_through,
             many_uploads_at_once_keep_the_limit, deleted_folders_make_room_at_once, the_books_are_right_after_anything,
-            an_upload_laid_aside_goes_on, an_upload_laid_aside_outlives_a_refusal, uploads_laid_aside_are_discarded,
+            an_upload_laid_aside_goes_on, an_upload_laid_aside_outlives_a_refusal, an_upload_refused_has_nothing_of_what_it_met, uploads_laid_aside_are_discarded,
             promised_room_is_kept, hashes_are_known_and_follow, a_scrub_learns_what_is_not_known,
             a_save_that_changes_nothing_makes_no_version,
         }

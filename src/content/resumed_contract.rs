@@ -1,7 +1,7 @@
 //! What every [`ContentTree`](super::ContentTree) promises about uploads that are laid aside.
 
 use super::contract::{Tree, commit, content, path, put};
-use super::{Commit, Expect, Room, Start};
+use super::{Commit, DeadProp, Expect, PropChange, Room, Start};
 use crate::model::Error;
 use bytes::Bytes;
 
@@ -44,6 +44,26 @@ pub async fn an_upload_laid_aside_outlives_a_refusal(tree: Tree) {
     assert_eq!(upload.len(), 3);
     upload.commit(commit()).await.unwrap();
     assert_eq!(content(&tree, "x").await, b"all");
+}
+
+/// What stood in its way when it was refused hands nothing on to it.
+pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: Tree) {
+    for content in [b"first", b"other"] {
+        put(&tree, "x", content).await;
+    }
+    let (ns, name, xml) = ("urn:x".into(), "p".into(), "<p xmlns='urn:x'>1</p>".into());
+    let change = PropChange::Set(DeadProp { ns, name, xml });
+    tree.set_props(&path("x"), vec![change], commit()).await.unwrap();
+    tree.lay_aside("id").await.unwrap();
+    let mut upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
+    upload.write(Bytes::from_static(b"new")).await.unwrap();
+    assert!(upload.commit(Commit { expect: Expect::Absent, ..commit() }).await.is_err());
+    let gone = tree.delete(&path("x"), commit()).await.unwrap();
+    tree.resume("id", &path("x"), Room::of(3)).await.unwrap().commit(commit()).await.unwrap();
+    assert_eq!(tree.props(&path("x")).await.unwrap(), []);
+    assert_eq!(tree.versions(&path("x")).await.unwrap(), []);
+    tree.untrash(&gone, &path("y"), commit()).await.unwrap();
+    assert_eq!(tree.versions(&path("y")).await.unwrap().len(), 1);
 }
 
 /// What is given up leaves nothing, and ids lead nowhere else.

@@ -31,13 +31,30 @@ struct Row {
 
 impl Run<'_> {
     /// After a step: every drive that its request could reach, as its owner sees it, and as ben sees it if he asked.
+    /// After a refusal: the folders that hold what the request named.
     pub fn compare(&mut self, who: Who) -> Checked {
+        if self.refused {
+            return self.compare_aimed(who);
+        }
         if who == Who::Ben {
             self.compare_drive(Who::Ben)?;
             self.compare_share()?;
         }
         if who == Who::Ana || self.world.share.is_some() {
             self.compare_drive(Who::Ana)?;
+        }
+        Ok(())
+    }
+
+    fn compare_aimed(&mut self, who: Who) -> Checked {
+        for path in self.aimed.take() {
+            let folder = parent(&path).to_owned();
+            match self.world.seat(who, &folder) {
+                Seat::Place(place) if self.world.is_folder(place.root, &place.path) => {
+                    self.compare_level(who, &folder)?;
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
@@ -82,6 +99,12 @@ impl Run<'_> {
 
     /// A folder with its members, and the folders below it.
     fn compare_folder(&mut self, who: Who, path: &str) -> Checked {
+        let folders = self.compare_level(who, path)?;
+        folders.into_iter().try_for_each(|folder| self.compare_folder(who, &folder))
+    }
+
+    /// A folder with its members; says which of them are folders.
+    fn compare_level(&mut self, who: Who, path: &str) -> Checked<Vec<String>> {
         let rows = self.list(who, path)?;
         let expected = self.members(who, path);
         let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(" ");
@@ -108,7 +131,7 @@ impl Run<'_> {
                 self.compare_tag(who, &at, &row.etag)?;
             }
         }
-        folders.into_iter().try_for_each(|folder| self.compare_folder(who, &folder))
+        Ok(folders)
     }
 
     /// What a listing of a folder must show, itself under the empty name.

@@ -3,6 +3,7 @@
 use crate::operations::{Step, Tokens, Verb, Who};
 use crate::server::{HOST, Reply, Server, escaped};
 use crate::world::{Place, Seat, World};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
@@ -17,6 +18,10 @@ pub struct Run<'a> {
     pub world: World,
     /// What was done, for whoever reads of a failure.
     pub log: Vec<String>,
+    /// Whether the last request was refused, as it had to be.
+    pub refused: bool,
+    /// The paths that the last request named.
+    pub aimed: RefCell<Vec<String>>,
     /// Which content each tag was seen with.
     pub tags: HashMap<String, Vec<u8>>,
 }
@@ -46,12 +51,20 @@ pub struct If {
 impl<'a> Run<'a> {
     pub fn new(server: &'a Server) -> Self {
         server.clear();
-        Self { server, world: World::default(), log: Vec::new(), tags: HashMap::new() }
+        Self {
+            server,
+            world: World::default(),
+            log: Vec::new(),
+            refused: false,
+            aimed: RefCell::default(),
+            tags: HashMap::new(),
+        }
     }
 
     /// Runs a case; the failure tells all that was done.
     pub fn all(mut self, steps: &[Step]) -> Checked {
         let outcome = steps.iter().enumerate().try_for_each(|(number, step)| {
+            self.aimed.borrow_mut().clear();
             self.perform(step)?;
             if number % WHOLE == WHOLE - 1 { self.compare_whole() } else { self.compare(step.who) }
         });
@@ -102,8 +115,9 @@ impl<'a> Run<'a> {
         let status = reply.status;
         self.log.push(format!("{said} -> {status}"));
         let foreseen = if refusals.0.is_empty() { vec![success] } else { refusals.0.clone() };
+        self.refused = !refusals.0.is_empty();
         if foreseen.contains(&status) {
-            return Ok(refusals.0.is_empty());
+            return Ok(!self.refused);
         }
         Err(format!("answered {status} ({}), and the model says {foreseen:?}", reply.text().trim()))
     }
@@ -111,6 +125,7 @@ impl<'a> Run<'a> {
     /// Where a path leads for a request that reads or changes; why it is refused, if it leads nowhere.
     pub fn sit(&self, who: Who, path: &str, changes: bool) -> (Option<Place>, Refusals) {
         let mut no = Refusals::default();
+        self.aimed.borrow_mut().push(path.to_owned());
         match self.world.seat(who, path) {
             Seat::Nowhere => {
                 no.add(true, if changes { 403 } else { 404 });

@@ -18,7 +18,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use attributes::{
-    digest_at, digest_fd, history_at, kept_fd, props_at, props_fd, set_digest, set_history, set_kept, set_props,
+    clear_history, digest_at, digest_fd, history_at, kept_fd, props_at, props_fd, set_digest, set_history, set_kept,
+    set_props,
 };
 pub(super) use likeness::{Facts, copy_attributes, copy_attributes_of, copy_content, facts_fd, set_access};
 pub(super) use rustix::io::Errno;

@@ -51,11 +51,6 @@ pub(super) fn carried(dir: BorrowedFd<'_>, name: &str, present: bool) -> Result<
     }
 }
 
-/// Stores what [`carried`] told.
-pub(super) fn store(file: BorrowedFd<'_>, props: &[u8]) -> Result<()> {
-    os::set_props(file, props).map_err(explain_store)
-}
-
 /// Sets the modification time; the hash of the content is still known after it.
 fn set_time(file: BorrowedFd<'_>, old: &Node, time: SystemTime) -> Result<()> {
     let failed = |e| explain("set the time of the file", e);

@@ -69,6 +69,17 @@ impl Stage {
         if self.is_kept { os::set_kept(self.file(), None).map_err(|e| explain("keep what came", e)) } else { Ok(()) }
     }
 
+    /// Takes from the file what it was to have of another one, which it could not take the place of.
+    pub fn forget(&self) -> Result<()> {
+        os::clear_history(self.file()).map_err(|e| explain("keep the former content", e))?;
+        self.set_props(&[])
+    }
+
+    /// Stores properties with the file; empty removes them.
+    pub fn set_props(&self, props: &[u8]) -> Result<()> {
+        os::set_props(self.file(), props).map_err(super::props::explain_store)
+    }
+
     /// Gives the file its place, over the file there if `replace`.
     pub fn publish(&self, to: (BorrowedFd<'_>, &str), replace: bool) -> Result<()> {
         let failed = |e| explain("put the file in its place", e);

@@ -301,21 +301,28 @@ impl Draft {
         Ok((node, digest))
     }
 
+    /// Writes what has come of an upload that was laid aside: it stays, though it may not be published.
+    fn write_kept(&mut self) -> Result<()> {
+        if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
+            let stage = self.write_out(true)?;
+            stage.forget()?;
+            self.stage = Some(stage);
+        }
+        Ok(())
+    }
+
     /// Writes what is left and makes the file appear.
     fn publish(mut self, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
         let root = Arc::clone(&self.root);
         let path = self.path.clone();
-        if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
-            // What has come stays, though it may not be published.
-            self.stage = Some(self.write_out(true)?);
-        }
+        self.write_kept()?;
         let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
         let stage = self.write_out(found.is_some())?;
         let mut former = Shelf::prepare(&root, &stage, (place.dir(), &name), found.as_ref())?;
         let mut carried = props::carried(place.dir(), &name, found.is_some())?;
         if let Some(stored) = &carried {
-            props::store(stage.file(), stored)?;
+            stage.set_props(stored)?;
         }
         let (node, digest) = self.seal(&stage, commit.modified.unwrap_or_else(SystemTime::now))?;
         let replaced = {
@@ -335,14 +342,12 @@ impl Draft {
                 root.ledger.admit(&root, growth, commit.limit)?;
                 let now = props::carried(place.dir(), &name, present.is_some())?;
                 if now != carried {
-                    props::store(stage.file(), now.as_deref().unwrap_or_default())?;
+                    stage.set_props(now.as_deref().unwrap_or_default())?;
                     root.settle(stage.file())?;
                     carried.clone_from(&now);
                 }
                 let here = (place.dir(), name.as_ref());
-                if former.as_ref().is_none_or(|former| !former.is_of(here)) {
-                    former = Shelf::prepare(&root, &stage, here, found.as_ref())?;
-                }
+                former = Shelf::renew(former.take(), (&root, &stage), here, found.as_ref())?;
                 // A save that changes nothing makes no version.
                 let same =
                     digest.is_some() && present.as_ref().and_then(|old| digest::of_name(here.0, here.1, old)) == digest;

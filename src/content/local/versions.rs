@@ -60,8 +60,25 @@ impl<'a> Shelf<'a> {
         &self.history
     }
 
+    /// As [`prepare`](Self::prepare), when another file, or none, may stand at the name by now.
+    pub fn renew(
+        former: Option<Self>,
+        (root, stage): (&'a Root, &Stage),
+        at: (BorrowedFd<'_>, &str),
+        found: Option<&Found>,
+    ) -> Result<Option<Self>> {
+        if former.as_ref().is_some_and(|former| former.is_of(at)) {
+            return Ok(former);
+        }
+        let new = Self::prepare(root, stage, at, found)?;
+        if former.is_some() && new.is_none() {
+            os::clear_history(stage.file()).map_err(|e| explain("keep the former content", e))?;
+        }
+        Ok(new)
+    }
+
     /// Whether it is still the shelf of the file at a name.
-    pub fn is_of(&self, at: (BorrowedFd<'_>, &str)) -> bool {
+    fn is_of(&self, at: (BorrowedFd<'_>, &str)) -> bool {
         os::history_at(at.0, at.1).is_ok_and(|history| history.is_none_or(|history| history == self.history))
     }
 

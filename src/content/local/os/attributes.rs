@@ -50,6 +50,14 @@ pub(in crate::content::local) fn set_history(file: BorrowedFd<'_>, history: &str
     sys::fsetxattr(file, HISTORY, history.as_bytes(), XattrFlags::empty())
 }
 
+/// Lets an open file belong to no history.
+pub(in crate::content::local) fn clear_history(file: BorrowedFd<'_>) -> Outcome<()> {
+    match sys::fremovexattr(file, HISTORY) {
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
 /// What is stored of an open file's content hash; `None` for nothing that could be one.
 pub(in crate::content::local) fn digest_fd<const N: usize>(file: BorrowedFd<'_>) -> Option<[u8; N]> {
     let mut room = [0; N];
