@@ -13,7 +13,8 @@ from workload import ACCOUNT, PASSWORD
 PEOPLE = {ACCOUNT: PASSWORD, "otto": "another staple 8", "zoe": "third staple 99"}
 # The one damage that cannot be told from what a crash leaves: the tag with which the only record of the journal begins.
 JOURNAL_TAG = range(8192, 8200)
-SAYS = ("THE STATE STORE WAS DAMAGED", "WARN", "ERROR")
+SAYS = ("THE STATE STORE WAS DAMAGED", "THE JOURNAL OF THE STATE STORE WAS DAMAGED", "the journal of a replaced state store is set aside",
+        "the last record of the journal is not whole")
 REMEDY = "sarang store restore"
 
 

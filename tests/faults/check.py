@@ -4,7 +4,7 @@ import time
 
 from client import Client, digest
 from model import judge_register, judge_tree
-from server import START_LIMIT
+from server import too_slow
 from workload import ACCOUNT, PASSWORD
 
 
@@ -25,8 +25,7 @@ def check(site, seen):
     findings = refusals(site)
     took = site.server.start()
     seen.slowest = max(seen.slowest, took)
-    if took > START_LIMIT:
-        findings.append(f"healthy only after {took:.1f} s")
+    findings += too_slow(took)
     client = Client(site.server.port, ACCOUNT, PASSWORD)
     try:
         for worker in site.workers:

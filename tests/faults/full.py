@@ -6,7 +6,7 @@ from collections import Counter
 from check import staging
 from client import BROKEN, Client, LOCK, digest
 from mounts import Mount, missing
-from server import START_LIMIT, Server
+from server import Server, too_slow
 from workload import ACCOUNT, PASSWORD
 
 MEGABYTES = 200
@@ -68,7 +68,7 @@ class Disk:
         findings += self.refuses() + self.whole("while full")
         self.server.kill()
         took = self.server.start()
-        findings += [f"healthy only after {took:.1f} s, started while full"] if took > START_LIMIT else []
+        findings += too_slow(took)
         findings += self.whole("started while full")
         self.fill_beside(leave=0)  # the start may have given room back
         findings += self.refuses()

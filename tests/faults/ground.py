@@ -9,7 +9,7 @@ from actors import OTHER, OTHER_PASSWORD
 from check import staging, trash
 from client import BROKEN, Client, digest
 from model import Op, apply, judge_tree
-from server import START_LIMIT, Server
+from server import Server, too_slow
 from workload import ACCOUNT, PASSWORD
 
 DEEDS_PER_FOLDER = 6
@@ -56,7 +56,7 @@ class Ground:
         """The findings of a start."""
         took = self.server.start()
         self.reconnect()
-        return [f"healthy only after {took:.1f} s"] if took > START_LIMIT else []
+        return too_slow(took)
 
     def reconnect(self):
         if self.client:

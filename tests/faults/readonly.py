@@ -3,7 +3,6 @@ import random
 import subprocess
 from collections import Counter
 
-
 from check import Seen, check
 from client import BROKEN, Client
 from deeds import lock_status
