@@ -2,6 +2,7 @@
 //! a mistake. Nothing is refused, but the history of that drive is held from expiry, and those concerned are told.
 
 use super::Drive;
+use super::changes::Removed;
 use super::place::Root;
 use crate::audit::{Actor, Kind};
 use crate::config::HistoryConfig;
@@ -108,6 +109,11 @@ impl Drive {
         let (drive, root) = (self.clone(), root.clone());
         // Large folders take their time to count: nobody waits for it.
         tokio::spawn(async move { log(drive.count_item(&root, key, item).await) });
+    }
+
+    /// As [`note_harm`](Self::note_harm), of what went to the trash.
+    pub(super) fn note_removed(&self, root: &Arc<Root>, removed: Removed) {
+        self.note_harm(root, Harm { removed: 1, overwritten: 0 }, Some(removed.id).filter(|_| removed.folder));
     }
 
     async fn count_item(&self, root: &Root, key: Key, item: Option<String>) -> Result<()> {

@@ -1,6 +1,7 @@
 //! Copies and moves from one root to another: what no single step can do. A file appears whole, a folder is built where
 //! nobody sees it and then gets its name in one step; of a move, the source goes to the trash at the end.
 
+use super::bursts::Harm;
 use super::judge::{self, Bench};
 use super::place::{Place, Root};
 use super::{Copying, Drive, Terms, present};
@@ -32,7 +33,8 @@ impl Drive {
         self.pre_judge(source, &commit).await?;
         let copying = Copying { reach: Reach::Deep, overwrite };
         let created = self.carry(source, target, copying, terms.clone()).await?;
-        self.remove(source, terms).await?;
+        let removed = self.remove(source, terms).await?;
+        self.note_removed(&source.root, removed);
         Ok(created)
     }
 
@@ -68,6 +70,7 @@ impl Drive {
         self.locks.forget(bench.ended()).await;
         let created = created && free_before;
         if !created {
+            self.note_harm(&target.root, Harm { overwritten: 1, removed: 0 }, None);
             self.end_shares(&target.spot()).await;
         }
         Ok(created)

@@ -50,8 +50,7 @@ impl Drive {
         let place = self.admitted(path, Access::Change).await?;
         refuse_root(&place)?;
         let removed = self.remove(&place, terms).await?;
-        let harm = Harm { removed: 1, overwritten: 0 };
-        self.note_harm(&place.root, harm, Some(removed.id).filter(|_| removed.folder));
+        self.note_removed(&place.root, removed);
         Ok(())
     }
 

@@ -91,3 +91,29 @@ fn new_and_moved_files_are_no_harm() {
     assert!(is_held(&ana));
     assert!((50..=52).contains(&harm_of(&server, 100)), "only what was overwritten counts");
 }
+
+#[test]
+fn what_comes_from_another_drive_over_files_counts() {
+    let (server, ana) = start();
+    let share = ana.raw("POST", "/api/v1/shares").header("Content-Type", "application/json");
+    share.body(r#"{"path":"/d","to":{"account":"ben"},"rights":"edit"}"#).send().is(201);
+    let ben = server.ben();
+    ben.store("/mine", "scrambled");
+    for n in 0..22 {
+        ben.transfer("COPY", "/mine", &format!("/Shared with me/d/{n}")).send().is(204);
+    }
+    assert!(is_held(&ana));
+    assert!((20..=22).contains(&harm_of(&server, 40)));
+}
+
+#[test]
+fn what_is_moved_to_another_drive_counts_where_it_was() {
+    let (server, ana) = start();
+    let share = server.ben();
+    share.mkcol("/in").is(201);
+    let asked = share.raw("POST", "/api/v1/shares").header("Content-Type", "application/json");
+    asked.body(r#"{"path":"/in","to":{"account":"ana"},"rights":"edit"}"#).send().is(201);
+    ana.transfer("MOVE", "/d", "/Shared with me/in/d").send().is(201);
+    assert!(is_held(&ana));
+    assert!(harm_of(&server, 40) == 40);
+}
