@@ -37,11 +37,15 @@ class Actor:
             return False
         self.pending = None
         if 200 <= status < 300:
-            self.counts[self.column] += 1
+            self.counts[self.column] += what[0] != "ask"
             accept(headers, said)
         else:
             self.refused.append(f"{self.column} {what[0]} -> {status} {said[:120]!r}")
+            self.was_refused(what)
         return True
+
+    def was_refused(self, what):
+        """What a refusal leaves open; mostly nothing."""
 
 
 class Sharer(Actor):
@@ -89,6 +93,8 @@ class Sent:
     content: bytes
     address: str
     offset: int = 0
+    # Up to where a part that was refused may have been kept all the same: the protocol has the client ask.
+    unsure: int | None = None
 
 
 class Uploader(Actor):
@@ -109,8 +115,19 @@ class Uploader(Actor):
             return (("begin", path), lambda: api.begin(client, path, len(content)),
                     lambda headers, _: self.open.append(Sent(path, content, headers["Location"])))
         sent = self.random.choice(self.open)
+        if sent.unsure is not None:
+            return ("ask", sent), lambda: api.stand(client, sent.address), lambda headers, _: self.learnt(sent, int(headers["Upload-Offset"]))
         until = min(len(sent.content), sent.offset + self.random.randrange(1, 60_000))
         return ("part", sent, until), lambda: api.go_on(client, sent.address, sent.offset, sent.content[sent.offset:until]), lambda *_: self.came(sent, until)
+
+    def was_refused(self, what):
+        if what[0] == "part":
+            what[1].unsure = what[2]
+
+    def learnt(self, sent, at):
+        if not sent.offset <= at <= sent.unsure:
+            self.refused.append(f"upload stands at {at}, acknowledged {sent.offset}, sent {sent.unsure}")
+        sent.offset, sent.unsure = at, None
 
     def came(self, sent, until):
         sent.offset = until
@@ -122,7 +139,7 @@ class Uploader(Actor):
         findings = [f"upload arrived and is lost: {path}" for path, wanted in self.whole.items() if client.content(path) != wanted]
         pending, self.pending, self.whole = self.pending, None, {}
         for sent in list(self.open):
-            until = pending[2] if pending and pending[0] == "part" and pending[1] is sent else sent.offset
+            until = pending[2] if pending and pending[0] == "part" and pending[1] is sent else sent.unsure or sent.offset
             findings += self.stands(client, server, sent, until)
         seen.pending(pending, False)
         return findings + self.finish(client)
@@ -138,7 +155,7 @@ class Uploader(Actor):
         if at is None or at != on_disk or not sent.offset <= at <= until:
             self.open.remove(sent)
             return [f"upload stands at {at}, on disk {on_disk}, acknowledged {sent.offset}, sent {until}"]
-        sent.offset = at
+        sent.offset, sent.unsure = at, None
         return []
 
     def finish(self, client):

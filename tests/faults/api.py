@@ -46,9 +46,14 @@ def go_on(client, address, offset, piece):
     return client.call("PATCH", address, piece, Upload_Offset=str(offset), Content_Type=PART, **TUS)
 
 
+def stand(client, address):
+    """(status, headers, body); `Upload-Offset` is how far the upload has come."""
+    return client.call("HEAD", address, **TUS)
+
+
 def offset(client, address):
     """How far the upload has come, or None when there is none (any more)."""
-    status, headers, _ = client.call("HEAD", address, **TUS)
+    status, headers, _ = stand(client, address)
     if status in (404, 410):
         return None
     if status != 200:

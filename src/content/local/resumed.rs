@@ -7,6 +7,7 @@ use super::root::{Root, checked, explain};
 use super::walk;
 use crate::content::Room;
 use crate::model::{Error, RelPath, Result};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 /// Makes the empty file of an upload.
@@ -24,15 +25,20 @@ pub(super) fn list(root: &Root) -> Result<Vec<String>> {
 
 /// Takes back what came of each upload after it was last kept: an earlier run may have ended before that was on the disk.
 pub(super) fn take_back_unkept(root: &Root) -> Result<()> {
-    let failed = |e| explain("look at the unfinished uploads", e);
     for id in list(root)? {
         let Ok(file) = os::open_write(fd(&root.uploads), &id) else { continue };
-        let len = os::stat_fd(fd(&file)).map_err(failed)?.node.len;
-        if let Some(kept) = os::kept_fd(fd(&file)).filter(|kept| *kept < len) {
-            os::truncate(fd(&file), kept).map_err(failed)?;
-        }
+        take_back(fd(&file))?;
     }
     Ok(())
+}
+
+/// Takes back what came of an upload after it was last kept; returns how far it has come. Nobody else may be at it.
+pub(super) fn take_back(file: BorrowedFd<'_>) -> Result<u64> {
+    let failed = |e| explain("look at the unfinished upload", e);
+    let len = os::stat_fd(file).map_err(failed)?.node.len;
+    let Some(kept) = os::kept_fd(file).filter(|kept| *kept < len) else { return Ok(len) };
+    os::truncate(file, kept).map_err(failed)?;
+    Ok(kept)
 }
 
 /// Deletes an upload; one that is gone is no error.

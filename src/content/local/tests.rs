@@ -282,13 +282,16 @@ async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
     let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
     upload.write(Bytes::from_static(b"kept")).await.unwrap();
     assert_eq!(upload.keep().await.unwrap(), 4);
+    // As a request leaves it that fails before it keeps what came.
+    fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
+    assert_eq!(tree.resume("1", &path("file"), Room::default()).await.unwrap().len(), 4);
     drop(tree);
     fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
     let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
-    let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    let mut upload = tree.resume("1", &path("gone/file"), Room::default()).await.unwrap();
     assert_eq!(upload.len(), 4);
     upload.write(Bytes::from_static(b" on")).await.unwrap();
-    upload.commit(Commit { expect: Expect::Exists, ..commit() }).await.unwrap_err();
+    upload.commit(commit()).await.unwrap_err();
     // Refused, and whole: nothing of it is taken back any more.
     drop(tree);
     let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();

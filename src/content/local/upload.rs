@@ -6,6 +6,7 @@ use super::digest::{self, Sum};
 use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
 use super::props;
+use super::resumed;
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
@@ -125,7 +126,8 @@ impl LocalUpload {
         check_target(root, path, None)?;
         let stage = Stage::resume(root, id)?;
         let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
-        upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the upload", e))?.node.len;
+        // What a request that failed has left is not on the disk: who asks how far it has come must not hear of it.
+        upload.len = resumed::take_back(stage.file())?;
         upload.position = upload.len;
         upload.draft.offset = upload.len;
         if upload.len > 0 {
@@ -306,6 +308,7 @@ impl Draft {
         if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
             let stage = self.write_out(true)?;
             stage.forget()?;
+            stage.keep(self.offset)?;
             self.stage = Some(stage);
         }
         Ok(())
