@@ -50,6 +50,11 @@ fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
         Expect::Any => {}
         Expect::Exists => set("if-match", "*"),
         Expect::Absent => set("if-none-match", "*"),
+        // What no tag can meet: one that is both wanted and unwanted.
+        Expect::Etag(tags) if tags.is_empty() => {
+            set("if-match", "\"x\"");
+            set("if-none-match", "\"x\"");
+        }
         Expect::Etag(tags) => set("if-match", &tags.join(", ")),
         Expect::NotEtag(tags) => set("if-none-match", &tags.join(",")),
         Expect::UnmodifiedSince(since) => set("if-unmodified-since", &http_date(from_unix_seconds(*since))),
