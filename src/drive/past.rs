@@ -28,12 +28,8 @@ impl Bin {
         if self.only.is_some() && item.who != self.only {
             return None;
         }
-        let path = self.shown_path(&item.path)?;
+        let path = item.path.after(&self.base)?.beneath(&self.shown).ok()?;
         Some(Trashed { path, ..item })
-    }
-
-    fn shown_path(&self, path: &RelPath) -> Option<VPath> {
-        path.after(&self.base)?.beneath(&self.shown).ok()
     }
 }
 

@@ -9,8 +9,8 @@ import threading
 import time
 from collections import Counter
 
-from actors import OTHER, OTHER_PASSWORD, Sharer, Uploader
-from client import BROKEN, Client, LOCK, digest
+from actors import OTHER, OTHER_PASSWORD, Actor, Sharer, Uploader
+from client import Client, LOCK, digest
 from model import Op, Write, apply, beneath
 
 ACCOUNT, PASSWORD = "mara", "correct horse 7 staple"
@@ -41,29 +41,17 @@ class Register:
         self.writes = [Write(value, float("-inf"), float("-inf"))]
 
 
-class Worker:
+class Worker(Actor):
     """One client with a folder of its own."""
 
     def __init__(self, number, seed, registers):
-        self.random = random.Random(seed * 31 + number)
-        self.top = f"w{number}"
-        self.registers = registers
-        self.tree, self.locks = {}, {}
-        self.pending, self.counter, self.counts, self.refused = None, 0, Counter(), []
+        super().__init__(seed * 31 + number, (ACCOUNT, PASSWORD))
+        self.top, self.registers = f"w{number}", registers
+        self.tree, self.locks, self.counter = {}, {}, 0
 
     def settle(self, tree, locks):
         """Takes over what was found after a restart."""
         self.tree, self.locks, self.pending = tree, locks, None
-
-    def run(self, port, cut):
-        client = Client(port, ACCOUNT, PASSWORD)
-        try:
-            while not cut.struck.is_set() and self.step(client, cut):
-                pass
-        except BROKEN:
-            pass
-        finally:
-            client.close()
 
     def step(self, client, cut):
         """One request; False when its answer no longer counts."""

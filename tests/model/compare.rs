@@ -2,7 +2,8 @@
 
 use crate::operations::{Content, Who};
 use crate::run::{Checked, Run};
-use crate::server::{QUOTA, escaped};
+use crate::server::QUOTA;
+use crate::url::url;
 use crate::world::{HALL, Lock, Node, Place, Seat, join, leaf, parent};
 use roxmltree::Document;
 use std::collections::BTreeMap;
@@ -232,7 +233,7 @@ impl Run<'_> {
         }
         let text = reply.text();
         let document = Document::parse(&text).map_err(|error| format!("{error}: {text}"))?;
-        let top = format!("/dav/{}", escaped(path));
+        let top = format!("/dav/{}", url(path));
         let responses = document.root_element().children().filter(|node| node.has_tag_name((DAV, "response")));
         responses.map(|response| row(response, top.trim_end_matches('/'))).collect()
     }
@@ -271,7 +272,7 @@ impl Run<'_> {
     }
 
     fn compare_history(&mut self, who: Who, path: &str, history: u64) -> Checked {
-        let reply = self.server.ask(who, "GET", &format!("/api/v1/versions?path={}", escaped(path))).send().json();
+        let reply = self.server.ask(who, "GET", &format!("/api/v1/versions?path={}", url(path))).send().json();
         let items = reply["items"].as_array().cloned().unwrap_or_default();
         let versions = self.world.root_mut(who).versions.entry(history).or_default();
         let shown: Vec<_> = items.iter().map(|item| item["size"].as_u64().unwrap_or_default()).collect();
@@ -285,7 +286,7 @@ impl Run<'_> {
                 return Err(format!("a version of /{path} is called {id} now"));
             }
             if version.id.replace(id.clone()).is_none() {
-                let target = format!("/api/v1/versions/content?path={}&id={id}", escaped(path));
+                let target = format!("/api/v1/versions/content?path={}&id={id}", url(path));
                 let body = self.server.ask(who, "GET", &target).send().body;
                 if body != version.content.bytes() {
                     return Err(format!("a version of /{path} is {body:?}, and the model says {:?}", version.content));

@@ -23,6 +23,8 @@ mod sequence;
 mod server;
 mod transfers;
 mod uploads;
+#[path = "../suite/harness/url.rs"]
+mod url;
 mod world;
 
 use proptest::test_runner::{

@@ -2,7 +2,7 @@
 
 use crate::operations::{Spot, Who};
 use crate::run::{Checked, Refusals, Run};
-use crate::server::escaped;
+use crate::url::url;
 use crate::world::{Node, Place, Share, Version, join, leaf, parent};
 use serde_json::json;
 
@@ -71,7 +71,7 @@ impl Run<'_> {
         let bytes = lain.iter().flat_map(|item| item.tree.values()).map(Node::len).sum();
         no.add(!self.world.has_room(who, bytes, 0), 507);
         let id = lain.as_ref().and_then(|item| item.id.clone()).unwrap_or_else(|| "nothing.1".to_owned());
-        let ask = self.server.ask(who, "POST", &format!("/api/v1/trash/{}/restore", escaped(&id)));
+        let ask = self.server.ask(who, "POST", &format!("/api/v1/trash/{}/restore", url(&id)));
         let reply = ask.json(&to.as_ref().map_or_else(|| json!({}), |to| json!({ "to": to }))).send();
         let lay = lain.as_ref().map(|item| item.path.clone()).unwrap_or_default();
         let said = format!("{} restores /{lay} from the trash to {to:?}", who.name());
@@ -132,7 +132,7 @@ impl Run<'_> {
         let lain = self.world.root(who).trash.get(index);
         let id = lain.and_then(|item| item.id.clone()).unwrap_or_else(|| "nothing.1".to_owned());
         let path = lain.map(|item| item.path.clone()).unwrap_or_default();
-        let reply = self.server.ask(who, "DELETE", &format!("/api/v1/trash/{}", escaped(&id))).send();
+        let reply = self.server.ask(who, "DELETE", &format!("/api/v1/trash/{}", url(&id))).send();
         if self.judge(&format!("{} purges /{path} from the trash", who.name()), &reply, 204, &no)? {
             self.world.root_mut(who).trash.remove(index);
         }
@@ -184,7 +184,7 @@ impl Run<'_> {
             no.add(present.is_some_and(Node::is_folder), 409);
         }
         let id = wanted.as_ref().and_then(|wanted| wanted.2.id.clone()).unwrap_or_else(|| "0.0".to_owned());
-        let target = format!("/api/v1/versions?path={}&id={id}", escaped(&path));
+        let target = format!("/api/v1/versions?path={}&id={id}", url(&path));
         let reply = self.server.ask(who, "DELETE", &target).send();
         if self.judge(&format!("{} purges a version of /{path}", who.name()), &reply, 204, &no)?
             && let (Some(place), Some((history, index, _))) = (place, wanted)

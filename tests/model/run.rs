@@ -1,7 +1,8 @@
 //! One case: each step is a request, an answer that the model foresaw, and a look at everything.
 
 use crate::operations::{Step, Tokens, Verb, Who};
-use crate::server::{HOST, Reply, Server, escaped};
+use crate::server::{HOST, Reply, Server};
+use crate::url::url;
 use crate::world::{Place, Seat, World};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -191,5 +192,5 @@ impl<'a> Run<'a> {
 
 /// The address of a path, as `Destination` has it.
 pub fn destination(path: &str) -> String {
-    format!("http://{HOST}/dav/{}", escaped(path))
+    format!("http://{HOST}/dav/{}", url(path))
 }

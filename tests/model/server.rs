@@ -1,6 +1,7 @@
 //! The whole program without its sockets, over a data folder of its own: requests go in and answers come out as they do on a connection.
 
 use crate::operations::Who;
+use crate::url::url;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -101,7 +102,7 @@ impl Server {
 
     /// A request on a path of the drive.
     pub fn dav(&self, who: Who, method: &str, path: &str) -> Ask<'_> {
-        self.ask(who, method, &format!("/dav/{}", escaped(path)))
+        self.ask(who, method, &format!("/dav/{}", url(path)))
     }
 }
 
@@ -145,19 +146,6 @@ impl Ask<'_> {
             Reply { status: parts.status.as_u16(), headers: parts.headers, body }
         })
     }
-}
-
-/// A path or value as it stands in a target.
-pub fn escaped(path: &str) -> String {
-    use std::fmt::Write as _;
-    path.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 fn account(who: Who) -> AccountName {

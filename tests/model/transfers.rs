@@ -25,12 +25,7 @@ impl Run<'_> {
         {
             return self.move_mount((&from, &to));
         }
-        let (source, mut no) = self.sit(who, &from, true);
-        let (target, more) = self.sit(who, &to, true);
-        no.0.extend(more.0);
-        let ends = source.zip(target).map(|(from, to)| Ends { from, to });
-        no.add(from == to, 403);
-        no.add(from == to && !overwrite, 412);
+        let (ends, mut no) = self.sit_at_both(who, (&from, true), &to, overwrite);
         if let Some(ends) = &ends {
             self.refuse_transfer(&mut no, ends, (who, &terms), overwrite);
             no.add(self.world.taking_barred((ends.from.root, &ends.from.path), who, &terms.tokens), 423);
@@ -61,12 +56,7 @@ impl Run<'_> {
     ) -> Checked {
         let (from, to) = (self.world.address(who, from), self.world.address(who, to));
         let terms = self.submit(who, tokens);
-        let (source, mut no) = self.sit(who, &from, false);
-        let (target, more) = self.sit(who, &to, true);
-        no.0.extend(more.0);
-        let ends = source.zip(target).map(|(from, to)| Ends { from, to });
-        no.add(from == to, 403);
-        no.add(from == to && !overwrite, 412);
+        let (ends, mut no) = self.sit_at_both(who, (&from, false), &to, overwrite);
         if let Some(ends) = &ends {
             self.refuse_transfer(&mut no, ends, (who, &terms), overwrite);
             no.add(!self.has_room_for(ends, deep), 507);
@@ -88,6 +78,22 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Where both ends are, and what refuses the transfer there; `changes` tells whether it changes the source.
+    fn sit_at_both(
+        &self,
+        who: Who,
+        (from, changes): (&str, bool),
+        to: &str,
+        overwrite: bool,
+    ) -> (Option<Ends>, Refusals) {
+        let (source, mut no) = self.sit(who, from, changes);
+        let (target, more) = self.sit(who, to, true);
+        no.0.extend(more.0);
+        no.add(from == to, 403);
+        no.add(from == to && !overwrite, 412);
+        (source.zip(target).map(|(from, to)| Ends { from, to }), no)
     }
 
     /// What refuses a transfer of either kind.

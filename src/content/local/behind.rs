@@ -56,14 +56,10 @@ fn write_back(stage: &Stage, end: u64) -> Outcome<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Durability;
     use crate::content::contract::{commit, content, path};
-    use crate::content::local::{LocalSettings, LocalTree};
+    use crate::content::local::{LocalTree, tests::RELAXED};
     use crate::content::{ContentTree, Room, Start};
     use bytes::Bytes;
-
-    const RELAXED: LocalSettings =
-        LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
 
     #[tokio::test]
     async fn the_disk_is_asked_at_every_step_of_a_large_upload() {

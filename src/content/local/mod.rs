@@ -79,7 +79,6 @@ impl LocalTree {
     pub fn open(dir: &Path, settings: LocalSettings) -> Result<Arc<Self>> {
         let root = Arc::new(Root::open(dir, settings)?);
         trash::finish_swaps(&root)?;
-        resumed::take_back_unkept(&root)?;
         if let Err(error) = trash::sweep_notes(&root).and_then(|()| stage::sweep(&root)) {
             // Leftovers cost room, not content: they are no reason to keep anybody from their files.
             tracing::warn!(%error, "temporary files of an earlier run were left in place");

@@ -23,15 +23,6 @@ pub(super) fn list(root: &Root) -> Result<Vec<String>> {
     walk::names(fd(&root.uploads)).map_err(|e| explain("look for unfinished uploads", e))
 }
 
-/// Takes back what came of each upload after it was last kept: an earlier run may have ended before that was on the disk.
-pub(super) fn take_back_unkept(root: &Root) -> Result<()> {
-    for id in list(root)? {
-        let Ok(file) = os::open_write(fd(&root.uploads), &id) else { continue };
-        take_back(fd(&file))?;
-    }
-    Ok(())
-}
-
 /// Takes back what came of an upload after it was last kept; returns how far it has come. Nobody else may be at it.
 pub(super) fn take_back(file: BorrowedFd<'_>) -> Result<u64> {
     let failed = |e| explain("look at the unfinished upload", e);

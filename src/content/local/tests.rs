@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-const RELAXED: LocalSettings =
+pub(super) const RELAXED: LocalSettings =
     LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
 
 fn relaxed() -> (Arc<dyn ContentTree>, TempDir) {

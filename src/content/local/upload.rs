@@ -126,7 +126,7 @@ impl LocalUpload {
         check_target(root, path, None)?;
         let stage = Stage::resume(root, id)?;
         let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
-        // What a request that failed has left is not on the disk: who asks how far it has come must not hear of it.
+        // What a request that failed, or an earlier run, has left beyond it may not be on the disk: nobody must hear of it.
         upload.len = resumed::take_back(stage.file())?;
         upload.position = upload.len;
         upload.draft.offset = upload.len;

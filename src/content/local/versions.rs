@@ -123,11 +123,16 @@ impl<'a> Shelf<'a> {
 
 impl Drop for Shelf<'_> {
     fn drop(&mut self) {
-        if self.is_loose
-            && let Ok(history) = CString::new(self.history.as_str())
-        {
-            let _ = os::remove_folder(fd(&self.root.versions), &history);
+        if self.is_loose {
+            remove_empty(self.root, &self.history);
         }
+    }
+}
+
+/// Removes a shelf on which nothing is kept.
+fn remove_empty(root: &Root, history: &str) {
+    if let Ok(history) = CString::new(history) {
+        let _ = os::remove_folder(fd(&root.versions), &history);
     }
 }
 
@@ -144,9 +149,7 @@ pub(super) fn take_back_for(root: &Root, upload: &str) {
     if let Some(kept) = newest.filter(|kept| has_two_names(&kept.id)) {
         let _ = os::unlink_file(fd(&dir), &kept.id);
     }
-    if let Ok(history) = CString::new(history) {
-        let _ = os::remove_folder(fd(&root.versions), &history);
-    }
+    remove_empty(root, &history);
 }
 
 /// The former contents of a file, newest first.

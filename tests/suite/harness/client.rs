@@ -1,10 +1,10 @@
 //! A client of the drive: decoded paths beneath `/dav`, one kept connection, headers in the order they are given.
 
+use super::url::url;
 use super::wire::{Connection, Reply};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 /// The usual file name: what is not escaped somewhere breaks with it.
@@ -12,18 +12,6 @@ pub const NAME: &str = "/fi le$%<>é.txt";
 
 /// The body of a request for an exclusive write lock.
 pub const LOCK_BODY: &str = r#"<?xml version="1.0" encoding="utf-8"?><D:lockinfo xmlns:D="DAV:"><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype><D:owner><D:href>http://example.org/~ana?a=1&amp;b=2</D:href></D:owner></D:lockinfo>"#;
-
-/// Percent-encodes a decoded path; slashes stay.
-pub fn url(path: &str) -> String {
-    path.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
-}
 
 /// A PROPFIND body that asks for properties, written as elements (`D:` is `DAV:`).
 pub fn propfind_body(elements: &str) -> String {

@@ -4,9 +4,11 @@ pub mod client;
 pub mod matrix;
 pub mod multistatus;
 pub mod provider;
+pub mod url;
 pub mod wire;
 
-pub use client::{Client, LOCK_BODY, NAME, propfind_body, url};
+pub use client::{Client, LOCK_BODY, NAME, propfind_body};
+pub use url::url;
 pub use wire::{Connection, Reply};
 
 use parking_lot::Mutex;

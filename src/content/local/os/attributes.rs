@@ -28,10 +28,7 @@ pub(in crate::content::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -
     if !props.is_empty() {
         return sys::fsetxattr(file, PROPS, props, XattrFlags::empty());
     }
-    match sys::fremovexattr(file, PROPS) {
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
-        other => other,
-    }
+    remove(file, PROPS)
 }
 
 /// Which history a file in a folder belongs to; `None` for none yet.
@@ -52,10 +49,7 @@ pub(in crate::content::local) fn set_history(file: BorrowedFd<'_>, history: &str
 
 /// Lets an open file belong to no history.
 pub(in crate::content::local) fn clear_history(file: BorrowedFd<'_>) -> Outcome<()> {
-    match sys::fremovexattr(file, HISTORY) {
-        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
-        other => other,
-    }
+    remove(file, HISTORY)
 }
 
 /// What is stored of an open file's content hash; `None` for nothing that could be one.
@@ -84,11 +78,16 @@ pub(in crate::content::local) fn kept_fd(file: BorrowedFd<'_>) -> Option<u64> {
 
 /// Notes, or with `None` forgets, how many bytes of an unfinished upload are on the disk.
 pub(in crate::content::local) fn set_kept(file: BorrowedFd<'_>, len: Option<u64>) -> Outcome<()> {
-    let done = match len {
-        Some(len) => sys::fsetxattr(file, KEPT, &len.to_le_bytes(), XattrFlags::empty()),
-        None => sys::fremovexattr(file, KEPT),
-    };
-    match done {
+    let Some(len) = len else { return remove(file, KEPT) };
+    match sys::fsetxattr(file, KEPT, &len.to_le_bytes(), XattrFlags::empty()) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
+/// Removes an attribute, which need not be there.
+fn remove(file: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
+    match sys::fremovexattr(file, name) {
         Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }
