@@ -10,7 +10,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[expect(clippy::print_stderr, reason = "the last words of a failed command")]
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = tokio::runtime::Builder::new_multi_thread()
+    // Connections have runtimes of their own.
+    let ended = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(anyhow::Error::from)

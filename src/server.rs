@@ -1,6 +1,7 @@
 //! Connections: accepting them within limits, serving HTTP/1.1 on each, and ending them at shutdown.
 
 mod admission;
+mod cores;
 mod framing;
 mod patience;
 mod wire;
@@ -12,6 +13,7 @@ use crate::http::framing::Ambiguous;
 use crate::http::intake::BodyIn;
 use crate::model::{Error, Result};
 use admission::{Admission, Ticket};
+pub use cores::Cores;
 use http::{Request, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -45,9 +47,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the configured addresses.
-    pub async fn bind(app: Arc<App>) -> Result<Self> {
-        let listeners = Listeners::bind(&app.config.server).await?;
+    /// Takes the configured addresses. Requests are answered on `cores`, and what they began may go on there after
+    /// [`run`](Self::run) has returned, until [`App::close`] has.
+    pub async fn bind(app: Arc<App>, cores: Arc<Cores>) -> Result<Self> {
+        let listeners = Listeners::bind(&app.config.server, cores).await?;
         Ok(Self { listeners: Listeners { open: Arc::clone(&app.metrics.connections), ..listeners }, app })
     }
 
@@ -88,12 +91,13 @@ struct Listeners {
     sockets: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     config: ServerConfig,
+    cores: Arc<Cores>,
     /// How many connections are open.
     open: Arc<AtomicU64>,
 }
 
 impl Listeners {
-    async fn bind(config: &ServerConfig) -> Result<Self> {
+    async fn bind(config: &ServerConfig, cores: Arc<Cores>) -> Result<Self> {
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for wanted in &config.listen {
             let taken = TcpListener::bind(wanted).await.and_then(|l| l.local_addr().map(|address| (l, address)));
@@ -101,7 +105,7 @@ impl Listeners {
             sockets.push(listener);
             addresses.push(address);
         }
-        Ok(Self { sockets, addresses, config: config.clone(), open: Arc::default() })
+        Ok(Self { sockets, addresses, config: config.clone(), cores, open: Arc::default() })
     }
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
@@ -111,7 +115,7 @@ impl Listeners {
         let mut accepting = JoinSet::new();
         for listener in self.sockets {
             let door = Door { answers: answers.clone(), config: self.config.clone(), stopping: stopping.clone() };
-            accepting.spawn(door.accept(listener, Arc::clone(&admission)));
+            accepting.spawn(door.accept(listener, Arc::clone(&self.cores), Arc::clone(&admission)));
         }
         drop(stopping);
         shutdown.await;
@@ -140,7 +144,7 @@ struct Door<A> {
 }
 
 impl<A: Answers> Door<A> {
-    async fn accept(self, listener: TcpListener, admission: Arc<Admission>) {
+    async fn accept(self, listener: TcpListener, cores: Arc<Cores>, admission: Arc<Admission>) {
         let builder = self.builder();
         let mut connections = JoinSet::new();
         let mut complained: Option<Instant> = None;
@@ -153,9 +157,10 @@ impl<A: Answers> Door<A> {
                 _ = &mut stopped => break,
             };
             match accepted {
-                Ok((stream, peer)) => match admission.admit(peer.ip()) {
-                    Some(ticket) => {
-                        connections.spawn(self.clone().serve(builder.clone(), stream, peer, ticket));
+                Ok((stream, peer)) => match admission.admit(peer.ip()).zip(cores.next()) {
+                    Some((ticket, core)) => {
+                        let Ok(stream) = stream.into_std() else { continue };
+                        connections.spawn_on(self.clone().serve(builder.clone(), stream, peer, ticket), core);
                     }
                     // One attempt: a client that is over its limit gets no more of our time.
                     None => drop(stream.try_write(FULL)),
@@ -197,7 +202,11 @@ impl<A: Answers> Door<A> {
         builder
     }
 
-    async fn serve(self, builder: http1::Builder, stream: TcpStream, peer: SocketAddr, ticket: Ticket) {
+    async fn serve(self, builder: http1::Builder, stream: std::net::TcpStream, peer: SocketAddr, ticket: Ticket) {
+        let stream = match TcpStream::from_std(stream) {
+            Ok(stream) => stream,
+            Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
+        };
         // Without it answers are slower, not wrong.
         let _ = stream.set_nodelay(true);
         let ambiguous = Arc::new(AtomicBool::new(false));

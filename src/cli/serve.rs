@@ -5,7 +5,7 @@ use crate::app::App;
 use crate::config::Config;
 use crate::control::Desk;
 use crate::jobs;
-use crate::server::Server;
+use crate::server::{Cores, Server};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +21,8 @@ pub(super) async fn run(config: Config) -> Result<()> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let app =
         App::open(config).await.with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
-    let served = serve(&app, async move {
+    let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
+    let served = serve(&app, &cores, async move {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
@@ -30,11 +31,12 @@ pub(super) async fn run(config: Config) -> Result<()> {
     });
     let served = served.await;
     let closed = app.close().await.context("The data folder could not be closed cleanly");
+    tokio::task::spawn_blocking(move || drop(cores)).await?;
     served.and(closed)
 }
 
-async fn serve(app: &Arc<App>, signalled: impl Future<Output = ()> + Send) -> Result<()> {
-    let server = Server::bind(Arc::clone(app)).await?;
+async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output = ()> + Send) -> Result<()> {
+    let server = Server::bind(Arc::clone(app), Arc::clone(cores)).await?;
     // Before the greeting: who has read it may give a command at once.
     let desk = Desk::open(Arc::clone(app)).await;
     let link = app.setup.token();

@@ -7,6 +7,10 @@ use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 
+fn cores() -> Arc<Cores> {
+    Arc::new(Cores::start().unwrap())
+}
+
 struct Running {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
@@ -17,7 +21,7 @@ impl Running {
     async fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let mut config = ServerConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], ..ServerConfig::default() };
         change(&mut config);
-        let listeners = Listeners::bind(&config).await.unwrap();
+        let listeners = Listeners::bind(&config, cores()).await.unwrap();
         let address = listeners.addresses[0];
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(listeners.serve(answer, async { drop(stopped.await) }));
@@ -298,7 +302,7 @@ async fn an_error_for_head_has_no_body() {
 async fn a_taken_address_is_named() {
     let server = Running::start(|_| {}).await;
     let config = ServerConfig { listen: vec![server.address], ..ServerConfig::default() };
-    let error = Listeners::bind(&config).await.unwrap_err().to_string();
+    let error = Listeners::bind(&config, cores()).await.unwrap_err().to_string();
     assert!(error.contains(&server.address.to_string()) && error.contains("another program"), "{error}");
     server.stop().await;
 }

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use sarang::app::App;
 use sarang::config::{Config, Durability};
 use sarang::model::{AccountName, Role};
-use sarang::server::Server;
+use sarang::server::{Cores, Server};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
@@ -40,6 +40,7 @@ pub struct TestServer {
 struct Running {
     runtime: Runtime,
     app: Arc<App>,
+    cores: Arc<Cores>,
     stop: oneshot::Sender<()>,
     ended: Mutex<mpsc::Receiver<Result<(), String>>>,
 }
@@ -78,11 +79,12 @@ impl TestServer {
 
     fn open(config: Config, data: Arc<TempDir>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let cores = Arc::new(Cores::start().expect("start threads"));
         let (stop, stopped) = oneshot::channel();
         let (report, ended) = mpsc::channel();
         let (app, server) = runtime.block_on(async {
             let app = App::open(config.clone()).await.expect("open the data folder");
-            let server = Server::bind(app.clone()).await.expect("bind");
+            let server = Server::bind(app.clone(), cores.clone()).await.expect("bind");
             (app, server)
         });
         let address = server.addresses()[0];
@@ -92,7 +94,7 @@ impl TestServer {
             };
             let _ = report.send(server.run(shutdown).await.map_err(|error| error.to_string()));
         });
-        Self { running: Some(Running { runtime, app, stop, ended: Mutex::new(ended) }), address, config, data }
+        Self { running: Some(Running { runtime, app, cores, stop, ended: Mutex::new(ended) }), address, config, data }
     }
 
     fn add_account(&self, name: &str) {
@@ -164,14 +166,15 @@ impl TestServer {
     }
 
     fn stop(&mut self) -> Result<(), String> {
-        let Some(Running { runtime, app, stop, ended }) = self.running.take() else { return Ok(()) };
+        let Some(Running { runtime, app, cores, stop, ended }) = self.running.take() else { return Ok(()) };
         let _ = stop.send(());
         let outcome =
             ended.into_inner().recv_timeout(GRACE).map_err(|_| "the server did not end in 10 s".to_owned()).flatten();
         let closed = outcome.and_then(|()| runtime.block_on(app.close()).map_err(|error| error.to_string()));
         drop(app);
-        let idle = poll(GRACE, || runtime.metrics().num_alive_tasks() == 0);
-        let left = runtime.metrics().num_alive_tasks();
+        let left = || runtime.metrics().num_alive_tasks() + cores.tasks();
+        let idle = poll(GRACE, || left() == 0);
+        let left = left();
         runtime.shutdown_timeout(Duration::from_secs(1));
         closed?;
         if idle { Ok(()) } else { Err(format!("{left} tasks still run after the server ended")) }
