@@ -65,7 +65,7 @@ mod tests {
     async fn the_disk_is_asked_at_every_step_of_a_large_upload() {
         let dir = tempfile::TempDir::new().unwrap();
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
-        let stage = Arc::new(Stage::create(&tree.root, false).unwrap());
+        let stage = Arc::new(Stage::create(&tree.root).unwrap());
         let mut behind = Behind::default();
         let mut asked = Vec::new();
         for end in [LARGE - 1, LARGE, LARGE + STEP - 1, LARGE + STEP, LARGE + STEP + 1] {

@@ -1,11 +1,12 @@
 //! Looks a tree over, also beside a running server: whether the trash and its notes agree, versions have their file, and nothing
 //! was left half done. What is repaired is never deleted: it comes to the trash, where people see it.
 
+use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{TMP, explain, spelling, stat_name};
 use super::trash::note_of;
 use super::trashed::{NOTE, NOTE_LIMIT, path_in};
-use super::{LocalSettings, LocalTree, props};
+use super::{LocalSettings, LocalTree, props, versions};
 use crate::content::{DeadProp, Node};
 use crate::model::{Error, RelPath, Result};
 use std::collections::HashSet;
@@ -98,8 +99,8 @@ impl Tree {
 
     /// Versions must have a file, live or in the trash, that they are versions of.
     fn check_versions(&mut self) -> Result<()> {
-        let Some(versions) = self.folder(VERSIONS)? else { return Ok(()) };
-        let mut histories = names_in(fd(&versions))?;
+        let Some(shelves) = self.folder(VERSIONS)? else { return Ok(()) };
+        let mut histories = names_in(fd(&shelves))?;
         // A file that is moved meanwhile may be missed once.
         for _ in 0..if self.care.served { 2 } else { 1 } {
             if histories.is_empty() {
@@ -109,10 +110,17 @@ impl Tree {
             histories.retain(|history| !named.contains(history));
         }
         for history in histories {
-            if self.is_under_way(fd(&versions), &history) {
+            if self.is_under_way(fd(&shelves), &history) {
                 continue;
             }
-            let repaired = self.is_repairing() && self.bury(fd(&versions), &history)?;
+            if versions::of_history(fd(&shelves), &history)?.is_empty() {
+                // What a crash has left there: nothing that anybody has saved.
+                if self.is_repairing() {
+                    versions::tidy(fd(&shelves), &history)?;
+                }
+                continue;
+            }
+            let repaired = self.is_repairing() && self.bury(fd(&shelves), &history)?;
             self.add(format!("the versions in .sarang/versions/{history} are of no file that is there"), repaired);
         }
         Ok(())
@@ -120,9 +128,6 @@ impl Tree {
 
     /// Moves versions without a file to the trash.
     fn bury(&self, versions: BorrowedFd<'_>, history: &str) -> Result<bool> {
-        if os::remove_folder(versions, &c_name(history)?).is_ok() {
-            return Ok(true);
-        }
         let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(false) };
         let leaf = format!("Versions of a lost file ({history})");
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
@@ -141,8 +146,8 @@ impl Tree {
                 let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
                 match kind {
                     Kind::Folder if below != OWN => waiting.push(below),
-                    Kind::File => match os::history_at(fd(&dir), &name) {
-                        Ok(history) => named.extend(history),
+                    Kind::File => match Label::of_name(fd(&dir), &name) {
+                        Ok(label) => named.extend(label.history().map(str::to_owned)),
                         Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::ACCESS | Errno::PERM) => {}
                         Err(e) => return Err(explain(DOING, e)),
                     },
@@ -268,8 +273,4 @@ fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(String, Kind)>> {
     });
     read.map_err(|e| explain(DOING, e))?;
     Ok(names)
-}
-
-fn c_name(name: &str) -> Result<std::ffi::CString> {
-    std::ffi::CString::new(name).map_err(|_| Error::NotFound)
 }

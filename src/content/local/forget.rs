@@ -1,5 +1,6 @@
 //! Room for what is live: where there is too little, the oldest of the history goes first, be it in the trash or a version.
 
+use super::os::fd;
 use super::root::Root;
 use super::{ledger, trashed, versions};
 use crate::content::history::Expired;
@@ -78,7 +79,7 @@ fn oldest_first(root: &Root) -> Result<Vec<Former>> {
         all.push(Former { when, bytes, what: What::Item(item.id) });
     }
     for history in versions::histories(root)? {
-        for version in versions::of_history(root, &history)? {
+        for version in versions::of_history(fd(&root.versions), &history)? {
             let what = What::Version(history.clone(), version.id);
             all.push(Former { when: version.replaced, bytes: version.node.len, what });
         }

@@ -10,12 +10,15 @@ mod copy;
 mod digest;
 mod forget;
 mod held;
+mod label;
 mod ledger;
 mod list;
 mod os;
+mod pace;
 mod past;
 mod props;
 mod read;
+mod replaced;
 mod resumed;
 mod rewind;
 mod root;
@@ -47,7 +50,6 @@ use root::Root;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::JoinError;
 use upload::LocalUpload;
 
@@ -138,12 +140,28 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     joined(tokio::task::spawn_blocking(work).await)
 }
 
-/// Runs `work` on this very thread where the runtime can do without it meanwhile, else as [`blocking`].
-async fn in_place<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
-        _ => blocking(work).await,
+/// Runs `work` on this very thread while the disk keeps up, else as [`blocking`].
+async fn at_once<T: Send + 'static>(
+    root: &Arc<Root>,
+    work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if root.pace.is_quick() {
+        return root.pace.watch(|| work(root));
     }
+    let root = Arc::clone(root);
+    blocking(move || work(&root)).await
+}
+
+/// Runs a change of names: at once where it need not reach the disk, else as [`blocking`].
+async fn changed<T: Send + 'static>(
+    root: &Arc<Root>,
+    change: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    if !root.is_strict() {
+        return at_once(root, change).await;
+    }
+    let root = Arc::clone(root);
+    blocking(move || change(&root)).await
 }
 
 /// What became of a task; a panic goes on in the caller.
@@ -198,7 +216,7 @@ impl ContentTree for LocalTree {
 
     async fn mkdir(&self, path: &RelPath, commit: Commit) -> Result<()> {
         let path = path.clone();
-        self.run(move |root| change::mkdir(root, &path, &commit)).await
+        changed(&self.root, move |root| change::mkdir(root, &path, &commit)).await
     }
 
     async fn workshop(&self) -> Result<RelPath> {
@@ -212,7 +230,7 @@ impl ContentTree for LocalTree {
 
     async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool> {
         let (from, to) = (from.clone(), to.clone());
-        self.run(move |root| change::rename(root, &from, &to, &commit)).await
+        changed(&self.root, move |root| change::rename(root, &from, &to, &commit)).await
     }
 
     async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool> {
@@ -222,7 +240,7 @@ impl ContentTree for LocalTree {
 
     async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String> {
         let path = path.clone();
-        self.run(move |root| change::delete(root, &path, &commit)).await
+        changed(&self.root, move |root| change::delete(root, &path, &commit)).await
     }
 
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>> {
@@ -231,7 +249,7 @@ impl ContentTree for LocalTree {
 
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()> {
         let path = path.clone();
-        self.run(move |root| props::set(root, &path, changes, &commit)).await
+        changed(&self.root, move |root| props::set(root, &path, changes, &commit)).await
     }
 
     async fn lay_aside(&self, id: &str) -> Result<()> {

@@ -1,5 +1,5 @@
 //! The system calls under local content, wrapped one by one: the only file that knows rustix.
-//! Every lookup of a user's path is confined by the kernel; every other call takes a folder and one name in it.
+//! Every lookup of a user's path is confined by the kernel; every other call takes a folder of ours, or one found so, and a name.
 
 mod attributes;
 mod likeness;
@@ -18,8 +18,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use attributes::{
-    clear_history, digest_at, digest_fd, history_at, kept_fd, props_at, props_fd, set_digest, set_history, set_kept,
-    set_props,
+    clear_label, kept_fd, label_at, label_fd, props_at, props_fd, set_kept, set_label, set_props,
 };
 pub(super) use likeness::{Facts, copy_attributes, copy_attributes_of, copy_content, facts_fd, set_access};
 pub(super) use rustix::io::Errno;

@@ -1,6 +1,6 @@
 //! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved.
 
-use super::digest;
+use super::label;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, change, existing, explain};
 use crate::content::{Commit, DeadProp, Node, PropChange};
@@ -40,24 +40,13 @@ pub(super) fn set(root: &Root, path: &RelPath, changes: Vec<PropChange>, commit:
     root.settle(fd(&opened))
 }
 
-/// What the file at a name hands on to the one that replaces it; `None` where none was `present`.
-pub(super) fn carried(dir: BorrowedFd<'_>, name: &str, present: bool) -> Result<Option<Vec<u8>>> {
-    if !present {
-        return Ok(None);
-    }
-    match os::props_at(dir, name) {
-        Err(Errno::NOENT) => Ok(None),
-        other => other.map_err(|e| explain("read properties", e)),
-    }
-}
-
 /// Sets the modification time; the hash of the content is still known after it.
 fn set_time(file: BorrowedFd<'_>, old: &Node, time: SystemTime) -> Result<()> {
     let failed = |e| explain("set the time of the file", e);
     os::set_modified(file, time).map_err(failed)?;
     let new = os::stat_fd(file).map_err(failed)?.node;
     // Without it the hash is only not known.
-    let _ = digest::carry(file, old, &new);
+    let _ = label::carry_digest(file, old, &new);
     Ok(())
 }
 

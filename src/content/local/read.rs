@@ -2,7 +2,7 @@
 
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
-use super::{blocking, digest};
+use super::{blocking, label};
 use crate::content::{Digest, Node, Reader};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -60,7 +60,7 @@ impl Reader for LocalReader {
     }
 
     fn digest(&self) -> Option<Digest> {
-        digest::of_file(self.file(), &self.node)
+        label::digest_of(self.file(), &self.node)
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {

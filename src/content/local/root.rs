@@ -1,7 +1,7 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger};
+use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger, pace::Pace};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
 use crate::model::path::{check_name, check_portable};
@@ -41,6 +41,7 @@ pub(super) struct Root {
     pub ledger: Ledger,
     pub pen: Pen,
     pub held: Held,
+    pub pace: Pace,
     /// Held while the oldest of the history is let go for want of room.
     pub forgetting: Mutex<()>,
     names: Mutex<()>,
@@ -95,6 +96,7 @@ impl Root {
             ledger: Ledger::default(),
             pen: Pen::default(),
             held,
+            pace: Pace::default(),
             forgetting: Mutex::default(),
             names: Mutex::default(),
             moves: AtomicU64::new(0),

@@ -1,6 +1,7 @@
 //! Reads every file again and compares it with the hash that was kept when it came.
 
 use super::digest;
+use super::label;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{existing, explain};
 use super::walk::{self, Met};
@@ -49,7 +50,7 @@ fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure
         Err(e) => return Err(e.into()),
     };
     let before = existing(os::stat_fd(fd(&file))?).map_err(Failure::Told)?.node;
-    let known = digest::of_file(fd(&file), &before);
+    let known = label::digest_of(fd(&file), &before);
     let Ok(read) = digest::read(fd(&file)) else {
         scrubbed.unreadable.push(path());
         return Ok(());
@@ -64,7 +65,7 @@ fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure
         Some(_) => {}
         None => {
             scrubbed.new += 1;
-            digest::store(fd(&file), &read, &before).map_err(Failure::Told)?;
+            label::note_digest(fd(&file), &read, &before).map_err(Failure::Told)?;
         }
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 use super::ledger::{self, Growth};
 use super::os::{self, Errno, Kind, Lookup, fd};
+use super::props::explain_store;
 use super::root::{Root, TMP, explain};
-use super::versions;
+use super::versions::{self, Shelf};
+use crate::content::Node;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use std::ffi::CString;
@@ -24,10 +26,10 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Makes an empty one; `named` when it will replace a file, which takes a name.
-    pub fn create(root: &Arc<Root>, named: bool) -> Result<Self> {
+    /// Makes an empty one.
+    pub fn create(root: &Arc<Root>) -> Result<Self> {
         let failed = |e| explain("make a file", e);
-        if !named && root.has_unnamed_files.load(Ordering::Relaxed) {
+        if root.has_unnamed_files.load(Ordering::Relaxed) {
             match os::create_unnamed(fd(&root.tmp)) {
                 Ok(file) => return Ok(Self { root: Arc::clone(root), file, name: Mutex::new(None), is_kept: false }),
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
@@ -71,34 +73,73 @@ impl Stage {
 
     /// Takes from the file what it was to have of another one, which it could not take the place of.
     pub fn forget(&self) -> Result<()> {
-        os::clear_history(self.file()).map_err(|e| explain("keep the former content", e))?;
-        self.set_props(&[])
+        os::clear_label(self.file()).map_err(|e| explain("keep the former content", e))?;
+        os::set_props(self.file(), &[]).map_err(explain_store)
     }
 
-    /// Stores properties with the file; empty removes them.
-    pub fn set_props(&self, props: &[u8]) -> Result<()> {
-        os::set_props(self.file(), props).map_err(super::props::explain_store)
-    }
-
-    /// Gives the file its place, over the file there if `replace`.
-    pub fn publish(&self, to: (BorrowedFd<'_>, &str), replace: bool) -> Result<()> {
-        let failed = |e| explain("put the file in its place", e);
+    /// Gives the file a place where nothing stands.
+    pub fn publish(&self, to: (BorrowedFd<'_>, &str)) -> Result<()> {
         let mut name = self.name.lock();
-        if name.is_none() && !replace {
-            return os::link_open(self.file(), to).map_err(failed);
+        let published = match name.as_deref() {
+            None => os::link_open(self.file(), to),
+            Some(name) => os::rename_new((self.dir(), name), to),
+        };
+        published.map_err(failed)?;
+        *name = None;
+        Ok(())
+    }
+
+    /// Gives the file, which is `node`, the place of the one there, whose content is laid on a shelf; returns as what.
+    pub fn publish_over(
+        &self,
+        node: &Node,
+        to: (BorrowedFd<'_>, &str),
+        onto: Option<&mut Shelf<'_>>,
+    ) -> Result<Option<String>> {
+        let Some(onto) = onto else { return self.replace(to).map(|()| None) };
+        let id = onto.next(node);
+        if !self.swap(node, to, (onto, &id))? {
+            // A crash between the two leaves a former content that is the present one.
+            onto.lay(&id, |place| os::link(to, place))?;
+            self.replace(to).inspect_err(|_| onto.clear(&id))?;
         }
+        Ok(Some(id))
+    }
+
+    /// Lets the file and the one there change places, which costs half of taking a name from one folder to another. Returns false when it has a
+    /// name already, or the file system cannot do it.
+    fn swap(&self, node: &Node, to: (BorrowedFd<'_>, &str), (onto, id): (&mut Shelf<'_>, &str)) -> Result<bool> {
+        if self.name.lock().is_some() || versions::birth(node) == 0 {
+            return Ok(false);
+        }
+        onto.lay(id, |place| os::link_open(self.file(), place))?;
+        let swapped = onto.exchange(id, to).inspect_err(|_| onto.clear(id));
+        match swapped {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
+            other => other.map(|()| true).map_err(failed),
+        }
+    }
+
+    fn replace(&self, to: (BorrowedFd<'_>, &str)) -> Result<()> {
+        let mut name = self.name.lock();
         if name.is_none() {
             let stamp = self.root.stamp();
             os::link_open(self.file(), (fd(&self.root.tmp), &stamp)).map_err(failed)?;
             *name = Some(stamp);
         }
-        let dir = if self.is_kept { &self.root.uploads } else { &self.root.tmp };
-        let from = (fd(dir), name.as_deref().unwrap_or_default());
-        let renamed = if replace { os::rename_over(from, to) } else { os::rename_new(from, to) };
-        renamed.map_err(failed)?;
+        os::rename_over((self.dir(), name.as_deref().unwrap_or_default()), to).map_err(failed)?;
         *name = None;
         Ok(())
     }
+
+    /// Where its name is, while it has one.
+    fn dir(&self) -> BorrowedFd<'_> {
+        fd(if self.is_kept { &self.root.uploads } else { &self.root.tmp })
+    }
+}
+
+fn failed(errno: Errno) -> Error {
+    explain("put the file in its place", errno)
 }
 
 impl Drop for Stage {
@@ -134,15 +175,10 @@ pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
     remove_tree(fd(&root.tmp), &gone, &mut |_, _| {})
 }
 
-/// Removes everything in `.sarang/tmp`, and what was kept for the sake of an upload that a crash has cut.
+/// Removes everything in `.sarang/tmp`.
 pub(super) fn sweep(root: &Root) -> Result<()> {
     let swept = names_in(fd(&root.tmp)).and_then(|names| {
-        names.into_iter().try_for_each(|(name, folder)| {
-            if let Some(upload) = name.to_str().ok().filter(|_| !folder) {
-                versions::take_back_for(root, upload);
-            }
-            remove(fd(&root.tmp), name, folder, &mut |_, _| {})
-        })
+        names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder, &mut |_, _| {}))
     });
     swept.map_err(|e| explain("clear its temporary files", e))
 }

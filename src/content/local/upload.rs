@@ -2,15 +2,15 @@
 
 use super::behind::Behind;
 use super::chronicle::Event;
-use super::digest::{self, Sum};
+use super::digest::Sum;
 use super::ledger::{Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
-use super::props;
+use super::replaced::Replaced;
 use super::resumed;
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
-use super::{blocking, in_place};
+use super::{at_once, blocking, changed};
 use crate::content::{Commit, Digest, Etag, Node, Put, Reader as _, Room, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -111,7 +111,7 @@ impl LocalUpload {
         root.check_room(found.node.len)?;
         let Some(old) = root.look(path, Lookup::Full, os::open_read)? else { return Err(Error::NotFound) };
         let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
-        let stage = Stage::create(root, true)?;
+        let stage = Stage::create(root)?;
         os::copy_bytes(fd(&old), stage.file(), old_node.len).map_err(|e| explain("copy the file", e))?;
         let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, old_node.len));
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
@@ -167,7 +167,8 @@ impl LocalUpload {
         if !self.draft.chunks.is_empty() {
             let mut part = self.draft.take();
             self.broken = true;
-            let written = in_place(move || part.write_out(false).map(|stage| (stage, part.sum))).await?;
+            let root = Arc::clone(&part.root);
+            let written = at_once(&root, move |_| part.write_out().map(|stage| (stage, part.sum))).await?;
             self.behind.follow(&written.0, self.position).await?;
             (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
             self.broken = false;
@@ -243,7 +244,8 @@ impl Upload for LocalUpload {
             return Err(Error::Truncated);
         }
         behind.catch_up().await?;
-        blocking(move || draft.publish(&commit, reservation)).await
+        let root = Arc::clone(&draft.root);
+        changed(&root, move |_| draft.publish(&commit, reservation)).await
     }
 }
 
@@ -263,15 +265,15 @@ impl Draft {
         }
     }
 
-    /// Writes the collected chunks aside; `named` as for [`Stage::create`].
-    fn write_out(&mut self, named: bool) -> Result<Arc<Stage>> {
+    /// Writes the collected chunks aside.
+    fn write_out(&mut self) -> Result<Arc<Stage>> {
         let end = self.offset.saturating_add(self.collected as u64);
         if self.announced.is_none_or(|announced| end > announced) {
             self.root.check_room(self.collected as u64)?;
         }
         let stage = match self.stage.take() {
             Some(stage) => stage,
-            None => self.create_stage(named)?,
+            None => self.create_stage()?,
         };
         self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
         let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
@@ -282,22 +284,20 @@ impl Draft {
         Ok(stage)
     }
 
-    fn create_stage(&self, named: bool) -> Result<Arc<Stage>> {
-        let stage = Arc::new(Stage::create(&self.root, named)?);
+    fn create_stage(&self) -> Result<Arc<Stage>> {
+        let stage = Arc::new(Stage::create(&self.root)?);
         if let Some(len) = self.announced.filter(|len| *len >= RESERVED) {
             os::reserve(stage.file(), len).map_err(|e| explain("reserve room for the file", e))?;
         }
         Ok(stage)
     }
 
-    /// Gives the staged file its time and its hash, and puts it on disk, if the settings want that.
-    fn seal(&self, stage: &Stage, modified: SystemTime) -> Result<(Node, Option<Digest>)> {
+    /// Gives the staged file its time, its hash and what the one before hands on, and puts it on disk, if the settings want that.
+    fn seal(&self, stage: &Stage, old: &Replaced<'_>, modified: SystemTime) -> Result<(Node, Option<Digest>)> {
         os::set_modified(stage.file(), modified).map_err(|e| explain("set the time of the file", e))?;
         let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
         let digest = self.sum.finish();
-        if let Some(digest) = &digest {
-            digest::store(stage.file(), digest, &node)?;
-        }
+        old.endow(stage, digest.as_ref(), &node)?;
         self.root.settle(stage.file())?;
         stage.conclude()?;
         Ok((node, digest))
@@ -306,7 +306,7 @@ impl Draft {
     /// Writes what has come of an upload that was laid aside: it stays, though it may not be published.
     fn write_kept(&mut self) -> Result<()> {
         if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
-            let stage = self.write_out(true)?;
+            let stage = self.write_out()?;
             stage.forget()?;
             stage.keep(self.offset)?;
             self.stage = Some(stage);
@@ -321,13 +321,9 @@ impl Draft {
         self.write_kept()?;
         let mut place = root.place(&path)?;
         let (name, found) = place.find()?;
-        let stage = self.write_out(found.is_some())?;
-        let mut former = Shelf::prepare(&root, &stage, (place.dir(), &name), found.as_ref())?;
-        let mut carried = props::carried(place.dir(), &name, found.is_some())?;
-        if let Some(stored) = &carried {
-            stage.set_props(stored)?;
-        }
-        let (node, digest) = self.seal(&stage, commit.modified.unwrap_or_else(SystemTime::now))?;
+        let stage = self.write_out()?;
+        let mut old = Replaced::look(&root, (place.dir(), &name), found.as_ref())?;
+        let (node, digest) = self.seal(&stage, &old, commit.modified.unwrap_or_else(SystemTime::now))?;
         let replaced = {
             let _guard = root.guard();
             place.refresh()?;
@@ -343,35 +339,31 @@ impl Draft {
             let growth = Growth { new: node.len, old: present.as_ref().map_or(0, |old| old.len) };
             change(commit, present.as_ref(), &mut || {
                 root.ledger.admit(&root, growth, commit.limit)?;
-                let now = props::carried(place.dir(), &name, present.is_some())?;
-                if now != carried {
-                    stage.set_props(now.as_deref().unwrap_or_default())?;
-                    root.settle(stage.file())?;
-                    carried.clone_from(&now);
-                }
                 let here = (place.dir(), name.as_ref());
-                former = Shelf::renew(former.take(), (&root, &stage), here, found.as_ref())?;
+                if !old.is_still(found.as_ref())? {
+                    stage.forget()?;
+                    old = Replaced::look(&root, here, found.as_ref())?;
+                    old.endow(&stage, digest.as_ref(), &node)?;
+                    root.settle(stage.file())?;
+                }
                 // A save that changes nothing makes no version.
-                let same =
-                    digest.is_some() && present.as_ref().and_then(|old| digest::of_name(here.0, here.1, old)) == digest;
-                let kept = former.as_ref().filter(|_| !same).map(|former| former.keep(here)).transpose()?;
-                stage.publish(here, present.is_some()).inspect_err(|_| {
-                    if let (Some(former), Some(id)) = (&former, &kept) {
-                        former.take_back(id);
-                    }
-                })?;
-                former.as_mut().map(Shelf::bind);
+                let same = digest.is_some() && present.as_ref().and_then(|now| old.digest(now)) == digest;
+                let kept = match &present {
+                    None => stage.publish(here).map(|()| None)?,
+                    Some(_) => stage.publish_over(&node, here, old.shelf.as_mut().filter(|_| !same))?,
+                };
+                old.shelf.as_mut().map(Shelf::bind);
                 root.ledger.note_put(growth, &mut reservation);
                 if !same {
                     let path = path.as_str().to_owned();
-                    root.pen.note(&root, &[Event::written(path, present.as_ref(), former.as_ref().zip(kept))]);
+                    root.pen.note(&root, &[Event::written(path, present.as_ref(), old.shelf.as_ref().zip(kept))]);
                 }
                 Ok(())
             })?;
             present
         };
         root.settle(place.dir())?;
-        former.map_or(Ok(()), |former| former.settle())?;
+        old.shelf.map_or(Ok(()), |shelf| shelf.settle())?;
         Ok(Put { node, created: replaced.is_none() })
     }
 }

@@ -1,13 +1,15 @@
-//! Former contents of files: `.sarang/versions/<history>/<milliseconds>.<stamp>`, where a file's attribute names its history.
-//! So versions follow a file through every rename, into the trash and back, and keeping one is a second name for its inode.
+//! Former contents of files: `.sarang/versions/<history>/<milliseconds>.<stamp>-<birth>`, where a file's label names its history. So versions
+//! follow a file through every rename, into the trash and back. An upload gets its first name here and changes places with what it replaces;
+//! birth is the upload's, so that nobody takes it for a former content when a crash comes between the two.
 
-use super::os::{self, Errno, Found, Kind, Lookup, fd};
+use super::label::Label;
+use super::os::{self, Errno, Kind, Lookup, fd};
 use super::read::LocalReader;
 use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
 use super::walk;
 use crate::content::{
-    Node, Reader as _,
+    Etag, Node, Reader as _,
     history::{Version, outlived},
 };
 use crate::model::{Error, RelPath, Result};
@@ -24,35 +26,27 @@ const PART: usize = 128 << 10;
 pub(super) struct Shelf<'a> {
     root: &'a Root,
     history: String,
-    dir: OwnedFd,
+    /// Open where it is to be put on the disk: once a change is made, nothing may be missing for that.
+    dir: Option<OwnedFd>,
     /// Whether no file names it yet, so that it goes again if none will.
     is_loose: bool,
 }
 
 impl<'a> Shelf<'a> {
-    /// The shelf of the file at a name, made if it has none yet, and the new content marked as of the same history. `None` where
-    /// nothing is to be kept: no file, an empty one, versions switched off, or a file system without attributes.
-    pub fn prepare(
-        root: &'a Root,
-        stage: &Stage,
-        at: (BorrowedFd<'_>, &str),
-        found: Option<&Found>,
-    ) -> Result<Option<Self>> {
-        if !root.settings.versions || found.is_none_or(|found| found.kind != Kind::File) {
+    /// The shelf of a file of `len` bytes, made if it belongs to no history yet. `None` for an empty file without one: nothing is to be kept.
+    pub fn of(root: &'a Root, history: Option<&str>, len: u64) -> Result<Option<Self>> {
+        let named = history.filter(|history| checked(history).is_ok());
+        if named.is_none() && len == 0 {
             return Ok(None);
         }
-        let (history, is_loose) = match os::history_at(at.0, at.1) {
-            Ok(Some(history)) if checked(&history).is_ok() => (history, false),
-            Ok(_) if found.is_some_and(|found| found.node.len == 0) => return Ok(None),
-            Ok(_) => (root.stamp(), true),
-            Err(Errno::OPNOTSUPP | Errno::NOENT) => return Ok(None),
-            Err(e) => return Err(explain("look for former contents", e)),
-        };
-        match os::set_history(stage.file(), &history) {
-            Ok(()) => Self::open(root, history, is_loose).map(Some),
-            Err(Errno::OPNOTSUPP) => Ok(None),
-            Err(e) => Err(explain("keep the former content", e)),
+        let history = named.map_or_else(|| root.stamp(), str::to_owned);
+        let mut shelf = Self { root, history, dir: None, is_loose: named.is_none() };
+        let opened = if shelf.is_loose { Err(Errno::NOENT) } else { shelf.open() };
+        match opened {
+            Err(Errno::NOENT) => shelf.make()?,
+            other => other.map_err(failed)?,
         }
+        Ok(Some(shelf))
     }
 
     /// The name of the history.
@@ -60,54 +54,32 @@ impl<'a> Shelf<'a> {
         &self.history
     }
 
-    /// As [`prepare`](Self::prepare), when another file, or none, may stand at the name by now.
-    pub fn renew(
-        former: Option<Self>,
-        (root, stage): (&'a Root, &Stage),
-        at: (BorrowedFd<'_>, &str),
-        found: Option<&Found>,
-    ) -> Result<Option<Self>> {
-        if former.as_ref().is_some_and(|former| former.is_of(at)) {
-            return Ok(former);
+    /// What the content that `new` replaces now is called here.
+    pub fn next(&self, new: &Node) -> String {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        format!("{now:013}.{}-{:x}", self.root.stamp(), birth(new))
+    }
+
+    /// Lays something here by `name_it`, which is given the place.
+    pub fn lay(&mut self, id: &str, name_it: impl Fn((BorrowedFd<'_>, &str)) -> os::Outcome<()>) -> Result<()> {
+        let to = (fd(&self.root.versions), self.place(id));
+        match name_it((to.0, &to.1)) {
+            Err(Errno::NOENT) => {
+                self.make()?;
+                name_it((to.0, &to.1)).map_err(failed)
+            }
+            other => other.map_err(failed),
         }
-        let new = Self::prepare(root, stage, at, found)?;
-        if former.is_some() && new.is_none() {
-            os::clear_history(stage.file()).map_err(|e| explain("keep the former content", e))?;
-        }
-        Ok(new)
     }
 
-    /// Whether it is still the shelf of the file at a name.
-    fn is_of(&self, at: (BorrowedFd<'_>, &str)) -> bool {
-        os::history_at(at.0, at.1).is_ok_and(|history| history.is_none_or(|history| history == self.history))
+    /// Lets what was laid here and what is at another name change places.
+    pub fn exchange(&self, id: &str, with: (BorrowedFd<'_>, &str)) -> os::Outcome<()> {
+        os::exchange((fd(&self.root.versions), &self.place(id)), with)
     }
 
-    fn open(root: &'a Root, history: String, is_loose: bool) -> Result<Self> {
-        let failed = |e| explain("keep the former content", e);
-        let is_new = match os::make_folder(fd(&root.versions), &history) {
-            Ok(()) => true,
-            Err(Errno::EXIST) => false,
-            Err(e) => return Err(failed(e)),
-        };
-        let dir = os::open_folder(fd(&root.versions), &history, Lookup::Full).map_err(failed)?;
-        let shelf = Self { root, history, dir, is_loose };
-        if is_new {
-            root.settle(fd(&root.versions))?;
-        }
-        Ok(shelf)
-    }
-
-    /// Gives the present content a second name here; called under the guard, before the first name goes to another.
-    pub fn keep(&self, from: (BorrowedFd<'_>, &str)) -> Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let id = format!("{:013}.{}", now.as_millis(), self.root.stamp());
-        os::link(from, (fd(&self.dir), &id)).map_err(|e| explain("keep the former content", e))?;
-        Ok(id)
-    }
-
-    /// Takes back what [`keep`](Self::keep) did, when the first name has not gone to another.
-    pub fn take_back(&self, id: &str) {
-        let _ = os::unlink_file(fd(&self.dir), id);
+    /// Takes away again what was laid here.
+    pub fn clear(&self, id: &str) {
+        let _ = os::unlink_file(fd(&self.root.versions), &self.place(id));
     }
 
     /// Says that a file names it now, so that it stays.
@@ -117,39 +89,50 @@ impl<'a> Shelf<'a> {
 
     /// Makes what is kept durable, if the settings want that.
     pub fn settle(&self) -> Result<()> {
-        self.root.settle(fd(&self.dir))
+        self.dir.as_ref().map_or(Ok(()), |dir| self.root.settle(fd(dir)))
+    }
+
+    fn make(&mut self) -> Result<()> {
+        os::make_folder(fd(&self.root.versions), &self.history).map_err(failed)?;
+        self.root.settle(fd(&self.root.versions))?;
+        self.open().map_err(failed)
+    }
+
+    fn open(&mut self) -> os::Outcome<()> {
+        if self.root.is_strict() {
+            self.dir = Some(os::open_folder(fd(&self.root.versions), &self.history, Lookup::Full)?);
+        }
+        Ok(())
+    }
+
+    fn place(&self, id: &str) -> String {
+        format!("{}/{id}", self.history)
     }
 }
 
 impl Drop for Shelf<'_> {
     fn drop(&mut self) {
         if self.is_loose {
-            remove_empty(self.root, &self.history);
+            remove_empty(fd(&self.root.versions), &self.history);
         }
     }
 }
 
+fn failed(errno: Errno) -> Error {
+    explain("keep the former content", errno)
+}
+
 /// Removes a shelf on which nothing is kept.
-fn remove_empty(root: &Root, history: &str) {
+fn remove_empty(versions: BorrowedFd<'_>, history: &str) {
     if let Ok(history) = CString::new(history) {
-        let _ = os::remove_folder(fd(&root.versions), &history);
+        let _ = os::remove_folder(versions, &history);
     }
 }
 
-/// Takes back what was kept for the sake of a file in `.sarang/tmp` that a crash kept from being published: the content
-/// that it was to replace still has its first name. What cannot be taken back only costs room.
-pub(super) fn take_back_for(root: &Root, upload: &str) {
-    let Ok(Some(history)) = os::history_at(fd(&root.tmp), upload) else { return };
-    let Some(dir) = checked(&history).ok().and_then(|history| shelf(root, history).ok().flatten()) else { return };
-    let newest = versions_in(fd(&dir)).ok().and_then(|versions| versions.into_iter().next());
-    let has_two_names = |id: &str| {
-        let file = os::open_read(fd(&dir), id, Lookup::Full);
-        file.and_then(|file| os::facts_fd(fd(&file))).is_ok_and(|facts| facts.names > 1)
-    };
-    if let Some(kept) = newest.filter(|kept| has_two_names(&kept.id)) {
-        let _ = os::unlink_file(fd(&dir), &kept.id);
-    }
-    remove_empty(root, &history);
+/// What no other file has, nor a copy of this one; 0 where the file system does not tell when files were made.
+pub(super) fn birth(node: &Node) -> u64 {
+    let Etag([inode, born, ..]) = node.etag;
+    if born == 0 { 0 } else { inode.rotate_left(32) ^ born }
 }
 
 /// The former contents of a file, newest first.
@@ -157,20 +140,23 @@ pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
     shelf_of(root, path)?.map_or(Ok(Vec::new()), |dir| versions_in(fd(&dir)))
 }
 
-/// Deletes for good what is no longer kept of every file's former contents; returns how many.
+/// Deletes for good what is no longer kept of every file's former contents, and what crashes have left there; returns how many.
 pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
     let mut count = 0;
     for history in histories(root)? {
-        let Some(dir) = shelf(root, &history)? else { continue };
+        let Some(dir) = shelf(fd(&root.versions), &history)? else { continue };
         let versions = versions_in(fd(&dir))?;
         let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
-        for version in outlived(&times, now).into_iter().filter_map(|index| versions.get(index)) {
+        let over = outlived(&times, now);
+        for version in over.iter().filter_map(|index| versions.get(*index)) {
             match os::unlink_file(fd(&dir), &version.id) {
                 Ok(()) => count += 1,
                 Err(Errno::NOENT) => {}
                 Err(e) => return Err(explain("delete a former content", e)),
             }
         }
+        let _guard = root.guard();
+        tidy(fd(&root.versions), &history)?;
     }
     Ok(count)
 }
@@ -181,35 +167,57 @@ pub(super) fn histories(root: &Root) -> Result<Vec<String>> {
 }
 
 /// The former contents of one history, newest first.
-pub(super) fn of_history(root: &Root, history: &str) -> Result<Vec<Version>> {
-    shelf(root, history)?.map_or(Ok(Vec::new()), |dir| versions_in(fd(&dir)))
+pub(super) fn of_history(versions: BorrowedFd<'_>, history: &str) -> Result<Vec<Version>> {
+    shelf(versions, history)?.map_or(Ok(Vec::new()), |dir| versions_in(fd(&dir)))
 }
 
 /// Deletes one former content of a history for good; `NotFound`.
 pub(super) fn purge_of_history(root: &Root, history: &str, id: &str) -> Result<()> {
-    let dir = shelf(root, history)?.ok_or(Error::NotFound)?;
+    let dir = shelf(fd(&root.versions), history)?.ok_or(Error::NotFound)?;
     os::unlink_file(fd(&dir), checked(id)?).map_err(|e| explain("delete a former content", e))
 }
 
 /// The open folder of a history; `None` when it is gone.
-fn shelf(root: &Root, history: &str) -> Result<Option<OwnedFd>> {
-    match os::open_folder(fd(&root.versions), history, Lookup::Full) {
+fn shelf(versions: BorrowedFd<'_>, history: &str) -> Result<Option<OwnedFd>> {
+    match os::open_folder(versions, history, Lookup::Full) {
         Ok(dir) => Ok(Some(dir)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(e) => Err(explain("look for former contents", e)),
     }
 }
 
+/// What is kept on a shelf, newest first.
 fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
-    let mut versions = Vec::new();
+    let mut versions: Vec<_> = all_in(dir)?.into_iter().filter(|version| !is_unpublished(version)).collect();
+    versions.sort_by_cached_key(|version| Reverse((version.replaced, version.id.clone())));
+    Ok(versions)
+}
+
+fn all_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
+    let mut all = Vec::new();
     for id in names_in(dir)? {
         let Some(replaced) = replaced_at(&id) else { continue };
         if let Some(found) = stat_name(dir, &id)?.filter(|found| found.kind == Kind::File) {
-            versions.push(Version { id, replaced, node: found.node });
+            all.push(Version { id, replaced, node: found.node });
         }
     }
-    versions.sort_by_cached_key(|version| Reverse((version.replaced, version.id.clone())));
-    Ok(versions)
+    Ok(all)
+}
+
+/// Whether it is an upload that did not change places with what it was to replace.
+fn is_unpublished(version: &Version) -> bool {
+    let named = version.id.split_once('-').and_then(|(_, birth)| u64::from_str_radix(birth, 16).ok());
+    named.is_some_and(|named| named != 0 && named == birth(&version.node))
+}
+
+/// Clears away what a crash has left on a shelf, and the shelf if nothing is kept there; called when no change is under way.
+pub(super) fn tidy(versions: BorrowedFd<'_>, history: &str) -> Result<()> {
+    let Some(dir) = shelf(versions, history)? else { return Ok(()) };
+    for unpublished in all_in(fd(&dir))?.into_iter().filter(is_unpublished) {
+        os::unlink_file(fd(&dir), &unpublished.id).map_err(|e| explain("delete what was not published", e))?;
+    }
+    remove_empty(versions, history);
+    Ok(())
 }
 
 fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
@@ -259,7 +267,7 @@ pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<(
     let version = open(root, path, id)?;
     let node = version.node().clone();
     root.check_room(node.len)?;
-    let stage = Stage::create(root, true)?;
+    let stage = Stage::create(root)?;
     os::copy_bytes(version.file(), stage.file(), node.len).map_err(|e| explain("copy the former content", e))?;
     Ok((stage, node))
 }
@@ -272,10 +280,10 @@ pub(super) fn purge(root: &Root, path: &RelPath, id: &str) -> Result<()> {
 
 /// Deletes all former contents of a file that goes away for good; what cannot be deleted only costs room.
 pub(super) fn purge_all(root: &Root, dir: BorrowedFd<'_>, name: &str) {
-    if let Ok(Some(history)) = os::history_at(dir, name)
-        && checked(&history).is_ok()
+    if let Ok(label) = Label::of_name(dir, name)
+        && let Some(history) = label.history().filter(|history| checked(history).is_ok())
     {
-        let _ = stage::remove_tree(fd(&root.versions), &history, &mut |_, _| {});
+        let _ = stage::remove_tree(fd(&root.versions), history, &mut |_, _| {});
     }
 }
 
@@ -287,16 +295,13 @@ fn shelf_of(root: &Root, path: &RelPath) -> Result<Option<OwnedFd>> {
     if found.kind == Kind::Folder {
         return Err(Error::IsFolder);
     }
-    let history = match os::history_at(place.dir(), &name) {
-        Ok(Some(history)) if checked(&history).is_ok() => history,
-        Ok(_) | Err(Errno::OPNOTSUPP) => return Ok(None),
+    let label = match Label::of_name(place.dir(), &name) {
+        Ok(label) => label,
+        Err(Errno::OPNOTSUPP) => return Ok(None),
         Err(e) => return Err(explain("look for former contents", e)),
     };
-    match os::open_folder(fd(&root.versions), &history, Lookup::Full) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(explain("look for former contents", e)),
-    }
+    let history = label.history().filter(|history| checked(history).is_ok());
+    history.map_or(Ok(None), |history| shelf(fd(&root.versions), history))
 }
 
 fn replaced_at(id: &str) -> Option<SystemTime> {

@@ -1,6 +1,7 @@
 //! Copies of trees that nobody changes, of trees that somebody does, and of what is unchanged since.
 
 use super::*;
+use crate::content::local::label::Label;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
@@ -72,7 +73,7 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
     let file = place.path("from").join(HOSTILE);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let open = fs::File::open(&file).unwrap();
-    os::set_history(fd(&open), "h1").unwrap();
+    Label::new(None, Some("h1")).store(fd(&open)).unwrap();
     let long_ago = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     open.set_modified(long_ago).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", place.path("from/link")).unwrap();
@@ -88,7 +89,7 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
     assert_eq!(copy.metadata().unwrap().modified().unwrap(), long_ago);
     assert_eq!(copy.metadata().unwrap().mode() & 0o777, 0o640);
     let dir = os::open_root(&place.path("to")).unwrap();
-    assert_eq!(os::history_at(fd(&dir), HOSTILE).unwrap().as_deref(), Some("h1"));
+    assert_eq!(Label::of_name(fd(&dir), HOSTILE).unwrap().history(), Some("h1"));
     assert_eq!(fs::metadata(place.path("to/folder")).unwrap().modified().unwrap(), long_ago);
     assert_eq!(marks.iter().filter(|mark| mark.folder).count(), 6, "{marks:?}");
     assert_eq!(marks[0].path, "");
@@ -104,7 +105,7 @@ fn what_is_unchanged_is_not_copied_again() {
     let (_, marks) = place.copy("first", Vec::new(), |_| {});
     place.write("replaced.new", "REPLACED");
     fs::rename(place.path("from/replaced.new"), place.path("from/replaced")).unwrap();
-    os::set_history(fd(&fs::File::open(place.path("from/touched")).unwrap()), "h1").unwrap();
+    Label::new(None, Some("h1")).store(fd(&fs::File::open(place.path("from/touched")).unwrap())).unwrap();
     fs::rename(place.path("from/folder"), place.path("from/other")).unwrap();
     let former = Former::open(&place.path("first"), marks.clone()).unwrap();
     let (tally, _) = place.copy("second", vec![former], |_| {});

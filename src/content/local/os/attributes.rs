@@ -6,8 +6,8 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 const PROPS: &CStr = c"user.sarang.props";
-const HISTORY: &CStr = c"user.sarang.history";
-const DIGEST: &CStr = c"user.sarang.digest";
+/// Short, as it shares a file's inode with its value.
+const LABEL: &CStr = c"user.sarang";
 const KEPT: &CStr = c"user.sarang.kept";
 /// More than Linux allows an attribute to have.
 const PROPS_ROOM: usize = 64 << 10;
@@ -31,43 +31,25 @@ pub(in crate::content::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -
     remove(file, PROPS)
 }
 
-/// Which history a file in a folder belongs to; `None` for none yet.
-pub(in crate::content::local) fn history_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<String>> {
+/// The label of an open file; `None` when it has none, or one of another length.
+pub(in crate::content::local) fn label_fd<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<[u8; N]>> {
+    fixed(|room| sys::fgetxattr(file, LABEL, room))
+}
+
+/// As [`label_fd`], of a name in a folder.
+pub(in crate::content::local) fn label_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<[u8; N]>> {
     let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
-    let mut room = [0; 64];
-    match sys::lgetxattr(&path, HISTORY, &mut room) {
-        Ok(len) => Ok(room.get(..len).and_then(|text| String::from_utf8(text.to_vec()).ok())),
-        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
-        Err(other) => Err(other),
-    }
+    fixed(|room| sys::lgetxattr(&path, LABEL, room))
 }
 
-/// Lets an open file belong to a history.
-pub(in crate::content::local) fn set_history(file: BorrowedFd<'_>, history: &str) -> Outcome<()> {
-    sys::fsetxattr(file, HISTORY, history.as_bytes(), XattrFlags::empty())
+/// Keeps a label with an open file.
+pub(in crate::content::local) fn set_label(file: BorrowedFd<'_>, label: &[u8]) -> Outcome<()> {
+    sys::fsetxattr(file, LABEL, label, XattrFlags::empty())
 }
 
-/// Lets an open file belong to no history.
-pub(in crate::content::local) fn clear_history(file: BorrowedFd<'_>) -> Outcome<()> {
-    remove(file, HISTORY)
-}
-
-/// What is stored of an open file's content hash; `None` for nothing that could be one.
-pub(in crate::content::local) fn digest_fd<const N: usize>(file: BorrowedFd<'_>) -> Option<[u8; N]> {
-    let mut room = [0; N];
-    (sys::fgetxattr(file, DIGEST, &mut room) == Ok(N)).then_some(room)
-}
-
-/// As [`digest_fd`], of a name in a folder.
-pub(in crate::content::local) fn digest_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Option<[u8; N]> {
-    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
-    let mut room = [0; N];
-    (sys::lgetxattr(&path, DIGEST, &mut room) == Ok(N)).then_some(room)
-}
-
-/// Stores a content hash with an open file.
-pub(in crate::content::local) fn set_digest(file: BorrowedFd<'_>, digest: &[u8]) -> Outcome<()> {
-    sys::fsetxattr(file, DIGEST, digest, XattrFlags::empty())
+/// Takes its label from an open file.
+pub(in crate::content::local) fn clear_label(file: BorrowedFd<'_>) -> Outcome<()> {
+    remove(file, LABEL)
 }
 
 /// How many bytes of an unfinished upload are known to be on the disk; `None` where that was not noted.
@@ -82,6 +64,16 @@ pub(in crate::content::local) fn set_kept(file: BorrowedFd<'_>, len: Option<u64>
     match sys::fsetxattr(file, KEPT, &len.to_le_bytes(), XattrFlags::empty()) {
         Err(Errno::OPNOTSUPP) => Ok(()),
         other => other,
+    }
+}
+
+/// Reads an attribute of a known length.
+fn fixed<const N: usize>(read: impl FnOnce(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<[u8; N]>> {
+    let mut room = [0; N];
+    match read(&mut room) {
+        Ok(len) => Ok((len == N).then_some(room)),
+        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
+        Err(other) => Err(other),
     }
 }
 

@@ -9,7 +9,7 @@ use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
 
 /// How the attributes that Sarang sets begin.
-const OURS: &[u8] = b"user.sarang.";
+const OURS: &[u8] = b"user.sarang";
 /// Bytes read at once where the kernel cannot copy.
 const PIECE: usize = 1 << 20;
 
@@ -19,8 +19,6 @@ pub(in crate::content::local) struct Facts {
     pub found: Found,
     /// Nanoseconds since 1970 of the last change to it, attributes included; nobody can set this.
     pub changed: u64,
-    /// How many names it has.
-    pub names: u32,
     mode: u16,
     owner: (u32, u32),
 }
@@ -29,7 +27,7 @@ pub(in crate::content::local) struct Facts {
 pub(in crate::content::local) fn facts_fd(fd: BorrowedFd<'_>) -> Outcome<Facts> {
     let facts = sys::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
     let (changed, mode, owner) = (nanoseconds(facts.stx_ctime), facts.stx_mode, (facts.stx_uid, facts.stx_gid));
-    Ok(Facts { found: found(&facts), changed, names: facts.stx_nlink, mode, owner })
+    Ok(Facts { found: found(&facts), changed, mode, owner })
 }
 
 /// Copies a file's bytes: shared blocks, inside the kernel, or piece by piece. Returns how many there were.

@@ -1,0 +1,59 @@
+//! Whether the disk keeps up. While it does, what only changes memory is done where it is asked for, without waking another thread for it;
+//! once something has taken long, threads that may wait take over for a while, so that a slow disk keeps nobody waiting but who uses it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What takes longer has waited for the disk.
+const SLOW: Duration = Duration::from_millis(5);
+/// How long a disk that was slow is not trusted.
+const REST: Duration = Duration::from_secs(1);
+
+/// How the disk of a tree does.
+#[derive(Debug)]
+pub(super) struct Pace {
+    begun: Instant,
+    /// Microseconds after the beginning from when on the disk counts as quick.
+    quick_from: AtomicU64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { begun: Instant::now(), quick_from: AtomicU64::new(0) }
+    }
+}
+
+impl Pace {
+    /// Whether it has been quick.
+    pub fn is_quick(&self) -> bool {
+        micros(self.begun.elapsed()) >= self.quick_from.load(Ordering::Relaxed)
+    }
+
+    /// Runs `work`, and takes note when it was slow.
+    pub fn watch<T>(&self, work: impl FnOnce() -> T) -> T {
+        let began = Instant::now();
+        let done = work();
+        if began.elapsed() > SLOW {
+            self.quick_from.store(micros(self.begun.elapsed() + REST), Ordering::Relaxed);
+        }
+        done
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_slow_is_not_trusted() {
+        let pace = Pace::default();
+        assert!(pace.is_quick());
+        assert_eq!(pace.watch(|| 1), 1);
+        pace.watch(|| std::thread::sleep(SLOW * 2));
+        assert!(!pace.is_quick());
+    }
+}

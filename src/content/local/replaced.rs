@@ -1,0 +1,91 @@
+//! The file that an upload replaces: what it hands on to the new one, and where its content is kept.
+
+use super::label::Label;
+use super::os::{self, Errno, Found, Kind, Lookup, fd};
+use super::props::explain_store;
+use super::root::{Root, explain};
+use super::stage::Stage;
+use super::versions::Shelf;
+use crate::content::{Digest, Node};
+use crate::model::Result;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// What stood at the target when it was looked at. The file is held open: so it is cheap to see whether it still is what stands there.
+pub(super) struct Replaced<'a> {
+    file: Option<(OwnedFd, Found)>,
+    attributes: Attributes,
+    /// Where its content is kept; `None` where nothing is to be kept: no file, an empty one, or versions switched off.
+    pub shelf: Option<Shelf<'a>>,
+}
+
+/// Properties and label; no label on a file system without attributes.
+#[derive(PartialEq, Eq)]
+struct Attributes {
+    props: Option<Vec<u8>>,
+    label: Option<Label>,
+}
+
+impl<'a> Replaced<'a> {
+    /// Looks at what was `found` at a name.
+    pub fn look(root: &'a Root, at: (BorrowedFd<'_>, &str), found: Option<&Found>) -> Result<Self> {
+        let Some(file) = open(at, found)? else {
+            return Ok(Self { file: None, attributes: Attributes { props: None, label: None }, shelf: None });
+        };
+        let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
+        let attributes = Attributes::read(fd(&file))?;
+        let shelf = match &attributes.label {
+            Some(label) if root.settings.versions => Shelf::of(root, label.history(), found.node.len)?,
+            _ => None,
+        };
+        Ok(Self { file: Some((file, found)), attributes, shelf })
+    }
+
+    /// Whether it is what was `found` at the name now, and hands on the same.
+    pub fn is_still(&self, found: Option<&Found>) -> Result<bool> {
+        let Some((file, old)) = &self.file else { return Ok(found.is_none()) };
+        let is_same = found.is_some_and(|now| now.inode == old.inode && (now.node.len == 0) == (old.node.len == 0));
+        Ok(is_same && Attributes::read(fd(file))? == self.attributes)
+    }
+
+    /// The hash of its content, if it is known; `node` is what it is now.
+    pub fn digest(&self, node: &Node) -> Option<Digest> {
+        self.attributes.label.as_ref()?.digest(node)
+    }
+
+    /// Gives a new file, which is `node`, what this one hands on, and its own hash.
+    pub fn endow(&self, stage: &Stage, digest: Option<&Digest>, node: &Node) -> Result<()> {
+        if let Some(props) = &self.attributes.props {
+            os::set_props(stage.file(), props).map_err(explain_store)?;
+        }
+        let history = self.shelf.as_ref().map(Shelf::history);
+        match Label::new(digest.map(|digest| (digest, node)), history).store(stage.file()) {
+            // A hash is only good to have.
+            Err(Errno::OPNOTSUPP | Errno::NOSPC) if history.is_none() => Ok(()),
+            other => other.map_err(|e| explain("keep the former content", e)),
+        }
+    }
+}
+
+impl Attributes {
+    fn read(file: BorrowedFd<'_>) -> Result<Self> {
+        let props = os::props_fd(file).map_err(|e| explain("read properties", e))?;
+        let label = match Label::of_file(file) {
+            Ok(label) => Some(label),
+            Err(Errno::OPNOTSUPP) => None,
+            Err(e) => return Err(explain("look for former contents", e)),
+        };
+        Ok(Self { props, label })
+    }
+}
+
+/// `None` where no file stands, or none any more.
+fn open(at: (BorrowedFd<'_>, &str), found: Option<&Found>) -> Result<Option<OwnedFd>> {
+    if found.is_none_or(|found| found.kind != Kind::File) {
+        return Ok(None);
+    }
+    match os::open_read(at.0, at.1, Lookup::Full) {
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => Ok(None),
+        Err(e) => Err(explain("look at the file", e)),
+    }
+}

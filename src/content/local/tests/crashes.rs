@@ -1,0 +1,153 @@
+//! What a crash leaves behind, and what is made of it at the next start.
+
+use super::*;
+use crate::content::history::Retention;
+use crate::content::local::check::{Care, look_over};
+use crate::content::local::versions::birth;
+use std::time::SystemTime;
+
+#[tokio::test]
+async fn leftovers_are_swept() {
+    let (tree, dir) = relaxed();
+    put(&tree, "kept", b"x").await;
+    drop(tree);
+    let tmp = dir.path().join("home/.sarang/tmp");
+    fs::create_dir_all(tmp.join("copy/of a/tree")).unwrap();
+    fs::write(tmp.join("copy/of a/file"), "x").unwrap();
+    fs::write(tmp.join("upload"), "x").unwrap();
+    symlink("../../kept", tmp.join("link")).unwrap();
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    assert!(in_folder(&tmp).is_empty());
+    assert_eq!(names(&tree, "").await, ["kept"]);
+}
+
+#[tokio::test]
+async fn a_swap_cut_by_a_crash_is_finished() {
+    for happened in [true, false] {
+        let (tree, dir) = relaxed();
+        let home = dir.path().join("home");
+        for name in ["from", "to"] {
+            tree.mkdir(&path(name), commit()).await.unwrap();
+            put(&tree, &format!("{name}/{name}"), b"x").await;
+        }
+        drop(tree);
+        let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(home.join("to")).unwrap());
+        let marker = format!(r#"{{"from":"from","inode":{inode},"tomb":"to.1"}}"#);
+        fs::write(home.join(".sarang/tmp/swap-1"), marker).unwrap();
+        if happened {
+            let root = os::open_root(&home).unwrap();
+            os::exchange((os::fd(&root), "from"), (os::fd(&root), "to")).unwrap();
+        }
+        let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+        let trashed = in_folder(&home.join(".sarang/trash/files"));
+        if happened {
+            assert_eq!(names(&tree, "").await, ["to"]);
+            assert_eq!(names(&tree, "to").await, ["from"]);
+            assert_eq!(trashed, ["to.1"]);
+        } else {
+            assert_eq!(names(&tree, "").await, ["from", "to"]);
+            assert_eq!(names(&tree, "to").await, ["to"]);
+            assert!(trashed.is_empty());
+        }
+        assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
+    }
+}
+
+/// A DELETE that had only made its note.
+#[tokio::test]
+async fn what_was_prepared_for_the_trash_goes_with_the_crash() {
+    let (tree, dir) = relaxed();
+    put(&tree, "once", b"1").await;
+    tree.delete(&path("once"), commit()).await.unwrap();
+    drop(tree);
+    let own = dir.path().join("home/.sarang");
+    fs::write(own.join("trash/info/gone.1.trashinfo"), "[Trash Info]\nPath=gone\n").unwrap();
+    let _tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    assert_eq!(in_folder(&own.join("trash/info")).len(), 1);
+}
+
+/// Overwrites of a file with versions and of one without, after the new content got its first name and before it changed places.
+#[tokio::test]
+async fn what_was_not_published_is_no_version_and_goes() {
+    let (tree, dir) = relaxed();
+    for content in [b"1", b"2"] {
+        put(&tree, "twice", content).await;
+    }
+    let home = dir.path().join("home");
+    let shelves = home.join(".sarang/versions");
+    let history = in_folder(&shelves).remove(0);
+    let version = in_folder(&shelves.join(&history)).remove(0);
+    fs::create_dir(shelves.join("new")).unwrap();
+    for shelf in [history.as_str(), "new"] {
+        let unpublished = home.join(".sarang/tmp/unpublished");
+        fs::write(&unpublished, b"3").unwrap();
+        let found = os::stat_fd(os::fd(&fs::File::open(&unpublished).unwrap())).unwrap();
+        fs::rename(unpublished, shelves.join(shelf).join(format!("9999999999999.1-{:x}", birth(&found.node)))).unwrap();
+    }
+    let listed = tree.versions(&path("twice")).await.unwrap();
+    assert_eq!(listed.iter().map(|version| &version.id).collect::<Vec<_>>(), [&version]);
+    assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap(), []);
+    tree.expire(Retention { trash: None, room: None }, SystemTime::now()).await.unwrap();
+    assert_eq!(in_folder(&shelves), [history.as_str()]);
+    assert_eq!(in_folder(&shelves.join(&history)), [version.as_str()]);
+    put(&tree, "twice", b"3").await;
+    assert_eq!(in_folder(&shelves.join(&history)).len(), 2);
+}
+
+/// As after a power cut, when the length of the file has reached the disk and its last bytes have not.
+#[tokio::test]
+async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
+    let (tree, dir) = strict();
+    let home = dir.path().join("home");
+    tree.lay_aside("1").await.unwrap();
+    let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    upload.write(Bytes::from_static(b"kept")).await.unwrap();
+    assert_eq!(upload.keep().await.unwrap(), 4);
+    // As a request leaves it that fails before it keeps what came.
+    fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
+    assert_eq!(tree.resume("1", &path("file"), Room::default()).await.unwrap().len(), 4);
+    drop(tree);
+    fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let mut upload = tree.resume("1", &path("gone/file"), Room::default()).await.unwrap();
+    assert_eq!(upload.len(), 4);
+    upload.write(Bytes::from_static(b" on")).await.unwrap();
+    upload.commit(commit()).await.unwrap_err();
+    // Refused, and whole: nothing of it is taken back any more.
+    drop(tree);
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    assert_eq!(upload.len(), 7);
+    upload.commit(commit()).await.unwrap();
+    assert_eq!(content(&tree, "file").await, b"kept on");
+}
+
+#[tokio::test]
+async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
+    let (tree, dir) = relaxed();
+    put(&tree, "file", b"x").await;
+    drop(tree);
+    let home = dir.path().join("home");
+    symlink(&home, home.join("link")).unwrap();
+    let marker = |from: &str| format!(r#"{{"from":"{from}","inode":1,"tomb":"a.1"}}"#).into_bytes();
+    let torn = b"\xff\xfe{".to_vec();
+    for (at, text) in [marker("file/a"), marker("link/file"), marker("gone/a"), torn].into_iter().enumerate() {
+        fs::write(home.join(format!(".sarang/tmp/swap-{at}")), text).unwrap();
+    }
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    assert_eq!(names(&tree, "").await, ["file"]);
+}
+
+#[tokio::test]
+async fn a_workshop_of_an_earlier_run_is_swept() {
+    let (tree, dir) = relaxed();
+    put(&tree, "kept", b"x").await;
+    let built = path("copy").beneath(&tree.workshop().await.unwrap()).unwrap();
+    tree.mkdir(&built, commit()).await.unwrap();
+    drop(tree);
+    assert!(!in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    assert!(in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
+    assert_eq!(names(&tree, "").await, ["kept"]);
+    assert!(in_folder(&dir.path().join("home/.sarang/trash/files")).is_empty());
+}
