@@ -1,11 +1,11 @@
-//! Whether the disk keeps up. While it does, what only changes memory is done where it is asked for, without waking another thread for it;
-//! once something has taken long, threads that may wait take over for a while, so that a slow disk keeps nobody waiting but who uses it.
+//! Whether the disk keeps up. While it does, what takes no time to speak of is done where it is asked for, without waking another thread for it;
+//! once it has taken long twice in a row, threads that may wait take over for a while, so that a slow disk keeps nobody waiting but who uses it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// What takes longer has waited for the disk.
-const SLOW: Duration = Duration::from_millis(5);
+/// What takes longer is not done in passing.
+const SLOW: Duration = Duration::from_millis(3);
 /// How long a disk that was slow is not trusted.
 const REST: Duration = Duration::from_secs(1);
 
@@ -15,11 +15,12 @@ pub(super) struct Pace {
     begun: Instant,
     /// Microseconds after the beginning from when on the disk counts as quick.
     quick_from: AtomicU64,
+    was_slow: AtomicBool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { begun: Instant::now(), quick_from: AtomicU64::new(0) }
+        Self { begun: Instant::now(), quick_from: AtomicU64::new(0), was_slow: AtomicBool::new(false) }
     }
 }
 
@@ -33,7 +34,8 @@ impl Pace {
     pub fn watch<T>(&self, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let done = work();
-        if began.elapsed() > SLOW {
+        let is_slow = began.elapsed() > SLOW;
+        if self.was_slow.swap(is_slow, Ordering::Relaxed) && is_slow {
             self.quick_from.store(micros(self.begun.elapsed() + REST), Ordering::Relaxed);
         }
         done
@@ -49,11 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_was_slow_is_not_trusted() {
+    fn who_is_slow_twice_is_not_trusted() {
         let pace = Pace::default();
-        assert!(pace.is_quick());
+        let is_quick_after = |times: &[Duration]| {
+            for time in times {
+                pace.watch(|| std::thread::sleep(*time));
+            }
+            pace.is_quick()
+        };
+        assert!(is_quick_after(&[SLOW * 2, Duration::ZERO, SLOW * 2]));
+        assert!(!is_quick_after(&[SLOW * 2]));
         assert_eq!(pace.watch(|| 1), 1);
-        pace.watch(|| std::thread::sleep(SLOW * 2));
-        assert!(!pace.is_quick());
     }
 }
