@@ -6,6 +6,9 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
+/// How many threads wait for the disk at most, for all cores together as far as each has some.
+const MAX_WAITING: usize = 512;
+
 /// Threads that serve connections until they are dropped, which waits for them and takes what still runs there along: so what outlives its
 /// connection has to end before.
 #[derive(Debug)]
@@ -26,7 +29,8 @@ impl Cores {
     /// Starts a thread for each core that this process may use.
     pub fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, usize::from);
-        let cores = (0..count).map(Core::start).collect::<io::Result<_>>()?;
+        let waiting = (MAX_WAITING / count).max(8);
+        let cores = (0..count).map(|number| Core::start(number, waiting)).collect::<io::Result<_>>()?;
         Ok(Self { cores, next: AtomicUsize::new(0) })
     }
 
@@ -54,8 +58,8 @@ impl Drop for Cores {
 }
 
 impl Core {
-    fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+    fn start(number: usize, waiting: usize) -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().max_blocking_threads(waiting).enable_all().build()?;
         let (handle, (stop, stopped)) = (runtime.handle().clone(), oneshot::channel());
         let serve = move || {
             // Nothing is ever sent.

@@ -138,6 +138,7 @@ impl Ledger {
 
     /// Counts anew, beside changes if they leave it a chance; corrects the books, and says so, when they were wrong.
     pub fn recount(&self, root: &Root) -> Result<u64> {
+        let _pause = root.pace.pause();
         let counted = self.recount_beside(root).transpose().unwrap_or_else(|| {
             let _guard = root.guard();
             let _counting = self.counting.lock();

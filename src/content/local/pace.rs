@@ -1,7 +1,7 @@
 //! Whether the disk keeps up. While it does, what takes no time to speak of is done where it is asked for, without waking another thread for it;
 //! once it has taken long twice in a row, threads that may wait take over for a while, so that a slow disk keeps nobody waiting but who uses it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// What takes longer is not done in passing.
@@ -16,18 +16,31 @@ pub(super) struct Pace {
     /// Microseconds after the beginning from when on the disk counts as quick.
     quick_from: AtomicU64,
     was_slow: AtomicBool,
+    pauses: AtomicUsize,
 }
+
+/// While it is held, no disk counts as quick.
+#[derive(Debug)]
+pub(super) struct Pause<'a>(&'a Pace);
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { begun: Instant::now(), quick_from: AtomicU64::new(0), was_slow: AtomicBool::new(false) }
+        let (quick_from, was_slow, pauses) = (AtomicU64::new(0), AtomicBool::new(false), AtomicUsize::new(0));
+        Self { begun: Instant::now(), quick_from, was_slow, pauses }
     }
 }
 
 impl Pace {
     /// Whether it has been quick.
     pub fn is_quick(&self) -> bool {
-        micros(self.begun.elapsed()) >= self.quick_from.load(Ordering::Relaxed)
+        let is_trusted = micros(self.begun.elapsed()) >= self.quick_from.load(Ordering::Relaxed);
+        is_trusted && self.pauses.load(Ordering::Relaxed) == 0
+    }
+
+    /// Says that something begins which may keep changes waiting.
+    pub fn pause(&self) -> Pause<'_> {
+        self.pauses.fetch_add(1, Ordering::Relaxed);
+        Pause(self)
     }
 
     /// Runs `work`, and takes note when it was slow.
@@ -39,6 +52,12 @@ impl Pace {
             self.quick_from.store(micros(self.begun.elapsed() + REST), Ordering::Relaxed);
         }
         done
+    }
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.0.pauses.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -59,6 +78,9 @@ mod tests {
             }
             pace.is_quick()
         };
+        let pause = pace.pause();
+        assert!(!pace.is_quick());
+        drop(pause);
         assert!(is_quick_after(&[SLOW * 2, Duration::ZERO, SLOW * 2]));
         assert!(!is_quick_after(&[SLOW * 2]));
         assert_eq!(pace.watch(|| 1), 1);

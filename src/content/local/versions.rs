@@ -93,7 +93,10 @@ impl<'a> Shelf<'a> {
     }
 
     fn make(&mut self) -> Result<()> {
-        os::make_folder(fd(&self.root.versions), &self.history).map_err(failed)?;
+        match os::make_folder(fd(&self.root.versions), &self.history) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(failed(e)),
+        }
         self.root.settle(fd(&self.root.versions))?;
         self.open().map_err(failed)
     }
@@ -145,7 +148,7 @@ pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
     let mut count = 0;
     for history in histories(root)? {
         let Some(dir) = shelf(fd(&root.versions), &history)? else { continue };
-        let versions = versions_in(fd(&dir))?;
+        let (versions, unpublished) = all_in(fd(&dir))?;
         let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
         let over = outlived(&times, now);
         for version in over.iter().filter_map(|index| versions.get(*index)) {
@@ -155,8 +158,10 @@ pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
                 Err(e) => return Err(explain("delete a former content", e)),
             }
         }
-        let _guard = root.guard();
-        tidy(fd(&root.versions), &history)?;
+        if !unpublished.is_empty() || over.len() == versions.len() {
+            let _guard = root.guard();
+            tidy(fd(&root.versions), &history)?;
+        }
     }
     Ok(count)
 }
@@ -188,20 +193,21 @@ fn shelf(versions: BorrowedFd<'_>, history: &str) -> Result<Option<OwnedFd>> {
 
 /// What is kept on a shelf, newest first.
 fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
-    let mut versions: Vec<_> = all_in(dir)?.into_iter().filter(|version| !is_unpublished(version)).collect();
-    versions.sort_by_cached_key(|version| Reverse((version.replaced, version.id.clone())));
-    Ok(versions)
+    Ok(all_in(dir)?.0)
 }
 
-fn all_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
-    let mut all = Vec::new();
+/// What is kept on a shelf, newest first, and what lies there unpublished.
+fn all_in(dir: BorrowedFd<'_>) -> Result<(Vec<Version>, Vec<Version>)> {
+    let (mut versions, mut unpublished) = (Vec::new(), Vec::new());
     for id in names_in(dir)? {
         let Some(replaced) = replaced_at(&id) else { continue };
         if let Some(found) = stat_name(dir, &id)?.filter(|found| found.kind == Kind::File) {
-            all.push(Version { id, replaced, node: found.node });
+            let version = Version { id, replaced, node: found.node };
+            if is_unpublished(&version) { &mut unpublished } else { &mut versions }.push(version);
         }
     }
-    Ok(all)
+    versions.sort_by_cached_key(|version| Reverse((version.replaced, version.id.clone())));
+    Ok((versions, unpublished))
 }
 
 /// Whether it is an upload that did not change places with what it was to replace.
@@ -213,7 +219,7 @@ fn is_unpublished(version: &Version) -> bool {
 /// Clears away what a crash has left on a shelf, and the shelf if nothing is kept there; called when no change is under way.
 pub(super) fn tidy(versions: BorrowedFd<'_>, history: &str) -> Result<()> {
     let Some(dir) = shelf(versions, history)? else { return Ok(()) };
-    for unpublished in all_in(fd(&dir))?.into_iter().filter(is_unpublished) {
+    for unpublished in all_in(fd(&dir))?.1 {
         os::unlink_file(fd(&dir), &unpublished.id).map_err(|e| explain("delete what was not published", e))?;
     }
     remove_empty(versions, history);
