@@ -170,6 +170,18 @@ wrk.method="PUT" wrk.body=string.rep("x",4096)
 request=function() n=n+1 return wrk.format(nil,"{t.path}{name}/"..n..".bin") end''', connections=8)
 
 
+def over4k(t):
+    """PUT of 4 KiB over files that are there, with another content each time, over 8 connections: what a version costs beside put4k."""
+    name = f"over{time.time_ns()}"
+    t.must("MKCOL", name + "/", (201,))
+    script = f'''local n=0
+local body=string.rep("x",4088)
+wrk.method="PUT"
+request=function() n=n+1 return wrk.format(nil,"{t.path}{name}/"..(n%200)..".bin",nil,body..string.format("%08d",n)) end'''
+    t.wrk(script, connections=8, seconds=1)
+    return t.wrk(script, connections=8)
+
+
 def range64k(t):
     """GET of 64 KiB anywhere in a large file."""
     t.curl("-T", str(t.big()), t.url + "big.bin")
@@ -277,4 +289,4 @@ def idle(t, count=200):
     return Figure(each, "KiB/conn", None, {"rss_mib": base / 2**20})
 
 
-ALL = {f.__name__: f for f in (get4k, stat, list10k, getbig, putbig, put4k, move, deltree, lock, range64k, copytree, list100k, idle)}
+ALL = {f.__name__: f for f in (get4k, stat, list10k, getbig, putbig, put4k, over4k, move, deltree, lock, range64k, copytree, list100k, idle)}
