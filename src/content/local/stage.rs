@@ -175,12 +175,36 @@ pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
     remove_tree(fd(&root.tmp), &gone, &mut |_, _| {})
 }
 
+/// How the names begin in `.sarang/tmp` of what is being deleted for good, with its former contents.
+const PURGED: &str = "purged-";
+
+/// Deletes a file or folder for good: out of sight in one step, which `hidden` hears of, and then, also after a crash, with all former contents.
+pub(super) fn purge(root: &Root, at: (BorrowedFd<'_>, &str), hidden: impl FnOnce() -> Result<()>) -> Result<()> {
+    let name = format!("{PURGED}{}", root.stamp());
+    let failed = |e| explain("delete it for good", e);
+    os::rename_new(at, (fd(&root.tmp), &name)).map_err(failed)?;
+    hidden()?;
+    let folder = os::stat_at(fd(&root.tmp), &name).map_err(failed)?.kind == Kind::Folder;
+    let name = CString::new(name).map_err(|_| Error::NotFound)?;
+    clear(root, name, folder).map_err(failed)
+}
+
 /// Removes everything in `.sarang/tmp`.
 pub(super) fn sweep(root: &Root) -> Result<()> {
-    let swept = names_in(fd(&root.tmp)).and_then(|names| {
-        names.into_iter().try_for_each(|(name, folder)| remove(fd(&root.tmp), name, folder, &mut |_, _| {}))
-    });
+    let names = names_in(fd(&root.tmp));
+    let swept = names.and_then(|names| names.into_iter().try_for_each(|(name, folder)| clear(root, name, folder)));
     swept.map_err(|e| explain("clear its temporary files", e))
+}
+
+/// Removes something in `.sarang/tmp`, and, of what is being deleted for good, the former contents first.
+fn clear(root: &Root, name: CString, folder: bool) -> os::Outcome<()> {
+    let Some(purged) = name.to_str().ok().filter(|name| name.starts_with(PURGED)) else {
+        return remove(fd(&root.tmp), name, folder, &mut |_, _| {});
+    };
+    if !folder {
+        versions::purge_all(root, fd(&root.tmp), purged);
+    }
+    remove(fd(&root.tmp), name, folder, &mut |dir, name| versions::purge_all(root, dir, name))
 }
 
 /// Removes the folder `name` and all below it, with one open folder a level and no recursion; `last` sees each file before it goes.

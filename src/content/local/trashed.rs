@@ -4,7 +4,7 @@ use super::chronicle::{self, TRASH};
 use super::ledger::{self, Growth, Reservation};
 use super::os::{self, Kind, Lookup, fd};
 use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
-use super::{change as changes, stage, versions, walk};
+use super::{change as changes, stage, walk};
 use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
 use crate::model::{AccountName, Error, RelPath, Result, time};
@@ -103,17 +103,12 @@ fn weigh(root: &Root, part: &Place<'_>) -> Result<u64> {
 
 /// Deletes an item for good. It leaves the trash in one step; what a crash leaves of it is swept at the next start.
 pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
-    let found = find(root, id)?;
+    find(root, id)?;
     root.ledger.measure_one(root, id)?;
-    let (tmp, stamp) = (fd(&root.tmp), root.stamp());
-    os::rename_new((fd(&root.trash_files), id), (tmp, &stamp)).map_err(|e| explain("empty the trash", e))?;
-    root.settle(fd(&root.trash_files))?;
-    forget(root, id)?;
-    if found.kind == Kind::Folder {
-        return stage::remove_tree(tmp, &stamp, &mut |dir, name| versions::purge_all(root, dir, name));
-    }
-    versions::purge_all(root, tmp, &stamp);
-    os::unlink_file(tmp, &stamp).map_err(|e| explain("empty the trash", e))
+    stage::purge(root, (fd(&root.trash_files), id), || {
+        root.settle(fd(&root.trash_files))?;
+        forget(root, id)
+    })
 }
 
 /// Deletes for good what has lain long enough; what does not say since when is kept. Returns how many.

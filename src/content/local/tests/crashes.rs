@@ -94,6 +94,32 @@ async fn what_was_not_published_is_no_version_and_goes() {
     assert_eq!(in_folder(&shelves.join(&history)).len(), 2);
 }
 
+/// A file and a folder that were on their way out of the trash.
+#[tokio::test]
+async fn what_was_being_deleted_for_good_goes_with_its_former_contents() {
+    let (tree, dir) = relaxed();
+    tree.mkdir(&path("folder"), commit()).await.unwrap();
+    for file in ["file", "folder/inner", "stays"] {
+        for content in [b"1", b"2"] {
+            put(&tree, file, content).await;
+        }
+    }
+    for gone in ["file", "folder"] {
+        tree.delete(&path(gone), commit()).await.unwrap();
+    }
+    drop(tree);
+    let home = dir.path().join("home");
+    let own = home.join(".sarang");
+    assert_eq!(in_folder(&own.join("versions")).len(), 3);
+    for name in in_folder(&own.join("trash/files")) {
+        fs::rename(own.join("trash/files").join(&name), own.join("tmp").join(format!("purged-{name}"))).unwrap();
+    }
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    assert!(in_folder(&own.join("tmp")).is_empty());
+    assert_eq!(in_folder(&own.join("versions")).len(), 1);
+    assert_eq!(tree.versions(&path("stays")).await.unwrap().len(), 1);
+}
+
 /// As after a power cut, when the length of the file has reached the disk and its last bytes have not.
 #[tokio::test]
 async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
