@@ -62,6 +62,10 @@ impl Drive {
         let limit = target.quota.map(|quota| quota.saturating_add(spared));
         let free = Commit { limit, ..Commit::by(self.identity.account.clone()) };
         let carriage = Carriage { from: &source.root, to: &target.root, free };
+        // A folder copied without its members onto another leaves that one standing.
+        if node.folder && copying.reach == Reach::Shallow && there.is_some_and(|there| there.folder) {
+            return carriage.props(&source.path, &target.path, bench.commit()).await.map(|()| false);
+        }
         let created = if node.folder || !free_before {
             carriage.aside(source, target, (&node, copying), &bench).await?
         } else {
@@ -111,7 +115,7 @@ impl Carriage<'_> {
         let mut due = vec![(from.clone(), to.clone())];
         while let Some((from, to)) = due.pop() {
             self.to.tree.mkdir(&to, self.free.clone()).await?;
-            self.props(&from, &to, None).await?;
+            self.props(&from, &to, self.free.clone()).await?;
             if reach == Reach::Shallow {
                 return Ok(());
             }
@@ -150,12 +154,13 @@ impl Carriage<'_> {
         }
         let put =
             upload.commit(Commit { modified: Some(reader.node().modified), limit: self.free.limit, ..commit }).await?;
-        self.props(from, to, Some(reader.node())).await?;
+        let modified = Some(reader.node().modified);
+        self.props(from, to, Commit { modified, ..self.free.clone() }).await?;
         Ok(put.created)
     }
 
     /// Gives the copy exactly the dead properties of its source.
-    async fn props(&self, from: &RelPath, to: &RelPath, node: Option<&Node>) -> Result<()> {
+    async fn props(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<()> {
         let (mut wanted, present) = (self.from.tree.props(from).await?, self.to.tree.props(to).await?);
         wanted.retain(|prop| !prop.is_mark());
         let is_wanted = |prop: &DeadProp| wanted.iter().any(|p| p.ns == prop.ns && p.name == prop.name);
@@ -168,7 +173,6 @@ impl Carriage<'_> {
         if changes.is_empty() {
             return Ok(());
         }
-        let commit = Commit { modified: node.map(|node| node.modified), ..self.free.clone() };
         self.to.tree.set_props(to, changes, commit).await
     }
 }

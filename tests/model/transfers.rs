@@ -68,7 +68,7 @@ impl Run<'_> {
         {
             let source = self.world.node(ends.from.root, &ends.from.path).cloned().expect("judged to be there");
             let onto = source.is_folder() && old.is_some_and(|old| old.is_folder());
-            if onto && !deep && !ends.is_far() {
+            if onto && !deep {
                 // Only the folder itself is copied: what is in the other one stays.
                 let target = self.world.root_mut(ends.to.root).tree.get_mut(&ends.to.path).expect("there");
                 target.props = source.props;
