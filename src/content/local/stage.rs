@@ -49,9 +49,9 @@ impl Stage {
         Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(id.to_owned())), is_kept: true })
     }
 
-    /// Whether it stays when it is not published.
+    /// Whether it stays, as it is not published and was laid aside.
     pub fn is_kept(&self) -> bool {
-        self.is_kept
+        self.is_kept && self.name.lock().is_some()
     }
 
     /// The open file.

@@ -303,27 +303,24 @@ impl Draft {
         Ok((node, digest))
     }
 
-    /// Writes what has come of an upload that was laid aside: it stays, though it may not be published.
-    fn write_kept(&mut self) -> Result<()> {
-        if self.stage.as_ref().is_some_and(|stage| stage.is_kept()) {
-            let stage = self.write_out()?;
+    /// Writes what is left and makes the file appear. What has come of an upload that was laid aside stays when it may not be published.
+    fn publish(mut self, commit: &Commit, reservation: Reservation) -> Result<Put> {
+        let stage = self.write_out()?;
+        let end = self.offset;
+        let published = self.put_in_place(&stage, commit, reservation);
+        if published.is_err() && stage.is_kept() {
             stage.forget()?;
-            stage.keep(self.offset)?;
-            self.stage = Some(stage);
+            stage.keep(end)?;
         }
-        Ok(())
+        published
     }
 
-    /// Writes what is left and makes the file appear.
-    fn publish(mut self, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
-        let root = Arc::clone(&self.root);
-        let path = self.path.clone();
-        self.write_kept()?;
-        let mut place = root.place(&path)?;
+    fn put_in_place(self, stage: &Stage, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
+        let (root, path) = (&self.root, &self.path);
+        let mut place = root.place(path)?;
         let (name, found) = place.find()?;
-        let stage = self.write_out()?;
-        let mut old = Replaced::look(&root, (place.dir(), &name), found.as_ref())?;
-        let (node, digest) = self.seal(&stage, &old, commit.modified.unwrap_or_else(SystemTime::now))?;
+        let mut old = Replaced::look(root, (place.dir(), &name), found.as_ref())?;
+        let (node, digest) = self.seal(stage, &old, commit.modified.unwrap_or_else(SystemTime::now))?;
         let replaced = {
             let _guard = root.guard();
             place.refresh()?;
@@ -338,12 +335,12 @@ impl Draft {
             }
             let growth = Growth { new: node.len, old: present.as_ref().map_or(0, |old| old.len) };
             change(commit, present.as_ref(), &mut || {
-                root.ledger.admit(&root, growth, commit.limit)?;
+                root.ledger.admit(root, growth, commit.limit)?;
                 let here = (place.dir(), name.as_ref());
                 if !old.is_still(found.as_ref())? {
                     stage.forget()?;
-                    old = Replaced::look(&root, here, found.as_ref())?;
-                    old.endow(&stage, digest.as_ref(), &node)?;
+                    old = Replaced::look(root, here, found.as_ref())?;
+                    old.endow(stage, digest.as_ref(), &node)?;
                     root.settle(stage.file())?;
                 }
                 // A save that changes nothing makes no version.
@@ -356,7 +353,7 @@ impl Draft {
                 root.ledger.note_put(growth, &mut reservation);
                 if !same {
                     let path = path.as_str().to_owned();
-                    root.pen.note(&root, &[Event::written(path, present.as_ref(), old.shelf.as_ref().zip(kept))]);
+                    root.pen.note(root, &[Event::written(path, present.as_ref(), old.shelf.as_ref().zip(kept))]);
                 }
                 Ok(())
             })?;
