@@ -167,8 +167,9 @@ impl LocalUpload {
         if !self.draft.chunks.is_empty() {
             let mut part = self.draft.take();
             self.broken = true;
-            let root = Arc::clone(&part.root);
-            let written = at_once(&root, move |_| part.write_out().map(|stage| (stage, part.sum))).await?;
+            let (root, lacks_room) = (Arc::clone(&part.root), part.lacks_room()?);
+            let write = move || part.write_out().map(|stage| (stage, part.sum));
+            let written = if lacks_room { blocking(write).await } else { at_once(&root, |_| write()).await }?;
             self.behind.follow(&written.0, self.position).await?;
             (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
             self.broken = false;
@@ -244,8 +245,9 @@ impl Upload for LocalUpload {
             return Err(Error::Truncated);
         }
         behind.catch_up().await?;
-        let root = Arc::clone(&draft.root);
-        changed(&root, move |_| draft.publish(&commit, reservation)).await
+        let (root, lacks_room) = (Arc::clone(&draft.root), draft.lacks_room()?);
+        let publish = move || draft.publish(&commit, reservation);
+        if lacks_room { blocking(publish).await } else { changed(&root, |_| publish()).await }
     }
 }
 
@@ -265,16 +267,24 @@ impl Draft {
         }
     }
 
+    /// Whether more comes than was said, and room was looked for.
+    fn is_unannounced(&self) -> bool {
+        let end = self.offset.saturating_add(self.collected as u64);
+        self.announced.is_none_or(|announced| end > announced)
+    }
+
+    /// Whether history must go to make room for the collected chunks, which takes its time.
+    fn lacks_room(&self) -> Result<bool> {
+        Ok(self.is_unannounced() && self.root.missing_room(self.collected as u64)? > 0)
+    }
+
     /// Writes the collected chunks aside.
     fn write_out(&mut self) -> Result<Arc<Stage>> {
-        let end = self.offset.saturating_add(self.collected as u64);
-        if self.announced.is_none_or(|announced| end > announced) {
+        if self.is_unannounced() {
             self.root.check_room(self.collected as u64)?;
         }
-        let stage = match self.stage.take() {
-            Some(stage) => stage,
-            None => self.create_stage()?,
-        };
+        let end = self.offset.saturating_add(self.collected as u64);
+        let stage = self.stage.take().map_or_else(|| self.create_stage(), Ok)?;
         self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
         let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
