@@ -30,15 +30,22 @@ pub struct LockView {
 }
 
 impl Drive {
-    /// Grants a lock; the terms are judged first. The file, where there is none, is made by [`create_locked`](Self::create_locked).
+    /// Grants a lock on what the terms speak of. The file, where there is none, is made by [`create_locked`](Self::create_locked).
     pub async fn lock(&self, path: &VPath, request: LockRequest, terms: Terms) -> Result<LockView> {
         let place = self.admitted(path, Access::Change).await?;
-        if !terms.is_empty() {
-            let commit = self.commit(&place, terms, Vec::new()).await?;
-            self.pre_judge(&place, &commit).await?;
+        let conditions = if terms.is_empty() { None } else { Some(self.commit(&place, terms, Vec::new()).await?) };
+        if let Some(conditions) = &conditions {
+            self.pre_judge(&place, conditions).await?;
         }
         let granted = self.locks.grant(place.spot(), &self.identity.account, request).await;
         let lock = if self.is_discreet() { granted.map_err(judge::without_holder) } else { granted }?;
+        // Somebody may have been faster; from the grant on nobody can be.
+        if let Some(conditions) = &conditions
+            && let Err(unmet) = self.pre_judge(&place, conditions).await
+        {
+            self.locks.end(&place.spot(), &self.identity.account, &lock.token).await?;
+            return Err(unmet);
+        }
         Ok(self.granted(&lock, path, &place))
     }
 

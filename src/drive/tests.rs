@@ -18,6 +18,7 @@ use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
 use std::time::SystemTime;
 
+mod locking;
 mod rights;
 
 struct Home {
