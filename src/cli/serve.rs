@@ -19,9 +19,9 @@ pub(super) async fn run(config: Config) -> Result<()> {
     process::refuse_root_beside(&folder)?;
     process::raise_open_files();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
     let app =
         App::open(config).await.with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
-    let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
     let served = serve(&app, &cores, async move {
         tokio::select! {
             _ = term.recv() => {}
