@@ -5,9 +5,9 @@ mod registration;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
-use crate::config::Config;
+use crate::config::{Config, HistoryConfig};
 use crate::content::Room;
-use crate::content::history::{Expired, Retention};
+use crate::content::history::{Expired, Retention, Thinning};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
 use crate::drive::bursts::Bursts;
@@ -306,16 +306,15 @@ impl App {
 
     /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
     pub async fn expire_history(&self) -> Result<()> {
-        let days = self.config.history.trash_days;
-        let trash = (days > 0).then(|| Duration::from_secs(u64::from(days) * 24 * 3600));
+        let retention = retention(&self.config.history);
         let mut outcome = Ok(());
         for account in self.auth.list() {
             let root = self.homes.home_of(&account.name).await;
-            outcome = outcome.and(expire(root, trash, account.quota).await);
+            outcome = outcome.and(expire(root, retention, account.quota).await);
         }
         for (name, team) in self.commons.teams.list() {
             let root = self.homes.team(&name).await;
-            outcome = outcome.and(expire(root, trash, team.quota).await);
+            outcome = outcome.and(expire(root, retention, team.quota).await);
         }
         outcome
     }
@@ -357,14 +356,23 @@ async fn open_commons(
     Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
 }
 
+fn retention(config: &HistoryConfig) -> Retention {
+    let hours = |count: u32| Duration::from_secs(u64::from(count) * 3600);
+    let days = |count: u32| 24 * hours(count);
+    let trash = (config.trash_days > 0).then(|| days(config.trash_days));
+    let (all, hourly) = (hours(config.all_hours), days(config.hourly_days));
+    let versions = Thinning { all, hourly, daily: days(config.daily_days), weekly: days(config.weekly_days) };
+    Retention { trash, room: None, versions }
+}
+
 /// The history may have what the quota leaves.
-async fn expire(root: Result<Arc<Root>>, trash: Option<Duration>, quota: Option<u64>) -> Result<()> {
+async fn expire(root: Result<Arc<Root>>, retention: Retention, quota: Option<u64>) -> Result<()> {
     let root = root?;
     let left = match quota {
         Some(quota) => Some(quota.saturating_sub(root.tree.usage().await?.used)),
         None => None,
     };
-    let retention = Retention { trash, room: left };
+    let retention = Retention { room: left, ..retention };
     let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
     if items > 0 || versions > 0 {
         tracing::info!(root = &*root.id, items, versions, "deleted what is kept no longer of the history");

@@ -128,6 +128,14 @@ pub struct HistoryConfig {
     pub versions: bool,
     /// Days that what was deleted or replaced lies in the trash; 0 is for ever.
     pub trash_days: u32,
+    /// Hours that all versions of a file are kept.
+    pub all_hours: u32,
+    /// Days that one version an hour is kept.
+    pub hourly_days: u32,
+    /// Days that one version a day is kept.
+    pub daily_days: u32,
+    /// Days that one version a week is kept.
+    pub weekly_days: u32,
     /// By which share of a drive's files, overwritten or deleted by one credential within minutes, its history is held; 0 is never.
     pub burst_share: f64,
     /// The fewest files for that.
@@ -247,7 +255,16 @@ impl Default for DriveConfig {
 
 impl Default for HistoryConfig {
     fn default() -> Self {
-        Self { versions: true, trash_days: 30, burst_share: 0.3, burst_count: 100 }
+        Self {
+            versions: true,
+            trash_days: 30,
+            all_hours: 1,
+            hourly_days: 1,
+            daily_days: 30,
+            weekly_days: 365,
+            burst_share: 0.3,
+            burst_count: 100,
+        }
     }
 }
 

@@ -104,12 +104,14 @@ pub enum Found {
 }
 
 /// How long the past is kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// How long an item lies in the trash; `None` for ever.
     pub trash: Option<Duration>,
     /// How many bytes all of it may have, oldest first out; `None` for what the disk has.
     pub room: Option<u64>,
+    /// Which versions.
+    pub versions: Thinning,
 }
 
 /// What a round of [`History::expire`] has deleted.
@@ -131,22 +133,37 @@ impl Add for Expired {
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// Up to which age one version in how long a time is kept; older ones go.
-const STEPS: [(Duration, Duration); 4] = [
-    (HOUR, Duration::ZERO),
-    (DAY, HOUR),
-    (Duration::from_secs(30 * 24 * 3600), DAY),
-    (Duration::from_secs(365 * 24 * 3600), Duration::from_secs(7 * 24 * 3600)),
-];
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Which of the versions of one file are no longer kept, by when they were replaced, newest first: all of the last hour are kept,
-/// one an hour for a day, one a day for thirty days, one a week for a year; of several in one such span the oldest, so that
-/// what is kept does not change from round to round. What lies in the future is kept.
-pub fn outlived(replaced: &[SystemTime], now: SystemTime) -> Vec<usize> {
+/// Up to which age versions are kept, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thinning {
+    /// All of them.
+    pub all: Duration,
+    /// One an hour.
+    pub hourly: Duration,
+    /// One a day.
+    pub daily: Duration,
+    /// One a week.
+    pub weekly: Duration,
+}
+
+impl Default for Thinning {
+    /// All of the last hour, one an hour for a day, one a day for thirty days, one a week for a year.
+    fn default() -> Self {
+        Self { all: HOUR, hourly: DAY, daily: 30 * DAY, weekly: 365 * DAY }
+    }
+}
+
+/// Which of the versions of one file are no longer kept, by when they were replaced, newest first; of several in one span the oldest is, so
+/// that what is kept does not change from round to round. What lies in the future is kept.
+pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) -> Vec<usize> {
+    let Thinning { all, hourly, daily, weekly } = thinning;
+    let steps = [(all, Duration::ZERO), (hourly, HOUR), (daily, DAY), (weekly, WEEK)];
     let mut outlived = Vec::new();
     for (index, time) in replaced.iter().enumerate() {
         let age = now.duration_since(*time).unwrap_or_default();
-        let Some((_, span)) = STEPS.iter().find(|(until, _)| age < *until) else {
+        let Some((_, span)) = steps.iter().find(|(until, _)| age < *until) else {
             outlived.push(index);
             continue;
         };
@@ -201,7 +218,7 @@ mod tests {
 
     fn kept(ages: &[u64], now: SystemTime) -> Vec<u64> {
         let times: Vec<_> = ages.iter().map(|age| now - Duration::from_secs(*age)).collect();
-        let gone = outlived(&times, now);
+        let gone = outlived(&times, Thinning::default(), now);
         ages.iter().enumerate().filter(|(index, _)| !gone.contains(index)).map(|(_, age)| *age).collect()
     }
 
@@ -215,7 +232,16 @@ mod tests {
         assert_eq!(kept(&[2 * day - 100, 2 * day - 50, 3 * day], now), [2 * day - 50, 3 * day]);
         assert_eq!(kept(&[40 * day, 41 * day, 60 * day, 364 * day, 366 * day], now), [41 * day, 60 * day, 364 * day]);
         assert_eq!(kept(&[], now), [0; 0]);
-        assert!(outlived(&[now + Duration::from_secs(hour)], now).is_empty());
+        assert!(outlived(&[now + Duration::from_secs(hour)], Thinning::default(), now).is_empty());
+    }
+
+    #[test]
+    fn steps_can_be_longer_or_left_out() {
+        let now = SystemTime::UNIX_EPOCH + 2900 * WEEK;
+        let times = [1, 2, 25, 26, 40 * 24].map(|hours| now - hours * HOUR - Duration::from_secs(1));
+        let thinning = Thinning { all: 2 * HOUR, hourly: Duration::ZERO, daily: 2 * DAY, weekly: Duration::ZERO };
+        assert_eq!(outlived(&times, thinning, now), [2, 4]);
+        assert_eq!(outlived(&times, Thinning { all: 2900 * WEEK, ..thinning }, now), [0; 0]);
     }
 
     #[test]

@@ -158,13 +158,10 @@ pub async fn the_past_expires(tree: Tree) {
     put(&tree, "gone", b"gone").await;
     tree.delete(&path("gone"), commit()).await.unwrap();
     let days = |n: u64| Duration::from_secs(n * 86400);
-    let retention = Retention { trash: Some(days(30)), room: None };
+    let retention = Retention { trash: Some(days(30)), ..Retention::default() };
     let expire = async |after| tree.expire(retention, SystemTime::now() + after).await.unwrap();
     assert_eq!(expire(days(29)).await, Expired::default());
-    assert_eq!(
-        tree.expire(Retention { trash: None, room: None }, SystemTime::now() + days(300)).await.unwrap(),
-        Expired::default()
-    );
+    assert_eq!(tree.expire(Retention::default(), SystemTime::now() + days(300)).await.unwrap(), Expired::default());
     assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
     assert_eq!(expire(days(366)).await, Expired { items: 0, versions: 1 });
     assert!(tree.trashed(None, 9).await.unwrap().is_empty() && tree.versions(&path("x")).await.unwrap().is_empty());
@@ -186,7 +183,9 @@ pub async fn what_is_held_does_not_expire(tree: Tree) {
     assert!(tree.held().is_none());
     let days = |n: u64| Duration::from_secs(n * 86400);
     let expire = async |after| {
-        tree.expire(Retention { trash: Some(days(1)), room: None }, SystemTime::now() + after).await.unwrap()
+        tree.expire(Retention { trash: Some(days(1)), ..Retention::default() }, SystemTime::now() + after)
+            .await
+            .unwrap()
     };
     tree.hold(SystemTime::now() + days(30)).await.unwrap();
     assert!(tree.held().is_some_and(|until| until > SystemTime::now() + days(29)));

@@ -61,7 +61,7 @@ fn overwriting_half_of_a_drive_holds_its_history_over_restarts() {
     ana.delete("/d/30").is(204);
     let app = server.app();
     let (root, _) = server.block_on(app.commons.roots.home(&"ana".to_owned().try_into().unwrap())).unwrap();
-    let retention = Retention { trash: Some(Duration::from_secs(3600)), room: None };
+    let retention = Retention { trash: Some(Duration::from_secs(3600)), ..Retention::default() };
     let day = |n: u64| SystemTime::now() + Duration::from_secs(n * 86400);
     assert_eq!(server.block_on(root.tree.expire(retention, day(1))).unwrap().items, 0);
     assert_eq!(server.block_on(root.tree.expire(retention, day(31))).unwrap().items, 1);

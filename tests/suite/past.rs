@@ -318,3 +318,19 @@ fn the_history_has_what_the_quota_leaves() {
     assert!(trash(&ana).is_empty());
     ana.holds("/kept", vec![b'x'; 300]);
 }
+
+#[test]
+fn how_long_versions_are_kept_is_said_in_the_settings() {
+    for (hours, kept) in [(1, 1), (0, 0)] {
+        let server = TestServer::with(|config| {
+            let history = &mut config.history;
+            (history.all_hours, history.hourly_days, history.daily_days, history.weekly_days) = (hours, 0, 0, 0);
+        });
+        let ana = server.ana();
+        ana.store("/f", "one");
+        ana.store("/f", "two");
+        server.block_on(server.app().expire_history()).unwrap();
+        let versions = ana.raw("GET", "/api/v1/versions?path=/f").send().is(200).json();
+        assert_eq!(versions["items"].as_array().unwrap().len(), kept);
+    }
+}

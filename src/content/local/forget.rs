@@ -145,7 +145,7 @@ mod tests {
         put(&tree, "v", &[b'x'; 100]).await;
         put(&tree, "v", b"new").await;
         let fit = async |room| {
-            let retention = Retention { trash: None, room: Some(room) };
+            let retention = Retention { room: Some(room), ..Retention::default() };
             tree.expire(retention, SystemTime::now()).await.unwrap()
         };
         assert_eq!(fit(400).await, Expired::default());

@@ -10,7 +10,7 @@ use super::stage::{self, Stage};
 use super::walk;
 use crate::content::{
     Etag, Node, Reader as _,
-    history::{Version, outlived},
+    history::{Thinning, Version, outlived},
 };
 use crate::model::{Error, RelPath, Result};
 use std::cmp::Reverse;
@@ -144,13 +144,13 @@ pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
 }
 
 /// Deletes for good what is no longer kept of every file's former contents, and what crashes have left there; returns how many.
-pub(super) fn expire(root: &Root, now: SystemTime) -> Result<u64> {
+pub(super) fn expire(root: &Root, thinning: Thinning, now: SystemTime) -> Result<u64> {
     let mut count = 0;
     for history in histories(root)? {
         let Some(dir) = shelf(fd(&root.versions), &history)? else { continue };
         let (versions, unpublished) = all_in(fd(&dir))?;
         let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
-        let over = outlived(&times, now);
+        let over = outlived(&times, thinning, now);
         for version in over.iter().filter_map(|index| versions.get(*index)) {
             match os::unlink_file(fd(&dir), &version.id) {
                 Ok(()) => count += 1,

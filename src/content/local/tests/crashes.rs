@@ -87,7 +87,7 @@ async fn what_was_not_published_is_no_version_and_goes() {
     let listed = tree.versions(&path("twice")).await.unwrap();
     assert_eq!(listed.iter().map(|version| &version.id).collect::<Vec<_>>(), [&version]);
     assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap(), []);
-    tree.expire(Retention { trash: None, room: None }, SystemTime::now()).await.unwrap();
+    tree.expire(Retention::default(), SystemTime::now()).await.unwrap();
     assert_eq!(in_folder(&shelves), [history.as_str()]);
     assert_eq!(in_folder(&shelves.join(&history)), [version.as_str()]);
     put(&tree, "twice", b"3").await;
