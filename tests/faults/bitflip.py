@@ -91,7 +91,7 @@ class Victim:
     """A data folder whose state is damaged and brought back, again and again; its files stay, for shares are bound to them."""
 
     def __init__(self, server, good):
-        self.server, self.good, self.state, self.untold = server, good, server.data / "state", False
+        self.server, self.good, self.state = server, good, server.data / "state"
         shutil.copytree(self.state, good)
         self.before = contents(server.data)
         server.start()
@@ -102,6 +102,7 @@ class Victim:
         shutil.rmtree(self.state)
         shutil.copytree(self.good, self.state)
         self.server.log.write_bytes(b"")
+        self.untold = False
 
     def flip(self, chosen):
         """One to four bits of one file of the state store; says where."""
