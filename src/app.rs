@@ -357,12 +357,9 @@ async fn open_commons(
 }
 
 fn retention(config: &HistoryConfig) -> Retention {
-    let hours = |count: u32| Duration::from_secs(u64::from(count) * 3600);
-    let days = |count: u32| 24 * hours(count);
-    let trash = (config.trash_days > 0).then(|| days(config.trash_days));
-    let (all, hourly) = (hours(config.all_hours), days(config.hourly_days));
-    let versions = Thinning { all, hourly, daily: days(config.daily_days), weekly: days(config.weekly_days) };
-    Retention { trash, room: None, versions }
+    let days = Duration::from_secs(24 * 3600);
+    let trash = (config.trash_days > 0).then(|| config.trash_days * days);
+    Retention { trash, room: None, versions: Thinning::of(config) }
 }
 
 /// The history may have what the quota leaves.

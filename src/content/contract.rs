@@ -9,8 +9,10 @@ use super::{Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropCha
 use crate::model::{AccountName, Error, RelPath, Result};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::ThreadId;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A name that breaks careless code.
@@ -338,12 +340,22 @@ struct Watcher {
     asked: AtomicUsize,
     inside: AtomicUsize,
     most_inside: AtomicUsize,
+    /// Where `asked_by_caller` is noted, and nothing waits.
+    caller: Option<ThreadId>,
+    asked_by_caller: AtomicBool,
+    /// While it is locked, changes on other threads wait.
+    elsewhere: Mutex<()>,
 }
 
 impl Judge for Watcher {
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         self.asked.fetch_add(1 + 100 * usize::from(present.is_some()), Ordering::SeqCst);
         let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
+        if self.caller == Some(std::thread::current().id()) {
+            self.asked_by_caller.store(true, Ordering::SeqCst);
+        } else {
+            drop(self.elsewhere.lock());
+        }
         self.most_inside.fetch_max(inside, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(1));
         let outcome = if self.refuse { Err(Error::Locked { holder: "bo".into() }) } else { change() };
@@ -727,25 +739,30 @@ pub async fn a_change_ends_without_its_caller(tree: Tree) {
     for _ in 0..5 {
         large.write(Bytes::from(vec![1; 1 << 20])).await.unwrap();
     }
-    let judge = Arc::new(Watcher::default());
-    let slow = Commit { judge: Arc::clone(&judge) as Arc<dyn Judge>, ..commit() };
-    let (from, to) = (path("d"), path("moved"));
-    drop(tree.copy(&from, &path("copy"), Reach::Deep, slow.clone()).now_or_never());
-    drop(large.commit(slow.clone()).now_or_never());
-    wait_for(&judge, 2).await;
-    drop(tree.rename(&from, &to, slow.clone()).now_or_never());
-    wait_for(&judge, 3).await;
-    drop(tree.delete(&path("copy/0"), slow).now_or_never());
-    wait_for(&judge, 4).await;
+    let judge = Arc::new(Watcher { caller: Some(std::thread::current().id()), ..Watcher::default() });
+    let judged = || Commit { judge: Arc::clone(&judge) as Arc<dyn Judge>, ..commit() };
+    let (from, to, copied) = (path("d"), path("moved"), path("copy"));
+    abandon(&judge, tree.copy(&from, &copied, Reach::Deep, judged())).await;
+    abandon(&judge, large.commit(judged())).await;
+    abandon(&judge, tree.rename(&from, &to, judged())).await;
+    abandon(&judge, tree.delete(&path("copy/0"), judged())).await;
     assert_eq!(names(&tree, "").await, ["copy", "large", "moved"]);
     assert_eq!(names(&tree, "copy").await.len(), 19);
     assert_eq!(content(&tree, "large").await.len(), 5 << 20);
 }
 
-/// Waits until this many changes were judged and have ended.
-async fn wait_for(judge: &Watcher, count: usize) {
+/// Drops a change after the first look at it, while the judge keeps it waiting; returns when it has been judged and has ended. What is done
+/// at that first look was not handed to anybody.
+async fn abandon<T>(judge: &Watcher, change: impl Future<Output = Result<T>>) {
+    let before = judge.asked.load(Ordering::SeqCst) % 100;
+    {
+        let _wait = judge.elsewhere.lock();
+        let outcome = change.now_or_never();
+        assert_eq!(outcome.is_some(), judge.asked_by_caller.swap(false, Ordering::SeqCst));
+        assert!(outcome.is_none_or(|outcome| outcome.is_ok()));
+    }
     for _ in 0..2000 {
-        if judge.asked.load(Ordering::SeqCst) % 100 == count && judge.inside.load(Ordering::SeqCst) == 0 {
+        if judge.asked.load(Ordering::SeqCst) % 100 == before + 1 && judge.inside.load(Ordering::SeqCst) == 0 {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;

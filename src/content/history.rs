@@ -1,6 +1,7 @@
 //! What a tree keeps of what was deleted and overwritten: the trash and versions.
 
 use super::{Commit, Node, Put, Reader};
+use crate::config::HistoryConfig;
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
 use std::ops::Add;
@@ -149,9 +150,20 @@ pub struct Thinning {
 }
 
 impl Default for Thinning {
-    /// All of the last hour, one an hour for a day, one a day for thirty days, one a week for a year.
     fn default() -> Self {
-        Self { all: HOUR, hourly: DAY, daily: 30 * DAY, weekly: 365 * DAY }
+        Self::of(&HistoryConfig::default())
+    }
+}
+
+impl Thinning {
+    /// What the configuration says.
+    pub fn of(config: &HistoryConfig) -> Self {
+        Self {
+            all: config.all_hours * HOUR,
+            hourly: config.hourly_days * DAY,
+            daily: config.daily_days * DAY,
+            weekly: config.weekly_days * DAY,
+        }
     }
 }
 

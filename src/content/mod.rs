@@ -313,6 +313,13 @@ pub enum Reach {
     Deep,
 }
 
+impl Reach {
+    /// Whether a copy of `node` onto what is `there` leaves that standing: a folder without its members, onto another.
+    pub fn leaves_standing(self, node: &Node, there: Option<&Node>) -> bool {
+        self == Self::Shallow && node.folder && there.is_some_and(|there| there.folder)
+    }
+}
+
 /// A tree of files and folders. Paths may be spelled in NFC or NFD: a missing exact name finds the other spelling,
 /// and a new name never makes a second entry beside its other spelling. What is neither a regular file nor a folder,
 /// and what is named `.sarang*`, does not exist. Every change runs to its end once begun, though its caller is dropped.

@@ -62,8 +62,7 @@ impl Drive {
         let limit = target.quota.map(|quota| quota.saturating_add(spared));
         let free = Commit { limit, ..Commit::by(self.identity.account.clone()) };
         let carriage = Carriage { from: &source.root, to: &target.root, free };
-        // A folder copied without its members onto another leaves that one standing.
-        if node.folder && copying.reach == Reach::Shallow && there.is_some_and(|there| there.folder) {
+        if copying.reach.leaves_standing(&node, there.as_ref()) {
             return carriage.props(&source.path, &target.path, bench.commit()).await.map(|()| false);
         }
         let created = if node.folder || !free_before {

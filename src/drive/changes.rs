@@ -110,9 +110,8 @@ impl Drive {
             return self.carry(&source, &target, copying, terms).await;
         }
         let node = source.root.tree.stat(&source.path).await?;
-        // A folder copied without its members onto another leaves that one standing.
-        let is_onto = node.folder && reach == Reach::Shallow;
-        let replaces = !(is_onto && present(&target).await?.is_some_and(|there| there.folder));
+        let there = if reach == Reach::Shallow { present(&target).await? } else { None };
+        let replaces = !reach.leaves_standing(&node, there.as_ref());
         let bench = self.bench_for(&source, &target, terms, judge::replacing(&target)).await?;
         let commit = Commit { overwrite, limit: target.quota, ..bench.commit() };
         let outcome = source.root.tree.copy(&source.path, &target.path, reach, commit).await;

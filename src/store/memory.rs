@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::yield_now;
 
 /// Records in a map.
 #[derive(Debug)]
@@ -14,18 +15,24 @@ pub struct MemoryStore {
     pairs: Mutex<BTreeMap<String, String>>,
     changes: tokio::sync::broadcast::Sender<Change>,
     broken: AtomicBool,
+    slow: AtomicBool,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Arc<Self> {
         let (changes, _) = tokio::sync::broadcast::channel(16);
-        Arc::new(Self { pairs: Mutex::default(), changes, broken: AtomicBool::new(false) })
+        Arc::new(Self { pairs: Mutex::default(), changes, broken: AtomicBool::default(), slow: AtomicBool::default() })
     }
 
     /// From now on, commits fail as after an I/O error.
     pub fn break_disk(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on, commits that write something let others go first.
+    pub fn slow_down(&self) {
+        self.slow.store(true, Ordering::Relaxed);
     }
 }
 
@@ -44,6 +51,9 @@ impl StateStore for MemoryStore {
     async fn commit(&self, batch: Batch) -> Result<()> {
         if self.broken.load(Ordering::Relaxed) {
             return Err(Error::ReadOnly);
+        }
+        if self.slow.load(Ordering::Relaxed) && !batch.put.is_empty() {
+            yield_now().await;
         }
         let mut pairs = self.pairs.lock();
         if batch.expect.iter().any(|(key, value)| pairs.get(key) != value.as_ref()) {

@@ -2,7 +2,7 @@
 
 use super::change::{check_apart, early_tomb, ensure, note_if_folder};
 use super::chronicle::{self, Event};
-use super::label;
+use super::label::{Label, digest_of};
 use super::ledger::{Growth, Reservation};
 use super::list::visible;
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
@@ -176,8 +176,8 @@ fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, nam
     os::copy_bytes(from, fd(&made), node.len).map_err(failed)?;
     copy_props(from, fd(&made))?;
     os::set_modified(fd(&made), node.modified).map_err(failed)?;
-    if let Some(known) = label::digest_of(from, &node) {
-        label::note_digest(fd(&made), &known, &node)?;
+    if let Some(known) = digest_of(from, &node) {
+        Label::new(Some((&known, &node)), None).offer(fd(&made))?;
     }
     Ok(made)
 }

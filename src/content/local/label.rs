@@ -64,6 +64,14 @@ impl Label {
     pub fn store(&self, file: BorrowedFd<'_>) -> Outcome<()> {
         if self.0 == [0; STORED] { os::clear_label(file) } else { os::set_label(file, &self.0) }
     }
+
+    /// As [`store`](Self::store); a file system without attributes, or without room for one, goes without.
+    pub fn offer(&self, file: BorrowedFd<'_>) -> Result<()> {
+        match self.store(file) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSPC) => Ok(()),
+            Err(e) => Err(explain("keep the hash of the file", e)),
+        }
+    }
 }
 
 /// The hash of an open file that is `node`, where it is known.
@@ -71,18 +79,20 @@ pub(super) fn digest_of(file: BorrowedFd<'_>, node: &Node) -> Option<Digest> {
     Label::of_file(file).ok()?.digest(node)
 }
 
-/// Keeps the hash of a file that is `node`, and leaves its history. A file system without attributes goes without.
+/// Keeps the hash of a file that is `node`, and leaves its history; as [`Label::offer`].
 pub(super) fn note_digest(file: BorrowedFd<'_>, digest: &Digest, node: &Node) -> Result<()> {
-    let noted = Label::of_file(file).and_then(|label| Label::new(Some((digest, node)), label.history()).store(file));
-    match noted {
-        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSPC) => Ok(()),
+    match Label::of_file(file) {
+        Ok(label) => Label::new(Some((digest, node)), label.history()).offer(file),
+        Err(Errno::OPNOTSUPP) => Ok(()),
         Err(e) => Err(explain("keep the hash of the file", e)),
     }
 }
 
-/// Lets the hash of a file that was `old` count for `new`, which has the same content and another time.
-pub(super) fn carry_digest(file: BorrowedFd<'_>, old: &Node, new: &Node) -> Result<()> {
-    digest_of(file, old).map_or(Ok(()), |digest| note_digest(file, &digest, new))
+/// Lets the hash of a file that was `old`, if it is known, count for `new`, which has the same content and another time.
+pub(super) fn carry_digest(file: BorrowedFd<'_>, old: &Node, new: &Node) -> Outcome<()> {
+    let label = Label::of_file(file)?;
+    let Some(digest) = label.digest(old) else { return Ok(()) };
+    Label::new(Some((&digest, new)), label.history()).store(file)
 }
 
 /// `None` for a time that is centuries away.

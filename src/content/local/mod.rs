@@ -130,8 +130,7 @@ impl LocalTree {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static) -> Result<T> {
-        let root = Arc::clone(&self.root);
-        blocking(move || work(&root)).await
+        on_thread(&self.root, work).await
     }
 }
 
@@ -140,16 +139,21 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     joined(tokio::task::spawn_blocking(work).await)
 }
 
+/// As [`blocking`], with the tree.
+async fn on_thread<T: Send + 'static>(
+    root: &Arc<Root>,
+    work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let root = Arc::clone(root);
+    blocking(move || work(&root)).await
+}
+
 /// Runs `work` on this very thread while the disk keeps up, else as [`blocking`].
 async fn at_once<T: Send + 'static>(
     root: &Arc<Root>,
     work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    if root.pace.is_quick() {
-        return root.pace.watch(|| work(root));
-    }
-    let root = Arc::clone(root);
-    blocking(move || work(&root)).await
+    if root.pace.is_quick() { root.pace.watch(|| work(root)) } else { on_thread(root, work).await }
 }
 
 /// Runs a change of names: at once where it need not reach the disk, else as [`blocking`].
@@ -157,11 +161,7 @@ async fn changed<T: Send + 'static>(
     root: &Arc<Root>,
     change: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    if !root.is_strict() {
-        return at_once(root, change).await;
-    }
-    let root = Arc::clone(root);
-    blocking(move || change(&root)).await
+    if root.is_strict() { on_thread(root, change).await } else { at_once(root, change).await }
 }
 
 /// What became of a task; a panic goes on in the caller.

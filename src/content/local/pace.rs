@@ -1,7 +1,8 @@
 //! Whether the disk keeps up. While it does, what takes no time to speak of is done where it is asked for, without waking another thread for it;
 //! once it has taken long twice in a row, threads that may wait take over for a while, so that a slow disk keeps nobody waiting but who uses it.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use parking_lot::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// What takes longer is not done in passing.
@@ -10,11 +11,10 @@ const SLOW: Duration = Duration::from_millis(3);
 const REST: Duration = Duration::from_secs(1);
 
 /// How the disk of a tree does.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
-    begun: Instant,
-    /// Microseconds after the beginning from when on the disk counts as quick.
-    quick_from: AtomicU64,
+    /// From when on the disk counts as quick; `None` until it was slow.
+    quick_from: Mutex<Option<Instant>>,
     was_slow: AtomicBool,
     pauses: AtomicUsize,
 }
@@ -23,17 +23,10 @@ pub(super) struct Pace {
 #[derive(Debug)]
 pub(super) struct Pause<'a>(&'a Pace);
 
-impl Default for Pace {
-    fn default() -> Self {
-        let (quick_from, was_slow, pauses) = (AtomicU64::new(0), AtomicBool::new(false), AtomicUsize::new(0));
-        Self { begun: Instant::now(), quick_from, was_slow, pauses }
-    }
-}
-
 impl Pace {
     /// Whether it has been quick.
     pub fn is_quick(&self) -> bool {
-        let is_trusted = micros(self.begun.elapsed()) >= self.quick_from.load(Ordering::Relaxed);
+        let is_trusted = self.quick_from.lock().is_none_or(|from| Instant::now() >= from);
         is_trusted && self.pauses.load(Ordering::Relaxed) == 0
     }
 
@@ -49,7 +42,7 @@ impl Pace {
         let done = work();
         let is_slow = began.elapsed() > SLOW;
         if self.was_slow.swap(is_slow, Ordering::Relaxed) && is_slow {
-            self.quick_from.store(micros(self.begun.elapsed() + REST), Ordering::Relaxed);
+            *self.quick_from.lock() = Some(Instant::now() + REST);
         }
         done
     }
@@ -59,10 +52,6 @@ impl Drop for Pause<'_> {
     fn drop(&mut self) {
         self.0.pauses.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -58,11 +58,11 @@ impl<'a> Replaced<'a> {
             os::set_props(stage.file(), props).map_err(explain_store)?;
         }
         let history = self.shelf.as_ref().map(Shelf::history);
-        match Label::new(digest.map(|digest| (digest, node)), history).store(stage.file()) {
-            // A hash is only good to have.
-            Err(Errno::OPNOTSUPP | Errno::NOSPC) if history.is_none() => Ok(()),
-            other => other.map_err(|e| explain("keep the former content", e)),
+        let label = Label::new(digest.map(|digest| (digest, node)), history);
+        if history.is_none() {
+            return label.offer(stage.file());
         }
+        label.store(stage.file()).map_err(|e| explain("keep the former content", e))
     }
 }
 

@@ -8,7 +8,7 @@ use super::versions::{self, Shelf};
 use crate::content::Node;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -178,15 +178,11 @@ pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
 /// How the names begin in `.sarang/tmp` of what is being deleted for good, with its former contents.
 const PURGED: &str = "purged-";
 
-/// Deletes a file or folder for good: out of sight in one step, which `hidden` hears of, and then, also after a crash, with all former contents.
-pub(super) fn purge(root: &Root, at: (BorrowedFd<'_>, &str), hidden: impl FnOnce() -> Result<()>) -> Result<()> {
+/// Takes a file or folder out of sight in one step, to be deleted for good by [`clear`], or after a crash by the next start.
+pub(super) fn take_out(root: &Root, at: (BorrowedFd<'_>, &str)) -> Result<CString> {
     let name = format!("{PURGED}{}", root.stamp());
-    let failed = |e| explain("delete it for good", e);
-    os::rename_new(at, (fd(&root.tmp), &name)).map_err(failed)?;
-    hidden()?;
-    let folder = os::stat_at(fd(&root.tmp), &name).map_err(failed)?.kind == Kind::Folder;
-    let name = CString::new(name).map_err(|_| Error::NotFound)?;
-    clear(root, name, folder).map_err(failed)
+    os::rename_new(at, (fd(&root.tmp), &name)).map_err(|e| explain("delete it for good", e))?;
+    CString::new(name).map_err(|_| Error::NotFound)
 }
 
 /// Removes everything in `.sarang/tmp`.
@@ -196,15 +192,14 @@ pub(super) fn sweep(root: &Root) -> Result<()> {
     swept.map_err(|e| explain("clear its temporary files", e))
 }
 
-/// Removes something in `.sarang/tmp`, and, of what is being deleted for good, the former contents first.
-fn clear(root: &Root, name: CString, folder: bool) -> os::Outcome<()> {
-    let Some(purged) = name.to_str().ok().filter(|name| name.starts_with(PURGED)) else {
-        return remove(fd(&root.tmp), name, folder, &mut |_, _| {});
-    };
-    if !folder {
-        versions::purge_all(root, fd(&root.tmp), purged);
-    }
-    remove(fd(&root.tmp), name, folder, &mut |dir, name| versions::purge_all(root, dir, name))
+/// Removes something in `.sarang/tmp`; the former contents go with what was taken out to be deleted for good.
+pub(super) fn clear(root: &Root, name: CString, folder: bool) -> os::Outcome<()> {
+    let is_purged = name.to_bytes().starts_with(PURGED.as_bytes());
+    remove(fd(&root.tmp), name, folder, &mut |dir, name| {
+        if is_purged {
+            versions::purge_all(root, dir, name);
+        }
+    })
 }
 
 /// Removes the folder `name` and all below it, with one open folder a level and no recursion; `last` sees each file before it goes.
@@ -224,7 +219,7 @@ struct Level {
 
 fn remove(top: BorrowedFd<'_>, name: CString, folder: bool, last: &mut LastLook<'_>) -> os::Outcome<()> {
     if !folder {
-        return os::unlink(top, &name);
+        return remove_file(top, &name, last);
     }
     let mut levels = vec![level(top, name)?];
     while let Some(mut current) = levels.pop() {
@@ -233,10 +228,7 @@ fn remove(top: BorrowedFd<'_>, name: CString, folder: bool, last: &mut LastLook<
                 let below = level(fd(&current.dir), name)?;
                 levels.extend([current, below]);
             } else {
-                if let Ok(name) = name.to_str() {
-                    last(fd(&current.dir), name);
-                }
-                os::unlink(fd(&current.dir), &name)?;
+                remove_file(fd(&current.dir), &name, last)?;
                 levels.push(current);
             }
         } else {
@@ -244,6 +236,13 @@ fn remove(top: BorrowedFd<'_>, name: CString, folder: bool, last: &mut LastLook<
         }
     }
     Ok(())
+}
+
+fn remove_file(dir: BorrowedFd<'_>, name: &CStr, last: &mut LastLook<'_>) -> os::Outcome<()> {
+    if let Ok(name) = name.to_str() {
+        last(dir, name);
+    }
+    os::unlink(dir, name)
 }
 
 fn level(above: BorrowedFd<'_>, name: CString) -> os::Outcome<Level> {

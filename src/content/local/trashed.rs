@@ -103,12 +103,12 @@ fn weigh(root: &Root, part: &Place<'_>) -> Result<u64> {
 
 /// Deletes an item for good. It leaves the trash in one step; what a crash leaves of it is swept at the next start.
 pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
-    find(root, id)?;
+    let found = find(root, id)?;
     root.ledger.measure_one(root, id)?;
-    stage::purge(root, (fd(&root.trash_files), id), || {
-        root.settle(fd(&root.trash_files))?;
-        forget(root, id)
-    })
+    let gone = stage::take_out(root, (fd(&root.trash_files), id))?;
+    root.settle(fd(&root.trash_files))?;
+    forget(root, id)?;
+    stage::clear(root, gone, found.kind == Kind::Folder).map_err(|e| explain("delete it for good", e))
 }
 
 /// Deletes for good what has lain long enough; what does not say since when is kept. Returns how many.

@@ -10,7 +10,7 @@ use super::resumed;
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
-use super::{at_once, blocking, changed};
+use super::{at_once, blocking, changed, on_thread};
 use crate::content::{Commit, Digest, Etag, Node, Put, Reader as _, Room, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -156,8 +156,7 @@ impl LocalUpload {
     /// Reserves room for so many bytes in all.
     async fn reserve(&mut self, len: u64) -> Result<()> {
         while self.reservation.try_grow(len).transpose()?.is_none() {
-            let root = Arc::clone(&self.draft.root);
-            blocking(move || root.ledger.count(&root)).await?;
+            on_thread(&self.draft.root, |root| root.ledger.count(root)).await?;
         }
         Ok(())
     }
@@ -167,9 +166,9 @@ impl LocalUpload {
         if !self.draft.chunks.is_empty() {
             let mut part = self.draft.take();
             self.broken = true;
-            let (root, lacks_room) = (Arc::clone(&part.root), part.lacks_room()?);
-            let write = move || part.write_out().map(|stage| (stage, part.sum));
-            let written = if lacks_room { blocking(write).await } else { at_once(&root, |_| write()).await }?;
+            part.make_room().await?;
+            let root = Arc::clone(&part.root);
+            let written = at_once(&root, move |_| part.write_out().map(|stage| (stage, part.sum))).await?;
             self.behind.follow(&written.0, self.position).await?;
             (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
             self.broken = false;
@@ -245,9 +244,9 @@ impl Upload for LocalUpload {
             return Err(Error::Truncated);
         }
         behind.catch_up().await?;
-        let (root, lacks_room) = (Arc::clone(&draft.root), draft.lacks_room()?);
-        let publish = move || draft.publish(&commit, reservation);
-        if lacks_room { blocking(publish).await } else { changed(&root, |_| publish()).await }
+        draft.make_room().await?;
+        let root = Arc::clone(&draft.root);
+        changed(&root, move |_| draft.publish(&commit, reservation)).await
     }
 }
 
@@ -267,22 +266,18 @@ impl Draft {
         }
     }
 
-    /// Whether more comes than was said, and room was looked for.
-    fn is_unannounced(&self) -> bool {
-        let end = self.offset.saturating_add(self.collected as u64);
-        self.announced.is_none_or(|announced| end > announced)
-    }
-
-    /// Whether history must go to make room for the collected chunks, which takes its time.
-    fn lacks_room(&self) -> Result<bool> {
-        Ok(self.is_unannounced() && self.root.missing_room(self.collected as u64)? > 0)
+    /// Looks for room where more comes than was said; for what was, that was done at the beginning. To let go of history takes its time.
+    async fn make_room(&self) -> Result<()> {
+        let (end, needed) = (self.offset.saturating_add(self.collected as u64), self.collected as u64);
+        let is_unannounced = self.announced.is_none_or(|announced| end > announced);
+        if is_unannounced && self.root.missing_room(needed)? > 0 {
+            on_thread(&self.root, move |root| root.check_room(needed)).await?;
+        }
+        Ok(())
     }
 
     /// Writes the collected chunks aside.
     fn write_out(&mut self) -> Result<Arc<Stage>> {
-        if self.is_unannounced() {
-            self.root.check_room(self.collected as u64)?;
-        }
         let end = self.offset.saturating_add(self.collected as u64);
         let stage = self.stage.take().map_or_else(|| self.create_stage(), Ok)?;
         self.chunks.iter().for_each(|chunk| self.sum.add(chunk));

@@ -1,9 +1,8 @@
 //! Locks against a store in memory.
 
 use super::*;
+use crate::store::StateStore;
 use crate::store::memory::MemoryStore;
-use crate::store::{ChangeStream, StateStore};
-use tokio::task::yield_now;
 
 fn account(name: &str) -> AccountName {
     AccountName::parse(name).unwrap()
@@ -168,40 +167,11 @@ async fn records_whose_time_is_over_are_gone_after_a_restart() {
     assert!(store.scan(PREFIX, "", 10).await.unwrap().is_empty());
 }
 
-/// A store that is slower to write than to delete.
-#[derive(Debug)]
-struct Slow(Arc<MemoryStore>);
-
-#[async_trait::async_trait]
-impl StateStore for Slow {
-    async fn get(&self, key: &str) -> Result<Option<String>> {
-        self.0.get(key).await
-    }
-    async fn scan(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, String)>> {
-        self.0.scan(prefix, after, limit).await
-    }
-    async fn commit(&self, batch: Batch) -> Result<()> {
-        if !batch.put.is_empty() {
-            yield_now().await;
-            yield_now().await;
-        }
-        self.0.commit(batch).await
-    }
-    fn is_writable(&self) -> bool {
-        self.0.is_writable()
-    }
-    fn changes(&self) -> ChangeStream {
-        self.0.changes()
-    }
-    async fn close(&self) -> Result<()> {
-        self.0.close().await
-    }
-}
-
 #[tokio::test]
 async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
-    let locks = Locks::open(Arc::new(Slow(store.clone())), LocksConfig::default()).await.unwrap();
+    store.slow_down();
+    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
     let ended = async {
         let tokens = locks.hold().tokens_within(&spot("a"));
         assert_eq!(tokens.len(), 1, "it is in force before it is durable");

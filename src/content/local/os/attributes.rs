@@ -19,7 +19,7 @@ pub(in crate::content::local) fn props_fd(file: BorrowedFd<'_>) -> Outcome<Optio
 
 /// The stored properties of a name in a folder, without opening it.
 pub(in crate::content::local) fn props_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
-    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    let path = path_at(dir, name);
     sized(|room| sys::lgetxattr(&path, PROPS, room))
 }
 
@@ -38,7 +38,7 @@ pub(in crate::content::local) fn label_fd<const N: usize>(file: BorrowedFd<'_>) 
 
 /// As [`label_fd`], of a name in a folder.
 pub(in crate::content::local) fn label_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<[u8; N]>> {
-    let path = format!("/proc/self/fd/{}/{name}", dir.as_raw_fd());
+    let path = path_at(dir, name);
     fixed(|room| sys::lgetxattr(&path, LABEL, room))
 }
 
@@ -65,6 +65,11 @@ pub(in crate::content::local) fn set_kept(file: BorrowedFd<'_>, len: Option<u64>
         Err(Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }
+}
+
+/// The path of a name in an open folder: there is no call that takes the two.
+fn path_at(dir: BorrowedFd<'_>, name: &str) -> String {
+    format!("/proc/self/fd/{}/{name}", dir.as_raw_fd())
 }
 
 /// Reads an attribute of a known length.

@@ -6,6 +6,11 @@ use crate::content::local::check::{Care, look_over};
 use crate::content::local::versions::birth;
 use std::time::SystemTime;
 
+/// Opens the tree anew, as the next start does.
+fn restart(dir: &TempDir) -> Arc<dyn ContentTree> {
+    LocalTree::open(&dir.path().join("home"), RELAXED).unwrap()
+}
+
 #[tokio::test]
 async fn leftovers_are_swept() {
     let (tree, dir) = relaxed();
@@ -16,7 +21,7 @@ async fn leftovers_are_swept() {
     fs::write(tmp.join("copy/of a/file"), "x").unwrap();
     fs::write(tmp.join("upload"), "x").unwrap();
     symlink("../../kept", tmp.join("link")).unwrap();
-    let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    let tree = restart(&dir);
     assert!(in_folder(&tmp).is_empty());
     assert_eq!(names(&tree, "").await, ["kept"]);
 }
@@ -38,7 +43,7 @@ async fn a_swap_cut_by_a_crash_is_finished() {
             let root = os::open_root(&home).unwrap();
             os::exchange((os::fd(&root), "from"), (os::fd(&root), "to")).unwrap();
         }
-        let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+        let tree = restart(&dir);
         let trashed = in_folder(&home.join(".sarang/trash/files"));
         if happened {
             assert_eq!(names(&tree, "").await, ["to"]);
@@ -62,7 +67,7 @@ async fn what_was_prepared_for_the_trash_goes_with_the_crash() {
     drop(tree);
     let own = dir.path().join("home/.sarang");
     fs::write(own.join("trash/info/gone.1.trashinfo"), "[Trash Info]\nPath=gone\n").unwrap();
-    let _tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    let _tree = restart(&dir);
     assert_eq!(in_folder(&own.join("trash/info")).len(), 1);
 }
 
@@ -114,7 +119,7 @@ async fn what_was_being_deleted_for_good_goes_with_its_former_contents() {
     for name in in_folder(&own.join("trash/files")) {
         fs::rename(own.join("trash/files").join(&name), own.join("tmp").join(format!("purged-{name}"))).unwrap();
     }
-    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let tree = restart(&dir);
     assert!(in_folder(&own.join("tmp")).is_empty());
     assert_eq!(in_folder(&own.join("versions")).len(), 1);
     assert_eq!(tree.versions(&path("stays")).await.unwrap().len(), 1);
@@ -134,14 +139,14 @@ async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
     assert_eq!(tree.resume("1", &path("file"), Room::default()).await.unwrap().len(), 4);
     drop(tree);
     fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
-    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let tree = restart(&dir);
     let mut upload = tree.resume("1", &path("gone/file"), Room::default()).await.unwrap();
     assert_eq!(upload.len(), 4);
     upload.write(Bytes::from_static(b" on")).await.unwrap();
     upload.commit(commit()).await.unwrap_err();
     // Refused, and whole: nothing of it is taken back any more.
     drop(tree);
-    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let tree = restart(&dir);
     let upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
     assert_eq!(upload.len(), 7);
     upload.commit(commit()).await.unwrap();
@@ -160,7 +165,7 @@ async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
     for (at, text) in [marker("file/a"), marker("link/file"), marker("gone/a"), torn].into_iter().enumerate() {
         fs::write(home.join(format!(".sarang/tmp/swap-{at}")), text).unwrap();
     }
-    let tree: Arc<dyn ContentTree> = LocalTree::open(&home, RELAXED).unwrap();
+    let tree = restart(&dir);
     assert_eq!(names(&tree, "").await, ["file"]);
 }
 
@@ -172,7 +177,7 @@ async fn a_workshop_of_an_earlier_run_is_swept() {
     tree.mkdir(&built, commit()).await.unwrap();
     drop(tree);
     assert!(!in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
-    let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+    let tree = restart(&dir);
     assert!(in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
     assert_eq!(names(&tree, "").await, ["kept"]);
     assert!(in_folder(&dir.path().join("home/.sarang/trash/files")).is_empty());
