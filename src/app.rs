@@ -351,7 +351,11 @@ async fn open_commons(
     let shares = Shares::open(store.clone(), groups.clone()).await?;
     let teams = Teams::open(store.clone(), groups.clone()).await?;
     let names = config.drive.clone();
-    let halls = HallNames { shared: names.shared_folder.into(), teams: names.team_folder.into() };
+    let halls = HallNames {
+        shared: names.shared_folder.into(),
+        teams: names.team_folder.into(),
+        trash: names.trash_folder.map(String::from),
+    };
     let bursts = Bursts::new(&config.history);
     Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
 }

@@ -86,6 +86,8 @@ pub struct DriveConfig {
     pub shared_folder: FolderName,
     /// The folder in which a drive shows team folders.
     pub team_folder: FolderName,
+    /// The folder in which a drive shows its trash; `None` for none.
+    pub trash_folder: Option<FolderName>,
 }
 
 /// The name of a folder that drives show: one that a drive could store, in NFC.
@@ -249,6 +251,7 @@ impl Default for DriveConfig {
             hide_quota_from: Vec::new(),
             shared_folder: FolderName("Shared with me".into()),
             team_folder: FolderName("Team folders".into()),
+            trash_folder: None,
         }
     }
 }

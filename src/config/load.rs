@@ -99,12 +99,17 @@ impl Config {
 
 impl DriveConfig {
     fn validate(&self) -> Result<()> {
-        let (shared, team) = (self.shared_folder.as_str(), self.team_folder.as_str());
-        ensure!(
-            shared.to_lowercase() != team.to_lowercase(),
-            "drive.shared_folder and drive.team_folder are both {team:?}; they must be two names."
-        );
-        for (key, name) in [("shared_folder", shared), ("team_folder", team)] {
+        let trash = self.trash_folder.iter().map(|name| ("trash_folder", name));
+        let mut seen: Vec<(&str, &str)> = Vec::new();
+        for (key, name) in
+            [("shared_folder", &self.shared_folder), ("team_folder", &self.team_folder)].into_iter().chain(trash)
+        {
+            let name = name.as_str();
+            let twin = seen.iter().find(|(_, other)| other.to_lowercase() == name.to_lowercase());
+            if let Some((other, _)) = twin {
+                bail!("drive.{other} and drive.{key} are both {name:?}; they must be two names.");
+            }
+            seen.push((key, name));
             let portable = if self.portable_names { check_portable(name) } else { Ok(()) };
             portable.with_context(|| format!("drive.{key} is {name:?}"))?;
         }
@@ -183,7 +188,7 @@ mod tests {
                 assert_eq!(documented.get(key), Some(value), "{section}.{key}");
             }
         }
-        assert!(EXAMPLE.contains("# default_quota = "));
+        assert!(EXAMPLE.contains("# default_quota = ") && EXAMPLE.contains("# trash_folder = "));
     }
 
     #[test]
@@ -200,6 +205,9 @@ mod tests {
             assert!(sentence.contains("line 2") && sentence.to_lowercase().contains("name"), "{sentence}");
         }
         assert!(refusal("[drive]\nshared_folder = \"TEAM folders\"").contains("drive.team_folder"));
+        assert!(
+            refusal("[drive]\ntrash_folder = \"team Folders\"").contains("drive.team_folder and drive.trash_folder")
+        );
         assert!(refusal("[drive]\nportable_names = true\nshared_folder = \"a:b\"").contains("drive.shared_folder"));
         assert!(refusal("[server]\npublic_url = \"https://x/\"").contains("server.public_url"));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));

@@ -34,7 +34,7 @@ macro_rules! contract {
             a_spelling_can_change, copies_are_whole, copies_can_be_shallow, workshops_are_seen_by_nobody, deleting_takes_everything,
             properties_are_kept, properties_too_large_are_refused, properties_change_with_the_time,
             a_change_ends_without_its_caller, usage_counts_bytes, missing_things_are_missing,
-            the_trash_is_listed_newest_first, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
+            the_trash_is_listed_newest_first, the_trash_can_be_looked_at, the_trash_gives_back, the_trash_is_emptied, overwriting_leaves_versions,
             versions_follow_their_file, reverting_keeps_the_present, no_version_is_lost_between_writers, the_past_expires,
             what_is_held_does_not_expire, parts_of_the_trash_come_back,
             the_limit_is_exact_for_uploads, the_limit_is_exact_for_copies_and_the_past, what_shrinks_is_let_through,
@@ -77,7 +77,11 @@ pub(super) async fn try_put(tree: &Tree, at: &str, content: &[u8], commit: Commi
 
 /// Reads a whole file.
 pub async fn content(tree: &Tree, at: &str) -> Vec<u8> {
-    read_all(&*tree.open(&path(at)).await.unwrap()).await
+    content_at(tree, &path(at)).await
+}
+
+pub(super) async fn content_at(tree: &Tree, at: &RelPath) -> Vec<u8> {
+    read_all(&*tree.open(at).await.unwrap()).await
 }
 
 async fn read_all(reader: &dyn Reader) -> Vec<u8> {
@@ -92,9 +96,13 @@ async fn read_all(reader: &dyn Reader) -> Vec<u8> {
     }
 }
 
-/// The names in a folder, sorted, and how many pages they came in.
+/// The names in a folder, sorted.
 pub async fn names(tree: &Tree, at: &str) -> Vec<String> {
-    let mut listing = tree.list(&path(at), false).await.unwrap();
+    names_at(tree, &path(at)).await
+}
+
+pub(super) async fn names_at(tree: &Tree, at: &RelPath) -> Vec<String> {
+    let mut listing = tree.list(at, false).await.unwrap();
     let mut names: Vec<String> = pages(&mut *listing).await.into_iter().flatten().map(|entry| entry.name).collect();
     names.sort();
     names

@@ -196,6 +196,8 @@ pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) ->
 pub trait History: Send + Sync {
     /// What lies in the trash, newest first: up to `limit` items after the one called `after`.
     async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>>;
+    /// Where the items can be looked at and read, each under its id: a path for `stat`, `list`, `open` and `props`, and the source of a copy.
+    fn trash_at(&self) -> RelPath;
     /// One item; `NotFound`.
     async fn trash_item(&self, id: &str) -> Result<Trashed>;
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.

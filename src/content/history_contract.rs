@@ -1,8 +1,8 @@
 //! What every tree promises of its past; part of the suite in [`contract`](super::contract).
 
-use super::contract::{HOSTILE, Tree, commit, content, path, put};
+use super::contract::{HOSTILE, Tree, commit, content, content_at, names_at, path, put};
 use super::history::{Expired, Retention};
-use super::{Commit, Expect};
+use super::{Commit, Expect, Reach};
 use crate::model::{AccountName, Error};
 use std::time::{Duration, SystemTime};
 
@@ -25,6 +25,33 @@ pub async fn the_trash_is_listed_newest_first(tree: Tree) {
     let second = tree.trashed(Some(&items[0].id), 1).await.unwrap();
     assert_eq!(second, items[1..2]);
     assert!(tree.trashed(Some(&items[2].id), 9).await.unwrap().is_empty());
+}
+
+/// What lies in the trash can be read where it lies, each item under its id, and copied from there.
+pub async fn the_trash_can_be_looked_at(tree: Tree) {
+    let trash = tree.trash_at();
+    assert!(names_at(&tree, &trash).await.is_empty());
+    tree.mkdir(&path("a"), commit()).await.unwrap();
+    for file in ["a/x", "b.txt", HOSTILE] {
+        put(&tree, file, file.as_bytes()).await;
+    }
+    for gone in ["a", "b.txt", HOSTILE] {
+        tree.delete(&path(gone), commit()).await.unwrap();
+    }
+    let items = tree.trashed(None, 9).await.unwrap();
+    let mut ids: Vec<_> = items.iter().map(|item| item.id.clone()).collect();
+    ids.sort();
+    assert_eq!(names_at(&tree, &trash).await, ids);
+    for item in items {
+        let at = path(&item.id).beneath(&trash).unwrap();
+        assert_eq!(tree.stat(&at).await.unwrap(), item.node);
+        let file = if item.node.folder { path("x").beneath(&at).unwrap() } else { at.clone() };
+        let was = if item.node.folder { "a/x" } else { item.path.as_str() };
+        assert_eq!(content_at(&tree, &file).await, was.as_bytes());
+        tree.copy(&at, &item.path, Reach::Deep, commit()).await.unwrap();
+        assert_eq!(content(&tree, was).await, was.as_bytes());
+    }
+    assert_eq!(names_at(&tree, &trash).await, ids);
 }
 
 /// An item comes back whole where nothing stands, and only there.

@@ -3,8 +3,8 @@
 use super::bursts::Harm;
 use super::judge::{self, Need};
 use super::landing::Landing;
-use super::mounts::{Mount, Way};
-use super::place::{Access, Place, Spot};
+use super::mounts::{Mount, Source, Way};
+use super::place::{Access, Place, Spot, VIEW_ONLY};
 use super::{Copying, Drive, Terms, present};
 use crate::audit::{Actor, Kind};
 use crate::content::{Commit, Node, PropChange, Reach};
@@ -162,11 +162,12 @@ impl Drive {
     fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
         let Way::Mount(mount, rest) = mounts.way(&path.beneath(&self.identity.scope)?) else { return Ok(None) };
-        if !rest.is_root() {
+        // The trash is a place that can only be looked at.
+        if !rest.is_root() || matches!(mount.source, Source::Trash(_)) {
             return Ok(None);
         }
         if self.identity.rights != Rights::Edit {
-            return Err(Error::Forbidden("You may see this, and not change it."));
+            return Err(Error::Forbidden(VIEW_ONLY));
         }
         Ok(Some(mount))
     }

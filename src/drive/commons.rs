@@ -22,13 +22,15 @@ pub trait Roots: Debug + Send + Sync {
     async fn team(&self, name: &str) -> Result<Arc<Root>>;
 }
 
-/// The names of the folders in which drives show mounts.
+/// The names of the folders in which drives show what is not in their home.
 #[derive(Clone, Debug)]
 pub struct HallNames {
     /// The folder of shares.
     pub shared: String,
     /// The folder of team folders.
     pub teams: String,
+    /// The trash; `None` where it is not shown.
+    pub trash: Option<String>,
 }
 
 /// What accounts have in common: groups, shares, team folders.

@@ -21,6 +21,7 @@ pub mod teams;
 pub mod terms;
 #[cfg(test)]
 mod tests;
+mod trash_names;
 mod upload;
 pub mod watch;
 
@@ -156,11 +157,14 @@ impl Drive {
             return Ok(Box::new(Fixed(Vec::new())));
         }
         let inner = place.root.tree.list(&place.path, with_props).await?;
-        let extra = match &self.mounts {
-            Some(mounts) if place.mount.is_none() && place.path.is_root() => mounts.entries(),
-            _ => return Ok(self.watch(place.mount).listing(inner)),
+        let listing = match (&self.mounts, &place.mount) {
+            (_, Some(mount)) => mount.listing(&place.path, inner),
+            (Some(mounts), None) if place.path.is_root() => {
+                Box::new(Extended { inner, extra: mounts.entries().await? })
+            }
+            _ => inner,
         };
-        Ok(self.watch(None).listing(Box::new(Extended { inner, extra })))
+        Ok(self.watch(place.mount).listing(listing))
     }
 
     /// The only entry of a drive that shows one file.

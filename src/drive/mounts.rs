@@ -1,10 +1,12 @@
 //! What a drive shows beside its home: folders that other accounts share with it, and team folders, each under a folder of its own
-//! that exists only while there is something in it. Every look asks what is granted at that moment.
+//! that exists only while there is something in it; and its trash, where the configuration wants that. Every look asks what is granted at
+//! that moment.
 
 use super::commons::{Commons, HallNames};
 use super::locks::Locks;
-use super::place::Root;
+use super::place::{Root, VIEW_ONLY};
 use super::shares::Share;
+use super::trash_names;
 use crate::audit::{Actor, Kind, Reporter};
 use crate::content::{Entry, Etag, Listing, Node};
 use crate::model::time::from_unix_seconds;
@@ -21,6 +23,8 @@ pub enum Source {
     Share(String),
     /// A team folder, by its name.
     Team(String),
+    /// The trash of the account's own home, by where it is read there.
+    Trash(RelPath),
 }
 
 /// One thing shown beside the home.
@@ -57,6 +61,11 @@ pub struct Grant {
 }
 
 impl Mount {
+    fn new(at: VPath, source: Source, account: &AccountName, commons: &Arc<Commons>) -> Self {
+        let (account, commons) = (account.clone(), commons.clone());
+        Self { at, source, account, commons, opened: OnceLock::new() }
+    }
+
     /// What is granted now; `NotFound` when nothing is any more.
     pub fn grant(&self) -> Result<Grant> {
         match &self.source {
@@ -71,6 +80,7 @@ impl Mount {
                 let rights = rights.ok_or(Error::NotFound)?;
                 Ok(Grant { rights, base: RelPath::root(), owner: None, node: None })
             }
+            Source::Trash(base) => Ok(Grant { rights: Rights::View, base: base.clone(), owner: None, node: None }),
         }
     }
 
@@ -78,7 +88,7 @@ impl Mount {
     pub fn admit_change(&self) -> Result<()> {
         match self.grant()?.rights {
             Rights::Edit => Ok(()),
-            Rights::View | Rights::Drop => Err(Error::Forbidden("You may see this, and not change it.")),
+            Rights::View | Rights::Drop => Err(Error::Forbidden(VIEW_ONLY)),
         }
     }
 
@@ -102,17 +112,15 @@ impl Mount {
 
     async fn open(&self, grant: &Grant) -> Result<Opened> {
         let roots = &self.commons.roots;
-        match (&self.source, &grant.owner) {
-            (Source::Share(_), Some(owner)) => {
-                let (root, quota) = roots.home(owner).await?;
-                Ok(Opened { root, quota })
-            }
-            (Source::Team(name), _) => {
+        let (root, quota) = match &self.source {
+            Source::Share(_) => roots.home(grant.owner.as_ref().ok_or(Error::NotFound)?).await?,
+            Source::Team(name) => {
                 let quota = self.commons.teams.find(name).ok_or(Error::NotFound)?.quota;
-                Ok(Opened { root: roots.team(name).await?, quota })
+                (roots.team(name).await?, quota)
             }
-            (Source::Share(_), None) => Err(Error::NotFound),
-        }
+            Source::Trash(_) => roots.home(&self.account).await?,
+        };
+        Ok(Opened { root, quota })
     }
 
     /// Takes it out of the drive.
@@ -124,6 +132,7 @@ impl Mount {
                 self.commons.release(locks, &share).await
             }
             Source::Team(_) => Err(Error::Forbidden("Only an administrator can take you out of a team folder.")),
+            Source::Trash(_) => Err(Error::Forbidden(VIEW_ONLY)),
         }
     }
 
@@ -136,7 +145,21 @@ impl Mount {
                 Ok(())
             }
             Source::Team(_) => Err(Error::Forbidden("A team folder has the same name for all who use it.")),
+            Source::Trash(_) => Err(Error::Forbidden(VIEW_ONLY)),
         }
+    }
+
+    /// The listing of a path in its root, with the names that show here.
+    pub fn listing(&self, path: &RelPath, inner: Box<dyn Listing>) -> Box<dyn Listing> {
+        match &self.source {
+            Source::Trash(base) if path == base => Box::new(trash_names::Shown(inner)),
+            _ => inner,
+        }
+    }
+
+    /// The path below what it shows that the names which show here mean.
+    fn meant(&self, rest: RelPath) -> Result<RelPath> {
+        if matches!(self.source, Source::Trash(_)) { trash_names::meant(&rest) } else { Ok(rest) }
     }
 
     fn reporter(&self) -> Reporter {
@@ -189,6 +212,7 @@ impl Hall {
 #[derive(Debug)]
 pub struct Mounts {
     halls: Vec<Arc<Hall>>,
+    trash: Option<Arc<Mount>>,
 }
 
 /// Where a path of the account's drive leads.
@@ -219,7 +243,7 @@ impl Mounts {
         let made = teams.iter().filter_map(|name| commons.teams.find(name)).map(|team| team.created).max();
         let teams = teams.into_iter().map(|name| (name.clone(), Source::Team(name))).collect();
         let mut halls = Vec::new();
-        let HallNames { shared, teams: team_folders } = &commons.halls;
+        let HallNames { shared, teams: team_folders, trash } = &commons.halls;
         for (name, sources, changed) in [(shared, shares, changed), (team_folders, teams, made.unwrap_or_default())] {
             let sources: Vec<(String, Source)> = sources;
             if !sources.is_empty() {
@@ -228,12 +252,23 @@ impl Mounts {
                 halls.push(Arc::new(Hall { at, mounts, changed }));
             }
         }
-        Ok(if halls.is_empty() { None } else { Some(Arc::new(Self { halls })) })
+        let trash = match trash {
+            // As the trash itself is for nobody who sees less, or may less.
+            Some(name) if identity.scope.is_root() && identity.rights == Rights::Edit => {
+                let (at, source) = (free_name(home, name).await?, Source::Trash(home.tree.trash_at()));
+                Some(Arc::new(Mount::new(at, source, account, commons)))
+            }
+            _ => None,
+        };
+        Ok(if halls.is_empty() && trash.is_none() { None } else { Some(Arc::new(Self { halls, trash })) })
     }
 
     /// Where a path of the account's drive leads.
     pub fn way(&self, path: &VPath) -> Way {
         let path = path.to_nfc();
+        if let Some((trash, rest)) = self.trash.as_ref().and_then(|trash| Some((trash, path.after(&trash.at)?))) {
+            return trash.meant(rest).map_or(Way::Nowhere, |rest| Way::Mount(trash.clone(), rest));
+        }
         let Some(hall) = self.halls.iter().find(|hall| path.is_within(&hall.at)) else { return Way::Home };
         if path == hall.at {
             return Way::Hall(hall.clone());
@@ -258,10 +293,16 @@ impl Mounts {
         Ok(shares)
     }
 
-    /// The folders of mounts, as entries of the drive's own folder.
-    pub fn entries(&self) -> Vec<Entry> {
+    /// What is shown beside the home, as entries of the drive's own folder.
+    pub async fn entries(&self) -> Result<Vec<Entry>> {
         let name = |hall: &Hall| hall.at.name().unwrap_or_default().to_owned();
-        self.halls.iter().map(|hall| Entry { name: name(hall), node: hall.node(), props: Vec::new() }).collect()
+        let halls = self.halls.iter();
+        let mut entries: Vec<_> =
+            halls.map(|hall| Entry { name: name(hall), node: hall.node(), props: Vec::new() }).collect();
+        if let Some(trash) = &self.trash {
+            entries.push(trash.entry(false).await?);
+        }
+        Ok(entries)
     }
 }
 
@@ -298,18 +339,20 @@ fn mounts_in(
             continue;
         };
         taken.insert(at.as_str().to_lowercase());
-        let (account, commons) = (account.clone(), commons.clone());
-        mounts.push(Arc::new(Mount { at, source, account, commons, opened: OnceLock::new() }));
+        mounts.push(Arc::new(Mount::new(at, source, account, commons)));
     }
     mounts
 }
 
-/// `name (1)`, and before the ending of a file: `name (1).txt`.
 fn numbered(name: &str, number: usize) -> String {
+    if number == 0 { name.to_owned() } else { marked(name, &number.to_string()) }
+}
+
+/// `name (mark)`, and before the ending of a file: `name (mark).txt`.
+pub(super) fn marked(name: &str, mark: &str) -> String {
     match name.rsplit_once('.') {
-        _ if number == 0 => name.to_owned(),
-        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 8 => format!("{stem} ({number}).{ending}"),
-        _ => format!("{name} ({number})"),
+        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 8 => format!("{stem} ({mark}).{ending}"),
+        _ => format!("{name} ({mark})"),
     }
 }
 

@@ -64,11 +64,14 @@ pub enum Access {
     Change,
 }
 
+/// What is said to who may only look.
+pub const VIEW_ONLY: &str = "You may see this, and not change it.";
+
 /// The one answer to whether something may be done at a place. What may not be seen is not there.
 pub fn authorise(place: &Place<'_>, access: Access) -> Result<()> {
     match (place.rights, access) {
         (Rights::Edit, _) | (Rights::View, Access::Stat | Access::Read) => Ok(()),
-        (Rights::View, _) => Err(Error::Forbidden("You may see this, and not change it.")),
+        (Rights::View, _) => Err(Error::Forbidden(VIEW_ONLY)),
         (Rights::Drop, Access::Stat) if place.below == 0 => Ok(()),
         (Rights::Drop, Access::Create) if place.below == 1 => Ok(()),
         (Rights::Drop, Access::Stat | Access::Read) => Err(Error::NotFound),

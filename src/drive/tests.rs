@@ -254,7 +254,7 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
     let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
     let audit = Audit::new(&ana.dir.path().join(".sarang/audit"));
-    let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into() };
+    let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into(), trash: None };
     let commons = Arc::new(Commons {
         groups,
         shares,

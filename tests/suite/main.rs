@@ -50,3 +50,4 @@ mod sign_in;
 mod table;
 mod traces;
 mod trash;
+mod trash_folder;

@@ -302,6 +302,10 @@ impl History for LocalTree {
         self.run(move |root| trashed::list(root, after.as_deref(), limit)).await
     }
 
+    fn trash_at(&self) -> RelPath {
+        RelPath::restore(chronicle::TRASH.to_owned())
+    }
+
     async fn trash_item(&self, id: &str) -> Result<Trashed> {
         let id = id.to_owned();
         self.run(move |root| trashed::one(root, id)).await

@@ -89,7 +89,7 @@ impl Stage {
         let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
         let roots = Arc::new(TwoHomes { ana: self.ana.root.clone(), ben: self.ben.clone() });
         let audit = Audit::new(&self.ana.dir.path().join(".sarang/audit"));
-        let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into() };
+        let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into(), trash: None };
         let commons = Arc::new(Commons {
             groups,
             shares,

@@ -1,0 +1,91 @@
+//! What things are called where a drive shows its trash. It follows from what they are called in the trash, whose names end with a stamp, and
+//! leads back there: neither a listing nor a look reads more than itself.
+
+use super::mounts::marked;
+use crate::content::{Entry, Listing};
+use crate::model::{RelPath, Result};
+use async_trait::async_trait;
+
+/// Hexadecimal digits of a stamp.
+const STAMP: usize = 16;
+
+/// The listing of a trash.
+pub(super) struct Shown(pub Box<dyn Listing>);
+
+#[async_trait]
+impl Listing for Shown {
+    async fn next_page(&mut self) -> Result<Vec<Entry>> {
+        let page = self.0.next_page().await?;
+        Ok(page.into_iter().map(|entry| Entry { name: shown(&entry.name), ..entry }).collect())
+    }
+}
+
+/// The path in the trash that a path means where the trash is shown.
+pub(super) fn meant(path: &RelPath) -> Result<RelPath> {
+    let mut names = path.names();
+    let Some(first) = names.next() else { return Ok(RelPath::root()) };
+    names.try_fold(RelPath::parse(&id(first))?, |path, name| path.join(name))
+}
+
+/// `report.txt.18d2c5b1e0a4f993` shows as `report (18d2c5b1e0a4f993).txt`, which the right program opens.
+fn shown(id: &str) -> String {
+    match id.rsplit_once('.') {
+        Some((name, stamp)) if is_stamp(stamp) && !name.is_empty() => marked(name, stamp),
+        _ => id.to_owned(),
+    }
+}
+
+/// What shows so is called so in the trash.
+fn id(name: &str) -> String {
+    unmarked(name).filter(|id| shown(id) == name).unwrap_or_else(|| name.to_owned())
+}
+
+fn unmarked(name: &str) -> Option<String> {
+    if let Some((stem, stamp)) = split(name) {
+        return Some(format!("{stem}.{stamp}"));
+    }
+    let (before, ending) = name.rsplit_once('.')?;
+    split(before).map(|(stem, stamp)| format!("{stem}.{ending}.{stamp}"))
+}
+
+/// A name without the mark at its end, and the mark.
+fn split(name: &str) -> Option<(&str, &str)> {
+    name.strip_suffix(')')?.rsplit_once(" (").filter(|(_, stamp)| is_stamp(stamp))
+}
+
+fn is_stamp(text: &str) -> bool {
+    text.len() == STAMP && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn endings_stay_endings() {
+        let stamp = "18d2c5b1e0a4f993";
+        for (name, shows) in [
+            ("report.txt", "report (18d2c5b1e0a4f993).txt"),
+            ("folder", "folder (18d2c5b1e0a4f993)"),
+            (".bashrc", ".bashrc (18d2c5b1e0a4f993)"),
+            ("a.lengthyending", "a.lengthyending (18d2c5b1e0a4f993)"),
+            ("twice (18d2c5b1e0a4f993).txt", "twice (18d2c5b1e0a4f993) (18d2c5b1e0a4f993).txt"),
+        ] {
+            assert_eq!(shown(&format!("{name}.{stamp}")), shows);
+        }
+        for other in ["thrown away by another.txt", "short.18d2", "UPPER.18D2C5B1E0A4F993", ".18d2c5b1e0a4f993"] {
+            assert_eq!((shown(other), id(other)), (other.to_owned(), other.to_owned()));
+        }
+        let inner = RelPath::parse("folder (18d2c5b1e0a4f993)/in (18d2c5b1e0a4f993)").unwrap();
+        assert_eq!(meant(&inner).unwrap().as_str(), "folder.18d2c5b1e0a4f993/in (18d2c5b1e0a4f993)");
+    }
+
+    proptest! {
+        #[test]
+        fn names_lead_back(name in "[a-z .()é]{1,12}(\\.[a-z]{0,9})?", stamp in "[0-9a-f]{16}") {
+            let kept = format!("{name}.{stamp}");
+            prop_assert_eq!(id(&shown(&kept)), kept);
+        }
+    }
+}
