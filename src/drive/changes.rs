@@ -106,6 +106,9 @@ impl Drive {
     pub async fn copy(&self, from: &VPath, to: &VPath, copying: Copying, terms: Terms) -> Result<bool> {
         let Copying { reach, overwrite } = copying;
         let (source, target) = self.admitted_pair(from, to, Access::Read).await?;
+        if source.below == 0 && source.mount.as_ref().is_some_and(|mount| matches!(mount.source, Source::Trash(_))) {
+            return Err(Error::Forbidden("The trash is not copied as a whole; copy what is in it."));
+        }
         if source.root.id != target.root.id {
             return self.carry(&source, &target, copying, terms).await;
         }

@@ -159,9 +159,7 @@ impl Drive {
         let inner = place.root.tree.list(&place.path, with_props).await?;
         let listing = match (&self.mounts, &place.mount) {
             (_, Some(mount)) => mount.listing(&place.path, inner),
-            (Some(mounts), None) if place.path.is_root() => {
-                Box::new(Extended { inner, extra: mounts.entries().await? })
-            }
+            (Some(mounts), None) if place.path.is_root() => Box::new(Extended { inner, extra: mounts.entries().await }),
             _ => inner,
         };
         Ok(self.watch(place.mount).listing(listing))
@@ -217,9 +215,9 @@ async fn present(place: &Place<'_>) -> Result<Option<Node>> {
     absent_is_none(place.root.tree.stat(&place.path).await)
 }
 
-fn absent_is_none(found: Result<Node>) -> Result<Option<Node>> {
+fn absent_is_none<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
-        Ok(node) => Ok(Some(node)),
+        Ok(found) => Ok(Some(found)),
         Err(Error::NotFound) => Ok(None),
         Err(error) => Err(error),
     }

@@ -6,7 +6,7 @@ use super::commons::{Commons, HallNames};
 use super::locks::Locks;
 use super::place::{Root, VIEW_ONLY};
 use super::shares::Share;
-use super::trash_names;
+use super::{absent_is_none, trash_names};
 use crate::audit::{Actor, Kind, Reporter};
 use crate::content::{Entry, Etag, Listing, Node};
 use crate::model::time::from_unix_seconds;
@@ -197,12 +197,8 @@ impl Hall {
     pub async fn entries(&self, with_props: bool) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for mount in &self.mounts {
-            match mount.entry(with_props).await {
-                Ok(entry) => entries.push(entry),
-                // Revoked meanwhile, gone from the owner's home, or the owner may not use it at present.
-                Err(Error::NotFound) => {}
-                Err(error) => return Err(error),
-            }
+            // Revoked meanwhile, gone from the owner's home, or the owner may not use it at present.
+            entries.extend(absent_is_none(mount.entry(with_props).await)?);
         }
         Ok(entries)
     }
@@ -265,16 +261,18 @@ impl Mounts {
 
     /// Where a path of the account's drive leads.
     pub fn way(&self, path: &VPath) -> Way {
-        let path = path.to_nfc();
-        if let Some((trash, rest)) = self.trash.as_ref().and_then(|trash| Some((trash, path.after(&trash.at)?))) {
-            return trash.meant(rest).map_or(Way::Nowhere, |rest| Way::Mount(trash.clone(), rest));
-        }
-        let Some(hall) = self.halls.iter().find(|hall| path.is_within(&hall.at)) else { return Way::Home };
-        if path == hall.at {
-            return Way::Hall(hall.clone());
-        }
-        let found = hall.mounts.iter().find_map(|mount| Some((mount, path.after(&mount.at)?)));
-        found.map_or(Way::Nowhere, |(mount, rest)| Way::Mount(mount.clone(), rest))
+        let nfc = path.to_nfc();
+        let trash = self.trash.iter().find(|trash| nfc.is_within(&trash.at));
+        let hall = self.halls.iter().find(|hall| nfc.is_within(&hall.at));
+        let mount = match (trash, hall) {
+            (Some(trash), _) => Some(trash),
+            (None, None) => return Way::Home,
+            (None, Some(hall)) if nfc == hall.at => return Way::Hall(hall.clone()),
+            (None, Some(hall)) => hall.mounts.iter().find(|mount| nfc.is_within(&mount.at)),
+        };
+        // What lies below may be spelled in neither normal form.
+        let rest = |mount: &Mount| mount.meant(path.skip(mount.at.names().count())).ok();
+        mount.and_then(|mount| Some(Way::Mount(mount.clone(), rest(mount)?))).unwrap_or(Way::Nowhere)
     }
 
     /// The shares among them that can be looked into now, and where they show.
@@ -294,15 +292,16 @@ impl Mounts {
     }
 
     /// What is shown beside the home, as entries of the drive's own folder.
-    pub async fn entries(&self) -> Result<Vec<Entry>> {
+    pub async fn entries(&self) -> Vec<Entry> {
         let name = |hall: &Hall| hall.at.name().unwrap_or_default().to_owned();
         let halls = self.halls.iter();
         let mut entries: Vec<_> =
             halls.map(|hall| Entry { name: name(hall), node: hall.node(), props: Vec::new() }).collect();
         if let Some(trash) = &self.trash {
-            entries.push(trash.entry(false).await?);
+            // Without it the drive is still all there.
+            entries.extend(trash.entry(false).await.ok());
         }
-        Ok(entries)
+        entries
     }
 }
 
@@ -348,10 +347,12 @@ fn numbered(name: &str, number: usize) -> String {
     if number == 0 { name.to_owned() } else { marked(name, &number.to_string()) }
 }
 
-/// `name (mark)`, and before the ending of a file: `name (mark).txt`.
+/// `name (mark)`, and before the ending of a file: `name (mark).txt`. Both spellings of a name have the same ending.
 pub(super) fn marked(name: &str, mark: &str) -> String {
     match name.rsplit_once('.') {
-        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 8 => format!("{stem} ({mark}).{ending}"),
+        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 8 && ending.is_ascii() => {
+            format!("{stem} ({mark}).{ending}")
+        }
         _ => format!("{name} ({mark})"),
     }
 }

@@ -143,6 +143,12 @@ impl RelPath {
         rest.strip_prefix('/').map(|rest| Self(rest.to_owned()))
     }
 
+    /// What follows the first `count` names, as it is spelled.
+    #[must_use]
+    pub fn skip(&self, count: usize) -> Self {
+        Self(self.0.splitn(count + 1, '/').nth(count).unwrap_or_default().to_owned())
+    }
+
     /// The same path in Unicode NFC: the form under which both spellings of a name are one key.
     #[must_use]
     pub fn to_nfc(&self) -> Self {
@@ -293,6 +299,7 @@ mod tests {
         assert_eq!(path("cafe\u{301}").to_nfc(), path("café"));
         assert_eq!(path("a/b/c").after(&path("a/b")), Some(path("c")));
         assert_eq!(path("a/bc").after(&path("a/b")), None);
+        assert_eq!([0, 1, 2, 3].map(|count| path("a/b").skip(count)), ["a/b", "b", "", ""].map(path));
         assert_eq!(path("a").after(&path("a")), Some(RelPath::root()));
         assert_eq!(path("c").beneath(&path("a/b")).unwrap(), path("a/b/c"));
         assert_eq!(RelPath::root().beneath(&path("a")).unwrap(), path("a"));

@@ -54,6 +54,7 @@ impl StateStore for MemoryStore {
         }
         if self.slow.load(Ordering::Relaxed) && !batch.put.is_empty() {
             yield_now().await;
+            yield_now().await;
         }
         let mut pairs = self.pairs.lock();
         if batch.expect.iter().any(|(key, value)| pairs.get(key) != value.as_ref()) {

@@ -63,6 +63,33 @@ fn what_was_deleted_can_be_looked_at_and_copied_back() {
 }
 
 #[test]
+fn names_of_any_spelling_are_found_in_it_and_in_what_is_shared() {
+    let server = server();
+    let (ana, ben) = (server.ana(), server.ben());
+    // Decomposed, with an ending that is longer so; in neither normal form; both mixed.
+    let spellings = ["Dr. Mu\u{308}ller", "10 \u{212b}.txt", "é e\u{301}"];
+    for (at, name) in spellings.iter().enumerate() {
+        ana.mkcol(&format!("/{at}")).is(201);
+        ana.store(&format!("/{at}/{name}"), name);
+        let asked = json!({"path": format!("/{at}"), "to": {"account": "ben"}, "rights": "view"});
+        ana.raw("POST", "/api/v1/shares")
+            .header("Content-Type", "application/json")
+            .body(asked.to_string())
+            .send()
+            .is(201);
+        ben.holds(&format!("/Shared with me/{at}/{name}"), name);
+        ana.store(&format!("/{name}"), name);
+        ana.delete(&format!("/{name}")).is(204);
+    }
+    let all = names(&ana, "/Trash");
+    assert_eq!(all.len(), spellings.len());
+    for name in all {
+        let content = ana.get(&format!("/{name}")).is(200).text();
+        assert!(spellings.contains(&content.as_str()));
+    }
+}
+
+#[test]
 fn nothing_in_it_can_be_changed() {
     let server = server();
     let ana = server.ana();
@@ -88,6 +115,7 @@ fn nothing_in_it_can_be_changed() {
         ana.delete("/Trash"),
         ana.transfer("MOVE", &old, "/stolen").send(),
         ana.transfer("MOVE", "/Trash", "/stolen").send(),
+        ana.transfer("COPY", "/Trash", "/stolen").send(),
         ana.transfer("MOVE", "/kept", &old).send(),
         ana.transfer("MOVE", "/kept", "/Trash").send(),
         ana.lock(&old).send(),
@@ -147,6 +175,8 @@ fn it_hides_nothing_and_is_off_unless_wanted() {
     assert_eq!(names(&ana, "/"), ["Trash", "Trash (1)"]);
     ana.delete("/Trash/mine").is(204);
     assert_eq!(names(&ana, "/Trash (1)").len(), 1);
+    std::fs::remove_dir_all(server.home("ana").join(".sarang/trash/files")).unwrap();
+    assert_eq!(names(&ana, "/"), ["Trash"], "gone by other hands, it keeps nobody from their files");
     let server = TestServer::start();
     let ana = server.ana();
     ana.store("/gone", "gone");
