@@ -58,8 +58,9 @@ impl Drive {
             self.untrash(&bin, id, &path).await?;
             return Ok(path);
         }
+        let origin = self.origin(&bin, &item.path).await?;
         for n in 0..TRIES {
-            let path = beside(&item.path, n)?;
+            let path = beside(&origin, n)?;
             // Whatever stands there, and whoever has locked it, is only gone around.
             if self.find(&path).await?.is_some() {
                 continue;
@@ -70,6 +71,13 @@ impl Drive {
             }
         }
         Err(Error::Exists)
+    }
+
+    /// Where what lay at `path` goes back to: there, or, when something of another drive shows there by now, to the top of its own.
+    async fn origin(&self, bin: &Bin, path: &VPath) -> Result<VPath> {
+        let place = self.admitted(path, Access::Change).await;
+        let is_own = place.is_ok_and(|place| place.root.id == bin.root.id);
+        if is_own { Ok(path.clone()) } else { bin.shown.join(path.name().unwrap_or_default()) }
     }
 
     async fn untrash(&self, bin: &Bin, id: &str, to: &VPath) -> Result<()> {

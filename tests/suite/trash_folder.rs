@@ -166,6 +166,27 @@ fn nobody_else_sees_it() {
 }
 
 #[test]
+fn what_lay_where_it_shows_now_comes_back_beside() {
+    let server = server();
+    let ana = server.ana();
+    assert_eq!(names(&ana, "/"), ["Trash"]);
+    std::fs::create_dir(server.home("ana").join("Trash")).unwrap();
+    ana.store("/Trash/mine", "mine");
+    for gone in ["/Trash/mine", "/Trash"] {
+        ana.delete(gone).is(204);
+    }
+    assert_eq!(names(&ana, "/"), ["Trash"]);
+    let items = ana.raw("GET", "/api/v1/trash").send().is(200).json();
+    let restored = items["items"].as_array().unwrap().iter().map(|item| {
+        let path = format!("/api/v1/trash/{}/restore", item["id"].as_str().unwrap());
+        let asked = ana.raw("POST", &path).header("Content-Type", "application/json");
+        asked.body("{}").send().is(200).json()["path"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(restored.collect::<Vec<_>>(), ["/Trash (restored)", "/mine"]);
+    ana.holds("/mine", "mine");
+}
+
+#[test]
 fn it_hides_nothing_and_is_off_unless_wanted() {
     let server = server();
     let ana = server.ana();
