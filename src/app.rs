@@ -5,9 +5,9 @@ mod registration;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
-use crate::config::{Config, HistoryConfig};
+use crate::config::Config;
 use crate::content::Room;
-use crate::content::history::{Expired, Retention, Thinning};
+use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
 use crate::drive::bursts::Bursts;
@@ -306,7 +306,7 @@ impl App {
 
     /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
     pub async fn expire_history(&self) -> Result<()> {
-        let retention = retention(&self.config.history);
+        let retention = Retention::of(&self.config.history);
         let mut outcome = Ok(());
         for account in self.auth.list() {
             let root = self.homes.home_of(&account.name).await;
@@ -358,12 +358,6 @@ async fn open_commons(
     };
     let bursts = Bursts::new(&config.history);
     Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
-}
-
-fn retention(config: &HistoryConfig) -> Retention {
-    let days = Duration::from_secs(24 * 3600);
-    let trash = (config.trash_days > 0).then(|| config.trash_days * days);
-    Retention { trash, room: None, versions: Thinning::of(config) }
 }
 
 /// The history may have what the quota leaves.

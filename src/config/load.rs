@@ -99,17 +99,17 @@ impl Config {
 
 impl DriveConfig {
     fn validate(&self) -> Result<()> {
-        let trash = self.trash_folder.iter().map(|name| ("trash_folder", name));
-        let mut seen: Vec<(&str, &str)> = Vec::new();
-        for (key, name) in
-            [("shared_folder", &self.shared_folder), ("team_folder", &self.team_folder)].into_iter().chain(trash)
-        {
-            let name = name.as_str();
-            let twin = seen.iter().find(|(_, other)| other.to_lowercase() == name.to_lowercase());
-            if let Some((other, _)) = twin {
+        let names = [
+            ("shared_folder", Some(&self.shared_folder)),
+            ("team_folder", Some(&self.team_folder)),
+            ("trash_folder", self.trash_folder.as_ref()),
+        ];
+        let names: Vec<_> = names.into_iter().filter_map(|(key, name)| Some((key, name?.as_str()))).collect();
+        for (at, (key, name)) in names.iter().enumerate() {
+            let mut before = names.iter().take(at);
+            if let Some((other, _)) = before.find(|(_, other)| other.to_lowercase() == name.to_lowercase()) {
                 bail!("drive.{other} and drive.{key} are both {name:?}; they must be two names.");
             }
-            seen.push((key, name));
             let portable = if self.portable_names { check_portable(name) } else { Ok(()) };
             portable.with_context(|| format!("drive.{key} is {name:?}"))?;
         }

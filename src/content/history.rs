@@ -115,6 +115,14 @@ pub struct Retention {
     pub versions: Thinning,
 }
 
+impl Retention {
+    /// What the configuration says.
+    pub fn of(config: &HistoryConfig) -> Self {
+        let trash = (config.trash_days > 0).then(|| config.trash_days * DAY);
+        Self { trash, room: None, versions: Thinning::of(config) }
+    }
+}
+
 /// What a round of [`History::expire`] has deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expired {

@@ -3,7 +3,7 @@
 use super::bursts::Harm;
 use super::judge::{self, Need};
 use super::landing::Landing;
-use super::mounts::{Mount, Source, Way};
+use super::mounts::{Mount, Way};
 use super::place::{Access, Place, Spot, VIEW_ONLY};
 use super::{Copying, Drive, Terms, present};
 use crate::audit::{Actor, Kind};
@@ -106,7 +106,7 @@ impl Drive {
     pub async fn copy(&self, from: &VPath, to: &VPath, copying: Copying, terms: Terms) -> Result<bool> {
         let Copying { reach, overwrite } = copying;
         let (source, target) = self.admitted_pair(from, to, Access::Read).await?;
-        if source.below == 0 && source.mount.as_ref().is_some_and(|mount| matches!(mount.source, Source::Trash(_))) {
+        if source.below == 0 && source.mount.as_ref().is_some_and(|mount| mount.is_trash()) {
             return Err(Error::Forbidden("The trash is not copied as a whole; copy what is in it."));
         }
         if source.root.id != target.root.id {
@@ -165,8 +165,7 @@ impl Drive {
     fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
         let Way::Mount(mount, rest) = mounts.way(&path.beneath(&self.identity.scope)?) else { return Ok(None) };
-        // The trash is a place that can only be looked at.
-        if !rest.is_root() || matches!(mount.source, Source::Trash(_)) {
+        if !rest.is_root() || mount.is_trash() {
             return Ok(None);
         }
         if self.identity.rights != Rights::Edit {

@@ -80,7 +80,10 @@ impl Mount {
                 let rights = rights.ok_or(Error::NotFound)?;
                 Ok(Grant { rights, base: RelPath::root(), owner: None, node: None })
             }
-            Source::Trash(base) => Ok(Grant { rights: Rights::View, base: base.clone(), owner: None, node: None }),
+            Source::Trash(base) => {
+                let owner = Some(self.account.clone());
+                Ok(Grant { rights: Rights::View, base: base.clone(), owner, node: None })
+            }
         }
     }
 
@@ -113,12 +116,11 @@ impl Mount {
     async fn open(&self, grant: &Grant) -> Result<Opened> {
         let roots = &self.commons.roots;
         let (root, quota) = match &self.source {
-            Source::Share(_) => roots.home(grant.owner.as_ref().ok_or(Error::NotFound)?).await?,
+            Source::Share(_) | Source::Trash(_) => roots.home(grant.owner.as_ref().ok_or(Error::NotFound)?).await?,
             Source::Team(name) => {
                 let quota = self.commons.teams.find(name).ok_or(Error::NotFound)?.quota;
                 (roots.team(name).await?, quota)
             }
-            Source::Trash(_) => roots.home(&self.account).await?,
         };
         Ok(Opened { root, quota })
     }
@@ -157,9 +159,14 @@ impl Mount {
         }
     }
 
+    /// Whether it shows the trash, which can only be looked at.
+    pub fn is_trash(&self) -> bool {
+        matches!(self.source, Source::Trash(_))
+    }
+
     /// The path below what it shows that the names which show here mean.
     fn meant(&self, rest: RelPath) -> Result<RelPath> {
-        if matches!(self.source, Source::Trash(_)) { trash_names::meant(&rest) } else { Ok(rest) }
+        if self.is_trash() { trash_names::meant(&rest) } else { Ok(rest) }
     }
 
     fn reporter(&self) -> Reporter {

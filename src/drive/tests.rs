@@ -245,25 +245,25 @@ fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()
 }
 
+/// What ana, whose home this is, and ben have in common: nothing yet.
+async fn commons_of(ana: &Home, ben: &Arc<Root>) -> Arc<Commons> {
+    let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
+    Arc::new(Commons {
+        shares: Shares::open(MemoryStore::new(), groups.clone()).await.unwrap(),
+        teams: Teams::open(MemoryStore::new(), groups.clone()).await.unwrap(),
+        groups,
+        halls: HallNames { shared: "Shared with me".into(), teams: "Team folders".into(), trash: None },
+        bursts: Bursts::new(&HistoryConfig::default()),
+        audit: Audit::new(&ana.dir.path().join(".sarang/audit")),
+        roots: Arc::new(TwoHomes { ana: ana.root.clone(), ben: ben.clone() }),
+    })
+}
+
 /// Ana's home, the commons, and ben's drive.
 async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Drive) {
     let (ana, ben) = (Home::new().await, Home::new().await);
     let root = Arc::new(Root::new("home/ben".into(), ben.root.tree.clone()));
-    let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
-    let shares = Shares::open(MemoryStore::new(), groups.clone()).await.unwrap();
-    let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
-    let roots = Arc::new(TwoHomes { ana: ana.root.clone(), ben: root.clone() });
-    let audit = Audit::new(&ana.dir.path().join(".sarang/audit"));
-    let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into(), trash: None };
-    let commons = Arc::new(Commons {
-        groups,
-        shares,
-        teams,
-        halls,
-        bursts: Bursts::new(&HistoryConfig::default()),
-        audit,
-        roots,
-    });
+    let commons = commons_of(&ana, &root).await;
     let (at, to) = (path("docs"), Grantee::Account(name("ben")));
     let node = ana.root.tree.stat(&at).await.unwrap().id();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };

@@ -30,7 +30,7 @@ impl MemoryStore {
         self.broken.store(true, Ordering::Relaxed);
     }
 
-    /// From now on, commits that write something let others go first.
+    /// From now on, commits that write something let others go first; twice, as those who run together take turns.
     pub fn slow_down(&self) {
         self.slow.store(true, Ordering::Relaxed);
     }

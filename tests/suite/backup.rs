@@ -50,8 +50,7 @@ fn generations(around: &tempfile::TempDir) -> Vec<PathBuf> {
 }
 
 fn api(client: &Client, path: &str, body: &Value) -> Value {
-    let request = client.raw("POST", &format!("/api/v1{path}")).header("Content-Type", "application/json");
-    request.body(body.to_string()).send().is(201).json()
+    client.api("POST", path, body).is(201).json()
 }
 
 fn link(serving: &Serving, token: &str) -> Reply {

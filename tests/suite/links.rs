@@ -10,11 +10,7 @@ struct Shared {
 }
 
 fn api(client: &Client, method: &str, path: &str, body: &Value) -> Reply {
-    let request = client.raw(method, &format!("/api/v1/links{path}"));
-    if body.is_null() {
-        return request.send();
-    }
-    request.header("Content-Type", "application/json").body(body.to_string()).send()
+    client.api(method, &format!("/links{path}"), body)
 }
 
 fn share(client: &Client, body: &Value) -> Shared {

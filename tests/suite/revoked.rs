@@ -9,13 +9,7 @@ use serde_json::{Value, json};
 const LARGE: u64 = 256 << 20;
 
 fn api(client: &Client, method: &str, path: &str, body: &Value) -> Value {
-    let request = client.raw(method, &format!("/api/v1{path}"));
-    let reply = if body.is_null() {
-        request.send()
-    } else {
-        request.header("Content-Type", "application/json").body(body.to_string()).send()
-    };
-    let reply = reply.is_any(&[200, 201, 204]);
+    let reply = client.api(method, path, body).is_any(&[200, 201, 204]);
     if reply.body.is_empty() { Value::Null } else { reply.json() }
 }
 

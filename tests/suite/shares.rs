@@ -5,12 +5,7 @@ use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 
 fn api(client: &Client, method: &str, path: &str, body: &Value) -> Reply {
-    let request = client.raw(method, &format!("/api/v1{path}"));
-    if body.is_null() {
-        request.send()
-    } else {
-        request.header("Content-Type", "application/json").body(body.to_string()).send()
-    }
+    client.api(method, path, body)
 }
 
 /// Shares with ben; the id of the share.

@@ -1,19 +1,29 @@
 //! The trash as a folder of the drive, where the configuration wants one: seen by its account alone, whole, and changed by nobody.
 
 use crate::harness::{Client, TestServer};
-use percent_encoding::percent_decode_str;
 use sarang::config::Config;
-use serde_json::json;
+use serde_json::{Value, json};
+
+const PROPERTY: &str = "<D:set><D:prop><x:p xmlns:x='urn:x'>v</x:p></D:prop></D:set>";
 
 fn server() -> TestServer {
     TestServer::with(|config: &mut Config| config.drive.trash_folder = Some("Trash".to_owned().try_into().unwrap()))
 }
 
+/// A home that has a folder of that name itself.
+fn with_own_trash() -> (TestServer, Client) {
+    let server = server();
+    let ana = server.ana();
+    assert_eq!(names(&ana, "/"), ["Trash"]);
+    std::fs::create_dir(server.home("ana").join("Trash")).unwrap();
+    ana.store("/Trash/mine", "mine");
+    (server, ana)
+}
+
 /// The names that a listing tells after the folder itself.
 fn names(client: &Client, path: &str) -> Vec<String> {
     let paths = client.propfind(path, "1").multistatus().paths();
-    let decoded = |path: &String| percent_decode_str(path).decode_utf8().unwrap().into_owned();
-    let mut names: Vec<_> = paths.iter().skip(1).map(decoded).map(|path| path["/dav/".len()..].to_owned()).collect();
+    let mut names: Vec<_> = paths.iter().skip(1).map(|path| path["/dav/".len()..].to_owned()).collect();
     names.sort();
     names
 }
@@ -38,7 +48,7 @@ fn what_was_deleted_can_be_looked_at_and_copied_back() {
     for file in ["/report.txt", "/folder/in/deep", hostile] {
         ana.store(file, file);
     }
-    ana.proppatch("/report.txt", "<D:set><D:prop><x:p xmlns:x='urn:x'>v</x:p></D:prop></D:set>").send().is(207);
+    ana.proppatch(hostile, PROPERTY).send().is(207);
     for gone in ["/report.txt", "/folder", hostile] {
         ana.delete(gone).is(204);
     }
@@ -52,13 +62,15 @@ fn what_was_deleted_can_be_looked_at_and_copied_back() {
     assert_eq!(names(&ana, &format!("{folder}/in")), [format!("{}/in/deep", &folder[1..])]);
     let ranged = ana.request("GET", &format!("{folder}/in/deep")).header("Range", "bytes=1-6").send().is(206);
     assert_eq!(ranged.body, b"folder");
-    let told = ana.props(&find(&ana, "report", ").txt"), "0", "<x:p xmlns:x='urn:x'/><D:getcontentlength/>");
-    assert!(told.multistatus().only().value("getcontentlength").parse::<u64>().is_ok());
+    let told = ana.props(&find(&ana, "fi le$%<>e\u{301}", ").txt"), "0", "<x:p xmlns:x='urn:x'/><D:getcontentlength/>");
+    let told = told.multistatus();
+    assert_eq!(told.only().value("{urn:x}p"), "v");
+    assert_eq!(told.only().value("getcontentlength"), hostile.len().to_string());
     ana.transfer("COPY", &folder, "/back").send().is(201);
     ana.holds("/back/in/deep", "/folder/in/deep");
     ana.transfer("COPY", &report, "/back/report.txt").send().is(201);
     assert_eq!(names(&ana, "/Trash").len(), 4);
-    let found = ana.raw("GET", "/api/v1/trash").send().is(200).json();
+    let found = ana.api("GET", "/trash", &Value::Null).is(200).json();
     assert_eq!(found["items"].as_array().unwrap().len(), 4, "copies leave it as it was");
 }
 
@@ -72,11 +84,7 @@ fn names_of_any_spelling_are_found_in_it_and_in_what_is_shared() {
         ana.mkcol(&format!("/{at}")).is(201);
         ana.store(&format!("/{at}/{name}"), name);
         let asked = json!({"path": format!("/{at}"), "to": {"account": "ben"}, "rights": "view"});
-        ana.raw("POST", "/api/v1/shares")
-            .header("Content-Type", "application/json")
-            .body(asked.to_string())
-            .send()
-            .is(201);
+        ana.api("POST", "/shares", &asked).is(201);
         ben.holds(&format!("/Shared with me/{at}/{name}"), name);
         ana.store(&format!("/{name}"), name);
         ana.delete(&format!("/{name}")).is(204);
@@ -120,8 +128,8 @@ fn nothing_in_it_can_be_changed() {
         ana.transfer("MOVE", "/kept", "/Trash").send(),
         ana.lock(&old).send(),
         ana.lock("/Trash/new").send(),
-        ana.request("PROPPATCH", &old).xml(proppatch()).send(),
-        ana.raw("POST", "/api/v1/rewind").header("Content-Type", "application/json").body(rewind("/Trash")).send(),
+        ana.proppatch(&old, PROPERTY).send(),
+        ana.api("POST", "/rewind", &json!({"path": "/Trash", "to": "2026-01-01T00:00:00Z"})),
     ] {
         refused.is_any(&[403, 405]);
     }
@@ -131,56 +139,40 @@ fn nothing_in_it_can_be_changed() {
     assert_eq!(names(&ana, "/Trash").len(), 1);
 }
 
-fn proppatch() -> &'static str {
-    "<D:propertyupdate xmlns:D='DAV:'><D:set><D:prop><x xmlns='urn:x'>v</x></D:prop></D:set></D:propertyupdate>"
-}
-
-fn rewind(path: &str) -> String {
-    json!({"path": path, "to": "2026-01-01T00:00:00Z"}).to_string()
-}
-
 #[test]
 fn nobody_else_sees_it() {
     let server = server();
     let (ana, ben) = (server.ana(), server.ben());
     ana.mkcol("/docs").is(201);
     ana.store("/docs/secret", "secret");
-    let call = |path: &str, body: serde_json::Value| {
-        let asked = ana.raw("POST", path).header("Content-Type", "application/json");
-        asked.body(body.to_string()).send().is(201).json()
-    };
-    call("/api/v1/shares", json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"}));
+    let call = |path: &str, body: Value| ana.api("POST", path, &body).is(201).json();
+    call("/shares", json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"}));
     ana.delete("/docs/secret").is(204);
     let secret = find(&ana, "secret", ")");
     ana.holds(&secret, "secret");
     assert!(names(&ben, "/Trash").is_empty());
     ben.lacks(&secret);
     for limits in [json!({"name": "a", "scope": "/docs"}), json!({"name": "b", "rights": "view"})] {
-        let made = call("/api/v1/app-passwords", limits);
+        let made = call("/app-passwords", limits);
         let confined = ana.signed_in("ana", made["password"].as_str().unwrap());
         assert!(!names(&confined, "/").contains(&"Trash".to_owned()));
         confined.lacks(&secret);
     }
-    let whole = call("/api/v1/app-passwords", json!({"name": "c"}));
+    let whole = call("/app-passwords", json!({"name": "c"}));
     ana.signed_in("ana", whole["password"].as_str().unwrap()).holds(&secret, "secret");
 }
 
 #[test]
 fn what_lay_where_it_shows_now_comes_back_beside() {
-    let server = server();
-    let ana = server.ana();
-    assert_eq!(names(&ana, "/"), ["Trash"]);
-    std::fs::create_dir(server.home("ana").join("Trash")).unwrap();
-    ana.store("/Trash/mine", "mine");
+    let (_server, ana) = with_own_trash();
     for gone in ["/Trash/mine", "/Trash"] {
         ana.delete(gone).is(204);
     }
     assert_eq!(names(&ana, "/"), ["Trash"]);
-    let items = ana.raw("GET", "/api/v1/trash").send().is(200).json();
+    let items = ana.api("GET", "/trash", &Value::Null).is(200).json();
     let restored = items["items"].as_array().unwrap().iter().map(|item| {
-        let path = format!("/api/v1/trash/{}/restore", item["id"].as_str().unwrap());
-        let asked = ana.raw("POST", &path).header("Content-Type", "application/json");
-        asked.body("{}").send().is(200).json()["path"].as_str().unwrap().to_owned()
+        let path = format!("/trash/{}/restore", item["id"].as_str().unwrap());
+        ana.api("POST", &path, &json!({})).is(200).json()["path"].as_str().unwrap().to_owned()
     });
     assert_eq!(restored.collect::<Vec<_>>(), ["/Trash (restored)", "/mine"]);
     ana.holds("/mine", "mine");
@@ -188,11 +180,7 @@ fn what_lay_where_it_shows_now_comes_back_beside() {
 
 #[test]
 fn it_hides_nothing_and_is_off_unless_wanted() {
-    let server = server();
-    let ana = server.ana();
-    assert_eq!(names(&ana, "/"), ["Trash"]);
-    std::fs::create_dir(server.home("ana").join("Trash")).unwrap();
-    ana.store("/Trash/mine", "mine");
+    let (server, ana) = with_own_trash();
     assert_eq!(names(&ana, "/"), ["Trash", "Trash (1)"]);
     ana.delete("/Trash/mine").is(204);
     assert_eq!(names(&ana, "/Trash (1)").len(), 1);

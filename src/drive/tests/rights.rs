@@ -82,23 +82,9 @@ impl Stage {
     }
 
     async fn commons(&self, given: &[Given]) -> Arc<Commons> {
-        let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
-        groups.create(&group("his"), [name("ben")].into()).await.unwrap();
-        groups.create(&group("others"), [name("eva")].into()).await.unwrap();
-        let shares = Shares::open(MemoryStore::new(), groups.clone()).await.unwrap();
-        let teams = Teams::open(MemoryStore::new(), groups.clone()).await.unwrap();
-        let roots = Arc::new(TwoHomes { ana: self.ana.root.clone(), ben: self.ben.clone() });
-        let audit = Audit::new(&self.ana.dir.path().join(".sarang/audit"));
-        let halls = HallNames { shared: "Shared with me".into(), teams: "Team folders".into(), trash: None };
-        let commons = Arc::new(Commons {
-            groups,
-            shares,
-            teams,
-            halls,
-            bursts: Bursts::new(&HistoryConfig::default()),
-            audit,
-            roots,
-        });
+        let commons = commons_of(&self.ana, &self.ben).await;
+        commons.groups.create(&group("his"), [name("ben")].into()).await.unwrap();
+        commons.groups.create(&group("others"), [name("eva")].into()).await.unwrap();
         for Given { at, to, rights } in given {
             let (path, to, rights) = (path(ALL[*at]), to.clone(), *rights);
             let node = self.ana.root.tree.stat(&path).await.unwrap();

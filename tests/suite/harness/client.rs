@@ -4,6 +4,7 @@ use super::url::url;
 use super::wire::{Connection, Reply};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use std::cell::RefCell;
 use std::net::SocketAddr;
 
@@ -116,6 +117,15 @@ impl Client {
             r#"<?xml version="1.0"?><D:propertyupdate xmlns:D="DAV:" xmlns:Z="urn:schemas-microsoft-com:" xmlns:x="http://example.org/x/">{instructions}</D:propertyupdate>"#
         );
         self.request("PROPPATCH", path).xml(body)
+    }
+
+    /// A request to the JSON API, with a body unless that is null.
+    pub fn api(&self, method: &str, path: &str, body: &Value) -> Reply {
+        let request = self.raw(method, &format!("/api/v1{path}"));
+        if body.is_null() {
+            return request.send();
+        }
+        request.header("Content-Type", "application/json").body(body.to_string()).send()
     }
 
     /// An exclusive lock of depth 0.
