@@ -14,6 +14,12 @@ impl Auth {
         self.hasher.turn(Lane::Known, deadline).await?.hash(Secret::new(password.to_vec())).await
     }
 
+    /// Whether somebody there may try another password of a link, which the throttle knows by `key`; `Throttled`.
+    pub fn check_link_tries(&self, key: &str, from: IpAddr) -> Result<()> {
+        let key = AccountName::parse(key).ok();
+        self.link_throttle.check(Network::from(from), key.as_ref(), Instant::now())
+    }
+
     /// Verifies the password of a link, which the throttle knows by `key`; `Unauthenticated`, `Throttled`, `Busy`.
     pub async fn check_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
         let (network, key) = (Network::from(from), AccountName::parse(key).ok());
@@ -24,6 +30,9 @@ impl Auth {
         self.link_throttle.check(network, key.as_ref(), Instant::now())?;
         let verdict = turn.verify(stored.to_owned(), Secret::new(password.to_vec())).await?;
         if verdict.matches {
+            if let Some(key) = key {
+                self.link_throttle.prove(network, key, Instant::now());
+            }
             return Ok(());
         }
         self.link_throttle.count(network, key, Instant::now());

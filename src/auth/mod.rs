@@ -39,6 +39,7 @@ pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
+pub use throttle::Network;
 use throttle::Throttle;
 pub use two_factor::Enrolment;
 

@@ -215,8 +215,19 @@ impl Links {
         Ok(())
     }
 
-    /// Counts a download before it begins; `NotFound` when the link has ended meanwhile, or allows no more.
+    /// Counts a download before its first byte is sent; `NotFound` when the link has ended meanwhile, or allows no more.
+    /// Where nothing limits the downloads, a count that cannot be stored is worth a line in the log, and not the download.
     pub async fn count_download(&self, link: &Link) -> Result<()> {
+        match self.take_download(link).await {
+            Err(error) if link.record.max_downloads.is_none() && !matches!(error, Error::NotFound) => {
+                tracing::warn!(%error, "could not count a download by a link");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn take_download(&self, link: &Link) -> Result<()> {
         let _alone = self.changing.lock().await;
         let mut record = self.find(&link.record.owner, &link.id)?.record.as_ref().clone();
         let now = now();
@@ -280,7 +291,11 @@ fn hash(token: &str) -> String {
 
 /// So many random bytes as text that stands in an address as it is.
 fn random_text<const N: usize>() -> Result<String> {
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(random_bytes::<N>()?))
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+    Ok(bytes)
 }

@@ -1,34 +1,59 @@
-//! Who has given a link's password: short-lived passes in memory, bounded in number. A restart asks for the password again.
+//! Who has given a link's password, for an hour. A pass is a signed text for a browser's cookie, so that nobody's pass takes memory or
+//! pushes out another's; what a client proved by Basic is remembered apart, by link and network. A restart asks for the password again.
 
-use super::{Link, random_text};
+use super::{Link, random_bytes};
+use crate::auth::Network;
 use crate::model::{Error, Result};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
 use parking_lot::Mutex;
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-/// How long a pass lasts.
+/// How long a pass or a proof lasts.
 pub const LIFE: Duration = Duration::from_secs(3600);
-const MAX_PASSES: usize = 10_000;
+/// The most networks whose proofs are remembered for one link.
+const MAX_NETWORKS: usize = 100;
+/// From this many links on, a new proof lets go of those that are over.
+const MANY_LINKS: usize = 1000;
 
-/// What somebody shows instead of the password that was verified.
-type Key = [u8; 32];
+const STAMP: usize = 8;
+const NONCE: usize = 16;
+const TAG: usize = 32;
 
-/// The passes given out.
+/// Passes and proofs of all links.
 #[derive(Debug)]
 pub struct Passes {
-    /// Lets nobody compute a key beforehand.
-    secret: [u8; 32],
-    until: Mutex<HashMap<Key, Instant>>,
+    signer: Signer,
+    /// What the times in passes count from.
+    start: Instant,
+    proofs: Mutex<HashMap<String, HashMap<Network, Proof>>>,
+}
+
+/// Signs what is said of a link, with a key that lives as long as the process.
+struct Signer(Hmac<Sha256>);
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer").finish_non_exhaustive()
+    }
+}
+
+/// The password that a network proved to know.
+#[derive(Debug)]
+struct Proof {
+    tag: [u8; TAG],
+    until: Instant,
 }
 
 impl Passes {
     /// No passes yet.
     pub(super) fn new() -> Result<Self> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret)
-            .map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
-        Ok(Self { secret, until: Mutex::default() })
+        let key = Hmac::new_from_slice(&random_bytes::<TAG>()?);
+        let signer = Signer(key.map_err(|e| Error::io("make a key", std::io::Error::other(e)))?);
+        Ok(Self { signer, start: Instant::now(), proofs: Mutex::default() })
     }
 
     /// How long a pass lasts.
@@ -38,37 +63,143 @@ impl Passes {
 
     /// A new pass for a link, as text for a cookie.
     pub fn issue(&self, link: &Link) -> Result<String> {
-        let text = random_text::<32>()?;
-        self.remember(link, &text);
-        Ok(text)
+        let until = (self.start.elapsed() + LIFE).as_secs();
+        let mut pass = [until.to_be_bytes().as_slice(), &random_bytes::<NONCE>()?].concat();
+        let tag = self.signer.mac("pass", link, &pass).finalize().into_bytes();
+        pass.extend_from_slice(&tag);
+        Ok(BASE64_URL_SAFE_NO_PAD.encode(pass))
     }
 
-    /// Lets `text` pass for a link: what was verified for it.
-    pub fn remember(&self, link: &Link, text: &str) {
-        let (key, now) = (self.key(link, text), Instant::now());
-        let mut until = self.until.lock();
-        if until.len() >= MAX_PASSES {
-            until.retain(|_, end| *end > now);
-        }
-        if until.len() >= MAX_PASSES {
-            let oldest = until.iter().min_by_key(|(_, end)| **end).map(|(key, _)| *key);
-            oldest.map(|key| until.remove(&key));
-        }
-        until.insert(key, now + LIFE);
-    }
-
-    /// Whether `text` passes for a link now. A new password of the link voids all passes.
+    /// Whether `text` is a pass that was issued for this link and is not over. A new password of the link voids all passes.
     pub fn admits(&self, link: &Link, text: &str) -> bool {
-        self.until.lock().get(&self.key(link, text)).is_some_and(|end| *end > Instant::now())
+        let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(text) else { return false };
+        let Some((said, tag)) = bytes.split_at_checked(STAMP + NONCE) else { return false };
+        let Some(until) = said.first_chunk::<STAMP>().map(|stamp| u64::from_be_bytes(*stamp)) else { return false };
+        self.start.elapsed().as_secs() < until && self.signer.mac("pass", link, said).verify_slice(tag).is_ok()
     }
 
-    fn key(&self, link: &Link, text: &str) -> Key {
-        let mut hash = Sha256::new();
-        hash.update(self.secret);
-        hash.update(link.record.generation.to_le_bytes());
-        hash.update((link.id.len() as u64).to_le_bytes());
-        hash.update(&link.id);
-        hash.update(text);
-        hash.finalize().into()
+    /// Remembers that somebody in this network gave the link's password.
+    pub fn prove(&self, link: &Link, from: Network, password: &[u8]) {
+        let now = Instant::now();
+        let proof = Proof { tag: self.tag(link, password), until: now + LIFE };
+        let mut proofs = self.proofs.lock();
+        if proofs.len() >= MANY_LINKS {
+            proofs.retain(|_, networks| networks.values().any(|proof| proof.until > now));
+        }
+        let networks = proofs.entry(link.id.clone()).or_default();
+        if networks.len() >= MAX_NETWORKS && !networks.contains_key(&from) {
+            let oldest = networks.iter().min_by_key(|(_, proof)| proof.until).map(|(network, _)| *network);
+            oldest.map(|network| networks.remove(&network));
+        }
+        networks.insert(from, proof);
+    }
+
+    /// Whether somebody in this network gave this password, which still is the link's, within the hour.
+    pub fn is_proven(&self, link: &Link, from: Network, password: &[u8]) -> bool {
+        let proofs = self.proofs.lock();
+        let Some(proof) = proofs.get(&link.id).and_then(|networks| networks.get(&from)) else { return false };
+        proof.until > Instant::now() && self.signer.mac("basic", link, password).verify_slice(&proof.tag).is_ok()
+    }
+
+    fn tag(&self, link: &Link, password: &[u8]) -> [u8; TAG] {
+        self.signer.mac("basic", link, password).finalize().into_bytes().into()
+    }
+}
+
+impl Signer {
+    /// The signature of `said` in one use, for one link under its present password.
+    fn mac(&self, what: &str, link: &Link, said: &[u8]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        for part in [what.as_bytes(), link.id.as_bytes(), &link.record.generation.to_be_bytes()] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.update(said);
+        mac
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::Node;
+    use crate::links::{LinkRecord, Target};
+    use crate::model::{AccountName, Rights};
+    use std::sync::Arc;
+
+    fn link(id: &str, generation: u64) -> Link {
+        let record = LinkRecord {
+            owner: AccountName::parse("ana").unwrap(),
+            path: "x".into(),
+            target: Target::new(&Node::unseen(true), None),
+            rights: Rights::View,
+            token: String::new(),
+            password: None,
+            generation,
+            expires: None,
+            max_downloads: None,
+            downloads: 0,
+            created: 0,
+            last_used: None,
+            note: String::new(),
+        };
+        Link { id: id.into(), record: Arc::new(record) }
+    }
+
+    fn network(n: u8) -> Network {
+        Network::from(std::net::IpAddr::from([192, 0, 2, n]))
+    }
+
+    #[test]
+    fn a_pass_is_good_for_its_link_and_password_only() {
+        let passes = Passes::new().unwrap();
+        let pass = passes.issue(&link("a", 1)).unwrap();
+        assert!(passes.admits(&link("a", 1), &pass));
+        assert!(!passes.admits(&link("a", 2), &pass) && !passes.admits(&link("b", 1), &pass));
+        assert!(!Passes::new().unwrap().admits(&link("a", 1), &pass), "a restart asks again");
+        for at in 0..pass.len() - 1 {
+            let mut other = pass.clone().into_bytes();
+            other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+            assert!(!passes.admits(&link("a", 1), std::str::from_utf8(&other).unwrap()), "{at}");
+        }
+        for text in ["", "AAAA", "basic:secret", &pass[..20], &format!("{pass}A"), &format!("{pass}{pass}")] {
+            assert!(!passes.admits(&link("a", 1), text), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_pass_pushes_out_another() {
+        let passes = Passes::new().unwrap();
+        let first = passes.issue(&link("a", 1)).unwrap();
+        for _ in 0..20_000 {
+            passes.issue(&link("a", 1)).unwrap();
+        }
+        assert!(passes.admits(&link("a", 1), &first));
+    }
+
+    #[test]
+    fn what_was_proven_counts_for_its_network_link_and_password_and_is_no_pass() {
+        let passes = Passes::new().unwrap();
+        passes.prove(&link("a", 1), network(1), b"secret");
+        assert!(passes.is_proven(&link("a", 1), network(1), b"secret"));
+        assert!(!passes.is_proven(&link("a", 1), network(2), b"secret"));
+        assert!(!passes.is_proven(&link("a", 1), network(1), b"guess"));
+        assert!(!passes.is_proven(&link("a", 2), network(1), b"secret"));
+        assert!(!passes.is_proven(&link("b", 1), network(1), b"secret"));
+        assert!(!passes.admits(&link("a", 1), "secret") && !passes.admits(&link("a", 1), "basic:secret"));
+    }
+
+    #[test]
+    fn proofs_are_bounded_by_link() {
+        let passes = Passes::new().unwrap();
+        passes.prove(&link("other", 1), network(0), b"x");
+        for n in 0..=200 {
+            passes.prove(&link("a", 1), network(n), b"x");
+        }
+        assert_eq!(passes.proofs.lock()["a"].len(), MAX_NETWORKS);
+        assert!(passes.is_proven(&link("other", 1), network(0), b"x"));
+        assert!(
+            !passes.is_proven(&link("a", 1), network(0), b"x") && passes.is_proven(&link("a", 1), network(200), b"x")
+        );
     }
 }

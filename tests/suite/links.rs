@@ -4,16 +4,16 @@ use crate::harness::{Client, LOCK_BODY, PASSWORD, Reply, TestServer, url};
 use sarang::model::AccountName;
 use serde_json::{Value, json};
 
-struct Shared {
-    id: String,
-    token: String,
+pub struct Shared {
+    pub id: String,
+    pub token: String,
 }
 
-fn api(client: &Client, method: &str, path: &str, body: &Value) -> Reply {
+pub fn api(client: &Client, method: &str, path: &str, body: &Value) -> Reply {
     client.api(method, &format!("/links{path}"), body)
 }
 
-fn share(client: &Client, body: &Value) -> Shared {
+pub fn share(client: &Client, body: &Value) -> Shared {
     let made = api(client, "POST", "", body).is(201).json();
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     assert_eq!(text("url"), format!("/s/{}", text("token")));
@@ -21,7 +21,7 @@ fn share(client: &Client, body: &Value) -> Shared {
 }
 
 /// A server where ana has a folder `shared` with something in it, and things beside it.
-fn server() -> TestServer {
+pub fn server() -> TestServer {
     let server = TestServer::start();
     let ana = server.ana();
     for folder in ["/shared", "/shared/sub", "/shared-not", "/inbox"] {
@@ -33,17 +33,17 @@ fn server() -> TestServer {
     server
 }
 
-fn page(server: &TestServer, shared: &Shared, rest: &str) -> Reply {
+pub fn page(server: &TestServer, shared: &Shared, rest: &str) -> Reply {
     server.stranger().raw("GET", &format!("/s/{}{rest}", shared.token)).send()
 }
 
-fn dav(server: &TestServer, shared: &Shared, method: &str, path: &str) -> Reply {
+pub fn dav(server: &TestServer, shared: &Shared, method: &str, path: &str) -> Reply {
     let client = server.stranger();
     let request = client.raw(method, &format!("/s/{}/dav{}", shared.token, url(path)));
     if method == "PROPFIND" { request.header("Depth", "1").send() } else { request.send() }
 }
 
-fn upload(server: &TestServer, shared: &Shared, query: &str, name: &str, content: &str) -> Reply {
+pub fn upload(server: &TestServer, shared: &Shared, query: &str, name: &str, content: &str) -> Reply {
     let body = format!(
         "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\n{content}\r\n--x--\r\n"
     );

@@ -34,6 +34,8 @@ mod files;
 mod guests;
 mod kept_connections;
 mod layers;
+mod link_downloads;
+mod link_passwords;
 mod links;
 mod matrix;
 mod openid;

@@ -65,6 +65,10 @@ fn describe(node: &Node, name: Option<&str>, headers: &HeaderMap) -> Result<Resp
     })
 }
 
+/// Marks, among the extensions of an answer, one that brings bytes of a file, or a file without any: what a download is.
+#[derive(Clone, Copy, Debug)]
+pub struct Download;
+
 /// The answer to a GET of an open file.
 pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {
     let node = reader.node();
@@ -100,6 +104,7 @@ pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Header
     let count = parts.iter().map(Part::len).sum();
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(count));
     *response.body_mut() = body(reader, parts, count).await?;
+    response.extensions_mut().insert(Download);
     Ok(response)
 }
 

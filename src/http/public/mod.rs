@@ -1,6 +1,7 @@
 //! Public links for their visitors: pages without scripts at `/s/<token>`, the same as a WebDAV drive at `/s/<token>/dav/`.
 //! What is unknown, expired, ended, used up or gone looks the same: nothing is there.
 
+mod download;
 pub mod mount;
 mod page;
 
@@ -11,13 +12,14 @@ use super::api::{files, zip};
 use super::{cookie, pages, reply};
 use crate::app::App;
 use crate::drive::Drive;
+use crate::http::dav::get::Download;
 use crate::links::Link;
 use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, COOKIE, RANGE, RETRY_AFTER, SET_COOKIE};
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, COOKIE, RETRY_AFTER, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
 use percent_encoding::percent_decode;
@@ -31,6 +33,8 @@ use zeroize::Zeroizing;
 const MAX_FORM: usize = 8 << 10;
 /// The cookie that stands for the password.
 const COOKIE_NAME: &str = "pass";
+/// The most passes that a request may show. A browser has one or two for an address; who sends more than a few is guessing.
+const MAX_PASSES: usize = 4;
 /// As of the other pages, and pictures of the shared files.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -98,7 +102,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
         let (app, link, token, drive) = arrive(parts, state).await?;
-        if link.record.password.is_some() && !cookies(&parts.headers).any(|pass| app.links.passes.admits(&link, pass)) {
+        if link.record.password.is_some() && !has_pass(&app, &link, &parts.headers) {
             return Err(ask_password(&token, None));
         }
         app.links.touch(&link).await;
@@ -112,6 +116,11 @@ async fn arrive<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<(Arc<App
     let link = app.links.enter(&token).ok_or_else(gone)?;
     let (_, drive) = admit(&app, &link).await.map_err(|error| failed(&error))?;
     Ok((app, link, token, drive))
+}
+
+/// Whether a request shows a pass for the link.
+fn has_pass(app: &App, link: &Link, headers: &HeaderMap) -> bool {
+    cookies(headers).count() <= MAX_PASSES && cookies(headers).any(|pass| app.links.passes.admits(link, pass))
 }
 
 /// The passes among a request's cookies.
@@ -186,10 +195,9 @@ impl Visitor {
         self.link.record.max_downloads.is_some()
     }
 
-    /// Counts a download, to the end though the visitor leaves.
-    async fn count(&self) -> Result<()> {
-        let (app, link) = (Arc::clone(&self.app), self.link.clone());
-        self.app.finish(async move { app.links.count_download(&link).await }).await
+    /// The answer to a GET, if it may be given out.
+    async fn charge(&self, method: &Method, response: Response) -> Result<Response> {
+        download::charge(&self.app, &self.link, method, response).await
     }
 }
 
@@ -218,19 +226,13 @@ async fn file(visitor: Visitor, Query(below): Query<Below>, method: Method, mut 
         if visitor.drive.stat(&path).await?.folder {
             return Err(Error::NotFound);
         }
-        if method != Method::HEAD {
-            visitor.count().await?;
-        }
-        if visitor.is_limited() {
-            // One download is one whole file.
-            headers.remove(RANGE);
-        }
+        download::prepare(&visitor.link, &mut headers);
         let name = visitor.name_at(&path);
         let mut response = files::content(&visitor.drive, &path, Some(name), &headers).await?;
         if below.save {
             response.headers_mut().insert(CONTENT_DISPOSITION, files::disposition("attachment", name));
         }
-        Ok(response)
+        visitor.charge(&method, response).await
     };
     outcome.await.unwrap_or_else(|error| failed(&error))
 }
@@ -243,10 +245,9 @@ async fn archive(visitor: Visitor, Query(below): Query<Below>, method: Method) -
         if !visitor.drive.stat(&path).await?.folder {
             return Err(Error::NotFound);
         }
-        if method != Method::HEAD {
-            visitor.count().await?;
-        }
-        zip::archive(visitor.drive.clone(), vec![path], visitor.name()).await
+        let mut response = zip::archive(visitor.drive.clone(), vec![path], visitor.name()).await?;
+        response.extensions_mut().insert(Download);
+        visitor.charge(&method, response).await
     };
     outcome.await.unwrap_or_else(|error| failed(&error))
 }
@@ -307,12 +308,15 @@ fn password_in(form: &[u8]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(percent_decode(&spaced).collect())
 }
 
-/// A cookie for this link alone, and the way to its page.
+/// A cookie for this link alone, if it has a password, and the way to its page.
 fn welcome(app: &App, link: &Link, token: &str, https: bool) -> Result<Response> {
+    let mut response = Redirect::to(&format!("/s/{token}")).into_response();
+    if link.record.password.is_none() {
+        return Ok(response);
+    }
     let (pass, life) = (app.links.passes.issue(link)?, app.links.passes.life().as_secs());
     let secure = if https { "; Secure" } else { "" };
     let cookie = format!("{COOKIE_NAME}={pass}; Path=/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}");
-    let mut response = Redirect::to(&format!("/s/{token}")).into_response();
     let cookie = HeaderValue::try_from(cookie).map_err(|_| Error::NotFound)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)

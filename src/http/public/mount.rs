@@ -1,56 +1,59 @@
 //! The drive of a link over WebDAV, for clients that mount it: any user name, and the link's password if it has one.
 
-use super::{admit, check_password};
+use super::{admit, check_password, download};
 use crate::app::App;
 use crate::http::body::Body;
 use crate::http::dav::{self, Visit};
 use crate::http::intake::BodyIn;
-use crate::http::{Answer, login};
+use crate::http::{Answer, login, reply};
 use crate::links::Link;
-use crate::model::{Error, Result, VPath};
-use http::header::RANGE;
+use crate::model::{Error, Result};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Answers a request beneath `/s/<token>/dav`.
 pub(in crate::http) async fn handle(app: &Arc<App>, token: String, client: IpAddr, request: Request<BodyIn>) -> Answer {
     let (mut parts, mut body) = request.into_parts();
-    let visit = match enter(app, &token, client, &mut parts).await {
-        Ok(visit) => visit,
+    let (link, visit) = match enter(app, &token, client, &parts).await {
+        Ok(entered) => entered,
         Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
     };
+    download::prepare(&link, &mut parts.headers);
     let response: Response<Body> = dav::handle(app, &visit, &parts, body).await;
-    response.into()
+    if link.record.max_downloads.is_none() {
+        // Clients that mount a link read its files again and again.
+        return response.into();
+    }
+    match download::charge(app, &link, &parts.method, response).await {
+        Ok(response) => response.into(),
+        Err(error) => reply::failure(&error).into(),
+    }
 }
 
-async fn enter(app: &Arc<App>, token: &str, client: IpAddr, parts: &mut Parts) -> Result<Visit> {
+async fn enter(app: &Arc<App>, token: &str, client: IpAddr, parts: &Parts) -> Result<(Link, Visit)> {
     let link = app.links.enter(token).ok_or(Error::NotFound)?;
     let (identity, drive) = admit(app, &link).await?;
-    let encased = !link.record.target.folder;
-    let drive = if encased { drive.encased() } else { drive };
-    if link.record.password.is_some() {
-        let password = login::basic_password(&parts.headers)?;
-        let pass = format!("basic:{}", *password);
-        if !app.links.passes.admits(&link, &pass) {
-            check_password(app, &link, password.as_bytes(), client).await?;
-            app.links.passes.remember(&link, &pass);
-        }
-    }
+    drop(drive);
+    check_basic(app, &link, client, parts).await?;
     app.links.touch(&link).await;
-    let prefix = format!("/s/{token}/dav");
-    if parts.method == Method::GET && link.record.max_downloads.is_some() {
-        let path = VPath::from_url(parts.uri.path(), &prefix)?.ok_or(Error::NotFound)?;
-        if drive.find(&path).await?.is_some_and(|node| !node.folder) {
-            count(app, &link).await?;
-            parts.headers.remove(RANGE);
-        }
-    }
-    Ok(Visit { identity, prefix: prefix.into(), encased })
+    let (prefix, encased) = (format!("/s/{token}/dav").into(), !link.record.target.folder);
+    Ok((link, Visit { identity, prefix, encased }))
 }
 
-async fn count(app: &Arc<App>, link: &Link) -> Result<()> {
-    let (shared, link) = (Arc::clone(app), link.clone());
-    app.finish(async move { shared.links.count_download(&link).await }).await
+/// Verifies the password that came with the request. Within the hour a network that gave it is believed without argon2, but
+/// only while it has tries left: whoever has used them up must not tell the right password by its being let in.
+async fn check_basic(app: &App, link: &Link, client: IpAddr, parts: &Parts) -> Result<()> {
+    if link.record.password.is_none() {
+        return Ok(());
+    }
+    let password = login::basic_password(&parts.headers)?;
+    app.auth.check_link_tries(&link.id, client)?;
+    if app.links.passes.is_proven(link, client.into(), password.as_bytes()) {
+        return Ok(());
+    }
+    check_password(app, link, password.as_bytes(), client).await?;
+    app.links.passes.prove(link, client.into(), password.as_bytes());
+    Ok(())
 }
