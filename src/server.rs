@@ -7,6 +7,7 @@ mod patience;
 mod wire;
 
 use crate::app::App;
+use crate::auth::Connection;
 use crate::config::ServerConfig;
 use crate::http::body::Body;
 use crate::http::framing::Ambiguous;
@@ -213,8 +214,10 @@ impl<A: Answers> Door<A> {
         let (head, body) =
             (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout));
         let wire = TokioIo::new(Wire::new(stream, head, body, Arc::clone(&ambiguous)));
+        let connection = Arc::new(Connection::default());
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
             let mut request = request.map(BodyIn::from);
+            request.extensions_mut().insert(Arc::clone(&connection));
             if ambiguous.load(Ordering::Relaxed) {
                 request.extensions_mut().insert(Ambiguous);
             }

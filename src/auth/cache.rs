@@ -1,8 +1,11 @@
 //! Credentials verified lately, so that one argon2 run serves many requests. Keys are HMACs under a key of this process:
-//! a copy of the memory tells no password. Verdicts hold only while the account is what it was; the clock is the caller's.
+//! a copy of the memory tells no password. What one network has shown is nothing that another is told: the key has the network.
+//! Verdicts hold only while the account is what it was; the clock is the caller's.
 
 use super::accounts::Account;
+use super::budget::Print;
 use super::password::random_bytes;
+use super::throttle::Network;
 use crate::model::{Error, Identity, Result};
 use hmac::{Hmac, Mac};
 use parking_lot::Mutex;
@@ -19,17 +22,8 @@ const REPEAT: Duration = Duration::from_secs(10 * 60);
 const SHARDS: usize = 16;
 const MAX_PER_SHARD: usize = 10_000 / SHARDS;
 
-/// What stands for an `Authorization` header.
+/// What stands for an `Authorization` header from a network.
 pub type Key = [u8; 32];
-
-/// What is known of a credential.
-#[derive(Debug)]
-pub enum Verdict {
-    /// It signs this identity in.
-    Right(Arc<Identity>),
-    /// It was wrong a moment ago, and no account has changed since.
-    Wrong,
-}
 
 /// The verified-credential cache.
 pub struct Cache {
@@ -69,27 +63,47 @@ impl Cache {
         Ok(Self { keyed, shards: std::array::from_fn(|_| Mutex::default()) })
     }
 
-    /// The key of a header value.
-    pub fn key(&self, header: &[u8]) -> Key {
+    /// The key of a header value that came from a network.
+    pub fn key(&self, network: Network, header: &[u8]) -> Key {
         let mut mac = self.keyed.clone();
+        let (family, bits) = match network {
+            Network::V4(bits) => (4, u64::from(bits)),
+            Network::V6(bits) => (6, bits),
+        };
+        mac.update(&[family]);
+        mac.update(&bits.to_be_bytes());
         mac.update(header);
         mac.finalize().into_bytes().into()
     }
 
-    /// What is known of a credential; `changes` is the present count of changes to accounts.
-    pub fn recall(&self, key: &Key, changes: u64, now: Instant) -> Option<Verdict> {
-        let mut shard = self.shard(key).lock();
-        if let Some(right) = shard.right.get_mut(key) {
-            if let Some(identity) = right.identity(now) {
-                right.used = now;
-                return Some(Verdict::Right(identity));
-            }
-            shard.right.remove(key);
-            return None;
+    /// What stands for a password of an account, whatever door and form it comes in.
+    pub fn print(&self, account: &[u8], password: &[u8]) -> Print {
+        let mut mac = self.keyed.clone();
+        for part in [b"print".as_slice(), &(account.len() as u64).to_be_bytes(), account, password] {
+            mac.update(part);
         }
-        let wrong = shard.wrong.get(key)?;
-        let holds = wrong.changes == changes && now.duration_since(wrong.verified) < WRONG_LIFE;
-        holds.then_some(Verdict::Wrong)
+        let tag: Key = mac.finalize().into_bytes().into();
+        tag.first_chunk().map_or(0, |first| Print::from_be_bytes(*first))
+    }
+
+    /// Who a credential that was right signs in, while the verdict holds.
+    pub fn recall(&self, key: &Key, now: Instant) -> Option<Arc<Identity>> {
+        let mut shard = self.shard(key).lock();
+        let right = shard.right.get_mut(key)?;
+        let identity = right.identity(now);
+        if identity.is_some() {
+            right.used = now;
+        } else {
+            shard.right.remove(key);
+        }
+        identity
+    }
+
+    /// Whether a credential was wrong a moment ago, and no account has changed since; `changes` is the present count of changes.
+    pub fn is_wrong(&self, key: &Key, changes: u64, now: Instant) -> bool {
+        let shard = self.shard(key).lock();
+        let holds = |wrong: &Wrong| wrong.changes == changes && now.duration_since(wrong.verified) < WRONG_LIFE;
+        shard.wrong.get(key).is_some_and(holds)
     }
 
     /// Remembers that a credential was right for this generation of the account.
@@ -107,6 +121,12 @@ impl Cache {
         make_room(&mut shard.wrong, key, |wrong| (is_repeat(wrong), wrong.verified));
         let before = shard.wrong.insert(*key, Wrong { verified: now, changes });
         before.as_ref().is_some_and(is_repeat)
+    }
+
+    /// Forgets what was right.
+    #[cfg(test)]
+    pub fn forget(&self) {
+        self.shards.iter().for_each(|shard| shard.lock().right.clear());
     }
 
     fn shard(&self, key: &Key) -> &Mutex<Shard> {
@@ -144,6 +164,8 @@ mod tests {
     use crate::model::{AccountName, Role};
     use crate::store::memory::MemoryStore;
 
+    const HERE: Network = Network::V4(1);
+
     struct Fixture {
         cache: Cache,
         accounts: Arc<Accounts>,
@@ -168,11 +190,11 @@ mod tests {
         }
 
         fn is_right(&self, key: &Key, now: Instant) -> bool {
-            matches!(self.cache.recall(key, self.accounts.changes(), now), Some(Verdict::Right(_)))
+            self.cache.recall(key, now).is_some()
         }
 
         fn is_wrong(&self, key: &Key, now: Instant) -> bool {
-            matches!(self.cache.recall(key, self.accounts.changes(), now), Some(Verdict::Wrong))
+            self.cache.is_wrong(key, self.accounts.changes(), now)
         }
     }
 
@@ -181,19 +203,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_differ_by_header_and_by_process() {
+    async fn keys_differ_by_header_network_and_process() {
         let (one, two) = (Cache::new().unwrap(), Cache::new().unwrap());
-        assert_eq!(one.key(b"Basic YTpi"), one.key(b"Basic YTpi"));
-        assert_ne!(one.key(b"Basic YTpi"), one.key(b"Basic YTpj"));
-        assert_ne!(one.key(b"Basic YTpi"), two.key(b"Basic YTpi"));
+        assert_eq!(one.key(HERE, b"Basic YTpi"), one.key(HERE, b"Basic YTpi"));
+        assert_ne!(one.key(HERE, b"Basic YTpi"), one.key(HERE, b"Basic YTpj"));
+        assert_ne!(one.key(HERE, b"Basic YTpi"), one.key(Network::V4(2), b"Basic YTpi"));
+        assert_ne!(one.key(HERE, b"Basic YTpi"), one.key(Network::V6(1), b"Basic YTpi"));
+        assert_ne!(one.key(HERE, b"Basic YTpi"), two.key(HERE, b"Basic YTpi"));
+        assert_eq!(one.print(b"ana", b"x"), one.print(b"ana", b"x"));
+        assert_ne!(one.print(b"ana", b"x"), one.print(b"an", b"ax"));
     }
 
     #[tokio::test]
     async fn a_right_credential_holds_five_idle_minutes_and_an_hour_in_all() {
         let f = Fixture::new().await;
-        let key = f.cache.key(b"a");
+        let key = f.cache.key(HERE, b"a");
         f.verify(&key, f.start);
-        assert!(!f.is_right(&f.cache.key(b"b"), f.start));
+        assert!(!f.is_right(&f.cache.key(HERE, b"b"), f.start));
         let mut now = f.start;
         while now + seconds(299) < f.start + LIFE {
             now += seconds(299);
@@ -208,7 +234,7 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_credential_is_answered_for_30_seconds_and_known_for_ten_minutes() {
         let f = Fixture::new().await;
-        let key = f.cache.key(b"a");
+        let key = f.cache.key(HERE, b"a");
         let changes = f.accounts.changes();
         assert!(!f.cache.remember_wrong(&key, changes, f.start));
         assert!(f.is_wrong(&key, f.start + seconds(29)));
@@ -222,7 +248,7 @@ mod tests {
     #[tokio::test]
     async fn any_change_to_accounts_voids_wrong_verdicts() {
         let f = Fixture::new().await;
-        let key = f.cache.key(b"a");
+        let key = f.cache.key(HERE, b"a");
         f.cache.remember_wrong(&key, f.accounts.changes(), f.start);
         assert!(f.is_wrong(&key, f.start));
         f.accounts.change(&AccountName::parse("ana").unwrap(), |r| r.quota = Some(1)).await.unwrap();
@@ -232,13 +258,10 @@ mod tests {
     #[tokio::test]
     async fn a_new_quota_is_seen_and_a_new_generation_ends_the_verdict() {
         let f = Fixture::new().await;
-        let (key, ana) = (f.cache.key(b"a"), AccountName::parse("ana").unwrap());
+        let (key, ana) = (f.cache.key(HERE, b"a"), AccountName::parse("ana").unwrap());
         f.verify(&key, f.start);
         f.accounts.change(&ana, |r| r.quota = Some(5)).await.unwrap();
-        match f.cache.recall(&key, 0, f.start) {
-            Some(Verdict::Right(identity)) => assert_eq!(identity.quota, Some(5)),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(f.cache.recall(&key, f.start).unwrap().quota, Some(5));
         f.accounts.change(&ana, |r| r.generation += 1).await.unwrap();
         assert!(!f.is_right(&key, f.start));
     }

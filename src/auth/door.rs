@@ -2,9 +2,11 @@
 //! Unknown and disabled accounts take the same path as wrong passwords, at the same cost.
 
 use super::accounts::{Account, Accounts};
-use super::cache::{Cache, Key, Verdict};
+use super::budget::{Budget, Print};
+use super::cache::{Cache, Key};
+use super::connection::Origin;
 use super::password::{self, Hasher, Lane, Secret, Turn};
-use super::throttle::{Network, Throttle};
+use super::throttle::{Network, Reserved, Throttle, WINDOW};
 use super::two_factor::WRONG_CODES;
 use crate::audit::{Actor, Audit, Event, Kind};
 use crate::config::AccountsConfig;
@@ -15,17 +17,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// What stands for the network where networks do not matter.
-const EVERYWHERE: Network = Network::V4(0);
-
 /// Everything a sign-in passes.
 #[derive(Debug)]
 pub struct Door {
     accounts: Arc<Accounts>,
     cache: Cache,
     throttle: Throttle,
-    /// Wrong codes of the second factor, by account alone.
-    codes: Throttle,
+    /// Codes of the second factor, by account alone: wherever they come from.
+    codes: Budget<AccountName>,
     hasher: Arc<Hasher>,
     /// What a password is compared with when there is no account for it.
     dummy: String,
@@ -39,6 +38,7 @@ struct Attempt {
     network: Network,
     from: IpAddr,
     password: Secret,
+    print: Print,
 }
 
 /// What somebody says who wants to begin a session or to prove once more who they are.
@@ -69,7 +69,7 @@ impl Door {
     /// A door to these accounts.
     pub fn new(accounts: Arc<Accounts>, hasher: Arc<Hasher>, config: &AccountsConfig) -> Result<Arc<Self>> {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
-        let codes = Throttle::new(u32::MAX, WRONG_CODES);
+        let codes = Budget::new(WRONG_CODES, WINDOW);
         let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
         Ok(Arc::new(Self { accounts, cache, throttle, codes, hasher, dummy, flights, audit: OnceLock::new() }))
     }
@@ -80,9 +80,17 @@ impl Door {
         let _ = self.audit.set(audit);
     }
 
-    /// What is known of a header value, without hashing a password.
-    pub fn recall(&self, header: &[u8]) -> Option<Result<Arc<Identity>>> {
-        self.recall_key(&self.cache.key(header))
+    /// Who a header value signs in that was verified before, without hashing a password. Where the budget for guesses is used
+    /// up, only for a connection that it had signed in over: what others have shown is nothing that a guesser is told.
+    pub fn recall(&self, header: &[u8], origin: &Origin) -> Option<Arc<Identity>> {
+        let (network, now) = (Network::from(origin.address), Instant::now());
+        let key = self.cache.key(network, header);
+        let identity = self.cache.recall(&key, now)?;
+        if !origin.is_proven(&key) {
+            self.throttle.check(network, &identity.account, now).ok()?;
+            origin.note(Some(key));
+        }
+        Some(identity)
     }
 
     /// Verifies a password and remembers the verdict; many at once with the same header verify once.
@@ -91,43 +99,65 @@ impl Door {
         header: &[u8],
         user: &str,
         password: &[u8],
-        from: IpAddr,
+        origin: &Origin,
     ) -> Result<Arc<Identity>> {
+        let key = self.cache.key(Network::from(origin.address), header);
+        let signed_in = self.sign_in_as(key, self.attempt(user, password, origin.address), origin).await;
+        match &signed_in {
+            Ok(_) => origin.note(Some(key)),
+            // Nothing was judged.
+            Err(Error::Busy { .. }) => {}
+            Err(_) => origin.note(None),
+        }
+        signed_in
+    }
+
+    async fn sign_in_as(self: &Arc<Self>, key: Key, attempt: Attempt, origin: &Origin) -> Result<Arc<Identity>> {
         let deadline = tokio::time::Instant::now() + password::WAIT;
-        let key = self.cache.key(header);
+        // Who goes on with what had signed in over the same connection does not guess.
+        let reserved = if origin.is_proven(&key) { None } else { Some(self.reserve(&attempt)?) };
         let flight = self.flights.join(key);
         let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
             return Err(password::busy());
         };
-        if let Some(verdict) = self.recall_key(&key) {
-            return verdict;
+        let now = Instant::now();
+        if let Some(identity) = self.cache.recall(&key, now) {
+            if let Some(reserved) = reserved {
+                self.throttle.refund(reserved);
+            }
+            return Ok(identity);
         }
-        let attempt = Attempt::new(user, password, from);
-        let turn = self.wait_for_turn(&attempt, deadline).await?;
+        if self.cache.is_wrong(&key, self.accounts.changes(), now) {
+            return Err(Error::Unauthenticated);
+        }
+        let turn = self.wait_for_turn(&attempt, reserved.as_ref(), deadline).await?;
         // A client that leaves before the answer has still made its try.
-        let done = tokio::spawn(Arc::clone(self).verify(turn, key, attempt)).await;
+        let done = tokio::spawn(Arc::clone(self).verify(turn, key, attempt, reserved)).await;
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
     }
 
     /// Verifies a password for this once: the cache is neither asked nor told. `Unauthenticated`, `Throttled`, `Busy`.
     pub async fn check(self: &Arc<Self>, attempted: Attempted<'_>, from: IpAddr) -> Result<Entry> {
-        let attempt = Attempt::new(attempted.user, attempted.password, from);
-        let turn = self.wait_for_turn(&attempt, tokio::time::Instant::now() + password::WAIT).await?;
-        let done = tokio::spawn(Arc::clone(self).verify_once(turn, attempt)).await;
+        let attempt = self.attempt(attempted.user, attempted.password, from);
+        let reserved = self.reserve(&attempt)?;
+        let deadline = tokio::time::Instant::now() + password::WAIT;
+        let turn = self.wait_for_turn(&attempt, Some(&reserved), deadline).await?;
+        let done = tokio::spawn(Arc::clone(self).verify_once(turn, attempt, reserved)).await;
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
     }
 
-    /// Counts a try that is no sign-in (a registration) against its network. `Throttled`.
-    pub fn count_try(&self, from: IpAddr) -> Result<()> {
-        let (network, now) = (Network::from(from), Instant::now());
-        self.throttle.check(network, None, now)?;
-        self.throttle.count(network, None, now);
-        Ok(())
+    /// Counts a try that is no password of an account (a registration, a set-up link, the word of a provider) against its
+    /// network, before it is judged. `Throttled`.
+    pub fn reserve_try(&self, from: IpAddr) -> Result<Reserved> {
+        let now = Instant::now();
+        let reserved = self.throttle.reserve(Network::from(from), None, None, now)?;
+        self.throttle.charge(&reserved, now)?;
+        Ok(reserved)
     }
 
-    /// Refuses a network that has failed too often lately. `Throttled`.
-    pub fn check_tries(&self, from: IpAddr) -> Result<()> {
-        self.throttle.check(Network::from(from), None, Instant::now())
+    /// Gives such a try back.
+    pub fn refund_try(&self, reserved: Reserved) {
+        self.throttle.refund(reserved);
     }
 
     /// Writes to the audit log.
@@ -137,56 +167,78 @@ impl Door {
         }
     }
 
-    /// Whether another code of the second factor may be tried. `Throttled`.
-    pub fn check_codes(&self, name: &AccountName) -> Result<()> {
-        self.codes.check(EVERYWHERE, Some(name), Instant::now())
+    /// Counts a code of the second factor before it is judged. `Throttled`.
+    pub fn reserve_code(&self, name: &AccountName) -> Result<Print> {
+        self.codes.reserve(name, None, Instant::now())
     }
 
-    /// Counts a wrong code.
-    pub fn count_code(&self, name: &AccountName) {
-        self.codes.count(EVERYWHERE, Some(name.clone()), Instant::now());
+    /// Gives a code back that was right.
+    pub fn refund_code(&self, name: &AccountName, code: Print) {
+        self.codes.refund(name, code);
     }
 
-    async fn wait_for_turn(&self, attempt: &Attempt, deadline: tokio::time::Instant) -> Result<Turn> {
-        let (network, name, now) = (attempt.network, attempt.name.as_ref(), Instant::now());
-        self.throttle.check(network, name, now)?;
-        let is_known = self.throttle.is_proven(network, name, now);
+    /// What stands for a secret that is tried on something of this name.
+    pub fn print(&self, name: &[u8], secret: &[u8]) -> Print {
+        self.cache.print(name, secret)
+    }
+
+    fn attempt(&self, user: &str, password: &[u8], from: IpAddr) -> Attempt {
+        let name = account_in(user);
+        let print = self.print(name.as_ref().map_or(user, AccountName::as_str).as_bytes(), password);
+        Attempt { name, network: Network::from(from), from, password: Secret::new(password.to_vec()), print }
+    }
+
+    fn reserve(&self, attempt: &Attempt) -> Result<Reserved> {
+        self.throttle.reserve(attempt.network, attempt.name.as_ref(), Some(attempt.print), Instant::now())
+    }
+
+    async fn wait_for_turn(
+        &self,
+        attempt: &Attempt,
+        reserved: Option<&Reserved>,
+        deadline: tokio::time::Instant,
+    ) -> Result<Turn> {
+        let is_known = self.throttle.is_proven(attempt.network, attempt.name.as_ref(), Instant::now());
         let turn = self.hasher.turn(if is_known { Lane::Known } else { Lane::Stranger }, deadline).await?;
-        // Once more: while this waited, others may have used up the tries.
-        self.throttle.check(network, name, Instant::now())?;
+        reserved.map_or(Ok(()), |reserved| self.throttle.charge(reserved, Instant::now()))?;
         Ok(turn)
     }
 
-    fn recall_key(&self, key: &Key) -> Option<Result<Arc<Identity>>> {
-        Some(match self.cache.recall(key, self.accounts.changes(), Instant::now())? {
-            Verdict::Right(identity) => Ok(identity),
-            Verdict::Wrong => Err(Error::Unauthenticated),
-        })
-    }
-
-    async fn verify(self: Arc<Self>, turn: Turn, key: Key, attempt: Attempt) -> Result<Arc<Identity>> {
+    async fn verify(
+        self: Arc<Self>,
+        turn: Turn,
+        key: Key,
+        attempt: Attempt,
+        reserved: Option<Reserved>,
+    ) -> Result<Arc<Identity>> {
         // Read before the account: a change during the hash must void the verdict.
         let changes = self.accounts.changes();
         if let Some(Entry { account, generation }) = self.compare(turn, &attempt).await?
             && let Some(identity) = account.identity_by_password(generation)
         {
-            let now = Instant::now();
-            self.cache.remember_right(&key, account, generation, now);
+            self.cache.remember_right(&key, account, generation, Instant::now());
+            if let Some(reserved) = reserved {
+                self.throttle.refund(reserved);
+            }
             self.welcome(identity.account.clone(), attempt.from);
             return Ok(identity);
         }
+        if reserved.is_none() {
+            self.throttle.count(attempt.network, attempt.name.as_ref(), Some(attempt.print), Instant::now());
+        }
         if !self.cache.remember_wrong(&key, changes, Instant::now()) {
-            self.turn_away(attempt.name, attempt.from);
+            self.note_failure(attempt.name.as_ref(), attempt.from);
         }
         Err(Error::Unauthenticated)
     }
 
-    async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt) -> Result<Entry> {
+    async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt, reserved: Reserved) -> Result<Entry> {
         let entry = self.compare(turn, &attempt).await?;
         let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
-            self.turn_away(attempt.name, attempt.from);
+            self.note_failure(attempt.name.as_ref(), attempt.from);
             return Err(Error::Unauthenticated);
         };
+        self.throttle.refund(reserved);
         if !entry.account.wants_code() {
             self.welcome(name, attempt.from);
         }
@@ -219,12 +271,17 @@ impl Door {
         self.throttle.prove(network, name, now);
     }
 
-    /// Notes a failed sign-in.
-    pub fn turn_away(&self, name: Option<AccountName>, from: IpAddr) {
+    /// Notes a failed sign-in that is counted, or that no budget is for, in the audit log.
+    pub fn note_failure(&self, name: Option<&AccountName>, from: IpAddr) {
         if let Some(audit) = self.audit.get() {
-            audit.count_failure(name.as_ref(), from);
+            audit.count_failure(name, from);
         }
-        self.throttle.count(Network::from(from), name, Instant::now());
+    }
+
+    /// Notes a wrong code of the second factor: a failed sign-in, as a wrong password is.
+    pub fn turn_away(&self, name: &AccountName, from: IpAddr) {
+        self.note_failure(Some(name), from);
+        self.throttle.count(Network::from(from), Some(name), None, Instant::now());
     }
 
     /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.
@@ -240,10 +297,17 @@ impl Door {
     }
 }
 
-impl Attempt {
-    fn new(user: &str, password: &[u8], from: IpAddr) -> Self {
-        let (name, network, password) = (account_in(user), Network::from(from), Secret::new(password.to_vec()));
-        Self { name, network, from, password }
+#[cfg(test)]
+impl Door {
+    /// Whether a header value from there is known to be wrong.
+    pub fn is_wrong(&self, header: &[u8], from: IpAddr) -> bool {
+        let key = self.cache.key(Network::from(from), header);
+        self.cache.is_wrong(&key, self.accounts.changes(), Instant::now())
+    }
+
+    /// Forgets what was right, as time does.
+    pub fn forget_verdicts(&self) {
+        self.cache.forget();
     }
 }
 

@@ -16,26 +16,26 @@ impl Auth {
 
     /// Whether somebody there may try another password of a link, which the throttle knows by `key`; `Throttled`.
     pub fn check_link_tries(&self, key: &str, from: IpAddr) -> Result<()> {
-        let key = AccountName::parse(key).ok();
-        self.link_throttle.check(Network::from(from), key.as_ref(), Instant::now())
+        let Ok(key) = AccountName::parse(key) else { return Ok(()) };
+        self.link_throttle.check(Network::from(from), &key, Instant::now())
     }
 
     /// Verifies the password of a link, which the throttle knows by `key`; `Unauthenticated`, `Throttled`, `Busy`.
     pub async fn check_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
-        let (network, key) = (Network::from(from), AccountName::parse(key).ok());
-        self.link_throttle.check(network, key.as_ref(), Instant::now())?;
+        let (network, account) = (Network::from(from), AccountName::parse(key).ok());
+        let print = self.door.print(key.as_bytes(), password);
+        let tried = self.link_throttle.reserve(network, account.as_ref(), Some(print), Instant::now())?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
         let turn = self.hasher.turn(Lane::Stranger, deadline).await?;
-        // Once more: while this waited, others may have used up the tries.
-        self.link_throttle.check(network, key.as_ref(), Instant::now())?;
+        self.link_throttle.charge(&tried, Instant::now())?;
         let verdict = turn.verify(stored.to_owned(), Secret::new(password.to_vec())).await?;
-        if verdict.matches {
-            if let Some(key) = key {
-                self.link_throttle.prove(network, key, Instant::now());
-            }
-            return Ok(());
+        if !verdict.matches {
+            return Err(Error::Unauthenticated);
         }
-        self.link_throttle.count(network, key, Instant::now());
-        Err(Error::Unauthenticated)
+        self.link_throttle.refund(tried);
+        if let Some(key) = account {
+            self.link_throttle.prove(network, key, Instant::now());
+        }
+        Ok(())
     }
 }

@@ -3,7 +3,9 @@
 mod accounts;
 mod app_passwords;
 mod bearer;
+mod budget;
 mod cache;
+mod connection;
 mod door;
 mod grants;
 mod linkpass;
@@ -28,6 +30,8 @@ use accounts::{Accounts, Record};
 pub use app_passwords::{AppPassword, NewAppPassword};
 pub use bearer::LIFE as BEARER_LIFE;
 use bearer::Signer;
+use budget::Budget;
+pub use connection::{Connection, Origin};
 pub use door::Attempted;
 use door::Door;
 use grants::Grants;
@@ -39,8 +43,8 @@ pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
-pub use throttle::Network;
 use throttle::Throttle;
+pub use throttle::{Network, Reserved};
 pub use two_factor::Enrolment;
 
 /// What an administrator sees of an account.
@@ -91,6 +95,8 @@ pub struct Auth {
     signer: Signer,
     invites: Arc<Grants<Invite>>,
     openid_links: Arc<Grants<OpenIdLink>>,
+    /// Codes of sign-ins that owe one, by the sign-in.
+    half_open: Budget<String>,
     config: AccountsConfig,
 }
 
@@ -110,7 +116,7 @@ impl Auth {
         let invites = Grants::open(store.clone(), registration::PREFIX, stands).await?;
         let stands = |link: &OpenIdLink| link.stands(&accounts);
         let openid_links = Grants::open(store, openid::PREFIX, stands).await?;
-        let config = config.clone();
+        let (half_open, config) = (Budget::new(two_factor::WRONG_CODES, openid::OWING), config.clone());
         Ok(Arc::new(Self {
             accounts,
             door,
@@ -121,6 +127,7 @@ impl Auth {
             signer,
             invites,
             openid_links,
+            half_open,
             config,
         }))
     }
@@ -130,15 +137,32 @@ impl Auth {
         self.door.report_to(audit);
     }
 
-    /// The verdict on an `Authorization` header value that was verified before and still holds; microseconds, never throttled.
-    /// `None` when it must be verified.
-    pub fn recall(&self, header: &[u8]) -> Option<Result<Arc<Identity>>> {
-        self.door.recall(header)
+    /// Who an `Authorization` header value signs in that was verified before and still holds; microseconds. `None` when it must
+    /// be verified, also since guesses on its network are refused for now and its connection has not signed in before.
+    pub fn recall(&self, header: &[u8], origin: &Origin) -> Option<Arc<Identity>> {
+        self.door.recall(header, origin)
     }
 
     /// Verifies name and password, and remembers the verdict for `header`. `Unauthenticated`, `Throttled`, `Busy`.
-    pub async fn sign_in(&self, header: &[u8], user: &str, password: &[u8], from: IpAddr) -> Result<Arc<Identity>> {
-        self.door.sign_in(header, user, password, from).await
+    pub async fn sign_in(
+        &self,
+        header: &[u8],
+        user: &str,
+        password: &[u8],
+        origin: impl Into<Origin>,
+    ) -> Result<Arc<Identity>> {
+        self.door.sign_in(header, user, password, &origin.into()).await
+    }
+
+    /// Counts a try that is no password (a set-up link, the word of a provider) against its network, before it is judged:
+    /// [`refund_try`](Self::refund_try) gives it back when it was right. `Throttled`.
+    pub fn reserve_try(&self, from: IpAddr) -> Result<Reserved> {
+        self.door.reserve_try(from)
+    }
+
+    /// Gives a try back that was right.
+    pub fn refund_try(&self, reserved: Reserved) {
+        self.door.refund_try(reserved);
     }
 
     /// Makes an account; `Exists`, `BadName` (looks like another's), `BadRequest` (weak password).

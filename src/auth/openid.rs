@@ -8,6 +8,7 @@ use super::password::Lane;
 use super::profile::{FieldChange, ProfileChange};
 use super::record::Record;
 use super::sessions::now;
+use super::two_factor::SecondStep;
 use super::{Auth, Begun, Caller, token};
 use crate::audit::{Actor, Event, Kind, Outcome};
 use crate::config::{OpenIdConfig, Strangers};
@@ -16,9 +17,12 @@ use crate::store::table;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The store's prefix of links.
 pub const PREFIX: &str = "openid/";
+/// How long wrong codes of a sign-in that owes one are remembered: no shorter than it may owe it.
+pub const OWING: Duration = Duration::from_secs(600);
 const MAX_SUBJECT: usize = 255;
 
 /// Said to everybody whom no account lets in: the log knows more.
@@ -95,6 +99,8 @@ pub struct Assertion {
 /// An account that a provider's word lets in, as far as the provider goes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Admitted {
+    /// By what its wrong codes are counted.
+    id: String,
     account: AccountName,
     generation: u64,
     /// Whom it is to be linked to, when that was found by the address and not by a link.
@@ -142,10 +148,12 @@ impl Auth {
         Ok(Welcome::In(self.let_in(&admitted, &entry, caller).await?))
     }
 
-    /// Begins the session of who has been admitted and knows a code of their second factor. `Unauthenticated`, `Throttled`.
+    /// Begins the session of who has been admitted and knows a code of their second factor. `Unauthenticated`, `Throttled`,
+    /// `Forbidden` after too many wrong codes: then it must be begun anew.
     pub async fn sign_in_with_code(&self, admitted: &Admitted, code: &str, caller: Caller<'_>) -> Result<Begun> {
         let entry = self.entry_of(admitted)?;
-        self.pass_second_step(&admitted.account, &entry, Some(code), caller.address).await?;
+        let step = SecondStep { code: Some(code), half_open: Some(&admitted.id), from: caller.address };
+        self.pass_second_step(&admitted.account, &entry, step).await?;
         self.let_in(admitted, &entry, caller).await
     }
 
@@ -169,14 +177,9 @@ impl Auth {
         links.into_iter().map(|(_, link)| link).collect()
     }
 
-    /// Refuses who has failed too often lately. `Throttled`.
-    pub fn check_tries(&self, from: IpAddr) -> Result<()> {
-        self.door.check_tries(from)
-    }
-
-    /// Counts a sign-in that the provider did not confirm.
-    pub fn count_failed_try(&self, from: IpAddr) {
-        self.door.turn_away(None, from);
+    /// Notes a sign-in that the provider did not confirm; its try stays counted.
+    pub fn note_unconfirmed(&self, from: IpAddr) {
+        self.door.note_failure(None, from);
     }
 
     /// Asks for the account's password before its links change. `Invalid`, `Throttled`, `Busy`.
@@ -218,7 +221,7 @@ impl Auth {
             },
         };
         let generation = self.accounts.find(&account).and_then(|account| account.generation()).ok_or(STRANGER)?;
-        Ok(Admitted { account, generation, first })
+        Ok(Admitted { id: token::public_id()?, account, generation, first })
     }
 
     /// The account of somebody who has no link yet: the one with their e-mail address. It is not told whose it is, and a

@@ -153,7 +153,8 @@ impl Auth {
         if self.accounts.list().is_empty() {
             return Err(Error::Forbidden("The first account is made by the set-up link that the server prints."));
         }
-        self.door.count_try(from)?;
+        // Never given back: who makes accounts by the dozen is slowed, too.
+        drop(self.door.reserve_try(from)?);
         let invite = applicant.invite.map(|secret| self.open_invite(secret)).transpose()?;
         if invite.is_none() && self.config.registration != Registration::Open {
             return Err(at("/invite", Error::BadRequest("An account here needs an invite.")));

@@ -5,6 +5,7 @@ use super::accounts::Accounts;
 use super::bearer::{self, Claims};
 use super::door::{Attempted, Entry};
 use super::grants::{Grant, Present};
+use super::two_factor::SecondStep;
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, Result, Via, time};
 use crate::store::table::Record;
@@ -129,7 +130,8 @@ impl Auth {
     ) -> Result<Begun> {
         let entry = self.door.check(attempted, caller.address).await?;
         let identity = entry.account.identity_at(entry.generation).ok_or(Error::Unauthenticated)?;
-        self.pass_second_step(&identity.account, &entry, code, caller.address).await?;
+        let step = SecondStep { code, half_open: None, from: caller.address };
+        self.pass_second_step(&identity.account, &entry, step).await?;
         self.session_of(&entry, caller).await
     }
 

@@ -11,6 +11,10 @@ const GOOD: &[u8] = b"blue kettle 77";
 const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
+fn over_a_connection() -> Origin {
+    Origin { address: HERE, connection: Some(Arc::default()) }
+}
+
 fn name(text: &str) -> AccountName {
     AccountName::parse(text).unwrap()
 }
@@ -30,11 +34,24 @@ impl Auth {
         self.hasher.hashes.load(Ordering::Relaxed)
     }
 
+    fn is_known(&self, header: &[u8]) -> bool {
+        self.recall(header, &Origin::from(HERE)).is_some()
+    }
+
+    /// Whether a header is known to be wrong.
+    fn is_wrong(&self, header: &[u8]) -> bool {
+        self.door.is_wrong(header, HERE)
+    }
+
     async fn ask(&self, user: &str, password: &[u8], from: IpAddr) -> Result<Arc<Identity>> {
+        self.ask_over(&Origin::from(from), user, password).await
+    }
+
+    async fn ask_over(&self, origin: &Origin, user: &str, password: &[u8]) -> Result<Arc<Identity>> {
         let header = header(user, password);
-        match self.recall(&header) {
-            Some(verdict) => verdict,
-            None => self.sign_in(&header, user, password, from).await,
+        match self.recall(&header, origin) {
+            Some(identity) => Ok(identity),
+            None => self.sign_in(&header, user, password, origin.clone()).await,
         }
     }
 }
@@ -43,7 +60,7 @@ impl Auth {
 async fn a_right_password_is_hashed_once_and_then_recalled() {
     let auth = auth_with_ana().await;
     let before = auth.hashes();
-    assert!(auth.recall(&header("CORP\\Ana", GOOD)).is_none());
+    assert!(!auth.is_known(&header("CORP\\Ana", GOOD)));
     for _ in 0..3 {
         let identity = auth.ask("CORP\\Ana", GOOD, HERE).await.unwrap();
         assert_eq!((identity.account.as_str(), identity.role, identity.quota), ("ana", Role::User, Some(9)));
@@ -81,7 +98,7 @@ async fn unknown_disabled_and_wrong_cost_one_hash_and_read_the_same() {
         let outcome = auth.ask(user, password, HERE).await;
         assert!(matches!(outcome, Err(Error::Unauthenticated)), "{user}: {outcome:?}");
         assert_eq!(auth.hashes() - before, 1, "{user}");
-        assert!(matches!(auth.recall(&header(user, password)), Some(Err(Error::Unauthenticated))), "{user}");
+        assert!(auth.is_wrong(&header(user, password)), "{user}");
     }
 }
 
@@ -90,7 +107,7 @@ async fn a_new_password_ends_the_old_one_at_once() {
     let auth = auth_with_ana().await;
     auth.ask("ana", GOOD, HERE).await.unwrap();
     auth.set_password(&name("ana"), b"green teapot 88").await.unwrap();
-    assert!(auth.recall(&header("ana", GOOD)).is_none());
+    assert!(!auth.is_known(&header("ana", GOOD)));
     assert!(matches!(auth.ask("ana", GOOD, HERE).await, Err(Error::Unauthenticated)));
     auth.ask("ana", b"green teapot 88", HERE).await.unwrap();
     auth.set_password(&name("ana"), GOOD).await.unwrap();
@@ -103,7 +120,7 @@ async fn disabling_and_enabling_act_at_once() {
     let auth = auth_with_ana().await;
     auth.ask("ana", GOOD, HERE).await.unwrap();
     auth.set_disabled(&name("ana"), true).await.unwrap();
-    assert!(auth.recall(&header("ana", GOOD)).is_none());
+    assert!(!auth.is_known(&header("ana", GOOD)));
     assert!(matches!(auth.ask("ana", GOOD, HERE).await, Err(Error::Unauthenticated)));
     assert!(auth.account(&name("ana")).unwrap().disabled);
     auth.set_disabled(&name("ana"), false).await.unwrap();
@@ -115,7 +132,7 @@ async fn a_removed_account_is_gone_and_a_new_one_of_its_name_owes_it_nothing() {
     let auth = auth_with_ana().await;
     auth.ask("ana", GOOD, HERE).await.unwrap();
     auth.remove(&name("ana")).await.unwrap();
-    assert!(auth.recall(&header("ana", GOOD)).is_none());
+    assert!(!auth.is_known(&header("ana", GOOD)));
     assert!(matches!(auth.ask("ana", GOOD, HERE).await, Err(Error::Unauthenticated)));
     assert!(auth.account(&name("ana")).is_none() && auth.list().is_empty());
     auth.create(&name("ana"), b"green teapot 88", Role::Admin, None).await.unwrap();
@@ -142,7 +159,7 @@ async fn a_password_changed_during_the_hash_lets_nobody_in() {
     auth.accounts.change(&name("ana"), |record| record.generation += 1).await.unwrap();
     drop(held);
     assert!(matches!(sign_in.await.unwrap(), Err(Error::Unauthenticated)));
-    assert!(auth.recall(b"h").is_none(), "the verdict is about a generation that is over");
+    assert!(!auth.is_known(b"h"), "the verdict is about a generation that is over");
 }
 
 #[tokio::test]
@@ -154,26 +171,89 @@ async fn a_client_that_leaves_has_still_made_its_try() {
     sign_in.abort();
     assert!(sign_in.await.unwrap_err().is_cancelled());
     drop(held);
-    while auth.recall(b"h").is_none() {
+    while !auth.is_wrong(b"h") {
         tokio::task::yield_now().await;
     }
-    assert!(matches!(auth.recall(b"h"), Some(Err(Error::Unauthenticated))));
 }
 
 #[tokio::test]
-async fn guesses_are_throttled_and_cached_verdicts_never() {
+async fn beyond_the_budget_a_connection_that_had_signed_in_goes_on_and_nothing_else_is_told() {
     let auth = auth_with_ana().await;
-    auth.ask("ana", GOOD, HERE).await.unwrap();
+    let (active, other) = (over_a_connection(), over_a_connection());
+    auth.ask_over(&active, "ana", GOOD).await.unwrap();
     for n in 0..5 {
         let guess = format!("guess number {n}");
-        assert!(matches!(auth.ask("ana", guess.as_bytes(), HERE).await, Err(Error::Unauthenticated)), "{n}");
+        assert!(matches!(auth.ask_over(&other, "ana", guess.as_bytes()).await, Err(Error::Unauthenticated)), "{n}");
     }
     let before = auth.hashes();
-    assert!(matches!(auth.ask("ana", b"guess number 5", HERE).await, Err(Error::Throttled { .. })));
-    assert!(matches!(auth.ask("ana", b"guess number 4", HERE).await, Err(Error::Unauthenticated)));
-    auth.ask("ana", GOOD, HERE).await.expect("verified before");
+    for said in [b"guess number 5".as_slice(), b"guess number 4", GOOD] {
+        assert!(matches!(auth.ask_over(&other, "ana", said).await, Err(Error::Throttled { .. })));
+        assert!(matches!(auth.ask("ana", said, HERE).await, Err(Error::Throttled { .. })));
+    }
+    auth.ask_over(&active, "ana", GOOD).await.expect("signed in before");
     assert_eq!(auth.hashes(), before, "none of these is hashed");
     auth.ask("ana", GOOD, ELSEWHERE).await.unwrap();
+    // What a proxy sends over the same connection for others ends what it stands for.
+    assert!(matches!(auth.ask_over(&active, "ana", b"guess number 6").await, Err(Error::Throttled { .. })));
+    assert!(matches!(auth.ask_over(&active, "ana", GOOD).await, Err(Error::Throttled { .. })));
+}
+
+#[tokio::test]
+async fn an_active_connection_goes_on_also_when_its_verdict_is_over_until_its_password_is() {
+    let auth = auth_with_ana().await;
+    let active = over_a_connection();
+    auth.ask_over(&active, "ana", GOOD).await.unwrap();
+    for n in 0..5 {
+        let _ = auth.ask("ana", format!("guess number {n}").as_bytes(), HERE).await;
+    }
+    auth.door.forget_verdicts();
+    auth.ask_over(&active, "ana", GOOD).await.unwrap();
+    auth.set_password(&name("ana"), b"green teapot 88").await.unwrap();
+    assert!(matches!(auth.ask_over(&active, "ana", GOOD).await, Err(Error::Unauthenticated)));
+    assert!(matches!(auth.ask_over(&active, "ana", GOOD).await, Err(Error::Throttled { .. })));
+}
+
+#[tokio::test]
+async fn what_one_network_has_shown_is_told_to_no_other() {
+    let auth = auth_with_ana().await;
+    auth.ask("ana", GOOD, HERE).await.unwrap();
+    assert!(auth.recall(&header("ana", GOOD), &Origin::from(ELSEWHERE)).is_none());
+    for n in 0..5 {
+        let _ = auth.ask("ana", format!("guess number {n}").as_bytes(), ELSEWHERE).await;
+    }
+    assert!(matches!(auth.ask("ana", GOOD, ELSEWHERE).await, Err(Error::Throttled { .. })));
+    auth.ask("ana", GOOD, HERE).await.unwrap();
+    let wrong = auth.ask("ana", b"guess number 0", HERE).await;
+    assert!(matches!(wrong, Err(Error::Unauthenticated)));
+}
+
+#[tokio::test]
+async fn of_many_guesses_at_once_five_are_judged_and_so_many_a_network_has_for_all_names() {
+    for (account, most) in [(Some("ana"), 5), (None, 10)] {
+        let auth = auth_with_ana().await;
+        let before = auth.hashes();
+        let tries: Vec<_> = (0..40)
+            .map(|n| {
+                let (auth, user) = (Arc::clone(&auth), account.map_or_else(|| format!("ana{n}"), str::to_owned));
+                tokio::spawn(async move {
+                    let password = format!("guess number {n}");
+                    if n % 2 == 0 {
+                        auth.ask(&user, password.as_bytes(), HERE).await.map(drop)
+                    } else {
+                        let attempted = Attempted { user: &user, password: password.as_bytes() };
+                        auth.begin_session(attempted, None, Caller { address: HERE, agent: "" }).await.map(drop)
+                    }
+                })
+            })
+            .collect();
+        for one in tries {
+            let outcome = one.await.unwrap();
+            let expected =
+                matches!(outcome, Err(Error::Unauthenticated | Error::Throttled { .. } | Error::Busy { .. }));
+            assert!(expected, "{outcome:?}");
+        }
+        assert!(auth.hashes() - before <= most, "{} were judged", auth.hashes() - before);
+    }
 }
 
 #[tokio::test]
@@ -195,7 +275,7 @@ async fn signing_in_renews_an_old_hash() {
     let auth = Auth::open(store.clone(), &AccountsConfig::default()).await.unwrap();
     auth.ask("ana", GOOD, HERE).await.unwrap();
     assert!(store.get("account/ana").await.unwrap().unwrap().contains("m=19456,t=2,p=1"));
-    assert!(auth.recall(&header("ana", GOOD)).unwrap().is_ok(), "the same password, the same generation");
+    assert!(auth.is_known(&header("ana", GOOD)), "the same password, the same generation");
     let again = Auth::open(store, &AccountsConfig::default()).await.unwrap();
     again.ask("ana", GOOD, HERE).await.unwrap();
 }

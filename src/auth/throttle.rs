@@ -1,16 +1,17 @@
-//! How often sign-in may fail: by network, and by account from one network. Memory is bounded; the clock is the caller's.
+//! How often sign-in may fail: by network, and by account from one network; and which accounts have signed in from where.
+//! Memory is bounded; the clock is the caller's.
 
-use crate::model::{AccountName, Error, Result};
+use super::budget::{Budget, MAX_KEYS, Print, nameless};
+use crate::model::{AccountName, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-const WINDOW: Duration = Duration::from_secs(60);
+/// How long a try counts.
+pub const WINDOW: Duration = Duration::from_secs(60);
 /// How long a sign-in proves that an account belongs to a network.
 const PROOF: Duration = Duration::from_secs(24 * 3600);
-const MAX_ENTRIES: usize = 10_000;
 
 /// Where a request comes from, as coarse as one owner's addresses: an IPv4 address or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,118 +31,117 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// Counts failures, and knows which accounts have signed in from where.
+/// A try that is counted from before it is judged; [`Throttle::refund`] gives it back, dropping it does not.
+#[derive(Debug)]
+#[must_use = "a try that was right is given back"]
+pub struct Reserved {
+    network: Network,
+    account: Option<AccountName>,
+    print: Print,
+}
+
+/// Counts tries, and knows which accounts have signed in from where.
+///
+/// A secret that is judged by something slow goes this way, and the order is what makes it safe:
+/// 1. [`reserve`](Self::reserve), before anything that waits: the account's budget is taken from, the network's is looked at;
+/// 2. wait for a turn;
+/// 3. [`charge`](Self::charge), with nothing more to wait for: the network's budget is taken from;
+/// 4. judge; [`refund`](Self::refund) when it was right. Whatever else comes of it, it stays counted: also what was not judged
+///    because the server is busy, or to keep it busy would be a way to ask without being counted. The same secret again is no
+///    new try, so that nobody is locked out by that.
 #[derive(Debug)]
 pub struct Throttle {
-    per_network: u32,
-    per_account: u32,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    networks: HashMap<Network, Failures>,
-    accounts: HashMap<(Network, AccountName), Failures>,
-    proofs: HashMap<(Network, AccountName), Instant>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Failures {
-    since: Instant,
-    count: u32,
+    networks: Budget<Network>,
+    accounts: Budget<(Network, AccountName)>,
+    proofs: Mutex<HashMap<(Network, AccountName), Instant>>,
 }
 
 impl Throttle {
     /// Limits of failures a minute; a limit of 0 counts as 1.
     pub fn new(per_network: u32, per_account: u32) -> Self {
-        Self { per_network: per_network.max(1), per_account: per_account.max(1), state: Mutex::default() }
+        let (networks, accounts) = (Budget::new(per_network, WINDOW), Budget::new(per_account, WINDOW));
+        Self { networks, accounts, proofs: Mutex::default() }
     }
 
-    /// Whether another try is allowed. The network's own limit does not bind an account that has signed in from it before:
-    /// others behind the same address cannot lock it out.
-    pub fn check(&self, network: Network, account: Option<&AccountName>, now: Instant) -> Result<()> {
-        let state = self.state.lock();
-        let mut wait = None;
+    /// Whether another try on an account is allowed, as far as the account's own budget goes. `Throttled`.
+    pub fn check(&self, network: Network, account: &AccountName, now: Instant) -> Result<()> {
+        self.accounts.check(&(network, account.clone()), now)
+    }
+
+    /// Counts a try on an account (or on none) that shall be judged. `secret` stands for what is tried: the same again is no new
+    /// try; without it each counts. `Throttled` when the account's budget on this network, or the network's, is used up. The
+    /// network's does not bind an account that has signed in from it before: others behind the same address cannot lock it out.
+    pub fn reserve(
+        &self,
+        network: Network,
+        account: Option<&AccountName>,
+        secret: Option<Print>,
+        now: Instant,
+    ) -> Result<Reserved> {
+        if !self.is_proven(network, account, now) {
+            self.networks.check(&network, now)?;
+        }
+        let print = secret.unwrap_or_else(nameless);
         if let Some(name) = account {
-            wait = left(state.accounts.get(&(network, name.clone())), self.per_account, now);
+            self.accounts.reserve(&(network, name.clone()), Some(print), now)?;
         }
-        if wait.is_none() && !state.is_proven(network, account, now) {
-            wait = left(state.networks.get(&network), self.per_network, now);
+        Ok(Reserved { network, account: account.cloned(), print })
+    }
+
+    /// Counts the same try against its network, unless the account has signed in from there. `Throttled` when others have used
+    /// its budget up meanwhile.
+    pub fn charge(&self, reserved: &Reserved, now: Instant) -> Result<()> {
+        if self.is_proven(reserved.network, reserved.account.as_ref(), now) {
+            return Ok(());
         }
-        // Rounded up: a client that comes back after the whole seconds it was told must get in.
-        wait.map_or(Ok(()), |wait| {
-            let retry_after = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-            Err(Error::Throttled { retry_after })
-        })
+        self.networks.reserve(&reserved.network, Some(reserved.print), now).map(drop)
+    }
+
+    /// Gives a try back that was right.
+    pub fn refund(&self, reserved: Reserved) {
+        let Reserved { network, account, print } = reserved;
+        self.networks.refund(&network, print);
+        if let Some(name) = account {
+            self.accounts.refund(&(network, name), print);
+        }
+    }
+
+    /// Counts a failure that no [`reserve`](Self::reserve) went before.
+    pub fn count(&self, network: Network, account: Option<&AccountName>, secret: Option<Print>, now: Instant) {
+        let secret = Some(secret.unwrap_or_else(nameless));
+        if let Some(name) = account {
+            self.accounts.count(&(network, name.clone()), secret, now);
+        }
+        if !self.is_proven(network, account, now) {
+            self.networks.count(&network, secret, now);
+        }
     }
 
     /// Whether this account has signed in from this network within a day.
     pub fn is_proven(&self, network: Network, account: Option<&AccountName>, now: Instant) -> bool {
-        self.state.lock().is_proven(network, account, now)
-    }
-
-    /// Remembers a failure.
-    pub fn count(&self, network: Network, account: Option<AccountName>, now: Instant) {
-        let mut state = self.state.lock();
-        add(&mut state.networks, network, now);
-        if let Some(name) = account {
-            add(&mut state.accounts, (network, name), now);
-        }
+        let Some(name) = account else { return false };
+        let proofs = self.proofs.lock();
+        proofs.get(&(network, name.clone())).is_some_and(|since| now.saturating_duration_since(*since) < PROOF)
     }
 
     /// Remembers a success.
     pub fn prove(&self, network: Network, account: AccountName, now: Instant) {
-        let mut state = self.state.lock();
-        let key = (network, account);
-        make_room(&mut state.proofs, &key, |since| *since, (PROOF, now));
-        state.proofs.insert(key, now);
-    }
-}
-
-impl State {
-    fn is_proven(&self, network: Network, account: Option<&AccountName>, now: Instant) -> bool {
-        let proof = account.and_then(|name| self.proofs.get(&(network, name.clone())));
-        proof.is_some_and(|since| now.duration_since(*since) < PROOF)
-    }
-}
-
-/// What is left of the window, when its failures have reached the limit.
-fn left(failures: Option<&Failures>, limit: u32, now: Instant) -> Option<Duration> {
-    let failures = failures.filter(|f| f.count >= limit)?;
-    WINDOW.checked_sub(now.duration_since(failures.since)).filter(|left| !left.is_zero())
-}
-
-fn add<K: Eq + Hash + Clone>(counts: &mut HashMap<K, Failures>, key: K, now: Instant) {
-    make_room(counts, &key, |failures| failures.since, (WINDOW, now));
-    let failures = counts.entry(key).or_insert(Failures { since: now, count: 0 });
-    if now.duration_since(failures.since) >= WINDOW {
-        *failures = Failures { since: now, count: 0 };
-    }
-    failures.count = failures.count.saturating_add(1);
-}
-
-/// Drops what has expired when a new key would exceed the bound, and the oldest entry when nothing has.
-fn make_room<K: Eq + Hash + Clone, V>(
-    map: &mut HashMap<K, V>,
-    key: &K,
-    since: impl Fn(&V) -> Instant,
-    (life, now): (Duration, Instant),
-) {
-    if map.len() < MAX_ENTRIES || map.contains_key(key) {
-        return;
-    }
-    map.retain(|_, value| now.duration_since(since(value)) < life);
-    if map.len() < MAX_ENTRIES {
-        return;
-    }
-    if let Some(oldest) = map.iter().min_by_key(|(_, value)| since(value)).map(|(key, _)| key.clone()) {
-        map.remove(&oldest);
+        let (mut proofs, key) = (self.proofs.lock(), (network, account));
+        if proofs.len() >= MAX_KEYS && !proofs.contains_key(&key) {
+            proofs.retain(|_, since| now.saturating_duration_since(*since) < PROOF);
+        }
+        if proofs.len() >= MAX_KEYS && !proofs.contains_key(&key) {
+            let oldest = proofs.iter().min_by_key(|(_, since)| **since).map(|(key, _)| key.clone());
+            oldest.map(|oldest| proofs.remove(&oldest));
+        }
+        proofs.insert(key, now);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Error;
 
     fn net(text: &str) -> Network {
         Network::from(text.parse::<IpAddr>().unwrap())
@@ -151,12 +151,11 @@ mod tests {
         AccountName::parse(text).unwrap()
     }
 
-    fn wait(outcome: Result<()>) -> Option<u64> {
-        match outcome {
-            Ok(()) => None,
-            Err(Error::Throttled { retry_after }) => Some(retry_after.as_secs()),
-            Err(other) => panic!("{other:?}"),
-        }
+    /// A try that turns out to be wrong; whether it was judged.
+    fn guess(throttle: &Throttle, network: Network, account: Option<&AccountName>, now: Instant) -> bool {
+        let judged = throttle.reserve(network, account, None, now).and_then(|tried| throttle.charge(&tried, now));
+        assert!(matches!(judged, Ok(()) | Err(Error::Throttled { .. })));
+        judged.is_ok()
     }
 
     #[test]
@@ -170,20 +169,14 @@ mod tests {
     #[test]
     fn an_account_is_closed_to_one_network_until_the_minute_is_over() {
         let throttle = Throttle::new(10, 3);
-        let (start, here, ana) = (Instant::now(), net("192.0.2.1"), name("ana"));
-        for second in 0..3 {
-            let now = start + Duration::from_secs(second);
-            assert_eq!(wait(throttle.check(here, Some(&ana), now)), None);
-            throttle.count(here, Some(ana.clone()), now);
+        let (now, here, ana) = (Instant::now(), net("192.0.2.1"), name("ana"));
+        for _ in 0..3 {
+            assert!(guess(&throttle, here, Some(&ana), now));
         }
-        let now = start + Duration::from_millis(9500);
-        assert_eq!(wait(throttle.check(here, Some(&ana), now)), Some(51), "rounded up");
-        assert_eq!(wait(throttle.check(net("192.0.2.2"), Some(&ana), now)), None, "other networks go on");
-        assert_eq!(wait(throttle.check(here, Some(&name("ben")), now)), None, "other accounts go on");
-        let over = start + WINDOW;
-        assert_eq!(wait(throttle.check(here, Some(&ana), over)), None);
-        throttle.count(here, Some(ana.clone()), over);
-        assert_eq!(wait(throttle.check(here, Some(&ana), over)), None, "a new window counts from one");
+        assert!(!guess(&throttle, here, Some(&ana), now) && throttle.check(here, &ana, now).is_err());
+        assert!(guess(&throttle, net("192.0.2.2"), Some(&ana), now), "other networks go on");
+        assert!(guess(&throttle, here, Some(&name("ben")), now), "other accounts go on");
+        assert!(guess(&throttle, here, Some(&ana), now + WINDOW));
     }
 
     #[test]
@@ -191,41 +184,61 @@ mod tests {
         let throttle = Throttle::new(4, 3);
         let (now, here, ana) = (Instant::now(), net("2001:db8::1"), name("ana"));
         throttle.prove(here, ana.clone(), now);
-        for guess in ["a", "b", "c"] {
-            throttle.count(here, Some(name(guess)), now);
+        for _ in 0..2 {
+            assert!(guess(&throttle, here, Some(&ana), now), "who belongs takes nothing from the network's budget");
         }
-        throttle.count(here, None, now);
-        assert_eq!(wait(throttle.check(here, Some(&name("ben")), now)), Some(60));
-        assert_eq!(wait(throttle.check(here, None, now)), Some(60));
-        assert_eq!(wait(throttle.check(here, Some(&ana), now)), None);
-        assert_eq!(wait(throttle.check(net("2001:db8:1::1"), Some(&name("ben")), now)), None);
-        for _ in 0..3 {
-            throttle.count(here, Some(ana.clone()), now);
+        for other in ["a", "b", "c"] {
+            assert!(guess(&throttle, here, Some(&name(other)), now));
         }
-        assert_eq!(wait(throttle.check(here, Some(&ana), now)), Some(60), "its own limit still binds");
-        let next_day = now + PROOF;
-        assert!(!throttle.is_proven(here, Some(&ana), next_day));
+        assert!(guess(&throttle, here, None, now));
+        assert!(!guess(&throttle, here, Some(&name("ben")), now) && !guess(&throttle, here, None, now));
+        assert!(guess(&throttle, net("2001:db8:1::1"), Some(&name("ben")), now));
+        assert!(guess(&throttle, here, Some(&ana), now));
+        assert!(!guess(&throttle, here, Some(&ana), now), "its own limit still binds");
+        assert!(!throttle.is_proven(here, Some(&ana), now + PROOF));
     }
 
     #[test]
-    fn memory_is_bounded_and_the_oldest_goes_first() {
+    fn those_who_wait_for_a_turn_take_nothing_from_their_network_yet() {
+        let throttle = Throttle::new(2, 5);
+        let (now, here) = (Instant::now(), net("192.0.2.1"));
+        let tried: Vec<_> =
+            (0..9).map(|n| throttle.reserve(here, Some(&name(&format!("a{n}"))), Some(n), now).unwrap()).collect();
+        for one in tried {
+            throttle.charge(&one, now).unwrap();
+            throttle.refund(one);
+        }
+        for n in 0..2 {
+            assert!(guess(&throttle, here, Some(&name(&format!("b{n}"))), now));
+        }
+        assert!(!guess(&throttle, here, Some(&name("c")), now));
+    }
+
+    #[test]
+    fn a_right_try_is_given_back_to_both_budgets() {
+        let throttle = Throttle::new(1, 1);
+        let (now, here, ana) = (Instant::now(), net("192.0.2.1"), name("ana"));
+        for _ in 0..3 {
+            let tried = throttle.reserve(here, Some(&ana), Some(5), now).unwrap();
+            throttle.charge(&tried, now).unwrap();
+            assert!(throttle.reserve(here, Some(&ana), Some(6), now).is_err(), "counted while it is judged");
+            throttle.refund(tried);
+        }
+        assert!(guess(&throttle, here, Some(&ana), now) && !guess(&throttle, here, Some(&ana), now));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
         let throttle = Throttle::new(1, 1);
         let start = Instant::now();
-        let total = u32::try_from(MAX_ENTRIES).unwrap() + 10;
-        for n in 0..total {
+        for n in 0..u32::try_from(MAX_KEYS).unwrap() + 10 {
             let now = start + Duration::from_micros(u64::from(n));
-            throttle.count(Network::V4(n), Some(name("ana")), now);
+            throttle.count(Network::V4(n), Some(&name("ana")), None, now);
             throttle.prove(Network::V4(n), name("ana"), now);
         }
-        let now = start + Duration::from_secs(1);
-        let sizes = {
-            let state = throttle.state.lock();
-            [state.networks.len(), state.accounts.len(), state.proofs.len()]
-        };
-        assert_eq!(sizes, [MAX_ENTRIES; 3]);
-        assert_eq!(wait(throttle.check(Network::V4(9), None, now)), None);
-        assert!(wait(throttle.check(Network::V4(10), None, now)).is_some());
-        throttle.count(Network::V4(total), None, now + WINDOW);
-        assert_eq!(throttle.state.lock().networks.len(), 1, "what has expired makes room");
+        assert!(throttle.networks.len() <= MAX_KEYS && throttle.accounts.len() <= MAX_KEYS);
+        assert_eq!(throttle.proofs.lock().len(), MAX_KEYS);
+        assert!(!throttle.is_proven(Network::V4(9), Some(&name("ana")), start));
+        assert!(throttle.is_proven(Network::V4(10), Some(&name("ana")), start));
     }
 }

@@ -11,6 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 const SECRET_LEN: usize = 20;
@@ -18,6 +19,7 @@ const RECOVERY_CODES: usize = 10;
 const RECOVERY_LEN: usize = 10;
 /// Wrong codes a minute on one account, from wherever they come: six digits are soon guessed.
 pub const WRONG_CODES: u32 = 5;
+const VOID: Error = Error::Forbidden("There were too many wrong codes: this sign-in is over. Start again.");
 
 /// The second factor of an account, from its beginning on.
 #[derive(Clone, Serialize, Deserialize)]
@@ -40,6 +42,17 @@ impl std::fmt::Debug for Enrolment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Enrolment")
     }
+}
+
+/// What comes after the password.
+#[derive(Clone, Copy)]
+pub(super) struct SecondStep<'a> {
+    /// The code, if one was given.
+    pub code: Option<&'a str>,
+    /// The sign-in that owes it, when it was begun by an earlier request.
+    pub half_open: Option<&'a str>,
+    /// Where it comes from.
+    pub from: IpAddr,
 }
 
 impl TwoFactor {
@@ -97,7 +110,7 @@ impl Auth {
         let codes =
             (0..RECOVERY_CODES).map(|_| token::readable_secret::<RECOVERY_LEN>()).collect::<Result<Vec<_>>>()?;
         let hashes = codes.iter().map(|code| token::digest(&token::as_made(code))).collect();
-        self.door.check_codes(name)?;
+        let tried = self.door.reserve_code(name)?;
         let (given, now) = (Zeroizing::new(code.to_owned()), now());
         let edit = move |record: &mut Record| {
             let begun = record.two_factor.as_mut().ok_or(Error::NotFound)?;
@@ -110,15 +123,16 @@ impl Auth {
             (begun.confirmed, begun.recovery) = (true, hashes);
             Ok(())
         };
-        match self.accounts.try_change(name, edit).await {
+        let outcome = self.accounts.try_change(name, edit).await;
+        if !matches!(outcome, Err(Error::Unauthenticated)) {
+            self.door.refund_code(name, tried);
+        }
+        match outcome {
             Ok(()) => Ok(codes),
-            Err(Error::Unauthenticated) => {
-                self.door.count_code(name);
-                Err(Error::Invalid {
-                    pointer: "/code".into(),
-                    why: "This is not the code that the app shows now.".into(),
-                })
-            }
+            Err(Error::Unauthenticated) => Err(Error::Invalid {
+                pointer: "/code".into(),
+                why: "This is not the code that the app shows now.".into(),
+            }),
             Err(error) => Err(error),
         }
     }
@@ -144,19 +158,20 @@ impl Auth {
         self.accounts.find(name).is_some_and(|account| account.wants_code())
     }
 
-    /// What comes after the right password: nothing, or a code. `CodeRequired`, `Unauthenticated`, `Throttled`.
-    pub(super) async fn pass_second_step(
-        &self,
-        name: &AccountName,
-        entry: &Entry,
-        code: Option<&str>,
-        from: IpAddr,
-    ) -> Result<()> {
+    /// What comes after the right password: nothing, or a code. `CodeRequired`, `Unauthenticated`, `Throttled`, and `Forbidden`
+    /// when too many wrong codes have ended the sign-in that owes one.
+    pub(super) async fn pass_second_step(&self, name: &AccountName, entry: &Entry, step: SecondStep<'_>) -> Result<()> {
         if !entry.account.wants_code() {
             return Ok(());
         }
-        let code = Zeroizing::new(code.ok_or(Error::CodeRequired)?.to_owned());
-        self.door.check_codes(name)?;
+        let code = Zeroizing::new(step.code.ok_or(Error::CodeRequired)?.to_owned());
+        let tried = self.door.reserve_code(name)?;
+        if let Some(id) = step.half_open
+            && self.half_open.reserve(&id.to_owned(), None, Instant::now()).is_err()
+        {
+            self.door.refund_code(name, tried);
+            return Err(VOID);
+        }
         let (generation, now) = (entry.generation, now());
         let edit = move |record: &mut Record| {
             let is_present = record.generation == generation;
@@ -165,11 +180,12 @@ impl Auth {
         };
         let outcome = self.accounts.try_change(name, edit).await;
         match &outcome {
-            Ok(()) => self.door.welcome(name.clone(), from),
-            Err(Error::Unauthenticated) => {
-                self.door.count_code(name);
-                self.door.turn_away(Some(name.clone()), from);
+            Ok(()) => {
+                self.door.refund_code(name, tried);
+                self.door.welcome(name.clone(), step.from);
             }
+            Err(Error::Unauthenticated) => self.door.turn_away(name, step.from),
+            // It stays counted: whether the code was right is not known.
             Err(_) => {}
         }
         outcome

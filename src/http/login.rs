@@ -4,7 +4,7 @@ use super::body::Body;
 use super::intake::{BodyIn, DrainLimit, drain};
 use super::{cookie, csrf, reply};
 use crate::app::App;
-use crate::auth::Caller;
+use crate::auth::{Caller, Connection, Origin};
 use crate::config::ServerConfig;
 use crate::model::{Error, Identity, Result};
 use base64::Engine;
@@ -27,8 +27,9 @@ pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<
     if values.next().is_some() {
         return Err(Error::Unauthenticated);
     }
-    if let Some(verdict) = app.auth.recall(value) {
-        return verdict;
+    let origin = Origin { address: from, connection: parts.extensions.get::<Arc<Connection>>().cloned() };
+    if let Some(identity) = app.auth.recall(value, &origin) {
+        return Ok(identity);
     }
     let caller = Caller { address: from, agent: agent_of(&parts.headers) };
     if let Some(bearer) = bearer_in(value) {
@@ -41,7 +42,7 @@ pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<
     if let Some(identity) = app.auth.by_app_password(Some(user), password, caller) {
         return Ok(identity);
     }
-    app.auth.sign_in(value, user, password.as_bytes(), from).await
+    app.auth.sign_in(value, user, password.as_bytes(), origin).await
 }
 
 /// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.

@@ -176,25 +176,23 @@ pub(super) fn with_errand(
 
 async fn arrive(app: &Arc<App>, client: IpAddr, headers: &HeaderMap, said: CallbackQuery) -> Result<Response> {
     let openid = provider(app)?;
-    app.auth.check_tries(client)?;
     let kept = ERRAND.read(is_https(app, headers), headers).ok_or(LOST)?;
     let errand = openid.errand(kept, &said.state.unwrap_or_default())?;
     let Some(code) = said.code.filter(|_| said.error.is_none()) else {
         tracing::info!(error = said.error.as_deref(), "the sign-in provider sent somebody back without a code");
         return Err(LEFT);
     };
+    let tried = app.auth.reserve_try(client)?;
     let (work, agent) = (app.clone(), login::agent_of(headers).to_owned());
     let done = app.finish(async move {
         let openid = provider(&work)?;
-        let assertion = match openid.redeem(&errand, &code, said.iss.as_deref()).await {
-            Ok(assertion) => assertion,
-            Err(error) => {
-                if matches!(error, Error::Forbidden(_)) {
-                    work.auth.count_failed_try(client);
-                }
-                return Err(error);
-            }
-        };
+        let redeemed = openid.redeem(&errand, &code, said.iss.as_deref()).await;
+        if matches!(redeemed, Err(Error::Forbidden(_))) {
+            work.auth.note_unconfirmed(client);
+        } else {
+            work.auth.refund_try(tried);
+        }
+        let assertion = redeemed?;
         if let Purpose::Link(name) = errand.purpose {
             link(&work, client, &name, (&assertion.issuer, &assertion.subject)).await?;
             return Ok((None, errand.back));

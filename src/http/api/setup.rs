@@ -88,7 +88,9 @@ async fn make(app: &App, admin: &NewAdmin, client: IpAddr) -> Result<AccountView
     if !is_open(app) {
         return Err(Error::NotFound);
     }
+    let tried = app.auth.reserve_try(client)?;
     let claim = app.setup.claim(&admin.token).ok_or(WRONG_LINK)?;
+    app.auth.refund_try(tried);
     let name = AccountName::parse(&admin.name)?;
     let account =
         app.auth.create(&name, admin.password.as_bytes(), Role::Admin, app.config.accounts.default_quota).await?;
