@@ -74,6 +74,7 @@ impl App {
         let dir = config.data_dir.clone();
         let provider = OpenId::open(&config.openid, &config.server.public_url)?;
         let open = move || {
+            LocalTree::check_system()?;
             refuse_unfinished(&dir)?;
             SledStore::open(&dir.join("state"))
         };

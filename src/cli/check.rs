@@ -31,7 +31,7 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
     let report = match control::call(&config.data_dir, &Request::Export).await {
         Some(_) if args.repair => bail!("Stop the server first: repairs need the data folder to themselves"),
         Some(answer) => beside(answer?, args, &config).await?,
-        None => alone(args, config).await?,
+        None => process::as_owner_of(&config.data_dir.clone(), move || alone(args, config)).await?,
     };
     print(&describe(&report))?;
     let count = report.findings.len();
@@ -63,7 +63,6 @@ async fn beside(answer: Response, args: CheckArgs, config: &Config) -> Result<Re
 
 /// With the folder to itself: no server can start on it meanwhile.
 async fn alone(args: CheckArgs, config: Config) -> Result<Report> {
-    process::refuse_root_beside(&config.data_dir)?;
     process::raise_open_files();
     let repair = args.repair.then_some(LocalSettings {
         durability: config.drive.durability,

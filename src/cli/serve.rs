@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// Serves until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<()> {
     let folder = config.data_dir.clone();
-    process::refuse_root_beside(&folder)?;
+    process::refuse_other_owner(&folder)?;
     process::raise_open_files();
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);

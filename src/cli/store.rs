@@ -1,6 +1,6 @@
 //! `sarang store`: the state store by hand, while no server has it open.
 
-use super::print;
+use super::{print, process};
 use crate::config::Config;
 use crate::store::sled::SledStore;
 use anyhow::{Context, Result};
@@ -20,7 +20,8 @@ pub(super) enum StoreCommand {
 /// Carries out a command and says what it did.
 pub(super) async fn run(StoreCommand::Restore { file }: StoreCommand, config: &Config) -> Result<()> {
     let (dir, export) = (config.data_dir.join("state"), file.clone());
-    tokio::task::spawn_blocking(move || SledStore::restore(&dir, &export)).await?.context("Nothing was restored")?;
+    let restore = async move || Ok(SledStore::restore(&dir, &export)?);
+    process::as_owner_of(&config.data_dir, restore).await.context("Nothing was restored")?;
     print(&format!(
         "The state is as {} has it; what was there before is kept in {}.\n",
         file.display(),

@@ -168,11 +168,14 @@ pub(super) async fn ask(request: Request, config: Config) -> Result<Response> {
     if let Some(answer) = control::call(&config.data_dir, &request).await {
         return Ok(answer?);
     }
-    process::refuse_root_beside(&config.data_dir)?;
-    let app = App::open(config).await?;
-    let response = control::execute(&app, request).await;
-    app.close().await?;
-    Ok(response)
+    let data_dir = config.data_dir.clone();
+    process::as_owner_of(&data_dir, move || async move {
+        let app = App::open(config).await?;
+        let response = control::execute(&app, request).await;
+        app.close().await?;
+        Ok(response)
+    })
+    .await
 }
 
 impl UserCommand {

@@ -339,30 +339,61 @@ fn nothing_in_the_data_folder_is_open_to_others() {
 }
 
 #[test]
-fn root_leaves_no_files_in_a_folder_that_another_user_uses() {
+fn root_acts_as_the_owner_of_the_data_folder() {
     let place = Place::new();
     place.add_ana();
-    let data = place.path().join("sarang-data");
-    if !rustix::process::geteuid().is_root() {
-        return eprintln!("skipped: only root can be the wrong user");
+    if !give(place.path(), 4242) {
+        return eprintln!("skipped: only root can act as another user");
     }
-    for path in [data.clone(), data.join("state")] {
-        std::os::unix::fs::chown(path, Some(4_242), Some(4_242)).unwrap();
+    for arguments in [
+        &["user", "add", "ben", "--password-stdin"][..],
+        &["user", "quota", "ana", "1G"],
+        &["trash", "list", "ben"],
+        &["audit"],
+        &["overview"],
+        &["check", "--repair"],
+        &["backup", "backups"],
+    ] {
+        let output = place.run(arguments, PASSWORD);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        assert_eq!(not_owned_by(4242, &place.path().join("sarang-data")), [""; 0], "{arguments:?}");
     }
-    for arguments in [&["user", "list"][..], &["serve"]] {
-        let output = place.run(arguments, "");
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(said(&output).contains("belongs to the user with id 4242"), "{}", said(&output));
+    let output = place.run(&["serve"], "");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("belongs to the user with id 4242. Start its service"), "{}", said(&output));
+}
+
+#[test]
+fn a_data_folder_of_another_user_is_not_served() {
+    let place = Place::new();
+    place.add_ana();
+    if !give(place.path(), 4242) || !give(&place.path().join("sarang-data/state"), 4243) {
+        return eprintln!("skipped: only root can give files to other users");
     }
+    let serve = format!("exec setpriv --reuid 4242 --regid 4242 --clear-groups {SARANG} serve");
+    let output = place.command("sh").args(["-c", &serve]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(said(&output).contains("sudo chown -R 4242"), "{}", said(&output));
+}
+
+/// Gives a folder and all below it to a user; false where only root may.
+fn give(folder: &Path, user: u32) -> bool {
+    let given =
+        Command::new("chown").args(["-R", &format!("{user}:{user}")]).arg(folder).stderr(Stdio::null()).status();
+    given.is_ok_and(|status| status.success())
+}
+
+/// What lies below a folder and belongs to another user.
+fn not_owned_by(user: u32, folder: &Path) -> Vec<String> {
+    let found = Command::new("find").arg(folder).args(["!", "-uid", &user.to_string()]).output().unwrap();
+    String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]
 fn what_the_server_may_not_read_hides_nothing_else() {
     let place = Place::new();
     place.add_ana();
-    let mut chown = Command::new("chown");
-    let given = chown.args(["-R", "4242:4242"]).arg(place.path()).stderr(Stdio::null()).status();
-    if !given.is_ok_and(|status| status.success()) {
+    if !give(place.path(), 4242) {
         return eprintln!("skipped: only root can make files that the server may not read");
     }
     let serving = place.serve_by(&format!("exec setpriv --reuid 4242 --regid 4242 --clear-groups {SARANG} serve"));

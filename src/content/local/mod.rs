@@ -44,7 +44,7 @@ use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use list::LocalListing;
-use os::Lookup;
+use os::{Errno, Lookup};
 use read::LocalReader;
 use root::Root;
 use std::path::Path;
@@ -86,6 +86,20 @@ impl LocalTree {
             tracing::warn!(%error, "temporary files of an earlier run were left in place");
         }
         Ok(Arc::new(Self { root }))
+    }
+
+    /// Whether the system lets this process use what every lookup of a user's path needs, openat2(2); else `Forbidden`, with the
+    /// causes. Kernels before 5.6 lack the call; sandboxes that do not know it answer ENOSYS or EPERM.
+    pub fn check_system() -> Result<()> {
+        match os::can_confine() {
+            Ok(()) => Ok(()),
+            Err(Errno::NOSYS | Errno::PERM) => Err(Error::Forbidden(
+                "The system forbids the call openat2, without which no file is served safely. In a systemd unit, remove \
+                 RestrictSUIDSGID= and DynamicUser= (systemd/sarang.service is a unit that works) or allow the call in \
+                 SystemCallFilter=; in a container, update its seccomp profile; the kernel must be Linux 5.6 or later.",
+            )),
+            Err(e) => Err(Error::io("look up a path confined (openat2)", e)),
+        }
     }
 
     /// Bytes that the disk has left where `dir` lies.

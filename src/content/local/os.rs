@@ -100,6 +100,11 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, lookup: Lookup)
     }
 }
 
+/// Whether this process may look up paths confined at all: by openat2(2).
+pub(super) fn can_confine() -> Outcome<()> {
+    open_beneath(fd(&open_root(Path::new("/"))?), "", ALWAYS | OFlags::PATH, Lookup::Full).map(drop)
+}
+
 /// Makes a new file for reading and writing.
 pub(super) fn create_file(dir: BorrowedFd<'_>, name: &str) -> Outcome<OwnedFd> {
     let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
