@@ -5,6 +5,7 @@ pub mod script;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sarang::http::dav::headers::Origin;
 use sarang::http::dav::href::{PREFIX, encode};
+use sarang::model::names::{is_balanced, is_reserved};
 use sarang::model::{RelPath, VPath};
 
 /// The server that requests are sent to.
@@ -27,7 +28,8 @@ pub fn check_path(path: &VPath) {
     for name in path.names() {
         assert!(name != "." && name != ".." && name.len() <= 255, "{name:?}");
         assert!(!name.contains('\0') && !name.chars().any(char::is_control), "{name:?}");
-        assert!(!name.to_ascii_lowercase().starts_with(".sarang"), "{name:?}");
+        assert!(!is_reserved(name) && !name.eq_ignore_ascii_case(".sarang"), "{name:?}");
+        assert!(is_balanced(name) && !name.contains(['\u{202d}', '\u{202e}']), "{name:?}");
     }
     assert_eq!(RelPath::parse(text).ok().as_ref(), Some(path), "reads back from its text");
     let href = address(path);

@@ -2,8 +2,10 @@
 
 pub mod error;
 pub mod identity;
+pub mod names;
 pub mod path;
 pub mod time;
+pub mod windows1252;
 
 pub use error::{Error, Result};
 pub use identity::{AccountName, Identity, Rights, Role, Via};

@@ -1,6 +1,7 @@
 //! Paths: one parser from URLs, one policy for names, and comparisons by whole components only.
 
 use super::error::{Error, Result};
+use super::names::{is_balanced, is_reserved};
 use std::borrow::Cow;
 use std::fmt;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -11,8 +12,6 @@ pub const MAX_DEPTH: usize = 128;
 pub const MAX_BYTES: usize = 4096;
 /// The most bytes one name may have.
 pub const MAX_NAME: usize = 255;
-/// Names that begin so belong to Sarang and never show in a drive.
-pub const RESERVED: &str = ".sarang";
 
 /// A path in a drive, as the client sees it: checked names joined by `/`, empty for the drive itself.
 pub type VPath = RelPath;
@@ -193,7 +192,7 @@ pub fn check_name(name: &str) -> Result<()> {
         return Err(Error::BadName("A name may have at most 255 bytes."));
     }
     if is_reserved(name) {
-        return Err(Error::BadName("Names that begin with .sarang are kept for the server."));
+        return Err(Error::BadName("The name .sarang is kept for the server."));
     }
     if name.contains('/') {
         return Err(Error::BadName("A name cannot contain a slash."));
@@ -201,15 +200,12 @@ pub fn check_name(name: &str) -> Result<()> {
     if name.chars().any(char::is_control) {
         return Err(Error::BadName("A name cannot contain control characters."));
     }
-    if name.chars().any(is_bidi_override) {
-        return Err(Error::BadName("A name cannot contain characters that reverse the direction of text."));
+    if !is_balanced(name) {
+        return Err(Error::BadName(
+            "A name cannot contain characters that reverse the direction of text, nor begin a direction that it does not end.",
+        ));
     }
     Ok(())
-}
-
-/// Whether a name belongs to Sarang's own files, in any case.
-pub fn is_reserved(name: &str) -> bool {
-    name.as_bytes().get(..RESERVED.len()).is_some_and(|head| head.eq_ignore_ascii_case(RESERVED.as_bytes()))
 }
 
 /// Names that Windows cannot show, for drives with `portable_names`.
@@ -226,11 +222,6 @@ pub fn check_portable(name: &str) -> Result<()> {
         return Err(Error::BadName("Windows keeps this name for a device."));
     }
     Ok(())
-}
-
-/// Explicit embeddings, overrides and isolates (Unicode TR9), which make a name look like another.
-fn is_bidi_override(c: char) -> bool {
-    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

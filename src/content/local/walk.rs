@@ -1,7 +1,7 @@
 //! Every file in a folder and below it, with one open folder a level and no recursion.
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use crate::model::path::is_reserved;
+use crate::model::names::is_reserved;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// A file that a walk has come to.

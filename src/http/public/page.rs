@@ -6,8 +6,10 @@ use crate::http::api::bulk::ItemResult;
 use crate::http::api::files::{Kind, Row};
 use crate::http::dav::{href, media};
 use crate::http::pages::{escape, page};
+use crate::model::names::is_balanced;
 use crate::model::{Error, Rights, VPath, time};
 use axum::response::Html;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The most rows of one page.
@@ -95,17 +97,25 @@ fn upload_form(visitor: &Visitor, path: &VPath) -> String {
     )
 }
 
-/// What became of an upload.
+/// What became of an upload. A name that was refused may be one that would turn the sentence round.
 fn told(results: &[ItemResult]) -> String {
     let mut list = String::from("<ul>");
     for result in results {
-        let name = escape(&result.path);
+        let name = escape(&harmless(&result.path));
         let _ = match &result.detail {
             None => write!(list, "<li>{name}: uploaded"),
             Some(detail) => write!(list, "<li class=\"wrong\">{name}: {}", escape(detail)),
         };
     }
     list + "</ul>"
+}
+
+/// A name as a sentence can hold it (UAX #9, section 2).
+fn harmless(name: &str) -> Cow<'_, str> {
+    if is_balanced(name) {
+        return name.into();
+    }
+    name.replace(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2029}' | '\u{2066}'..='\u{2069}'), "\u{fffd}").into()
 }
 
 /// An address beneath a link, in ASCII that stands in a quoted attribute as it is.
