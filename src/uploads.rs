@@ -185,21 +185,20 @@ impl Uploads {
     }
 
     /// Notes that an upload goes on, once in a while.
-    pub async fn touch(&self, upload: &Unfinished) -> Result<()> {
+    pub async fn touch(&self, upload: &Unfinished) {
         let record = upload.record();
         let (end, half) = (self.end(), i64::from(self.days) * 12 * 3600);
-        if end - record.expires < half {
-            return Ok(());
+        if end - record.expires >= half {
+            self.note(upload, UploadRecord { expires: end, ..record.as_ref().clone() }).await;
         }
-        self.change(upload, UploadRecord { expires: end, ..record.as_ref().clone() }).await
     }
 
     /// Notes that an upload has become a file.
-    pub async fn publish(&self, upload: &Unfinished, etag: String) -> Result<()> {
+    pub async fn publish(&self, upload: &Unfinished, etag: String) {
         *upload.reserved.lock() = None;
         let expires = now().saturating_add_unsigned(REMEMBERED.as_secs());
         let record = upload.record();
-        self.change(upload, UploadRecord { expires, published: Some(etag), ..record.as_ref().clone() }).await
+        self.note(upload, UploadRecord { expires, published: Some(etag), ..record.as_ref().clone() }).await;
     }
 
     /// Forgets an upload; what has come of it is the caller's to discard.
@@ -235,10 +234,13 @@ impl Uploads {
         Still { uploads: self, _alone: self.changing.lock().await }
     }
 
-    async fn change(&self, upload: &Unfinished, record: UploadRecord) -> Result<()> {
-        self.table.put(&upload.id, &record).await?;
+    /// Changes the record of an upload whose bytes are in place already: a store that fails takes nothing back, so it is only logged.
+    async fn note(&self, upload: &Unfinished, record: UploadRecord) {
+        let stored = self.table.put(&upload.id, &record).await;
         *upload.record.write() = Arc::new(record);
-        Ok(())
+        if let Err(error) = stored {
+            tracing::error!(%error, upload = upload.id, "upload record not stored; it is kept in memory until the next start");
+        }
     }
 
     fn end(&self) -> i64 {

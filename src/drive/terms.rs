@@ -13,7 +13,7 @@ pub struct Terms {
     pub expect: Expect,
     /// The lists of the `If` header; one of them must hold, unless there are none.
     pub lists: Vec<IfList>,
-    /// Lock tokens that came without an `If` header (`Lock-Token` on PUT, which Word 2016 sends).
+    /// Lock tokens that came in `Lock-Token`, as Word 2016 sends them with PUT: submitted as those of `If` are, but no condition.
     pub tokens: Vec<String>,
 }
 

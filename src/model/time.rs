@@ -1,5 +1,6 @@
 //! Times as the protocols write them, without a calendar library on the hot path.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
@@ -14,11 +15,30 @@ struct Civil {
     seconds: i64,
 }
 
-/// Seconds since 1970, negative before; what is below a second is cut off.
+/// The seconds since 1970 that the years 1 to 9999 have: the dates of HTTP and RFC 3339 can say no others.
+const CALENDAR: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
+/// Seconds since 1970, negative before; rounded down, and no further away than the years 1 to 9999.
 pub fn unix_seconds(time: SystemTime) -> i64 {
+    floor(time, |distance| distance.as_secs(), NANOS).clamp(*CALENDAR.start(), *CALENDAR.end())
+}
+
+/// Milliseconds since 1970, negative before; rounded down.
+pub fn unix_millis(time: SystemTime) -> i64 {
+    floor(time, |distance| u64::try_from(distance.as_millis()).unwrap_or(u64::MAX), 1_000_000)
+}
+
+const NANOS: u32 = 1_000_000_000;
+
+/// Whole units of so many nanoseconds since 1970, rounded down: a time before 1970 with a fraction counts as the kernel counts it.
+fn floor(time: SystemTime, whole: impl Fn(Duration) -> u64, unit: u32) -> i64 {
+    let count = |distance: Duration| i64::try_from(whole(distance)).unwrap_or(i64::MAX);
     match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => i64::try_from(after.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+        Ok(after) => count(after),
+        Err(before) => {
+            let before = before.duration();
+            -count(before) - i64::from(before.subsec_nanos() % unit > 0)
+        }
     }
 }
 
@@ -31,7 +51,7 @@ pub fn from_unix_seconds(seconds: i64) -> SystemTime {
 
 /// The moment `seconds` after 1970, if it lies in the years 1 to 9999: no client could read another back.
 pub fn in_calendar(seconds: i64) -> Option<SystemTime> {
-    (-62_135_596_800..253_402_300_800).contains(&seconds).then(|| from_unix_seconds(seconds))
+    CALENDAR.contains(&seconds).then(|| from_unix_seconds(seconds))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
@@ -107,23 +127,24 @@ fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> O
     parts.next().is_none().then_some(found)
 }
 
-/// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7); `None` when it is none of them.
+/// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7) in the years 1 to 9999; `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
     let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();
     let ([_, day, month, year, clock, "GMT"] | [_, month, day, clock, year]) = words.as_slice() else { return None };
     let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
-    let year: i64 = match year.len() {
-        2 => year.parse::<i64>().ok().map(|y| if y < 70 { y + 2000 } else { y + 1900 })?,
-        4 => year.parse().ok()?,
+    let year = match year.len() {
+        2 => digits(year).map(|y| if y < 70 { y + 2000 } else { y + 1900 })?,
+        4 => digits(year)?,
         _ => return None,
     };
-    let parts: Vec<i64> = clock.split(':').map_while(|p| p.parse().ok()).collect();
+    let parts: Vec<i64> = clock.split(':').map_while(digits).collect();
     let [h, m, s] = parts.as_slice() else { return None };
-    let day: i64 = day.parse().ok()?;
+    let day = digits(day)?;
     if !(1..=31).contains(&day) || !(0..24).contains(h) || !(0..60).contains(m) || !(0..=60).contains(s) {
         return None;
     }
-    Some(from_unix_seconds(days_since_epoch(year, month + 1, day) * 86400 + h * 3600 + m * 60 + s))
+    in_calendar(days_since_epoch(year, month + 1, day) * 86400 + h * 3600 + m * 60 + s)
 }
 
 /// Gregorian date of a day count, by the era arithmetic of Howard Hinnant's `civil_from_days`.
@@ -167,8 +188,40 @@ mod tests {
             let moment = from_unix_seconds(seconds);
             assert_eq!(parse_http_date(&http_date(moment)), Some(moment), "{seconds}");
         }
-        for text in ["", "Sun, 06 Nov 1994", "Sun, 99 Nov 1994 08:49:37 GMT", "x, 06 Foo 1994 08:49:37 GMT"] {
+        for text in [
+            "",
+            "Sun, 06 Nov 1994",
+            "Sun, 99 Nov 1994 08:49:37 GMT",
+            "x, 06 Foo 1994 08:49:37 GMT",
+            "Sat, 01 Jan 0000 00:00:00 GMT",
+            "Sun, 06 Nov +994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 +8:49:37 GMT",
+        ] {
             assert_eq!(parse_http_date(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_before_1970_are_rounded_down_and_far_ones_stay_in_the_calendar() {
+        let before = |millis| UNIX_EPOCH - Duration::from_millis(millis);
+        assert_eq!([0, 1, 1000, 1500].map(|millis| unix_seconds(before(millis))), [0, -1, -1, -2]);
+        assert_eq!([0, 1, 1500].map(|millis| unix_millis(before(millis))), [0, -1, -1500]);
+        assert_eq!(unix_millis(UNIX_EPOCH - Duration::from_nanos(1)), -1);
+        assert_eq!(http_date(before(1500)), "Wed, 31 Dec 1969 23:59:58 GMT");
+        for (seconds, date) in [
+            (i64::MIN, "Mon, 01 Jan 0001 00:00:00 GMT"),
+            (-62_135_596_801, "Mon, 01 Jan 0001 00:00:00 GMT"),
+            (253_402_300_800, "Fri, 31 Dec 9999 23:59:59 GMT"),
+            (i64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            let time = from_unix_seconds(seconds);
+            assert_eq!(http_date(time), date, "{seconds}");
+            assert_eq!(
+                parse_http_date(date).map(unix_seconds),
+                Some(unix_seconds(time)),
+                "what is shown is known again"
+            );
+            assert_eq!(parse_iso_date(&iso_date(time)).map(unix_seconds), Some(unix_seconds(time)));
         }
     }
 

@@ -6,9 +6,10 @@ use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::content::Reach;
 use crate::drive::{Copying, Drive, Terms};
+use crate::http::dav::tokens::lock_tokens;
 use crate::http::reply;
 use crate::model::{Error, Result, VPath};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -79,6 +80,11 @@ impl ItemResult {
         Self { path, status, code: Some(reply::code(error)), detail: Some(reply::text_of(error)) }
     }
 
+    /// Whether it went well.
+    pub fn is_done(&self) -> bool {
+        self.code.is_none()
+    }
+
     fn of(path: String, outcome: Result<StatusCode>) -> Self {
         match outcome {
             Ok(status) => Self::done(path, status),
@@ -90,27 +96,40 @@ impl ItemResult {
 /// Moves or renames files and folders.
 #[utoipa::path(post, path = "/api/v1/files/move", tag = Tag::FILES, operation_id = "moveFiles", request_body = Transfers,
     responses((status = 200, body = Results), Failures))]
-pub async fn rename(member: Member, Json(wanted): Json<Transfers>) -> Result<axum::Json<Results>, Problem> {
-    transfer(member, wanted, Way::Move).await
+pub async fn rename(
+    member: Member,
+    headers: HeaderMap,
+    Json(wanted): Json<Transfers>,
+) -> Result<axum::Json<Results>, Problem> {
+    transfer(member, wanted, Way::Move, submitted(&headers)?).await
 }
 
 /// Copies files and folders, with all below.
 #[utoipa::path(post, path = "/api/v1/files/copy", tag = Tag::FILES, operation_id = "copyFiles", request_body = Transfers,
     responses((status = 200, body = Results), Failures))]
-pub async fn copy(member: Member, Json(wanted): Json<Transfers>) -> Result<axum::Json<Results>, Problem> {
-    transfer(member, wanted, Way::Copy).await
+pub async fn copy(
+    member: Member,
+    headers: HeaderMap,
+    Json(wanted): Json<Transfers>,
+) -> Result<axum::Json<Results>, Problem> {
+    transfer(member, wanted, Way::Copy, submitted(&headers)?).await
 }
 
 /// Moves files and folders to the trash.
 #[utoipa::path(post, path = "/api/v1/files/delete", tag = Tag::FILES, operation_id = "deleteFiles", request_body = Deletions,
     responses((status = 200, body = Results), Failures))]
-pub async fn delete(member: Member, Json(wanted): Json<Deletions>) -> Result<axum::Json<Results>, Problem> {
+pub async fn delete(
+    member: Member,
+    headers: HeaderMap,
+    Json(wanted): Json<Deletions>,
+) -> Result<axum::Json<Results>, Problem> {
+    let terms = submitted(&headers)?;
     check_count(wanted.paths.len(), "/paths")?;
     let drive = member.drive().await?;
     let work = async move {
         let mut results = Vec::with_capacity(wanted.paths.len());
         for path in wanted.paths {
-            let outcome = delete_one(&drive, &path).await.map(|()| StatusCode::NO_CONTENT);
+            let outcome = delete_one(&drive, &path, terms.clone()).await.map(|()| StatusCode::NO_CONTENT);
             results.push(ItemResult::of(path, outcome));
         }
         Ok(Results { results })
@@ -118,18 +137,23 @@ pub async fn delete(member: Member, Json(wanted): Json<Deletions>) -> Result<axu
     Ok(axum::Json(member.app.finish(work).await?))
 }
 
-async fn delete_one(drive: &Drive, path: &str) -> Result<()> {
-    drive.delete(&VPath::parse(path)?, Terms::default()).await
+async fn delete_one(drive: &Drive, path: &str, terms: Terms) -> Result<()> {
+    drive.delete(&VPath::parse(path)?, terms).await
+}
+
+/// The tokens of the locks that may be passed, and no condition.
+pub fn submitted(headers: &HeaderMap) -> Result<Terms> {
+    Ok(Terms { tokens: lock_tokens(headers)?, ..Terms::default() })
 }
 
 /// Runs a change from path to path over all items, to its end though the client leaves.
-async fn transfer(member: Member, wanted: Transfers, way: Way) -> Result<axum::Json<Results>, Problem> {
+async fn transfer(member: Member, wanted: Transfers, way: Way, terms: Terms) -> Result<axum::Json<Results>, Problem> {
     check_count(wanted.items.len(), "/items")?;
     let drive = member.drive().await?;
     let work = async move {
         let mut results = Vec::with_capacity(wanted.items.len());
         for Transfer { from, to } in wanted.items {
-            let outcome = transfer_one(&drive, way, (&from, &to), wanted.overwrite).await;
+            let outcome = transfer_one(&drive, way, (&from, &to), (wanted.overwrite, terms.clone())).await;
             results.push(ItemResult::of(from, outcome));
         }
         Ok(Results { results })
@@ -137,11 +161,16 @@ async fn transfer(member: Member, wanted: Transfers, way: Way) -> Result<axum::J
     Ok(axum::Json(member.app.finish(work).await?))
 }
 
-async fn transfer_one(drive: &Drive, way: Way, (from, to): (&str, &str), overwrite: bool) -> Result<StatusCode> {
+async fn transfer_one(
+    drive: &Drive,
+    way: Way,
+    (from, to): (&str, &str),
+    (overwrite, terms): (bool, Terms),
+) -> Result<StatusCode> {
     let (from, to) = (VPath::parse(from)?, VPath::parse(to)?);
     let outcome = match way {
-        Way::Move => drive.rename(&from, &to, overwrite, Terms::default()).await,
-        Way::Copy => drive.copy(&from, &to, Copying { reach: Reach::Deep, overwrite }, Terms::default()).await,
+        Way::Move => drive.rename(&from, &to, overwrite, terms).await,
+        Way::Copy => drive.copy(&from, &to, Copying { reach: Reach::Deep, overwrite }, terms).await,
     };
     match outcome {
         Ok(true) => Ok(StatusCode::CREATED),

@@ -2,12 +2,14 @@
 //! Everything goes through the same [`Drive`] as WebDAV: one authorisation, one quota, one judgement of locks.
 
 use super::Tag;
+use super::bulk::submitted;
 use super::caller::Member;
 use super::json::{Json, Query};
 use super::problem::{Failures, Problem};
 use crate::content::{Node, Reader};
-use crate::drive::{Drive, Terms};
+use crate::drive::Drive;
 use crate::http::dav::{conditional, get, href, media};
+use crate::model::time::unix_millis;
 use crate::model::{Error, VPath};
 use axum::response::Response;
 use base64::Engine;
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 use utoipa::{IntoParams, ToSchema};
 
 /// The most rows of one page, and how many it has when nobody says.
@@ -43,7 +45,7 @@ pub enum Kind {
 impl Row {
     /// The row of a node under this name.
     pub fn new(name: String, node: &Node) -> Self {
-        Self(name, Kind::of(node), node.len, epoch_millis(node.modified), node.etag.to_string())
+        Self(name, Kind::of(node), node.len, unix_millis(node.modified), node.etag.to_string())
     }
 }
 
@@ -52,12 +54,6 @@ impl Kind {
     pub fn of(node: &Node) -> Self {
         if node.folder { Self::Folder } else { Self::File }
     }
-}
-
-/// Milliseconds since 1970.
-fn epoch_millis(time: SystemTime) -> i64 {
-    let millis = |duration: std::time::Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
-    time.duration_since(UNIX_EPOCH).map_or_else(|before| -millis(before.duration()), millis)
 }
 
 /// Which folder, and which page of it.
@@ -205,8 +201,8 @@ impl Stat {
             path: path.as_str().to_owned(),
             kind: Kind::of(node),
             size: node.len,
-            modified: epoch_millis(node.modified),
-            created: epoch_millis(node.created),
+            modified: unix_millis(node.modified),
+            created: unix_millis(node.created),
             etag: node.etag.to_string(),
             media_type: (!node.folder).then(|| media::media_type(path.name(), false)),
         }
@@ -258,12 +254,18 @@ pub fn disposition(way: &str, name: &str) -> HeaderValue {
 /// Makes a folder.
 #[utoipa::path(post, path = "/api/v1/files/folder", tag = Tag::FILES, operation_id = "makeFolder", request_body = NewFolder,
     responses((status = 201, body = Stat), Failures))]
-pub async fn mkdir(member: Member, Json(folder): Json<NewFolder>) -> Result<(StatusCode, axum::Json<Stat>), Problem> {
-    let path = VPath::parse(&folder.path)?;
+pub async fn mkdir(
+    member: Member,
+    headers: HeaderMap,
+    Json(folder): Json<NewFolder>,
+) -> Result<(StatusCode, axum::Json<Stat>), Problem> {
+    let (path, terms) = (VPath::parse(&folder.path)?, submitted(&headers)?);
     let drive = member.drive().await?;
     let made = member.app.finish(async move {
-        drive.mkdir(&path, Terms::default()).await?;
-        Ok(Stat::new(&path, &drive.stat(&path).await?))
+        drive.mkdir(&path, terms).await?;
+        // It is made, whoever has moved it since, and whether or not it can be looked at.
+        let node = drive.stat(&path).await.unwrap_or_else(|_| Node::unseen(true));
+        Ok(Stat::new(&path, &node))
     });
     Ok((StatusCode::CREATED, axum::Json(made.await?)))
 }

@@ -6,6 +6,7 @@ pub mod bulk;
 pub mod caller;
 pub mod document;
 pub mod files;
+mod form_name;
 pub mod groups;
 pub mod invites;
 pub mod json;

@@ -241,8 +241,8 @@ fn redirect(location: &str) -> Response {
 
 /// A failure, as a page for who follows links and as a problem for programs.
 fn refusal(headers: &HeaderMap, error: Error) -> Response {
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if !accept.contains("text/html") {
+    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    if !accepted.any(|accept| accept.contains("text/html")) {
         return Problem(error).into_response();
     }
     reply::log(&error);

@@ -5,11 +5,13 @@ use super::Tag;
 use super::bulk::{ItemResult, Results};
 use super::caller::Member;
 use super::files::Stat;
+use super::form_name::{FileName, file_name};
 use super::json::Query;
 use super::problem::{Failures, Problem};
 use crate::content::{Expect, Put, Start};
 use crate::drive::{Announced, Drive, DriveUpload, Terms};
 use crate::http::dav::headers as fields;
+use crate::http::dav::tokens::lock_tokens;
 use crate::http::zip::before_extension;
 use crate::model::{Error, VPath};
 use axum::body::Body;
@@ -70,7 +72,7 @@ pub async fn raw(
     if fresh && expect != Expect::Any {
         return Err(Error::BadRequest("With overwrite=false an upload takes no other condition.").into());
     }
-    let tokens = fields::lock_token(&headers)?.into_iter().collect();
+    let tokens = lock_tokens(&headers)?;
     let terms = Terms { expect: if fresh { Expect::Absent } else { expect }, tokens, ..Terms::default() };
     let len = headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
     let (modified, checksum) = (fields::oc_mtime(&headers), fields::oc_checksum(&headers)?);
@@ -95,15 +97,13 @@ pub async fn form(
     Query(query): Query<FormQuery>,
     request: Request,
 ) -> Result<axum::Json<Results>, Problem> {
+    let into = Into {
+        folder: VPath::parse(&query.path)?,
+        taken: if query.overwrite { Taken::Replaced } else { Taken::Refused },
+        tokens: lock_tokens(request.headers())?,
+    };
     let form = read_form(request).await?;
-    let drive = member.drive().await?;
-    let results = store_form(
-        &drive,
-        &VPath::parse(&query.path)?,
-        if query.overwrite { Taken::Replaced } else { Taken::Refused },
-        form,
-    )
-    .await?;
+    let results = store_form(&member.drive().await?, &into, form).await?;
     if results.is_empty() {
         return Err(Problem(Error::Invalid { pointer: String::new(), why: "The form has no file in it.".into() }));
     }
@@ -116,29 +116,42 @@ pub async fn read_form(request: Request) -> Result<Multipart, Error> {
     form.map_err(|_| Error::BadRequest("The body must be a form with files, with Content-Type: multipart/form-data."))
 }
 
-/// Stores the files of a form in a folder. What goes wrong with one of them is told of that one; a form that breaks off is an
-/// error, and what had arrived whole before stays.
-pub async fn store_form(
-    drive: &Drive,
-    folder: &VPath,
-    taken: Taken,
-    mut form: Multipart,
-) -> Result<Vec<ItemResult>, Error> {
+/// Stores the files of a form in a folder. What goes wrong with one of them is told of that one, and what is beyond the most is told with the
+/// first of it; a form that breaks off is an error, and what had arrived whole before stays.
+pub async fn store_form(drive: &Drive, into: &Into, mut form: Multipart) -> Result<Vec<ItemResult>, Error> {
+    let folder = &into.folder;
     let mut results = Vec::new();
     while let Some(field) = form.next_field().await.map_err(|_| Error::Truncated)? {
         // A browser sends an empty name when no file was chosen; other fields are not ours.
-        let Some(name) = field.file_name().filter(|name| !name.is_empty()).map(str::to_owned) else { continue };
+        let Some(FileName { shown, name }) = file_name(field.headers()) else { continue };
+        let shown = if folder.is_root() { shown } else { format!("{folder}/{shown}") };
         if results.len() == MAX_FILES {
-            return Err(Error::LimitReached("A form may have at most 1000 files; the first 1000 are stored."));
+            let limit = Error::LimitReached("A form may have at most 1000 files; the first 1000 are stored.");
+            results.push(ItemResult::failed(shown, &limit));
+            return Ok(results);
         }
-        let shown = if folder.is_root() { name.clone() } else { format!("{folder}/{name}") };
-        results.push(match store_field(drive, folder, &name, taken, field).await {
+        let stored = match name {
+            Ok(name) => store_field(drive, into, &name, field).await,
+            Err(error) => Err(error),
+        };
+        results.push(match stored {
             Ok(put) => ItemResult::done(shown, if put.created { StatusCode::CREATED } else { StatusCode::OK }),
             Err(Error::Truncated) => return Err(Error::Truncated),
             Err(error) => ItemResult::failed(shown, &error),
         });
     }
     Ok(results)
+}
+
+/// Where the files of a form go, and how.
+#[derive(Clone, Debug)]
+pub struct Into {
+    /// The folder.
+    pub folder: VPath,
+    /// What becomes of files whose names are taken.
+    pub taken: Taken,
+    /// The tokens of the locks that may be passed.
+    pub tokens: Vec<String>,
 }
 
 /// What becomes of a file whose name is taken.
@@ -152,9 +165,10 @@ pub enum Taken {
     Beside,
 }
 
-async fn store_field(drive: &Drive, folder: &VPath, name: &str, taken: Taken, field: Field<'_>) -> Result<Put, Error> {
+async fn store_field(drive: &Drive, into: &Into, name: &str, field: Field<'_>) -> Result<Put, Error> {
+    let (folder, taken) = (&into.folder, into.taken);
     let expect = if taken == Taken::Replaced { Expect::Any } else { Expect::Absent };
-    let terms = Terms { expect, ..Terms::default() };
+    let terms = Terms { expect, tokens: into.tokens.clone(), ..Terms::default() };
     let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
     let mut begun = drive.begin_put(&folder.join(name)?, announced.clone(), terms.clone()).await;
     for number in 2..MAX_BESIDE {

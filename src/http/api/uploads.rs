@@ -8,6 +8,7 @@ use super::upload::refused;
 use crate::app::App;
 use crate::drive::{Checksum, Drive, DriveUpload};
 use crate::http::dav::headers as fields;
+use crate::http::dav::tokens::lock_tokens;
 use crate::model::{Error, Result, VPath, time};
 use crate::uploads::{Plan, Unfinished};
 use axum::body::Body;
@@ -17,7 +18,6 @@ use base64::prelude::BASE64_STANDARD;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::sync::Arc;
-use std::time::SystemTime;
 use utoipa::ToSchema;
 
 const VERSION: &str = "1.0.0";
@@ -80,7 +80,7 @@ pub async fn begin(member: Member, headers: HeaderMap, body: Body) -> Result<Res
     check_version(&headers)?;
     let plan = plan(&headers)?;
     let drive = member.drive().await?;
-    let (app, tokens) = (member.app.clone(), fields::lock_token(&headers)?.into_iter().collect::<Vec<_>>());
+    let (app, tokens) = (member.app.clone(), lock_tokens(&headers)?);
     let upload = {
         let (drive, tokens) = (drive.clone(), tokens.clone());
         let fresh = plan.fresh;
@@ -148,7 +148,7 @@ pub async fn go_on(
         return Err(Problem(Error::UnexpectedBody));
     }
     let upload = member.app.uploads.find(&member.identity, &id)?;
-    let tokens = fields::lock_token(&headers)?.into_iter().collect();
+    let tokens = lock_tokens(&headers)?;
     let chunk = Chunk { offset: number(&headers, &UPLOAD_OFFSET)?, checksum: checksum(&headers)?, tokens };
     let drive = member.drive().await?;
     let offset = append(&member.app, &drive, &upload, chunk, body).await?;
@@ -232,7 +232,7 @@ async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: 
     if poured.is_err() || open.len() < record.len {
         let offset = open.keep().await?;
         poured?;
-        app.uploads.touch(upload).await?;
+        app.uploads.touch(upload).await;
         return Ok(offset);
     }
     let (program, upload) = (app.clone(), upload.clone());
@@ -240,7 +240,8 @@ async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: 
     let publish = async move {
         let _turn = turn;
         let put = open.commit().await?;
-        program.uploads.publish(&upload, put.node.etag.to_string()).await
+        program.uploads.publish(&upload, put.node.etag.to_string()).await;
+        Ok(())
     };
     app.finish(publish).await.map_err(|error| refused(error, record.fresh))?;
     Ok(record.len)
@@ -306,7 +307,7 @@ fn plan(headers: &HeaderMap) -> Result<Plan> {
     if i64::try_from(len).is_err() {
         return Err(Error::TooLarge);
     }
-    let metadata = fields::text(headers, &UPLOAD_METADATA)?.unwrap_or_default().to_owned();
+    let metadata = fields::list(headers, &UPLOAD_METADATA)?.unwrap_or_default();
     let pairs = pairs(&metadata)?;
     let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
     let path = match (value("path"), value("filename").or_else(|| value("name"))) {
@@ -316,8 +317,7 @@ fn plan(headers: &HeaderMap) -> Result<Plan> {
     };
     let modified = value("modified").or_else(|| value("lastModified"));
     let modified = modified.and_then(|text| text.parse::<i64>().ok()).map(|millis| millis.div_euclid(1000));
-    let modified =
-        modified.filter(|seconds| time::in_calendar(*seconds).is_some_and(|when| when > SystemTime::UNIX_EPOCH));
+    let modified = modified.filter(|seconds| time::in_calendar(*seconds).is_some());
     let fresh = value("overwrite") == Some("false");
     let tags = value("if_match").map(str::to_owned).into_iter().collect();
     Ok(Plan { path, len, metadata, modified, fresh, tags })

@@ -4,6 +4,7 @@ use crate::model::time::{parse_http_date, unix_seconds};
 use crate::model::{Error, Result};
 use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderValue};
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 /// How a conditional GET or HEAD goes on.
@@ -15,25 +16,21 @@ pub enum Verdict {
     NotModified,
 }
 
-/// How entity tags are compared (RFC 9110 section 8.8.3.2).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
-    Strong,
-    Weak,
-}
-
-/// Judges the conditions of a GET or HEAD for something that exists; `etag` is quoted.
-/// `PreconditionFailed`, and `BadRequest` for a malformed list of tags.
+/// Judges the conditions of a GET or HEAD for something that exists; `etag` is quoted. `PreconditionFailed`, and `BadRequest` for a
+/// malformed `If-Match`. What is malformed in `If-None-Match` matches nothing: then the client gets the content, which is never wrong.
 pub fn judge(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<Verdict> {
-    if let Some(matches) = match_tags(headers, &IF_MATCH, etag, Comparison::Strong)? {
+    let etag = etag.as_bytes();
+    if let Some(list) = list(headers, &IF_MATCH) {
+        let matches = lists_tag(&list, etag)
+            .ok_or(Error::BadRequest("The list of entity tags is malformed; a tag is quoted, as in \"abc\"."))?;
         if !matches {
             return Err(Error::PreconditionFailed);
         }
     } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|since| unix_seconds(modified) > since) {
         return Err(Error::PreconditionFailed);
     }
-    let known = match match_tags(headers, &IF_NONE_MATCH, etag, Comparison::Weak)? {
-        Some(matches) => matches,
+    let known = match list(headers, &IF_NONE_MATCH) {
+        Some(list) => is_any(&list) || elements(&list).any(|element| element.is_some_and(|tag| tag.is(etag))),
         None => date(headers, &IF_MODIFIED_SINCE).is_some_and(|since| unix_seconds(modified) <= since),
     };
     Ok(if known { Verdict::NotModified } else { Verdict::Proceed })
@@ -41,57 +38,88 @@ pub fn judge(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<Ve
 
 /// Whether `If-Range` lets a `Range` count: the tag or the date is exactly the present one.
 pub fn range_counts(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bool {
-    let Some(value) = headers.get(IF_RANGE).map(HeaderValue::as_bytes) else { return true };
-    value.trim_ascii() == etag.as_bytes() || date(headers, &IF_RANGE) == Some(unix_seconds(modified))
-}
-
-/// A header's date in seconds since 1970; what is no date counts as absent, as RFC 9110 has it.
-pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
-    headers.get(name)?.to_str().ok().and_then(|text| parse_http_date(text.trim())).map(unix_seconds)
-}
-
-/// Whether a header lists the tag; `None` if there is no such header.
-fn match_tags(headers: &HeaderMap, name: &HeaderName, etag: &str, comparison: Comparison) -> Result<Option<bool>> {
-    let mut found = None;
-    for value in headers.get_all(name) {
-        let lists = lists_tag(value.as_bytes(), etag.as_bytes(), comparison)
-            .ok_or(Error::BadRequest("The list of entity tags is malformed; a tag is quoted, as in \"abc\"."))?;
-        found = Some(lists || found == Some(true));
+    if !headers.contains_key(IF_RANGE) {
+        return true;
     }
-    Ok(found)
+    let Some(value) = only(headers, &IF_RANGE) else { return false };
+    value.as_bytes().trim_ascii() == etag.as_bytes() || date(headers, &IF_RANGE) == Some(unix_seconds(modified))
 }
 
-/// Whether a list of tags, or `*`, includes the tag; `None` for what is neither.
-fn lists_tag(list: &[u8], etag: &[u8], comparison: Comparison) -> Option<bool> {
-    let mut rest = list.trim_ascii();
-    if rest == b"*" {
+/// A header's one value; `None` when it is absent or there in several lines.
+pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
+}
+
+/// A header's date in seconds since 1970; what is no date, or more than one, counts as absent, as RFC 9110 has it.
+pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
+    only(headers, name)?.to_str().ok().and_then(|text| parse_http_date(text.trim())).map(unix_seconds)
+}
+
+/// All lines of a header as one list (RFC 9110 section 5.3); `None` when it is absent.
+pub(super) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
+    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    let first = lines.next()?;
+    Some(lines.fold(Cow::Borrowed(first), |list, line| [&list, line].join(&b", "[..]).into()))
+}
+
+/// An entity tag as it is written, without its quotes.
+#[derive(Clone, Copy)]
+struct Tag<'a> {
+    weak: bool,
+    opaque: &'a [u8],
+}
+
+impl Tag<'_> {
+    /// Whether it is this quoted tag; by the weak comparison, which does not look at `weak` (RFC 9110 section 8.8.3.2).
+    fn is(self, etag: &[u8]) -> bool {
+        etag.strip_prefix(b"\"").and_then(|e| e.strip_suffix(b"\"")) == Some(self.opaque)
+    }
+}
+
+/// Whether a list of tags, or `*`, includes the tag by the strong comparison; `None` for what is neither.
+fn lists_tag(list: &[u8], etag: &[u8]) -> Option<bool> {
+    if is_any(list) {
         return Some(true);
     }
-    let (mut found, mut any) = (false, false);
-    loop {
+    let tags: Vec<Tag<'_>> = elements(list).collect::<Option<_>>()?;
+    (!tags.is_empty()).then(|| tags.iter().any(|tag| !tag.weak && tag.is(etag)))
+}
+
+/// Whether a list is `*`, be it in several lines.
+fn is_any(list: &[u8]) -> bool {
+    list.split(|b| *b == b',').all(|element| element.trim_ascii() == b"*")
+}
+
+/// The elements of a list of tags; `None` for one that is no tag.
+fn elements(list: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
+    let mut rest = list;
+    std::iter::from_fn(move || {
         rest = rest.trim_ascii_start();
-        if let Some(tail) = rest.strip_prefix(b",") {
-            rest = tail;
-            continue;
+        while let Some(tail) = rest.strip_prefix(b",") {
+            rest = tail.trim_ascii_start();
         }
         if rest.is_empty() {
-            return any.then_some(found);
-        }
-        let (weak, tag) = rest.strip_prefix(b"W/").map_or((false, rest), |tag| (true, tag));
-        let inner = tag.strip_prefix(b"\"")?;
-        let len = inner.iter().position(|&b| b == b'"')?;
-        let (opaque, tail) = inner.split_at_checked(len)?;
-        if !opaque.iter().all(|&b| b == 0x21 || (0x23..0x7f).contains(&b) || b >= 0x80) {
             return None;
         }
-        let same = etag.strip_prefix(b"\"").and_then(|e| e.strip_suffix(b"\"")) == Some(opaque);
-        found |= same && (!weak || comparison == Comparison::Weak);
-        any = true;
-        rest = tail.strip_prefix(b"\"")?.trim_ascii_start();
-        if !(rest.is_empty() || rest.starts_with(b",")) {
-            return None;
+        if let Some((tag, tail)) = leading_tag(rest) {
+            rest = tail;
+            return Some(Some(tag));
         }
-    }
+        let end = rest.iter().position(|b| *b == b',').unwrap_or(rest.len());
+        rest = rest.get(end..).unwrap_or_default();
+        Some(None)
+    })
+}
+
+/// The tag that a list begins with, up to the next comma or the end.
+fn leading_tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
+    let (weak, tag) = list.strip_prefix(b"W/").map_or((false, list), |tag| (true, tag));
+    let inner = tag.strip_prefix(b"\"")?;
+    let (opaque, tail) = inner.split_at_checked(inner.iter().position(|b| *b == b'"')?)?;
+    let is_opaque = opaque.iter().all(|&b| b == 0x21 || (0x23..0x7f).contains(&b) || b >= 0x80);
+    let tail = tail.strip_prefix(b"\"")?.trim_ascii_start();
+    (is_opaque && (tail.is_empty() || tail.starts_with(b","))).then_some((Tag { weak, opaque }, tail))
 }
 
 #[cfg(test)]
@@ -110,8 +138,10 @@ mod tests {
     }
 
     fn outcome(pairs: &[(HeaderName, &str)]) -> u16 {
-        let headers: HeaderMap =
-            pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())).collect();
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_str(value).unwrap());
+        }
         match judge(&headers, TAG, modified()) {
             Ok(Verdict::Proceed) => 200,
             Ok(Verdict::NotModified) => 304,
@@ -152,13 +182,34 @@ mod tests {
     }
 
     #[test]
-    fn malformed_lists_are_bad_requests() {
+    fn malformed_lists_are_bad_requests_or_match_nothing() {
         for bad in ["\"", "", ",", "a-b", "\"a", "\"a\"b", "\"a\" \"b\"", "w/\"a\"", "W/", "\"a b\"", "*,\"a\"", "W/*"]
         {
-            for name in [IF_MATCH, IF_NONE_MATCH] {
-                assert_eq!(outcome(&[(name.clone(), bad)]), 400, "{name}: {bad}");
-            }
+            assert_eq!(outcome(&[(IF_MATCH, bad)]), 400, "{bad}");
+            assert_eq!(outcome(&[(IF_NONE_MATCH, bad)]), 200, "{bad}");
+            assert_eq!(outcome(&[(IF_NONE_MATCH, bad), (IF_MODIFIED_SINCE, THEN)]), 200, "{bad}");
         }
+        for known in ["a-b, \"a-b\"", "\"x\"y, W/\"a-b\"", ", \"a-b\" ,"] {
+            assert_eq!(outcome(&[(IF_NONE_MATCH, known)]), 304, "{known}");
+        }
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        for (name, yes, no) in [(IF_MATCH, 200, 412), (IF_NONE_MATCH, 304, 200)] {
+            assert_eq!(outcome(&[(name.clone(), "\"x\""), (name.clone(), TAG)]), yes, "{name}");
+            assert_eq!(outcome(&[(name.clone(), TAG), (name.clone(), "")]), yes, "{name}");
+            assert_eq!(outcome(&[(name.clone(), "*"), (name.clone(), "*")]), yes, "{name}");
+            assert_eq!(outcome(&[(name.clone(), "\"x\""), (name.clone(), "\"y\"")]), no, "{name}");
+        }
+        assert_eq!(outcome(&[(IF_MATCH, TAG), (IF_MATCH, "a-b")]), 400);
+        for (name, value) in [(IF_MODIFIED_SINCE, THEN), (IF_UNMODIFIED_SINCE, BEFORE)] {
+            assert_eq!(outcome(&[(name.clone(), value), (name.clone(), value)]), 200, "{name}: a date is no list");
+        }
+        let ranges = [(IF_RANGE, HeaderValue::from_static(TAG)), (IF_RANGE, HeaderValue::from_static(TAG))];
+        let mut headers = HeaderMap::new();
+        headers.extend(ranges);
+        assert!(!range_counts(&headers, TAG, modified()));
     }
 
     #[test]
@@ -181,9 +232,9 @@ mod tests {
     proptest! {
         #[test]
         fn no_list_makes_it_panic(list in "[\"W/*, a\\-b\u{e9}]{0,20}") {
-            for comparison in [Comparison::Strong, Comparison::Weak] {
-                let _ = lists_tag(list.as_bytes(), TAG.as_bytes(), comparison);
-            }
+            let _ = lists_tag(list.as_bytes(), TAG.as_bytes());
+            let count = elements(list.as_bytes()).count();
+            prop_assert!(count <= list.len());
         }
 
         #[test]
@@ -191,7 +242,9 @@ mod tests {
             let mut list: Vec<String> = others.iter().map(|o| format!("\"{o}\"")).collect();
             list.push(format!("{}{TAG}", if weak { "W/" } else { "" }));
             let list = list.join(", ");
-            prop_assert_eq!(lists_tag(list.as_bytes(), TAG.as_bytes(), Comparison::Weak), Some(true));
+            prop_assert!(elements(list.as_bytes()).all(|tag| tag.is_some()));
+            prop_assert!(elements(list.as_bytes()).flatten().any(|tag| tag.is(TAG.as_bytes())));
+            prop_assert!(weak || lists_tag(list.as_bytes(), TAG.as_bytes()) == Some(true));
         }
     }
 }

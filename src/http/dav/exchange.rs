@@ -1,9 +1,10 @@
 //! One WebDAV request, read once by the gate; what the protocol crate's callbacks act on and report into.
 
-use crate::content::{Node, Put};
+use crate::content::Node;
 use crate::drive::locks::LockRequest;
 use crate::drive::{Checksum, Drive, LockView, Terms};
 use crate::model::{Error, VPath};
+use http::StatusCode;
 use parking_lot::Mutex;
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -66,17 +67,22 @@ pub struct Exchange {
 /// What became of a request, beyond the status that the crate found.
 #[derive(Debug, Default)]
 pub struct Outcome {
-    /// The first failure: it decides the reply.
+    /// The first failure: it decides the reply where nothing was changed.
     pub failure: Option<Error>,
+    /// The status of a change that is made, and that nothing after it takes back.
+    pub status: Option<StatusCode>,
     /// The file that was put.
-    pub put: Option<Put>,
-    /// Whether a COPY or MOVE made something new.
-    pub created: Option<bool>,
+    pub put: Option<Node>,
     /// The lock granted or prolonged.
     pub lock: Option<LockView>,
 }
 
 impl Exchange {
+    /// Notes that the change is made; `created` when nothing stood there before.
+    pub fn made(&self, created: bool) {
+        self.outcome.lock().status = Some(if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT });
+    }
+
     /// Keeps the first failure and says what the crate needs to know of it.
     pub fn fail(&self, error: Error) -> dav_server::fs::FsError {
         let brief = crate::http::reply::fs_error(&error);

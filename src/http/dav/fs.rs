@@ -72,7 +72,9 @@ impl ExchangeFs {
         if exchange.verb == Verb::Copy {
             return self.copy_all().await;
         }
-        exchange.drive.mkdir(&path, exchange.terms.clone()).await
+        exchange.drive.mkdir(&path, exchange.terms.clone()).await?;
+        exchange.made(true);
+        Ok(())
     }
 
     /// The whole COPY, published in one step: the crate finds nothing left to walk.
@@ -82,7 +84,7 @@ impl ExchangeFs {
         let reach = if exchange.shallow { Reach::Shallow } else { Reach::Deep };
         let copying = Copying { reach, overwrite: exchange.overwrite };
         let created = exchange.drive.copy(&exchange.path, to, copying, exchange.terms.clone()).await?;
-        exchange.outcome.lock().created = Some(created);
+        exchange.made(created);
         Ok(())
     }
 
@@ -91,12 +93,14 @@ impl ExchangeFs {
         if self.is_destination(&path) {
             return Ok(());
         }
-        self.0.drive.delete(&path, self.0.terms.clone()).await
+        self.0.drive.delete(&path, self.0.terms.clone()).await?;
+        self.0.made(false);
+        Ok(())
     }
 
     async fn move_all(&self, from: VPath, to: VPath) -> Result<()> {
         let created = self.0.drive.rename(&from, &to, self.0.overwrite, self.0.terms.clone()).await?;
-        self.0.outcome.lock().created = Some(created);
+        self.0.made(created);
         Ok(())
     }
 
@@ -112,6 +116,7 @@ impl DavFileSystem for ExchangeFs {
                 let lock = self.0.outcome.lock().lock.clone();
                 let Some(lock) = lock else { return Err(FsError::GeneralFailure) };
                 self.told(self.0.drive.create_locked(&self.0.path, &lock, &self.0.terms).await)?;
+                self.0.made(true);
                 return Ok(Box::new(PutFile { fs: self.clone(), upload: None, node: None }) as Box<dyn DavFile>);
             }
             let upload = self.told(self.begin_put(&options).await)?;
@@ -206,8 +211,9 @@ impl DavFile for PutFile {
         async move {
             let upload = self.upload.take().ok_or(FsError::GeneralFailure)?;
             let put = self.fs.told(upload.commit().await)?;
-            self.node = Some(put.node.clone());
-            self.fs.0.outcome.lock().put = Some(put);
+            self.fs.0.made(put.created);
+            self.fs.0.outcome.lock().put = Some(put.node.clone());
+            self.node = Some(put.node);
             Ok(())
         }
         .boxed()
@@ -229,8 +235,9 @@ impl DavMetaData for Meta {
         self.0.len
     }
 
+    /// The crate writes a time into a header only after the commit, and panics at one before 1970 or after 9999.
     fn modified(&self) -> FsResult<SystemTime> {
-        Ok(self.0.modified)
+        Err(FsError::NotImplemented)
     }
 
     fn is_dir(&self) -> bool {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, request};
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Where the body of a PATCH goes.
@@ -81,7 +82,6 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
         Verb::Put => exchange.len = announced,
         _ => check_update_range(headers)?,
     }
-    exchange.terms.tokens.extend(headers::lock_token(headers)?);
     Ok(())
 }
 
@@ -111,7 +111,8 @@ fn admit_transfer(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> 
 async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     let depth = whole_depth(&arrival.head.headers)?;
     if arrival.xml.is_empty() {
-        return match exchange.terms.submitted().count() {
+        let tokens: HashSet<&str> = exchange.terms.submitted().collect();
+        return match tokens.len() {
             1 => Ok(()),
             _ => Err(Error::BadRequest(
                 "A LOCK without a body refreshes a lock: its one token belongs in the If header.",
@@ -154,13 +155,13 @@ pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> 
             request = request.header(name, value);
         }
     }
-    for (name, value) in derived_headers(exchange, given)? {
+    for (name, value) in derived_headers(exchange)? {
         request = request.header(name, value);
     }
     request.body(body).map_err(malformed)
 }
 
-fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(HeaderName, HeaderValue)>> {
+fn derived_headers(exchange: &Exchange) -> Result<Vec<(HeaderName, HeaderValue)>> {
     let value =
         |text: &[u8]| HeaderValue::from_bytes(text).map_err(|_| Error::BadRequest("A header is not valid text."));
     let depth = |text| (HeaderName::from_static("depth"), HeaderValue::from_static(text));
@@ -181,7 +182,9 @@ fn derived_headers(exchange: &Exchange, given: &HeaderMap) -> Result<Vec<(Header
         }
         Verb::Lock => vec![depth(if exchange.lock.as_ref().is_some_and(|lock| lock.deep) { "infinity" } else { "0" })],
         Verb::Unlock => {
-            let token = headers::lock_token(given)?.ok_or(Error::BadRequest("UNLOCK needs a Lock-Token."))?;
+            let [token] = exchange.terms.tokens.as_slice() else {
+                return Err(Error::BadRequest("UNLOCK needs one Lock-Token."));
+            };
             vec![(HeaderName::from_static("lock-token"), value(format!("<{token}>").as_bytes())?)]
         }
         Verb::Put | Verb::Patch | Verb::Mkcol => Vec::new(),

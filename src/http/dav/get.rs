@@ -1,6 +1,6 @@
 //! Answers GET and HEAD: conditions, ranges, and bytes that browsers must not take for pages of ours.
 
-use super::conditional::{Verdict, judge, range_counts};
+use super::conditional::{Verdict, judge, only, range_counts};
 use super::media::{is_harmless, media_type};
 use super::props::write_etag;
 use super::range::{Selection, Span, select};
@@ -76,7 +76,8 @@ pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Header
     if judge(headers, &etag, node.modified)? == Verdict::NotModified {
         return Ok(not_modified(node, etag));
     }
-    let range = headers.get(RANGE).and_then(|value| value.to_str().ok());
+    // A range is no list: several lines are the whole file.
+    let range = only(headers, &RANGE).and_then(|value| value.to_str().ok());
     let selection = match range.filter(|_| range_counts(headers, &etag, node.modified)) {
         Some(range) => select(range, node.len),
         None => Selection::Whole,

@@ -1,16 +1,14 @@
 //! The request headers of WebDAV, read strictly: what is malformed is 400, never "absent".
 
 use super::conditional;
+use super::tokens::{if_lists, lock_tokens};
 use crate::content::Expect;
 use crate::drive::Checksum;
-use crate::drive::terms::{Condition, IfList, State, Subject, Terms};
+use crate::drive::terms::Terms;
 use crate::model::{Error, Result, VPath};
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use std::time::{Duration, SystemTime};
-
-/// The most conditions an `If` header may have.
-const MAX_CONDITIONS: usize = 256;
 
 /// How far below a folder a request reaches (RFC 4918 section 10.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +45,13 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a 
     Ok(Some(text.trim()))
 }
 
+/// All lines of a header as one list (RFC 9110 section 5.3), `None` when absent; not UTF-8 is `BadRequest`.
+pub fn list(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>> {
+    let Some(list) = conditional::list(headers, name) else { return Ok(None) };
+    let text = String::from_utf8(list.into_owned()).map_err(|_| Error::BadRequest("A header is not valid text."))?;
+    Ok(Some(text.trim().to_owned()))
+}
+
 /// The `Depth` header.
 pub fn depth(headers: &HeaderMap) -> Result<Option<Depth>> {
     let Some(value) = text(headers, &HeaderName::from_static("depth"))? else { return Ok(None) };
@@ -76,7 +81,7 @@ pub fn destination(headers: &HeaderMap, origin: Origin<'_>) -> Result<Option<VPa
 
 /// An absolute URI or path as a path of this drive; `None` when it lies elsewhere. User names in it and its scheme are passed
 /// over: KIO sends both, and a TLS proxy changes the scheme.
-fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
+pub(super) fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
     let path = match value.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
             let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, "/"), |at| rest.split_at(at));
@@ -108,13 +113,13 @@ fn is_own_host(host: &str, origin: Origin<'_>) -> bool {
     name(host) == name(origin.host) || origin.also.iter().any(|also| name(also) == name(host))
 }
 
-/// The conditions of a request, from `If`, `If-Match` and `If-None-Match`.
+/// The conditions of a request, from `If`, `If-Match` and `If-None-Match`, and the tokens of `Lock-Token`.
 pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
-    let lists = match text(headers, &HeaderName::from_static("if"))? {
-        Some(value) => if_lists(value, origin)?,
+    let lists = match list(headers, &HeaderName::from_static("if"))? {
+        Some(value) => if_lists(&value, origin)?,
         None => Vec::new(),
     };
-    Ok(Terms { expect: expect(headers)?, lists, tokens: Vec::new() })
+    Ok(Terms { expect: expect(headers)?, lists, tokens: lock_tokens(headers)? })
 }
 
 /// The condition on the resource that a change names. Two that say together what no one condition does are refused, as are
@@ -149,10 +154,12 @@ enum Tags {
 /// 13.1.2), elsewhere it is kept as it is and matches nothing.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     let malformed = Error::BadRequest("If-Match and If-None-Match take * or a list of quoted tags.");
-    let Some(mut rest) = text(headers, name)? else { return Ok(None) };
-    if rest == "*" {
+    let Some(list) = list(headers, name)? else { return Ok(None) };
+    if list.split(',').all(|element| element.trim() == "*") {
         return Ok(Some(Tags::Any));
     }
+    // Lines may be empty, and an empty element of a list is none (RFC 9110 section 5.6.1).
+    let mut rest = list.trim_start_matches([' ', '\t', ',']);
     let mut tags = Vec::new();
     while !rest.is_empty() {
         let (weak, body) = rest.strip_prefix("W/").map_or(("", rest), |body| ("W/", body));
@@ -162,13 +169,13 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
             None => body.split_at(body.find(',').unwrap_or(body.len())),
         };
         let tag = tag.trim();
-        if tag.contains('"') || (tag.is_empty() && !body.starts_with('"')) {
+        if tag.contains('"') || (matches!(tag, "" | "*") && !body.starts_with('"')) {
             return Err(malformed);
         }
         tags.push(format!("{weak}\"{tag}\""));
         rest = after.trim_start();
         rest = match rest.strip_prefix(',') {
-            Some(more) => more.trim_start(),
+            Some(more) => more.trim_start_matches([' ', '\t', ',']),
             None if rest.is_empty() => rest,
             None => return Err(malformed),
         };
@@ -180,68 +187,9 @@ fn malformed_tag() -> Error {
     Error::BadRequest("An entity tag lacks its closing quote.")
 }
 
-/// The lists of an `If` header (RFC 4918 section 10.4.2).
-pub fn if_lists(value: &str, origin: Origin<'_>) -> Result<Vec<IfList>> {
-    let malformed = || Error::BadRequest("The If header is malformed.");
-    let (mut rest, mut subject, mut lists, mut bare_tag) = (value.trim(), Subject::Request, Vec::new(), false);
-    while let Some(first) = rest.chars().next() {
-        match first {
-            '<' => {
-                let (address_text, after) = rest.get(1..).and_then(|r| r.split_once('>')).ok_or_else(malformed)?;
-                if bare_tag || (subject == Subject::Request && !lists.is_empty()) {
-                    return Err(malformed());
-                }
-                subject = address(address_text, origin)?.map_or(Subject::Elsewhere, Subject::Path);
-                (rest, bare_tag) = (after.trim_start(), true);
-            }
-            '(' => {
-                let (conditions, after) = if_conditions(rest.get(1..).unwrap_or_default())?;
-                lists.push(IfList { subject: subject.clone(), conditions });
-                (rest, bare_tag) = (after.trim_start(), false);
-            }
-            _ => return Err(malformed()),
-        }
-        if lists.iter().map(|l: &IfList| l.conditions.len()).sum::<usize>() > MAX_CONDITIONS {
-            return Err(Error::BadRequest("The If header has too many conditions."));
-        }
-    }
-    if lists.is_empty() || bare_tag { Err(malformed()) } else { Ok(lists) }
-}
-
-/// The conditions up to the closing parenthesis, and what follows it.
-fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
-    let malformed = || Error::BadRequest("The If header is malformed.");
-    let (mut rest, mut conditions) = (text.trim_start(), Vec::new());
-    loop {
-        if let Some(after) = rest.strip_prefix(')') {
-            return if conditions.is_empty() { Err(malformed()) } else { Ok((conditions, after)) };
-        }
-        let not = rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("not"));
-        if not {
-            rest = rest.get(3..).unwrap_or_default().trim_start();
-        }
-        let (state, after) = if let Some(token) = rest.strip_prefix('<') {
-            let (token, after) = token.split_once('>').ok_or_else(malformed)?;
-            if token.is_empty() || token.contains(char::is_whitespace) {
-                return Err(malformed());
-            }
-            (State::Token(token.to_owned()), after)
-        } else {
-            let (tag, after) = rest.strip_prefix('[').and_then(|tag| tag.split_once(']')).ok_or_else(malformed)?;
-            let bare = tag.trim().strip_prefix("W/").unwrap_or(tag.trim());
-            if bare.len() < 2 || !bare.starts_with('"') || !bare.ends_with('"') {
-                return Err(malformed());
-            }
-            (State::Etag(tag.trim().to_owned()), after)
-        };
-        conditions.push(Condition { not, state });
-        rest = after.trim_start();
-    }
-}
-
 /// The `Timeout` header: the first value understood; `None` when there is none (RFC 4918 section 10.7).
 pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let value = headers.get("timeout")?.to_str().ok()?;
+    let value = list(headers, &HeaderName::from_static("timeout")).ok().flatten()?;
     value.split(',').map(str::trim).find_map(|choice| {
         if choice.eq_ignore_ascii_case("infinite") {
             return Some(Duration::MAX);
@@ -249,16 +197,6 @@ pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
         let (word, seconds) = choice.split_at_checked(7)?;
         word.eq_ignore_ascii_case("second-").then(|| seconds.parse().ok().map(Duration::from_secs))?
     })
-}
-
-/// The token of a `Lock-Token` header, with or without its angle brackets.
-pub fn lock_token(headers: &HeaderMap) -> Result<Option<String>> {
-    let Some(value) = text(headers, &HeaderName::from_static("lock-token"))? else { return Ok(None) };
-    let token = value.strip_prefix('<').and_then(|v| v.strip_suffix('>')).unwrap_or(value);
-    if token.is_empty() || token.contains(['<', '>', ' ']) {
-        return Err(Error::BadRequest("Lock-Token must hold one token."));
-    }
-    Ok(Some(token.to_owned()))
 }
 
 /// The `X-OC-Mtime` header: seconds since 1970, a fraction is cut off. What is no time is passed over.
@@ -270,8 +208,8 @@ pub fn oc_mtime(headers: &HeaderMap) -> Option<SystemTime> {
 
 /// The first checksum of `OC-Checksum` (`SHA1:9f86d0… MD5:…`) whose algorithm is known here.
 pub fn oc_checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
-    let sums = text(headers, &HeaderName::from_static("oc-checksum"))?.unwrap_or_default();
-    for (algorithm, digits) in sums.split_ascii_whitespace().filter_map(|sum| sum.split_once(':')) {
+    let sums = list(headers, &HeaderName::from_static("oc-checksum"))?.unwrap_or_default();
+    for (algorithm, digits) in sums.split([' ', '\t', ',']).filter_map(|sum| sum.split_once(':')) {
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let expected: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
         let wrong = Error::BadRequest("OC-Checksum must be an algorithm, a colon and hexadecimal digits.");
@@ -323,38 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn if_headers_are_read_strictly() {
-        let lists =
-            if_lists("<http://nest.example/dav/a> (<urn:x> [\"t\"]) (Not <urn:y>) </dav/b> ([W/\"w\"])", ORIGIN)
-                .unwrap();
-        assert_eq!(lists.len(), 3);
-        assert_eq!(lists[0].subject, Subject::Path(VPath::parse("a").unwrap()));
-        assert_eq!(lists[1].conditions, [Condition { not: true, state: State::Token("urn:y".into()) }]);
-        assert_eq!(lists[2].subject, Subject::Path(VPath::parse("b").unwrap()));
-        assert_eq!(if_lists("(<urn:x>)(<urn:y>)", ORIGIN).unwrap().len(), 2);
-        assert_eq!(if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].subject, Subject::Elsewhere);
-        for bad in [
-            "",
-            "(",
-            "()",
-            "(<abc",
-            "(<>)",
-            "<x>",
-            "(<a>) <http://nest.example/dav/> (<b>)",
-            "([t])",
-            "([\"t)",
-            "(Not)",
-            "(<a b>)",
-            "x",
-        ] {
-            assert!(if_lists(bad, ORIGIN).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
     fn tags_keep_commas_and_get_their_quotes() {
         let expect = |name, value| expect(&with(name, value)).ok();
         assert_eq!(expect("if-match", "*"), Some(Expect::Exists));
+        assert_eq!(expect("if-match", ", \"a\",,"), Some(Expect::Etag(vec!["\"a\"".into()])));
         assert_eq!(expect("if-none-match", "*"), Some(Expect::Absent));
         assert_eq!(
             expect("if-match", "\"a,b\" , W/\"c\",d"),
@@ -363,6 +273,25 @@ mod tests {
         for bad in ["", "\"", "\"a\" \"b\"", ",", "a\"b"] {
             assert_eq!(expect("if-match", bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn several_lines_are_one_list() {
+        let lines = |name: &'static str, values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            headers
+        };
+        let etags = |values: &[&'static str]| expect(&lines("if-match", values)).ok();
+        let both = Some(Expect::Etag(vec!["\"a\"".into(), "\"b\"".into()]));
+        assert_eq!(etags(&["\"a\"", "\"b\""]), both);
+        assert_eq!(etags(&["\"a\",", "", "\"b\""]), both);
+        assert_eq!(etags(&["*", "*"]), Some(Expect::Exists));
+        assert_eq!(etags(&["*", "\"a\""]), None);
+        let wait = |values: &[&'static str]| timeout(&lines("timeout", values)).map(|timeout| timeout.as_secs());
+        assert_eq!(wait(&["Extend", "Second-5"]), Some(5));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! The protocol crate's lock system over one request's drive. It never refuses by itself: the drive judges every change under
 //! its guard, so `check` lets all pass, and what the drive says goes into the exchange.
 
-use super::exchange::Exchange;
+use super::exchange::{Exchange, Verb};
 use crate::drive::LockView;
 use crate::model::Result;
 use dav_server::davpath::DavPath;
 use dav_server::ls::{DavLock, DavLockSystem, LsFuture};
 use futures_util::FutureExt;
+use http::StatusCode;
 use std::sync::Arc;
 use std::time::Duration;
 use xmltree::Element;
@@ -31,7 +32,11 @@ impl ExchangeLocks {
         };
         match result {
             Ok(view) => {
-                self.0.outcome.lock().lock = Some(view);
+                let mut outcome = self.0.outcome.lock();
+                // A new lock on nothing still has its file to make.
+                let whole = self.0.lock.is_none() || self.0.present.is_some();
+                outcome.status = whole.then_some(StatusCode::OK);
+                outcome.lock = Some(view);
                 Ok(lock)
             }
             Err(error) => {
@@ -68,9 +73,16 @@ impl DavLockSystem for ExchangeLocks {
         let token = token.to_owned();
         async move {
             let result = self.0.drive.unlock(&self.0.path, &token).await;
-            result.map_err(|error| {
-                self.0.fail(error);
-            })
+            match result {
+                // The crate ends a lock also when the file of it could not be made.
+                Ok(()) if self.0.verb == Verb::Unlock => self.0.made(false),
+                Ok(()) => {}
+                Err(error) => {
+                    self.0.fail(error);
+                    return Err(());
+                }
+            }
+            Ok(())
         }
         .boxed()
     }

@@ -3,6 +3,7 @@
 use super::dates::write_decimal;
 use super::href;
 use super::xml::Document;
+use super::xmltext::XmlText;
 use crate::drive::LockView;
 use crate::model::{Error, Result};
 
@@ -20,7 +21,8 @@ pub struct LockInfo {
 
 /// Reads the body of a LOCK that makes a new lock.
 pub fn parse_lockinfo(body: &[u8]) -> Result<LockInfo> {
-    let mut document = Document::new(body)?;
+    let text = XmlText::decode(body)?;
+    let mut document = Document::new(&text)?;
     if !document.root()?.is_dav("lockinfo") {
         return Err(Error::BadRequest("The body of a LOCK is a lockinfo element."));
     }

@@ -1,6 +1,7 @@
 //! WebDAV over a drive: which requests we answer ourselves, and which the protocol crate drives behind the gate.
 //! ARCHITECTURE.md says why for each.
 
+mod behavior;
 pub(in crate::http) mod body;
 pub mod conditional;
 pub mod dates;
@@ -24,8 +25,10 @@ mod protocol;
 pub mod quirks;
 pub mod range;
 pub mod requests;
+pub mod tokens;
 pub mod xml;
 pub mod xmlname;
+pub mod xmltext;
 
 use crate::app::App;
 use crate::drive::Drive;
@@ -42,9 +45,7 @@ use href::PREFIX;
 use http::{Response, request};
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// The most bytes of a request's XML.
-const MAX_XML: usize = 64 << 10;
+use xmltext::MAX_XML;
 
 /// Who asks, and under which path the drive is served to them.
 #[derive(Clone, Debug)]
@@ -106,11 +107,24 @@ async fn answer(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: &Len
     let xml = match verb {
         Verb::Put | Verb::Patch => Bytes::new(),
         Verb::Lock => body.read(MAX_XML).await?,
-        _ => body.read_nothing().await?,
+        Verb::Copy | Verb::Move => transfer_body(body).await?,
+        Verb::Mkcol | Verb::Delete | Verb::Unlock => body.read_nothing().await?,
     };
     let arrival = Arrival { verb, head, path, origin, xml: &xml };
     let exchange = gate::admit(drive, &arrival).await?;
     protocol::run(app, exchange, &arrival, body).await
+}
+
+/// The body of a COPY or MOVE, which RFC 4918 has none of any more; what RFC 2518 allowed is read, and asks for nothing.
+async fn transfer_body(body: &Lent) -> Result<Bytes> {
+    let xml = match body.read(MAX_XML).await {
+        Err(Error::TooLarge) => return Err(Error::UnexpectedBody),
+        other => other?,
+    };
+    if !xml.is_empty() {
+        behavior::parse_propertybehavior(&xml)?;
+    }
+    Ok(Bytes::new())
 }
 
 /// The resource a request names. A name that drives do not store names nothing; why, hears only who wants to make it.

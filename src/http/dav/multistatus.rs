@@ -156,7 +156,8 @@ mod tests {
         let place = Place { base, child: subject.name };
         writer.write(&mut out, place, subject);
         out.extend_from_slice(TAIL);
-        let mut document = Document::new(&out).unwrap();
+        let text = crate::http::dav::xmltext::XmlText::decode(&out).unwrap();
+        let mut document = Document::new(&text).unwrap();
         document.root().unwrap();
         document.skip().unwrap();
         document.finish().unwrap();

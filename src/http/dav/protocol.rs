@@ -8,14 +8,17 @@ use super::href::PREFIX;
 use super::locks::ExchangeLocks;
 use super::lockxml;
 use crate::app::App;
+use crate::content::Node;
 use crate::http::body::Body;
 use crate::http::reply;
+use crate::model::time::{http_date, unix_seconds};
 use crate::model::{Error, Result};
 use dav_server::body::BodyType;
 use dav_server::{DavConfig, DavHandler};
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LAST_MODIFIED};
+use http::{HeaderMap, Response, StatusCode};
 use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
 static HANDLER: LazyLock<DavHandler> =
     LazyLock::new(|| DavHandler::builder().strip_prefix(PREFIX).autoindex(false).hide_symlinks(false).build_handler());
@@ -52,27 +55,34 @@ pub async fn run(
 /// Our own status, failure and lock description in place of the crate's.
 fn put_right(exchange: &Exchange, prefix: &str, given: CrateReply) -> Result<Response<Body>> {
     let mut outcome = exchange.outcome.lock();
-    if let Some(failure) = outcome.failure.take() {
-        return Err(failure);
-    }
     let mut response = from_crate(given);
-    if let Some(failure) = explain(exchange.verb, response.status()) {
-        return Err(failure);
-    }
-    let created = outcome.created.or(outcome.put.as_ref().map(|put| put.created));
-    if let Some(created) = created {
-        *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+    if let Some(status) = outcome.status {
+        // What was made is made: nothing that the crate meets after it may say otherwise.
+        *response.status_mut() = status;
+    } else {
+        let explained = outcome.failure.take().or_else(|| explain(exchange.verb, response.status()));
+        explained.map_or(Ok(()), Err)?;
     }
     if response.status() == StatusCode::NO_CONTENT {
         response.headers_mut().remove(CONTENT_LENGTH);
     }
-    if exchange.modified.is_some() && outcome.put.is_some() {
-        response.headers_mut().insert(HeaderName::from_static("x-oc-mtime"), HeaderValue::from_static("accepted"));
+    if let Some(node) = &outcome.put {
+        describe(response.headers_mut(), node, exchange.modified);
     }
     if let (Verb::Lock, Some(lock)) = (exchange.verb, &outcome.lock) {
         *response.body_mut() = Body::full(lockxml::lock_answer(lock, prefix));
     }
     Ok(response)
+}
+
+/// The time of a file that was put. `X-OC-Mtime: accepted` only where the file system keeps the time asked for: ext4 ends in 1901 and 2446.
+fn describe(headers: &mut HeaderMap, node: &Node, asked: Option<SystemTime>) {
+    if let Ok(date) = HeaderValue::try_from(http_date(node.modified)) {
+        headers.insert(LAST_MODIFIED, date);
+    }
+    if asked.map(unix_seconds) == Some(unix_seconds(node.modified)) {
+        headers.insert(HeaderName::from_static("x-oc-mtime"), HeaderValue::from_static("accepted"));
+    }
 }
 
 fn from_crate(given: CrateReply) -> Response<Body> {

@@ -33,13 +33,12 @@ pub enum Selection {
 }
 
 /// Reads a `Range` header for a file of `len` bytes. What is malformed, has too many ranges or asks for more than
-/// the file in total is answered with the whole file.
+/// the file in total is answered with the whole file, and so is every range of an empty one: it has nothing that could be left out.
 pub fn select(header: &str, len: u64) -> Selection {
-    let Some(wanted) = parse(header) else { return Selection::Whole };
-    let suffix = wanted.iter().any(|w| matches!(w, Wanted::Suffix(1..)));
+    let Some(wanted) = parse(header).filter(|_| len > 0) else { return Selection::Whole };
     let mut spans: Vec<Span> = wanted.iter().filter_map(|wanted| wanted.of(len)).collect();
     let total = spans.iter().fold(0_u64, |sum, span| sum.saturating_add(span.count()));
-    if total > len || (len == 0 && suffix) {
+    if total > len {
         return Selection::Whole;
     }
     coalesce(&mut spans);
@@ -178,9 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn empty_files_have_no_ranges() {
-        assert_eq!(select("bytes=0-", 0), Selection::Unsatisfiable);
-        assert_eq!(select("bytes=-5", 0), Selection::Whole);
+    fn empty_files_are_whole_in_every_range() {
+        for range in ["bytes=0-", "bytes=0-0", "bytes=5-9", "bytes=-5", "bytes=-0", "bytes=0-,-1", "bytes=1-1,3-3", "x"]
+        {
+            assert_eq!(select(range, 0), Selection::Whole, "{range}");
+        }
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! What PROPFIND and PROPPATCH bodies ask for (RFC 4918 sections 14.19, 14.20).
 
 use super::xml::{Captured, Document, Name};
+use super::xmltext::XmlText;
 use crate::model::{Error, Result};
 
 /// The most properties that one request may name.
@@ -42,7 +43,8 @@ pub fn parse_propfind(body: &[u8]) -> Result<Find> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Find::All(Vec::new()));
     }
-    let mut document = Document::new(body)?;
+    let text = XmlText::decode(body)?;
+    let mut document = Document::new(&text)?;
     if !document.root()?.is_dav("propfind") {
         return Err(Error::BadRequest("The body of a PROPFIND is a propfind element."));
     }
@@ -86,7 +88,8 @@ fn names(document: &mut Document<'_>) -> Result<Vec<Name>> {
 
 /// Reads the body of a PROPPATCH: its steps in order.
 pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
-    let mut document = Document::new(body)?;
+    let text = XmlText::decode(body)?;
+    let mut document = Document::new(&text)?;
     if !document.root()?.is_dav("propertyupdate") {
         return Err(Error::BadRequest("The body of a PROPPATCH is a propertyupdate element."));
     }

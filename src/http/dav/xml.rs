@@ -2,13 +2,12 @@
 //! because what clients store as properties is later written verbatim into answers for others.
 
 use super::xmlname::{Binding, Scope, is_name, is_xml_char, split_attributes};
+use super::xmltext::XmlText;
 use crate::model::{Error, Result};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use std::borrow::Cow;
 
-/// The most bytes that the body of a request may have when it is XML.
-pub const MAX_BODY: usize = 64 * 1024;
 /// The most levels of elements.
 const MAX_DEPTH: usize = 64;
 /// What is said of everything that is not XML.
@@ -52,6 +51,7 @@ pub struct Captured {
 
 /// A document being read.
 pub struct Document<'a> {
+    source: &'a XmlText<'a>,
     text: &'a str,
     reader: Reader<&'a [u8]>,
     scope: Scope<'a>,
@@ -75,18 +75,15 @@ struct Opened {
 
 impl<'a> Document<'a> {
     /// Begins to read a body.
-    pub fn new(body: &'a [u8]) -> Result<Self> {
-        if body.len() > MAX_BODY {
-            return Err(Error::TooLarge);
-        }
-        let text = std::str::from_utf8(body).map_err(|_| Error::BadRequest("The XML must be in UTF-8."))?;
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    pub fn new(source: &'a XmlText<'a>) -> Result<Self> {
+        let text = source.text();
         if !text.chars().all(is_xml_char) {
             return Err(MALFORMED);
         }
         let mut reader = Reader::from_reader(text.as_bytes());
         reader.config_mut().check_comments = true;
         Ok(Self {
+            source,
             text,
             reader,
             scope: Scope::default(),
@@ -125,7 +122,7 @@ impl<'a> Document<'a> {
                     continue;
                 }
                 Event::Decl(_) if start == 0 => {
-                    check_declaration(raw)?;
+                    check_declaration(raw, self.source)?;
                     continue;
                 }
                 Event::DocType(_) => {
@@ -275,17 +272,15 @@ fn check_instruction(raw: &str) -> Result<()> {
     if is_name(target) && !target.eq_ignore_ascii_case("xml") { Ok(()) } else { Err(MALFORMED) }
 }
 
-/// The XML declaration: version 1.x, and no encoding but UTF-8.
-fn check_declaration(raw: &str) -> Result<()> {
+/// The XML declaration: version 1.x, and no encoding but the one that the body has.
+fn check_declaration(raw: &str, source: &XmlText<'_>) -> Result<()> {
     let attributes = split_attributes(cut(raw, "<?xml", "?>")?.trim_end())?;
     let mut versioned = false;
     for attribute in &attributes {
         match attribute.name {
             "version" => versioned = attribute.value.starts_with("1."),
-            "encoding" if !["utf-8", "us-ascii"].iter().any(|e| attribute.value.eq_ignore_ascii_case(e)) => {
-                return Err(Error::BadRequest("The XML must be in UTF-8."));
-            }
-            "encoding" | "standalone" => {}
+            "encoding" => source.check_encoding(attribute.value)?,
+            "standalone" => {}
             _ => return Err(MALFORMED),
         }
     }

@@ -5,9 +5,10 @@ mod download;
 pub mod mount;
 mod page;
 
+use super::api::bulk::ItemResult;
 use super::api::caller::Public;
 use super::api::json::read;
-use super::api::upload::{Taken, read_form, store_form};
+use super::api::upload::{Into, Taken, read_form, store_form};
 use super::api::{files, zip};
 use super::{cookie, pages, reply};
 use crate::app::App;
@@ -261,11 +262,16 @@ async fn upload(visitor: Visitor, Query(below): Query<Below>, request: Request) 
             return Err(Error::Forbidden("This link is for viewing."));
         }
         let taken = if drops { Taken::Beside } else { Taken::Refused };
-        let results = store_form(&visitor.drive, &path, taken, read_form(request).await?).await?;
+        let into = Into { folder: path.clone(), taken, tokens: Vec::new() };
+        let results = store_form(&visitor.drive, &into, read_form(request).await?).await?;
         if drops {
             return Ok(page::drop(&visitor, Some(&results)));
         }
-        let rows = files::rows(&visitor.drive, &path).await?;
+        let rows = match files::rows(&visitor.drive, &path).await {
+            Err(error) if !results.iter().any(ItemResult::is_done) => return Err(error),
+            // What was stored is told, also where the folder cannot be listed now.
+            rows => rows.unwrap_or_default(),
+        };
         Ok(page::folder(&visitor, &path, &rows, Some(&results)))
     };
     outcome.await.map_or_else(|error| failed(&error), shown)
