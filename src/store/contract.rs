@@ -24,6 +24,37 @@ where
     changes_are_told(make("changes").await).await;
     a_closed_store_is_read_only(make("closed").await).await;
     tables_keep_typed_records(make("table").await).await;
+    lazy_commits_are_seen_at_once_and_survive_reopening(&make).await;
+}
+
+async fn lazy_commits_are_seen_at_once_and_survive_reopening<F, O>(make: &F)
+where
+    F: Fn(&'static str) -> O,
+    O: Future<Output = Arc<dyn StateStore>>,
+{
+    let store = make("lazy").await;
+    let mut changes = store.changes();
+    store.commit(Batch::new().put("a", "1").put("b", "1")).await.unwrap();
+    store.commit_lazily(Batch::new().expect("a", Some("1".into())).put("a", "2").delete("b")).await.unwrap();
+    assert_eq!(store.scan("", "", 10).await.unwrap(), [("a".to_owned(), "2".to_owned())]);
+    let refused = store.commit_lazily(Batch::new().expect("a", Some("1".into())).put("c", "1")).await;
+    assert!(matches!(refused, Err(Error::Conflict)));
+    let stale = store.commit(Batch::new().expect("b", Some("1".into())).put("c", "1")).await;
+    assert!(matches!(stale, Err(Error::Conflict)), "a commit is judged on what was committed lazily before it");
+    let large = store.commit_lazily(Batch::new().put("large", "x".repeat(32 * 1024))).await;
+    assert!(matches!(large, Err(Error::LimitReached(_))));
+    store.commit(Batch::new().expect("b", None).put("d", "1")).await.unwrap();
+    store.commit_lazily(Batch::new().put("e", "1")).await.unwrap();
+    for keys in [["a", "b"].as_slice(), &["a", "b"], &["d"], &["e"]] {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        assert_eq!(changes.next().await, Some(Change::Keys(keys)));
+    }
+    let before = store.scan("", "", 10).await.unwrap();
+    store.close().await.unwrap();
+    assert!(matches!(store.commit_lazily(Batch::new().put("f", "1")).await, Err(Error::ReadOnly)));
+    let store = make("lazy").await;
+    assert_eq!(store.scan("", "", 10).await.unwrap(), before);
+    store.close().await.unwrap();
 }
 
 async fn committed_records_survive_reopening<F, O>(make: &F)

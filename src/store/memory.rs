@@ -67,6 +67,10 @@ impl StateStore for MemoryStore {
         Ok(())
     }
 
+    async fn commit_lazily(&self, batch: Batch) -> Result<()> {
+        self.commit(batch).await
+    }
+
     fn is_writable(&self) -> bool {
         !self.broken.load(Ordering::Relaxed)
     }

@@ -91,6 +91,10 @@ pub trait StateStore: Debug + Send + Sync + 'static {
     /// Applies a batch. When this returns `Ok`, the batch survives a power cut; [`Error::Conflict`](crate::model::Error::Conflict)
     /// when an expectation does not hold (nothing changed), `NoSpace` and `ReadOnly` when the disk is full or broken.
     async fn commit(&self, batch: Batch) -> Result<()>;
+    /// As [`commit`](Self::commit), without waiting for the disk: when this returns `Ok`, readers see the batch and it survives a
+    /// crash of the program. A power cut may lose it, whole, and with it every later batch that was committed lazily; never one
+    /// before it. A later `commit` that returns `Ok` makes it durable; at the latest the store does so itself within seconds.
+    async fn commit_lazily(&self, batch: Batch) -> Result<()>;
     /// Whether changes are still possible: not after an I/O error, and not once closed.
     fn is_writable(&self) -> bool;
     /// What is changed from now on, by whomever.

@@ -20,8 +20,8 @@ class Seen:
         self.done += bool(was) and after
 
 
-def check(site, seen):
-    """Restarts the server and returns the findings; the workload then goes on from what was found."""
+def check(site, seen, power=False):
+    """Restarts the server and returns the findings; the workload then goes on from what was found. `power`: it was cut."""
     findings = refusals(site)
     took = site.server.start()
     seen.slowest = max(seen.slowest, took)
@@ -29,7 +29,7 @@ def check(site, seen):
     client = Client(site.server.port, ACCOUNT, PASSWORD)
     try:
         for worker in site.workers:
-            findings += check_worker(worker, client, seen)
+            findings += check_worker(worker, client, seen, power)
         for name, register in site.registers.items():
             findings += check_register(name, register, client)
         findings += staging(site.server.home(ACCOUNT))
@@ -51,8 +51,10 @@ def refusals(site):
     return findings
 
 
-def check_worker(worker, client, seen):
+def check_worker(worker, client, seen, power):
     tree, locks = client.tree(worker.top)
+    if power:
+        release_again(worker, client, locks)
     if worker.pending and worker.pending.kind in ("LOCK", "UNLOCK"):
         findings = check_lock_in_flight(worker, tree, locks, seen)
     else:
@@ -65,6 +67,14 @@ def check_worker(worker, client, seen):
             findings.append(f"lock came from nowhere: {path}")
     worker.settle(tree, {path: tokens[0] for path, tokens in locks.items()})
     return findings
+
+
+def release_again(worker, client, locks):
+    """A power cut may lose an UNLOCK that was answered: then that lock, and no other, is there for the rest of its time."""
+    for path, token in worker.released.items():
+        client.ask("UNLOCK", path, Lock_Token=f"<{token}>")
+        if locks.get(path) == [token]:
+            del locks[path]
 
 
 def check_lock_in_flight(worker, tree, locks, seen):

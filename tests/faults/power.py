@@ -45,7 +45,7 @@ def strike(bench, kind, durability, cuts):
                     bench.in_time()
                     site.strike(moments.uniform(0.01, 0.3), Cut(acks_after_count=False), mount.cut_power)
                     mount.again()
-                    findings += [f"cut {done}: {f}" for f in check(site, seen)]
+                    findings += [f"cut {done}: {f}" for f in check(site, seen, power=True)]
                     findings += [] if site.furnish() else [f"cut {done}: lost: shared"]
                     done += 1
                 counts += site.counts

@@ -48,10 +48,11 @@ class Worker(Actor):
         super().__init__(seed * 31 + number, (ACCOUNT, PASSWORD))
         self.top, self.registers = f"w{number}", registers
         self.tree, self.locks, self.counter = {}, {}, 0
+        self.released = {}
 
     def settle(self, tree, locks):
         """Takes over what was found after a restart."""
-        self.tree, self.locks, self.pending = tree, locks, None
+        self.tree, self.locks, self.pending, self.released = tree, locks, None, {}
 
     def step(self, client, cut):
         """One request; False when its answer no longer counts."""
@@ -72,7 +73,7 @@ class Worker(Actor):
         if op.kind == "LOCK":
             self.locks[op.path] = headers["Lock-Token"].strip("<>")
         if op.kind == "UNLOCK":
-            del self.locks[op.path]
+            self.released[op.path] = self.locks.pop(op.path)
         return True
 
     def write_register(self, client, cut):

@@ -155,14 +155,15 @@ impl Locks {
             index.admit(&lock, &self.limits, now)?;
             index.insert(lock.clone());
         }
-        if let Err(error) = self.remember(&lock).await {
+        if let Err(error) = self.grant_durably(&lock).await {
             self.index.write().remove(&lock.token);
             return Err(error);
         }
         Ok(lock)
     }
 
-    /// Prolongs a lock that covers `spot`, durably. `PreconditionFailed` when there is none such of `holder`.
+    /// Prolongs a lock that covers `spot`. `PreconditionFailed` when there is none such of `holder`. Answered once written: after a
+    /// power cut the lock may end at its former time.
     pub async fn refresh(
         &self,
         spot: &Spot,
@@ -181,11 +182,13 @@ impl Locks {
             index.insert(lock.clone());
             lock
         };
-        self.remember(&lock).await?;
+        self.store.commit_lazily(record_of(&lock)?).await?;
+        self.drop_record_if_ended(&lock).await?;
         Ok(lock)
     }
 
-    /// Ends a lock that covers `spot`, durably. `NoSuchLock`, and `Forbidden` when it is somebody else's.
+    /// Ends a lock that covers `spot`. `NoSuchLock`, and `Forbidden` when it is somebody else's. Answered once written: after a power
+    /// cut the lock may be there again, for the rest of its time.
     pub async fn end(&self, spot: &Spot, holder: &AccountName, token: &str) -> Result<()> {
         {
             let mut index = self.index.write();
@@ -195,7 +198,7 @@ impl Locks {
             }
             index.remove(token);
         }
-        self.store.commit(Batch::new().delete(format!("{PREFIX}{token}"))).await
+        self.store.commit_lazily(Batch::new().delete(format!("{PREFIX}{token}"))).await
     }
 
     /// Ends locks whose object is gone. Whatever made it go has happened, so that a record that cannot be deleted is no
@@ -272,26 +275,35 @@ impl Locks {
         asked.min(Duration::from_secs(self.limits.max_timeout))
     }
 
-    async fn remember(&self, lock: &Lock) -> Result<()> {
-        let left = lock.ends.saturating_duration_since(Instant::now());
-        let record = Record {
-            v: RECORD_VERSION,
-            root: lock.spot.root.to_string(),
-            path: lock.spot.path.as_str().to_owned(),
-            folder: lock.folder,
-            holder: lock.holder.clone(),
-            owner: lock.owner.clone(),
-            shared: lock.shared,
-            deep: lock.deep,
-            since: Some(time::unix_seconds(lock.since)),
-            ends: time::unix_seconds(SystemTime::now() + left),
-        };
-        let text = serde_json::to_string(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
-        self.store.commit(Batch::new().put(format!("{PREFIX}{}", lock.token), text)).await?;
-        // Whoever ended it meanwhile may have deleted the record before it was written.
+    async fn grant_durably(&self, lock: &Lock) -> Result<()> {
+        self.store.commit(record_of(lock)?).await?;
+        self.drop_record_if_ended(lock).await
+    }
+
+    /// Whoever ended a lock while its record was being written may have deleted that before it was there.
+    async fn drop_record_if_ended(&self, lock: &Lock) -> Result<()> {
         let known = self.index.read().by_token.contains_key(&lock.token);
         if known { Ok(()) } else { self.end_tokens(vec![lock.token.clone()]).await }
     }
+}
+
+/// Stores a lock.
+fn record_of(lock: &Lock) -> Result<Batch> {
+    let left = lock.ends.saturating_duration_since(Instant::now());
+    let record = Record {
+        v: RECORD_VERSION,
+        root: lock.spot.root.to_string(),
+        path: lock.spot.path.as_str().to_owned(),
+        folder: lock.folder,
+        holder: lock.holder.clone(),
+        owner: lock.owner.clone(),
+        shared: lock.shared,
+        deep: lock.deep,
+        since: Some(time::unix_seconds(lock.since)),
+        ends: time::unix_seconds(SystemTime::now() + left),
+    };
+    let text = serde_json::to_string(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
+    Ok(Batch::new().put(format!("{PREFIX}{}", lock.token), text))
 }
 
 impl Lock {

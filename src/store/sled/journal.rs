@@ -6,6 +6,10 @@
 //! checksum over all of that. Reading stops at the first that does not fit: a torn one, or one of an older generation.
 //! To start anew is to write the other slot: torn, it leaves the old generation, whose records all stand there still.
 //! A record shares its disk sector with the one before; a sector is taken to be written whole or not at all.
+//!
+//! A record may be written before the ones ahead of it are durable. After a power cut it can then stand there while one ahead of
+//! it does not, so each says in the upper 16 bits of its sequence number how many ahead of it were still waiting for their fsync:
+//! only a record whose predecessors were durable when it was written proves that one missing ahead of it was lost to damage.
 
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -22,6 +26,10 @@ const START: usize = 2 * PAGE;
 const SUM: usize = 16;
 /// What stands before a record's content: tag, sequence number, length, checksum.
 const HEAD: usize = 8 + 8 + 4 + SUM;
+/// Where, in the sequence number of a record, the number of records begins that were not durable when it was written.
+const LAG_SHIFT: u32 = 48;
+/// The most records that may wait for one fsync.
+const MAX_LAG: u64 = 1 << 12;
 /// The length that stands for "deleted".
 const DELETED: u32 = u32::MAX;
 
@@ -36,6 +44,8 @@ pub(super) struct Journal {
     generation: Generation,
     end: usize,
     next: u64,
+    /// How many of the records are durable.
+    synced: u64,
     fsync: bool,
 }
 
@@ -57,6 +67,14 @@ struct Generation {
     epoch: [u8; 16],
 }
 
+/// A record as it is read.
+struct Record<'a> {
+    seq: u64,
+    /// How many records were durable when it was written.
+    durable: u64,
+    content: &'a [u8],
+}
+
 /// Changes on their way into the journal, with room for the head before them.
 #[derive(Debug)]
 pub(super) struct Entry(Vec<u8>);
@@ -76,7 +94,7 @@ impl Journal {
         file.sync_all()?;
         fs::rename(&fresh, path)?;
         path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
-        Ok(Self { file, len: image.len(), generation, end: START, next: 0, fsync })
+        Ok(Self { file, len: image.len(), generation, end: START, next: 0, synced: 0, fsync })
     }
 
     /// Opens the journal at `path` and reads all that was acknowledged, and perhaps one record that was about to be.
@@ -95,8 +113,8 @@ impl Journal {
         };
         if replay.is_cut {
             tracing::warn!(
-                "the last record of the journal is not whole: a crash has cut a change that nobody was told of, \
-                 or the disk has damaged one"
+                "the last record of the journal is not whole: a crash has cut a change that nobody was told of, or that \
+                 need not outlive a power cut, or the disk has damaged one"
             );
         }
         image.truncate(replay.end);
@@ -104,7 +122,8 @@ impl Journal {
         let file = File::options().read(true).write(true).open(path)?;
         file.write_all_at(&image, 0)?;
         let Replay { generation, changes, end, .. } = replay;
-        let journal = Self { file, len, generation, end, next: changes.len() as u64, fsync };
+        let next = changes.len() as u64;
+        let mut journal = Self { file, len, generation, end, next, synced: 0, fsync };
         journal.sync()?;
         Ok(Found::Whole(journal, changes))
     }
@@ -116,17 +135,31 @@ impl Journal {
 
     /// Whether there is room for an entry.
     pub(super) fn fits(&self, entry: &Entry) -> bool {
-        self.end + entry.0.len() <= self.len
+        self.end + entry.len() <= self.len
     }
 
-    /// Writes a record that fits, durably. After a failure the journal must not be used again.
+    /// Whether records wait for their fsync.
+    pub(super) fn is_behind(&self) -> bool {
+        self.lag() > 0
+    }
+
+    /// How many records wait for their fsync.
+    pub(super) fn lag(&self) -> u64 {
+        self.next - self.synced
+    }
+
+    /// Writes a record that fits; it and all before it are durable after the next [`sync`](Self::sync). After a failure the
+    /// journal must not be used again.
     pub(super) fn append(&mut self, entry: Entry) -> io::Result<()> {
         if !self.fits(&entry) {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the change is larger than the journal"));
         }
-        let record = entry.seal(&self.generation, self.next);
+        if self.lag() >= MAX_LAG {
+            self.sync()?;
+        }
+        let seq = self.next | self.lag() << LAG_SHIFT;
+        let record = entry.seal(&self.generation, seq);
         self.file.write_all_at(&record, self.end as u64)?;
-        self.sync()?;
         self.end += record.len();
         self.next += 1;
         Ok(())
@@ -137,12 +170,17 @@ impl Journal {
         let generation = Generation::new(self.generation.number + 1)?;
         self.file.write_all_at(&generation.slot(), generation.place() as u64)?;
         self.sync()?;
-        (self.generation, self.end, self.next) = (generation, START, 0);
+        (self.generation, self.end, self.next, self.synced) = (generation, START, 0, 0);
         Ok(())
     }
 
-    fn sync(&self) -> io::Result<()> {
-        if self.fsync { self.file.sync_data() } else { Ok(()) }
+    /// Makes all records durable. After a failure the journal must not be used again.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.fsync {
+            self.file.sync_data()?;
+        }
+        self.synced = self.next;
+        Ok(())
     }
 }
 
@@ -183,15 +221,17 @@ impl Generation {
         sum(&[&self.epoch, &seq, &len, content])
     }
 
-    /// The sequence number and the content of the whole record that begins at `at`.
-    fn record<'a>(&self, image: &'a [u8], at: usize) -> Option<(u64, &'a [u8])> {
+    /// The whole record that begins at `at`.
+    fn record<'a>(&self, image: &'a [u8], at: usize) -> Option<Record<'a>> {
         let (tag, rest) = image.get(at..)?.split_first_chunk::<8>()?;
         let (seq, rest) = rest.split_first_chunk::<8>()?;
         let (len, rest) = rest.split_first_chunk::<4>()?;
         let (sum, rest) = rest.split_first_chunk::<SUM>()?;
         let content = rest.get(..usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
         let sound = *tag == self.tag() && *sum == self.sum(*seq, *len, content);
-        sound.then_some((u64::from_le_bytes(*seq), content))
+        let seq = u64::from_le_bytes(*seq);
+        let (seq, lag) = (seq & ((1 << LAG_SHIFT) - 1), seq >> LAG_SHIFT);
+        sound.then(|| Record { seq, durable: seq.saturating_sub(lag), content })
     }
 }
 
@@ -208,6 +248,11 @@ impl Entry {
             bytes.extend(value.unwrap_or_default().as_bytes());
         }
         Self(bytes)
+    }
+
+    /// Bytes that it takes in the journal.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     fn seal(self, generation: &Generation, seq: u64) -> Vec<u8> {
@@ -238,20 +283,20 @@ pub(super) fn read(image: &[u8]) -> Result<Replay, &'static str> {
     let newest = slots.into_iter().flatten().max_by_key(|generation| generation.number);
     let generation = newest.ok_or("neither of its headers can be read")?;
     let (mut changes, mut end) = (Vec::new(), START);
-    while let Some((seq, content)) = generation.record(image, end)
-        && seq == changes.len() as u64
+    while let Some(record) = generation.record(image, end)
+        && record.seq == changes.len() as u64
     {
-        changes.push(unpack(content).ok_or("a record makes no sense")?);
-        end += HEAD + content.len();
+        changes.push(unpack(record.content).ok_or("a record makes no sense")?);
+        end += HEAD + record.content.len();
     }
     // the other slot is torn only while the records that it would end stand there
     if unreadable > 0 && changes.is_empty() {
         return Err("one of its headers cannot be read");
     }
-    // a record is written only after the one before is durable
+    // what a later record found durable cannot be missing after a crash
     let tail = image.get(end..).unwrap_or_default();
     let tags = tail.windows(8).enumerate().filter(|(_, bytes)| *bytes == generation.tag());
-    if tags.filter_map(|(at, _)| generation.record(tail, at)).any(|(seq, _)| seq > changes.len() as u64) {
+    if tags.filter_map(|(at, _)| generation.record(tail, at)).any(|record| record.durable > changes.len() as u64) {
         return Err("a record in its middle cannot be read");
     }
     Ok(Replay { generation, changes, end, is_cut: tail.starts_with(&generation.tag()) })

@@ -18,6 +18,12 @@ fn entry(changes: &Changes) -> Entry {
     Entry::new(changes.iter().map(|(key, value)| (key.as_str(), value.as_deref())))
 }
 
+/// Writes a record durably.
+fn append(journal: &mut Journal, changes: &Changes) {
+    journal.append(entry(changes)).unwrap();
+    journal.sync().unwrap();
+}
+
 /// What a journal with these bytes holds, and the journal.
 fn reopen(path: &Path, image: &[u8]) -> (Journal, Vec<Changes>) {
     fs::write(path, image).unwrap();
@@ -55,7 +61,7 @@ fn a_torn_write_is_done_or_not_done() {
         let next = changes(n);
         let before = held.clone();
         if journal.fits(&entry(&next)) {
-            journal.append(entry(&next)).unwrap();
+            append(&mut journal, &next);
             held.push(next);
         } else {
             journal.begin_anew().unwrap();
@@ -69,7 +75,7 @@ fn a_torn_write_is_done_or_not_done() {
             assert_eq!(journal.is_empty(), found.is_empty());
             // and it goes on from there
             if journal.fits(&entry(&changes(5))) {
-                journal.append(entry(&changes(5))).unwrap();
+                append(&mut journal, &changes(5));
                 let (_, more) = reopen(&copy, &fs::read(&copy).unwrap());
                 assert_eq!(more, [&found[..], &[changes(5)]].concat());
             } else {
@@ -84,6 +90,59 @@ fn a_torn_write_is_done_or_not_done() {
     assert!(anew >= 2 && tears > 1000, "{anew} generations, {tears} torn writes");
 }
 
+/// A power cut may leave any of the records that wait for their fsync: what is read is all up to the first that is missing.
+#[test]
+fn of_what_waits_for_an_fsync_a_power_cut_leaves_a_beginning() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, copy) = (dir.path().join("journal"), dir.path().join("copy"));
+    let all: Vec<_> = (0..7).map(changes).collect();
+    let mut journal = Journal::create(&path, 2 * LEN, true).unwrap();
+    append(&mut journal, &all[0]);
+    append(&mut journal, &all[1]);
+    let mut ends = vec![fs::read(&path).unwrap().iter().rposition(|byte| *byte != 0).unwrap() + 1];
+    for next in &all[2..6] {
+        assert_eq!(journal.is_behind(), ends.len() > 1);
+        journal.append(entry(next)).unwrap();
+        ends.push(ends.last().unwrap() + entry(next).len());
+    }
+    let image = fs::read(&path).unwrap();
+    let without = |image: &[u8], lost: usize| {
+        let mut image = image.to_vec();
+        (0..4).filter(|n| lost >> n & 1 == 1).for_each(|n| image[ends[n]..ends[n + 1]].fill(0));
+        image
+    };
+    for lost in 0..16_usize {
+        let (mut journal, found) = reopen(&copy, &without(&image, lost));
+        let left = if lost == 0 { 6 } else { 2 + lost.trailing_zeros() as usize };
+        assert_eq!(found, all[..left], "lost {lost:04b}");
+        assert!(!journal.is_behind());
+        append(&mut journal, &all[6]);
+        assert_eq!(reopen(&copy, &fs::read(&copy).unwrap()).1.len(), left + 1, "what came after a lost one is dead");
+    }
+    journal.sync().unwrap();
+    append(&mut journal, &all[6]);
+    let image = fs::read(&path).unwrap();
+    assert_eq!(reopen(&copy, &image).1, all);
+    for lost in 1..16 {
+        assert_eq!(why_damaged(&copy, &without(&image, lost)), "a record in its middle cannot be read");
+    }
+}
+
+#[test]
+fn not_too_much_waits_for_one_fsync() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut journal = Journal::create(&dir.path().join("journal"), 1 << 20, true).unwrap();
+    let mut most = 0;
+    for n in 0..10_000_u64 {
+        journal.append(entry(&changes(1))).unwrap();
+        most = if journal.lag() == 1 { most.max(n) } else { most };
+    }
+    assert_eq!((most, journal.lag()), (8192, 10_000 - 8192));
+    assert!(
+        matches!(Journal::open(&dir.path().join("journal"), true), Ok(Found::Whole(_, all)) if all.len() == 10_000)
+    );
+}
+
 #[test]
 fn older_records_after_the_end_stay_dead() {
     let dir = tempfile::tempdir().unwrap();
@@ -91,12 +150,12 @@ fn older_records_after_the_end_stay_dead() {
     let mut journal = Journal::create(&path, LEN, true).unwrap();
     let same = vec![("key".to_owned(), Some("value".to_owned()))];
     for _ in 0..3 {
-        journal.append(entry(&same)).unwrap();
+        append(&mut journal, &same);
     }
     journal.begin_anew().unwrap();
     let old = fs::read(&path).unwrap();
     // the same length: the old second and third record stand exactly where the next would
-    journal.append(entry(&same)).unwrap();
+    append(&mut journal, &same);
     let image = fs::read(&path).unwrap();
     assert!(image.ends_with(&old[8192 + 80..]) && old[8192 + 80..].iter().any(|byte| *byte != 0), "the test is blind");
     let (_, found) = reopen(&path, &image);
@@ -110,7 +169,7 @@ fn a_damaged_last_record_is_told_from_none() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
     let mut journal = Journal::create(&path, LEN, true).unwrap();
-    journal.append(entry(&changes(1))).unwrap();
+    append(&mut journal, &changes(1));
     let mut image = fs::read(&path).unwrap();
     assert!(!read(&image).unwrap().is_cut);
     let last = image.iter().rposition(|byte| *byte != 0).unwrap();
@@ -126,7 +185,7 @@ fn damage_that_no_crash_leaves_is_told() {
     let mut journal = Journal::create(&path, LEN, true).unwrap();
     let fresh = fs::read(&path).unwrap();
     for n in 0..3 {
-        journal.append(entry(&changes(n))).unwrap();
+        append(&mut journal, &changes(n));
     }
     let image = fs::read(&path).unwrap();
     let flipped = |image: &[u8], places: &[usize]| {

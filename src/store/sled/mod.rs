@@ -32,7 +32,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 use tokio::sync::broadcast;
-use writer::{Job, Writer};
+use writer::{Fsync, Job, Writer};
 
 /// Everything that is remembered, in byte order of the keys.
 pub type Records = BTreeMap<String, String>;
@@ -169,6 +169,13 @@ impl SledStore {
         export::list(&export::folder(dir))
     }
 
+    async fn apply(&self, batch: Batch, sync: Fsync) -> Result<()> {
+        check_size(&batch)?;
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.send(Job::Commit(batch, sync, reply))?;
+        answer.await.unwrap_or(Err(Error::ReadOnly))
+    }
+
     fn send(&self, job: Job) -> Result<()> {
         let jobs = self.jobs.lock();
         jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(Error::ReadOnly)
@@ -207,10 +214,11 @@ impl StateStore for SledStore {
     }
 
     async fn commit(&self, batch: Batch) -> Result<()> {
-        check_size(&batch)?;
-        let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(Job::Commit(batch, reply))?;
-        answer.await.unwrap_or(Err(Error::ReadOnly))
+        self.apply(batch, Fsync::Now).await
+    }
+
+    async fn commit_lazily(&self, batch: Batch) -> Result<()> {
+        self.apply(batch, Fsync::Later).await
     }
 
     fn is_writable(&self) -> bool {

@@ -1,5 +1,5 @@
 //! The one thread that changes the store: waiting batches are judged in order, journaled as one record with one fsync,
-//! and only then seen by readers and acknowledged. Checkpoints bring them to sled: when the journal is full, when nobody
+//! and only then seen by readers and acknowledged; the fsync of a group that was committed lazily rides with the next one. Checkpoints bring them to sled: when the journal is full, when nobody
 //! has changed anything for a while, at the end. After any failure of the disk nothing is tried again.
 
 use super::checkpoint::{Base, Outcome};
@@ -13,21 +13,33 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Where the outcome of a job goes.
 type Reply = oneshot::Sender<Result<()>>;
 
+/// When a batch reaches the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fsync {
+    /// Before it is acknowledged.
+    Now,
+    /// With the next one that does, or within seconds.
+    Later,
+}
+
+/// A batch that waits.
+type Waiting = (Batch, Fsync, Reply);
+
 /// What the writer is asked to do.
 pub(super) enum Job {
     /// Apply a batch.
-    Commit(Batch, Reply),
+    Commit(Batch, Fsync, Reply),
     /// Write everything and let go of the files.
     Close(Reply),
 }
 
-/// Keys and their new values (`None`: deleted), not yet durable.
+/// Keys and their new values (`None`: deleted), not yet seen by readers.
 type Staged = HashMap<String, Option<String>>;
 
 /// The state of the writer thread.
@@ -41,6 +53,8 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     idle: Duration,
     full: bool,
+    /// Since when a record waits for its fsync.
+    behind: Option<Instant>,
 }
 
 impl Writer {
@@ -51,7 +65,7 @@ impl Writer {
         shared: Arc<Shared>,
         idle: Duration,
     ) -> Self {
-        Self { base, journal, pending, owner, shared, idle, full: false }
+        Self { base, journal, pending, owner, shared, idle, full: false, behind: None }
     }
 
     /// Works until it is told to close, or all who could tell it are gone.
@@ -93,33 +107,38 @@ impl Writer {
 
     /// A checkpoint while there is time for it; on a full disk the journal keeps what it has.
     fn rest(&mut self) {
-        if !self.is_broken() && !self.pending.is_empty() && self.base.has_room() {
+        if self.is_broken() || self.pending.is_empty() || !self.attempt(Self::catch_up) {
+            return;
+        }
+        if self.base.has_room() {
             self.attempt(Self::checkpoint);
         }
     }
 
-    fn commit(&mut self, group: Vec<(Batch, Reply)>) {
+    fn commit(&mut self, group: Vec<Waiting>) {
         if let Some(refusal) = self.refusal() {
-            for (_, reply) in group {
+            for (.., reply) in group {
                 let _ = reply.send(Err(refusal()));
             }
             return;
         }
-        let mut staged = Staged::new();
+        let (mut staged, mut sync) = (Staged::new(), Fsync::Later);
         let judged: Vec<_> = group
             .into_iter()
-            .map(|(batch, reply)| {
+            .map(|(batch, wanted, reply)| {
+                // A refusal rests on what is seen, and an empty batch may be asked for to make that durable.
+                sync = if wanted == Fsync::Now { Fsync::Now } else { sync };
                 let changed = self.holds(&batch, &staged).then(|| stage(batch, &mut staged));
                 (changed, reply)
             })
             .collect();
-        let durable = staged.is_empty() || self.attempt(|writer| writer.record(&staged));
-        if durable {
+        let written = self.attempt(|writer| writer.record(&staged, sync));
+        if written {
             self.publish(staged);
         }
         for (changed, reply) in judged {
             let answer = match changed {
-                _ if !durable => Err(Error::ReadOnly),
+                _ if !written => Err(Error::ReadOnly),
                 None => Err(Error::Conflict),
                 Some(keys) => {
                     self.tell(keys);
@@ -172,8 +191,25 @@ impl Writer {
         false
     }
 
-    /// Makes changes durable.
-    fn record(&mut self, staged: &Staged) -> Outcome {
+    /// Writes changes, and makes them durable with all before them: at once, or when that has waited long enough.
+    fn record(&mut self, staged: &Staged, sync: Fsync) -> Outcome {
+        if !staged.is_empty() {
+            self.append(staged)?;
+        }
+        let has_waited = self.behind.is_some_and(|since| since.elapsed() >= self.idle);
+        if sync == Fsync::Now || has_waited { self.catch_up() } else { Ok(()) }
+    }
+
+    /// Makes what was written durable.
+    fn catch_up(&mut self) -> Outcome {
+        self.behind = None;
+        match self.journal.as_mut().filter(|journal| journal.is_behind()) {
+            Some(journal) => journal.sync().map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&mut self, staged: &Staged) -> Outcome {
         let entry = Entry::new(staged.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
         if self.journal.as_ref().is_some_and(|journal| !journal.fits(&entry)) {
             self.checkpoint()?;
@@ -182,11 +218,15 @@ impl Writer {
             Some(journal) => journal,
             none => none.insert(self.base.create_journal()?),
         };
-        journal.append(entry).map_err(|e| e.to_string())
+        journal.append(entry).map_err(|e| e.to_string())?;
+        self.behind.get_or_insert_with(Instant::now);
+        Ok(())
     }
 
     /// Brings all that is journaled to sled, and only when it is durable there begins the journal anew.
     fn checkpoint(&mut self) -> Outcome {
+        // sled must not know a change that the journal could still lose: half of what was committed together might stay.
+        self.catch_up()?;
         let Some(journal) = self.journal.as_mut().filter(|journal| !journal.is_empty()) else { return Ok(()) };
         self.base.bring(&self.pending, &self.shared.records)?;
         journal.begin_anew().map_err(|e| e.to_string())?;
@@ -194,7 +234,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Lets readers see what is durable.
+    /// Lets readers see what is written.
     fn publish(&mut self, staged: Staged) {
         if let Some(records) = self.shared.records.write().as_mut() {
             for (key, value) in staged {
@@ -232,14 +272,14 @@ impl Writer {
 }
 
 /// All batches that wait already, up to a size that always fits into the journal, and a wish to close after them.
-fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<(Batch, Reply)>, Option<Reply>) {
+fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Waiting>, Option<Reply>) {
     let (mut group, mut bytes, mut next) = (Vec::new(), 0, Some(first));
     while let Some(job) = next {
         match job {
             Job::Close(reply) => return (group, Some(reply)),
-            Job::Commit(batch, reply) => {
+            Job::Commit(batch, sync, reply) => {
                 bytes += size(&batch);
-                group.push((batch, reply));
+                group.push((batch, sync, reply));
             }
         }
         next = if bytes < BATCH_LIMIT / 4 && group.len() < 256 { jobs.try_recv().ok() } else { None };

@@ -28,6 +28,11 @@ fn batch(who: usize, n: usize) -> Batch {
     }
 }
 
+/// Whether a batch is committed lazily: two of four, one right after the other.
+const fn is_lazy(n: usize) -> bool {
+    matches!(n % 4, 3 | 0)
+}
+
 /// The records of a committer after its first `n` batches.
 fn replay(who: usize, n: usize) -> Records {
     let mut records = Records::new();
@@ -67,10 +72,12 @@ async fn progress(store: &SledStore, who: usize) -> Result<usize, usize> {
 async fn commit_on_and_on(store: Arc<SledStore>, who: usize) {
     let mut n = progress(&store, who).await.unwrap();
     loop {
-        match store.commit(batch(who, n + 1)).await {
+        let next = batch(who, n + 1);
+        let committed = if is_lazy(n + 1) { store.commit_lazily(next).await } else { store.commit(next).await };
+        match committed {
             Ok(()) => {
                 n += 1;
-                println!("\nack {who} {n}");
+                println!("\n{} {who} {n}", if is_lazy(n) { "seen" } else { "ack" });
             }
             Err(Error::NoSpace) => {
                 println!("\nfull");
@@ -113,7 +120,10 @@ pub(super) struct Sufferer {
 
 #[derive(Clone, Default, Debug)]
 pub(super) struct Said {
+    /// What must outlive a power cut: for each committer its last batch.
     pub(super) acks: HashMap<usize, usize>,
+    /// What must outlive a crash of the program.
+    pub(super) seen: HashMap<usize, usize>,
     pub(super) full: bool,
     pub(super) failures: Vec<String>,
 }
@@ -184,7 +194,13 @@ impl Said {
     fn hear(&mut self, line: &str) {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
-            ["ack", who, n] => drop(self.acks.insert(who.parse().unwrap(), n.parse().unwrap())),
+            [what @ ("ack" | "seen"), who, n] => {
+                let (who, n) = (who.parse().unwrap(), n.parse().unwrap());
+                self.seen.insert(who, n);
+                if what == "ack" {
+                    self.acks.insert(who, n);
+                }
+            }
             ["full"] => self.full = true,
             ["failed", ..] => self.failures.push(line.to_owned()),
             _ => {}
