@@ -1,5 +1,6 @@
 //! The bodies of requests, and reading on to their end when a request is refused.
 
+use super::announced::Announced;
 use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body, Frame, SizeHint};
@@ -17,6 +18,8 @@ pub enum BodyIn {
     Wire(Incoming),
     /// From memory.
     Memory(Full<Bytes>),
+    /// Held to a length that its request announced.
+    Announced(Box<Announced>),
 }
 
 impl From<Incoming> for BodyIn {
@@ -45,6 +48,7 @@ impl Body for BodyIn {
         match self.get_mut() {
             Self::Wire(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
             Self::Memory(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Announced(body) => Pin::new(body.as_mut()).poll_frame(cx),
         }
     }
 
@@ -52,6 +56,7 @@ impl Body for BodyIn {
         match self {
             Self::Wire(body) => body.is_end_stream(),
             Self::Memory(body) => body.is_end_stream(),
+            Self::Announced(body) => body.is_end_stream(),
         }
     }
 
@@ -59,6 +64,7 @@ impl Body for BodyIn {
         match self {
             Self::Wire(body) => body.size_hint(),
             Self::Memory(body) => body.size_hint(),
+            Self::Announced(body) => body.size_hint(),
         }
     }
 }

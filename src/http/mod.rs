@@ -1,6 +1,7 @@
 //! One request: an id, strict framing, the front chosen by prefix, a caught panic, one log line, headers every answer has.
 //! The only place that speaks HTTP; what WebDAV means is in [`dav`], the JSON API in [`api`].
 
+mod announced;
 pub mod api;
 pub mod body;
 mod cookie;
@@ -21,6 +22,7 @@ use crate::log::{self, RequestLine};
 use crate::metrics::Metrics;
 use crate::model::{Error, Identity};
 use body::Body;
+use dav::body::Lent;
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use intake::BodyIn;
@@ -54,6 +56,10 @@ pub async fn handle(app: &Arc<App>, peer: SocketAddr, request: Request<BodyIn>) 
 
 /// The front of a request, by the prefix of its path.
 async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) -> Answer {
+    let request = match held_to_its_length(request).await {
+        Ok(request) => request,
+        Err(answer) => return answer,
+    };
     let path = request.uri().path();
     let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let above = matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
@@ -74,6 +80,19 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
         dav::parents::handle(&identity, &parts, body).await
     };
     Answer { response, identity: Some(identity) }
+}
+
+/// The request with its body held to the length that it announces, or the refusal of lengths that cannot be.
+async fn held_to_its_length(request: Request<BodyIn>) -> Result<Request<BodyIn>, Answer> {
+    let (parts, body) = request.into_parts();
+    let held = match announced::length(&parts.method, &parts.headers) {
+        Ok(len) => announced::hold(body, len),
+        Err(error) => Err((error, body)),
+    };
+    match held {
+        Ok(body) => Ok(Request::from_parts(parts, body)),
+        Err((error, body)) => Err(Lent::new(body).settle(&parts.headers, reply::failure(&error)).await.into()),
+    }
 }
 
 /// What every request needs, whichever front answers it.

@@ -34,6 +34,7 @@ mod files;
 mod guests;
 mod kept_connections;
 mod layers;
+mod lengths;
 mod link_downloads;
 mod link_passwords;
 mod links;

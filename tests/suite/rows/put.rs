@@ -19,6 +19,12 @@ fn row_069_a_wrong_expected_length_is_no_whole_upload() {
     let ana = server.ana();
     ana.request("PUT", NAME).header("X-Expected-Entity-Length", "5").body("12345").chunked().send().is(201);
     ana.holds(NAME, "12345");
+    for wrong in ["99", "6", "4", "0", "five"] {
+        ana.request("PUT", NAME).header("X-Expected-Entity-Length", wrong).body("other").chunked().send().is(400);
+        ana.request("PUT", "/new").header("X-Expected-Entity-Length", wrong).body("other").chunked().send().is(400);
+    }
+    ana.holds(NAME, "12345");
+    ana.lacks("/new");
 }
 
 #[test]
