@@ -214,7 +214,7 @@ impl Auth {
     }
 
     /// Changes role, quota and whether it may sign in, in one step, from the next request on. `NotFound`, `Forbidden` when nobody
-    /// would be left to administer, `PreconditionFailed` when its revision is none of `only_at`.
+    /// would be left to administer, `Stale` when its revision is none of `only_at`.
     pub async fn alter(
         &self,
         name: &AccountName,
@@ -223,9 +223,11 @@ impl Auth {
     ) -> Result<AccountView> {
         let (accounts, account) = (Arc::clone(&self.accounts), name.clone());
         let edit = move |record: &mut Record| {
-            let at = || accounts.view(&account).map(|view| view.revision());
-            if only_at.is_some_and(|tags| !at().is_some_and(|at| tags.contains(&at))) {
-                return Err(Error::PreconditionFailed);
+            if let Some(tags) = only_at {
+                let at = accounts.view(&account).map(|view| view.revision());
+                if !at.as_ref().is_some_and(|at| tags.contains(at)) {
+                    return Err(at.map_or(Error::PreconditionFailed, |etag| Error::Stale { etag }));
+                }
             }
             let Alteration { role, quota, disabled } = what;
             let before = (record.role, record.disabled);

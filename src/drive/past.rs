@@ -73,11 +73,27 @@ impl Drive {
         Err(Error::Exists)
     }
 
-    /// Where what lay at `path` goes back to: there, or, when something of another drive shows there by now, to the top of its own.
+    /// Where what lay at `path` goes back to: there, or, when something of another drive shows there by now or one of the folders
+    /// above it is a file, to the top of its own.
     async fn origin(&self, bin: &Bin, path: &VPath) -> Result<VPath> {
         let place = self.admitted(path, Access::Change).await;
         let is_own = place.is_ok_and(|place| place.root.id == bin.root.id);
-        if is_own { Ok(path.clone()) } else { bin.shown.join(path.name().unwrap_or_default()) }
+        if is_own && !self.is_beneath_a_file(path).await? {
+            return Ok(path.clone());
+        }
+        bin.shown.join(path.name().unwrap_or_default())
+    }
+
+    /// Whether one of the folders that should hold `path` is a file.
+    async fn is_beneath_a_file(&self, path: &VPath) -> Result<bool> {
+        let mut above = path.parent();
+        while let Some(folder) = above.filter(|folder| !folder.is_root()) {
+            match self.find(&folder).await? {
+                Some(node) => return Ok(!node.folder),
+                None => above = folder.parent(),
+            }
+        }
+        Ok(false)
     }
 
     async fn untrash(&self, bin: &Bin, id: &str, to: &VPath) -> Result<()> {

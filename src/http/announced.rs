@@ -5,6 +5,7 @@ use super::dav::headers;
 use super::intake::BodyIn;
 use crate::model::{Error, Result};
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderName, Method};
 use http_body::{Body, Frame, SizeHint};
 use std::io;
@@ -28,6 +29,12 @@ pub fn length(method: &Method, headers: &HeaderMap) -> Result<Option<u64>> {
         (Some(one), Some(other)) if one != other => Err(CONTRADICTION),
         (one, other) => Ok(one.or(other)),
     }
+}
+
+/// The length of a body, by its framing or else by what is announced beside that.
+pub fn body_length(method: &Method, headers: &HeaderMap) -> Result<Option<u64>> {
+    let framed = headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    framed.map_or_else(|| length(method, headers), |framed| Ok(Some(framed)))
 }
 
 const CONTRADICTION: Error = Error::BadRequest("The request announces two different lengths; nothing was changed.");

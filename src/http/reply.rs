@@ -5,7 +5,7 @@ use super::api::problem::{FieldProblem, ProblemDocument};
 use super::body::Body;
 use crate::model::Error;
 use dav_server::fs::FsError;
-use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::BadName(_) | Error::BadRequest(_) | Error::Truncated | Error::Checksum => StatusCode::BAD_REQUEST,
         Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
-        Error::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        Error::PreconditionFailed | Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. } => StatusCode::LOCKED,
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -63,6 +63,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::UnexpectedBody
         | Error::Forbidden(_)
         | Error::PreconditionFailed
+        | Error::Stale { .. }
         | Error::Locked { .. }
         | Error::Unauthenticated
         | Error::CodeRequired => FsError::Forbidden,
@@ -93,7 +94,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::Invalid { .. } => "invalid",
         Error::UnexpectedBody => "unexpected_body",
         Error::Forbidden(_) => "forbidden",
-        Error::PreconditionFailed => "precondition_failed",
+        Error::PreconditionFailed | Error::Stale { .. } => "precondition_failed",
         Error::Locked { .. } => "locked",
         Error::NoSuchLock => "no_such_lock",
         Error::NoSpace => "no_space",
@@ -204,6 +205,7 @@ fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValu
         Error::Unauthenticated => {
             headers.insert(WWW_AUTHENTICATE, CHALLENGE);
         }
+        Error::Stale { etag } => headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag))),
         Error::Throttled { retry_after } | Error::Busy { retry_after } => come_back(headers, *retry_after),
         _ => {}
     }

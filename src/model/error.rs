@@ -43,6 +43,12 @@ pub enum Error {
     /// A condition of the request (If, If-Match, If-None-Match, Overwrite) does not hold.
     #[error("The condition of the request does not hold: the file has changed, or already exists.")]
     PreconditionFailed,
+    /// As `PreconditionFailed`, with the entity tag of what stands there now, for who may see it.
+    #[error("The condition of the request does not hold: the file has changed, or already exists.")]
+    Stale {
+        /// The tag, quoted.
+        etag: String,
+    },
     /// A lock that the caller did not submit covers the target.
     #[error("This is locked by {holder}.")]
     Locked {

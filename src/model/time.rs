@@ -49,6 +49,14 @@ pub fn from_unix_seconds(seconds: i64) -> SystemTime {
     moment.unwrap_or(UNIX_EPOCH)
 }
 
+/// Reads seconds as a decimal number, with a sign only below zero; a fraction is cut off. `None` for what is none.
+pub fn parse_seconds(text: &str) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = is_digits(whole.strip_prefix('-').unwrap_or(whole)) && is_digits(fraction);
+    whole.parse().ok().filter(|_| is_number)
+}
+
 /// The moment `seconds` after 1970, if it lies in the years 1 to 9999: no client could read another back.
 pub fn in_calendar(seconds: i64) -> Option<SystemTime> {
     CALENDAR.contains(&seconds).then(|| from_unix_seconds(seconds))

@@ -1,6 +1,7 @@
 //! Conditional requests: If-Match, If-None-Match, If-Modified-Since, and the `If` header of RFC 4918 section 10.4.
 
-use crate::harness::{Client, NAME, TestServer};
+use crate::harness::{Client, NAME, Reply, TestServer};
+use base64::Engine as _;
 
 const STALE: &str = "urn:uuid:00000000-0000-4000-8000-000000000000";
 
@@ -245,4 +246,70 @@ fn an_etag_changes_with_every_content() {
         assert_eq!(put, ana.props(NAME, "0", "<D:getetag/>").multistatus().only().value("getetag"));
         assert!(seen.insert(put), "a tag was used twice");
     }
+}
+
+/// A client whose condition has failed need not ask what is there now; who may not see it is not told.
+#[test]
+fn a_412_carries_the_tag_of_what_is_there() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store(NAME, "1");
+    let etag = ana.head(NAME).header("etag").unwrap().to_owned();
+    let stale = ("If-Match", "\"stale\"");
+    let tagged = |reply: Reply| {
+        assert_eq!((reply.status, reply.header("etag")), (412, Some(&*etag)), "{reply}");
+    };
+    let ask = |method: &str, (name, value): (&str, &str)| ana.request(method, NAME).header(name, value);
+    for condition in [stale, ("If-None-Match", "*"), ("If", "([\"stale\"])"), ("If-None-Match", &etag)] {
+        tagged(ask("PUT", condition).body("2").send());
+        tagged(ask("DELETE", condition).send());
+        for method in ["COPY", "MOVE"] {
+            tagged(ask(method, condition).header("Destination", ana.absolute("/to")).send());
+        }
+        let patch = ask("PATCH", condition).header("Content-Type", "application/x-sabredav-partialupdate");
+        tagged(patch.header("X-Update-Range", "append").body("x").send());
+    }
+    for method in ["GET", "HEAD"] {
+        tagged(ask(method, stale).send());
+        tagged(ask(method, ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")).send());
+    }
+    tagged(ask("PUT", ("If-Unmodified-Since", "Sun, 06 Nov 1994 08:49:37 GMT")).body("2").send());
+    let set = "<D:set><D:prop><x:p>1</x:p></D:prop></D:set>";
+    tagged(ana.proppatch(NAME, set).header("If", "([\"stale\"])").send());
+    tagged(ana.lock(NAME).header("If", "([\"stale\"])").send());
+    tagged(ana.request("LOCK", NAME).header("If", "(<urn:uuid:00000000-0000-4000-8000-000000000000>)").send());
+    ana.store("/to", "there");
+    tagged(ana.transfer("MOVE", NAME, "/to").header("Overwrite", "F").send());
+    let content = "/api/v1/files/content?path=fi%20le%24%25%3C%3E%C3%A9.txt";
+    tagged(ana.raw("PUT", content).header(stale.0, stale.1).body("2").send());
+    tagged(ana.raw("GET", content).header(stale.0, stale.1).send());
+    let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+    let metadata = format!("path {},if_match {}", encode(&NAME[1..]), encode("\"stale\""));
+    let tus = ana.raw("POST", "/api/v1/uploads").header("Tus-Resumable", "1.0.0").header("Upload-Length", "3");
+    tagged(tus.header("Upload-Metadata", metadata).body("").send());
+    ana.holds(NAME, "1");
+    let nothing = ana.request("PUT", "/new").header(stale.0, stale.1).body("x").send().is(412);
+    assert_eq!(nothing.header("etag"), None);
+}
+
+#[test]
+fn a_destination_with_an_unescaped_query_or_fragment_is_refused() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/from", "1");
+    ana.store("/what", "2");
+    for method in ["MOVE", "COPY"] {
+        for (absolute, tail) in [(true, "what?.txt"), (false, "what?"), (true, "what#1"), (false, "what?a=b#c")] {
+            let to = if absolute { format!("{}{tail}", ana.absolute("/")) } else { format!("/dav/{tail}") };
+            let reply = ana.request(method, "/from").header("Destination", &to).send().is(400);
+            assert!(reply.text().contains("%3F"), "{reply}");
+        }
+        for tagged in ["</dav/from?x> ([\"a\"])", "</dav/from#x> ([\"a\"])"] {
+            ana.transfer(method, "/from", "/to").header("If", tagged).send().is(400);
+        }
+    }
+    ana.holds("/from", "1");
+    ana.holds("/what", "2");
+    ana.transfer("MOVE", "/from", "/what?#.txt").send().is(201);
+    ana.holds("/what?#.txt", "1");
 }

@@ -334,3 +334,35 @@ fn how_long_versions_are_kept_is_said_in_the_settings() {
         assert_eq!(versions["items"].as_array().unwrap().len(), kept);
     }
 }
+
+/// Where a folder was is a file now: what lay in it goes to the top, whatever it is and however deep, beside what is there.
+#[test]
+fn what_lay_below_what_is_a_file_now_is_restored_to_the_top() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    for folder in ["/a", "/a/b", "/a/b/dir"] {
+        ana.mkcol(folder).is(201);
+    }
+    ana.store("/a/b/dir/in", "in");
+    ana.store(&format!("/a/b{NAME}"), "deep");
+    ana.store("/a/x.txt", "x");
+    ana.store("/x.txt", "taken");
+    for path in ["/a/b/dir", &format!("/a/b{NAME}"), "/a/x.txt", "/a"] {
+        ana.delete(path).is(204);
+    }
+    ana.store("/a", "a file now");
+    for (lay, now) in [("/a/b/dir", "/dir"), (&*format!("/a/b{NAME}"), NAME), ("/a/x.txt", "/x (restored).txt")] {
+        let item = trash(&ana).into_iter().find(|item| item["path"] == lay).unwrap();
+        let target = format!("/api/v1/trash/{}/restore", url(id(&item)));
+        assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], now, "{lay}");
+    }
+    ana.holds("/dir/in", "in");
+    ana.holds(NAME, "deep");
+    ana.holds("/x (restored).txt", "x");
+    ana.holds("/x.txt", "taken");
+    ana.holds("/a", "a file now");
+    let item = trash(&ana).remove(0);
+    let target = format!("/api/v1/trash/{}/restore", url(id(&item)));
+    post(&ana, &target, &json!({"to": "/a/here"})).is_any(&[409]);
+    assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], "/a (restored)");
+}

@@ -10,6 +10,8 @@ use super::json::Query;
 use super::problem::{Failures, Problem};
 use crate::content::{Expect, Put, Start};
 use crate::drive::{Announced, Drive, DriveUpload, Terms};
+use crate::http::announced;
+use crate::http::dav::conditional::with_present;
 use crate::http::dav::headers as fields;
 use crate::http::dav::tokens::lock_tokens;
 use crate::http::zip::before_extension;
@@ -19,8 +21,8 @@ use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Multipart, Request};
 use bytes::Bytes;
 use futures_util::TryStreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE};
-use http::{HeaderMap, StatusCode};
+use http::header::CONTENT_RANGE;
+use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -74,8 +76,8 @@ pub async fn raw(
     }
     let tokens = lock_tokens(&headers)?;
     let terms = Terms { expect: if fresh { Expect::Absent } else { expect }, tokens, ..Terms::default() };
-    let len = headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
-    let (modified, checksum) = (fields::oc_mtime(&headers), fields::oc_checksum(&headers)?);
+    let len = announced::body_length(&Method::PUT, &headers)?;
+    let (modified, checksum) = (fields::oc_mtime(&headers)?, fields::oc_checksum(&headers)?);
     let announced = Announced { len, estimate: len, modified, start: Start::Empty, checksum };
     let drive = member.drive().await?;
     let bytes = body.into_data_stream().map_err(|_| Error::Truncated);
@@ -83,7 +85,10 @@ pub async fn raw(
         Ok(upload) => pour(upload, bytes).await,
         Err(error) => Err(error),
     };
-    let put = put.map_err(|error| refused(error, fresh))?;
+    let put = match put {
+        Ok(put) => put,
+        Err(error) => return Err(with_present(&drive, &path, refused(error, fresh)).await.into()),
+    };
     let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, axum::Json(Stat::new(&path, &put.node))))
 }

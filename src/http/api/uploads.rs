@@ -7,6 +7,7 @@ use super::problem::{Failures, Problem};
 use super::upload::refused;
 use crate::app::App;
 use crate::drive::{Checksum, Drive, DriveUpload};
+use crate::http::dav::conditional::with_present;
 use crate::http::dav::headers as fields;
 use crate::http::dav::tokens::lock_tokens;
 use crate::model::{Error, Result, VPath, time};
@@ -83,9 +84,12 @@ pub async fn begin(member: Member, headers: HeaderMap, body: Body) -> Result<Res
     let (app, tokens) = (member.app.clone(), lock_tokens(&headers)?);
     let upload = {
         let (drive, tokens) = (drive.clone(), tokens.clone());
-        let fresh = plan.fresh;
-        let begin = member.app.finish(async move { app.uploads.begin(&drive, plan, tokens).await }).await;
-        begin.map_err(|error| refused(error, fresh))?
+        let (fresh, path) = (plan.fresh, plan.path.clone());
+        let begin = async move {
+            let begun = app.uploads.begin(&drive, plan, tokens).await;
+            told(&drive, &path, fresh, begun).await
+        };
+        member.app.finish(begin).await?
     };
     let brings = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == BYTES);
     let record = upload.record();
@@ -235,16 +239,25 @@ async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: 
         app.uploads.touch(upload).await;
         return Ok(offset);
     }
-    let (program, upload) = (app.clone(), upload.clone());
+    let len = record.len;
+    let (program, upload, drive) = (app.clone(), upload.clone(), drive.clone());
     // Though its client leaves, and before anybody else has a turn.
     let publish = async move {
         let _turn = turn;
-        let put = open.commit().await?;
+        let put = told(&drive, &VPath::parse(&record.path)?, record.fresh, open.commit().await).await?;
         program.uploads.publish(&upload, put.node.etag.to_string()).await;
         Ok(())
     };
-    app.finish(publish).await.map_err(|error| refused(error, record.fresh))?;
-    Ok(record.len)
+    app.finish(publish).await?;
+    Ok(len)
+}
+
+/// What is said of an upload whose conditions may have failed.
+async fn told<T>(drive: &Drive, path: &VPath, fresh: bool, outcome: Result<T>) -> Result<T> {
+    match outcome {
+        Err(error) => Err(with_present(drive, path, refused(error, fresh)).await),
+        done => done,
+    }
 }
 
 /// The bytes of a request into the upload: no more than it is long.
@@ -316,7 +329,9 @@ fn plan(headers: &HeaderMap) -> Result<Plan> {
         (None, None) => return Err(Error::BadRequest("Upload-Metadata must have a path, or a filename.")),
     };
     let modified = value("modified").or_else(|| value("lastModified"));
-    let modified = modified.and_then(|text| text.parse::<i64>().ok()).map(|millis| millis.div_euclid(1000));
+    let wrong = Error::BadRequest("modified in Upload-Metadata must be a number of milliseconds since 1970.");
+    let modified = modified.map(|text| time::parse_seconds(text).ok_or(wrong)).transpose()?;
+    let modified = modified.map(|millis| millis.div_euclid(1000));
     let modified = modified.filter(|seconds| time::in_calendar(*seconds).is_some());
     let fresh = value("overwrite") == Some("false");
     let tags = value("if_match").map(str::to_owned).into_iter().collect();

@@ -1,7 +1,8 @@
 //! Conditions on reading (RFC 9110 section 13), judged in the order of section 13.2.2.
 
+use crate::drive::Drive;
 use crate::model::time::{parse_http_date, unix_seconds};
-use crate::model::{Error, Result};
+use crate::model::{Error, Result, VPath};
 use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
@@ -16,7 +17,7 @@ pub enum Verdict {
     NotModified,
 }
 
-/// Judges the conditions of a GET or HEAD for something that exists; `etag` is quoted. `PreconditionFailed`, and `BadRequest` for a
+/// Judges the conditions of a GET or HEAD for something that exists; `etag` is quoted. `Stale`, and `BadRequest` for a
 /// malformed `If-Match`. What is malformed in `If-None-Match` matches nothing: then the client gets the content, which is never wrong.
 pub fn judge(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<Verdict> {
     let etag = etag.as_bytes();
@@ -24,16 +25,27 @@ pub fn judge(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<Ve
         let matches = lists_tag(&list, etag)
             .ok_or(Error::BadRequest("The list of entity tags is malformed; a tag is quoted, as in \"abc\"."))?;
         if !matches {
-            return Err(Error::PreconditionFailed);
+            return Err(Error::Stale { etag: String::from_utf8_lossy(etag).into_owned() });
         }
     } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|since| unix_seconds(modified) > since) {
-        return Err(Error::PreconditionFailed);
+        return Err(Error::Stale { etag: String::from_utf8_lossy(etag).into_owned() });
     }
     let known = match list(headers, &IF_NONE_MATCH) {
         Some(list) => is_any(&list) || elements(&list).any(|element| element.is_some_and(|tag| tag.is(etag))),
         None => date(headers, &IF_MODIFIED_SINCE).is_some_and(|since| unix_seconds(modified) <= since),
     };
     Ok(if known { Verdict::NotModified } else { Verdict::Proceed })
+}
+
+/// A failure with the entity tag of what stands at `path`, if a condition on that has failed and the drive shows it.
+pub async fn with_present(drive: &Drive, path: &VPath, error: Error) -> Error {
+    if !matches!(error, Error::PreconditionFailed) {
+        return error;
+    }
+    match drive.find(path).await {
+        Ok(Some(node)) => Error::Stale { etag: node.etag.to_string() },
+        _ => error,
+    }
 }
 
 /// Whether `If-Range` lets a `Range` count: the tag or the date is exactly the present one.

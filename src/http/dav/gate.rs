@@ -7,6 +7,7 @@ use super::href::{self, PREFIX};
 use super::lockxml;
 use crate::drive::Drive;
 use crate::drive::locks::LockRequest;
+use crate::http::announced;
 use crate::model::{Error, Result, VPath};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -72,11 +73,9 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     if arrival.head.uri.path().ends_with('/') {
         return Err(Error::IsFolder);
     }
-    let number =
-        |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).and_then(|v| v.trim().parse::<u64>().ok());
-    let announced = number("content-length");
-    exchange.estimate = announced.or_else(|| number("x-expected-entity-length"));
-    exchange.modified = headers::oc_mtime(headers);
+    let announced = announced::body_length(&arrival.head.method, headers)?;
+    exchange.estimate = announced;
+    exchange.modified = headers::oc_mtime(headers)?;
     exchange.checksum = headers::oc_checksum(headers)?;
     match exchange.verb {
         Verb::Put => exchange.len = announced,

@@ -33,7 +33,7 @@ const CHUNK: u64 = 256 * 1024;
 /// What a GET on a folder says.
 const FOLDER: &str = "This is a folder; open it with a WebDAV client.\n";
 
-/// Answers with a file, a part of it, or a sentence for a folder; never redirects. `PreconditionFailed` for conditions
+/// Answers with a file, a part of it, or a sentence for a folder; never redirects. `Stale` for conditions
 /// that do not hold.
 pub async fn answer(drive: &Drive, path: &VPath, head: bool, headers: &HeaderMap) -> Result<Response<Body>> {
     if head {
@@ -364,7 +364,7 @@ mod tests {
         assert_eq!((status, body.len()), (304, 0));
         assert_eq!(headers[ETAG], "\"1-2-3-4\"");
         let stale = serve(file(9, 9, 9), None, &asked(&[(IF_MATCH, "\"x\"")])).await;
-        assert!(matches!(stale, Err(Error::PreconditionFailed)));
+        assert!(matches!(stale, Err(Error::Stale { .. })));
         let malformed = serve(file(9, 9, 9), None, &asked(&[(IF_MATCH, "\"")])).await;
         assert!(matches!(malformed, Err(Error::BadRequest(_))));
     }

@@ -1,14 +1,14 @@
 //! The request headers of WebDAV, read strictly: what is malformed is 400, never "absent".
 
 use super::conditional;
+pub use super::oc::{oc_checksum, oc_mtime};
 use super::tokens::{if_lists, lock_tokens};
 use crate::content::Expect;
-use crate::drive::Checksum;
 use crate::drive::terms::Terms;
 use crate::model::{Error, Result, VPath};
 use http::HeaderMap;
 use http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How far below a folder a request reaches (RFC 4918 section 10.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +98,12 @@ pub(super) fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> 
     if !path.starts_with('/') {
         return Err(Error::BadRequest("An address in a header must be a URL or begin with a slash."));
     }
-    if path.contains('#') {
-        return Err(Error::BadRequest("An address in a header cannot have a fragment."));
+    // A client that does not escape a name would have another one changed than it means.
+    if path.contains(['?', '#']) {
+        return Err(Error::BadRequest(
+            "An address in a header has neither query nor fragment: a ? in a name is written %3F, a # is %23.",
+        ));
     }
-    let path = path.split('?').next().unwrap_or_default();
     VPath::from_url(path, origin.prefix)
 }
 
@@ -199,27 +201,6 @@ pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// The `X-OC-Mtime` header: seconds since 1970, a fraction is cut off. What is no time is passed over.
-pub fn oc_mtime(headers: &HeaderMap) -> Option<SystemTime> {
-    let value = headers.get("x-oc-mtime")?.to_str().ok()?.trim();
-    let seconds: i64 = value.split('.').next()?.parse().ok()?;
-    crate::model::time::in_calendar(seconds)
-}
-
-/// The first checksum of `OC-Checksum` (`SHA1:9f86d0… MD5:…`) whose algorithm is known here.
-pub fn oc_checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
-    let sums = list(headers, &HeaderName::from_static("oc-checksum"))?.unwrap_or_default();
-    for (algorithm, digits) in sums.split([' ', '\t', ',']).filter_map(|sum| sum.split_once(':')) {
-        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-        let expected: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
-        let wrong = Error::BadRequest("OC-Checksum must be an algorithm, a colon and hexadecimal digits.");
-        if let Some(checksum) = Checksum::new(algorithm, expected.ok_or(wrong)?) {
-            return Ok(Some(checksum));
-        }
-    }
-    Ok(None)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -240,7 +221,7 @@ mod tests {
             "https://nest.example/dav/a%20b",
             "http://u:p@nest.example/dav/a%20b/",
             "webdav://NEST.example/dav//a%20b",
-            "/x/../dav/a%20b?query",
+            "/x/../dav/a%20b",
         ] {
             assert_eq!(path(value).as_deref(), Some("a b"), "{value}");
         }
@@ -255,7 +236,18 @@ mod tests {
         ] {
             assert_eq!(path(value), None, "{value}");
         }
-        for value in ["", "dav/x", "/dav/x#y", "/dav/%ff", "/dav/a%00", "/dav/%zz"] {
+        for value in [
+            "",
+            "dav/x",
+            "/dav/x#y",
+            "/dav/x?y",
+            "/dav/x?",
+            "http://nest.example/dav/what?.txt",
+            "http://nest.example?/dav/x",
+            "/dav/%ff",
+            "/dav/a%00",
+            "/dav/%zz",
+        ] {
             assert!(destination(&with("destination", value), ORIGIN).is_err(), "{value}");
         }
     }

@@ -15,6 +15,7 @@ mod locks;
 pub mod lockxml;
 pub mod media;
 pub mod multistatus;
+mod oc;
 mod options;
 pub mod parents;
 pub mod plan;
@@ -84,16 +85,31 @@ async fn answer(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: &Len
     let path = path_of(head, prefix)?;
     let drive = app.drive(&visit.identity).await?;
     let drive = if visit.encased { drive.encased() } else { drive };
+    let answered = carry_out(app, visit, (&drive, &path, origin), head, body).await;
+    match answered {
+        Err(error @ Error::PreconditionFailed) => Err(conditional::with_present(&drive, &path, error).await),
+        answered => answered,
+    }
+}
+
+/// Carries a request out on the drive that it is for.
+async fn carry_out(
+    app: &Arc<App>,
+    visit: &Visit,
+    (drive, path, origin): (&Drive, &VPath, Origin<'_>),
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
     let verb = match head.method.as_str() {
-        "GET" | "HEAD" => return get::answer(&drive, &path, head.method == http::Method::HEAD, &head.headers).await,
-        "PROPFIND" => return propfind(app, drive, (path, prefix), head, body).await,
+        "GET" | "HEAD" => return get::answer(drive, path, head.method == http::Method::HEAD, &head.headers).await,
+        "PROPFIND" => return propfind(app, drive, (path, origin.prefix), head, body).await,
         "PROPPATCH" => {
             let terms = headers::terms(&head.headers, origin)?;
             let xml = body.read(MAX_XML).await?;
-            let prefix = visit.prefix.clone();
+            let (drive, path, prefix) = (drive.clone(), path.clone(), visit.prefix.clone());
             return app.finish(async move { proppatch::answer(&drive, &path, &prefix, terms, &xml).await }).await;
         }
-        "OPTIONS" => return options::answer(&drive, &path).await,
+        "OPTIONS" => return options::answer(drive, path).await,
         "PUT" => Verb::Put,
         "PATCH" => Verb::Patch,
         "MKCOL" => Verb::Mkcol,
@@ -110,8 +126,8 @@ async fn answer(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: &Len
         Verb::Copy | Verb::Move => transfer_body(body).await?,
         Verb::Mkcol | Verb::Delete | Verb::Unlock => body.read_nothing().await?,
     };
-    let arrival = Arrival { verb, head, path, origin, xml: &xml };
-    let exchange = gate::admit(drive, &arrival).await?;
+    let arrival = Arrival { verb, head, path: path.clone(), origin, xml: &xml };
+    let exchange = gate::admit(drive.clone(), &arrival).await?;
     protocol::run(app, exchange, &arrival, body).await
 }
 
@@ -140,13 +156,13 @@ fn path_of(head: &request::Parts, prefix: &str) -> Result<VPath> {
 
 async fn propfind(
     app: &Arc<App>,
-    drive: Drive,
-    (path, prefix): (VPath, &str),
+    drive: &Drive,
+    (path, prefix): (&VPath, &str),
     head: &request::Parts,
     body: &Lent,
 ) -> Result<Response<Body>> {
     let depth = match headers::depth(&head.headers)? {
-        Some(Depth::Infinity) if drive.stat(&path).await?.folder => return Ok(options::finite_depth_only()),
+        Some(Depth::Infinity) if drive.stat(path).await?.folder => return Ok(options::finite_depth_only()),
         Some(Depth::Infinity) => Depth::Zero,
         Some(depth) => depth,
         None => Depth::One,
@@ -155,7 +171,7 @@ async fn propfind(
     let agent = user_agent(head);
     let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
     let request = propfind::PropfindRequest { depth, user_agent: agent, hide_quota, find, prefix };
-    propfind::answer(&drive, &path, request).await
+    propfind::answer(drive, path, request).await
 }
 
 fn user_agent(head: &request::Parts) -> &str {

@@ -10,7 +10,7 @@ use super::xml::Name;
 use crate::content::{DeadProp, OWN_NAMESPACE, PropChange};
 use crate::drive::{Drive, Terms};
 use crate::http::body::Body;
-use crate::model::time::{in_calendar, parse_http_date};
+use crate::model::time::{in_calendar, parse_http_date, parse_seconds};
 use crate::model::{Error, Result, VPath};
 use http::Response;
 use std::collections::HashSet;
@@ -107,10 +107,9 @@ fn is_computed(name: &Name) -> bool {
 /// An HTTP date, or seconds since 1970 (rclone writes fractions, which are cut off).
 fn parse_time(text: &str) -> Option<SystemTime> {
     let text = text.trim();
-    let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
-    match seconds.parse::<i64>() {
-        Ok(seconds) if fraction.bytes().all(|b| b.is_ascii_digit()) => in_calendar(seconds),
-        _ => parse_http_date(text),
+    match parse_seconds(text) {
+        Some(seconds) => in_calendar(seconds),
+        None => parse_http_date(text),
     }
 }
 
