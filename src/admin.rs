@@ -132,8 +132,10 @@ impl Administrator {
         only_at: Option<Vec<String>>,
     ) -> Result<AccountView> {
         check_quota(what.quota.flatten())?;
+        let before = self.app.auth.account(name).map(|view| view.revision());
         let altered = self.app.auth.alter(name, what, only_at).await;
-        self.reporter.report(Kind::AccountChanged, name.as_str(), words(what), &altered).await;
+        let is_change = altered.as_ref().ok().map(AccountView::revision) != before;
+        self.reporter.report_change(Kind::AccountChanged, name.as_str(), words(what), (&altered, is_change)).await;
         altered
     }
 

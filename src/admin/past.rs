@@ -185,7 +185,8 @@ impl Administrator {
             let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
             (emptied, note)
         };
-        self.reporter.report(Kind::HistoryPurged, name.as_str(), note, &purged).await;
+        let is_change = purged.as_ref().is_ok_and(|items| *items > 0);
+        self.reporter.report_change(Kind::HistoryPurged, name.as_str(), note, (&purged, is_change)).await;
         purged.map(Recalled::Purged)
     }
 
@@ -224,7 +225,8 @@ pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Resu
     if !wish.dry_run {
         let changes = report.as_ref().map_or(0, |report| report.changes.len());
         let note = format!("/{path} to {}: {changes} changes", time::iso_date(moment));
-        reporter.report(Kind::HistoryRestored, drive.identity().account.as_str(), note, &report).await;
+        let name = drive.identity().account.as_str();
+        reporter.report_change(Kind::HistoryRestored, name, note, (&report, changes > 0)).await;
     }
     report.map(RewindReport::from)
 }

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 const MAX_TEXT: usize = 300;
 
 /// What kind of act an entry tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = AuditKind)]
 pub enum Kind {
@@ -81,10 +81,45 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether outsiders can cause such entries at will: they are kept apart, and written without waiting for the disk.
+    /// Whether it is written without waiting for the disk.
     pub(super) fn is_sign_in(self) -> bool {
         matches!(self, Self::SignIn | Self::SignInFailed | Self::SessionStarted | Self::SessionEnded)
     }
+
+    /// Whether every account does it, to what is its own.
+    fn is_personal(self) -> bool {
+        use Kind::{
+            AppPasswordCreated, AppPasswordRemoved, HistoryHeld, LinkChanged, LinkCreated, LinkRemoved, ShareChanged,
+            ShareCreated, ShareRemoved,
+        };
+        matches!(self, LinkCreated | LinkChanged | LinkRemoved | ShareCreated | ShareChanged | ShareRemoved)
+            || matches!(self, AppPasswordCreated | AppPasswordRemoved | HistoryHeld)
+    }
+
+    /// Whether every account does it to itself, and administrators to others.
+    fn is_of_an_account(self) -> bool {
+        use Kind::{
+            AccountChanged, HistoryPurged, HistoryRestored, OpenidLinked, OpenidUnlinked, PasswordChanged,
+            TwoFactorChanged,
+        };
+        matches!(self, AccountChanged | PasswordChanged | TwoFactorChanged | OpenidLinked | OpenidUnlinked)
+            || matches!(self, HistoryPurged | HistoryRestored)
+    }
+}
+
+/// Who can cause entries at will displaces, when there are many, only entries of the same series.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum SeriesId {
+    /// What administrators do.
+    Administration,
+    /// Failed sign-ins, which anybody can cause.
+    SignIns,
+    /// What visitors of links, whoever has not signed in, and the server itself do.
+    Others,
+    /// What an account does to its own things.
+    Own(AccountName),
+    /// Its sign-ins and sessions.
+    OwnSignIns(AccountName),
 }
 
 /// What kind of actor it was.
@@ -105,7 +140,7 @@ pub enum By {
 }
 
 /// Who did it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Actor {
     /// An account.
     Account(AccountName),
@@ -141,7 +176,7 @@ impl Actor {
 }
 
 /// How it ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 #[schema(as = AuditOutcome)]
 pub enum Outcome {
@@ -154,7 +189,7 @@ pub enum Outcome {
 }
 
 /// Something that happened, to be recorded.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Event {
     /// Who did it.
     pub actor: Actor,
@@ -195,6 +230,20 @@ impl Event {
     pub fn ended(mut self, outcome: Outcome) -> Self {
         self.outcome = outcome;
         self
+    }
+
+    /// Where it is kept.
+    pub(super) fn series(&self) -> SeriesId {
+        match (&self.actor, self.kind) {
+            (Actor::Account(name), kind) if kind.is_sign_in() => SeriesId::OwnSignIns(name.clone()),
+            (Actor::Account(name), kind) if kind.is_personal() => SeriesId::Own(name.clone()),
+            (Actor::Account(name), kind) if kind.is_of_an_account() && self.target == name.as_str() => {
+                SeriesId::Own(name.clone())
+            }
+            (Actor::Account(_) | Actor::CommandLine, _) => SeriesId::Administration,
+            (_, kind) if kind.is_sign_in() => SeriesId::SignIns,
+            _ => SeriesId::Others,
+        }
     }
 
     pub(super) fn into_entry(self, id: u64, at: String, count: u64) -> Entry {

@@ -42,6 +42,19 @@ impl Reporter {
         self.audit.record(event).await;
     }
 
+    /// As [`report`](Self::report), unless what was done changed nothing.
+    pub async fn report_change<T, E: Borrow<Error>>(
+        &self,
+        kind: Kind,
+        target: &str,
+        note: impl Into<String>,
+        (result, is_change): (&Result<T, E>, bool),
+    ) {
+        if result.is_err() || is_change {
+            self.report(kind, target, note, result).await;
+        }
+    }
+
     /// Writes an entry for what was done.
     pub async fn done(&self, kind: Kind, target: &str, note: impl Into<String>) {
         self.report(kind, target, note, &Ok::<(), Error>(())).await;

@@ -102,10 +102,25 @@ impl Series {
             return Ok(());
         }
         let path = self.files.path_of(id);
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.files.dir)?;
+        if !self.files.dir.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&self.files.dir)?;
+            for above in self.files.dir.ancestors().skip(1).take(2) {
+                File::open(above)?.sync_all()?;
+            }
+        }
         self.present = Some(Present::open(&path)?);
         File::open(&self.files.dir)?.sync_all()?;
         self.make_room(&path)
+    }
+
+    /// Removes the files of a series that nothing was written to for so long that all of it is old.
+    pub fn expire(&self) -> io::Result<()> {
+        for (_, path) in self.files.list()? {
+            if path.metadata()?.modified()?.elapsed().is_ok_and(|age| age >= self.limits.keep) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes files that are old, and the oldest of too many.
@@ -144,15 +159,24 @@ impl Present {
 }
 
 impl Files {
-    /// Up to `limit` entries below `below` that `filter` lets through, newest first.
-    pub fn newest(&self, filter: &Filter, below: u64, limit: usize) -> io::Result<Vec<Entry>> {
+    /// Up to `limit` entries between `above` and `below` that `filter` lets through, newest first.
+    pub fn newest(&self, filter: &Filter, (above, below): (u64, u64), limit: usize) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
-        for (_, path) in self.list()?.into_iter().rev().filter(|(first, _)| *first < below) {
+        let mut after = u64::MAX;
+        for (first, path) in self.list()?.into_iter().rev() {
+            let (begins, ends) = (first, std::mem::replace(&mut after, first));
+            if begins >= below {
+                continue;
+            }
+            if ends <= above {
+                break;
+            }
             let text = match std::fs::read(&path) {
                 Err(e) if e.kind() == ErrorKind::NotFound => continue,
                 text => text?,
             };
-            let mut here: Vec<Entry> = entries(&text).filter(|entry| entry.id < below && filter.lets(entry)).collect();
+            let is_within = |entry: &Entry| entry.id > above && entry.id < below;
+            let mut here: Vec<Entry> = entries(&text).filter(|entry| is_within(entry) && filter.lets(entry)).collect();
             here.reverse();
             found.extend(here.into_iter().take(limit - found.len()));
             if found.len() == limit {

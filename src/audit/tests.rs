@@ -1,6 +1,8 @@
 //! The audit log against real files.
 
 use super::*;
+use crate::audit::series::Limits;
+use crate::audit::tally::Tally;
 use std::time::Duration;
 
 fn name(text: &str) -> AccountName {
@@ -13,6 +15,10 @@ fn event(target: &str) -> Event {
 
 fn here() -> IpAddr {
     IpAddr::from([192, 0, 2, 1])
+}
+
+fn all_of(limits: Limits) -> Room {
+    Room { administration: limits, sign_ins: limits, others: limits, own: limits, own_sign_ins: limits }
 }
 
 async fn all(audit: &Audit, filter: Filter) -> Vec<Entry> {
@@ -83,7 +89,7 @@ async fn what_a_client_chose_is_bounded_and_cannot_fool_a_reader() {
 async fn files_turn_by_size_and_age_and_the_oldest_go() {
     let dir = tempfile::tempdir().unwrap();
     let limits = Limits { total: 16 * 1024, ..Limits::of_total(0) };
-    let audit = Audit::limited(dir.path(), limits, limits);
+    let audit = Audit::limited(dir.path(), all_of(limits));
     for n in 0..400 {
         audit.record(event(&format!("u{n}"))).await;
     }
@@ -95,14 +101,14 @@ async fn files_turn_by_size_and_age_and_the_oldest_go() {
     assert!(entries.len() > 50 && entries.windows(2).all(|pair| pair[0].id == pair[1].id + 1));
 
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { turn: Duration::ZERO, ..CHANGES };
-    let audit = Audit::limited(dir.path(), limits, limits);
+    let limits = Limits { turn: Duration::ZERO, ..Room::default().administration };
+    let audit = Audit::limited(dir.path(), all_of(limits));
     for n in 0..3 {
         audit.record(event(&format!("u{n}"))).await;
     }
     assert_eq!(files(dir.path()).len(), 3, "a file for each, for all are old at once");
-    let limits = Limits { turn: Duration::ZERO, keep: Duration::ZERO, ..CHANGES };
-    Audit::limited(dir.path(), limits, limits).record(event("u3")).await;
+    let limits = Limits { turn: Duration::ZERO, keep: Duration::ZERO, ..Room::default().administration };
+    Audit::limited(dir.path(), all_of(limits)).record(event("u3")).await;
     assert_eq!(files(dir.path()), ["changes-000000000004.jsonl"]);
 }
 
@@ -162,4 +168,118 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
     std::fs::remove_file(&path).unwrap();
     audit.record(event("eva")).await;
     assert_eq!(all(&audit, Filter::default()).await[0].target, "eva");
+}
+
+/// Whatever an account does to what is its own, however often and in how many kinds, displaces its own entries alone.
+#[tokio::test]
+async fn nobody_washes_away_what_others_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { total: 16 * 1024, ..Limits::of_total(0) };
+    let audit = Audit::limited(dir.path(), all_of(limits));
+    audit.record(event("evil")).await;
+    audit.record(Event::new(Actor::CommandLine, Kind::PasswordChanged, "evil")).await;
+    audit.record(Event::new(Actor::Account(name("ana")), Kind::LinkCreated, "anas")).await;
+    audit.record(Event::new(Actor::Account(name("ana")), Kind::SignIn, "ana").from(here())).await;
+    audit.record(Event::new(Actor::Account(name("evil")), Kind::AppPasswordCreated, "first")).await;
+    let before = all(&audit, Filter::default()).await.len();
+    assert_eq!(before, 5);
+    let evil = || Actor::Account(name("evil"));
+    for n in 0..300 {
+        let target = format!("t{n}");
+        for kind in [
+            Kind::LinkCreated,
+            Kind::LinkChanged,
+            Kind::LinkRemoved,
+            Kind::ShareCreated,
+            Kind::ShareChanged,
+            Kind::ShareRemoved,
+            Kind::AppPasswordCreated,
+            Kind::AppPasswordRemoved,
+            Kind::SessionStarted,
+            Kind::SessionEnded,
+            Kind::HistoryHeld,
+        ] {
+            audit.record(Event::new(evil(), kind, &target)).await;
+        }
+        for kind in [
+            Kind::AccountChanged,
+            Kind::PasswordChanged,
+            Kind::TwoFactorChanged,
+            Kind::OpenidLinked,
+            Kind::HistoryPurged,
+            Kind::HistoryRestored,
+        ] {
+            audit.record(Event::new(evil(), kind, "evil").note(&target)).await;
+        }
+        audit.record(Event::new(Actor::Link(target.clone()), Kind::HistoryHeld, "ana")).await;
+        audit.record(Event::new(Actor::Nobody, Kind::AccountCreated, &target)).await;
+        audit.record(Event::new(Actor::Nobody, Kind::SignInFailed, &target)).await;
+    }
+    let entries = all(&audit, Filter::default()).await;
+    let has = |kind, target: &str| entries.iter().any(|entry| entry.kind == kind && entry.target == target);
+    assert!(has(Kind::AccountCreated, "evil") && has(Kind::PasswordChanged, "evil"), "what administrators did");
+    assert!(has(Kind::LinkCreated, "anas") && has(Kind::SignIn, "ana"), "what another account did");
+    assert!(!has(Kind::AppPasswordCreated, "first"), "its own is pushed out by its own");
+    assert!(entries.windows(2).all(|pair| pair[0].id > pair[1].id), "all series are one log, in order");
+    let own = all(&audit, Filter { account: Some("ana".into()), ..Filter::default() }).await;
+    assert!(own.iter().any(|entry| entry.target == "anas"));
+    let page = audit.read(Filter::default(), entries[9].id, 20).await.unwrap();
+    assert_eq!(page.iter().map(|e| e.id).collect::<Vec<_>>(), entries[10..30].iter().map(|e| e.id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_repeated_is_counted_in_one_entry() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = Audit::new(dir.path());
+    let change = |note: &str| Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x").note(note);
+    for n in 0..1000 {
+        audit.record(change("a")).await;
+        if n == 500 {
+            audit.record(change("b")).await;
+        }
+    }
+    audit.record(event("ben")).await;
+    audit.record(event("ben")).await;
+    let told = |entries: &[Entry]| entries.iter().map(|e| (e.note.clone(), e.count)).collect::<Vec<_>>();
+    let expected = [("a", 999), ("", 1), ("", 1), ("b", 1), ("a", 1)].map(|(note, count)| (note.to_owned(), count));
+    assert_eq!(told(&all(&audit, Filter::default()).await), expected);
+    audit.record(change("a")).await;
+    audit.record(change("a")).await;
+    audit.settle(true).await;
+    let entries = all(&Audit::new(dir.path()), Filter::default()).await;
+    assert_eq!(told(&entries[..2]), [("a".to_owned(), 1), ("a".to_owned(), 1)]);
+}
+
+/// What earlier versions wrote lies in the two files of the top alone.
+#[tokio::test]
+async fn files_of_earlier_versions_are_read_and_their_numbers_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |id: u64, kind: &str| {
+        format!(
+            "{{\"id\":{id},\"at\":\"2026-01-01T00:00:00Z\",\"by\":\"account\",\"who\":\"ana\",\"kind\":\"{kind}\",\
+             \"target\":\"x\",\"note\":\"\",\"outcome\":\"done\",\"count\":1}}\n"
+        )
+    };
+    let changes = format!("{}{}", line(1, "link-created"), line(4, "account-changed"));
+    std::fs::write(dir.path().join("changes-000000000001.jsonl"), changes).unwrap();
+    let sign_ins = format!("{}{}", line(2, "sign-in"), line(3, "session-started"));
+    std::fs::write(dir.path().join("sign-ins-000000000002.jsonl"), sign_ins).unwrap();
+    let audit = Audit::new(dir.path());
+    audit.record(Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x")).await;
+    let ids = all(&audit, Filter::default()).await.iter().map(|entry| entry.id).collect::<Vec<_>>();
+    assert_eq!(ids, [5, 4, 3, 2, 1]);
+    let own = all(&audit, Filter { account: Some("ana".into()), ..Filter::default() }).await.len();
+    assert_eq!(own, 5);
+}
+
+#[tokio::test]
+async fn accounts_that_are_silent_keep_no_old_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let change = || Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x");
+    Audit::new(dir.path()).record(change()).await;
+    let files = || files(&dir.path().join("accounts/ana"));
+    assert_eq!(files(), ["changes-000000000001.jsonl"]);
+    let limits = Limits { keep: Duration::ZERO, ..Room::default().own };
+    Audit::limited(dir.path(), all_of(limits)).record(event("ben")).await;
+    assert!(files().is_empty());
 }

@@ -259,7 +259,7 @@ impl Auth {
 
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
     async fn clear_grants(&self, name: &AccountName, kept: Option<&str>) {
-        for outcome in [self.end_other_sessions(name, kept).await, self.clear_app_passwords(name).await] {
+        for outcome in [self.end_other_sessions(name, kept).await.map(drop), self.clear_app_passwords(name).await] {
             if let Err(error) = outcome {
                 tracing::warn!(account = %name, %error, "what has ended could not be cleared away");
             }

@@ -193,10 +193,10 @@ impl Auth {
     }
 
     /// Ends all sessions of an account but one, from the next request on.
-    pub async fn end_other_sessions(&self, account: &AccountName, kept: Option<&str>) -> Result<()> {
+    pub async fn end_other_sessions(&self, account: &AccountName, kept: Option<&str>) -> Result<usize> {
         let (account, kept) = (account.clone(), kept.map(str::to_owned));
         let other = move |id: &str, session: &Session| session.account == account && kept.as_deref() != Some(id);
-        self.sessions.remove(other).await.map(drop)
+        self.sessions.remove(other).await
     }
 
     fn stand_in(&self, id: String, session: &Session, now: i64) -> Option<Arc<Identity>> {

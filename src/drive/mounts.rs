@@ -142,8 +142,11 @@ impl Mount {
     pub async fn rename(&self, name: &str) -> Result<()> {
         match &self.source {
             Source::Share(id) => {
+                let before = self.commons.shares.shown_to(&self.account, id);
                 let share = self.commons.shares.rename(&self.account, id, name).await?;
-                self.reporter().done(Kind::ShareChanged, id, share.name_words(&self.account)).await;
+                if before.as_ref() != Some(&share) {
+                    self.reporter().done(Kind::ShareChanged, id, share.name_words(&self.account)).await;
+                }
                 Ok(())
             }
             Source::Team(_) => Err(Error::Forbidden("A team folder has the same name for all who use it.")),

@@ -29,7 +29,7 @@ const USE_STEP: i64 = 60;
 const MARK: (&str, &str) = (OWN_NAMESPACE, "mark");
 
 /// What is stored of a link.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkRecord {
     /// Whose link it is.
     pub owner: AccountName,

@@ -60,6 +60,7 @@ fn sessions(server: &TestServer, root: &Client) {
     told(root, "session-started", "ana", &other.id, "Nest/1");
     one.own("DELETE", &format!("/api/v1/sessions/{}", other.id)).send().is(204);
     told(root, "session-ended", "ana", &other.id, "");
+    LoggedIn::new(server, "ana");
     one.own("DELETE", "/api/v1/sessions").send().is(204);
     told(root, "session-ended", "ana", "ana", "all but the one that asked");
     one.own("POST", "/api/v1/logout").send().is(204);
@@ -313,4 +314,43 @@ fn an_invite_puts_into_groups_at_once() {
     let root = server.ana().signed_in("root", PASSWORD);
     let groups = root.raw("GET", "/api/v1/groups").send().is(200).json();
     assert_eq!(groups["items"][0]["members"], json!(["ben", "cleo"]));
+}
+
+/// What changes nothing is no entry, what is repeated is counted: thousands of both leave what others did where it is.
+#[test]
+fn changes_of_nothing_are_not_told_and_repeats_are_counted() {
+    let (server, root) = start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/d").is(201);
+    let link = format!("/links/{}", made(&ana, "/links", &json!({"path": "d", "rights": "view", "note": "n"})));
+    let with = json!({"account": "ben"});
+    let share = format!("/shares/{}", made(&ana, "/shares", &json!({"path": "d", "to": with, "rights": "view"})));
+    send(&root, "POST", "/groups", &json!({"name": "staff", "members": ["ana"]})).is(201);
+    send(&root, "POST", "/team-folders", &json!({"name": "Plans", "members": [], "quota": 7})).is(201);
+    send(&ana, "PATCH", "/me", &json!({"display_name": "Ana"})).is(200);
+    send(&ben, "PATCH", &share, &json!({"name": "hers"})).is(204);
+    let count = |kind: &str| entries(&root, kind).iter().map(|entry| entry["count"].as_u64().unwrap()).sum::<u64>();
+    let kinds = ["link-changed", "share-changed", "account-changed", "group-changed", "team-folder-changed"];
+    let before = kinds.map(count);
+    for _ in 0..5 {
+        send(&ana, "PATCH", &link, &json!({"note": "n", "rights": "view"})).is(200);
+        send(&ana, "PATCH", &link, &json!({})).is(200);
+        send(&ana, "PATCH", &share, &json!({"rights": "view"})).is(204);
+        send(&ben, "PATCH", &share, &json!({"name": "hers"})).is(204);
+        send(&ana, "PATCH", "/me", &json!({"display_name": "Ana"})).is(200);
+        send(&root, "PATCH", "/groups/staff", &json!({"members": ["ana"]})).is(200);
+        send(&root, "PATCH", "/team-folders/Plans", &json!({"quota": 7})).is(200);
+        send(&root, "PATCH", "/accounts/ana", &json!({"role": "user", "disabled": false})).is(200);
+        ana.raw("DELETE", "/api/v1/trash").send().is(200);
+        ana.raw("DELETE", "/api/v1/sessions").send().is(204);
+    }
+    assert_eq!(kinds.map(count), before);
+    assert_eq!((count("history-purged"), count("session-ended")), (0, 0));
+    for note in ["a", "b"].iter().cycle().take(100) {
+        send(&ana, "PATCH", &link, &json!({"note": note})).is(200);
+    }
+    let told = entries(&root, "link-changed");
+    assert!(told.len() <= 2, "{told:?}");
+    assert_eq!(told.iter().map(|entry| entry["count"].as_u64().unwrap()).sum::<u64>(), 100);
+    assert!(!entries(&root, "group-created").is_empty(), "what the administrator did is there");
 }

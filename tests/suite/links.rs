@@ -78,7 +78,7 @@ fn links_belong_to_their_owner_and_their_tokens_are_told_once() {
     api(&ana, "DELETE", &one, &Value::Null).is(204);
     api(&ana, "DELETE", &one, &Value::Null).is(404);
     page(&server, &shared, "").is(404);
-    let text = std::fs::read_dir(server.data().join("audit")).map(|dir| {
+    let text = std::fs::read_dir(server.data().join("audit/accounts/ana")).map(|dir| {
         dir.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap_or_default()).collect::<String>()
     });
     let text = text.unwrap_or_default();

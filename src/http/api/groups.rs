@@ -110,8 +110,10 @@ pub async fn change(
     let (app, of, reporter) = (caller.app.clone(), name.clone(), caller.reporter());
     let work = async move {
         let note = named_in(&members);
+        let before = app.commons.groups.find(&of);
         let changed = app.commons.set_members(&app.locks, &of, members).await;
-        reporter.report(Kind::GroupChanged, of.as_str(), note, &changed).await;
+        let is_change = app.commons.groups.find(&of) != before;
+        reporter.report_change(Kind::GroupChanged, of.as_str(), note, (&changed, is_change)).await;
         changed
     };
     let group = caller.app.finish(work).await?;

@@ -345,7 +345,9 @@ pub async fn change(
                 record.note = note.unwrap_or_else(|| std::mem::take(&mut record.note));
             };
             let link = app.links.change(&owner, &id, edit).await?;
-            app.audit.record(event.about(&link)).await;
+            if link.record != present {
+                app.audit.record(event.about(&link)).await;
+            }
             Ok(link)
         }
     };

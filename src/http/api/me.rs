@@ -101,8 +101,10 @@ pub async fn change(
             (true, false) => "e-mail",
             (false, false) => "display name, e-mail",
         };
+        let before = work.auth.profile(&name);
         let changed = work.auth.change_profile(&name, ProfileChange { display_name, email }).await;
-        reporter.report(Kind::AccountChanged, name.as_str(), note, &changed).await;
+        let is_change = work.auth.profile(&name) != before;
+        reporter.report_change(Kind::AccountChanged, name.as_str(), note, (&changed, is_change)).await;
         changed
     };
     app.finish(changed).await?;

@@ -165,7 +165,9 @@ pub async fn empty(account: Account) -> Result<axum::Json<Purged>, Problem> {
     let work = async move {
         let emptied = drive.empty_trash().await;
         let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
-        reporter.report(Act::HistoryPurged, drive.identity().account.as_str(), note, &emptied).await;
+        let is_change = emptied.as_ref().is_ok_and(|items| *items > 0);
+        let name = drive.identity().account.as_str();
+        reporter.report_change(Act::HistoryPurged, name, note, (&emptied, is_change)).await;
         emptied
     };
     Ok(axum::Json(Purged { items: account.app.finish(work).await? }))

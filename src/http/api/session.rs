@@ -190,7 +190,8 @@ pub async fn end_others(account: Account) -> Result<StatusCode, Problem> {
     let work = async move {
         let ended = all.auth.end_other_sessions(&identity.account, session_of(&identity)).await;
         let note = if session_of(&identity).is_some() { "all but the one that asked" } else { "all" };
-        reporter.report(Kind::SessionEnded, identity.account.as_str(), note, &ended).await;
+        let is_change = ended.as_ref().is_ok_and(|count| *count > 0);
+        reporter.report_change(Kind::SessionEnded, identity.account.as_str(), note, (&ended, is_change)).await;
         ended
     };
     app.finish(work).await?;

@@ -286,8 +286,11 @@ pub async fn change(
             share.expires = expires.apply(share.expires);
             share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
         };
+        let before = app.commons.shares.made_by(&account, &id);
         let share = app.commons.shares.change(|shares| shares.made_by(&account, &id), edit).await?;
-        reporter.done(Kind::ShareChanged, &id, share.words()).await;
+        if before.as_ref() != Some(&share) {
+            reporter.done(Kind::ShareChanged, &id, share.words()).await;
+        }
         app.commons.release(&app.locks, &share).await
     };
     caller.app.finish(work).await?;
@@ -304,8 +307,11 @@ async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<Statu
     check_name(&name).map_err(|error| invalid("/name", error.to_string()))?;
     let reporter = caller.reporter();
     let work = async move {
+        let before = app.commons.shares.shown_to(&account, &id);
         let share = app.commons.shares.rename(&account, &id, &name).await?;
-        reporter.done(Kind::ShareChanged, &id, share.name_words(&account)).await;
+        if before.as_ref() != Some(&share) {
+            reporter.done(Kind::ShareChanged, &id, share.name_words(&account)).await;
+        }
         Ok(())
     };
     caller.app.finish(work).await?;

@@ -149,9 +149,11 @@ pub async fn change(
             team.members = members.unwrap_or(std::mem::take(&mut team.members));
             team.quota = asked.quota.apply(team.quota);
         };
+        let before = app.commons.teams.find(&of);
         let changed = app.commons.teams.change(&of, edit).await;
         let note = changed.as_deref().map(terms_of).unwrap_or_default();
-        reporter.report(Kind::TeamFolderChanged, &of, note, &changed).await;
+        let is_change = app.commons.teams.find(&of) != before;
+        reporter.report_change(Kind::TeamFolderChanged, &of, note, (&changed, is_change)).await;
         app.commons.release_team(&app.locks, &of).await?;
         changed
     };
