@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The most unfinished uploads of one account.
 const MAX_UPLOADS: usize = 1000;
+/// The most published uploads of one account that are remembered.
+const MAX_REMEMBERED: usize = 1000;
 /// How long it is remembered that an upload was published, for clients that did not hear of it.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
@@ -150,8 +152,7 @@ impl Uploads {
     pub async fn begin(&self, drive: &Drive, plan: Plan, tokens: Vec<String>) -> Result<Arc<Unfinished>> {
         let _alone = self.changing.lock().await;
         let owner = drive.identity().account.clone();
-        let own = self.index.read().values().filter(|upload| upload.record().owner == owner).count();
-        if own >= MAX_UPLOADS {
+        if self.of(&owner, false).len() >= MAX_UPLOADS {
             return Err(Error::LimitReached("An account may have at most 1000 unfinished uploads."));
         }
         let (id, terms) = (new_id()?, terms(plan.fresh, &plan.tags, tokens));
@@ -199,6 +200,19 @@ impl Uploads {
         let expires = now().saturating_add_unsigned(REMEMBERED.as_secs());
         let record = upload.record();
         self.note(upload, UploadRecord { expires, published: Some(etag), ..record.as_ref().clone() }).await;
+        let mut published = self.of(&record.owner, true);
+        published.sort_by_key(|upload| std::cmp::Reverse(upload.record().expires));
+        for upload in published.iter().skip(MAX_REMEMBERED) {
+            if let Err(error) = self.forget(upload).await {
+                tracing::warn!(%error, "a published upload is remembered longer than it need be");
+            }
+        }
+    }
+
+    /// The uploads of an account that are published, or those that are not.
+    fn of(&self, owner: &AccountName, published: bool) -> Vec<Arc<Unfinished>> {
+        let is_meant = |record: &UploadRecord| record.owner == *owner && record.published.is_some() == published;
+        self.index.read().values().filter(|upload| is_meant(&upload.record())).cloned().collect()
     }
 
     /// Forgets an upload; what has come of it is the caller's to discard.

@@ -333,7 +333,7 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
     /// Opens a file; `IsFolder` for a folder.
     async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>>;
-    /// Begins an upload; its length, when known, is reserved, or fails at once with `NoSpace`. `ParentMissing`, `IsFolder` at once
+    /// Begins an upload; its length, when known, is reserved, of the limit and, unless it is small, on the disk, or fails at once with `NoSpace`. `ParentMissing`, `IsFolder` at once
     /// too, or with the commit when a small length is announced.
     async fn begin_put(&self, path: &RelPath, start: Start, room: Room) -> Result<Box<dyn Upload>>;
     /// Makes a folder; `Exists`, `ParentMissing`.
@@ -357,8 +357,9 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing; `NoSpace` when
     /// they outgrow what the file system keeps.
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()>;
-    /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume).
-    async fn lay_aside(&self, id: &str) -> Result<()>;
+    /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume). The disk keeps room for all of
+    /// its `len` bytes until it is published or discarded; `NoSpace` where there is too little beside what others were promised.
+    async fn lay_aside(&self, id: &str, len: u64) -> Result<()>;
     /// Goes on with an upload that was laid aside, at its end, to be published at `path`; `NotFound`. Unless it is committed,
     /// what has come stays.
     async fn resume(&self, id: &str, path: &RelPath, room: Room) -> Result<Box<dyn Upload>>;
@@ -366,8 +367,8 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn laid_aside(&self) -> Result<Vec<String>>;
     /// Deletes an upload that was laid aside; one that is gone is no error.
     async fn discard(&self, id: &str) -> Result<()>;
-    /// Promises the room for a file that will stand at `path`, and fails with `NoSpace` where there is none; without a limit the
-    /// room is promised in any case.
+    /// Promises the room below the limit for a file that will stand at `path`, and fails with `NoSpace` where there is none; without a
+    /// limit the room is promised in any case.
     async fn reserve(&self, path: &RelPath, room: Room) -> Result<Box<dyn Reserved>>;
     /// Reads every file, trash and versions too, and compares it with the hash that was kept when it came.
     async fn scrub(&self) -> Result<Scrubbed>;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 /// One goes on where the last left off; what is taken back is gone; publishing shows the whole and ends it.
 pub async fn an_upload_laid_aside_goes_on(tree: Tree) {
-    tree.lay_aside("id").await.unwrap();
+    tree.lay_aside("id", 0).await.unwrap();
     for (part, len) in [(&b"abc"[..], 3), (b"defg", 7)] {
         let mut upload = tree.resume("id", &path("x"), Room::of(10)).await.unwrap();
         upload.write(Bytes::from_static(part)).await.unwrap();
@@ -27,7 +27,7 @@ pub async fn an_upload_laid_aside_goes_on(tree: Tree) {
 /// What is refused at its end stays, to be tried again; what it replaces becomes a version.
 pub async fn an_upload_laid_aside_outlives_a_refusal(tree: Tree) {
     put(&tree, "x", b"old").await;
-    tree.lay_aside("id").await.unwrap();
+    tree.lay_aside("id", 0).await.unwrap();
     let mut upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
     upload.write(Bytes::from_static(b"new")).await.unwrap();
     let refusal = upload.commit(Commit { expect: Expect::Absent, ..commit() }).await;
@@ -36,7 +36,7 @@ pub async fn an_upload_laid_aside_outlives_a_refusal(tree: Tree) {
     tree.resume("id", &path("x"), Room::of(3)).await.unwrap().commit(commit()).await.unwrap();
     assert_eq!(content(&tree, "x").await, b"new");
     assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
-    tree.lay_aside("id").await.unwrap();
+    tree.lay_aside("id", 0).await.unwrap();
     let mut upload = tree.resume("id", &path("gone/x"), Room::of(3)).await.unwrap();
     upload.write(Bytes::from_static(b"all")).await.unwrap();
     assert!(matches!(upload.commit(commit()).await, Err(Error::ParentMissing)));
@@ -54,7 +54,7 @@ pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: Tree) {
     let (ns, name, xml) = ("urn:x".into(), "p".into(), "<p xmlns='urn:x'>1</p>".into());
     let change = PropChange::Set(DeadProp { ns, name, xml });
     tree.set_props(&path("x"), vec![change], commit()).await.unwrap();
-    tree.lay_aside("id").await.unwrap();
+    tree.lay_aside("id", 0).await.unwrap();
     let mut upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
     upload.write(Bytes::from_static(b"new")).await.unwrap();
     assert!(upload.commit(Commit { expect: Expect::Absent, ..commit() }).await.is_err());
@@ -68,14 +68,14 @@ pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: Tree) {
 
 /// What is given up leaves nothing, and ids lead nowhere else.
 pub async fn uploads_laid_aside_are_discarded(tree: Tree) {
-    tree.lay_aside("id").await.unwrap();
-    assert!(tree.lay_aside("id").await.is_err());
+    tree.lay_aside("id", 0).await.unwrap();
+    assert!(tree.lay_aside("id", 0).await.is_err());
     assert_eq!(tree.laid_aside().await.unwrap(), ["id"]);
     tree.discard("id").await.unwrap();
     tree.discard("id").await.unwrap();
     assert!(tree.laid_aside().await.unwrap().is_empty());
     for id in ["..", "../tmp", "a/b", ""] {
-        assert!(tree.lay_aside(id).await.is_err());
+        assert!(tree.lay_aside(id, 0).await.is_err());
         assert!(tree.resume(id, &path("x"), Room::default()).await.is_err());
         assert!(tree.discard(id).await.is_err());
     }

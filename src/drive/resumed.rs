@@ -41,9 +41,9 @@ impl Drive {
         self.pre_judge(&place, &commit).await?;
         let (tree, room) = (&place.root.tree, Room { len: Some(len), limit: place.quota });
         // What is wrong with the place is told before a byte has come; nothing of this stays.
-        drop(tree.begin_put(&place.path, Start::Empty, room).await?);
+        drop(tree.begin_put(&place.path, Start::Empty, Room { len: None, ..room }).await?);
         let reserved = tree.reserve(&place.path, room).await?;
-        tree.lay_aside(id).await?;
+        tree.lay_aside(id, len).await?;
         Ok(Aside { root: place.root.id.clone(), at: place.path.into_owned(), reserved })
     }
 

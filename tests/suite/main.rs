@@ -45,6 +45,7 @@ mod odd_times;
 mod openid;
 mod past;
 mod program;
+mod promised;
 mod quota;
 mod resumable;
 mod revoked;

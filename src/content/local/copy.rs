@@ -170,10 +170,9 @@ fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, 
 fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let failed = |e| explain(DOING, e);
     let node = os::stat_fd(from).map_err(failed)?.node;
-    copied.root.check_room(node.len)?;
     copied.reserve(node.len)?;
     let made = os::create_file(dir, name).map_err(failed)?;
-    os::copy_bytes(from, fd(&made), node.len).map_err(failed)?;
+    copied.root.copy_into(fd(&made), from, node.len)?;
     copy_props(from, fd(&made))?;
     os::set_modified(fd(&made), node.modified).map_err(failed)?;
     if let Some(known) = digest_of(from, &node) {

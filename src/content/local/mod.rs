@@ -266,9 +266,9 @@ impl ContentTree for LocalTree {
         changed(&self.root, move |root| props::set(root, &path, changes, &commit)).await
     }
 
-    async fn lay_aside(&self, id: &str) -> Result<()> {
+    async fn lay_aside(&self, id: &str, len: u64) -> Result<()> {
         let id = id.to_owned();
-        self.run(move |root| resumed::lay_aside(root, &id)).await
+        self.run(move |root| resumed::lay_aside(root, &id, len)).await
     }
 
     async fn resume(&self, id: &str, path: &RelPath, room: Room) -> Result<Box<dyn Upload>> {

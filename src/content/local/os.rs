@@ -221,17 +221,22 @@ pub(super) fn write_all(file: BorrowedFd<'_>, mut parts: &mut [IoSlice<'_>], mut
 
 /// Reserves room for `len` bytes; file systems that cannot are fine.
 pub(super) fn reserve(file: BorrowedFd<'_>, len: u64) -> Outcome<()> {
+    if len == 0 {
+        return Ok(());
+    }
     match retry(|| sys::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         other => other,
     }
 }
 
-/// Copies `len` bytes between files: shared blocks if the file system can, else inside the kernel.
+/// Lets a file have the content of another in the same blocks; false where the file system cannot.
+pub(super) fn share_bytes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
+    sys::ioctl_ficlone(to, from).is_ok()
+}
+
+/// Copies `len` bytes between files, inside the kernel.
 pub(super) fn copy_bytes(from: BorrowedFd<'_>, to: BorrowedFd<'_>, len: u64) -> Outcome<()> {
-    if len == 0 || sys::ioctl_ficlone(to, from).is_ok() {
-        return Ok(());
-    }
     let (mut source, mut target) = (0, 0);
     while target < len {
         let most = usize::try_from(len - target).unwrap_or(usize::MAX).min(1 << 30);

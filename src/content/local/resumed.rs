@@ -10,11 +10,14 @@ use crate::model::{Error, RelPath, Result};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-/// Makes the empty file of an upload.
-pub(super) fn lay_aside(root: &Root, id: &str) -> Result<()> {
+/// Makes the empty file of an upload, with room on the disk for `len` bytes.
+pub(super) fn lay_aside(root: &Root, id: &str, len: u64) -> Result<()> {
     let file = os::create_file(fd(&root.uploads), checked(id)?).map_err(|e| explain("begin the upload", e))?;
-    os::set_kept(fd(&file), Some(0)).map_err(|e| explain("begin the upload", e))?;
-    root.settle(fd(&file))?;
+    let made = root.take_room(fd(&file), len).and_then(|()| {
+        os::set_kept(fd(&file), Some(0)).map_err(|e| explain("begin the upload", e))?;
+        root.settle(fd(&file))
+    });
+    made.inspect_err(|_| drop(discard(root, id)))?;
     root.settle(fd(&root.uploads))
 }
 
@@ -23,13 +26,23 @@ pub(super) fn list(root: &Root) -> Result<Vec<String>> {
     walk::names(fd(&root.uploads)).map_err(|e| explain("look for unfinished uploads", e))
 }
 
-/// Takes back what came of an upload after it was last kept; returns how far it has come. Nobody else may be at it.
-pub(super) fn take_back(file: BorrowedFd<'_>) -> Result<u64> {
+/// Takes back what came of an upload of `whole` bytes after it was last kept; returns how far it has come. Nobody else may be at it.
+pub(super) fn take_back(file: BorrowedFd<'_>, whole: Option<u64>) -> Result<u64> {
     let failed = |e| explain("look at the unfinished upload", e);
     let len = os::stat_fd(file).map_err(failed)?.node.len;
     let Some(kept) = os::kept_fd(file).filter(|kept| *kept < len) else { return Ok(len) };
-    os::truncate(file, kept).map_err(failed)?;
+    shorten(file, kept, whole).map_err(failed)?;
     Ok(kept)
+}
+
+/// Cuts an upload off at `len` bytes. That gives its room back, too, which is taken again for the `whole` of it.
+pub(super) fn shorten(file: BorrowedFd<'_>, len: u64, whole: Option<u64>) -> os::Outcome<()> {
+    os::truncate(file, len)?;
+    match whole.map(|whole| os::reserve(file, whole)) {
+        // What is missing then is missed when it comes.
+        None | Some(Err(Errno::NOSPC)) => Ok(()),
+        Some(taken) => taken,
+    }
 }
 
 /// Deletes an upload; one that is gone is no error.
@@ -50,10 +63,7 @@ pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<R
     let len = bound.len.unwrap_or_default();
     let mut reservation = Reservation::new(root, bound.limit, old);
     match bound.limit {
-        Some(_) => {
-            root.check_room(len)?;
-            reservation.grow(len)?;
-        }
+        Some(_) => reservation.grow(len)?,
         None => reservation.hold(len),
     }
     Ok(reservation)

@@ -17,6 +17,9 @@ use unicode_normalization::UnicodeNormalization;
 /// Where files are staged, below the root.
 pub(super) const TMP: &str = ".sarang/tmp";
 
+/// Held while somebody looks for room on a disk and takes it; of all trees, since they may share one.
+static TAKING: Mutex<()> = Mutex::new(());
+
 /// The folders of its own that every tree has.
 const OWN: [&str; 7] = [
     ".sarang",
@@ -139,6 +142,40 @@ impl Root {
         }
         forget::make_room(self, len)?;
         if self.missing_room(len)? == 0 { Ok(()) } else { Err(Error::NoSpace) }
+    }
+
+    /// Takes room on the disk for the `len` bytes that will come into an empty file, so that nobody else gets it; it is given back with
+    /// the file. `NoSpace` as [`check_room`](Self::check_room). What others have taken is no longer free, whatever tree they are in.
+    pub fn take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
+        if self.try_take_room(file, len)? {
+            return Ok(());
+        }
+        forget::make_room(self, len)?;
+        if self.try_take_room(file, len)? { Ok(()) } else { Err(Error::NoSpace) }
+    }
+
+    fn try_take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
+        // Two that look at once must not both find the room that is there once.
+        let _alone = TAKING.lock();
+        if self.missing_room(len)? > 0 {
+            return Ok(false);
+        }
+        match os::reserve(file, len) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOSPC) => os::truncate(file, 0).map(|()| false).map_err(|e| explain("give room back", e)),
+            Err(e) => Err(explain("reserve room for the file", e)),
+        }
+    }
+
+    /// Copies `len` bytes into an empty file: shared where the file system can, else into room taken before.
+    pub fn copy_into(&self, file: BorrowedFd<'_>, from: BorrowedFd<'_>, len: u64) -> Result<()> {
+        self.check_room(len)?;
+        let failed = |e| explain("copy the file", e);
+        if os::share_bytes(from, file) {
+            return Ok(());
+        }
+        self.take_room(file, len)?;
+        os::copy_bytes(from, file, len).map_err(failed)
     }
 
     /// How many bytes are missing on the disk for `len` more beside the reserve.

@@ -25,7 +25,7 @@ const FLUSH: usize = 128 << 10;
 const SMALL: u64 = 64 << 10;
 /// Chunks collected at most; tiny ones must not pin their buffers.
 const CHUNKS: usize = 1024;
-/// From this length on the disk is asked to reserve the room.
+/// From this length on the room is taken on the disk before a byte comes.
 const RESERVED: u64 = 1 << 20;
 
 /// A file being written.
@@ -64,10 +64,11 @@ impl LocalUpload {
     /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
     pub fn begin(root: &Arc<Root>, path: &RelPath, bound: Room, lookup: Lookup) -> Result<Option<Self>> {
         check_path(root, path)?;
+        let large = bound.len.filter(|len| *len >= RESERVED);
         match (bound.len, lookup) {
-            // To let go of the history takes its time.
-            (Some(len), Lookup::Cached) if root.missing_room(len)? > 0 => return Ok(None),
-            (Some(len), Lookup::Full) => root.check_room(len)?,
+            // To let go of the history takes its time, and so may taking room.
+            (Some(len), Lookup::Cached) if large.is_some() || root.missing_room(len)? > 0 => return Ok(None),
+            (Some(len), Lookup::Full) if large.is_none() => root.check_room(len)?,
             _ => {}
         }
         if bound.limit.is_none() && bound.len.is_some_and(|len| len <= SMALL) {
@@ -92,7 +93,13 @@ impl LocalUpload {
             (None, Lookup::Cached) => return Ok(None),
             (None, Lookup::Full) => reservation.grow(bound.len.unwrap_or(0))?,
         }
-        Ok(Some(Self::new(root, path, bound.len, reservation)))
+        let mut upload = Self::new(root, path, bound.len, reservation);
+        if let Some(len) = large {
+            let stage = Stage::create(root)?;
+            root.take_room(stage.file(), len)?;
+            upload.draft.stage = Some(Arc::new(stage));
+        }
+        Ok(Some(upload))
     }
 
     /// Begins an upload from the present content, copied aside.
@@ -108,11 +115,10 @@ impl LocalUpload {
         if found.kind == Kind::Folder {
             return Err(Error::IsFolder);
         }
-        root.check_room(found.node.len)?;
         let Some(old) = root.look(path, Lookup::Full, os::open_read)? else { return Err(Error::NotFound) };
         let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
         let stage = Stage::create(root)?;
-        os::copy_bytes(fd(&old), stage.file(), old_node.len).map_err(|e| explain("copy the file", e))?;
+        root.copy_into(stage.file(), fd(&old), old_node.len)?;
         let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, old_node.len));
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
         upload.draft.base = Base::Present(Some(old_node.etag));
@@ -127,7 +133,7 @@ impl LocalUpload {
         let stage = Stage::resume(root, id)?;
         let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
         // What a request that failed, or an earlier run, has left beyond it may not be on the disk: nobody must hear of it.
-        upload.len = resumed::take_back(stage.file())?;
+        upload.len = resumed::take_back(stage.file(), bound.len)?;
         upload.position = upload.len;
         upload.draft.offset = upload.len;
         if upload.len > 0 {
@@ -221,7 +227,9 @@ impl Upload for LocalUpload {
     async fn truncate(&mut self, len: u64) -> Result<()> {
         self.flush().await?;
         if let Some(stage) = self.draft.stage.clone() {
-            blocking(move || os::truncate(stage.file(), len).map_err(|e| explain("take back what came", e))).await?;
+            let whole = self.draft.announced.filter(|_| stage.is_kept());
+            let shorten = move || resumed::shorten(stage.file(), len, whole);
+            blocking(move || shorten().map_err(|e| explain("take back what came", e))).await?;
         }
         self.draft.sum = Sum::Unknown;
         self.len = self.len.min(len);
@@ -279,21 +287,13 @@ impl Draft {
     /// Writes the collected chunks aside.
     fn write_out(&mut self) -> Result<Arc<Stage>> {
         let end = self.offset.saturating_add(self.collected as u64);
-        let stage = self.stage.take().map_or_else(|| self.create_stage(), Ok)?;
+        let stage = self.stage.take().map_or_else(|| Stage::create(&self.root).map(Arc::new), Ok)?;
         self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
         let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
         os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
         self.chunks.clear();
         self.offset = end;
         self.collected = 0;
-        Ok(stage)
-    }
-
-    fn create_stage(&self) -> Result<Arc<Stage>> {
-        let stage = Arc::new(Stage::create(&self.root)?);
-        if let Some(len) = self.announced.filter(|len| *len >= RESERVED) {
-            os::reserve(stage.file(), len).map_err(|e| explain("reserve room for the file", e))?;
-        }
         Ok(stage)
     }
 

@@ -272,9 +272,8 @@ pub(super) fn differing(root: &Root, path: &str, (history, id): (&str, &str)) ->
 pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<(Stage, Node)> {
     let version = open(root, path, id)?;
     let node = version.node().clone();
-    root.check_room(node.len)?;
     let stage = Stage::create(root)?;
-    os::copy_bytes(version.file(), stage.file(), node.len).map_err(|e| explain("copy the former content", e))?;
+    root.copy_into(stage.file(), version.file(), node.len)?;
     Ok((stage, node))
 }
 

@@ -130,7 +130,7 @@ async fn what_was_being_deleted_for_good_goes_with_its_former_contents() {
 async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
     let (tree, dir) = strict();
     let home = dir.path().join("home");
-    tree.lay_aside("1").await.unwrap();
+    tree.lay_aside("1", 0).await.unwrap();
     let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
     upload.write(Bytes::from_static(b"kept")).await.unwrap();
     assert_eq!(upload.keep().await.unwrap(), 4);
