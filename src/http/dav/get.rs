@@ -1,9 +1,9 @@
 //! Answers GET and HEAD: conditions, ranges, and bytes that browsers must not take for pages of ours.
 
-use super::conditional::{Verdict, judge, only, range_counts};
+use super::conditional::{Verdict, judge};
 use super::media::{is_harmless, media_type};
 use super::props::write_etag;
-use super::range::{Selection, Span, select};
+use super::range::{Selection, Span, requested};
 use crate::content::{Node, Reader};
 use crate::drive::Drive;
 use crate::http::body::Body;
@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{
     ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+    LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::collections::VecDeque;
@@ -76,12 +76,7 @@ pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Header
     if judge(headers, &etag, node.modified)? == Verdict::NotModified {
         return Ok(not_modified(node, etag));
     }
-    // A range is no list: several lines are the whole file.
-    let range = only(headers, &RANGE).and_then(|value| value.to_str().ok());
-    let selection = match range.filter(|_| range_counts(headers, &etag, node.modified)) {
-        Some(range) => select(range, node.len),
-        None => Selection::Whole,
-    };
+    let selection = requested(headers, &etag, node);
     if selection == Selection::Unsatisfiable {
         return Ok(reply::unsatisfiable(node.len));
     }
@@ -240,7 +235,7 @@ mod tests {
     use crate::content::Etag;
     use crate::model::time::from_unix_seconds;
     use async_trait::async_trait;
-    use http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE};
+    use http::header::{IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE};
     use http_body::Body as _;
     use http_body_util::BodyExt;
 

@@ -1,5 +1,10 @@
 //! Which bytes a GET asks for (RFC 9110 section 14), without overflow and without amplification.
 
+use super::conditional::{only, range_counts};
+use crate::content::Node;
+use http::HeaderMap;
+use http::header::RANGE;
+
 /// The most ranges that are served; more is the whole file.
 pub const MAX_RANGES: usize = 16;
 
@@ -30,6 +35,13 @@ pub enum Selection {
     Several(Vec<Span>),
     /// Nothing of what is asked for exists.
     Unsatisfiable,
+}
+
+/// What a GET of a file asks for. A range is no list: several lines of `Range` are the whole file.
+pub fn requested(headers: &HeaderMap, etag: &str, node: &Node) -> Selection {
+    let range = only(headers, &RANGE).and_then(|value| value.to_str().ok());
+    let counts = |_: &&str| range_counts(headers, etag, node.modified);
+    range.filter(counts).map_or(Selection::Whole, |range| select(range, node.len))
 }
 
 /// Reads a `Range` header for a file of `len` bytes. What is malformed, has too many ranges or asks for more than
