@@ -225,6 +225,8 @@ fn the_past(server: &TestServer, root: &Client) {
     assert_eq!((text(&newest, "by"), text(&newest, "target"), text(&newest, "note")), ("command-line", "ana", "/past"));
     send(&ana, "DELETE", "/trash", &Value::Null).is(200);
     told(root, "history-purged", "ana", "ana", "all of the trash: ");
+    ana.store("/gone", "x");
+    ana.delete("/gone").is(204);
     ask(control::Recall::Empty);
     let newest = entries(root, "history-purged")[0].clone();
     assert_eq!((text(&newest, "by"), text(&newest, "target")), ("command-line", "ana"), "{newest}");
