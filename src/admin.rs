@@ -69,6 +69,10 @@ pub struct Overview {
     /// Drives of which a large part was overwritten or deleted within minutes: nothing of their history expires for now.
     #[serde(default)]
     pub held: Vec<HeldHistory>,
+    /// Addresses that send `X-Forwarded-For` and are not in `server.trusted_proxies`: all who come through one are one network
+    /// where failed sign-ins are counted.
+    #[serde(default)]
+    pub untrusted_proxies: Vec<String>,
 }
 
 /// A drive whose history is held.
@@ -249,6 +253,7 @@ pub async fn overview(app: &App) -> Result<Overview> {
             .into_iter()
             .map(|(root, until)| HeldHistory { root: root.to_string(), until: time::iso_date(until) })
             .collect(),
+        untrusted_proxies: app.metrics.untrusted_proxies.all().iter().map(ToString::to_string).collect(),
     })
 }
 

@@ -167,9 +167,9 @@ pub struct AccountsConfig {
     /// Quota of new accounts in bytes; absent is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_quota: Option<u64>,
-    /// Failed sign-ins a minute from one network (IPv4 address, IPv6 /64).
+    /// Different wrong passwords a minute from one network (IPv4 address, IPv6 /64).
     pub failures_per_network: u32,
-    /// Failed sign-ins a minute on one account from one network.
+    /// Different wrong passwords a minute on one account from one network.
     pub failures_per_account: u32,
 }
 

@@ -1,5 +1,8 @@
 //! Counters, cheap enough for every request.
 
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -12,4 +15,41 @@ pub struct Metrics {
     pub connections: Arc<AtomicU64>,
     /// Requests whose handling panicked; each was answered with 500.
     pub panics: AtomicU64,
+    /// Peers that look like proxies and are not trusted.
+    pub untrusted_proxies: Peers,
+}
+
+/// The first few addresses that were noted: anybody may send what is noted, so they are bounded.
+#[derive(Debug, Default)]
+pub struct Peers(Mutex<BTreeSet<IpAddr>>);
+
+const MAX_PEERS: usize = 8;
+
+impl Peers {
+    /// Notes an address; whether it is a new one, and is kept.
+    pub fn note(&self, peer: IpAddr) -> bool {
+        let mut peers = self.0.lock();
+        peers.len() < MAX_PEERS && peers.insert(peer)
+    }
+
+    /// The addresses.
+    pub fn all(&self) -> Vec<IpAddr> {
+        self.0.lock().iter().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_noted_once_and_bounded() {
+        let peers = Peers::default();
+        let peer = |n: u8| IpAddr::from([10, 0, 0, n]);
+        assert!(peers.note(peer(1)) && !peers.note(peer(1)));
+        for n in 2..100 {
+            assert_eq!(peers.note(peer(n)), n <= 8);
+        }
+        assert_eq!(peers.all(), (1..=8).map(peer).collect::<Vec<_>>());
+    }
 }

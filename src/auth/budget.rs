@@ -130,6 +130,11 @@ impl<K: Eq + Hash + Clone> Budget<K> {
 
 #[cfg(test)]
 impl<K> Budget<K> {
+    /// Forgets everything, as time does.
+    pub fn forget(&self) {
+        self.tries.lock().clear();
+    }
+
     /// How many keys are remembered.
     pub fn len(&self) -> usize {
         self.tries.lock().len()

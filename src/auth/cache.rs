@@ -22,7 +22,7 @@ const REPEAT: Duration = Duration::from_secs(10 * 60);
 const SHARDS: usize = 16;
 const MAX_PER_SHARD: usize = 10_000 / SHARDS;
 
-/// What stands for an `Authorization` header from a network.
+/// What stands for an `Authorization` header from a network, or for a secret that was tried there.
 pub type Key = [u8; 32];
 
 /// The verified-credential cache.
@@ -65,25 +65,36 @@ impl Cache {
 
     /// The key of a header value that came from a network.
     pub fn key(&self, network: Network, header: &[u8]) -> Key {
-        let mut mac = self.keyed.clone();
-        let (family, bits) = match network {
-            Network::V4(bits) => (4, u64::from(bits)),
-            Network::V6(bits) => (6, bits),
-        };
-        mac.update(&[family]);
-        mac.update(&bits.to_be_bytes());
+        let mut mac = self.keyed_for(network);
         mac.update(header);
         mac.finalize().into_bytes().into()
     }
 
-    /// What stands for a password of an account, whatever door and form it comes in.
-    pub fn print(&self, account: &[u8], password: &[u8]) -> Print {
+    /// The key of a secret that is tried from a network, on something of a name and through one kind of door: what is wrong for
+    /// one can be right for the other.
+    pub fn key_of_try(&self, network: Network, door: &str, (name, secret): (&[u8], &[u8])) -> Key {
+        let mut mac = self.keyed_for(network);
+        update_with(&mut mac, &[b"try", door.as_bytes(), name, secret]);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// What stands for a secret that is tried on something of a name, whatever door and form it comes in.
+    pub fn print(&self, name: &[u8], secret: &[u8]) -> Print {
         let mut mac = self.keyed.clone();
-        for part in [b"print".as_slice(), &(account.len() as u64).to_be_bytes(), account, password] {
-            mac.update(part);
-        }
+        update_with(&mut mac, &[b"print", name, secret]);
         let tag: Key = mac.finalize().into_bytes().into();
         tag.first_chunk().map_or(0, |first| Print::from_be_bytes(*first))
+    }
+
+    fn keyed_for(&self, network: Network) -> Hmac<Sha256> {
+        let (family, bits) = match network {
+            Network::V4(bits) => (4, u64::from(bits)),
+            Network::V6(bits) => (6, bits),
+        };
+        let mut mac = self.keyed.clone();
+        mac.update(&[family]);
+        mac.update(&bits.to_be_bytes());
+        mac
     }
 
     /// Who a credential that was right signs in, while the verdict holds.
@@ -140,6 +151,14 @@ impl Right {
     fn identity(&self, now: Instant) -> Option<Arc<Identity>> {
         let is_fresh = now.duration_since(self.used) < IDLE && now.duration_since(self.verified) < LIFE;
         if is_fresh { self.account.identity_by_password(self.generation) } else { None }
+    }
+}
+
+/// Texts one after the other, each with its length: no two lists are read as the same.
+fn update_with(mac: &mut Hmac<Sha256>, parts: &[&[u8]]) {
+    for part in parts {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part);
     }
 }
 
@@ -212,6 +231,10 @@ mod tests {
         assert_ne!(one.key(HERE, b"Basic YTpi"), two.key(HERE, b"Basic YTpi"));
         assert_eq!(one.print(b"ana", b"x"), one.print(b"ana", b"x"));
         assert_ne!(one.print(b"ana", b"x"), one.print(b"an", b"ax"));
+        let tried = |door, name: &[u8], secret: &[u8]| one.key_of_try(HERE, door, (name, secret));
+        assert_eq!(tried("a", b"ana", b"x"), tried("a", b"ana", b"x"));
+        assert_ne!(tried("a", b"ana", b"x"), tried("b", b"ana", b"x"));
+        assert_ne!(tried("a", b"ana", b"x"), tried("a", b"an", b"ax"));
     }
 
     #[tokio::test]

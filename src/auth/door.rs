@@ -5,17 +5,20 @@ use super::accounts::{Account, Accounts};
 use super::budget::{Budget, Print};
 use super::cache::{Cache, Key};
 use super::connection::Origin;
+use super::flights::Flights;
 use super::password::{self, Hasher, Lane, Secret, Turn};
 use super::throttle::{Network, Reserved, Throttle, WINDOW};
 use super::two_factor::WRONG_CODES;
 use crate::audit::{Actor, Audit, Event, Kind};
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result};
-use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
+
+/// Doors to which a password must be enough, alone or with a code that is asked for afterwards.
+const ALONE: &str = "alone";
+const WITH_CODE: &str = "with code";
 
 /// Everything a sign-in passes.
 #[derive(Debug)]
@@ -38,6 +41,9 @@ struct Attempt {
     network: Network,
     from: IpAddr,
     password: Secret,
+    /// By what it is known when it was wrong.
+    key: Key,
+    /// By what it is counted, at every door.
     print: Print,
 }
 
@@ -102,7 +108,8 @@ impl Door {
         origin: &Origin,
     ) -> Result<Arc<Identity>> {
         let key = self.cache.key(Network::from(origin.address), header);
-        let signed_in = self.sign_in_as(key, self.attempt(user, password, origin.address), origin).await;
+        let attempt = self.attempt(ALONE, Attempted { user, password }, origin.address);
+        let signed_in = self.sign_in_as(key, attempt, origin).await;
         match &signed_in {
             Ok(_) => origin.note(Some(key)),
             // Nothing was judged.
@@ -116,19 +123,15 @@ impl Door {
         let deadline = tokio::time::Instant::now() + password::WAIT;
         // Who goes on with what had signed in over the same connection does not guess.
         let reserved = if origin.is_proven(&key) { None } else { Some(self.reserve(&attempt)?) };
-        let flight = self.flights.join(key);
+        let flight = self.flights.join(attempt.key);
         let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
             return Err(password::busy());
         };
-        let now = Instant::now();
-        if let Some(identity) = self.cache.recall(&key, now) {
+        if let Some(identity) = self.cache.recall(&key, Instant::now()) {
             if let Some(reserved) = reserved {
                 self.throttle.refund(reserved);
             }
             return Ok(identity);
-        }
-        if self.cache.is_wrong(&key, self.accounts.changes(), now) {
-            return Err(Error::Unauthenticated);
         }
         let turn = self.wait_for_turn(&attempt, reserved.as_ref(), deadline).await?;
         // A client that leaves before the answer has still made its try.
@@ -136,9 +139,9 @@ impl Door {
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
     }
 
-    /// Verifies a password for this once: the cache is neither asked nor told. `Unauthenticated`, `Throttled`, `Busy`.
+    /// Verifies a password for this once: only what was wrong a moment ago is known. `Unauthenticated`, `Throttled`, `Busy`.
     pub async fn check(self: &Arc<Self>, attempted: Attempted<'_>, from: IpAddr) -> Result<Entry> {
-        let attempt = self.attempt(attempted.user, attempted.password, from);
+        let attempt = self.attempt(WITH_CODE, attempted, from);
         let reserved = self.reserve(&attempt)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
         let turn = self.wait_for_turn(&attempt, Some(&reserved), deadline).await?;
@@ -182,25 +185,52 @@ impl Door {
         self.cache.print(name, secret)
     }
 
-    fn attempt(&self, user: &str, password: &[u8], from: IpAddr) -> Attempt {
-        let name = account_in(user);
-        let print = self.print(name.as_ref().map_or(user, AccountName::as_str).as_bytes(), password);
-        Attempt { name, network: Network::from(from), from, password: Secret::new(password.to_vec()), print }
+    /// What stands for a secret that is tried, when it was wrong; asked by [`refuse_wrong`](Self::refuse_wrong).
+    pub fn key_of_try(&self, network: Network, door: &str, tried: (&[u8], &[u8])) -> Key {
+        self.cache.key_of_try(network, door, tried)
+    }
+
+    /// Refuses what was wrong a moment ago without hashing it again: it is no new guess, so that no budget bounds it.
+    /// `Unauthenticated`.
+    pub fn refuse_wrong(&self, key: &Key) -> Result<()> {
+        let is_wrong = self.cache.is_wrong(key, self.accounts.changes(), Instant::now());
+        if is_wrong { Err(Error::Unauthenticated) } else { Ok(()) }
+    }
+
+    /// Remembers what was wrong when the count of changes to accounts was this; true when that is nothing new.
+    pub fn remember_wrong(&self, key: &Key, changes: u64) -> bool {
+        self.cache.remember_wrong(key, changes, Instant::now())
+    }
+
+    /// How many changes to accounts there were.
+    pub fn changes(&self) -> u64 {
+        self.accounts.changes()
+    }
+
+    fn attempt(&self, door: &str, Attempted { user, password }: Attempted<'_>, from: IpAddr) -> Attempt {
+        let (name, network) = (account_in(user), Network::from(from));
+        let meant = name.as_ref().map_or(user, AccountName::as_str).as_bytes();
+        let (key, print) = (self.key_of_try(network, door, (meant, password)), self.print(meant, password));
+        Attempt { name, network, from, password: Secret::new(password.to_vec()), key, print }
     }
 
     fn reserve(&self, attempt: &Attempt) -> Result<Reserved> {
         self.throttle.reserve(attempt.network, attempt.name.as_ref(), Some(attempt.print), Instant::now())
     }
 
+    /// Waits for a turn to hash, but not for what is known to be wrong.
     async fn wait_for_turn(
         &self,
         attempt: &Attempt,
         reserved: Option<&Reserved>,
         deadline: tokio::time::Instant,
     ) -> Result<Turn> {
+        self.refuse_wrong(&attempt.key)?;
         let is_known = self.throttle.is_proven(attempt.network, attempt.name.as_ref(), Instant::now());
         let turn = self.hasher.turn(if is_known { Lane::Known } else { Lane::Stranger }, deadline).await?;
         reserved.map_or(Ok(()), |reserved| self.throttle.charge(reserved, Instant::now()))?;
+        // Once more: others may have tried the same meanwhile.
+        self.refuse_wrong(&attempt.key)?;
         Ok(turn)
     }
 
@@ -226,16 +256,19 @@ impl Door {
         if reserved.is_none() {
             self.throttle.count(attempt.network, attempt.name.as_ref(), Some(attempt.print), Instant::now());
         }
-        if !self.cache.remember_wrong(&key, changes, Instant::now()) {
+        if !self.remember_wrong(&attempt.key, changes) {
             self.note_failure(attempt.name.as_ref(), attempt.from);
         }
         Err(Error::Unauthenticated)
     }
 
     async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt, reserved: Reserved) -> Result<Entry> {
+        let changes = self.accounts.changes();
         let entry = self.compare(turn, &attempt).await?;
         let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
-            self.note_failure(attempt.name.as_ref(), attempt.from);
+            if !self.remember_wrong(&attempt.key, changes) {
+                self.note_failure(attempt.name.as_ref(), attempt.from);
+            }
             return Err(Error::Unauthenticated);
         };
         self.throttle.refund(reserved);
@@ -299,10 +332,14 @@ impl Door {
 
 #[cfg(test)]
 impl Door {
-    /// Whether a header value from there is known to be wrong.
-    pub fn is_wrong(&self, header: &[u8], from: IpAddr) -> bool {
-        let key = self.cache.key(Network::from(from), header);
-        self.cache.is_wrong(&key, self.accounts.changes(), Instant::now())
+    /// Whether a password is known to be wrong.
+    pub fn is_wrong(&self, user: &str, password: &[u8], from: IpAddr) -> bool {
+        self.refuse_wrong(&self.attempt(ALONE, Attempted { user, password }, from).key).is_err()
+    }
+
+    /// Forgets the codes that were tried, as time does.
+    pub fn forget_codes(&self) {
+        self.codes.forget();
     }
 
     /// Forgets what was right, as time does.
@@ -318,34 +355,6 @@ pub fn account_in(user: &str) -> Option<AccountName> {
     AccountName::parse(user).ok()
 }
 
-/// Sign-ins under way: who comes with the same credential waits for the first and finds its verdict.
-#[derive(Debug, Default)]
-struct Flights(Mutex<HashMap<Key, Arc<tokio::sync::Mutex<()>>>>);
-
-/// A part in a flight; the last to leave clears it away.
-struct Flight<'a> {
-    flights: &'a Flights,
-    key: Key,
-    mutex: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Flights {
-    fn join(&self, key: Key) -> Flight<'_> {
-        let mutex = Arc::clone(self.0.lock().entry(key).or_default());
-        Flight { flights: self, key, mutex }
-    }
-}
-
-impl Drop for Flight<'_> {
-    fn drop(&mut self) {
-        let mut flights = self.flights.0.lock();
-        // Two are left: this one and the map's. Nobody can join meanwhile, for that takes the map.
-        if Arc::strong_count(&self.mutex) == 2 {
-            flights.remove(&self.key);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -358,16 +367,5 @@ mod tests {
         for user in ["", "CORP\\", "@host", "a b", "ana%40host", "ana/"] {
             assert_eq!(account_in(user), None, "{user}");
         }
-    }
-
-    #[test]
-    fn flights_are_shared_and_cleared_away() {
-        let flights = Flights::default();
-        let (one, two, other) = (flights.join([1; 32]), flights.join([1; 32]), flights.join([2; 32]));
-        assert!(Arc::ptr_eq(&one.mutex, &two.mutex) && !Arc::ptr_eq(&one.mutex, &other.mutex));
-        drop(one);
-        assert_eq!(flights.0.lock().len(), 2);
-        drop((two, other));
-        assert!(flights.0.lock().is_empty());
     }
 }

@@ -23,13 +23,18 @@ impl Auth {
     /// Verifies the password of a link, which the throttle knows by `key`; `Unauthenticated`, `Throttled`, `Busy`.
     pub async fn check_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
         let (network, account) = (Network::from(from), AccountName::parse(key).ok());
-        let print = self.door.print(key.as_bytes(), password);
+        let (print, changes) = (self.door.print(key.as_bytes(), password), self.door.changes());
+        // By its hash, as what was wrong can be the next one.
+        let wrong = self.door.key_of_try(network, "link", (stored.as_bytes(), password));
         let tried = self.link_throttle.reserve(network, account.as_ref(), Some(print), Instant::now())?;
+        self.door.refuse_wrong(&wrong)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
         let turn = self.hasher.turn(Lane::Stranger, deadline).await?;
         self.link_throttle.charge(&tried, Instant::now())?;
+        self.door.refuse_wrong(&wrong)?;
         let verdict = turn.verify(stored.to_owned(), Secret::new(password.to_vec())).await?;
         if !verdict.matches {
+            self.door.remember_wrong(&wrong, changes);
             return Err(Error::Unauthenticated);
         }
         self.link_throttle.refund(tried);

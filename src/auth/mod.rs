@@ -7,6 +7,7 @@ mod budget;
 mod cache;
 mod connection;
 mod door;
+mod flights;
 mod grants;
 mod linkpass;
 mod openid;

@@ -38,9 +38,8 @@ impl Auth {
         self.recall(header, &Origin::from(HERE)).is_some()
     }
 
-    /// Whether a header is known to be wrong.
-    fn is_wrong(&self, header: &[u8]) -> bool {
-        self.door.is_wrong(header, HERE)
+    fn is_wrong(&self, user: &str, password: &[u8]) -> bool {
+        self.door.is_wrong(user, password, HERE)
     }
 
     async fn ask(&self, user: &str, password: &[u8], from: IpAddr) -> Result<Arc<Identity>> {
@@ -98,7 +97,7 @@ async fn unknown_disabled_and_wrong_cost_one_hash_and_read_the_same() {
         let outcome = auth.ask(user, password, HERE).await;
         assert!(matches!(outcome, Err(Error::Unauthenticated)), "{user}: {outcome:?}");
         assert_eq!(auth.hashes() - before, 1, "{user}");
-        assert!(auth.is_wrong(&header(user, password)), "{user}");
+        assert!(auth.is_wrong(user, password), "{user}");
     }
 }
 
@@ -171,7 +170,7 @@ async fn a_client_that_leaves_has_still_made_its_try() {
     sign_in.abort();
     assert!(sign_in.await.unwrap_err().is_cancelled());
     drop(held);
-    while !auth.is_wrong(b"h") {
+    while !auth.is_wrong("ana", b"wrong password") {
         tokio::task::yield_now().await;
     }
 }
@@ -265,6 +264,19 @@ async fn a_client_with_an_old_password_locks_nobody_out() {
         assert!(matches!(auth.ask("ana", b"last year's one", HERE).await, Err(Error::Unauthenticated)), "{round}");
     }
     auth.ask("ana", GOOD, HERE).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_hashed_once_at_each_kind_of_door_in_whatever_form_it_comes() {
+    let auth = auth_with_ana().await;
+    let before = auth.hashes();
+    for user in ["ana", "CORP\\ana", "ana@host", "ANA"] {
+        let login = Attempted { user, password: b"last year's one" };
+        let begun = auth.begin_session(login, None, Caller { address: HERE, agent: "" }).await;
+        assert!(matches!(begun, Err(Error::Unauthenticated)));
+        assert!(matches!(auth.ask(user, b"last year's one", HERE).await, Err(Error::Unauthenticated)));
+    }
+    assert_eq!(auth.hashes() - before, 2);
 }
 
 #[tokio::test]

@@ -166,12 +166,12 @@ impl Auth {
         }
         let code = Zeroizing::new(step.code.ok_or(Error::CodeRequired)?.to_owned());
         let tried = self.door.reserve_code(name)?;
-        if let Some(id) = step.half_open
-            && self.half_open.reserve(&id.to_owned(), None, Instant::now()).is_err()
-        {
+        let half_open = step.half_open.map(str::to_owned);
+        let owed = half_open.as_ref().map(|id| self.half_open.reserve(id, None, Instant::now())).transpose();
+        let Ok(owed) = owed else {
             self.door.refund_code(name, tried);
             return Err(VOID);
-        }
+        };
         let (generation, now) = (entry.generation, now());
         let edit = move |record: &mut Record| {
             let is_present = record.generation == generation;
@@ -182,6 +182,9 @@ impl Auth {
         match &outcome {
             Ok(()) => {
                 self.door.refund_code(name, tried);
+                if let Some((id, owed)) = half_open.as_ref().zip(owed) {
+                    self.half_open.refund(id, owed);
+                }
                 self.door.welcome(name.clone(), step.from);
             }
             Err(Error::Unauthenticated) => self.door.turn_away(name, step.from),
@@ -189,5 +192,42 @@ impl Auth {
             Err(_) => {}
         }
         outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AccountsConfig;
+    use crate::model::Role;
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn after_five_wrong_codes_a_sign_in_that_owes_one_is_over_for_good() {
+        let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default()).await.unwrap();
+        let (ana, from) = (AccountName::parse("ana").unwrap(), IpAddr::from([192, 0, 2, 1]));
+        auth.create(&ana, b"blue kettle 77", Role::User, None).await.unwrap();
+        let on = |record: &mut Record| {
+            let recovery = (0..9).map(|n| token::digest(&format!("code{n}"))).collect();
+            record.two_factor = Some(TwoFactor { confirmed: true, recovery, ..TwoFactor::begin(b"secret") });
+        };
+        auth.accounts.change(&ana, on).await.unwrap();
+        let account = auth.accounts.find(&ana).unwrap();
+        let entry = Entry { generation: account.generation().unwrap(), account };
+        let give = async |half_open, code| {
+            let step = SecondStep { code: Some(code), half_open: Some(half_open), from };
+            auth.pass_second_step(&ana, &entry, step).await
+        };
+        for n in 0..4 {
+            assert!(matches!(give("one", "wrong").await, Err(Error::Unauthenticated)), "{n}");
+        }
+        give("one", "code0").await.expect("one is left");
+        assert!(matches!(give("one", "wrong").await, Err(Error::Unauthenticated)));
+        assert!(matches!(give("one", "code1").await, Err(Error::Throttled { .. })));
+        auth.door.forget_codes();
+        for _ in 0..9 {
+            assert!(matches!(give("one", "code1").await, Err(Error::Forbidden(_))));
+        }
+        give("two", "code1").await.expect("begun anew, and the refused ones took nothing from the account's budget");
     }
 }

@@ -6,7 +6,8 @@ use super::{cookie, csrf, reply};
 use crate::app::App;
 use crate::auth::{Caller, Connection, Origin};
 use crate::config::ServerConfig;
-use crate::model::{Error, Identity, Result};
+use crate::metrics::Metrics;
+use crate::model::{Error, Identity, Result, windows1252};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http::request::Parts;
@@ -15,6 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// The most bytes an `Authorization` value may have.
@@ -79,6 +81,17 @@ pub fn is_script(headers: &HeaderMap) -> bool {
     headers.contains_key(SEC_FETCH_MODE) || headers.contains_key(csrf::X_REQUESTED_WITH)
 }
 
+/// Notes a peer that sends `X-Forwarded-For` as proxies do, but is none that is believed: all who come through it are one network.
+pub fn note_forwarded(metrics: &Metrics, headers: &HeaderMap, peer: IpAddr) {
+    if headers.contains_key(X_FORWARDED_FOR) && metrics.untrusted_proxies.note(peer.to_canonical()) {
+        tracing::warn!(
+            %peer,
+            "requests come with X-Forwarded-For from an address that is not in server.trusted_proxies: whoever comes through \
+             it counts as one network, also where failed sign-ins are counted; if it is your proxy, name it there"
+        );
+    }
+}
+
 /// Whether a peer is one of the proxies that are believed.
 pub fn is_trusted(config: &ServerConfig, peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
@@ -92,7 +105,7 @@ pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) 
         return peer;
     }
     let mut nearest = peer;
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
     for hop in lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')) {
         let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
         nearest = address.to_canonical();
@@ -127,8 +140,10 @@ impl Credentials {
         if value.len() > MAX_CREDENTIALS || !scheme.eq_ignore_ascii_case(b"basic ") {
             return None;
         }
-        let decoded = BASE64_STANDARD.decode(rest.trim_ascii()).ok()?;
-        let text = Zeroizing::new(String::from_utf8(decoded).ok()?);
+        let decoded = Zeroizing::new(BASE64_STANDARD.decode(rest.trim_ascii()).ok()?);
+        // RFC 7617 section 2.1: without a charset, clients send what their system has. What is no UTF-8 is Windows-1252.
+        let text = std::str::from_utf8(&decoded).map(str::to_owned).ok().or_else(|| windows1252::decode(&decoded))?;
+        let text = Zeroizing::new(text);
         let colon = text.find(':').filter(|colon| *colon > 0)?;
         Some(Self { text, colon })
     }
@@ -155,10 +170,11 @@ mod tests {
         assert_eq!(parse(&basic(b"ana:pass:word")), pair("ana", "pass:word"));
         assert_eq!(parse(&basic("DOM\\ana:pä".as_bytes())), pair("DOM\\ana", "pä"));
         assert_eq!(parse("bAsIc  YTpi "), pair("a", "b"));
+        assert_eq!(parse(&basic(b"ana:p\xe4\x80")), pair("ana", "p\u{e4}\u{20ac}"));
         for bad in ["", "Basic", "Basic ", "Basic !!!", "Bearer YTpi", "BasicYTpi", "Bearer"] {
             assert_eq!(parse(bad), None, "{bad}");
         }
-        for bad in [&b"nocolon"[..], b":nobody", b"a:\xff", &[b'a'; 5000]] {
+        for bad in [&b"nocolon"[..], b":nobody", b"a:\x81\xff", &[b'a'; 5000]] {
             assert_eq!(parse(&basic(bad)), None);
         }
     }

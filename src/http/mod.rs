@@ -112,6 +112,7 @@ impl Surroundings<'_> {
         let client = login::client_address(self.config, request.headers(), peer.ip());
         if !login::is_trusted(self.config, peer.ip()) {
             request.headers_mut().remove(cookie::X_FORWARDED_PROTO);
+            login::note_forwarded(self.metrics, request.headers(), peer.ip());
         }
         let is_script = login::is_script(request.headers());
         let seen = log::wants_requests().then(|| Seen::of(&request));

@@ -31,6 +31,7 @@ mod dav_locks;
 mod dav_moves;
 mod dav_props;
 mod files;
+mod guessing;
 mod guests;
 mod kept_connections;
 mod layers;

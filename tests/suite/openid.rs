@@ -1,6 +1,7 @@
 //! Sign-in by an OpenID Connect provider over real HTTP: only what the provider says and only to the browser that asked.
 
 use crate::api_sessions::{LoggedIn, json};
+use crate::guessing::at_once;
 use crate::harness::provider::{CLIENT, Provider, SECRET, Signed, pairs};
 use crate::harness::{Client, PASSWORD, Reply, TestServer, poll};
 use sarang::audit::{Filter, Kind};
@@ -388,6 +389,38 @@ fn the_second_factor_of_the_account_is_asked_for_all_the_same() {
     refused(&request.body(format!("code={}", recovery[1])).send(), 403);
     house.server.block_on(house.server.app().auth.set_disabled(&name("ana"), true)).unwrap();
     refused(&send(&cookie, &recovery[2]), 403);
+}
+
+#[test]
+fn of_many_codes_at_once_five_are_judged() {
+    let house = House::with(|config| config.accounts.failures_per_account = 1000);
+    let ana = LoggedIn::new(&house.server, "ana");
+    let (_, recovery) = crate::api_two_factor::turn_on(&ana);
+    let cookie = kept(&house.sign_in());
+    let client = house.server.stranger();
+    let guess = |code: &str| {
+        let request = client.raw("POST", "/openid/code").header("Content-Type", "application/x-www-form-urlencoded");
+        request.header("Cookie", &cookie).body(format!("code={code}")).bytes()
+    };
+    let statuses = at_once(&house.server, (0..240).map(|n| guess(&format!("{n:06}"))).collect());
+    let judged = statuses.iter().filter(|status| **status == 401).count();
+    println!("{judged} of 240 guesses of a code were judged");
+    assert!(judged == 5 && statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
+    assert_eq!(at_once(&house.server, vec![guess(&recovery[0])]), [429]);
+}
+
+#[test]
+fn of_many_who_come_back_at_once_with_nothing_few_are_asked_about() {
+    let house = House::with(|config| config.accounts.failures_per_network = 3);
+    house.provider.sign(Signed::NotAtAll);
+    let journeys: Vec<_> = (0..40).map(|_| Journey::begin(&house, "/api/v1/openid/start")).collect();
+    let requests = journeys.iter().map(|journey| {
+        let request = journey.client.raw("GET", &journey.target).header("Cookie", &journey.cookie);
+        request.header("Sec-Fetch-Site", "cross-site").bytes()
+    });
+    let statuses = at_once(&house.server, requests.collect());
+    assert!(statuses.iter().filter(|status| **status == 403).count() == 3, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [403, 429].contains(status)), "{statuses:?}");
 }
 
 #[test]

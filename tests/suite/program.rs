@@ -192,6 +192,22 @@ fn store_until_the_end(address: SocketAddr, at: usize) -> Vec<String> {
 }
 
 #[test]
+fn a_proxy_that_is_not_trusted_is_told_of_once_in_the_log_and_in_the_overview() {
+    let place = Place::new();
+    let serving = place.serve_by(&format!("exec {SARANG} serve 2> log"));
+    for n in 0..5 {
+        let client = Client::new(serving.address, None);
+        client.raw("GET", "/healthz").header("X-Forwarded-For", format!("192.0.2.{n}")).send().is(200);
+    }
+    let overview = place.run(&["overview"], "");
+    let overview = String::from_utf8(overview.stdout).unwrap();
+    assert!(overview.contains("127.0.0.1 sends X-Forwarded-For"), "{overview}");
+    drop(serving);
+    let log = std::fs::read_to_string(place.path().join("log")).unwrap();
+    assert_eq!(log.matches("X-Forwarded-For").count(), 1, "{log}");
+}
+
+#[test]
 fn administrators_see_and_change_the_same_with_a_server_and_without() {
     let place = Place::new();
     let ran = |arguments: &[&str]| {
