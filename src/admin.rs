@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::audit::{Kind, Reporter};
 use crate::auth::{AccountView, Alteration, OpenIdLink};
 use crate::drive::locks::Lock;
-use crate::model::{AccountName, Error, Result, Role, time};
+use crate::model::{AccessCheck, AccountName, Error, Result, Role, time};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 pub struct Administrator {
     app: Arc<App>,
     reporter: Reporter,
+    access: Arc<dyn AccessCheck>,
 }
 
 /// What becomes of a removed account's files.
@@ -108,9 +109,9 @@ pub struct OpenLock {
 }
 
 impl Administrator {
-    /// Whoever `reporter` speaks of, at work.
-    pub fn new(app: &Arc<App>, reporter: Reporter) -> Self {
-        Self { app: app.clone(), reporter }
+    /// Whoever `reporter` speaks of, at work for as long as `access` holds.
+    pub fn new(app: &Arc<App>, reporter: Reporter, access: Arc<dyn AccessCheck>) -> Self {
+        Self { app: app.clone(), reporter, access }
     }
 
     /// Makes an account. As [`Auth::create`](crate::auth::Auth::create).

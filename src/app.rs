@@ -17,9 +17,9 @@ use crate::drive::locks::Locks;
 use crate::drive::place::Root;
 use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
-use crate::links::{LinkWarrant, Links};
+use crate::links::Links;
 use crate::metrics::Metrics;
-use crate::model::{AccountName, Error, Identity, Result, VPath, Via};
+use crate::model::{AccountName, Error, Identity, Result, VPath};
 use crate::openid::OpenId;
 use crate::setup::Setup;
 use crate::store::StateStore;
@@ -170,14 +170,7 @@ impl App {
     /// The drive of an identity; its home is made at the first use.
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
         let home = self.homes.home_of(&identity.account).await?;
-        let drive = Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await?;
-        match &identity.via {
-            Via::Link(id) if !id.is_empty() => {
-                let entered = self.links.find(&identity.account, id)?;
-                Ok(drive.while_holds(Arc::new(LinkWarrant::new(self.links.clone(), self.auth.clone(), entered))))
-            }
-            _ => Ok(drive),
-        }
+        Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
     }
 
     /// Ends the locks and shares of an account that was removed and closes its home; `purge` also deletes its files, for good.

@@ -160,7 +160,7 @@ impl Administrator {
     /// Looks at the past of an account's drive, or restores from it. `NotFound`.
     pub async fn recall(&self, name: &AccountName, what: Recall) -> Result<Recalled> {
         let account = self.app.auth.account(name).ok_or(Error::NotFound)?;
-        let identity = Arc::new(Identity::whole(account.name, account.role, account.quota));
+        let identity = Arc::new(Identity::whole(account.name, account.role, account.quota, self.access.clone()));
         let drive = self.app.drive(&identity).await?;
         match what {
             Recall::Trash => {

@@ -229,6 +229,10 @@ impl Roots for Homes {
         }
     }
 
+    fn check_home(&self, account: &AccountName) -> Result<()> {
+        self.auth.account(account).filter(|view| !view.disabled).map(drop).ok_or(Error::NotFound)
+    }
+
     async fn team(&self, name: &str) -> Result<Arc<Root>> {
         let home = self.teams.write().entry(name.to_owned()).or_default().clone();
         let open = home.0.get_or_try_init(|| self.open(self.team_dir(name), Self::team_id(name))).await?;

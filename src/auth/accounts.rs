@@ -1,9 +1,9 @@
 //! The accounts: records in the state store under `account/<name>`, all of them in memory, changed one at a time.
 
 use super::AccountView;
+use super::access::Revocation;
 use super::profile::Profile;
 pub use super::record::Record;
-use super::two_factor::TwoFactor;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::store::{Batch, StateStore, table};
 use parking_lot::RwLock;
@@ -26,8 +26,15 @@ struct Present {
     /// The record as stored: what the next change expects to find.
     text: String,
     identity: Arc<Identity>,
+    /// What the password alone lets in; revoked when it does so no longer.
+    by_password: Arc<Revocation>,
+    /// The session that goes on under a new generation, and the one that it is of until its record is changed too.
+    kept: Option<KeptSession>,
     removed: bool,
 }
+
+/// A session that a change of the password does not end: the hash of its secret, and its generation before.
+pub type KeptSession = (String, u64);
 
 impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -37,7 +44,7 @@ impl std::fmt::Debug for Account {
 
 impl Account {
     fn new(name: AccountName, record: Record, text: String) -> Arc<Self> {
-        let present = Present::new(&name, record, text);
+        let present = Present::new(&name, record, text, Arc::default());
         Arc::new(Self { name, present: RwLock::new(present) })
     }
 
@@ -49,14 +56,43 @@ impl Account {
     /// The generation and password hash to verify a sign-in against; `None` when it may not sign in.
     pub fn credentials(&self) -> Option<(u64, String)> {
         let present = self.present.read();
-        let open = !present.removed && !present.record.disabled;
-        open.then(|| (present.record.generation, present.record.password.clone()))
+        present.is_open().then(|| (present.record.generation, present.record.password.clone()))
     }
 
     /// The generation of its credentials; `None` when it may not sign in.
     pub fn generation(&self) -> Option<u64> {
         let present = self.present.read();
-        (!present.removed && !present.record.disabled).then_some(present.record.generation)
+        present.is_open().then_some(present.record.generation)
+    }
+
+    /// As [`identity_at`](Self::identity_at), for a session of this generation.
+    pub fn identity_of(&self, session: &str, generation: u64) -> Option<Arc<Identity>> {
+        let present = self.present.read();
+        present.holds_session(session, generation).then(|| Arc::clone(&present.identity))
+    }
+
+    /// Whether a session of this generation still holds.
+    pub fn holds_session(&self, session: &str, generation: u64) -> bool {
+        self.present.read().holds_session(session, generation)
+    }
+
+    /// Shows a changed record. What the old password let in ends with it.
+    fn show(&self, record: Record, text: String, kept: Option<KeptSession>) {
+        let mut present = self.present.write();
+        let by_password = if record.password_opens() == present.record.password_opens() {
+            Arc::clone(&present.by_password)
+        } else {
+            present.by_password.revoke();
+            Arc::default()
+        };
+        *present = Present { kept, ..Present::new(&self.name, record, text, by_password) };
+    }
+
+    /// Says that it is no more.
+    fn end(&self) {
+        let mut present = self.present.write();
+        present.removed = true;
+        present.by_password.revoke();
     }
 
     /// The identity as it is now, if the account may sign in with its password alone.
@@ -88,18 +124,27 @@ impl Account {
 }
 
 impl Present {
-    fn new(name: &AccountName, record: Record, text: String) -> Self {
-        let identity = Arc::new(Identity::whole(name.clone(), record.role, record.quota));
-        Self { record, text, identity, removed: false }
+    fn new(name: &AccountName, record: Record, text: String, by_password: Arc<Revocation>) -> Self {
+        let identity = Arc::new(Identity::whole(name.clone(), record.role, record.quota, by_password.clone()));
+        Self { record, text, identity, by_password, kept: None, removed: false }
     }
 
     fn identity_at(&self, generation: u64) -> Option<Arc<Identity>> {
-        let holds = !self.removed && !self.record.disabled && self.record.generation == generation;
+        let holds = self.is_open() && self.record.generation == generation;
         holds.then(|| Arc::clone(&self.identity))
     }
 
+    fn is_open(&self) -> bool {
+        !self.removed && !self.record.disabled
+    }
+
+    fn holds_session(&self, session: &str, generation: u64) -> bool {
+        let is_kept = || self.kept.as_ref().is_some_and(|(hash, before)| hash == session && *before == generation);
+        self.is_open() && (self.record.generation == generation || is_kept())
+    }
+
     fn wants_code(&self) -> bool {
-        self.record.two_factor.as_ref().is_some_and(TwoFactor::is_on)
+        self.record.wants_code()
     }
 }
 
@@ -211,6 +256,16 @@ impl Accounts {
         name: &AccountName,
         edit: impl FnOnce(&mut Record) -> Result<()> + Send + 'static,
     ) -> Result<()> {
+        self.try_change_keeping(name, None, edit).await
+    }
+
+    /// As [`try_change`](Self::try_change), into a new generation that one session is carried over to.
+    pub async fn try_change_keeping(
+        self: &Arc<Self>,
+        name: &AccountName,
+        kept: Option<KeptSession>,
+        edit: impl FnOnce(&mut Record) -> Result<()> + Send + 'static,
+    ) -> Result<()> {
         let (accounts, name) = (Arc::clone(self), name.clone());
         to_the_end(async move {
             let _alone = accounts.changing.lock().await;
@@ -227,7 +282,7 @@ impl Accounts {
             let text = table::encode(&record)?;
             let key = key_of(&name);
             accounts.commit(&name, Batch::new().expect(&key, Some(before)).put(&key, &text)).await?;
-            *account.present.write() = Present::new(&name, record, text);
+            account.show(record, text, kept);
             accounts.changes.fetch_add(1, Ordering::Release);
             Ok(())
         })
@@ -272,7 +327,7 @@ impl Accounts {
 
     fn show(&self, name: &AccountName, record: Record, text: String) {
         match self.find(name) {
-            Some(account) => *account.present.write() = Present::new(name, record, text),
+            Some(account) => account.show(record, text, None),
             None => {
                 self.by_name.write().insert(name.clone(), Account::new(name.clone(), record, text));
             }
@@ -282,7 +337,7 @@ impl Accounts {
 
     fn forget(&self, name: &AccountName) {
         if let Some(account) = self.by_name.write().remove(name) {
-            account.present.write().removed = true;
+            account.end();
         }
         self.changes.fetch_add(1, Ordering::Release);
     }

@@ -1,7 +1,8 @@
 //! App passwords: a secret for one device or program, confined to a folder and to rights, found by its hash without argon2.
 //! They are of one generation of the account's credentials: a new password or disabling ends them too.
 
-use super::accounts::Accounts;
+use super::access::AppPasswordAccess;
+use super::accounts::{Account, Accounts};
 use super::door::account_in;
 use super::grants::{Grant, Present};
 use super::sessions::{COARSE, Caller, now};
@@ -89,12 +90,19 @@ impl AppPassword {
         self.whole(accounts, now).is_some()
     }
 
+    /// Whether it lets do what it let do as it was then.
+    pub(super) fn allows_what(&self, then: &Self) -> bool {
+        self.scope == then.scope && self.rights == then.rights
+    }
+
+    /// Whether it is still good for anything in its account.
+    pub(super) fn holds(&self, account: &Account, now: i64) -> bool {
+        self.expires.is_none_or(|end| now < end) && account.generation() == Some(self.generation)
+    }
+
     /// The whole account, while it stands.
     fn whole(&self, accounts: &Accounts, now: i64) -> Option<Arc<Identity>> {
-        if self.expires.is_some_and(|end| now >= end) {
-            return None;
-        }
-        accounts.find(&self.account)?.identity_at(self.generation)
+        accounts.find(&self.account).filter(|account| self.holds(account, now))?.identity_at(self.generation)
     }
 }
 
@@ -135,7 +143,9 @@ impl Auth {
             self.note_app_use(&id, LastUse { at: now, address: caller.address, agent: caller.kept_agent() });
         }
         let (scope, rights) = (found.scope(), found.rights);
-        Some(Arc::new(Identity { via: Via::AppPassword(id), scope, rights, ..Identity::clone(&whole) }))
+        let (app_passwords, account) = (Arc::clone(&self.app_passwords), self.accounts.find(&found.account)?);
+        let access = Arc::new(AppPasswordAccess { app_passwords, account, id: id.clone(), entered: found });
+        Some(Arc::new(Identity { via: Via::AppPassword(id), scope, rights, access, ..Identity::clone(&whole) }))
     }
 
     /// The app passwords of an account that stand.

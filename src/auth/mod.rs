@@ -1,5 +1,6 @@
 //! Who is asking: accounts, passwords, and the checks between a credential and an [`Identity`].
 
+mod access;
 mod accounts;
 mod app_passwords;
 mod bearer;

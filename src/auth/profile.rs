@@ -107,11 +107,13 @@ impl Auth {
             record.generation = after;
             Ok(())
         };
-        self.accounts.try_change(name, edit).await?;
         let kept = match &identity.via {
             Via::Session(id) => Some(id.as_str()),
             Via::Password | Via::AppPassword(_) | Via::Link(_) => None,
         };
+        let session = kept.and_then(|id| self.sessions.get(id)).filter(|session| session.is_of(before));
+        let session = session.map(|session| session.kept());
+        self.accounts.try_change_keeping(name, session, edit).await?;
         if let Some(id) = kept {
             let carry_over = move |session: &mut Session| session.carry_over(before, after);
             match self.sessions.change(id, carry_over).await {

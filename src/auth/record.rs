@@ -38,6 +38,16 @@ impl Record {
         Ok(Self { role, disabled: false, quota, created, password, generation, display_name, email, two_factor })
     }
 
+    /// Whether sign-in asks for a code after the password.
+    pub fn wants_code(&self) -> bool {
+        self.two_factor.as_ref().is_some_and(TwoFactor::is_on)
+    }
+
+    /// The generation under which the password alone signs in; `None` when it does not.
+    pub fn password_opens(&self) -> Option<u64> {
+        (!self.disabled && !self.wants_code()).then_some(self.generation)
+    }
+
     /// Whether it is an administrator's who may sign in.
     pub fn administers(&self) -> bool {
         self.role == Role::Admin && !self.disabled

@@ -1,7 +1,8 @@
 //! Sessions: how browsers and scripts stay signed in. A session is of one generation of the account's credentials and ends
 //! with it; its secret is told once and kept as a hash.
 
-use super::accounts::Accounts;
+use super::access::SessionAccess;
+use super::accounts::{Account, Accounts, KeptSession};
 use super::bearer::{self, Claims};
 use super::door::{Attempted, Entry};
 use super::grants::{Grant, Present};
@@ -54,6 +55,21 @@ impl Session {
         (self.used + IDLE).min(self.created + LIFE)
     }
 
+    /// Whether it is of this generation of the credentials.
+    pub(super) fn is_of(&self, generation: u64) -> bool {
+        self.generation == generation
+    }
+
+    /// What its account must know to let it go on under a new generation.
+    pub(super) fn kept(&self) -> KeptSession {
+        (self.hash.clone(), self.generation)
+    }
+
+    /// Whether it is still good for something.
+    pub(super) fn holds(&self, account: &Account, now: i64) -> bool {
+        now < self.ends() && account.holds_session(&self.hash, self.generation)
+    }
+
     /// Takes it from one generation of the credentials to the next.
     pub(super) fn carry_over(&mut self, before: u64, after: u64) -> bool {
         let is_due = self.generation == before;
@@ -70,7 +86,7 @@ impl Session {
 
     fn identity(&self, accounts: &Accounts, now: i64) -> Option<Arc<Identity>> {
         let account = accounts.find(&self.account).filter(|_| now < self.ends())?;
-        account.identity_at(self.generation)
+        account.identity_of(&self.hash, self.generation)
     }
 }
 
@@ -155,15 +171,14 @@ impl Auth {
     /// Who a session's secret stands for, while the session does.
     pub fn by_session(&self, secret: &str) -> Option<Arc<Identity>> {
         let (id, session) = self.sessions.find(secret)?;
-        self.stand_in(id, &session, now())
+        self.stand_in(id, &session, None)
     }
 
     /// Who a bearer stands for, while its session does.
     pub fn by_bearer(&self, bearer: &str) -> Option<Arc<Identity>> {
-        let now = now();
-        let Claims { sid, generation, .. } = self.signer.read(bearer, now)?;
+        let Claims { sid, generation, .. } = self.signer.read(bearer, now())?;
         let session = self.sessions.get(&sid).filter(|session| session.generation == generation)?;
-        self.stand_in(sid, &session, now)
+        self.stand_in(sid, &session, Some(generation))
     }
 
     /// A bearer for a session. `NotFound` when it has ended.
@@ -199,12 +214,15 @@ impl Auth {
         self.sessions.remove(other).await
     }
 
-    fn stand_in(&self, id: String, session: &Session, now: i64) -> Option<Arc<Identity>> {
+    fn stand_in(&self, id: String, session: &Session, bearer_of: Option<u64>) -> Option<Arc<Identity>> {
+        let now = now();
         let whole = session.identity(&self.accounts, now)?;
         if now >= session.used + COARSE {
             self.note_use(&id, now);
         }
-        Some(Arc::new(Identity { via: Via::Session(id), ..Identity::clone(&whole) }))
+        let (sessions, account) = (Arc::clone(&self.sessions), self.accounts.find(&session.account)?);
+        let access = Arc::new(SessionAccess { sessions, account, id: id.clone(), bearer_of });
+        Some(Arc::new(Identity { via: Via::Session(id), access, ..Identity::clone(&whole) }))
     }
 
     fn note_use(&self, id: &str, now: i64) {

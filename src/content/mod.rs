@@ -132,6 +132,12 @@ pub trait Judge: Send + Sync {
     /// Runs `change` and returns its result if the change may happen now, given what stands at the target; else says why not.
     /// Whatever the judgement rests on must not change until `change` has returned. `change` is called at most once.
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()>;
+
+    /// Whether whoever wants the change may still have it, asked at each step of what takes time before it; nothing is changed
+    /// where it fails.
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Lets everything happen.

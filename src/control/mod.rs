@@ -11,7 +11,7 @@ use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::app::App;
 use crate::audit::{Actor, Entry, Filter};
 use crate::auth::{AccountView, Alteration};
-use crate::model::{AccountName, Error, Result, Role};
+use crate::model::{AccountName, Error, Irrevocable, Result, Role};
 use serde::{Deserialize, Serialize};
 pub use socket::{Desk, call};
 use std::sync::Arc;
@@ -220,7 +220,7 @@ async fn read_audit(app: &App, filter: Filter, limit: u32) -> Result<Response> {
 
 /// Whoever is at the command line, at work.
 fn at_work(app: &Arc<App>) -> Administrator {
-    Administrator::new(app, app.audit.reporter(Actor::CommandLine, None))
+    Administrator::new(app, app.audit.reporter(Actor::CommandLine, None), Arc::new(Irrevocable))
 }
 
 /// A request that changes one account.

@@ -3,7 +3,7 @@
 
 use super::bursts::Harm;
 use super::judge::{self, Bench};
-use super::place::{Place, Root};
+use super::place::{Access, Place, Root};
 use super::{Copying, Drive, Terms, present};
 use crate::content::{Commit, DeadProp, Expect, Node, PropChange, Reach, Room, Start};
 use crate::model::{RelPath, Result};
@@ -18,6 +18,8 @@ struct Carriage<'a> {
     to: &'a Root,
     /// A change without conditions, within the quota of whoever pays, for what nobody sees yet.
     free: Commit,
+    /// Asked before each step whether both ends may still be used.
+    bench: &'a Arc<Bench>,
 }
 
 impl Drive {
@@ -32,27 +34,30 @@ impl Drive {
         let commit = self.commit(source, terms.clone(), judge::removing(source)).await?;
         self.pre_judge(source, &commit).await?;
         let copying = Copying { reach: Reach::Deep, overwrite };
-        let created = self.carry(source, target, copying, terms.clone()).await?;
-        let removed = self.remove(source, terms).await?;
+        let created = self.carry((source, Access::Change), target, copying, terms.clone()).await?;
+        // What was copied for this is published: an access that ends now would leave both.
+        let bench = self.bench_for(source, source, terms, judge::removing(source)).await?.committed();
+        let removed = self.remove_by(source, bench).await?;
         self.note_removed(&source.root, removed);
         Ok(created)
     }
 
-    /// Copies into another root. Returns whether nothing stood there before.
+    /// Copies into another root, for as long as it has this access at the source. Returns whether nothing stood there before.
     pub(super) async fn carry(
         &self,
-        source: &Place<'_>,
+        (source, access): (&Place<'_>, Access),
         target: &Place<'_>,
         copying: Copying,
         terms: Terms,
     ) -> Result<bool> {
         // The conditions speak of the source, the locks in the way are the target's.
         let tokens = terms.submitted().map(str::to_owned).collect();
-        let early = self.bench_for(source, target, terms, Vec::new()).await?;
+        let early = Arc::new(self.bench_for(source, target, terms, Vec::new()).await?.also(source, access));
         self.pre_judge(source, &early.commit()).await?;
         let expect = if copying.overwrite { Expect::Any } else { Expect::Absent };
         let terms = Terms { expect, tokens, ..Terms::default() };
-        let bench = self.bench(target, terms, judge::replacing(target)).await?;
+        let bench = self.bench_for(target, target, terms, judge::replacing(target)).await?;
+        let bench = Arc::new(bench.also(source, access));
         self.pre_judge(target, &bench.commit()).await?;
         let node = source.root.tree.stat(&source.path).await?;
         let there = present(target).await?;
@@ -61,12 +66,12 @@ impl Drive {
         let spared = there.as_ref().filter(|_| !node.folder).map_or(0, |there| there.len);
         let limit = target.quota.map(|quota| quota.saturating_add(spared));
         let free = Commit { limit, ..Commit::by(self.identity.account.clone()) };
-        let carriage = Carriage { from: &source.root, to: &target.root, free };
+        let carriage = Carriage { from: &source.root, to: &target.root, free, bench: &bench };
         if copying.reach.leaves_standing(&node, there.as_ref()) {
             return carriage.props(&source.path, &target.path, bench.commit()).await.map(|()| false);
         }
         let created = if node.folder || !free_before {
-            carriage.aside(source, target, (&node, copying), &bench).await?
+            carriage.aside(source, target, &node, copying).await?
         } else {
             carriage.file(&source.path, &target.path, &node, bench.commit()).await?
         };
@@ -83,13 +88,7 @@ impl Drive {
 impl Carriage<'_> {
     /// Builds a folder, or what replaces something, where nobody sees it, and gives it its name in one step: what it replaces
     /// goes to the trash.
-    async fn aside(
-        &self,
-        source: &Place<'_>,
-        target: &Place<'_>,
-        (node, copying): (&Node, Copying),
-        bench: &Arc<Bench>,
-    ) -> Result<bool> {
+    async fn aside(&self, source: &Place<'_>, target: &Place<'_>, node: &Node, copying: Copying) -> Result<bool> {
         let workshop = self.to.tree.workshop().await?;
         let aside = RelPath::parse("copy")?.beneath(&workshop)?;
         let copied = if node.folder {
@@ -99,7 +98,7 @@ impl Carriage<'_> {
         };
         let outcome = match copied {
             Ok(()) => {
-                let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..bench.commit() };
+                let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..self.bench.commit() };
                 self.to.tree.rename(&aside, &target.path, commit).await
             }
             Err(error) => Err(error),
@@ -113,6 +112,7 @@ impl Carriage<'_> {
     async fn folder(&self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<()> {
         let mut due = vec![(from.clone(), to.clone())];
         while let Some((from, to)) = due.pop() {
+            self.bench.check()?;
             self.to.tree.mkdir(&to, self.free.clone()).await?;
             self.props(&from, &to, self.free.clone()).await?;
             if reach == Reach::Shallow {
@@ -120,6 +120,7 @@ impl Carriage<'_> {
             }
             let mut listing = self.from.tree.list(&from, false).await?;
             loop {
+                self.bench.check()?;
                 let page = listing.next_page().await?;
                 if page.is_empty() {
                     break;
@@ -144,6 +145,7 @@ impl Carriage<'_> {
             self.to.tree.begin_put(to, Start::Empty, Room { len: Some(node.len), limit: self.free.limit }).await?;
         let mut offset = 0;
         loop {
+            self.bench.check()?;
             let bytes = reader.read_at(offset, CHUNK).await?;
             if bytes.is_empty() {
                 break;

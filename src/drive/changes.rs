@@ -1,7 +1,7 @@
 //! What an identity changes beside the content of files; shares follow what they show, or end with it.
 
 use super::bursts::Harm;
-use super::judge::{self, Need};
+use super::judge::{self, Bench, Need};
 use super::landing::Landing;
 use super::mounts::{Mount, Way};
 use super::place::{Access, Place, Spot, VIEW_ONLY};
@@ -56,7 +56,13 @@ impl Drive {
 
     /// Moves what is at a place to the trash.
     pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<Removed> {
-        let bench = self.bench(place, terms, judge::removing(place)).await?;
+        let bench = self.bench_for(place, place, terms, judge::removing(place)).await?;
+        self.remove_by(place, bench).await
+    }
+
+    /// As [`remove`](Self::remove), under this judge.
+    pub(super) async fn remove_by(&self, place: &Place<'_>, bench: Bench) -> Result<Removed> {
+        let bench = Arc::new(bench);
         let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
         self.locks.forget(bench.ended()).await;
         if outcome.is_ok() {
@@ -92,7 +98,7 @@ impl Drive {
         terms: Terms,
     ) -> Result<bool> {
         let needs = judge::removing(source).into_iter().chain(judge::replacing(target)).collect();
-        let bench = self.bench(source, terms, needs).await?;
+        let bench = Arc::new(self.bench_for(source, target, terms, needs).await?.also(source, Access::Change));
         let commit = Commit { overwrite, ..bench.commit() };
         let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
         self.locks.forget(bench.ended()).await;
@@ -110,12 +116,13 @@ impl Drive {
             return Err(Error::Forbidden("The trash is not copied as a whole; copy what is in it."));
         }
         if source.root.id != target.root.id {
-            return self.carry(&source, &target, copying, terms).await;
+            return self.carry((&source, Access::Read), &target, copying, terms).await;
         }
         let node = source.root.tree.stat(&source.path).await?;
         let there = if reach == Reach::Shallow { present(&target).await? } else { None };
         let replaces = !reach.leaves_standing(&node, there.as_ref());
         let bench = self.bench_for(&source, &target, terms, judge::replacing(&target)).await?;
+        let bench = Arc::new(bench.also(&source, Access::Read));
         let commit = Commit { overwrite, limit: target.quota, ..bench.commit() };
         let outcome = source.root.tree.copy(&source.path, &target.path, reach, commit).await;
         if replaces && !matches!(outcome, Ok(true)) {
@@ -163,6 +170,7 @@ impl Drive {
 
     /// The mount that a path names itself, if whoever asks may change what the drive shows.
     fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
+        self.check()?;
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
         let Way::Mount(mount, rest) = mounts.way(&path.beneath(&self.identity.scope)?) else { return Ok(None) };
         if !rest.is_root() || mount.is_trash() {

@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub trait Roots: Debug + Send + Sync {
     /// The home of an account and its quota; `NotFound` when the account is disabled or removed.
     async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)>;
+    /// `NotFound` when the account is disabled or removed; in memory.
+    fn check_home(&self, account: &AccountName) -> Result<()>;
     /// The root of a team folder.
     async fn team(&self, name: &str) -> Result<Arc<Root>>;
 }

@@ -4,10 +4,9 @@ use super::locks::Locks;
 use super::mounts::Mount;
 use super::place::{Access, Place, Root, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
-use super::watch::Warrant;
 use super::{Drive, present};
 use crate::content::{Commit, Judge, Node};
-use crate::model::{Error, Result};
+use crate::model::{AccessCheck, Error, Irrevocable, Result};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,8 +66,10 @@ pub(super) fn removing(place: &Place<'_>) -> Vec<Need> {
 /// The judge of one request.
 pub(super) struct Bench {
     root: Arc<Root>,
-    mount: Option<Arc<Mount>>,
-    warrant: Option<Arc<dyn Warrant>>,
+    /// What let the identity in.
+    access: Arc<dyn AccessCheck>,
+    /// The mounts that it reads or changes something in.
+    mounts: Vec<(Arc<Mount>, Access)>,
     /// Whether it is none of the asking one's business who holds a lock.
     discreet: bool,
     locks: Arc<Locks>,
@@ -115,16 +116,30 @@ impl Bench {
         &self.claim.subject
     }
 
+    /// Whether the identity, and the mounts at both ends, still let it do this; a look into memory.
+    pub(super) fn check(&self) -> Result<()> {
+        self.access.check()?;
+        self.mounts.iter().try_for_each(|(mount, access)| mount.check(*access))
+    }
+
+    /// The same, if it also has this access at another place.
+    pub(super) fn also(mut self, place: &Place<'_>, access: Access) -> Self {
+        self.mounts.extend(place.mount.clone().map(|mount| (mount, access)));
+        self
+    }
+
+    /// The same for the rest of a change whose first part has been made: it ends with that part, whatever access has ended since.
+    pub(super) fn committed(mut self) -> Self {
+        self.access = Arc::new(Irrevocable);
+        self.mounts.clear();
+        self
+    }
+
     fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
         if self.root.is_closed() {
             return Err(Error::Forbidden("This account has been removed."));
         }
-        if let Some(warrant) = &self.warrant {
-            warrant.check()?;
-        }
-        if let Some(mount) = &self.mount {
-            mount.admit_change()?;
-        }
+        self.check()?;
         let now = Instant::now();
         self.claim.check_lists(held, present, now)?;
         if self.needs.iter().all(|need| held.none_in(&need.spot().root)) {
@@ -142,6 +157,10 @@ impl Bench {
 }
 
 impl Judge for Bench {
+    fn check(&self) -> Result<()> {
+        Self::check(self)
+    }
+
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let held = self.locks.hold();
         self.verdict(&held, present)?;
@@ -160,22 +179,24 @@ impl Judge for Bench {
 impl Drive {
     /// The judge of a change at `place`.
     pub(super) async fn bench(&self, place: &Place<'_>, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
-        self.bench_for(place, place, terms, needs).await
+        Ok(Arc::new(self.bench_for(place, place, terms, needs).await?))
     }
 
-    /// The judge of a request that names `place` and changes what is at `changed`.
+    /// The judge of a request that names `place` and changes what is at `changed`. What it reads elsewhere it must be told of
+    /// ([`Bench::also`]).
     pub(super) async fn bench_for(
         &self,
         place: &Place<'_>,
         changed: &Place<'_>,
         terms: Terms,
         needs: Vec<Need>,
-    ) -> Result<Arc<Bench>> {
+    ) -> Result<Bench> {
         let claim = self.claim(place, terms).await?;
-        let (root, mount, locks) = (changed.root.clone(), changed.mount.clone(), self.locks.clone());
+        let (root, locks, mounts) = (changed.root.clone(), self.locks.clone(), Vec::new());
         let (ended, met, met_folder) = (Mutex::default(), Mutex::default(), AtomicBool::default());
-        let (warrant, discreet) = (self.warrant.clone(), self.is_discreet());
-        Ok(Arc::new(Bench { root, mount, warrant, discreet, locks, claim, needs, ended, met, met_folder }))
+        let (access, discreet) = (self.identity.access.clone(), self.is_discreet());
+        let bench = Bench { root, access, mounts, discreet, locks, claim, needs, ended, met, met_folder };
+        Ok(bench.also(changed, Access::Change))
     }
 
     /// The conditions of a change at `place`, to be judged when it happens.
@@ -231,7 +252,7 @@ mod tests {
             LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
         let tree = LocalTree::open(dir, settings).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
-        let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None);
+        let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));
         Drive::new(Arc::new(identity), Arc::new(Root::new("home/ana".into(), tree)), Arc::new(locks))
     }
 

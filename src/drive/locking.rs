@@ -40,9 +40,11 @@ impl Drive {
         let granted = self.locks.grant(place.spot(), &self.identity.account, request).await;
         let lock = if self.is_discreet() { granted.map_err(judge::without_holder) } else { granted }?;
         // Somebody may have been faster; from the grant on nobody can be.
-        if let Some(conditions) = &conditions
-            && let Err(unmet) = self.pre_judge(&place, conditions).await
-        {
+        let still = match &conditions {
+            Some(conditions) => self.pre_judge(&place, conditions).await,
+            None => self.watch(place.mount.clone()).check(),
+        };
+        if let Err(unmet) = still {
             self.locks.end(&place.spot(), &self.identity.account, &lock.token).await?;
             return Err(unmet);
         }
@@ -52,6 +54,15 @@ impl Drive {
     /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the terms
     /// of the request, with the token of a lock on the folder.
     pub async fn create_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
+        let made = self.make_locked(path, lock, submitted).await;
+        if made.is_err() && self.check().is_err() {
+            // Nobody is left who could end it.
+            self.locks.forget(lock.token.iter().cloned().collect()).await;
+        }
+        made
+    }
+
+    async fn make_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
         let place = self.admitted(path, Access::Change).await?;
         let tokens = submitted.submitted().map(str::to_owned).chain(lock.token.clone()).collect();
         let terms = Terms { expect: Expect::Absent, tokens, ..Terms::default() };

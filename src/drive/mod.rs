@@ -32,7 +32,7 @@ use commons::Commons;
 use landing::Landing;
 pub use locking::LockView;
 use locks::Locks;
-use mounts::{Extended, Fixed, Mount, Mounts};
+use mounts::{Extended, Fixed, Mount, Mounts, Way};
 use place::{Access, Place, Root, authorise};
 pub use resumed::{Aside, Publication};
 pub use rewind::{Change, Report, Rewound, Wish};
@@ -40,7 +40,7 @@ use shares::Share;
 use std::sync::Arc;
 pub use terms::Terms;
 pub use upload::{Announced, DriveUpload};
-use watch::{Warrant, Watch};
+use watch::Watch;
 
 /// The tree one identity sees.
 #[derive(Clone, Debug)]
@@ -50,7 +50,6 @@ pub struct Drive {
     locks: Arc<Locks>,
     commons: Option<Arc<Commons>>,
     mounts: Option<Arc<Mounts>>,
-    warrant: Option<Arc<dyn Warrant>>,
     encased: bool,
 }
 
@@ -75,7 +74,7 @@ pub struct Copying {
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
     pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
-        Self { identity, home, locks, commons: None, mounts: None, warrant: None, encased: false }
+        Self { identity, home, locks, commons: None, mounts: None, encased: false }
     }
 
     /// The same drive with what others share with its account.
@@ -85,13 +84,6 @@ impl Drive {
         Ok(self)
     }
 
-    /// The same drive, for as long as `warrant` holds.
-    #[must_use]
-    pub fn while_holds(mut self, warrant: Arc<dyn Warrant>) -> Self {
-        self.warrant = Some(warrant);
-        self
-    }
-
     /// The same drive, whose scope is a file, as a folder with that file as its only entry: clients mount folders.
     #[must_use]
     pub fn encased(mut self) -> Self {
@@ -99,14 +91,23 @@ impl Drive {
         self
     }
 
-    /// `NotFound` once whoever sees it is let in no longer.
+    /// `AccessEnded`, or `NotFound` by a link, once whoever sees it is let in no longer.
     pub fn check(&self) -> Result<()> {
-        self.watch(None).check()
+        self.identity.access.check()
     }
 
     /// What lets this identity in, and into a mount.
     fn watch(&self, mount: Option<Arc<Mount>>) -> Watch {
-        Watch { warrant: self.warrant.clone(), mount }
+        Watch::new(self.identity.access.clone(), mount)
+    }
+
+    /// What must hold for whoever goes on reading below a path.
+    pub fn watch_at(&self, path: &VPath) -> Result<Watch> {
+        let Some(mounts) = &self.mounts else { return Ok(self.watch(None)) };
+        match mounts.way(&path.beneath(&self.identity.scope)?) {
+            Way::Mount(mount, _) => Ok(self.watch(Some(mount))),
+            Way::Home | Way::Hall(_) | Way::Nowhere => Ok(self.watch(None)),
+        }
     }
 
     /// Who sees it.
@@ -148,13 +149,13 @@ impl Drive {
     pub async fn list(&self, path: &VPath, with_props: bool) -> Result<Box<dyn Listing>> {
         let place = match self.resolve(path).await? {
             Landing::Place(place) => place,
-            Landing::Hall(hall) => return Ok(Box::new(Fixed(hall.entries(with_props).await?))),
-            Landing::Case => return Ok(Box::new(Fixed(vec![self.encased_file(with_props).await?]))),
+            Landing::Hall(hall) => return Ok(self.fixed(hall.entries(with_props).await?)),
+            Landing::Case => return Ok(self.fixed(vec![self.encased_file(with_props).await?])),
             Landing::Nowhere => return Err(Error::NotFound),
         };
         authorise(&place, Access::Stat)?;
         if authorise(&place, Access::Read).is_err() {
-            return Ok(Box::new(Fixed(Vec::new())));
+            return Ok(self.fixed(Vec::new()));
         }
         let inner = place.root.tree.list(&place.path, with_props).await?;
         let listing = match (&self.mounts, &place.mount) {
@@ -163,6 +164,11 @@ impl Drive {
             _ => inner,
         };
         Ok(self.watch(place.mount).listing(listing))
+    }
+
+    /// A listing of what is in memory.
+    fn fixed(&self, entries: Vec<Entry>) -> Box<dyn Listing> {
+        self.watch(None).listing(Box::new(Fixed(entries)))
     }
 
     /// The only entry of a drive that shows one file.

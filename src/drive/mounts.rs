@@ -4,7 +4,7 @@
 
 use super::commons::{Commons, HallNames};
 use super::locks::Locks;
-use super::place::{Root, VIEW_ONLY};
+use super::place::{Access, Root, VIEW_ONLY};
 use super::shares::Share;
 use super::{absent_is_none, trash_names};
 use crate::audit::{Actor, Kind, Reporter};
@@ -71,6 +71,7 @@ impl Mount {
         match &self.source {
             Source::Share(id) => {
                 let share = self.commons.shares.shown_to(&self.account, id).ok_or(Error::NotFound)?;
+                self.commons.roots.check_home(&share.owner)?;
                 let (rights, owner) = (share.rights, Some(share.owner.clone()));
                 Ok(Grant { rights, base: share.path(), owner, node: Some(share.node) })
             }
@@ -87,11 +88,11 @@ impl Mount {
         }
     }
 
-    /// Whether changes are granted now.
-    pub fn admit_change(&self) -> Result<()> {
-        match self.grant()?.rights {
-            Rights::Edit => Ok(()),
-            Rights::View | Rights::Drop => Err(Error::Forbidden(VIEW_ONLY)),
+    /// Whether this access is granted now.
+    pub fn check(&self, access: Access) -> Result<()> {
+        match (self.grant()?.rights, access) {
+            (Rights::Edit, _) | (Rights::View, Access::Stat | Access::Read) => Ok(()),
+            (Rights::View | Rights::Drop, _) => Err(Error::Forbidden(VIEW_ONLY)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::mounts::Source;
 use super::place::{Access, Place, Root};
+use super::watch::Watch;
 use super::{Drive, Terms, judge};
 use crate::content::history::{Trashed, Version};
 use crate::content::{Commit, Reader};
@@ -20,6 +21,8 @@ struct Bin {
     shown: VPath,
     /// Whose deeds alone.
     only: Option<AccountName>,
+    /// What lets it be seen.
+    watch: Watch,
 }
 
 impl Bin {
@@ -40,6 +43,7 @@ impl Drive {
         let bin = self.bin(folder).await?;
         let (mut found, mut after) = (Vec::new(), after.map(str::to_owned));
         while found.len() < limit {
+            bin.watch.check()?;
             let items = bin.root.tree.trashed(after.as_deref(), limit).await?;
             let Some(last) = items.last() else { break };
             after = Some(last.id.clone());
@@ -111,6 +115,7 @@ impl Drive {
         let tree = &self.own_home()?.tree;
         let mut count = 0;
         for item in tree.trashed(None, usize::MAX).await? {
+            self.check()?;
             match tree.purge(&item.id).await {
                 Ok(()) => count += 1,
                 // Somebody was faster.
@@ -166,6 +171,7 @@ impl Drive {
 
     /// The home, for who may use all of it.
     fn own_home(&self) -> Result<&Arc<Root>> {
+        self.check()?;
         if self.identity.is_confined() {
             return Err(Error::Forbidden("The trash is for the account itself."));
         }
@@ -176,13 +182,15 @@ impl Drive {
     async fn bin(&self, folder: Option<&VPath>) -> Result<Bin> {
         let home = self.own_home()?;
         let Some(folder) = folder else {
-            return Ok(Bin { root: Arc::clone(home), base: VPath::root(), shown: VPath::root(), only: None });
+            let (root, watch) = (Arc::clone(home), self.watch(None));
+            return Ok(Bin { root, base: VPath::root(), shown: VPath::root(), only: None, watch });
         };
         let place = self.admitted(folder, Access::Change).await?;
         place.root.tree.stat(&place.path).await?;
         let is_shared = place.mount.as_ref().is_some_and(|mount| matches!(mount.source, Source::Share(_)));
         let only = is_shared.then(|| self.identity.account.clone());
-        Ok(Bin { root: Arc::clone(&place.root), base: place.path.into_owned(), shown: folder.clone(), only })
+        let watch = self.watch(place.mount);
+        Ok(Bin { root: place.root, base: place.path.into_owned(), shown: folder.clone(), only, watch })
     }
 
     /// Makes the folders on the way to something, where there are none.

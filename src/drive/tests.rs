@@ -13,11 +13,12 @@ use crate::drive::place::narrower;
 use crate::drive::shares::{NewShare, Share, Shares};
 use crate::drive::teams::Teams;
 use crate::drive::terms::{Condition, IfList, State, Subject};
-use crate::model::{AccountName, RelPath, Rights, Role, Via};
+use crate::model::{AccountName, Irrevocable, RelPath, Rights, Role, Via};
 use crate::store::memory::MemoryStore;
 use proptest::prelude::*;
 use std::time::SystemTime;
 
+mod access;
 mod locking;
 mod rights;
 
@@ -44,7 +45,7 @@ impl Home {
     }
 
     fn drive(&self, scope: &str, rights: Rights) -> Drive {
-        let whole = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None);
+        let whole = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));
         let identity = Identity { scope: path(scope), rights, via: Via::AppPassword("1".into()), ..whole };
         Drive::new(Arc::new(identity), self.root.clone(), self.locks.clone())
     }
@@ -236,6 +237,9 @@ impl Roots for TwoHomes {
     async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
         Ok((if account.as_str() == "ana" { self.ana.clone() } else { self.ben.clone() }, None))
     }
+    fn check_home(&self, _: &AccountName) -> Result<()> {
+        Ok(())
+    }
     async fn team(&self, _: &str) -> Result<Arc<Root>> {
         Err(Error::NotFound)
     }
@@ -268,7 +272,7 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let node = ana.root.tree.stat(&at).await.unwrap().id();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };
     commons.shares.create(&name("ana"), new).await.unwrap();
-    let identity = Identity { rights: of_ben, ..Identity::whole(name("ben"), Role::User, None) };
+    let identity = Identity { rights: of_ben, ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable)) };
     let drive = Drive::new(Arc::new(identity), root, ana.locks.clone()).among(&commons).await.unwrap();
     (ana, ben, commons, drive)
 }

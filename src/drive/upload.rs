@@ -94,8 +94,9 @@ impl DriveUpload {
         self.upload.seek(offset).await
     }
 
-    /// Adds bytes; `NoSpace` at the quota or the end of the disk.
+    /// Adds bytes; `NoSpace` at the quota or the end of the disk, `AccessEnded` or `NotFound` when who sends them is let in no longer.
     pub async fn write(&mut self, chunk: Bytes) -> Result<()> {
+        self.bench.check()?;
         if let Some(checksum) = &mut self.checksum {
             checksum.update(&chunk);
         }

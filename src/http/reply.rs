@@ -33,7 +33,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Error::Unauthenticated | Error::CodeRequired => StatusCode::UNAUTHORIZED,
+        Error::Unauthenticated | Error::CodeRequired | Error::AccessEnded => StatusCode::UNAUTHORIZED,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown => StatusCode::SERVICE_UNAVAILABLE,
         Error::Corrupt(_) | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -66,7 +66,8 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::Stale { .. }
         | Error::Locked { .. }
         | Error::Unauthenticated
-        | Error::CodeRequired => FsError::Forbidden,
+        | Error::CodeRequired
+        | Error::AccessEnded => FsError::Forbidden,
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => FsError::InsufficientStorage,
         Error::TooLarge => FsError::TooLarge,
         Error::Truncated
@@ -104,6 +105,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::Checksum => "checksum",
         Error::Unauthenticated => "unauthenticated",
         Error::CodeRequired => "code_required",
+        Error::AccessEnded => "access_ended",
         Error::Throttled { .. } => "throttled",
         Error::Busy { .. } => "busy",
         Error::ProviderDown => "provider_down",
@@ -202,7 +204,7 @@ fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValu
         Error::Exists | Error::IsFolder => {
             headers.insert(ALLOW, ALLOWED);
         }
-        Error::Unauthenticated => {
+        Error::Unauthenticated | Error::AccessEnded => {
             headers.insert(WWW_AUTHENTICATE, CHALLENGE);
         }
         Error::Stale { etag } => headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag))),

@@ -7,6 +7,7 @@ use super::body::Body;
 use super::reply;
 use crate::content::{Entry, Listing, Node, Reader};
 use crate::drive::Drive;
+use crate::drive::watch::Watch;
 use crate::model::{Error, Result, VPath};
 use bytes::Bytes;
 use format::{Directory, Member};
@@ -59,6 +60,8 @@ struct Folder {
     prefix: String,
     listing: Box<dyn Listing>,
     page: VecDeque<Entry>,
+    /// What it is read by: once that has ended, what is missing in it has not vanished.
+    watch: Watch,
 }
 
 /// A file whose bytes are being written.
@@ -73,7 +76,7 @@ impl Archive {
     async fn next_piece(&mut self) -> Result<Option<Bytes>> {
         loop {
             // Else all that is left would be passed over, and the archive seem whole.
-            self.drive.check()?;
+            self.check()?;
             if self.file.is_some() {
                 return self.next_content().await.map(Some);
             }
@@ -101,26 +104,38 @@ impl Archive {
 
     /// Begins a member; `None` when there is nothing to write for it: the drive itself, or what has gone meanwhile.
     async fn begin(&mut self, path: VPath, name: String, node: &Node) -> Result<Option<Bytes>> {
-        let gone = |error| if vanished(&error) { Ok(None) } else { Err(error) };
         if node.folder {
+            let watch = self.drive.watch_at(&path)?;
             let listing = match self.drive.list(&path, false).await {
                 Ok(listing) => listing,
-                Err(error) => return gone(error),
+                Err(error) => return self.gone(error),
             };
             let prefix = if name.is_empty() { name } else { name + "/" };
             let head = (!prefix.is_empty()).then(|| self.add(Member::folder(&prefix, node.modified)));
-            self.open.push(Folder { path, prefix, listing, page: VecDeque::new() });
+            self.open.push(Folder { path, prefix, listing, page: VecDeque::new(), watch });
             return Ok(head);
         }
         let reader = match self.drive.open(&path).await {
             Ok(reader) => reader,
-            Err(error) => return gone(error),
+            Err(error) => return self.gone(error),
         };
         let member = self.placed(Member::file(&name, reader.node().modified, reader.node().len));
         let head = member.head();
         self.directory.iter_mut().for_each(|directory| directory.advance(head.len()));
         self.file = Some(Content { reader, offset: 0, member });
         Ok(Some(head))
+    }
+
+    /// Passes over what is there no longer. What is only seen no longer ends the archive.
+    fn gone(&self, error: Error) -> Result<Option<Bytes>> {
+        self.check()?;
+        if vanished(&error) { Ok(None) } else { Err(error) }
+    }
+
+    /// Whether what is being read may still be.
+    fn check(&self) -> Result<()> {
+        self.drive.check()?;
+        self.open.last().map_or(Ok(()), |folder| folder.watch.check())
     }
 
     /// The next bytes of the file being written, and after the last what follows them.
@@ -184,7 +199,10 @@ impl Folder {
         if self.page.is_empty() {
             self.page = match self.listing.next_page().await {
                 Ok(page) => page.into(),
-                Err(error) if vanished(&error) => VecDeque::new(),
+                Err(error) if vanished(&error) => {
+                    self.watch.check()?;
+                    VecDeque::new()
+                }
                 Err(error) => return Err(error),
             };
         }

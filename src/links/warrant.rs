@@ -1,9 +1,8 @@
 //! What a link lets its visitors do, for as long as it does.
 
-use super::{Link, LinkRecord, Links, now};
+use super::{Link, Links, now};
 use crate::auth::Auth;
-use crate::drive::watch::Warrant;
-use crate::model::{Error, Result};
+use crate::model::{AccessCheck, Error, Result};
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,13 +27,14 @@ impl LinkWarrant {
     }
 }
 
-impl Warrant for LinkWarrant {
+impl AccessCheck for LinkWarrant {
     fn check(&self) -> Result<()> {
         let before = &self.entered.record;
         let present = self.links.find(&before.owner, &self.entered.id)?.record;
-        let same = |record: &LinkRecord| (record.rights, record.generation, record.path.clone());
+        let is_same =
+            present.rights == before.rights && present.generation == before.generation && present.path == before.path;
         let owner = self.auth.account(&before.owner).is_some_and(|owner| !owner.disabled);
-        let holds = owner && same(&present) == same(before) && present.expires.is_none_or(|end| now() < end);
+        let holds = owner && is_same && present.expires.is_none_or(|end| now() < end);
         if holds { Ok(()) } else { Err(Error::NotFound) }
     }
 }

@@ -82,6 +82,9 @@ pub enum Error {
     /// The password is right, and the account also asks for a code.
     #[error("This account also asks for a code: one that its authenticator app shows, or a recovery code.")]
     CodeRequired,
+    /// What the request was let in by has ended while it ran: a password, an app password, a session, the account.
+    #[error("What you signed in with has ended meanwhile; sign in again.")]
+    AccessEnded,
     /// Too many failed sign-ins.
     #[error("Too many failed sign-ins; try again in {} seconds.", .retry_after.as_secs())]
     Throttled {

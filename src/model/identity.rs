@@ -1,9 +1,11 @@
 //! Who is asking: account names, roles, and the identity a request acts as.
 
+use super::access::AccessCheck;
 use super::error::{Error, Result};
 use super::path::RelPath;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// A checked account name, `[a-z0-9][a-z0-9._-]{0,63}`: safe as a file name and as part of a key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -68,7 +70,7 @@ pub enum Role {
 }
 
 /// Who a request acts as, after sign-in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Identity {
     /// The account.
     pub account: AccountName,
@@ -82,6 +84,8 @@ pub struct Identity {
     pub scope: RelPath,
     /// What it may do there.
     pub rights: Rights,
+    /// Whether what it signed in with still holds.
+    pub access: Arc<dyn AccessCheck>,
 }
 
 /// What a request signed in with.
@@ -120,9 +124,9 @@ impl fmt::Display for Rights {
 }
 
 impl Identity {
-    /// The whole account, by its password.
-    pub fn whole(account: AccountName, role: Role, quota: Option<u64>) -> Self {
-        Self { account, role, quota, via: Via::Password, scope: RelPath::default(), rights: Rights::Edit }
+    /// The whole account, by its password, for as long as `access` holds.
+    pub fn whole(account: AccountName, role: Role, quota: Option<u64>, access: Arc<dyn AccessCheck>) -> Self {
+        Self { account, role, quota, via: Via::Password, scope: RelPath::default(), rights: Rights::Edit, access }
     }
 
     /// Whether it is confined in any way: then it may use files, but not change the account itself.

@@ -1,5 +1,6 @@
 //! Plain values that every layer speaks: no I/O, no clock, no framework.
 
+pub mod access;
 pub mod error;
 pub mod identity;
 pub mod names;
@@ -7,6 +8,7 @@ pub mod path;
 pub mod time;
 pub mod windows1252;
 
+pub use access::{AccessCheck, Irrevocable};
 pub use error::{Error, Result};
 pub use identity::{AccountName, Identity, Rights, Role, Via};
 pub use path::{RelPath, VPath};

@@ -12,6 +12,7 @@
 
 mod harness;
 
+mod access_ends;
 mod admin;
 mod api;
 mod api_accounts;

@@ -4,7 +4,7 @@ use crate::harness::{Client, TestServer};
 use percent_encoding::percent_decode_str;
 use sarang::content::Start;
 use sarang::drive::{Announced, Terms};
-use sarang::model::{AccountName, Identity, Role, VPath};
+use sarang::model::{AccountName, Identity, Irrevocable, Role, VPath};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -131,7 +131,7 @@ fn quick_overwrites_with_one_time_and_length_never_repeat_a_tag() {
 fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
     let mut server = TestServer::start();
     let account = AccountName::parse("ana").unwrap();
-    let identity = Arc::new(Identity::whole(account, Role::User, None));
+    let identity = Arc::new(Identity::whole(account, Role::User, None, Arc::new(Irrevocable)));
     for round in 0..10 {
         server = server.restart();
         let put = |at: u64| {

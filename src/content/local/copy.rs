@@ -10,7 +10,7 @@ use super::props::{decode, encode, explain_store};
 use super::root::{Root, TMP, change, existing, explain, replaceable};
 use super::stage::remove_tree;
 use super::trash::At;
-use crate::content::{Commit, Node, OWN_NAMESPACE, Reach};
+use crate::content::{Commit, Judge, Node, OWN_NAMESPACE, Reach};
 use crate::model::{Error, RelPath, Result};
 use std::cell::RefCell;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -36,6 +36,7 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
     let mut tomb = early_tomb(root, &target, to, commit)?;
     let mut copied = Copied {
         root,
+        judge: commit.judge.as_ref(),
         name: root.stamp(),
         kind: found.kind,
         reserved: RefCell::new((0, Reservation::new(root, commit.limit, old))),
@@ -81,6 +82,8 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
 /// A copy in `.sarang/tmp` that vanishes unless published.
 struct Copied<'a> {
     root: &'a Root,
+    /// Asked before each file and folder whether to go on.
+    judge: &'a dyn Judge,
     name: String,
     kind: Kind,
     /// Bytes copied so far, and the room for them.
@@ -115,7 +118,7 @@ impl Copied<'_> {
             return self.root.settle(fd(&made));
         }
         debug_assert!(found.node.folder);
-        let made = copy_folder(source, tmp, &self.name)?;
+        let made = copy_folder(self, source, tmp, &self.name)?;
         if reach == Reach::Shallow {
             return self.root.settle(fd(&made));
         }
@@ -170,9 +173,10 @@ fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, 
 fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     let failed = |e| explain(DOING, e);
     let node = os::stat_fd(from).map_err(failed)?.node;
+    copied.judge.check()?;
     copied.reserve(node.len)?;
     let made = os::create_file(dir, name).map_err(failed)?;
-    copied.root.copy_into(fd(&made), from, node.len)?;
+    copied.root.copy_into(fd(&made), from, node.len, copied.judge)?;
     copy_props(from, fd(&made))?;
     os::set_modified(fd(&made), node.modified).map_err(failed)?;
     if let Some(known) = digest_of(from, &node) {
@@ -182,7 +186,8 @@ fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, nam
 }
 
 /// Makes an empty folder with the properties of another.
-fn copy_folder(from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+fn copy_folder(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    copied.judge.check()?;
     os::make_folder(dir, name).map_err(|e| explain(DOING, e))?;
     let made = os::open_folder(dir, name, Lookup::Full).map_err(|e| explain(DOING, e))?;
     copy_props(from, fd(&made))?;
@@ -223,7 +228,7 @@ fn copy_below(copied: &Copied<'_>, from: BorrowedFd<'_>, to: OwnedFd) -> Result<
         let opened = os::open_folder(fd(&level.from), &name, Lookup::Full);
         let below = match opened {
             Ok(from) => {
-                let to = copy_folder(fd(&from), fd(&level.to), &name)?;
+                let to = copy_folder(copied, fd(&from), fd(&level.to), &name)?;
                 Some(copy_level(copied, from, to, &mut buffer)?)
             }
             Err(Errno::NOENT) => None,

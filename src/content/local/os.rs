@@ -28,6 +28,8 @@ pub(super) type Outcome<T> = std::result::Result<T, Errno>;
 
 const CONFINED: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+/// The most that the kernel copies between two looks whether to go on.
+const PIECE: usize = 64 << 20;
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
 const READ: OFlags = ALWAYS.union(OFlags::RDONLY).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
@@ -235,11 +237,19 @@ pub(super) fn share_bytes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> bool {
     sys::ioctl_ficlone(to, from).is_ok()
 }
 
-/// Copies `len` bytes between files, inside the kernel.
-pub(super) fn copy_bytes(from: BorrowedFd<'_>, to: BorrowedFd<'_>, len: u64) -> Outcome<()> {
+/// Copies `len` bytes between files: inside the kernel; `ECANCELED` as soon as `goes_on` says no.
+pub(super) fn copy_bytes(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    len: u64,
+    goes_on: impl Fn() -> bool,
+) -> Outcome<()> {
     let (mut source, mut target) = (0, 0);
     while target < len {
-        let most = usize::try_from(len - target).unwrap_or(usize::MAX).min(1 << 30);
+        let most = usize::try_from(len - target).unwrap_or(usize::MAX).min(PIECE);
+        if !goes_on() {
+            return Err(Errno::CANCELED);
+        }
         if retry(|| sys::copy_file_range(from, Some(&mut source), to, Some(&mut target), most))? == 0 {
             break;
         }

@@ -3,7 +3,7 @@
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger, pace::Pace};
 use crate::config::Durability;
-use crate::content::{Commit, Node};
+use crate::content::{Commit, Judge, Node};
 use crate::model::path::{check_name, check_portable};
 use crate::model::{Error, RelPath, Result};
 use parking_lot::{Mutex, MutexGuard};
@@ -168,14 +168,17 @@ impl Root {
     }
 
     /// Copies `len` bytes into an empty file: shared where the file system can, else into room taken before.
-    pub fn copy_into(&self, file: BorrowedFd<'_>, from: BorrowedFd<'_>, len: u64) -> Result<()> {
+    /// Before each part the judge is asked whether to go on.
+    pub fn copy_into(&self, file: BorrowedFd<'_>, from: BorrowedFd<'_>, len: u64, judge: &dyn Judge) -> Result<()> {
         self.check_room(len)?;
-        let failed = |e| explain("copy the file", e);
         if os::share_bytes(from, file) {
             return Ok(());
         }
         self.take_room(file, len)?;
-        os::copy_bytes(from, file, len).map_err(failed)
+        match os::copy_bytes(from, file, len, || judge.check().is_ok()) {
+            Err(Errno::CANCELED) => judge.check().and(Err(Error::Conflict)),
+            copied => copied.map_err(|e| explain("copy the file", e)),
+        }
     }
 
     /// How many bytes are missing on the disk for `len` more beside the reserve.

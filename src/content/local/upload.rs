@@ -11,7 +11,7 @@ use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
 use super::{at_once, blocking, changed, on_thread};
-use crate::content::{Commit, Digest, Etag, Node, Put, Reader as _, Room, Upload};
+use crate::content::{Commit, Digest, Etag, Node, Put, Reader as _, Room, Unjudged, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -118,7 +118,7 @@ impl LocalUpload {
         let Some(old) = root.look(path, Lookup::Full, os::open_read)? else { return Err(Error::NotFound) };
         let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
         let stage = Stage::create(root)?;
-        root.copy_into(stage.file(), fd(&old), old_node.len)?;
+        root.copy_into(stage.file(), fd(&old), old_node.len, &Unjudged)?;
         let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, old_node.len));
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
         upload.draft.base = Base::Present(Some(old_node.etag));
@@ -376,7 +376,7 @@ pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit
     let mut reservation = Reservation::new(root, commit.limit, old);
     let version = versions::open(root, path, id)?;
     reservation.grow(version.node().len)?;
-    let (stage, node) = versions::copy_aside(root, path, id)?;
+    let (stage, node) = versions::copy_aside(root, path, id, commit.judge.as_ref())?;
     let mut upload = LocalUpload::new(root, path, Some(node.len), reservation);
     upload.draft.sum = version.digest().map_or(Sum::Unknown, Sum::Known);
     upload.draft.stage = Some(Arc::new(stage));

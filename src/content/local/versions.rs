@@ -9,7 +9,7 @@ use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
 use super::walk;
 use crate::content::{
-    Etag, Node, Reader as _,
+    Etag, Judge, Node, Reader as _,
     history::{Thinning, Version, outlived},
 };
 use crate::model::{Error, RelPath, Result};
@@ -269,11 +269,11 @@ pub(super) fn differing(root: &Root, path: &str, (history, id): (&str, &str)) ->
 }
 
 /// A former content copied aside, ready to be published, and what it is.
-pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<(Stage, Node)> {
+pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str, judge: &dyn Judge) -> Result<(Stage, Node)> {
     let version = open(root, path, id)?;
     let node = version.node().clone();
     let stage = Stage::create(root)?;
-    root.copy_into(stage.file(), version.file(), node.len)?;
+    root.copy_into(stage.file(), version.file(), node.len, judge)?;
     Ok((stage, node))
 }
 

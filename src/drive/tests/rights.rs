@@ -97,7 +97,7 @@ impl Stage {
     }
 
     async fn drive(&self, commons: &Arc<Commons>, rights: Rights) -> Drive {
-        let identity = Identity { rights, ..Identity::whole(name("ben"), Role::User, None) };
+        let identity = Identity { rights, ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable)) };
         let drive = Drive::new(Arc::new(identity), self.ben.clone(), self.ana.locks.clone());
         drive.among(commons).await.unwrap()
     }

@@ -83,12 +83,16 @@ struct Bounds {
 
 async fn search(drive: &Drive, top: VPath, part: &str, bounds: Bounds) -> Result<Findings> {
     let mut found = Findings::default();
+    let watch = drive.watch_at(&top)?;
     let mut waiting = std::collections::VecDeque::from([(top, true)]);
     while let Some((folder, is_top)) = waiting.pop_front() {
         let mut listing = match drive.list(&folder, false).await {
             Ok(listing) => listing,
             // What has gone meanwhile, or may not be seen, does not hide the rest.
-            Err(Error::NotFound | Error::NotFolder | Error::Forbidden(_)) if !is_top => continue,
+            Err(Error::NotFound | Error::NotFolder | Error::Forbidden(_)) if !is_top => {
+                watch.check()?;
+                continue;
+            }
             Err(error) => return Err(error),
         };
         loop {

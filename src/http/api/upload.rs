@@ -142,7 +142,11 @@ pub async fn store_form(drive: &Drive, into: &Into, mut form: Multipart) -> Resu
         results.push(match stored {
             Ok(put) => ItemResult::done(shown, if put.created { StatusCode::CREATED } else { StatusCode::OK }),
             Err(Error::Truncated) => return Err(Error::Truncated),
-            Err(error) => ItemResult::failed(shown, &error),
+            Err(error) => {
+                // Nothing of what follows would be stored either.
+                drive.check()?;
+                ItemResult::failed(shown, &error)
+            }
         });
     }
     Ok(results)

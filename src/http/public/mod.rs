@@ -14,7 +14,7 @@ use super::{cookie, pages, reply};
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::dav::get::Download;
-use crate::links::Link;
+use crate::links::{Link, LinkWarrant};
 use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request};
@@ -76,6 +76,7 @@ async fn admit(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
         via: Via::Link(link.id.clone()),
         scope: VPath::restore(record.path.clone()),
         rights: record.rights,
+        access: Arc::new(LinkWarrant::new(app.links.clone(), app.auth.clone(), link.clone())),
     });
     let gone = |error| match error {
         Error::ParentMissing | Error::NotFolder | Error::Unauthenticated | Error::Forbidden(_) => Error::NotFound,

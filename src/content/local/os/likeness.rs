@@ -32,7 +32,7 @@ pub(in crate::content::local) fn facts_fd(fd: BorrowedFd<'_>) -> Outcome<Facts> 
 
 /// Copies a file's bytes: shared blocks, inside the kernel, or piece by piece. Returns how many there were.
 pub(in crate::content::local) fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, len: u64) -> Outcome<u64> {
-    match os::copy_bytes(from, to, len) {
+    match os::copy_bytes(from, to, len, || true) {
         Ok(()) => os::stat_fd(to).map(|copy| copy.node.len),
         // Between file systems, or on one that has no such call.
         Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => copy_pieces(from, to),

@@ -6,13 +6,14 @@ use crate::http::api::caller::Admin;
 use crate::http::api::document::Tag;
 use crate::http::api::json::Query;
 use crate::http::api::problem::{Failures, Problem};
-use crate::model::{AccountName, Result};
+use crate::model::{AccessCheck, AccountName, Result};
 use axum::body::Body;
 use axum::http::{HeaderName, header};
 use axum::response::AppendHeaders;
 use bytes::Bytes;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// Entries read at once.
@@ -55,7 +56,7 @@ pub struct ExportQuery {
     responses((status = 200, description = "The entries, newest first.",
         content((String = "application/jsonl"), (String = "text/csv"))), Failures))]
 pub async fn export(
-    Admin { app, .. }: Admin,
+    Admin { app, identity, .. }: Admin,
     Query(asked): Query<ExportQuery>,
 ) -> Result<(AppendHeaders<[(HeaderName, &'static str); 2]>, Body), Problem> {
     let filter = filter(asked.account, asked.kind, asked.from, asked.to)?;
@@ -66,13 +67,16 @@ pub async fn export(
         Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
     };
     let headers = AppendHeaders([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)]);
-    let begin = Export { audit: app.audit.clone(), filter, format, below: u64::MAX, over: false };
+    let (audit, access) = (app.audit.clone(), identity.access.clone());
+    let begin = Export { audit, access, filter, format, below: u64::MAX, over: false };
     Ok((headers, Body::from_stream(stream::try_unfold(begin, Export::next))))
 }
 
 /// An export under way.
 struct Export {
     audit: Audit,
+    /// Of who reads it: asked before each piece.
+    access: Arc<dyn AccessCheck>,
     filter: Filter,
     format: Format,
     below: u64,
@@ -84,6 +88,7 @@ impl Export {
         if self.over {
             return Ok(None);
         }
+        self.access.check()?;
         let mut text = String::new();
         if self.below == u64::MAX && matches!(self.format, Format::Csv) {
             text.push_str(COLUMNS);

@@ -29,6 +29,6 @@ pub(super) fn routes() -> OpenApiRouter {
 impl Admin {
     /// This administrator at work, for the audit log.
     pub fn at_work(&self) -> Administrator {
-        Administrator::new(&self.app, self.reporter())
+        Administrator::new(&self.app, self.reporter(), self.identity.access.clone())
     }
 }
