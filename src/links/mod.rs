@@ -187,11 +187,16 @@ impl Links {
         Ok((self.show(id, record), token))
     }
 
-    /// Changes a link of an account.
-    pub async fn change(&self, owner: &AccountName, id: &str, edit: impl FnOnce(&mut LinkRecord)) -> Result<Link> {
+    /// Changes a link of an account, unless `edit` finds a reason against it. What it does not assign stays as others left it.
+    pub async fn change(
+        &self,
+        owner: &AccountName,
+        id: &str,
+        edit: impl FnOnce(&mut LinkRecord) -> Result<()>,
+    ) -> Result<Link> {
         let _alone = self.changing.lock().await;
         let mut record = self.find(owner, id)?.record.as_ref().clone();
-        edit(&mut record);
+        edit(&mut record)?;
         self.table.put(id, &record).await?;
         Ok(self.show(id.to_owned(), record))
     }
@@ -247,7 +252,11 @@ impl Links {
         if link.record.last_used.is_some_and(|last| now - last < USE_STEP) {
             return;
         }
-        let outcome = self.change(&link.record.owner, &link.id, |record| record.last_used = Some(now)).await;
+        let noted = |record: &mut LinkRecord| {
+            record.last_used = Some(now);
+            Ok(())
+        };
+        let outcome = self.change(&link.record.owner, &link.id, noted).await;
         if let Err(error) = outcome
             && !matches!(error, Error::NotFound)
         {

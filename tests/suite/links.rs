@@ -382,7 +382,12 @@ fn every_end_of_a_link_looks_the_same() {
     for shared in &links {
         page(&server, shared, "").is(200);
     }
-    server.block_on(app.links.change(&owner, &links[0].id, |record| record.expires = Some(1))).unwrap();
+    server
+        .block_on(app.links.change(&owner, &links[0].id, |record| {
+            record.expires = Some(1);
+            Ok(())
+        }))
+        .unwrap();
     gone(&links[0]);
     api(&ana, "DELETE", &format!("/{}", links[1].id), &Value::Null).is(204);
     gone(&links[1]);

@@ -40,6 +40,7 @@ mod lengths;
 mod link_downloads;
 mod link_passwords;
 mod links;
+mod lost_updates;
 mod matrix;
 mod odd_names;
 mod odd_requests;

@@ -68,7 +68,12 @@ fn downloads_under_way_end_with_their_link() {
     let (app, owner) = (server.app(), AccountName::parse("ana").unwrap());
     let (id, token) = link(&ana, &json!({"path": "docs"}));
     cut_off(&visitor, &format!("/s/{token}/dav/large"), || {
-        server.block_on(app.links.change(&owner, &id, |record| record.expires = Some(1))).unwrap();
+        server
+            .block_on(app.links.change(&owner, &id, |record| {
+                record.expires = Some(1);
+                Ok(())
+            }))
+            .unwrap();
     });
     let (id, token) = link(&ana, &json!({"path": "docs"}));
     cut_off(&visitor, &format!("/s/{token}/dav/large"), || {

@@ -110,7 +110,7 @@ impl std::fmt::Debug for LinkChange {
 }
 
 /// A field of a change.
-#[derive(Default)]
+#[derive(Clone, Default)]
 enum Said<T> {
     /// It is not there: all stays.
     #[default]
@@ -322,36 +322,57 @@ pub async fn change(
 ) -> Result<axum::Json<LinkView>, Problem> {
     let event = event(&account, audit::Kind::LinkChanged);
     let (app, owner) = (account.app, account.identity.account.clone());
-    let present = app.links.find(&owner, &id)?.record;
-    let rights = change.rights.unwrap_or(present.rights);
-    let max_downloads = change.max_downloads.or(present.max_downloads);
-    check(rights, max_downloads, change.note.as_deref().unwrap_or_default())?;
-    check_kind(rights, present.target.folder)?;
-    let expires = change.expires.then(async |text| moment(&text)).await?;
-    let password =
-        change.password.then(async |password| app.auth.hash_link_password(checked(&password)?).await).await?;
-    let note = change.note;
+    let mut present = LinkRecord::clone(&app.links.find(&owner, &id)?.record);
+    let LinkChange { rights, password, expires, max_downloads, note } = change;
+    let expires = expires.then(async |text| moment(&text)).await?;
+    let edit = Edit { rights, password: Said::Nothing, expires, max_downloads, note };
+    // Before the time that a hash takes.
+    edit.clone().apply(&mut present)?;
+    let password = password.then(async |password| app.auth.hash_link_password(checked(&password)?).await).await?;
+    let edit = Edit { password, ..edit };
     let work = {
         let app = Arc::clone(&app);
         async move {
-            let edit = move |record: &mut LinkRecord| {
-                record.rights = rights;
-                if !matches!(password, Said::Nothing) {
-                    record.generation += 1;
-                }
-                record.password = password.or(record.password.take());
-                record.expires = expires.or(record.expires);
-                record.max_downloads = max_downloads;
-                record.note = note.unwrap_or_else(|| std::mem::take(&mut record.note));
+            let mut is_changed = false;
+            let alter = |record: &mut LinkRecord| {
+                let before = record.clone();
+                edit.apply(record)?;
+                is_changed = *record != before;
+                Ok(())
             };
-            let link = app.links.change(&owner, &id, edit).await?;
-            if link.record != present {
+            let link = app.links.change(&owner, &id, alter).await?;
+            if is_changed {
                 app.audit.record(event.about(&link)).await;
             }
             Ok(link)
         }
     };
     Ok(axum::Json(LinkView::from(&app.finish(work).await?)))
+}
+
+/// What changes of a record: the rest stays as it is at that moment, whoever has changed it meanwhile.
+#[derive(Clone)]
+struct Edit {
+    rights: Option<Rights>,
+    password: Said<String>,
+    expires: Said<i64>,
+    max_downloads: Said<u64>,
+    note: Option<String>,
+}
+
+impl Edit {
+    fn apply(self, record: &mut LinkRecord) -> Result<()> {
+        record.rights = self.rights.unwrap_or(record.rights);
+        if !matches!(self.password, Said::Nothing) {
+            record.generation += 1;
+        }
+        record.password = self.password.or(record.password.take());
+        record.expires = self.expires.or(record.expires);
+        record.max_downloads = self.max_downloads.or(record.max_downloads);
+        record.note = self.note.unwrap_or_else(|| std::mem::take(&mut record.note));
+        check(record.rights, record.max_downloads, &record.note)?;
+        check_kind(record.rights, record.target.folder)
+    }
 }
 
 /// Ends a link of the account, from the next request on.
