@@ -28,7 +28,7 @@ macro_rules! contract {
             files_are_written_read_and_replaced, hostile_names_are_kept, large_files_arrive_whole,
             an_upload_dropped_leaves_no_trace, an_upload_cut_short_changes_nothing, uploads_need_a_folder_and_no_folder_there,
             uploads_begin_with_the_present_content, a_change_meanwhile_is_not_lost, times_are_kept_and_tags_differ,
-            conditions_are_judged, the_judge_rules, one_of_many_first_uploads_wins, readers_keep_their_content,
+            conditions_are_judged, the_judge_rules, taken_names_are_passed_over, one_of_many_first_uploads_wins, readers_keep_their_content,
             folders_are_made_and_listed, big_folders_are_listed_whole, moving_keeps_content_and_properties,
             moving_over_something_replaces_it, sources_and_targets_do_not_overlap, spellings_are_one_entry,
             a_spelling_can_change, copies_are_whole, copies_can_be_shallow, workshops_are_seen_by_nobody, deleting_takes_everything,
@@ -640,6 +640,30 @@ pub async fn copies_can_be_shallow(tree: Tree) {
     assert!(!tree.copy(&path("d"), &path("c"), Reach::Shallow, commit()).await.unwrap());
     assert_eq!(names(&tree, "c").await, ["member"]);
     assert_eq!(tree.props(&path("c")).await.unwrap(), [prop("p", "1")]);
+}
+
+/// An upload gets the first of several names that is free, and nothing of what stands at the others.
+pub async fn taken_names_are_passed_over(tree: Tree) {
+    put(&tree, "a", b"a").await;
+    tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], commit()).await.unwrap();
+    tree.mkdir(&path("b"), commit()).await.unwrap();
+    let begun = async |len: usize| {
+        let mut upload = tree.begin_put(&path("fresh"), Start::Empty, Room::default()).await.unwrap();
+        upload.write(Bytes::from(vec![b'x'; len])).await.unwrap();
+        upload
+    };
+    let absent = || Commit { expect: Expect::Absent, ..commit() };
+    let ways = |names: &[&str]| names.iter().map(|name| (path(name), absent())).collect::<Vec<_>>();
+    for (len, free) in [(3, "c"), (300_000, "d")] {
+        let put = begun(len).await.commit_beside(ways(&["a", "b", free])).await.unwrap();
+        assert!(put.created);
+        assert_eq!(content(&tree, free).await.len(), len);
+        assert_eq!(tree.props(&path(free)).await.unwrap(), []);
+    }
+    fails!(begun(3).await.commit_beside(ways(&["b", "a"])).await, Error::PreconditionFailed);
+    fails!(begun(3).await.commit_beside(ways(&["none/a", "e"])).await, Error::ParentMissing);
+    assert_eq!(names(&tree, "").await, ["a", "b", "c", "d"]);
+    assert_eq!(content(&tree, "a").await, b"a");
 }
 
 /// What is built aside is seen when it is moved into place, and not before.

@@ -240,6 +240,9 @@ pub trait Upload: Send + Sync {
     /// conditions, limit and judge under the guard, one rename, durable folder. Runs to its end once begun.
     /// `ParentMissing`, `IsFolder`, `PreconditionFailed`, `Truncated` and the judge's errors leave all as it was.
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put>;
+    /// As [`commit`](Self::commit), at the first of these paths that is not refused because of what stands there or is locked:
+    /// for whoever must not learn which names are taken. The paths lie in the folder that the upload was begun in.
+    async fn commit_beside(self: Box<Self>, ways: Vec<(RelPath, Commit)>) -> Result<Put>;
 }
 
 /// What an upload has become.

@@ -6,6 +6,7 @@ mod carry;
 mod changes;
 mod checksum;
 pub mod commons;
+mod dropped;
 pub mod groups;
 mod judge;
 mod landing;

@@ -5,7 +5,7 @@ use super::judge::Bench;
 use super::place::{Access, Place};
 use super::{Checksum, Drive, Terms, judge, present};
 use crate::content::{Commit, Expect, Put, Room, Start, Upload};
-use crate::model::{Error, Result, Rights, VPath};
+use crate::model::{Error, RelPath, Result, Rights, VPath};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -32,6 +32,8 @@ pub struct DriveUpload {
     checksum: Option<Checksum>,
     bench: Arc<Bench>,
     drive: Drive,
+    /// Where it may be published instead, in order, when it must not show which names are taken.
+    ways: Vec<(RelPath, Commit)>,
 }
 
 /// The terms of an upload to a place. What may only be added to takes nothing but new files; and a file that is all a drive or
@@ -55,6 +57,9 @@ impl Drive {
     /// Begins an upload: refuses at once what conditions, locks, quota or the disk will not let through.
     pub async fn begin_put(&self, path: &VPath, announced: Announced, terms: Terms) -> Result<DriveUpload> {
         let place = self.admitted(path, Access::Create).await?;
+        if place.rights == Rights::Drop {
+            return self.begin_drop(&place, announced, terms).await;
+        }
         let terms = admit_target(&place, terms).await?;
         // Without conditions and locks there is nothing to judge early, and what stands there need not be looked at twice.
         let free = terms.is_empty() && self.locks.hold().none_in(&place.root.id);
@@ -75,7 +80,12 @@ impl Drive {
 
 impl DriveUpload {
     pub(super) fn new(upload: Box<dyn Upload>, commit: Commit, bench: Arc<Bench>, drive: Drive) -> Self {
-        Self { upload, commit, checksum: None, bench, drive }
+        Self { upload, commit, checksum: None, bench, drive, ways: Vec::new() }
+    }
+
+    /// The same upload, to be published under the first of these names that is free.
+    pub(super) fn beside(self, ways: Vec<(RelPath, Commit)>, checksum: Option<Checksum>) -> Self {
+        Self { checksum, ways, ..self }
     }
 
     /// Bytes that lie in the upload now.
@@ -118,7 +128,11 @@ impl DriveUpload {
         if !self.checksum.is_none_or(Checksum::holds) {
             return Err(Error::Checksum);
         }
-        let put = self.upload.commit(self.commit).await?;
+        let put = if self.ways.is_empty() {
+            self.upload.commit(self.commit).await?
+        } else {
+            self.upload.commit_beside(self.ways).await?
+        };
         if let (false, Some(old)) = (put.created, self.bench.met()) {
             self.drive.rebind_shares(self.bench.subject(), old, put.node.id()).await;
         }

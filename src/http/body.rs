@@ -8,6 +8,10 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+/// Marks, among the extensions of an answer, one that brings bytes of a file, or a file without any: what a download is.
+#[derive(Clone, Copy, Debug)]
+pub struct Download;
+
 /// What a streamed body is made of.
 pub type Pieces = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 

@@ -8,7 +8,7 @@ use super::reply;
 use crate::content::{Entry, Listing, Node, Reader};
 use crate::drive::Drive;
 use crate::drive::watch::Watch;
-use crate::model::{Error, Result, VPath};
+use crate::model::{Error, Result, VPath, before_extension};
 use bytes::Bytes;
 use format::{Directory, Member};
 use futures_util::stream;
@@ -233,14 +233,6 @@ fn safe_name(name: &str, random: &RandomState) -> String {
     before_extension(&clean, &format!("~{:08x}", random.hash_one(name) & 0xFFFF_FFFF))
 }
 
-/// A name with something added before its extension.
-pub fn before_extension(name: &str, addition: &str) -> String {
-    match name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()) {
-        Some((stem, extension)) => format!("{stem}{addition}.{extension}"),
-        None => format!("{name}{addition}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +249,5 @@ mod tests {
             assert_eq!(safe_name(name, &random), name);
         }
         assert_ne!(safe_name("a\\b", &random), safe_name("a\nb", &random));
-        assert_eq!(before_extension("a.tar.gz", "~1"), "a.tar~1.gz");
-        assert_eq!(before_extension(".x", "~1"), ".x~1");
     }
 }

@@ -11,4 +11,4 @@ pub mod windows1252;
 pub use access::{AccessCheck, Irrevocable};
 pub use error::{Error, Result};
 pub use identity::{AccountName, Identity, Rights, Role, Via};
-pub use path::{RelPath, VPath};
+pub use path::{RelPath, VPath, before_extension};

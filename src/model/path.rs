@@ -224,6 +224,16 @@ pub fn check_portable(name: &str) -> Result<()> {
     Ok(())
 }
 
+/// A name with something added before its extension; where that makes it longer than a name may be, its end is cut off.
+pub fn before_extension(name: &str, addition: &str) -> String {
+    let room = MAX_NAME.saturating_sub(addition.len());
+    let split = name.rsplit_once('.').filter(|(stem, extension)| !stem.is_empty() && extension.len() < room / 2);
+    let (stem, extension) = split.map_or((name, String::new()), |(stem, extension)| (stem, format!(".{extension}")));
+    let most = room.saturating_sub(extension.len());
+    let end = (0..=most.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}{addition}{extension}", stem.get(..end).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,6 +315,17 @@ mod tests {
         }
         for good in ["console", "com0", "com10", "a.b", "über.txt"] {
             assert!(check_portable(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn names_take_additions_and_stay_names() {
+        assert_eq!(before_extension("a.tar.gz", "~1"), "a.tar~1.gz");
+        assert_eq!(before_extension(".x", "~1"), ".x~1");
+        assert_eq!(before_extension("x", " (2)"), "x (2)");
+        for (name, end) in [("\u{e9}".repeat(127) + "x", " (2)"), ("y".repeat(250) + ".jpeg", " (2).jpeg")] {
+            let longer = before_extension(&name, " (2)");
+            assert!(longer.ends_with(end) && longer.len() > 250 && longer.len() <= MAX_NAME, "{longer}");
         }
     }
 }

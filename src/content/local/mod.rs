@@ -356,7 +356,7 @@ impl History for LocalTree {
 
     async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put> {
         let (path, id) = (path.clone(), id.to_owned());
-        self.run(move |root| upload::revert(root, &path, &id, &commit)).await
+        self.run(move |root| upload::revert::revert(root, &path, &id, &commit)).await
     }
 
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {

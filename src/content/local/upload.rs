@@ -1,5 +1,8 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+mod refusal;
+pub(super) mod revert;
+
 use super::behind::Behind;
 use super::chronicle::Event;
 use super::digest::Sum;
@@ -9,12 +12,13 @@ use super::replaced::Replaced;
 use super::resumed;
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
-use super::versions::{self, Shelf};
+use super::versions::Shelf;
 use super::{at_once, blocking, changed, on_thread};
-use crate::content::{Commit, Digest, Etag, Node, Put, Reader as _, Room, Unjudged, Upload};
+use crate::content::{Commit, Digest, Etag, Expect, Node, Put, Room, Unjudged, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use refusal::{check_path, check_target, is_taken};
 use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -247,14 +251,19 @@ impl Upload for LocalUpload {
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
+        let way = (self.draft.path.clone(), commit);
+        self.commit_beside(vec![way]).await
+    }
+
+    async fn commit_beside(self: Box<Self>, ways: Vec<(RelPath, Commit)>) -> Result<Put> {
         let Self { draft, written, broken, mut behind, reservation, .. } = *self;
-        if broken || commit.len.is_some_and(|announced| announced != written) {
+        if broken || ways.iter().any(|(_, commit)| commit.len.is_some_and(|announced| announced != written)) {
             return Err(Error::Truncated);
         }
         behind.catch_up().await?;
         draft.make_room().await?;
         let root = Arc::clone(&draft.root);
-        changed(&root, move |_| draft.publish(&commit, reservation)).await
+        changed(&root, move |_| draft.publish(&ways, reservation)).await
     }
 }
 
@@ -309,10 +318,17 @@ impl Draft {
     }
 
     /// Writes what is left and makes the file appear. What has come of an upload that was laid aside stays when it may not be published.
-    fn publish(mut self, commit: &Commit, reservation: Reservation) -> Result<Put> {
+    fn publish(mut self, ways: &[(RelPath, Commit)], mut reservation: Reservation) -> Result<Put> {
         let stage = self.write_out()?;
         let end = self.offset;
-        let published = self.put_in_place(&stage, commit, reservation);
+        let mut published = Err(Error::PreconditionFailed);
+        for (path, commit) in ways {
+            self.path.clone_from(path);
+            published = self.put_in_place(&stage, commit, &mut reservation);
+            if !published.as_ref().is_err_and(is_taken) {
+                break;
+            }
+        }
         if published.is_err() && stage.is_kept() {
             stage.forget()?;
             stage.keep(end)?;
@@ -320,10 +336,15 @@ impl Draft {
         published
     }
 
-    fn put_in_place(self, stage: &Stage, commit: &Commit, mut reservation: Reservation) -> Result<Put> {
+    fn put_in_place(&self, stage: &Stage, commit: &Commit, reservation: &mut Reservation) -> Result<Put> {
         let (root, path) = (&self.root, &self.path);
         let mut place = root.place(path)?;
         let (name, found) = place.find()?;
+        if found.is_some() && commit.expect == Expect::Absent {
+            // Else the file would be given what only what is replaced hands on.
+            let folder = found.is_some_and(|found| found.kind == Kind::Folder);
+            return Err(if folder { Error::IsFolder } else { Error::PreconditionFailed });
+        }
         let mut old = Replaced::look(root, (place.dir(), &name), found.as_ref())?;
         let (node, digest) = self.seal(stage, &old, commit.modified.unwrap_or_else(SystemTime::now))?;
         let replaced = {
@@ -335,7 +356,7 @@ impl Draft {
                 return Err(Error::IsFolder);
             }
             let present = found.as_ref().map(|found| found.node.clone());
-            if matches!(self.base, Base::Present(tag) if tag != present.as_ref().map(|node| node.etag)) {
+            if matches!(&self.base, Base::Present(tag) if *tag != present.as_ref().map(|node| node.etag)) {
                 return Err(Error::Conflict);
             }
             let growth = Growth { new: node.len, old: present.as_ref().map_or(0, |old| old.len) };
@@ -355,7 +376,7 @@ impl Draft {
                     Some(_) => stage.publish_over(&node, here, old.shelf.as_mut().filter(|_| !same))?,
                 };
                 old.shelf.as_mut().map(Shelf::bind);
-                root.ledger.note_put(growth, &mut reservation);
+                root.ledger.note_put(growth, reservation);
                 if !same {
                     let path = path.as_str().to_owned();
                     root.pen.note(root, &[Event::written(path, present.as_ref(), old.shelf.as_ref().zip(kept))]);
@@ -368,27 +389,4 @@ impl Draft {
         old.shelf.map_or(Ok(()), |shelf| shelf.settle())?;
         Ok(Put { node, created: replaced.is_none() })
     }
-}
-
-/// Publishes a former content of a file as its present one.
-pub(super) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit) -> Result<Put> {
-    let old = root.stat(path, Lookup::Full)?.map_or(0, |node| node.len);
-    let mut reservation = Reservation::new(root, commit.limit, old);
-    let version = versions::open(root, path, id)?;
-    reservation.grow(version.node().len)?;
-    let (stage, node) = versions::copy_aside(root, path, id, commit.judge.as_ref())?;
-    let mut upload = LocalUpload::new(root, path, Some(node.len), reservation);
-    upload.draft.sum = version.digest().map_or(Sum::Unknown, Sum::Known);
-    upload.draft.stage = Some(Arc::new(stage));
-    upload.draft.publish(commit, upload.reservation)
-}
-
-fn check_path(root: &Root, path: &RelPath) -> Result<()> {
-    if path.is_root() { Err(Error::IsFolder) } else { root.check_new_name(path) }
-}
-
-/// What can be refused before a byte has come.
-fn check_target(root: &Root, path: &RelPath, len: Option<u64>) -> Result<()> {
-    check_path(root, path)?;
-    len.map_or(Ok(()), |len| root.check_room(len))
 }

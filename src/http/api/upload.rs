@@ -14,7 +14,6 @@ use crate::http::announced;
 use crate::http::dav::conditional::with_present;
 use crate::http::dav::headers as fields;
 use crate::http::dav::tokens::lock_tokens;
-use crate::http::zip::before_extension;
 use crate::model::{Error, VPath};
 use axum::body::Body;
 use axum::extract::multipart::Field;
@@ -28,8 +27,6 @@ use utoipa::IntoParams;
 
 /// The most files of one form.
 const MAX_FILES: usize = 1000;
-/// How many files of one name are kept beside each other.
-const MAX_BESIDE: u32 = 1000;
 
 /// Where an upload goes.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -104,7 +101,7 @@ pub async fn form(
 ) -> Result<axum::Json<Results>, Problem> {
     let into = Into {
         folder: VPath::parse(&query.path)?,
-        taken: if query.overwrite { Taken::Replaced } else { Taken::Refused },
+        overwrite: query.overwrite,
         tokens: lock_tokens(request.headers())?,
     };
     let form = read_form(request).await?;
@@ -157,41 +154,21 @@ pub async fn store_form(drive: &Drive, into: &Into, mut form: Multipart) -> Resu
 pub struct Into {
     /// The folder.
     pub folder: VPath,
-    /// What becomes of files whose names are taken.
-    pub taken: Taken,
+    /// Whether they may replace files.
+    pub overwrite: bool,
     /// The tokens of the locks that may be passed.
     pub tokens: Vec<String>,
 }
 
-/// What becomes of a file whose name is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// It is refused.
-    Refused,
-    /// It replaces what is there.
-    Replaced,
-    /// It gets another name: who sees nothing learns nothing.
-    Beside,
-}
-
 async fn store_field(drive: &Drive, into: &Into, name: &str, field: Field<'_>) -> Result<Put, Error> {
-    let (folder, taken) = (&into.folder, into.taken);
-    let expect = if taken == Taken::Replaced { Expect::Any } else { Expect::Absent };
+    let expect = if into.overwrite { Expect::Any } else { Expect::Absent };
     let terms = Terms { expect, tokens: into.tokens.clone(), ..Terms::default() };
     let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
-    let mut begun = drive.begin_put(&folder.join(name)?, announced.clone(), terms.clone()).await;
-    for number in 2..MAX_BESIDE {
-        if taken != Taken::Beside || !matches!(begun, Err(Error::PreconditionFailed)) {
-            break;
-        }
-        let path = folder.join(&before_extension(name, &format!(" ({number})")))?;
-        begun = drive.begin_put(&path, announced.clone(), terms.clone()).await;
-    }
-    let put = match begun {
+    let put = match drive.begin_put(&into.folder.join(name)?, announced, terms).await {
         Ok(upload) => pour(upload, field.map_err(|_| Error::Truncated)).await,
         Err(error) => Err(error),
     };
-    put.map_err(|error| refused(error, taken != Taken::Replaced))
+    put.map_err(|error| refused(error, !into.overwrite))
 }
 
 /// Bytes into a file; the last step runs to its end though the client leaves, and before it nothing shows.

@@ -6,7 +6,7 @@ use super::props::write_etag;
 use super::range::{Selection, Span, requested};
 use crate::content::{Node, Reader};
 use crate::drive::Drive;
-use crate::http::body::Body;
+use crate::http::body::{Body, Download};
 use crate::http::reply;
 use crate::model::time::http_date;
 use crate::model::{Error, Result, VPath};
@@ -33,8 +33,7 @@ const CHUNK: u64 = 256 * 1024;
 /// What a GET on a folder says.
 const FOLDER: &str = "This is a folder; open it with a WebDAV client.\n";
 
-/// Answers with a file, a part of it, or a sentence for a folder; never redirects. `Stale` for conditions
-/// that do not hold.
+/// Answers with a file, a part of it, or a sentence for a folder, never by a redirect. `Stale`.
 pub async fn answer(drive: &Drive, path: &VPath, head: bool, headers: &HeaderMap) -> Result<Response<Body>> {
     if head {
         let node = drive.stat(path).await?;
@@ -64,10 +63,6 @@ fn describe(node: &Node, name: Option<&str>, headers: &HeaderMap) -> Result<Resp
         Verdict::Proceed => whole(node, name, etag),
     })
 }
-
-/// Marks, among the extensions of an answer, one that brings bytes of a file, or a file without any: what a download is.
-#[derive(Clone, Copy, Debug)]
-pub struct Download;
 
 /// The answer to a GET of an open file.
 pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {

@@ -3,7 +3,7 @@
 //! and of many that come at once as many get through as the limit has left.
 
 use crate::app::App;
-use crate::http::dav::get::Download;
+use crate::http::body::Download;
 use crate::links::Link;
 use crate::model::Result;
 use http::header::{ACCEPT_RANGES, RANGE};

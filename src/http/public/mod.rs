@@ -8,12 +8,12 @@ mod page;
 use super::api::bulk::ItemResult;
 use super::api::caller::Public;
 use super::api::json::read;
-use super::api::upload::{Into, Taken, read_form, store_form};
+use super::api::upload::{Into, read_form, store_form};
 use super::api::{files, zip};
 use super::{cookie, pages, reply};
 use crate::app::App;
 use crate::drive::Drive;
-use crate::http::dav::get::Download;
+use crate::http::body::Download;
 use crate::links::{Link, LinkWarrant};
 use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
 use axum::Router;
@@ -262,8 +262,7 @@ async fn upload(visitor: Visitor, Query(below): Query<Below>, request: Request) 
         if visitor.link.record.rights == Rights::View {
             return Err(Error::Forbidden("This link is for viewing."));
         }
-        let taken = if drops { Taken::Beside } else { Taken::Refused };
-        let into = Into { folder: path.clone(), taken, tokens: Vec::new() };
+        let into = Into { folder: path.clone(), overwrite: false, tokens: Vec::new() };
         let results = store_form(&visitor.drive, &into, read_form(request).await?).await?;
         if drops {
             return Ok(page::drop(&visitor, Some(&results)));
