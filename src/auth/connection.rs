@@ -33,12 +33,12 @@ impl From<IpAddr> for Origin {
 
 impl Origin {
     /// Whether this credential signed in over the connection, and nothing else was tried since.
-    pub(super) fn is_proven(&self, key: &Key) -> bool {
+    pub fn is_proven(&self, key: &Key) -> bool {
         self.connection.as_ref().is_some_and(|connection| connection.0.lock().as_ref() == Some(key))
     }
 
     /// Notes what has signed in over the connection; `None` after a failure.
-    pub(super) fn note(&self, signed_in: Option<Key>) {
+    pub fn note(&self, signed_in: Option<Key>) {
         if let Some(connection) = &self.connection {
             *connection.0.lock() = signed_in;
         }

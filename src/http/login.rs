@@ -29,7 +29,7 @@ pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<
     if values.next().is_some() {
         return Err(Error::Unauthenticated);
     }
-    let origin = Origin { address: from, connection: parts.extensions.get::<Arc<Connection>>().cloned() };
+    let origin = origin_of(parts, from);
     if let Some(identity) = app.auth.recall(value, &origin) {
         return Ok(identity);
     }
@@ -45,6 +45,11 @@ pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<
         return Ok(identity);
     }
     app.auth.sign_in(value, user, password.as_bytes(), origin).await
+}
+
+/// Where a request comes from.
+pub fn origin_of(parts: &Parts, from: IpAddr) -> Origin {
+    Origin { address: from, connection: parts.extensions.get::<Arc<Connection>>().cloned() }
 }
 
 /// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use subtle::ConstantTimeEq;
 
 /// How long a pass or a proof lasts.
 pub const LIFE: Duration = Duration::from_secs(3600);
@@ -44,7 +45,7 @@ impl std::fmt::Debug for Signer {
 /// The password that a network proved to know.
 #[derive(Debug)]
 struct Proof {
-    tag: [u8; TAG],
+    key: [u8; TAG],
     until: Instant,
 }
 
@@ -78,10 +79,15 @@ impl Passes {
         self.start.elapsed().as_secs() < until && self.signer.mac("pass", link, said).verify_slice(tag).is_ok()
     }
 
-    /// Remembers that somebody in this network gave the link's password.
-    pub fn prove(&self, link: &Link, from: Network, password: &[u8]) {
+    /// What stands for a password of this link in memory; nobody can compute it.
+    pub fn key(&self, link: &Link, password: &[u8]) -> [u8; TAG] {
+        self.signer.mac("basic", link, password).finalize().into_bytes().into()
+    }
+
+    /// Remembers that somebody in this network gave the link's password, whose key this is.
+    pub fn prove(&self, link: &Link, from: Network, key: [u8; TAG]) {
         let now = Instant::now();
-        let proof = Proof { tag: self.tag(link, password), until: now + LIFE };
+        let proof = Proof { key, until: now + LIFE };
         let mut proofs = self.proofs.lock();
         if proofs.len() >= MANY_LINKS {
             proofs.retain(|_, networks| networks.values().any(|proof| proof.until > now));
@@ -94,15 +100,11 @@ impl Passes {
         networks.insert(from, proof);
     }
 
-    /// Whether somebody in this network gave this password, which still is the link's, within the hour.
-    pub fn is_proven(&self, link: &Link, from: Network, password: &[u8]) -> bool {
+    /// Whether somebody in this network gave the password of this key, which still is the link's, within the hour.
+    pub fn is_proven(&self, link: &Link, from: Network, key: &[u8; TAG]) -> bool {
         let proofs = self.proofs.lock();
         let Some(proof) = proofs.get(&link.id).and_then(|networks| networks.get(&from)) else { return false };
-        proof.until > Instant::now() && self.signer.mac("basic", link, password).verify_slice(&proof.tag).is_ok()
-    }
-
-    fn tag(&self, link: &Link, password: &[u8]) -> [u8; TAG] {
-        self.signer.mac("basic", link, password).finalize().into_bytes().into()
+        proof.until > Instant::now() && bool::from(proof.key.ct_eq(key))
     }
 }
 
@@ -177,29 +179,37 @@ mod tests {
         assert!(passes.admits(&link("a", 1), &first));
     }
 
+    fn prove(passes: &Passes, link: Link, from: Network, password: &[u8]) {
+        passes.prove(&link, from, passes.key(&link, password));
+    }
+
+    fn is_proven(passes: &Passes, link: Link, from: Network, password: &[u8]) -> bool {
+        passes.is_proven(&link, from, &passes.key(&link, password))
+    }
+
     #[test]
     fn what_was_proven_counts_for_its_network_link_and_password_and_is_no_pass() {
         let passes = Passes::new().unwrap();
-        passes.prove(&link("a", 1), network(1), b"secret");
-        assert!(passes.is_proven(&link("a", 1), network(1), b"secret"));
-        assert!(!passes.is_proven(&link("a", 1), network(2), b"secret"));
-        assert!(!passes.is_proven(&link("a", 1), network(1), b"guess"));
-        assert!(!passes.is_proven(&link("a", 2), network(1), b"secret"));
-        assert!(!passes.is_proven(&link("b", 1), network(1), b"secret"));
+        prove(&passes, link("a", 1), network(1), b"secret");
+        assert!(is_proven(&passes, link("a", 1), network(1), b"secret"));
+        assert!(!is_proven(&passes, link("a", 1), network(2), b"secret"));
+        assert!(!is_proven(&passes, link("a", 1), network(1), b"guess"));
+        assert!(!is_proven(&passes, link("a", 2), network(1), b"secret"));
+        assert!(!is_proven(&passes, link("b", 1), network(1), b"secret"));
         assert!(!passes.admits(&link("a", 1), "secret") && !passes.admits(&link("a", 1), "basic:secret"));
     }
 
     #[test]
     fn proofs_are_bounded_by_link() {
         let passes = Passes::new().unwrap();
-        passes.prove(&link("other", 1), network(0), b"x");
+        prove(&passes, link("other", 1), network(0), b"x");
         for n in 0..=200 {
-            passes.prove(&link("a", 1), network(n), b"x");
+            prove(&passes, link("a", 1), network(n), b"x");
         }
         assert_eq!(passes.proofs.lock()["a"].len(), MAX_NETWORKS);
-        assert!(passes.is_proven(&link("other", 1), network(0), b"x"));
+        assert!(is_proven(&passes, link("other", 1), network(0), b"x"));
         assert!(
-            !passes.is_proven(&link("a", 1), network(0), b"x") && passes.is_proven(&link("a", 1), network(200), b"x")
+            !is_proven(&passes, link("a", 1), network(0), b"x") && is_proven(&passes, link("a", 1), network(200), b"x")
         );
     }
 }

@@ -124,6 +124,17 @@ fn what_one_network_proved_another_must_prove() {
         basic(&server, &shared, &n.to_string(), "192.0.2.2").is(401);
     }
     basic(&server, &shared, "secret", "192.0.2.2").is(429);
+    // Beyond the tries of its network only a connection that had given it goes on.
+    let at = format!("/s/{}/dav/a.txt", shared.token);
+    let active = server.stranger().signed_in("anybody", "secret");
+    let go_on = || active.raw("GET", &at).header("X-Forwarded-For", "192.0.2.3").send();
+    go_on().is(200);
+    for n in 0..5 {
+        basic(&server, &shared, &n.to_string(), "192.0.2.3").is(401);
+    }
+    basic(&server, &shared, "secret", "192.0.2.3").is(429);
+    basic(&server, &shared, "wrong", "192.0.2.3").is(429);
+    go_on().is(200);
     // Within a network that proved it, the tries are as few.
     for n in 0..5 {
         basic(&server, &shared, &n.to_string(), "192.0.2.1").is(401);

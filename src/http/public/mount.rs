@@ -42,18 +42,29 @@ async fn enter(app: &Arc<App>, token: &str, client: IpAddr, parts: &Parts) -> Re
     Ok((link, Visit { identity, prefix, encased }))
 }
 
-/// Verifies the password that came with the request. Within the hour a network that gave it is believed without argon2, but
-/// only while it has tries left: whoever has used them up must not tell the right password by its being let in.
+/// Verifies the password that came with the request. Within the hour a network that gave it is believed without argon2. Beyond its
+/// tries only a connection that had given it before is: guessers must not tell the right password by its being let in.
 async fn check_basic(app: &App, link: &Link, client: IpAddr, parts: &Parts) -> Result<()> {
     if link.record.password.is_none() {
         return Ok(());
     }
     let password = login::basic_password(&parts.headers)?;
-    app.auth.check_link_tries(&link.id, client)?;
-    if app.links.passes.is_proven(link, client.into(), password.as_bytes()) {
+    let (passes, origin) = (&app.links.passes, login::origin_of(parts, client));
+    let key = passes.key(link, password.as_bytes());
+    let has_tries = || app.auth.check_link_tries(&link.id, client).is_ok();
+    if passes.is_proven(link, client.into(), &key) && (origin.is_proven(&key) || has_tries()) {
+        origin.note(Some(key));
         return Ok(());
     }
-    check_password(app, link, password.as_bytes(), client).await?;
-    app.links.passes.prove(link, client.into(), password.as_bytes());
-    Ok(())
+    let checked = check_password(app, link, password.as_bytes(), client).await;
+    match &checked {
+        Ok(()) => {
+            passes.prove(link, client.into(), key);
+            origin.note(Some(key));
+        }
+        // Nothing was judged.
+        Err(Error::Busy { .. }) => {}
+        Err(_) => origin.note(None),
+    }
+    checked
 }
