@@ -94,8 +94,12 @@ pub struct OpenLock {
     pub root: String,
     /// The locked path there.
     pub path: String,
-    /// Whose lock it is.
+    /// Whose lock it is, or whose link it was taken by.
     pub holder: AccountName,
+    /// The link whose visitors hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub link: Option<String>,
     /// Since when.
     pub since: String,
     /// When it ends if nobody prolongs it.
@@ -141,6 +145,7 @@ impl Administrator {
         let altered = self.app.auth.alter(name, what, only_at).await;
         let is_change = altered.as_ref().ok().map(AccountView::revision) != before;
         self.reporter.report_change(Kind::AccountChanged, name.as_str(), words(what), (&altered, is_change)).await;
+        self.app.end_lost_locks().await;
         altered
     }
 
@@ -271,7 +276,8 @@ impl OpenLock {
             id: lock.id(),
             root: lock.spot.root.to_string(),
             path: format!("/{}", lock.spot.path.as_str()),
-            holder: lock.holder.clone(),
+            holder: lock.holder.account.clone(),
+            link: lock.holder.link().map(str::to_owned),
             until: time::iso_date(std::time::SystemTime::now() + left),
             shared: lock.shared,
             deep: lock.deep,

@@ -1,6 +1,7 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
 mod homes;
+mod lock_check;
 mod registration;
 
 use crate::audit::Audit;
@@ -26,6 +27,7 @@ use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use crate::uploads::{Unfinished, Uploads};
 use homes::Homes;
+use lock_check::LockCheck;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -93,6 +95,7 @@ impl App {
         };
         let homes = Arc::new(Homes::new(&config, auth.clone()));
         let commons = open_commons(&store, &homes, &audit, &config).await?;
+        locks.check_by(Arc::new(LockCheck::new(&auth, &links, &commons)));
         let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
         let app = Arc::new(Self {
             config,

@@ -148,6 +148,12 @@ impl Auth {
         Some(Arc::new(Identity { via: Via::AppPassword(id), scope, rights, access, ..Identity::clone(&whole) }))
     }
 
+    /// Whether an app password of an account stands.
+    pub fn has_app_password(&self, account: &AccountName, id: &str) -> bool {
+        let found = self.app_passwords.get(id).filter(|found| found.account == *account);
+        found.is_some_and(|found| found.stands(&self.accounts, now()))
+    }
+
     /// The app passwords of an account that stand.
     pub fn app_passwords_of(&self, account: &AccountName) -> Vec<(String, Arc<AppPassword>)> {
         let now = now();

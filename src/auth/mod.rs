@@ -191,6 +191,11 @@ impl Auth {
         self.accounts.view(name)
     }
 
+    /// Whether an account is there and not disabled.
+    pub fn may_sign_in(&self, name: &AccountName) -> bool {
+        self.accounts.find(name).is_some_and(|account| account.generation().is_some())
+    }
+
     /// Sets a password; the old one fails from the next request on. `NotFound`, `BadRequest` (weak password).
     pub async fn set_password(&self, name: &AccountName, password: &[u8]) -> Result<()> {
         self.accounts.find(name).ok_or(Error::NotFound)?;

@@ -66,12 +66,12 @@ impl Commons {
     pub async fn release(&self, locks: &Locks, share: &Share) -> Result<()> {
         let root = format!("home/{}", share.owner).into();
         let may_change = |lock: &Lock| {
-            let others = self.shares.to(&lock.holder);
+            let others = self.shares.to(&lock.holder.account);
             others.iter().any(|other| {
                 other.owner == share.owner && other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
             })
         };
-        let lost = |lock: &Lock| lock.holder != share.owner && !may_change(lock);
+        let lost = |lock: &Lock| lock.holder.account != share.owner && !may_change(lock);
         locks.end_within(&Spot { root, path: share.path() }, lost).await
     }
 
@@ -89,7 +89,7 @@ impl Commons {
     /// Ends the locks of those who may not change a team folder any more.
     pub async fn release_team(&self, locks: &Locks, name: &str) -> Result<()> {
         let team = self.teams.find(name);
-        let rights = |lock: &Lock| team.as_ref().and_then(|team| self.teams.rights(team, &lock.holder));
+        let rights = |lock: &Lock| team.as_ref().and_then(|team| self.teams.rights(team, &lock.holder.account));
         let spot = Spot { root: format!("team/{name}").into(), path: RelPath::root() };
         locks.end_within(&spot, |lock| rights(lock) != Some(Rights::Edit)).await
     }

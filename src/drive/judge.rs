@@ -87,7 +87,7 @@ impl Bench {
     /// The conditions to hand to a tree.
     pub(super) fn commit(self: &Arc<Self>) -> Commit {
         let expect = self.claim.terms.expect.clone();
-        Commit { expect, judge: self.clone(), ..Commit::by(self.claim.who.clone()) }
+        Commit { expect, judge: self.clone(), ..Commit::by(self.claim.who.account.clone()) }
     }
 
     /// The tokens of the locks that have lost what they stood on. Known from the moment of the change,
@@ -221,7 +221,7 @@ impl Drive {
                 Subject::Request | Subject::Elsewhere => None,
             });
         }
-        Ok(Claim { who: self.identity.account.clone(), subject: place.spot(), terms, tagged })
+        Ok(Claim { who: self.holder(), subject: place.spot(), terms, tagged })
     }
 
     async fn tagged(&self, path: &crate::model::VPath, terms: &Terms) -> Result<Tagged> {

@@ -3,7 +3,7 @@
 use super::Drive;
 use super::judge;
 use super::landing::Landing;
-use super::locks::{Lock, LockRequest};
+use super::locks::{Holder, Lock, LockRequest};
 use super::place::{Access, Place, authorise};
 use super::terms::Terms;
 use crate::content::{Expect, Room, Start};
@@ -37,7 +37,7 @@ impl Drive {
         if let Some(conditions) = &conditions {
             self.pre_judge(&place, conditions).await?;
         }
-        let granted = self.locks.grant(place.spot(), &self.identity.account, request).await;
+        let granted = self.locks.grant(place.spot(), &self.holder(), request).await;
         let lock = if self.is_discreet() { granted.map_err(judge::without_holder) } else { granted }?;
         // Somebody may have been faster; from the grant on nobody can be.
         let still = match &conditions {
@@ -45,7 +45,7 @@ impl Drive {
             None => self.watch(place.mount.clone()).check(),
         };
         if let Err(unmet) = still {
-            self.locks.end(&place.spot(), &self.identity.account, &lock.token).await?;
+            self.locks.forget(vec![lock.token.clone()]).await;
             return Err(unmet);
         }
         Ok(self.granted(&lock, path, &place))
@@ -78,14 +78,14 @@ impl Drive {
     /// Prolongs a lock of this identity that covers `path`; `PreconditionFailed` when there is none such.
     pub async fn refresh_lock(&self, path: &VPath, token: &str, timeout: Option<Duration>) -> Result<LockView> {
         let place = self.admitted(path, Access::Change).await?;
-        let lock = self.locks.refresh(&place.spot(), &self.identity.account, token, timeout).await?;
+        let lock = self.locks.refresh(&place.spot(), &self.holder(), token, timeout).await?;
         Ok(self.granted(&lock, path, &place))
     }
 
     /// Ends a lock of this identity that covers `path`; `NoSuchLock`, `Forbidden` when it is another's.
     pub async fn unlock(&self, path: &VPath, token: &str) -> Result<()> {
         let place = self.admitted(path, Access::Change).await?;
-        self.locks.end(&place.spot(), &self.identity.account, token).await
+        self.locks.end(&place.spot(), &self.holder(), token).await
     }
 
     /// The locks that cover a path, as this identity may see them. Cheap: memory only.
@@ -103,6 +103,11 @@ impl Drive {
         matches!(self.locate(folder), Ok(Landing::Place(place)) if self.locks.hold().none_in(&place.root.id))
     }
 
+    /// Who its locks are taken, and used, as.
+    pub(super) fn holder(&self) -> Holder {
+        Holder::of(&self.identity, self.identity.access.generation())
+    }
+
     /// Whether who locks what here is nobody's business: visitors of a link see that something is locked, and no more.
     pub(super) fn is_discreet(&self) -> bool {
         matches!(self.identity.via, Via::Link(_))
@@ -115,8 +120,9 @@ impl Drive {
 
     /// A lock as seen at `path`, which it covers.
     fn view(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
-        // All visitors of a link act for one account, and are strangers to each other.
-        let own = lock.holder == self.identity.account && !self.is_discreet();
+        // All visitors of a link act for one account, and are strangers to each other. And what a lock says of more than the
+        // drive shows is not for a drive that is confined to a part.
+        let own = lock.holder.is(&self.holder()) && !self.is_discreet() && !reaches_beyond(lock, place);
         LockView {
             token: own.then(|| lock.token.clone()),
             root: shown_root(lock, path, place),
@@ -127,6 +133,12 @@ impl Drive {
             remaining: whole_seconds(lock.ends.saturating_duration_since(Instant::now())),
         }
     }
+}
+
+/// Whether what was locked lies above all that the drive, or mount, shows.
+fn reaches_beyond(lock: &Lock, place: &Place<'_>) -> bool {
+    let top = place.path.names().count().saturating_sub(place.below);
+    lock.spot.path.names().count() < top
 }
 
 /// Where what was locked shows in the drive; the top, when it is something above that.

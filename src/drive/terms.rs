@@ -1,9 +1,9 @@
 //! The conditions of one request: what it expects to find and the lock tokens it submits (RFC 4918 section 10.4, RFC 9110 section 13).
 
-use super::locks::Held;
+use super::locks::{Held, Holder};
 use super::place::Spot;
 use crate::content::{Etag, Expect, Node};
-use crate::model::{AccountName, Error, Result, VPath};
+use crate::model::{Error, Result, VPath};
 use std::time::Instant;
 
 /// The conditions of one request.
@@ -83,7 +83,7 @@ impl Terms {
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// Who asks.
-    pub who: AccountName,
+    pub who: Holder,
     /// Where the request points.
     pub subject: Spot,
     /// Its terms.

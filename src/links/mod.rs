@@ -173,6 +173,14 @@ impl Links {
         record.map(|record| Link { id: id.to_owned(), record }).ok_or(Error::NotFound)
     }
 
+    /// Whether visitors of a link, entered under this generation of its password, may change what it shows.
+    pub fn lets_change(&self, owner: &AccountName, id: &str, generation: u64) -> bool {
+        self.find(owner, id).is_ok_and(|link| {
+            let record = link.record.as_ref();
+            record.generation == generation && record.rights == Rights::Edit && record.is_live(now())
+        })
+    }
+
     /// Makes a link and its token, which is told this once.
     pub async fn create(&self, mut record: LinkRecord) -> Result<(Link, String)> {
         let _alone = self.changing.lock().await;

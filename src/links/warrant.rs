@@ -28,6 +28,10 @@ impl LinkWarrant {
 }
 
 impl AccessCheck for LinkWarrant {
+    fn generation(&self) -> u64 {
+        self.entered.record.generation
+    }
+
     fn check(&self) -> Result<()> {
         let before = &self.entered.record;
         let present = self.links.find(&before.owner, &self.entered.id)?.record;

@@ -7,6 +7,11 @@ use std::fmt::Debug;
 pub trait AccessCheck: Debug + Send + Sync {
     /// `AccessEnded`, or `NotFound` by a public link, once it does not.
     fn check(&self) -> Result<()>;
+
+    /// Of a link, the generation of the password that it was entered with: its visitors take locks under it. Else 0.
+    fn generation(&self) -> u64 {
+        0
+    }
 }
 
 /// The access of who needs no credential: the server's own administrator at its command line.

@@ -1,13 +1,16 @@
 //! The locks in memory: which cover a place, which lie below it, and whether a change may pass them.
 
-use super::Lock;
+use super::{Holder, HolderCheck, Lock};
 use crate::config::LocksConfig;
 use crate::drive::place::Spot;
-use crate::model::{AccountName, Error, RelPath, Result};
+use crate::model::{Error, RelPath, Result};
 use parking_lot::RwLockReadGuard;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The most locks that the visitors of one link may hold.
+const PER_LINK: usize = 50;
 
 /// Every lock, by place and by token.
 #[derive(Debug, Default)]
@@ -17,21 +20,38 @@ pub(super) struct Index {
 }
 
 /// The locks as they stand while this is held: none is granted or ended meanwhile.
-pub struct Held<'a>(RwLockReadGuard<'a, Index>);
+pub struct Held<'a>(RwLockReadGuard<'a, Index>, Option<&'a dyn HolderCheck>);
+
+/// Tells the locks that count.
+#[derive(Clone, Copy)]
+pub(super) struct Alive<'a> {
+    pub(super) now: Instant,
+    pub(super) check: Option<&'a dyn HolderCheck>,
+}
+
+impl Alive<'_> {
+    pub(super) fn counts(&self, lock: &Lock) -> bool {
+        lock.is_live(self.now) && self.check.is_none_or(|check| check.may_change(&lock.holder, &lock.spot))
+    }
+}
 
 impl<'a> Held<'a> {
-    pub(super) fn new(guard: RwLockReadGuard<'a, Index>) -> Self {
-        Self(guard)
+    pub(super) fn new(guard: RwLockReadGuard<'a, Index>, check: Option<&'a dyn HolderCheck>) -> Self {
+        Self(guard, check)
+    }
+
+    fn alive(&self, now: Instant) -> Alive<'a> {
+        Alive { now, check: self.1 }
     }
 
     /// Whether a live lock with this token covers `spot`.
     pub fn covers(&self, spot: &Spot, token: &str, now: Instant) -> bool {
-        self.0.by_token.get(token).is_some_and(|lock| lock.is_live(now) && lock.covers(spot))
+        self.0.by_token.get(token).is_some_and(|lock| lock.covers(spot) && self.alive(now).counts(lock))
     }
 
     /// The live locks that cover `spot`.
     pub fn on(&self, spot: &Spot, now: Instant) -> Vec<Arc<Lock>> {
-        self.0.covering(spot, now).cloned().collect()
+        self.0.covering(spot, self.alive(now)).cloned().collect()
     }
 
     /// Whether a root has no locks at all.
@@ -45,26 +65,27 @@ impl<'a> Held<'a> {
     }
 
     /// Whether `who`, submitting `tokens`, may change what is at `spot`; `Locked` says who may.
-    pub fn admit_content(&self, spot: &Spot, who: &AccountName, tokens: &[&str], now: Instant) -> Result<()> {
-        admit_group(self.0.covering(spot, now), who, tokens)
+    pub fn admit_content(&self, spot: &Spot, who: &Holder, tokens: &[&str], now: Instant) -> Result<()> {
+        admit_group(self.0.covering(spot, self.alive(now)), who, tokens)
     }
 
     /// Whether `who` may add or remove members of the folder at `spot`: a lock of any depth on it guards that.
-    pub fn admit_members(&self, spot: &Spot, who: &AccountName, tokens: &[&str], now: Instant) -> Result<()> {
-        admit_group(self.0.at(spot, now), who, tokens)
+    pub fn admit_members(&self, spot: &Spot, who: &Holder, tokens: &[&str], now: Instant) -> Result<()> {
+        admit_group(self.0.at(spot, self.alive(now)), who, tokens)
     }
 
     /// Whether `who` may take away everything below `spot`: every locked thing there asks for its own token.
-    pub fn admit_subtree(&self, spot: &Spot, who: &AccountName, tokens: &[&str], now: Instant) -> Result<()> {
-        self.0.below(spot).try_for_each(|locks| admit_group(locks.iter().filter(|l| l.is_live(now)), who, tokens))
+    pub fn admit_subtree(&self, spot: &Spot, who: &Holder, tokens: &[&str], now: Instant) -> Result<()> {
+        let alive = self.alive(now);
+        self.0.below(spot).try_for_each(|locks| admit_group(locks.iter().filter(|l| alive.counts(l)), who, tokens))
     }
 }
 
 /// Locks on one thing let through who submits the token of one of them.
-fn admit_group<'a>(locks: impl Iterator<Item = &'a Arc<Lock>>, who: &AccountName, tokens: &[&str]) -> Result<()> {
+fn admit_group<'a>(locks: impl Iterator<Item = &'a Arc<Lock>>, who: &Holder, tokens: &[&str]) -> Result<()> {
     let mut holder = None;
     for lock in locks {
-        if lock.holder == *who && tokens.contains(&lock.token.as_str()) {
+        if lock.holder.is(who) && tokens.contains(&lock.token.as_str()) {
             return Ok(());
         }
         holder = Some(lock.holder.to_string());
@@ -90,16 +111,16 @@ impl Index {
         }
     }
 
-    fn at(&self, spot: &Spot, now: Instant) -> impl Iterator<Item = &Arc<Lock>> {
+    fn at<'a>(&'a self, spot: &Spot, alive: Alive<'a>) -> impl Iterator<Item = &'a Arc<Lock>> {
         let locks = self.by_root.get(&spot.root).and_then(|places| places.get(&spot.path));
-        locks.into_iter().flatten().filter(move |lock| lock.is_live(now))
+        locks.into_iter().flatten().filter(move |lock| alive.counts(lock))
     }
 
-    fn covering<'a>(&'a self, spot: &'a Spot, now: Instant) -> impl Iterator<Item = &'a Arc<Lock>> {
+    fn covering<'a>(&'a self, spot: &'a Spot, alive: Alive<'a>) -> impl Iterator<Item = &'a Arc<Lock>> {
         let places = self.by_root.get(&spot.root).filter(|places| !places.is_empty());
         let ancestors = std::iter::successors(Some(spot.path.clone()), RelPath::parent);
         let chain = places.into_iter().flat_map(move |places| ancestors.clone().filter_map(|path| places.get(&path)));
-        chain.flatten().filter(move |lock| lock.is_live(now) && lock.covers(spot))
+        chain.flatten().filter(move |lock| lock.covers(spot) && alive.counts(lock))
     }
 
     fn below<'a>(&'a self, spot: &'a Spot) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
@@ -112,17 +133,34 @@ impl Index {
             .map(|(_, locks)| locks)
     }
 
-    pub(super) fn admit(&self, new: &Lock, limits: &LocksConfig, now: Instant) -> Result<()> {
-        let below = self.below(&new.spot).flatten().filter(|l| new.deep && l.is_live(now));
-        for present in self.covering(&new.spot, now).chain(below) {
+    /// Takes out the locks in the way of a new one that count no more; returns their tokens.
+    pub(super) fn take_over(&mut self, new: &Lock, alive: &Alive<'_>) -> Vec<String> {
+        let all = Alive { check: None, ..*alive };
+        let below = self.below(&new.spot).flatten().filter(|_| new.deep);
+        let met = self.covering(&new.spot, all).chain(below);
+        let over: Vec<_> = met.filter(|lock| !alive.counts(lock)).map(|lock| lock.token.clone()).collect();
+        for token in &over {
+            self.remove(token);
+        }
+        over
+    }
+
+    pub(super) fn admit(&self, new: &Lock, limits: &LocksConfig, alive: &Alive<'_>) -> Result<()> {
+        let below = self.below(&new.spot).flatten().filter(|l| new.deep && alive.counts(l));
+        for present in self.covering(&new.spot, *alive).chain(below) {
             if !(present.shared && new.shared) {
                 return Err(Error::Locked { holder: present.holder.to_string() });
             }
         }
-        if self.at(&new.spot, now).count() >= limits.per_resource {
+        // Visitors of links have room of their own, and take none from whose files they are.
+        let counts_here = |lock: &&Arc<Lock>| new.holder.link().is_some() || lock.holder.link().is_none();
+        if self.at(&new.spot, *alive).filter(counts_here).count() >= limits.per_resource {
             return Err(Error::LimitReached("This already has as many locks as one file may have."));
         }
-        let held = self.by_token.values().filter(|l| l.holder == new.holder && l.is_live(now)).count();
+        let held = self.by_token.values().filter(|l| l.holder.is(&new.holder) && alive.counts(l)).count();
+        if new.holder.link().is_some() && held >= PER_LINK {
+            return Err(Error::LimitReached("The visitors of this link already hold as many locks as they may have."));
+        }
         if held >= limits.per_account {
             return Err(Error::LimitReached("Your account already holds as many locks as it may have."));
         }

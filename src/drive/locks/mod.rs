@@ -1,20 +1,22 @@
 //! WebDAV locks: an index in memory that every look goes to, and a record in the store for each, so that they survive a restart.
 //! Locks key on places. Expiry is honoured on every look, by the monotonic clock.
 
+mod holder;
 mod index;
 #[cfg(test)]
 mod tests;
 
 use super::place::Spot;
 use crate::config::LocksConfig;
-use crate::model::{AccountName, Error, RelPath, Result, time};
+use crate::model::{AccountName, Error, RelPath, Result, Via, time};
 use crate::store::{Batch, StateStore};
+pub use holder::{Holder, HolderCheck};
 pub use index::Held;
-use index::Index;
+use index::{Alive, Index};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 const PREFIX: &str = "lock/";
@@ -32,7 +34,7 @@ pub struct Lock {
     /// Whether a folder is locked.
     pub folder: bool,
     /// Whose it is.
-    pub holder: AccountName,
+    pub holder: Holder,
     /// The `owner` element as the client sent it, or empty.
     pub owner: String,
     /// Shared instead of exclusive.
@@ -68,6 +70,11 @@ struct Record {
     path: String,
     folder: bool,
     holder: AccountName,
+    /// The link whose visitors hold it, and the generation of its password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link: Option<(String, u64)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    app_password: Option<String>,
     owner: String,
     shared: bool,
     deep: bool,
@@ -84,12 +91,13 @@ pub struct Locks {
     store: Arc<dyn StateStore>,
     limits: LocksConfig,
     index: RwLock<Index>,
+    check: OnceLock<Arc<dyn HolderCheck>>,
 }
 
 impl Locks {
     /// Reads the locks that a former run left, dropping those that ended meanwhile.
     pub async fn open(store: Arc<dyn StateStore>, limits: LocksConfig) -> Result<Self> {
-        let locks = Self { store, limits, index: RwLock::default() };
+        let locks = Self { store, limits, index: RwLock::default(), check: OnceLock::new() };
         let (mut after, mut over) = (String::new(), Vec::new());
         loop {
             let page = locks.store.scan(PREFIX, &after, 500).await?;
@@ -107,6 +115,16 @@ impl Locks {
         Ok(locks)
     }
 
+    /// Lets locks count only while `check` says so.
+    pub fn check_by(&self, check: Arc<dyn HolderCheck>) {
+        let _ = self.check.set(check);
+    }
+
+    /// What tells the locks that count now.
+    fn alive(&self, now: Instant) -> Alive<'_> {
+        Alive { now, check: self.check.get().map(AsRef::as_ref) }
+    }
+
     /// The lock of a record; `None` when its time is over.
     fn read_record(&self, token: &str, text: &str) -> Result<Option<Lock>> {
         let record: Record =
@@ -118,11 +136,12 @@ impl Locks {
         }
         let left = record.ends.saturating_sub(time::unix_seconds(SystemTime::now()));
         let Ok(left @ 1..) = u64::try_from(left) else { return Ok(None) };
+        let holder = record.holder();
         Ok(Some(Lock {
             token: token.to_owned(),
             spot: Spot { root: record.root.into(), path: RelPath::restore(record.path) },
             folder: record.folder,
-            holder: record.holder,
+            holder,
             owner: record.owner,
             shared: record.shared,
             deep: record.deep,
@@ -133,11 +152,11 @@ impl Locks {
 
     /// The locks as they stand, for as long as the answer is held.
     pub fn hold(&self) -> Held<'_> {
-        Held::new(self.index.read())
+        Held::new(self.index.read(), self.check.get().map(AsRef::as_ref))
     }
 
     /// Grants a lock, durably. `Locked` when another stands in its way, `LimitReached` at the caps.
-    pub async fn grant(&self, spot: Spot, holder: &AccountName, request: LockRequest) -> Result<Arc<Lock>> {
+    pub async fn grant(&self, spot: Spot, holder: &Holder, request: LockRequest) -> Result<Arc<Lock>> {
         let now = Instant::now();
         let lock = Arc::new(Lock {
             token: new_token()?,
@@ -150,11 +169,17 @@ impl Locks {
             since: SystemTime::now(),
             ends: now + self.term(request.timeout),
         });
-        {
-            let mut index = self.index.write();
-            index.admit(&lock, &self.limits, now)?;
-            index.insert(lock.clone());
-        }
+        let over = {
+            let (mut index, alive) = (self.index.write(), self.alive(now));
+            // What counts no more must not come back beside this one.
+            let over = index.take_over(&lock, &alive);
+            let admitted = index.admit(&lock, &self.limits, &alive);
+            if admitted.is_ok() {
+                index.insert(lock.clone());
+            }
+            admitted.map(|()| over)?
+        };
+        self.forget(over).await;
         if let Err(error) = self.grant_durably(&lock).await {
             self.index.write().remove(&lock.token);
             return Err(error);
@@ -167,14 +192,15 @@ impl Locks {
     pub async fn refresh(
         &self,
         spot: &Spot,
-        holder: &AccountName,
+        holder: &Holder,
         token: &str,
         timeout: Option<Duration>,
     ) -> Result<Arc<Lock>> {
         let now = Instant::now();
         let lock = {
-            let mut index = self.index.write();
-            let present = index.by_token.get(token).filter(|l| l.is_live(now) && l.covers(spot) && l.holder == *holder);
+            let (mut index, alive) = (self.index.write(), self.alive(now));
+            let is_own = |lock: &&Arc<Lock>| alive.counts(lock) && lock.covers(spot) && lock.holder.is(holder);
+            let present = index.by_token.get(token).filter(is_own);
             let mut lock = Lock::clone(present.ok_or(Error::PreconditionFailed)?);
             lock.ends = now + self.term(timeout);
             let lock = Arc::new(lock);
@@ -189,11 +215,11 @@ impl Locks {
 
     /// Ends a lock that covers `spot`. `NoSuchLock`, and `Forbidden` when it is somebody else's. Answered once written: after a power
     /// cut the lock may be there again, for the rest of its time.
-    pub async fn end(&self, spot: &Spot, holder: &AccountName, token: &str) -> Result<()> {
+    pub async fn end(&self, spot: &Spot, holder: &Holder, token: &str) -> Result<()> {
         {
-            let mut index = self.index.write();
-            let present = index.by_token.get(token).filter(|l| l.is_live(Instant::now()) && l.covers(spot));
-            if present.ok_or(Error::NoSuchLock)?.holder != *holder {
+            let (mut index, alive) = (self.index.write(), self.alive(Instant::now()));
+            let present = index.by_token.get(token).filter(|lock| alive.counts(lock) && lock.covers(spot));
+            if !present.ok_or(Error::NoSuchLock)?.holder.is(holder) {
                 return Err(Error::Forbidden("This lock belongs to somebody else."));
             }
             index.remove(token);
@@ -211,7 +237,7 @@ impl Locks {
 
     /// Ends every lock that an account holds, or that lies in its root.
     pub async fn end_account(&self, holder: &AccountName, root: &str) -> Result<()> {
-        self.end_all(|lock| lock.holder == *holder || &*lock.spot.root == root).await
+        self.end_all(|lock| lock.holder.account == *holder || &*lock.spot.root == root).await
     }
 
     /// Ends every lock that lies in a root.
@@ -219,10 +245,11 @@ impl Locks {
         self.end_all(|lock| &*lock.spot.root == root).await
     }
 
-    /// Every live lock, by place.
+    /// Every lock that counts, by place.
     pub fn all(&self) -> Vec<Arc<Lock>> {
-        let now = Instant::now();
-        let mut locks: Vec<_> = self.index.read().by_token.values().filter(|lock| lock.is_live(now)).cloned().collect();
+        let alive = self.alive(Instant::now());
+        let mut locks: Vec<_> =
+            self.index.read().by_token.values().filter(|lock| alive.counts(lock)).cloned().collect();
         locks.sort_by_cached_key(|lock| (lock.spot.root.clone(), lock.spot.path.clone(), lock.token.clone()));
         locks
     }
@@ -245,10 +272,10 @@ impl Locks {
         self.end_all(|lock| tokens.contains(&lock.token) && lost(lock)).await
     }
 
-    /// Forgets the locks whose time is over.
+    /// Ends the locks that count no more, for good: their time is over, or whoever holds them has lost the right to.
     pub async fn sweep(&self) -> Result<()> {
-        let now = Instant::now();
-        self.end_all(|lock| !lock.is_live(now)).await
+        let alive = self.alive(Instant::now());
+        self.end_all(|lock| !alive.counts(lock)).await
     }
 
     async fn end_all(&self, which: impl Fn(&Lock) -> bool) -> Result<()> {
@@ -295,7 +322,9 @@ fn record_of(lock: &Lock) -> Result<Batch> {
         root: lock.spot.root.to_string(),
         path: lock.spot.path.as_str().to_owned(),
         folder: lock.folder,
-        holder: lock.holder.clone(),
+        holder: lock.holder.account.clone(),
+        link: lock.holder.link().map(|id| (id.to_owned(), lock.holder.generation)),
+        app_password: lock.holder.app_password().map(str::to_owned),
         owner: lock.owner.clone(),
         shared: lock.shared,
         deep: lock.deep,
@@ -304,6 +333,17 @@ fn record_of(lock: &Lock) -> Result<Batch> {
     };
     let text = serde_json::to_string(&record).map_err(|e| Error::Corrupt(e.to_string()))?;
     Ok(Batch::new().put(format!("{PREFIX}{}", lock.token), text))
+}
+
+impl Record {
+    fn holder(&self) -> Holder {
+        let (via, generation) = match (&self.link, &self.app_password) {
+            (Some((id, generation)), _) => (Via::Link(id.clone()), *generation),
+            (None, Some(id)) => (Via::AppPassword(id.clone()), 0),
+            (None, None) => (Via::Password, 0),
+        };
+        Holder { account: self.holder.clone(), via, generation }
+    }
 }
 
 impl Lock {

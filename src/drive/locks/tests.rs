@@ -4,8 +4,8 @@ use super::*;
 use crate::store::StateStore;
 use crate::store::memory::MemoryStore;
 
-fn account(name: &str) -> AccountName {
-    AccountName::parse(name).unwrap()
+fn account(name: &str) -> Holder {
+    AccountName::parse(name).unwrap().into()
 }
 
 fn spot(path: &str) -> Spot {

@@ -157,6 +157,7 @@ pub async fn revoke(caller: Account, Path(id): Path<String>) -> Result<StatusCod
     let revoked = async move {
         let revoked = work.auth.revoke_app_password(&identity.account, &id).await;
         reporter.report(Kind::AppPasswordRemoved, &id, "", &revoked).await;
+        work.end_lost_locks().await;
         revoked
     };
     app.finish(revoked).await?;

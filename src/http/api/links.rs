@@ -341,6 +341,7 @@ pub async fn change(
                 Ok(())
             };
             let link = app.links.change(&owner, &id, alter).await?;
+            app.end_lost_locks().await;
             if is_changed {
                 app.audit.record(event.about(&link)).await;
             }
@@ -384,6 +385,7 @@ pub async fn remove(account: Account, Path(id): Path<String>) -> Result<StatusCo
     let work = async move {
         let link = app.links.find(&owner, &id)?;
         app.links.remove(&owner, &id).await?;
+        app.end_lost_locks().await;
         app.audit.record(event.about(&link)).await;
         Ok(())
     };

@@ -1,0 +1,64 @@
+//! Whether whoever holds a lock may still change what it is on: by the account, the app password, the link, the share, the team folder.
+
+use super::App;
+use crate::auth::Auth;
+use crate::drive::commons::Commons;
+use crate::drive::locks::{Holder, HolderCheck};
+use crate::drive::place::Spot;
+use crate::links::Links;
+use crate::model::{Rights, Via};
+use std::sync::Arc;
+
+/// All that a right to change something rests on.
+#[derive(Debug)]
+pub struct LockCheck {
+    auth: Arc<Auth>,
+    links: Arc<Links>,
+    commons: Arc<Commons>,
+}
+
+impl LockCheck {
+    /// Asks these.
+    pub fn new(auth: &Arc<Auth>, links: &Arc<Links>, commons: &Arc<Commons>) -> Self {
+        Self { auth: auth.clone(), links: links.clone(), commons: commons.clone() }
+    }
+
+    fn may_come_in(&self, holder: &Holder) -> bool {
+        self.auth.may_sign_in(&holder.account)
+            && match &holder.via {
+                Via::Password | Via::Session(_) => true,
+                Via::AppPassword(id) => self.auth.has_app_password(&holder.account, id),
+                Via::Link(id) => self.links.lets_change(&holder.account, id, holder.generation),
+            }
+    }
+
+    fn is_granted(&self, holder: &Holder, spot: &Spot) -> bool {
+        let account = &holder.account;
+        match spot.root.split_once('/') {
+            Some(("home", owner)) if owner != account.as_str() => self.commons.shares.to(account).iter().any(|share| {
+                share.owner.as_str() == owner && share.rights == Rights::Edit && spot.path.is_within(&share.path())
+            }),
+            Some(("team", name)) => {
+                let teams = &self.commons.teams;
+                teams.find(name).and_then(|team| teams.rights(&team, account)) == Some(Rights::Edit)
+            }
+            _ => true,
+        }
+    }
+}
+
+impl HolderCheck for LockCheck {
+    fn may_change(&self, holder: &Holder, spot: &Spot) -> bool {
+        self.may_come_in(holder) && self.is_granted(holder, spot)
+    }
+}
+
+impl App {
+    /// Ends the locks whose holders have lost the right to them, after a change by which some may have: from that change on
+    /// they count no more, and what has ended does not come back with the right.
+    pub async fn end_lost_locks(&self) {
+        if let Err(error) = self.locks.sweep().await {
+            tracing::warn!(%error, "locks that count no more stay in the records");
+        }
+    }
+}
