@@ -114,8 +114,9 @@ impl Check<'_> {
             }
             let care = Care { served: self.order.served, repair: self.order.repair };
             match look_over(&path, care) {
-                Ok(findings) => {
-                    self.report.findings.extend(findings.into_iter().map(|finding| (place.clone(), finding)));
+                Ok(seen) => {
+                    self.report.findings.extend(seen.findings.into_iter().map(|finding| (place.clone(), finding)));
+                    self.report.notes.extend(seen.notes.into_iter().map(|note| format!("{place}: {note}")));
                 }
                 Err(error) => self.find(place.as_str(), format!("it cannot be looked over: {error}")),
             }

@@ -169,7 +169,7 @@ fn describe(summary: &Summary) -> String {
     if tally.left_out > 0 {
         let _ = writeln!(
             text,
-            "Left out as no drive shows them: {} (links, sockets, names that are no text).",
+            "Left out as no copy can have them: {} (devices, or what the disk of the backup does not make).",
             tally.left_out
         );
     }

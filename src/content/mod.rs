@@ -9,15 +9,19 @@ pub mod history;
 #[cfg(test)]
 pub mod history_contract;
 pub mod local;
+mod properties;
 #[cfg(test)]
 pub mod resumed_contract;
 #[cfg(test)]
 pub mod room_contract;
 
+pub use properties::{DeadProp, OWN_NAMESPACE, PROPS_LIMIT, PropChange};
+
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::any::Any;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -254,41 +258,6 @@ pub struct Put {
     pub created: bool,
 }
 
-/// A property that only clients give meaning to.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct DeadProp {
-    /// XML namespace, may be empty.
-    pub ns: String,
-    /// Local name.
-    pub name: String,
-    /// The whole element, self-contained: it declares every namespace it uses.
-    pub xml: String,
-}
-
-/// The namespace of properties that only the server sets.
-pub const OWN_NAMESPACE: &str = "urn:sarang";
-
-impl DeadProp {
-    /// Whether it says which file this is: then a copy does not get it.
-    pub fn is_mark(&self) -> bool {
-        self.ns == OWN_NAMESPACE
-    }
-}
-
-/// One step of a property change.
-#[derive(Clone, Debug)]
-pub enum PropChange {
-    /// Sets or replaces.
-    Set(DeadProp),
-    /// Removes by namespace and name; absent is no error.
-    Remove {
-        /// XML namespace.
-        ns: String,
-        /// Local name.
-        name: String,
-    },
-}
-
 /// Bytes in a tree and in reach of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
@@ -329,6 +298,10 @@ impl Reach {
     }
 }
 
+/// What lies in a folder and is not shown, as a tree found it; only a tree of the same kind knows what it is.
+#[derive(Clone, Debug)]
+pub struct Unshown(Arc<dyn Any + Send + Sync>);
+
 /// A tree of files and folders. Paths may be spelled in NFC or NFD: a missing exact name finds the other spelling,
 /// and a new name never makes a second entry beside its other spelling. What is neither a regular file nor a folder,
 /// and what is named `.sarang*`, does not exist. Every change runs to its end once begun, though its caller is dropped.
@@ -356,15 +329,21 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Returns whether nothing stood there before. `NotFound`, `ParentMissing`, `PreconditionFailed`;
     /// `Forbidden` when one lies within the other (a change of spelling of one name is allowed).
     async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool>;
-    /// Copies `from` to `to` with dead properties, staged aside and published in one step; otherwise as [`rename`](Self::rename).
+    /// Copies `from` to `to` with dead properties and what is not shown, staged aside and published in one step; otherwise as
+    /// [`rename`](Self::rename). `NotCopied`.
     /// A shallow copy of a folder onto an existing folder replaces its properties and keeps its members.
     async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool>;
+    /// What lies in a folder and no listing shows, for [`copy_unshown`](Self::copy_unshown); `None` when there is nothing.
+    async fn unshown(&self, path: &RelPath) -> Result<Option<Unshown>>;
+    /// Copies what is not shown into a folder that nobody sees yet; `NotCopied` for what cannot be, `NoSpace` beyond the
+    /// commit's limit. Its judge is asked at each step.
+    async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: Commit) -> Result<()>;
     /// Moves a file or folder to the trash, whole, in one step; returns what it is called there.
     async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String>;
     /// The dead properties of a file or folder.
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>>;
-    /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing; `NoSpace` when
-    /// they outgrow what the file system keeps.
+    /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing, whatever a crash cuts;
+    /// `LimitReached` when they outgrow [`PROPS_LIMIT`], `NoSpace`.
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()>;
     /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume). The disk keeps room for all of
     /// its `len` bytes until it is published or discarded; `NoSpace` where there is too little beside what others were promised.

@@ -118,6 +118,10 @@ impl Carriage<'_> {
             if reach == Reach::Shallow {
                 return Ok(());
             }
+            if let Some(unshown) = self.from.tree.unshown(&from).await? {
+                let commit = Commit { limit: self.free.limit, ..self.bench.commit() };
+                self.to.tree.copy_unshown(unshown, &to, commit).await?;
+            }
             let mut listing = self.from.tree.list(&from, false).await?;
             loop {
                 self.bench.check()?;

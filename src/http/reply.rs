@@ -27,7 +27,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::Exists | Error::IsFolder => StatusCode::METHOD_NOT_ALLOWED,
         Error::BadName(_) | Error::BadRequest(_) | Error::Truncated | Error::Checksum => StatusCode::BAD_REQUEST,
         Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::Forbidden(_) | Error::NotCopied(_) => StatusCode::FORBIDDEN,
         Error::PreconditionFailed | Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. } => StatusCode::LOCKED,
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
@@ -62,6 +62,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::Invalid { .. }
         | Error::UnexpectedBody
         | Error::Forbidden(_)
+        | Error::NotCopied(_)
         | Error::PreconditionFailed
         | Error::Stale { .. }
         | Error::Locked { .. }
@@ -95,6 +96,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::Invalid { .. } => "invalid",
         Error::UnexpectedBody => "unexpected_body",
         Error::Forbidden(_) => "forbidden",
+        Error::NotCopied(_) => "not_copied",
         Error::PreconditionFailed | Error::Stale { .. } => "precondition_failed",
         Error::Locked { .. } => "locked",
         Error::NoSuchLock => "no_such_lock",

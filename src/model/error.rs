@@ -40,6 +40,9 @@ pub enum Error {
     /// Understood and refused, whoever asks; the text says why.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// Something in a folder cannot be copied, and so nothing is; the text says what.
+    #[error("{0}")]
+    NotCopied(String),
     /// A condition of the request (If, If-Match, If-None-Match, Overwrite) does not hold.
     #[error("The condition of the request does not hold: the file has changed, or already exists.")]
     PreconditionFailed,

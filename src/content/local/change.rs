@@ -127,6 +127,10 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
     };
     let outside = os::open_root(outside).map_err(|e| Error::io("open the folder of homes", e))?;
     let mut target = root.place(to)?;
+    // If it is not adopted they are loose. Until it is, nothing is swept.
+    let _unswept = root.overflow.hold();
+    root.overflow.adopt(folder)?;
+    root.overflow.note_loose();
     {
         let _guard = root.guard();
         target.refresh()?;

@@ -1,12 +1,15 @@
 //! Looks a tree over, also beside a running server: whether the trash and its notes agree, versions have their file, and nothing
 //! was left half done. What is repaired is never deleted: it comes to the trash, where people see it.
 
+mod props;
+
 use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
+use super::overflow::PROPS;
 use super::root::{TMP, explain, spelling, stat_name};
 use super::trash::note_of;
 use super::trashed::{NOTE, NOTE_LIMIT, path_in};
-use super::{LocalSettings, LocalTree, props, versions};
+use super::{LocalSettings, LocalTree, props as stored, versions};
 use crate::content::{DeadProp, Node};
 use crate::model::{Error, RelPath, Result};
 use std::collections::HashSet;
@@ -41,24 +44,36 @@ pub struct Care {
     pub repair: Option<LocalSettings>,
 }
 
-/// What is not as it should be in the tree below `dir`.
-pub fn look_over(dir: &Path, care: Care) -> Result<Vec<Finding>> {
+/// What was seen in a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What is not as it should be.
+    pub findings: Vec<Finding>,
+    /// What may well be meant so, as the rest of a sentence about the tree.
+    pub notes: Vec<String>,
+}
+
+/// What is to be told of the tree below `dir`.
+pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
     let root = os::open_root(dir).map_err(|e| explain(DOING, e))?;
     let care = Care { repair: care.repair.filter(|_| !care.served), ..care };
-    let mut tree = Tree { root, care, findings: Vec::new() };
+    let mut tree = Tree { root, care, findings: Vec::new(), notes: Vec::new() };
     tree.check_notes()?;
     tree.check_things()?;
     tree.check_versions()?;
+    tree.check_props()?;
+    tree.note_unshown()?;
     if !care.served {
         tree.check_leftovers(dir)?;
     }
-    Ok(tree.findings)
+    Ok(Seen { findings: tree.findings, notes: tree.notes })
 }
 
 struct Tree {
     root: OwnedFd,
     care: Care,
     findings: Vec<Finding>,
+    notes: Vec<String>,
 }
 
 impl Tree {
@@ -220,7 +235,9 @@ pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, Vec<DeadProp>
     }
     let found = os::stat_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
     let props = os::props_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
-    Ok(Some((found.node, props::decode(props.as_deref()).unwrap_or_default())))
+    let overflow = os::open_root(&dir.join(PROPS)).ok();
+    let props = stored::decode(fd(overflow.as_ref().unwrap_or(&at)), props.as_deref());
+    Ok(Some((found.node, props.unwrap_or_default())))
 }
 
 /// What something in the trash was called, as far as its name tells.

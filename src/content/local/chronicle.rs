@@ -18,7 +18,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Where it lies, below the root.
 const FILE: &str = ".sarang/history.log";
 /// What the server keeps for itself begins so.
-const OWN: &str = ".sarang";
+pub(super) const OWN: &str = ".sarang";
 /// Where what was deleted lies.
 pub(super) const TRASH: &str = ".sarang/trash/files";
 /// Lines older than wanted stay up to this long, so that the file is not written anew all the time.

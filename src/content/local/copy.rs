@@ -2,17 +2,16 @@
 
 use super::change::{check_apart, early_tomb, ensure, note_if_folder};
 use super::chronicle::{self, Event};
-use super::label::{Label, digest_of};
+use super::fill::Fill;
 use super::ledger::{Growth, Reservation};
-use super::list::visible;
-use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::props::{decode, encode, explain_store};
+use super::os::{self, Found, Kind, Lookup, fd};
+use super::props;
 use super::root::{Root, TMP, change, existing, explain, replaceable};
 use super::stage::remove_tree;
 use super::trash::At;
-use crate::content::{Commit, Judge, Node, OWN_NAMESPACE, Reach};
+use crate::content::{Commit, Node, Reach};
 use crate::model::{Error, RelPath, Result};
-use std::cell::RefCell;
+use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
@@ -34,14 +33,11 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
         return copy_props_onto(root, (from, fd(&source)), to, commit).map(|()| false);
     }
     let mut tomb = early_tomb(root, &target, to, commit)?;
-    let mut copied = Copied {
-        root,
-        judge: commit.judge.as_ref(),
-        name: root.stamp(),
-        kind: found.kind,
-        reserved: RefCell::new((0, Reservation::new(root, commit.limit, old))),
-        published: false,
-    };
+    // Of a whole tree all is put on the disk in one go.
+    let is_synced = found.kind == Kind::File || reach == Reach::Shallow;
+    let reservation = Reservation::new(root, commit.limit, old);
+    let fill = Fill::new((root, root), is_synced, reservation, commit.judge.as_ref());
+    let mut copied = Copied { root, name: root.stamp(), kind: found.kind, fill, published: false };
     copied.fill(fd(&source), &found, reach)?;
     let created = {
         let _guard = root.guard();
@@ -52,7 +48,7 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
         if there.is_some() && !commit.overwrite {
             return Err(Error::PreconditionFailed);
         }
-        let growth = Growth { new: copied.bytes(), old: there.as_ref().map_or(0, |old| old.node.len) };
+        let growth = Growth { new: copied.fill.bytes(), old: there.as_ref().map_or(0, |old| old.node.len) };
         change(commit, present.as_ref(), &mut || {
             root.ledger.admit(root, growth, commit.limit)?;
             match &there {
@@ -82,47 +78,34 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
 /// A copy in `.sarang/tmp` that vanishes unless published.
 struct Copied<'a> {
     root: &'a Root,
-    /// Asked before each file and folder whether to go on.
-    judge: &'a dyn Judge,
     name: String,
     kind: Kind,
-    /// Bytes copied so far, and the room for them.
-    reserved: RefCell<(u64, Reservation)>,
+    fill: Fill<'a>,
     published: bool,
 }
 
 impl Copied<'_> {
-    fn bytes(&self) -> u64 {
-        self.reserved.borrow().0
-    }
-
-    /// Makes room for so many bytes more.
-    fn reserve(&self, more: u64) -> Result<()> {
-        let (bytes, reservation) = &mut *self.reserved.borrow_mut();
-        *bytes = bytes.saturating_add(more);
-        reservation.grow(*bytes)
-    }
-
     /// Notes that it has its place.
     fn note(&mut self) {
         self.published = true;
-        let (new, reservation) = self.reserved.get_mut();
+        let (new, reservation) = self.fill.reserved();
         self.root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);
     }
 
     /// Copies the content and makes it durable, if the settings want that.
     fn fill(&self, source: BorrowedFd<'_>, found: &Found, reach: Reach) -> Result<()> {
         let tmp = fd(&self.root.tmp);
+        let name = CString::new(self.name.as_str()).map_err(|_| Error::NotFound)?;
         if self.kind == Kind::File {
-            let made = copy_file(self, source, tmp, &self.name)?;
+            let made = self.fill.file(source, tmp, &name)?;
             return self.root.settle(fd(&made));
         }
         debug_assert!(found.node.folder);
-        let made = copy_folder(self, source, tmp, &self.name)?;
+        let made = self.fill.folder(source, tmp, &name)?;
         if reach == Reach::Shallow {
             return self.root.settle(fd(&made));
         }
-        copy_below(self, source, made)?;
+        self.fill.below(source, made)?;
         if self.root.is_strict() {
             // One wait for the whole tree instead of one a file.
             os::sync_all(tmp).map_err(|e| Error::io("write to the disk", e))?;
@@ -140,6 +123,7 @@ impl Drop for Copied<'_> {
                 Kind::Folder => remove_tree(tmp, &self.name, &mut |_, _| {}),
                 _ => os::unlink_file(tmp, &self.name).map_err(|e| explain(DOING, e)),
             };
+            self.root.overflow.note_loose();
         }
     }
 }
@@ -161,125 +145,8 @@ fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, 
         let _guard = root.guard();
         let present = root.stat(from.0, Lookup::Full)?;
         let (target, _) = open_source(root, to)?;
-        change(commit, present.as_ref(), &mut || {
-            let stored = os::props_fd(from.1).map_err(|e| explain(DOING, e))?;
-            os::set_props(fd(&target), stored.as_deref().unwrap_or_default()).map_err(explain_store)
-        })?;
+        change(commit, present.as_ref(), &mut || props::copy_onto(root, from.1, fd(&target)))?;
         target
     };
     root.settle(fd(&target))
-}
-
-fn copy_file(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    let failed = |e| explain(DOING, e);
-    let node = os::stat_fd(from).map_err(failed)?.node;
-    copied.judge.check()?;
-    copied.reserve(node.len)?;
-    let made = os::create_file(dir, name).map_err(failed)?;
-    copied.root.copy_into(fd(&made), from, node.len, copied.judge)?;
-    copy_props(from, fd(&made))?;
-    os::set_modified(fd(&made), node.modified).map_err(failed)?;
-    if let Some(known) = digest_of(from, &node) {
-        Label::new(Some((&known, &node)), None).offer(fd(&made))?;
-    }
-    Ok(made)
-}
-
-/// Makes an empty folder with the properties of another.
-fn copy_folder(copied: &Copied<'_>, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
-    copied.judge.check()?;
-    os::make_folder(dir, name).map_err(|e| explain(DOING, e))?;
-    let made = os::open_folder(dir, name, Lookup::Full).map_err(|e| explain(DOING, e))?;
-    copy_props(from, fd(&made))?;
-    Ok(made)
-}
-
-/// Properties without those that say which file this is.
-fn without_marks(stored: Vec<u8>) -> Result<Vec<u8>> {
-    let own = OWN_NAMESPACE.as_bytes();
-    if !stored.windows(own.len()).any(|bytes| bytes == own) {
-        return Ok(stored);
-    }
-    let props = decode(Some(&stored))?;
-    encode(&props.into_iter().filter(|prop| !prop.is_mark()).collect::<Vec<_>>())
-}
-
-fn copy_props(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
-    match os::props_fd(from).map_err(|e| explain(DOING, e))? {
-        Some(stored) => os::set_props(to, &without_marks(stored)?).map_err(explain_store),
-        None => Ok(()),
-    }
-}
-
-/// A folder whose files are copied and whose folders wait.
-struct Level {
-    from: OwnedFd,
-    to: OwnedFd,
-    folders: Vec<String>,
-}
-
-/// Copies all below `from`, with two open folders a level and no recursion.
-fn copy_below(copied: &Copied<'_>, from: BorrowedFd<'_>, to: OwnedFd) -> Result<()> {
-    let mut buffer = Vec::new();
-    let again = os::open_folder(from, "", Lookup::Full).map_err(|e| explain(DOING, e))?;
-    let mut levels = vec![copy_level(copied, again, to, &mut buffer)?];
-    while let Some(mut level) = levels.pop() {
-        let Some(name) = level.folders.pop() else { continue };
-        let opened = os::open_folder(fd(&level.from), &name, Lookup::Full);
-        let below = match opened {
-            Ok(from) => {
-                let to = copy_folder(copied, fd(&from), fd(&level.to), &name)?;
-                Some(copy_level(copied, from, to, &mut buffer)?)
-            }
-            Err(Errno::NOENT) => None,
-            Err(e) => return Err(explain(DOING, e)),
-        };
-        levels.push(level);
-        levels.extend(below);
-    }
-    Ok(())
-}
-
-fn copy_level(copied: &Copied<'_>, from: OwnedFd, to: OwnedFd, buffer: &mut Vec<u8>) -> Result<Level> {
-    let mut folders = Vec::new();
-    let read = os::read_names(fd(&from), buffer, usize::MAX, |raw, kind| {
-        let Some(name) = visible(raw) else { return Ok(()) };
-        if kind == Some(Kind::Other) {
-            return Ok(());
-        }
-        let kind = match kind {
-            Some(kind) => kind,
-            None => os::stat_entry(fd(&from), raw)?.kind,
-        };
-        match kind {
-            Kind::Folder => folders.push(name.to_owned()),
-            Kind::File => copy_member(copied, fd(&from), fd(&to), name)?,
-            Kind::Other => {}
-        }
-        Ok(())
-    });
-    read.map_err(|Failed(e)| e)?;
-    Ok(Level { from, to, folders })
-}
-
-fn copy_member(copied: &Copied<'_>, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str) -> Result<()> {
-    match os::open_read(from, name, Lookup::Full) {
-        Ok(source) => copy_file(copied, fd(&source), to, name).map(drop),
-        Err(Errno::NOENT) => Ok(()),
-        Err(e) => Err(explain(DOING, e)),
-    }
-}
-
-struct Failed(Error);
-
-impl From<Errno> for Failed {
-    fn from(errno: Errno) -> Self {
-        Self(explain(DOING, errno))
-    }
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, checked, explain};
+use super::walk::Top;
 use super::{ledger, root::stat_name};
 use crate::model::time::{from_unix_seconds, unix_seconds};
 use crate::model::{Error, Result};
@@ -56,12 +57,12 @@ pub(super) fn count_files(root: &Root, item: Option<&str>) -> Result<u64> {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(e) => Err(explain("count the files", e)),
     };
-    let top = match item {
-        None => open(&root.dir, "")?,
+    let (top, at) = match item {
+        None => (open(&root.dir, "")?, Top::Tree),
         Some(id) if stat_name(fd(&root.trash_files), checked(id)?)?.is_some_and(|it| it.kind == Kind::File) => {
             return Ok(1);
         }
-        Some(id) => open(&root.trash_files, id)?,
+        Some(id) => (open(&root.trash_files, id)?, Top::Folder),
     };
-    top.map_or(Ok(0), ledger::files_in)
+    top.map_or(Ok(0), |top| ledger::files_in(top, at))
 }

@@ -5,7 +5,7 @@
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
 use super::stage::WORKSHOP;
-use super::walk;
+use super::walk::{self, Top};
 use crate::content::Reserved;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
@@ -111,6 +111,11 @@ impl Ledger {
     pub fn forget(&self) {
         let mut books = self.books.lock();
         *books = Books { reserved: books.reserved, changes: books.changes + 1, ..Books::default() };
+    }
+
+    /// How many changes of names there were.
+    pub fn changes(&self) -> u64 {
+        self.books.lock().changes
     }
 
     /// Bytes of live files, if nothing must be counted first to know.
@@ -238,8 +243,8 @@ impl Count {
     fn of(root: &Root, ledger: &Ledger) -> Result<Self> {
         let (began, changes) = (Instant::now(), ledger.books.lock().changes);
         // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
-        let counted =
-            workshops(root).and_then(|built| Ok(built + bytes_of(os::open_folder(fd(&root.dir), "", Lookup::Full)?)?));
+        let counted = workshops(root)
+            .and_then(|built| Ok(built + tally(os::open_folder(fd(&root.dir), "", Lookup::Full)?, Top::Tree)?.bytes));
         let bytes = counted.map_err(|e| explain("count the files", e))?;
         Ok(Self { bytes, took: began.elapsed(), changes })
     }
@@ -348,13 +353,13 @@ fn workshops(root: &Root) -> os::Outcome<u64> {
 }
 
 /// How many files are in a folder and below it.
-pub(super) fn files_in(top: OwnedFd) -> Result<u64> {
-    tally(top).map(|tally| tally.files).map_err(|e| explain("count the files", e))
+pub(super) fn files_in(top: OwnedFd, at: Top) -> Result<u64> {
+    tally(top, at).map(|tally| tally.files).map_err(|e| explain("count the files", e))
 }
 
 /// Bytes of all files in a folder and below it.
 fn bytes_of(top: OwnedFd) -> os::Outcome<u64> {
-    tally(top).map(|tally| tally.bytes)
+    tally(top, Top::Folder).map(|tally| tally.bytes)
 }
 
 /// What was found in a folder.
@@ -364,10 +369,10 @@ struct Tally {
     files: u64,
 }
 
-fn tally(top: OwnedFd) -> os::Outcome<Tally> {
+fn tally(top: OwnedFd, at: Top) -> os::Outcome<Tally> {
     let mut sum = Tally::default();
-    walk::files(top, |met| {
-        sum = Tally { bytes: sum.bytes.saturating_add(met.found.node.len), files: sum.files + 1 };
+    walk::files(top, at, |_, found| {
+        sum = Tally { bytes: sum.bytes.saturating_add(found.node.len), files: sum.files + 1 };
         Ok::<_, Errno>(())
     })?;
     Ok(sum)

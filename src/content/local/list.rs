@@ -9,6 +9,7 @@ use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 /// Names read before a page is given out; the kernel's last buffer may bring some more.
 const PAGE: usize = 256;
@@ -19,6 +20,7 @@ pub(super) struct LocalListing {
 }
 
 struct State {
+    root: Arc<Root>,
     dir: OwnedFd,
     with_props: bool,
     room: Vec<u8>,
@@ -26,9 +28,10 @@ struct State {
 
 impl LocalListing {
     /// Opens a folder; `None` when that would wait and `lookup` forbids it.
-    pub fn open(root: &Root, path: &RelPath, with_props: bool, lookup: Lookup) -> Result<Option<Self>> {
+    pub fn open(root: &Arc<Root>, path: &RelPath, with_props: bool, lookup: Lookup) -> Result<Option<Self>> {
         match root.look(path, lookup, os::open_folder) {
-            Ok(dir) => Ok(dir.map(|dir| Self { state: Some(State { dir, with_props, room: Vec::new() }) })),
+            Ok(dir) => Ok(dir
+                .map(|dir| Self { state: Some(State { root: Arc::clone(root), dir, with_props, room: Vec::new() }) })),
             // The kernel says ENOTDIR for a file and for a path that leads through one.
             Err(Error::NotFound) => match root.stat(path, lookup) {
                 Ok(Some(node)) if !node.folder => Err(Error::NotFolder),
@@ -57,7 +60,7 @@ impl State {
         loop {
             let dir = fd(&self.dir);
             let more = os::read_names(dir, &mut self.room, PAGE, |name, kind| {
-                page.extend(entry(dir, name, kind, self.with_props)?);
+                page.extend(entry((&self.root, dir), name, kind, self.with_props)?);
                 Ok::<_, Failed>(())
             });
             let more = more.map_err(|Failed(e)| explain("read the folder", e))?;
@@ -85,7 +88,12 @@ pub(super) fn visible(name: &CStr) -> Option<&str> {
 }
 
 /// One name and what it names, unless that is invisible or gone meanwhile.
-fn entry(dir: BorrowedFd<'_>, raw: &CStr, kind: Option<Kind>, with_props: bool) -> os::Outcome<Option<Entry>> {
+fn entry(
+    (root, dir): (&Root, BorrowedFd<'_>),
+    raw: &CStr,
+    kind: Option<Kind>,
+    with_props: bool,
+) -> os::Outcome<Option<Entry>> {
     if kind == Some(Kind::Other) {
         return Ok(None);
     }
@@ -95,10 +103,6 @@ fn entry(dir: BorrowedFd<'_>, raw: &CStr, kind: Option<Kind>, with_props: bool) 
         Ok(_) | Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(e),
     };
-    let props = match with_props.then(|| os::props_at(dir, name)) {
-        // What the server may not read, it may still name.
-        None | Some(Err(Errno::NOENT | Errno::ACCESS | Errno::PERM)) => Vec::new(),
-        Some(stored) => props::decode(stored?.as_deref()).unwrap_or_default(),
-    };
+    let props = if with_props { props::read_at(root, dir, name)? } else { Vec::new() };
     Ok(Some(Entry { name: name.to_owned(), node: found.node, props }))
 }

@@ -8,12 +8,15 @@ pub mod check;
 mod chronicle;
 mod copy;
 mod digest;
+mod fill;
 mod forget;
 mod held;
+mod history;
 mod label;
 mod ledger;
 mod list;
 mod os;
+mod overflow;
 mod pace;
 mod past;
 mod props;
@@ -35,9 +38,8 @@ mod bench;
 #[cfg(test)]
 mod tests;
 
-use super::history::{Expired, History, Retention, Rewind, Trashed, Version};
 use super::{
-    Commit, ContentTree, DeadProp, Listing, Node, PropChange, Put, Reach, Reader, Reserved, Room, Scrubbed, Start,
+    Commit, ContentTree, DeadProp, Listing, Node, PropChange, Reach, Reader, Reserved, Room, Scrubbed, Start, Unshown,
     Upload, Usage,
 };
 use crate::config::Durability;
@@ -45,16 +47,15 @@ use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use list::LocalListing;
 use os::{Errno, Lookup};
+use overflow::Sweep;
 use read::LocalReader;
 use root::Root;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use upload::LocalUpload;
-
-/// How long the chronicle reaches back where the trash is kept for ever: as long as versions are kept.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How a tree of plain files behaves.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +86,7 @@ impl LocalTree {
             // Leftovers cost room, not content: they are no reason to keep anybody from their files.
             tracing::warn!(%error, "temporary files of an earlier run were left in place");
         }
+        sweep_props(&root);
         Ok(Arc::new(Self { root }))
     }
 
@@ -178,6 +180,21 @@ async fn changed<T: Send + 'static>(
     if root.is_strict() { on_thread(root, change).await } else { at_once(root, change).await }
 }
 
+/// Has overflow files that nothing names deleted, in a while and by somebody else.
+fn sweep_props(root: &Arc<Root>) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let Some(due) = root.overflow.is_due() else { return };
+    let root = Arc::downgrade(root);
+    // Not awaited: what is loose costs room and nothing else.
+    runtime.spawn(async move {
+        tokio::time::sleep_until(due.into()).await;
+        let Some(root) = root.upgrade() else { return };
+        if let Err(error) = blocking(move || overflow::sweep(&root, Sweep::Beside)).await {
+            tracing::warn!(%error, "overflow files of properties that nothing names were left for the next time");
+        }
+    });
+}
+
 /// What became of a task; a panic goes on in the caller.
 fn joined<T>(outcome: Result<Result<T>, JoinError>) -> Result<T> {
     outcome.unwrap_or_else(|e| match e.try_into_panic() {
@@ -239,7 +256,9 @@ impl ContentTree for LocalTree {
 
     async fn close_workshop(&self, workshop: &RelPath) -> Result<()> {
         let workshop = workshop.clone();
-        self.run(move |root| stage::close_workshop(root, &workshop)).await
+        self.run(move |root| stage::close_workshop(root, &workshop)).await?;
+        sweep_props(&self.root);
+        Ok(())
     }
 
     async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool> {
@@ -249,7 +268,19 @@ impl ContentTree for LocalTree {
 
     async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool> {
         let (from, to) = (from.clone(), to.clone());
-        self.run(move |root| copy::copy(root, &from, &to, reach, &commit)).await
+        let copied = self.run(move |root| copy::copy(root, &from, &to, reach, &commit)).await;
+        sweep_props(&self.root);
+        copied
+    }
+
+    async fn unshown(&self, path: &RelPath) -> Result<Option<Unshown>> {
+        let path = path.clone();
+        self.run(move |root| fill::find_unshown(root, &path)).await
+    }
+
+    async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: Commit) -> Result<()> {
+        let to = to.clone();
+        self.run(move |root| fill::copy_unshown(root, from, &to, &commit)).await
     }
 
     async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String> {
@@ -262,8 +293,17 @@ impl ContentTree for LocalTree {
     }
 
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()> {
-        let path = path.clone();
-        changed(&self.root, move |root| props::set(root, &path, changes, &commit)).await
+        let (path, changes) = (path.clone(), Arc::new(changes));
+        if !self.root.is_strict() {
+            let (path, changes, commit) = (path.clone(), Arc::clone(&changes), commit.clone());
+            let set = move |root: &Arc<Root>| props::set(root, &path, &changes, &commit, Lookup::Cached);
+            if at_once(&self.root, set).await?.is_some() {
+                return Ok(());
+            }
+        }
+        self.run(move |root| props::set(root, &path, &changes, &commit, Lookup::Full)?.ok_or(Error::NotFound)).await?;
+        sweep_props(&self.root);
+        Ok(())
     }
 
     async fn lay_aside(&self, id: &str, len: u64) -> Result<()> {
@@ -306,89 +346,5 @@ impl ContentTree for LocalTree {
             None => self.run(|root| root.ledger.count(root)).await?,
         };
         Ok(Usage { used, free })
-    }
-}
-
-#[async_trait]
-impl History for LocalTree {
-    async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
-        let after = after.map(str::to_owned);
-        self.run(move |root| trashed::list(root, after.as_deref(), limit)).await
-    }
-
-    fn trash_at(&self) -> RelPath {
-        RelPath::restore(chronicle::TRASH.to_owned())
-    }
-
-    async fn trash_item(&self, id: &str) -> Result<Trashed> {
-        let id = id.to_owned();
-        self.run(move |root| trashed::one(root, id)).await
-    }
-
-    async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()> {
-        self.untrash_part(id, &RelPath::root(), to, commit).await
-    }
-
-    async fn untrash_part(&self, id: &str, inner: &RelPath, to: &RelPath, commit: Commit) -> Result<()> {
-        let (id, inner, to) = (id.to_owned(), inner.clone(), to.clone());
-        self.run(move |root| trashed::restore(root, (&id, &inner), &to, &commit)).await
-    }
-
-    async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind> {
-        let (folder, only) = (folder.clone(), only.to_vec());
-        self.run(move |root| rewind::plan(root, &folder, moment, &only)).await
-    }
-
-    async fn purge(&self, id: &str) -> Result<()> {
-        let id = id.to_owned();
-        self.run(move |root| trashed::purge(root, &id)).await
-    }
-
-    async fn versions(&self, path: &RelPath) -> Result<Vec<Version>> {
-        let path = path.clone();
-        self.run(move |root| versions::list(root, &path)).await
-    }
-
-    async fn open_version(&self, path: &RelPath, id: &str) -> Result<Arc<dyn Reader>> {
-        let (path, id) = (path.clone(), id.to_owned());
-        Ok(Arc::new(self.run(move |root| versions::open(root, &path, &id)).await?))
-    }
-
-    async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put> {
-        let (path, id) = (path.clone(), id.to_owned());
-        self.run(move |root| upload::revert::revert(root, &path, &id, &commit)).await
-    }
-
-    async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
-        self.run(move |root| {
-            if root.held.until(now).is_some() {
-                return Ok(Expired::default());
-            }
-            let items = trashed::expire(root, retention, now)?;
-            chronicle::trim(root, retention.trash.unwrap_or(YEAR), now)?;
-            let old = Expired { items, versions: versions::expire(root, retention.versions, now)? };
-            let full = forget::make_room(root, 0)?;
-            let beyond = retention.room.map(|room| forget::fit(root, room)).transpose()?.unwrap_or_default();
-            Ok(old + full + beyond)
-        })
-        .await
-    }
-
-    async fn hold(&self, until: SystemTime) -> Result<()> {
-        self.run(move |root| held::hold(root, until)).await
-    }
-
-    fn held(&self) -> Option<SystemTime> {
-        self.root.held.until(SystemTime::now())
-    }
-
-    async fn count_files(&self, item: Option<&str>) -> Result<u64> {
-        let item = item.map(str::to_owned);
-        self.run(move |root| held::count_files(root, item.as_deref())).await
-    }
-
-    async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()> {
-        let (path, id) = (path.clone(), id.to_owned());
-        self.run(move |root| versions::purge(root, &path, &id)).await
     }
 }

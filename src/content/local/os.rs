@@ -3,6 +3,7 @@
 
 mod attributes;
 mod likeness;
+mod odd;
 
 use crate::content::{Etag, Node};
 use rustix::fs::{
@@ -10,6 +11,7 @@ use rustix::fs::{
     StatxFlags, StatxTimestamp, Timespec, Timestamps,
 };
 use rustix::io::ReadWriteFlags;
+use rustix::path::Arg;
 use std::ffi::CStr;
 use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
@@ -18,9 +20,10 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use attributes::{
-    clear_label, kept_fd, label_at, label_fd, props_at, props_fd, set_kept, set_label, set_props,
+    clear_label, kept_fd, label_at, label_fd, props_at, props_fd, set_kept, set_label, set_props, small_props_at,
 };
-pub(super) use likeness::{Facts, copy_attributes, copy_attributes_of, copy_content, facts_fd, set_access};
+pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
+pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_raw, open_read_raw};
 pub(super) use rustix::io::Errno;
 
 /// What a system call gives back.
@@ -91,6 +94,10 @@ pub(super) fn open_folder(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> O
 
 fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, lookup: Lookup) -> Outcome<OwnedFd> {
     let path = if path.is_empty() { "." } else { path };
+    open_confined(root, path, flags, lookup)
+}
+
+fn open_confined<P: Arg + Copy>(root: BorrowedFd<'_>, path: P, flags: OFlags, lookup: Lookup) -> Outcome<OwnedFd> {
     if lookup == Lookup::Cached {
         return sys::openat2(root, path, flags, Mode::empty(), CONFINED | ResolveFlags::CACHED);
     }

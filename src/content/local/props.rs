@@ -1,43 +1,242 @@
-//! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved.
+//! Dead properties: JSON in one extended attribute, so that they follow their file wherever it is moved; or in an overflow file that
+//! the attribute names, where they are larger than the file system lets an attribute be.
 
 use super::label;
+use super::ledger::Growth;
 use super::os::{self, Errno, Lookup, fd};
+use super::overflow::{self, Sweep, Written};
 use super::root::{Root, change, existing, explain};
-use crate::content::{Commit, DeadProp, Node, PropChange};
+use crate::content::{Commit, DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange};
 use crate::model::{Error, RelPath, Result};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::SystemTime;
+
+/// How often a change is begun anew because the properties have changed meanwhile.
+const TRIES: usize = 100;
+const TOO_LARGE: &str =
+    "The properties of one file or folder may have 64 KiB of values, and as much again of names and tags.";
 
 /// The dead properties of a path; `None` when looking would wait and `lookup` forbids it.
 pub(super) fn read(root: &Root, path: &RelPath, lookup: Lookup) -> Result<Option<Vec<DeadProp>>> {
     let Some(opened) = root.look(path, lookup, os::open_read)? else { return Ok(None) };
     existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?)?;
-    let stored = os::props_fd(fd(&opened)).map_err(|e| explain("read properties", e))?;
-    decode(stored.as_deref()).map(Some)
+    let stored = stored_of(fd(&opened))?;
+    if lookup == Lookup::Cached && stored.as_deref().and_then(overflow::named).is_some() {
+        return Ok(None);
+    }
+    match decode(root.overflow.dir(), stored.as_deref()) {
+        // They were changed between the two looks: what was named is gone.
+        Err(Error::Corrupt(_)) if stored_of(fd(&opened))? != stored => read(root, path, lookup),
+        decoded => decoded.map(Some),
+    }
 }
 
-/// Changes the dead properties of a path, and its modification time if the commit says so.
-pub(super) fn set(root: &Root, path: &RelPath, changes: Vec<PropChange>, commit: &Commit) -> Result<()> {
-    let mut changes = Some(changes);
-    let opened = {
-        let _guard = root.guard();
-        let opened = root.look(path, Lookup::Full, os::open_read)?.ok_or(Error::NotFound)?;
-        let found = existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?)?;
-        change(commit, Some(&found.node), &mut || {
-            let stored = os::props_fd(fd(&opened)).map_err(|e| explain("read properties", e))?;
-            let mut props = decode(stored.as_deref())?;
-            changes.take().into_iter().flatten().for_each(|change| apply(&mut props, change));
-            os::set_props(fd(&opened), &encode(&props)?).map_err(explain_store)?;
-            // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
-            let set = commit.modified.map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
-            if set.is_err() {
-                let _ = os::set_props(fd(&opened), stored.as_deref().unwrap_or_default());
-            }
-            set
-        })?;
-        opened
+/// The dead properties of a name in a folder, for a listing; none where they cannot be read.
+pub(super) fn read_at(root: &Root, dir: BorrowedFd<'_>, name: &str) -> os::Outcome<Vec<DeadProp>> {
+    let look = || match os::props_at(dir, name) {
+        // What the server may not read, it may still name.
+        Err(Errno::NOENT | Errno::ACCESS | Errno::PERM) => Ok(None),
+        stored => stored,
     };
-    root.settle(fd(&opened))
+    let stored = look()?;
+    let read = |stored: Option<&[u8]>| decode(root.overflow.dir(), stored);
+    // Properties that were changed between the two looks are another overflow file now.
+    let props = read(stored.as_deref()).or_else(|e| match look() {
+        Ok(now) if now != stored => read(now.as_deref()),
+        _ => Err(e),
+    });
+    Ok(props.unwrap_or_default())
+}
+
+/// How properties are stored.
+enum Value<'a> {
+    /// In the attribute.
+    Attribute(Vec<u8>),
+    /// In an overflow file that the attribute names.
+    Overflow(Written<'a>),
+}
+
+/// Properties as they are to be, and what the attribute held that they are made from.
+struct Draft<'a> {
+    before: Option<Vec<u8>>,
+    /// Until it is stored.
+    value: Option<Result<Value<'a>>>,
+}
+
+/// What became of a change.
+enum Switched {
+    Done(OwnedFd),
+    /// An attribute does not take so much.
+    TooLarge,
+    /// Somebody else was faster.
+    Outdated,
+}
+
+/// Changes the dead properties of a path, and its modification time if the commit says so. Whatever comes between, what is stored is what
+/// was or what is to be. `None` when that would wait for the disk and `lookup` forbids it.
+pub(super) fn set(
+    root: &Root,
+    path: &RelPath,
+    changes: &[PropChange],
+    commit: &Commit,
+    lookup: Lookup,
+) -> Result<Option<()>> {
+    if lookup == Lookup::Full && root.overflow.is_crowded() {
+        overflow::sweep(root, Sweep::Beside)?;
+    }
+    let mut is_too_large = false;
+    for _ in 0..TRIES {
+        let before = stored_of(fd(&open(root, path)?))?;
+        let is_overflow = before.as_deref().and_then(overflow::named).is_some();
+        if lookup == Lookup::Cached && is_overflow {
+            return Ok(None);
+        }
+        let value = value_of(root, before.as_deref(), changes, is_too_large);
+        match switch(root, path, Draft { before, value: Some(value) }, commit)? {
+            Switched::Done(opened) => {
+                if is_overflow {
+                    root.overflow.note_loose();
+                }
+                return root.settle(fd(&opened)).map(Some);
+            }
+            Switched::TooLarge if lookup == Lookup::Cached => return Ok(None),
+            Switched::TooLarge => is_too_large = true,
+            Switched::Outdated => {}
+        }
+    }
+    Err(Error::Conflict)
+}
+
+/// What is to be stored once `changes` are made to what an attribute holds.
+fn value_of<'a>(
+    root: &'a Root,
+    before: Option<&[u8]>,
+    changes: &[PropChange],
+    is_too_large: bool,
+) -> Result<Value<'a>> {
+    let mut props = decode(root.overflow.dir(), before)?;
+    let old = size_of(&props);
+    changes.iter().cloned().for_each(|change| apply(&mut props, change));
+    // What is there already may always become less.
+    let new = size_of(&props);
+    if new.0 > PROPS_LIMIT.max(old.0) || new.1 > (2 * PROPS_LIMIT).max(old.1) {
+        return Err(Error::LimitReached(TOO_LARGE));
+    }
+    let text = encode(&props)?;
+    if is_too_large { Written::new(root, &text, true).map(Value::Overflow) } else { Ok(Value::Attribute(text)) }
+}
+
+/// Lets the attribute hold a new value, if it holds what that was made from. The judge comes first: only whom it lets through hears what
+/// is wrong with the value.
+fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) -> Result<Switched> {
+    let _guard = root.guard();
+    let opened = open(root, path)?;
+    let found = existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?)?;
+    let mut undone = None;
+    let outcome = change(commit, Some(&found.node), &mut || {
+        if stored_of(fd(&opened))? != draft.before {
+            undone = Some(Switched::Outdated);
+            return Err(Error::Conflict);
+        }
+        let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
+        let stored = match &value {
+            Value::Attribute(text) => os::set_props(fd(&opened), text),
+            Value::Overflow(written) => os::set_props(fd(&opened), &written.reference()),
+        };
+        if let (Err(errno), Value::Attribute(_)) = (stored, &value)
+            && is_refused_for_size(errno)
+        {
+            undone = Some(Switched::TooLarge);
+        }
+        stored.map_err(explain_store)?;
+        // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
+        let set = commit.modified.map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
+        if set.is_err() {
+            let _ = os::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
+            // A sweep that has met the file in between must not count.
+            root.ledger.note(Growth { new: 0, old: 0 });
+        } else {
+            value.keep();
+        }
+        set
+    });
+    match (outcome, undone) {
+        (Ok(()), _) => Ok(Switched::Done(opened)),
+        (Err(_), Some(undone)) => Ok(undone),
+        (Err(error), None) => Err(error),
+    }
+}
+
+impl Value<'_> {
+    /// Says that it is what is stored now.
+    fn keep(self) {
+        if let Self::Overflow(mut written) = self {
+            written.keep();
+        }
+    }
+}
+
+/// Gives a copy the properties of what it is a copy of, each in its tree, without those that say which file this is. `is_synced` as for
+/// [`Written::new`].
+pub(super) fn copy(
+    (from_root, from): (&Root, BorrowedFd<'_>),
+    (to_root, to): (&Root, BorrowedFd<'_>),
+    is_synced: bool,
+) -> Result<()> {
+    let Some(stored) = stored_of(from)? else { return Ok(()) };
+    let text = match overflow::named(&stored) {
+        Some(name) => match overflow::load(from_root.overflow.dir(), name) {
+            // They are lost for both, as `sarang check` tells; or were changed between the two looks.
+            Err(Error::NotFound) if stored_of(from)?.as_ref() == Some(&stored) => {
+                return os::set_props(to, &stored).map_err(explain_store);
+            }
+            Err(Error::NotFound) => return copy((from_root, from), (to_root, to), is_synced),
+            loaded => loaded?,
+        },
+        None => stored,
+    };
+    store(to_root, to, &without_marks(text)?, is_synced)
+}
+
+/// Stores properties with a file that nobody else sees yet.
+fn store(root: &Root, to: BorrowedFd<'_>, text: &[u8], is_synced: bool) -> Result<()> {
+    match os::set_props(to, text) {
+        Err(errno) if is_refused_for_size(errno) => {
+            let mut written = Written::new(root, text, is_synced)?;
+            os::set_props(to, &written.reference()).map_err(explain_store)?;
+            written.keep();
+            Ok(())
+        }
+        stored => stored.map_err(explain_store),
+    }
+}
+
+/// Gives a folder the properties of another in the place of its own.
+pub(super) fn copy_onto(root: &Root, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+    if stored_of(from)?.is_none() {
+        os::set_props(to, &[]).map_err(explain_store)?;
+    }
+    copy((root, from), (root, to), true)?;
+    root.overflow.note_loose();
+    Ok(())
+}
+
+/// Properties without those that say which file this is.
+fn without_marks(text: Vec<u8>) -> Result<Vec<u8>> {
+    let own = OWN_NAMESPACE.as_bytes();
+    if !text.windows(own.len()).any(|bytes| bytes == own) {
+        return Ok(text);
+    }
+    let props: Vec<DeadProp> = parse(&text)?;
+    encode(&props.into_iter().filter(|prop| !prop.is_mark()).collect::<Vec<_>>())
+}
+
+fn open(root: &Root, path: &RelPath) -> Result<OwnedFd> {
+    root.look(path, Lookup::Full, os::open_read)?.ok_or(Error::NotFound)
+}
+
+fn stored_of(file: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
+    os::props_fd(file).map_err(|e| explain("read properties", e))
 }
 
 /// Sets the modification time; the hash of the content is still known after it.
@@ -64,25 +263,48 @@ fn apply(props: &mut Vec<DeadProp>, change: PropChange) {
     }
 }
 
-/// Reads what an attribute holds.
-pub(super) fn decode(stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
-    let Some(stored) = stored else { return Ok(Vec::new()) };
-    let unreadable = |_| Error::Corrupt("The properties kept with this file cannot be read.".to_owned());
-    serde_json::from_slice(stored).map_err(unreadable)
+/// How many bytes the values of what clients have set have, and all of it with names and tags.
+fn size_of(props: &[DeadProp]) -> (usize, usize) {
+    props.iter().filter(|prop| !prop.is_mark()).fold((0, 0), |(values, all), prop| {
+        (values + prop.value().len(), all + prop.ns.len() + prop.name.len() + prop.xml.len())
+    })
 }
 
-/// Writes what an attribute is to hold.
-pub(super) fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
+/// Reads what an attribute holds, or the overflow file in the folder `overflow` that it names.
+pub(super) fn decode(overflow: BorrowedFd<'_>, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
+    let Some(stored) = stored else { return Ok(Vec::new()) };
+    match overflow::named(stored) {
+        Some(name) => match overflow::load(overflow, name) {
+            Ok(text) => parse(&text),
+            Err(Error::NotFound) => Err(unreadable()),
+            Err(e) => Err(e),
+        },
+        None => parse(stored),
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Vec<DeadProp>> {
+    serde_json::from_slice(text).map_err(|_| unreadable())
+}
+
+fn unreadable() -> Error {
+    Error::Corrupt("The properties kept with this file cannot be read: `sarang check` says more.".to_owned())
+}
+
+/// Writes what is to be stored.
+fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
     if props.is_empty() {
         return Ok(Vec::new());
     }
     serde_json::to_vec(props).map_err(|e| Error::io("write properties", std::io::Error::other(e)))
 }
 
-/// Why properties could not be stored: file systems say in three ways that they are too large.
+/// Whether an attribute may have been too large for the file system, which says so in several ways; a full disk, too.
+fn is_refused_for_size(errno: Errno) -> bool {
+    matches!(errno, Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE)
+}
+
+/// Why properties could not be stored.
 pub(super) fn explain_store(errno: Errno) -> Error {
-    match errno {
-        Errno::TOOBIG | Errno::RANGE => Error::NoSpace,
-        other => explain("store properties", other),
-    }
+    if is_refused_for_size(errno) { Error::NoSpace } else { explain("store properties", errno) }
 }

@@ -1,6 +1,7 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
+use super::overflow::{Overflow, PROPS};
 use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger, pace::Pace};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
@@ -21,7 +22,7 @@ pub(super) const TMP: &str = ".sarang/tmp";
 static TAKING: Mutex<()> = Mutex::new(());
 
 /// The folders of its own that every tree has.
-const OWN: [&str; 7] = [
+const OWN: [&str; 8] = [
     ".sarang",
     TMP,
     ".sarang/trash",
@@ -29,6 +30,7 @@ const OWN: [&str; 7] = [
     ".sarang/trash/info",
     ".sarang/versions",
     ".sarang/uploads",
+    PROPS,
 ];
 
 /// One tree's open folders and what is shared between its calls.
@@ -43,6 +45,7 @@ pub(super) struct Root {
     pub settings: LocalSettings,
     pub ledger: Ledger,
     pub pen: Pen,
+    pub overflow: Overflow,
     pub held: Held,
     pub pace: Pace,
     /// Held while the oldest of the history is let go for want of room.
@@ -86,6 +89,7 @@ impl Root {
         let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
         let (trash_info, versions) = (own(".sarang/trash/info")?, own(".sarang/versions")?);
         let uploads = own(".sarang/uploads")?;
+        let overflow = Overflow::new(own(PROPS)?)?;
         let held = Held::read(fd(&dir))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
@@ -98,6 +102,7 @@ impl Root {
             settings,
             ledger: Ledger::default(),
             pen: Pen::default(),
+            overflow,
             held,
             pace: Pace::default(),
             forgetting: Mutex::default(),
@@ -177,6 +182,10 @@ impl Root {
         self.take_room(file, len)?;
         match os::copy_bytes(from, file, len, || judge.check().is_ok()) {
             Err(Errno::CANCELED) => judge.check().and(Err(Error::Conflict)),
+            // Between file systems, or on one that has no such call.
+            Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                os::copy_content(from, file, len).map(drop).map_err(|e| explain("copy the file", e))
+            }
             copied => copied.map_err(|e| explain("copy the file", e)),
         }
     }

@@ -4,7 +4,7 @@ use super::digest;
 use super::label;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{existing, explain};
-use super::walk::{self, Met};
+use super::walk::{self, Met, Top};
 use crate::content::Scrubbed;
 use crate::model::{Error, Result};
 use std::os::fd::BorrowedFd;
@@ -33,7 +33,8 @@ pub(super) fn scrub(root: BorrowedFd<'_>) -> Result<Scrubbed> {
             Err(Errno::NOENT) => continue,
             Err(e) => return Err(explain("read the files", e)),
         };
-        walk::files(dir, |met| look(met, top, &mut scrubbed)).map_err(|failure| match failure {
+        let at = if top.is_empty() { Top::Tree } else { Top::Folder };
+        walk::files(dir, at, |met, _| look(met, top, &mut scrubbed)).map_err(|failure| match failure {
             Failure::System(errno) => explain("read the files", errno),
             Failure::Told(error) => error,
         })?;
@@ -43,9 +44,9 @@ pub(super) fn scrub(root: BorrowedFd<'_>) -> Result<Scrubbed> {
 
 fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure> {
     let path = || if top.is_empty() { met.path() } else { format!("{top}/{}", met.path()) };
-    let file = match os::open_read(met.dir, met.name, Lookup::Full) {
+    let file = match os::open_read_raw(met.dir, met.raw) {
         Ok(file) => file,
-        // It went away, or is a name that no client could have given.
+        // It went away, or may not be read.
         Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::PERM) => return Ok(()),
         Err(e) => return Err(e.into()),
     };

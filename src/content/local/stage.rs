@@ -172,7 +172,9 @@ pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
             .map_err(|e| explain("clear its temporary files", e))?;
         root.ledger.note(Growth { new: 0, old });
     }
-    remove_tree(fd(&root.tmp), &gone, &mut |_, _| {})
+    let removed = remove_tree(fd(&root.tmp), &gone, &mut |_, _| {});
+    root.overflow.note_loose();
+    removed
 }
 
 /// How the names begin in `.sarang/tmp` of what is being deleted for good, with its former contents.
@@ -246,7 +248,7 @@ fn remove_file(dir: BorrowedFd<'_>, name: &CStr, last: &mut LastLook<'_>) -> os:
 }
 
 fn level(above: BorrowedFd<'_>, name: CString) -> os::Outcome<Level> {
-    let dir = os::open_folder(above, name.to_str().map_err(|_| Errno::ILSEQ)?, Lookup::Full)?;
+    let dir = os::open_folder_raw(above, &name)?;
     let rest = names_in(fd(&dir))?;
     Ok(Level { name, dir, rest })
 }

@@ -88,14 +88,15 @@ async fn only_files_and_folders_exist() {
 }
 
 #[tokio::test]
-async fn links_in_a_tree_are_not_copied() {
+async fn links_in_a_tree_are_copied_and_not_followed() {
     let (tree, dir) = relaxed();
     let inner = dir.path().join("home/d");
     fs::create_dir(&inner).unwrap();
     symlink("/etc/passwd", inner.join("link")).unwrap();
     fs::write(inner.join("f"), "f").unwrap();
     tree.copy(&path("d"), &path("c"), Reach::Deep, commit()).await.unwrap();
-    assert_eq!(fs::read_dir(dir.path().join("home/c")).unwrap().count(), 1);
+    assert_eq!(fs::read_link(dir.path().join("home/c/link")).unwrap(), Path::new("/etc/passwd"));
+    assert!(matches!(tree.stat(&path("c/link")).await, Err(Error::NotFound)));
 }
 
 #[tokio::test]

@@ -108,7 +108,9 @@ pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
     let gone = stage::take_out(root, (fd(&root.trash_files), id))?;
     root.settle(fd(&root.trash_files))?;
     forget(root, id)?;
-    stage::clear(root, gone, found.kind == Kind::Folder).map_err(|e| explain("delete it for good", e))
+    let cleared = stage::clear(root, gone, found.kind == Kind::Folder).map_err(|e| explain("delete it for good", e));
+    root.overflow.note_loose();
+    cleared
 }
 
 /// Deletes for good what has lain long enough; what does not say since when is kept. Returns how many.

@@ -158,6 +158,9 @@ pub(super) fn expire(root: &Root, thinning: Thinning, now: SystemTime) -> Result
                 Err(e) => return Err(explain("delete a former content", e)),
             }
         }
+        if !over.is_empty() {
+            root.overflow.note_loose();
+        }
         if !unpublished.is_empty() || over.len() == versions.len() {
             let _guard = root.guard();
             tidy(fd(&root.versions), &history)?;
@@ -179,6 +182,7 @@ pub(super) fn of_history(versions: BorrowedFd<'_>, history: &str) -> Result<Vec<
 /// Deletes one former content of a history for good; `NotFound`.
 pub(super) fn purge_of_history(root: &Root, history: &str, id: &str) -> Result<()> {
     let dir = shelf(fd(&root.versions), history)?.ok_or(Error::NotFound)?;
+    root.overflow.note_loose();
     os::unlink_file(fd(&dir), checked(id)?).map_err(|e| explain("delete a former content", e))
 }
 
@@ -280,6 +284,7 @@ pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str, judge: &dyn
 /// Deletes one former content for good.
 pub(super) fn purge(root: &Root, path: &RelPath, id: &str) -> Result<()> {
     let (dir, id) = (shelf_of(root, path)?.ok_or(Error::NotFound)?, checked(id)?);
+    root.overflow.note_loose();
     os::unlink_file(fd(&dir), id).map_err(|e| explain("delete the former content", e))
 }
 

@@ -1,25 +1,44 @@
-//! Every file in a folder and below it, with one open folder a level and no recursion.
+//! Every file in a folder and below it, whatever it is called, with one open folder a level and no recursion.
 
-use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use crate::model::names::is_reserved;
+use super::os::{self, Errno, Found, Kind, fd};
+use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-/// A file that a walk has come to.
+/// What a tree keeps for itself, at its top.
+const OWN: &CStr = c".sarang";
+
+/// Something that a walk has come to.
 pub(super) struct Met<'w> {
     /// The folder it is in.
     pub dir: BorrowedFd<'w>,
-    /// Its name there; empty when it is no text.
-    pub name: &'w str,
+    /// Its name there, which need not be text.
+    pub raw: &'w CStr,
     /// What it is.
-    pub found: &'w Found,
+    pub kind: Kind,
     above: &'w [Level],
 }
 
 impl Met<'_> {
-    /// Its path from where the walk began.
+    /// Its path from where the walk began, for people: what is no text is replaced.
     pub fn path(&self) -> String {
-        let names = self.above.iter().skip(1).map(|level| level.name.as_str());
-        names.chain([self.name]).collect::<Vec<_>>().join("/")
+        let names = self.above.iter().skip(1).map(|level| level.name.as_c_str());
+        names.chain([self.raw]).map(CStr::to_string_lossy).collect::<Vec<_>>().join("/")
+    }
+
+    /// In how many folders it lies, the top among them.
+    pub fn depth(&self) -> usize {
+        self.above.len()
+    }
+
+    /// Whether it is what the tree at which the walk began keeps for itself.
+    pub fn is_own(&self) -> bool {
+        self.is_at(&[OWN])
+    }
+
+    /// Whether it is at this path, seen from where the walk began.
+    pub fn is_at(&self, path: &[&CStr]) -> bool {
+        let names = self.above.iter().skip(1).map(|level| level.name.as_c_str());
+        names.chain([self.raw]).eq(path.iter().copied())
     }
 }
 
@@ -27,7 +46,7 @@ impl Met<'_> {
 pub(super) fn names(dir: BorrowedFd<'_>) -> os::Outcome<Vec<String>> {
     let (mut names, mut buffer) = (Vec::new(), Vec::new());
     // A fresh descriptor, since reading moves the one shared with others.
-    let dir = os::open_folder(dir, "", Lookup::Full)?;
+    let dir = os::open_folder(dir, "", os::Lookup::Full)?;
     os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, _| {
         names.extend(name.to_str().ok().map(str::to_owned));
         Ok::<_, Errno>(())
@@ -37,22 +56,65 @@ pub(super) fn names(dir: BorrowedFd<'_>) -> os::Outcome<Vec<String>> {
 
 struct Level {
     dir: OwnedFd,
-    name: String,
-    folders: Vec<String>,
+    name: CString,
+    folders: Vec<CString>,
+}
+
+/// Which part of a tree a walk begins at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Top {
+    /// At the tree itself: what it keeps for itself is left out.
+    Tree,
+    /// At a folder somewhere in it.
+    Folder,
 }
 
 /// Shows every file of a tree to `visit`. What goes away meanwhile, or may not be read, is passed over.
-pub(super) fn files<E: From<Errno>>(top: OwnedFd, mut visit: impl FnMut(&Met<'_>) -> Result<(), E>) -> Result<(), E> {
-    let (mut buffer, mut levels) = (Vec::new(), vec![Level { dir: top, name: String::new(), folders: Vec::new() }]);
+pub(super) fn files<E: From<Errno>>(
+    top: OwnedFd,
+    at: Top,
+    mut visit: impl FnMut(&Met<'_>, &Found) -> Result<(), E>,
+) -> Result<(), E> {
+    let is_own = |met: &Met<'_>| at == Top::Tree && met.is_own();
+    let look = |met: &Met<'_>| {
+        if met.kind != Kind::File {
+            return Ok(met.kind == Kind::Folder && !is_own(met));
+        }
+        match os::stat_entry(met.dir, met.raw) {
+            Ok(found) if found.kind == Kind::File => visit(met, &found).map(|()| false),
+            Ok(_) | Err(Errno::NOENT) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    };
+    let is_passed_over = |e| matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM);
+    through(top, look, is_passed_over)
+}
+
+/// Shows everything to `visit`, which says whether to go on below a folder. What goes away meanwhile is passed over; what may
+/// not be read makes it fail.
+pub(super) fn everything<E: From<Errno>>(
+    top: OwnedFd,
+    visit: impl FnMut(&Met<'_>) -> Result<bool, E>,
+) -> Result<(), E> {
+    through(top, visit, |e| matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+}
+
+fn through<E: From<Errno>>(
+    top: OwnedFd,
+    mut visit: impl FnMut(&Met<'_>) -> Result<bool, E>,
+    is_passed_over: impl Fn(Errno) -> bool,
+) -> Result<(), E> {
+    let mut buffer = Vec::new();
+    let mut levels = vec![Level { dir: top, name: CString::default(), folders: Vec::new() }];
     visit_level(&mut levels, &mut buffer, &mut visit)?;
     while let Some(level) = levels.last_mut() {
         let Some(name) = level.folders.pop() else {
             levels.pop();
             continue;
         };
-        match os::open_folder(fd(&level.dir), &name, Lookup::Full) {
+        match os::open_folder_raw(fd(&level.dir), &name) {
             Ok(dir) => levels.push(Level { dir, name, folders: Vec::new() }),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => continue,
+            Err(e) if is_passed_over(e) => continue,
             Err(e) => return Err(e.into()),
         }
         visit_level(&mut levels, &mut buffer, &mut visit)?;
@@ -60,24 +122,22 @@ pub(super) fn files<E: From<Errno>>(top: OwnedFd, mut visit: impl FnMut(&Met<'_>
     Ok(())
 }
 
-/// Shows the files of the lowest folder, and notes the folders in it.
+/// Shows what is in the lowest folder, and notes the folders to go on in.
 fn visit_level<E: From<Errno>>(
     levels: &mut [Level],
     buffer: &mut Vec<u8>,
-    visit: &mut impl FnMut(&Met<'_>) -> Result<(), E>,
+    visit: &mut impl FnMut(&Met<'_>) -> Result<bool, E>,
 ) -> Result<(), E> {
     let Some(level) = levels.last() else { return Ok(()) };
     let (dir, mut folders) = (fd(&level.dir), Vec::new());
     os::read_names(dir, buffer, usize::MAX, |raw, kind| {
-        let name = raw.to_str().unwrap_or_default();
-        if kind == Some(Kind::Other) || is_reserved(name) {
-            return Ok(());
-        }
-        match os::stat_entry(dir, raw) {
-            Ok(found) if found.kind == Kind::File => visit(&Met { dir, name, found: &found, above: levels })?,
-            Ok(found) if found.kind == Kind::Folder && !name.is_empty() => folders.push(name.to_owned()),
-            Ok(_) | Err(Errno::NOENT) => {}
+        let kind = match kind.map_or_else(|| os::stat_entry(dir, raw).map(|found| found.kind), Ok) {
+            Ok(kind) => kind,
+            Err(Errno::NOENT) => return Ok(()),
             Err(e) => return Err(e.into()),
+        };
+        if visit(&Met { dir, raw, kind, above: levels })? && kind == Kind::Folder {
+            folders.push(raw.to_owned());
         }
         Ok::<_, E>(())
     })?;

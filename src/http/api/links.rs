@@ -237,7 +237,9 @@ async fn target(drive: &Drive, path: &VPath, node: &Node) -> Result<Target> {
     match drive.set_props(path, set, None, Terms::default()).await {
         Ok(()) => Ok(Target::new(node, Some(mark))),
         // Without a mark the link ends when the file is saved anew.
-        Err(Error::Unsupported | Error::NoSpace | Error::Locked { .. }) => Ok(Target::new(node, None)),
+        Err(Error::Unsupported | Error::NoSpace | Error::LimitReached(_) | Error::Locked { .. }) => {
+            Ok(Target::new(node, None))
+        }
         Err(error) => Err(error),
     }
 }

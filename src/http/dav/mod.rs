@@ -46,7 +46,7 @@ use href::PREFIX;
 use http::{Response, request};
 use std::borrow::Cow;
 use std::sync::Arc;
-use xmltext::MAX_XML;
+use xmltext::{MAX_PROPERTIES, MAX_XML};
 
 /// Who asks, and under which path the drive is served to them.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ async fn carry_out(
         "PROPFIND" => return propfind(app, drive, (path, origin.prefix), head, body).await,
         "PROPPATCH" => {
             let terms = headers::terms(&head.headers, origin)?;
-            let xml = body.read(MAX_XML).await?;
+            let xml = body.read(MAX_PROPERTIES).await?;
             let (drive, path, prefix) = (drive.clone(), path.clone(), visit.prefix.clone());
             return app.finish(async move { proppatch::answer(&drive, &path, &prefix, terms, &xml).await }).await;
         }

@@ -3,7 +3,7 @@
 use super::href;
 use super::multistatus::{HEAD, TAIL};
 use super::propfind::multistatus;
-use super::props::{Live, WINDOWS, write_empty};
+use super::props::{Live, WINDOWS, write_empty, write_text};
 use super::quirks;
 use super::requests::{Instruction, parse_propertyupdate};
 use super::xml::Name;
@@ -38,15 +38,19 @@ pub async fn answer(drive: &Drive, path: &VPath, prefix: &str, terms: Terms, bod
     let steps = parse_propertyupdate(body)?;
     let node = drive.stat(path).await?;
     let base = href::encode(prefix, path, node.folder);
+    let mut why = String::new();
     let outcomes = match plan(&steps) {
         Err(outcomes) => outcomes,
         Ok(changes) => match drive.set_props(path, changes.props, changes.modified, terms).await {
             Ok(()) => vec![Outcome::Done; steps.len()],
-            Err(Error::NoSpace | Error::TooLarge | Error::LimitReached(_)) => blame_largest(&steps),
+            Err(error @ (Error::NoSpace | Error::TooLarge | Error::LimitReached(_))) => {
+                why = error.to_string();
+                blame_largest(&steps)
+            }
             Err(error) => return Err(error),
         },
     };
-    Ok(multistatus(Body::full(write(&base, &steps, &outcomes))))
+    Ok(multistatus(Body::full(write(&base, &steps, &outcomes, &why))))
 }
 
 /// The changes to make, or why none is made.
@@ -121,8 +125,8 @@ fn blame_largest(steps: &[Instruction]) -> Vec<Outcome> {
     (0..steps.len()).map(outcome).collect()
 }
 
-/// Writes the whole answer, one propstat for each outcome, each property once.
-fn write(base: &[u8], steps: &[Instruction], outcomes: &[Outcome]) -> Vec<u8> {
+/// Writes the whole answer, one propstat for each outcome, each property once. `why` says in a sentence what has no room.
+fn write(base: &[u8], steps: &[Instruction], outcomes: &[Outcome], why: &str) -> Vec<u8> {
     const ORDER: [(Outcome, &[u8]); 5] = [
         (Outcome::Done, b"200 OK</D:status>"),
         (Outcome::Protected, b"403 Forbidden</D:status><D:error><D:cannot-modify-protected-property/></D:error>"),
@@ -147,6 +151,11 @@ fn write(base: &[u8], steps: &[Instruction], outcomes: &[Outcome]) -> Vec<u8> {
             out.extend_from_slice(&names);
             out.extend_from_slice(b"</D:prop><D:status>HTTP/1.1 ");
             out.extend_from_slice(status);
+            if outcome == Outcome::TooLarge && !why.is_empty() {
+                out.extend_from_slice(b"<D:responsedescription>");
+                write_text(&mut out, why);
+                out.extend_from_slice(b"</D:responsedescription>");
+            }
             out.extend_from_slice(b"</D:propstat>");
         }
     }
@@ -196,7 +205,7 @@ mod tests {
     #[test]
     fn the_answer_tells_each_property_once() {
         let steps = set("<a xmlns='u'/><D:getetag/><a xmlns='u'/>");
-        let text = String::from_utf8(write(b"/dav/f", &steps, &plan(&steps).unwrap_err())).unwrap();
+        let text = String::from_utf8(write(b"/dav/f", &steps, &plan(&steps).unwrap_err(), "")).unwrap();
         let expected = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>/dav/f</D:href>\
             <D:propstat><D:prop><D:getetag/></D:prop><D:status>HTTP/1.1 403 Forbidden</D:status>\
             <D:error><D:cannot-modify-protected-property/></D:error></D:propstat>\
@@ -235,7 +244,7 @@ mod tests {
             panic!("{changes:?}")
         };
         assert_eq!((name.as_str(), prop.xml.as_str()), ("a", "<a>1</a>"));
-        let text = String::from_utf8(write(b"/dav/f", &steps, &[Outcome::Done; 2])).unwrap();
+        let text = String::from_utf8(write(b"/dav/f", &steps, &[Outcome::Done; 2], "")).unwrap();
         assert_eq!(text.matches("<a xmlns=\"\"/>").count(), 1);
         assert!(text.contains("HTTP/1.1 200 OK") && !text.contains("424"));
     }
@@ -245,7 +254,9 @@ mod tests {
         let steps = set("<a>1</a><b>12345</b><c/>");
         let outcomes = blame_largest(&steps);
         assert_eq!(outcomes, [Outcome::Dependent, Outcome::TooLarge, Outcome::Dependent]);
-        let text = String::from_utf8(write(b"/dav/f", &steps, &outcomes)).unwrap();
+        let text = String::from_utf8(write(b"/dav/f", &steps, &outcomes, "No room.")).unwrap();
         assert!(text.contains("<b xmlns=\"\"/></D:prop><D:status>HTTP/1.1 507"));
+        let described = "Storage</D:status><D:responsedescription>No room.</D:responsedescription></D:propstat>";
+        assert!(text.contains(described), "{text}");
     }
 }

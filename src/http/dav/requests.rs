@@ -88,7 +88,7 @@ fn names(document: &mut Document<'_>) -> Result<Vec<Name>> {
 
 /// Reads the body of a PROPPATCH: its steps in order.
 pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
-    let text = XmlText::decode(body)?;
+    let text = XmlText::decode_properties(body)?;
     let mut document = Document::new(&text)?;
     if !document.root()?.is_dav("propertyupdate") {
         return Err(Error::BadRequest("The body of a PROPPATCH is a propertyupdate element."));

@@ -3,6 +3,7 @@
 
 use super::xml::MALFORMED;
 use super::xmlname::split_attributes;
+use crate::content::PROPS_LIMIT;
 use crate::model::windows1252;
 use crate::model::{Error, Result};
 use std::borrow::Cow;
@@ -11,6 +12,10 @@ use std::borrow::Cow;
 const MAX_DECODED: usize = 64 << 10;
 /// The most bytes that it may have on the wire: nothing takes more than twice the bytes of its UTF-8, and a byte-order mark.
 pub const MAX_XML: usize = 2 * MAX_DECODED + 2;
+/// The most bytes that a PROPPATCH may have, decoded: all properties of a file, with names and tags.
+const MAX_DECODED_PROPERTIES: usize = 2 * PROPS_LIMIT;
+/// The most bytes that it may have on the wire.
+pub const MAX_PROPERTIES: usize = 2 * MAX_DECODED_PROPERTIES + 2;
 
 /// A body as text.
 #[derive(Debug)]
@@ -32,6 +37,15 @@ enum Encoding {
 impl<'a> XmlText<'a> {
     /// Decodes a body; `BadRequest` for what is in none of the encodings, `TooLarge`.
     pub fn decode(body: &'a [u8]) -> Result<Self> {
+        Self::decode_within(body, MAX_DECODED)
+    }
+
+    /// As [`decode`](Self::decode), of the body of a PROPPATCH.
+    pub fn decode_properties(body: &'a [u8]) -> Result<Self> {
+        Self::decode_within(body, MAX_DECODED_PROPERTIES)
+    }
+
+    fn decode_within(body: &'a [u8], limit: usize) -> Result<Self> {
         let (encoding, text) = match body {
             [0xff, 0xfe, rest @ ..] => (Encoding::Utf16Le, utf16(rest, u16::from_le_bytes)?.into()),
             [0xfe, 0xff, rest @ ..] => (Encoding::Utf16Be, utf16(rest, u16::from_be_bytes)?.into()),
@@ -40,7 +54,7 @@ impl<'a> XmlText<'a> {
             _ => (Encoding::Utf8, utf8(body)?.into()),
         };
         let decoded = Self { text, encoding };
-        if decoded.text.len() > MAX_DECODED { Err(Error::TooLarge) } else { Ok(decoded) }
+        if decoded.text.len() > limit { Err(Error::TooLarge) } else { Ok(decoded) }
     }
 
     /// The text, without a byte-order mark.

@@ -1,18 +1,19 @@
 //! One file of a copy: a second name for what a former copy holds unchanged, else its bytes, read from one open file and read
 //! again should it change meanwhile.
 
-use super::walk::{DOING, Walk, explain_attributes};
+use super::walk::{DOING, Walk};
 use super::{Former, Mark};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
 use crate::content::local::root::explain;
-use crate::model::Result;
+use crate::model::{Error, Result};
+use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// How often a file that changes meanwhile is copied.
-const TRIES: usize = 5;
+pub(super) const TRIES: usize = 5;
 
 /// What became of one try to copy.
-enum Try {
+pub(super) enum Try {
     Done(OwnedFd),
     Changed(Facts),
     Failed(Errno),
@@ -31,12 +32,13 @@ impl Walk<'_> {
             return Ok(());
         }
         let mark = Mark::new(path.clone(), &facts);
-        if let Some(made) = self.former().find_map(|former| link(former, &mark, (to, name))) {
+        if let Some(made) = self.link((to, name), &mark)? {
             self.tally.linked += 1;
             return self.count(mark, made);
         }
+        let raw = CString::new(name).map_err(|_| Error::NotFound)?;
         for _ in 0..TRIES {
-            match copy(&file, &facts, (to, name))? {
+            match copy(self, &file, &facts, (to, &raw))? {
                 Try::Done(copy) => {
                     let made = os::stat_fd(fd(&copy)).map_err(|e| explain(DOING, e))?;
                     self.tally.copied += 1;
@@ -54,6 +56,18 @@ impl Walk<'_> {
         let _ = os::unlink_file(to, name);
         self.fail(&path, "it changed again and again while it was copied");
         Ok(())
+    }
+
+    /// Gives what a former copy holds of the same file a name in this one, with the overflow file of its properties; `None` when there
+    /// is nothing of the kind.
+    fn link(&mut self, to: (BorrowedFd<'_>, &str), mark: &Mark) -> Result<Option<[u64; 2]>> {
+        let Some(made) = self.former().find_map(|former| link(former, mark, to)) else { return Ok(None) };
+        let copy = os::open_read(to.0, to.1, Lookup::Full).map_err(|e| explain(DOING, e))?;
+        if self.bring_overflow(fd(&copy))? {
+            return Ok(Some(made));
+        }
+        let _ = os::unlink_file(to.0, to.1);
+        Ok(None)
     }
 
     fn count(&mut self, mark: Mark, made: [u64; 2]) -> Result<()> {
@@ -81,9 +95,9 @@ fn link(former: &Former, mark: &Mark, to: (BorrowedFd<'_>, &str)) -> Option<[u64
     None
 }
 
-fn copy(file: &OwnedFd, facts: &Facts, to: (BorrowedFd<'_>, &str)) -> Result<Try> {
-    let made = os::create_file(to.0, to.1).or_else(|e| {
-        if e == Errno::EXIST { os::unlink_file(to.0, to.1).and_then(|()| os::create_file(to.0, to.1)) } else { Err(e) }
+pub(super) fn copy(walk: &mut Walk<'_>, file: &OwnedFd, facts: &Facts, to: (BorrowedFd<'_>, &CStr)) -> Result<Try> {
+    let made = os::create_file_raw(to.0, to.1).or_else(|e| {
+        if e == Errno::EXIST { os::unlink(to.0, to.1).and_then(|()| os::create_file_raw(to.0, to.1)) } else { Err(e) }
     });
     let made = made.map_err(|e| explain(DOING, e))?;
     match os::copy_content(fd(file), fd(&made), facts.found.node.len) {
@@ -91,7 +105,9 @@ fn copy(file: &OwnedFd, facts: &Facts, to: (BorrowedFd<'_>, &str)) -> Result<Try
         Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::FBIG)) => return Err(explain(DOING, e)),
         Err(e) => return Ok(Try::Failed(e)),
     }
-    os::copy_attributes(fd(file), fd(&made)).map_err(explain_attributes)?;
+    if !walk.copy_attributes(fd(file), fd(&made))? {
+        return os::facts_fd(fd(file)).map(Try::Changed).map_err(|e| explain(DOING, e));
+    }
     os::set_access(fd(&made), facts).map_err(|e| explain(DOING, e))?;
     os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;
     let now = os::facts_fd(fd(file)).map_err(|e| explain(DOING, e))?;

@@ -2,6 +2,8 @@
 //! and our attributes. What a former copy holds unchanged gets a second name there instead of being copied again.
 
 mod file;
+mod odd;
+mod props;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -11,7 +13,7 @@ use super::root::explain;
 use crate::model::{Error, RelPath, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 use walk::Walk;
@@ -66,6 +68,11 @@ impl Former {
         let files = marks.into_iter().filter(|mark| !mark.folder && mark.changed != 0);
         Some(Self { dir: os::open_root(dir).ok()?, files: files.map(|mark| (mark.node, mark)).collect() })
     }
+
+    /// Gives a file that lies at a path in it a second name; whether there is one.
+    fn lend(&self, path: &str, to: (BorrowedFd<'_>, &str)) -> bool {
+        matches!(os::link((fd(&self.dir), path), to), Ok(()) | Err(os::Errno::EXIST))
+    }
 }
 
 /// What is to be copied.
@@ -98,7 +105,7 @@ pub struct Tally {
     pub copied_bytes: u64,
     /// Files that a former copy has, too.
     pub linked: u64,
-    /// What is no file and no folder, or has a name that is no text.
+    /// Devices, which no copy has.
     pub left_out: u64,
     /// Trees in which older files were moved about faster than they could be found.
     pub restless: Vec<String>,

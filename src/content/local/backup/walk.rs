@@ -1,11 +1,14 @@
 //! The way through a tree that is being changed: once through all of it, then again through the folders that have changed
 //! meanwhile, until nothing older turns up there under a name that it did not have before.
 
+use super::file::TRIES;
 use super::{Mark, Plan, Tally, Watch};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
+use crate::content::local::overflow::PROPS;
 use crate::content::local::root::{explain, spelling};
 use crate::model::{Error, RelPath, Result};
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -98,6 +101,21 @@ impl<'a> Walk<'a> {
         Ok(self.taken.remove(&path))
     }
 
+    /// The tree.
+    pub fn source(&self) -> BorrowedFd<'_> {
+        self.source
+    }
+
+    /// The folder of the copy.
+    pub fn target(&self) -> BorrowedFd<'_> {
+        self.target
+    }
+
+    /// Whether what lies at a path is in the copy.
+    pub fn has_taken(&self, path: &str) -> bool {
+        self.taken.contains_key(path)
+    }
+
     pub fn former(&self) -> impl Iterator<Item = &'a super::Former> + use<'a> {
         self.plan.formers.iter()
     }
@@ -170,21 +188,20 @@ impl<'a> Walk<'a> {
     /// Copies the files of a folder, and remembers its folders.
     fn read(&mut self, mut level: Level) -> Result<Level> {
         let (mut names, mut buffer) = (Vec::new(), Vec::new());
-        let mut unnamed = 0;
+        let mut odd: Vec<(CString, Option<Kind>)> = Vec::new();
         let read = os::read_names(fd(&level.from), &mut buffer, usize::MAX, |name, kind| {
             match name.to_str() {
                 Ok(name) => names.push((name.to_owned(), kind)),
-                Err(_) => unnamed += 1,
+                Err(_) => odd.push((name.to_owned(), kind)),
             }
             Ok::<_, Errno>(())
         });
         if let Err(e) = read {
             self.fail(&level.path, &format!("this folder cannot be read to its end ({e})"));
         }
-        self.tally.left_out += if self.again { 0 } else { unnamed };
         for (name, kind) in names {
             let path = joined(&level.path, &name);
-            if self.plan.skip.contains(&path.as_str()) {
+            if self.plan.skip.contains(&path.as_str()) || path == PROPS {
                 continue;
             }
             match kind.map_or_else(|| os::stat_at(fd(&level.from), &name).map(|found| found.kind), Ok) {
@@ -192,7 +209,18 @@ impl<'a> Walk<'a> {
                 Ok(Kind::Folder) if self.has_folder(fd(&level.from), &name, &path) => {}
                 Ok(Kind::Folder) if name == LAST => level.waiting.insert(0, name),
                 Ok(Kind::Folder) => level.waiting.push(name),
-                Ok(Kind::Other) => self.tally.left_out += u64::from(!self.again),
+                Ok(Kind::Other) => odd.extend(CString::new(name).map(|name| (name, Some(Kind::Other)))),
+                Err(e) => self.pass_over(&path, e)?,
+            }
+        }
+        // What comes or changes meanwhile is in the next copy.
+        if self.again {
+            return Ok(level);
+        }
+        for (name, kind) in odd {
+            let path = joined(&level.path, &name.to_string_lossy());
+            match kind.map_or_else(|| os::stat_entry(fd(&level.from), &name).map(|found| found.kind), Ok) {
+                Ok(kind) => self.copy_odd((fd(&level.from), fd(&level.to)), (&name, kind), &path)?,
                 Err(e) => self.pass_over(&path, e)?,
             }
         }
@@ -238,9 +266,21 @@ impl<'a> Walk<'a> {
         for (path, facts) in std::mem::take(&mut self.folders).into_iter().rev() {
             let made = os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
             os::set_access(fd(&made), &facts).map_err(|e| explain(DOING, e))?;
-            os::copy_attributes_of(self.source, &path, fd(&made)).map_err(explain_attributes)?;
+            self.copy_attributes_of(&path, fd(&made))?;
             os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;
         }
+        Ok(())
+    }
+
+    /// Our attributes of a folder, if it is still there.
+    fn copy_attributes_of(&mut self, path: &str, made: BorrowedFd<'_>) -> Result<()> {
+        let Ok(from) = os::open_folder(self.source, path, Lookup::Full) else { return Ok(()) };
+        for _ in 0..TRIES {
+            if self.copy_attributes(fd(&from), made)? {
+                return Ok(());
+            }
+        }
+        self.fail(path, "its properties changed again and again while they were copied");
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use rustix::fs::{self as sys, XattrFlags};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-const PROPS: &CStr = c"user.sarang.props";
+pub(in crate::content::local::os) const PROPS: &CStr = c"user.sarang.props";
 /// Short, as it shares a file's inode with its value.
 const LABEL: &CStr = c"user.sarang";
 const KEPT: &CStr = c"user.sarang.kept";
@@ -21,6 +21,15 @@ pub(in crate::content::local) fn props_fd(file: BorrowedFd<'_>) -> Outcome<Optio
 pub(in crate::content::local) fn props_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
     let path = path_at(dir, name);
     sized(|room| sys::lgetxattr(&path, PROPS, room))
+}
+
+/// The stored properties of a name as the kernel gave it, if they have exactly `N` bytes.
+pub(in crate::content::local) fn small_props_at<const N: usize>(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+) -> Outcome<Option<[u8; N]>> {
+    let path = [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), name.to_bytes()].concat();
+    fixed(|room| sys::lgetxattr(path.as_slice(), PROPS, room))
 }
 
 /// Stores properties with an open file; empty removes them.

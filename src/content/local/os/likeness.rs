@@ -1,6 +1,6 @@
 //! What a faithful copy of a file or folder takes: all that is known about it, its bytes on whatever file system, our attributes.
 
-use super::attributes::sized;
+use super::attributes::{PROPS, sized};
 use super::{Errno, Found, Outcome, found, nanoseconds, read, retry, write_all};
 use crate::content::local::os;
 use rustix::fs::{self as sys, AtFlags, Gid, Mode, StatxFlags, Uid, XattrFlags};
@@ -53,28 +53,20 @@ fn copy_pieces(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Outcome<u64> {
     }
 }
 
-/// Copies the attributes that Sarang has set; `EOPNOTSUPP` when there are some and the file system of the copy keeps none.
-pub(in crate::content::local) fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Outcome<()> {
-    let Some(names) = sized(|room| sys::flistxattr(from, room))? else { return Ok(()) };
+/// Copies the attributes that Sarang has set; `EOPNOTSUPP` when there are some and the file system of the copy keeps none. Returns
+/// properties that are too large for an attribute there.
+pub(in crate::content::local) fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    let mut too_large = None;
+    let Some(names) = sized(|room| sys::flistxattr(from, room))? else { return Ok(None) };
     for name in names.split_inclusive(|byte| *byte == 0).filter(|name| name.starts_with(OURS)) {
         let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        if let Some(value) = sized(|room| sys::fgetxattr(from, name, room))? {
-            sys::fsetxattr(to, name, &value, XattrFlags::empty())?;
+        let Some(value) = sized(|room| sys::fgetxattr(from, name, room))? else { continue };
+        match sys::fsetxattr(to, name, &value, XattrFlags::empty()) {
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE) if name == PROPS => too_large = Some(value),
+            set => set?,
         }
     }
-    Ok(())
-}
-
-/// As [`copy_attributes`], of the folder at a path, if it is still there.
-pub(in crate::content::local) fn copy_attributes_of(
-    root: BorrowedFd<'_>,
-    path: &str,
-    to: BorrowedFd<'_>,
-) -> Outcome<()> {
-    match os::open_folder(root, path, os::Lookup::Full) {
-        Ok(from) => copy_attributes(os::fd(&from), to),
-        Err(_) => Ok(()),
-    }
+    Ok(too_large)
 }
 
 /// Gives a copy the owner, as far as we may, and the permissions of what it is a copy of.

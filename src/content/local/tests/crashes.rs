@@ -91,7 +91,7 @@ async fn what_was_not_published_is_no_version_and_goes() {
     }
     let listed = tree.versions(&path("twice")).await.unwrap();
     assert_eq!(listed.iter().map(|version| &version.id).collect::<Vec<_>>(), [&version]);
-    assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap(), []);
+    assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap().findings, []);
     tree.expire(Retention::default(), SystemTime::now()).await.unwrap();
     assert_eq!(in_folder(&shelves), [history.as_str()]);
     assert_eq!(in_folder(&shelves.join(&history)), [version.as_str()]);

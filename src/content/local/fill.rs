@@ -1,0 +1,218 @@
+//! What a copy is made of: contents, properties, and every name, also those that no drive shows. What somebody has put into a folder
+//! beside the server is in its copy as it is in the folder.
+
+use super::label::{Label, digest_of};
+use super::ledger::{Growth, Reservation};
+use super::list::visible;
+use super::os::{self, Errno, Kind, Lookup, fd};
+use super::root::{Root, explain};
+use super::{chronicle, props};
+use crate::content::{Commit, Judge, Unshown};
+use crate::model::{Error, RelPath, Result};
+use std::cell::RefCell;
+use std::ffi::{CStr, CString};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+const DOING: &str = "copy it";
+
+/// A copy being filled.
+pub(super) struct Fill<'a> {
+    from: &'a Root,
+    to: &'a Root,
+    /// Asked before each file and folder whether to go on.
+    judge: &'a dyn Judge,
+    /// Whether each overflow file is put on the disk by itself; else all is, at the end.
+    is_synced: bool,
+    /// Bytes copied so far, and the room for them.
+    reserved: RefCell<(u64, Reservation)>,
+}
+
+/// A folder whose files are copied and whose folders wait.
+struct Level {
+    from: OwnedFd,
+    to: OwnedFd,
+    path: String,
+    folders: Vec<CString>,
+}
+
+impl<'a> Fill<'a> {
+    /// Of what lies in the tree `from`, in the tree `to`.
+    pub fn new(
+        (from, to): (&'a Root, &'a Root),
+        is_synced: bool,
+        reservation: Reservation,
+        judge: &'a dyn Judge,
+    ) -> Self {
+        Self { from, to, judge, is_synced, reserved: RefCell::new((0, reservation)) }
+    }
+
+    /// Bytes copied so far.
+    pub fn bytes(&self) -> u64 {
+        self.reserved.borrow().0
+    }
+
+    /// Bytes copied, and the room that was made for them.
+    pub fn reserved(&mut self) -> &mut (u64, Reservation) {
+        self.reserved.get_mut()
+    }
+
+    /// Makes room for so many bytes more.
+    fn reserve(&self, more: u64) -> Result<()> {
+        let (bytes, reservation) = &mut *self.reserved.borrow_mut();
+        *bytes = bytes.saturating_add(more);
+        reservation.grow(*bytes)
+    }
+
+    /// Copies an open file.
+    pub fn file(&self, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+        let node = os::stat_fd(from).map_err(failed)?.node;
+        self.judge.check()?;
+        self.reserve(node.len)?;
+        let made = os::create_file_raw(dir, name).map_err(failed)?;
+        self.to.copy_into(fd(&made), from, node.len, self.judge)?;
+        props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
+        os::set_modified(fd(&made), node.modified).map_err(failed)?;
+        if let Some(known) = digest_of(from, &node) {
+            Label::new(Some((&known, &node)), None).offer(fd(&made))?;
+        }
+        Ok(made)
+    }
+
+    /// Makes an empty folder with the properties of another.
+    pub fn folder(&self, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+        self.judge.check()?;
+        os::make_folder_raw(dir, name).map_err(failed)?;
+        let made = os::open_folder_raw(dir, name).map_err(failed)?;
+        props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
+        Ok(made)
+    }
+
+    /// Copies all below `from`, with two open folders a level and no recursion.
+    pub fn below(&self, from: BorrowedFd<'_>, to: OwnedFd) -> Result<()> {
+        let again = os::open_folder(from, "", Lookup::Full).map_err(failed)?;
+        self.descend(self.level(again, to, String::new(), |_, _| true)?)
+    }
+
+    /// Copies what lies in a folder, and all below that, but is not shown there.
+    pub fn unshown(&self, from: OwnedFd, to: OwnedFd, path: &str) -> Result<()> {
+        self.descend(self.level(from, to, path.to_owned(), |name, kind| is_unshown(path, name, kind))?)
+    }
+
+    fn descend(&self, top: Level) -> Result<()> {
+        let mut levels = vec![top];
+        while let Some(mut level) = levels.pop() {
+            let Some(name) = level.folders.pop() else { continue };
+            let below = match os::open_folder_raw(fd(&level.from), &name) {
+                Ok(from) => {
+                    let to = self.folder(fd(&from), fd(&level.to), &name)?;
+                    Some(self.level(from, to, joined(&level.path, &name), |_, _| true)?)
+                }
+                Err(Errno::NOENT) => None,
+                Err(e) => return Err(failed(e)),
+            };
+            levels.push(level);
+            levels.extend(below);
+        }
+        Ok(())
+    }
+
+    /// Copies what is in a folder and `is_wanted`, but for its folders.
+    fn level(
+        &self,
+        from: OwnedFd,
+        to: OwnedFd,
+        path: String,
+        is_wanted: impl Fn(&CStr, Kind) -> bool,
+    ) -> Result<Level> {
+        let mut folders = Vec::new();
+        for (name, kind) in entries(fd(&from))? {
+            if !is_wanted(&name, kind) {
+                continue;
+            }
+            match kind {
+                Kind::Folder => folders.push(name),
+                Kind::File => self.member(fd(&from), fd(&to), &name)?,
+                Kind::Other => copy_other(fd(&from), fd(&to), &name, &path)?,
+            }
+        }
+        Ok(Level { from, to, path, folders })
+    }
+
+    fn member(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+        match os::open_read_raw(from, name) {
+            Ok(source) => self.file(fd(&source), to, name).map(drop),
+            Err(Errno::NOENT) => Ok(()),
+            Err(e) => Err(failed(e)),
+        }
+    }
+}
+
+/// What lies in a folder and is not shown there.
+#[derive(Debug)]
+struct Hidden {
+    root: Arc<Root>,
+    path: RelPath,
+}
+
+/// What lies in a folder and is not shown there; `None` when there is nothing.
+pub(super) fn find_unshown(root: &Arc<Root>, path: &RelPath) -> Result<Option<Unshown>> {
+    let dir = root.look(path, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
+    let is_any = entries(fd(&dir))?.iter().any(|(name, kind)| is_unshown(path.as_str(), name, *kind));
+    Ok(is_any.then(|| Unshown(Arc::new(Hidden { root: Arc::clone(root), path: path.clone() }))))
+}
+
+/// Copies what is not shown in a folder into one that nobody sees yet.
+pub(super) fn copy_unshown(root: &Arc<Root>, from: Unshown, to: &RelPath, commit: &Commit) -> Result<()> {
+    let hidden = from.0.downcast::<Hidden>().map_err(|_| Error::Unsupported)?;
+    let source = hidden.root.look(&hidden.path, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
+    let target = root.look(to, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
+    let reservation = Reservation::new(root, commit.limit, 0);
+    let mut fill = Fill::new((&hidden.root, root), true, reservation, commit.judge.as_ref());
+    fill.unshown(source, target, hidden.path.as_str())?;
+    let (new, reservation) = fill.reserved();
+    root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);
+    Ok(())
+}
+
+/// Whether a name in the folder at `path` of a tree is there and not shown. The tree's own folder is not there.
+pub(super) fn is_unshown(path: &str, name: &CStr, kind: Kind) -> bool {
+    let is_own = path.is_empty() && name.to_bytes() == chronicle::OWN.as_bytes();
+    !is_own && (kind == Kind::Other || visible(name).is_none())
+}
+
+/// All that is in a folder.
+pub(super) fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(CString, Kind)>> {
+    let (mut entries, mut buffer) = (Vec::new(), Vec::new());
+    // A fresh descriptor, since reading moves the one shared with others.
+    let again = os::open_folder(dir, "", Lookup::Full).map_err(failed)?;
+    let read = os::read_names(fd(&again), &mut buffer, usize::MAX, |name, kind| {
+        match kind.map_or_else(|| os::stat_entry(dir, name).map(|found| found.kind), Ok) {
+            Ok(kind) => entries.push((name.to_owned(), kind)),
+            Err(Errno::NOENT) => {}
+            Err(e) => return Err(e),
+        }
+        Ok::<_, Errno>(())
+    });
+    read.map_err(failed)?;
+    Ok(entries)
+}
+
+fn copy_other(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, path: &str) -> Result<()> {
+    match os::copy_other(from, to, name) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::PERM | Errno::ACCESS | Errno::OPNOTSUPP) => Err(Error::NotCopied(format!(
+            "{:?} is neither a file nor a folder and cannot be copied: nothing was. Whoever runs the server can take it away.",
+            joined(path, name)
+        ))),
+        Err(e) => Err(failed(e)),
+    }
+}
+
+fn joined(path: &str, name: &CStr) -> String {
+    if path.is_empty() { name.to_string_lossy().into_owned() } else { format!("{path}/{}", name.to_string_lossy()) }
+}
+
+fn failed(errno: Errno) -> Error {
+    explain(DOING, errno)
+}

@@ -1,0 +1,195 @@
+//! Overflow files: dead properties that are larger than an extended attribute may be lie in `.sarang/props/<random name>`, and the
+//! attribute names the file instead. An overflow file is never changed: other properties are another file, named in one step.
+//! Several files may name one (a version and the file it is of, a copy made beside the server): `sweep` deletes what none names.
+
+mod sweep;
+
+use super::os::{self, Errno, Lookup, fd};
+use super::root::{Root, explain};
+use crate::model::{Error, Result};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{IoSlice, Read as _};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+pub(super) use sweep::{Sweep, references, sweep};
+
+/// Where overflow files lie, below the root.
+pub(super) const PROPS: &str = ".sarang/props";
+/// An attribute that names an overflow file; properties themselves are a JSON array.
+const BEFORE: &[u8] = br#"{"file":""#;
+const AFTER: &[u8] = br#""}"#;
+/// Hexadecimal digits of a name.
+const NAME: usize = 32;
+/// The most bytes that are read of an overflow file: several times what properties may have, as JSON escapes.
+const LARGEST: u64 = 1 << 20;
+
+/// The most bytes of an attribute that names an overflow file.
+pub(super) const REFERENCE: usize = BEFORE.len() + NAME + AFTER.len();
+
+/// The overflow files of a tree.
+#[derive(Debug)]
+pub(super) struct Overflow {
+    dir: OwnedFd,
+    /// Written, and not yet named by an attribute.
+    unnamed: Mutex<HashSet<String>>,
+    /// How many may have lost what named them since the last sweep.
+    loose: AtomicUsize,
+    /// Whether a sweep waits for its time or is being made.
+    is_awaited: AtomicBool,
+    due: Mutex<Option<Instant>>,
+    sweeping: Mutex<()>,
+}
+
+impl Overflow {
+    /// Over the open folder of overflow files. A crash may have left some that nothing names.
+    pub fn new(dir: OwnedFd) -> Result<Self> {
+        let is_empty = names(fd(&dir))?.is_empty();
+        Ok(Self {
+            dir,
+            unnamed: Mutex::default(),
+            loose: AtomicUsize::new(usize::from(!is_empty)),
+            is_awaited: AtomicBool::new(false),
+            due: Mutex::default(),
+            sweeping: Mutex::default(),
+        })
+    }
+
+    /// The open folder.
+    pub fn dir(&self) -> BorrowedFd<'_> {
+        fd(&self.dir)
+    }
+
+    /// Lets nothing be swept while this is held.
+    pub fn hold(&self) -> MutexGuard<'_, ()> {
+        self.sweeping.lock()
+    }
+
+    /// Gives all overflow files of the tree in `folder` a second name here, durably: what names them comes into this tree.
+    pub fn adopt(&self, folder: &Path) -> Result<()> {
+        let from = match os::open_root(&folder.join(PROPS)) {
+            Ok(from) => from,
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+            Err(e) => return Err(failed(e)),
+        };
+        for name in names(fd(&from))? {
+            match os::link((fd(&from), &name), (self.dir(), &name)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(e) => return Err(failed(e)),
+            }
+        }
+        os::sync(self.dir()).map_err(failed)
+    }
+
+    /// Says that something which may have named an overflow file names it no more.
+    pub fn note_loose(&self) {
+        self.loose.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The overflow file that the value of an attribute names; `None` for properties themselves.
+pub(super) fn named(stored: &[u8]) -> Option<&str> {
+    let name = stored.strip_prefix(BEFORE)?.strip_suffix(AFTER)?;
+    let is_name = name.len() == NAME && name.iter().all(u8::is_ascii_hexdigit);
+    std::str::from_utf8(name).ok().filter(|_| is_name)
+}
+
+/// What an attribute that names an overflow file holds.
+pub(super) fn reference(name: &str) -> Vec<u8> {
+    [BEFORE, name.as_bytes(), AFTER].concat()
+}
+
+/// What an overflow file in an open folder holds; `NotFound`.
+pub(super) fn load(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
+    let file = os::open_read(dir, name, Lookup::Full).map_err(|e| explain("read properties", e))?;
+    let mut text = Vec::new();
+    let read = std::fs::File::from(file).take(LARGEST).read_to_end(&mut text);
+    read.map_err(|e| Error::io("read properties", e))?;
+    Ok(text)
+}
+
+/// The names of all overflow files.
+fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
+    super::walk::names(dir).map_err(|e| explain("list the overflow files of properties", e))
+}
+
+/// An overflow file that was written; deleted when dropped unless an attribute names it.
+pub(super) struct Written<'a> {
+    root: &'a Root,
+    name: String,
+    is_named: bool,
+}
+
+impl<'a> Written<'a> {
+    /// Writes properties to a new file. `is_synced` puts it on the disk: an attribute must not reach it before the file does.
+    pub fn new(root: &'a Root, props: &[u8], is_synced: bool) -> Result<Self> {
+        root.check_room(props.len() as u64)?;
+        let name = new_name()?;
+        root.overflow.unnamed.lock().insert(name.clone());
+        let written = Self { root, name, is_named: false };
+        let dir = root.overflow.dir();
+        let file = os::create_file(dir, &written.name).map_err(failed)?;
+        os::write_all(fd(&file), &mut [IoSlice::new(props)], 0).map_err(failed)?;
+        if is_synced {
+            os::sync(fd(&file)).and_then(|()| os::sync(dir)).map_err(failed)?;
+        }
+        Ok(written)
+    }
+
+    /// What an attribute that names it holds.
+    pub fn reference(&self) -> Vec<u8> {
+        reference(&self.name)
+    }
+
+    /// Says that an attribute names it now.
+    pub fn keep(&mut self) {
+        self.is_named = true;
+    }
+}
+
+impl Drop for Written<'_> {
+    fn drop(&mut self) {
+        if !self.is_named {
+            // What stays is swept.
+            let _ = os::unlink_file(self.root.overflow.dir(), &self.name);
+        }
+        self.root.overflow.unnamed.lock().remove(&self.name);
+    }
+}
+
+fn failed(errno: Errno) -> Error {
+    explain("store properties", errno)
+}
+
+/// A name that no overflow file has.
+pub(super) fn new_name() -> Result<String> {
+    let mut bytes = [0; NAME / 2];
+    getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+    Ok(bytes.iter().fold(String::new(), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_random_name_is_a_reference() {
+        let name = new_name().unwrap();
+        let reference = [BEFORE, name.as_bytes(), AFTER].concat();
+        assert_eq!(named(&reference), Some(name.as_str()));
+        assert!(serde_json::from_slice::<serde_json::Value>(&reference).is_ok());
+        assert_ne!(name, new_name().unwrap());
+        for other in
+            ["[]", r#"[{"ns":"","name":"a","xml":"<a/>"}]"#, r#"{"file":"../../../../etc/passwd"}"#, r#"{"file":""}"#]
+        {
+            assert_eq!(named(other.as_bytes()), None, "{other}");
+        }
+    }
+}

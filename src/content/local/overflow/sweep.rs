@@ -1,0 +1,141 @@
+//! The sweep of overflow files that nothing names: the whole tree is looked through for attributes that name them, its own folder
+//! included, so that neither versions, nor the trash, nor copies made beside the server lose their properties.
+
+use super::{Overflow, REFERENCE, named, names};
+use crate::content::local::os::{self, Errno, Lookup, fd};
+use crate::content::local::root::{Root, explain};
+use crate::content::local::walk;
+use crate::model::Result;
+use std::collections::HashSet;
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// So many times as long as a sweep took nothing is swept after it.
+const PAUSE: u32 = 50;
+/// With so many overflow files that may be loose, nobody waits for the pause.
+const MANY: usize = 256;
+/// How often a sweep is tried beside changes of names.
+const TRIES: usize = 3;
+
+/// How much a sweep may hinder others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::content::local) enum Sweep {
+    /// Beside changes: where names change all the time, what is loose stays for the next one.
+    Beside,
+    /// If need be while no name changes.
+    Whatever,
+}
+
+impl Overflow {
+    /// When to sweep, if there is need and nobody else is to do it: whoever is told does it by [`sweep`].
+    pub fn is_due(&self) -> Option<Instant> {
+        if self.loose.load(Ordering::Relaxed) == 0 || self.is_awaited.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let now = Instant::now();
+        Some(self.due.lock().map_or(now, |due| due.max(now)))
+    }
+
+    /// Whether so many may be loose that they are swept before there are more.
+    pub fn is_crowded(&self) -> bool {
+        self.loose.load(Ordering::Relaxed) >= MANY
+    }
+}
+
+/// Deletes the overflow files that nothing names.
+pub(in crate::content::local) fn sweep(root: &Root, how: Sweep) -> Result<()> {
+    let overflow = &root.overflow;
+    let _one_at_a_time = overflow.sweeping.lock();
+    overflow.is_awaited.store(false, Ordering::Relaxed);
+    let loose = overflow.loose.swap(0, Ordering::Relaxed);
+    if loose == 0 {
+        return Ok(());
+    }
+    let began = Instant::now();
+    let mut swept = false;
+    for _ in 0..TRIES {
+        swept = swept || sweep_beside(root)?;
+    }
+    if !swept && how == Sweep::Whatever {
+        let _guard = root.guard();
+        delete(root, &unnamed(root)?)?;
+        swept = true;
+    }
+    if !swept {
+        overflow.loose.fetch_add(loose, Ordering::Relaxed);
+    }
+    *overflow.due.lock() = Some(Instant::now() + began.elapsed().max(Duration::from_millis(1)) * PAUSE);
+    Ok(())
+}
+
+/// Sweeps unless a name changes meanwhile: something that is moved may be missed.
+fn sweep_beside(root: &Root) -> Result<bool> {
+    let changes = root.ledger.changes();
+    let gone = unnamed(root)?;
+    if gone.is_empty() {
+        return Ok(true);
+    }
+    let _guard = root.guard();
+    if root.ledger.changes() != changes {
+        return Ok(false);
+    }
+    delete(root, &gone).map(|()| true)
+}
+
+fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
+    for name in gone {
+        match os::unlink_file(root.overflow.dir(), name) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(e) => return Err(explain("delete an overflow file of properties", e)),
+        }
+    }
+    Ok(())
+}
+
+/// The overflow files that nothing names, by two walks: programs beside the server move things about, too.
+fn unnamed(root: &Root) -> Result<HashSet<String>> {
+    let mut left: HashSet<String> = names(root.overflow.dir())?.into_iter().collect();
+    // After the names: what was written later is not among them.
+    left.retain({
+        let unnamed = root.overflow.unnamed.lock();
+        move |name| !unnamed.contains(name)
+    });
+    for _ in 0..2 {
+        if left.is_empty() {
+            break;
+        }
+        references(fd(&root.dir), |_, name| {
+            left.remove(name);
+        })?;
+    }
+    Ok(left)
+}
+
+/// Shows each attribute in a tree that names an overflow file to `visit`: what carries it, as a path for people, and the name.
+/// What may not be read makes it fail: it may name something.
+pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: impl FnMut(&str, &str)) -> Result<()> {
+    let doing = "look for what names overflow files";
+    let top = os::open_folder(root, "", Lookup::Full).map_err(|e| explain(doing, e))?;
+    let stored = reference_at(root, c".").map_err(|e| explain(doing, e))?;
+    if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
+        visit("", name);
+    }
+    let looked = walk::everything(top, |met| {
+        let stored = reference_at(met.dir, met.raw)?;
+        if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
+            visit(&met.path(), name);
+        }
+        Ok::<_, Errno>(!met.is_at(&[c".sarang", c"props"]))
+    });
+    looked.map_err(|e| explain(doing, e))
+}
+
+/// The attribute of a name, if it is as long as one that names an overflow file.
+fn reference_at(dir: BorrowedFd<'_>, name: &CStr) -> os::Outcome<Option<[u8; REFERENCE]>> {
+    match os::small_props_at(dir, name) {
+        Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(None),
+        other => other,
+    }
+}
