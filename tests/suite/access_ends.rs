@@ -259,7 +259,7 @@ fn all_end(by: By, ends: &[End]) {
         listing.read_head("PROPFIND").unwrap().is(207);
         let written =
             || server.home("ana").join(".sarang/uploads").read_dir().is_ok_and(|mut found| found.next().is_some());
-        assert!(poll(Duration::from_secs(5), || written()), "{case}: the upload has begun");
+        assert!(poll(Duration::from_secs(5), written), "{case}: the upload has begun");
         credential.end(&server, how);
         for one in under_way {
             go_on(one, &case);

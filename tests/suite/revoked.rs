@@ -107,6 +107,28 @@ fn downloads_under_way_end_with_their_share() {
     }
 }
 
+/// What is missing in a folder that is not shared any more has not vanished from it: the archive has no end.
+#[test]
+fn an_archive_of_a_share_that_ends_between_two_files_is_not_whole() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/docs").is(201);
+    for number in 0..20_000 {
+        std::fs::write(server.home("ana").join(format!("docs/{number}")), [7; 1000]).unwrap();
+    }
+    for top in ["/Shared%20with%20me/docs", "/Shared%20with%20me"] {
+        let wish = json!({"path": "/docs", "to": {"account": "ben"}, "rights": "view"});
+        let id = api(&ana, "POST", "/shares", &wish)["id"].as_str().unwrap().to_owned();
+        let mut connection = begun(&ben, &format!("/api/v1/zip?path={top}"));
+        api(&ana, "DELETE", &format!("/shares/{id}"), &Value::Null);
+        let (mut all, mut buffer) = (Vec::new(), vec![0; 1 << 20]);
+        while let Ok(some @ 1..) = connection.read_some(&mut buffer) {
+            all.extend_from_slice(&buffer[..some]);
+        }
+        assert!(!all.windows(4).any(|bytes| bytes == b"PK\x05\x06"), "{top} came to its end");
+    }
+}
+
 #[test]
 fn an_upload_under_way_is_not_published_by_a_link_that_has_ended() {
     let server = server();
