@@ -16,6 +16,11 @@ pub fn is_https(config: &ServerConfig, headers: &HeaderMap) -> bool {
     }
 }
 
+/// Whether a trusted proxy said which scheme the client speaks.
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    headers.contains_key(X_FORWARDED_PROTO)
+}
+
 /// A cookie of this server's.
 #[derive(Clone, Copy, Debug)]
 pub struct Cookie {

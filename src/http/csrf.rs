@@ -1,10 +1,13 @@
-//! Requests that another site makes in a browser's name. Whoever signs in by cookie passes here before anything changes.
+//! Requests that another site makes in a browser's name. Every change passes here before anybody asks whose it is: browsers
+//! remember Basic credentials as they do cookies, and a form needs no script.
 
-use super::cookie;
+use super::target::split_port;
+use super::{Answer, cookie, login, reply};
 use crate::config::ServerConfig;
+use crate::http::intake::BodyIn;
 use crate::model::{Error, Result};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, Method, Request, header};
 
 /// What scripts in pages say, and forms cannot.
 pub const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
@@ -14,45 +17,104 @@ const FOREIGN: Error =
 const UNMARKED: Error =
     Error::Forbidden("With a cookie, a change must say X-Requested-With, or be JSON: no form of another site can.");
 
-/// Refuses a change with a cookie that may be another site's: `Sec-Fetch-Site` decides, else `Origin`; without both there
-/// is no telling. And it carries what a form cannot, so that a browser asks first (and never gets leave).
+/// Where a browser says that a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Site {
+    /// This server's own pages.
+    Own,
+    /// What the browser's user typed, or its extension wants.
+    Browser,
+    /// A page of another origin, or one that the browser does not name.
+    Foreign,
+    /// Nothing tells: a program.
+    Untold,
+}
+
+/// Whether a request would change something and comes from another site. Whatever credential it brings, it is refused.
+pub fn is_foreign<B>(config: &ServerConfig, request: &Request<B>) -> bool {
+    !is_safe(request.method()) && site(config, request.headers()) == Site::Foreign
+}
+
+/// The answer to such a request: a sentence over WebDAV, else a problem.
+pub async fn refuse(request: Request<BodyIn>, dav: bool) -> Answer {
+    let (parts, mut body) = request.into_parts();
+    let response = if dav { reply::failure(&FOREIGN) } else { reply::problem(&FOREIGN) };
+    login::after_body(&parts, &mut body, response).await.into()
+}
+
+/// Refuses a change with a cookie unless the browser says that it is this server's own: `Sec-Fetch-Site`, else `Origin`. And
+/// it carries what a form cannot, so that a browser asks first (and never gets leave).
 pub fn check(config: &ServerConfig, parts: &Parts) -> Result<()> {
-    if matches!(parts.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "REPORT") {
+    if is_safe(&parts.method) {
         return Ok(());
     }
-    if !is_own(config, &parts.headers).unwrap_or(false) {
+    if site(config, &parts.headers) != Site::Own {
         return Err(FOREIGN);
     }
     let is_json = parts.uri.path().starts_with("/api/") && is_json(&parts.headers);
     if is_json || parts.headers.contains_key(X_REQUESTED_WITH) { Ok(()) } else { Err(UNMARKED) }
 }
 
-/// Refuses what surely is another site's; programs, which say nothing of it, may go on.
+/// Refuses what surely is not from this server's own pages; programs, which say nothing of it, may go on.
 /// For what works without a cookie and sets one.
 pub fn check_if_told(config: &ServerConfig, parts: &Parts) -> Result<()> {
-    if is_own(config, &parts.headers).unwrap_or(true) { Ok(()) } else { Err(FOREIGN) }
-}
-
-/// Whether the request is from this server's own pages; `None` when nothing tells.
-fn is_own(config: &ServerConfig, headers: &HeaderMap) -> Option<bool> {
-    let mut sites = headers.get_all("sec-fetch-site").iter();
-    if let Some(site) = sites.next() {
-        return Some(site.as_bytes() == b"same-origin" && sites.next().is_none());
+    match site(config, &parts.headers) {
+        Site::Own | Site::Untold => Ok(()),
+        Site::Browser | Site::Foreign => Err(FOREIGN),
     }
-    let mut origins = headers.get_all(header::ORIGIN).iter();
-    let origin = origins.next()?.to_str().unwrap_or_default();
-    Some(origins.next().is_none() && is_here(config, headers, origin))
 }
 
-fn is_here(config: &ServerConfig, headers: &HeaderMap, origin: &str) -> bool {
-    if !config.public_url.is_empty() && origin.eq_ignore_ascii_case(&config.public_url) {
+fn is_safe(method: &Method) -> bool {
+    matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "REPORT")
+}
+
+fn site(config: &ServerConfig, headers: &HeaderMap) -> Site {
+    let mut sites = headers.get_all("sec-fetch-site").iter();
+    let said = match (sites.next().map(http::HeaderValue::as_bytes), sites.next()) {
+        // It names the origin of the page for this very address: no need to know our own names.
+        (Some(b"same-origin"), None) => return Site::Own,
+        (Some(b"none"), None) => Site::Browser,
+        (None, _) => Site::Untold,
+        _ => return Site::Foreign,
+    };
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else { return said };
+    let origin = origin.to_str().unwrap_or_default();
+    match origin.split_once("://").filter(|_| origins.next().is_none()) {
+        // An extension is what the browser's user installed, and no site.
+        Some((scheme, _)) if scheme.ends_with("-extension") => Site::Browser,
+        Some((scheme, authority)) if said == Site::Untold && is_here(config, headers, (scheme, authority)) => Site::Own,
+        _ => Site::Foreign,
+    }
+}
+
+/// Whether an origin is this server, by the address in the settings or by what the request names as its host.
+fn is_here(config: &ServerConfig, headers: &HeaderMap, origin: (&str, &str)) -> bool {
+    let is_same = |known: (&str, &str)| {
+        known.0 == origin.0 && !origin.1.is_empty() && parts_of(known).is_some_and(|it| Some(it) == parts_of(origin))
+    };
+    let public = config.public_url.split_once("://");
+    if public.is_some_and(is_same) {
         return true;
     }
-    let scheme = if cookie::is_https(config, headers) { "https" } else { "http" };
-    let Some((_, authority)) = origin.split_once("://").filter(|(said, _)| *said == scheme) else { return false };
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let scheme = if cookie::is_https(config, headers) { "https" } else { "http" };
+    // Under another name than the public one clients may come without the proxy that speaks TLS.
+    let is_public = public.is_some_and(|(scheme, name)| parts_of((scheme, name)) == parts_of((scheme, host)));
+    let is_direct = !is_public && !cookie::is_forwarded(headers);
     let mut known = config.hosts.iter().map(String::as_str).chain([host]);
-    !authority.is_empty() && known.any(|known| known.eq_ignore_ascii_case(authority))
+    known.any(|name| is_same((scheme, name)) || is_direct && name == host && is_same(("http", name)))
+}
+
+/// The host of an origin in small letters and its port, which need not be said when it is that of the scheme.
+fn parts_of((scheme, authority): (&str, &str)) -> Option<(String, u16)> {
+    let (host, port) = split_port(authority);
+    let port = match (port, scheme) {
+        ("", "https") => 443,
+        ("", _) => 80,
+        (port, _) => port.parse().ok()?,
+    };
+    Some((host.to_ascii_lowercase(), port))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -73,6 +135,67 @@ mod tests {
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         (check(config, &parts).is_ok(), check_if_told(config, &parts).is_ok())
+    }
+
+    fn foreign(config: &ServerConfig, method: &str, host: &str, headers: &[(&str, &str)]) -> bool {
+        let request = http::Request::builder().method(method).uri("/dav/a").header("host", host);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        is_foreign(config, &request.body(()).unwrap())
+    }
+
+    #[test]
+    fn another_site_is_told_whatever_the_credential() {
+        let config = ServerConfig::default();
+        let (site, origin) = (|value| ("sec-fetch-site", value), |value| ("origin", value));
+        for (headers, expected) in [
+            (vec![], false),
+            (vec![site("same-origin")], false),
+            (vec![site("same-origin"), origin("null")], false),
+            (vec![site("none")], false),
+            (vec![site("none"), origin("moz-extension://4711")], false),
+            (vec![origin("chrome-extension://abc")], false),
+            (vec![origin("http://drive.example:8080")], false),
+            (vec![site("cross-site")], true),
+            (vec![site("same-site")], true),
+            (vec![site("same-site"), origin("http://drive.example:8080")], true),
+            (vec![site("cross-site"), origin("chrome-extension://abc")], true),
+            (vec![site("Same-Origin")], true),
+            (vec![site("")], true),
+            (vec![site("same-origin"), site("cross-site")], true),
+            (vec![site("none"), origin("http://evil.example")], true),
+            (vec![origin("http://evil.example")], true),
+            (vec![origin("http://drive.example:8081")], true),
+            (vec![origin("http://drive.example")], true),
+            (vec![origin("https://drive.example:8080")], true),
+            (vec![origin("http://sub.drive.example:8080")], true),
+            (vec![origin("http://drive.example:8080.evil.example")], true),
+            (vec![origin("http://drive.example:8080"), origin("http://drive.example:8080")], true),
+            (vec![origin("null")], true),
+            (vec![origin("")], true),
+            (vec![origin("file://")], true),
+        ] {
+            for method in ["POST", "PUT", "DELETE", "MOVE", "LOCK", "PATCH", "SEARCH", "post"] {
+                assert_eq!(foreign(&config, method, "drive.example:8080", &headers), expected, "{method} {headers:?}");
+            }
+            assert!(!foreign(&config, "GET", "drive.example:8080", &headers), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn ports_that_need_not_be_said_need_not_agree() {
+        let mut config = ServerConfig::default();
+        let is_own =
+            |config: &ServerConfig, host: &str, origin: &str| !foreign(config, "PUT", host, &[("origin", origin)]);
+        assert!(is_own(&config, "a:80", "http://a") && is_own(&config, "A", "http://a:80"));
+        assert!(!is_own(&config, "a:443", "https://a") && !is_own(&config, "a:443", "http://a"));
+        assert!(is_own(&config, "[::1]:4918", "http://[::1]:4918") && is_own(&config, "[::1]", "http://[::1]:80"));
+        config.public_url = "https://files.example:443".into();
+        assert!(is_own(&config, "127.0.0.1:4918", "https://files.example"));
+        assert!(is_own(&config, "files.example:443", "https://files.example"));
+        assert!(is_own(&config, "files.example", "https://files.example:443"));
+        // A page that came without TLS under the public name is anybody's; under another name it is the drive at home.
+        assert!(!is_own(&config, "files.example", "http://files.example"));
+        assert!(is_own(&config, "nas:4918", "http://nas:4918") && is_own(&config, "nas", "https://nas"));
     }
 
     #[test]

@@ -1,33 +1,65 @@
-//! What a request's head must be for this server and any proxy in front to agree on what it says (RFC 9112 section 3).
+//! What a request's head must be for this server and any proxy in front to agree on what it says (RFC 9112 sections 3 and 6).
 
+use super::target;
 use http::uri::Authority;
-use http::{HeaderValue, Request, Version, header};
+use http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
 
 /// Marks a request whose framing two readers may read differently; the connection puts it on what it sees.
 #[derive(Clone, Copy, Debug)]
 pub struct Ambiguous;
 
-/// Checks `Host`, the form of the target, and framing; the sentence says what is wrong.
-pub fn check<B>(request: &Request<B>) -> Result<(), &'static str> {
-    if request.extensions().get::<Ambiguous>().is_some() {
-        return Err(
-            "The request can be read in two ways: it has both Content-Length and Transfer-Encoding, or bare line ends.",
-        );
+/// What the connection calls a `Transfer-Encoding` that is not exactly one `chunked`: of those hyper answers some by itself
+/// and lets others pass. It differs from the real name in its first byte only.
+pub const UNKNOWN_CODING: HeaderName = HeaderName::from_static("!ransfer-encoding");
+
+/// Why a request is not read; after it, nothing on its connection can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The status of the answer.
+    pub status: StatusCode,
+    /// What is wrong, in a sentence.
+    pub sentence: &'static str,
+}
+
+const CODING: Refusal = Refusal {
+    status: StatusCode::NOT_IMPLEMENTED,
+    sentence: "The only Transfer-Encoding that this server knows is one chunked.",
+};
+
+impl From<&'static str> for Refusal {
+    fn from(sentence: &'static str) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, sentence }
     }
+}
+
+/// Checks framing, `Host` and the target, which has its origin form afterwards.
+pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
+    if request.headers().contains_key(UNKNOWN_CODING) {
+        return Err(CODING);
+    }
+    if request.extensions().get::<Ambiguous>().is_some() {
+        return Err(Refusal::from(
+            "The request can be read in two ways: it has both Content-Length and Transfer-Encoding, or bare line ends.",
+        ));
+    }
+    check_host(request)?;
+    Ok(target::settle(request)?)
+}
+
+fn check_host<B>(request: &Request<B>) -> Result<(), &'static str> {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
         return Err("The request has more than one Host.");
     }
-    let target = request.uri().authority();
     match host {
         None if request.version() == Version::HTTP_10 => Ok(()),
         None => Err("The request has no Host."),
-        Some(host) => check_host(host, target),
+        Some(host) => check_form(host),
     }
 }
 
-fn check_host(host: &HeaderValue, target: Option<&Authority>) -> Result<(), &'static str> {
+fn check_form(host: &HeaderValue) -> Result<(), &'static str> {
     // Nearly every Host is a name or an IPv4 address with a port, which needs no parser.
     let simple = |byte: &u8| byte.is_ascii_alphanumeric() || b".-".contains(byte);
     let bytes = host.as_bytes();
@@ -44,12 +76,7 @@ fn check_host(host: &HeaderValue, target: Option<&Authority>) -> Result<(), &'st
             return Err(MALFORMED);
         }
     }
-    match target {
-        Some(target) if !target.as_str().as_bytes().eq_ignore_ascii_case(bytes) => {
-            Err("The request names one server in its target and another in Host.")
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whether this is what may follow a host: nothing, or a colon and up to five digits.
@@ -69,7 +96,7 @@ mod tests {
         for host in hosts {
             request = request.header("host", *host);
         }
-        check(&request.body(()).unwrap()).is_ok()
+        check(&mut request.body(()).unwrap()).is_ok()
     }
 
     #[test]
@@ -93,9 +120,11 @@ mod tests {
 
     #[test]
     fn http_1_0_needs_no_host_and_ambiguity_is_refused() {
-        let old = Request::builder().version(Version::HTTP_10).uri("/").body(()).unwrap();
-        assert!(check(&old).is_ok());
-        let marked = Request::builder().uri("/").header("host", "a").extension(Ambiguous).body(()).unwrap();
-        assert!(check(&marked).is_err());
+        let mut old = Request::builder().version(Version::HTTP_10).uri("/").body(()).unwrap();
+        assert!(check(&mut old).is_ok());
+        let marked = || Request::builder().uri("/").header("host", "a").extension(Ambiguous);
+        assert_eq!(check(&mut marked().body(()).unwrap()).unwrap_err().status, 400);
+        let coded = marked().header(UNKNOWN_CODING, "gzip").body(());
+        assert_eq!(check(&mut coded.unwrap()).unwrap_err().status, 501);
     }
 }

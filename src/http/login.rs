@@ -121,12 +121,15 @@ pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) 
     nearest
 }
 
-/// The answer to a request that may not go on. The rest of its body is read within bounds, so that the client sees it.
+/// The answer to a request that may not go on.
 pub async fn refuse(error: &Error, parts: &Parts, body: &mut BodyIn) -> Response<Body> {
-    let whole = drain(&parts.headers, body, DrainLimit::CHALLENGE).await;
     reply::log(error);
-    let mut response = reply::failure(error);
-    if !whole {
+    after_body(parts, body, reply::failure(error)).await
+}
+
+/// An answer after the rest of the request's body, which is read within bounds, so that the client sees it.
+pub async fn after_body(parts: &Parts, body: &mut BodyIn, mut response: Response<Body>) -> Response<Body> {
+    if !drain(&parts.headers, body, DrainLimit::CHALLENGE).await {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response

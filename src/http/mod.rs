@@ -4,6 +4,7 @@
 mod announced;
 pub mod api;
 pub mod body;
+mod caching;
 mod cookie;
 mod csrf;
 pub mod dav;
@@ -14,13 +15,14 @@ mod pages;
 mod public;
 pub mod reply;
 mod request_id;
+pub mod target;
 pub mod zip;
 
 use crate::app::App;
 use crate::config::ServerConfig;
 use crate::log::{self, RequestLine};
 use crate::metrics::Metrics;
-use crate::model::{Error, Identity};
+use crate::model::Identity;
 use body::Body;
 use dav::body::Lent;
 use futures_util::FutureExt;
@@ -63,7 +65,12 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
     let path = request.uri().path();
     let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let above = matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
-    if let Some(token) = public::mounted(path) {
+    let mounted = public::mounted(path);
+    if csrf::is_foreign(&app.config.server, &request) {
+        let dav = drive || above || mounted.is_some();
+        return csrf::refuse(request, dav).await;
+    }
+    if let Some(token) = mounted {
         return public::mount::handle(app, token.to_owned(), client, request).await;
     }
     if !drive && !above {
@@ -115,15 +122,17 @@ impl Surroundings<'_> {
             login::note_forwarded(self.metrics, request.headers(), peer.ip());
         }
         let is_script = login::is_script(request.headers());
+        target::simplify(&mut request);
         let seen = log::wants_requests().then(|| Seen::of(&request));
-        let mut answer = match framing::check(&request) {
+        let mut answer = match framing::check(&mut request) {
             // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
             Ok(()) => match AssertUnwindSafe(async { front(request, client).await }).catch_unwind().await {
                 Ok(answer) => answer,
                 Err(_) => self.after_panic(&id),
             },
-            Err(sentence) => unreadable(sentence),
+            Err(refusal) => unreadable(refusal),
         };
+        caching::confine(&mut answer.response);
         let headers = answer.response.headers_mut();
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(X_REQUEST_ID, id.header());
@@ -151,8 +160,8 @@ impl Surroundings<'_> {
 }
 
 /// The answer to a request that may be read in two ways: after it, nothing on this connection can be trusted.
-fn unreadable(sentence: &'static str) -> Answer {
-    let mut response = reply::failure(&Error::BadRequest(sentence));
+fn unreadable(refusal: framing::Refusal) -> Answer {
+    let mut response = reply::sentence(refusal.status, refusal.sentence);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response.into()
 }

@@ -4,6 +4,7 @@ use super::Answer;
 use super::api;
 use super::api::caller::{Arrival, Public};
 use super::body::Body;
+use super::caching;
 use super::dav::body::Lent;
 use super::intake::BodyIn;
 use super::public;
@@ -21,14 +22,13 @@ label{display:block;margin:1rem 0}input{display:block;width:100%;padding:.5rem;f
 button{padding:.5rem 1.5rem;font:inherit}code{background:#8882;padding:.1rem .3rem}.wrong{color:#b00020}\
 @media(prefers-color-scheme:dark){body{background:#111;color:#eee}.wrong{color:#ff8a80}}";
 
-const SECURITY: [(HeaderName, &str); 4] = [
+const SECURITY: [(HeaderName, &str); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
-    (header::CACHE_CONTROL, "no-store"),
 ];
 
 static ROUTES: LazyLock<Router> = LazyLock::new(|| {
@@ -66,14 +66,16 @@ async fn secure(mut response: axum::response::Response) -> axum::response::Respo
     for (name, value) in SECURITY {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
+    caching::confine_page(&mut response);
     response
 }
 
-/// A whole page around `content`, which is HTML.
+/// A whole page around `content`, which is HTML. Its own forms must say where they come from, though nothing else hears its
+/// address: with `no-referrer`, the policy of the header, browsers send `Origin: null` (Fetch section 3.2).
 pub(super) fn page(title: &str, content: &str) -> Html<String> {
     Html(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/page.css\"></head>\
+         <meta name=\"referrer\" content=\"same-origin\"><meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/page.css\"></head>\
          <body><h1>{title}</h1>\n{content}\n</body></html>\n"
     ))
 }
@@ -157,6 +159,7 @@ mod tests {
         for (name, value) in SECURITY {
             assert_eq!(response.headers()[&name], value, "{name}");
         }
+        assert_eq!(response.headers()[header::CACHE_CONTROL], caching::NEVER);
         let request = Request::builder().uri("/nothing").body(axum::body::Body::empty()).unwrap();
         assert_eq!(ROUTES.clone().oneshot(request).await.unwrap().status(), 404);
     }

@@ -1,8 +1,22 @@
-//! Follows the framing of a request stream, only to notice what hyper hides: a request with both `Content-Length` and
-//! `Transfer-Encoding` reaches the service without the former, and a bare LF ends a line. Proxies may read either otherwise.
+//! Follows the framing of a request stream, to notice what hyper hides: a request with both `Content-Length` and
+//! `Transfer-Encoding` reaches the service without the former, a bare LF ends a line, and of the codings only the last
+//! counts. Proxies may read all of them otherwise.
 
 /// A longer line than this is cut; no line that matters here is longer.
 const LINE: usize = 128;
+/// How the line begins that says the coding.
+const CODING: &[u8] = b"transfer-encoding:";
+/// What [`UNKNOWN_CODING`](crate::http::framing::UNKNOWN_CODING) begins with.
+const UNKNOWN_INITIAL: u8 = b'!';
+
+/// Whether a value of `Transfer-Encoding` is one `chunked`; a CR at its end belongs to the line's.
+fn is_chunked(value: &[u8]) -> bool {
+    let value = value.strip_suffix(b"\r").unwrap_or(value);
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let start = value.iter().position(|byte| !is_blank(byte)).unwrap_or(value.len());
+    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
+    value.get(start..end).is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+}
 
 /// What the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +50,8 @@ pub(super) struct Framing {
     requests: usize,
     length: Option<u64>,
     chunked: bool,
+    /// The present head has a `Transfer-Encoding` other than one `chunked`.
+    unknown_coding: bool,
     ambiguous: bool,
 }
 
@@ -54,30 +70,61 @@ impl Framing {
         }
     }
 
-    /// Follows the next bytes.
-    pub(super) fn read(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            bytes = match self.place {
-                Place::Skip(left) => self.skip(bytes, left, Place::Skip, Place::Head),
-                Place::Chunk(left) => self.skip(bytes, left, Place::Chunk, Place::ChunkSize),
-                Place::Head | Place::ChunkSize | Place::Trailer => self.read_line(bytes),
+    /// Follows the next bytes and says how many of them hyper may see now; the others are to come again, with what follows
+    /// them. A `Transfer-Encoding` other than one `chunked` gets the name [`UNKNOWN_CODING`] on the way.
+    pub(super) fn read(&mut self, bytes: &mut [u8]) -> usize {
+        let mut read = 0;
+        while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let taken = match self.place {
+                Place::Skip(left) => self.skip(rest.len(), left, Place::Skip, Place::Head),
+                Place::Chunk(left) => self.skip(rest.len(), left, Place::Chunk, Place::ChunkSize),
+                Place::Head | Place::ChunkSize | Place::Trailer => self.read_line(rest),
             };
+            if taken == 0 {
+                break;
+            }
+            read += taken;
         }
+        read
     }
 
-    fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, here: fn(u64) -> Place, next: Place) -> &'a [u8] {
-        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+    fn skip(&mut self, available: usize, left: u64, here: fn(u64) -> Place, next: Place) -> usize {
+        let taken = usize::try_from(left).unwrap_or(usize::MAX).min(available);
         let left = left - taken as u64;
         self.place = if left == 0 { next } else { here(left) };
-        bytes.get(taken..).unwrap_or_default()
+        taken
     }
 
-    fn read_line<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+    /// Takes a line, or as much of it as there is; nothing while it may yet become a `Transfer-Encoding`.
+    fn read_line(&mut self, bytes: &mut [u8]) -> usize {
         let end = bytes.iter().position(|&byte| byte == b'\n');
-        let (text, rest) = match end {
-            Some(end) => (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..).unwrap_or_default()),
-            None => (bytes, &[][..]),
-        };
+        let length = end.unwrap_or(bytes.len());
+        if self.is_coding(bytes.get(..length).unwrap_or_default(), end.is_some()) {
+            match end {
+                None if length <= LINE => return 0,
+                Some(_) if length <= LINE && self.may_be_chunked(bytes.get(..length).unwrap_or_default()) => {}
+                _ => {
+                    self.unknown_coding = true;
+                    if let Some(first) = bytes.first_mut() {
+                        *first = UNKNOWN_INITIAL;
+                    }
+                }
+            }
+        }
+        self.keep(bytes.get(..length).unwrap_or_default());
+        let Some(end) = end else { return bytes.len() };
+        let mut line = std::mem::take(&mut self.line);
+        if line.pop_if(|last| *last == b'\r').is_none() {
+            self.ambiguous = true;
+        }
+        self.end_line(&line);
+        line.clear();
+        (self.line, self.cut) = (line, false);
+        end + 1
+    }
+
+    /// Keeps so much of a line as matters.
+    fn keep(&mut self, text: &[u8]) {
         let room = LINE.saturating_sub(self.line.len());
         self.cut |= text.len() > room;
         self.line.extend_from_slice(text.get(..room).unwrap_or(text));
@@ -87,16 +134,19 @@ impl Framing {
             // Whether the line ends in CR is known from its last byte even when the line is cut.
             *kept = last;
         }
-        if end.is_some() {
-            let mut line = std::mem::take(&mut self.line);
-            if line.pop_if(|last| *last == b'\r').is_none() {
-                self.ambiguous = true;
-            }
-            self.end_line(&line);
-            line.clear();
-            (self.line, self.cut) = (line, false);
-        }
-        rest
+    }
+
+    /// Whether this `Transfer-Encoding` is one `chunked` and the first of its head.
+    fn may_be_chunked(&self, line: &[u8]) -> bool {
+        !self.chunked && !self.unknown_coding && is_chunked(line.get(CODING.len()..).unwrap_or_default())
+    }
+
+    /// Whether a line of a head is a `Transfer-Encoding`, or may become one when more of it comes. It is never taken in part.
+    fn is_coding(&self, line: &[u8], whole: bool) -> bool {
+        let is_at_start = self.place == Place::Head && self.lines > 0 && self.line.is_empty();
+        let length = if whole { CODING.len() } else { CODING.len().min(line.len()) };
+        let (head, name) = (line.get(..length), CODING.get(..length));
+        is_at_start && !line.is_empty() && head.zip(name).is_some_and(|(head, name)| head.eq_ignore_ascii_case(name))
     }
 
     fn end_line(&mut self, line: &[u8]) {
@@ -119,6 +169,7 @@ impl Framing {
         let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            // An unknown one has another name here.
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"content-length") {
             let digits = value.get(1..).unwrap_or_default().trim_ascii();
@@ -131,11 +182,13 @@ impl Framing {
     fn end_head(&mut self) {
         self.ambiguous |= self.chunked && self.length.is_some();
         self.place = match self.length {
+            // Nobody can tell where its body ends.
+            _ if self.unknown_coding => Place::Skip(u64::MAX),
             _ if self.chunked => Place::ChunkSize,
             Some(length) if length > 0 => Place::Skip(length),
             _ => Place::Head,
         };
-        (self.lines, self.length, self.chunked) = (0, None, false);
+        (self.lines, self.length, self.chunked, self.unknown_coding) = (0, None, false, false);
         self.requests += 1;
     }
 
@@ -157,14 +210,52 @@ mod tests {
 
     /// Whether a stream is ambiguous and where it stands, the same however it is cut into pieces.
     fn follow(stream: &str) -> (bool, Phase) {
-        let mut whole = Framing::default();
-        whole.read(stream.as_bytes());
+        let (whole, _) = pass(stream, stream.len().max(1));
         for size in [1, 2, 7] {
-            let mut pieces = Framing::default();
-            stream.as_bytes().chunks(size).for_each(|piece| pieces.read(piece));
+            let (pieces, _) = pass(stream, size);
             assert_eq!((pieces.is_ambiguous(), pieces.phase()), (whole.is_ambiguous(), whole.phase()), "{stream:?}");
         }
         (whole.is_ambiguous(), whole.phase())
+    }
+
+    /// What comes of a stream in pieces: the state after it, and the bytes that hyper sees.
+    fn pass(stream: &str, size: usize) -> (Framing, String) {
+        let (mut framing, mut held, mut seen) = (Framing::default(), Vec::new(), Vec::new());
+        for piece in stream.as_bytes().chunks(size) {
+            held.extend_from_slice(piece);
+            let read = framing.read(&mut held);
+            seen.extend(held.drain(..read));
+        }
+        (framing, String::from_utf8(seen).unwrap())
+    }
+
+    #[test]
+    fn codings_other_than_one_chunked_get_another_name() {
+        let head = |lines: &str| format!("PUT / HTTP/1.1\r\nhost: a\r\n{lines}\r\n\r\n");
+        for (lines, seen) in [
+            ("transfer-encoding:\tChunked ", "transfer-encoding:\tChunked "),
+            (
+                "transfer-encodin: gzip\r\nTrailer: transfer-encoding: x",
+                "transfer-encodin: gzip\r\nTrailer: transfer-encoding: x",
+            ),
+            ("TE: trailers", "TE: trailers"),
+            ("Transfer-Encoding: gzip", "!ransfer-Encoding: gzip"),
+            ("transfer-encoding:", "!ransfer-encoding:"),
+            ("transfer-encoding: gzip, chunked", "!ransfer-encoding: gzip, chunked"),
+            (
+                "Transfer-encoding: chunked\r\ntransfer-encoding: chunked",
+                "Transfer-encoding: chunked\r\n!ransfer-encoding: chunked",
+            ),
+        ] {
+            for size in [1, 2, 7, 500] {
+                assert_eq!(pass(&head(lines), size).1, head(seen), "{lines:?} by {size}");
+            }
+        }
+        let long = head(&format!("transfer-encoding: {}chunked", " ".repeat(300)));
+        for size in [1, 7, 500] {
+            assert_eq!(pass(&long, size).1, long.replace("\r\nt", "\r\n!"));
+        }
+        assert_eq!(pass("transfer-encoding: gzip\r\n\r\n", 1).1, "transfer-encoding: gzip\r\n\r\n", "no header");
     }
 
     #[test]

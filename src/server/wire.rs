@@ -22,6 +22,8 @@ const LINGER_BYTES: usize = 16 << 20;
 pub(super) struct Wire<S> {
     stream: S,
     framing: Framing,
+    /// The beginning of a line of a head that hyper does not see before its end has come.
+    held: Vec<u8>,
     ambiguous: Arc<AtomicBool>,
     head: Patience,
     body: Patience,
@@ -41,6 +43,7 @@ impl<S> Wire<S> {
         Self {
             stream,
             framing: Framing::default(),
+            held: Vec::new(),
             ambiguous,
             head: Patience::new(head, None),
             body: Patience::new(body, Some(1024)),
@@ -58,22 +61,28 @@ impl<S> Wire<S> {
         }
     }
 
-    fn note_read(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
+    /// Follows what came: `new` bytes, and before them those that were held. Says how many hyper may see.
+    fn note_read(&mut self, bytes: &mut [u8], new: usize) -> usize {
+        if new == 0 {
+            // What is held ends here.
+            self.held.clear();
+            return bytes.len();
         }
         match self.framing.phase() {
-            Phase::Body => self.body.progress(bytes.len()),
-            Phase::Head => self.head.progress(bytes.len()),
+            Phase::Body => self.body.progress(new),
+            Phase::Head => self.head.progress(new),
             Phase::Idle => {}
         }
-        self.framing.read(bytes);
+        let seen = self.framing.read(bytes);
+        self.held.clear();
+        self.held.extend_from_slice(bytes.get(seen..).unwrap_or_default());
         if self.framing.is_ambiguous() {
             self.ambiguous.store(true, Ordering::Relaxed);
         }
         if self.framing.phase() != Phase::Head {
             self.head.renew();
         }
+        seen
     }
 }
 
@@ -84,14 +93,29 @@ fn too_slow() -> io::Error {
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let before = buf.filled().len();
-        match Pin::new(&mut this.stream).poll_read(cx, buf) {
-            Poll::Ready(Ok(())) => {
-                this.note_read(buf.filled().get(before..).unwrap_or_default());
-                Poll::Ready(Ok(()))
+        loop {
+            let start = buf.filled().len();
+            if buf.remaining() <= this.held.len() {
+                return Poll::Ready(Err(io::Error::other("hyper leaves no room for a header")));
             }
-            Poll::Pending if this.reading_is_over(cx) => Poll::Ready(Err(too_slow())),
-            other => other,
+            buf.put_slice(&this.held);
+            let old = buf.filled().len();
+            let read = Pin::new(&mut this.stream).poll_read(cx, buf);
+            if matches!(read, Poll::Ready(Ok(()))) {
+                let new = buf.filled().len() - old;
+                let seen = this.note_read(buf.filled_mut().get_mut(start..).unwrap_or_default(), new);
+                buf.set_filled(start + seen);
+                if seen == 0 && new > 0 {
+                    // Nothing would mean the end.
+                    continue;
+                }
+                return read;
+            }
+            buf.set_filled(start);
+            return match read {
+                Poll::Pending if this.reading_is_over(cx) => Poll::Ready(Err(too_slow())),
+                other => other,
+            };
         }
     }
 }

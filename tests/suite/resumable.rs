@@ -66,7 +66,7 @@ fn a_file_comes_in_parts_and_shows_when_it_is_whole() {
     ana.lacks(NAME);
     let state = head(&ana, at).is(200);
     assert_eq!((offset(&state), state.header("upload-length")), (3, Some("9")));
-    assert_eq!(state.header("cache-control"), Some("no-store"));
+    assert!(state.header("cache-control").unwrap().contains("no-store"));
     assert!(state.header("upload-metadata").unwrap().starts_with("path "));
     patch(&ana, at, 3, "def").is(204);
     let last = patch(&ana, at, 6, "ghi").is(204);

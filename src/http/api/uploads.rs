@@ -7,6 +7,7 @@ use super::problem::{Failures, Problem};
 use super::upload::refused;
 use crate::app::App;
 use crate::drive::{Checksum, Drive, DriveUpload};
+use crate::http::caching;
 use crate::http::dav::conditional::with_present;
 use crate::http::dav::headers as fields;
 use crate::http::dav::tokens::lock_tokens;
@@ -124,7 +125,7 @@ pub async fn show(member: Member, Path(id): Path<String>, headers: HeaderMap) ->
     let mut response = state(&upload, StatusCode::OK, offset);
     let out = response.headers_mut();
     out.insert(UPLOAD_LENGTH, HeaderValue::from(record.len));
-    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    out.insert(header::CACHE_CONTROL, caching::NEVER);
     if let Ok(metadata) = HeaderValue::try_from(&record.metadata)
         && !record.metadata.is_empty()
     {
