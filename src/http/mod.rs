@@ -11,6 +11,7 @@ pub mod dav;
 pub mod framing;
 pub mod intake;
 pub mod login;
+mod multipart;
 mod pages;
 mod public;
 pub mod reply;

@@ -2,16 +2,18 @@
 //! What is kept of each member is its line of the directory at the end; content passes through piece by piece.
 
 mod format;
+mod room;
 
 use super::body::Body;
 use super::reply;
 use crate::content::{Entry, Listing, Node, Reader};
 use crate::drive::Drive;
 use crate::drive::watch::Watch;
-use crate::model::{Error, Result, VPath, before_extension};
+use crate::model::{Error, Result, VPath, Via, before_extension};
 use bytes::Bytes;
 use format::{Directory, Member};
 use futures_util::stream;
+use room::Room;
 use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -22,8 +24,10 @@ const CHUNK: usize = 256 * 1024;
 
 /// The archive of these paths, with all below, as it is now or will be when it is come to.
 pub fn archive(drive: Drive, paths: Vec<VPath>) -> Body {
+    let room = matches!(drive.identity().via, Via::Link(_)).then(Room::default);
     let archive = Archive {
         drive,
+        room,
         tops: paths.into(),
         taken: HashSet::new(),
         random: RandomState::new(),
@@ -49,6 +53,8 @@ struct Archive {
     /// The folders that are being read, from the top down.
     open: Vec<Folder>,
     file: Option<Content>,
+    /// What the directory may take, where that has a bound.
+    room: Option<Room>,
     /// `None` once it is written.
     directory: Option<Directory>,
 }
@@ -75,6 +81,9 @@ impl Archive {
     /// The next bytes, `None` at the end.
     async fn next_piece(&mut self) -> Result<Option<Bytes>> {
         loop {
+            if let (Some(room), Some(directory)) = (&mut self.room, &self.directory) {
+                room.make(directory.room()).await;
+            }
             // Else all that is left would be passed over, and the archive seem whole.
             self.check()?;
             if self.file.is_some() {

@@ -32,6 +32,7 @@ mod dav_locks;
 mod dav_moves;
 mod dav_overflow;
 mod dav_props;
+mod edges;
 mod files;
 mod guessing;
 mod guests;

@@ -7,12 +7,20 @@ use crate::content::{Entry, Listing};
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
+use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use tokio::sync::Semaphore;
 
+/// How many pages are read at a time: more threads would only have more memory. Whoever waits comes in turn.
+static READS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new((2 * thread::available_parallelism().map_or(4, usize::from)).clamp(8, 64)));
 /// Names read before a page is given out; the kernel's last buffer may bring some more.
 const PAGE: usize = 256;
+/// Bytes of properties after which a page is given out: each file may have 64 KiB of them.
+const PAGE_PROPS: usize = 256 << 10;
 
 /// A folder being read.
 pub(super) struct LocalListing {
@@ -24,14 +32,26 @@ struct State {
     dir: OwnedFd,
     with_props: bool,
     room: Vec<u8>,
+    /// Entries that were read and not given out, without their properties.
+    waiting: VecDeque<Entry>,
+    /// Whether all names were read.
+    ended: bool,
 }
 
 impl LocalListing {
     /// Opens a folder; `None` when that would wait and `lookup` forbids it.
     pub fn open(root: &Arc<Root>, path: &RelPath, with_props: bool, lookup: Lookup) -> Result<Option<Self>> {
         match root.look(path, lookup, os::open_folder) {
-            Ok(dir) => Ok(dir
-                .map(|dir| Self { state: Some(State { root: Arc::clone(root), dir, with_props, room: Vec::new() }) })),
+            Ok(dir) => Ok(dir.map(|dir| Self {
+                state: Some(State {
+                    root: Arc::clone(root),
+                    dir,
+                    with_props,
+                    room: Vec::new(),
+                    waiting: VecDeque::new(),
+                    ended: false,
+                }),
+            })),
             // The kernel says ENOTDIR for a file and for a path that leads through one.
             Err(Error::NotFound) => match root.stat(path, lookup) {
                 Ok(Some(node)) if !node.folder => Err(Error::NotFolder),
@@ -47,6 +67,7 @@ impl LocalListing {
 impl Listing for LocalListing {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
         let Some(state) = self.state.take() else { return Ok(Vec::new()) };
+        let _turn = READS.acquire().await;
         let (state, page) = blocking(move || state.next_page()).await?;
         self.state = state;
         Ok(page)
@@ -56,21 +77,31 @@ impl Listing for LocalListing {
 impl State {
     /// The next page, and what reads on after it unless that was the end.
     fn next_page(mut self) -> Result<(Option<Self>, Vec<Entry>)> {
-        let mut page = Vec::new();
-        loop {
+        while self.waiting.is_empty() && !self.ended {
             let dir = fd(&self.dir);
             let more = os::read_names(dir, &mut self.room, PAGE, |name, kind| {
-                page.extend(entry((&self.root, dir), name, kind, self.with_props)?);
+                self.waiting.extend(entry(dir, name, kind)?);
                 Ok::<_, Failed>(())
             });
-            let more = more.map_err(|Failed(e)| explain("read the folder", e))?;
-            if !more {
-                return Ok((None, page));
-            }
-            if !page.is_empty() {
-                return Ok((Some(self), page));
-            }
+            self.ended = !more.map_err(|Failed(e)| explain("read the folder", e))?;
         }
+        let page = if self.with_props { self.take_with_props()? } else { Vec::from(std::mem::take(&mut self.waiting)) };
+        let more = !self.ended || !self.waiting.is_empty();
+        Ok((more.then_some(self), page))
+    }
+
+    /// Takes entries with their properties, until those are as many bytes as a page may have.
+    fn take_with_props(&mut self) -> Result<Vec<Entry>> {
+        let (mut page, mut bytes) = (Vec::with_capacity(self.waiting.len()), 0);
+        while bytes < PAGE_PROPS
+            && let Some(mut entry) = self.waiting.pop_front()
+        {
+            let props = props::read_at(&self.root, fd(&self.dir), &entry.name);
+            entry.props = props.map_err(|e| explain("read the properties", e))?;
+            bytes += entry.props.iter().map(|prop| prop.xml.len()).sum::<usize>();
+            page.push(entry);
+        }
+        Ok(page)
     }
 }
 
@@ -88,21 +119,16 @@ pub(super) fn visible(name: &CStr) -> Option<&str> {
 }
 
 /// One name and what it names, unless that is invisible or gone meanwhile.
-fn entry(
-    (root, dir): (&Root, BorrowedFd<'_>),
-    raw: &CStr,
-    kind: Option<Kind>,
-    with_props: bool,
-) -> os::Outcome<Option<Entry>> {
+fn entry(dir: BorrowedFd<'_>, raw: &CStr, kind: Option<Kind>) -> os::Outcome<Option<Entry>> {
     if kind == Some(Kind::Other) {
         return Ok(None);
     }
     let Some(name) = visible(raw) else { return Ok(None) };
-    let found = match os::stat_entry(dir, raw) {
-        Ok(found) if found.kind != Kind::Other => found,
-        Ok(_) | Err(Errno::NOENT) => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let props = if with_props { props::read_at(root, dir, name)? } else { Vec::new() };
-    Ok(Some(Entry { name: name.to_owned(), node: found.node, props }))
+    match os::stat_entry(dir, raw) {
+        Ok(found) if found.kind != Kind::Other => {
+            Ok(Some(Entry { name: name.to_owned(), node: found.node, props: Vec::new() }))
+        }
+        Ok(_) | Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e),
+    }
 }

@@ -6,7 +6,7 @@ use super::bulk::submitted;
 use super::caller::Member;
 use super::json::{Json, Query};
 use super::problem::{Failures, Problem};
-use crate::content::{Node, Reader};
+use crate::content::{Entry, Node, Reader};
 use crate::drive::Drive;
 use crate::http::dav::{conditional, get, href, media};
 use crate::model::time::unix_millis;
@@ -14,19 +14,23 @@ use crate::model::{Error, VPath};
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 /// The most rows of one page, and how many it has when nobody says.
 const MAX_ROWS: u16 = 10_000;
-/// What may be kept by whoever asked, but asked after each time.
-const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// A folder with more entries than this is large.
+const SMALL: usize = 256;
+/// How many large folders are read at a time.
+static LARGE: Semaphore = Semaphore::const_new(4);
 
 /// One file or folder of a listing: name, kind, size in bytes, modification time in milliseconds since 1970, entity tag.
 #[derive(Clone, Debug, Serialize)]
@@ -81,7 +85,7 @@ pub struct PathQuery {
 }
 
 /// A folder's members in byte order of their names.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct FolderPage {
     /// Rows of name, kind (`file` or `folder`), size, modification time in milliseconds since 1970, entity tag.
     #[schema(value_type = Vec<Vec<serde_json::Value>>)]
@@ -128,32 +132,62 @@ pub async fn list(member: Member, Query(query): Query<ListQuery>, headers: Heade
     }
     let after = query.cursor.as_deref().map(decode).transpose()?;
     let drive = member.drive().await?;
-    let rows = rows(&drive, &VPath::parse(&query.path)?).await?;
-    let page = cut(rows, after.as_deref(), limit.into());
+    let page = page(&drive, &VPath::parse(&query.path)?, after.as_deref(), limit.into()).await?;
     tagged(&page, &headers).map_err(Problem)
 }
 
-/// The rows of a folder, sorted by name.
-pub async fn rows(drive: &Drive, folder: &VPath) -> Result<Vec<Row>, Error> {
+/// The first `limit` rows of a folder whose names follow `after`. Of a large folder no more is kept in memory than twice a page,
+/// and a bounded number of them is read at a time, so that small ones need not wait.
+pub async fn page(drive: &Drive, folder: &VPath, after: Option<&str>, limit: usize) -> Result<FolderPage, Error> {
     let mut listing = drive.list(folder, false).await?;
-    let mut rows = Vec::new();
+    let (mut lowest, mut read, mut turn) = (Lowest::new(limit), 0, None);
     loop {
-        let page = listing.next_page().await?;
-        if page.is_empty() {
-            rows.sort_unstable_by(|a: &Row, b: &Row| a.0.cmp(&b.0));
-            return Ok(rows);
+        let entries = listing.next_page().await?;
+        if entries.is_empty() {
+            return Ok(lowest.finish());
         }
-        rows.extend(page.into_iter().map(|entry| Row::new(entry.name, &entry.node)));
+        read += entries.len();
+        if read > SMALL && turn.is_none() {
+            turn = LARGE.acquire().await.ok();
+        }
+        let later = |entry: &Entry| after.is_none_or(|after| entry.name.as_str() > after);
+        entries.into_iter().filter(later).for_each(|entry| lowest.add(entry));
     }
 }
 
-fn cut(mut rows: Vec<Row>, after: Option<&str>, limit: usize) -> FolderPage {
-    let start = after.map_or(0, |after| rows.partition_point(|row| row.0.as_str() <= after));
-    let mut items = rows.split_off(start);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|row| BASE64_URL_SAFE_NO_PAD.encode(&row.0));
-    FolderPage { items, next }
+/// The entries with the lowest names among those seen, one more than a page has.
+struct Lowest {
+    limit: usize,
+    kept: Vec<Entry>,
+    /// Once there are more than a page: what lies beyond this name does not belong to it.
+    bound: Option<String>,
+}
+
+impl Lowest {
+    fn new(limit: usize) -> Self {
+        Self { limit, kept: Vec::new(), bound: None }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        if self.bound.as_ref().is_some_and(|bound| entry.name > *bound) {
+            return;
+        }
+        self.kept.push(entry);
+        if self.kept.len() > 2 * self.limit + 1 {
+            let (_, last, _) = self.kept.select_nth_unstable_by(self.limit, |a, b| a.name.cmp(&b.name));
+            self.bound = Some(last.name.clone());
+            self.kept.truncate(self.limit + 1);
+        }
+    }
+
+    fn finish(mut self) -> FolderPage {
+        self.kept.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let more = self.kept.len() > self.limit;
+        self.kept.truncate(self.limit);
+        let items: Vec<Row> = self.kept.into_iter().map(|entry| Row::new(entry.name, &entry.node)).collect();
+        let next = items.last().filter(|_| more).map(|row| BASE64_URL_SAFE_NO_PAD.encode(&row.0));
+        FolderPage { items, next }
+    }
 }
 
 fn decode(cursor: &str) -> Result<String, Error> {
@@ -178,7 +212,6 @@ fn tagged(value: &impl Serialize, headers: &HeaderMap) -> Result<Response, Error
     *response.status_mut() = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
     let out = response.headers_mut();
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    out.insert(CACHE_CONTROL, REVALIDATE);
     if let Ok(etag) = HeaderValue::try_from(etag) {
         out.insert(ETAG, etag);
     }
@@ -232,7 +265,6 @@ pub async fn content(drive: &Drive, path: &VPath, name: Option<&str>, headers: &
 pub async fn served(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response, Error> {
     let mut response = get::serve(reader, name, headers).await?;
     let out = response.headers_mut();
-    out.insert(CACHE_CONTROL, REVALIDATE);
     let way = if out.contains_key(CONTENT_DISPOSITION) { "attachment" } else { "inline" };
     out.insert(CONTENT_DISPOSITION, disposition(way, name.unwrap_or_default()));
     Ok(response.map(axum::body::Body::new))
@@ -281,15 +313,27 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_rows_join_to_the_whole() {
-        let rows = || ["a", "b", "c"].map(|name| Row::new(name.into(), &Node::unseen(false))).to_vec();
-        let names = |page: &FolderPage| page.items.iter().map(|row| row.0.clone()).collect::<Vec<_>>();
-        let first = cut(rows(), None, 2);
-        assert_eq!(names(&first), ["a", "b"]);
-        let after = decode(first.next.as_deref().unwrap()).unwrap();
-        let last = cut(rows(), Some(&after), 2);
-        assert_eq!((names(&last), last.next), (vec!["c".to_owned()], None));
-        assert!(cut(rows(), None, 3).next.is_none());
+    fn pages_of_rows_join_to_the_whole_in_whatever_order_they_come() {
+        let entry = |n: usize| Entry { name: format!("{n:03}"), node: Node::unseen(false), props: Vec::new() };
+        for (total, limit) in [(0, 2), (1, 1), (3, 2), (3, 3), (100, 7), (100, 99), (100, 100)] {
+            let (mut all, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
+            loop {
+                let mut lowest = Lowest::new(limit);
+                // 37 and 100 have no divisor in common, so that every number comes once.
+                let names = (0..total).map(|n| if total == 100 { n * 37 % 100 } else { total - 1 - n });
+                let later = |entry: &Entry| after.as_ref().is_none_or(|after| entry.name > *after);
+                names.map(entry).filter(later).for_each(|entry| {
+                    lowest.add(entry);
+                    assert!(lowest.kept.len() <= 2 * limit + 1);
+                });
+                let page = lowest.finish();
+                assert!(page.items.len() <= limit && (page.next.is_none() || page.items.len() == limit));
+                all.extend(page.items.iter().map(|row| row.0.clone()));
+                let Some(next) = page.next else { break };
+                after = Some(decode(&next).unwrap());
+            }
+            assert_eq!(all, (0..total).map(|n| format!("{n:03}")).collect::<Vec<_>>(), "{total} by {limit}");
+        }
         assert!(matches!(decode("!"), Err(Error::Invalid { .. })));
     }
 }

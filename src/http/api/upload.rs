@@ -14,10 +14,10 @@ use crate::http::announced;
 use crate::http::dav::conditional::with_present;
 use crate::http::dav::headers as fields;
 use crate::http::dav::tokens::lock_tokens;
+use crate::http::multipart::{Field, Form};
 use crate::model::{Error, VPath};
 use axum::body::Body;
-use axum::extract::multipart::Field;
-use axum::extract::{FromRequest, Multipart, Request};
+use axum::extract::Request;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use http::header::CONTENT_RANGE;
@@ -104,7 +104,7 @@ pub async fn form(
         overwrite: query.overwrite,
         tokens: lock_tokens(request.headers())?,
     };
-    let form = read_form(request).await?;
+    let form = Form::of(request)?;
     let results = store_form(&member.drive().await?, &into, form).await?;
     if results.is_empty() {
         return Err(Problem(Error::Invalid { pointer: String::new(), why: "The form has no file in it.".into() }));
@@ -112,18 +112,12 @@ pub async fn form(
     Ok(axum::Json(Results { results }))
 }
 
-/// The parts of a form.
-pub async fn read_form(request: Request) -> Result<Multipart, Error> {
-    let form = Multipart::from_request(request, &()).await;
-    form.map_err(|_| Error::BadRequest("The body must be a form with files, with Content-Type: multipart/form-data."))
-}
-
 /// Stores the files of a form in a folder. What goes wrong with one of them is told of that one, and what is beyond the most is told with the
 /// first of it; a form that breaks off is an error, and what had arrived whole before stays.
-pub async fn store_form(drive: &Drive, into: &Into, mut form: Multipart) -> Result<Vec<ItemResult>, Error> {
+pub async fn store_form(drive: &Drive, into: &Into, mut form: Form) -> Result<Vec<ItemResult>, Error> {
     let folder = &into.folder;
     let mut results = Vec::new();
-    while let Some(field) = form.next_field().await.map_err(|_| Error::Truncated)? {
+    while let Some(field) = form.next_field().await? {
         // A browser sends an empty name when no file was chosen; other fields are not ours.
         let Some(FileName { shown, name }) = file_name(field.headers()) else { continue };
         let shown = if folder.is_root() { shown } else { format!("{folder}/{shown}") };
@@ -165,7 +159,7 @@ async fn store_field(drive: &Drive, into: &Into, name: &str, field: Field<'_>) -
     let terms = Terms { expect, tokens: into.tokens.clone(), ..Terms::default() };
     let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
     let put = match drive.begin_put(&into.folder.join(name)?, announced, terms).await {
-        Ok(upload) => pour(upload, field.map_err(|_| Error::Truncated)).await,
+        Ok(upload) => pour(upload, field.content()).await,
         Err(error) => Err(error),
     };
     put.map_err(|error| refused(error, !into.overwrite))

@@ -8,8 +8,9 @@ mod page;
 use super::api::bulk::ItemResult;
 use super::api::caller::Public;
 use super::api::json::read;
-use super::api::upload::{Into, read_form, store_form};
+use super::api::upload::{Into, store_form};
 use super::api::{files, zip};
+use super::multipart::Form;
 use super::{cookie, pages, reply};
 use crate::app::App;
 use crate::drive::Drive;
@@ -169,6 +170,8 @@ struct Below {
     path: String,
     /// Whether a file shall be saved rather than shown.
     save: bool,
+    /// The name that a page of a folder begins behind.
+    after: Option<String>,
 }
 
 impl Below {
@@ -214,7 +217,7 @@ async fn show(visitor: Visitor, Query(below): Query<Below>) -> Response {
         if !node.folder {
             return Ok(page::file(&visitor, &path, &node));
         }
-        let rows = files::rows(&visitor.drive, &path).await?;
+        let rows = files::page(&visitor.drive, &path, below.after.as_deref(), page::MAX_ROWS).await?;
         Ok(page::folder(&visitor, &path, &rows, None))
     };
     outcome.await.map_or_else(|error: Error| failed(&error), shown)
@@ -263,11 +266,11 @@ async fn upload(visitor: Visitor, Query(below): Query<Below>, request: Request) 
             return Err(Error::Forbidden("This link is for viewing."));
         }
         let into = Into { folder: path.clone(), overwrite: false, tokens: Vec::new() };
-        let results = store_form(&visitor.drive, &into, read_form(request).await?).await?;
+        let results = store_form(&visitor.drive, &into, Form::of(request)?).await?;
         if drops {
             return Ok(page::drop(&visitor, Some(&results)));
         }
-        let rows = match files::rows(&visitor.drive, &path).await {
+        let rows = match files::page(&visitor.drive, &path, None, page::MAX_ROWS).await {
             Err(error) if !results.iter().any(ItemResult::is_done) => return Err(error),
             // What was stored is told, also where the folder cannot be listed now.
             rows => rows.unwrap_or_default(),

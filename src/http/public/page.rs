@@ -3,7 +3,7 @@
 use super::Visitor;
 use crate::content::Node;
 use crate::http::api::bulk::ItemResult;
-use crate::http::api::files::{Kind, Row};
+use crate::http::api::files::{FolderPage, Kind, Row};
 use crate::http::dav::{href, media};
 use crate::http::pages::{escape, page};
 use crate::model::names::is_balanced;
@@ -12,8 +12,8 @@ use axum::response::Html;
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The most rows of one page.
-const MAX_ROWS: usize = 10_000;
+/// The most rows of one page: anybody may ask for many at once, and read slowly.
+pub const MAX_ROWS: usize = 1000;
 
 /// The form that asks for the password.
 pub fn password(token: &str, wrong: Option<&Error>) -> Html<String> {
@@ -53,11 +53,11 @@ pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
     page(&name, &content)
 }
 
-/// The page of a folder.
-pub fn folder(visitor: &Visitor, path: &VPath, rows: &[Row], results: Option<&[ItemResult]>) -> Html<String> {
+/// A page of a folder.
+pub fn folder(visitor: &Visitor, path: &VPath, rows: &FolderPage, results: Option<&[ItemResult]>) -> Html<String> {
     let mut content = results.map(told).unwrap_or_default() + &up(visitor, path);
     content.push_str("<table><thead><tr><th>Name<th>Size<th>Modified</thead><tbody>");
-    for Row(name, kind, len, modified, _) in rows.iter().take(MAX_ROWS) {
+    for Row(name, kind, len, modified, _) in &rows.items {
         // Beyond the longest path nothing can be addressed.
         let Ok(path) = path.join(name) else { continue };
         let modified = time::iso_date(time::from_unix_seconds(modified.div_euclid(1000)));
@@ -70,8 +70,9 @@ pub fn folder(visitor: &Visitor, path: &VPath, rows: &[Row], results: Option<&[I
         );
     }
     content.push_str("</tbody></table>");
-    if rows.len() > MAX_ROWS {
-        content.push_str("<p>There is more than this page shows.</p>");
+    if let Some(Row(last, ..)) = rows.items.last().filter(|_| rows.next.is_some()) {
+        let next = address(&visitor.token, "", path, &format!("&amp;after={}", encoded(last)));
+        let _ = write!(content, "<p>There is more than this page shows. <a href=\"{next}\">Next page</a></p>");
     }
     let zip = address(&visitor.token, "/zip", path, "");
     let _ = write!(content, "<p><a href=\"{zip}\">Download all as a zip archive</a></p>");
@@ -120,11 +121,13 @@ fn harmless(name: &str) -> Cow<'_, str> {
 
 /// An address beneath a link, in ASCII that stands in a quoted attribute as it is.
 fn address(token: &str, what: &str, path: &VPath, more: &str) -> String {
+    format!("/s/{}{what}?path={}{more}", encoded(token), encoded(path.as_str()))
+}
+
+fn encoded(text: &str) -> String {
     let mut encoded = Vec::new();
-    href::write_encoded(&mut encoded, token);
-    let token = String::from_utf8(std::mem::take(&mut encoded)).unwrap_or_default();
-    href::write_encoded(&mut encoded, path.as_str());
-    format!("/s/{token}{what}?path={}{more}", String::from_utf8(encoded).unwrap_or_default())
+    href::write_encoded(&mut encoded, text);
+    String::from_utf8(encoded).unwrap_or_default()
 }
 
 /// Bytes for people.

@@ -168,6 +168,11 @@ impl Directory {
         self.position
     }
 
+    /// Bytes of memory that it takes.
+    pub fn room(&self) -> usize {
+        self.lines.capacity()
+    }
+
     /// Counts bytes written.
     pub fn advance(&mut self, bytes: usize) {
         self.position += bytes as u64;

@@ -1,0 +1,351 @@
+//! Forms with files (`multipart/form-data`, RFC 7578), read as they come: no more of the body is asked for than the next step
+//! needs, and what leads to no content is refused after [`LIMIT`] bytes. So memory does not grow with what a client sends.
+
+use crate::model::{Error, Result};
+use axum::body::BodyDataStream;
+use axum::extract::Request;
+use bytes::{Buf, Bytes, BytesMut};
+use futures_util::{Stream, StreamExt, stream};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem::{self, Finder};
+
+/// The most bytes before the first part, and of the head of one part.
+pub const LIMIT: usize = 16 << 10;
+/// The most bytes of all heads: names are told again in the answer.
+const MAX_HEADS: usize = 1 << 20;
+/// The longest boundary (RFC 2046 section 5.1.1).
+const MAX_BOUNDARY: usize = 70;
+
+const NO_FORM: Error =
+    Error::BadRequest("The body must be a form with files, with Content-Type: multipart/form-data and a boundary.");
+const MALFORMED: Error = Error::BadRequest("The parts of the form are malformed.");
+const ENDLESS: Error =
+    Error::BadRequest("The form has no part where one must begin, or a head of a part that is too long.");
+
+/// A form being read.
+pub struct Form {
+    body: BodyDataStream,
+    buffer: BytesMut,
+    /// What stands before each part: a line end, two dashes, the boundary.
+    delimiter: Finder<'static>,
+    place: Place,
+    heads: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Preamble,
+    Head,
+    Content,
+    End,
+}
+
+/// A part of a form, whose content is read or passed over.
+pub struct Field<'f> {
+    form: &'f mut Form,
+    headers: HeaderMap,
+}
+
+impl Form {
+    /// The form in a request.
+    pub fn of(request: Request) -> Result<Self> {
+        let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let boundary = parameter(kind, "boundary").filter(|it| (1..=MAX_BOUNDARY).contains(&it.len()));
+        let boundary = boundary.filter(|_| essence.eq_ignore_ascii_case(b"multipart/form-data")).ok_or(NO_FORM)?;
+        let delimiter = [b"\r\n--", boundary.as_slice()].concat();
+        Ok(Self {
+            body: request.into_body().into_data_stream(),
+            // The first delimiter may stand at the beginning, where no line has ended.
+            buffer: BytesMut::from(&b"\r\n"[..]),
+            delimiter: Finder::new(&delimiter).into_owned(),
+            place: Place::Preamble,
+            heads: 0,
+        })
+    }
+
+    /// The next part; what is left of the one before is passed over.
+    pub async fn next_field(&mut self) -> Result<Option<Field<'_>>> {
+        let mut passed = 0;
+        while matches!(self.place, Place::Preamble | Place::Content) {
+            let bytes = self.chunk().await?.map_or(0, |chunk| chunk.len());
+            passed += if self.place == Place::Preamble { bytes } else { 0 };
+            if passed > LIMIT {
+                return Err(ENDLESS);
+            }
+        }
+        if self.place == Place::End {
+            return Ok(None);
+        }
+        let Some(head) = self.head().await? else {
+            self.place = Place::End;
+            return Ok(None);
+        };
+        self.place = Place::Content;
+        let headers = parse_head(&head)?;
+        Ok(Some(Field { form: self, headers }))
+    }
+
+    /// What comes next before the next delimiter; `None` once that is passed.
+    async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let kept = self.delimiter.needle().len() - 1;
+        loop {
+            match self.delimiter.find(&self.buffer) {
+                Some(0) => {
+                    self.buffer.advance(kept + 1);
+                    self.place = Place::Head;
+                    return Ok(None);
+                }
+                Some(length) => return Ok(Some(self.buffer.split_to(length).freeze())),
+                None if self.buffer.len() > kept => {
+                    let length = self.buffer.len() - kept;
+                    return Ok(Some(self.buffer.split_to(length).freeze()));
+                }
+                None => self.fill().await?,
+            }
+        }
+    }
+
+    /// The rest of a delimiter's line and the lines of the part's head; `None` behind the last delimiter.
+    async fn head(&mut self) -> Result<Option<Bytes>> {
+        let mut seen = 0;
+        loop {
+            if self.buffer.starts_with(b"--") {
+                return Ok(None);
+            }
+            let end = memmem::find(self.buffer.get(seen..).unwrap_or_default(), b"\r\n\r\n").map(|at| seen + at + 4);
+            if end.unwrap_or(self.buffer.len()) > LIMIT {
+                return Err(ENDLESS);
+            }
+            if let Some(end) = end {
+                self.heads += end;
+                return if self.heads > MAX_HEADS {
+                    Err(ENDLESS)
+                } else {
+                    Ok(Some(self.buffer.split_to(end).freeze()))
+                };
+            }
+            seen = self.buffer.len().saturating_sub(3);
+            self.fill().await?;
+        }
+    }
+
+    async fn fill(&mut self) -> Result<()> {
+        let bytes = self.body.next().await.and_then(Result::ok).ok_or(Error::Truncated)?;
+        self.buffer.extend_from_slice(&bytes);
+        Ok(())
+    }
+}
+
+impl<'f> Field<'f> {
+    /// The lines of its head.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// Its content.
+    pub fn content(self) -> impl Stream<Item = Result<Bytes>> + use<'f> {
+        stream::try_unfold(self.form, |form| async move {
+            if form.place != Place::Content {
+                return Ok(None);
+            }
+            Ok(form.chunk().await?.map(|chunk| (chunk, form)))
+        })
+    }
+}
+
+fn parse_head(head: &[u8]) -> Result<HeaderMap> {
+    let text = head.strip_suffix(b"\r\n\r\n").unwrap_or(head);
+    let (mut headers, mut rest, mut first) = (HeaderMap::new(), Some(text), true);
+    while let Some(text) = rest {
+        let end = memmem::find(text, b"\r\n");
+        let (line, more) = text.split_at(end.unwrap_or(text.len()));
+        rest = end.and_then(|_| more.get(2..));
+        if std::mem::take(&mut first) {
+            // Only blanks may follow a delimiter in its line.
+            if !line.trim_ascii().is_empty() {
+                return Err(MALFORMED);
+            }
+            continue;
+        }
+        let colon = line.iter().position(|byte| *byte == b':').ok_or(MALFORMED)?;
+        let (name, value) = line.split_at(colon);
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
+        headers.append(name, HeaderValue::from_bytes(value).map_err(|_| MALFORMED)?);
+    }
+    Ok(headers)
+}
+
+/// The value of a parameter of a header. In quotes a backslash counts only before a quote: browsers write the others as they are.
+fn parameter(header: &[u8], wanted: &str) -> Option<Vec<u8>> {
+    let mut rest = header.get(header.iter().position(|byte| *byte == b';')?..)?;
+    while let Some(equals) = rest.iter().position(|byte| *byte == b'=') {
+        let (name, value) = (rest.get(..equals)?, rest.get(equals + 1..)?.trim_ascii_start());
+        let name = name.rsplit(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let (text, after) = match value.strip_prefix(b"\"") {
+            Some(quoted) => unquote(quoted)?,
+            None => {
+                let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+                let (token, after) = value.split_at(end);
+                (token.trim_ascii().to_vec(), after)
+            }
+        };
+        if name.eq_ignore_ascii_case(wanted.as_bytes()) {
+            return Some(text);
+        }
+        rest = after;
+    }
+    None
+}
+
+/// Text up to the closing quote, and what follows that.
+fn unquote(mut quoted: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut text = Vec::new();
+    loop {
+        let (byte, rest) = match quoted {
+            [b'\\', b'"', rest @ ..] => (b'"', rest),
+            [b'"', rest @ ..] => return Some((text, rest)),
+            [byte, rest @ ..] => (*byte, rest),
+            [] => return None,
+        };
+        text.push(byte);
+        quoted = rest;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use http::header::CONTENT_DISPOSITION;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const KIND: &str = "multipart/form-data; boundary=x";
+
+    /// A form whose body comes in pieces; counts the bytes that were asked for.
+    fn form(kind: &str, body: Vec<u8>, size: usize) -> (Result<Form>, Arc<AtomicUsize>) {
+        let read = Arc::new(AtomicUsize::new(0));
+        let counted = read.clone();
+        let pieces = stream::iter((0..body.len().div_ceil(size)).map(move |i| {
+            let piece = Bytes::copy_from_slice(&body[i * size..body.len().min((i + 1) * size)]);
+            counted.fetch_add(piece.len(), Ordering::Relaxed);
+            Ok::<_, std::io::Error>(piece)
+        }));
+        let request = Request::builder().header("content-type", kind).body(Body::from_stream(pieces)).unwrap();
+        (Form::of(request), read)
+    }
+
+    fn file_name(field: &Field<'_>) -> Option<String> {
+        let disposition = field.headers().get(CONTENT_DISPOSITION)?;
+        String::from_utf8(parameter(disposition.as_bytes(), "filename")?).ok()
+    }
+
+    /// Every part's file name and content.
+    async fn parts(form: &mut Form) -> Result<Vec<(Option<String>, Vec<u8>)>> {
+        let mut parts = Vec::new();
+        while let Some(field) = form.next_field().await? {
+            let (name, mut content, mut bytes) = (file_name(&field), pin!(field.content()), Vec::new());
+            while let Some(chunk) = content.next().await {
+                bytes.extend_from_slice(&chunk?);
+            }
+            parts.push((name, bytes));
+        }
+        Ok(parts)
+    }
+
+    fn part(name: &str, content: &str) -> String {
+        format!("--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{name}\"\r\n\r\n{content}\r\n")
+    }
+
+    #[tokio::test]
+    async fn parts_come_whole_however_they_are_cut() {
+        let tricky = "\r\n--\r\n-x\r\n--y\r\n\r\n-";
+        let body = format!(
+            "preamble\r\n{}{}--x \t\r\nX: y\r\n\r\nfield\r\n--x\r\n\r\nbare\r\n--x--\r\nepilogue",
+            part("a \\\"b\\\" \\c.txt", tricky),
+            part("é", "")
+        );
+        let name = |name: &str| Some(name.to_owned());
+        let expected = [
+            (name("a \"b\" \\c.txt"), tricky.into()),
+            (name("é"), vec![]),
+            (None, b"field".to_vec()),
+            (None, b"bare".to_vec()),
+        ];
+        for size in [1, 2, 3, 7, 64, 10_000] {
+            let mut form = form(KIND, body.clone().into_bytes(), size).0.unwrap();
+            assert_eq!(parts(&mut form).await.unwrap(), expected, "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_read_is_passed_over() {
+        let body = part("a", &"1".repeat(100_000)) + &part("b", "2") + "--x--";
+        let mut form = form(KIND, body.into_bytes(), 1000).0.unwrap();
+        let mut names = Vec::new();
+        while let Some(field) = form.next_field().await.unwrap() {
+            names.push(file_name(&field).unwrap());
+        }
+        assert_eq!(names, ["a", "b"]);
+    }
+
+    #[tokio::test]
+    async fn what_leads_nowhere_ends_after_the_limit() {
+        let head = "--x\r\nContent-Disposition: form-data; filename=\"a\"\r\n";
+        let endless = |start: &str, filler: &str| [start.as_bytes(), filler.repeat(4 << 20).as_bytes()].concat();
+        for body in [
+            endless("", "a"),
+            endless("", "\r"),
+            endless("--y\r\n", "\n"),
+            endless("--x", " "),
+            endless("--x\r\n", "a"),
+            endless(head, "X: y\r\n"),
+            endless(&(part("a", "1") + head), "z"),
+        ] {
+            for size in [997, 16_384] {
+                let (form, read) = form(KIND, body.clone(), size);
+                assert!(matches!(parts(&mut form.unwrap()).await, Err(Error::BadRequest(_))));
+                assert!(read.load(Ordering::Relaxed) <= LIMIT + 1024 + size, "{}", read.load(Ordering::Relaxed));
+            }
+        }
+        let padded = |bytes: usize| format!("--x\r\nX: {}\r\n\r\n1\r\n--x--", "y".repeat(bytes)).into_bytes();
+        assert_eq!(parts(&mut form(KIND, padded(LIMIT - 9), 5000).0.unwrap()).await.unwrap().len(), 1);
+        assert!(parts(&mut form(KIND, padded(LIMIT - 8), 50_000).0.unwrap()).await.is_err());
+        let before = |bytes: usize| ("p".repeat(bytes) + "\r\n--x\r\n\r\n1\r\n--x--").into_bytes();
+        assert_eq!(parts(&mut form(KIND, before(LIMIT - 2), 50_000).0.unwrap()).await.unwrap().len(), 1);
+        assert!(parts(&mut form(KIND, before(LIMIT), 50_000).0.unwrap()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn all_heads_have_a_limit_together() {
+        let head = format!("--x\r\nX: {}\r\n\r\n\r\n", "y".repeat(15 << 10));
+        let (form, read) = form(KIND, head.repeat(400).into_bytes(), 8192);
+        assert!(matches!(parts(&mut form.unwrap()).await, Err(Error::BadRequest(_))));
+        assert!(read.load(Ordering::Relaxed) < MAX_HEADS + (64 << 10));
+    }
+
+    #[tokio::test]
+    async fn forms_that_break_off_or_are_none_are_refused() {
+        for body in ["", "--x", "--x\r\n\r\nabc", "--x\r\nX: y\r\n", "--x\r\n\r\nabc\r\n--x"] {
+            let mut form = form(KIND, body.into(), 3).0.unwrap();
+            assert!(matches!(parts(&mut form).await, Err(Error::Truncated)), "{body:?}");
+        }
+        for body in ["--xy\r\n\r\n1\r\n--x--", "--x\r\nno colon\r\n\r\n1\r\n--x--", "--x\r\na b: c\r\n\r\n1\r\n--x--"] {
+            let mut form = form(KIND, body.into(), 3).0.unwrap();
+            assert!(matches!(parts(&mut form).await, Err(Error::BadRequest(_))), "{body:?}");
+        }
+        let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
+        let others = ["", "text/plain; boundary=x", "multipart/form-data", "multipart/form-data; boundary=\"\"", &long];
+        for kind in others {
+            assert!(form(kind, Vec::new(), 1).0.is_err(), "{kind}");
+        }
+        for kind in ["Multipart/Form-Data; charset=\"a;b\"; Boundary=\"x\"", "multipart/form-data;boundary=x ;y=z"] {
+            let mut form = form(kind, b"--x\r\n\r\n1\r\n--x--".to_vec(), 2).0.unwrap();
+            assert_eq!(parts(&mut form).await.unwrap().len(), 1, "{kind}");
+        }
+    }
+}
