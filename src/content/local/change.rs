@@ -130,6 +130,9 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
     // If it is not adopted they are loose. Until it is, nothing is swept.
     let _unswept = root.overflow.hold();
     root.overflow.adopt(folder)?;
+    if let Ok(own) = os::open_root(&folder.join(chronicle::OWN)) {
+        os::set_given(fd(&own)).map_err(|e| explain("mark its history", e))?;
+    }
     root.overflow.note_loose();
     {
         let _guard = root.guard();

@@ -20,7 +20,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) use attributes::{
-    clear_label, kept_fd, label_at, label_fd, props_at, props_fd, set_kept, set_label, set_props, small_props_at,
+    clear_label, is_given, kept_fd, label_at, label_fd, props_at, props_fd, set_given, set_kept, set_label, set_props,
+    small_props_at,
 };
 pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
 pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_raw, open_read_raw};

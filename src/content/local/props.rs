@@ -82,7 +82,7 @@ pub(super) fn set(
     lookup: Lookup,
 ) -> Result<Option<()>> {
     if lookup == Lookup::Full && root.overflow.is_crowded() {
-        overflow::sweep(root, Sweep::Beside)?;
+        overflow::sweep(root, Sweep::Beside);
     }
     let mut is_too_large = false;
     for _ in 0..TRIES {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 mod crashes;
+mod overflow;
 
 pub(super) const RELAXED: LocalSettings =
     LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };

@@ -69,13 +69,14 @@ pub(super) enum Top {
     Folder,
 }
 
-/// Shows every file of a tree to `visit`. What goes away meanwhile, or may not be read, is passed over.
+/// Shows every file of a tree to `visit`; not the history of a tree that was made a folder of another. What goes away meanwhile, or may not be read, is passed over.
 pub(super) fn files<E: From<Errno>>(
     top: OwnedFd,
     at: Top,
     mut visit: impl FnMut(&Met<'_>, &Found) -> Result<(), E>,
 ) -> Result<(), E> {
-    let is_own = |met: &Met<'_>| at == Top::Tree && met.is_own();
+    let is_given = |met: &Met<'_>| os::open_folder_raw(met.dir, met.raw).is_ok_and(|dir| os::is_given(fd(&dir)));
+    let is_own = |met: &Met<'_>| (at == Top::Tree && met.is_own()) || (met.raw == OWN && is_given(met));
     let look = |met: &Met<'_>| {
         if met.kind != Kind::File {
             return Ok(met.kind == Kind::Folder && !is_own(met));

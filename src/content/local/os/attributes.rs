@@ -9,6 +9,7 @@ pub(in crate::content::local::os) const PROPS: &CStr = c"user.sarang.props";
 /// Short, as it shares a file's inode with its value.
 const LABEL: &CStr = c"user.sarang";
 const KEPT: &CStr = c"user.sarang.kept";
+const GIVEN: &CStr = c"user.sarang.given";
 /// More than Linux allows an attribute to have.
 const PROPS_ROOM: usize = 64 << 10;
 
@@ -74,6 +75,19 @@ pub(in crate::content::local) fn set_kept(file: BorrowedFd<'_>, len: Option<u64>
         Err(Errno::OPNOTSUPP) => Ok(()),
         other => other,
     }
+}
+
+/// Marks the own folder of a tree that becomes a folder of another: the history in it counts for nobody, as before.
+pub(in crate::content::local) fn set_given(dir: BorrowedFd<'_>) -> Outcome<()> {
+    match sys::fsetxattr(dir, GIVEN, b"1", XattrFlags::empty()) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
+/// Whether an open folder is marked so. A copy of it is not.
+pub(in crate::content::local) fn is_given(dir: BorrowedFd<'_>) -> bool {
+    sys::fgetxattr(dir, GIVEN, &mut [0; 1]).is_ok()
 }
 
 /// The path of a name in an open folder: there is no call that takes the two.

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// So many times as long as a sweep took nothing is swept after it.
 const PAUSE: u32 = 50;
-/// With so many overflow files that may be loose, nobody waits for the pause.
+/// With so many overflow files that may be loose, the next change of properties sweeps first.
 const MANY: usize = 256;
 /// How often a sweep is tried beside changes of names.
 const TRIES: usize = 3;
@@ -38,36 +38,43 @@ impl Overflow {
         Some(self.due.lock().map_or(now, |due| due.max(now)))
     }
 
-    /// Whether so many may be loose that they are swept before there are more.
+    /// Whether so many may be loose that they are swept before there are more, unless that was just tried.
     pub fn is_crowded(&self) -> bool {
-        self.loose.load(Ordering::Relaxed) >= MANY
+        self.loose.load(Ordering::Relaxed) >= MANY && self.due.lock().is_none_or(|due| due <= Instant::now())
     }
 }
 
-/// Deletes the overflow files that nothing names.
-pub(in crate::content::local) fn sweep(root: &Root, how: Sweep) -> Result<()> {
+/// Deletes the overflow files that nothing names. Where that fails they stay for the next time.
+pub(in crate::content::local) fn sweep(root: &Root, how: Sweep) {
     let overflow = &root.overflow;
     let _one_at_a_time = overflow.sweeping.lock();
     overflow.is_awaited.store(false, Ordering::Relaxed);
     let loose = overflow.loose.swap(0, Ordering::Relaxed);
     if loose == 0 {
-        return Ok(());
+        return;
     }
     let began = Instant::now();
-    let mut swept = false;
-    for _ in 0..TRIES {
-        swept = swept || sweep_beside(root)?;
-    }
-    if !swept && how == Sweep::Whatever {
-        let _guard = root.guard();
-        delete(root, &unnamed(root)?)?;
-        swept = true;
-    }
+    let swept = sweep_by(root, how).unwrap_or_else(|error| {
+        tracing::warn!(%error, "overflow files of properties that nothing names were left");
+        false
+    });
     if !swept {
         overflow.loose.fetch_add(loose, Ordering::Relaxed);
     }
     *overflow.due.lock() = Some(Instant::now() + began.elapsed().max(Duration::from_millis(1)) * PAUSE);
-    Ok(())
+}
+
+fn sweep_by(root: &Root, how: Sweep) -> Result<bool> {
+    for _ in 0..TRIES {
+        if sweep_beside(root)? {
+            return Ok(true);
+        }
+    }
+    if how == Sweep::Beside {
+        return Ok(false);
+    }
+    let _guard = root.guard();
+    delete(root, &unnamed(root)?).map(|()| true)
 }
 
 /// Sweeps unless a name changes meanwhile: something that is moved may be missed.
@@ -127,7 +134,8 @@ pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: imp
         if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
             visit(&met.path(), name);
         }
-        Ok::<_, Errno>(!met.is_at(&[c".sarang", c"props"]))
+        // A file system keeps `lost+found` for itself, and from everybody but root.
+        Ok::<_, Errno>(!met.is_at(&[c".sarang", c"props"]) && !met.is_at(&[c"lost+found"]))
     });
     looked.map_err(|e| explain(doing, e))
 }
