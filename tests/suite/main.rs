@@ -14,6 +14,7 @@ mod harness;
 
 mod access_ends;
 mod admin;
+mod anonymous;
 mod api;
 mod api_accounts;
 mod api_admin;
