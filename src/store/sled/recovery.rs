@@ -11,6 +11,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+/// A store that is whole, on its way to be `db`.
+const REPLACEMENT: &str = "db.new";
+
 /// sled and what it holds.
 pub(super) struct Opened {
     pub(super) db: ::sled::Db,
@@ -21,6 +24,7 @@ pub(super) struct Opened {
 
 /// Opens sled and reads all of it; when it cannot be read it is replaced by its newest export.
 pub(super) fn open(dir: &Path, settings: Settings) -> Result<Opened> {
+    finish_replacement(dir)?;
     prepare_to_open(dir, settings)?;
     let was_complete = journal_path(dir).exists() || !export::list(&export::folder(dir))?.is_empty();
     set_unfinished_snapshots_aside(dir)?;
@@ -77,15 +81,35 @@ fn journal_lost(why: &str) {
 /// version the new store disowns the journal that lies there.
 pub(super) fn replace(dir: &Path, records: &Records, version: u32) -> Result<()> {
     let doing = "restore the state store";
-    let (db, fresh) = (dir.join("db"), dir.join("db.new"));
-    if fresh.exists() {
-        fs::remove_dir_all(&fresh).map_err(|e| Error::io(doing, e))?;
+    let failed = |e| Error::io(doing, e);
+    let (db, fresh, filling) = (dir.join("db"), dir.join(REPLACEMENT), dir.join("db.filling"));
+    for left in [&fresh, &filling] {
+        if left.exists() {
+            fs::remove_dir_all(left).map_err(failed)?;
+        }
     }
-    fill(&fresh, records, version)?;
+    fill(&filling, records, version)?;
+    // From here on it is whole, and `finish_replacement` ends what a crash cuts.
+    fs::rename(&filling, &fresh).and_then(|()| File::open(dir)?.sync_all()).map_err(failed)?;
     if db.exists() {
-        fs::rename(&db, broken_folder(dir)?.join("db")).map_err(|e| Error::io(doing, e))?;
+        fs::rename(&db, broken_folder(dir)?.join("db")).map_err(failed)?;
     }
-    fs::rename(&fresh, &db).and_then(|()| File::open(dir)?.sync_all()).map_err(|e| Error::io(doing, e))
+    fs::rename(&fresh, &db).and_then(|()| File::open(dir)?.sync_all()).map_err(failed)
+}
+
+/// Ends a replacement that was cut between its two renames: the records that were chosen are the ones that open, and not those of
+/// another export. One that was cut before them was never made: what is there stays.
+fn finish_replacement(dir: &Path) -> Result<()> {
+    let (db, fresh) = (dir.join("db"), dir.join(REPLACEMENT));
+    if !fresh.exists() {
+        return Ok(());
+    }
+    if db.exists() {
+        return fs::remove_dir_all(&fresh).map_err(|e| Error::io("remove a state store that was not put in place", e));
+    }
+    tracing::warn!("an earlier run ended while it replaced the state store; that is finished now");
+    let renamed = fs::rename(&fresh, &db).and_then(|()| File::open(dir)?.sync_all());
+    renamed.map_err(|e| Error::io("put the replaced state store in place", e))
 }
 
 /// Why a store did not open.

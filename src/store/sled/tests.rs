@@ -110,6 +110,40 @@ async fn a_restored_export_replaces_the_store() {
 }
 
 #[tokio::test]
+async fn a_replacement_cut_between_its_renames_is_finished_with_the_export_that_was_chosen() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    put(&store, "a", "chosen").await;
+    let chosen = dir.path().join("chosen");
+    fs::copy(store.export_daily().unwrap(), &chosen).unwrap();
+    put(&store, "a", "newest export").await;
+    store.export_daily().unwrap();
+    put(&store, "a", "present").await;
+    store.close().await.unwrap();
+
+    // Cut before the first rename: nothing was restored.
+    SledStore::restore(dir.path(), &chosen).unwrap();
+    let (db, fresh, broken) = (dir.path().join("db"), dir.path().join("db.new"), broken_folders(dir.path()).remove(0));
+    fs::rename(&db, &fresh).unwrap();
+    fs::rename(broken.join("db"), &db).unwrap();
+    let store = open(dir.path());
+    assert_eq!(all(&store).await, pairs(&[("a", "present")]));
+    store.close().await.unwrap();
+    assert!(!fresh.exists());
+
+    // Cut between the two.
+    SledStore::restore(dir.path(), &chosen).unwrap();
+    fs::rename(&db, &fresh).unwrap();
+    let store = open(dir.path());
+    assert_eq!(all(&store).await, pairs(&[("a", "chosen")]));
+    store.close().await.unwrap();
+    // A filling that was cut is left over, and nothing else.
+    fs::create_dir(dir.path().join("db.filling")).unwrap();
+    SledStore::restore(dir.path(), &chosen).unwrap();
+    assert!(!dir.path().join("db.filling").exists());
+}
+
+#[tokio::test]
 async fn an_unfinished_snapshot_costs_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
