@@ -1,8 +1,8 @@
 //! What anybody may do without signing in, and within which limits, tried on running servers with their default settings.
 //! The table in `docs/security.md` is what this test found; `SARANG_GOLDEN=write` accepts a change.
 
-use crate::api_two_factor::turn_on;
 use crate::api_sessions::LoggedIn;
+use crate::api_two_factor::turn_on;
 use crate::harness::{Client, PASSWORD, Reply, TestServer, url};
 use crate::links::{self, Shared, share};
 use sarang::config::Registration;
@@ -95,14 +95,19 @@ fn stranger_at(server: &TestServer, n: usize) -> Client {
 fn passwords() -> Vec<Surface> {
     let server = TestServer::start();
     let get = server.stranger().get("/");
-    let drive = Surface::new("`/dav/`", "sign in by Basic; nothing else", &get).judged(|n| stranger_at(&server, n).get("/"));
+    let drive =
+        Surface::new("`/dav/`", "sign in by Basic; nothing else", &get).judged(|n| stranger_at(&server, n).get("/"));
     let server = TestServer::start();
     let body = largest(|len| json_body(&server.stranger(), "/api/v1/login", len));
     let ask = |n: usize| {
         let body = json!({"name": "ana", "password": format!("guess {n}")});
         server.stranger().api("POST", "/login", &body)
     };
-    let login = Surface::new("`POST /api/v1/login`", "sign in by password", &server.stranger().api("POST", "/login", &Value::Null));
+    let login = Surface::new(
+        "`POST /api/v1/login`",
+        "sign in by password",
+        &server.stranger().api("POST", "/login", &Value::Null),
+    );
     let login = login.body(body).judged(ask);
     let server = TestServer::start();
     turn_on(&LoggedIn::new(&server, "ana"));
@@ -111,7 +116,13 @@ fn passwords() -> Vec<Surface> {
         server.stranger().api("POST", "/login", &body)
     };
     let may = "say the code of the second factor, with the right password";
-    let code = Surface { at: "`POST /api/v1/login`", may, status: 401, body: "64 KiB".into(), judged: judged(ask).to_string() };
+    let code = Surface {
+        at: "`POST /api/v1/login`",
+        may,
+        status: 401,
+        body: "64 KiB".into(),
+        judged: judged(ask).to_string(),
+    };
     vec![drive, login, code]
 }
 
@@ -138,12 +149,15 @@ fn registration() -> Vec<Surface> {
     let mut free = Surface::new("`POST /api/v1/register`, `registration = \"open\"`", "make an account", &again);
     free.judged = format!("{made} accounts");
     let day_one = TestServer::without_accounts();
-    let wrong = |n: usize| form(&day_one.stranger(), "/setup", "token", &format!("guess{n}&name=boss&password=blue+kettle+77"));
-    let setup = Surface::new("`/setup`, `POST /api/v1/setup`", "show the set-up link, while there is no account", &wrong(99));
+    let wrong =
+        |n: usize| form(&day_one.stranger(), "/setup", "token", &format!("guess{n}&name=boss&password=blue+kettle+77"));
+    let setup =
+        Surface::new("`/setup`, `POST /api/v1/setup`", "show the set-up link, while there is no account", &wrong(99));
     let day_one = TestServer::without_accounts();
     let setup = setup.body(largest(|len| form_body(&day_one.stranger(), "/setup", len)));
     let day_one = TestServer::without_accounts();
-    let wrong = |n: usize| form(&day_one.stranger(), "/setup", "token", &format!("guess{n}&name=boss&password=blue+kettle+77"));
+    let wrong =
+        |n: usize| form(&day_one.stranger(), "/setup", "token", &format!("guess{n}&name=boss&password=blue+kettle+77"));
     vec![invited, free, setup.judged(wrong)]
 }
 
@@ -170,18 +184,30 @@ fn closed_links() -> Vec<Surface> {
     let (server, shared) = linked(&secret);
     let mount = format!("/s/{}/dav/", shared.token);
     let ask = |n: usize| server.stranger().signed_in("x", &format!("guess {n}")).raw("GET", &mount).send();
-    let basic = Surface::new("`/s/TOKEN/dav/` with a password", "give the password by Basic", &server.stranger().raw("GET", &mount).send());
+    let basic = Surface::new(
+        "`/s/TOKEN/dav/` with a password",
+        "give the password by Basic",
+        &server.stranger().raw("GET", &mount).send(),
+    );
     let basic = basic.judged(ask);
     let (server, shared) = linked(&secret);
     let cookies: String = (0..TRIES).map(|n| format!("pass=basic:guess {n}; ")).collect();
-    let tried = server.stranger().raw("GET", &format!("/s/{}", shared.token)).header("Cookie", cookies + "pass=basic:se cret").send();
+    let tried = server
+        .stranger()
+        .raw("GET", &format!("/s/{}", shared.token))
+        .header("Cookie", cookies + "pass=basic:se cret")
+        .send();
     let cookie = Surface::new("`/s/TOKEN` with a cookie", "show a pass that was given out", &tried);
     vec![page, basic, Surface { judged: "0: a pass is random".into(), ..cookie }]
 }
 
 fn open_links() -> Vec<Surface> {
     let (server, shared) = linked(&json!({}));
-    let page = Surface::new("`/s/TOKEN`, `/file`, `/zip`", "see and download what was shared", &links::page(&server, &shared, ""));
+    let page = Surface::new(
+        "`/s/TOKEN`, `/file`, `/zip`",
+        "see and download what was shared",
+        &links::page(&server, &shared, ""),
+    );
     let mount = links::dav(&server, &shared, "PROPFIND", "/");
     let mount = Surface::new("`/s/TOKEN/dav/`", "the same by WebDAV", &mount);
     let stranger = server.stranger();
@@ -192,14 +218,24 @@ fn open_links() -> Vec<Surface> {
     };
     let mount = mount.body(largest(propfind));
     let (server, shared) = linked(&json!({"path": "inbox", "rights": "drop"}));
-    let drop = Surface::new("`/s/TOKEN/upload` of a drop link", "add files within the owner's quota", &links::upload(&server, &shared, "", "new", "x"));
+    let drop = Surface::new(
+        "`/s/TOKEN/upload` of a drop link",
+        "add files within the owner's quota",
+        &links::upload(&server, &shared, "", "new", "x"),
+    );
     let long = "x".repeat(MOST);
     links::upload(&server, &shared, "", "long", &long).is_any(&[200, 201, 303]);
     let drop = drop.body("any length, streamed".into());
     let (server, shared) = linked(&json!({"rights": "edit"}));
     let lock = |n: usize| {
         let path = format!("/s/{}/dav{}", shared.token, url(&format!("/new{n}")));
-        server.stranger().raw("LOCK", &path).header("Depth", "0").header("Timeout", "Second-600").xml(crate::harness::LOCK_BODY).send()
+        server
+            .stranger()
+            .raw("LOCK", &path)
+            .header("Depth", "0")
+            .header("Timeout", "Second-600")
+            .xml(crate::harness::LOCK_BODY)
+            .send()
     };
     let first = lock(0);
     let held = (1..100).map(lock).filter(|reply| reply.status < 300).count() + 1;
@@ -214,11 +250,20 @@ fn api_routes() -> Vec<Surface> {
     let server = TestServer::start();
     let document = server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200);
     let described = Surface::new("`GET /api/v1/openapi.json`", "read the description of the API", &document);
-    let health = Surface::new("`/`, `/healthz`, `/page.css`", "see that a server is there", &server.stranger().raw("GET", "/healthz").send());
+    let health = Surface::new(
+        "`/`, `/healthz`, `/page.css`",
+        "see that a server is there",
+        &server.stranger().raw("GET", "/healthz").send(),
+    );
     let ways = server.stranger().raw("GET", "/api/v1/sign-in").send();
-    let ways = Surface::new("`GET /api/v1/sign-in`, `OPTIONS /api/v1/uploads`", "see how to sign in, and which tus extensions there are", &ways);
+    let ways = Surface::new(
+        "`GET /api/v1/sign-in`, `OPTIONS /api/v1/uploads`",
+        "see how to sign in, and which tus extensions there are",
+        &ways,
+    );
     let openid = server.stranger().raw("GET", "/api/v1/openid/start").send();
-    let openid = Surface::new("`GET /api/v1/openid/start`, `/callback`", "sign in by the provider, where one is set", &openid);
+    let openid =
+        Surface::new("`GET /api/v1/openid/start`, `/callback`", "sign in by the provider, where one is set", &openid);
     let (mut public, mut closed) = (BTreeSet::new(), 0);
     for (path, methods) in document.json()["paths"].as_object().unwrap() {
         for (method, route) in methods.as_object().unwrap() {

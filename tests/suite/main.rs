@@ -63,6 +63,7 @@ mod rows;
 mod scope;
 mod shares;
 mod sign_in;
+mod strange_disk;
 mod table;
 mod traces;
 mod trash;

@@ -101,6 +101,8 @@ impl Copied<'_> {
             return self.root.settle(fd(&made));
         }
         debug_assert!(found.node.folder);
+        // Opened before anything is written: syncfs(2) tells each open file of a write error once, and of those since it was opened.
+        let witness = os::open_folder(tmp, "", Lookup::Full).map_err(|e| explain(DOING, e))?;
         let made = self.fill.folder(source, tmp, &name)?;
         if reach == Reach::Shallow {
             return self.root.settle(fd(&made));
@@ -108,7 +110,7 @@ impl Copied<'_> {
         self.fill.below(source, made)?;
         if self.root.is_strict() {
             // One wait for the whole tree instead of one a file.
-            os::sync_all(tmp).map_err(|e| Error::io("write to the disk", e))?;
+            os::sync_all(fd(&witness)).map_err(|e| Error::io("write to the disk", e))?;
         }
         Ok(())
     }

@@ -17,7 +17,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) use attributes::{
     clear_label, is_given, kept_fd, label_at, label_fd, props_at, props_fd, set_given, set_kept, set_label, set_props,
@@ -34,6 +34,8 @@ const CONFINED: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// The most that the kernel copies between two looks whether to go on.
 const PIECE: usize = 64 << 20;
+/// How long opening waits for another program (Samba, knfsd) to give up its lease on a file, `F_SETLEASE` of fcntl(2).
+const LEASE_WAIT: Duration = Duration::from_secs(5);
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
 const READ: OFlags = ALWAYS.union(OFlags::RDONLY).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
@@ -102,9 +104,15 @@ fn open_confined<P: Arg + Copy>(root: BorrowedFd<'_>, path: P, flags: OFlags, lo
     if lookup == Lookup::Cached {
         return sys::openat2(root, path, flags, Mode::empty(), CONFINED | ResolveFlags::CACHED);
     }
+    let (until, mut pause) = (Instant::now() + LEASE_WAIT, Duration::ZERO);
     loop {
         match sys::openat2(root, path, flags, Mode::empty(), CONFINED) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::INTR) => {}
+            // A rename raced with the lookup, or another program has been asked to give up its lease on the file.
+            Err(Errno::AGAIN) if Instant::now() < until => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).clamp(Duration::from_millis(1), Duration::from_millis(100));
+            }
             other => return other,
         }
     }

@@ -375,7 +375,12 @@ pub(super) fn explain(doing: &'static str, errno: Errno) -> Error {
         Errno::ACCESS | Errno::PERM => Error::Forbidden("The server may not do this to the files on its disk."),
         Errno::ROFS => Error::ReadOnly,
         Errno::MFILE | Errno::NFILE => Error::Busy { retry_after: Duration::from_secs(1) },
-        Errno::OPNOTSUPP | Errno::XDEV | Errno::NOSYS => Error::Unsupported,
+        // Another program keeps its lease on the file.
+        Errno::AGAIN => Error::Busy { retry_after: Duration::from_secs(5) },
+        Errno::XDEV => Error::Forbidden(
+            "This lies on another file system than the rest of the drive, mounted inside it: nothing can be stored there or moved.",
+        ),
+        Errno::OPNOTSUPP | Errno::NOSYS => Error::Unsupported,
         other => Error::io(doing, other),
     }
 }

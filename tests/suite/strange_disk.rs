@@ -1,0 +1,109 @@
+//! Homes on disks that behave oddly: a file that another program holds a lease on, a file system mounted inside a home.
+
+use crate::harness::TestServer;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A program that holds a write lease on a file and does not give it up, as a file server that hangs.
+struct Lease(Child);
+
+impl Lease {
+    /// `None` where there is no Python, or the file system knows no leases.
+    fn take(path: &Path) -> Option<Self> {
+        let script = "import fcntl, os, signal, sys\n\
+                      signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+                      file = os.open(sys.argv[1], os.O_RDWR)\n\
+                      fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+                      print('held', flush=True)\n\
+                      sys.stdin.read()";
+        let mut command = Command::new("python3");
+        let piped = command.args(["-c", script]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = piped.stderr(Stdio::null()).spawn().ok()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let lease = Self(child);
+        (line == "held\n").then_some(lease)
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// CPU time of this process so far.
+fn cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+#[test]
+fn a_leased_file_is_503_without_spinning() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/leased", "x");
+    let Some(lease) = Lease::take(&server.home("ana").join("leased")) else {
+        return eprintln!("skipped: needs python3 and a file system with leases");
+    };
+    let (began, before) = (Instant::now(), cpu());
+    let reply = ana.get("/leased").is(503);
+    assert!(reply.header("retry-after").is_some(), "{reply}");
+    assert!(
+        began.elapsed() < Duration::from_secs(20),
+        "it waits for seconds, not until the kernel takes the lease away"
+    );
+    let spent = cpu() - before;
+    assert!(spent < began.elapsed() / 2, "{spent:?} of CPU in {:?}", began.elapsed());
+    drop(lease);
+    ana.holds("/leased", "x");
+}
+
+/// A small file system of its own, mounted over a folder.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// `None` without the right to mount.
+    fn over(folder: &Path) -> Option<Self> {
+        let mount = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).stderr(Stdio::null()).status();
+        mount.is_ok_and(|status| status.success()).then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn writing_across_a_mount_point_inside_a_home_is_403_and_says_so() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/disk").is(201);
+    ana.store("/here", "x");
+    let folder = server.home("ana").join("disk");
+    let Some(_mounted) = Mounted::over(&folder) else { return eprintln!("skipped: only root may mount") };
+    std::fs::File::create(folder.join("there")).unwrap().write_all(b"y").unwrap();
+    std::fs::create_dir(folder.join("sub")).unwrap();
+    ana.holds("/disk/there", "y");
+    let said = |reply: crate::harness::Reply, what: &str| {
+        assert_eq!(reply.status, 403, "{what}: {reply}");
+        assert!(reply.text().contains("another file system"), "{what}: {reply}");
+    };
+    said(ana.put("/disk/new", "z"), "PUT of a new file");
+    said(ana.put("/disk/there", "z"), "PUT over a file");
+    said(ana.transfer("MOVE", "/here", "/disk/here").send(), "MOVE into it");
+    said(ana.transfer("MOVE", "/disk/there", "/out").send(), "MOVE out of it");
+    said(ana.transfer("COPY", "/here", "/disk/here").send(), "COPY into it");
+    said(ana.delete("/disk/there"), "DELETE");
+    said(ana.delete("/disk/sub"), "DELETE of a folder");
+    ana.holds("/disk/there", "y");
+    ana.holds("/here", "x");
+    ana.transfer("COPY", "/disk/there", "/out").send().is(201);
+}
