@@ -184,13 +184,12 @@ fn parameter(header: &[u8], wanted: &str) -> Option<Vec<u8>> {
     while let Some(equals) = rest.iter().position(|byte| *byte == b'=') {
         let (name, value) = (rest.get(..equals)?, rest.get(equals + 1..)?.trim_ascii_start());
         let name = name.rsplit(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let (text, after) = match value.strip_prefix(b"\"") {
-            Some(quoted) => unquote(quoted)?,
-            None => {
-                let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
-                let (token, after) = value.split_at(end);
-                (token.trim_ascii().to_vec(), after)
-            }
+        let (text, after) = if let Some(quoted) = value.strip_prefix(b"\"") {
+            unquote(quoted)?
+        } else {
+            let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+            let (token, after) = value.split_at(end);
+            (token.trim_ascii().to_vec(), after)
         };
         if name.eq_ignore_ascii_case(wanted.as_bytes()) {
             return Some(text);

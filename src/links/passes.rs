@@ -179,37 +179,38 @@ mod tests {
         assert!(passes.admits(&link("a", 1), &first));
     }
 
-    fn prove(passes: &Passes, link: Link, from: Network, password: &[u8]) {
-        passes.prove(&link, from, passes.key(&link, password));
+    fn prove(passes: &Passes, link: &Link, from: Network, password: &[u8]) {
+        passes.prove(link, from, passes.key(link, password));
     }
 
-    fn is_proven(passes: &Passes, link: Link, from: Network, password: &[u8]) -> bool {
-        passes.is_proven(&link, from, &passes.key(&link, password))
+    fn is_proven(passes: &Passes, link: &Link, from: Network, password: &[u8]) -> bool {
+        passes.is_proven(link, from, &passes.key(link, password))
     }
 
     #[test]
     fn what_was_proven_counts_for_its_network_link_and_password_and_is_no_pass() {
         let passes = Passes::new().unwrap();
-        prove(&passes, link("a", 1), network(1), b"secret");
-        assert!(is_proven(&passes, link("a", 1), network(1), b"secret"));
-        assert!(!is_proven(&passes, link("a", 1), network(2), b"secret"));
-        assert!(!is_proven(&passes, link("a", 1), network(1), b"guess"));
-        assert!(!is_proven(&passes, link("a", 2), network(1), b"secret"));
-        assert!(!is_proven(&passes, link("b", 1), network(1), b"secret"));
+        prove(&passes, &link("a", 1), network(1), b"secret");
+        assert!(is_proven(&passes, &link("a", 1), network(1), b"secret"));
+        assert!(!is_proven(&passes, &link("a", 1), network(2), b"secret"));
+        assert!(!is_proven(&passes, &link("a", 1), network(1), b"guess"));
+        assert!(!is_proven(&passes, &link("a", 2), network(1), b"secret"));
+        assert!(!is_proven(&passes, &link("b", 1), network(1), b"secret"));
         assert!(!passes.admits(&link("a", 1), "secret") && !passes.admits(&link("a", 1), "basic:secret"));
     }
 
     #[test]
     fn proofs_are_bounded_by_link() {
         let passes = Passes::new().unwrap();
-        prove(&passes, link("other", 1), network(0), b"x");
+        prove(&passes, &link("other", 1), network(0), b"x");
         for n in 0..=200 {
-            prove(&passes, link("a", 1), network(n), b"x");
+            prove(&passes, &link("a", 1), network(n), b"x");
         }
         assert_eq!(passes.proofs.lock()["a"].len(), MAX_NETWORKS);
-        assert!(is_proven(&passes, link("other", 1), network(0), b"x"));
+        assert!(is_proven(&passes, &link("other", 1), network(0), b"x"));
         assert!(
-            !is_proven(&passes, link("a", 1), network(0), b"x") && is_proven(&passes, link("a", 1), network(200), b"x")
+            !is_proven(&passes, &link("a", 1), network(0), b"x")
+                && is_proven(&passes, &link("a", 1), network(200), b"x")
         );
     }
 }

@@ -41,6 +41,7 @@ enum Place {
 
 /// The state of one connection's request stream.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one head that do not depend on each other")]
 pub(super) struct Framing {
     place: Place,
     line: Vec<u8>,

@@ -191,11 +191,11 @@ fn closed_links() -> Vec<Surface> {
     );
     let basic = basic.judged(ask);
     let (server, shared) = linked(&secret);
-    let cookies: String = (0..TRIES).map(|n| format!("pass=basic:guess {n}; ")).collect();
+    let cookies: Vec<String> = (0..TRIES).map(|n| format!("pass=basic:guess {n}")).collect();
     let tried = server
         .stranger()
         .raw("GET", &format!("/s/{}", shared.token))
-        .header("Cookie", cookies + "pass=basic:se cret")
+        .header("Cookie", cookies.join("; ") + "; pass=basic:se cret")
         .send();
     let cookie = Surface::new("`/s/TOKEN` with a cookie", "show a pass that was given out", &tried);
     vec![page, basic, Surface { judged: "0: a pass is random".into(), ..cookie }]

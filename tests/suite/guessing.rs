@@ -56,21 +56,21 @@ fn a_guesser_elsewhere_is_told_nothing_while_the_owner_is_active() {
         try_at(&owner, 0, ("ana", PASSWORD), OWNER).is(207);
         assert_eq!(try_at(&server.stranger(), 1, ("ana", PASSWORD), OWNER).status, 200, "{at}");
     };
-    for door in 0..DOORS.len() {
-        goes_on(DOORS[door].1);
+    for (door, (_, at, _)) in DOORS.iter().enumerate() {
+        goes_on(at);
         let from = format!("198.51.100.{door}");
         let guess = |password: &str| try_at(&server.stranger(), door, ("ana", password), &from).status;
         for n in 0..5 {
-            assert_eq!(guess(&format!("guess {n}")), 401, "{}", DOORS[door].1);
+            assert_eq!(guess(&format!("guess {n}")), 401, "{at}");
         }
         for password in ["guess 5", PASSWORD, "guess 0", PASSWORD] {
-            assert_eq!(guess(password), 429, "{password} at {}", DOORS[door].1);
+            assert_eq!(guess(password), 429, "{password} at {at}");
         }
-        for other in 0..DOORS.len() {
+        for (other, (_, _, welcome)) in DOORS.iter().enumerate() {
             try_at(&server.stranger(), other, ("ana", PASSWORD), &from).is(429);
-            try_at(&server.stranger(), other, ("ben", PASSWORD), &from).is(DOORS[other].2);
+            try_at(&server.stranger(), other, ("ben", PASSWORD), &from).is(*welcome);
         }
-        goes_on(DOORS[door].1);
+        goes_on(at);
     }
 }
 
@@ -184,7 +184,8 @@ fn of_many_first_codes_at_once_five_are_judged() {
 
 #[test]
 fn of_many_passwords_at_once_that_are_asked_for_again_few_are_judged() {
-    let proofs: [(&str, &str, fn(&str) -> Value); 4] = [
+    type Proof = fn(&str) -> Value;
+    let proofs: [(&str, &str, Proof); 4] = [
         ("PUT", "/api/v1/me/password", |guess| json!({"old": guess, "new": "x y z 4711 8"})),
         ("POST", "/api/v1/me/two-factor", |guess| json!({"password": guess})),
         ("DELETE", "/api/v1/me/two-factor", |guess| json!({"password": guess})),
@@ -215,7 +216,7 @@ fn of_many_invites_and_set_up_links_at_once_ten_are_judged() {
     let server = TestServer::without_accounts();
     let (client, token) = (server.stranger(), server.app().setup.token().unwrap().to_string());
     let ask = |n: usize, token: &str| {
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             let form = client.raw("POST", "/setup").header("Content-Type", "application/x-www-form-urlencoded");
             return form.body(format!("token={token}&name=boss&password=x+y+z+4711+8")).bytes();
         }
