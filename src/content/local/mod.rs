@@ -190,7 +190,11 @@ fn sweep_props(root: &Arc<Root>) {
         tokio::time::sleep_until(due.into()).await;
         let Some(root) = root.upgrade() else { return };
         // Only a runtime that is shutting down cuts it short; the next start sweeps.
-        let _ = blocking(move || Ok(overflow::sweep(&root, Sweep::Beside))).await;
+        let swept = blocking(move || {
+            overflow::sweep(&root, Sweep::Beside);
+            Ok(())
+        });
+        let _ = swept.await;
     });
 }
 
