@@ -3,11 +3,14 @@
 
 pub mod past;
 
-use crate::app::App;
+pub use crate::app::removal::Files;
+
+use crate::app::removal::{Outcome, note_of};
+use crate::app::{App, Destination};
 use crate::audit::{Kind, Reporter};
 use crate::auth::{AccountView, Alteration, OpenIdLink};
 use crate::drive::locks::Lock;
-use crate::model::{AccessCheck, AccountName, Error, Result, Role, time};
+use crate::model::{AccessCheck, AccountName, Error, Result, Role, VPath, time};
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -21,18 +24,6 @@ pub struct Administrator {
     app: Arc<App>,
     reporter: Reporter,
     access: Arc<dyn AccessCheck>,
-}
-
-/// What becomes of a removed account's files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Files {
-    /// They stay where they are.
-    Keep,
-    /// They are deleted.
-    Purge,
-    /// They become a folder in the drive of this account.
-    Transfer(AccountName),
 }
 
 /// How the server is.
@@ -156,6 +147,18 @@ impl Administrator {
         set
     }
 
+    /// Sets the e-mail address of an account and vouches for it. As [`Auth::set_email`](crate::auth::Auth::set_email).
+    pub async fn set_email(&self, name: &AccountName, email: Option<String>) -> Result<()> {
+        let profile = self.app.auth.profile(name);
+        let before = profile.as_ref().and_then(|profile| profile.email.clone());
+        let words = |email: &Option<String>| email.clone().unwrap_or_else(|| "none".into());
+        let note = format!("e-mail from {} to {}", words(&before), words(&email));
+        let set = self.app.auth.set_email(name, email).await;
+        let is_change = self.app.auth.profile(name) != profile;
+        self.reporter.report_change(Kind::AccountChanged, name.as_str(), note, (&set, is_change)).await;
+        set
+    }
+
     /// Links an account to a subject of the provider. As [`Auth::link_openid`](crate::auth::Auth::link_openid); `Forbidden`
     /// without a provider.
     pub async fn link_openid(&self, name: &AccountName, subject: &str) -> Result<OpenIdLink> {
@@ -184,27 +187,50 @@ impl Administrator {
         dropped
     }
 
-    /// Removes an account. Sign-in ends first: nothing new is written to a home that is being moved or deleted. When that
-    /// fails afterwards, the files stay in `homes`, and what failed is the error. Returns where transferred files lie now.
-    pub async fn remove(&self, name: &AccountName, files: Files) -> Result<Option<String>> {
+    /// Removes an account. As [`App::remove_account`].
+    pub async fn remove(&self, name: &AccountName, files: Files) -> Result<Outcome> {
         if let Files::Transfer(to) = &files {
             self.check_transfer(name, to).await?;
         }
-        let removed = match self.app.auth.remove(name).await {
-            Ok(()) => self.settle_files(name, &files).await,
-            Err(error) => {
-                self.reporter.report(Kind::AccountRemoved, name.as_str(), String::new(), &Err::<(), _>(&error)).await;
-                return Err(error);
+        let mut note = note_of(&files);
+        let removed = self.app.remove_account(name, files).await;
+        match &removed {
+            Ok(Outcome { moved: Some(path), .. }) => {
+                let _ = write!(note, ", into {:?}", path.as_str());
             }
-        };
-        let note = match (&files, &removed) {
-            (Files::Keep, _) => "its files are kept".into(),
-            (Files::Purge, _) => "its files are deleted".into(),
-            (Files::Transfer(to), Ok(Some(path))) => format!("its files are in {path:?} of {to}"),
-            (Files::Transfer(to), _) => format!("its files were to go to {to}"),
-        };
+            Ok(Outcome { aside: Some(place), .. }) => {
+                let _ = write!(note, ", in {place}");
+            }
+            _ => {}
+        }
         self.reporter.report(Kind::AccountRemoved, name.as_str(), note, &removed).await;
         removed
+    }
+
+    /// Brings files of a removed account or team folder back. As [`App::bring_back`].
+    pub async fn bring_back(&self, which: &str, to: Destination) -> Result<Option<VPath>> {
+        let note = match &to {
+            Destination::Home(to) => format!("as the drive of {to}"),
+            Destination::Folder(to) => format!("into the drive of {to}"),
+            Destination::Team(to) => format!("as the team folder {to}"),
+        };
+        let place = self.place_of(which);
+        let back = self.app.bring_back(which, to).await;
+        self.reporter.report(Kind::RemovedFilesRestored, &place, note, &back).await;
+        back
+    }
+
+    /// Deletes files of a removed account or team folder, for good. As [`App::purge_aside`].
+    pub async fn purge_aside(&self, which: &str) -> Result<()> {
+        let place = self.place_of(which);
+        let purged = self.app.purge_aside(which).await;
+        self.reporter.report(Kind::RemovedFilesPurged, &place, "", &purged).await;
+        purged
+    }
+
+    fn place_of(&self, which: &str) -> String {
+        let found = self.app.removed_files().into_iter().find(|files| files.id == which);
+        found.map_or_else(|| which.to_owned(), |files| files.place)
     }
 
     async fn check_transfer(&self, name: &AccountName, to: &AccountName) -> Result<()> {
@@ -212,17 +238,14 @@ impl Administrator {
         if name == to {
             return wrong("The files must go to another account.");
         }
-        self.app.auth.account(name).ok_or(Error::NotFound)?;
+        if self.app.auth.account(name).is_none() {
+            // Begun already, with what was said then; or there is none.
+            return Ok(());
+        }
         if self.app.auth.account(to).is_none() {
             return wrong("There is no such account to give the files to.");
         }
         self.app.check_transfer(name, to).await
-    }
-
-    async fn settle_files(&self, name: &AccountName, files: &Files) -> Result<Option<String>> {
-        self.app.forget_account(name, *files == Files::Purge).await?;
-        let Files::Transfer(to) = files else { return Ok(None) };
-        Ok(self.app.transfer_home(name, to).await?.map(|path| path.as_str().to_owned()))
     }
 
     /// Ends the lock with this id; `admits` says whether this administrator may. `NotFound`.

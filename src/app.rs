@@ -1,8 +1,10 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
+mod aside;
 mod homes;
 mod lock_check;
 mod registration;
+pub mod removal;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
@@ -20,14 +22,18 @@ use crate::drive::shares::Shares;
 use crate::drive::teams::Teams;
 use crate::links::Links;
 use crate::metrics::Metrics;
-use crate::model::{AccountName, Error, Identity, Result, VPath};
+use crate::model::{AccountName, Error, Identity, Result};
 use crate::openid::OpenId;
 use crate::setup::Setup;
 use crate::store::StateStore;
 use crate::store::sled::SledStore;
 use crate::uploads::{Unfinished, Uploads};
+use aside::Vacating;
+pub use aside::{Destination, RemovedFiles};
 use homes::Homes;
+pub use homes::TreeKind;
 use lock_check::LockCheck;
+use removal::Removals;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -66,6 +72,7 @@ pub struct App {
     /// What accounts have in common.
     pub commons: Arc<Commons>,
     homes: Arc<Homes>,
+    removals: Removals,
     tasks: TaskTracker,
     opened: Instant,
 }
@@ -94,6 +101,7 @@ impl App {
             Setup::done()
         };
         let homes = Arc::new(Homes::new(&config, auth.clone()));
+        let removals = Removals::open(store.clone()).await?;
         let commons = open_commons(&store, &homes, &audit, &config).await?;
         locks.check_by(Arc::new(LockCheck::new(&auth, &links, &commons)));
         let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
@@ -111,9 +119,12 @@ impl App {
             sled,
             commons,
             homes,
+            removals,
             tasks,
             opened,
         });
+        app.auth.vacate_by(Arc::new(Vacating(Arc::downgrade(&app))));
+        app.begin_with_removals().await;
         app.hold_uploads().await;
         Ok(app)
     }
@@ -176,24 +187,6 @@ impl App {
         Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
     }
 
-    /// Ends the locks and shares of an account that was removed and closes its home; `purge` also deletes its files, for good.
-    pub async fn forget_account(&self, name: &AccountName, purge: bool) -> Result<()> {
-        self.locks.end_account(name, &Homes::id_of(name)).await?;
-        self.commons.end_account(name).await?;
-        self.links.forget_account(name).await?;
-        for upload in self.uploads.over(Some(name)) {
-            self.uploads.forget(&upload).await?;
-        }
-        self.homes.forget_home(name, purge).await
-    }
-
-    /// Removes a team folder from every drive; `purge` also deletes its files, for good. `NotFound`.
-    pub async fn remove_team(&self, name: &str, purge: bool) -> Result<()> {
-        self.commons.teams.remove(name).await?;
-        self.locks.end_root(&Homes::team_id(name)).await?;
-        self.homes.forget_team(name, purge).await
-    }
-
     /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet.
     pub async fn usage(&self, account: &AccountName) -> Result<u64> {
         if !self.homes.exists(account).await? {
@@ -204,7 +197,7 @@ impl App {
 
     /// Until when nothing of the history of an account's home expires, if it is open.
     pub fn held_in_home(&self, account: &AccountName) -> Option<SystemTime> {
-        let id = Homes::id_of(account);
+        let id = TreeKind::Home.id(account.as_str());
         self.held().into_iter().find(|(root, _)| **root == *id).map(|(_, until)| until)
     }
 
@@ -241,15 +234,9 @@ impl App {
         blocking(move || Ok(LocalTree::free_at(&dir)?.saturating_sub(reserve))).await
     }
 
-    /// Refuses what [`transfer_home`](Self::transfer_home) could not do.
+    /// Refuses to remove an account whose files could not go to the other. `Forbidden`.
     pub async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
         self.homes.check_transfer(from, to).await
-    }
-
-    /// Moves the home of an account that was removed, trash and all, into a new folder of another account's drive, and
-    /// says which. `None` when there is none.
-    pub async fn transfer_home(&self, from: &AccountName, to: &AccountName) -> Result<Option<VPath>> {
-        self.homes.transfer(from, to).await
     }
 
     /// Exports the store into [`FOR_BACKUP`], for somebody who comes for the file; returns its name.

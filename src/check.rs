@@ -1,10 +1,12 @@
 //! Whether the state, the homes and team folders, their trash and versions agree with each other. Findings are damage; notes tell
 //! of what may well be meant so and is worth knowing.
 
+use crate::app::removal::{self, Files, Removal};
 use crate::content::local::check::{Care, Finding, look_at, look_over};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
+use crate::model::time::{from_unix_seconds, iso_date};
 use crate::model::{Error, RelPath, Result};
 use crate::store::sled::{Records, SledStore};
 use crate::store::table::decode;
@@ -46,8 +48,10 @@ pub struct Order {
 
 /// Checks a data folder whose state is `records`.
 pub fn check(order: &Order, records: &Records) -> Result<Report> {
-    let mut check = Check { order, records, report: Report { records: records.len(), ..Report::default() } };
+    let report = Report { records: records.len(), ..Report::default() };
+    let mut check = Check { order, records, removals: Vec::new(), report };
     check.check_records();
+    check.check_removals();
     check.check_exports()?;
     check.check_trees("homes", "account/", "account")?;
     check.check_trees("teams", "team/", "team folder")?;
@@ -58,6 +62,7 @@ pub fn check(order: &Order, records: &Records) -> Result<Report> {
 struct Check<'a> {
     order: &'a Order,
     records: &'a Records,
+    removals: Vec<Removal>,
     report: Report,
 }
 
@@ -109,8 +114,7 @@ impl Check<'_> {
                 continue;
             }
             if !known.contains(name) {
-                // As after a removal that kept the files.
-                self.report.notes.push(format!("There is no {owner} {name}, and {place} keeps files."));
+                self.note_unowned(owner, name, &place);
             }
             let care = Care { served: self.order.served, repair: self.order.repair };
             match look_over(&path, care) {
@@ -130,6 +134,42 @@ impl Check<'_> {
             self.report.notes.push(note);
         }
         Ok(())
+    }
+
+    /// What belongs to nobody lies aside after a removal, or came there beside the server.
+    fn note_unowned(&mut self, owner: &str, name: &str, place: &str) {
+        let removal = self.removals.iter().find(|removal| removal.place() == place);
+        self.report.notes.push(match removal {
+            Some(removal) if removal.settled && removal.files != Files::Purge => format!(
+                "{place} keeps the files of the {owner} {}, removed at {}: `sarang removed` brings them back or deletes them.",
+                removal.name,
+                iso_date(from_unix_seconds(removal.removed))
+            ),
+            Some(removal) => format!("{place} is of the {owner} {}, whose removal the server finishes.", removal.name),
+            None => format!("There is no {owner} {name}, and {place} keeps files."),
+        });
+    }
+
+    /// Removals that a crash cut short, and those whose files were taken away beside the server.
+    fn check_removals(&mut self) {
+        let records = self.records;
+        for (key, text) in records.iter().filter(|(key, _)| key.starts_with(removal::PREFIX)) {
+            match decode::<Removal>(key, text) {
+                Ok(removal) => self.removals.push(removal),
+                Err(error) => self.find("state", error.to_string()),
+            }
+        }
+        for removal in &self.removals {
+            let name = &removal.name;
+            if !removal.settled {
+                self.report
+                    .notes
+                    .push(format!("The removal of {name} is not finished: a start of the server does it."));
+            } else if !self.order.data_dir.join(removal.place()).exists() {
+                let place = removal.place();
+                self.report.notes.push(format!("The files of {name}, which was removed, are not in {place} any more."));
+            }
+        }
     }
 
     fn scrub(&mut self, place: &str, path: &Path) {

@@ -59,6 +59,8 @@ async fn hourly(app: &App, jumped: bool) {
     app.audit.settle(false).await;
     report("export the state", app.export_daily().await);
     report("forget ended locks", app.locks.sweep().await);
+    report("finish removals", app.finish_removals().await);
+    report("delete the files of what was removed", app.purge_removed().await);
     if jumped {
         tracing::warn!("the clock jumped by more than a day: no history and no unfinished upload expires in this hour");
         return;

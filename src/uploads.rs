@@ -8,7 +8,7 @@ use crate::store::StateStore;
 use crate::store::table::{Record, Table, new_id};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{MutexGuard, OwnedMutexGuard};
@@ -236,6 +236,16 @@ impl Uploads {
             None => record.expires <= now,
         };
         self.index.read().values().filter(|upload| is_over(&upload.record())).cloned().collect()
+    }
+
+    /// All uploads into a root.
+    pub fn in_root(&self, root: &str) -> Vec<Arc<Unfinished>> {
+        self.index.read().values().filter(|upload| upload.record().root == root).cloned().collect()
+    }
+
+    /// Whose uploads there are.
+    pub fn owners(&self) -> BTreeSet<AccountName> {
+        self.index.read().values().map(|upload| upload.record().owner.clone()).collect()
     }
 
     /// Gives an upload the room again that it was promised before a restart.

@@ -40,7 +40,7 @@ fuzz_target!(|script: &[u8]| {
             }
         }
         server.check_outside();
-        server.app.forget_account(&server.account, true).await.expect("the home can be deleted");
+        server.app.clear_account(&server.account).await.expect("the home can be deleted");
     });
 });
 

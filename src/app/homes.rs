@@ -1,6 +1,7 @@
 //! The folders on disk that drives are made of: homes and team folders, each opened once, at its first use.
 
 use super::blocking;
+use crate::audit::Kind as AuditKind;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::local::{LocalSettings, LocalTree};
@@ -9,6 +10,7 @@ use crate::drive::place::Root;
 use crate::model::{AccountName, Error, RelPath, Result};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
@@ -21,6 +23,42 @@ use tokio::sync::OnceCell;
 const PURGE_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether a home is still where it was opened.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// What a tree of files belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TreeKind {
+    /// An account.
+    Home,
+    /// A team folder.
+    Team,
+}
+
+impl TreeKind {
+    /// The folder of the data folder that such trees lie in.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Home => "homes",
+            Self::Team => "teams",
+        }
+    }
+
+    /// The name in records of such a tree.
+    pub fn id(self, name: &str) -> String {
+        match self {
+            Self::Home => format!("home/{name}"),
+            Self::Team => format!("team/{name}"),
+        }
+    }
+
+    /// What the audit log calls the removal of what it belongs to.
+    pub fn audit_kind(self) -> AuditKind {
+        match self {
+            Self::Home => AuditKind::AccountRemoved,
+            Self::Team => AuditKind::TeamFolderRemoved,
+        }
+    }
+}
 
 /// An account's home. The first who asks opens it while the others wait: opening twice would take the uploads
 /// of the one for leftovers of the other.
@@ -86,16 +124,6 @@ impl Homes {
         Self { dir, settings, auth, accounts, teams }
     }
 
-    /// The name in records of an account's home.
-    pub(super) fn id_of(account: &AccountName) -> String {
-        format!("home/{account}")
-    }
-
-    /// The name in records of a team folder.
-    pub(super) fn team_id(name: &str) -> String {
-        format!("team/{name}")
-    }
-
     /// The home of an account; made at the first use.
     pub(super) async fn home_of(&self, account: &AccountName) -> Result<Arc<Root>> {
         let home = self.home(account);
@@ -118,7 +146,7 @@ impl Homes {
     async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
         // A request may have signed in just before its account was removed: no home is made for it again.
         self.auth.account(account).ok_or(Error::Unauthenticated)?;
-        let opened = self.open(self.home_dir(account), Self::id_of(account)).await?;
+        let opened = self.open(self.home_dir(account), TreeKind::Home.id(account.as_str())).await?;
         // Or while it was being opened: then what was opened stays closed.
         self.auth.account(account).ok_or(Error::Unauthenticated)?;
         Ok(opened)
@@ -136,11 +164,11 @@ impl Homes {
     }
 
     fn home_dir(&self, account: &AccountName) -> PathBuf {
-        self.dir.join("homes").join(account.as_str())
+        self.dir_of(TreeKind::Home, account.as_str())
     }
 
-    fn team_dir(&self, name: &str) -> PathBuf {
-        self.dir.join("teams").join(name)
+    fn dir_of(&self, kind: TreeKind, name: &str) -> PathBuf {
+        self.dir.join(kind.folder()).join(name)
     }
 
     /// Whether an account's home is there already.
@@ -176,15 +204,21 @@ impl Homes {
         .await
     }
 
-    /// Moves the home of an account that was removed into a new folder of another's; says which, `None` when there is none.
-    pub(super) async fn transfer(&self, from: &AccountName, to: &AccountName) -> Result<Option<RelPath>> {
-        if !self.exists(from).await? {
+    /// Moves a tree that lies aside into a new folder of an account's drive, called `title` or nearly so; says which, `None` when
+    /// there is no such tree.
+    pub(super) async fn adopt(
+        &self,
+        (kind, folder): (TreeKind, &str),
+        title: &str,
+        to: &AccountName,
+    ) -> Result<Option<RelPath>> {
+        if !self.is_there(kind, folder).await? {
             return Ok(None);
         }
-        let (dir, home) = (self.home_dir(from), self.home(to));
+        let (dir, home) = (self.dir_of(kind, folder), self.home(to));
         let open = home.0.get_or_try_init(|| self.open_home(to)).await?;
         for n in 1_u32.. {
-            let name = if n == 1 { format!("Files of {from}") } else { format!("Files of {from} ({n})") };
+            let name = if n == 1 { title.to_owned() } else { format!("{title} ({n})") };
             let path = RelPath::root().join(&name)?;
             match open.tree.adopt(&dir, &path).await {
                 Err(Error::Exists) => {}
@@ -194,26 +228,86 @@ impl Homes {
         Err(Error::Exists)
     }
 
-    /// Closes the home of an account that was removed; `purge` also deletes its files.
-    pub(super) async fn forget_home(&self, name: &AccountName, purge: bool) -> Result<()> {
-        if let Some(home) = self.accounts.write().remove(name) {
-            home.close();
+    /// Lets nothing change any more in a home or team folder that is open.
+    pub(super) fn close(&self, kind: TreeKind, name: &str) {
+        let open = match kind {
+            TreeKind::Home => AccountName::parse(name).ok().and_then(|name| self.accounts.write().remove(&name)),
+            TreeKind::Team => self.teams.write().remove(name),
+        };
+        if let Some(open) = open {
+            open.close();
         }
-        self.purge(self.home_dir(name), purge).await
     }
 
-    /// Closes a team folder that was removed; `purge` also deletes its files.
-    pub(super) async fn forget_team(&self, name: &str, purge: bool) -> Result<()> {
-        if let Some(home) = self.teams.write().remove(name) {
-            home.close();
-        }
-        self.purge(self.team_dir(name), purge).await
+    /// Whether a tree is there, also as a link.
+    pub(super) async fn is_there(&self, kind: TreeKind, folder: &str) -> Result<bool> {
+        let dir = self.dir_of(kind, folder);
+        blocking(move || Ok(dir.symlink_metadata().is_ok())).await
     }
 
-    async fn purge(&self, dir: PathBuf, purge: bool) -> Result<()> {
-        if !purge {
-            return Ok(());
+    /// Whether nothing at all lies where the files of this name are.
+    pub(super) async fn is_empty(&self, kind: TreeKind, name: &str) -> Result<bool> {
+        let dir = self.dir_of(kind, name);
+        blocking(move || match names_in(&dir) {
+            Ok(names) => Ok(names.is_empty()),
+            // What is no folder is not taken over either.
+            Err(_) => Ok(dir.symlink_metadata().is_err()),
+        })
+        .await
+    }
+
+    /// Whether a home or team folder holds neither files nor any in its trash and versions.
+    pub(super) async fn is_unused(&self, kind: TreeKind, name: &str) -> Result<bool> {
+        let dir = self.dir_of(kind, name);
+        blocking(move || {
+            let own = [".sarang/trash/files", ".sarang/versions"];
+            let files = names_in(&dir).map_err(|e| Error::io("look at the files", e))?;
+            let history = own.iter().any(|own| names_in(&dir.join(own)).is_ok_and(|names| !names.is_empty()));
+            Ok(files.iter().all(|name| name == ".sarang") && !history)
+        })
+        .await
+    }
+
+    /// Gives the folder of a home or team folder, if there is one, the name `folder`, durably, and closes it.
+    pub(super) async fn lay_aside(&self, kind: TreeKind, name: &str, folder: &str) -> Result<()> {
+        self.close(kind, name);
+        let (from, to) = (self.dir_of(kind, name), self.dir_of(kind, folder));
+        blocking(move || {
+            // After a crash it may be there already.
+            if to.symlink_metadata().is_ok() {
+                return Ok(());
+            }
+            rename_durably(&from, &to).map_err(|e| Error::io("lay the files aside", e))
+        })
+        .await
+    }
+
+    /// Lets a tree that lies aside take the place of one that holds no files, which goes.
+    pub(super) async fn exchange(&self, aside: (TreeKind, &str), to: (TreeKind, &str)) -> Result<()> {
+        let (from, place) = (self.dir_of(aside.0, aside.1), self.dir_of(to.0, to.1));
+        let until = Instant::now() + PURGE_PATIENCE;
+        loop {
+            self.close(to.0, to.1);
+            let (from, place) = (from.clone(), place.clone());
+            let exchanged = blocking(move || {
+                let taken = purge_folder(&place.join(".sarang")).and_then(|()| match std::fs::remove_dir(&place) {
+                    Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                    _ => rename_durably(&from, &place),
+                });
+                taken.map_err(|e| Error::io("bring the files back", e))
+            });
+            match exchanged.await {
+                // A request has opened it again meanwhile.
+                Err(Error::Io { source, .. })
+                    if source.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {}
+                outcome => return outcome,
+            }
         }
+    }
+
+    /// Deletes a tree that lies aside.
+    pub(super) async fn purge(&self, kind: TreeKind, folder: &str) -> Result<()> {
+        let dir = self.dir_of(kind, folder);
         blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the files", e))).await
     }
 }
@@ -235,9 +329,31 @@ impl Roots for Homes {
 
     async fn team(&self, name: &str) -> Result<Arc<Root>> {
         let home = self.teams.write().entry(name.to_owned()).or_default().clone();
-        let open = home.0.get_or_try_init(|| self.open(self.team_dir(name), Self::team_id(name))).await?;
+        let open =
+            home.0.get_or_try_init(|| self.open(self.dir_of(TreeKind::Team, name), TreeKind::Team.id(name))).await?;
         Ok(open.root.clone())
     }
+}
+
+/// The names in a folder; none where there is none.
+fn names_in(dir: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name())).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames a folder within one folder or between two, if it is there, and waits until that is on the disk.
+fn rename_durably(from: &Path, to: &Path) -> std::io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound && from.symlink_metadata().is_err() => return Ok(()),
+        outcome => outcome?,
+    }
+    for folder in [to.parent(), from.parent()].into_iter().flatten() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.

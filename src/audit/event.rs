@@ -58,6 +58,10 @@ pub enum Kind {
     TeamFolderChanged,
     /// A team folder was removed.
     TeamFolderRemoved,
+    /// Files of a removed account or team folder were brought back.
+    RemovedFilesRestored,
+    /// Files of a removed account or team folder were deleted for good.
+    RemovedFilesPurged,
     /// Something was shared.
     ShareCreated,
     /// A share changed.

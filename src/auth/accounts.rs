@@ -1,15 +1,19 @@
 //! The accounts: records in the state store under `account/<name>`, all of them in memory, changed one at a time.
 
+mod addresses;
+mod leaving;
+
 use super::AccountView;
 use super::access::Revocation;
 use super::profile::Profile;
 pub use super::record::Record;
 use crate::model::{AccountName, Error, Identity, Result};
 use crate::store::{Batch, StateStore, table};
+pub use leaving::Vacate;
 use parking_lot::RwLock;
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 const PREFIX: &str = "account/";
 const PAGE: usize = 1000;
@@ -95,6 +99,11 @@ impl Account {
         present.by_password.revoke();
     }
 
+    /// Which account of its name it is.
+    pub fn id(&self) -> Arc<str> {
+        self.present.read().identity.account_id.clone()
+    }
+
     /// The identity as it is now, if the account may sign in with its password alone.
     pub fn identity_by_password(&self, generation: u64) -> Option<Arc<Identity>> {
         let present = self.present.read();
@@ -109,7 +118,9 @@ impl Account {
     /// What the account says of itself.
     pub fn profile(&self) -> Profile {
         let present = self.present.read();
-        Profile { display_name: present.record.display_name.clone(), email: present.record.email.clone() }
+        let Record { display_name, email, email_source, email_since, .. } = &present.record;
+        let (email_source, email_since) = (*email_source, *email_since);
+        Profile { display_name: display_name.clone(), email: email.clone(), email_source, email_since }
     }
 
     fn administers(&self) -> bool {
@@ -118,14 +129,17 @@ impl Account {
     }
 
     fn view(&self) -> AccountView {
-        let Record { role, disabled, quota, created, .. } = self.present.read().record;
-        AccountView { name: self.name.clone(), role, disabled, quota, created }
+        let present = self.present.read();
+        let Record { role, disabled, quota, created, .. } = present.record;
+        AccountView { name: self.name.clone(), role, disabled, quota, created, email: present.record.email.clone() }
     }
 }
 
 impl Present {
     fn new(name: &AccountName, record: Record, text: String, by_password: Arc<Revocation>) -> Self {
-        let identity = Arc::new(Identity::whole(name.clone(), record.role, record.quota, by_password.clone()));
+        let whole = Identity::whole(name.clone(), record.role, record.quota, by_password.clone());
+        let (account_id, generation) = (record.id.as_str().into(), record.generation);
+        let identity = Arc::new(Identity { account_id, generation, ..whole });
         Self { record, text, identity, by_password, kept: None, removed: false }
     }
 
@@ -153,6 +167,9 @@ impl Present {
 pub struct Accounts {
     store: Arc<dyn StateStore>,
     by_name: RwLock<BTreeMap<AccountName, Arc<Account>>>,
+    /// The names of accounts whose removal is under way.
+    leaving: RwLock<BTreeSet<AccountName>>,
+    vacate: OnceLock<Arc<dyn Vacate>>,
     /// Held over each change, from reading the present record to showing the new one.
     changing: tokio::sync::Mutex<()>,
     changes: AtomicU64,
@@ -175,7 +192,8 @@ impl Accounts {
             }
         }
         let (by_name, changing, changes) = (RwLock::new(by_name), tokio::sync::Mutex::default(), AtomicU64::new(0));
-        Ok(Arc::new(Self { store, by_name, changing, changes }))
+        let (leaving, vacate) = (RwLock::default(), OnceLock::new());
+        Ok(Arc::new(Self { store, by_name, leaving, vacate, changing, changes }))
     }
 
     /// How many changes there were since the start: a verdict about a name nobody had holds until the next one.
@@ -188,6 +206,11 @@ impl Accounts {
         self.by_name.read().get(name).cloned()
     }
 
+    /// Whether an account administers and may sign in.
+    pub fn administers(&self, name: &AccountName) -> bool {
+        self.find(name).is_some_and(|account| account.administers())
+    }
+
     /// What an administrator sees of one account.
     pub fn view(&self, name: &AccountName) -> Option<AccountView> {
         self.find(name).map(|account| account.view())
@@ -198,21 +221,17 @@ impl Accounts {
         self.by_name.read().values().map(|account| account.view()).collect()
     }
 
-    /// The accounts that say this e-mail address is theirs, whatever its case.
-    pub fn with_email(&self, email: &str) -> Vec<AccountName> {
-        let wanted = email.to_lowercase();
-        let says = |account: &Account| account.profile().email.is_some_and(|own| own.to_lowercase() == wanted);
-        self.by_name.read().values().filter(|account| says(account)).map(|account| account.name.clone()).collect()
-    }
-
     /// Whether a new account may have this name: `Exists`, or `BadName` when it looks like another's.
     pub fn check_free(&self, name: &AccountName) -> Result<()> {
-        let by_name = self.by_name.read();
-        if by_name.contains_key(name) {
+        let (by_name, leaving) = (self.by_name.read(), self.leaving.read());
+        if by_name.contains_key(name) || leaving.contains(name) {
             return Err(Error::Exists);
         }
+        if name.as_str().contains(".removed-") {
+            return Err(Error::BadName("A name with “.removed-” is of what was removed; choose another."));
+        }
         let look = look_of(name);
-        if by_name.keys().any(|other| look_of(other) == look) {
+        if by_name.keys().chain(&*leaving).any(|other| look_of(other) == look) {
             return Err(Error::BadName("This name looks too much like the name of another account."));
         }
         Ok(())
@@ -224,6 +243,9 @@ impl Accounts {
         to_the_end(async move {
             let _alone = accounts.changing.lock().await;
             accounts.check_free(&name)?;
+            if let Some(vacate) = accounts.vacate.get() {
+                vacate.vacate(&name).await?;
+            }
             let text = table::encode(&record)?;
             let key = key_of(&name);
             let batch = along.expect(&key, None).put(&key, &text);
@@ -284,24 +306,6 @@ impl Accounts {
             accounts.commit(&name, Batch::new().expect(&key, Some(before)).put(&key, &text)).await?;
             account.show(record, text, kept);
             accounts.changes.fetch_add(1, Ordering::Release);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Removes an account; `NotFound`.
-    pub async fn remove(self: &Arc<Self>, name: &AccountName) -> Result<()> {
-        let (accounts, name) = (Arc::clone(self), name.clone());
-        to_the_end(async move {
-            let _alone = accounts.changing.lock().await;
-            let account = accounts.find(&name).ok_or(Error::NotFound)?;
-            if account.administers() {
-                accounts.keep_an_administrator(&name)?;
-            }
-            let before = account.present.read().text.clone();
-            let key = key_of(&name);
-            accounts.commit(&name, Batch::new().expect(&key, Some(before)).delete(&key)).await?;
-            accounts.forget(&name);
             Ok(())
         })
         .await

@@ -85,6 +85,11 @@ impl AppPassword {
         RelPath::restore(self.scope.clone())
     }
 
+    /// Whether it is an account's of this name.
+    pub(super) fn is_of(&self, account: &AccountName) -> bool {
+        self.account == *account
+    }
+
     /// Whether it is still good for anything.
     pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
         self.whole(accounts, now).is_some()
@@ -107,19 +112,18 @@ impl AppPassword {
 }
 
 impl Auth {
-    /// Makes an app password; its id, and the secret, which nobody can tell again. `LimitReached`.
+    /// Makes an app password; its id, and the secret, which nobody can tell again. `LimitReached`, `Unauthenticated` when
+    /// the credentials of who asks have ended meanwhile.
     pub async fn add_app_password(
         &self,
-        account: &AccountName,
+        identity: &Identity,
         new: NewAppPassword,
     ) -> Result<(String, Zeroizing<String>)> {
-        let (generation, _) =
-            self.accounts.find(account).and_then(|found| found.credentials()).ok_or(Error::Unauthenticated)?;
         let (id, secret) = (token::public_id()?, token::readable_secret::<SECRET_LEN>()?);
         let app_password = AppPassword {
             hash: token::digest(&token::as_made(&secret)),
-            account: account.clone(),
-            generation,
+            account: identity.account.clone(),
+            generation: identity.generation,
             name: new.name,
             scope: new.scope.as_str().to_owned(),
             rights: new.rights,
@@ -127,7 +131,7 @@ impl Auth {
             expires: new.expires,
             last_use: None,
         };
-        self.app_passwords.insert(&id, app_password).await?;
+        self.app_passwords.insert_with(&id, app_password, self.while_same(identity)).await?;
         Ok((id, secret))
     }
 
@@ -165,12 +169,6 @@ impl Auth {
         let (account, wanted) = (account.clone(), id.to_owned());
         let revoked = self.app_passwords.remove(move |id, found| id == wanted && found.account == account).await?;
         if revoked == 0 { Err(Error::NotFound) } else { Ok(()) }
-    }
-
-    /// Clears away all of an account.
-    pub(super) async fn clear_app_passwords(&self, account: &AccountName) -> Result<()> {
-        let account = account.clone();
-        self.app_passwords.remove(move |_, found| found.account == account).await.map(drop)
     }
 
     fn note_app_use(&self, id: &str, present: LastUse) {

@@ -163,6 +163,11 @@ impl Door {
         self.throttle.refund(reserved);
     }
 
+    /// Forgets where an account that was removed has signed in from.
+    pub fn forget(&self, name: &AccountName) {
+        self.throttle.forget(name);
+    }
+
     /// Writes to the audit log.
     pub fn note(&self, event: Event) {
         if let Some(audit) = self.audit.get() {

@@ -28,6 +28,7 @@ use crate::audit::Audit;
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
 use crate::store::{Batch, StateStore};
+pub use accounts::Vacate;
 use accounts::{Accounts, Record};
 pub use app_passwords::{AppPassword, NewAppPassword};
 pub use bearer::LIFE as BEARER_LIFE;
@@ -37,17 +38,22 @@ pub use connection::{Connection, Origin};
 pub use door::Attempted;
 use door::Door;
 use grants::Grants;
-pub use openid::{Admitted, Assertion, OpenIdLink, Welcome};
+pub use openid::{Admitted, Assertion, OpenIdLink, Standing, Welcome};
 use password::{Hasher, Lane, Secret};
 pub use profile::{FieldChange, Profile, ProfileChange};
+pub use record::EmailSource;
 pub use registration::{Applicant, Invite, NewInvite, Registered};
 pub use sessions::{Begun, Caller, LIFE as SESSION_LIFE, Session};
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::SystemTime;
 use throttle::Throttle;
 pub use throttle::{Network, Reserved};
 pub use two_factor::Enrolment;
+
+/// A commit under way.
+type Committed = Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 /// What an administrator sees of an account.
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -62,6 +68,10 @@ pub struct AccountView {
     pub quota: Option<u64>,
     /// When it was made, in seconds since 1970.
     pub created: i64,
+    /// The e-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub email: Option<String>,
 }
 
 impl AccountView {
@@ -198,14 +208,19 @@ impl Auth {
 
     /// Sets a password; the old one fails from the next request on. `NotFound`, `BadRequest` (weak password).
     pub async fn set_password(&self, name: &AccountName, password: &[u8]) -> Result<()> {
-        self.accounts.find(name).ok_or(Error::NotFound)?;
+        let id = self.accounts.find(name).ok_or(Error::NotFound)?.id();
         let hash = self.hash_new(name, password).await?;
         let edit = move |record: &mut Record| {
+            // Another account may have got the name while the password was hashed.
+            if *record.id != *id {
+                return Err(Error::NotFound);
+            }
             record.password = hash;
-            record.generation += 1;
+            record.end_generation();
+            Ok(())
         };
-        self.accounts.change(name, edit).await?;
-        self.clear_grants(name, None).await;
+        self.accounts.try_change(name, edit).await?;
+        self.clear_void(name).await;
         Ok(())
     }
 
@@ -213,10 +228,10 @@ impl Auth {
     pub async fn set_disabled(&self, name: &AccountName, disabled: bool) -> Result<()> {
         let edit = move |record: &mut Record| {
             record.disabled = disabled;
-            record.generation += 1;
+            record.end_generation();
         };
         self.accounts.change(name, edit).await?;
-        self.clear_grants(name, None).await;
+        self.clear_void(name).await;
         Ok(())
     }
 
@@ -242,11 +257,12 @@ impl Auth {
             record.disabled = disabled.unwrap_or(record.disabled);
             record.quota = quota.unwrap_or(record.quota);
             if before != (record.role, record.disabled) {
-                record.generation += 1;
+                record.end_generation();
             }
             Ok(())
         };
         self.accounts.try_change(name, edit).await?;
+        self.clear_void(name).await;
         self.account(name).ok_or(Error::NotFound)
     }
 
@@ -255,21 +271,71 @@ impl Auth {
         self.accounts.change(name, move |record| record.quota = quota).await
     }
 
-    /// Removes the account, and with it every sign-in; its files are the caller's business. `NotFound`.
-    pub async fn remove(&self, name: &AccountName) -> Result<()> {
-        self.accounts.remove(name).await?;
-        self.clear_grants(name, None).await;
-        // Or an account made anew under the name would revive them.
-        self.withdraw_invites_by(name).await?;
+    /// Removes the account, and with it every sign-in, in one step with what else is in the batch. Its name stays taken until
+    /// [`free_name`](Self::free_name). `NotFound`, `Forbidden` when nobody would be left to administer.
+    pub async fn begin_removal(&self, name: &AccountName, along: Batch) -> Result<()> {
+        self.accounts.remove(name, along).await
+    }
+
+    /// Clears away what let somebody in to an account that was removed.
+    pub async fn end_credentials(&self, name: &AccountName) -> Result<()> {
+        self.door.forget(name);
+        self.clear_void(name).await;
         self.unlink_openid(name).await.map(drop)
     }
 
+    /// Gives nobody this name.
+    pub fn take_name(&self, name: AccountName) {
+        self.accounts.take_name(name);
+    }
+
+    /// Lets somebody have the name of an account that was removed.
+    pub fn free_name(&self, name: &AccountName) {
+        self.accounts.free_name(name);
+    }
+
+    /// Says what lets nothing of an earlier account pass to a new one of its name.
+    pub fn vacate_by(&self, vacate: Arc<dyn Vacate>) {
+        self.accounts.vacate_by(vacate);
+    }
+
+    /// Removes the account, and with it every sign-in; its files are the caller's business. `NotFound`.
+    #[cfg(test)]
+    async fn remove(&self, name: &AccountName) -> Result<()> {
+        self.begin_removal(name, Batch::new()).await?;
+        self.end_credentials(name).await?;
+        self.free_name(name);
+        Ok(())
+    }
+
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
-    async fn clear_grants(&self, name: &AccountName, kept: Option<&str>) {
-        for outcome in [self.end_other_sessions(name, kept).await.map(drop), self.clear_app_passwords(name).await] {
+    async fn clear_void(&self, name: &AccountName) {
+        let (accounts, own, now) = (self.accounts.clone(), name.clone(), sessions::now());
+        let sessions = self.sessions.remove(move |_, it| it.account == own && !it.stands(&accounts, now));
+        let (accounts, own) = (self.accounts.clone(), name.clone());
+        let app_passwords = self.app_passwords.remove(move |_, it| it.is_of(&own) && !it.stands(&accounts, now));
+        let (accounts, own) = (self.accounts.clone(), name.clone());
+        let invites = self.invites.remove(move |_, it| it.by == own && !it.stands(&accounts, now));
+        for outcome in [sessions.await, app_passwords.await, invites.await] {
             if let Err(error) = outcome {
                 tracing::warn!(account = %name, %error, "what has ended could not be cleared away");
             }
+        }
+    }
+
+    /// Commits a batch while the account is the one that `identity` signed in to, under the same credentials; else
+    /// `Unauthenticated`.
+    fn while_same(&self, identity: &Identity) -> impl FnOnce(Batch) -> Committed + Send + 'static {
+        let (accounts, name) = (Arc::clone(&self.accounts), identity.account.clone());
+        let (id, generation) = (identity.account_id.clone(), identity.generation);
+        move |batch| {
+            Box::pin(async move {
+                let check = move |record: &Record| record.check_same(&id, generation);
+                match accounts.commit_while(&name, check, batch).await {
+                    Err(Error::NotFound | Error::Conflict) => Err(Error::Unauthenticated),
+                    outcome => outcome,
+                }
+            })
         }
     }
 

@@ -44,6 +44,9 @@ pub struct OpenIdLink {
     pub account: AccountName,
     /// When that account was made: one made anew under the name is another's.
     of: i64,
+    /// The id of that account; empty for one of before there were ids.
+    #[serde(default)]
+    account_id: String,
     /// When the link was made, in seconds since 1970.
     pub created: i64,
 }
@@ -66,23 +69,25 @@ impl Grant for OpenIdLink {
 }
 
 impl OpenIdLink {
-    fn new(issuer: &str, subject: &str, account: &AccountName, of: i64) -> Result<Self> {
+    fn new(issuer: &str, subject: &str, account: &AccountName, (of, account_id): (i64, &str)) -> Result<Self> {
         if subject.is_empty() || subject.len() > MAX_SUBJECT || subject.chars().any(char::is_control) {
             let why = "A subject has 1 to 255 characters, none of them control characters.".into();
             return Err(Error::Invalid { pointer: "/subject".into(), why });
         }
         let hash = token::digest(&secret_of(issuer, subject));
-        Ok(Self { hash, issuer: issuer.into(), subject: subject.into(), account: account.clone(), of, created: now() })
+        let (issuer, subject, account_id) = (issuer.into(), subject.into(), account_id.into());
+        Ok(Self { hash, issuer, subject, account: account.clone(), of, account_id, created: now() })
     }
 
     /// Whether its account is still the one it was made for.
     pub(super) fn stands(&self, accounts: &Accounts) -> bool {
-        accounts.view(&self.account).is_some_and(|account| account.created == self.of)
+        let same_id = || accounts.find(&self.account).is_some_and(|account| *account.id() == *self.account_id);
+        accounts.view(&self.account).is_some_and(|account| account.created == self.of) && same_id()
     }
 }
 
 /// What a provider says of somebody, checked as its own word.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Assertion {
     /// The provider.
     pub issuer: String,
@@ -96,22 +101,24 @@ pub struct Assertion {
     pub display_name: Option<String>,
 }
 
+/// An account under the credentials that it has at a moment: what is begun then does not complete under others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// The account.
+    pub account: AccountName,
+    id: String,
+    generation: u64,
+}
+
 /// An account that a provider's word lets in, as far as the provider goes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Admitted {
     /// By what its wrong codes are counted.
     id: String,
-    account: AccountName,
-    generation: u64,
-    /// Whom it is to be linked to, when that was found by the address and not by a link.
-    first: Option<Person>,
-}
-
-/// Somebody at a provider.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Person {
-    issuer: String,
-    subject: String,
+    standing: Standing,
+    said: Assertion,
+    /// The id of the link that it was found by; `None` when it was found by the address, and is to be linked.
+    link: Option<String>,
 }
 
 /// What comes after a provider's word.
@@ -144,23 +151,44 @@ impl Auth {
         if entry.account.wants_code() {
             return Ok(Welcome::Code(admitted));
         }
-        self.door.welcome(admitted.account.clone(), caller.address);
+        self.door.welcome(admitted.standing.account.clone(), caller.address);
         Ok(Welcome::In(self.let_in(&admitted, &entry, caller).await?))
     }
 
-    /// Begins the session of who has been admitted and knows a code of their second factor. `Unauthenticated`, `Throttled`,
-    /// `Forbidden` after too many wrong codes: then it must be begun anew.
-    pub async fn sign_in_with_code(&self, admitted: &Admitted, code: &str, caller: Caller<'_>) -> Result<Begun> {
+    /// Begins the session of who has been admitted, still is, and knows a code of their second factor. `Unauthenticated`,
+    /// `Throttled`, `Forbidden` after too many wrong codes: then it must be begun anew.
+    pub async fn sign_in_with_code(
+        &self,
+        (admitted, config): (&Admitted, &OpenIdConfig),
+        code: &str,
+        caller: Caller<'_>,
+    ) -> Result<Begun> {
         let entry = self.entry_of(admitted)?;
+        self.check_still(admitted, config)?;
         let step = SecondStep { code: Some(code), half_open: Some(&admitted.id), from: caller.address };
-        self.pass_second_step(&admitted.account, &entry, step).await?;
+        self.pass_second_step(&admitted.standing.account, &entry, step).await?;
         self.let_in(admitted, &entry, caller).await
+    }
+
+    /// Links an account to who the provider says has signed in, if its credentials are those under which that was begun.
+    /// `Forbidden`, `Exists` when either has another link.
+    pub async fn link_openid_of(&self, standing: &Standing, issuer: &str, subject: &str) -> Result<OpenIdLink> {
+        const OVER: Error = Error::Forbidden("The account has changed since this was begun. Start again.");
+        let entry = self.standing(standing).ok_or(OVER)?;
+        let identity = entry.account.identity_at(entry.generation).ok_or(OVER)?;
+        let view = self.accounts.view(&standing.account).ok_or(OVER)?;
+        let link = OpenIdLink::new(issuer, subject, &view.name, (view.created, &standing.id))?;
+        let id = token::public_id()?;
+        let linked = self.openid_links.insert_with(&id, link.clone(), self.while_same(&identity)).await;
+        linked.map_err(|error| if matches!(error, Error::Unauthenticated) { OVER } else { error })?;
+        Ok(link)
     }
 
     /// Links an account to who the provider says has signed in. `Exists` when either has another link, `NotFound`.
     pub async fn link_openid(&self, name: &AccountName, issuer: &str, subject: &str) -> Result<OpenIdLink> {
-        let account = self.accounts.view(name).ok_or(Error::NotFound)?;
-        let link = OpenIdLink::new(issuer, subject, name, account.created)?;
+        let view = self.accounts.view(name).ok_or(Error::NotFound)?;
+        let id = self.accounts.find(name).ok_or(Error::NotFound)?.id();
+        let link = OpenIdLink::new(issuer, subject, name, (view.created, &id))?;
         self.openid_links.insert(&token::public_id()?, link.clone()).await?;
         Ok(link)
     }
@@ -182,22 +210,46 @@ impl Auth {
         self.door.note_failure(None, from);
     }
 
-    /// Asks for the account's password before its links change. `Invalid`, `Throttled`, `Busy`.
-    pub async fn prove_password(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<()> {
-        self.confirm(name, password, "/password", from).await.map(drop)
+    /// Asks for the account's password before its links change, and says under which credentials it was right. `Invalid`,
+    /// `Throttled`, `Busy`.
+    pub async fn prove_password(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<Standing> {
+        let Entry { account, generation } = self.confirm(name, password, "/password", from).await?;
+        Ok(Standing { account: name.clone(), id: account.id().to_string(), generation })
+    }
+
+    /// The account, while its credentials are these.
+    fn standing(&self, standing: &Standing) -> Option<Entry> {
+        let account = self.accounts.find(&standing.account).filter(|account| *account.id() == *standing.id)?;
+        account.identity_at(standing.generation)?;
+        Some(Entry { account, generation: standing.generation })
     }
 
     fn entry_of(&self, admitted: &Admitted) -> Result<Entry> {
-        let account = self.accounts.find(&admitted.account).ok_or(STRANGER)?;
-        account.identity_at(admitted.generation).ok_or(STRANGER)?;
-        Ok(Entry { account, generation: admitted.generation })
+        self.standing(&admitted.standing).ok_or(STRANGER)
+    }
+
+    /// Refuses a sign-in under way whose link has ended, or whose address counts no longer.
+    fn check_still(&self, admitted: &Admitted, config: &OpenIdConfig) -> Result<()> {
+        let Admitted { standing, said, link, .. } = admitted;
+        let holds = match link {
+            Some(id) => self.openid_links.get(id).is_some_and(|link| {
+                link.stands(&self.accounts) && link.account == standing.account && link.subject == said.subject
+            }),
+            None => match self.link_of(said) {
+                Some((_, link)) => link.account == standing.account,
+                None => self.with_address_of(said, config)?.as_ref() == Some(&standing.account),
+            },
+        };
+        if holds { Ok(()) } else { Err(STRANGER) }
     }
 
     /// Begins the session, and makes the first link: only now everything that sign-in asks for is passed.
     async fn let_in(&self, admitted: &Admitted, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
-        let name = &admitted.account;
-        if let Some(Person { issuer, subject }) = &admitted.first {
-            let linked = self.link_openid(name, issuer, subject).await;
+        let Admitted { standing, said, link, .. } = admitted;
+        let name = &standing.account;
+        if link.is_none() && self.link_of(said).is_none() {
+            let Assertion { issuer, subject, .. } = said;
+            let linked = self.link_openid_of(standing, issuer, subject).await;
             linked.map_err(|error| if matches!(error, Error::Exists) { STRANGER } else { error })?;
             self.note_link(name, (issuer, subject), "by the verified e-mail address", caller.address);
         }
@@ -208,34 +260,32 @@ impl Auth {
     }
 
     async fn admit(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<Admitted> {
-        let known = self.openid_links.find(&secret_of(&said.issuer, &said.subject)).map(|(_, link)| link);
-        let mut first = None;
-        let account = match known.filter(|link| link.stands(&self.accounts)) {
-            Some(link) => link.account.clone(),
+        let (account, link) = match self.link_of(said) {
+            Some((id, link)) => (link.account.clone(), Some(id)),
             None => match self.with_address_of(said, config)? {
-                Some(name) => {
-                    first = Some(Person { issuer: said.issuer.clone(), subject: said.subject.clone() });
-                    name
-                }
-                None => self.create_for(said, config, from).await?,
+                Some(name) => (name, None),
+                None => (self.create_for(said, config, from).await?, self.link_of(said).map(|(id, _)| id)),
             },
         };
-        let generation = self.accounts.find(&account).and_then(|account| account.generation()).ok_or(STRANGER)?;
-        Ok(Admitted { id: token::public_id()?, account, generation, first })
+        let found = self.accounts.find(&account).ok_or(STRANGER)?;
+        let (of, generation) = (found.id().to_string(), found.generation().ok_or(STRANGER)?);
+        let standing = Standing { account, id: of, generation };
+        Ok(Admitted { id: token::public_id()?, standing, said: said.clone(), link })
     }
 
-    /// The account of somebody who has no link yet: the one with their e-mail address. It is not told whose it is, and a
-    /// second account with the address helps nobody.
+    /// The link to this person that stands, with its id.
+    fn link_of(&self, said: &Assertion) -> Option<(String, Arc<OpenIdLink>)> {
+        self.openid_links.find(&secret_of(&said.issuer, &said.subject)).filter(|(_, link)| link.stands(&self.accounts))
+    }
+
+    /// The account of somebody who has no link yet: the one that their e-mail address counts for. It is not told whose it is.
     fn with_address_of(&self, said: &Assertion, config: &OpenIdConfig) -> Result<Option<AccountName>> {
-        let same = said.email.as_deref().map(|email| self.accounts.with_email(email)).unwrap_or_default();
-        let name = match &*same {
-            [] => return Ok(None),
-            [name] if config.link_by_email => name,
-            _ => return Err(STRANGER),
+        let Some(name) = said.email.as_deref().and_then(|email| self.accounts.with_email(email)) else {
+            return Ok(None);
         };
         // Somebody else may have got the address meanwhile: the account stays with who was first.
-        let is_taken = self.openid_links_of(name).iter().any(|link| link.issuer == said.issuer);
-        if is_taken { Err(STRANGER) } else { Ok(Some(name.clone())) }
+        let is_taken = self.openid_links_of(&name).iter().any(|link| link.issuer == said.issuer);
+        if is_taken || !config.link_by_email { Err(STRANGER) } else { Ok(Some(name)) }
     }
 
     /// A new account, where the settings say so.
@@ -256,7 +306,7 @@ impl Auth {
                 profile.apply(&mut record);
             }
         }
-        let link = OpenIdLink::new(&said.issuer, &said.subject, &name, record.created)?;
+        let link = OpenIdLink::new(&said.issuer, &said.subject, &name, (record.created, &record.id))?;
         let (accounts, new) = (Arc::clone(&self.accounts), name.clone());
         let make = move |along| async move { accounts.insert(&new, record, along).await };
         self.openid_links.insert_with(&token::public_id()?, link, make).await.map_err(taken)?;
@@ -292,7 +342,8 @@ mod tests {
         let auth = open().await;
         let made = auth.create(&ana, b"blue kettle 77", Role::User, None).await.unwrap().created;
         for (of, stands) in [(made, 1), (made - 1, 0)] {
-            let link = OpenIdLink::new("https://id.example", "s1", &ana, of).unwrap();
+            let id = auth.accounts.find(&ana).unwrap().id();
+            let link = OpenIdLink::new("https://id.example", "s1", &ana, (of, &id)).unwrap();
             store.commit(Batch::new().put("openid/x", encode(&link).unwrap())).await.unwrap();
             let auth = open().await;
             assert_eq!(auth.openid_links_of(&ana).len(), stands);

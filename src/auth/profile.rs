@@ -1,6 +1,7 @@
-//! What an account says of itself and changes by itself: display name, e-mail address, password.
+//! What an account says of itself and changes by itself: display name, e-mail address, password. An e-mail address may let
+//! somebody in (`link_by_email`), so it changes only with the password.
 
-use super::record::Record;
+use super::record::{EmailSource, Record};
 use super::{Attempted, Auth, Session};
 use crate::model::{AccountName, Error, Identity, Result, Via};
 use serde::{Deserialize, Deserializer};
@@ -16,6 +17,10 @@ pub struct Profile {
     pub display_name: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
+    /// Who vouches for the address; `None` for a mere claim, which lets nobody in.
+    pub email_source: Option<EmailSource>,
+    /// When the address last changed, in milliseconds since 1970; `None` when it did not since that is noted.
+    pub email_since: Option<i64>,
 }
 
 /// What becomes of one field.
@@ -74,9 +79,20 @@ impl ProfileChange {
         Ok(Self { display_name, email: self.email.checked(check_email)? })
     }
 
+    /// As a new account says it of itself: nobody vouches for its address.
     pub(super) fn apply(self, record: &mut Record) {
         self.display_name.apply(&mut record.display_name);
         self.email.apply(&mut record.email);
+    }
+}
+
+/// Sets an address that `source` vouches for. What an administrator said once is not made less by saying it again.
+fn set_email(record: &mut Record, email: Option<String>, (source, at): (EmailSource, i64)) {
+    let is_better = record.email_source.is_none_or(|present| source < present);
+    if record.email != email || (email.is_some() && is_better) {
+        record.email_source = email.as_ref().map(|_| source);
+        record.email_since = Some(at);
+        record.email = email;
     }
 }
 
@@ -86,10 +102,61 @@ impl Auth {
         self.accounts.find(name).map(|account| account.profile())
     }
 
-    /// Changes what an account says of itself. `Invalid`, `NotFound`.
-    pub async fn change_profile(&self, name: &AccountName, change: ProfileChange) -> Result<()> {
-        let change = change.checked()?;
-        self.accounts.change(name, move |record| change.apply(record)).await
+    /// Changes what an account says of itself; another e-mail address only with the present password, and the same one with
+    /// the password is confirmed. `Invalid`, `NotFound`, `Throttled`, `Busy`, `Conflict`.
+    pub async fn change_profile(
+        &self,
+        name: &AccountName,
+        change: ProfileChange,
+        password: Option<&[u8]>,
+        from: IpAddr,
+    ) -> Result<()> {
+        let ProfileChange { display_name, email } = change.checked()?;
+        let present = self.profile(name).ok_or(Error::NotFound)?.email;
+        let email = match email {
+            FieldChange::Keep => None,
+            FieldChange::Remove => Some(None),
+            FieldChange::Set(email) => Some(Some(email)),
+        };
+        // Clients send back what they were shown.
+        let email = email.filter(|email| password.is_some() || *email != present);
+        let entry = match (&email, password) {
+            (None, _) => None,
+            (Some(_), Some(password)) => Some(self.confirm(name, password, "/password", from).await?),
+            (Some(_), None) => {
+                let why = "Another e-mail address needs your present password.".into();
+                return Err(Error::Invalid { pointer: "/password".into(), why });
+            }
+        };
+        let accounts = self.accounts.clone();
+        let edit = move |record: &mut Record| {
+            if let (Some(email), Some(entry)) = (email, entry) {
+                record.check_same(&entry.account.id(), entry.generation)?;
+                let at = accounts.next_claim(email.as_deref().unwrap_or_default());
+                set_email(record, email, (EmailSource::Owner, at));
+            }
+            display_name.apply(&mut record.display_name);
+            Ok(())
+        };
+        self.accounts.try_change(name, edit).await
+    }
+
+    /// Sets the e-mail address of an account for an administrator, who vouches for it. `NotFound`, `Invalid`, also when one
+    /// vouched for it as another account's.
+    pub async fn set_email(&self, name: &AccountName, email: Option<String>) -> Result<()> {
+        let email = email.map(|email| check_email(&email)).transpose()?;
+        let (accounts, own) = (self.accounts.clone(), name.clone());
+        let edit = move |record: &mut Record| {
+            let other = email.as_deref().and_then(|email| accounts.vouched_for(email)).filter(|other| *other != own);
+            if let Some(other) = other {
+                let why = format!("This is the address of {other} already, and one address is of one account.");
+                return Err(Error::Invalid { pointer: "/email".into(), why });
+            }
+            let at = accounts.next_claim(email.as_deref().unwrap_or_default());
+            set_email(record, email, (EmailSource::Administrator, at));
+            Ok(())
+        };
+        self.accounts.try_change(name, edit).await
     }
 
     /// Changes the password for who knows the old one. Every session, bearer, app password and remembered verdict of the
@@ -100,11 +167,9 @@ impl Auth {
         let hash = self.hash_new(name, new).await.map_err(|error| at("/new", error))?;
         let (before, after) = (entry.generation, entry.generation + 1);
         let edit = move |record: &mut Record| {
-            if record.generation != before {
-                return Err(Error::Conflict);
-            }
+            record.check_same(&entry.account.id(), before)?;
             record.password = hash;
-            record.generation = after;
+            record.end_generation();
             Ok(())
         };
         let kept = match &identity.via {
@@ -121,7 +186,7 @@ impl Auth {
                 Err(error) => return Err(error),
             }
         }
-        self.clear_grants(name, kept).await;
+        self.clear_void(name).await;
         Ok(())
     }
 

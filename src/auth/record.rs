@@ -2,13 +2,27 @@
 
 use super::password::random_bytes;
 use super::two_factor::TwoFactor;
-use crate::model::{Result, Role};
-use crate::store::table;
+use crate::model::{Error, Result, Role};
+use crate::store::table::{self, new_id};
 use serde::{Deserialize, Serialize};
 
-/// The record of one account. Version 1 had no display name, e-mail address and second factor.
+/// Who vouches for an e-mail address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EmailSource {
+    /// An administrator set it.
+    Administrator,
+    /// The account confirmed it with its password.
+    Owner,
+}
+
+/// The record of one account. Version 1 had no display name, e-mail address and second factor; version 2 neither
+/// an id nor who vouches for the address.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Record {
+    /// What no other account ever has, also not a later one of the same name; empty for one of before there were ids.
+    #[serde(default)]
+    pub id: String,
     /// The role.
     pub role: Role,
     /// Whether sign-in is refused.
@@ -26,6 +40,12 @@ pub struct Record {
     pub display_name: Option<String>,
     /// The e-mail address.
     pub email: Option<String>,
+    /// Who vouches for the e-mail address; without that it lets nobody in.
+    #[serde(default)]
+    pub email_source: Option<EmailSource>,
+    /// When the e-mail address last changed, in milliseconds since 1970; of two who confirmed one, the first has it.
+    #[serde(default)]
+    pub email_since: Option<i64>,
     /// The second factor, if it was begun.
     pub two_factor: Option<TwoFactor>,
 }
@@ -34,8 +54,32 @@ impl Record {
     /// The record of a new account.
     pub fn new(password: String, role: Role, quota: Option<u64>, created: i64) -> Result<Self> {
         let generation = u64::from(u32::from_le_bytes(random_bytes()?));
-        let (display_name, email, two_factor) = (None, None, None);
-        Ok(Self { role, disabled: false, quota, created, password, generation, display_name, email, two_factor })
+        Ok(Self {
+            id: new_id()?,
+            role,
+            disabled: false,
+            quota,
+            created,
+            password,
+            generation,
+            display_name: None,
+            email: None,
+            email_source: None,
+            email_since: None,
+            two_factor: None,
+        })
+    }
+
+    /// Ends everything that was granted or begun under the present credentials.
+    pub fn end_generation(&mut self) {
+        self.generation += 1;
+        // A second factor that was begun and not confirmed may be somebody else's.
+        self.two_factor = self.two_factor.take().filter(TwoFactor::is_on);
+    }
+
+    /// Refuses what was begun under other credentials, or by another account of the name. `Conflict`.
+    pub fn check_same(&self, id: &str, generation: u64) -> Result<()> {
+        if self.id == id && self.generation == generation { Ok(()) } else { Err(Error::Conflict) }
     }
 
     /// Whether sign-in asks for a code after the password.
@@ -56,5 +100,5 @@ impl Record {
 
 impl table::Record for Record {
     // What an older version lacks is optional, so its fields are read as they are.
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 }

@@ -8,7 +8,7 @@ use super::record::Record;
 use super::sessions::now;
 use super::{AccountView, Auth, token};
 use crate::config::Registration;
-use crate::model::{AccountName, Error, Result, Role};
+use crate::model::{AccountName, Error, Identity, Result, Role};
 use crate::store::{Batch, table};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -25,8 +25,11 @@ const MAX_INVITES: usize = 1000;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Invite {
     hash: String,
-    /// The administrator who made it; it holds while they are one.
+    /// The administrator who made it; it holds while they are one, under the same credentials.
     pub by: AccountName,
+    /// The id of their account and the generation of its credentials; an invite of before that was noted has none.
+    #[serde(default)]
+    under: Option<(String, u64)>,
     /// Whom or what it is for.
     pub note: Option<String>,
     /// Quota of the account in bytes; `None` is unlimited.
@@ -103,25 +106,28 @@ impl Grant for Invite {
 impl Invite {
     /// Whether it is still good for anything.
     pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
-        let by = accounts.view(&self.by);
-        now < self.expires && by.is_some_and(|by| by.role == Role::Admin && !by.disabled)
+        let Some(by) = accounts.find(&self.by).filter(|_| now < self.expires) else { return false };
+        let same = |(id, generation): &(String, u64)| *by.id() == **id && by.generation() == Some(*generation);
+        accounts.administers(&self.by) && self.under.as_ref().is_none_or(same)
     }
 }
 
 impl Auth {
-    /// Makes an invite; its id, and the secret, which nobody can tell again. `LimitReached`.
-    pub async fn invite(&self, by: &AccountName, new: NewInvite) -> Result<(String, Zeroizing<String>)> {
+    /// Makes an invite; its id, and the secret, which nobody can tell again. `LimitReached`, `Unauthenticated` when the
+    /// credentials of who asks have ended meanwhile.
+    pub async fn invite(&self, by: &Identity, new: NewInvite) -> Result<(String, Zeroizing<String>)> {
         let (id, secret, created) = (token::public_id()?, token::long_secret()?, now());
         let invite = Invite {
             hash: token::digest(&secret),
-            by: by.clone(),
+            by: by.account.clone(),
+            under: Some((by.account_id.to_string(), by.generation)),
             note: new.note,
             quota: new.quota.or(self.config.default_quota),
             groups: new.groups,
             created,
             expires: new.expires.unwrap_or(created + USUAL_LIFE),
         };
-        self.invites.insert(&id, invite).await?;
+        self.invites.insert_with(&id, invite, self.while_same(by)).await?;
         Ok((id, secret))
     }
 
@@ -136,12 +142,6 @@ impl Auth {
         let wanted = id.to_owned();
         let withdrawn = self.invites.remove(move |id, _| id == wanted).await?;
         if withdrawn == 0 { Err(Error::NotFound) } else { Ok(()) }
-    }
-
-    /// Withdraws all invites that an account made.
-    pub(super) async fn withdraw_invites_by(&self, name: &AccountName) -> Result<()> {
-        let name = name.clone();
-        self.invites.remove(move |_, invite| invite.by == name).await.map(drop)
     }
 
     /// Makes an account for somebody who is not signed in. Every try counts as a failed sign-in of its network.
@@ -170,8 +170,15 @@ impl Auth {
         let accounts = Arc::clone(&self.accounts);
         let account = match &invite {
             None => accounts.insert(&name, record, Batch::new()).await.map_err(taken)?,
-            Some((id, _)) => {
-                let insert = move |spent| async move { accounts.insert(&name, record, spent).await };
+            Some((id, invite)) => {
+                let invite = Arc::clone(invite);
+                let insert = move |spent| async move {
+                    // Who made it may have lost the right while the password was hashed.
+                    if !invite.stands(&accounts, now()) {
+                        return Err(Error::NotFound);
+                    }
+                    accounts.insert(&name, record, spent).await
+                };
                 let made = self.invites.spend(id, insert).await;
                 made.map_err(|error| if matches!(error, Error::NotFound) { SPENT } else { taken(error) })?
             }

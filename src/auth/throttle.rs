@@ -136,6 +136,11 @@ impl Throttle {
         }
         proofs.insert(key, now);
     }
+
+    /// Forgets where an account that was removed has signed in from: the next of its name has not.
+    pub fn forget(&self, account: &AccountName) {
+        self.proofs.lock().retain(|(_, proven), _| proven != account);
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::password::random_bytes;
 use super::record::Record;
 use super::sessions::now;
 use super::{Auth, token, totp};
-use crate::model::{AccountName, Error, Result};
+use crate::model::{AccountName, Error, Identity, Result};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -88,10 +88,11 @@ impl Auth {
     /// Begins two-factor sign-in for who knows the password; it asks for nothing until it is confirmed.
     /// `Invalid`, `Throttled`, `Busy`, `Exists` when it is on already.
     pub async fn begin_two_factor(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<Enrolment> {
-        self.confirm(name, password, "/password", from).await?;
+        let entry = self.confirm(name, password, "/password", from).await?;
         let bytes = Zeroizing::new(random_bytes::<SECRET_LEN>()?);
         let begun = TwoFactor::begin(bytes.as_slice());
         let edit = move |record: &mut Record| {
+            record.check_same(&entry.account.id(), entry.generation)?;
             if record.two_factor.as_ref().is_some_and(TwoFactor::is_on) {
                 return Err(Error::Exists);
             }
@@ -105,14 +106,17 @@ impl Auth {
     }
 
     /// Turns two-factor sign-in on with a first code; the recovery codes, which nobody can tell again.
-    /// `Invalid`, `Throttled`, `NotFound` when it was not begun.
-    pub async fn confirm_two_factor(&self, name: &AccountName, code: &str) -> Result<Vec<Zeroizing<String>>> {
+    /// `Invalid`, `Throttled`, `NotFound` when it was not begun, or not under the present password.
+    pub async fn confirm_two_factor(&self, identity: &Identity, code: &str) -> Result<Vec<Zeroizing<String>>> {
+        let name = &identity.account;
         let codes =
             (0..RECOVERY_CODES).map(|_| token::readable_secret::<RECOVERY_LEN>()).collect::<Result<Vec<_>>>()?;
         let hashes = codes.iter().map(|code| token::digest(&token::as_made(code))).collect();
         let tried = self.door.reserve_code(name)?;
         let (given, now) = (Zeroizing::new(code.to_owned()), now());
+        let (id, generation) = (identity.account_id.clone(), identity.generation);
         let edit = move |record: &mut Record| {
+            record.check_same(&id, generation)?;
             let begun = record.two_factor.as_mut().ok_or(Error::NotFound)?;
             if begun.is_on() {
                 return Err(Error::Exists);
@@ -139,8 +143,13 @@ impl Auth {
 
     /// Ends two-factor sign-in for who knows the password. `Invalid`, `Throttled`, `Busy`.
     pub async fn end_two_factor(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<()> {
-        self.confirm(name, password, "/password", from).await?;
-        self.accounts.change(name, |record| record.two_factor = None).await
+        let entry = self.confirm(name, password, "/password", from).await?;
+        let edit = move |record: &mut Record| {
+            record.check_same(&entry.account.id(), entry.generation)?;
+            record.two_factor = None;
+            Ok(())
+        };
+        self.accounts.try_change(name, edit).await
     }
 
     /// Ends two-factor sign-in of an account whose app and recovery codes are lost, and its sessions before that: whoever
@@ -172,9 +181,9 @@ impl Auth {
             self.door.refund_code(name, tried);
             return Err(VOID);
         };
-        let (generation, now) = (entry.generation, now());
+        let (id, generation, now) = (entry.account.id(), entry.generation, now());
         let edit = move |record: &mut Record| {
-            let is_present = record.generation == generation;
+            let is_present = record.check_same(&id, generation).is_ok();
             let is_right = record.two_factor.as_mut().is_some_and(|two_factor| two_factor.spend(&code, now));
             if is_present && is_right { Ok(()) } else { Err(Error::Unauthenticated) }
         };

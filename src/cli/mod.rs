@@ -5,6 +5,7 @@ mod check;
 mod past;
 mod process;
 mod prompt;
+mod removed;
 mod serve;
 mod show;
 mod size;
@@ -54,6 +55,11 @@ enum Command {
     Lock {
         #[command(subcommand)]
         command: show::LockCommand,
+    },
+    /// List, bring back and delete the files of removed accounts and team folders.
+    Removed {
+        #[command(subcommand)]
+        command: removed::RemovedCommand,
     },
     /// See, restore and delete what lies in the trash of an account.
     Trash {
@@ -120,6 +126,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Audit { args } => show::audit(args, config).await,
         Command::Overview { json } => show::overview(json, config).await,
         Command::Lock { command } => show::lock(command, config).await,
+        Command::Removed { command } => removed::run(command, config).await,
         Command::Trash { command } => past::trash(command, config).await,
         Command::Versions { command } => past::versions(command, config).await,
         Command::Rewind { args } => past::rewind(args, config).await,

@@ -89,6 +89,14 @@ pub enum UserCommand {
         #[arg(value_parser = parse_quota)]
         size: Limit,
     },
+    /// Set an e-mail address: whoever the sign-in provider says has it may sign in to the account
+    Email {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// The address, or none
+        address: String,
+    },
     /// Let somebody of the sign-in provider sign in to an account
     Link {
         /// Which account
@@ -155,6 +163,10 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
         Response::Done => report,
         Response::Moved(Some(folder)) => format!("{report}They are in the folder {folder:?} of its drive.\n"),
         Response::Moved(None) => format!("{report}There were none.\n"),
+        Response::Aside(Some(place)) => {
+            format!("{report}Its files are in {place}: `sarang removed` brings them back or deletes them.\n")
+        }
+        Response::Aside(None) => format!("{report}It had no files.\n"),
         Response::Accounts(accounts) if as_json => serde_json::to_string_pretty(&accounts)? + "\n",
         Response::Accounts(accounts) => table(&accounts),
         _ => bail!("The running server is of another version: its answer does not belong to the question"),
@@ -201,6 +213,9 @@ impl UserCommand {
             Self::Remove { name, files } => Request::UserRemove { name, files: files.into() },
             Self::Role { name, role } => Request::UserRole { name, role },
             Self::Quota { name, size: Limit(quota) } => Request::UserQuota { name, quota },
+            Self::Email { name, address } => {
+                Request::UserEmail { name, email: Some(address).filter(|address| address != "none") }
+            }
             Self::Link { name, subject } => Request::UserLink { name, subject },
             Self::Unlink { name } => Request::UserUnlink { name },
         })
@@ -225,7 +240,9 @@ fn report_of(command: &UserCommand) -> String {
         UserCommand::Role { name, role: Role::Admin } => format!("{name} is an administrator now.\n"),
         UserCommand::Role { name, .. } => format!("{name} is no administrator now.\n"),
         UserCommand::Remove { name, files } if files.purge_files => format!("Removed {name} and its files.\n"),
-        UserCommand::Remove { name, .. } => format!("Removed {name}; its files are still in homes/{name}.\n"),
+        UserCommand::Remove { name, .. } => format!("Removed {name}.\n"),
+        UserCommand::Email { name, address } if address == "none" => format!("{name} has no e-mail address now.\n"),
+        UserCommand::Email { name, address } => format!("The e-mail address of {name} is {address} now.\n"),
         UserCommand::Link { name, subject } => format!("{subject} of the provider signs in to {name} from now on.\n"),
         UserCommand::Unlink { name } => format!("{name} is linked to nobody now; its sessions go on.\n"),
         UserCommand::Quota { name, size } => format!("Set the quota of {name}: {}.\n", show_quota(size.0)),
@@ -288,6 +305,8 @@ mod tests {
         assert_eq!(request("remove ana --transfer-to ben"), transfer);
         assert_eq!(request("role ana admin"), r#"{"do":"user-role","name":"ana","role":"admin"}"#);
         assert_eq!(request("quota ana 1.5K"), r#"{"do":"user-quota","name":"ana","quota":1536}"#);
+        assert_eq!(request("email ana a@x.example"), r#"{"do":"user-email","name":"ana","email":"a@x.example"}"#);
+        assert_eq!(request("email ana none"), r#"{"do":"user-email","name":"ana","email":null}"#);
         assert_eq!(request("quota ana none"), r#"{"do":"user-quota","name":"ana","quota":null}"#);
     }
 
@@ -313,6 +332,7 @@ mod tests {
             disabled,
             quota,
             created: 784_111_777,
+            email: None,
         };
         let text = table(&[account("ana", Some(10 << 30), false), account("longer.name", None, true)]);
         let expected = "NAME         ROLE   SIGN-IN        QUOTA  CREATED

@@ -9,6 +9,8 @@ pub use crate::admin::Files;
 pub use crate::admin::past::{Former, Recall, Recalled, RewindAct, RewindReport, Rewinding, TrashItem};
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::app::App;
+use crate::app::removal::Outcome;
+pub use crate::app::{Destination, RemovedFiles};
 use crate::audit::{Actor, Entry, Filter};
 use crate::auth::{AccountView, Alteration};
 use crate::model::{AccountName, Error, Irrevocable, Result, Role};
@@ -77,6 +79,13 @@ pub enum Request {
         /// The role.
         role: Role,
     },
+    /// Set an e-mail address.
+    UserEmail {
+        /// Whose.
+        name: AccountName,
+        /// The address; `None` for none.
+        email: Option<String>,
+    },
     /// Link an account to a subject of the sign-in provider.
     UserLink {
         /// Which account.
@@ -88,6 +97,20 @@ pub enum Request {
     UserUnlink {
         /// Which account.
         name: AccountName,
+    },
+    /// Show the files of removed accounts and team folders that lie aside.
+    RemovedList,
+    /// Bring such files back.
+    RemovedRestore {
+        /// Their id or place.
+        which: String,
+        /// Where to.
+        to: Destination,
+    },
+    /// Delete such files for good.
+    RemovedPurge {
+        /// Their id or place.
+        which: String,
     },
     /// Show entries of the audit log, newest first.
     Audit {
@@ -169,6 +192,10 @@ pub enum Response {
     /// The account is removed, and its files are in this folder (`/Files of ana`) of the other account's drive; `None` when there
     /// were none.
     Moved(Option<String>),
+    /// The account is removed, and its files lie aside in this place of the data folder; `None` when there were none.
+    Aside(Option<String>),
+    /// Files that lie aside.
+    Removed(Vec<RemovedFiles>),
     /// All accounts, by name.
     Accounts(Vec<AccountView>),
     /// Entries of the audit log, newest first.
@@ -199,6 +226,18 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         Request::Past { name, what } => {
             let recalled = at_work(app).recall(&name, what).await;
             return done_there(&name, app, recalled);
+        }
+        Request::RemovedList => Ok(Response::Removed(app.removed_files())),
+        Request::RemovedRestore { which, to } => {
+            let back = at_work(app).bring_back(&which, to).await.map(|path| match path {
+                Some(path) => Response::Moved(Some(format!("/{path}"))),
+                None => Response::Done,
+            });
+            return of_removed(&which, back);
+        }
+        Request::RemovedPurge { which } => {
+            let purged = at_work(app).purge_aside(&which).await;
+            return of_removed(&which, purged.map(|()| Response::Done));
         }
         Request::LockBreak { id } => {
             let work = at_work(app);
@@ -261,26 +300,40 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
             alter(name, Alteration { quota: Some(quota), ..Alteration::default() }).await
         }
         Request::UserRole { name, role } => alter(name, Alteration { role: Some(role), ..Alteration::default() }).await,
-        Request::UserLink { .. } | Request::UserUnlink { .. } => change_link(app, &work, request).await,
-        Request::UserRemove { name, files } => {
-            let transfers = matches!(files, Files::Transfer(_));
-            let removed = work.remove(&name, files).await;
-            if let Err(error) = &removed
-                && app.auth.account(&name).is_none()
-                && !matches!(error, Error::NotFound)
-            {
-                return Response::Refused(format!(
-                    "The account {name} is removed, but not all was done with its files, which are in homes/{name}: {error}"
-                ));
-            }
-            done(
-                &name,
-                removed.map(|folder| {
-                    if transfers { Response::Moved(folder.map(|path| format!("/{path}"))) } else { Response::Done }
-                }),
-            )
+        Request::UserEmail { name, email } => {
+            let set = work.set_email(&name, email).await;
+            done(&name, set.map(|()| Response::Done))
         }
+        Request::UserLink { .. } | Request::UserUnlink { .. } => change_link(app, &work, request).await,
+        Request::UserRemove { name, files } => remove_account(app, &work, (name, files)).await,
         other => Response::Refused(format!("{other:?} changes no account.")),
+    }
+}
+
+async fn remove_account(app: &App, work: &Administrator, (name, files): (AccountName, Files)) -> Response {
+    let (kept, purged) = (files == Files::Keep, files == Files::Purge);
+    match work.remove(&name, files).await {
+        Ok(Outcome { aside, .. }) if kept => Response::Aside(aside),
+        Ok(_) if purged => Response::Done,
+        Ok(Outcome { moved: Some(path), .. }) => Response::Moved(Some(format!("/{path}"))),
+        Ok(_) => Response::Moved(None),
+        Err(error) if app.auth.account(&name).is_none() && !matches!(error, Error::NotFound) => {
+            Response::Refused(format!(
+                "The account {name} is removed, but not all was done with its files, which `sarang removed list` shows or the next \
+                 start goes on with: {error}"
+            ))
+        }
+        Err(error) => done(&name, Err(error)),
+    }
+}
+
+/// What is not there among the files that lie aside, and what there is.
+fn of_removed(which: &str, outcome: Result<Response>) -> Response {
+    match outcome {
+        Err(Error::NotFound) => Response::Refused(format!(
+            "There are no files {which:?} that lie aside, or no account or team folder to bring them to."
+        )),
+        other => other.unwrap_or_else(|error| Response::Refused(error.to_string())),
     }
 }
 

@@ -52,7 +52,7 @@ async fn requests_change_accounts() {
     assert!(matches!(ask(Request::UserUnlink { name: name("ana") }).await, Response::Done));
     let again = ask(Request::UserUnlink { name: name("ana") }).await;
     assert!(matches!(again, Response::Refused(why) if why == "ana is linked to nobody."));
-    assert!(matches!(ask(Request::UserRemove { name: name("ben"), files: Files::Keep }).await, Response::Done));
+    assert!(matches!(ask(Request::UserRemove { name: name("ben"), files: Files::Keep }).await, Response::Aside(None)));
     let Response::Accounts(left) = ask(Request::UserList).await else { panic!() };
     assert_eq!(left.into_iter().map(|a| a.name).collect::<Vec<_>>(), [name("ana"), name("eva")]);
     let Response::Audit(entries) = ask(Request::Audit { filter: Filter::default(), limit: 100 }).await else {

@@ -62,6 +62,14 @@ impl Commons {
         self.teams.end_grantee(&Grantee::Account(account.clone())).await
     }
 
+    /// The accounts that shares, groups and team folders name.
+    pub fn accounts_named(&self) -> BTreeSet<AccountName> {
+        let mut named = self.shares.accounts_named();
+        named.extend(self.teams.accounts_named());
+        named.extend(self.groups.list().iter().flat_map(|(_, group)| group.members.clone()));
+        named
+    }
+
     /// Ends the locks that receivers hold beneath a share that has ended or grants less, unless another share lets them change it.
     pub async fn release(&self, locks: &Locks, share: &Share) -> Result<()> {
         let root = format!("home/{}", share.owner).into();

@@ -341,6 +341,16 @@ impl Shares {
         Ok(())
     }
 
+    /// The accounts that shares are of, or with.
+    pub(super) fn accounts_named(&self) -> BTreeSet<AccountName> {
+        let index = self.index.read();
+        let receivers = index.shares.values().filter_map(|share| match &share.to {
+            Grantee::Account(name) => Some(name.clone()),
+            Grantee::Group(_) => None,
+        });
+        receivers.chain(index.shares.values().map(|share| share.owner.clone())).collect()
+    }
+
     /// Ends every share with a group.
     pub async fn end_group(&self, group: &super::groups::GroupName) -> Result<()> {
         let _turn = self.changing.lock().await;

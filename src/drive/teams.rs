@@ -4,11 +4,11 @@ use super::groups::{Grantee, Groups};
 use crate::model::path::check_name;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
-use crate::store::StateStore;
 use crate::store::table::{Record, Table};
+use crate::store::{Batch, StateStore};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio::sync::Mutex;
@@ -42,6 +42,8 @@ impl Record for Team {
 pub struct Teams {
     table: Table<Team>,
     all: RwLock<BTreeMap<String, Arc<Team>>>,
+    /// The names of those whose removal is under way.
+    leaving: RwLock<BTreeSet<String>>,
     groups: Arc<Groups>,
     /// One change at a time, so that memory and store agree.
     changing: Mutex<()>,
@@ -52,7 +54,8 @@ impl Teams {
     pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
         let table = Table::<Team>::new(store, "team/");
         let all = table.all().await?.into_iter().map(|(name, team)| (name, Arc::new(team))).collect();
-        Ok(Self { table, all: RwLock::new(all), groups, changing: Mutex::default() })
+        let (all, leaving, changing) = (RwLock::new(all), RwLock::default(), Mutex::default());
+        Ok(Self { table, all, leaving, groups, changing })
     }
 
     /// All team folders by name.
@@ -84,10 +87,8 @@ impl Teams {
         if name.starts_with('.') || name.chars().count() > 64 {
             return Err(Error::BadName("The name of a team folder has at most 64 characters and begins with no dot."));
         }
-        let (name, folded) = (RelPath::parse(name)?.to_nfc(), name.to_lowercase());
-        if self.all.read().keys().any(|taken| taken.to_lowercase() == folded) {
-            return Err(Error::Exists);
-        }
+        let name = RelPath::parse(name)?.to_nfc();
+        self.check_free(name.as_str())?;
         self.store(name.as_str(), Team { members, quota, created: unix_seconds(SystemTime::now()) }).await
     }
 
@@ -99,13 +100,42 @@ impl Teams {
         self.store(name, team).await
     }
 
-    /// Removes a team folder from every drive; `NotFound`.
-    pub async fn remove(&self, name: &str) -> Result<()> {
+    /// Whether a new team folder may have this name: `Exists`, also for one that differs in case alone.
+    pub fn check_free(&self, name: &str) -> Result<()> {
+        let folded = name.to_lowercase();
+        let (all, leaving) = (self.all.read(), self.leaving.read());
+        let taken = all.keys().chain(&*leaving).any(|taken| taken.to_lowercase() == folded);
+        if taken { Err(Error::Exists) } else { Ok(()) }
+    }
+
+    /// Removes a team folder from every drive, in one step with what else is in the batch; its name stays taken until
+    /// [`free_name`](Self::free_name). `NotFound`.
+    pub async fn remove(&self, name: &str, along: Batch) -> Result<()> {
         let _turn = self.changing.lock().await;
         self.find(name).ok_or(Error::NotFound)?;
-        self.table.delete(name).await?;
+        self.table.commit(self.table.delete_in(along, name)).await?;
+        self.take_name(name);
         self.all.write().remove(name);
         Ok(())
+    }
+
+    /// Gives no team folder this name.
+    pub fn take_name(&self, name: &str) {
+        self.leaving.write().insert(name.to_owned());
+    }
+
+    /// Lets a team folder have the name of one that was removed.
+    pub fn free_name(&self, name: &str) {
+        self.leaving.write().remove(name);
+    }
+
+    /// The accounts that are members by their names.
+    pub fn accounts_named(&self) -> BTreeSet<AccountName> {
+        let all = self.all.read();
+        let members = all.values().flat_map(|team| &team.members);
+        members
+            .filter_map(|member| if let Grantee::Account(name) = &member.to { Some(name.clone()) } else { None })
+            .collect()
     }
 
     /// Takes an account or group that was removed out of every team folder.

@@ -14,7 +14,7 @@ use parking_lot::RwLock;
 pub use passes::Passes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -216,6 +216,11 @@ impl Links {
         self.table.delete(id).await?;
         self.hide(&link);
         Ok(())
+    }
+
+    /// Whose links there are.
+    pub fn owners(&self) -> BTreeSet<AccountName> {
+        self.index.read().by_id.values().map(|record| record.owner.clone()).collect()
     }
 
     /// Ends all links of an account that was removed.

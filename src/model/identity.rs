@@ -74,6 +74,10 @@ pub enum Role {
 pub struct Identity {
     /// The account.
     pub account: AccountName,
+    /// Which account of that name it is: a name can be given again, an id cannot.
+    pub account_id: Arc<str>,
+    /// The generation of the account's credentials at sign-in; what is begun under it does not complete under another.
+    pub generation: u64,
     /// Its role.
     pub role: Role,
     /// Its quota in bytes; `None` is unlimited.
@@ -126,7 +130,9 @@ impl fmt::Display for Rights {
 impl Identity {
     /// The whole account, by its password, for as long as `access` holds.
     pub fn whole(account: AccountName, role: Role, quota: Option<u64>, access: Arc<dyn AccessCheck>) -> Self {
-        Self { account, role, quota, via: Via::Password, scope: RelPath::default(), rights: Rights::Edit, access }
+        let (account_id, generation) = (Arc::default(), 0);
+        let (via, scope, rights) = (Via::Password, RelPath::default(), Rights::Edit);
+        Self { account, account_id, generation, role, quota, via, scope, rights, access }
     }
 
     /// Whether it is confined in any way: then it may use files, but not change the account itself.

@@ -4,9 +4,9 @@
 mod seal;
 mod transport;
 
-use crate::auth::{Admitted, Assertion};
+use crate::auth::{Admitted, Assertion, Standing};
 use crate::config::{NameClaim, OpenIdConfig};
-use crate::model::{AccountName, Error, Result, time};
+use crate::model::{Error, Result, time};
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier,
     CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse, CoreUserInfoClaims,
@@ -79,8 +79,8 @@ struct Known {
 pub enum Purpose {
     /// To sign in.
     SignIn,
-    /// To link the account that is signed in already.
-    Link(AccountName),
+    /// To link the account that is signed in already, while its credentials are those it proved.
+    Link(Standing),
 }
 
 /// Somebody at the provider.
@@ -306,7 +306,13 @@ impl Said {
         match claim {
             NameClaim::PreferredUsername => self.preferred.as_deref(),
             NameClaim::Nickname => self.nickname.as_deref(),
-            NameClaim::Email => self.email.as_deref().and_then(|email| email.split_once('@')).map(|(name, _)| name),
+            // An address that is not theirs would be somebody else's name.
+            NameClaim::Email => self
+                .email
+                .as_deref()
+                .filter(|_| self.is_verified)
+                .and_then(|email| email.split_once('@'))
+                .map(|(name, _)| name),
             NameClaim::Sub => Some(""),
         }
     }
@@ -345,11 +351,25 @@ fn verify<'t>(
 ) -> Result<&'t CoreIdTokenClaims, String> {
     let verifier = verifier_of(client);
     let claims = token.claims(&verifier, nonce).map_err(|error| causes(&error))?;
+    check_party(claims, client.client_id())?;
     let Some(expected) = claims.access_token_hash() else { return Ok(claims) };
     let (algorithm, key) = (token.signing_alg(), token.signing_key(&verifier));
     let (algorithm, key) = (algorithm.map_err(|e| causes(&e))?, key.map_err(|e| causes(&e))?);
     let found = AccessTokenHash::from_token(tokens.access_token(), algorithm, key).map_err(|e| causes(&e))?;
     if found == *expected { Ok(claims) } else { Err("the ID token is of another access token".into()) }
+}
+
+/// Refuses an ID token that was issued to another client (OpenID Connect Core 3.1.3.7, steps 4 and 5): `azp` must be ours, and
+/// there where several audiences are named. Step 3, that none of these is another's, the crate has checked.
+fn check_party(claims: &CoreIdTokenClaims, own: &ClientId) -> Result<(), String> {
+    match claims.authorized_party() {
+        Some(party) if party == own => Ok(()),
+        Some(party) => Err(format!("the ID token was issued to another client, {:?}", party.as_str())),
+        None if claims.audiences().len() > 1 => {
+            Err("the ID token has several audiences and no authorized party".into())
+        }
+        None => Ok(()),
+    }
 }
 
 fn unconfirmed(why: impl std::fmt::Display) -> Error {

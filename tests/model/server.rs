@@ -82,7 +82,7 @@ impl Server {
     /// Takes away all files, locks and shares.
     pub fn clear(&self) {
         for who in Who::ALL {
-            self.runtime.block_on(self.app.forget_account(&account(who), true)).expect("the home can be deleted");
+            self.runtime.block_on(self.app.clear_account(&account(who))).expect("the home can be deleted");
         }
     }
 

@@ -6,6 +6,7 @@ use crate::api_two_factor::turn_on;
 use crate::harness::{Client, Connection, PASSWORD, Reply, TestServer, poll, propfind_body};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sarang::app::removal::Files;
 use sarang::auth::Alteration;
 use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
@@ -104,7 +105,7 @@ impl Credential {
             End::Disabled => alter(Alteration { disabled: Some(true), ..Alteration::default() }),
             End::NewRole => alter(Alteration { role: Some(Role::Admin), ..Alteration::default() }),
             End::NewPassword => server.block_on(app.auth.set_password(&ana(), b"another kettle 77")).unwrap(),
-            End::Removed => server.block_on(app.auth.remove(&ana())).unwrap(),
+            End::Removed => drop(server.block_on(app.remove_account(&ana(), Files::Keep)).unwrap()),
             End::SecondFactor => drop(turn_on(&LoggedIn::new(server, "ana"))),
             End::Revoked => {
                 server.ana().api("DELETE", &format!("/app-passwords/{}", self.app_password), &Value::Null).is(204);
@@ -240,6 +241,12 @@ fn what_is_under_way_ends_with_the_bearer() {
     all_end(By::Bearer, &[End::LoggedOut, End::Removed, End::OwnNewPassword]);
 }
 
+/// Where the home of the removed account lies.
+fn aside(server: &TestServer) -> std::path::PathBuf {
+    let files = server.app().removed_files();
+    server.data().join(&files[0].place)
+}
+
 /// Everything that can be under way, and each of these ends.
 fn all_end(by: By, ends: &[End]) {
     for how in ends.iter().copied() {
@@ -270,7 +277,7 @@ fn all_end(by: By, ends: &[End]) {
             text.extend_from_slice(&buffer[..some]);
         }
         assert!(!String::from_utf8_lossy(&text).contains("</D:multistatus>"), "{case}: the listing came to its end");
-        let home = server.home("ana");
+        let home = if matches!(how, End::Removed) { aside(&server) } else { server.home("ana") };
         assert!(!home.join("late").exists() && !home.join("late form").exists(), "{case}");
         assert_eq!(std::fs::read(home.join("small")).unwrap(), b"smaller", "{case}");
         assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty()), "{case}: {:?}", server.staged("ana"));

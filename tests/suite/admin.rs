@@ -122,13 +122,20 @@ fn a_removed_account_is_out_and_its_files_stay_or_go_as_asked() {
         let client = office.server.stranger().signed_in(who, PASSWORD);
         client.store(NAME, who);
         client.lock(NAME).send().is(200);
-        office.order(&Request::UserRemove { name: name(who), files: files.clone() });
+        let answer = office.ask(&Request::UserRemove { name: name(who), files: files.clone() });
         client.get(NAME).is(401);
-        assert_eq!(office.server.home(who).join(&NAME[1..]).exists(), files == Files::Keep, "{who}");
-        assert_eq!(office.server.home(who).exists(), files == Files::Keep, "{who}");
+        assert!(!office.server.home(who).exists(), "{who}");
+        match (files, answer) {
+            (Files::Keep, Response::Aside(Some(place))) => {
+                assert!(office.server.data().join(place).join(&NAME[1..]).exists());
+            }
+            (Files::Purge, Response::Done) => {}
+            (_, answer) => panic!("{who}: {answer:?}"),
+        }
         let password = Password::new(PASSWORD.into());
         office.order(&Request::UserAdd { name: name(who), role: Role::User, quota: QuotaChoice::Default, password });
         // No lock of the old account is left either.
+        client.lacks(NAME);
         client.store(NAME, "again");
     }
 }

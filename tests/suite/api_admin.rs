@@ -89,10 +89,11 @@ fn accounts_are_made_found_changed_and_removed() {
     eva.raw("GET", "/api/v1/overview").send().is(403);
     send(&ana, "PUT", "/api/v1/accounts/eva/password", &json!({"password": PASSWORD})).is(204);
     eva.get(NAME).is(401);
-    ana.raw("DELETE", "/api/v1/accounts/eva?files=keep").send().is(200);
+    let removed = ana.raw("DELETE", "/api/v1/accounts/eva?files=keep").send().is(200).json();
     ana.raw("GET", target).send().is(404);
     ana.raw("DELETE", "/api/v1/accounts/eva?files=keep").send().is(404);
-    assert!(server.home("eva").join(&NAME[1..]).exists());
+    let kept = server.data().join(removed["kept"].as_str().unwrap());
+    assert!(kept.join(&NAME[1..]).exists() && !server.home("eva").exists());
     let acts = kinds(&server, "&account=eva");
     assert_eq!(acts.iter().filter(|act| *act == "account-changed eva").count(), 4, "{acts:?}");
     for act in ["account-created eva", "password-changed eva", "account-removed eva", "sign-in eva"] {

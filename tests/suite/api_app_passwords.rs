@@ -103,7 +103,7 @@ fn it_outlives_a_restart_and_ends_with_password_disabling_and_removal() {
     phone.propfind("/", "0").is(401);
     let (_, secret) = add(&server.ben(), &json!({"name": "Phone"}));
     let phone = server.stranger().signed_in("ben", &secret);
-    server.block_on(app.auth.remove(&name("ben"))).unwrap();
+    server.block_on(app.remove_account(&name("ben"), sarang::app::removal::Files::Keep)).unwrap();
     phone.propfind("/", "0").is(401);
 }
 

@@ -165,7 +165,7 @@ fn a_new_password_disabling_and_removal_end_every_session() {
     server.block_on(app.auth.set_disabled(&name("ana"), false)).unwrap();
     ana.is_out();
     let ben = LoggedIn::new(&server, "ben");
-    server.block_on(app.auth.remove(&name("ben"))).unwrap();
+    server.block_on(app.remove_account(&name("ben"), sarang::app::removal::Files::Keep)).unwrap();
     ben.is_out();
     server.block_on(app.auth.create(&name("ben"), PASSWORD.as_bytes(), sarang::model::Role::User, None)).unwrap();
     ben.is_out();

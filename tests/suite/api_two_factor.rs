@@ -29,7 +29,7 @@ impl Authenticator {
     }
 
     /// The code so many steps after the first; 0 and 1 are good for half a minute at least.
-    fn code(&self, after: u64) -> String {
+    pub fn code(&self, after: u64) -> String {
         let mut mac = Hmac::<Sha1>::new_from_slice(&self.secret).unwrap();
         mac.update(&(self.begun + after).to_be_bytes());
         let tag = mac.finalize().into_bytes();
@@ -51,7 +51,7 @@ fn post(ana: &LoggedIn, target: &str, body: &Value) -> Reply {
     json(ana.own("POST", target), body).send()
 }
 
-fn begin(ana: &LoggedIn) -> Authenticator {
+pub fn begin(ana: &LoggedIn) -> Authenticator {
     let begun = post(ana, "/api/v1/me/two-factor", &json!({"password": PASSWORD})).is(201).json();
     let (secret, uri) = (begun["secret"].as_str().unwrap(), begun["uri"].as_str().unwrap());
     assert_eq!(uri, format!("otpauth://totp/Sarang:ana?secret={secret}&issuer=Sarang"));

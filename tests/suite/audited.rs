@@ -232,6 +232,24 @@ fn the_past(server: &TestServer, root: &Client) {
     assert_eq!((text(&newest, "by"), text(&newest, "target")), ("command-line", "ana"), "{newest}");
 }
 
+fn removed_files(server: &TestServer, root: &Client) {
+    for (who, restored) in [("xena", true), ("yara", false)] {
+        let name = AccountName::parse(who).unwrap();
+        server.block_on(server.app().auth.create(&name, OTHER.as_bytes(), Role::User, None)).unwrap();
+        server.stranger().signed_in(who, OTHER).store("/file", "x");
+        send(root, "DELETE", &format!("/accounts/{who}?files=keep"), &Value::Null).is(200);
+        let files = server.app().removed_files().into_iter().find(|files| files.name == who).unwrap();
+        let at = format!("/removed-files/{}", files.id);
+        if restored {
+            send(root, "POST", &format!("{at}/restore"), &json!({"to": {"folder": "ana"}})).is(200);
+            told(root, "removed-files-restored", "root", &files.place, "into the drive of ana");
+        } else {
+            send(root, "DELETE", &at, &Value::Null).is(204);
+            told(root, "removed-files-purged", "root", &files.place, "");
+        }
+    }
+}
+
 /// A kind that is in the document and that nothing here brings about fails this test.
 #[test]
 fn every_kind_of_act_leaves_its_entry() {
@@ -246,6 +264,7 @@ fn every_kind_of_act_leaves_its_entry() {
     own_account(&server, &root);
     provider(&root);
     accounts_and_locks(&server, &root);
+    removed_files(&server, &root);
     the_past(&server, &root);
     a_burst(&server, &root);
     let document = server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200).json();

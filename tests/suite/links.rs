@@ -397,8 +397,7 @@ fn every_end_of_a_link_looks_the_same() {
     server.block_on(app.auth.set_disabled(&owner, false)).unwrap();
     page(&server, &links[2], "").is(200);
     // An account removed and made anew does not revive them.
-    server.block_on(app.auth.remove(&owner)).unwrap();
-    server.block_on(app.forget_account(&owner, false)).unwrap();
+    server.block_on(app.remove_account(&owner, sarang::app::removal::Files::Keep)).unwrap();
     gone(&links[3]);
     let role = sarang::model::Role::User;
     server.block_on(app.auth.create(&owner, PASSWORD.as_bytes(), role, None)).unwrap();

@@ -94,6 +94,7 @@ impl World {
             change(account, "eva", &root, json!({"quota": 1_000_000 + round})),
             change(account, "eva", &root, json!({"role": role})),
             change(account, "eva", &root, json!({"disabled": odd})),
+            change("put /api/v1/accounts/{name}/email", "eva", &root, json!({"email": email(round)})),
             change("put /api/v1/accounts/{name}/password", "eva", &root, json!({"password": password(round)})),
         ]
     }
@@ -115,7 +116,7 @@ impl World {
         has(&get("/team-folders")["items"][0], &json!({"quota": 1000 + round, "members": members}), round);
         has(&get("/groups")["items"][0], &json!({"members": [if odd { "ana" } else { "ben" }]}), round);
         has(&own("/me"), &json!({"display_name": note, "quota": 1_000_000 + round}), round);
-        let eva = json!({"quota": 1_000_000 + round, "disabled": odd, "role": if odd { "admin" } else { "user" }});
+        let eva = json!({"quota": 1_000_000 + round, "email": email(round), "disabled": odd, "role": if odd { "admin" } else { "user" }});
         has(&get("/accounts/eva"), &eva, round);
         self.root.api("PATCH", "/accounts/eva", &json!({"disabled": false})).is(200);
         self.root.signed_in("eva", &password(round)).propfind("/", "0").is(207);
@@ -125,6 +126,10 @@ impl World {
 
 fn password(round: u64) -> String {
     if round == 0 { PASSWORD.to_owned() } else { format!("blue kettle {round}") }
+}
+
+fn email(round: u64) -> String {
+    format!("eva{round}@drive.example")
 }
 
 fn date(round: u64) -> String {

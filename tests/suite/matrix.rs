@@ -98,7 +98,7 @@ fn actors(server: &TestServer) -> Vec<Actor> {
     }
     let disabled = Alteration { disabled: Some(true), ..Alteration::default() };
     server.block_on(app.auth.alter(&name("kim"), disabled, None)).unwrap();
-    server.block_on(app.auth.remove(&name("lee"))).unwrap();
+    server.block_on(app.remove_account(&name("lee"), sarang::app::removal::Files::Keep)).unwrap();
     server.block_on(app.auth.set_password(&name("max"), OLD.as_bytes())).unwrap();
     let actor = |name, home, view, client| Actor { name, home, view, client };
     let outside = |name, client| actor(name, None, View::Outside, client);

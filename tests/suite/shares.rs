@@ -214,10 +214,7 @@ fn an_owner_who_may_not_sign_in_shows_nothing() {
     server.block_on(app.auth.set_disabled(&name, false)).unwrap();
     ben.propfind(MOUNT, "0").is(207);
     api(&ana, "PATCH", &format!("/shares/{id}"), &json!({"expires": "2001-01-01T00:00:00Z"})).is(422);
-    server.block_on(async {
-        app.auth.remove(&name).await.unwrap();
-        app.forget_account(&name, false).await.unwrap();
-    });
+    server.block_on(app.remove_account(&name, sarang::app::removal::Files::Keep)).unwrap();
     ben.lacks(MOUNT);
     assert!(names(&ben, "/").is_empty());
 }

@@ -1,6 +1,7 @@
 //! Sign-in over HTTP: verdicts change with the account at once, and guessing is slowed without harming anyone else.
 
 use crate::harness::{NAME, PASSWORD, TestServer};
+use sarang::app::removal::Files;
 use sarang::content::Start;
 use sarang::drive::{Announced, Terms};
 use sarang::model::{AccountName, Error, VPath};
@@ -110,8 +111,7 @@ fn a_request_that_signed_in_before_its_account_went_makes_no_new_home() {
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
     server.block_on(async {
         let identity = app.auth.sign_in(b"header", "ana", PASSWORD.as_bytes(), here).await.unwrap();
-        app.auth.remove(&ana()).await.unwrap();
-        app.forget_account(&ana(), true).await.unwrap();
+        app.remove_account(&ana(), Files::Purge).await.unwrap();
         assert!(app.drive(&identity).await.is_err());
     });
     assert!(!server.home("ana").exists());
@@ -123,6 +123,7 @@ fn an_upload_under_way_ends_with_its_account() {
     let server = TestServer::start();
     let (client, app) = (server.ana(), server.app());
     client.store("/old", "old");
+    let mut aside = String::new();
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
     server.block_on(async {
         let identity = app.auth.sign_in(b"header", "ana", PASSWORD.as_bytes(), here).await.unwrap();
@@ -131,11 +132,12 @@ fn an_upload_under_way_ends_with_its_account() {
         let path = VPath::parse("late").unwrap();
         let mut upload = drive.begin_put(&path, announced, Terms::default()).await.unwrap();
         upload.write(b"late".as_slice().into()).await.unwrap();
-        app.auth.remove(&ana()).await.unwrap();
-        app.forget_account(&ana(), false).await.unwrap();
+        let kept = app.remove_account(&ana(), Files::Keep).await.unwrap();
+        aside = kept.aside.unwrap();
         assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
         assert!(drive.mkdir(&path, Terms::default()).await.is_err());
         assert!(drive.delete(&VPath::parse("old").unwrap(), Terms::default()).await.is_err());
     });
-    assert!(server.home("ana").join("old").exists() && !server.home("ana").join("late").exists());
+    let aside = server.data().join(aside);
+    assert!(aside.join("old").exists() && !aside.join("late").exists() && !server.home("ana").exists());
 }

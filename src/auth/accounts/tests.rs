@@ -19,7 +19,7 @@ async fn accounts_are_found_again_after_a_restart() {
     accounts.insert(&name("ana"), record(), Batch::new()).await.unwrap();
     accounts.insert(&name("ben"), record(), Batch::new()).await.unwrap();
     accounts.change(&name("ben"), |r| r.quota = None).await.unwrap();
-    accounts.remove(&name("ana")).await.unwrap();
+    accounts.remove(&name("ana"), Batch::new()).await.unwrap();
     let again = Accounts::open(store).await.unwrap().list();
     assert_eq!(again.len(), 1);
     assert_eq!((again[0].name.as_str(), again[0].quota, again[0].created), ("ben", None, 1000));
@@ -51,9 +51,9 @@ async fn a_change_made_elsewhere_is_a_conflict_once_and_then_seen() {
     assert!(matches!(here.change(&name("ana"), |r| r.disabled = true).await, Err(Error::Conflict)));
     assert_eq!(here.view(&name("ana")).unwrap().quota, Some(1));
     here.change(&name("ana"), |r| r.disabled = true).await.unwrap();
-    here.remove(&name("ana")).await.unwrap();
-    assert!(matches!(there.remove(&name("ana")).await, Err(Error::Conflict)));
-    assert!(matches!(there.remove(&name("ana")).await, Err(Error::NotFound)));
+    here.remove(&name("ana"), Batch::new()).await.unwrap();
+    assert!(matches!(there.remove(&name("ana"), Batch::new()).await, Err(Error::Conflict)));
+    assert!(matches!(there.remove(&name("ana"), Batch::new()).await, Err(Error::NotFound)));
 }
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn a_failed_commit_changes_nothing() {
 
 #[tokio::test]
 async fn damaged_and_newer_records_stop_the_start() {
-    let newer = table::encode(&record()).unwrap().replace("\"v\":2", "\"v\":3");
+    let newer = table::encode(&record()).unwrap().replace("\"v\":3", "\"v\":4");
     for (text, why) in [("{", "cannot be read"), ("{\"v\":1}", "cannot be read"), (&newer, "a newer Sarang")] {
         let store = MemoryStore::new();
         store.commit(Batch::new().put("account/ana", text)).await.unwrap();

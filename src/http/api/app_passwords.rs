@@ -128,7 +128,7 @@ pub async fn add(
     let work = app.clone();
     let added = async move {
         let note = format!("{:?}, {} in /{}", wish.name, wish.rights, wish.scope);
-        let added = work.auth.add_app_password(&identity.account, wish).await?;
+        let added = work.auth.add_app_password(&identity, wish).await?;
         reporter.done(Kind::AppPasswordCreated, &added.0, note).await;
         Ok(added)
     };

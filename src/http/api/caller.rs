@@ -30,6 +30,12 @@ impl Arrival {
         self.identity.get().cloned()
     }
 
+    /// Refuses who has signed in with what has ended since, as it may while a body comes. `Unauthenticated`.
+    pub(super) fn check_still(&self) -> Result<(), Error> {
+        let access = self.identity.get().map(|identity| identity.access.check());
+        access.transpose().map(drop).map_err(|_| Error::Unauthenticated)
+    }
+
     async fn sign_in(&self, parts: &Parts) -> Result<Arc<Identity>, Error> {
         let identity = login::authenticate(&self.app, parts, self.client).await?;
         let _ = self.identity.set(identity.clone());

@@ -106,7 +106,7 @@ pub async fn add(
         if !new.groups.is_empty() {
             note = format!("into {}; {note}", new.groups.join(", "));
         }
-        let made = work.auth.invite(&identity.account, new).await?;
+        let made = work.auth.invite(&identity, new).await?;
         reporter.done(Kind::InviteCreated, &made.0, note).await;
         Ok(made)
     };

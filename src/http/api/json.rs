@@ -1,5 +1,6 @@
 //! JSON bodies and query parameters: one content type, one size limit, failures as problems that point at the field.
 
+use super::caller::Arrival;
 use super::problem::Problem;
 use crate::model::Error;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -30,7 +31,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if !["application/json", "application/merge-patch+json"].iter().any(|known| kind.eq_ignore_ascii_case(known)) {
             return Err(Problem(Error::BadRequest("The body must be JSON, with Content-Type: application/json.")));
         }
+        let arrival = request.extensions().get::<Arrival>().cloned();
         let body = read(request, state).await?;
+        // A client may take its time to send it.
+        arrival.map_or(Ok(()), |arrival| arrival.check_still()).map_err(Problem)?;
         // serde would take a list for the fields in their order.
         if body.trim_ascii_start().starts_with(b"[") {
             let why = "The body must be a JSON object.".into();

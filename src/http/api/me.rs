@@ -7,7 +7,7 @@ use super::json::Json;
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::audit::Kind;
-use crate::auth::{FieldChange, Profile, ProfileChange};
+use crate::auth::{EmailSource, FieldChange, Profile, ProfileChange};
 use crate::drive::groups::GroupName;
 use crate::model::{AccountName, Error, Identity, Role, VPath, time};
 use http::StatusCode;
@@ -27,6 +27,13 @@ pub struct Me {
     /// The e-mail address; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Who vouches for the address: an administrator, or the owner with the password. Absent when nobody does: then it lets
+    /// nobody in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_source: Option<EmailSource>,
+    /// When the address last changed; absent when it never did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_since: Option<String>,
     /// The role.
     pub role: Role,
     /// The groups it is in.
@@ -48,7 +55,7 @@ pub struct Me {
 }
 
 /// What changes: what is not said stays, and `null` removes.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MeChange {
     /// The name that people see.
@@ -59,6 +66,16 @@ pub struct MeChange {
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 254)]
     email: FieldChange,
+    /// The present password; another e-mail address needs it, and with it the present one is confirmed.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    password: Option<Zeroizing<String>>,
+}
+
+impl std::fmt::Debug for MeChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MeChange").finish_non_exhaustive()
+    }
 }
 
 /// A change of the password.
@@ -85,24 +102,23 @@ pub async fn show(member: Member) -> Result<axum::Json<Me>, Problem> {
     Ok(axum::Json(describe(&member.app, &member.identity).await?))
 }
 
-/// Changes what the account says of itself.
+/// Changes what the account says of itself; the e-mail address with the present password.
 #[utoipa::path(patch, path = "/api/v1/me", tag = Tag::ACCOUNT, operation_id = "changeMe", request_body = MeChange,
     responses((status = 200, body = Me), Failures))]
 pub async fn change(
     caller: Account,
-    Json(MeChange { display_name, email }): Json<MeChange>,
+    Json(MeChange { display_name, email, password }): Json<MeChange>,
 ) -> Result<axum::Json<Me>, Problem> {
-    let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
+    let (reporter, Account { app, identity, client }) = (caller.reporter(), caller);
     let (work, name) = (app.clone(), identity.account.clone());
     let changed = async move {
-        let note = match (display_name.is_kept(), email.is_kept()) {
-            (true, true) => return Ok(()),
-            (false, true) => "display name",
-            (true, false) => "e-mail",
-            (false, false) => "display name, e-mail",
-        };
+        if display_name.is_kept() && email.is_kept() {
+            return Ok(());
+        }
         let before = work.auth.profile(&name);
-        let changed = work.auth.change_profile(&name, ProfileChange { display_name, email }).await;
+        let note = words(&display_name, &email, before.as_ref().and_then(|profile| profile.email.clone()));
+        let (change, password) = (ProfileChange { display_name, email }, password.as_deref().map(String::as_bytes));
+        let changed = work.auth.change_profile(&name, change, password, client).await;
         let is_change = work.auth.profile(&name) != before;
         reporter.report_change(Kind::AccountChanged, name.as_str(), note, (&changed, is_change)).await;
         changed
@@ -127,14 +143,28 @@ pub async fn change_password(caller: Account, Json(change): Json<PasswordChange>
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What changes of a profile, for the audit log: an address may let somebody in, so it says which.
+fn words(display_name: &FieldChange, email: &FieldChange, before: Option<String>) -> String {
+    let before = before.unwrap_or_else(|| "none".into());
+    let email = match email {
+        FieldChange::Keep => return "display name".into(),
+        FieldChange::Remove => format!("e-mail from {before} to none"),
+        FieldChange::Set(email) => format!("e-mail from {before} to {}", email.trim()),
+    };
+    if display_name.is_kept() { email } else { format!("display name, {email}") }
+}
+
 async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
     let view = app.auth.account(&identity.account).ok_or(Error::Unauthenticated)?;
-    let Profile { display_name, email } = app.auth.profile(&identity.account).ok_or(Error::Unauthenticated)?;
+    let Profile { display_name, email, email_source, email_since } =
+        app.auth.profile(&identity.account).ok_or(Error::Unauthenticated)?;
     let quota = app.drive(identity).await?.quota(&VPath::root()).await?;
     Ok(Me {
         name: view.name,
         display_name,
         email,
+        email_source,
+        email_since: email_since.map(|at| date(at / 1000)),
         role: view.role,
         groups: app.commons.groups.names_of(&identity.account),
         two_factor: app.auth.has_two_factor(&identity.account),

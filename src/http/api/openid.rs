@@ -8,12 +8,12 @@ use super::problem::{Failures, Problem};
 use super::session::with_cookie;
 use crate::app::App;
 use crate::audit::{Actor, Event, Kind};
-use crate::auth::{Begun, Caller, SESSION_LIFE, Welcome};
+use crate::auth::{Begun, Caller, SESSION_LIFE, Standing, Welcome};
 use crate::config::Registration;
 use crate::http::cookie::{self, ERRAND};
 use crate::http::pages::{escape, page};
 use crate::http::{csrf, login, reply};
-use crate::model::{AccountName, Error, Result};
+use crate::model::{Error, Result};
 use crate::openid::{Departure, LOST, OpenId, Owing, PATIENCE, Purpose};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -129,7 +129,8 @@ pub async fn submit_code(Public { app, client }: Public, head: Parts, request: R
         let owing = openid.owing(ERRAND.read(is_https(&app, &headers), &headers).ok_or(LOST)?)?;
         let body = read(request, &()).await.map_err(|Problem(error)| error)?;
         let caller = Caller { address: client, agent: login::agent_of(&headers) };
-        Ok((app.auth.sign_in_with_code(&owing.admitted, &code_in(&body), caller).await, owing))
+        let admitted = (&owing.admitted, openid.config());
+        Ok((app.auth.sign_in_with_code(admitted, &code_in(&body), caller).await, owing))
     };
     match outcome.await {
         Ok((Ok(begun), owing)) => let_in(&app, &headers, &begun, &owing.back),
@@ -193,8 +194,8 @@ async fn arrive(app: &Arc<App>, client: IpAddr, headers: &HeaderMap, said: Callb
             work.auth.refund_try(tried);
         }
         let assertion = redeemed?;
-        if let Purpose::Link(name) = errand.purpose {
-            link(&work, client, &name, (&assertion.issuer, &assertion.subject)).await?;
+        if let Purpose::Link(standing) = errand.purpose {
+            link(&work, client, &standing, (&assertion.issuer, &assertion.subject)).await?;
             return Ok((None, errand.back));
         }
         let caller = Caller { address: client, agent: &agent };
@@ -212,9 +213,9 @@ async fn arrive(app: &Arc<App>, client: IpAddr, headers: &HeaderMap, said: Callb
 }
 
 /// Links the account of somebody who has shown that it is theirs.
-async fn link(app: &App, client: IpAddr, name: &AccountName, (issuer, subject): (&str, &str)) -> Result<()> {
-    app.auth.account(name).filter(|account| !account.disabled).ok_or(LOST)?;
-    app.auth.link_openid(name, issuer, subject).await.map_err(|error| match error {
+async fn link(app: &App, client: IpAddr, standing: &Standing, (issuer, subject): (&str, &str)) -> Result<()> {
+    let name = &standing.account;
+    app.auth.link_openid_of(standing, issuer, subject).await.map_err(|error| match error {
         Error::Exists => Error::Forbidden("This account, or an account of yours here, is linked already."),
         other => other,
     })?;

@@ -89,8 +89,8 @@ pub async fn link(
 ) -> Result<Response, Problem> {
     let openid = provider(&app)?;
     let back = local(wish.back)?;
-    app.auth.prove_password(&identity.account, wish.password.as_bytes(), client).await?;
-    let departure = openid.depart(Purpose::Link(identity.account.clone()), back).await?;
+    let standing = app.auth.prove_password(&identity.account, wish.password.as_bytes(), client).await?;
+    let departure = openid.depart(Purpose::Link(standing), back).await?;
     let answer = axum::Json(LinkStart { location: departure.location });
     Ok(with_errand(&app, &headers, (&departure.kept, PATIENCE), answer))
 }

@@ -58,7 +58,7 @@ pub struct TeamChange {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Removal {
-    /// Whether its files are deleted too, for good; else they stay on the server's disk.
+    /// Whether its files are deleted too, for good; else they stay on the server's disk, aside.
     #[serde(default)]
     pub purge: bool,
 }
@@ -118,7 +118,7 @@ pub async fn create(caller: Admin, Body(asked): Body<TeamRequest>) -> Result<(St
     let members = check_members(&caller.app, asked.members)?;
     let (app, name, reporter) = (caller.app.clone(), asked.name.clone(), caller.reporter());
     let work = async move {
-        let made = app.commons.teams.create(&name, members, asked.quota).await;
+        let made = app.create_team(&name, members, asked.quota).await;
         let note = made.as_deref().map(terms_of).unwrap_or_default();
         reporter.report(Kind::TeamFolderCreated, &name, note, &made).await;
         made
@@ -172,7 +172,11 @@ pub async fn remove(
     let (app, reporter) = (caller.app.clone(), caller.reporter());
     let work = async move {
         let removed = app.remove_team(&name, how.purge).await;
-        let note = if how.purge { "its files are deleted" } else { "its files are kept" };
+        let note = match removed.as_ref().map(|done| done.aside.as_deref()) {
+            Ok(Some(place)) => format!("its files are kept, in {place}"),
+            _ if how.purge => "its files are deleted".to_owned(),
+            _ => "its files are kept".to_owned(),
+        };
         reporter.report(Kind::TeamFolderRemoved, &name, note, &removed).await;
         removed
     };

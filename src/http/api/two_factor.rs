@@ -67,7 +67,7 @@ pub async fn confirm(
     let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let confirmed = async move {
-        let codes = work.auth.confirm_two_factor(&identity.account, &confirmation.code).await;
+        let codes = work.auth.confirm_two_factor(&identity, &confirmation.code).await;
         reporter.report(Kind::TwoFactorChanged, identity.account.as_str(), "on", &codes).await;
         codes
     };

@@ -70,14 +70,12 @@ pub(super) fn without_token(path: &str) -> Cow<'_, str> {
 async fn admit(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
     let record = link.record.as_ref();
     let owner = app.auth.account(&record.owner).filter(|owner| !owner.disabled).ok_or(Error::NotFound)?;
+    let access = Arc::new(LinkWarrant::new(app.links.clone(), app.auth.clone(), link.clone()));
     let identity = Arc::new(Identity {
-        account: owner.name,
-        role: Role::User,
-        quota: owner.quota,
         via: Via::Link(link.id.clone()),
         scope: VPath::restore(record.path.clone()),
         rights: record.rights,
-        access: Arc::new(LinkWarrant::new(app.links.clone(), app.auth.clone(), link.clone())),
+        ..Identity::whole(owner.name, Role::User, owner.quota, access)
     });
     let gone = |error| match error {
         Error::ParentMissing | Error::NotFolder | Error::Unauthenticated | Error::Forbidden(_) => Error::NotFound,

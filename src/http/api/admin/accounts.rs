@@ -29,6 +29,10 @@ pub struct AccountDocument {
     pub quota: Option<u64>,
     /// When it was made.
     pub created: String,
+    /// The e-mail address; absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub email: Option<String>,
     /// Bytes in its drive, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -38,7 +42,8 @@ pub struct AccountDocument {
 impl From<AccountView> for AccountDocument {
     fn from(view: AccountView) -> Self {
         let created = time::iso_date(time::from_unix_seconds(view.created));
-        Self { name: view.name, role: view.role, disabled: view.disabled, quota: view.quota, created, used: None }
+        let AccountView { name, role, disabled, quota, email, .. } = view;
+        Self { name, role, disabled, quota, created, email, used: None }
     }
 }
 
@@ -105,11 +110,21 @@ pub struct NewPassword {
     password: Zeroizing<String>,
 }
 
+/// An e-mail address.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEmail {
+    /// The address; null for none.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schema(required, max_length = 254)]
+    email: Option<String>,
+}
+
 /// What becomes of the files.
 #[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FilesFate {
-    /// They stay on the disk.
+    /// They stay on the server's disk, aside, until an administrator brings them back or deletes them.
     Keep,
     /// They are deleted.
     Purge,
@@ -137,6 +152,10 @@ pub struct Removed {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub folder: Option<String>,
+    /// Where on the server's disk they lie aside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub kept: Option<String>,
 }
 
 fn user() -> Role {
@@ -229,6 +248,21 @@ pub async fn set_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Set the e-mail address of an account. It counts for this account alone: where `link_by_email` is on, whoever the sign-in
+/// provider says has this address signs in to it.
+#[utoipa::path(put, path = "/api/v1/accounts/{name}/email", tag = Tag::ACCOUNTS, operation_id = "setAccountEmail",
+    params(("name" = AccountName, Path)), request_body = NewEmail,
+    responses((status = 204, description = "The address is set."), Failures))]
+pub async fn set_email(
+    admin: Admin,
+    Path(name): Path<AccountName>,
+    Json(new): Json<NewEmail>,
+) -> Result<StatusCode, Problem> {
+    let work = admin.at_work();
+    admin.app.finish(async move { work.set_email(&name, new.email).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// End two-factor sign-in of an account that has lost its app and its recovery codes: its sessions end, and its password
 /// alone signs in again. 404 when it asks for no code.
 #[utoipa::path(delete, path = "/api/v1/accounts/{name}/two-factor", tag = Tag::ACCOUNTS, operation_id = "dropTwoFactor",
@@ -256,8 +290,8 @@ pub async fn remove(
         (_, Some(_)) => return Err(wrong("Only transferred files go to an account.")),
     };
     let work = admin.at_work();
-    let folder = admin.app.finish(async move { work.remove(&name, files).await }).await?;
-    Ok(axum::Json(Removed { folder: folder.map(|path| format!("/{path}")) }))
+    let done = admin.app.finish(async move { work.remove(&name, files).await }).await?;
+    Ok(axum::Json(Removed { folder: done.moved.map(|path| format!("/{path}")), kept: done.aside }))
 }
 
 /// The tags of `If-Match`; `None` when there is none, or any will do.

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod export;
 pub mod openid;
 pub mod overview;
+pub mod removed;
 
 use super::caller::Admin;
 use crate::admin::Administrator;
@@ -17,8 +18,12 @@ pub(super) fn routes() -> OpenApiRouter {
         .routes(routes!(accounts::list, accounts::create))
         .routes(routes!(accounts::show, accounts::change, accounts::remove))
         .routes(routes!(accounts::set_password))
+        .routes(routes!(accounts::set_email))
         .routes(routes!(openid::list, openid::link, openid::unlink))
         .routes(routes!(accounts::drop_two_factor))
+        .routes(routes!(removed::list))
+        .routes(routes!(removed::restore))
+        .routes(routes!(removed::purge))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
         .routes(routes!(overview::show))

@@ -1,0 +1,377 @@
+//! How accounts and team folders go, and what becomes of their files. The record of a removal is written in the batch that takes
+//! the account away, and the name stays taken until everything that was keyed by it has ended and its folder lies aside, under a
+//! name of its own: so nothing passes to the next of that name, and a start finishes what a crash cut short.
+
+use super::App;
+use super::homes::TreeKind;
+use crate::model::{AccountName, Error, Result, VPath, time};
+use crate::store::table::{self, Table, new_id};
+use crate::store::{Batch, StateStore};
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// The store's prefix of removals.
+pub const PREFIX: &str = "removal/";
+/// What stands between the name of what was removed and the time; no account and no team folder may have it in its name.
+pub const INFIX: &str = ".removed-";
+/// Bytes that a folder that lies aside keeps of a long name.
+const MAX_NAME: usize = 200;
+
+/// What becomes of the files of a removed account or team folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Files {
+    /// They stay on the disk, aside.
+    Keep,
+    /// They are deleted.
+    Purge,
+    /// They become a folder in the drive of this account.
+    Transfer(AccountName),
+}
+
+/// A removal: under way, or done, with files that lie aside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// What was removed.
+    pub kind: TreeKind,
+    /// Its name.
+    pub name: String,
+    /// When it was made, in seconds since 1970; 0 when that is not known.
+    pub created: i64,
+    /// When it was removed, in seconds since 1970.
+    pub removed: i64,
+    /// What its folder is called aside, beside those of its kind.
+    pub folder: String,
+    /// What becomes of its files.
+    pub files: Files,
+    /// Whether the name is free again.
+    pub settled: bool,
+}
+
+impl table::Record for Removal {
+    const VERSION: u32 = 1;
+}
+
+impl Removal {
+    /// Where its files lie aside, in the data folder.
+    pub fn place(&self) -> String {
+        format!("{}/{}", self.kind.folder(), self.folder)
+    }
+}
+
+/// One step of a removal; each can be taken again after a crash in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Sign-ins, app passwords, invites and links to the provider end.
+    Credentials,
+    /// Everything else that is keyed by the name ends: locks, shares, memberships, links, uploads.
+    Records,
+    /// The folder gets a name of its own.
+    Aside,
+    /// A transfer moves it into the drive of its receiver.
+    Transfer,
+    /// The name is free.
+    Free,
+}
+
+impl Step {
+    /// The steps in their order; before the first, the account or team folder is gone and the removal recorded.
+    pub const ALL: [Self; 5] = [Self::Credentials, Self::Records, Self::Aside, Self::Transfer, Self::Free];
+}
+
+/// What became of the files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The folder of the receiver's drive that they are in.
+    pub moved: Option<VPath>,
+    /// Where in the data folder they lie aside.
+    pub aside: Option<String>,
+}
+
+/// The removals of which something is left to do or to bring back.
+#[derive(Debug)]
+pub(super) struct Removals {
+    table: Table<Removal>,
+    all: RwLock<BTreeMap<String, Arc<Removal>>>,
+    /// Held while one is finished, or files are brought back.
+    pub(super) turn: tokio::sync::Mutex<()>,
+    /// Held while files are deleted: the name is free by then, and others need not wait.
+    purging: tokio::sync::Mutex<()>,
+}
+
+impl Removals {
+    pub(super) async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
+        let table = Table::<Removal>::new(store, PREFIX);
+        let all = table.all().await?.into_iter().map(|(id, removal)| (id, Arc::new(removal))).collect();
+        let (turn, purging) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
+        Ok(Self { table, all: RwLock::new(all), turn, purging })
+    }
+
+    pub(super) fn list(&self) -> Vec<(String, Arc<Removal>)> {
+        self.all.read().iter().map(|(id, removal)| (id.clone(), removal.clone())).collect()
+    }
+
+    fn get(&self, id: &str) -> Result<Arc<Removal>> {
+        self.all.read().get(id).cloned().ok_or(Error::NotFound)
+    }
+
+    /// The removal of this name that is not finished.
+    fn pending(&self, kind: TreeKind, name: &str) -> Option<String> {
+        let all = self.all.read();
+        let pending = |removal: &Removal| !removal.settled && removal.kind == kind && removal.name == name;
+        all.iter().find(|(_, removal)| pending(removal)).map(|(id, _)| id.clone())
+    }
+
+    pub(super) async fn put(&self, id: &str, removal: Removal) -> Result<()> {
+        self.table.put(id, &removal).await?;
+        self.all.write().insert(id.to_owned(), Arc::new(removal));
+        Ok(())
+    }
+
+    pub(super) async fn forget(&self, id: &str) -> Result<()> {
+        self.table.delete(id).await?;
+        self.all.write().remove(id);
+        Ok(())
+    }
+
+    /// A removal of now, whose folder gets a name that nothing has.
+    pub(super) async fn new_removal(&self, app: &App, kind: TreeKind, name: &str, files: Files) -> Result<Removal> {
+        let now = SystemTime::now();
+        let stamp = time::iso_date(now).replace(['-', ':'], "");
+        let end = name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= MAX_NAME).last();
+        let start = name.get(..end.unwrap_or_default()).unwrap_or_default();
+        for n in 1_u32.. {
+            let folder = if n == 1 { format!("{start}{INFIX}{stamp}") } else { format!("{start}{INFIX}{stamp}-{n}") };
+            let is_named = self.all.read().values().any(|other| other.kind == kind && other.folder == folder);
+            if !is_named && !app.homes.is_there(kind, &folder).await? {
+                let removed = time::unix_seconds(now);
+                return Ok(Removal { kind, name: name.into(), created: 0, removed, folder, files, settled: false });
+            }
+        }
+        Err(Error::Exists)
+    }
+}
+
+impl App {
+    /// Removes an account; where its removal has begun already, goes on with that. When something fails afterwards, the
+    /// name stays taken until it is finished, at the latest by the next start; files that could not be moved are kept.
+    /// `NotFound`, `Forbidden` for the last administrator.
+    pub async fn remove_account(&self, name: &AccountName, files: Files) -> Result<Outcome> {
+        let id = {
+            let _turn = self.removals.turn.lock().await;
+            let id = match self.removals.pending(TreeKind::Home, name.as_str()) {
+                Some(id) => id,
+                None => self.begin_removal(name, files).await?,
+            };
+            match self.finish_removal(&id).await? {
+                Some(moved) => return Ok(Outcome { moved: Some(moved), aside: None }),
+                None => id,
+            }
+        };
+        self.settle_files(&id).await
+    }
+
+    /// Removes a team folder, as [`remove_account`](Self::remove_account); `purge` also deletes its files, for good. `NotFound`.
+    pub async fn remove_team(&self, name: &str, purge: bool) -> Result<Outcome> {
+        let id = {
+            let _turn = self.removals.turn.lock().await;
+            let id = match self.removals.pending(TreeKind::Team, name) {
+                Some(id) => id,
+                None => self.begin_team_removal(name, if purge { Files::Purge } else { Files::Keep }).await?,
+            };
+            self.finish_removal(&id).await?;
+            id
+        };
+        self.settle_files(&id).await
+    }
+
+    /// Takes the account away and records what is still to be done. `NotFound`, `Forbidden` for the last administrator.
+    pub async fn begin_removal(&self, name: &AccountName, files: Files) -> Result<String> {
+        let view = self.auth.account(name).ok_or(Error::NotFound)?;
+        let mut removal = self.removals.new_removal(self, TreeKind::Home, name.as_str(), files).await?;
+        removal.created = view.created;
+        let (id, table) = (new_id()?, &self.removals.table);
+        self.auth.begin_removal(name, table.put_in(Batch::new(), &id, &removal)?).await?;
+        self.removals.all.write().insert(id.clone(), Arc::new(removal));
+        Ok(id)
+    }
+
+    async fn begin_team_removal(&self, name: &str, files: Files) -> Result<String> {
+        let team = self.commons.teams.find(name).ok_or(Error::NotFound)?;
+        let mut removal = self.removals.new_removal(self, TreeKind::Team, name, files).await?;
+        removal.created = team.created;
+        let (id, table) = (new_id()?, &self.removals.table);
+        self.commons.teams.remove(name, table.put_in(Batch::new(), &id, &removal)?).await?;
+        self.removals.all.write().insert(id.clone(), Arc::new(removal));
+        Ok(id)
+    }
+
+    /// Takes what steps are left, and says where transferred files are. Files that cannot be moved are kept, and why is the error.
+    async fn finish_removal(&self, id: &str) -> Result<Option<VPath>> {
+        let mut moved = Ok(None);
+        for step in Step::ALL {
+            let taken = self.take_step(id, step).await;
+            if step == Step::Transfer {
+                if taken.is_err() {
+                    let kept = Removal { files: Files::Keep, ..self.removals.get(id)?.as_ref().clone() };
+                    self.removals.put(id, kept).await?;
+                }
+                moved = taken;
+            } else {
+                taken?;
+            }
+        }
+        moved
+    }
+
+    /// Takes one step of a removal, whether or not it was taken before.
+    pub async fn take_step(&self, id: &str, step: Step) -> Result<Option<VPath>> {
+        let removal = self.removals.get(id)?;
+        let Removal { kind, name, folder, .. } = removal.as_ref();
+        let account = if *kind == TreeKind::Home { Some(AccountName::parse(name)?) } else { None };
+        match (step, &account) {
+            (Step::Credentials, Some(account)) => self.auth.end_credentials(account).await?,
+            (Step::Credentials, None) => {}
+            (Step::Records, Some(account)) => self.end_records(account).await?,
+            (Step::Records, None) => self.end_team_records(name).await?,
+            (Step::Aside, _) => self.homes.lay_aside(*kind, name, folder).await?,
+            (Step::Transfer, _) => {
+                let Files::Transfer(to) = &removal.files else { return Ok(None) };
+                let from = (*kind, folder.as_str());
+                return self.homes.adopt(from, &format!("Files of {name}"), to).await;
+            }
+            (Step::Free, _) => {
+                if self.homes.is_there(*kind, folder).await? {
+                    self.removals.put(id, Removal { settled: true, ..removal.as_ref().clone() }).await?;
+                } else {
+                    self.removals.forget(id).await?;
+                }
+                match &account {
+                    Some(account) => self.auth.free_name(account),
+                    None => self.commons.teams.free_name(name),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Deletes the files of a finished removal where that is wanted, and says where they lie otherwise.
+    pub(super) async fn settle_files(&self, id: &str) -> Result<Outcome> {
+        let Ok(removal) = self.removals.get(id) else { return Ok(Outcome::default()) };
+        if removal.files != Files::Purge {
+            return Ok(Outcome { moved: None, aside: Some(removal.place()) });
+        }
+        let _alone = self.removals.purging.lock().await;
+        self.homes.purge(removal.kind, &removal.folder).await?;
+        self.removals.forget(id).await?;
+        Ok(Outcome::default())
+    }
+
+    /// Ends everything that is keyed by the name of an account that is none, but its sign-ins.
+    pub(super) async fn end_records(&self, name: &AccountName) -> Result<()> {
+        self.homes.close(TreeKind::Home, name.as_str());
+        self.locks.end_account(name, &TreeKind::Home.id(name.as_str())).await?;
+        self.commons.end_account(name).await?;
+        self.links.forget_account(name).await?;
+        for upload in self.uploads.over(Some(name)) {
+            self.uploads.forget(&upload).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn end_team_records(&self, name: &str) -> Result<()> {
+        let root = TreeKind::Team.id(name);
+        self.homes.close(TreeKind::Team, name);
+        self.locks.end_root(&root).await?;
+        for upload in self.uploads.in_root(&root) {
+            self.uploads.forget(&upload).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes everything that an account has, so that it begins anew: between the runs of tests that share a server.
+    pub async fn clear_account(&self, name: &AccountName) -> Result<()> {
+        self.end_records(name).await?;
+        self.homes.purge(TreeKind::Home, name.as_str()).await
+    }
+
+    /// At the start: keeps the names of removals under way taken, finishes them, and ends what names accounts that are none. What
+    /// fails stays as it is, with a line in the log, and is tried again every hour.
+    pub(super) async fn begin_with_removals(self: &Arc<Self>) {
+        for (_, removal) in self.removals.list().into_iter().filter(|(_, removal)| !removal.settled) {
+            match removal.kind {
+                TreeKind::Home => AccountName::parse(&removal.name).into_iter().for_each(|it| self.auth.take_name(it)),
+                TreeKind::Team => self.commons.teams.take_name(&removal.name),
+            }
+        }
+        if let Err(error) = self.finish_removals().await {
+            tracing::error!(%error, "a removal is not finished; its name stays taken");
+        }
+        if let Err(error) = self.end_strays().await {
+            tracing::error!(%error, "records of accounts that are no more have not ended");
+        }
+        // Deleting may take long, and the names are free already.
+        let app = Arc::clone(self);
+        self.tasks.spawn(async move {
+            if let Err(error) = app.purge_removed().await {
+                tracing::error!(%error, "the files of a removed account or team folder are not deleted yet");
+            }
+        });
+    }
+
+    /// Finishes the removals that a crash or a failure cut short.
+    pub async fn finish_removals(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        let _turn = self.removals.turn.lock().await;
+        for (id, removal) in self.removals.list() {
+            if removal.settled {
+                // What lay there was moved away, here or beside the server.
+                if !self.homes.is_there(removal.kind, &removal.folder).await? {
+                    outcome = outcome.and(self.removals.forget(&id).await);
+                }
+                continue;
+            }
+            let finished = self.finish_removal(&id).await.map(drop);
+            let note = format!("finished after a stop; {}", note_of(&removal.files));
+            let kind = removal.kind.audit_kind();
+            self.audit.reporter(crate::audit::Actor::Server, None).report(kind, &removal.name, note, &finished).await;
+            outcome = outcome.and(finished);
+        }
+        outcome
+    }
+
+    /// Deletes the files of removed accounts and team folders that are to be deleted.
+    pub async fn purge_removed(&self) -> Result<()> {
+        let mut outcome = Ok(());
+        for (id, _) in self.removals.list().into_iter().filter(|(_, it)| it.settled && it.files == Files::Purge) {
+            outcome = outcome.and(self.settle_files(&id).await.map(drop));
+        }
+        outcome
+    }
+
+    /// Ends what names accounts that there are not, as a crash of an earlier version may have left it.
+    async fn end_strays(&self) -> Result<()> {
+        let mut named = self.commons.accounts_named();
+        named.extend(self.links.owners());
+        named.extend(self.uploads.owners());
+        named.extend(self.locks.all().iter().map(|lock| lock.holder.account.clone()));
+        named.retain(|name| self.auth.account(name).is_none());
+        for name in named {
+            tracing::warn!(account = %name, "ended the records of an account that is no more");
+            self.end_records(&name).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What becomes of the files, for the audit log.
+pub fn note_of(files: &Files) -> String {
+    match files {
+        Files::Keep => "its files are kept".into(),
+        Files::Purge => "its files are deleted".into(),
+        Files::Transfer(to) => format!("its files go to {to}"),
+    }
+}

@@ -1,0 +1,72 @@
+//! How an account goes, and what its name and its credentials must still be for what was begun under them to complete.
+
+use super::{Accounts, Record, key_of, to_the_end};
+use crate::model::{AccountName, Error, Result};
+use crate::store::Batch;
+use async_trait::async_trait;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Lets nothing of an earlier account pass to a new one of its name.
+#[async_trait]
+pub trait Vacate: Debug + Send + Sync {
+    /// Ends what is keyed by the name, and lays its files aside; called before a new account is there.
+    async fn vacate(&self, name: &AccountName) -> Result<()>;
+}
+
+impl Accounts {
+    /// Says what lets nothing of an earlier account pass to a new one; once, when everything is opened.
+    pub fn vacate_by(&self, vacate: Arc<dyn Vacate>) {
+        let _ = self.vacate.set(vacate);
+    }
+
+    /// Gives nobody this name.
+    pub fn take_name(&self, name: AccountName) {
+        self.leaving.write().insert(name);
+    }
+
+    /// Lets somebody have this name again.
+    pub fn free_name(&self, name: &AccountName) {
+        self.leaving.write().remove(name);
+    }
+
+    /// Commits a batch that `check` finds nothing against in the account's present record. `NotFound`.
+    pub async fn commit_while(
+        self: &Arc<Self>,
+        name: &AccountName,
+        check: impl FnOnce(&Record) -> Result<()> + Send + 'static,
+        batch: Batch,
+    ) -> Result<()> {
+        let (accounts, name) = (Arc::clone(self), name.clone());
+        to_the_end(async move {
+            let _alone = accounts.changing.lock().await;
+            let account = accounts.find(&name).ok_or(Error::NotFound)?;
+            let before = {
+                let present = account.present.read();
+                check(&present.record)?;
+                present.text.clone()
+            };
+            accounts.commit(&name, batch.expect(key_of(&name), Some(before))).await
+        })
+        .await
+    }
+
+    /// Removes an account, in one step with what else is in the batch; its name stays taken. `NotFound`.
+    pub async fn remove(self: &Arc<Self>, name: &AccountName, along: Batch) -> Result<()> {
+        let (accounts, name) = (Arc::clone(self), name.clone());
+        to_the_end(async move {
+            let _alone = accounts.changing.lock().await;
+            let account = accounts.find(&name).ok_or(Error::NotFound)?;
+            if account.administers() {
+                accounts.keep_an_administrator(&name)?;
+            }
+            let before = account.present.read().text.clone();
+            let key = key_of(&name);
+            accounts.commit(&name, along.expect(&key, Some(before)).delete(&key)).await?;
+            accounts.take_name(name.clone());
+            accounts.forget(&name);
+            Ok(())
+        })
+        .await
+    }
+}
