@@ -87,6 +87,10 @@ impl Serving {
         Client::new(self.address, Some(("ana", PASSWORD)))
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn greeting(&self) -> String {
         self.greeting.join("\n")
     }
