@@ -59,7 +59,8 @@ impl Run<'_> {
         };
         no.add(lain.is_none(), 404);
         if to.is_none() {
-            path = self.beside(who, path);
+            let lost_its_folder = self.is_beneath_a_file(who, &path);
+            path = self.beside(who, if lost_its_folder { leaf(&path).to_owned() } else { path });
         }
         let makes_way = no.0.is_empty();
         if makes_way {
@@ -89,6 +90,18 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Whether one of the folders that should hold a path is a file: what lay there comes back at the top.
+    fn is_beneath_a_file(&self, who: Who, path: &str) -> bool {
+        let mut above = parent(path);
+        while !above.is_empty() {
+            match self.world.node(who, above) {
+                Some(node) => return !node.is_folder(),
+                None => above = parent(above),
+            }
+        }
+        false
     }
 
     /// The first path beside one at which nothing stands.
