@@ -16,7 +16,7 @@ const OTHERS: &str = "others";
 /// Where the series of the accounts lie, a folder for each.
 const ACCOUNTS: &str = "accounts";
 /// How many series of accounts are kept open.
-const MAX_OPEN: usize = 32;
+const MAX_OPEN: usize = 2;
 
 /// How much each series keeps.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ def run(bench):
 
     def choose(calls):
         every = range(1, len(calls) + 1)
-        return list(every) if bench.full else sorted(chosen.sample(every, 2))
+        return list(every) if bench.full else sorted(chosen.sample(every, min(2, len(every))))
 
     def strike(ground, deed, nth):
         side, findings = crash(ground, deed, nth)

@@ -3,6 +3,7 @@
 use super::chronicle::{self, Event};
 use super::ledger::Growth;
 use super::os::{self, Errno, Found, Kind, fd};
+use super::overflow;
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
 use super::trash::{At, Tomb};
 use crate::content::Commit;
@@ -129,7 +130,7 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
     let mut target = root.place(to)?;
     // If it is not adopted they are loose. Until it is, nothing is swept.
     let _unswept = root.overflow.hold();
-    root.overflow.adopt(folder)?;
+    overflow::adopt(root, folder)?;
     if let Ok(own) = os::open_root(&folder.join(chronicle::OWN)) {
         os::set_given(fd(&own)).map_err(|e| explain("mark its history", e))?;
     }

@@ -5,7 +5,7 @@ mod props;
 
 use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
-use super::overflow::PROPS;
+use super::overflow::{self, PROPS};
 use super::root::{TMP, explain, spelling, stat_name};
 use super::trash::note_of;
 use super::trashed::{NOTE, NOTE_LIMIT, path_in};
@@ -235,8 +235,9 @@ pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, Vec<DeadProp>
     }
     let found = os::stat_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
     let props = os::props_fd(fd(&at)).map_err(|e| explain(DOING, e))?;
-    let overflow = os::open_root(&dir.join(PROPS)).ok();
-    let props = stored::decode(fd(overflow.as_ref().unwrap_or(&at)), props.as_deref());
+    let folder = os::open_root(&dir.join(PROPS)).ok();
+    let load = |name: &str| overflow::load(fd(folder.as_ref().unwrap_or(&at)), name);
+    let props = stored::decode_by(load, props.as_deref());
     Ok(Some((found.node, props.unwrap_or_default())))
 }
 

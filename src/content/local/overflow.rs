@@ -34,7 +34,6 @@ pub(super) const REFERENCE: usize = BEFORE.len() + NAME + AFTER.len();
 /// The overflow files of a tree.
 #[derive(Debug)]
 pub(super) struct Overflow {
-    dir: OwnedFd,
     /// Written, and not yet named by an attribute.
     unnamed: Mutex<HashSet<String>>,
     /// How many may have lost what named them since the last sweep.
@@ -46,11 +45,11 @@ pub(super) struct Overflow {
 }
 
 impl Overflow {
-    /// Over the open folder of overflow files. A crash may have left some that nothing names.
-    pub fn new(dir: OwnedFd) -> Result<Self> {
-        let is_empty = names(fd(&dir))?.is_empty();
+    /// Those in an open folder. It is not kept open: few homes have any, and each descriptor is one for every home.
+    /// A crash may have left some that nothing names.
+    pub fn new(dir: BorrowedFd<'_>) -> Result<Self> {
+        let is_empty = names(dir)?.is_empty();
         Ok(Self {
-            dir,
             unnamed: Mutex::default(),
             loose: AtomicUsize::new(usize::from(!is_empty)),
             is_awaited: AtomicBool::new(false),
@@ -59,36 +58,37 @@ impl Overflow {
         })
     }
 
-    /// The open folder.
-    pub fn dir(&self) -> BorrowedFd<'_> {
-        fd(&self.dir)
-    }
-
     /// Lets nothing be swept while this is held.
     pub fn hold(&self) -> MutexGuard<'_, ()> {
         self.sweeping.lock()
-    }
-
-    /// Gives all overflow files of the tree in `folder` a second name here, durably: what names them comes into this tree.
-    pub fn adopt(&self, folder: &Path) -> Result<()> {
-        let from = match os::open_root(&folder.join(PROPS)) {
-            Ok(from) => from,
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-            Err(e) => return Err(failed(e)),
-        };
-        for name in names(fd(&from))? {
-            match os::link((fd(&from), &name), (self.dir(), &name)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(e) => return Err(failed(e)),
-            }
-        }
-        os::sync(self.dir()).map_err(failed)
     }
 
     /// Says that something which may have named an overflow file names it no more.
     pub fn note_loose(&self) {
         self.loose.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// Opens the folder of a tree's overflow files.
+fn folder(root: &Root) -> Result<OwnedFd> {
+    os::open_folder(fd(&root.dir), PROPS, Lookup::Full).map_err(failed)
+}
+
+/// Gives all overflow files of the tree in `other` a second name in this one, durably: what names them comes into this tree.
+pub(super) fn adopt(root: &Root, other: &Path) -> Result<()> {
+    let from = match os::open_root(&other.join(PROPS)) {
+        Ok(from) => from,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        Err(e) => return Err(failed(e)),
+    };
+    let dir = folder(root)?;
+    for name in names(fd(&from))? {
+        match os::link((fd(&from), &name), (fd(&dir), &name)) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => return Err(failed(e)),
+        }
+    }
+    os::sync(fd(&dir)).map_err(failed)
 }
 
 /// The overflow file that the value of an attribute names; `None` for properties themselves.
@@ -101,6 +101,11 @@ pub(super) fn named(stored: &[u8]) -> Option<&str> {
 /// What an attribute that names an overflow file holds.
 pub(super) fn reference(name: &str) -> Vec<u8> {
     [BEFORE, name.as_bytes(), AFTER].concat()
+}
+
+/// What an overflow file of a tree holds; `NotFound`.
+pub(super) fn load_of(root: &Root, name: &str) -> Result<Vec<u8>> {
+    load(fd(&folder(root)?), name)
 }
 
 /// What an overflow file in an open folder holds; `NotFound`.
@@ -131,11 +136,11 @@ impl<'a> Written<'a> {
         let name = new_name()?;
         root.overflow.unnamed.lock().insert(name.clone());
         let written = Self { root, name, is_named: false };
-        let dir = root.overflow.dir();
-        let file = os::create_file(dir, &written.name).map_err(failed)?;
+        let dir = folder(root)?;
+        let file = os::create_file(fd(&dir), &written.name).map_err(failed)?;
         os::write_all(fd(&file), &mut [IoSlice::new(props)], 0).map_err(failed)?;
         if is_synced {
-            os::sync(fd(&file)).and_then(|()| os::sync(dir)).map_err(failed)?;
+            os::sync(fd(&file)).and_then(|()| os::sync(fd(&dir))).map_err(failed)?;
         }
         Ok(written)
     }
@@ -155,7 +160,7 @@ impl Drop for Written<'_> {
     fn drop(&mut self) {
         if !self.is_named {
             // What stays is swept.
-            let _ = os::unlink_file(self.root.overflow.dir(), &self.name);
+            let _ = folder(self.root).map(|dir| os::unlink_file(fd(&dir), &self.name));
         }
         self.root.overflow.unnamed.lock().remove(&self.name);
     }

@@ -24,7 +24,7 @@ pub(super) fn read(root: &Root, path: &RelPath, lookup: Lookup) -> Result<Option
     if lookup == Lookup::Cached && stored.as_deref().and_then(overflow::named).is_some() {
         return Ok(None);
     }
-    match decode(root.overflow.dir(), stored.as_deref()) {
+    match decode(root, stored.as_deref()) {
         // They were changed between the two looks: what was named is gone.
         Err(Error::Corrupt(_)) if stored_of(fd(&opened))? != stored => read(root, path, lookup),
         decoded => decoded.map(Some),
@@ -39,7 +39,7 @@ pub(super) fn read_at(root: &Root, dir: BorrowedFd<'_>, name: &str) -> os::Outco
         stored => stored,
     };
     let stored = look()?;
-    let read = |stored: Option<&[u8]>| decode(root.overflow.dir(), stored);
+    let read = |stored: Option<&[u8]>| decode(root, stored);
     // Properties that were changed between the two looks are another overflow file now.
     let props = read(stored.as_deref()).or_else(|e| match look() {
         Ok(now) if now != stored => read(now.as_deref()),
@@ -114,7 +114,7 @@ fn value_of<'a>(
     changes: &[PropChange],
     is_too_large: bool,
 ) -> Result<Value<'a>> {
-    let mut props = decode(root.overflow.dir(), before)?;
+    let mut props = decode(root, before)?;
     let old = size_of(&props);
     changes.iter().cloned().for_each(|change| apply(&mut props, change));
     // What is there already may always become less.
@@ -185,7 +185,7 @@ pub(super) fn copy(
 ) -> Result<()> {
     let Some(stored) = stored_of(from)? else { return Ok(()) };
     let text = match overflow::named(&stored) {
-        Some(name) => match overflow::load(from_root.overflow.dir(), name) {
+        Some(name) => match overflow::load_of(from_root, name) {
             // They are lost for both, as `sarang check` tells; or were changed between the two looks.
             Err(Error::NotFound) if stored_of(from)?.as_ref() == Some(&stored) => {
                 return os::set_props(to, &stored).map_err(explain_store);
@@ -271,10 +271,15 @@ fn size_of(props: &[DeadProp]) -> (usize, usize) {
 }
 
 /// Reads what an attribute holds, or the overflow file in the folder `overflow` that it names.
-pub(super) fn decode(overflow: BorrowedFd<'_>, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
+pub(super) fn decode(root: &Root, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
+    decode_by(|name| overflow::load_of(root, name), stored)
+}
+
+/// As [`decode`], with `load` for what an overflow file holds.
+pub(super) fn decode_by(load: impl FnOnce(&str) -> Result<Vec<u8>>, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
     let Some(stored) = stored else { return Ok(Vec::new()) };
     match overflow::named(stored) {
-        Some(name) => match overflow::load(overflow, name) {
+        Some(name) => match load(name) {
             Ok(text) => parse(&text),
             Err(Error::NotFound) => Err(unreadable()),
             Err(e) => Err(e),

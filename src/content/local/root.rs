@@ -76,7 +76,11 @@ pub(super) struct Place<'a> {
 impl Root {
     /// Opens `path` and makes what is missing.
     pub fn open(path: &Path, settings: LocalSettings) -> Result<Self> {
-        let failed = |e| Error::io("open the folder of files", e);
+        let doing = "open the folder of files";
+        let failed = |e| match e {
+            Errno::MFILE | Errno::NFILE => explain(doing, e),
+            other => Error::io(doing, other),
+        };
         make_folder_chain(path)?;
         let dir = os::open_root(path).map_err(failed)?;
         for own in OWN {
@@ -89,7 +93,7 @@ impl Root {
         let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
         let (trash_info, versions) = (own(".sarang/trash/info")?, own(".sarang/versions")?);
         let uploads = own(".sarang/uploads")?;
-        let overflow = Overflow::new(own(PROPS)?)?;
+        let overflow = Overflow::new(fd(&own(PROPS)?))?;
         let held = Held::read(fd(&dir))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {

@@ -4,7 +4,7 @@
 use super::{DOING, Tree};
 use crate::content::local::fill::is_unshown;
 use crate::content::local::os::{self, Errno, Kind, Lookup, fd};
-use crate::content::local::overflow::{PROPS, references};
+use crate::content::local::overflow::{PROPS, load, references};
 use crate::content::local::root::explain;
 use crate::content::local::{props, walk};
 use crate::model::path::{MAX_BYTES, MAX_DEPTH};
@@ -48,7 +48,7 @@ impl Tree {
         let look = || os::props_fd(fd(&opened)).map_err(|e| explain(DOING, e));
         let mut stored = look()?;
         loop {
-            match props::decode(fd(&overflow), stored.as_deref()) {
+            match props::decode_by(|name| load(fd(&overflow), name), stored.as_deref()) {
                 Ok(_) => return Ok(()),
                 Err(Error::Corrupt(_)) => {}
                 Err(error) => return Err(error),

@@ -1,7 +1,7 @@
 //! The sweep of overflow files that nothing names: the whole tree is looked through for attributes that name them, its own folder
 //! included, so that neither versions, nor the trash, nor copies made beside the server lose their properties.
 
-use super::{Overflow, REFERENCE, named, names};
+use super::{Overflow, REFERENCE, folder, named, names};
 use crate::content::local::os::{self, Errno, Lookup, fd};
 use crate::content::local::root::{Root, explain};
 use crate::content::local::walk;
@@ -92,8 +92,9 @@ fn sweep_beside(root: &Root) -> Result<bool> {
 }
 
 fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
+    let dir = folder(root)?;
     for name in gone {
-        match os::unlink_file(root.overflow.dir(), name) {
+        match os::unlink_file(fd(&dir), name) {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(e) => return Err(explain("delete an overflow file of properties", e)),
         }
@@ -103,7 +104,7 @@ fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
 
 /// The overflow files that nothing names, by two walks: programs beside the server move things about, too.
 fn unnamed(root: &Root) -> Result<HashSet<String>> {
-    let mut left: HashSet<String> = names(root.overflow.dir())?.into_iter().collect();
+    let mut left: HashSet<String> = names(fd(&folder(root)?))?.into_iter().collect();
     // After the names: what was written later is not among them.
     left.retain({
         let unnamed = root.overflow.unnamed.lock();
