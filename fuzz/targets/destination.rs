@@ -17,9 +17,10 @@ fuzz_target!(|data: &[u8]| {
         assert!(HOST.starts_with(&format!("{}:", host.to_ascii_lowercase())), "{host} is another server");
     }
     let href = address(&path);
-    for spelling in [href.clone(), format!("http://{HOST}{href}"), format!("HTTPS://me@NEST.example{href}/?q")] {
+    for spelling in [href.clone(), format!("http://{HOST}{href}"), format!("HTTPS://me@NEST.example{href}/")] {
         assert_eq!(read(spelling.as_bytes()), Some(Some(path.clone())), "{spelling}");
     }
+    assert_eq!(read(format!("{href}?q").as_bytes()), None, "a query is refused");
     for foreign in
         [format!("http://evil.example{href}"), format!("http://{HOST}@evil.example{href}"), format!("/other{href}")]
     {
