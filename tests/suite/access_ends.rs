@@ -4,6 +4,7 @@
 use crate::api_sessions::LoggedIn;
 use crate::api_two_factor::turn_on;
 use crate::harness::{Client, Connection, PASSWORD, Reply, TestServer, poll, propfind_body};
+use crate::revoked::{LARGE, rest_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sarang::app::removal::Files;
@@ -12,8 +13,6 @@ use sarang::model::{AccountName, Role};
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime};
 
-/// More than lies in the buffers between the server and a client that does not read.
-const LARGE: u64 = 256 << 20;
 /// Files in the folder that is copied and listed.
 const MANY: usize = 12_000;
 const HALF: usize = 100_000;
@@ -206,18 +205,6 @@ fn go_on(under_way: UnderWay, case: &str) {
             assert!(reply.text().contains("has ended"), "{case}: {how}: {reply}");
         }
     }
-}
-
-/// How many bytes come before the server ends the connection, or no more do.
-fn rest_of(connection: &mut Connection) -> u64 {
-    let (mut read, mut buffer) = (0, vec![0; 1 << 20]);
-    while read < LARGE {
-        match connection.read_some(&mut buffer) {
-            Ok(0) | Err(_) => break,
-            Ok(some) => read += some as u64,
-        }
-    }
-    read
 }
 
 #[test]

@@ -6,7 +6,7 @@ use sarang::model::AccountName;
 use serde_json::{Value, json};
 
 /// More than lies in the buffers between the server and a client that does not read.
-const LARGE: u64 = 256 << 20;
+pub const LARGE: u64 = 256 << 20;
 
 fn api(client: &Client, method: &str, path: &str, body: &Value) -> Value {
     let reply = client.api(method, path, body).is_any(&[200, 201, 204]);
@@ -40,7 +40,7 @@ fn begun(client: &Client, target: &str) -> Connection {
 }
 
 /// How many bytes come before the server ends the connection, or the whole has come.
-fn rest_of(connection: &mut Connection) -> u64 {
+pub fn rest_of(connection: &mut Connection) -> u64 {
     let (mut read, mut buffer) = (0, vec![0; 1 << 20]);
     while read < LARGE {
         match connection.read_some(&mut buffer) {
