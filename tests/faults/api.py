@@ -36,6 +36,22 @@ def shares(client):
     return found
 
 
+def versions(client, path):
+    """The former contents of a file, newest first."""
+    query = urllib.parse.urlencode({"path": path})
+    status, _, said = client.call("GET", f"/api/v1/versions?{query}")
+    if status != 200:
+        raise AssertionError(f"GET versions of {path} -> {status} {said[:200]!r}")
+    return [version(client, query, item["id"]) for item in json.loads(said)["items"]]
+
+
+def version(client, query, number):
+    status, _, content = client.call("GET", f"/api/v1/versions/content?{query}&{urllib.parse.urlencode({'id': number})}")
+    if status != 200:
+        raise AssertionError(f"GET version {query} {number} -> {status}")
+    return content
+
+
 def begin(client, path, length):
     """(status, headers, body); the upload's address is its `Location`."""
     name = base64.b64encode(path.encode()).decode()

@@ -1,9 +1,12 @@
 """What must hold after a restart, looked at as a client does, and on disk where no client can look."""
 import os
+import re
 import time
+import urllib.parse
+from collections import Counter
 
 from client import Client, digest
-from model import judge_register, judge_tree
+from model import FOLDER, judge_register, judge_tree
 from server import too_slow
 from workload import ACCOUNT, PASSWORD
 
@@ -140,6 +143,23 @@ def trash(home):
         return []
     known = {p.name.removesuffix(".trashinfo") for p in notes.iterdir()}
     return [f"in the trash without a note: {p.name}" for p in files.iterdir() if p.name not in known]
+
+
+def trashed(home, top):
+    """{(where it lay, the contents of what is in it): how often} of what was deleted below a folder, as the trash has it on disk."""
+    found = Counter()
+    for note in (home / ".sarang/trash/info").iterdir():
+        path = urllib.parse.unquote(re.search("^Path=(.*)$", note.read_text(), re.M)[1])
+        if path.startswith(top + "/"):
+            found[path, contents(home / ".sarang/trash/files" / note.name.removesuffix(".trashinfo"))] += 1
+    return found
+
+
+def contents(thing):
+    """What is at a place on disk: pairs of paths from there and contents."""
+    here = FOLDER if thing.is_dir() else digest(thing.read_bytes())
+    members = [(f"/{name.name}{path}", content) for name in thing.iterdir() for path, content in contents(name)] if thing.is_dir() else []
+    return frozenset([("", here), *members])
 
 
 def check_accounts(site, seen):

@@ -104,10 +104,10 @@ def goes_on(ground):
     """(findings, whether the state is read-only): reads work, and so do changes, or /healthz says that they do not until the next start."""
     try:
         read = ground.client.get(f"{ground.top}/fol der/in.txt")[0]
-        put = ground.client.put(f"{ground.top}/probe.txt", b"probe")
-        locked, token = take(ground, f"{ground.top}/probe.txt")
-        ground.client.ask("UNLOCK", f"{ground.top}/probe.txt", Lock_Token=f"<{token}>")
-        ground.client.ask("DELETE", f"{ground.top}/probe.txt")
+        put = ground.client.put("probe.txt", b"probe")
+        locked, token = take(ground, "probe.txt")
+        ground.client.ask("UNLOCK", "probe.txt", Lock_Token=f"<{token}>")
+        ground.client.ask("DELETE", "probe.txt")
         health = ground.client.call("GET", "/healthz")[0]
     except BROKEN as broken:
         return [f"afterwards: {broken}"], False

@@ -5,10 +5,11 @@ import subprocess
 import sys
 from collections import Counter
 
+import api
 from actors import OTHER, OTHER_PASSWORD
-from check import staging, trash
+from check import staging, trash, trashed
 from client import BROKEN, Client, digest
-from model import Op, apply, judge_tree
+from model import Op, Past, apply, judge_past, judge_tree
 from server import Server, too_slow
 from workload import ACCOUNT, PASSWORD
 
@@ -47,7 +48,7 @@ class Ground:
 
     def __init__(self, server):
         self.server, self.client = server, None
-        self.number, self.top, self.tree, self.kept = 0, None, {}, set()
+        self.number, self.top, self.tree, self.past, self.kept = 0, None, {}, Past(), set()
         server.add(ACCOUNT, PASSWORD)
         server.add(OTHER, OTHER_PASSWORD)
         self.start()
@@ -67,13 +68,14 @@ class Ground:
         """A folder of its own for the next strike."""
         self.number += 1
         self.top = f"s {self.number}"
-        self.tree = {}
+        self.tree, self.past = {}, Past()
         self.did(Op("MKCOL", self.top), self.client.ask("MKCOL", self.top)[0])
 
     def did(self, op, status):
         """An acknowledged change; anything else ends the test."""
         if not acknowledged(status):
             raise RuntimeError(f"{op} -> {status}")
+        self.past = self.past.after(self.tree, op)
         self.tree = apply(self.tree, op)
         if op.value and op.kind == "PUT":
             self.kept.add(op.value)
@@ -91,10 +93,10 @@ class Ground:
     def ready(self, deed):
         """The deed in a fresh folder that has something in it."""
         self.fresh()
-        self.put("o ne é.txt", os.urandom(700))
-        self.put("two.txt", os.urandom(5000))
         self.folder("fol der")
-        self.put("fol der/in.txt", os.urandom(900))
+        for size in (300, 700):
+            for name in ("o ne é.txt", "two.txt", "fol der/in.txt"):
+                self.put(name, os.urandom(size))
         return deed(self)
 
     def rehearse(self, deed, names=CHANGES):
@@ -117,13 +119,22 @@ class Ground:
     def judge(self, deed, done):
         """(side, findings); `done` says that the deed was acknowledged."""
         observed, locks = self.client.tree(self.top)
+        seen = self.seen_past(observed)
         before = apply(self.tree, deed.op) if done and deed.op else self.tree
         side, findings = judge_tree(before, None if done else deed.op, observed)
+        if side != "wrong":
+            is_made = deed.op and (done or side == "after")
+            findings += judge_past(self.past.after(self.tree, deed.op) if is_made else self.past, seen)
         if deed.judge:
             side, more = deed.judge(done, locks)
             findings += more
         home = self.server.home(ACCOUNT)
         return "after" if done else side, findings + staging(home) + trash(home) + self.forgotten()
+
+    def seen_past(self, tree):
+        """What is kept of the tree that was observed."""
+        versions = {path: tuple(map(digest, api.versions(self.client, path))) for path, node in tree.items() if not node.is_folder}
+        return Past(trashed(self.server.home(ACCOUNT), self.top), {path: kept for path, kept in versions.items() if kept})
 
     def forgotten(self):
         """Contents that were acknowledged at any time and are nowhere any more: neither live, nor in trash or versions."""

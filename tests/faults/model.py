@@ -1,7 +1,10 @@
 """What must be true after a crash, as plain values: trees, operations on them, and judges. No I/O."""
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
 
 FOLDER = "folder"
+EMPTY = sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,50 @@ def apply(tree, op):
     elif op.kind != "UNLOCK":
         raise ValueError(op.kind)
     return new
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is kept of what was: how often what (where it lay, and a set of paths in it with their contents) is in the trash, and the former
+    contents of each file that has some, newest first."""
+    trash: Counter = field(default_factory=Counter)
+    versions: dict = field(default_factory=dict)
+
+    def after(self, tree, op):
+        """What is kept after `op` on `tree`."""
+        trash, versions = Counter(self.trash), dict(self.versions)
+
+        def bury(path):
+            trash[path, below(tree, path)] += 1
+            for p in beneath(versions, path):
+                del versions[p]
+        old = tree.get(op.path)
+        if op.kind == "PUT" and old and old.content not in (EMPTY, op.value):
+            versions[op.path] = (old.content, *versions.get(op.path, ()))
+        elif op.kind == "DELETE":
+            bury(op.path)
+        elif op.kind in ("MOVE", "COPY"):
+            if op.dest in tree:
+                bury(op.dest)
+            if op.kind == "MOVE":
+                versions = {op.dest + p[len(op.path):] if p in beneath(versions, op.path) else p: v for p, v in versions.items()}
+        return Past(trash, versions)
+
+
+def below(tree, path):
+    return frozenset((p[len(path):], tree[p].content) for p in beneath(tree, path))
+
+
+def judge_past(wanted, seen):
+    """Findings: trash and former contents must be just what they should be."""
+    findings = [f"{word} the trash: {path}" for word, more in (("not in", wanted.trash - seen.trash), ("nobody put into", seen.trash - wanted.trash))
+                for path, _ in more]
+    return findings + [f"former contents of {p}: {short(seen.versions.get(p))}, not {short(wanted.versions.get(p))}"
+                       for p in sorted({*wanted.versions, *seen.versions}) if seen.versions.get(p) != wanted.versions.get(p)]
+
+
+def short(digests):
+    return [d[:8] for d in digests or ()]
 
 
 def judge_tree(before, pending, observed):

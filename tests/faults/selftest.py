@@ -1,5 +1,7 @@
 """Whether the judges see what they are for: each planted fault must be found, each true history must pass."""
-from model import FOLDER, Node, Op, Write, apply, judge_register, judge_tree
+from collections import Counter
+
+from model import FOLDER, Node, Op, Past, Write, apply, judge_past, judge_register, judge_tree
 
 BEFORE = {"w": Node(FOLDER), "w/a": Node("1", "m"), "w/b": Node("2"), "w/d": Node(FOLDER), "w/d/x": Node("3")}
 
@@ -40,6 +42,19 @@ def register_cases():
     yield "lost altogether", ([first, second], None), False
 
 
+def past_cases():
+    """(what is kept before, the change, what is kept after)"""
+    kept = Past(versions={"w/a": ("0",), "w/d/x": ("4", "5")})
+    both = {("", FOLDER), ("/x", "3")}
+    yield "overwritten", kept, Op("PUT", "w/a", value="9"), Past(versions={"w/a": ("1", "0"), "w/d/x": ("4", "5")})
+    yield "saved as it was", kept, Op("PUT", "w/a", value="1"), kept
+    yield "file deleted", kept, Op("DELETE", "w/a"), Past(Counter({("w/a", frozenset({("", "1")})): 1}), {"w/d/x": ("4", "5")})
+    yield "folder deleted", kept, Op("DELETE", "w/d"), Past(Counter({("w/d", frozenset(both)): 1}), {"w/a": ("0",)})
+    yield "moved", kept, Op("MOVE", "w/d", "w/e"), Past(versions={"w/a": ("0",), "w/e/x": ("4", "5")})
+    yield "moved onto", kept, Op("MOVE", "w/d/x", "w/a"), Past(Counter({("w/a", frozenset({("", "1")})): 1}), {"w/a": ("4", "5")})
+    yield "copied onto", kept, Op("COPY", "w/d/x", "w/a"), Past(Counter({("w/a", frozenset({("", "1")})): 1}), {"w/d/x": ("4", "5")})
+
+
 def run(_bench):
     findings, count = [], 0
     for name, (before, pending, observed), wanted in tree_cases():
@@ -51,4 +66,9 @@ def run(_bench):
         count += 1
         if judge_register(writes, observed) != wanted:
             findings.append(f"{name}: judged {not wanted}")
+    for name, kept, op, wanted in past_cases():
+        count += 1
+        after = kept.after(BEFORE, op)
+        if judge_past(wanted, after) or (after != kept) != bool(judge_past(kept, after)):
+            findings.append(f"{name}: kept {after}")
     return f"{count} histories, true and false", findings

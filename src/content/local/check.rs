@@ -7,7 +7,7 @@ use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::overflow::{self, PROPS};
 use super::root::{TMP, explain, spelling, stat_name};
-use super::trash::note_of;
+use super::trash::{Name, leaving, note_of};
 use super::trashed::{NOTE, NOTE_LIMIT, path_in};
 use super::{LocalSettings, LocalTree, props as stored, versions};
 use crate::content::{DeadProp, Node};
@@ -58,14 +58,15 @@ pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
     let root = os::open_root(dir).map_err(|e| explain(DOING, e))?;
     let care = Care { repair: care.repair.filter(|_| !care.served), ..care };
     let mut tree = Tree { root, care, findings: Vec::new(), notes: Vec::new() };
+    if !care.served {
+        // First: to finish what a crash has cut takes its note.
+        tree.check_leftovers(dir)?;
+    }
     tree.check_notes()?;
     tree.check_things()?;
     tree.check_versions()?;
     tree.check_props()?;
     tree.note_unshown()?;
-    if !care.served {
-        tree.check_leftovers(dir)?;
-    }
     Ok(Seen { findings: tree.findings, notes: tree.notes })
 }
 
@@ -80,9 +81,15 @@ impl Tree {
     /// Notes must be about something.
     fn check_notes(&mut self) -> Result<()> {
         let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(()) };
+        let tmp = self.folder(TMP)?;
         for name in names_in(fd(&info))? {
             let thing = name.strip_suffix(NOTE).unwrap_or(&name);
             if self.is_under_way(fd(&info), &name) || exists(fd(&files), thing)? || !exists(fd(&info), &name)? {
+                continue;
+            }
+            if let Some(tmp) = &tmp
+                && exists(fd(tmp), &leaving(thing))?
+            {
                 continue;
             }
             let repaired = self.is_repairing() && os::unlink_file(fd(&info), &name).is_ok();
@@ -96,9 +103,13 @@ impl Tree {
         let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(()) };
         for name in names_in(fd(&files))? {
             let note = format!("{name}{NOTE}");
-            let why = match read_note(fd(&info), &note)? {
-                Some(text) if path_in(&text).is_some() => continue,
-                Some(_) => "has a note that cannot be read",
+            let text = read_note(fd(&info), &note)?;
+            let why = match text.as_deref().map(path_in) {
+                Some(Some(path)) => {
+                    self.check_second_name((fd(&files), &name), (fd(&info), &note), &path)?;
+                    continue;
+                }
+                Some(None) => "has a note that cannot be read",
                 None => "has no note",
             };
             if self.is_under_way(fd(&files), &name) || !exists(fd(&files), &name)? {
@@ -109,6 +120,23 @@ impl Tree {
             let repaired = self.is_repairing() && write(fd(&info), &note, &note_of(leaf)).is_ok();
             self.add(format!("{name:?} in the trash {why}: nobody sees it, and it never expires"), repaired);
         }
+        Ok(())
+    }
+
+    /// What lies in the trash must not be the very file that still stands where its note says.
+    fn check_second_name(&mut self, thing: Name<'_>, note: Name<'_>, path: &RelPath) -> Result<()> {
+        let Some(trashed) = stat_name(thing.0, thing.1)?.filter(|found| found.kind == Kind::File) else {
+            return Ok(());
+        };
+        let parent = path.parent().unwrap_or_default();
+        let (Some(dir), Some(name)) = (self.folder(parent.as_str())?, path.name()) else { return Ok(()) };
+        if stat_name(fd(&dir), name)?.is_none_or(|living| living.inode != trashed.inode) {
+            return Ok(());
+        }
+        let repaired =
+            self.is_repairing() && [thing, note].into_iter().all(|(dir, name)| os::unlink_file(dir, name).is_ok());
+        let (thing, path) = (thing.1, path.as_str());
+        self.add(format!("{thing:?} in the trash is {path:?} itself, which nobody has deleted"), repaired);
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod forget;
 mod held;
 mod history;
 mod label;
+mod leave;
 mod ledger;
 mod list;
 mod os;
@@ -82,6 +83,7 @@ impl LocalTree {
     pub fn open(dir: &Path, settings: LocalSettings) -> Result<Arc<Self>> {
         let root = Arc::new(Root::open(dir, settings)?);
         trash::finish_swaps(&root)?;
+        leave::finish(&root)?;
         if let Err(error) = trash::sweep_notes(&root).and_then(|()| stage::sweep(&root)) {
             // Leftovers cost room, not content: they are no reason to keep anybody from their files.
             tracing::warn!(%error, "temporary files of an earlier run were left in place");

@@ -21,6 +21,13 @@ const SWAP: &str = "swap-";
 /// Bytes of the old name kept in the name in the trash.
 const NAME: usize = 200;
 
+/// How the names begin in `.sarang/tmp` of what leaves its place and is not in the trash yet; the rest is its name there, and says by
+/// its note where it lay.
+const LEAVING: &str = "leaving-";
+
+/// A name in an open folder.
+pub(super) type Name<'a> = (BorrowedFd<'a>, &'a str);
+
 /// A place in the trash whose description is written; undone when dropped before something was laid in it.
 pub(super) struct Tomb<'a> {
     root: &'a Root,
@@ -80,22 +87,30 @@ impl<'a> Tomb<'a> {
     }
 
     /// Moves `from` over `to`, and what was there into the trash. Whoever looks sees what was before or what is after:
-    /// a file gets its second name in the trash first and is then replaced in one rename; with a folder, which cannot have two names,
-    /// the two are swapped in one step and the old one moves on into the trash. A crash between those two steps is finished
-    /// at the next start, from a marker written before.
+    /// a file gets a second name outside the trash first, is replaced in one rename, and then moves on into the trash; with a folder,
+    /// which cannot have two names, the two are swapped in one step and the old one moves on. A crash between the steps is finished
+    /// or taken back at the next start: by the second name and the note, or from a marker written before.
     pub fn replace(&mut self, from: At<'_>, from_kind: Kind, to: (BorrowedFd<'_>, &str), old: &Found) -> Result<()> {
+        let leaving = leaving(&self.name);
+        let aside = (fd(&self.root.tmp), leaving.as_str());
         let files_only = from_kind == Kind::File && old.kind == Kind::File;
-        if files_only && os::link(to, self.inside()).is_ok() {
-            let renamed = os::rename_over((from.dir, from.name), to);
-            if renamed.is_err() {
-                let (files, name) = self.inside();
-                let _ = os::unlink_file(files, name);
-            }
-            renamed.map_err(|e| explain("put it in its place", e))?;
-            self.used = true;
-            return Ok(());
+        if files_only && os::link(to, aside).is_ok() {
+            return self.replace_file((from.dir, from.name), to, aside);
         }
         self.swap(from, to, old)
+    }
+
+    fn replace_file(&mut self, from: Name<'_>, to: Name<'_>, aside: Name<'_>) -> Result<()> {
+        if let Err(e) = os::rename_over(from, to) {
+            let _ = os::unlink_file(aside.0, aside.1);
+            return Err(explain("put it in its place", e));
+        }
+        let buried = self.bury(aside);
+        if buried.is_err() && os::exchange(aside, to).and_then(|()| os::rename_new(aside, from)).is_err() {
+            // What is aside comes to the trash at the next start, which needs its note.
+            self.used = true;
+        }
+        buried
     }
 
     fn swap(&mut self, from: At<'_>, to: (BorrowedFd<'_>, &str), old: &Found) -> Result<()> {
@@ -107,12 +122,13 @@ impl<'a> Tomb<'a> {
         let here = (from.dir, from.name);
         let swapped = os::exchange(here, to).map_err(|e| explain("put it in its place", e)).and_then(|()| {
             let buried = self.bury(here);
-            if buried.is_err() {
-                let _ = os::exchange(here, to);
-            }
+            // Where it cannot be taken back either, the next start finishes it, which needs the note.
+            self.used |= buried.is_err() && os::exchange(here, to).is_err();
             buried
         });
-        let _ = os::unlink_file(tmp, &marker);
+        if swapped.is_ok() || !self.used {
+            let _ = os::unlink_file(tmp, &marker);
+        }
         swapped
     }
 
@@ -148,6 +164,16 @@ pub(super) fn finish_swaps(root: &Root) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is on its way to the trash as `tomb` is called so in `.sarang/tmp`.
+pub(super) fn leaving(tomb: &str) -> String {
+    format!("{LEAVING}{tomb}")
+}
+
+/// The name in the trash of what is called so in `.sarang/tmp`, if it is on its way there.
+pub(super) fn tomb_of(leaving: &str) -> Option<&str> {
+    leaving.strip_prefix(LEAVING)
 }
 
 /// Forgets notes about what a crash kept from coming into the trash.

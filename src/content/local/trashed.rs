@@ -142,18 +142,23 @@ fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
     let Some(found) = stat_name(fd(&root.trash_files), &id)?.filter(|found| found.kind != Kind::Other) else {
         return Ok(None);
     };
-    let note = match os::open_read(fd(&root.trash_info), &format!("{id}{NOTE}"), Lookup::Full) {
-        Ok(note) => note,
-        Err(os::Errno::NOENT | os::Errno::LOOP) => return Ok(None),
-        Err(e) => return Err(explain("read the trash", e)),
-    };
-    let mut text = Vec::new();
-    std::fs::File::from(note).take(NOTE_LIMIT).read_to_end(&mut text).map_err(|e| Error::io("read the trash", e))?;
-    let text = String::from_utf8_lossy(&text);
-    let Some(path) = path_in(&text) else { return Ok(None) };
+    let note = read_note(root, &id).map_err(|e| explain("read the trash", e))?;
+    let Some((text, path)) = note.and_then(|text| path_in(&text).map(|path| (text, path))) else { return Ok(None) };
     let who = field(&text, "X-Sarang-Who").and_then(|who| AccountName::parse(who).ok());
     let when = field(&text, "DeletionDate").and_then(|date| time::parse_iso_date(&format!("{date}Z")));
     Ok(Some(Trashed { id, path, who, when, node: found.node }))
+}
+
+/// What the note about an item says; `None` where there is none.
+pub(super) fn read_note(root: &Root, id: &str) -> os::Outcome<Option<String>> {
+    let note = match os::open_read(fd(&root.trash_info), &format!("{id}{NOTE}"), Lookup::Full) {
+        Err(os::Errno::NOENT | os::Errno::LOOP) => return Ok(None),
+        note => note?,
+    };
+    let mut text = Vec::new();
+    let read = std::fs::File::from(note).take(NOTE_LIMIT).read_to_end(&mut text);
+    read.map_err(|e| os::Errno::from_io_error(&e).unwrap_or(os::Errno::IO))?;
+    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
 /// Where a note says that its thing lay.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::content::history::Retention;
-use crate::content::local::check::{Care, look_over};
+use crate::content::local::check::{Care, Finding, look_over};
 use crate::content::local::versions::birth;
 use std::time::SystemTime;
 
@@ -56,6 +56,62 @@ async fn a_swap_cut_by_a_crash_is_finished() {
         }
         assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
     }
+}
+
+/// A MOVE of a file over another, before and after the rename that replaces it.
+#[tokio::test]
+async fn a_file_on_its_way_to_the_trash_is_there_or_was_never_deleted() {
+    for happened in [true, false] {
+        let (tree, dir) = relaxed();
+        for content in [b"1", b"2"] {
+            put(&tree, "to", content).await;
+        }
+        put(&tree, "from", b"3").await;
+        drop(tree);
+        let home = dir.path().join("home");
+        let own = home.join(".sarang");
+        fs::write(own.join("trash/info/to.1.trashinfo"), "[Trash Info]\nPath=to\n").unwrap();
+        fs::hard_link(home.join("to"), own.join("tmp/leaving-to.1")).unwrap();
+        if happened {
+            fs::rename(home.join("from"), home.join("to")).unwrap();
+        }
+        let found = look_over(&home, Care { served: false, repair: None }).unwrap().findings;
+        assert_eq!(found.len(), 1, "{found:?}");
+        let tree = restart(&dir);
+        let trashed = tree.trashed(None, 9).await.unwrap();
+        assert_eq!(
+            trashed.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(),
+            if happened { vec!["to"] } else { vec![] }
+        );
+        assert_eq!(content(&tree, "to").await, if happened { b"3" } else { b"2" });
+        if !happened {
+            assert_eq!(tree.versions(&path("to")).await.unwrap().len(), 1);
+            assert_eq!(content(&tree, "from").await, b"3");
+        }
+        assert!(in_folder(&own.join("tmp")).is_empty());
+        assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap().findings, []);
+    }
+}
+
+/// What crashes of earlier releases have left.
+#[tokio::test]
+async fn a_second_name_in_the_trash_of_a_living_file_is_found_and_goes() {
+    let (tree, dir) = relaxed();
+    for content in [b"1", b"2"] {
+        put(&tree, "file", content).await;
+    }
+    let home = dir.path().join("home");
+    let own = home.join(".sarang");
+    fs::write(own.join("trash/info/file.1.trashinfo"), "[Trash Info]\nPath=file\n").unwrap();
+    fs::hard_link(home.join("file"), own.join("trash/files/file.1")).unwrap();
+    for (repair, repaired) in [(None, false), (Some(RELAXED), true)] {
+        let findings = look_over(&home, Care { served: false, repair }).unwrap().findings;
+        let what = r#""file.1" in the trash is "file" itself, which nobody has deleted"#.to_owned();
+        assert_eq!(findings, [Finding { what, repaired }]);
+    }
+    assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap().findings, []);
+    assert_eq!(content(&tree, "file").await, b"2");
+    assert_eq!(tree.versions(&path("file")).await.unwrap().len(), 1);
 }
 
 /// A DELETE that had only made its note.
