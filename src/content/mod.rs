@@ -340,6 +340,14 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: Commit) -> Result<()>;
     /// Moves a file or folder to the trash, whole, in one step; returns what it is called there.
     async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String>;
+    /// Takes a file or folder out of sight, whole, in one step, for a move into another tree: nothing is saved into it any more. Returns
+    /// where it can be read until it is moved to the trash by [`bury`](Self::bury) or put back. A crash puts it back when the tree is
+    /// opened next.
+    async fn take_out(&self, path: &RelPath, commit: Commit) -> Result<RelPath>;
+    /// Moves what was taken out of sight to the trash; returns what it is called there.
+    async fn bury(&self, out: &RelPath) -> Result<String>;
+    /// Puts back what was taken out of sight; where something stands in its place by now, or its folder is gone, into the trash.
+    async fn put_back(&self, out: &RelPath) -> Result<()>;
     /// The dead properties of a file or folder.
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>>;
     /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing, whatever a crash cuts;

@@ -1,12 +1,17 @@
 //! Copies and moves from one root to another: what no single step can do. A file appears whole, a folder is built where
 //! nobody sees it and then gets its name in one step; of a move, the source goes to the trash at the end.
 
+mod moved;
+
 use super::bursts::Harm;
+use super::changes::Removed;
 use super::judge::{self, Bench};
 use super::place::{Access, Place, Root};
 use super::{Copying, Drive, Terms, present};
-use crate::content::{Commit, DeadProp, Expect, Node, PropChange, Reach, Room, Start};
-use crate::model::{RelPath, Result};
+use crate::content::{Commit, DeadProp, Entry, Expect, Node, PropChange, Reach, Room, Start};
+use crate::model::{Error, RelPath, Result};
+use moved::Copied;
+use parking_lot::Mutex;
 use std::sync::Arc;
 
 /// What is read and written at a time.
@@ -20,6 +25,16 @@ struct Carriage<'a> {
     free: Commit,
     /// Asked before each step whether both ends may still be used.
     bench: &'a Arc<Bench>,
+    /// What a move has copied so far.
+    copied: Mutex<Option<Copied>>,
+}
+
+/// What has become of it.
+pub(super) struct Carried {
+    /// Whether nothing stood at the target before.
+    pub created: bool,
+    /// What the source of a move is called in the trash.
+    id: Option<String>,
 }
 
 impl Drive {
@@ -31,25 +46,26 @@ impl Drive {
         overwrite: bool,
         terms: Terms,
     ) -> Result<bool> {
-        let commit = self.commit(source, terms.clone(), judge::removing(source)).await?;
-        self.pre_judge(source, &commit).await?;
+        let bench = Arc::new(self.bench_for(source, source, terms.clone(), judge::removing(source)).await?);
+        self.pre_judge(source, &bench.commit()).await?;
         let copying = Copying { reach: Reach::Deep, overwrite };
-        let created = self.carry((source, Access::Change), target, copying, terms.clone()).await?;
-        // What was copied for this is published: an access that ends now would leave both.
-        let bench = self.bench_for(source, source, terms, judge::removing(source)).await?.committed();
-        let removed = self.remove_by(source, bench).await?;
-        self.note_removed(&source.root, removed);
-        Ok(created)
+        let carried = self.carry((source, Access::Change, Some(bench.commit())), target, copying, terms).await?;
+        self.locks.forget(bench.ended()).await;
+        self.end_shares(&source.spot()).await;
+        if let Some(id) = carried.id {
+            self.note_removed(&source.root, Removed { id, folder: bench.met_folder() });
+        }
+        Ok(carried.created)
     }
 
-    /// Copies into another root, for as long as it has this access at the source. Returns whether nothing stood there before.
+    /// Copies into another root, for as long as it has this access at the source; a move takes the source away by `leave`.
     pub(super) async fn carry(
         &self,
-        (source, access): (&Place<'_>, Access),
+        (source, access, leave): (&Place<'_>, Access, Option<Commit>),
         target: &Place<'_>,
         copying: Copying,
         terms: Terms,
-    ) -> Result<bool> {
+    ) -> Result<Carried> {
         // The conditions speak of the source, the locks in the way are the target's.
         let tokens = terms.submitted().map(str::to_owned).collect();
         let early = Arc::new(self.bench_for(source, target, terms, Vec::new()).await?.also(source, access));
@@ -66,79 +82,120 @@ impl Drive {
         let spared = there.as_ref().filter(|_| !node.folder).map_or(0, |there| there.len);
         let limit = target.quota.map(|quota| quota.saturating_add(spared));
         let free = Commit { limit, ..Commit::by(self.identity.account.clone()) };
-        let carriage = Carriage { from: &source.root, to: &target.root, free, bench: &bench };
+        let copied = Mutex::new(leave.is_some().then(Copied::default));
+        let carriage = Carriage { from: &source.root, to: &target.root, free, bench: &bench, copied };
         if copying.reach.leaves_standing(&node, there.as_ref()) {
-            return carriage.props(&source.path, &target.path, bench.commit()).await.map(|()| false);
+            carriage.props(&source.path, &target.path, bench.commit()).await?;
+            return Ok(Carried { created: false, id: None });
         }
-        let created = if node.folder || !free_before {
-            carriage.aside(source, target, &node, copying).await?
+        let carried = if node.folder || !free_before || leave.is_some() {
+            carriage.aside((source, leave), target, &node, copying).await?
         } else {
-            carriage.file(&source.path, &target.path, &node, bench.commit()).await?
+            let created = carriage.file(&source.path, &target.path, &node, bench.commit()).await?;
+            Carried { created, id: None }
         };
         self.locks.forget(bench.ended()).await;
-        let created = created && free_before;
+        let created = carried.created && free_before;
         if !created {
             self.note_harm(&target.root, Harm { overwritten: 1, removed: 0 }, None);
             self.end_shares(&target.spot()).await;
         }
-        Ok(created)
+        Ok(Carried { created, ..carried })
     }
 }
 
 impl Carriage<'_> {
-    /// Builds a folder, or what replaces something, where nobody sees it, and gives it its name in one step: what it replaces
-    /// goes to the trash.
-    async fn aside(&self, source: &Place<'_>, target: &Place<'_>, node: &Node, copying: Copying) -> Result<bool> {
+    /// Builds a folder, or what replaces something or leaves its place, where nobody sees it, and gives it its name in one step: what
+    /// it replaces goes to the trash.
+    async fn aside(
+        &self,
+        (source, leave): (&Place<'_>, Option<Commit>),
+        target: &Place<'_>,
+        node: &Node,
+        copying: Copying,
+    ) -> Result<Carried> {
         let workshop = self.to.tree.workshop().await?;
         let aside = RelPath::parse("copy")?.beneath(&workshop)?;
-        let copied = if node.folder {
-            self.folder(&source.path, &aside, copying.reach).await
-        } else {
-            self.file(&source.path, &aside, node, self.free.clone()).await.map(drop)
+        let outcome = async {
+            self.build(&source.path, &aside, node, copying.reach).await?;
+            let Some(leave) = leave else {
+                let created = self.publish(&aside, target, copying).await?;
+                return Ok(Carried { created, id: None });
+            };
+            let (created, id) = self.replace_source((source, leave), (&workshop, &aside), target, copying).await?;
+            Ok(Carried { created, id: Some(id) })
         };
-        let outcome = match copied {
-            Ok(()) => {
-                let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..self.bench.commit() };
-                self.to.tree.rename(&aside, &target.path, commit).await
-            }
-            Err(error) => Err(error),
-        };
+        let outcome = outcome.await;
         if let Err(error) = self.to.tree.close_workshop(&workshop).await {
             tracing::warn!(%error, "what a copy was built in is left until the next start");
         }
         outcome
     }
 
+    async fn build(&self, from: &RelPath, to: &RelPath, node: &Node, reach: Reach) -> Result<()> {
+        if node.folder {
+            return self.folder(from, to, reach).await;
+        }
+        self.member((from, to), node, &self.from.tree.props(from).await?).await
+    }
+
+    async fn publish(&self, aside: &RelPath, target: &Place<'_>, copying: Copying) -> Result<bool> {
+        let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..self.bench.commit() };
+        self.to.tree.rename(aside, &target.path, commit).await
+    }
+
     async fn folder(&self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<()> {
         let mut due = vec![(from.clone(), to.clone())];
         while let Some((from, to)) = due.pop() {
+            match self.level(&from, &to, reach).await {
+                Ok(more) => due.extend(more),
+                Err(Error::NotFound | Error::NotFolder) if self.is_first() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a folder with what is in it but for its folders; returns those.
+    async fn level(&self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<Vec<(RelPath, RelPath)>> {
+        let mut folders = Vec::new();
+        self.bench.check()?;
+        self.begin(to, &Node::unseen(true));
+        self.to.tree.mkdir(to, self.free.clone()).await?;
+        self.props(from, to, self.free.clone()).await?;
+        if reach == Reach::Shallow {
+            return Ok(folders);
+        }
+        if let Some(unshown) = self.from.tree.unshown(from).await? {
+            let commit = Commit { limit: self.free.limit, ..self.bench.commit() };
+            self.to.tree.copy_unshown(unshown, to, commit).await?;
+        }
+        let mut listing = self.from.tree.list(from, self.is_first()).await?;
+        loop {
             self.bench.check()?;
-            self.to.tree.mkdir(&to, self.free.clone()).await?;
-            self.props(&from, &to, self.free.clone()).await?;
-            if reach == Reach::Shallow {
-                return Ok(());
+            let page = listing.next_page().await?;
+            if page.is_empty() {
+                return Ok(folders);
             }
-            if let Some(unshown) = self.from.tree.unshown(&from).await? {
-                let commit = Commit { limit: self.free.limit, ..self.bench.commit() };
-                self.to.tree.copy_unshown(unshown, &to, commit).await?;
-            }
-            let mut listing = self.from.tree.list(&from, false).await?;
-            loop {
-                self.bench.check()?;
-                let page = listing.next_page().await?;
-                if page.is_empty() {
-                    break;
-                }
-                for entry in page {
-                    let name = RelPath::parse(&entry.name)?;
-                    let (from, to) = (name.beneath(&from)?, name.beneath(&to)?);
-                    if entry.node.folder {
-                        due.push((from, to));
-                    } else {
-                        self.file(&from, &to, &entry.node, self.free.clone()).await?;
-                    }
+            for Entry { name, node, props } in page {
+                let name = RelPath::parse(&name)?;
+                let (from, to) = (name.beneath(from)?, name.beneath(to)?);
+                if node.folder {
+                    folders.push((from, to));
+                } else {
+                    self.member((&from, &to), &node, &props).await?;
                 }
             }
+        }
+    }
+
+    /// Copies a file that nobody sees yet; of a move, what goes away meanwhile is looked at later.
+    async fn member(&self, (from, to): (&RelPath, &RelPath), node: &Node, props: &[DeadProp]) -> Result<()> {
+        self.begin(to, node);
+        match self.file(from, to, node, self.free.clone()).await {
+            Ok(_) => self.done(to, node, props),
+            Err(Error::NotFound | Error::IsFolder) if self.is_first() => {}
+            Err(error) => return Err(error),
         }
         Ok(())
     }

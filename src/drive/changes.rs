@@ -116,7 +116,10 @@ impl Drive {
             return Err(Error::Forbidden("The trash is not copied as a whole; copy what is in it."));
         }
         if source.root.id != target.root.id {
-            return self.carry((&source, Access::Read), &target, copying, terms).await;
+            return self
+                .carry((&source, Access::Read, None), &target, copying, terms)
+                .await
+                .map(|carried| carried.created);
         }
         let node = source.root.tree.stat(&source.path).await?;
         let there = if reach == Reach::Shallow { present(&target).await? } else { None };

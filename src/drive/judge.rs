@@ -6,7 +6,7 @@ use super::place::{Access, Place, Root, Spot};
 use super::terms::{Claim, Subject, Tagged, Terms};
 use super::{Drive, present};
 use crate::content::{Commit, Judge, Node};
-use crate::model::{AccessCheck, Error, Irrevocable, Result};
+use crate::model::{AccessCheck, Error, Result};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -128,13 +128,6 @@ impl Bench {
         self
     }
 
-    /// The same for the rest of a change whose first part has been made: it ends with that part, whatever access has ended since.
-    pub(super) fn committed(mut self) -> Self {
-        self.access = Arc::new(Irrevocable);
-        self.mounts.clear();
-        self
-    }
-
     fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
         if self.root.is_closed() {
             return Err(Error::Forbidden("This account has been removed."));
@@ -244,7 +237,7 @@ mod tests {
     use crate::content::Expect;
     use crate::content::local::{LocalSettings, LocalTree};
     use crate::drive::locks::LockRequest;
-    use crate::model::{AccountName, Identity, Role, VPath};
+    use crate::model::{AccountName, Identity, Irrevocable, Role, VPath};
     use crate::store::memory::MemoryStore;
 
     async fn drive(dir: &std::path::Path) -> Drive {

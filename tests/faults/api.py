@@ -9,9 +9,9 @@ TUS = {"Tus_Resumable": "1.0.0"}
 PART = "application/offset+octet-stream"
 
 
-def share(client, path, receiver):
+def share(client, path, receiver, rights="view"):
     """(status, headers, body); `shared` tells the id."""
-    body = json.dumps({"path": "/" + path, "to": {"account": receiver}, "rights": "view"}).encode()
+    body = json.dumps({"path": "/" + path, "to": {"account": receiver}, "rights": rights}).encode()
     return client.call("POST", SHARES, body, Content_Type="application/json")
 
 

@@ -146,11 +146,11 @@ def trash(home):
 
 
 def trashed(home, top):
-    """{(where it lay, the contents of what is in it): how often} of what was deleted below a folder, as the trash has it on disk."""
+    """{(where it lay, the contents of what is in it): how often} of what was deleted below a folder, or anywhere, as the trash has it on disk."""
     found = Counter()
     for note in (home / ".sarang/trash/info").iterdir():
         path = urllib.parse.unquote(re.search("^Path=(.*)$", note.read_text(), re.M)[1])
-        if path.startswith(top + "/"):
+        if not top or path.startswith(top + "/"):
             found[path, contents(home / ".sarang/trash/files" / note.name.removesuffix(".trashinfo"))] += 1
     return found
 

@@ -18,8 +18,9 @@ ROWS = {
     "emfile": "no file descriptors left, under load",
     "readonly": "file system turns read-only under load",
     "sigterm": "SIGTERM under load",
+    "between": "moves into another drive under writers, half of them crashed",
     "clock": "clock jumps by a day, under load",
-    "cut": "client cut off at 0 to 100 % of an upload",
+    "cut": "client cut off at 0 to 100 % of an upload, server in a large part",
     "bitflip": "bits flipped in the state store",
 }
 CONTROLS = {"control-ext4": "ext4", "control-xfs": "xfs"}

@@ -25,6 +25,7 @@ mod attacks;
 mod audited;
 mod backup;
 mod bursts;
+mod carried;
 mod check;
 mod dav_conditions;
 mod dav_cut;

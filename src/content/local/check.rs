@@ -182,7 +182,7 @@ impl Tree {
     /// The histories that files name, wherever they lie.
     fn named_histories(&self) -> Result<HashSet<String>> {
         let mut named = HashSet::new();
-        let mut waiting = vec![String::new(), FILES.to_owned()];
+        let mut waiting = vec![String::new(), FILES.to_owned(), TMP.to_owned()];
         while let Some(path) = waiting.pop() {
             let Some(dir) = self.folder(&path)? else { continue };
             for (name, kind) in entries(fd(&dir))? {

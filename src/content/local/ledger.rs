@@ -5,6 +5,7 @@
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
 use super::stage::WORKSHOP;
+use super::trash::tomb_of;
 use super::walk::{self, Top};
 use crate::content::Reserved;
 use crate::model::{Error, Result};
@@ -337,15 +338,15 @@ pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
     os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(bytes_of).map_err(|e| explain("measure a copy", e))
 }
 
-/// Bytes of what is being built in all workshops.
+/// Bytes of what is being built in all workshops, and of folders that are being moved to another tree.
 fn workshops(root: &Root) -> os::Outcome<u64> {
     let folders = walk::names(fd(&root.tmp))?;
     let mut sum = 0;
-    for name in folders.iter().filter(|name| name.starts_with(WORKSHOP)) {
+    for name in folders.iter().filter(|name| name.starts_with(WORKSHOP) || tomb_of(name).is_some()) {
         match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
             Ok(dir) => sum += bytes_of(dir)?,
-            // Closed meanwhile.
-            Err(Errno::NOENT) => {}
+            // Closed meanwhile, or a file: those are off the books once they are out of sight.
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(e) => return Err(e),
         }
     }

@@ -293,6 +293,21 @@ impl ContentTree for LocalTree {
         changed(&self.root, move |root| change::delete(root, &path, &commit)).await
     }
 
+    async fn take_out(&self, path: &RelPath, commit: Commit) -> Result<RelPath> {
+        let path = path.clone();
+        changed(&self.root, move |root| leave::take_out(root, &path, &commit)).await
+    }
+
+    async fn bury(&self, out: &RelPath) -> Result<String> {
+        let out = out.clone();
+        changed(&self.root, move |root| leave::bury(root, &out)).await
+    }
+
+    async fn put_back(&self, out: &RelPath) -> Result<()> {
+        let out = out.clone();
+        changed(&self.root, move |root| leave::put_back(root, &out)).await
+    }
+
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>> {
         self.look(path, |root, path, lookup| props::read(root, path, lookup)).await
     }

@@ -73,6 +73,14 @@ impl<'a> Tomb<'a> {
         Ok(())
     }
 
+    /// Takes a name out of sight, on its way here.
+    pub fn take_out(&mut self, from: Name<'_>) -> Result<()> {
+        let name = leaving(&self.name);
+        os::rename_new(from, (fd(&self.root.tmp), &name)).map_err(|e| explain("move it", e))?;
+        self.used = true;
+        Ok(())
+    }
+
     /// Takes what was laid here off the books; called under the guard.
     pub fn note_gone(&self, found: &Found) {
         match found.kind {
