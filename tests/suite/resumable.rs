@@ -1,6 +1,7 @@
 //! Resumable uploads by tus 1.0.0: every step, every refusal, broken lines, restarts.
 
-use crate::harness::{Client, NAME, Reply, TestServer, poll};
+use crate::harness::{Client, Connection, NAME, Reply, TestServer, poll};
+use crate::program::Place;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sarang::model::AccountName;
@@ -258,6 +259,63 @@ fn a_broken_line_costs_only_what_was_on_it() {
         drop(line);
     }
     assert!(come > 0, "nothing was kept of twenty attempts");
+    patch(&ana, &at, come, &whole[come..]).is(204);
+    ana.holds("/x", &whole);
+}
+
+/// One part of which only the first bytes come; the line stays open.
+fn hang(client: &Client, at: &str, whole: &[u8], sent: usize) -> Connection {
+    let mut line = Connection::open(client.host().parse().unwrap());
+    let request = format!(
+        "PATCH {at} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n\
+         Content-Type: application/offset+octet-stream\r\nContent-Length: {}\r\n\r\n",
+        client.host(),
+        client.authorization(),
+        whole.len()
+    );
+    line.write([request.as_bytes(), &whole[..sent]].concat()).unwrap();
+    line
+}
+
+#[test]
+fn a_stop_in_a_part_keeps_what_has_come() {
+    let server = TestServer::with(|config| config.server.shutdown_grace = 1);
+    let ana = server.ana();
+    let (whole, sent) = (vec![b'x'; 6_000_000], 3_500_000);
+    let at = begin(&ana, "x", whole.len());
+    let file = server.home("ana").join(format!(".sarang/uploads/{}", at.rsplit('/').next().unwrap()));
+    let line = hang(&ana, &at, &whole, sent);
+    assert!(poll(Duration::from_secs(20), || fs::metadata(&file).unwrap().len() > sent as u64 - 200_000));
+    std::thread::sleep(Duration::from_millis(300));
+    let server = server.restart();
+    drop(line);
+    let ana = server.ana();
+    assert_eq!(offset(&head(&ana, &at).is(200)), sent);
+    patch(&ana, &at, sent, &whole[sent..]).is(204);
+    ana.holds("/x", &whole);
+}
+
+/// The program is ended as by a crash in a part of 90 MB.
+#[test]
+fn a_crash_in_a_large_part_costs_what_was_not_on_the_disk_yet() {
+    const STEP: usize = 8 << 20;
+    let place = Place::new();
+    place.add_ana();
+    let mut serving = place.serve();
+    let ana = serving.ana();
+    let whole: Vec<u8> = (0..90_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let at = begin(&ana, "x", whole.len());
+    let sent = 80_000_000;
+    let line = hang(&ana, &at, &whole, sent);
+    let uploads = place.path().join("sarang-data/homes/ana/.sarang/uploads");
+    let file = uploads.join(at.rsplit('/').next().unwrap());
+    assert!(poll(Duration::from_secs(60), || fs::metadata(&file).unwrap().len() > sent as u64 - 200_000));
+    serving.kill();
+    drop(line);
+    let serving = place.serve();
+    let ana = serving.ana();
+    let come = offset(&head(&ana, &at).is(200));
+    assert!((sent - 2 * STEP - 200_000..=sent).contains(&come), "{come}");
     patch(&ana, &at, come, &whole[come..]).is(204);
     ana.holds("/x", &whole);
 }

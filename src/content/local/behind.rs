@@ -1,5 +1,6 @@
 //! Large uploads go to the disk while they come: their end waits for little, and what they wrote does not push everything else
 //! out of memory. A fresh page costs the system more than the disk does, so pages that are soon free again also make it faster.
+//! Of an upload that was laid aside, what is on the disk counts as kept, whatever becomes of the request that brings it.
 
 use super::joined;
 use super::os::{self, Outcome};
@@ -23,16 +24,22 @@ pub(super) struct Behind {
 }
 
 impl Behind {
+    /// Of an upload that goes on where `len` bytes are on the disk.
+    pub fn from(len: u64) -> Self {
+        Self { asked: len, running: None }
+    }
+
     /// Sees to what was written before `end`. Waits for the call before this one, so a slow disk slows the sender.
     pub async fn follow(&mut self, stage: &Arc<Stage>, end: u64) -> Result<()> {
-        let due = if self.asked == 0 { LARGE } else { self.asked.saturating_add(STEP) };
+        let due = if self.asked == 0 && !stage.is_kept() { LARGE } else { self.asked.saturating_add(STEP) };
         if end < due {
             return Ok(());
         }
         self.catch_up().await?;
         let stage = Arc::clone(stage);
         self.running = Some(tokio::task::spawn_blocking(move || {
-            write_back(&stage, end).map_err(|e| explain("write the file", e))
+            write_back(&stage, end).map_err(|e| explain("write the file", e))?;
+            stage.note_kept(end)
         }));
         self.asked = end;
         Ok(())
@@ -49,7 +56,9 @@ impl Behind {
 
 fn write_back(stage: &Stage, end: u64) -> Outcome<()> {
     os::sync_content(stage.file())?;
-    os::forget_cached(stage.file(), end);
+    if end >= LARGE {
+        os::forget_cached(stage.file(), end);
+    }
     Ok(())
 }
 
@@ -76,6 +85,28 @@ mod tests {
         assert!(behind.running.is_some());
         behind.catch_up().await.unwrap();
         assert!(behind.running.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_an_upload_laid_aside_has_on_the_disk_is_kept_though_it_is_cut() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let home = dir.path().join("home");
+        let tree = LocalTree::open(&home, RELAXED).unwrap();
+        tree.lay_aside("id", 0).await.unwrap();
+        let mut came = 0;
+        for steps in [2, 1] {
+            let mut upload = tree.resume("id", &path("x"), Room::default()).await.unwrap();
+            assert!(upload.len() >= came, "{} of {came}", upload.len());
+            let part = Bytes::from(vec![b'x'; 1 << 20]);
+            for _ in 0..=8 * steps {
+                upload.write(part.clone()).await.unwrap();
+            }
+            came = upload.len() - (9 << 20);
+        }
+        drop(tree);
+        let tree = LocalTree::open(&home, RELAXED).unwrap();
+        let upload = tree.resume("id", &path("x"), Room::default()).await.unwrap();
+        assert!(upload.len() >= came && came >= 8 << 20, "{} of {came}", upload.len());
     }
 
     #[tokio::test]

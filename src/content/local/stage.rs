@@ -66,6 +66,15 @@ impl Stage {
         self.root.settle(self.file())
     }
 
+    /// Notes that the first `len` bytes of a file in `.sarang/uploads` are on the disk; of any other this need not be known.
+    pub fn note_kept(&self, len: u64) -> Result<()> {
+        if self.is_kept() {
+            os::set_kept(self.file(), Some(len)).map_err(|e| explain("keep what came", e))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Takes note that all of the file is on the disk, as it will be where it is published.
     pub fn conclude(&self) -> Result<()> {
         if self.is_kept { os::set_kept(self.file(), None).map_err(|e| explain("keep what came", e)) } else { Ok(()) }

@@ -140,6 +140,7 @@ impl LocalUpload {
         upload.len = resumed::take_back(stage.file(), bound.len)?;
         upload.position = upload.len;
         upload.draft.offset = upload.len;
+        upload.behind = Behind::from(upload.len);
         if upload.len > 0 {
             upload.draft.sum = Sum::Unknown;
         }
@@ -230,6 +231,7 @@ impl Upload for LocalUpload {
 
     async fn truncate(&mut self, len: u64) -> Result<()> {
         self.flush().await?;
+        self.behind.catch_up().await?;
         if let Some(stage) = self.draft.stage.clone() {
             let whole = self.draft.announced.filter(|_| stage.is_kept());
             let shorten = move || resumed::shorten(stage.file(), len, whole);
@@ -243,11 +245,13 @@ impl Upload for LocalUpload {
     }
 
     async fn keep(mut self: Box<Self>) -> Result<u64> {
-        self.flush().await?;
+        let flushed = if self.broken { Ok(()) } else { self.flush().await };
         self.behind.catch_up().await?;
-        let (len, stage) = (self.len, self.draft.stage.clone());
+        // What could not be written, or was being written when the request ended, has not come.
+        let len = if self.broken { self.draft.offset } else { self.len };
+        let stage = self.draft.stage.clone();
         blocking(move || stage.map_or(Ok(()), |stage| stage.keep(len))).await?;
-        Ok(len)
+        flushed.map(|()| len)
     }
 
     async fn commit(self: Box<Self>, commit: Commit) -> Result<Put> {
@@ -275,7 +279,7 @@ impl Draft {
             path: RelPath::root(),
             announced: self.announced,
             base: Base::Nothing,
-            stage: self.stage.take(),
+            stage: self.stage.clone(),
             chunks: std::mem::take(&mut self.chunks),
             collected: std::mem::take(&mut self.collected),
             offset: self.offset,

@@ -19,6 +19,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http_body::Body as _;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -214,8 +215,14 @@ struct Chunk {
     tokens: Vec<String>,
 }
 
-/// Adds a part; publishes the file when that was the last. Returns how far the upload has come. A part that breaks off is kept as far as it came.
+/// Adds a part; publishes the file when that was the last. Returns how far the upload has come. A part that breaks off is kept as far as
+/// it came: though its client leaves, or the server stops, this goes on to its end.
 async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: Chunk, body: Body) -> Result<u64> {
+    let (program, drive, upload) = (Arc::clone(app), drive.clone(), Arc::clone(upload));
+    app.finish(async move { add(&program, &drive, &upload, chunk, body).await }).await
+}
+
+async fn add(app: &App, drive: &Drive, upload: &Unfinished, chunk: Chunk, body: Body) -> Result<u64> {
     let turn = upload.turn().await;
     let record = upload.record();
     if record.published.is_some() {
@@ -240,17 +247,9 @@ async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: 
         app.uploads.touch(upload).await;
         return Ok(offset);
     }
-    let len = record.len;
-    let (program, upload, drive) = (app.clone(), upload.clone(), drive.clone());
-    // Though its client leaves, and before anybody else has a turn.
-    let publish = async move {
-        let _turn = turn;
-        let put = told(&drive, &VPath::parse(&record.path)?, record.fresh, open.commit().await).await?;
-        program.uploads.publish(&upload, put.node.etag.to_string()).await;
-        Ok(())
-    };
-    app.finish(publish).await?;
-    Ok(len)
+    let put = told(drive, &VPath::parse(&record.path)?, record.fresh, open.commit().await).await?;
+    app.uploads.publish(upload, put.node.etag.to_string()).await;
+    Ok(record.len)
 }
 
 /// What is said of an upload whose conditions may have failed.
@@ -263,9 +262,11 @@ async fn told<T>(drive: &Drive, path: &VPath, fresh: bool, outcome: Result<T>) -
 
 /// The bytes of a request into the upload: no more than it is long.
 async fn pour(open: &mut DriveUpload, mut checksum: Option<Checksum>, len: u64, body: Body) -> Result<()> {
+    let (announced, mut came) = (body.size_hint().exact(), 0_u64);
     let mut chunks = body.into_data_stream();
     while let Some(bytes) = chunks.next().await {
         let bytes = bytes.map_err(|_| Error::Truncated)?;
+        came = came.saturating_add(bytes.len() as u64);
         if open.len().saturating_add(bytes.len() as u64) > len {
             return Err(Error::TooLarge);
         }
@@ -273,6 +274,10 @@ async fn pour(open: &mut DriveUpload, mut checksum: Option<Checksum>, len: u64, 
             checksum.update(&bytes);
         }
         open.write(bytes).await?;
+    }
+    // As it seems to end where its connection is dropped.
+    if announced.is_some_and(|announced| came < announced) {
+        return Err(Error::Truncated);
     }
     if checksum.is_none_or(Checksum::holds) { Ok(()) } else { Err(Error::Checksum) }
 }
