@@ -212,14 +212,20 @@ impl Homes {
         title: &str,
         to: &AccountName,
     ) -> Result<Option<RelPath>> {
-        if !self.is_there(kind, folder).await? {
-            return Ok(None);
-        }
+        let is_there = self.is_there(kind, folder).await?;
         let (dir, home) = (self.dir_of(kind, folder), self.home(to));
         let open = home.0.get_or_try_init(|| self.open_home(to)).await?;
         for n in 1_u32.. {
             let name = if n == 1 { title.to_owned() } else { format!("{title} ({n})") };
             let path = RelPath::root().join(&name)?;
+            if !is_there {
+                // It was moved before; a crash may have kept its history from coming along.
+                match open.tree.adopt_history(&path).await {
+                    Err(Error::NotFound) => return Ok(None),
+                    outcome => outcome?,
+                }
+                continue;
+            }
             match open.tree.adopt(&dir, &path).await {
                 Err(Error::Exists) => {}
                 outcome => return outcome.map(|()| Some(path)),

@@ -208,8 +208,9 @@ fn transferred_files_become_a_folder_of_the_other_drive() {
     ben.get(NAME).is(401);
     ana.holds(&format!("/Files of ben (2)/deep{NAME}"), "12345");
     assert!(!server.home("ben").exists());
-    let trash = server.home("ana").join("Files of ben (2)/.sarang/trash/files");
-    assert_eq!(std::fs::read_dir(trash).unwrap().count(), 1, "nothing is lost");
+    let trash = ana.api("GET", "/trash", &json!(null)).is(200).json();
+    assert_eq!(trash["items"][0]["path"], "/Files of ben (2)/gone", "nothing is lost");
+    assert!(!server.home("ana").join("Files of ben (2)/.sarang").exists());
     let listing = ana.propfind("/Files of ben (2)", "1").multistatus();
     assert_eq!(listing.responses.len(), 2, "{listing:?}");
     let used = ana.props("/", "0", "<D:quota-used-bytes/>").multistatus();

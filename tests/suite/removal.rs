@@ -6,6 +6,7 @@ use sarang::app::removal::{Files, Step};
 use sarang::audit::{Filter, Kind};
 use sarang::auth::Alteration;
 use sarang::config::Registration;
+use sarang::content::local::check::{Care, look_over};
 use sarang::control::{self, Request, Response};
 use sarang::model::{AccountName, Error, Role};
 use serde_json::{Value, json};
@@ -218,6 +219,32 @@ fn a_transfer_leaves_the_name_without_anything() {
     owes_nothing(&server, &ana);
     server.ben().holds(&format!("/Files of ana{NAME}"), "second");
     assert!(removed(&server).is_empty());
+    has_her_history(&server);
+}
+
+/// Demands that what ana had in her trash, and her former contents, are ben's.
+#[track_caller]
+fn has_her_history(server: &TestServer) {
+    let ben = server.ben();
+    let trash = api(&ben, "GET", "/trash", &Value::Null);
+    let items = trash["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1, "{trash}");
+    assert_eq!((&items[0]["path"], &items[0]["by"]), (&json!("/Files of ana/gone"), &json!("ana")), "{trash}");
+    let back = api(&ben, "POST", &format!("/trash/{}/restore", items[0]["id"].as_str().unwrap()), &json!({}));
+    assert_eq!(back["path"], "/Files of ana/gone");
+    for file in ["docs/a", "gone"] {
+        let query = format!("path=Files of ana/{file}").replace(' ', "%20");
+        let versions = api(&ben, "GET", &format!("/versions?{query}"), &Value::Null);
+        let versions = versions["items"].as_array().unwrap();
+        assert_eq!(versions.len(), 1, "{file}: {versions:?}");
+        let id = versions[0]["id"].as_str().unwrap();
+        let former = ben.raw("GET", &format!("/api/v1/versions/content?{query}&id={id}")).send().is(200);
+        assert_eq!(former.text(), "first", "{file}");
+    }
+    let care = Care { served: true, repair: None };
+    let found = look_over(&server.home("ben"), care).unwrap().findings;
+    assert!(found.is_empty(), "{found:?}");
+    assert!(!server.home("ben").join("Files of ana/.sarang").exists());
 }
 
 #[test]
@@ -316,6 +343,7 @@ fn a_stop_between_any_two_steps_is_finished_by_the_next_start() {
                 Files::Transfer(_) => {
                     server.ben().holds(&format!("/Files of ana{NAME}"), "second");
                     assert_eq!(gone(), 0, "{taken}");
+                    has_her_history(&server);
                 }
             }
         }

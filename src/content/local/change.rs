@@ -2,15 +2,12 @@
 
 use super::chronicle::{self, Event};
 use super::ledger::Growth;
-use super::os::{self, Errno, Found, Kind, fd};
-use super::overflow;
+use super::os::{self, Errno, Found, Kind};
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
 use super::trash::{At, Tomb};
 use crate::content::Commit;
 use crate::model::{Error, RelPath, Result};
 use std::borrow::Cow;
-use std::ffi::OsStr;
-use std::path::Path;
 
 const OVERLAP: Error = Error::Forbidden("Source and target are the same, or one lies within the other.");
 
@@ -119,36 +116,6 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
     root.settle(source.dir())?;
     root.pen.settle(root)?;
     Ok(created)
-}
-
-/// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename. `Exists`.
-pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
-    let (Some(outside), Some(name)) = (folder.parent(), folder.file_name().and_then(OsStr::to_str)) else {
-        return Err(Error::NotFound);
-    };
-    let outside = os::open_root(outside).map_err(|e| Error::io("open the folder of homes", e))?;
-    let mut target = root.place(to)?;
-    // If it is not adopted they are loose. Until it is, nothing is swept.
-    let _unswept = root.overflow.hold();
-    overflow::adopt(root, folder)?;
-    if let Ok(own) = os::open_root(&folder.join(chronicle::OWN)) {
-        os::set_given(fd(&own)).map_err(|e| explain("mark its history", e))?;
-    }
-    root.overflow.note_loose();
-    {
-        let _guard = root.guard();
-        target.refresh()?;
-        let (new_name, there) = target.find()?;
-        if there.is_some() {
-            return Err(Error::Exists);
-        }
-        os::rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
-        root.note_move();
-        root.ledger.forget();
-        root.pen.note(root, &[Event::Made(to.as_str().to_owned())]);
-    }
-    root.settle(target.dir())?;
-    root.settle(fd(&outside))
 }
 
 /// Refuses a source and target of which one holds the other; returns whether they are spellings of one path.

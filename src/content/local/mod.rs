@@ -1,6 +1,7 @@
 //! Content as plain files below one folder: what is on the disk is what the drive shows, and nothing else is needed to read it.
 //! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
 
+mod adopt;
 pub mod backup;
 mod behind;
 mod change;
@@ -127,11 +128,17 @@ impl LocalTree {
         scrub::scrub(os::fd(&dir))
     }
 
-    /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename. `Exists`,
-    /// `Unsupported` when it lies on another file system.
+    /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename, and what it has of a
+    /// history into that of this tree. `Exists`, `Unsupported` when it lies on another file system.
     pub async fn adopt(&self, folder: &Path, to: &RelPath) -> Result<()> {
         let (folder, to) = (folder.to_owned(), to.clone());
-        self.run(move |root| change::adopt(root, &folder, &to)).await
+        self.run(move |root| adopt::adopt(root, &folder, &to)).await
+    }
+
+    /// Takes over what is left of the history of a folder that was adopted before a crash. `NotFound` for no folder.
+    pub async fn adopt_history(&self, folder: &RelPath) -> Result<()> {
+        let folder = folder.clone();
+        self.run(move |root| adopt::take_history(root, &folder)).await
     }
 
     /// Runs `look` at once if the kernel has in memory what it needs, else on a thread that may wait for the disk.

@@ -54,8 +54,7 @@ pub(super) struct At<'a> {
 impl<'a> Tomb<'a> {
     /// Describes what is about to be laid into the trash.
     pub fn dig(root: &'a Root, path: &RelPath, who: &AccountName) -> Result<Self> {
-        let leaf = path.name().unwrap_or_default();
-        let tomb = Self { root, name: format!("{}.{}", leaf_of(leaf), root.stamp()), used: false };
+        let tomb = Self { root, name: name_of(root, path.name().unwrap_or_default()), used: false };
         let text = format!("{}X-Sarang-Who={who}\n", note_of(path.as_str()));
         write_small(root, fd(&root.trash_info), &tomb.info(), &text)?;
         Ok(tomb)
@@ -213,11 +212,20 @@ fn finish_swap(root: &Root, swap: &Swap) -> os::Outcome<()> {
 /// The note about what lay at a path until now.
 pub(super) fn note_of(path: &str) -> String {
     let now = iso_date(SystemTime::now());
-    let path = utf8_percent_encode(path, PLAIN);
-    format!("[Trash Info]\nPath={path}\nDeletionDate={}\n", now.trim_end_matches('Z'))
+    format!("[Trash Info]\n{}\nDeletionDate={}\n", path_line(path), now.trim_end_matches('Z'))
 }
 
-fn write_small(root: &Root, dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {
+/// The line of a note that says where its thing lay.
+pub(super) fn path_line(path: &str) -> String {
+    format!("Path={}", utf8_percent_encode(path, PLAIN))
+}
+
+/// A new name in the trash for what was called `leaf`.
+pub(super) fn name_of(root: &Root, leaf: &str) -> String {
+    format!("{}.{}", leaf_of(leaf), root.stamp())
+}
+
+pub(super) fn write_small(root: &Root, dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {
     let doing = "write a note for the trash";
     let file = os::create_file(dir, name).map_err(|e| explain(doing, e))?;
     let written = os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0).map_err(|e| explain(doing, e));

@@ -11,6 +11,7 @@ use crate::model::{AccountName, Error, RelPath, Result, time};
 use percent_encoding::percent_decode_str;
 use std::cmp::Reverse;
 use std::io::Read;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -151,7 +152,12 @@ fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
 
 /// What the note about an item says; `None` where there is none.
 pub(super) fn read_note(root: &Root, id: &str) -> os::Outcome<Option<String>> {
-    let note = match os::open_read(fd(&root.trash_info), &format!("{id}{NOTE}"), Lookup::Full) {
+    note_in(fd(&root.trash_info), id)
+}
+
+/// As [`read_note`], in an open folder of notes.
+pub(super) fn note_in(info: BorrowedFd<'_>, id: &str) -> os::Outcome<Option<String>> {
+    let note = match os::open_read(info, &format!("{id}{NOTE}"), Lookup::Full) {
         Err(os::Errno::NOENT | os::Errno::LOOP) => return Ok(None),
         note => note?,
     };
