@@ -212,7 +212,7 @@ impl Check<'_> {
 
     fn check_share(&mut self, share: &Share) -> Result<()> {
         let there = look_at(&self.home(share.owner.as_str()), &share.path())?;
-        if there.is_none_or(|(node, _)| node.id() != share.node) {
+        if there.is_none_or(|(_, id, _)| id != share.node) {
             let (owner, path, id) = (&share.owner, share.path(), &share.id);
             let path = path.as_str();
             let note =
@@ -224,7 +224,7 @@ impl Check<'_> {
 
     fn check_link(&mut self, id: &str, link: &LinkRecord) -> Result<()> {
         let there = look_at(&self.home(link.owner.as_str()), &RelPath::restore(link.path.clone()))?;
-        if there.is_none_or(|(node, props)| !link.target.is(&node, &props)) {
+        if there.is_none_or(|(node, id, props)| !link.target.is(&node, id, &props)) {
             let (owner, path) = (&link.owner, &link.path);
             let note =
                 format!("The link {id} of {owner} shows nothing: what it was made for is not at /{path} any more.");

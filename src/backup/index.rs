@@ -60,7 +60,7 @@ impl<'a> Index<'a> {
 }
 
 impl Watch for Index<'_> {
-    fn copied(&mut self, mark: &Mark, _made: [u64; 2], tally: &Tally) -> Result<()> {
+    fn copied(&mut self, mark: &Mark, tally: &Tally) -> Result<()> {
         let mut full = false;
         if let Some((_, lines)) = self.waiting.last_mut() {
             serde_json::to_writer(&mut *lines, mark).map_err(|e| failed(DOING, e.into()))?;

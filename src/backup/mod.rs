@@ -17,7 +17,6 @@ use crate::content::local::backup::{self as copy, Former, Plan};
 use crate::model::time::iso_date;
 use crate::model::{Error, Result};
 use crate::store::sled::SledStore;
-use bindings::Bindings;
 use index::Index;
 use serde::{Deserialize, Serialize};
 use shelf::Shelf;
@@ -31,7 +30,6 @@ use std::time::{Instant, SystemTime};
 const FORMAT: u32 = 1;
 const HEADER: &str = "backup.json";
 const STATE: &str = "state.jsonl";
-const LATE_STATE: &str = "state-late.jsonl";
 const FILES: &str = "files";
 /// What is called this in reports and the index: all of the data folder that is in no home or team folder.
 const REST: &str = "rest";
@@ -100,12 +98,8 @@ impl Making {
 
     /// Takes the state as it is exported to a file; the first thing to do.
     pub fn add_state(&self, export: &Path) -> Result<()> {
-        self.add_export(export, STATE)
-    }
-
-    fn add_export(&self, export: &Path, name: &str) -> Result<()> {
         SledStore::read_export(export)?;
-        let copied = fs::copy(export, self.partial.join(name));
+        let copied = fs::copy(export, self.partial.join(STATE));
         copied.map(drop).map_err(|e| failed("copy the state", e))
     }
 
@@ -138,27 +132,6 @@ impl Making {
         copy::copy_tree(&plan, &mut self.tally, index)
     }
 
-    /// Copies shared files again that were saved again and again while files were copied, until the copy is what the state as
-    /// it is in `late_export` means. Returns whether it is; if not, it may be with a later export.
-    pub fn catch_up(&mut self, late_export: &Path) -> Result<bool> {
-        let (state, late) = (SledStore::read_export(&self.partial.join(STATE))?, SledStore::read_export(late_export)?);
-        let bindings = Bindings::of(&state, &late)?;
-        let outrun = bindings.outrun((&state, &late), |tree| Box::new(index::read(&self.partial, tree)))?;
-        let mut caught = true;
-        let mut quiet = |_: &Tally| {};
-        let mut index = Index::new(&self.partial, &mut quiet);
-        for (tree, path, node) in outrun {
-            let (from, to) = (self.order.data_dir.join(&tree), self.partial.join(FILES).join(&tree));
-            index.turn_to(&tree)?;
-            let (label, formers) = (tree.as_str(), Vec::new());
-            let plan = Plan { from: &from, to: &to, label, skip: &[], formers, began: self.began };
-            let mark = copy::copy_again(&plan, &path, &mut self.tally, &mut index)?;
-            caught &= mark.is_some_and(|mark| mark.node == node);
-        }
-        index.settle()?;
-        Ok(caught)
-    }
-
     /// The homes and team folders that there are.
     fn trees(&self) -> Result<Vec<String>> {
         let mut trees = Vec::new();
@@ -168,9 +141,8 @@ impl Making {
         Ok(trees)
     }
 
-    /// Takes the state once more, puts everything on the disk and gives the generation its name.
-    pub fn finish(mut self, late_export: &Path) -> Result<Summary> {
-        self.add_export(late_export, LATE_STATE)?;
+    /// Puts everything on the disk and gives the generation its name.
+    pub fn finish(mut self) -> Result<Summary> {
         let mut summary = Summary {
             sarang_backup: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),

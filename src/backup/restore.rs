@@ -3,12 +3,11 @@
 
 use super::bindings::Bindings;
 use super::shelf::{describe, generations, is_empty};
-use super::{FILES, LATE_STATE, REST, STATE, Summary, failed, index, make_folder, sync_folder, write_durably};
+use super::{FILES, REST, STATE, Summary, failed, index, make_folder, sync_folder, write_durably};
 use crate::app::UNFINISHED;
 use crate::content::local::backup::{self as copy, Mark, Plan, Tally, Watch};
 use crate::model::{Error, Result};
 use crate::store::sled::SledStore;
-use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -38,16 +37,15 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Re
         return Err(Error::Forbidden("The folder to restore into is not empty: nothing was changed."));
     }
     let mut state = SledStore::read_export(&generation.join(STATE))?;
-    let mut bindings = Bindings::of(&state, &SledStore::read_export(&generation.join(LATE_STATE))?)?;
+    let mut bindings = Bindings::of(&state)?;
     write_durably(&to.join(UNFINISHED), b"")?;
-    let mut tally = Tally::default();
+    let (mut tally, mut told) = (Tally::default(), Told(progress));
     let trees = index::trees(&generation)?;
     let skip: Vec<&str> = trees.iter().map(String::as_str).collect();
-    copy_tree((&generation, to), REST, &skip, &mut tally, &mut Finding::nothing(&mut bindings, progress))?;
+    copy_tree((&generation, to), REST, &skip, &mut tally, &mut told)?;
     for tree in &trees {
-        let wanted = bindings.wanted_in(tree, index::read(&generation, tree));
-        let mut finding = Finding { bindings: &mut bindings, tree, wanted, progress };
-        copy_tree((&generation, to), tree, &[], &mut tally, &mut finding)?;
+        bindings.look_in(tree, index::read(&generation, tree));
+        copy_tree((&generation, to), tree, &[], &mut tally, &mut told)?;
     }
     let lost_bindings = bindings.apply(&mut state)?;
     SledStore::replace(&to.join("state"), &state)?;
@@ -72,7 +70,7 @@ fn copy_tree(
     label: &str,
     skip: &[&str],
     tally: &mut Tally,
-    watch: &mut Finding<'_>,
+    watch: &mut Told<'_>,
 ) -> Result<()> {
     let below = if label == REST { "" } else { label };
     let (from, to) = (from.join(FILES).join(below), to.join(below));
@@ -81,26 +79,12 @@ fn copy_tree(
     if copy::copy_tree(&plan, tally, watch)? { Ok(()) } else { Err(Error::NotFound) }
 }
 
-/// Finds what shares and links are bound to.
-struct Finding<'a> {
-    bindings: &'a mut Bindings,
-    tree: &'a str,
-    wanted: HashMap<String, [u64; 2]>,
-    progress: &'a mut dyn FnMut(&Tally),
-}
+/// Tells how far it is.
+struct Told<'a>(&'a mut dyn FnMut(&Tally));
 
-impl<'a> Finding<'a> {
-    fn nothing(bindings: &'a mut Bindings, progress: &'a mut dyn FnMut(&Tally)) -> Self {
-        Self { bindings, tree: REST, wanted: HashMap::new(), progress }
-    }
-}
-
-impl Watch for Finding<'_> {
-    fn copied(&mut self, mark: &Mark, made: [u64; 2], tally: &Tally) -> Result<()> {
-        if let Some(old) = self.wanted.get(&mark.path) {
-            self.bindings.find(self.tree, *old, &mark.path, made);
-        }
-        (self.progress)(tally);
+impl Watch for Told<'_> {
+    fn copied(&mut self, _mark: &Mark, tally: &Tally) -> Result<()> {
+        (self.0)(tally);
         Ok(())
     }
 }

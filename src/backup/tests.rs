@@ -28,7 +28,7 @@ fn whole(order: Order, export: &Path) -> Summary {
     let mut making = Making::begin(order).unwrap();
     making.add_state(export).unwrap();
     assert!(making.copy_files(&mut |_| {}).unwrap());
-    making.finish(export).unwrap()
+    making.finish().unwrap()
 }
 
 #[tokio::test]

@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 
 /// How often a backup begins anew because a home or team folder was moved into another meanwhile.
 const ATTEMPTS: usize = 3;
-/// How often a backup tries to catch up with shared files that are saved again and again.
-const CATCHES: usize = 20;
 /// How many of the things that could not be read are told.
 const TOLD: usize = 20;
 
@@ -82,20 +80,8 @@ async fn attempt(order: Order, config: &Config) -> Result<Option<Summary>> {
         let stayed = making.copy_files(&mut |tally| progress.tell(tally))?;
         Ok(stayed.then_some(making))
     });
-    let Some(mut making) = copied.await? else { return Ok(None) };
-    for tries in 1.. {
-        let late = export(config).await?;
-        let (back, caught) = blocking(move || {
-            let caught = making.catch_up(&late.0)?;
-            Ok((making, if caught || tries == CATCHES { Some(late) } else { None }))
-        })
-        .await?;
-        if let Some(late) = caught {
-            return Ok(Some(blocking(move || Ok(back.finish(&late.0)?)).await?));
-        }
-        making = back;
-    }
-    Ok(None)
+    let Some(making) = copied.await? else { return Ok(None) };
+    blocking(move || Ok(Some(making.finish()?))).await
 }
 
 /// A file with the state, removed when it is no longer needed.

@@ -5,6 +5,8 @@
 pub mod contract;
 #[cfg(test)]
 pub mod digest_contract;
+mod etag;
+mod file_id;
 pub mod history;
 #[cfg(test)]
 pub mod history_contract;
@@ -15,6 +17,8 @@ pub mod resumed_contract;
 #[cfg(test)]
 pub mod room_contract;
 
+pub use etag::{Etag, draw_time};
+pub use file_id::FileId;
 pub use properties::{DeadProp, OWN_NAMESPACE, PROPS_LIMIT, PropChange};
 
 use crate::model::time::unix_seconds;
@@ -47,21 +51,11 @@ impl Node {
         Self { folder, len: 0, modified: SystemTime::UNIX_EPOCH, created: SystemTime::UNIX_EPOCH, etag: Etag([0; 4]) }
     }
 
-    /// What stays the same for as long as this file or folder exists, wherever it is moved within its tree.
-    pub const fn id(&self) -> [u64; 2] {
+    /// What stays the same for as long as this file or folder exists, wherever it is moved within its tree. A file that is saved
+    /// anew is another one: what people mean by a file is its [`FileId`].
+    pub const fn inode(&self) -> [u64; 2] {
         let [inode, born, ..] = self.etag.0;
         [inode, born]
-    }
-}
-
-/// A strong entity tag; `Display` writes it quoted, as headers and `getetag` have it (RFC 9110 section 8.8.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Etag(pub [u64; 4]);
-
-impl fmt::Display for Etag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [inode, born, modified, len] = self.0;
-        write!(f, "\"{inode:x}-{born:x}-{modified:x}-{len:x}\"")
     }
 }
 
@@ -309,6 +303,11 @@ pub struct Unshown(Arc<dyn Any + Send + Sync>);
 pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// What stands at a path.
     async fn stat(&self, path: &RelPath) -> Result<Node>;
+    /// What stands at a path, and which file or folder that is.
+    async fn identify(&self, path: &RelPath) -> Result<(Node, FileId)>;
+    /// As [`identify`](Self::identify), for what is to be bound to it: the id is kept with the file from now on, durably. `Busy` when the
+    /// path comes to name something else meanwhile.
+    async fn keep_id(&self, path: &RelPath) -> Result<(Node, FileId)>;
     /// The path as it is spelled in the tree, for a path that exists; the same path where it does not.
     async fn spelled(&self, path: &RelPath) -> Result<RelPath>;
     /// Begins to read a folder; `with_props` also reads dead properties. `NotFolder` for a file.

@@ -1,16 +1,22 @@
 //! What an identity changes beside the content of files; shares follow what they show, or end with it.
 
 use super::bursts::Harm;
+use super::commons::Commons;
 use super::judge::{self, Bench, Need};
 use super::landing::Landing;
 use super::mounts::{Mount, Way};
 use super::place::{Access, Place, Spot, VIEW_ONLY};
+use super::shares::Share;
 use super::{Copying, Drive, Terms, present};
 use crate::audit::{Actor, Kind};
-use crate::content::{Commit, Node, PropChange, Reach};
+use crate::content::{Commit, FileId, PropChange, Reach};
 use crate::model::{AccountName, Error, RelPath, Result, Rights, VPath};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+/// The shares that a move ends, once it is made.
+type Ended = Arc<Mutex<Vec<Arc<Share>>>>;
 
 /// What was moved to the trash.
 #[derive(Debug)]
@@ -98,12 +104,13 @@ impl Drive {
         terms: Terms,
     ) -> Result<bool> {
         let needs = judge::removing(source).into_iter().chain(judge::replacing(target)).collect();
-        let bench = Arc::new(self.bench_for(source, target, terms, needs).await?.also(source, Access::Change));
+        let bench = self.bench_for(source, target, terms, needs).await?.also(source, Access::Change);
+        let (bench, followers) = self.with_shares(bench, source.spot(), target.spot());
         let commit = Commit { overwrite, ..bench.commit() };
         let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
         self.locks.forget(bench.ended()).await;
-        if let Ok(created) = outcome {
-            self.shares_follow(&source.spot(), &target.spot(), created).await;
+        if outcome.is_ok() {
+            self.keep_shares(&target.spot(), &followers).await;
         }
         outcome
     }
@@ -159,8 +166,9 @@ impl Drive {
         Ok((source, target))
     }
 
-    /// What a share of a path would show: its place in the home and what stands there. `Forbidden` for what is not the account's own.
-    pub async fn shareable(&self, path: &VPath) -> Result<(RelPath, Node)> {
+    /// What a share of a path would show: its place in the home, whether that is a folder, and which file or folder it is, which is kept
+    /// with it from now on. `Forbidden` for what is not the account's own.
+    pub async fn shareable(&self, path: &VPath) -> Result<(RelPath, bool, FileId)> {
         let place = self.admitted(path, Access::Change).await?;
         if place.below == 0 {
             return Err(Error::Forbidden("The drive as a whole cannot be shared; share a folder in it."));
@@ -168,7 +176,8 @@ impl Drive {
         if place.mount.is_some() {
             return Err(Error::Forbidden("Only what is your own can be shared."));
         }
-        Ok((place.spot().path, place.root.tree.stat(&place.path).await?))
+        let (node, id) = place.root.tree.keep_id(&place.path).await?;
+        Ok((place.spot().path, node.folder, id))
     }
 
     /// The mount that a path names itself, if whoever asks may change what the drive shows.
@@ -199,28 +208,36 @@ impl Drive {
     /// Ends the shares of what is gone.
     pub(super) async fn end_shares(&self, gone: &Spot) {
         if let (Some(commons), Some(owner)) = (&self.commons, owner(gone)) {
-            let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
-            for share in commons.shares.end_within(&owner, &gone.path).await {
-                let note = format!("{}: it was deleted, moved away or replaced", share.words());
-                reporter.done(Kind::ShareRemoved, &share.id, note).await;
-            }
+            let ended = commons.shares.end_within(&owner, &gone.path).await;
+            self.report_ended(commons, &ended).await;
         }
     }
 
-    /// Lets shares follow a move within a root.
-    async fn shares_follow(&self, from: &Spot, to: &Spot, created: bool) {
-        if let (Some(commons), Some(owner)) = (&self.commons, owner(from)) {
-            if !created && from != to {
-                self.end_shares(to).await;
-            }
-            commons.shares.follow(&owner, &from.path, &to.path).await;
+    /// A judge under which shares follow a move within a root in the step that makes it, and those that it ends.
+    fn with_shares(&self, bench: Bench, from: Spot, to: Spot) -> (Arc<Bench>, Ended) {
+        let ended = Ended::default();
+        let (Some(commons), Some(owner)) = (self.commons.clone(), owner(&from)) else {
+            return (Arc::new(bench), ended);
+        };
+        let told = ended.clone();
+        let follow = move || *told.lock() = commons.shares.follow(&owner, &from.path, &to.path);
+        (Arc::new(bench.followed_by(follow)), ended)
+    }
+
+    /// Keeps what a move has done to shares.
+    async fn keep_shares(&self, to: &Spot, ended: &Ended) {
+        if let (Some(commons), Some(owner)) = (&self.commons, owner(to)) {
+            let ended = std::mem::take(&mut *ended.lock());
+            commons.shares.keep_moved(&owner, &to.path, &ended).await;
+            self.report_ended(commons, &ended).await;
         }
     }
 
-    /// Lets shares follow a file into its new content.
-    pub(super) async fn rebind_shares(&self, spot: &Spot, old: [u64; 2], new: [u64; 2]) {
-        if let (Some(commons), Some(owner)) = (&self.commons, owner(spot)) {
-            commons.shares.rebind(&owner, &spot.path, old, new).await;
+    async fn report_ended(&self, commons: &Commons, ended: &[Arc<Share>]) {
+        let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
+        for share in ended {
+            let note = format!("{}: it was deleted, moved away or replaced", share.words());
+            reporter.done(Kind::ShareRemoved, &share.id, note).await;
         }
     }
 }

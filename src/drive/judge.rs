@@ -77,10 +77,10 @@ pub(super) struct Bench {
     needs: Vec<Need>,
     /// The tokens of the locks that stood on what has gone away.
     ended: Mutex<Vec<String>>,
-    /// What stood at the target when it was last judged.
-    met: Mutex<Option<[u64; 2]>>,
-    /// Whether that was a folder.
+    /// Whether what stood at the target when it was last judged was a folder.
     met_folder: AtomicBool,
+    /// What must follow in the step that makes the change.
+    following: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl Bench {
@@ -96,12 +96,7 @@ impl Bench {
         std::mem::take(&mut *self.ended.lock())
     }
 
-    /// What stood at the target when it was last judged.
-    pub(super) fn met(&self) -> Option<[u64; 2]> {
-        *self.met.lock()
-    }
-
-    /// Whether what stood there was a folder.
+    /// Whether what stood at the target when it was last judged was a folder.
     pub(super) fn met_folder(&self) -> bool {
         self.met_folder.load(Ordering::Relaxed)
     }
@@ -109,11 +104,6 @@ impl Bench {
     /// The root in which it changes something.
     pub(super) fn root(&self) -> &Arc<Root> {
         &self.root
-    }
-
-    /// What the request names.
-    pub(super) fn subject(&self) -> &Spot {
-        &self.claim.subject
     }
 
     /// Whether the identity, and the mounts at both ends, still let it do this; a look into memory.
@@ -125,6 +115,12 @@ impl Bench {
     /// The same, if it also has this access at another place.
     pub(super) fn also(mut self, place: &Place<'_>, access: Access) -> Self {
         self.mounts.extend(place.mount.clone().map(|mount| (mount, access)));
+        self
+    }
+
+    /// The same; `follow` is called in the step that makes the change, once that is made.
+    pub(super) fn followed_by(mut self, follow: impl Fn() + Send + Sync + 'static) -> Self {
+        self.following = Some(Box::new(follow));
         self
     }
 
@@ -157,9 +153,9 @@ impl Judge for Bench {
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         let held = self.locks.hold();
         self.verdict(&held, present)?;
-        *self.met.lock() = present.map(Node::id);
         self.met_folder.store(present.is_some_and(|node| node.folder), Ordering::Relaxed);
         change()?;
+        self.following.iter().for_each(|follow| follow());
         for need in &self.needs {
             if let Need::Subtree(spot) = need {
                 self.ended.lock().extend(held.tokens_within(spot));
@@ -186,9 +182,9 @@ impl Drive {
     ) -> Result<Bench> {
         let claim = self.claim(place, terms).await?;
         let (root, locks, mounts) = (changed.root.clone(), self.locks.clone(), Vec::new());
-        let (ended, met, met_folder) = (Mutex::default(), Mutex::default(), AtomicBool::default());
+        let (ended, met_folder, following) = (Mutex::default(), AtomicBool::default(), None);
         let (access, discreet) = (self.identity.access.clone(), self.is_discreet());
-        let bench = Bench { root, access, mounts, discreet, locks, claim, needs, ended, met, met_folder };
+        let bench = Bench { root, access, mounts, discreet, locks, claim, needs, ended, met_folder, following };
         Ok(bench.also(changed, Access::Change))
     }
 

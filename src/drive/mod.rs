@@ -26,7 +26,7 @@ mod trash_names;
 mod upload;
 pub mod watch;
 
-use crate::content::{DeadProp, Entry, Listing, Node, Reach, Reader, Usage};
+use crate::content::{DeadProp, Entry, FileId, Listing, Node, Reach, Reader, Usage};
 use crate::model::{Error, Identity, Result, VPath};
 pub use checksum::Checksum;
 use commons::Commons;
@@ -122,6 +122,23 @@ impl Drive {
             Some(mounts) => mounts.shares().await,
             None => Ok(Vec::new()),
         }
+    }
+
+    /// What stands at a path, and which file or folder that is; `NotFound` for a folder of mounts.
+    pub async fn identify(&self, path: &VPath) -> Result<(Node, FileId)> {
+        match self.resolve(path).await? {
+            Landing::Place(place) => {
+                authorise(&place, Access::Stat)?;
+                place.root.tree.identify(&place.path).await
+            }
+            Landing::Hall(_) | Landing::Case | Landing::Nowhere => Err(Error::NotFound),
+        }
+    }
+
+    /// As [`identify`](Self::identify), and keeps the id with the file or folder, for what will be bound to it.
+    pub async fn keep_id(&self, path: &VPath) -> Result<(Node, FileId)> {
+        let place = self.admitted(path, Access::Read).await?;
+        place.root.tree.keep_id(&place.path).await
     }
 
     /// What stands at a path.

@@ -8,7 +8,7 @@ use super::place::{Access, Root, VIEW_ONLY};
 use super::shares::Share;
 use super::{absent_is_none, trash_names};
 use crate::audit::{Actor, Kind, Reporter};
-use crate::content::{Entry, Etag, Listing, Node};
+use crate::content::{Entry, Etag, FileId, Listing, Node};
 use crate::model::time::from_unix_seconds;
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
 use async_trait::async_trait;
@@ -57,7 +57,7 @@ pub struct Grant {
     pub base: RelPath,
     /// Whose home it lies in; `None` for a team folder.
     owner: Option<AccountName>,
-    node: Option<[u64; 2]>,
+    id: Option<FileId>,
 }
 
 impl Mount {
@@ -73,17 +73,17 @@ impl Mount {
                 let share = self.commons.shares.shown_to(&self.account, id).ok_or(Error::NotFound)?;
                 self.commons.roots.check_home(&share.owner)?;
                 let (rights, owner) = (share.rights, Some(share.owner.clone()));
-                Ok(Grant { rights, base: share.path(), owner, node: Some(share.node) })
+                Ok(Grant { rights, base: share.path(), owner, id: Some(share.node) })
             }
             Source::Team(name) => {
                 let teams = &self.commons.teams;
                 let rights = teams.find(name).and_then(|team| teams.rights(&team, &self.account));
                 let rights = rights.ok_or(Error::NotFound)?;
-                Ok(Grant { rights, base: RelPath::root(), owner: None, node: None })
+                Ok(Grant { rights, base: RelPath::root(), owner: None, id: None })
             }
             Source::Trash(base) => {
                 let owner = Some(self.account.clone());
-                Ok(Grant { rights: Rights::View, base: base.clone(), owner, node: None })
+                Ok(Grant { rights: Rights::View, base: base.clone(), owner, id: None })
             }
         }
     }
@@ -105,10 +105,13 @@ impl Mount {
     pub async fn node(&self) -> Result<Node> {
         let grant = self.grant()?;
         let opened = self.open(&grant).await?;
-        let node = opened.root.tree.stat(&grant.base).await.map_err(super::gone)?;
-        if grant.node.is_some_and(|id| id != node.id()) {
-            return Err(Error::NotFound);
-        }
+        let node = match grant.id {
+            Some(id) => match opened.root.tree.identify(&grant.base).await.map_err(super::gone)? {
+                (node, found) if found == id => node,
+                _ => return Err(Error::NotFound),
+            },
+            None => opened.root.tree.stat(&grant.base).await.map_err(super::gone)?,
+        };
         // A mount is opened once for each request, and a request that finds it gone has no use for it.
         let _ = self.opened.set(opened);
         Ok(node)

@@ -152,11 +152,8 @@ impl Drive {
     /// As [`revert`](Self::revert), at a place.
     pub(super) async fn revert_at(&self, place: &Place<'_>, id: &str, terms: Terms) -> Result<()> {
         let bench = self.bench(place, terms, judge::creating(place)).await?;
-        let put = place.root.tree.revert(&place.path, id, Commit { limit: place.quota, ..bench.commit() }).await?;
-        if let Some(met) = bench.met() {
-            self.rebind_shares(bench.subject(), met, put.node.id()).await;
-        }
-        Ok(())
+        let commit = Commit { limit: place.quota, ..bench.commit() };
+        place.root.tree.revert(&place.path, id, commit).await.map(drop)
     }
 
     /// Deletes a former content of a file in the home for good; `NotFound`. What is shared has its past at its owner.

@@ -162,11 +162,7 @@ impl Drive {
     async fn blank(&self, place: &Place<'_>) -> Result<()> {
         let bench = self.bench(place, Terms::default(), judge::creating(place)).await?;
         let upload = place.root.tree.begin_put(&place.path, Start::Empty, Room::of(0)).await?;
-        let put = upload.commit(bench.commit()).await?;
-        if let Some(met) = bench.met() {
-            self.rebind_shares(bench.subject(), met, put.node.id()).await;
-        }
-        Ok(())
+        upload.commit(bench.commit()).await.map(drop)
     }
 }
 

@@ -2,6 +2,7 @@
 //! A share is bound to the file or folder itself: it follows that through the drive, and never shows another of the same name.
 
 use super::groups::{Grantee, Groups};
+use crate::content::FileId;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
 use crate::store::StateStore;
@@ -25,8 +26,8 @@ pub struct Share {
     pub owner: AccountName,
     /// The file or folder in that home, in NFC.
     path: String,
-    /// What stays the same as long as that file or folder exists.
-    pub node: [u64; 2],
+    /// Which file or folder that is.
+    pub node: FileId,
     /// Whether it is a folder.
     pub folder: bool,
     /// Whom it is shown to.
@@ -54,8 +55,8 @@ impl Record for Share {
 pub struct NewShare {
     /// The file or folder in the owner's home.
     pub path: RelPath,
-    /// What stands there.
-    pub node: [u64; 2],
+    /// Which file or folder that is.
+    pub node: FileId,
     /// Whether it is a folder.
     pub folder: bool,
     /// Whom it is shown to.
@@ -74,10 +75,9 @@ impl Share {
         RelPath::restore(self.path.clone())
     }
 
-    /// Says that what it shows has this name and identity now, as after a restore.
-    pub fn bind(&mut self, path: &RelPath, node: [u64; 2]) {
+    /// Says that what it shows is called so now.
+    pub fn follow(&mut self, path: &RelPath) {
         path.to_nfc().as_str().clone_into(&mut self.path);
-        self.node = node;
     }
 
     /// The name under which a receiver sees it, before it is made unique.
@@ -265,62 +265,57 @@ impl Shares {
         .await
     }
 
-    /// Lets the shares of what was moved within a home follow it.
-    pub(super) async fn follow(&self, owner: &AccountName, from: &RelPath, to: &RelPath) {
-        self.touch(owner, from, |share, rest| {
-            rest.beneath(to).ok()?.as_str().clone_into(&mut share.path);
-            Some(())
-        })
-        .await;
-    }
-
-    /// Ends the shares of what is gone from a home, and says which they were.
-    pub(super) async fn end_within(&self, owner: &AccountName, path: &RelPath) -> Vec<Arc<Share>> {
-        self.touch(owner, path, |_, _| None).await
-    }
-
-    /// Lets the shares of a file follow it into the new content that was put in the place of the old.
-    pub(super) async fn rebind(&self, owner: &AccountName, path: &RelPath, old: [u64; 2], new: [u64; 2]) {
-        self.touch(owner, path, |share, rest| {
-            if rest.is_root() && share.node == old {
-                share.node = new;
+    /// Lets the shares of what was moved within a home follow it, and ends those of what it replaced, in the step that moves it; says which
+    /// have ended. What this changes must be kept ([`keep_moved`](Self::keep_moved)).
+    pub(super) fn follow(&self, owner: &AccountName, from: &RelPath, to: &RelPath) -> Vec<Arc<Share>> {
+        let mut index = self.index.write();
+        let shares: Vec<_> = index.all(index.owners.get(owner)).cloned().collect();
+        let mut ended: Vec<Arc<Share>> = Vec::new();
+        for share in shares {
+            match share.path().after(from).map(|rest| rest.beneath(to)) {
+                Some(Ok(path)) => {
+                    let mut share = Share::clone(&share);
+                    share.follow(&path);
+                    index.insert(share);
+                }
+                // A path that has become too long, or what was replaced.
+                Some(Err(_)) => ended.push(share),
+                None if share.path().is_within(to) => ended.push(share),
+                None => {}
             }
-            Some(())
-        })
-        .await;
+        }
+        for share in &ended {
+            index.remove(share);
+        }
+        ended
     }
 
-    /// Changes the shares within `path` of a home, or ends them where `edit` says `None`. What made it necessary has happened:
-    /// memory changes at once, and a record that cannot be changed is no failure of that; it shows nothing, for its file is not there.
-    async fn touch(
-        &self,
-        owner: &AccountName,
-        path: &RelPath,
-        edit: impl Fn(&mut Share, RelPath) -> Option<()>,
-    ) -> Vec<Arc<Share>> {
-        let mut ended = Vec::new();
-        if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) {
-            return ended;
+    /// Keeps what [`follow`](Self::follow) has changed: a record that cannot be changed is no failure of the move.
+    pub(super) async fn keep_moved(&self, owner: &AccountName, to: &RelPath, ended: &[Arc<Share>]) {
+        if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) && ended.is_empty() {
+            return;
         }
         let _turn = self.changing.lock().await;
-        for share in self.of(owner) {
-            let Some(rest) = share.path().after(path) else { continue };
-            let mut new = Share::clone(&share);
-            let outcome = match edit(&mut new, rest) {
-                Some(()) if new == *share => Ok(()),
-                Some(()) => {
-                    let share = self.index.write().insert(new);
-                    self.table.put(&share.key(), &share).await
-                }
-                None => {
-                    self.index.write().remove(&share);
-                    ended.push(share.clone());
-                    self.table.delete(&share.key()).await
-                }
-            };
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "a share has changed, and its record has not");
-            }
+        for share in ended {
+            warn_of(self.table.delete(&share.key()).await);
+        }
+        for share in self.of(owner).into_iter().filter(|share| share.path().is_within(to)) {
+            warn_of(self.table.put(&share.key(), &share).await);
+        }
+    }
+
+    /// Ends the shares of what is gone from a home, and says which they were. What made it necessary has happened: memory changes at
+    /// once, and a record that cannot be deleted is no failure of that; it shows nothing, for its file is not there.
+    pub(super) async fn end_within(&self, owner: &AccountName, path: &RelPath) -> Vec<Arc<Share>> {
+        if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) {
+            return Vec::new();
+        }
+        let _turn = self.changing.lock().await;
+        let mut ended = self.of(owner);
+        ended.retain(|share| share.path().is_within(path));
+        for share in &ended {
+            self.index.write().remove(share);
+            warn_of(self.table.delete(&share.key()).await);
         }
         ended
     }
@@ -375,8 +370,21 @@ impl Shares {
         Ok(())
     }
 
-    async fn store(&self, share: Share) -> Result<Arc<Share>> {
-        self.table.put(&share.key(), &share).await?;
-        Ok(self.index.write().insert(share))
+    /// Keeps a share and shows it, by the path that it has come to meanwhile.
+    async fn store(&self, mut share: Share) -> Result<Arc<Share>> {
+        loop {
+            self.table.put(&share.key(), &share).await?;
+            let mut index = self.index.write();
+            match index.shares.get(&share.id).map(|present| present.path.clone()) {
+                Some(path) if path != share.path => share.path = path,
+                _ => return Ok(index.insert(share)),
+            }
+        }
+    }
+}
+
+fn warn_of(outcome: Result<()>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "a share has changed, and its record has not");
     }
 }

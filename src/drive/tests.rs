@@ -271,7 +271,7 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let root = Arc::new(Root::new("home/ben".into(), ben.root.tree.clone()));
     let commons = commons_of(&ana, &root).await;
     let (at, to) = (path("docs"), Grantee::Account(name("ben")));
-    let node = ana.root.tree.stat(&at).await.unwrap().id();
+    let (_, node) = ana.root.tree.keep_id(&at).await.unwrap();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };
     commons.shares.create(&name("ana"), new).await.unwrap();
     let identity = Identity { rights: of_ben, ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable)) };

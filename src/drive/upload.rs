@@ -123,7 +123,7 @@ impl DriveUpload {
         self.upload.keep().await
     }
 
-    /// Publishes the file; shares of the file that it takes the place of go on with it.
+    /// Publishes the file.
     pub async fn commit(self) -> Result<Put> {
         if !self.checksum.is_none_or(Checksum::holds) {
             return Err(Error::Checksum);
@@ -133,9 +133,6 @@ impl DriveUpload {
         } else {
             self.upload.commit_beside(self.ways).await?
         };
-        if let (false, Some(old)) = (put.created, self.bench.met()) {
-            self.drive.rebind_shares(self.bench.subject(), old, put.node.id()).await;
-        }
         if !put.created {
             self.drive.note_harm(self.bench.root(), Harm { overwritten: 1, removed: 0 }, None);
         }

@@ -4,7 +4,7 @@
 mod passes;
 mod warrant;
 
-use crate::content::{DeadProp, Node, OWN_NAMESPACE};
+use crate::content::{DeadProp, FileId, Node, OWN_NAMESPACE};
 use crate::model::{AccountName, Error, Result, Rights, time};
 use crate::store::table::{Record, Table};
 use crate::store::{Batch, StateStore};
@@ -68,30 +68,27 @@ impl Record for LinkRecord {
 pub struct Target {
     /// Whether it is a folder.
     pub folder: bool,
-    node: [u64; 2],
+    node: FileId,
+    /// What links to files were bound to before files had ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     mark: Option<String>,
 }
 
 impl Target {
-    /// What `node` is; `mark` is what its properties carry.
-    pub fn new(node: &Node, mark: Option<String>) -> Self {
-        Self { folder: node.folder, node: node.id(), mark }
+    /// A file or folder.
+    pub const fn new(folder: bool, id: FileId) -> Self {
+        Self { folder, node: id, mark: None }
     }
 
-    /// What stays the same as long as the thing exists.
-    pub const fn node(&self) -> [u64; 2] {
+    /// Which file or folder it is.
+    pub const fn id(&self) -> FileId {
         self.node
     }
 
-    /// Says that the thing has this identity now, as after a restore.
-    pub const fn bind(&mut self, node: [u64; 2]) {
-        self.node = node;
-    }
-
-    /// Whether this is the same thing, `props` being its properties: a file that was saved anew still carries its mark.
-    pub fn is(&self, node: &Node, props: &[DeadProp]) -> bool {
+    /// Whether this is the same thing, `props` being its properties.
+    pub fn is(&self, node: &Node, id: FileId, props: &[DeadProp]) -> bool {
         let marked = self.mark.is_some() && mark_of(props) == self.mark;
-        self.folder == node.folder && (node.id() == self.node || (!self.folder && marked))
+        self.folder == node.folder && (id == self.node || (!self.folder && marked))
     }
 
     /// Whether properties are needed to tell.
@@ -101,15 +98,8 @@ impl Target {
 }
 
 /// The mark among a file's properties.
-pub fn mark_of(props: &[DeadProp]) -> Option<String> {
+fn mark_of(props: &[DeadProp]) -> Option<String> {
     props.iter().find(|prop| (prop.ns.as_str(), prop.name.as_str()) == MARK).map(|prop| prop.xml.clone())
-}
-
-/// A new mark for a file.
-pub fn new_mark() -> Result<DeadProp> {
-    let (ns, name) = MARK;
-    let xml = format!("<{name} xmlns=\"{ns}\">{}</{name}>", random_text::<16>()?);
-    Ok(DeadProp { ns: ns.into(), name: name.into(), xml })
 }
 
 /// A link in memory.

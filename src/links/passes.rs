@@ -124,7 +124,7 @@ impl Signer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::content::Node;
+    use crate::content::FileId;
     use crate::links::{LinkRecord, Target};
     use crate::model::{AccountName, Rights};
     use std::sync::Arc;
@@ -133,7 +133,7 @@ mod tests {
         let record = LinkRecord {
             owner: AccountName::parse("ana").unwrap(),
             path: "x".into(),
-            target: Target::new(&Node::unseen(true), None),
+            target: Target::new(true, FileId::new().unwrap()),
             rights: Rights::View,
             token: String::new(),
             password: None,

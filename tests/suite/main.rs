@@ -40,6 +40,7 @@ mod files;
 mod generations;
 mod guessing;
 mod guests;
+mod identity;
 mod kept_connections;
 mod layers;
 mod lengths;

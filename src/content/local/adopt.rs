@@ -9,7 +9,7 @@ use super::root::{Root, explain};
 use super::stage::remove_tree;
 use super::trash::{self, path_line, write_small};
 use super::trashed::{NOTE, note_in, path_in};
-use super::{leave, walk};
+use super::{leave, relocated, walk};
 use crate::model::{Error, RelPath, Result};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -31,6 +31,7 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         let given = Root::open(folder, root.settings)?;
         trash::finish_swaps(&given)?;
         leave::finish(&given)?;
+        relocated::settle(&given)?;
         os::set_given(fd(&own)).map_err(|e| explain("mark its history", e))?;
     }
     root.overflow.note_loose();

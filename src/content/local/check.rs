@@ -6,11 +6,12 @@ mod props;
 use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::overflow::{self, PROPS};
+use super::relocated::{self, Lies};
 use super::root::{TMP, explain, spelling, stat_name};
 use super::trash::{Name, leaving, note_of};
 use super::trashed::{NOTE, NOTE_LIMIT, path_in};
 use super::{LocalSettings, LocalTree, props as stored, versions};
-use crate::content::{DeadProp, Node};
+use crate::content::{DeadProp, FileId, Node};
 use crate::model::{Error, RelPath, Result};
 use std::collections::HashSet;
 use std::io::{IoSlice, Read};
@@ -51,6 +52,12 @@ pub struct Seen {
     pub findings: Vec<Finding>,
     /// What may well be meant so, as the rest of a sentence about the tree.
     pub notes: Vec<String>,
+}
+
+/// The history of a file.
+fn history_of(dir: BorrowedFd<'_>, name: &str, lies: Lies) -> os::Outcome<String> {
+    let (label, node) = (Label::of_name(dir, name)?, os::stat_at(dir, name)?.node);
+    Ok(label.handed_over(lies, &node, &node).history(&node))
 }
 
 /// What is to be told of the tree below `dir`.
@@ -181,6 +188,7 @@ impl Tree {
 
     /// The histories that files name, wherever they lie.
     fn named_histories(&self) -> Result<HashSet<String>> {
+        let lies = relocated::lies(fd(&self.root)).map_err(|e| explain(DOING, e))?.unwrap_or(Lies::Here);
         let mut named = HashSet::new();
         let mut waiting = vec![String::new(), FILES.to_owned(), TMP.to_owned()];
         while let Some(path) = waiting.pop() {
@@ -189,8 +197,8 @@ impl Tree {
                 let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
                 match kind {
                     Kind::Folder if below != OWN => waiting.push(below),
-                    Kind::File => match Label::of_name(fd(&dir), &name) {
-                        Ok(label) => named.extend(label.history().map(str::to_owned)),
+                    Kind::File => match history_of(fd(&dir), &name, lies) {
+                        Ok(history) => drop(named.insert(history)),
                         Err(Errno::OPNOTSUPP | Errno::NOENT | Errno::ACCESS | Errno::PERM) => {}
                         Err(e) => return Err(explain(DOING, e)),
                     },
@@ -243,13 +251,17 @@ impl Tree {
     }
 }
 
-/// What stands at a path in the tree below `dir`, and its properties; `None` for nothing.
-pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, Vec<DeadProp>)>> {
+/// What stands at a path in the tree below `dir`, which file or folder that is, and its properties; `None` for nothing.
+pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<DeadProp>)>> {
+    let mut lies = Lies::Here;
     let mut at = match os::open_root(dir) {
         Ok(root) => root,
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(explain(DOING, e)),
     };
+    if let Some(seen) = relocated::lies(fd(&at)).map_err(|e| explain(DOING, e))? {
+        lies = seen;
+    }
     for name in path.names() {
         let (spelled, found) = spelling(fd(&at), name)?;
         if found.is_none_or(|found| found.kind == Kind::Other) {
@@ -266,7 +278,9 @@ pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, Vec<DeadProp>
     let folder = os::open_root(&dir.join(PROPS)).ok();
     let load = |name: &str| overflow::load(fd(folder.as_ref().unwrap_or(&at)), name);
     let props = stored::decode_by(load, props.as_deref());
-    Ok(Some((found.node, props.unwrap_or_default())))
+    let label = Label::of_file(fd(&at)).unwrap_or_default();
+    let id = label.id_where(lies, &found.node);
+    Ok(Some((found.node, id, props.unwrap_or_default())))
 }
 
 /// What something in the trash was called, as far as its name tells.

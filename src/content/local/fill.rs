@@ -1,12 +1,11 @@
 //! What a copy is made of: contents, properties, and every name, also those that no drive shows. What somebody has put into a folder
 //! beside the server is in its copy as it is in the folder.
 
-use super::label::{Label, digest_of};
 use super::ledger::{Growth, Reservation};
 use super::list::visible;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
-use super::{chronicle, props};
+use super::{chronicle, label, props};
 use crate::content::{Commit, Judge, Unshown};
 use crate::model::{Error, RelPath, Result};
 use std::cell::RefCell;
@@ -73,9 +72,8 @@ impl<'a> Fill<'a> {
         self.to.copy_into(fd(&made), from, node.len, self.judge)?;
         props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
         os::set_modified(fd(&made), node.modified).map_err(failed)?;
-        if let Some(known) = digest_of(from, &node) {
-            Label::new(Some((&known, &node)), None).offer(fd(&made))?;
-        }
+        let copy = os::stat_fd(fd(&made)).map_err(failed)?.node;
+        label::found(fd(&made), label::digest_of(from, &node).as_ref(), &copy)?;
         Ok(made)
     }
 

@@ -1,76 +1,164 @@
-//! What is kept with a file in one small attribute: the BLAKE3 of its content, with the length and the time that the file had then, and
-//! the name of its history. A file that was changed since, by whomever, has another time: its hash is not known, rather than wrong.
+//! What is kept with a file in one small attribute: its id and for which inode that was written, and the BLAKE3 of its content, with a check
+//! of the length and time that the file had then. A file that was changed since, by whomever, has another time: its hash is not known,
+//! rather than wrong. A copy made beside the server carries the attribute of its original, on another inode: it has an id of its own.
 
 use super::os::{self, Errno, Outcome};
+use super::relocated::Lies;
 use super::root::explain;
-use crate::content::{Digest, Node};
+use crate::content::{Digest, FileId, Node};
 use crate::model::Result;
 use std::os::fd::BorrowedFd;
 use std::time::UNIX_EPOCH;
 
-/// Hash, length, nanoseconds since 1970, history.
-const STORED: usize = DIGEST + LEN + TIME + HISTORY;
-/// ext4 keeps so much of attributes in a file's inode of 256 bytes, names and 16 bytes each included: with a byte more every file that was
-/// overwritten would take a block of its own.
-const _: () = assert!(STORED + "sarang".len().next_multiple_of(4) + 16 <= 88, "a label is too long for an inode");
 const DIGEST: usize = 32;
-const LEN: usize = 8;
-const TIME: usize = 8;
+const CHECK: usize = 7;
+const ID: usize = 16;
+const INODE: usize = 8;
+/// Hash, check, id, inode.
+const STORED: usize = DIGEST + CHECK + ID + INODE;
+/// ext4 keeps so much of attributes in a file's inode of 256 bytes, names and 16 bytes each included: with a byte more every file
+/// would take a block of its own.
+const _: () =
+    assert!(STORED.next_multiple_of(4) + "sarang".len().next_multiple_of(4) + 16 <= 88, "too long for an inode");
+/// The name of a history that is not the id: it was begun before files had ids, or of a file that shared its inode with another.
 const HISTORY: usize = 16;
+/// As it was stored before files had ids: hash, length, time and history.
+const FORMER: usize = DIGEST + 8 + 8 + HISTORY;
+/// As many bytes as a label may have.
+const MOST: usize = STORED + HISTORY;
 
-/// The attribute's value; zeros stand for what is not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Label([u8; STORED]);
+/// The attribute's value.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Label {
+    digest: Option<(Digest, [u8; CHECK])>,
+    /// The id, and a sign of the inode that it was written for.
+    id: Option<(FileId, u64)>,
+    /// The name of the history, where that is not the id's.
+    history: Option<String>,
+}
 
 impl Label {
-    /// The hash of a file that is `node`, if it is known, and a history of at most 16 bytes, if it has one.
-    pub fn new(digest: Option<(&Digest, &Node)>, history: Option<&str>) -> Self {
-        let mut stored = [0; STORED];
-        let (content, name) = stored.split_at_mut(STORED - HISTORY);
-        if let Some((digest, node)) = digest
-            && let Some(time) = nanoseconds(node)
-        {
-            let parts = digest.iter().copied().chain(node.len.to_le_bytes()).chain(time.to_le_bytes());
-            content.iter_mut().zip(parts).for_each(|(to, from)| *to = from);
-        }
-        name.iter_mut().zip(history.unwrap_or_default().bytes()).for_each(|(to, from)| *to = from);
-        Self(stored)
+    /// Of a file that is `node` and has this id, with its hash, if it is known.
+    pub fn new(id: FileId, digest: Option<&Digest>, node: &Node) -> Self {
+        let digest = digest.and_then(|digest| Some((*digest, check(node)?)));
+        Self { digest, id: Some((id, sign(node))), history: None }
     }
 
     /// Of an open file. `EOPNOTSUPP` where the file system has no attributes.
     pub fn of_file(file: BorrowedFd<'_>) -> Outcome<Self> {
-        Ok(Self(os::label_fd(file)?.unwrap_or([0; STORED])))
+        Ok(os::label_fd::<MOST>(file)?.map(|stored| Self::read(&stored)).unwrap_or_default())
     }
 
     /// Of a name in a folder, as [`of_file`](Self::of_file).
     pub fn of_name(dir: BorrowedFd<'_>, name: &str) -> Outcome<Self> {
-        Ok(Self(os::label_at(dir, name)?.unwrap_or([0; STORED])))
+        Ok(os::label_at::<MOST>(dir, name)?.map(|stored| Self::read(&stored)).unwrap_or_default())
+    }
+
+    /// Of what is open only to be looked at, as [`of_file`](Self::of_file).
+    pub fn of_looked_at(file: BorrowedFd<'_>) -> Outcome<Self> {
+        Ok(os::label_path::<MOST>(file)?.map(|stored| Self::read(&stored)).unwrap_or_default())
     }
 
     /// The hash of a file that is `node`.
     pub fn digest(&self, node: &Node) -> Option<Digest> {
-        let digest: Digest = self.0.first_chunk().copied().filter(|digest| *digest != [0; DIGEST])?;
-        (Self::new(Some((&digest, node)), self.history()) == *self).then_some(digest)
+        self.digest.filter(|(_, of)| check(node).as_ref() == Some(of)).map(|(digest, _)| digest)
     }
 
-    /// The history that a file belongs to.
-    pub fn history(&self) -> Option<&str> {
-        let name = self.0.get(STORED - HISTORY..)?;
-        let len = name.iter().position(|byte| *byte == 0).unwrap_or(HISTORY);
-        std::str::from_utf8(name.get(..len)?).ok().filter(|name| !name.is_empty())
+    /// The id of what is `node`.
+    pub fn id(&self, node: &Node) -> FileId {
+        self.own_id(node).unwrap_or(FileId::derived(node))
+    }
+
+    /// The id that was written for `node` itself.
+    pub fn own_id(&self, node: &Node) -> Option<FileId> {
+        self.id.filter(|(_, of)| *of == sign(node)).map(|(id, _)| id)
+    }
+
+    /// The id, for whatever inode it was written.
+    pub fn written_id(&self) -> Option<FileId> {
+        self.id.map(|(id, _)| id)
+    }
+
+    /// The name of the history of a file that is `node`. Whether it has one is for the folder of that name to say.
+    pub fn history(&self, node: &Node) -> String {
+        let is_own = self.id.is_none() || self.own_id(node).is_some();
+        self.history.clone().filter(|_| is_own).unwrap_or_else(|| self.id(node).to_string())
+    }
+
+    /// The same, with the hash of the content, for `node`.
+    pub fn with_digest(&self, digest: Option<&Digest>, node: &Node) -> Self {
+        self.for_node(node, digest, node)
+    }
+
+    /// The same for `node`, with a history of this name, of at most 16 bytes.
+    pub fn with_history(&self, history: String, node: &Node) -> Self {
+        Self { history: Some(history), ..self.with_digest(self.digest(node).as_ref(), node) }
+    }
+
+    /// What a file that is `new`, with this hash, has from `old`, in whose place it comes: the id and the history.
+    pub fn for_node(&self, old: &Node, digest: Option<&Digest>, new: &Node) -> Self {
+        let (id, history) = (self.id(old), self.history(old));
+        let history = Some(history).filter(|history| *history != id.to_string());
+        Self { history, ..Self::new(id, digest, new) }
+    }
+
+    /// The id of what is `node` in a tree that lies here or elsewhere.
+    pub fn id_where(&self, lies: Lies, node: &Node) -> FileId {
+        let written = self.written_id().filter(|_| lies == Lies::Elsewhere);
+        written.unwrap_or_else(|| self.id(node))
+    }
+
+    /// The same for `new`, in a copy of the whole tree, of what is `old` in the tree, which lies here or elsewhere.
+    pub fn handed_over(&self, lies: Lies, old: &Node, new: &Node) -> Self {
+        let is_whole = lies == Lies::Elsewhere || self.id.is_none() || self.own_id(old).is_some();
+        let history = self.history.clone().filter(|_| is_whole);
+        Self { digest: self.digest, id: Some((self.id_where(lies, old), sign(new))), history }
     }
 
     /// Keeps it with a file.
     pub fn store(&self, file: BorrowedFd<'_>) -> Outcome<()> {
-        if self.0 == [0; STORED] { os::clear_label(file) } else { os::set_label(file, &self.0) }
+        if *self == Self::default() { os::clear_label(file) } else { os::set_label(file, &self.stored()) }
     }
 
     /// As [`store`](Self::store); a file system without attributes, or without room for one, goes without.
     pub fn offer(&self, file: BorrowedFd<'_>) -> Result<()> {
         match self.store(file) {
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSPC) => Ok(()),
-            Err(e) => Err(explain("keep the hash of the file", e)),
+            Err(e) => Err(explain("keep the id and hash of the file", e)),
         }
+    }
+
+    fn read(stored: &[u8]) -> Self {
+        if stored.len() == FORMER {
+            return Self::read_former(stored);
+        }
+        if stored.len() != STORED && stored.len() != MOST {
+            return Self::default();
+        }
+        let (digest, rest) = take::<DIGEST>(stored);
+        let (of, rest) = take::<CHECK>(rest);
+        let (id, rest) = take::<ID>(rest);
+        let (inode, rest) = take::<INODE>(rest);
+        let digest = (digest != [0; DIGEST]).then_some((digest, of));
+        Self { digest, id: Some((FileId::from_bytes(id), u64::from_le_bytes(inode))), history: text(rest) }
+    }
+
+    fn read_former(stored: &[u8]) -> Self {
+        let (digest, rest) = take::<DIGEST>(stored);
+        let (len, rest) = take::<8>(rest);
+        let (time, rest) = take::<8>(rest);
+        let of = check_of(u64::from_le_bytes(len), i64::from_le_bytes(time));
+        Self { digest: (digest != [0; DIGEST]).then_some((digest, of)), id: None, history: text(rest) }
+    }
+
+    fn stored(&self) -> Vec<u8> {
+        let (digest, of) = self.digest.unwrap_or_default();
+        let (id, inode) = self.id.map_or(([0; ID], 0), |(id, inode)| (id.to_bytes(), inode));
+        let mut stored = [&digest[..], &of, &id, &inode.to_le_bytes()].concat();
+        if let Some(history) = &self.history {
+            stored.extend(history.bytes().chain(std::iter::repeat(0)).take(HISTORY));
+        }
+        stored
     }
 }
 
@@ -79,10 +167,10 @@ pub(super) fn digest_of(file: BorrowedFd<'_>, node: &Node) -> Option<Digest> {
     Label::of_file(file).ok()?.digest(node)
 }
 
-/// Keeps the hash of a file that is `node`, and leaves its history; as [`Label::offer`].
+/// Keeps the hash of a file that is `node`, with its id; as [`Label::offer`].
 pub(super) fn note_digest(file: BorrowedFd<'_>, digest: &Digest, node: &Node) -> Result<()> {
     match Label::of_file(file) {
-        Ok(label) => Label::new(Some((digest, node)), label.history()).offer(file),
+        Ok(label) => label.with_digest(Some(digest), node).offer(file),
         Err(Errno::OPNOTSUPP) => Ok(()),
         Err(e) => Err(explain("keep the hash of the file", e)),
     }
@@ -92,15 +180,43 @@ pub(super) fn note_digest(file: BorrowedFd<'_>, digest: &Digest, node: &Node) ->
 pub(super) fn carry_digest(file: BorrowedFd<'_>, old: &Node, new: &Node) -> Outcome<()> {
     let label = Label::of_file(file)?;
     let Some(digest) = label.digest(old) else { return Ok(()) };
-    Label::new(Some((&digest, new)), label.history()).store(file)
+    label.with_digest(Some(&digest), new).store(file)
 }
 
-/// `None` for a time that is centuries away.
-fn nanoseconds(node: &Node) -> Option<i64> {
-    match node.modified.duration_since(UNIX_EPOCH) {
+/// Gives a file that was just made, and is `node`, an id, and its hash, if it is known; as [`Label::offer`].
+pub(super) fn found(file: BorrowedFd<'_>, digest: Option<&Digest>, node: &Node) -> Result<()> {
+    Label::new(FileId::new()?, digest, node).offer(file)
+}
+
+/// Which inode something lies on: a copy lies on another, or on one that was made later.
+fn sign(node: &Node) -> u64 {
+    let [inode, born] = node.inode();
+    inode.rotate_left(32) ^ born
+}
+
+/// What a content of this length and time is known by; `None` for a time that is centuries away.
+fn check(node: &Node) -> Option<[u8; CHECK]> {
+    let time = match node.modified.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).ok(),
         Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(i64::wrapping_neg),
-    }
+    };
+    Some(check_of(node.len, time?))
+}
+
+fn check_of(len: u64, time: i64) -> [u8; CHECK] {
+    let facts = [len.to_le_bytes(), time.to_le_bytes()].concat();
+    blake3::hash(&facts).as_bytes().first_chunk().copied().unwrap_or_default()
+}
+
+/// The first bytes, zeros where they are missing, and the rest.
+fn take<const N: usize>(stored: &[u8]) -> ([u8; N], &[u8]) {
+    stored.split_first_chunk().map_or(([0; N], &[]), |(first, rest)| (*first, rest))
+}
+
+/// The name of a history, up to the first zero.
+fn text(stored: &[u8]) -> Option<String> {
+    let len = stored.iter().position(|byte| *byte == 0).unwrap_or(stored.len());
+    std::str::from_utf8(stored.get(..len)?).ok().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -109,39 +225,73 @@ mod tests {
     use crate::content::Etag;
     use std::time::{Duration, SystemTime};
 
-    fn node(len: u64, modified: SystemTime) -> Node {
-        Node { folder: false, len, modified, created: UNIX_EPOCH, etag: Etag([0; 4]) }
+    fn node(inode: u64, len: u64, modified: SystemTime) -> Node {
+        Node { folder: false, len, modified, created: UNIX_EPOCH, etag: Etag([inode, 5, 0, len]) }
     }
 
     #[test]
     fn a_hash_is_known_for_what_it_was_made_of_only() {
         let (digest, second) = ([7; DIGEST], Duration::from_secs(1));
         for modified in [UNIX_EPOCH, UNIX_EPOCH - second, SystemTime::now()] {
-            let (of, history) = (node(3, modified), Some("18d2c5b1e0a4f993"));
-            let label = Label::new(Some((&digest, &of)), history);
-            assert_eq!((label.digest(&of), label.history()), (Some(digest), history));
-            assert_eq!(label.digest(&node(4, modified)), None);
-            assert_eq!(label.digest(&node(3, modified + Duration::from_nanos(1))), None);
+            let of = node(1, 3, modified);
+            let label = Label::new(FileId::new().unwrap(), Some(&digest), &of);
+            assert_eq!(label.digest(&of), Some(digest));
+            assert_eq!(label.digest(&node(1, 4, modified)), None);
+            assert_eq!(label.digest(&node(1, 3, modified + Duration::from_nanos(1))), None);
+            assert_eq!(label.digest(&node(2, 3, modified)), Some(digest), "a copy has the same content");
         }
-        let far = node(3, UNIX_EPOCH + Duration::from_secs(1 << 40));
-        assert_eq!(Label::new(Some((&digest, &far)), None).digest(&far), None);
-        let nothing = Label::new(None, None);
-        assert_eq!((nothing.digest(&node(0, UNIX_EPOCH)), nothing.history()), (None, None));
-        assert_eq!(Label::new(None, Some("h1")).history(), Some("h1"));
+        let far = node(1, 3, UNIX_EPOCH + Duration::from_secs(1 << 40));
+        assert_eq!(Label::new(FileId::new().unwrap(), Some(&digest), &far).digest(&far), None);
+        assert_eq!(Label::default().digest(&node(1, 0, UNIX_EPOCH)), None);
     }
 
     #[test]
-    fn a_label_of_another_length_is_none() {
-        let file = tempfile::tempfile().unwrap();
-        assert_eq!(Label::of_file(os::fd(&file)), Ok(Label::new(None, None)));
-        os::set_label(os::fd(&file), b"short").unwrap();
-        assert_eq!(Label::of_file(os::fd(&file)), Ok(Label::new(None, None)));
-        os::set_label(os::fd(&file), &[b'x'; 65]).unwrap();
-        assert_eq!(Label::of_file(os::fd(&file)), Ok(Label::new(None, None)));
-        let label = Label::new(Some((&[7; DIGEST], &node(1, UNIX_EPOCH))), Some("h1"));
-        label.store(os::fd(&file)).unwrap();
-        assert_eq!(Label::of_file(os::fd(&file)), Ok(label));
-        Label::new(None, None).store(os::fd(&file)).unwrap();
-        assert_eq!(os::label_fd::<STORED>(os::fd(&file)), Ok(None));
+    fn a_copy_has_an_id_and_a_history_of_its_own() {
+        let (of, copy, id) = (node(1, 3, UNIX_EPOCH), node(2, 3, UNIX_EPOCH), FileId::new().unwrap());
+        let label = Label::new(id, None, &of);
+        assert_eq!((label.id(&of), label.history(&of)), (id, id.to_string()));
+        let own = FileId::derived(&copy);
+        assert_eq!((label.id(&copy), label.history(&copy)), (own, own.to_string()));
+        let moved = |lies, of| label.handed_over(lies, of, &copy).id(&copy);
+        assert_eq!(moved(Lies::Here, &of), id, "a copy of the whole tree has the same files");
+        assert_eq!((moved(Lies::Here, &copy), moved(Lies::Elsewhere, &copy)), (own, id));
+        let saved = label.for_node(&copy, None, &node(3, 9, UNIX_EPOCH));
+        assert_eq!(saved.id(&node(3, 9, UNIX_EPOCH)), own, "what it was known by stays when it is saved");
+    }
+
+    #[test]
+    fn a_label_is_stored_as_it_is() {
+        let (file, of) = (tempfile::tempfile().unwrap(), node(1, 3, UNIX_EPOCH));
+        let stored = || Label::of_file(os::fd(&file)).unwrap();
+        assert_eq!(stored(), Label::default());
+        for bytes in [&b"short"[..], &[b'x'; 65], &[b'x'; 80]] {
+            os::set_label(os::fd(&file), bytes).unwrap();
+            assert_eq!(stored(), Label::default());
+        }
+        let label = Label::new(FileId::new().unwrap(), Some(&[7; DIGEST]), &of);
+        for label in
+            [label.clone(), Label { history: Some("h1".into()), ..label.clone() }, Label { digest: None, ..label }]
+        {
+            label.store(os::fd(&file)).unwrap();
+            assert_eq!(stored(), label);
+        }
+        Label::default().store(os::fd(&file)).unwrap();
+        assert_eq!(os::label_fd::<MOST>(os::fd(&file)), Ok(None));
+    }
+
+    #[test]
+    fn a_label_of_before_there_were_ids_keeps_hash_and_history() {
+        let (of, second) = (node(1, 3, UNIX_EPOCH + Duration::from_secs(9)), node(2, 4, UNIX_EPOCH));
+        let mut former = [[7; DIGEST].as_slice(), &3_u64.to_le_bytes(), &9_000_000_000_i64.to_le_bytes()].concat();
+        former.extend(b"18d2c5b1e0a4f993");
+        let label = Label::read(&former);
+        let parts = (label.digest(&of), label.history(&of), label.id(&of));
+        assert_eq!(parts, (Some([7; DIGEST]), "18d2c5b1e0a4f993".to_owned(), FileId::derived(&of)));
+        let saved = label.for_node(&of, None, &second);
+        assert_eq!((saved.history(&second), saved.id(&second)), ("18d2c5b1e0a4f993".to_owned(), FileId::derived(&of)));
+        assert_eq!(Label::read(&saved.stored()), saved);
+        former.truncate(48);
+        former.extend([0; HISTORY]);
+        assert_eq!(Label::read(&former).history(&of), FileId::derived(&of).to_string());
     }
 }

@@ -13,6 +13,7 @@ mod fill;
 mod forget;
 mod held;
 mod history;
+mod identity;
 mod label;
 mod leave;
 mod ledger;
@@ -23,6 +24,7 @@ mod pace;
 mod past;
 mod props;
 mod read;
+mod relocated;
 mod replaced;
 mod resumed;
 mod rewind;
@@ -41,8 +43,8 @@ mod bench;
 mod tests;
 
 use super::{
-    Commit, ContentTree, DeadProp, Listing, Node, PropChange, Reach, Reader, Reserved, Room, Scrubbed, Start, Unshown,
-    Upload, Usage,
+    Commit, ContentTree, DeadProp, FileId, Listing, Node, PropChange, Reach, Reader, Reserved, Room, Scrubbed, Start,
+    Unshown, Upload, Usage,
 };
 use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
@@ -85,6 +87,10 @@ impl LocalTree {
         let root = Arc::new(Root::open(dir, settings)?);
         trash::finish_swaps(&root)?;
         leave::finish(&root)?;
+        if let Err(error) = relocated::settle(&root) {
+            // Shares of files and versions wait for the next start; the files are there.
+            tracing::warn!(%error, "this folder was copied or restored, and which files are in it could not be noted");
+        }
         if let Err(error) = trash::sweep_notes(&root).and_then(|()| stage::sweep(&root)) {
             // Leftovers cost room, not content: they are no reason to keep anybody from their files.
             tracing::warn!(%error, "temporary files of an earlier run were left in place");
@@ -220,6 +226,15 @@ fn joined<T>(outcome: Result<Result<T>, JoinError>) -> Result<T> {
 impl ContentTree for LocalTree {
     async fn stat(&self, path: &RelPath) -> Result<Node> {
         self.look(path, |root, path, lookup| root.stat(path, lookup)).await
+    }
+
+    async fn identify(&self, path: &RelPath) -> Result<(Node, FileId)> {
+        self.look(path, identity::of).await
+    }
+
+    async fn keep_id(&self, path: &RelPath) -> Result<(Node, FileId)> {
+        let path = path.clone();
+        self.run(move |root| identity::keep(root, &path)).await
     }
 
     async fn spelled(&self, path: &RelPath) -> Result<RelPath> {

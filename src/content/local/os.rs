@@ -20,8 +20,8 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) use attributes::{
-    clear_label, is_given, kept_fd, label_at, label_fd, props_at, props_fd, set_given, set_kept, set_label, set_props,
-    small_props_at,
+    clear_label, is_given, kept_fd, label_at, label_fd, label_path, props_at, props_fd, set_given, set_kept, set_label,
+    set_props, small_props_at,
 };
 pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
 pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_raw, open_read_raw};
@@ -62,6 +62,8 @@ pub(super) enum Kind {
 pub(super) struct Found {
     pub kind: Kind,
     pub inode: u64,
+    /// How many names it has.
+    pub links: u32,
     pub node: Node,
 }
 
@@ -183,7 +185,13 @@ fn found(facts: &Statx) -> Found {
     let born = if has_birth { nanoseconds(birth) } else { 0 };
     let etag = Etag([facts.stx_ino, born, nanoseconds(facts.stx_mtime), len]);
     let (modified, created) = (moment(facts.stx_mtime), moment(birth));
-    Found { kind, inode: facts.stx_ino, node: Node { folder: kind == Kind::Folder, len, modified, created, etag } }
+    let links = facts.stx_nlink;
+    Found {
+        kind,
+        inode: facts.stx_ino,
+        links,
+        node: Node { folder: kind == Kind::Folder, len, modified, created, etag },
+    }
 }
 
 fn nanoseconds(time: StatxTimestamp) -> u64 {

@@ -6,7 +6,8 @@ use super::ledger::Growth;
 use super::os::{self, Errno, Lookup, fd};
 use super::overflow::{self, Sweep, Written};
 use super::root::{Root, change, existing, explain};
-use crate::content::{Commit, DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange};
+use crate::content::{Commit, DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange, draw_time};
+use crate::model::time::{from_unix_seconds, unix_seconds};
 use crate::model::{Error, RelPath, Result};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::SystemTime;
@@ -239,9 +240,15 @@ fn stored_of(file: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
     os::props_fd(file).map_err(|e| explain("read properties", e))
 }
 
-/// Sets the modification time; the hash of the content is still known after it.
-fn set_time(file: BorrowedFd<'_>, old: &Node, time: SystemTime) -> Result<()> {
+/// Sets the modification time; the hash of the content is still known after it. A file that has the wanted second already stays as it is.
+fn set_time(file: BorrowedFd<'_>, old: &Node, wanted: SystemTime) -> Result<()> {
     let failed = |e| explain("set the time of the file", e);
+    let is_same = wanted == from_unix_seconds(unix_seconds(old.modified));
+    let time = match old.folder {
+        false if is_same => return Ok(()),
+        false => draw_time(Some(wanted), Some(old.modified))?,
+        true => wanted,
+    };
     os::set_modified(file, time).map_err(failed)?;
     let new = os::stat_fd(file).map_err(failed)?.node;
     // Without it the hash is only not known.

@@ -1,14 +1,15 @@
 //! The file that an upload replaces: what it hands on to the new one, and where its content is kept.
 
-use super::label::Label;
+use super::label::{self, Label};
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::props::explain_store;
 use super::root::{Root, explain};
 use super::stage::Stage;
-use super::versions::Shelf;
+use super::versions::{self, Shelf};
 use crate::content::{Digest, Node};
 use crate::model::Result;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::SystemTime;
 
 /// What stood at the target when it was looked at. The file is held open: so it is cheap to see whether it still is what stands there.
 pub(super) struct Replaced<'a> {
@@ -34,7 +35,7 @@ impl<'a> Replaced<'a> {
         let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
         let attributes = Attributes::read(fd(&file))?;
         let shelf = match &attributes.label {
-            Some(label) if root.settings.versions => Shelf::of(root, label.history(), found.node.len)?,
+            Some(label) if root.settings.versions => Shelf::of(root, &label.history(&found.node), found.node.len)?,
             _ => None,
         };
         Ok(Self { file: Some((file, found)), attributes, shelf })
@@ -52,17 +53,28 @@ impl<'a> Replaced<'a> {
         self.attributes.label.as_ref()?.digest(node)
     }
 
-    /// Gives a new file, which is `node`, what this one hands on, and its own hash.
+    /// Gives a new file, which is `node`, what this one hands on, and its own hash. A file that is the first gets an id.
     pub fn endow(&self, stage: &Stage, digest: Option<&Digest>, node: &Node) -> Result<()> {
         if let Some(props) = &self.attributes.props {
             os::set_props(stage.file(), props).map_err(explain_store)?;
         }
-        let history = self.shelf.as_ref().map(Shelf::history);
-        let label = Label::new(digest.map(|digest| (digest, node)), history);
-        if history.is_none() {
-            return label.offer(stage.file());
-        }
+        let Some((_, old)) = &self.file else { return label::found(stage.file(), digest, node) };
+        let Some(label) = &self.attributes.label else { return Ok(()) };
+        let label = label.for_node(&old.node, digest, node);
+        // Without it the new file would be another one, without what was kept.
         label.store(stage.file()).map_err(|e| explain("keep the former content", e))
+    }
+
+    /// The modification time of what stood there.
+    pub fn modified(&self) -> Option<SystemTime> {
+        self.file.as_ref().map(|(_, found)| found.node.modified)
+    }
+
+    /// Lets a file that still has another name, now that this one is another's, go its own way; called under the guard.
+    pub fn part(&self, root: &Root, kept: Option<&str>) {
+        if let Some((file, found)) = self.file.as_ref().filter(|(_, found)| found.links > 1) {
+            versions::part(root, fd(file), &found.node, kept);
+        }
     }
 }
 

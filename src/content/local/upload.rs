@@ -14,7 +14,7 @@ use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::Shelf;
 use super::{at_once, blocking, changed, on_thread};
-use crate::content::{Commit, Digest, Etag, Expect, Node, Put, Room, Unjudged, Upload};
+use crate::content::{Commit, Digest, Etag, Expect, Node, Put, Room, Unjudged, Upload, draw_time};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -311,8 +311,9 @@ impl Draft {
     }
 
     /// Gives the staged file its time, its hash and what the one before hands on, and puts it on disk, if the settings want that.
-    fn seal(&self, stage: &Stage, old: &Replaced<'_>, modified: SystemTime) -> Result<(Node, Option<Digest>)> {
-        os::set_modified(stage.file(), modified).map_err(|e| explain("set the time of the file", e))?;
+    fn seal(&self, stage: &Stage, old: &Replaced<'_>, wanted: Option<SystemTime>) -> Result<(Node, Option<Digest>)> {
+        os::set_modified(stage.file(), draw_time(wanted, old.modified())?)
+            .map_err(|e| explain("set the time of the file", e))?;
         let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
         let digest = self.sum.finish();
         old.endow(stage, digest.as_ref(), &node)?;
@@ -350,7 +351,7 @@ impl Draft {
             return Err(if folder { Error::IsFolder } else { Error::PreconditionFailed });
         }
         let mut old = Replaced::look(root, (place.dir(), &name), found.as_ref())?;
-        let (node, digest) = self.seal(stage, &old, commit.modified.unwrap_or_else(SystemTime::now))?;
+        let (node, digest) = self.seal(stage, &old, commit.modified)?;
         let replaced = {
             let _guard = root.guard();
             place.refresh()?;
@@ -379,7 +380,8 @@ impl Draft {
                     None => stage.publish(here).map(|()| None)?,
                     Some(_) => stage.publish_over(&node, here, old.shelf.as_mut().filter(|_| !same))?,
                 };
-                old.shelf.as_mut().map(Shelf::bind);
+                old.shelf.as_mut().filter(|_| kept.is_some()).map(Shelf::keep);
+                old.part(root, kept.as_deref());
                 root.ledger.note_put(growth, reservation);
                 if !same {
                     let path = path.as_str().to_owned();

@@ -1,5 +1,5 @@
-//! Former contents of files: `.sarang/versions/<history>/<milliseconds>.<stamp>-<birth>`, where a file's label names its history. So versions
-//! follow a file through every rename, into the trash and back. An upload gets its first name here and changes places with what it replaces;
+//! Former contents of files: `.sarang/versions/<history>/<milliseconds>.<stamp>-<birth>`, where a history is called by the id of its file. So
+//! versions follow a file through every rename, into the trash and back, and a copy has none. An upload gets its first name here and changes places with what it replaces;
 //! birth is the upload's, so that nobody takes it for a former content when a crash comes between the two.
 
 use super::label::Label;
@@ -9,7 +9,7 @@ use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
 use super::walk;
 use crate::content::{
-    Etag, Judge, Node, Reader as _,
+    Judge, Node, Reader as _,
     history::{Thinning, Version, outlived},
 };
 use crate::model::{Error, RelPath, Result};
@@ -28,21 +28,19 @@ pub(super) struct Shelf<'a> {
     history: String,
     /// Open where it is to be put on the disk: once a change is made, nothing may be missing for that.
     dir: Option<OwnedFd>,
-    /// Whether no file names it yet, so that it goes again if none will.
+    /// Whether it was made for what is laid on it now, so that it goes again if nothing will be.
     is_loose: bool,
 }
 
 impl<'a> Shelf<'a> {
-    /// The shelf of a file of `len` bytes, made if it belongs to no history yet. `None` for an empty file without one: nothing is to be kept.
-    pub fn of(root: &'a Root, history: Option<&str>, len: u64) -> Result<Option<Self>> {
-        let named = history.filter(|history| checked(history).is_ok());
-        if named.is_none() && len == 0 {
+    /// The shelf of a history, made if it is not there, for a content of `len` bytes. `None` for an empty one that would be the first:
+    /// nothing is to be kept.
+    pub fn of(root: &'a Root, history: &str, len: u64) -> Result<Option<Self>> {
+        let mut shelf = Self { root, history: checked(history)?.to_owned(), dir: None, is_loose: false };
+        if len == 0 && stat_name(fd(&root.versions), history)?.is_none() {
             return Ok(None);
         }
-        let history = named.map_or_else(|| root.stamp(), str::to_owned);
-        let mut shelf = Self { root, history, dir: None, is_loose: named.is_none() };
-        let opened = if shelf.is_loose { Err(Errno::NOENT) } else { shelf.open() };
-        match opened {
+        match shelf.open() {
             Err(Errno::NOENT) => shelf.make()?,
             other => other.map_err(failed)?,
         }
@@ -82,8 +80,8 @@ impl<'a> Shelf<'a> {
         let _ = os::unlink_file(fd(&self.root.versions), &self.place(id));
     }
 
-    /// Says that a file names it now, so that it stays.
-    pub fn bind(&mut self) {
+    /// Says that something lies on it, so that it stays.
+    pub fn keep(&mut self) {
         self.is_loose = false;
     }
 
@@ -94,7 +92,8 @@ impl<'a> Shelf<'a> {
 
     fn make(&mut self) -> Result<()> {
         match os::make_folder(fd(&self.root.versions), &self.history) {
-            Ok(()) | Err(Errno::EXIST) => {}
+            Ok(()) => self.is_loose = true,
+            Err(Errno::EXIST) => {}
             Err(e) => return Err(failed(e)),
         }
         self.root.settle(fd(&self.root.versions))?;
@@ -134,7 +133,7 @@ fn remove_empty(versions: BorrowedFd<'_>, history: &str) {
 
 /// What no other file has, nor a copy of this one; 0 where the file system does not tell when files were made.
 pub(super) fn birth(node: &Node) -> u64 {
-    let Etag([inode, born, ..]) = node.etag;
+    let [inode, born] = node.inode();
     if born == 0 { 0 } else { inode.rotate_left(32) ^ born }
 }
 
@@ -288,13 +287,43 @@ pub(super) fn purge(root: &Root, path: &RelPath, id: &str) -> Result<()> {
     os::unlink_file(fd(&dir), id).map_err(|e| explain("delete the former content", e))
 }
 
-/// Deletes all former contents of a file that goes away for good; what cannot be deleted only costs room.
+/// Deletes all former contents of a file that goes away for good, unless it has another name: they are that one's, too. What cannot be
+/// deleted only costs room.
 pub(super) fn purge_all(root: &Root, dir: BorrowedFd<'_>, name: &str) {
+    let Ok(found) = os::stat_at(dir, name) else { return };
+    if found.links > 1 {
+        return;
+    }
     if let Ok(label) = Label::of_name(dir, name)
-        && let Some(history) = label.history().filter(|history| checked(history).is_ok())
+        && let Ok(history) = checked(&label.history(&found.node))
     {
         let _ = stage::remove_tree(fd(&root.versions), history, &mut |_, _| {});
     }
+}
+
+/// Gives a file that has lost one of its names, which goes on with the history, a history of its own, with what is in that so far `but` one
+/// thing: two files with one history would delete it twice. What cannot be done of that leaves all as it was.
+pub(super) fn part(root: &Root, file: BorrowedFd<'_>, node: &Node, but: Option<&str>) {
+    let own = root.stamp();
+    let outcome = Label::of_file(file).map_err(failed).and_then(|label| {
+        lend(root, &label.history(node), &own, but)?;
+        label.with_history(own, node).store(file).map_err(failed)
+    });
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "a file with another name has no history of its own");
+    }
+}
+
+/// Gives what lies in a history, `but` one thing, second names in another.
+fn lend(root: &Root, from: &str, to: &str, but: Option<&str>) -> Result<()> {
+    let Some(dir) = shelf(fd(&root.versions), from)? else { return Ok(()) };
+    let versions = versions_in(fd(&dir))?;
+    let mut lent = versions.iter().map(|version| version.id.as_str()).filter(|id| Some(*id) != but).peekable();
+    if lent.peek().is_none() {
+        return Ok(());
+    }
+    os::make_folder(fd(&root.versions), to).map_err(failed)?;
+    lent.try_for_each(|id| os::link((fd(&dir), id), (fd(&root.versions), &format!("{to}/{id}"))).map_err(failed))
 }
 
 /// The open folder of a file's former contents; `None` when it has none.
@@ -310,8 +339,7 @@ fn shelf_of(root: &Root, path: &RelPath) -> Result<Option<OwnedFd>> {
         Err(Errno::OPNOTSUPP) => return Ok(None),
         Err(e) => return Err(explain("look for former contents", e)),
     };
-    let history = label.history().filter(|history| checked(history).is_ok());
-    history.map_or(Ok(None), |history| shelf(fd(&root.versions), history))
+    shelf(fd(&root.versions), checked(&label.history(&found.node))?)
 }
 
 fn replaced_at(id: &str) -> Option<SystemTime> {

@@ -87,8 +87,8 @@ impl Stage {
         commons.groups.create(&group("others"), [name("eva")].into()).await.unwrap();
         for Given { at, to, rights } in given {
             let (path, to, rights) = (path(ALL[*at]), to.clone(), *rights);
-            let node = self.ana.root.tree.stat(&path).await.unwrap();
-            let (node, folder) = (node.id(), FOLDERS.contains(&ALL[*at]));
+            let (_, node) = self.ana.root.tree.keep_id(&path).await.unwrap();
+            let folder = FOLDERS.contains(&ALL[*at]);
             let new = NewShare { path, node, folder, to, rights, expires: None, note: String::new() };
             // The same with the same once more is refused.
             let _ = commons.shares.create(&name("ana"), new).await;

@@ -7,9 +7,7 @@ use super::json::{Json, Query};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::audit::{self, Actor, Event};
-use crate::content::{DeadProp, Node, PropChange};
-use crate::drive::{Drive, Terms};
-use crate::links::{Link, LinkRecord, Target, mark_of, new_mark};
+use crate::links::{Link, LinkRecord, Target};
 use crate::model::{Error, Identity, Result, Rights, VPath, Via, time};
 use axum::extract::Path;
 use http::StatusCode;
@@ -191,7 +189,9 @@ pub async fn create(
         let app = Arc::clone(&app);
         let whole = app.drive(&account.identity).await?;
         async move {
-            let target = target(&whole, &path, &node).await?;
+            let (node, id) = whole.keep_id(&path).await?;
+            check_kind(rights, node.folder)?;
+            let target = Target::new(node.folder, id);
             let record = LinkRecord {
                 owner,
                 path: path.as_str().to_owned(),
@@ -221,27 +221,6 @@ pub async fn create(
 fn within(identity: &Identity, path: &VPath) -> Arc<Identity> {
     let via = Via::Link(String::new());
     Arc::new(Identity { scope: path.clone(), rights: Rights::View, via, ..identity.clone() })
-}
-
-/// What a link is bound to. A file gets a mark that stays with it when it is saved anew.
-async fn target(drive: &Drive, path: &VPath, node: &Node) -> Result<Target> {
-    if node.folder {
-        return Ok(Target::new(node, None));
-    }
-    if let Some(mark) = mark_of(&drive.props(path).await?) {
-        return Ok(Target::new(node, Some(mark)));
-    }
-    let DeadProp { ns, name, xml } = new_mark()?;
-    let mark = xml.clone();
-    let set = vec![PropChange::Set(DeadProp { ns, name, xml })];
-    match drive.set_props(path, set, None, Terms::default()).await {
-        Ok(()) => Ok(Target::new(node, Some(mark))),
-        // Without a mark the link ends when the file is saved anew.
-        Err(Error::Unsupported | Error::NoSpace | Error::LimitReached(_) | Error::Locked { .. }) => {
-            Ok(Target::new(node, None))
-        }
-        Err(error) => Err(error),
-    }
 }
 
 /// What the audit log will hear.

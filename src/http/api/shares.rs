@@ -243,12 +243,12 @@ pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<
     let note = asked.note.unwrap_or_default();
     check_note(&note)?;
     let drive = caller.app.drive(&caller.identity).await?;
-    let (path, found) = drive.shareable(&path).await.map_err(|error| match error {
+    let (path, folder, id) = drive.shareable(&path).await.map_err(|error| match error {
         Error::NotFound => invalid("/path", "There is nothing at this path."),
         error => error,
     })?;
     let (to, rights) = (asked.to, asked.rights.into());
-    let new = NewShare { path, node: found.id(), folder: found.folder, to, rights, expires, note };
+    let new = NewShare { path, node: id, folder, to, rights, expires, note };
     let (app, owner, reporter) = (caller.app.clone(), caller.identity.account.clone(), caller.reporter());
     let work = async move {
         let share = app.commons.shares.create(&owner, new).await?;

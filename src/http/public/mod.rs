@@ -82,9 +82,9 @@ async fn admit(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
         error => error,
     };
     let drive = app.drive(&identity).await.map_err(gone)?;
-    let node = drive.stat(&VPath::root()).await.map_err(gone)?;
+    let (node, id) = drive.identify(&VPath::root()).await.map_err(gone)?;
     let props = if record.target.is_marked() { drive.props(&VPath::root()).await? } else { Vec::new() };
-    if !record.target.is(&node, &props) {
+    if !record.target.is(&node, id, &props) {
         return Err(Error::NotFound);
     }
     Ok((identity, drive))

@@ -18,6 +18,7 @@ use sarang::model::{AccountName, Role};
 use sarang::server::{Cores, Server};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -107,6 +108,17 @@ impl TestServer {
     pub fn restart(mut self) -> Self {
         self.stop().expect("stop before the restart");
         Self::open(self.config.clone(), self.data.clone())
+    }
+
+    /// Stops gracefully, copies the data folder as `cp -a` does, loses the original, and starts on the copy.
+    pub fn on_another_disk(mut self) -> Self {
+        self.stop().expect("stop before the data folder is copied");
+        let data = Arc::new(TempDir::new().unwrap());
+        let (from, to) = (self.data.path().join("."), data.path());
+        assert!(Command::new("cp").arg("-a").args([from.as_path(), to]).status().unwrap().success());
+        let config = Config { data_dir: to.to_owned(), ..self.config.clone() };
+        self.data = Arc::clone(&data);
+        Self::open(config, data)
     }
 
     /// The shared state, for what only an administrator does.

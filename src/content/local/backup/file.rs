@@ -28,13 +28,14 @@ impl Walk<'_> {
             Ok(_) => return Ok(()),
             Err(e) => return self.pass_over(&path, e),
         };
-        if !self.is_wanted(&Mark::new(path.clone(), &facts)) {
+        let id = self.ids.of_file(fd(&file), &facts.found.node)?;
+        let mark = Mark::new(path.clone(), &facts, id);
+        if !self.is_wanted(&mark) {
             return Ok(());
         }
-        let mark = Mark::new(path.clone(), &facts);
-        if let Some(made) = self.link((to, name), &mark)? {
+        if self.link((to, name), &mark, fd(&file))? {
             self.tally.linked += 1;
-            return self.count(mark, made);
+            return self.count(mark);
         }
         let raw = CString::new(name).map_err(|_| Error::NotFound)?;
         for _ in 0..TRIES {
@@ -43,7 +44,7 @@ impl Walk<'_> {
                     let made = os::stat_fd(fd(&copy)).map_err(|e| explain(DOING, e))?;
                     self.tally.copied += 1;
                     self.tally.copied_bytes += made.node.len;
-                    return self.count(Mark::new(path, &facts), made.node.id());
+                    return self.count(Mark::new(path, &facts, id));
                 }
                 Try::Changed(now) => facts = now,
                 Try::Failed(errno) => {
@@ -58,41 +59,44 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Gives what a former copy holds of the same file a name in this one, with the overflow file of its properties; `None` when there
+    /// Gives what a former copy holds of the same file a name in this one, with the overflow file of its properties; `false` when there
     /// is nothing of the kind.
-    fn link(&mut self, to: (BorrowedFd<'_>, &str), mark: &Mark) -> Result<Option<[u64; 2]>> {
-        let Some(made) = self.former().find_map(|former| link(former, mark, to)) else { return Ok(None) };
+    fn link(&mut self, to: (BorrowedFd<'_>, &str), mark: &Mark, from: BorrowedFd<'_>) -> Result<bool> {
+        if !self.former().any(|former| link(former, mark, to)) {
+            return Ok(false);
+        }
         let copy = os::open_read(to.0, to.1, Lookup::Full).map_err(|e| explain(DOING, e))?;
         if self.bring_overflow(fd(&copy))? {
-            return Ok(Some(made));
+            return self.ids.hand_over(from, fd(&copy)).map(|()| true);
         }
         let _ = os::unlink_file(to.0, to.1);
-        Ok(None)
+        Ok(false)
     }
 
-    fn count(&mut self, mark: Mark, made: [u64; 2]) -> Result<()> {
+    fn count(&mut self, mark: Mark) -> Result<()> {
         self.tally.files += 1;
         self.tally.bytes += mark.len;
-        self.take(mark, made)
+        self.take(mark)
     }
 }
 
-/// Gives what a former copy holds of the same file a name in this one; `None` when it holds nothing, or not this.
-fn link(former: &Former, mark: &Mark, to: (BorrowedFd<'_>, &str)) -> Option<[u64; 2]> {
-    let old = former.files.get(&mark.node).filter(|old| old.is_still(mark))?;
+/// Gives what a former copy holds of the same file a name in this one; `false` when it holds nothing, or not this.
+fn link(former: &Former, mark: &Mark, to: (BorrowedFd<'_>, &str)) -> bool {
+    let Some(old) = former.files.get(&mark.node).filter(|old| old.is_still(mark)) else { return false };
     let from = (fd(&former.dir), old.path.as_str());
     let linked = os::link(from, to).or_else(|e| {
         // What was there before has another file in its place.
         if e == Errno::EXIST { os::unlink_file(to.0, to.1).and_then(|()| os::link(from, to)) } else { Err(e) }
     });
-    linked.ok()?;
-    let copy = os::stat_at(to.0, to.1).ok()?;
-    let [_, _, modified, len] = copy.node.etag.0;
-    if copy.kind == Kind::File && (modified, len) == (mark.modified, mark.len) {
-        return Some(copy.node.id());
+    let copy = linked.and_then(|()| os::stat_at(to.0, to.1));
+    let is_it = copy.as_ref().is_ok_and(|copy| {
+        let [_, _, modified, len] = copy.node.etag.0;
+        copy.kind == Kind::File && (modified, len) == (mark.modified, mark.len)
+    });
+    if copy.is_ok() && !is_it {
+        let _ = os::unlink_file(to.0, to.1);
     }
-    let _ = os::unlink_file(to.0, to.1);
-    None
+    is_it
 }
 
 pub(super) fn copy(walk: &mut Walk<'_>, file: &OwnedFd, facts: &Facts, to: (BorrowedFd<'_>, &CStr)) -> Result<Try> {
@@ -110,6 +114,7 @@ pub(super) fn copy(walk: &mut Walk<'_>, file: &OwnedFd, facts: &Facts, to: (Borr
     }
     os::set_access(fd(&made), facts).map_err(|e| explain(DOING, e))?;
     os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;
+    walk.ids.hand_over(fd(file), fd(&made))?;
     let now = os::facts_fd(fd(file)).map_err(|e| explain(DOING, e))?;
     // Taking away or adding a name changes nothing in it.
     let is_same = now.found.node.etag == facts.found.node.etag

@@ -2,6 +2,7 @@
 //! and our attributes. What a former copy holds unchanged gets a second name there instead of being copied again.
 
 mod file;
+mod ids;
 mod odd;
 mod props;
 #[cfg(test)]
@@ -10,7 +11,8 @@ mod walk;
 
 use super::os::{self, Facts, fd};
 use super::root::explain;
-use crate::model::{Error, RelPath, Result};
+use crate::content::FileId;
+use crate::model::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -39,13 +41,16 @@ pub struct Mark {
     /// Whether it is a folder.
     #[serde(rename = "d")]
     pub folder: bool,
+    /// Which file or folder it is; `None` in an index of before there were ids, and outside of trees.
+    #[serde(rename = "i", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<FileId>,
 }
 
 impl Mark {
-    fn new(path: String, facts: &Facts) -> Self {
+    fn new(path: String, facts: &Facts, id: Option<FileId>) -> Self {
         let [inode, born, modified, len] = facts.found.node.etag.0;
         let changed = if walk::is_fresh(facts.changed) { 0 } else { facts.changed };
-        Self { path, node: [inode, born], len, modified, changed, folder: facts.found.node.folder }
+        Self { path, node: [inode, born], len, modified, changed, folder: facts.found.node.folder, id }
     }
 
     /// Whether this is the same file, unchanged since, wherever it lies.
@@ -115,8 +120,8 @@ pub struct Tally {
 
 /// Sees each file and folder when its copy is there.
 pub trait Watch {
-    /// `mark` was copied; its copy is `made`.
-    fn copied(&mut self, mark: &Mark, made: [u64; 2], tally: &Tally) -> Result<()>;
+    /// `mark` was copied.
+    fn copied(&mut self, mark: &Mark, tally: &Tally) -> Result<()>;
 }
 
 /// Copies a tree. What cannot be read is noted and left out; whatever hinders the writing ends it. Returns whether the tree
@@ -129,20 +134,9 @@ pub fn copy_tree(plan: &Plan<'_>, tally: &mut Tally, watch: &mut dyn Watch) -> R
     };
     let target = os::open_root(plan.to).map_err(|e| explain("open the folder of the copy", e))?;
     let inode = os::stat_fd(fd(&source)).map_err(|e| explain("look at what is to be copied", e))?.inode;
-    Walk::new(plan, fd(&source), fd(&target), tally, watch).run()?;
+    Walk::new(plan, fd(&source), fd(&target), tally, watch)?.run()?;
     let present = os::open_root(plan.from).and_then(|dir| os::stat_fd(fd(&dir)));
     Ok(present.is_ok_and(|present| present.inode == inode))
-}
-
-/// Copies one file of a tree anew, in the place of its older copy; `None` when it, or the folder for its copy, is not there.
-pub fn copy_again(plan: &Plan<'_>, path: &RelPath, tally: &mut Tally, watch: &mut dyn Watch) -> Result<Option<Mark>> {
-    let open = |path| os::open_root(path).map_err(|e| explain("open what is to be copied", e));
-    let (source, target) = (open(plan.from)?, open(plan.to)?);
-    let mut counted = Tally::default();
-    let mark = Walk::new(plan, fd(&source), fd(&target), &mut counted, watch).run_for(path)?;
-    tally.copied += counted.copied;
-    tally.copied_bytes += counted.copied_bytes;
-    Ok(mark)
 }
 
 /// Waits until all that was written on the file system of a folder is on the disk.

@@ -1,6 +1,7 @@
 //! Copies of trees that nobody changes, of trees that somebody does, and of what is unchanged since.
 
 use super::*;
+use crate::content::FileId;
 use crate::content::local::label::Label;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -16,7 +17,7 @@ struct Noting<'a> {
 }
 
 impl Watch for Noting<'_> {
-    fn copied(&mut self, mark: &Mark, _made: [u64; 2], _tally: &Tally) -> Result<()> {
+    fn copied(&mut self, mark: &Mark, _tally: &Tally) -> Result<()> {
         (self.act)(mark);
         self.marks.push(mark.clone());
         Ok(())
@@ -73,7 +74,9 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
     let file = place.path("from").join(HOSTILE);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let open = fs::File::open(&file).unwrap();
-    Label::new(None, Some("h1")).store(fd(&open)).unwrap();
+    let of = |file: &fs::File| os::stat_fd(fd(file)).unwrap().node;
+    let id = FileId::new().unwrap();
+    Label::new(id, None, &of(&open)).store(fd(&open)).unwrap();
     let long_ago = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     open.set_modified(long_ago).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", place.path("from/link")).unwrap();
@@ -90,7 +93,7 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
     assert_eq!(copy.metadata().unwrap().modified().unwrap(), long_ago);
     assert_eq!(copy.metadata().unwrap().mode() & 0o777, 0o640);
     let dir = os::open_root(&place.path("to")).unwrap();
-    assert_eq!(Label::of_name(fd(&dir), HOSTILE).unwrap().history(), Some("h1"));
+    assert_eq!(Label::of_name(fd(&dir), HOSTILE).unwrap().id(&of(&copy)), id);
     assert_eq!(fs::metadata(place.path("to/folder")).unwrap().modified().unwrap(), long_ago);
     assert_eq!(marks.iter().filter(|mark| mark.folder).count(), 6, "{marks:?}");
     assert_eq!(marks[0].path, "");
@@ -106,7 +109,8 @@ fn what_is_unchanged_is_not_copied_again() {
     let (_, marks) = place.copy("first", Vec::new(), |_| {});
     place.write("replaced.new", "REPLACED");
     fs::rename(place.path("from/replaced.new"), place.path("from/replaced")).unwrap();
-    Label::new(None, Some("h1")).store(fd(&fs::File::open(place.path("from/touched")).unwrap())).unwrap();
+    let touched = fs::File::open(place.path("from/touched")).unwrap();
+    Label::new(FileId::new().unwrap(), None, &os::stat_fd(fd(&touched)).unwrap().node).store(fd(&touched)).unwrap();
     fs::rename(place.path("from/folder"), place.path("from/other")).unwrap();
     let former = Former::open(&place.path("first"), marks.clone()).unwrap();
     let (tally, _) = place.copy("second", vec![former], |_| {});

@@ -2,11 +2,12 @@
 //! meanwhile, until nothing older turns up there under a name that it did not have before.
 
 use super::file::TRIES;
+use super::ids::Ids;
 use super::{Mark, Plan, Tally, Watch};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
 use crate::content::local::overflow::PROPS;
-use crate::content::local::root::{explain, spelling};
-use crate::model::{Error, RelPath, Result};
+use crate::content::local::root::explain;
+use crate::model::{Error, Result};
 use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -29,6 +30,7 @@ pub(super) struct Walk<'a> {
     target: BorrowedFd<'a>,
     pub tally: &'a mut Tally,
     watch: &'a mut dyn Watch,
+    pub ids: Ids,
     /// What was copied, by its path.
     taken: HashMap<String, Mark>,
     folders: Vec<(String, Facts)>,
@@ -54,10 +56,10 @@ impl<'a> Walk<'a> {
         target: BorrowedFd<'a>,
         tally: &'a mut Tally,
         watch: &'a mut dyn Watch,
-    ) -> Self {
+    ) -> Result<Self> {
         let began = since_1970(plan.began);
-        let (taken, folders) = (HashMap::new(), Vec::new());
-        Self { plan, source, target, tally, watch, taken, folders, began, again: false, moved: false }
+        let (taken, folders, ids) = (HashMap::new(), Vec::new(), Ids::of(source)?);
+        Ok(Self { plan, source, target, tally, watch, ids, taken, folders, began, again: false, moved: false })
     }
 
     /// Copies all.
@@ -81,26 +83,6 @@ impl<'a> Walk<'a> {
         self.finish_folders()
     }
 
-    /// Copies one file.
-    pub fn run_for(&mut self, path: &RelPath) -> Result<Option<Mark>> {
-        let open = |dir: BorrowedFd<'_>, name: &str| os::open_folder(dir, name, Lookup::Full);
-        let (Some(name), Ok(mut from)) = (path.name(), open(self.source, "")) else { return Ok(None) };
-        let mut spelled = String::new();
-        for name in path.parent().unwrap_or_default().names() {
-            let (name, _) = spelling(fd(&from), name)?;
-            spelled = joined(&spelled, &name);
-            let Ok(below) = open(fd(&from), &name) else { return Ok(None) };
-            from = below;
-        }
-        let Ok(to) = open(self.target, &spelled) else { return Ok(None) };
-        let before = os::stat_fd(fd(&to)).map_err(|e| explain(DOING, e))?;
-        let (name, _) = spelling(fd(&from), name)?;
-        let path = joined(&spelled, &name);
-        self.copy_file(fd(&from), fd(&to), &name, path.clone())?;
-        os::set_modified(fd(&to), before.node.modified).map_err(|e| explain(DOING, e))?;
-        Ok(self.taken.remove(&path))
-    }
-
     /// The tree.
     pub fn source(&self) -> BorrowedFd<'_> {
         self.source
@@ -121,8 +103,8 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes that something is in the copy.
-    pub fn take(&mut self, mark: Mark, made: [u64; 2]) -> Result<()> {
-        self.watch.copied(&mark, made, self.tally)?;
+    pub fn take(&mut self, mark: Mark) -> Result<()> {
+        self.watch.copied(&mark, self.tally)?;
         self.taken.insert(mark.path.clone(), mark);
         Ok(())
     }
@@ -179,8 +161,8 @@ impl<'a> Walk<'a> {
     /// Notes a folder and copies the files in it.
     fn arrive(&mut self, from: OwnedFd, to: OwnedFd, path: String) -> Result<Level> {
         let facts = look(&from)?;
-        let made = os::stat_fd(fd(&to)).map_err(|e| explain(DOING, e))?;
-        self.take(Mark::new(path.clone(), &facts), made.node.id())?;
+        let id = self.ids.of_file(fd(&from), &facts.found.node)?;
+        self.take(Mark::new(path.clone(), &facts, id))?;
         self.folders.push((path.clone(), facts));
         self.read(Level { from, to, path, waiting: Vec::new() })
     }
@@ -233,7 +215,7 @@ impl<'a> Walk<'a> {
             return false;
         }
         let Ok(found) = os::stat_at(dir, name) else { return true };
-        let node = found.node.id();
+        let node = found.node.inode();
         if self.taken.get(path).is_some_and(|taken| taken.node == node) {
             return true;
         }
@@ -277,7 +259,7 @@ impl<'a> Walk<'a> {
         let Ok(from) = os::open_folder(self.source, path, Lookup::Full) else { return Ok(()) };
         for _ in 0..TRIES {
             if self.copy_attributes(fd(&from), made)? {
-                return Ok(());
+                return self.ids.hand_over(fd(&from), made);
             }
         }
         self.fail(path, "its properties changed again and again while they were copied");

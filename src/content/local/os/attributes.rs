@@ -41,15 +41,21 @@ pub(in crate::content::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -
     remove(file, PROPS)
 }
 
-/// The label of an open file; `None` when it has none, or one of another length.
-pub(in crate::content::local) fn label_fd<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<[u8; N]>> {
-    fixed(|room| sys::fgetxattr(file, LABEL, room))
+/// The label of an open file; `None` when it has none, or one of more than `N` bytes.
+pub(in crate::content::local) fn label_fd<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    at_most::<N>(|room| sys::fgetxattr(file, LABEL, room))
 }
 
 /// As [`label_fd`], of a name in a folder.
-pub(in crate::content::local) fn label_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<[u8; N]>> {
+pub(in crate::content::local) fn label_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
     let path = path_at(dir, name);
-    fixed(|room| sys::lgetxattr(&path, LABEL, room))
+    at_most::<N>(|room| sys::lgetxattr(&path, LABEL, room))
+}
+
+/// As [`label_fd`], of what is open only to be looked at.
+pub(in crate::content::local) fn label_path<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    at_most::<N>(|room| sys::getxattr(&path, LABEL, room))
 }
 
 /// Keeps a label with an open file.
@@ -100,6 +106,16 @@ fn fixed<const N: usize>(read: impl FnOnce(&mut [u8]) -> Outcome<usize>) -> Outc
     let mut room = [0; N];
     match read(&mut room) {
         Ok(len) => Ok((len == N).then_some(room)),
+        Err(Errno::NODATA | Errno::RANGE) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// Reads an attribute of at most `N` bytes.
+fn at_most<const N: usize>(read: impl FnOnce(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<Vec<u8>>> {
+    let mut room = [0; N];
+    match read(&mut room) {
+        Ok(len) => Ok(room.get(..len).map(<[u8]>::to_vec)),
         Err(Errno::NODATA | Errno::RANGE) => Ok(None),
         Err(other) => Err(other),
     }

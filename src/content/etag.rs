@@ -1,0 +1,139 @@
+//! Entity tags of files: made from the modification time and the length where the time is one that a commit has drawn, so that they
+//! survive a backup, a restore and a move to another disk; else from inode and birth, too.
+//!
+//! A commit sets a time in steps of 100 ns, which NTFS and SMB keep, that is no whole millisecond. Such a time is drawn among millions for
+//! each second, and never the one that the file had before, so that a tag does not come again though clocks go back or clients set the
+//! same second. Times that programs beside the server set are nearly all finer, or whole seconds: they say too little by themselves.
+
+use crate::model::{Error, Result};
+use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Nanoseconds between two times that a commit may set.
+const STEP: u32 = 100;
+/// A time that is a multiple of this was cut off by somebody: by a client's clock or by a file system.
+const COARSE: u32 = 1_000_000;
+const SECOND: u32 = 1_000_000_000;
+
+/// A strong entity tag: inode, birth, modification time and length; `Display` writes it quoted, as headers and `getetag` have it
+/// (RFC 9110 section 8.8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Etag(pub [u64; 4]);
+
+impl Etag {
+    /// The numbers that it is written as.
+    pub fn parts(&self) -> &[u64] {
+        let [_, _, modified, _] = self.0;
+        let from = if is_drawn(nanoseconds_of(modified)) { 2 } else { 0 };
+        self.0.get(from..).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = '"';
+        for part in self.parts() {
+            write!(f, "{before}{part:x}")?;
+            before = '-';
+        }
+        f.write_str("\"")
+    }
+}
+
+/// The time that a commit sets where a client wants this one, or none, for a file that had the time `before` until now.
+pub fn draw_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Result<SystemTime> {
+    let random = getrandom::u64().map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+    Ok(draw(wanted.unwrap_or_else(SystemTime::now), before, random))
+}
+
+/// The time that a commit sets where `wanted` is what the client wants, or the present time: within the same millisecond, and for a time in
+/// whole seconds within the same second. It is not `before`, which the file had until now; `random` decides.
+fn draw(wanted: SystemTime, before: Option<SystemTime>, random: u64) -> SystemTime {
+    let (second, nanoseconds) = split(wanted);
+    // Whole seconds are what clients send. Of a finer time the milliseconds stay.
+    let (base, room) = if nanoseconds == 0 { (0, SECOND) } else { (nanoseconds / COARSE * COARSE, COARSE) };
+    let steps = u64::from(room / STEP);
+    let drawn = (0..3).filter_map(|more| {
+        let step = u32::try_from(random.wrapping_add(more) % steps).ok()?;
+        Some(base + step * STEP)
+    });
+    let times = drawn
+        .filter(|nanoseconds| is_drawn(*nanoseconds))
+        .map(|nanoseconds| second + Duration::from_nanos(nanoseconds.into()));
+    times.into_iter().find(|time| Some(*time) != before).unwrap_or(wanted)
+}
+
+/// Whether a commit may have set this fraction of a second.
+const fn is_drawn(nanoseconds: u32) -> bool {
+    nanoseconds.is_multiple_of(STEP) && !nanoseconds.is_multiple_of(COARSE)
+}
+
+/// The fraction of a second of nanoseconds since 1970, which are negative before.
+fn nanoseconds_of(modified: u64) -> u32 {
+    u32::try_from(modified.cast_signed().rem_euclid(i64::from(SECOND))).unwrap_or_default()
+}
+
+/// The second that a time lies in, and the nanoseconds after it.
+fn split(time: SystemTime) -> (SystemTime, u32) {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(after) => (time - Duration::from_nanos(after.subsec_nanos().into()), after.subsec_nanos()),
+        Err(before) => {
+            let rest = (SECOND - before.duration().subsec_nanos()) % SECOND;
+            (time - Duration::from_nanos(rest.into()), rest)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn tag(inode: u64, time: SystemTime, len: u64) -> String {
+        let nanoseconds = match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap(),
+            Err(before) => -i64::try_from(before.duration().as_nanos()).unwrap(),
+        };
+        Etag([inode, 7, nanoseconds.cast_unsigned(), len]).to_string()
+    }
+
+    fn at(nanoseconds: i64) -> SystemTime {
+        let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
+        if nanoseconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    }
+
+    #[test]
+    fn the_tag_of_a_drawn_time_does_not_tell_the_inode() {
+        let time = draw(at(1_700_000_000_000_000_000), None, 12_345);
+        assert_eq!(tag(1, time, 5), tag(2, time, 5));
+        assert_ne!(tag(1, time, 5), tag(1, time, 6));
+        for whole in
+            [0, 1_700_000_000_000_000_000, 1_700_000_000_120_000_000, 1_700_000_000_123_456_789, -3_600_000_000_000]
+        {
+            assert_ne!(tag(1, at(whole), 5), tag(2, at(whole), 5), "{whole}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_drawn_time_is_one_within_what_was_wanted(wanted in -(1_i64 << 60)..(1 << 60), random: u64, whole: bool) {
+            let second = i64::from(SECOND);
+            let wanted = if whole { wanted / second * second } else { wanted };
+            let time = draw(at(wanted), None, random);
+            let (began, nanoseconds) = split(time);
+            prop_assert!(is_drawn(nanoseconds));
+            prop_assert_eq!(began, split(at(wanted)).0);
+            if wanted % second != 0 {
+                prop_assert_eq!(nanoseconds / COARSE, split(at(wanted)).1 / COARSE);
+            }
+        }
+
+        /// Whatever the clock says and chance draws: never the time that the file had.
+        #[test]
+        fn two_commits_one_after_the_other_have_different_tags(wanted in 0..(1_i64 << 60), back in 0..3_i64, random: u64) {
+            let first = draw(at(wanted), None, random);
+            let second = draw(at(wanted - back), Some(first), random);
+            prop_assert_ne!(tag(1, first, 5), tag(1, second, 5));
+        }
+    }
+}

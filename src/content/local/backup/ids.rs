@@ -1,0 +1,61 @@
+//! The ids of what is copied: a copy of a whole tree has the same files as the tree, on other inodes.
+
+use super::walk::DOING;
+use crate::content::local::label::Label;
+use crate::content::local::os::{self, Errno};
+use crate::content::local::relocated::{self, Lies};
+use crate::content::local::root::explain;
+use crate::content::{FileId, Node};
+use crate::model::Result;
+use std::collections::HashSet;
+use std::os::fd::BorrowedFd;
+
+/// The ids of what is copied from one tree.
+#[derive(Debug)]
+pub(super) struct Ids {
+    /// How they are to be read; `None` for what is no tree of ours: nothing in it has one.
+    lies: Option<Lies>,
+    /// Those of files with several names, which become several files: the first keeps it.
+    linked: HashSet<FileId>,
+}
+
+impl Ids {
+    /// Of the tree in a folder.
+    pub fn of(top: BorrowedFd<'_>) -> Result<Self> {
+        let lies = relocated::lies(top).map_err(|e| explain(DOING, e))?;
+        Ok(Self { lies, linked: HashSet::new() })
+    }
+
+    /// That of an open file or folder, which is `node`.
+    pub fn of_file(&self, file: BorrowedFd<'_>, node: &Node) -> Result<Option<FileId>> {
+        let Some(lies) = self.lies else { return Ok(None) };
+        Ok(label(file)?.map(|label| label.id_where(lies, node)))
+    }
+
+    /// Lets a copy have the id of what it is a copy of, and what else its label says.
+    pub fn hand_over(&mut self, from: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> Result<()> {
+        let (Some(lies), Some(label)) = (self.lies, label(from)?) else { return Ok(()) };
+        let look = |file| os::stat_fd(file).map_err(|e| explain(DOING, e));
+        let (old, new) = (look(from)?, look(copy)?.node);
+        let is_taken = !old.node.folder && old.links > 1 && !self.linked.insert(label.id_where(lies, &old.node));
+        let label = if is_taken {
+            Label::new(FileId::new()?, label.digest(&old.node).as_ref(), &new)
+        } else {
+            label.handed_over(lies, &old.node, &new)
+        };
+        match label.store(copy) {
+            // Labels that were there have been copied, or it has failed for them.
+            Ok(()) | Err(Errno::OPNOTSUPP) => Ok(()),
+            Err(e) => Err(explain(DOING, e)),
+        }
+    }
+}
+
+/// `None` where the file system has no attributes.
+fn label(file: BorrowedFd<'_>) -> Result<Option<Label>> {
+    match Label::of_file(file) {
+        Ok(label) => Ok(Some(label)),
+        Err(Errno::OPNOTSUPP) => Ok(None),
+        Err(e) => Err(explain(DOING, e)),
+    }
+}
