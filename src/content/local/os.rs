@@ -185,13 +185,8 @@ fn found(facts: &Statx) -> Found {
     let born = if has_birth { nanoseconds(birth) } else { 0 };
     let etag = Etag([facts.stx_ino, born, nanoseconds(facts.stx_mtime), len]);
     let (modified, created) = (moment(facts.stx_mtime), moment(birth));
-    let links = facts.stx_nlink;
-    Found {
-        kind,
-        inode: facts.stx_ino,
-        links,
-        node: Node { folder: kind == Kind::Folder, len, modified, created, etag },
-    }
+    let node = Node { folder: kind == Kind::Folder, len, modified, created, etag };
+    Found { kind, inode: facts.stx_ino, links: facts.stx_nlink, node }
 }
 
 fn nanoseconds(time: StatxTimestamp) -> u64 {
