@@ -65,15 +65,14 @@ pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
     let root = os::open_root(dir).map_err(|e| explain(DOING, e))?;
     let care = Care { repair: care.repair.filter(|_| !care.served), ..care };
     let mut tree = Tree { root, care, findings: Vec::new(), notes: Vec::new() };
-    if !care.served {
-        // First: to finish what a crash has cut takes its note.
-        tree.check_leftovers(dir)?;
-    }
     tree.check_notes()?;
     tree.check_things()?;
     tree.check_versions()?;
     tree.check_props()?;
     tree.note_unshown()?;
+    if !care.served {
+        tree.check_leftovers(dir)?;
+    }
     Ok(Seen { findings: tree.findings, notes: tree.notes })
 }
 
