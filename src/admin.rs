@@ -6,7 +6,7 @@ pub mod past;
 pub use crate::app::removal::Files;
 
 use crate::app::removal::{Outcome, note_of};
-use crate::app::{App, Destination};
+use crate::app::{App, Destination, TreeKind};
 use crate::audit::{Kind, Reporter};
 use crate::auth::{AccountView, Alteration, OpenIdLink};
 use crate::drive::locks::Lock;
@@ -61,6 +61,9 @@ pub struct Overview {
     /// Drives of which a large part was overwritten or deleted within minutes: nothing of their history expires for now.
     #[serde(default)]
     pub held: Vec<HeldHistory>,
+    /// Homes and team folders that were not where they were when they were looked for last, as when their disk is not mounted: `home/ana`.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// Addresses that send `X-Forwarded-For` and are not in `server.trusted_proxies`: all who come through one are one network
     /// where failed sign-ins are counted.
     #[serde(default)]
@@ -228,6 +231,14 @@ impl Administrator {
         purged
     }
 
+    /// Gives up a home or team folder that is missing. As [`App::renew`].
+    pub async fn renew(&self, place: &str) -> Result<()> {
+        let (kind, name) = self.app.renew(place).await?;
+        let kind = if kind == TreeKind::Home { Kind::AccountChanged } else { Kind::TeamFolderChanged };
+        self.reporter.done(kind, &name, "what lies in the place of its missing folder is its folder now").await;
+        Ok(())
+    }
+
     fn place_of(&self, which: &str) -> String {
         let found = self.app.removed_files().into_iter().find(|files| files.id == which);
         found.map_or_else(|| which.to_owned(), |files| files.place)
@@ -282,6 +293,7 @@ pub async fn overview(app: &App) -> Result<Overview> {
             .into_iter()
             .map(|(root, until)| HeldHistory { root: root.to_string(), until: time::iso_date(until) })
             .collect(),
+        missing: app.missing_trees(),
         untrusted_proxies: app.metrics.untrusted_proxies.all().iter().map(ToString::to_string).collect(),
     })
 }

@@ -1,16 +1,16 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
 mod aside;
+mod folder;
 mod homes;
 mod lock_check;
 mod registration;
 pub mod removal;
+mod upkeep;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::content::Room;
-use crate::content::history::{Expired, Retention};
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
 use crate::drive::bursts::Bursts;
@@ -32,12 +32,15 @@ use aside::Vacating;
 pub use aside::{Destination, RemovedFiles};
 use homes::Homes;
 pub use homes::TreeKind;
+use homes::known::Known;
+pub use homes::known::{PREFIX as TREES, TreeRecord};
 use lock_check::LockCheck;
 use removal::Removals;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio_util::task::TaskTracker;
+use upkeep::Upkeep;
 
 /// The file in a data folder that says that it is not yet all there.
 pub const UNFINISHED: &str = "restoring";
@@ -67,12 +70,13 @@ pub struct App {
     /// Public links.
     pub links: Arc<Links>,
     /// Unfinished uploads.
-    pub uploads: Uploads,
+    pub uploads: Arc<Uploads>,
     sled: Arc<SledStore>,
     /// What accounts have in common.
     pub commons: Arc<Commons>,
     homes: Arc<Homes>,
     removals: Removals,
+    upkeep: Upkeep,
     tasks: TaskTracker,
     opened: Instant,
 }
@@ -80,12 +84,12 @@ pub struct App {
 impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
-        let dir = config.data_dir.clone();
+        let (dir, anew) = (config.data_dir.clone(), config.anew);
         let provider = OpenId::open(&config.openid, &config.server.public_url)?;
         let open = move || {
             LocalTree::check_system()?;
             refuse_unfinished(&dir)?;
-            SledStore::open(&dir.join("state"))
+            folder::open_state(&dir, anew)
         };
         let sled = blocking(open).await?;
         let store: Arc<dyn StateStore> = sled.clone();
@@ -94,13 +98,14 @@ impl App {
         auth.report_to(audit.clone());
         let locks = Arc::new(Locks::open(store.clone(), config.locks.clone()).await?);
         let links = Arc::new(Links::open(store.clone()).await?);
-        let uploads = Uploads::open(store.clone(), config.drive.upload_days).await?;
+        let uploads = Arc::new(Uploads::open(store.clone(), config.drive.upload_days).await?);
         let setup = if auth.list().is_empty() {
             Setup::open().map_err(|e| Error::io("make a set-up link", e))?
         } else {
             Setup::done()
         };
-        let homes = Arc::new(Homes::new(&config, auth.clone()));
+        let known = Known::open(store.clone()).await?;
+        let homes = Arc::new(Homes::new(&config, auth.clone(), uploads.clone(), known));
         let removals = Removals::open(store.clone()).await?;
         let commons = open_commons(&store, &homes, &audit, &config).await?;
         locks.check_by(Arc::new(LockCheck::new(&auth, &links, &commons)));
@@ -120,30 +125,13 @@ impl App {
             commons,
             homes,
             removals,
+            upkeep: Upkeep::default(),
             tasks,
             opened,
         });
         app.auth.vacate_by(Arc::new(Vacating(Arc::downgrade(&app))));
         app.begin_with_removals().await;
-        app.hold_uploads().await;
         Ok(app)
-    }
-
-    /// Reserves the room again that unfinished uploads were promised.
-    async fn hold_uploads(&self) {
-        for upload in self.uploads.unfinished() {
-            if let Err(error) = self.hold(&upload).await {
-                tracing::warn!(upload = upload.id, %error, "the room for an unfinished upload is not reserved");
-            }
-        }
-    }
-
-    async fn hold(&self, upload: &Unfinished) -> Result<()> {
-        let record = upload.record();
-        let root = self.root(&record.root).await?;
-        let reserved = root.tree.reserve(&record.place()?, Room { len: Some(record.len), limit: None }).await?;
-        Uploads::hold(upload, reserved);
-        Ok(())
     }
 
     /// Ends an unfinished upload and deletes what has come of it.
@@ -156,20 +144,6 @@ impl App {
             Err(Error::NotFound | Error::Unauthenticated) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    /// Gives up uploads that nobody went on with, and deletes what belongs to none.
-    pub async fn expire_uploads(&self) -> Result<()> {
-        for upload in self.uploads.over(None) {
-            self.discard_upload(&upload).await?;
-        }
-        for root in self.homes.open_roots() {
-            let still = self.uploads.still().await;
-            for id in root.tree.laid_aside().await?.into_iter().filter(|id| !still.has(id)) {
-                root.tree.discard(&id).await?;
-            }
-        }
-        Ok(())
     }
 
     /// The root of a name in records; `NotFound` when its account or team folder is no more.
@@ -187,33 +161,38 @@ impl App {
         Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
     }
 
-    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet.
+    /// The homes and team folders that were not there when they were looked for last.
+    pub fn missing_trees(&self) -> Vec<String> {
+        self.homes.missing()
+    }
+
+    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet. `Missing`.
     pub async fn usage(&self, account: &AccountName) -> Result<u64> {
         if !self.homes.exists(account).await? {
-            return Ok(0);
+            return self.homes.check_there(TreeKind::Home, account.as_str()).await.map(|()| 0);
         }
         Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
     }
 
-    /// Until when nothing of the history of an account's home expires, if it is open.
+    /// Until when nothing of the history of an account's home expires, if it has been open.
     pub fn held_in_home(&self, account: &AccountName) -> Option<SystemTime> {
         let id = TreeKind::Home.id(account.as_str());
         self.held().into_iter().find(|(root, _)| **root == *id).map(|(_, until)| until)
     }
 
-    /// The drives whose history is held, and until when, of those that are open.
+    /// The drives whose history is held, and until when, of those that have been open.
     pub fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
-        let mut held: Vec<_> =
-            self.homes.open_roots().into_iter().filter_map(|root| Some((root.id.clone(), root.tree.held()?))).collect();
-        held.sort();
-        held
+        self.homes.held()
     }
 
-    /// Bytes of live files in the homes and team folders that are open, as last counted.
+    /// Bytes of live files in the homes and team folders that have been open, as last counted, but for those that do not answer.
     pub async fn usage_of_open_homes(&self) -> Result<u64> {
-        let mut used = 0_u64;
+        let mut used = self.homes.used_in_closed();
         for root in self.homes.open_roots() {
-            used = used.saturating_add(root.tree.usage().await?.used);
+            match root.tree.usage().await {
+                Ok(usage) => used = used.saturating_add(usage.used),
+                Err(error) => tracing::warn!(root = &*root.id, %error, "its files cannot be counted"),
+            }
         }
         Ok(used)
     }
@@ -288,21 +267,6 @@ impl App {
         .await
     }
 
-    /// Deletes for good what trash and versions keep no longer, everywhere; a folder that fails does not keep the others from it.
-    pub async fn expire_history(&self) -> Result<()> {
-        let retention = Retention::of(&self.config.history);
-        let mut outcome = Ok(());
-        for account in self.auth.list() {
-            let root = self.homes.home_of(&account.name).await;
-            outcome = outcome.and(expire(root, retention, account.quota).await);
-        }
-        for (name, team) in self.commons.teams.list() {
-            let root = self.homes.team(&name).await;
-            outcome = outcome.and(expire(root, retention, team.quota).await);
-        }
-        outcome
-    }
-
     /// Waits for running changes, writes everything and lets go of the data folder.
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
@@ -342,21 +306,6 @@ async fn open_commons(
     };
     let bursts = Bursts::new(&config.history);
     Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
-}
-
-/// The history may have what the quota leaves.
-async fn expire(root: Result<Arc<Root>>, retention: Retention, quota: Option<u64>) -> Result<()> {
-    let root = root?;
-    let left = match quota {
-        Some(quota) => Some(quota.saturating_sub(root.tree.usage().await?.used)),
-        None => None,
-    };
-    let retention = Retention { room: left, ..retention };
-    let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
-    if items > 0 || versions > 0 {
-        tracing::info!(root = &*root.id, items, versions, "deleted what is kept no longer of the history");
-    }
-    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

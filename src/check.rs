@@ -2,6 +2,7 @@
 //! of what may well be meant so and is worth knowing.
 
 use crate::app::removal::{self, Files, Removal};
+use crate::app::{TREES, TreeKind, TreeRecord};
 use crate::content::local::check::{Care, Finding, look_at, look_over};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::shares::Share;
@@ -107,7 +108,8 @@ impl Check<'_> {
         let known: BTreeSet<String> =
             self.records.keys().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect();
         let present = names_in(&dir)?;
-        for name in &present {
+        let missing = self.missing(prefix, folder, &known)?;
+        for name in present.iter().filter(|name| !missing.contains(*name)) {
             let (place, path) = (format!("{folder}/{name}"), dir.join(name));
             if !path.is_dir() {
                 self.find(place, "it is no folder");
@@ -129,11 +131,34 @@ impl Check<'_> {
             }
             self.report.trees += 1;
         }
-        for name in known.iter().filter(|name| !present.contains(name)) {
+        for name in known.iter().filter(|name| !present.contains(name) && !missing.contains(*name)) {
             let note = format!("The {owner} {name} has no folder in {folder}: it is made at the first use.");
             self.report.notes.push(note);
         }
         Ok(())
+    }
+
+    /// Those that have been made and are not there.
+    fn missing(&mut self, prefix: &str, folder: &str, known: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        let kind = if prefix == "team/" { TreeKind::Team } else { TreeKind::Home };
+        let (records, mut missing) = (self.records, BTreeSet::new());
+        for name in known {
+            let key = format!("{TREES}{}", kind.id(name));
+            let Some(text) = records.get(&key) else { continue };
+            let (made, place) = (decode::<TreeRecord>(&key, text)?, format!("{folder}/{name}"));
+            if LocalTree::id_at(&self.order.data_dir.join(&place))?.is_some_and(|found| found == made.id) {
+                continue;
+            }
+            self.find(
+                place.as_str(),
+                format!(
+                    "it is missing, or another folder lies in its place: mount its disk, or bring it back from a backup, with \
+                     .sarang/home. If it is gone for good, `sarang new-home {place}` lets what lies there be it, or a new one"
+                ),
+            );
+            missing.insert(name.clone());
+        }
+        Ok(missing)
     }
 
     /// What belongs to nobody lies aside after a removal, or came there beside the server.

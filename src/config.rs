@@ -16,10 +16,15 @@ use std::path::PathBuf;
 pub struct Config {
     /// Where everything is kept.
     pub data_dir: PathBuf,
+    /// Whether a new server is meant whatever the data folder looks like: no setting, but a word of the command line.
+    #[serde(skip)]
+    pub anew: bool,
     /// Connections.
     pub server: ServerConfig,
     /// Drives.
     pub drive: DriveConfig,
+    /// Homes and team folders on the disk.
+    pub storage: StorageConfig,
     /// What is kept of the past.
     pub history: HistoryConfig,
     /// Accounts and sign-in.
@@ -122,6 +127,14 @@ impl From<FolderName> for String {
     }
 }
 
+/// `[storage]`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StorageConfig {
+    /// Homes and team folders that are kept open for the next request, beyond those in use.
+    pub open_homes: usize,
+}
+
 /// `[history]`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -213,8 +226,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: "sarang-data".into(),
+            anew: false,
             server: ServerConfig::default(),
             drive: DriveConfig::default(),
+            storage: StorageConfig::default(),
             history: HistoryConfig::default(),
             accounts: AccountsConfig::default(),
             openid: OpenIdConfig::default(),
@@ -253,6 +268,12 @@ impl Default for DriveConfig {
             team_folder: FolderName("Team folders".into()),
             trash_folder: None,
         }
+    }
+}
+
+impl Default for StorageConfig {
+    fn default() -> Self {
+        Self { open_homes: 256 }
     }
 }
 

@@ -47,12 +47,14 @@ pub async fn run(app: Arc<App>, shutdown: impl Future<Output = ()> + Send) {
         let now = Clocks::now();
         let jumped = now.have_jumped_since(last);
         last = now;
+        let began = Instant::now();
         hourly(&app, jumped).await;
+        tracing::debug!(took = ?began.elapsed(), "the hourly jobs are done");
     }
 }
 
 /// Each job logs its own failure; none stops the others. After a jump of the clock nothing is deleted by age.
-async fn hourly(app: &App, jumped: bool) {
+async fn hourly(app: &Arc<App>, jumped: bool) {
     if app.setup.is_open() && !app.auth.list().is_empty() {
         app.setup.close();
     }

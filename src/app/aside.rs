@@ -152,7 +152,7 @@ impl App {
     /// Lays aside what lies where the files of a new account or team folder will be.
     async fn vacate(&self, kind: TreeKind, name: &str) -> Result<()> {
         if self.homes.is_empty(kind, name).await? {
-            return Ok(());
+            return self.homes.forget(kind, name).await;
         }
         let mut removal = self.removals.new_removal(self, kind, name, Files::Keep).await?;
         removal.settled = true;

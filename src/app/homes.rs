@@ -1,28 +1,37 @@
-//! The folders on disk that drives are made of: homes and team folders, each opened once, at its first use.
+//! The folders on disk that drives are made of: homes and team folders, each opened at its first use and closed again in time.
+
+mod folders;
+pub mod known;
+mod open;
+mod opener;
 
 use super::blocking;
 use crate::audit::Kind as AuditKind;
 use crate::auth::Auth;
 use crate::config::Config;
-use crate::content::local::{LocalSettings, LocalTree};
+use crate::content::local::LocalTree;
 use crate::drive::commons::Roots;
 use crate::drive::place::Root;
 use crate::model::{AccountName, Error, RelPath, Result};
+use crate::uploads::Uploads;
 use async_trait::async_trait;
-use parking_lot::{Mutex, RwLock};
+use folders::{inode_of, names_in, purge_folder, rename_durably};
+use known::Known;
+use open::{Home, OpenHome, Trees};
+use opener::Opener;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::OnceCell;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::time::timeout;
 
-/// How long requests under way may hinder the deletion of a home.
-const PURGE_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether a home is still where it was opened.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a request waits for a disk that does not answer before it is told so.
+const DISK_PATIENCE: Duration = Duration::from_secs(20);
+/// What it is told: when to come back.
+const SLOW_DISK: Error = Error::Busy { retry_after: Duration::from_secs(10) };
 
 /// What a tree of files belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -60,115 +69,95 @@ impl TreeKind {
     }
 }
 
-/// An account's home. The first who asks opens it while the others wait: opening twice would take the uploads
-/// of the one for leftovers of the other.
-#[derive(Debug, Default)]
-struct Home(OnceCell<OpenHome>);
-
-#[derive(Debug)]
-struct OpenHome {
-    root: Arc<Root>,
-    tree: Arc<LocalTree>,
-    inode: (u64, u64),
-    looked: Mutex<Instant>,
-}
-
-impl Home {
-    /// Whether another folder, or none, has come into the place of the one that is open.
-    fn has_moved(&self, dir: impl FnOnce() -> PathBuf) -> bool {
-        let Some(open) = self.0.get() else { return false };
-        // Whoever holds it is looking.
-        let Some(mut looked) = open.looked.try_lock() else { return false };
-        if looked.elapsed() < LOOK_EVERY {
-            return false;
-        }
-        *looked = Instant::now();
-        match inode_of(&dir()) {
-            Ok(inode) => inode != open.inode,
-            Err(error) => error.kind() == ErrorKind::NotFound,
-        }
-    }
-
-    /// Lets no change happen in it any more.
-    fn close(&self) {
-        if let Some(open) = self.0.get() {
-            open.root.close();
-        }
-    }
-}
-
-fn inode_of(path: &Path) -> std::io::Result<(u64, u64)> {
-    std::fs::metadata(path).map(|facts| (facts.dev(), facts.ino()))
-}
-
 /// Every home and team folder.
 #[derive(Debug)]
 pub(super) struct Homes {
-    dir: PathBuf,
-    settings: LocalSettings,
-    auth: Arc<Auth>,
-    accounts: RwLock<HashMap<AccountName, Arc<Home>>>,
-    teams: RwLock<HashMap<String, Arc<Home>>>,
+    opener: Arc<Opener>,
+    trees: Trees,
 }
 
 impl Homes {
-    pub(super) fn new(config: &Config, auth: Arc<Auth>) -> Self {
-        let drive = &config.drive;
-        let settings = LocalSettings {
-            durability: drive.durability,
-            portable_names: drive.portable_names,
-            versions: config.history.versions,
-            reserve: drive.reserve,
-        };
-        let (dir, accounts, teams) = (config.data_dir.clone(), RwLock::default(), RwLock::default());
-        Self { dir, settings, auth, accounts, teams }
+    pub(super) fn new(config: &Config, auth: Arc<Auth>, uploads: Arc<Uploads>, known: Known) -> Self {
+        Self {
+            opener: Arc::new(Opener::new(config, auth, uploads, known)),
+            trees: Trees::new(config.storage.open_homes),
+        }
     }
 
     /// The home of an account; made at the first use.
     pub(super) async fn home_of(&self, account: &AccountName) -> Result<Arc<Root>> {
-        let home = self.home(account);
-        let open = home.0.get_or_try_init(|| self.open_home(account)).await?;
-        Ok(open.root.clone())
+        self.root_of(TreeKind::Home, account.as_str()).await
     }
 
-    fn home(&self, account: &AccountName) -> Arc<Home> {
-        let present = self.accounts.read().get(account).cloned();
-        if let Some(home) = present {
-            if !home.has_moved(|| self.home_dir(account)) {
-                return home;
+    /// The root of a home or team folder; made at the first use.
+    pub(super) async fn root_of(&self, kind: TreeKind, name: &str) -> Result<Arc<Root>> {
+        self.with_open(kind, name, |open| open.root.clone()).await
+    }
+
+    async fn with_open<T>(&self, kind: TreeKind, name: &str, of: impl Fn(&OpenHome) -> T) -> Result<T> {
+        loop {
+            let home = self.trees.entry(kind, name);
+            if home.get().is_none()
+                && let Err(error) = self.open(kind, name, &home).await
+            {
+                self.trees.forget_unopened(kind, name, home);
+                return Err(error);
             }
-            tracing::warn!(%account, "the home folder was replaced beside the server; it is opened anew");
-            self.accounts.write().remove(account);
+            let Some(open) = home.get() else { continue };
+            if !self.has_moved(kind, name, open).await? {
+                return Ok(of(open));
+            }
+            tracing::warn!(folder = kind.id(name), "it was replaced beside the server; it is opened anew");
+            self.trees.remove_this(kind, name, &home);
         }
-        self.accounts.write().entry(account.clone()).or_default().clone()
     }
 
-    async fn open_home(&self, account: &AccountName) -> Result<OpenHome> {
-        // A request may have signed in just before its account was removed: no home is made for it again.
-        self.auth.account(account).ok_or(Error::Unauthenticated)?;
-        let opened = self.open(self.home_dir(account), TreeKind::Home.id(account.as_str())).await?;
-        // Or while it was being opened: then what was opened stays closed.
-        self.auth.account(account).ok_or(Error::Unauthenticated)?;
-        Ok(opened)
+    async fn open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<()> {
+        let mut opened = self.try_open(kind, name, home).await;
+        let lacks = |error: &Error| error.lacks_descriptors() || matches!(error, Error::Busy { .. });
+        if opened.as_ref().is_err_and(lacks) {
+            self.trees.shed();
+            opened = self.try_open(kind, name, home).await;
+        }
+        if opened.is_ok() {
+            self.trees.note_opened(&kind.id(name));
+        }
+        opened
     }
 
-    async fn open(&self, dir: PathBuf, id: String) -> Result<OpenHome> {
-        let settings = self.settings;
-        blocking(move || {
-            let tree = LocalTree::open(&dir, settings)?;
-            let inode = inode_of(&dir).map_err(|e| Error::io("look at the home folder", e))?;
-            let root = Arc::new(Root::new(id.into(), tree.clone()));
-            Ok(OpenHome { root, tree, inode, looked: Mutex::new(Instant::now()) })
-        })
-        .await
+    /// Opens a tree in a task of its own: a caller that leaves must not let the next one open it beside.
+    async fn try_open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<()> {
+        let (opener, home, name) = (self.opener.clone(), home.clone(), name.to_owned());
+        let was_swept = self.trees.was_swept(&kind.id(&name));
+        let opening =
+            tokio::spawn(
+                async move { home.cell.get_or_try_init(|| opener.open(kind, &name, was_swept)).await.map(|_| ()) },
+            );
+        match timeout(DISK_PATIENCE, opening).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(failed)) => Err(Error::io("open the folder of files", std::io::Error::other(failed))),
+            Err(_) => Err(SLOW_DISK),
+        }
+    }
+
+    /// Whether another folder, or none, has come into the place of the one that is open.
+    async fn has_moved(&self, kind: TreeKind, name: &str, open: &OpenHome) -> Result<bool> {
+        if !open.look.is_due() {
+            return Ok(false);
+        }
+        let (look, dir) = (open.look.clone(), self.dir_of(kind, name));
+        match timeout(DISK_PATIENCE, blocking(move || Ok(look.has_moved(&dir)))).await {
+            Ok(moved) => moved,
+            Err(_) => Err(SLOW_DISK),
+        }
     }
 
     fn home_dir(&self, account: &AccountName) -> PathBuf {
         self.dir_of(TreeKind::Home, account.as_str())
     }
 
-    fn dir_of(&self, kind: TreeKind, name: &str) -> PathBuf {
-        self.dir.join(kind.folder()).join(name)
+    pub(super) fn dir_of(&self, kind: TreeKind, name: &str) -> PathBuf {
+        self.opener.dir_of(kind, name)
     }
 
     /// Whether an account's home is there already.
@@ -177,21 +166,80 @@ impl Homes {
         blocking(move || Ok(dir.exists())).await
     }
 
+    /// The names of the folders of a kind that there are, and of those that have been made and may be missing.
+    pub(super) async fn names(&self, kind: TreeKind) -> Result<HashSet<OsString>> {
+        let (dir, made) = (self.opener.folder_of(kind), self.opener.known.names(kind));
+        blocking(move || {
+            let names = names_in(&dir).map_err(|e| Error::io("list the homes", e))?;
+            Ok(names.into_iter().chain(made.into_iter().map(OsString::from)).collect())
+        })
+        .await
+    }
+
+    /// Whether a tree that is closed has properties in overflow files, all of them in use.
+    pub(super) fn is_swept(&self, kind: TreeKind, name: &str) -> bool {
+        self.trees.was_swept(&kind.id(name))
+    }
+
+    /// Does something with a tree, which is closed again afterwards if it was not open before.
+    pub(super) async fn visit<T, F: Future<Output = Result<T>>>(
+        &self,
+        (kind, name): (TreeKind, &str),
+        work: impl FnOnce(Arc<Root>) -> F,
+    ) -> Result<T> {
+        let was_open = self.trees.is_open(kind, name);
+        let done = work(self.root_of(kind, name).await?).await;
+        if !was_open {
+            self.trees.close_if_idle(kind, name);
+        }
+        done
+    }
+
     /// The homes and team folders that are open.
     pub(super) fn open_roots(&self) -> Vec<Arc<Root>> {
-        let (homes, teams) = (self.accounts.read(), self.teams.read());
-        let open = |home: &Arc<Home>| home.0.get().map(|open| open.root.clone());
-        homes.values().chain(teams.values()).filter_map(open).collect()
+        self.trees.roots()
     }
 
     /// As [`open_roots`](Self::open_roots), the trees by their names.
     pub(super) fn open_trees(&self) -> Vec<(Arc<str>, Arc<LocalTree>)> {
-        let (homes, teams) = (self.accounts.read(), self.teams.read());
-        let open = |home: &Arc<Home>| home.0.get().map(|open| (open.root.id.clone(), open.tree.clone()));
-        homes.values().chain(teams.values()).filter_map(open).collect()
+        self.trees.trees()
     }
 
-    /// Refuses what [`transfer`](Self::transfer) could not do.
+    /// Bytes of live files in the trees that were closed, as last counted.
+    pub(super) fn used_in_closed(&self) -> u64 {
+        self.trees.used_in_closed()
+    }
+
+    /// The trees whose history is held, and until when, of those that have been open.
+    pub(super) fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
+        let open = self.open_roots().into_iter().filter_map(|root| Some((root.id.clone(), root.tree.held()?)));
+        let mut held: Vec<_> = self.trees.held().into_iter().chain(open).collect();
+        held.sort();
+        held
+    }
+
+    /// The homes and team folders that were not there when they were looked for last.
+    pub(super) fn missing(&self) -> Vec<String> {
+        self.opener.known.missing()
+    }
+
+    /// Refuses to go on with a home or team folder that has been made and is not there. `Missing`.
+    pub(super) async fn check_there(&self, kind: TreeKind, name: &str) -> Result<()> {
+        let tree = kind.id(name);
+        let Some(id) = self.opener.known.get(&tree) else { return Ok(()) };
+        let dir = self.dir_of(kind, name);
+        let found = blocking(move || LocalTree::id_at(&dir)).await?;
+        let is_there = found.is_some_and(|found| *found == *id);
+        self.opener.known.note(&tree, is_there);
+        if is_there { Ok(()) } else { Err(known::missing()) }
+    }
+
+    /// Forgets that a home or team folder has been made: what lies in its place when it is used next is it, else it is made.
+    pub(super) async fn forget(&self, kind: TreeKind, name: &str) -> Result<()> {
+        self.opener.known.forget(&kind.id(name)).await
+    }
+
+    /// Refuses what a transfer could not do.
     pub(super) async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
         self.home_of(to).await?;
         let (here, there) = (self.home_dir(from), self.home_dir(to));
@@ -213,20 +261,20 @@ impl Homes {
         to: &AccountName,
     ) -> Result<Option<RelPath>> {
         let is_there = self.is_there(kind, folder).await?;
-        let (dir, home) = (self.dir_of(kind, folder), self.home(to));
-        let open = home.0.get_or_try_init(|| self.open_home(to)).await?;
+        let dir = self.dir_of(kind, folder);
+        let (_held, tree) = self.with_open(TreeKind::Home, to.as_str(), |o| (o.root.clone(), o.tree.clone())).await?;
         for n in 1_u32.. {
             let name = if n == 1 { title.to_owned() } else { format!("{title} ({n})") };
             let path = RelPath::root().join(&name)?;
             if !is_there {
                 // It was moved before; a crash may have kept its history from coming along.
-                match open.tree.adopt_history(&path).await {
+                match tree.adopt_history(&path).await {
                     Err(Error::NotFound) => return Ok(None),
                     outcome => outcome?,
                 }
                 continue;
             }
-            match open.tree.adopt(&dir, &path).await {
+            match tree.adopt(&dir, &path).await {
                 Err(Error::Exists) => {}
                 outcome => return outcome.map(|()| Some(path)),
             }
@@ -236,11 +284,7 @@ impl Homes {
 
     /// Lets nothing change any more in a home or team folder that is open.
     pub(super) fn close(&self, kind: TreeKind, name: &str) {
-        let open = match kind {
-            TreeKind::Home => AccountName::parse(name).ok().and_then(|name| self.accounts.write().remove(&name)),
-            TreeKind::Team => self.teams.write().remove(name),
-        };
-        if let Some(open) = open {
+        if let Some(open) = self.trees.remove(kind, name) {
             open.close();
         }
     }
@@ -264,6 +308,7 @@ impl Homes {
 
     /// Whether a home or team folder holds neither files nor any in its trash and versions.
     pub(super) async fn is_unused(&self, kind: TreeKind, name: &str) -> Result<bool> {
+        self.check_there(kind, name).await?;
         let dir = self.dir_of(kind, name);
         blocking(move || {
             let own = [".sarang/trash/files", ".sarang/versions"];
@@ -285,15 +330,18 @@ impl Homes {
             }
             rename_durably(&from, &to).map_err(|e| Error::io("lay the files aside", e))
         })
-        .await
+        .await?;
+        self.forget(kind, name).await
     }
 
     /// Lets a tree that lies aside take the place of one that holds no files, which goes.
     pub(super) async fn exchange(&self, aside: (TreeKind, &str), to: (TreeKind, &str)) -> Result<()> {
         let (from, place) = (self.dir_of(aside.0, aside.1), self.dir_of(to.0, to.1));
-        let until = Instant::now() + PURGE_PATIENCE;
+        let until = Instant::now() + folders::PURGE_PATIENCE;
         loop {
             self.close(to.0, to.1);
+            // First: what lies there at the next use is its home then, whatever a crash leaves.
+            self.forget(to.0, to.1).await?;
             let (from, place) = (from.clone(), place.clone());
             let exchanged = blocking(move || {
                 let taken = purge_folder(&place.join(".sarang")).and_then(|()| match std::fs::remove_dir(&place) {
@@ -306,7 +354,8 @@ impl Homes {
                 // A request has opened it again meanwhile.
                 Err(Error::Io { source, .. })
                     if source.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {}
-                outcome => return outcome,
+                Ok(()) => return self.forget(to.0, to.1).await,
+                failed => return failed,
             }
         }
     }
@@ -321,7 +370,7 @@ impl Homes {
 #[async_trait]
 impl Roots for Homes {
     async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
-        let view = self.auth.account(account).filter(|view| !view.disabled).ok_or(Error::NotFound)?;
+        let view = self.opener.auth.account(account).filter(|view| !view.disabled).ok_or(Error::NotFound)?;
         match self.home_of(account).await {
             Ok(root) => Ok((root, view.quota)),
             Err(Error::Unauthenticated) => Err(Error::NotFound),
@@ -330,48 +379,10 @@ impl Roots for Homes {
     }
 
     fn check_home(&self, account: &AccountName) -> Result<()> {
-        self.auth.account(account).filter(|view| !view.disabled).map(drop).ok_or(Error::NotFound)
+        self.opener.auth.account(account).filter(|view| !view.disabled).map(drop).ok_or(Error::NotFound)
     }
 
     async fn team(&self, name: &str) -> Result<Arc<Root>> {
-        let home = self.teams.write().entry(name.to_owned()).or_default().clone();
-        let open =
-            home.0.get_or_try_init(|| self.open(self.dir_of(TreeKind::Team, name), TreeKind::Team.id(name))).await?;
-        Ok(open.root.clone())
-    }
-}
-
-/// The names in a folder; none where there is none.
-fn names_in(dir: &Path) -> std::io::Result<Vec<std::ffi::OsString>> {
-    match std::fs::read_dir(dir) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name())).collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Renames a folder within one folder or between two, if it is there, and waits until that is on the disk.
-fn rename_durably(from: &Path, to: &Path) -> std::io::Result<()> {
-    match std::fs::rename(from, to) {
-        Err(error) if error.kind() == ErrorKind::NotFound && from.symlink_metadata().is_err() => return Ok(()),
-        outcome => outcome?,
-    }
-    for folder in [to.parent(), from.parent()].into_iter().flatten() {
-        std::fs::File::open(folder)?.sync_all()?;
-    }
-    Ok(())
-}
-
-/// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.
-fn purge_folder(dir: &Path) -> std::io::Result<()> {
-    let until = Instant::now() + PURGE_PATIENCE;
-    loop {
-        match std::fs::remove_dir_all(dir) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => return Ok(()),
-        }
+        self.root_of(TreeKind::Team, name).await
     }
 }

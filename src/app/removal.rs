@@ -191,6 +191,9 @@ impl App {
     /// Takes the account away and records what is still to be done. `NotFound`, `Forbidden` for the last administrator.
     pub async fn begin_removal(&self, name: &AccountName, files: Files) -> Result<String> {
         let view = self.auth.account(name).ok_or(Error::NotFound)?;
+        if files != Files::Keep {
+            self.homes.check_there(TreeKind::Home, name.as_str()).await?;
+        }
         let mut removal = self.removals.new_removal(self, TreeKind::Home, name.as_str(), files).await?;
         removal.created = view.created;
         let (id, table) = (new_id()?, &self.removals.table);
@@ -201,6 +204,9 @@ impl App {
 
     async fn begin_team_removal(&self, name: &str, files: Files) -> Result<String> {
         let team = self.commons.teams.find(name).ok_or(Error::NotFound)?;
+        if files != Files::Keep {
+            self.homes.check_there(TreeKind::Team, name).await?;
+        }
         let mut removal = self.removals.new_removal(self, TreeKind::Team, name, files).await?;
         removal.created = team.created;
         let (id, table) = (new_id()?, &self.removals.table);
@@ -295,6 +301,7 @@ impl App {
     /// Deletes everything that an account has, so that it begins anew: between the runs of tests that share a server.
     pub async fn clear_account(&self, name: &AccountName) -> Result<()> {
         self.end_records(name).await?;
+        self.homes.forget(TreeKind::Home, name.as_str()).await?;
         self.homes.purge(TreeKind::Home, name.as_str()).await
     }
 

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod index;
+mod missing;
 mod restore;
 mod shelf;
 #[cfg(test)]
@@ -106,15 +107,20 @@ impl Making {
     /// Copies the files, telling `progress`. Returns whether all trees stayed where they were: if one was moved into another
     /// meanwhile, this generation is to be given up and the next one begun, which goes on from it.
     pub fn copy_files(&mut self, progress: &mut dyn FnMut(&Tally)) -> Result<bool> {
+        let missing = missing::find(&SledStore::read_export(&self.partial.join(STATE))?, &self.order.data_dir)?;
         let trees = self.trees()?;
         let mut index = Index::new(&self.partial, progress);
         let mut skip: Vec<&str> = NEVER.to_vec();
         skip.extend(trees.iter().map(String::as_str));
+        skip.extend(missing.iter().map(String::as_str));
         let mut stayed = self.copy_tree(REST, &skip, &mut index)?;
         let own: &[&str] =
             if self.order.history { &[".sarang/tmp"] } else { &[".sarang/tmp", ".sarang/trash", ".sarang/versions"] };
-        for tree in &trees {
+        for tree in trees.iter().filter(|tree| !missing.contains(tree)) {
             stayed &= self.copy_tree(tree, own, &mut index)?;
+        }
+        for tree in &missing {
+            self.carry(tree, &mut index)?;
         }
         index.settle()?;
         Ok(stayed)

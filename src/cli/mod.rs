@@ -33,7 +33,11 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the drives until told to stop.
-    Serve,
+    Serve {
+        /// Begin a new server in the data folder, though something lies there that may be what is left of an earlier one
+        #[arg(long)]
+        new: bool,
+    },
     /// Add, list and change accounts.
     User {
         #[command(subcommand)]
@@ -55,6 +59,11 @@ enum Command {
     Lock {
         #[command(subcommand)]
         command: show::LockCommand,
+    },
+    /// Give up a home or team folder that is missing: what lies in its place is it from now on, or a new one is made.
+    NewHome {
+        /// Its place in the data folder, as `homes/ana`
+        place: String,
     },
     /// List, bring back and delete the files of removed accounts and team folders.
     Removed {
@@ -118,14 +127,15 @@ pub async fn run(cli: Cli) -> Result<()> {
     process::keep_files_private();
     let config = Config::load(cli.config.as_deref())?;
     match cli.command {
-        Command::Serve => {
+        Command::Serve { new } => {
             let _flush = log::start(&config.log);
-            serve::run(config).await
+            serve::run(Config { anew: new, ..config }).await
         }
         Command::User { command } => user::run(command, config).await,
         Command::Audit { args } => show::audit(args, config).await,
         Command::Overview { json } => show::overview(json, config).await,
         Command::Lock { command } => show::lock(command, config).await,
+        Command::NewHome { place } => removed::new_home(place, config).await,
         Command::Removed { command } => removed::run(command, config).await,
         Command::Trash { command } => past::trash(command, config).await,
         Command::Versions { command } => past::versions(command, config).await,

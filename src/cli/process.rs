@@ -36,12 +36,14 @@ pub(super) fn keep_files_private() {
     umask(Mode::RWXG | Mode::RWXO);
 }
 
-/// Takes as many descriptors as the system allows: the usual 1024 are fewer than the connections that are let in.
-pub(super) fn raise_open_files() {
+/// Takes as many descriptors as the system allows: the usual 1024 are fewer than the connections that are let in. Returns how many;
+/// `None` for no limit.
+pub(super) fn raise_open_files() -> Option<usize> {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!(%error, "the number of open files stays as it is");
     }
+    getrlimit(Resource::Nofile).current.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Refuses to serve a data folder that belongs to another user: what the one makes there the other could not read.

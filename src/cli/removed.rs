@@ -82,6 +82,15 @@ pub(super) async fn run(command: RemovedCommand, config: Config) -> Result<()> {
     print(&text)
 }
 
+/// Gives up a home or team folder that is missing.
+pub(super) async fn new_home(place: String, config: Config) -> Result<()> {
+    let report = format!("What lies in {place} is used from now on; where nothing lies, it is made at the next use.\n");
+    match user::ask(Request::NewHome { place }, config).await? {
+        Response::Refused(sentence) => bail!(sentence),
+        _ => print(&report),
+    }
+}
+
 fn table(files: &[RemovedFiles]) -> String {
     if files.is_empty() {
         return "No files of removed accounts or team folders lie aside.\n".into();

@@ -13,11 +13,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+/// One home is kept open for so many descriptors that there may be.
+const DESCRIPTORS_A_HOME: usize = 16;
+
 /// Serves until SIGTERM or SIGINT.
-pub(super) async fn run(config: Config) -> Result<()> {
+pub(super) async fn run(mut config: Config) -> Result<()> {
     let folder = config.data_dir.clone();
     process::refuse_other_owner(&folder)?;
-    process::raise_open_files();
+    if let Some(limit) = process::raise_open_files() {
+        // Connections, files and the state need theirs, too.
+        config.storage.open_homes = config.storage.open_homes.min((limit / DESCRIPTORS_A_HOME).max(1));
+    }
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
     let app =

@@ -151,6 +151,9 @@ fn text_of(overview: &Overview) -> String {
     for held in &overview.held {
         let _ = writeln!(text, "{:15} {} until {}", "History held", held.root, held.until);
     }
+    for tree in &overview.missing {
+        let _ = writeln!(text, "{:15} {tree}: its disk may not be mounted; `sarang check` says more", "Missing");
+    }
     for peer in &overview.untrusted_proxies {
         let why = "sends X-Forwarded-For, is not in server.trusted_proxies: all who come through it are one network";
         let _ = writeln!(text, "{:15} {peer} {why}", "Proxy?");

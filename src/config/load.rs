@@ -81,6 +81,7 @@ impl Config {
             self.accounts.failures_per_network > 0 && self.accounts.failures_per_account > 0,
             "accounts.failures_per_* must be at least 1: 0 would refuse every first sign-in."
         );
+        ensure!(self.storage.open_homes > 0, "storage.open_homes must be at least 1.");
         for host in &server.hosts {
             let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
             ensure!(plain, "server.hosts: {host:?} is not a host name; write it like \"files.example.org\".");

@@ -112,6 +112,11 @@ pub enum Request {
         /// Their id or place.
         which: String,
     },
+    /// Give up a home or team folder that is missing.
+    NewHome {
+        /// Its place in the data folder: `homes/ana`.
+        place: String,
+    },
     /// Show entries of the audit log, newest first.
     Audit {
         /// Which.
@@ -238,6 +243,14 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         Request::RemovedPurge { which } => {
             let purged = at_work(app).purge_aside(&which).await;
             return of_removed(&which, purged.map(|()| Response::Done));
+        }
+        Request::NewHome { place } => {
+            return match at_work(app).renew(&place).await {
+                Err(Error::NotFound) => {
+                    Response::Refused(format!("There is no account or team folder with {place:?}."))
+                }
+                renewed => renewed.map_or_else(|e| Response::Refused(e.to_string()), |()| Response::Done),
+            };
         }
         Request::LockBreak { id } => {
             let work = at_work(app);

@@ -295,7 +295,8 @@ impl Mounts {
         for mount in self.halls.iter().flat_map(|hall| &hall.mounts) {
             let Source::Share(id) = &mount.source else { continue };
             match mount.node().await {
-                Ok(_) => {}
+                // It is still shared while the files of its owner are missing.
+                Ok(_) | Err(Error::Missing(_)) => {}
                 Err(Error::NotFound) => continue,
                 Err(error) => return Err(error),
             }

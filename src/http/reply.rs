@@ -19,9 +19,17 @@ const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json"
 /// What clients see of failures whose details are for the log.
 const INTERNAL: &str = "Something went wrong in the server; its log says more.";
 
+/// What is told of a want of descriptors.
+static BUSY: Error = Error::Busy { retry_after: Duration::from_secs(1) };
+
+/// The failure as it is told: without descriptors, the request that met it may just come again.
+fn told(error: &Error) -> &Error {
+    if error.lacks_descriptors() { &BUSY } else { error }
+}
+
 /// The status of a failure.
 pub fn status(error: &Error) -> StatusCode {
-    match error {
+    match told(error) {
         Error::NotFound => StatusCode::NOT_FOUND,
         Error::ParentMissing | Error::NotFolder | Error::NoSuchLock | Error::Conflict => StatusCode::CONFLICT,
         Error::Exists | Error::IsFolder => StatusCode::METHOD_NOT_ALLOWED,
@@ -35,7 +43,9 @@ pub fn status(error: &Error) -> StatusCode {
         Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Unauthenticated | Error::CodeRequired | Error::AccessEnded => StatusCode::UNAUTHORIZED,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown | Error::Missing(_) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         Error::Corrupt(_) | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -76,6 +86,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::Throttled { .. }
         | Error::Busy { .. }
         | Error::ProviderDown
+        | Error::Missing(_)
         | Error::ReadOnly
         | Error::Conflict
         | Error::Corrupt(_)
@@ -85,7 +96,7 @@ pub fn fs_error(error: &Error) -> FsError {
 
 /// The name of a failure that programs may rely on.
 pub fn code(error: &Error) -> &'static str {
-    match error {
+    match told(error) {
         Error::NotFound => "not_found",
         Error::ParentMissing => "parent_missing",
         Error::Exists => "exists",
@@ -111,6 +122,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::Throttled { .. } => "throttled",
         Error::Busy { .. } => "busy",
         Error::ProviderDown => "provider_down",
+        Error::Missing(_) => "missing",
         Error::ReadOnly => "read_only",
         Error::Conflict => "conflict",
         Error::Corrupt(_) => "corrupt",
@@ -191,9 +203,9 @@ pub fn unsatisfiable(len: u64) -> Response<Body> {
 
 /// The text of a failure for whoever asked: details that are not theirs stay in the log.
 pub fn text_of(error: &Error) -> String {
-    match error {
+    match told(error) {
         Error::Corrupt(_) | Error::Io { .. } => INTERNAL.to_owned(),
-        _ => error.to_string(),
+        told => told.to_string(),
     }
 }
 
@@ -202,7 +214,7 @@ fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValu
     *response.status_mut() = status(error);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
-    match error {
+    match told(error) {
         Error::Exists | Error::IsFolder => {
             headers.insert(ALLOW, ALLOWED);
         }
@@ -269,6 +281,21 @@ mod tests {
             let body = text(response).await;
             assert!(!body.contains("secret") && !body.contains("homes"), "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_want_of_descriptors_is_told_as_one_that_passes() {
+        for errno in [23, 24] {
+            let error = Error::io("open it", std::io::Error::from_raw_os_error(errno));
+            for response in [failure(&error), problem(&error)] {
+                assert_eq!(
+                    (response.status().as_u16(), &response.headers()[RETRY_AFTER]),
+                    (503, &HeaderValue::from(1))
+                );
+                assert!(text(response).await.contains("busy"));
+            }
+        }
+        assert_eq!(status(&Error::io("open it", std::io::Error::from_raw_os_error(5))).as_u16(), 500);
     }
 
     #[tokio::test]

@@ -100,6 +100,9 @@ pub enum Error {
         /// When to come back.
         retry_after: Duration,
     },
+    /// Files that were there are not, as when their disk is not mounted; the text says whose.
+    #[error("{0}")]
+    Missing(&'static str),
     /// The provider that people sign in by does not answer.
     #[error("The sign-in provider cannot be reached. Sign in with your password, or try again later.")]
     ProviderDown,
@@ -129,6 +132,13 @@ impl Error {
     /// Wraps a system error with what was tried ("read the folder").
     pub fn io(doing: &'static str, source: impl Into<std::io::Error>) -> Self {
         Self::Io { doing, source: source.into() }
+    }
+
+    /// Whether the process or the system had no descriptor left for it: one more try may succeed.
+    pub fn lacks_descriptors(&self) -> bool {
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        matches!(self, Self::Io { source, .. } if matches!(source.raw_os_error(), Some(ENFILE | EMFILE)))
     }
 
     /// A stored record that makes no sense; says how to go on without it.

@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// Serves by a line of shell.
-    fn serve_by(&self, line: &str) -> Serving {
+    pub fn serve_by(&self, line: &str) -> Serving {
         let mut command = self.command("sh");
         let mut child = command.args(["-c", line]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io::{IoSlice, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,6 +25,8 @@ pub(super) const TRASH: &str = ".sarang/trash/files";
 const SLACK: Duration = Duration::from_secs(24 * 3600);
 /// Beyond this many bytes the older half goes.
 const LARGEST: usize = 64 << 20;
+/// Bytes in which its first line is found.
+const START: u64 = 16 << 10;
 
 /// What happened to a name. Paths are below the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,8 +151,7 @@ fn untold(root: &Root, told: &[Line], moment: u64) -> Result<Vec<Line>> {
 pub(super) fn trim(root: &Root, keep: Duration, now: SystemTime) -> Result<()> {
     let text = read(root)?;
     let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
-    let slack = u64::try_from(SLACK.as_nanos()).unwrap_or(u64::MAX);
-    let is_due = lines(&text).next().is_some_and(|first| first.at.saturating_add(slack) < oldest);
+    let is_due = lines(&text).next().is_some_and(|first| is_overdue(&first, oldest));
     if !is_due && text.len() <= LARGEST {
         return Ok(());
     }
@@ -164,6 +165,26 @@ pub(super) fn trim(root: &Root, keep: Duration, now: SystemTime) -> Result<()> {
         fresh.extend(text_of(line)?);
     }
     replace(root, fresh, text.len())
+}
+
+/// Whether the chronicle below an open folder begins so long before what is kept that it is to be shortened, or is too large.
+pub(super) fn is_long(top: BorrowedFd<'_>, keep: Duration, now: SystemTime) -> Result<bool> {
+    let doing = "look at the chronicle";
+    let file = match os::open_read(top, FILE, Lookup::Full) {
+        Ok(file) => std::fs::File::from(file),
+        Err(Errno::NOENT) => return Ok(false),
+        Err(e) => return Err(explain(doing, e)),
+    };
+    let len = file.metadata().map_err(|e| Error::io(doing, e))?.len();
+    let mut start = Vec::new();
+    file.take(START).read_to_end(&mut start).map_err(|e| Error::io(doing, e))?;
+    let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
+    Ok(len > LARGEST as u64 || lines(&start).next().is_some_and(|first| is_overdue(&first, oldest)))
+}
+
+/// Whether the first line is older than `oldest` by more than the slack.
+fn is_overdue(first: &Line, oldest: u64) -> bool {
+    first.at.saturating_add(u64::try_from(SLACK.as_nanos()).unwrap_or(u64::MAX)) < oldest
 }
 
 /// Puts `fresh` in the place of the first `read` bytes.

@@ -7,7 +7,6 @@ use super::root::{Root, explain};
 use super::stage::WORKSHOP;
 use super::trash::tomb_of;
 use super::walk::{self, Top};
-use crate::content::Reserved;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -112,6 +111,14 @@ impl Ledger {
     pub fn forget(&self) {
         let mut books = self.books.lock();
         *books = Books { reserved: books.reserved, changes: books.changes + 1, ..Books::default() };
+    }
+
+    /// Takes back what was reserved.
+    pub fn give_back(&self, bytes: u64) {
+        if bytes > 0 {
+            let mut books = self.books.lock();
+            books.reserved = books.reserved.saturating_sub(bytes);
+        }
     }
 
     /// How many changes of names there were.
@@ -291,6 +298,11 @@ impl Reservation {
         self.held += more;
     }
 
+    /// What is held, which is given back by somebody else.
+    pub fn take(mut self) -> u64 {
+        std::mem::take(&mut self.held)
+    }
+
     /// As [`try_grow`](Self::try_grow), on a thread that may wait.
     pub fn grow(&mut self, len: u64) -> Result<()> {
         loop {
@@ -302,14 +314,9 @@ impl Reservation {
     }
 }
 
-impl Reserved for Reservation {}
-
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if self.held > 0 {
-            let mut books = self.root.ledger.books.lock();
-            books.reserved = books.reserved.saturating_sub(self.held);
-        }
+        self.root.ledger.give_back(self.held);
     }
 }
 

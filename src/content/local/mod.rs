@@ -7,8 +7,10 @@ mod behind;
 mod change;
 pub mod check;
 mod chronicle;
+pub mod closed;
 mod copy;
 mod digest;
+mod due;
 mod fill;
 mod forget;
 mod held;
@@ -18,8 +20,10 @@ mod label;
 mod leave;
 mod ledger;
 mod list;
+mod marker;
 mod os;
 mod overflow;
+mod own;
 mod pace;
 mod past;
 mod props;
@@ -84,7 +88,11 @@ impl LocalTree {
     /// Opens the tree below `dir`, made if missing, and clears away what a crash has left half done.
     /// One process at a time: what another one is uploading would be taken for leftovers.
     pub fn open(dir: &Path, settings: LocalSettings) -> Result<Arc<Self>> {
-        let root = Arc::new(Root::open(dir, settings)?);
+        Self::over(Root::open(dir, settings)?)
+    }
+
+    fn over(root: Root) -> Result<Arc<Self>> {
+        let root = Arc::new(root);
         trash::finish_swaps(&root)?;
         leave::finish(&root)?;
         if let Err(error) = relocated::settle(&root) {

@@ -38,6 +38,8 @@ pub(super) struct Overflow {
     unnamed: Mutex<HashSet<String>>,
     /// How many may have lost what named them since the last sweep.
     loose: AtomicUsize,
+    /// Whether there have been any.
+    has_any: AtomicBool,
     /// Whether a sweep waits for its time or is being made.
     is_awaited: AtomicBool,
     due: Mutex<Option<Instant>>,
@@ -52,6 +54,7 @@ impl Overflow {
         Ok(Self {
             unnamed: Mutex::default(),
             loose: AtomicUsize::new(usize::from(!is_empty)),
+            has_any: AtomicBool::new(!is_empty),
             is_awaited: AtomicBool::new(false),
             due: Mutex::default(),
             sweeping: Mutex::default(),
@@ -61,6 +64,16 @@ impl Overflow {
     /// Lets nothing be swept while this is held.
     pub fn hold(&self) -> MutexGuard<'_, ()> {
         self.sweeping.lock()
+    }
+
+    /// Says that every overflow file is named by something, as it was when the tree was closed.
+    pub fn note_swept(&self) {
+        self.loose.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether there are overflow files, and every one is named by something.
+    pub fn is_swept(&self) -> bool {
+        self.has_any.load(Ordering::Relaxed) && self.loose.load(Ordering::Relaxed) == 0
     }
 
     /// Says that something which may have named an overflow file names it no more.
@@ -134,6 +147,7 @@ impl<'a> Written<'a> {
     pub fn new(root: &'a Root, props: &[u8], is_synced: bool) -> Result<Self> {
         root.check_room(props.len() as u64)?;
         let name = new_name()?;
+        root.overflow.has_any.store(true, Ordering::Relaxed);
         root.overflow.unnamed.lock().insert(name.clone());
         let written = Self { root, name, is_named: false };
         let dir = folder(root)?;

@@ -5,25 +5,25 @@ use super::ledger::Reservation;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, checked, explain};
 use super::walk;
-use crate::content::Room;
+use crate::content::{Reserved, Room};
 use crate::model::{Error, RelPath, Result};
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Makes the empty file of an upload, with room on the disk for `len` bytes.
 pub(super) fn lay_aside(root: &Root, id: &str, len: u64) -> Result<()> {
-    let file = os::create_file(fd(&root.uploads), checked(id)?).map_err(|e| explain("begin the upload", e))?;
+    let file = os::create_file(root.uploads()?, checked(id)?).map_err(|e| explain("begin the upload", e))?;
     let made = root.take_room(fd(&file), len).and_then(|()| {
         os::set_kept(fd(&file), Some(0)).map_err(|e| explain("begin the upload", e))?;
         root.settle(fd(&file))
     });
     made.inspect_err(|_| drop(discard(root, id)))?;
-    root.settle(fd(&root.uploads))
+    root.settle(root.uploads()?)
 }
 
 /// What is laid aside.
 pub(super) fn list(root: &Root) -> Result<Vec<String>> {
-    walk::names(fd(&root.uploads)).map_err(|e| explain("look for unfinished uploads", e))
+    walk::names(root.uploads()?).map_err(|e| explain("look for unfinished uploads", e))
 }
 
 /// Takes back what came of an upload of `whole` bytes after it was last kept; returns how far it has come. Nobody else may be at it.
@@ -47,14 +47,31 @@ pub(super) fn shorten(file: BorrowedFd<'_>, len: u64, whole: Option<u64>) -> os:
 
 /// Deletes an upload; one that is gone is no error.
 pub(super) fn discard(root: &Root, id: &str) -> Result<()> {
-    match os::unlink_file(fd(&root.uploads), checked(id)?) {
+    match os::unlink_file(root.uploads()?, checked(id)?) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(e) => Err(explain("discard the upload", e)),
     }
 }
 
+/// Room that an unfinished upload was promised. It does not keep the tree open: when that is opened again, it is promised anew.
+#[derive(Debug)]
+pub(super) struct Promise {
+    root: Weak<Root>,
+    held: u64,
+}
+
+impl Reserved for Promise {}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        if let Some(root) = self.root.upgrade() {
+            root.ledger.give_back(self.held);
+        }
+    }
+}
+
 /// Promises the room for a file that will stand at `path`; `NoSpace`.
-pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<Reservation> {
+pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<Promise> {
     let old = match root.stat(path, Lookup::Full) {
         Ok(node) => node.map_or(0, |node| node.len),
         Err(Error::NotFound) => 0,
@@ -66,5 +83,5 @@ pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<R
         Some(_) => reservation.grow(len)?,
         None => reservation.hold(len),
     }
-    Ok(reservation)
+    Ok(Promise { root: Arc::downgrade(root), held: reservation.take() })
 }

@@ -2,7 +2,9 @@
 
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::overflow::{Overflow, PROPS};
-use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger, pace::Pace};
+pub(super) use super::own::TMP;
+use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
+use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger, marker, pace::Pace};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
 use crate::model::path::{check_name, check_portable};
@@ -15,23 +17,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use unicode_normalization::UnicodeNormalization;
 
-/// Where files are staged, below the root.
-pub(super) const TMP: &str = ".sarang/tmp";
-
 /// Held while somebody looks for room on a disk and takes it; of all trees, since they may share one.
 static TAKING: Mutex<()> = Mutex::new(());
-
-/// The folders of its own that every tree has.
-const OWN: [&str; 8] = [
-    ".sarang",
-    TMP,
-    ".sarang/trash",
-    ".sarang/trash/files",
-    ".sarang/trash/info",
-    ".sarang/versions",
-    ".sarang/uploads",
-    PROPS,
-];
 
 /// One tree's open folders and what is shared between its calls.
 #[derive(Debug)]
@@ -41,7 +28,7 @@ pub(super) struct Root {
     pub trash_files: OwnedFd,
     pub trash_info: OwnedFd,
     pub versions: OwnedFd,
-    pub uploads: OwnedFd,
+    uploads: Later,
     pub settings: LocalSettings,
     pub ledger: Ledger,
     pub pen: Pen,
@@ -76,23 +63,27 @@ pub(super) struct Place<'a> {
 impl Root {
     /// Opens `path` and makes what is missing.
     pub fn open(path: &Path, settings: LocalSettings) -> Result<Self> {
-        let doing = "open the folder of files";
-        let failed = |e| match e {
-            Errno::MFILE | Errno::NFILE => explain(doing, e),
-            other => Error::io(doing, other),
-        };
         make_folder_chain(path)?;
-        let dir = os::open_root(path).map_err(failed)?;
-        for own in OWN {
-            match os::make_folder(fd(&dir), own) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(e) => return Err(explain("make its own folders", e)),
-            }
+        Self::within(os::open_root(path).map_err(failed)?, settings)
+    }
+
+    /// Opens the tree with this id at `path`; `None` when it is not there, and then nothing is made.
+    pub fn open_known(path: &Path, id: &str, settings: LocalSettings) -> Result<Option<Self>> {
+        let dir = match os::open_root(path) {
+            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        if marker::read(fd(&dir))?.is_none_or(|found| found != id) {
+            return Ok(None);
         }
-        let own = |path| os::open_folder(fd(&dir), path, Lookup::Full).map_err(failed);
-        let (tmp, trash_files) = (own(TMP)?, own(".sarang/trash/files")?);
-        let (trash_info, versions) = (own(".sarang/trash/info")?, own(".sarang/versions")?);
-        let uploads = own(".sarang/uploads")?;
+        Self::within(dir, settings).map(Some)
+    }
+
+    fn within(dir: OwnedFd, settings: LocalSettings) -> Result<Self> {
+        own::make(fd(&dir))?;
+        let own = |path| own::open(fd(&dir), path);
+        let (tmp, trash_files) = (own(TMP)?, own(TRASH_FILES)?);
+        let (trash_info, versions) = (own(TRASH_INFO)?, own(VERSIONS)?);
         let overflow = Overflow::new(fd(&own(PROPS)?))?;
         let held = Held::read(fd(&dir))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -102,7 +93,7 @@ impl Root {
             trash_files,
             trash_info,
             versions,
-            uploads,
+            uploads: Later::new(UPLOADS),
             settings,
             ledger: Ledger::default(),
             pen: Pen::default(),
@@ -117,6 +108,11 @@ impl Root {
             has_unnamed_files: AtomicBool::new(true),
             has_cached_reads: AtomicBool::new(true),
         })
+    }
+
+    /// The folder of unfinished uploads.
+    pub fn uploads(&self) -> Result<BorrowedFd<'_>> {
+        self.uploads.open(fd(&self.dir))
     }
 
     /// A name that no other call of this tree gets.

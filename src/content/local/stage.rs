@@ -45,7 +45,7 @@ impl Stage {
 
     /// Goes on with one that was laid aside in `.sarang/uploads`; `NotFound`.
     pub fn resume(root: &Arc<Root>, id: &str) -> Result<Self> {
-        let file = os::open_write(fd(&root.uploads), id).map_err(|e| explain("go on with the upload", e))?;
+        let file = os::open_write(root.uploads()?, id).map_err(|e| explain("go on with the upload", e))?;
         Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(id.to_owned())), is_kept: true })
     }
 
@@ -91,7 +91,7 @@ impl Stage {
         let mut name = self.name.lock();
         let published = match name.as_deref() {
             None => os::link_open(self.file(), to),
-            Some(name) => os::rename_new((self.dir(), name), to),
+            Some(name) => os::rename_new((self.dir()?, name), to),
         };
         published.map_err(failed)?;
         *name = None;
@@ -136,14 +136,14 @@ impl Stage {
             os::link_open(self.file(), (fd(&self.root.tmp), &stamp)).map_err(failed)?;
             *name = Some(stamp);
         }
-        os::rename_over((self.dir(), name.as_deref().unwrap_or_default()), to).map_err(failed)?;
+        os::rename_over((self.dir()?, name.as_deref().unwrap_or_default()), to).map_err(failed)?;
         *name = None;
         Ok(())
     }
 
     /// Where its name is, while it has one.
-    fn dir(&self) -> BorrowedFd<'_> {
-        fd(if self.is_kept { &self.root.uploads } else { &self.root.tmp })
+    fn dir(&self) -> Result<BorrowedFd<'_>> {
+        if self.is_kept { self.root.uploads() } else { Ok(fd(&self.root.tmp)) }
     }
 }
 

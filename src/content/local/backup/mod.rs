@@ -65,13 +65,29 @@ impl Mark {
 pub struct Former {
     dir: OwnedFd,
     files: HashMap<[u64; 2], Mark>,
+    /// Whether it is the very tree that is copied: then each file lies at its own path, and nobody changes it.
+    is_source: bool,
 }
 
 impl Former {
     /// The copy in `dir`, of which `marks` say what is in it; `None` when there is none.
     pub fn open(dir: &Path, marks: impl IntoIterator<Item = Mark>) -> Option<Self> {
         let files = marks.into_iter().filter(|mark| !mark.folder && mark.changed != 0);
-        Some(Self { dir: os::open_root(dir).ok()?, files: files.map(|mark| (mark.node, mark)).collect() })
+        let files = files.map(|mark| (mark.node, mark)).collect();
+        Some(Self { dir: os::open_root(dir).ok()?, files, is_source: false })
+    }
+
+    /// The tree that is copied, which is a former copy itself: its files get second names.
+    pub fn source(dir: &Path) -> Option<Self> {
+        Some(Self { dir: os::open_root(dir).ok()?, files: HashMap::new(), is_source: true })
+    }
+
+    /// Where it has what `mark` tells of, unchanged.
+    fn place_of<'a>(&'a self, mark: &'a Mark) -> Option<&'a str> {
+        if self.is_source {
+            return Some(&mark.path);
+        }
+        self.files.get(&mark.node).filter(|old| old.is_still(mark)).map(|old| old.path.as_str())
     }
 
     /// Gives a file that lies at a path in it a second name; whether there is one.

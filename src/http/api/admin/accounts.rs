@@ -189,7 +189,11 @@ pub async fn list(
     let mut items: Vec<AccountDocument> = page.items.into_iter().map(AccountDocument::from).collect();
     if usage == Some(true) {
         for account in &mut items {
-            account.used = Some(app.usage(&account.name).await?);
+            account.used = match app.usage(&account.name).await {
+                // The overview names those whose files are missing.
+                Err(Error::Missing(_)) => None,
+                used => Some(used?),
+            };
         }
     }
     Ok(axum::Json(Page { items, next: page.next }))

@@ -1,0 +1,49 @@
+//! What is done to the folders of homes and team folders from outside.
+
+use std::ffi::OsString;
+use std::io::{ErrorKind, Result};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long requests under way may hinder the deletion of a home.
+pub(super) const PURGE_PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) fn inode_of(path: &Path) -> Result<(u64, u64)> {
+    std::fs::metadata(path).map(|facts| (facts.dev(), facts.ino()))
+}
+
+/// The names in a folder; none where there is none.
+pub(super) fn names_in(dir: &Path) -> Result<Vec<OsString>> {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name())).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames a folder within one folder or between two, if it is there, and waits until that is on the disk.
+pub(super) fn rename_durably(from: &Path, to: &Path) -> Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound && from.symlink_metadata().is_err() => return Ok(()),
+        outcome => outcome?,
+    }
+    for folder in [to.parent(), from.parent()].into_iter().flatten() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.
+pub(super) fn purge_folder(dir: &Path) -> Result<()> {
+    let until = Instant::now() + PURGE_PATIENCE;
+    loop {
+        match std::fs::remove_dir_all(dir) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => return Ok(()),
+        }
+    }
+}

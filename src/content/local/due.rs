@@ -1,0 +1,59 @@
+//! A look from outside whether a tree that is not open has anything to expire, so that only those are opened.
+
+use super::chronicle;
+use super::history::YEAR;
+use super::os::{self, Errno, Lookup, fd};
+use super::root::explain;
+use super::{LocalTree, overflow::PROPS};
+use crate::content::history::Retention;
+use crate::model::{Error, Result};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::SystemTime;
+
+const DOING: &str = "look what there is to expire";
+
+impl LocalTree {
+    /// Whether the tree below `dir` has a trash, versions, a chronicle that is too long or, unless it `is_swept`, properties that
+    /// nothing may name: something that may be due at `now`.
+    pub fn has_past(dir: &Path, is_swept: bool, retention: Retention, now: SystemTime) -> Result<bool> {
+        let Some(top) = open_top(dir)? else { return Ok(false) };
+        for own in [".sarang/trash/info", ".sarang/versions", PROPS] {
+            if !(is_swept && own == PROPS) && holds_any(fd(&top), own)? {
+                return Ok(true);
+            }
+        }
+        chronicle::is_long(fd(&top), retention.trash.unwrap_or(YEAR), now)
+    }
+
+    /// Whether uploads are laid aside in the tree below `dir`.
+    pub fn has_uploads(dir: &Path) -> Result<bool> {
+        let Some(top) = open_top(dir)? else { return Ok(false) };
+        holds_any(fd(&top), ".sarang/uploads")
+    }
+}
+
+fn open_top(dir: &Path) -> Result<Option<OwnedFd>> {
+    match os::open_root(dir) {
+        Ok(top) => Ok(Some(top)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e @ (Errno::MFILE | Errno::NFILE)) => Err(explain(DOING, e)),
+        Err(e) => Err(Error::io(DOING, e)),
+    }
+}
+
+/// Whether there is a name in a folder; `false` where there is no folder.
+fn holds_any(top: BorrowedFd<'_>, folder: &str) -> Result<bool> {
+    let dir = match os::open_folder(top, folder, Lookup::Full) {
+        Ok(dir) => dir,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+        Err(e) => return Err(explain(DOING, e)),
+    };
+    let (mut any, mut room) = (false, Vec::new());
+    os::read_names(fd(&dir), &mut room, 1, |_, _| {
+        any = true;
+        Ok::<_, Errno>(())
+    })
+    .map_err(|e| explain(DOING, e))?;
+    Ok(any)
+}
