@@ -124,15 +124,16 @@ impl Bench {
         self
     }
 
-    fn verdict(&self, held: &super::locks::Held<'_>, present: Option<&Node>) -> Result<()> {
+    /// Whether the change may happen; the tokens of the locks that end with it.
+    fn verdict(&self, present: Option<&Node>) -> Result<Vec<String>> {
         if self.root.is_closed() {
             return Err(Error::Forbidden("This account has been removed."));
         }
         self.check()?;
-        let now = Instant::now();
-        self.claim.check_lists(held, present, now)?;
+        let (held, now) = (self.locks.hold(), Instant::now());
+        self.claim.check_lists(&held, present, now)?;
         if self.needs.iter().all(|need| held.none_in(&need.spot().root)) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let (who, tokens) = (&self.claim.who, self.claim.terms.submitted().collect::<Vec<_>>());
         let admitted = self.needs.iter().try_for_each(|need| match need {
@@ -141,7 +142,9 @@ impl Bench {
             Need::Members(spot) | Need::NewMember(spot) => held.admit_members(spot, who, &tokens, now),
             Need::Subtree(spot) => held.admit_subtree(spot, who, &tokens, now),
         });
-        if self.discreet { admitted.map_err(without_holder) } else { admitted }
+        admitted.map_err(|error| if self.discreet { without_holder(error) } else { error })?;
+        let gone = self.needs.iter().filter_map(|need| if let Need::Subtree(spot) = need { Some(spot) } else { None });
+        Ok(gone.flat_map(|spot| held.tokens_within(spot)).collect())
     }
 }
 
@@ -151,16 +154,13 @@ impl Judge for Bench {
     }
 
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        let held = self.locks.hold();
-        self.verdict(&held, present)?;
+        // What the verdict rests on holds until this is over: whoever takes a lock from here on waits for it.
+        let _turn = self.root.under_way.begin();
+        let ended = self.verdict(present)?;
         self.met_folder.store(present.is_some_and(|node| node.folder), Ordering::Relaxed);
         change()?;
         self.following.iter().for_each(|follow| follow());
-        for need in &self.needs {
-            if let Need::Subtree(spot) = need {
-                self.ended.lock().extend(held.tokens_within(spot));
-            }
-        }
+        self.ended.lock().extend(ended);
         Ok(())
     }
 }

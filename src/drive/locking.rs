@@ -6,7 +6,7 @@ use super::landing::Landing;
 use super::locks::{Holder, Lock, LockRequest};
 use super::place::{Access, Place, authorise};
 use super::terms::Terms;
-use crate::content::{Expect, Room, Start};
+use crate::content::{Commit, Expect, Room, Start};
 use crate::model::{Error, Result, VPath, Via};
 use std::time::{Duration, Instant};
 
@@ -39,16 +39,20 @@ impl Drive {
         }
         let granted = self.locks.grant(place.spot(), &self.holder(), request).await;
         let lock = if self.is_discreet() { granted.map_err(judge::without_holder) } else { granted }?;
-        // Somebody may have been faster; from the grant on nobody can be.
-        let still = match &conditions {
-            Some(conditions) => self.pre_judge(&place, conditions).await,
-            None => self.watch(place.mount.clone()).check(),
-        };
-        if let Err(unmet) = still {
+        if let Err(unmet) = self.confirm(&place, conditions.as_ref()).await {
             self.locks.forget(vec![lock.token.clone()]).await;
             return Err(unmet);
         }
         Ok(self.granted(&lock, path, &place))
+    }
+
+    /// Whether a lock that is in force now was granted under its conditions still. Somebody may have been faster; from here on nobody can be.
+    async fn confirm(&self, place: &Place<'_>, conditions: Option<&Commit>) -> Result<()> {
+        place.root.under_way.wait().await?;
+        match conditions {
+            Some(conditions) => self.pre_judge(place, conditions).await,
+            None => self.watch(place.mount.clone()).check(),
+        }
     }
 
     /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the terms

@@ -23,6 +23,7 @@ pub mod terms;
 #[cfg(test)]
 mod tests;
 mod trash_names;
+mod under_way;
 mod upload;
 pub mod watch;
 

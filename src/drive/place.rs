@@ -1,6 +1,7 @@
 //! Where a virtual path lands. Locks, and shares, key on places, so that they hold on every way to a file.
 
 use super::mounts::Mount;
+use super::under_way::UnderWay;
 use crate::content::ContentTree;
 use crate::model::{Error, RelPath, Result, Rights};
 use std::borrow::Cow;
@@ -15,12 +16,14 @@ pub struct Root {
     /// Its files.
     pub tree: Arc<dyn ContentTree>,
     closed: AtomicBool,
+    /// The changes that are judged and not over.
+    pub(super) under_way: UnderWay,
 }
 
 impl Root {
     /// A tree under its name.
     pub fn new(id: Arc<str>, tree: Arc<dyn ContentTree>) -> Self {
-        Self { id, tree, closed: AtomicBool::new(false) }
+        Self { id, tree, closed: AtomicBool::new(false), under_way: UnderWay::default() }
     }
 
     /// Lets nothing change any more, neither by requests that are under way nor by drives that are still held.

@@ -1,6 +1,10 @@
 //! Locks and the conditions they were asked under.
 
 use super::*;
+use crate::drive::judge::{self, Bench};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 #[tokio::test]
 async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
@@ -22,4 +26,82 @@ async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
     assert!(matches!(refused, Err(Error::PreconditionFailed)), "{refused:?}");
     assert!(drive.locks_on(&top).is_empty());
     assert!(drive.lock(&top, request(), Terms::default()).await.is_ok(), "nothing stands in its way");
+}
+
+/// The removal of what is at a path, judged and not over until its disk is let go on.
+struct Hung {
+    disk: mpsc::Sender<()>,
+    bench: Arc<Bench>,
+    thread: thread::JoinHandle<Result<()>>,
+}
+
+impl Hung {
+    async fn removal(drive: &Drive, at: &str) -> Self {
+        let at = path(at);
+        let place = drive.admitted(&at, Access::Change).await.unwrap();
+        let bench = drive.bench(&place, Terms::default(), judge::removing(&place)).await.unwrap();
+        let ((disk, waits), (judged, begun)) = (mpsc::channel::<()>(), mpsc::channel());
+        let commit = bench.commit();
+        let mut change = move || {
+            judged.send(()).unwrap();
+            let _ = waits.recv();
+            Ok(())
+        };
+        let thread = thread::spawn(move || commit.judge.judge(None, &mut change));
+        begun.recv().unwrap();
+        Self { disk, bench, thread }
+    }
+
+    fn goes_on(self) -> Vec<String> {
+        drop(self.disk);
+        self.thread.join().unwrap().unwrap();
+        self.bench.ended()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_hangs_keeps_nobody_else_from_their_locks() {
+    let (home, other) = (Home::new().await, Home::new().await);
+    let root = Arc::new(Root::new("home/ben".into(), other.root.tree.clone()));
+    let other = Home { root, locks: home.locks.clone(), ..other };
+    let hung = Hung::removal(&home.drive("", Rights::Edit), "top").await;
+    let (top, drive) = (path("top"), other.drive("", Rights::Edit));
+    let others = tokio::spawn(async move {
+        let lock = drive.lock(&top, deep_lock(), Terms::default()).await.unwrap();
+        drive.delete(&path("docs"), Terms::default()).await.unwrap();
+        drive.unlock(&top, &lock.token.unwrap()).await.unwrap();
+    });
+    let looks = home.drive("", Rights::Edit);
+    let looks = tokio::spawn(async move { looks.has_no_locks(&path("")) && looks.locks_on(&path("top")).is_empty() });
+    let both = async { (others.await.unwrap(), looks.await.unwrap()) };
+    let waited = tokio::time::timeout(Duration::from_secs(5), both).await;
+    assert!(hung.goes_on().is_empty());
+    assert_eq!(waited, Ok(((), true)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_comes_after_the_change_under_way_and_stands_on_what_is_there_then() {
+    let home = Home::new().await;
+    let drive = home.drive("", Rights::Edit);
+    let hung = Hung::removal(&drive, "docs").await;
+    let (again, docs) = (drive.clone(), path("docs"));
+    let lock = tokio::spawn(async move { again.lock(&path("docs"), deep_lock(), Terms::default()).await });
+    while drive.locks_on(&docs).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!lock.is_finished());
+    drive.locks.forget(hung.goes_on()).await;
+    let lock = lock.await.unwrap().unwrap();
+    assert_eq!(drive.locks_on(&docs), [lock]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_is_refused_that_would_wait_too_long_for_the_disk() {
+    let home = Home::new().await;
+    let drive = home.drive("", Rights::Edit);
+    let hung = Hung::removal(&drive, "docs").await;
+    assert!(matches!(drive.lock(&path("top"), deep_lock(), Terms::default()).await, Err(Error::Busy { .. })));
+    assert!(drive.locks_on(&path("top")).is_empty());
+    hung.goes_on();
+    assert!(drive.lock(&path("top"), deep_lock(), Terms::default()).await.is_ok());
 }

@@ -1,0 +1,64 @@
+//! The changes of a root that have been judged and are not over. A change may wait for its disk, for ever if that hangs, so the locks are not
+//! held still meanwhile: whoever takes one in this root waits until what was judged before it is over, as if it came after.
+
+use crate::model::{Error, Result};
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// How long a new lock waits for the changes before it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The changes under way in one root.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay {
+    turns: Mutex<Turns>,
+    ended: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    next: u64,
+    open: BTreeSet<u64>,
+}
+
+/// A change, from before its verdict until it is over.
+#[derive(Debug)]
+pub(super) struct Turn<'a> {
+    all: &'a UnderWay,
+    number: u64,
+}
+
+impl UnderWay {
+    /// Says that a change is judged now.
+    pub fn begin(&self) -> Turn<'_> {
+        let mut turns = self.turns.lock();
+        let number = turns.next;
+        turns.next += 1;
+        turns.open.insert(number);
+        Turn { all: self, number }
+    }
+
+    /// Waits until all that are under way now are over; `Busy` when that takes too long. Those that begin meanwhile are not waited for.
+    pub async fn wait(&self) -> Result<()> {
+        let now = self.turns.lock().next;
+        let over = async {
+            loop {
+                let ended = self.ended.notified();
+                if self.turns.lock().open.first().is_none_or(|first| *first >= now) {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, over).await.map_err(|_| Error::Busy { retry_after: PATIENCE })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.all.turns.lock().open.remove(&self.number);
+        self.all.ended.notify_waiters();
+    }
+}
