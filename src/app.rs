@@ -46,6 +46,8 @@ use upkeep::Upkeep;
 pub const UNFINISHED: &str = "restoring";
 /// Where in a data folder the state is exported to for whoever makes a backup of it.
 pub const FOR_BACKUP: &str = "state/for-backup";
+/// How long changes that wait for their disk are waited for at the end.
+const LAST_WAIT: Duration = Duration::from_secs(10);
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// The running program's shared state.
@@ -270,7 +272,11 @@ impl App {
     /// Waits for running changes, writes everything and lets go of the data folder.
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(LAST_WAIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "changes still wait for their disk; they are cut off, and what was begun is taken back when the home is opened again"
+            );
+        }
         self.audit.settle(true).await;
         self.store.close().await
     }

@@ -40,9 +40,13 @@ pub use resumed::{Aside, Publication};
 pub use rewind::{Change, Report, Rewound, Wish};
 use shares::Share;
 use std::sync::Arc;
+use std::time::Duration;
 pub use terms::Terms;
 pub use upload::{Announced, DriveUpload};
 use watch::Watch;
+
+/// How long somebody else's disk is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The tree one identity sees.
 #[derive(Clone, Debug)]
@@ -246,6 +250,11 @@ fn absent_is_none<T>(found: Result<T>) -> Result<Option<T>> {
         Err(Error::NotFound) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// What a look finds, unless it takes too long: `Busy`. For what lies on a disk that hangs, beside others that do not.
+async fn timely<T>(look: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, look).await.unwrap_or(Err(Error::Busy { retry_after: PATIENCE }))
 }
 
 /// However the folder that a drive is confined to has gone, nothing is there.

@@ -6,7 +6,7 @@ use super::commons::{Commons, HallNames};
 use super::locks::Locks;
 use super::place::{Access, Root, VIEW_ONLY};
 use super::shares::Share;
-use super::{absent_is_none, trash_names};
+use super::{absent_is_none, timely, trash_names};
 use crate::audit::{Actor, Kind, Reporter};
 use crate::content::{Entry, Etag, FileId, Listing, Node};
 use crate::model::time::from_unix_seconds;
@@ -103,18 +103,20 @@ impl Mount {
 
     /// What it shows, as it is now; `NotFound` when that is gone, or another thing has its name.
     pub async fn node(&self) -> Result<Node> {
-        let grant = self.grant()?;
-        let opened = self.open(&grant).await?;
-        let node = match grant.id {
-            Some(id) => match opened.root.tree.identify(&grant.base).await.map_err(super::gone)? {
-                (node, found) if found == id => node,
-                _ => return Err(Error::NotFound),
-            },
-            None => opened.root.tree.stat(&grant.base).await.map_err(super::gone)?,
-        };
+        let (node, opened) = timely(self.find()).await?;
         // A mount is opened once for each request, and a request that finds it gone has no use for it.
         let _ = self.opened.set(opened);
         Ok(node)
+    }
+
+    async fn find(&self) -> Result<(Node, Opened)> {
+        let grant = self.grant()?;
+        let opened = self.open(&grant).await?;
+        let found = match grant.id {
+            Some(id) => opened.root.tree.identify(&grant.base).await.map(|(node, found)| (found == id).then_some(node)),
+            None => opened.root.tree.stat(&grant.base).await.map(Some),
+        };
+        Ok((found.map_err(super::gone)?.ok_or(Error::NotFound)?, opened))
     }
 
     async fn open(&self, grant: &Grant) -> Result<Opened> {

@@ -346,7 +346,7 @@ fn any_rights() -> impl Strategy<Value = Rights> {
 proptest! {
     #[test]
     fn what_two_allow_neither_refuses(one in any_rights(), other in any_rights(), below in 0_usize..3) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let top = runtime.block_on(async { Home::new().await.drive("", Rights::Edit).top() });
         let both = narrower(one, other);
         prop_assert_eq!(both, narrower(other, one));

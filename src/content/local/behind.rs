@@ -2,10 +2,10 @@
 //! out of memory. A fresh page costs the system more than the disk does, so pages that are soon free again also make it faster.
 //! Of an upload that was laid aside, what is on the disk counts as kept, whatever becomes of the request that brings it.
 
-use super::joined;
 use super::os::{self, Outcome};
 use super::root::explain;
 use super::stage::Stage;
+use super::{begin, joined};
 use crate::model::Result;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -36,8 +36,9 @@ impl Behind {
             return Ok(());
         }
         self.catch_up().await?;
-        let stage = Arc::clone(stage);
-        self.running = Some(tokio::task::spawn_blocking(move || {
+        let (root, stage) = (Arc::clone(stage.root()), Arc::clone(stage));
+        let turn = root.waiting.turns.take().await?.of_long_work();
+        self.running = Some(begin(&root, turn, move |_| {
             write_back(&stage, end).map_err(|e| explain("write the file", e))?;
             stage.note_kept(end)
         }));

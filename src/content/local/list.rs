@@ -2,7 +2,8 @@
 
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
-use super::{blocking, props};
+use super::turns::LONG;
+use super::{looked, props};
 use crate::content::{Entry, Listing};
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use tokio::sync::Semaphore;
@@ -67,8 +69,17 @@ impl LocalListing {
 impl Listing for LocalListing {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
         let Some(state) = self.state.take() else { return Ok(Vec::new()) };
-        let _turn = READS.acquire().await;
-        let (state, page) = blocking(move || state.next_page()).await?;
+        let turn = READS.acquire().await;
+        let root = Arc::clone(&state.root);
+        let mut reading = pin!(looked(&root, move |_| state.next_page()));
+        let read = if let Ok(read) = tokio::time::timeout(LONG, &mut reading).await {
+            read
+        } else {
+            // It waits for its disk: others need not.
+            drop(turn);
+            reading.await
+        };
+        let (state, page) = read?;
         self.state = state;
         Ok(page)
     }

@@ -37,8 +37,10 @@ mod scrub;
 mod stage;
 mod trash;
 mod trashed;
+mod turns;
 mod upload;
 mod versions;
+mod waiting;
 mod walk;
 
 #[cfg(test)]
@@ -64,6 +66,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use upload::LocalUpload;
+use waiting::{begin, changed, looked, on_thread};
 
 /// How a tree of plain files behaves.
 #[derive(Clone, Copy, Debug)]
@@ -161,46 +164,18 @@ impl LocalTree {
         path: &RelPath,
         look: impl Fn(&Arc<Root>, &RelPath, Lookup) -> Result<Option<T>> + Send + 'static,
     ) -> Result<T> {
-        if let Some(seen) = look(&self.root, path, Lookup::Cached)? {
+        if self.root.waiting.may_look()
+            && let Some(seen) = look(&self.root, path, Lookup::Cached)?
+        {
             return Ok(seen);
         }
         let path = path.clone();
-        self.run(move |root| look(root, &path, Lookup::Full)?.ok_or(Error::NotFound)).await
+        looked(&self.root, move |root| look(root, &path, Lookup::Full)?.ok_or(Error::NotFound)).await
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static) -> Result<T> {
         on_thread(&self.root, work).await
     }
-}
-
-/// Runs `work` on a thread that may wait. Once begun it ends, though the caller is dropped.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    joined(tokio::task::spawn_blocking(work).await)
-}
-
-/// As [`blocking`], with the tree.
-async fn on_thread<T: Send + 'static>(
-    root: &Arc<Root>,
-    work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let root = Arc::clone(root);
-    blocking(move || work(&root)).await
-}
-
-/// Runs `work` on this very thread while the disk keeps up, else as [`blocking`].
-async fn at_once<T: Send + 'static>(
-    root: &Arc<Root>,
-    work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    if root.pace.is_quick() { root.pace.watch(|| work(root)) } else { on_thread(root, work).await }
-}
-
-/// Runs a change of names: at once where it need not reach the disk, else as [`blocking`].
-async fn changed<T: Send + 'static>(
-    root: &Arc<Root>,
-    change: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    if root.is_strict() { on_thread(root, change).await } else { at_once(root, change).await }
 }
 
 /// Has overflow files that nothing names deleted, in a while and by somebody else.
@@ -213,8 +188,8 @@ fn sweep_props(root: &Arc<Root>) {
         tokio::time::sleep_until(due.into()).await;
         let Some(root) = root.upgrade() else { return };
         // Only a runtime that is shutting down cuts it short; the next start sweeps.
-        let swept = blocking(move || {
-            overflow::sweep(&root, Sweep::Beside);
+        let swept = on_thread(&root, |root| {
+            overflow::sweep(root, Sweep::Beside);
             Ok(())
         });
         let _ = swept.await;
@@ -250,7 +225,7 @@ impl ContentTree for LocalTree {
             return Ok(path.clone());
         }
         let wanted = path.clone();
-        self.run(move |root| {
+        looked(&self.root, move |root| {
             let spelled = root.respell(&wanted)?;
             let exists = root.stat(&spelled, Lookup::Full).is_ok();
             Ok(if exists { spelled } else { wanted })
@@ -347,7 +322,7 @@ impl ContentTree for LocalTree {
         if !self.root.is_strict() {
             let (path, changes, commit) = (path.clone(), Arc::clone(&changes), commit.clone());
             let set = move |root: &Arc<Root>| props::set(root, &path, &changes, &commit, Lookup::Cached);
-            if at_once(&self.root, set).await?.is_some() {
+            if changed(&self.root, set).await?.is_some() {
                 return Ok(());
             }
         }
@@ -385,11 +360,16 @@ impl ContentTree for LocalTree {
     }
 
     async fn usage(&self) -> Result<Usage> {
-        let free = ledger::free(&self.root)?;
-        if self.root.ledger.is_due() {
-            let root = Arc::clone(&self.root);
+        let free = if self.root.waiting.may_look() {
+            ledger::free(&self.root)?
+        } else {
+            looked(&self.root, |root| ledger::free(root)).await?
+        };
+        if let Some(turn) = self.root.waiting.turns.try_take()
+            && self.root.ledger.is_due()
+        {
             // Not awaited: the books serve until this is done.
-            drop(tokio::task::spawn_blocking(move || root.ledger.recount(&root)));
+            drop(begin(&self.root, turn.of_long_work(), |root| root.ledger.recount(root)));
         }
         let used = match self.root.ledger.known() {
             Some(used) => used,

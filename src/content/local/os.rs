@@ -2,6 +2,7 @@
 //! Every lookup of a user's path is confined by the kernel; every other call takes a folder of ours, or one found so, and a name.
 
 mod attributes;
+mod disk;
 mod likeness;
 mod odd;
 
@@ -23,6 +24,7 @@ pub(super) use attributes::{
     clear_label, is_given, kept_fd, label_at, label_fd, label_path, props_at, props_fd, set_given, set_kept, set_label,
     set_props, small_props_at,
 };
+pub(super) use disk::{disk_of, free_bytes, is_local};
 pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
 pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_raw, open_read_raw};
 pub(super) use rustix::io::Errno;
@@ -374,11 +376,6 @@ pub(super) fn read_names<E: From<Errno>>(
         }
     }
     Ok(false)
-}
-
-/// Bytes that the file system has left for us.
-pub(super) fn free_bytes(fd: BorrowedFd<'_>) -> Outcome<u64> {
-    sys::fstatvfs(fd).map(|facts| facts.f_bavail.saturating_mul(facts.f_frsize))
 }
 
 /// A borrowed descriptor, as most calls here want it.

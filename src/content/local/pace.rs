@@ -1,12 +1,14 @@
 //! Whether the disk keeps up. While it does, what takes no time to speak of is done where it is asked for, without waking another thread for it;
 //! once it has taken long twice in a row, threads that may wait take over for a while, so that a slow disk keeps nobody waiting but who uses it.
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// What takes longer is not done in passing.
 const SLOW: Duration = Duration::from_millis(3);
+/// How long the end of what another core does at once is waited for.
+const SOON: Duration = Duration::from_micros(200);
 /// How long a disk that was slow is not trusted.
 const REST: Duration = Duration::from_secs(1);
 
@@ -17,6 +19,8 @@ pub(super) struct Pace {
     quick_from: Mutex<Option<Instant>>,
     was_slow: AtomicBool,
     pauses: AtomicUsize,
+    /// Held by who does something at once.
+    hand: Mutex<()>,
 }
 
 /// While it is held, no disk counts as quick.
@@ -28,6 +32,11 @@ impl Pace {
     pub fn is_quick(&self) -> bool {
         let is_trusted = self.quick_from.lock().is_none_or(|from| Instant::now() >= from);
         is_trusted && self.pauses.load(Ordering::Relaxed) == 0
+    }
+
+    /// Lets nobody else do something at once; `None` when somebody does.
+    pub fn alone(&self) -> Option<MutexGuard<'_, ()>> {
+        self.hand.try_lock_for(SOON)
     }
 
     /// Says that something begins which may keep changes waiting.

@@ -2,7 +2,8 @@
 
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
-use super::{blocking, label};
+use super::waiting::Lasting;
+use super::{label, looked};
 use crate::content::{Digest, Node, Reader};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -26,8 +27,9 @@ static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 /// A file being read.
 pub(super) struct LocalReader {
     root: Arc<Root>,
-    file: Arc<OwnedFd>,
+    file: Arc<Lasting>,
     node: Node,
+    digest: Option<Digest>,
 }
 
 impl LocalReader {
@@ -41,7 +43,10 @@ impl LocalReader {
     pub fn over(root: &Arc<Root>, file: OwnedFd) -> Result<Self> {
         let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
         match found.kind {
-            Kind::File => Ok(Self { root: Arc::clone(root), file: Arc::new(file), node: found.node }),
+            Kind::File => {
+                let digest = label::digest_of(fd(&file), &found.node);
+                Ok(Self { root: Arc::clone(root), file: Arc::new(Lasting::new(root, file)), node: found.node, digest })
+            }
             Kind::Folder => Err(Error::IsFolder),
             Kind::Other => Err(Error::NotFound),
         }
@@ -49,7 +54,7 @@ impl LocalReader {
 
     /// The open file.
     pub fn file(&self) -> BorrowedFd<'_> {
-        fd(&self.file)
+        self.file.fd()
     }
 }
 
@@ -60,15 +65,15 @@ impl Reader for LocalReader {
     }
 
     fn digest(&self) -> Option<Digest> {
-        label::digest_of(self.file(), &self.node)
+        self.digest
     }
 
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
         // A file that has grown since is still read, a small piece at a time.
         let known = usize::try_from(self.node.len.saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut buffer = Buffer::new(len.min(known.max(4096)));
-        if self.root.has_cached_reads.load(Ordering::Relaxed) {
-            match os::read_cached(fd(&self.file), buffer.bytes(), offset) {
+        if self.root.has_cached_reads.load(Ordering::Relaxed) && self.root.waiting.may_look() {
+            match os::read_cached(self.file(), buffer.bytes(), offset) {
                 Ok(count) => return Ok(buffer.filled(count)),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.root.has_cached_reads.store(false, Ordering::Relaxed),
@@ -76,10 +81,10 @@ impl Reader for LocalReader {
             }
         }
         let file = Arc::clone(&self.file);
-        blocking(move || {
-            let count = os::read(fd(&file), buffer.bytes(), offset).map_err(|e| explain("read the file", e))?;
+        looked(&self.root, move |_| {
+            let count = os::read(file.fd(), buffer.bytes(), offset).map_err(|e| explain("read the file", e))?;
             if count == BUFFER {
-                os::read_ahead(fd(&file), offset + count as u64, AHEAD);
+                os::read_ahead(file.fd(), offset + count as u64, AHEAD);
             }
             Ok(buffer.filled(count))
         })

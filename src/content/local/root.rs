@@ -4,6 +4,7 @@ use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::overflow::{Overflow, PROPS};
 pub(super) use super::own::TMP;
 use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
+use super::waiting::Waiting;
 use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger, marker, pace::Pace};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
@@ -17,8 +18,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use unicode_normalization::UnicodeNormalization;
 
-/// Held while somebody looks for room on a disk and takes it; of all trees, since they may share one.
-static TAKING: Mutex<()> = Mutex::new(());
 
 /// One tree's open folders and what is shared between its calls.
 #[derive(Debug)]
@@ -35,6 +34,7 @@ pub(super) struct Root {
     pub overflow: Overflow,
     pub held: Held,
     pub pace: Pace,
+    pub waiting: Waiting,
     /// Held while the oldest of the history is let go for want of room.
     pub forgetting: Mutex<()>,
     names: Mutex<()>,
@@ -86,6 +86,8 @@ impl Root {
         let (trash_info, versions) = (own(TRASH_INFO)?, own(VERSIONS)?);
         let overflow = Overflow::new(fd(&own(PROPS)?))?;
         let held = Held::read(fd(&dir))?;
+        let waiting = Waiting::on(fd(&dir)).map_err(failed)?;
+        let is_local = waiting.is_local;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             dir,
@@ -100,13 +102,14 @@ impl Root {
             overflow,
             held,
             pace: Pace::default(),
+            waiting,
             forgetting: Mutex::default(),
             names: Mutex::default(),
             moves: AtomicU64::new(0),
             stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),
-            has_cached_lookups: AtomicBool::new(true),
+            has_cached_lookups: AtomicBool::new(is_local),
             has_unnamed_files: AtomicBool::new(true),
-            has_cached_reads: AtomicBool::new(true),
+            has_cached_reads: AtomicBool::new(is_local),
         })
     }
 
@@ -161,7 +164,7 @@ impl Root {
 
     fn try_take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
         // Two that look at once must not both find the room that is there once.
-        let _alone = TAKING.lock();
+        let _alone = self.waiting.turns.disk().room.lock();
         if self.missing_room(len)? > 0 {
             return Ok(false);
         }

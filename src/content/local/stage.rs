@@ -5,6 +5,7 @@ use super::os::{self, Errno, Kind, Lookup, fd};
 use super::props::explain_store;
 use super::root::{Root, TMP, explain};
 use super::versions::{self, Shelf};
+use super::waiting::{Lasting, finally};
 use crate::content::Node;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use std::sync::atomic::Ordering;
 #[derive(Debug)]
 pub(super) struct Stage {
     root: Arc<Root>,
-    file: OwnedFd,
+    file: Lasting,
     /// Its name in `.sarang/tmp`, while it has one.
     name: Mutex<Option<String>>,
     /// Whether its name is in `.sarang/uploads` and outlives this.
@@ -31,7 +32,7 @@ impl Stage {
         let failed = |e| explain("make a file", e);
         if root.has_unnamed_files.load(Ordering::Relaxed) {
             match os::create_unnamed(fd(&root.tmp)) {
-                Ok(file) => return Ok(Self { root: Arc::clone(root), file, name: Mutex::new(None), is_kept: false }),
+                Ok(file) => return Ok(Self::of(root, file, None)),
                 Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                     root.has_unnamed_files.store(false, Ordering::Relaxed);
                 }
@@ -40,13 +41,24 @@ impl Stage {
         }
         let name = root.stamp();
         let file = os::create_file(fd(&root.tmp), &name).map_err(failed)?;
-        Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(name)), is_kept: false })
+        Ok(Self::of(root, file, Some(name)))
     }
 
     /// Goes on with one that was laid aside in `.sarang/uploads`; `NotFound`.
     pub fn resume(root: &Arc<Root>, id: &str) -> Result<Self> {
         let file = os::open_write(root.uploads()?, id).map_err(|e| explain("go on with the upload", e))?;
-        Ok(Self { root: Arc::clone(root), file, name: Mutex::new(Some(id.to_owned())), is_kept: true })
+        let mut stage = Self::of(root, file, Some(id.to_owned()));
+        stage.is_kept = true;
+        Ok(stage)
+    }
+
+    fn of(root: &Arc<Root>, file: OwnedFd, name: Option<String>) -> Self {
+        Self { root: Arc::clone(root), file: Lasting::new(root, file), name: Mutex::new(name), is_kept: false }
+    }
+
+    /// The tree.
+    pub fn root(&self) -> &Arc<Root> {
+        &self.root
     }
 
     /// Whether it stays, as it is not published and was laid aside.
@@ -56,7 +68,7 @@ impl Stage {
 
     /// The open file.
     pub fn file(&self) -> BorrowedFd<'_> {
-        fd(&self.file)
+        self.file.fd()
     }
 
     /// Keeps the first `len` bytes of a file in `.sarang/uploads`, whatever comes. That they are is noted only once they are on the disk.
@@ -153,9 +165,12 @@ fn failed(errno: Errno) -> Error {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(name) = self.name.get_mut().as_deref().filter(|_| !self.is_kept) {
+        if let Some(name) = self.name.get_mut().take().filter(|_| !self.is_kept) {
+            let root = Arc::clone(&self.root);
             // Nobody waits for this; what stays is swept at the next start.
-            let _ = os::unlink_file(fd(&self.root.tmp), name);
+            finally(&self.root, move || {
+                let _ = os::unlink_file(fd(&root.tmp), &name);
+            });
         }
     }
 }

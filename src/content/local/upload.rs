@@ -13,7 +13,7 @@ use super::resumed;
 use super::root::{Root, change, explain, replaceable};
 use super::stage::Stage;
 use super::versions::Shelf;
-use super::{at_once, blocking, changed, on_thread};
+use super::{changed, on_thread};
 use crate::content::{Commit, Digest, Etag, Expect, Node, Put, Room, Unjudged, Upload, draw_time};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -172,14 +172,14 @@ impl LocalUpload {
         Ok(())
     }
 
-    /// Writes what is collected, on this thread while it still lies in its cache. Once a write has failed, all that follows does.
+    /// Writes what is collected, under `relaxed` on this thread while it still lies in its cache. Once a write has failed, all that follows does.
     async fn flush(&mut self) -> Result<()> {
         if !self.draft.chunks.is_empty() {
             let mut part = self.draft.take();
             self.broken = true;
             part.make_room().await?;
             let root = Arc::clone(&part.root);
-            let written = at_once(&root, move |_| part.write_out().map(|stage| (stage, part.sum))).await?;
+            let written = changed(&root, move |_| part.write_out().map(|stage| (stage, part.sum))).await?;
             self.behind.follow(&written.0, self.position).await?;
             (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
             self.broken = false;
@@ -235,7 +235,7 @@ impl Upload for LocalUpload {
         if let Some(stage) = self.draft.stage.clone() {
             let whole = self.draft.announced.filter(|_| stage.is_kept());
             let shorten = move || resumed::shorten(stage.file(), len, whole);
-            blocking(move || shorten().map_err(|e| explain("take back what came", e))).await?;
+            on_thread(&self.draft.root, move |_| shorten().map_err(|e| explain("take back what came", e))).await?;
         }
         self.draft.sum = Sum::Unknown;
         self.len = self.len.min(len);
@@ -250,7 +250,7 @@ impl Upload for LocalUpload {
         // What could not be written, or was being written when the request ended, has not come.
         let len = if self.broken { self.draft.offset } else { self.len };
         let stage = self.draft.stage.clone();
-        blocking(move || stage.map_or(Ok(()), |stage| stage.keep(len))).await?;
+        on_thread(&self.draft.root, move |_| stage.map_or(Ok(()), |stage| stage.keep(len))).await?;
         flushed.map(|()| len)
     }
 
@@ -291,7 +291,7 @@ impl Draft {
     async fn make_room(&self) -> Result<()> {
         let (end, needed) = (self.offset.saturating_add(self.collected as u64), self.collected as u64);
         let is_unannounced = self.announced.is_none_or(|announced| end > announced);
-        if is_unannounced && self.root.missing_room(needed)? > 0 {
+        if is_unannounced && (!self.root.waiting.may_look() || self.root.missing_room(needed)? > 0) {
             on_thread(&self.root, move |root| root.check_room(needed)).await?;
         }
         Ok(())

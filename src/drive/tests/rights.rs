@@ -127,7 +127,7 @@ proptest! {
         own in any_rights(),
         order in prop::collection::vec(any::<prop::sample::Index>(), 6),
     ) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         runtime.block_on(async {
             let stage = Stage::new().await;
             let commons = stage.commons(&given).await;

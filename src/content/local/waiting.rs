@@ -1,0 +1,173 @@
+//! The disk of a tree as those see it who must not wait. What it is asked on a thread that others need is only what the kernel answers from
+//! memory; all else has its turn on one that may wait. That goes for the end of an open file as well: closing it asks a daemon or another
+//! machine where it lies with one, and what has no name any more is deleted by it.
+
+use super::joined;
+use super::os;
+use super::root::Root;
+use super::turns::{Disk, HUNG, LONG, Turn, Turns};
+use crate::model::{Error, Result};
+use parking_lot::Mutex;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+/// After which a disk that has not answered a look counts as silent.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// Who waits for the disk of a tree, and whether others may ask it.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub turns: Arc<Turns>,
+    /// Whether the file system answers from memory what it has there.
+    pub is_local: bool,
+    later: Later,
+}
+
+impl Waiting {
+    /// For the disk that a folder lies on.
+    pub fn on(dir: BorrowedFd<'_>) -> os::Outcome<Self> {
+        let turns = Arc::new(Turns::new(Disk::of(os::disk_of(dir)?)));
+        Ok(Self { turns, is_local: os::is_local(dir), later: Later::default() })
+    }
+
+    /// Whether a look at what is in memory keeps nobody waiting.
+    pub fn may_look(&self) -> bool {
+        self.is_local && !self.turns.has_waited(HUNG)
+    }
+
+    /// Whether a change that need not reach the disk most likely keeps nobody waiting.
+    pub fn may_change(&self) -> bool {
+        self.is_local && !self.turns.has_waited(LONG)
+    }
+}
+
+/// Runs `work` on a thread that may wait; `Busy` when the tree has too many under way. Once begun it ends, though the caller is dropped.
+pub(super) async fn on_thread<T: Send + 'static>(
+    root: &Arc<Root>,
+    work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let turn = root.waiting.turns.take().await?;
+    joined(begin(root, turn, work).await)
+}
+
+/// As [`on_thread`], for what only looks: `Busy` when the disk does not answer, whatever becomes of the call then.
+pub(super) async fn looked<T: Send + 'static>(
+    root: &Arc<Root>,
+    look: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let silent = |_| Err(Error::Busy { retry_after: SILENT });
+    tokio::time::timeout(SILENT, on_thread(root, look)).await.unwrap_or_else(silent)
+}
+
+/// Begins `work` on a thread that may wait.
+pub(super) fn begin<T: Send + 'static>(
+    root: &Arc<Root>,
+    turn: Turn,
+    work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+) -> JoinHandle<Result<T>> {
+    let root = Arc::clone(root);
+    tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work(&root)
+    })
+}
+
+/// Runs a change, or writes: at once where that need not reach the disk and it keeps up, else on a thread that may wait.
+pub(super) async fn changed<T: Send + 'static>(
+    root: &Arc<Root>,
+    change: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    // Whatever is done at once may find a disk that hangs from now on: then one thread has to do with it, and no other follows.
+    if !root.is_strict()
+        && root.waiting.may_change()
+        && root.pace.is_quick()
+        && let Some(_alone) = root.pace.alone()
+    {
+        return root.pace.watch(|| change(root));
+    }
+    on_thread(root, change).await
+}
+
+/// What is left to do.
+#[derive(Default)]
+struct Later(Mutex<Due>);
+
+#[derive(Default)]
+struct Due {
+    work: Vec<Box<dyn FnOnce() + Send>>,
+    /// Whether somebody is at it.
+    is_taken: bool,
+}
+
+impl std::fmt::Debug for Later {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Later({})", self.0.lock().work.len())
+    }
+}
+
+impl Later {
+    /// The next thing to do; who gets `None` is at it no longer.
+    fn next(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        let mut due = self.0.lock();
+        let next = due.work.pop();
+        due.is_taken = next.is_some();
+        next
+    }
+
+    /// Adds something; whether nobody is at it.
+    fn add(&self, work: Box<dyn FnOnce() + Send>) -> bool {
+        let mut due = self.0.lock();
+        due.work.push(work);
+        !std::mem::replace(&mut due.is_taken, true)
+    }
+}
+
+/// Does what is left to do where that keeps nobody waiting.
+pub(super) fn finally(root: &Arc<Root>, work: impl FnOnce() + Send + 'static) {
+    let runtime = if root.waiting.may_look() { None } else { Handle::try_current().ok() };
+    let Some(runtime) = runtime else { return work() };
+    if root.waiting.later.add(Box::new(work)) {
+        let root = Arc::clone(root);
+        runtime.spawn(async move {
+            let turn = root.waiting.turns.wait().await;
+            // Only a runtime that is shutting down cuts it short, and the process then closes all.
+            tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                while let Some(work) = root.waiting.later.next() {
+                    work();
+                }
+            });
+        });
+    }
+}
+
+/// An open file that is closed so.
+#[derive(Debug)]
+pub(super) struct Lasting {
+    root: Arc<Root>,
+    file: Option<OwnedFd>,
+}
+
+impl Lasting {
+    /// A file of a tree.
+    pub fn new(root: &Arc<Root>, file: OwnedFd) -> Self {
+        Self { root: Arc::clone(root), file: Some(file) }
+    }
+
+    /// The open file.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        // It is there until the end.
+        os::fd(self.file.as_ref().unwrap_or(&self.root.dir))
+    }
+}
+
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.take() {
+            finally(&self.root, move || drop(file));
+        }
+    }
+}
