@@ -35,6 +35,9 @@ class Processes:
         lines = [line for pid in self.all() for line in read(f"/proc/{pid}/status").splitlines()]
         return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(key))
 
+    def threads(self):
+        return sum(len(os.listdir(f"/proc/{pid}/task")) for pid in self.all())
+
     def reset_peak(self):
         for pid in self.all() if self.pid is not None else []:
             try:

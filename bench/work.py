@@ -289,4 +289,62 @@ def idle(t, count=200):
     return Figure(each, "KiB/conn", None, {"rss_mib": base / 2**20})
 
 
-ALL = {f.__name__: f for f in (get4k, stat, list10k, getbig, putbig, put4k, over4k, move, deltree, lock, range64k, copytree, list100k, idle)}
+def crowd(t):
+    """Mixed small requests over 200 connections, and what memory and threads they take at most."""
+    return crowded(t, 200)
+
+
+def crowd1k(t):
+    """The same over 1,000 connections."""
+    return crowded(t, 1000)
+
+
+def crowded(t, connections):
+    t.put("f4k.bin", os.urandom(4096))
+    listed = t.folder(100) + "/"
+    name = f"crowd{time.time_ns()}"
+    t.must("MKCOL", name + "/", (201,))
+    script = f'''local n=0
+local body=string.rep("x",4088)
+local xml={{["Authorization"]="{t.sign}",["Content-Type"]="application/xml",["Depth"]="0"}}
+local deep={{["Authorization"]="{t.sign}",["Content-Type"]="application/xml",["Depth"]="1"}}
+local stat=[[{STAT}]]
+request=function()
+  n=n+1
+  local kind=n%10
+  if kind<3 then return wrk.format("GET","{t.path}f4k.bin") end
+  if kind<6 then return wrk.format("PROPFIND","{t.path}f4k.bin",xml,stat) end
+  if kind<7 then return wrk.format("PROPFIND","{t.path}{listed}",deep,stat) end
+  if kind<8 then return wrk.format("OPTIONS","{t.path}f4k.bin") end
+  if kind<9 then return wrk.format("PUT","{t.path}{name}/"..n..".bin",nil,body) end
+  return wrk.format("PUT","{t.path}{name}/"..(n%2000)..".bin",nil,body..string.format("%08d",n))
+end'''
+    t.processes.reset_peak()
+    with Watched(t.processes) as most:
+        figure = t.wrk(script, connections, seconds=10)
+    if most.threads:
+        figure.also |= {"peak_mib": t.processes.rss(peak=True) / 2**20, "threads": most.threads}
+    return figure
+
+
+class Watched:
+    """How many threads there are at most while something runs."""
+
+    def __init__(self, processes):
+        self.processes, self.threads, self.over = processes, 0, threading.Event()
+        self.watcher = threading.Thread(target=self.watch)
+
+    def watch(self):
+        while self.processes.pid is not None and not self.over.wait(0.1):
+            self.threads = max(self.threads, self.processes.threads())
+
+    def __enter__(self):
+        self.watcher.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.watcher.join()
+
+
+ALL = {f.__name__: f for f in (get4k, stat, list10k, getbig, putbig, put4k, over4k, move, deltree, lock, range64k, copytree, list100k, idle, crowd, crowd1k)}

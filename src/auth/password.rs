@@ -94,7 +94,8 @@ pub enum Lane {
 pub struct Hasher {
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
-    pub(super) spare: Mutex<Vec<Block>>,
+    /// Memory for those who wait for a turn; none while nobody does.
+    pub(super) spare: Mutex<Vec<Vec<Block>>>,
     #[cfg(test)]
     pub(super) hashes: AtomicUsize,
 }
@@ -150,17 +151,26 @@ impl Hasher {
         joined.map(|_| QueuePlace(&self.waiting)).map_err(|_| busy())
     }
 
-    /// One argon2id run, in memory that is kept for the next one.
+    /// One argon2id run. Its memory is kept while somebody waits for it, and else given back at once: a server that idles has none.
     fn run(&self, argon: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<Zeroizing<[u8; HASH_LEN]>> {
         #[cfg(test)]
         self.hashes.fetch_add(1, Ordering::Relaxed);
-        let mut memory = std::mem::take(&mut *self.spare.lock());
+        let mut memory = self.spare.lock().pop().unwrap_or_default();
         memory.resize(argon.params().block_count(), Block::default());
         let mut out = Zeroizing::new([0; HASH_LEN]);
         let outcome = argon.hash_password_into_with_memory(password, salt, out.as_mut(), &mut memory);
-        *self.spare.lock() = memory;
+        self.keep(memory);
         outcome.map_err(|_| unreadable_hash())?;
         Ok(out)
+    }
+
+    fn keep(&self, memory: Vec<Block>) {
+        let mut spare = self.spare.lock();
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            spare.push(memory);
+        } else {
+            spare.clear();
+        }
     }
 
     fn hash(&self, password: &[u8]) -> Result<String> {
@@ -305,6 +315,22 @@ mod tests {
         let verdict = any_turn(&hasher).await.verify(dummy, secret("")).await.unwrap();
         assert!(!verdict.matches);
         assert_eq!(hasher.hashes.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn memory_is_kept_while_somebody_waits_for_it_and_else_given_back() {
+        let hasher = Hasher::with_turns(1);
+        let old = old_hash(b"blue kettle");
+        hasher.verify(&old, b"red kettle").unwrap();
+        assert!(hasher.spare.lock().is_empty());
+        let place = hasher.queue_up(Lane::Known).unwrap();
+        for _ in 0..2 {
+            hasher.verify(&old, b"red kettle").unwrap();
+            assert_eq!(hasher.spare.lock().len(), 1, "one for each turn, however often it is used");
+        }
+        drop(place);
+        hasher.verify(&old, b"red kettle").unwrap();
+        assert!(hasher.spare.lock().is_empty());
     }
 
     #[tokio::test]
