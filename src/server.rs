@@ -7,7 +7,7 @@ mod patience;
 mod wire;
 
 use crate::app::App;
-use crate::auth::Connection;
+use crate::auth::{Connection, Origin};
 use crate::config::ServerConfig;
 use crate::http::body::Body;
 use crate::http::framing::Ambiguous;
@@ -74,15 +74,15 @@ impl Server {
 
 /// What makes answers. A panic in it ends the connection, so it catches its own.
 trait Answers: Clone + Send + Sync + 'static {
-    fn answer(&self, peer: SocketAddr, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(&self, peer: Origin, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send;
 }
 
 impl<F, A> Answers for F
 where
-    F: Fn(SocketAddr, Request<BodyIn>) -> A + Clone + Send + Sync + 'static,
+    F: Fn(Origin, Request<BodyIn>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send,
 {
-    fn answer(&self, peer: SocketAddr, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send {
+    fn answer(&self, peer: Origin, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send {
         self(peer, request)
     }
 }
@@ -214,14 +214,13 @@ impl<A: Answers> Door<A> {
         let (head, body) =
             (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout));
         let wire = TokioIo::new(Wire::new(stream, head, body, Arc::clone(&ambiguous)));
-        let connection = Arc::new(Connection::default());
+        let origin = Origin { address: peer.ip(), connection: Some(Arc::new(Connection::default())) };
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
             let mut request = request.map(BodyIn::from);
-            request.extensions_mut().insert(Arc::clone(&connection));
             if ambiguous.load(Ordering::Relaxed) {
                 request.extensions_mut().insert(Ambiguous);
             }
-            let answer = self.answers.answer(peer, request);
+            let answer = self.answers.answer(origin.clone(), request);
             async { Ok::<_, Infallible>(answer.await) }
         });
         let mut connection = pin!(builder.serve_connection(wire, service));

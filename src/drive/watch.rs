@@ -7,6 +7,7 @@ use crate::content::{Digest, Entry, Listing, Node, Reader};
 use crate::model::{AccessCheck, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// All that something was let in by; a look into memory.
@@ -55,6 +56,8 @@ impl Listing for Revocable<Box<dyn Listing>> {
     }
 }
 
+type Piece<'a> = Pin<Box<dyn Future<Output = Result<Bytes>> + Send + 'a>>;
+
 #[async_trait]
 impl Reader for Revocable<Arc<dyn Reader>> {
     fn node(&self) -> &Node {
@@ -65,8 +68,15 @@ impl Reader for Revocable<Arc<dyn Reader>> {
         self.inner.digest()
     }
 
-    async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes> {
-        self.watch.check()?;
-        self.inner.read_at(offset, len).await
+    // As `async_trait` would write it, but that the reader's own future is handed on: small files are read in one piece.
+    fn read_at<'life0, 'async_trait>(&'life0 self, offset: u64, len: usize) -> Piece<'async_trait>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        match self.watch.check() {
+            Ok(()) => self.inner.read_at(offset, len),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::body::Body;
 use super::intake::{BodyIn, DrainLimit, drain};
 use super::{cookie, csrf, reply};
 use crate::app::App;
-use crate::auth::{Caller, Connection, Origin};
+use crate::auth::{Caller, Origin};
 use crate::config::ServerConfig;
 use crate::metrics::Metrics;
 use crate::model::{Error, Identity, Result, windows1252};
@@ -23,17 +23,16 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const MAX_CREDENTIALS: usize = 4096;
 
 /// Who the request comes from, by its one `Authorization` header or else by its cookie.
-pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<Identity>> {
+pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<Arc<Identity>> {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next().map(HeaderValue::as_bytes) else { return by_cookie(app, parts) };
     if values.next().is_some() {
         return Err(Error::Unauthenticated);
     }
-    let origin = origin_of(parts, from);
-    if let Some(identity) = app.auth.recall(value, &origin) {
+    if let Some(identity) = app.auth.recall(value, origin) {
         return Ok(identity);
     }
-    let caller = Caller { address: from, agent: agent_of(&parts.headers) };
+    let caller = Caller { address: origin.address, agent: agent_of(&parts.headers) };
     if let Some(bearer) = bearer_in(value) {
         let identity = app.auth.by_bearer(bearer).or_else(|| app.auth.by_app_password(None, bearer, caller));
         return identity.ok_or(Error::Unauthenticated);
@@ -44,12 +43,7 @@ pub async fn authenticate(app: &App, parts: &Parts, from: IpAddr) -> Result<Arc<
     if let Some(identity) = app.auth.by_app_password(Some(user), password, caller) {
         return Ok(identity);
     }
-    app.auth.sign_in(value, user, password.as_bytes(), origin).await
-}
-
-/// Where a request comes from.
-pub fn origin_of(parts: &Parts, from: IpAddr) -> Origin {
-    Origin { address: from, connection: parts.extensions.get::<Arc<Connection>>().cloned() }
+    app.auth.sign_in(value, user, password.as_bytes(), origin.clone()).await
 }
 
 /// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.

@@ -20,17 +20,18 @@ pub mod target;
 pub mod zip;
 
 use crate::app::App;
+use crate::auth::Origin;
 use crate::config::ServerConfig;
 use crate::log::{self, RequestLine};
 use crate::metrics::Metrics;
-use crate::model::Identity;
+use crate::model::{Error, Identity};
 use body::Body;
 use dav::body::Lent;
 use futures_util::FutureExt;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use intake::BodyIn;
 use request_id::RequestId;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,16 +53,19 @@ impl From<Response<Body>> for Answer {
 }
 
 /// Answers one request, whatever happens while it is handled.
-pub async fn handle(app: &Arc<App>, peer: SocketAddr, request: Request<BodyIn>) -> Response<Body> {
+pub async fn handle(app: &Arc<App>, peer: Origin, request: Request<BodyIn>) -> Response<Body> {
     let around = Surroundings { config: &app.config.server, metrics: &app.metrics };
-    around.enclose(peer, request, |request, client| choose_front(app, request, client)).await
+    around.enclose(peer, request, |request, origin| choose_front(app, request, origin)).await
 }
 
 /// The front of a request, by the prefix of its path.
-async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) -> Answer {
-    let request = match held_to_its_length(request).await {
-        Ok(request) => request,
-        Err(answer) => return answer,
+async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) -> Answer {
+    let request = match announced::length(request.method(), request.headers()) {
+        Ok(None) => request,
+        announced => match held_to_its_length(request, announced).await {
+            Ok(request) => request,
+            Err(answer) => return answer,
+        },
     };
     let path = request.uri().path();
     let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -72,13 +76,13 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
         return csrf::refuse(request, dav).await;
     }
     if let Some(token) = mounted {
-        return public::mount::handle(app, token.to_owned(), client, request).await;
+        return public::mount::handle(app, token.to_owned(), &origin, request).await;
     }
     if !drive && !above {
-        return pages::answer(app, client, request).await;
+        return pages::answer(app, origin, request).await;
     }
     let (parts, mut body) = request.into_parts();
-    let identity = match login::authenticate(app, &parts, client).await {
+    let identity = match login::authenticate(app, &parts, &origin).await {
         Ok(identity) => identity,
         Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
     };
@@ -91,9 +95,12 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, client: IpAddr) 
 }
 
 /// The request with its body held to the length that it announces, or the refusal of lengths that cannot be.
-async fn held_to_its_length(request: Request<BodyIn>) -> Result<Request<BodyIn>, Answer> {
+async fn held_to_its_length(
+    request: Request<BodyIn>,
+    announced: Result<Option<u64>, Error>,
+) -> Result<Request<BodyIn>, Answer> {
     let (parts, body) = request.into_parts();
-    let held = match announced::length(&parts.method, &parts.headers) {
+    let held = match announced {
         Ok(len) => announced::hold(body, len),
         Err(error) => Err((error, body)),
     };
@@ -110,24 +117,25 @@ struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    async fn enclose<F, A>(&self, peer: SocketAddr, mut request: Request<BodyIn>, front: F) -> Response<Body>
+    async fn enclose<F, A>(&self, peer: Origin, mut request: Request<BodyIn>, front: F) -> Response<Body>
     where
-        F: FnOnce(Request<BodyIn>, IpAddr) -> A,
+        F: FnOnce(Request<BodyIn>, Origin) -> A,
         A: Future<Output = Answer>,
     {
         self.metrics.requests.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::next();
-        let client = login::client_address(self.config, request.headers(), peer.ip());
-        if !login::is_trusted(self.config, peer.ip()) {
+        let client = login::client_address(self.config, request.headers(), peer.address);
+        if !login::is_trusted(self.config, peer.address) {
             request.headers_mut().remove(cookie::X_FORWARDED_PROTO);
-            login::note_forwarded(self.metrics, request.headers(), peer.ip());
+            login::note_forwarded(self.metrics, request.headers(), peer.address);
         }
+        let origin = Origin { address: client, connection: peer.connection };
         let is_script = login::is_script(request.headers());
         target::simplify(&mut request);
         let seen = log::wants_requests().then(|| Seen::of(&request));
         let mut answer = match framing::check(&mut request) {
             // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
-            Ok(()) => match AssertUnwindSafe(async { front(request, client).await }).catch_unwind().await {
+            Ok(()) => match AssertUnwindSafe(async { front(request, origin).await }).catch_unwind().await {
                 Ok(answer) => answer,
                 Err(_) => self.after_panic(&id),
             },
@@ -207,11 +215,11 @@ mod tests {
     async fn answer<A: Future<Output = Answer>>(
         metrics: &Metrics,
         request: http::request::Builder,
-        front: impl FnOnce(Request<BodyIn>, IpAddr) -> A,
+        front: impl FnOnce(Request<BodyIn>, Origin) -> A,
     ) -> Response<Body> {
         let around = Surroundings { config: &ServerConfig::default(), metrics };
         let request = request.body(BodyIn::from(b"")).unwrap();
-        around.enclose("127.0.0.1:1".parse().unwrap(), request, front).await
+        around.enclose(Origin::from(IpAddr::from([127, 0, 0, 1])), request, front).await
     }
 
     #[tokio::test]
@@ -240,8 +248,8 @@ mod tests {
         let mut ids = Vec::new();
         for _ in 0..2 {
             let request = Request::builder().header("host", "a");
-            let front = |_, client: IpAddr| async move {
-                assert!(client.is_loopback());
+            let front = |_, origin: Origin| async move {
+                assert!(origin.address.is_loopback());
                 Answer::from(Response::new(Body::empty()))
             };
             let response = answer(&metrics, request, front).await;

@@ -9,11 +9,11 @@ use super::dav::body::Lent;
 use super::intake::BodyIn;
 use super::public;
 use crate::app::App;
+use crate::auth::Origin;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Router, middleware};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
-use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 use tower::ServiceExt;
 
@@ -43,8 +43,8 @@ static ROUTES: LazyLock<Router> = LazyLock::new(|| {
 });
 
 /// Answers a request that is not WebDAV.
-pub(super) async fn answer(app: &Arc<App>, client: IpAddr, request: Request<BodyIn>) -> Answer {
-    let arrival = Arrival::new(Arc::clone(app), client);
+pub(super) async fn answer(app: &Arc<App>, origin: Origin, request: Request<BodyIn>) -> Answer {
+    let arrival = Arrival::new(Arc::clone(app), origin);
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(arrival.clone());
     // What a refused upload has left is read, lest its client sees a broken connection.
@@ -144,7 +144,7 @@ mod tests {
         let app = App::open(config).await.unwrap();
         let ask = async || {
             let request = Request::builder().uri("/healthz").body(BodyIn::from(b"")).unwrap();
-            answer(&app, IpAddr::from([127, 0, 0, 1]), request).await.response.status()
+            answer(&app, std::net::IpAddr::from([127, 0, 0, 1]).into(), request).await.response.status()
         };
         assert_eq!(ask().await, 200);
         app.store.close().await.unwrap();

@@ -98,7 +98,7 @@ impl Framing {
 
     /// Takes a line, or as much of it as there is; nothing while it may yet become a `Transfer-Encoding`.
     fn read_line(&mut self, bytes: &mut [u8]) -> usize {
-        let end = bytes.iter().position(|&byte| byte == b'\n');
+        let end = memchr::memchr(b'\n', bytes);
         let length = end.unwrap_or(bytes.len());
         if self.is_coding(bytes.get(..length).unwrap_or_default(), end.is_some()) {
             match end {
@@ -112,12 +112,13 @@ impl Framing {
                 }
             }
         }
+        if end.is_some() && length <= LINE && self.line.is_empty() {
+            self.end_line(bytes.get(..length).unwrap_or_default());
+            return length + 1;
+        }
         self.keep(bytes.get(..length).unwrap_or_default());
         let Some(end) = end else { return bytes.len() };
         let mut line = std::mem::take(&mut self.line);
-        if line.pop_if(|last| *last == b'\r').is_none() {
-            self.ambiguous = true;
-        }
         self.end_line(&line);
         line.clear();
         (self.line, self.cut) = (line, false);
@@ -151,6 +152,8 @@ impl Framing {
     }
 
     fn end_line(&mut self, line: &[u8]) {
+        let (line, is_bare) = line.strip_suffix(b"\r").map_or((line, true), |line| (line, false));
+        self.ambiguous |= is_bare;
         match self.place {
             Place::Head if !line.is_empty() => self.head_line(line),
             // Empty lines before a request are passed over (RFC 9112 section 2.2).

@@ -46,7 +46,7 @@ impl Running {
 }
 
 /// `/refuse` is a 401 that reads the body first, `/wait` answers when the body has ended, all else echoes the body.
-async fn answer(_peer: SocketAddr, mut request: Request<BodyIn>) -> Response<Body> {
+async fn answer(_peer: Origin, mut request: Request<BodyIn>) -> Response<Body> {
     if let Err(refusal) = framing::check(&mut request) {
         let mut response = crate::http::reply::sentence(refusal.status, refusal.sentence);
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

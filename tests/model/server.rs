@@ -11,7 +11,7 @@ use sarang::app::App;
 use sarang::config::{Config, Durability};
 use sarang::http::intake::BodyIn;
 use sarang::model::{AccountName, Role};
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -139,7 +139,7 @@ impl Ask<'_> {
         let request = self.request.body(BodyIn::from(self.body)).expect("a request");
         let app = &self.server.app;
         self.server.runtime.block_on(async {
-            let response = sarang::http::handle(app, SocketAddr::from(([127, 0, 0, 1], 1)), request).await;
+            let response = sarang::http::handle(app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
             assert_eq!(app.metrics.panics.load(Ordering::Relaxed), 0, "handling a request panicked");
             let (parts, body) = Response::into_parts(response);
             let body = body.collect().await.expect("a whole body").to_bytes();

@@ -3,6 +3,7 @@
 use super::problem::Problem;
 use crate::app::App;
 use crate::audit::{Actor, Reporter};
+use crate::auth::Origin;
 use crate::drive::Drive;
 use crate::http::login;
 use crate::model::{Error, Identity, Role};
@@ -15,14 +16,14 @@ use std::sync::{Arc, OnceLock};
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Arrival {
     app: Arc<App>,
-    client: IpAddr,
+    origin: Origin,
     identity: Arc<OnceLock<Arc<Identity>>>,
 }
 
 impl Arrival {
-    /// A request from `client`.
-    pub(in crate::http) fn new(app: Arc<App>, client: IpAddr) -> Self {
-        Self { app, client, identity: Arc::default() }
+    /// A request from there.
+    pub(in crate::http) fn new(app: Arc<App>, origin: Origin) -> Self {
+        Self { app, origin, identity: Arc::default() }
     }
 
     /// Who has signed in while the request was answered.
@@ -37,7 +38,7 @@ impl Arrival {
     }
 
     async fn sign_in(&self, parts: &Parts) -> Result<Arc<Identity>, Error> {
-        let identity = login::authenticate(&self.app, parts, self.client).await?;
+        let identity = login::authenticate(&self.app, parts, &self.origin).await?;
         let _ = self.identity.set(identity.clone());
         Ok(identity)
     }
@@ -120,8 +121,8 @@ impl<S: Sync> FromRequestParts<S> for Public {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let Arrival { app, client, .. } = arrival(parts)?;
-        Ok(Self { app, client })
+        let Arrival { app, origin, .. } = arrival(parts)?;
+        Ok(Self { app, client: origin.address })
     }
 }
 
@@ -139,7 +140,7 @@ impl<S: Sync> FromRequestParts<S> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let client = arrival(parts)?.client;
+        let client = arrival(parts)?.origin.address;
         let Member { app, identity } = Member::from_request_parts(parts, state).await?;
         if identity.is_confined() {
             return Err(Problem(Error::Forbidden("An app password uses files; for this, sign in with the account.")));

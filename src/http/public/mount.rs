@@ -2,6 +2,7 @@
 
 use super::{admit, check_password, download};
 use crate::app::App;
+use crate::auth::Origin;
 use crate::http::body::Body;
 use crate::http::dav::{self, Visit};
 use crate::http::intake::BodyIn;
@@ -10,13 +11,17 @@ use crate::links::Link;
 use crate::model::{Error, Result};
 use http::request::Parts;
 use http::{Request, Response};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Answers a request beneath `/s/<token>/dav`.
-pub(in crate::http) async fn handle(app: &Arc<App>, token: String, client: IpAddr, request: Request<BodyIn>) -> Answer {
+pub(in crate::http) async fn handle(
+    app: &Arc<App>,
+    token: String,
+    origin: &Origin,
+    request: Request<BodyIn>,
+) -> Answer {
     let (mut parts, mut body) = request.into_parts();
-    let (link, visit) = match enter(app, &token, client, &parts).await {
+    let (link, visit) = match enter(app, &token, origin, &parts).await {
         Ok(entered) => entered,
         Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
     };
@@ -32,11 +37,11 @@ pub(in crate::http) async fn handle(app: &Arc<App>, token: String, client: IpAdd
     }
 }
 
-async fn enter(app: &Arc<App>, token: &str, client: IpAddr, parts: &Parts) -> Result<(Link, Visit)> {
+async fn enter(app: &Arc<App>, token: &str, origin: &Origin, parts: &Parts) -> Result<(Link, Visit)> {
     let link = app.links.enter(token).ok_or(Error::NotFound)?;
     let (identity, drive) = admit(app, &link).await?;
     drop(drive);
-    check_basic(app, &link, client, parts).await?;
+    check_basic(app, &link, origin, parts).await?;
     app.links.touch(&link).await;
     let (prefix, encased) = (format!("/s/{token}/dav").into(), !link.record.target.folder);
     Ok((link, Visit { identity, prefix, encased }))
@@ -44,12 +49,12 @@ async fn enter(app: &Arc<App>, token: &str, client: IpAddr, parts: &Parts) -> Re
 
 /// Verifies the password that came with the request. Within the hour a network that gave it is believed without argon2. Beyond its
 /// tries only a connection that had given it before is: guessers must not tell the right password by its being let in.
-async fn check_basic(app: &App, link: &Link, client: IpAddr, parts: &Parts) -> Result<()> {
+async fn check_basic(app: &App, link: &Link, origin: &Origin, parts: &Parts) -> Result<()> {
     if link.record.password.is_none() {
         return Ok(());
     }
     let password = login::basic_password(&parts.headers)?;
-    let (passes, origin) = (&app.links.passes, login::origin_of(parts, client));
+    let (passes, client) = (&app.links.passes, origin.address);
     let key = passes.key(link, password.as_bytes());
     let has_tries = || app.auth.check_link_tries(&link.id, client).is_ok();
     if passes.is_proven(link, client.into(), &key) && (origin.is_proven(&key) || has_tries()) {
