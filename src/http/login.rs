@@ -43,7 +43,7 @@ pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<A
     if let Some(identity) = app.auth.by_app_password(Some(user), password, caller) {
         return Ok(identity);
     }
-    app.auth.sign_in(value, user, password.as_bytes(), origin.clone()).await
+    Box::pin(app.auth.sign_in(value, user, password.as_bytes(), origin.clone())).await
 }
 
 /// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.

@@ -58,11 +58,12 @@ pub async fn handle(app: &Arc<App>, peer: Origin, request: Request<BodyIn>) -> R
     around.enclose(peer, request, |request, origin| choose_front(app, request, origin)).await
 }
 
-/// The front of a request, by the prefix of its path.
+/// The front of a request, by the prefix of its path. Whatever is not asked for all the time has a box of its own: every connection has
+/// room for the largest of what is not, and it is copied for every request.
 async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) -> Answer {
     let request = match announced::length(request.method(), request.headers()) {
         Ok(None) => request,
-        announced => match held_to_its_length(request, announced).await {
+        announced => match Box::pin(held_to_its_length(request, announced)).await {
             Ok(request) => request,
             Err(answer) => return answer,
         },
@@ -73,23 +74,23 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
     let mounted = public::mounted(path);
     if csrf::is_foreign(&app.config.server, &request) {
         let dav = drive || above || mounted.is_some();
-        return csrf::refuse(request, dav).await;
+        return Box::pin(csrf::refuse(request, dav)).await;
     }
     if let Some(token) = mounted {
-        return public::mount::handle(app, token.to_owned(), &origin, request).await;
+        return Box::pin(public::mount::handle(app, token.to_owned(), &origin, request)).await;
     }
     if !drive && !above {
-        return pages::answer(app, origin, request).await;
+        return Box::pin(pages::answer(app, origin, request)).await;
     }
     let (parts, mut body) = request.into_parts();
     let identity = match login::authenticate(app, &parts, &origin).await {
         Ok(identity) => identity,
-        Err(error) => return login::refuse(&error, &parts, &mut body).await.into(),
+        Err(error) => return Box::pin(login::refuse(&error, &parts, &mut body)).await.into(),
     };
     let response = if drive {
         dav::handle(app, &dav::Visit::own(identity.clone()), &parts, body).await
     } else {
-        dav::parents::handle(&identity, &parts, body).await
+        Box::pin(dav::parents::handle(&identity, &parts, body)).await
     };
     Answer { response, identity: Some(identity) }
 }

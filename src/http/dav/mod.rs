@@ -87,12 +87,12 @@ async fn answer(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: &Len
     let drive = if visit.encased { drive.encased() } else { drive };
     let answered = carry_out(app, visit, (&drive, &path, origin), head, body).await;
     match answered {
-        Err(error @ Error::PreconditionFailed) => Err(conditional::with_present(&drive, &path, error).await),
+        Err(error @ Error::PreconditionFailed) => Err(Box::pin(conditional::with_present(&drive, &path, error)).await),
         answered => answered,
     }
 }
 
-/// Carries a request out on the drive that it is for.
+/// Carries a request out on the drive that it is for. What changes nothing is asked most, and needs little room.
 async fn carry_out(
     app: &Arc<App>,
     visit: &Visit,
@@ -100,9 +100,21 @@ async fn carry_out(
     head: &request::Parts,
     body: &Lent,
 ) -> Result<Response<Body>> {
+    match head.method.as_str() {
+        "GET" | "HEAD" => get::answer(drive, path, head.method == http::Method::HEAD, &head.headers).await,
+        "PROPFIND" => propfind(app, drive, (path, origin.prefix), head, body).await,
+        _ => Box::pin(carry_out_other(app, visit, (drive, path, origin), head, body)).await,
+    }
+}
+
+async fn carry_out_other(
+    app: &Arc<App>,
+    visit: &Visit,
+    (drive, path, origin): (&Drive, &VPath, Origin<'_>),
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
     let verb = match head.method.as_str() {
-        "GET" | "HEAD" => return get::answer(drive, path, head.method == http::Method::HEAD, &head.headers).await,
-        "PROPFIND" => return propfind(app, drive, (path, origin.prefix), head, body).await,
         "PROPPATCH" => {
             let terms = headers::terms(&head.headers, origin)?;
             let xml = body.read(MAX_PROPERTIES).await?;
