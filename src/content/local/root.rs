@@ -18,7 +18,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use unicode_normalization::UnicodeNormalization;
 
-
 /// One tree's open folders and what is shared between its calls.
 #[derive(Debug)]
 pub(super) struct Root {
