@@ -345,10 +345,7 @@ fn mounts_in(
     let mut taken = HashSet::new();
     let mut mounts = Vec::new();
     for (name, source) in sources {
-        let unique = |number| {
-            let at = hall.join(&numbered(&name, number)).ok()?.to_nfc();
-            Some(at)
-        };
+        let unique = |number| Some(hall.join(&numbered(&name, number)).ok()?.to_nfc());
         let found = (0..=taken.len()).filter_map(unique).find(|at| !taken.contains(&at.as_str().to_lowercase()));
         // A name that has no room for a number.
         let Some(at) = found.or_else(|| hall.join(&format!("{} {}", commons.halls.shared, taken.len())).ok()) else {
