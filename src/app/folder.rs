@@ -14,6 +14,8 @@ const MARKER_TEXT: &str =
     "This is the data folder of a Sarang server. Without this file the server does not start on it.\n";
 /// What may lie in a folder that is new: the settings, and what a file system keeps for itself.
 const STRANGERS: [&str; 2] = ["config.toml", "lost+found"];
+/// Where the files of accounts and team folders will be: made before the first start where they lie on another disk.
+const TREES: [&str; 2] = ["homes", "teams"];
 /// The mounts that this machine is set up with, and those that there are.
 const FSTAB: &str = "/etc/fstab";
 const MOUNTS: &str = "/proc/self/mountinfo";
@@ -51,7 +53,8 @@ fn refuse_former(dir: &Path) -> Result<()> {
              restore`), mount its disk, or start with no accounts: `sarang serve --new`.",
         ));
     }
-    if names.iter().any(|name| !STRANGERS.contains(&name.as_str())) {
+    let is_new = |name: &str| STRANGERS.contains(&name) || (TREES.contains(&name) && holds_nothing(&dir.join(name), 1));
+    if !names.iter().all(|name| is_new(name)) {
         return Err(Error::Forbidden(
             "There is something in it, and no state of a server: maybe its disk is not mounted, or only part of it was brought \
              back. If a new server is meant, `sarang serve --new` makes one here.",
@@ -65,6 +68,12 @@ fn refuse_former(dir: &Path) -> Result<()> {
         )),
         None => Ok(()),
     }
+}
+
+/// Whether something is a folder without anything in it but such folders, so many levels deep.
+fn holds_nothing(dir: &Path, levels: usize) -> bool {
+    let below = |name: &String| name == "lost+found" || (levels > 0 && holds_nothing(&dir.join(name), levels - 1));
+    dir.is_dir() && names_in(dir).is_ok_and(|names| names.iter().all(below))
 }
 
 /// The names in a folder; none where there is none.
@@ -129,7 +138,9 @@ mod tests {
         fs::create_dir(dir.join("lost+found")).unwrap();
         fs::write(dir.join("config.toml"), "").unwrap();
         refuse_former(&dir).unwrap();
-        fs::create_dir(dir.join("homes")).unwrap();
+        fs::create_dir_all(dir.join("homes/ana/lost+found")).unwrap();
+        refuse_former(&dir).unwrap();
+        fs::write(dir.join("homes/ana/file"), "").unwrap();
         assert!(matches!(refuse_former(&dir), Err(Error::Forbidden(_))));
         drop(open_state(&dir, true).unwrap());
         drop(open_state(&dir, false).unwrap());
