@@ -44,46 +44,48 @@ pub(super) fn settle(root: &Root) -> Result<()> {
     if lies(fd(&root.dir)).map_err(|e| explain(DOING, e))? != Some(Lies::Elsewhere) {
         return Ok(());
     }
-    let mut seen = HashSet::new();
+    let (mut seen, mut is_changed) = (HashSet::new(), false);
     for (top, is_tree) in [("", true), (super::chronicle::TRASH, false)] {
         let top = os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain(DOING, e))?;
         walk::everything(top, |met| {
             if is_tree && met.is_own() {
                 return Ok(false);
             }
-            take_over(met, &mut seen).map(|()| met.kind == Kind::Folder)
+            is_changed |= take_over(met, &mut seen)?;
+            Ok(met.kind == Kind::Folder)
         })
         .map_err(|Failure(e)| e)?;
     }
     let own = os::open_folder(fd(&root.dir), OWN, Lookup::Full).map_err(|e| explain(DOING, e))?;
     let node = os::stat_fd(fd(&own)).map_err(|e| explain(DOING, e))?.node;
-    if root.is_strict() {
+    if is_changed && root.is_strict() {
         os::sync_all(fd(&own)).map_err(|e| Error::io("write to the disk", e))?;
     }
     Label::new(FileId::new()?, None, &node).offer(fd(&own))?;
     root.settle(fd(&own))
 }
 
-/// Lets a file or folder keep its id where it lies now, unless another one has it.
-fn take_over(met: &Met<'_>, seen: &mut HashSet<FileId>) -> Result<(), Failure> {
+/// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
+fn take_over(met: &Met<'_>, seen: &mut HashSet<FileId>) -> Result<bool, Failure> {
     let opened = match met.kind {
         Kind::File => os::open_read_raw(met.dir, met.raw),
         Kind::Folder => os::open_folder_raw(met.dir, met.raw),
-        Kind::Other => return Ok(()),
+        Kind::Other => return Ok(false),
     };
     let opened = match opened {
         Ok(opened) => opened,
-        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(()),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(false),
         Err(e) => return Err(e.into()),
     };
     let (label, node) = (Label::of_file(fd(&opened))?, os::stat_fd(fd(&opened))?.node);
-    let Some(id) = label.written_id() else { return Ok(()) };
+    let Some(id) = label.written_id() else { return Ok(false) };
     if !seen.insert(id) || label.own_id(&node).is_some() {
-        return Ok(());
+        return Ok(false);
     }
     match label.handed_over(Lies::Elsewhere, &node, &node).store(fd(&opened)) {
         // What may not be written keeps an id of its own.
-        Ok(()) | Err(Errno::ACCESS | Errno::PERM) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(Errno::ACCESS | Errno::PERM) => Ok(false),
         Err(e) => Err(e.into()),
     }
 }
