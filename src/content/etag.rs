@@ -46,6 +46,12 @@ pub fn draw_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Resu
     Ok(draw(wanted.unwrap_or_else(SystemTime::now), before, random))
 }
 
+/// The time of a copy of a file that has this one: drawn anew where a commit has drawn it, so that a file that is replaced by its own copy
+/// has another tag; else the same.
+pub fn redraw_time(time: SystemTime) -> Result<SystemTime> {
+    if is_drawn(split(time).1) { draw_time(Some(time), Some(time)) } else { Ok(time) }
+}
+
 /// The time that a commit sets where `wanted` is what the client wants, or the present time: within the same millisecond, and for a time in
 /// whole seconds within the same second. It is not `before`, which the file had until now; `random` decides.
 fn draw(wanted: SystemTime, before: Option<SystemTime>, random: u64) -> SystemTime {

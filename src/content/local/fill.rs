@@ -6,7 +6,7 @@ use super::list::visible;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
 use super::{chronicle, label, props};
-use crate::content::{Commit, Judge, Unshown};
+use crate::content::{Commit, Judge, Unshown, redraw_time};
 use crate::model::{Error, RelPath, Result};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
@@ -71,7 +71,7 @@ impl<'a> Fill<'a> {
         let made = os::create_file_raw(dir, name).map_err(failed)?;
         self.to.copy_into(fd(&made), from, node.len, self.judge)?;
         props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
-        os::set_modified(fd(&made), node.modified).map_err(failed)?;
+        os::set_modified(fd(&made), redraw_time(node.modified)?).map_err(failed)?;
         let copy = os::stat_fd(fd(&made)).map_err(failed)?.node;
         label::found(fd(&made), label::digest_of(from, &node).as_ref(), &copy)?;
         Ok(made)
