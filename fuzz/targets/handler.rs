@@ -14,7 +14,7 @@ use sarang::model::{AccountName, Role};
 use sarang_fuzz::HOST;
 use sarang_fuzz::script::{Line, Memory};
 use std::fs;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
@@ -99,7 +99,7 @@ impl Server {
 
     async fn send(&self, mut request: Request<BodyIn>) -> Response<sarang::http::body::Body> {
         request.headers_mut().append("authorization", CREDENTIALS.parse().unwrap());
-        let response = sarang::http::handle(&self.app, SocketAddr::from(([127, 0, 0, 1], 1)), request).await;
+        let response = sarang::http::handle(&self.app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
         assert_eq!(self.app.metrics.panics.load(Ordering::Relaxed), 0);
         let meant = [
             StatusCode::NOT_IMPLEMENTED,
