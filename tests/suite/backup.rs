@@ -122,6 +122,8 @@ fn what_was_acknowledged_before_a_backup_survives_the_loss_of_the_data_folder() 
         summary
     });
     assert_eq!(summary["tally"]["failures"], json!([]), "{summary}");
+    let tags = |ana: &Client| ["/docs/7", NAME].map(|path| ana.head(path).is(200).header("etag").unwrap().to_owned());
+    let before = tags(&serving.ana());
     drop(serving);
     fs::remove_dir_all(place.path().join(DATA)).unwrap();
     let told = ran(&place, &["restore", "../backups"]);
@@ -135,6 +137,7 @@ fn what_was_acknowledged_before_a_backup_survives_the_loss_of_the_data_folder() 
         ben.holds(&format!("/Shared with me/docs/{number}"), content(number));
     }
     ana.holds(NAME, "second");
+    assert_eq!(tags(&ana), before, "clients that keep copies find nothing changed");
     let modified = ana.head(NAME).is(200).header("last-modified").unwrap().to_owned();
     assert_eq!(modified, "Sun, 09 Sep 2001 01:46:40 GMT");
     assert!(ana.props(NAME, "0", "<color xmlns='http://example.org/x/'/>").is(207).text().contains("blue"));

@@ -67,7 +67,7 @@ impl Walk<'_> {
         }
         let copy = os::open_read(to.0, to.1, Lookup::Full).map_err(|e| explain(DOING, e))?;
         if self.bring_overflow(fd(&copy))? {
-            return self.ids.hand_over(from, fd(&copy)).map(|()| true);
+            return self.ids.complete(from, fd(&copy)).map(|()| true);
         }
         let _ = os::unlink_file(to.0, to.1);
         Ok(false)
@@ -114,10 +114,13 @@ pub(super) fn copy(walk: &mut Walk<'_>, file: &OwnedFd, facts: &Facts, to: (Borr
     }
     os::set_access(fd(&made), facts).map_err(|e| explain(DOING, e))?;
     os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;
-    walk.ids.hand_over(fd(file), fd(&made))?;
     let now = os::facts_fd(fd(file)).map_err(|e| explain(DOING, e))?;
     // Taking away or adding a name changes nothing in it.
     let is_same = now.found.node.etag == facts.found.node.etag
         && os::stat_fd(fd(&made)).is_ok_and(|copy| copy.node.len == facts.found.node.len);
-    Ok(if is_same { Try::Done(made) } else { Try::Changed(now) })
+    if !is_same {
+        return Ok(Try::Changed(now));
+    }
+    walk.ids.hand_over(fd(file), fd(&made))?;
+    Ok(Try::Done(made))
 }

@@ -32,7 +32,14 @@ impl Ids {
         Ok(label(file)?.map(|label| label.id_where(lies, node)))
     }
 
-    /// Lets a copy have the id of what it is a copy of, and what else its label says.
+    /// As [`hand_over`](Self::hand_over), to a second name of what a former copy holds: only where that was made before files had ids,
+    /// for its label is that of all its names.
+    pub fn complete(&mut self, from: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> Result<()> {
+        let has_id = label(copy)?.is_some_and(|label| label.written_id().is_some());
+        if has_id { Ok(()) } else { self.hand_over(from, copy) }
+    }
+
+    /// Lets a copy that is finished have the id of what it is a copy of, and what else its label says.
     pub fn hand_over(&mut self, from: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> Result<()> {
         let (Some(lies), Some(label)) = (self.lies, label(from)?) else { return Ok(()) };
         let look = |file| os::stat_fd(file).map_err(|e| explain(DOING, e));

@@ -72,8 +72,13 @@ pub struct Former {
 impl Former {
     /// The copy in `dir`, of which `marks` say what is in it; `None` when there is none.
     pub fn open(dir: &Path, marks: impl IntoIterator<Item = Mark>) -> Option<Self> {
-        let files = marks.into_iter().filter(|mark| !mark.folder && mark.changed != 0);
-        let files = files.map(|mark| (mark.node, mark)).collect();
+        let mut files: HashMap<[u64; 2], Mark> = HashMap::new();
+        for mark in marks.into_iter().filter(|mark| !mark.folder && mark.changed != 0) {
+            // Of a file with several names the first has its id there.
+            if files.get(&mark.node).is_none_or(|known| known.path == mark.path) {
+                files.insert(mark.node, mark);
+            }
+        }
         Some(Self { dir: os::open_root(dir).ok()?, files, is_source: false })
     }
 

@@ -130,6 +130,36 @@ fn what_is_unchanged_is_not_copied_again() {
     assert_eq!(place.read("third", "same"), "same");
 }
 
+/// However often it is copied, and though both names are one file in a former copy.
+#[test]
+fn of_two_names_of_a_file_one_keeps_its_id() {
+    let place = Place::new();
+    place.write("one", "content");
+    place.write(".sarang/trash/files/gone", "gone");
+    fs::hard_link(place.path("from/one"), place.path("from/two")).unwrap();
+    let id = FileId::new().unwrap();
+    for own in ["from/one", "from/.sarang"] {
+        let file = fs::File::open(place.path(own)).unwrap();
+        Label::new(id, None, &os::stat_fd(fd(&file)).unwrap().node).store(fd(&file)).unwrap();
+    }
+    age();
+    let with_id = |copy: &str| {
+        let has_it = |name: &&str| {
+            let file = fs::File::open(place.path(copy).join(name)).unwrap();
+            Label::of_file(fd(&file)).unwrap().own_id(&os::stat_fd(fd(&file)).unwrap().node) == Some(id)
+        };
+        ["one", "two"].into_iter().filter(has_it).count()
+    };
+    let (_, mut marks) = place.copy("first", Vec::new(), |_| {});
+    assert_eq!(with_id("first"), 1);
+    for (former, copy) in [("first", "second"), ("second", "third")] {
+        let former = Former::open(&place.path(former), marks).unwrap();
+        marks = place.copy(copy, vec![former], |_| {}).1;
+        assert!(with_id(copy) > 0, "{copy}");
+    }
+    assert_eq!(with_id("first"), 1, "a former copy stays as it is");
+}
+
 #[test]
 fn what_is_moved_to_where_the_copy_has_been_is_found() {
     for whole_folder in [false, true] {
