@@ -59,14 +59,12 @@ fn draw(wanted: SystemTime, before: Option<SystemTime>, random: u64) -> SystemTi
     // Whole seconds are what clients send. Of a finer time the milliseconds stay.
     let (base, room) = if nanoseconds == 0 { (0, SECOND) } else { (nanoseconds / COARSE * COARSE, COARSE) };
     let steps = u64::from(room / STEP);
-    let drawn = (0..3).filter_map(|more| {
-        let step = u32::try_from(random.wrapping_add(more) % steps).ok()?;
-        Some(base + step * STEP)
-    });
-    let times = drawn
+    let drawn = (0..3).filter_map(|more| u32::try_from(random.wrapping_add(more) % steps).ok());
+    let mut times = drawn
+        .map(|step| base + step * STEP)
         .filter(|nanoseconds| is_drawn(*nanoseconds))
         .map(|nanoseconds| second + Duration::from_nanos(nanoseconds.into()));
-    times.into_iter().find(|time| Some(*time) != before).unwrap_or(wanted)
+    times.find(|time| Some(*time) != before).unwrap_or(wanted)
 }
 
 /// Whether a commit may have set this fraction of a second.

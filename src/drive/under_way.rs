@@ -1,14 +1,11 @@
 //! The changes of a root that have been judged and are not over. A change may wait for its disk, for ever if that hangs, so the locks are not
 //! held still meanwhile: whoever takes one in this root waits until what was judged before it is over, as if it came after.
 
-use crate::model::{Error, Result};
+use super::timely;
+use crate::model::Result;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use tokio::sync::Notify;
-
-/// How long a new lock waits for the changes before it.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The changes under way in one root.
 #[derive(Debug, Default)]
@@ -43,16 +40,16 @@ impl UnderWay {
     /// Waits until all that are under way now are over; `Busy` when that takes too long. Those that begin meanwhile are not waited for.
     pub async fn wait(&self) -> Result<()> {
         let now = self.turns.lock().next;
-        let over = async {
+        timely(async {
             loop {
                 let ended = self.ended.notified();
                 if self.turns.lock().open.first().is_none_or(|first| *first >= now) {
-                    return;
+                    return Ok(());
                 }
                 ended.await;
             }
-        };
-        tokio::time::timeout(PATIENCE, over).await.map_err(|_| Error::Busy { retry_after: PATIENCE })
+        })
+        .await
     }
 }
 

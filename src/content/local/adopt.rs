@@ -9,7 +9,7 @@ use super::root::{Root, explain};
 use super::stage::remove_tree;
 use super::trash::{self, path_line, write_small};
 use super::trashed::{NOTE, note_in, path_in};
-use super::{leave, relocated, walk};
+use super::{leave, own, relocated, walk};
 use crate::model::{Error, RelPath, Result};
 use std::ffi::{CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -27,12 +27,12 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
     // If it is not adopted they are loose. Until it is, nothing is swept.
     let _unswept = root.overflow.hold();
     overflow::adopt(root, folder)?;
-    if let Ok(own) = os::open_root(&folder.join(chronicle::OWN)) {
+    if let Ok(kept) = os::open_root(&folder.join(chronicle::OWN)) {
         let given = Root::open(folder, root.settings)?;
         trash::finish_swaps(&given)?;
         leave::finish(&given)?;
         relocated::settle(&given)?;
-        os::set_given(fd(&own)).map_err(|e| explain("mark its history", e))?;
+        os::set_given(fd(&kept)).map_err(|e| explain("mark its history", e))?;
     }
     root.overflow.note_loose();
     {
@@ -147,11 +147,7 @@ fn moved(note: &str, path: &RelPath) -> String {
 }
 
 fn folder(dir: BorrowedFd<'_>, name: &str) -> Result<Option<OwnedFd>> {
-    match os::open_folder(dir, name, Lookup::Full) {
-        Ok(folder) => Ok(Some(folder)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(e) => Err(failed(e)),
-    }
+    own::find(dir, name).map_err(failed)
 }
 
 fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {

@@ -4,7 +4,7 @@ use super::chronicle::{self, Event};
 use super::ledger::Growth;
 use super::os::{self, Errno, Found, Kind};
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
-use super::trash::{At, Tomb};
+use super::trash::{At, Name, Tomb};
 use crate::content::Commit;
 use crate::model::{Error, RelPath, Result};
 use std::borrow::Cow;
@@ -38,25 +38,39 @@ pub(super) fn mkdir(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> 
 
 /// Moves a file or folder, whole, to the trash; returns what it is called there.
 pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<String> {
+    let (tomb, place) = take_away(root, path, commit, |tomb, name, found| {
+        tomb.bury(name)?;
+        tomb.note_gone(found);
+        Ok(())
+    })?;
+    tomb.settle()?;
+    root.settle(place.dir())?;
+    Ok(tomb.name().to_owned())
+}
+
+/// Takes a file or folder away by `take`, which is given its place in the trash, its name and what it is; returns that place and where it
+/// lay, both of which are still to be settled.
+pub(super) fn take_away<'a>(
+    root: &'a Root,
+    path: &'a RelPath,
+    commit: &Commit,
+    take: impl Fn(&mut Tomb<'a>, Name<'_>, &Found) -> Result<()>,
+) -> Result<(Tomb<'a>, Place<'a>)> {
     let mut place = root.place_of(path)?;
     place.find_existing()?;
-    let spelled = root.respell(path)?;
-    let mut tomb = Tomb::dig(root, &spelled, &commit.who)?;
+    let mut tomb = Tomb::dig(root, &root.respell(path)?, &commit.who)?;
     {
         let _guard = root.guard();
         place.refresh()?;
         let (name, found) = place.find_existing()?;
         change(commit, Some(&found.node), &mut || {
-            tomb.bury((place.dir(), &name))?;
+            take(&mut tomb, (place.dir(), &name), &found)?;
             note_if_folder(root, &found);
-            tomb.note_gone(&found);
             root.pen.note(root, &[chronicle::deleted(path, tomb.name())]);
             Ok(())
         })?;
     }
-    tomb.settle()?;
-    root.settle(place.dir())?;
-    Ok(tomb.name().to_owned())
+    Ok((tomb, place))
 }
 
 /// Moves `from` to `to`; returns whether nothing stood there.

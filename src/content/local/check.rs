@@ -9,12 +9,12 @@ use super::overflow::{self, PROPS};
 use super::relocated::{self, Lies};
 use super::root::{TMP, explain, spelling, stat_name};
 use super::trash::{Name, leaving, note_of};
-use super::trashed::{NOTE, NOTE_LIMIT, path_in};
+use super::trashed::{NOTE, note_in, path_in};
 use super::{LocalSettings, LocalTree, props as stored, versions};
 use crate::content::{DeadProp, FileId, Node};
-use crate::model::{Error, RelPath, Result};
+use crate::model::{RelPath, Result};
 use std::collections::HashSet;
-use std::io::{IoSlice, Read};
+use std::io::IoSlice;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -109,7 +109,7 @@ impl Tree {
         let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(()) };
         for name in names_in(fd(&files))? {
             let note = format!("{name}{NOTE}");
-            let text = read_note(fd(&info), &note)?;
+            let text = note_in(fd(&info), &name).map_err(|e| explain(DOING, e))?;
             let why = match text.as_deref().map(path_in) {
                 Some(Some(path)) => {
                     self.check_second_name((fd(&files), &name), (fd(&info), &note), &path)?;
@@ -252,15 +252,12 @@ impl Tree {
 
 /// What stands at a path in the tree below `dir`, which file or folder that is, and its properties; `None` for nothing.
 pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<DeadProp>)>> {
-    let mut lies = Lies::Here;
     let mut at = match os::open_root(dir) {
         Ok(root) => root,
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(explain(DOING, e)),
     };
-    if let Some(seen) = relocated::lies(fd(&at)).map_err(|e| explain(DOING, e))? {
-        lies = seen;
-    }
+    let lies = relocated::lies(fd(&at)).map_err(|e| explain(DOING, e))?.unwrap_or(Lies::Here);
     for name in path.names() {
         let (spelled, found) = spelling(fd(&at), name)?;
         if found.is_none_or(|found| found.kind == Kind::Other) {
@@ -290,17 +287,6 @@ fn without_stamp(name: &str) -> &str {
 
 fn exists(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
     stat_name(dir, name).map(|found| found.is_some())
-}
-
-fn read_note(info: BorrowedFd<'_>, name: &str) -> Result<Option<String>> {
-    let file = match os::open_read(info, name, Lookup::Full) {
-        Ok(file) => file,
-        Err(Errno::NOENT | Errno::LOOP | Errno::NAMETOOLONG) => return Ok(None),
-        Err(e) => return Err(explain(DOING, e)),
-    };
-    let mut text = Vec::new();
-    std::fs::File::from(file).take(NOTE_LIMIT).read_to_end(&mut text).map_err(|e| Error::io(DOING, e))?;
-    Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
 
 fn write(dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {

@@ -2,7 +2,8 @@
 
 use super::chronicle;
 use super::history::YEAR;
-use super::os::{self, Errno, Lookup, fd};
+use super::os::{self, Errno, fd};
+use super::own;
 use super::root::explain;
 use super::{LocalTree, overflow::PROPS};
 use crate::content::history::Retention;
@@ -44,11 +45,7 @@ fn open_top(dir: &Path) -> Result<Option<OwnedFd>> {
 
 /// Whether there is a name in a folder; `false` where there is no folder.
 fn holds_any(top: BorrowedFd<'_>, folder: &str) -> Result<bool> {
-    let dir = match os::open_folder(top, folder, Lookup::Full) {
-        Ok(dir) => dir,
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
-        Err(e) => return Err(explain(DOING, e)),
-    };
+    let Some(dir) = own::find(top, folder).map_err(|e| explain(DOING, e))? else { return Ok(false) };
     let (mut any, mut room) = (false, Vec::new());
     os::read_names(fd(&dir), &mut room, 1, |_, _| {
         any = true;

@@ -38,10 +38,8 @@ pub(super) fn keep(root: &Root, path: &RelPath) -> Result<(Node, FileId)> {
         if root.stat(path, Lookup::Full)?.is_none_or(|now| now.inode() != node.inode()) {
             return Err(Error::Busy { retry_after: Duration::from_secs(1) });
         }
-        label
-            .for_node(&node, label.digest(&node).as_ref(), &node)
-            .store(fd(&opened))
-            .map_err(|e| explain("keep the id of the file", e))?;
+        let kept = label.with_digest(label.digest(&node).as_ref(), &node).store(fd(&opened));
+        kept.map_err(|e| explain("keep the id of the file", e))?;
     }
     root.settle(fd(&opened))?;
     Ok((node, id))

@@ -2,12 +2,12 @@
 //! the place of, and what is moved to another tree. Its note in the trash says where it lay, so that a start can finish or take back
 //! what a crash has cut.
 
-use super::change::note_if_folder;
-use super::chronicle::{self, Event, TRASH};
+use super::change::{note_if_folder, take_away};
+use super::chronicle::{Event, TRASH};
 use super::ledger::Growth;
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
-use super::root::{Root, TMP, change, explain, stat_name};
-use super::trash::{Name, Tomb, leaving, tomb_of};
+use super::root::{Root, TMP, explain, stat_name};
+use super::trash::{Name, leaving, tomb_of};
 use super::trashed::{self, NOTE};
 use super::walk;
 use crate::content::Commit;
@@ -17,23 +17,12 @@ const BACK: &str = "put it back";
 
 /// Takes something out of sight, whole and in one step; returns where it lies meanwhile.
 pub(super) fn take_out(root: &Root, path: &RelPath, commit: &Commit) -> Result<RelPath> {
-    let mut place = root.place_of(path)?;
-    place.find_existing()?;
-    let spelled = root.respell(path)?;
-    let mut tomb = Tomb::dig(root, &spelled, &commit.who)?;
-    {
-        let _guard = root.guard();
-        place.refresh()?;
-        let (name, found) = place.find_existing()?;
-        change(commit, Some(&found.node), &mut || {
-            tomb.take_out((place.dir(), &name))?;
-            note_if_folder(root, &found);
-            // A folder is counted until it is in the trash.
-            root.ledger.note(Growth { new: 0, old: found.node.len });
-            root.pen.note(root, &[chronicle::deleted(path, tomb.name())]);
-            Ok(())
-        })?;
-    }
+    let (tomb, place) = take_away(root, path, commit, |tomb, name, found| {
+        tomb.take_out(name)?;
+        // A folder is counted until it is in the trash.
+        root.ledger.note(Growth { new: 0, old: found.node.len });
+        Ok(())
+    })?;
     let out = RelPath::restore(format!("{TMP}/{}", leaving(tomb.name())));
     let settled = root.settle(fd(&root.tmp)).and_then(|()| root.settle(place.dir()));
     if let Err(error) = settled {

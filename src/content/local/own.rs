@@ -37,6 +37,15 @@ pub(super) fn open(top: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
     os::open_folder(top, path, Lookup::Full).map_err(failed)
 }
 
+/// Opens a folder; `None` where there is none.
+pub(super) fn find(top: BorrowedFd<'_>, path: &str) -> os::Outcome<Option<OwnedFd>> {
+    match os::open_folder(top, path, Lookup::Full) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// One of them that is opened when it is needed first: each descriptor is one for every home.
 #[derive(Debug)]
 pub(super) struct Later {

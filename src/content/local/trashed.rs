@@ -158,7 +158,7 @@ pub(super) fn read_note(root: &Root, id: &str) -> os::Outcome<Option<String>> {
 /// As [`read_note`], in an open folder of notes.
 pub(super) fn note_in(info: BorrowedFd<'_>, id: &str) -> os::Outcome<Option<String>> {
     let note = match os::open_read(info, &format!("{id}{NOTE}"), Lookup::Full) {
-        Err(os::Errno::NOENT | os::Errno::LOOP) => return Ok(None),
+        Err(os::Errno::NOENT | os::Errno::LOOP | os::Errno::NAMETOOLONG) => return Ok(None),
         note => note?,
     };
     let mut text = Vec::new();

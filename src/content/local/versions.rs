@@ -4,6 +4,7 @@
 
 use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
+use super::own;
 use super::read::LocalReader;
 use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
@@ -187,11 +188,7 @@ pub(super) fn purge_of_history(root: &Root, history: &str, id: &str) -> Result<(
 
 /// The open folder of a history; `None` when it is gone.
 fn shelf(versions: BorrowedFd<'_>, history: &str) -> Result<Option<OwnedFd>> {
-    match os::open_folder(versions, history, Lookup::Full) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(e) => Err(explain("look for former contents", e)),
-    }
+    own::find(versions, history).map_err(|e| explain("look for former contents", e))
 }
 
 /// What is kept on a shelf, newest first.
