@@ -79,6 +79,11 @@ impl Label {
         self.id.map(|(id, _)| id)
     }
 
+    /// The history of a file whose label is of before files had ids: it does not tell a copy from its original.
+    pub fn former_history(&self) -> Option<&str> {
+        self.history.as_deref().filter(|_| self.id.is_none())
+    }
+
     /// The name of the history of a file that is `node`. Whether it has one is for the folder of that name to say.
     pub fn history(&self, node: &Node) -> String {
         let is_own = self.id.is_none() || self.own_id(node).is_some();
