@@ -227,7 +227,7 @@ async fn changes_outlive_a_store_that_never_made_a_checkpoint() {
     let copy = fs::read(journal_path(dir.path())).unwrap();
     store.close().await.unwrap();
     assert_ne!(journal, copy);
-    let sled = ::sled::open(dir.path().join("db")).unwrap();
+    let sled = recovery::open_sled(&dir.path().join("db")).unwrap();
     assert_eq!(sled.get("b").unwrap().unwrap(), "3");
     sled.insert("b", "2").unwrap();
     drop(sled);
@@ -261,7 +261,7 @@ async fn a_checkpoint_may_be_repeated() {
         assert!(fs::read(dir.path().join("db/db")).unwrap() == before, "sled sleeps between checkpoints");
         store.close().await.unwrap();
         fs::write(journal_path(dir.path()), &journal).unwrap();
-        let sled = ::sled::open(dir.path().join("db")).unwrap();
+        let sled = recovery::open_sled(&dir.path().join("db")).unwrap();
         for n in 0..9 {
             if taken == "not at all" || (taken == "in part" && n % 3 == 0) {
                 sled.insert(n.to_string(), "old").unwrap();

@@ -146,7 +146,7 @@ fn open_and_read(path: &Path, was_complete: bool) -> Result<Opened, Failure> {
 }
 
 /// sled's own lock can outlive its last handle by a moment; that nobody else holds it, our `owner` file has shown.
-fn open_sled(path: &Path) -> Result<::sled::Db, Failure> {
+pub(super) fn open_sled(path: &Path) -> std::result::Result<::sled::Db, ::sled::Error> {
     let config = ::sled::Config::new().path(path).cache_capacity(16 << 20).flush_every_ms(None).use_compression(false);
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
@@ -156,7 +156,7 @@ fn open_sled(path: &Path) -> Result<::sled::Db, Failure> {
             {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            opened => return Ok(opened?),
+            opened => return opened,
         }
     }
 }

@@ -209,7 +209,7 @@ async fn a_damaged_store_without_an_export_is_left_as_it_is() {
 fn a_newer_store_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
-    let db = ::sled::open(dir.path().join("db")).unwrap();
+    let db = recovery::open_sled(&dir.path().join("db")).unwrap();
     db.insert(VERSION_KEY, (VERSION + 1).to_string().as_bytes()).unwrap();
     drop(db);
     let mut outcome = SledStore::open_with(dir.path(), small());
