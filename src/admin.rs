@@ -2,6 +2,7 @@
 //! The acts run to their end where the caller sees to that ([`App::finish`]).
 
 pub mod past;
+pub mod teams;
 
 pub use crate::app::removal::Files;
 
@@ -112,17 +113,20 @@ impl Administrator {
         Self { app: app.clone(), reporter, access }
     }
 
-    /// Makes an account. As [`Auth::create`](crate::auth::Auth::create).
+    /// Makes an account. As [`App::create_account`].
     pub async fn create(
         &self,
         name: &AccountName,
         password: &[u8],
-        role: Role,
-        quota: Option<u64>,
+        (role, quota): (Role, Option<u64>),
+        home: Option<&str>,
     ) -> Result<AccountView> {
         check_quota(quota)?;
-        let made = self.app.auth.create(name, password, role, quota).await;
-        let note = words(Alteration { role: Some(role), quota: Some(quota), disabled: None });
+        let made = self.app.create_account(name, password, (role, quota), home).await;
+        let mut note = words(Alteration { role: Some(role), quota: Some(quota), disabled: None });
+        if let Some(home) = home {
+            let _ = write!(note, ", its files in {home}");
+        }
         self.reporter.report(Kind::AccountCreated, name.as_str(), note, &made).await;
         made
     }

@@ -3,6 +3,7 @@
 mod aside;
 mod folder;
 mod homes;
+mod in_place;
 mod lock_check;
 mod registration;
 pub mod removal;
@@ -30,8 +31,11 @@ use crate::store::sled::SledStore;
 use crate::uploads::{Unfinished, Uploads};
 use aside::Vacating;
 pub use aside::{Destination, RemovedFiles};
+pub use folder::TREES as TREE_FOLDERS;
 use homes::Homes;
 pub use homes::TreeKind;
+use homes::existing::Existing;
+pub use homes::existing::{ExistingFolder, PREFIX as EXISTING};
 use homes::known::Known;
 pub use homes::known::{PREFIX as TREES, TreeRecord};
 use lock_check::LockCheck;
@@ -44,6 +48,8 @@ use upkeep::Upkeep;
 
 /// The file in a data folder that says that it is not yet all there.
 pub const UNFINISHED: &str = "restoring";
+/// The file that says that a folder is one of backups.
+pub const BACKUPS: &str = ".sarang-backups";
 /// Where in a data folder the state is exported to for whoever makes a backup of it.
 pub const FOR_BACKUP: &str = "state/for-backup";
 /// How long changes that wait for their disk are waited for at the end.
@@ -107,7 +113,8 @@ impl App {
             Setup::done()
         };
         let known = Known::open(store.clone()).await?;
-        let homes = Arc::new(Homes::new(&config, auth.clone(), uploads.clone(), known));
+        let existing = Arc::new(Existing::open(store.clone(), &config.data_dir, &config.storage.allowed).await?);
+        let homes = Arc::new(Homes::new(&config, auth.clone(), uploads.clone(), (known, existing)));
         let removals = Removals::open(store.clone()).await?;
         let commons = open_commons(&store, &homes, &audit, &config).await?;
         locks.check_by(Arc::new(LockCheck::new(&auth, &links, &commons)));
@@ -280,6 +287,12 @@ impl App {
         self.audit.settle(true).await;
         self.store.close().await
     }
+}
+
+/// Where the tree of a name in records lies in a data folder.
+pub fn place_of(tree: &str) -> Option<String> {
+    let kinds = [TreeKind::Home, TreeKind::Team];
+    kinds.into_iter().find_map(|kind| Some(format!("{}/{}", kind.folder(), tree.strip_prefix(&kind.id(""))?)))
 }
 
 fn unix_nanoseconds() -> u128 {

@@ -1,9 +1,10 @@
 //! Whether the state, the homes and team folders, their trash and versions agree with each other. Findings are damage; notes tell
 //! of what may well be meant so and is worth knowing.
 
-use crate::app::removal::{self, Files, Removal};
-use crate::app::{TREES, TreeKind, TreeRecord};
+use crate::app::removal::{self, Removal};
+use crate::app::{EXISTING, ExistingFolder, TREES, TreeKind, TreeRecord, place_of};
 use crate::content::local::check::{Care, Finding, look_at, look_over};
+use crate::content::local::in_place::{self, Site, Unfit};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
@@ -12,7 +13,7 @@ use crate::model::{Error, RelPath, Result};
 use crate::store::sled::{Records, SledStore};
 use crate::store::table::decode;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -50,8 +51,9 @@ pub struct Order {
 /// Checks a data folder whose state is `records`.
 pub fn check(order: &Order, records: &Records) -> Result<Report> {
     let report = Report { records: records.len(), ..Report::default() };
-    let mut check = Check { order, records, removals: Vec::new(), report };
+    let mut check = Check { order, records, removals: Vec::new(), existing: BTreeMap::new(), report };
     check.check_records();
+    check.check_existing()?;
     check.check_removals();
     check.check_exports()?;
     check.check_trees("homes", "account/", "account")?;
@@ -64,7 +66,17 @@ struct Check<'a> {
     order: &'a Order,
     records: &'a Records,
     removals: Vec<Removal>,
+    /// The folders that were there before they became homes and team folders, by the place of others: `homes/ana`.
+    existing: BTreeMap<String, Spot>,
     report: Report,
+}
+
+/// Where the files of a home or team folder lie that are not in the data folder.
+enum Spot {
+    /// There.
+    At(PathBuf),
+    /// Where they cannot be served.
+    Unfit(String),
 }
 
 impl Check<'_> {
@@ -102,15 +114,64 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Folders that were there before must be safe to reach, and lie each for itself.
+    fn check_existing(&mut self) -> Result<()> {
+        let data_dir = &self.order.data_dir;
+        let server = in_place::owner_of(data_dir).map_err(|e| Error::io(DOING, e))?;
+        let mut sites: Vec<(String, Site)> = Vec::new();
+        sites.extend(Site::of_own(data_dir).ok().map(|site| ("the data folder".to_owned(), site)));
+        for (key, text) in self.records {
+            let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) else { continue };
+            let path = PathBuf::from(decode::<ExistingFolder>(key, text)?.path);
+            let spot = match Site::find(&path, server) {
+                Ok(site) => match sites.iter().find(|(_, other)| other.overlaps(&site)) {
+                    Some((whose, _)) => {
+                        Spot::Unfit(Unfit::Overlap { path: site.path, whose: whose.clone() }.to_string())
+                    }
+                    None => {
+                        sites.push((place.clone(), site.clone()));
+                        Spot::At(site.path)
+                    }
+                },
+                // As when its disk is not mounted: that is told with the others that are missing.
+                Err(Unfit::Absent(_)) => Spot::At(path),
+                Err(unfit) => Spot::Unfit(unfit.to_string()),
+            };
+            self.existing.insert(place, spot);
+        }
+        Ok(())
+    }
+
+    /// Where the files of a place lie; `None` where they cannot be served.
+    fn path_of(&self, place: &str) -> Option<PathBuf> {
+        match self.existing.get(place) {
+            Some(Spot::At(path)) => Some(path.clone()),
+            Some(Spot::Unfit(_)) => None,
+            None => Some(self.order.data_dir.join(place)),
+        }
+    }
+
     /// Homes belong to accounts and team folders to their records; each is looked over.
     fn check_trees(&mut self, folder: &str, prefix: &str, owner: &str) -> Result<()> {
         let dir = self.order.data_dir.join(folder);
+        let start = format!("{folder}/");
+        let existing = self.existing.keys().filter_map(|place| place.strip_prefix(&start)).map(str::to_owned);
+        let existing: BTreeSet<String> = existing.collect();
         let known: BTreeSet<String> =
             self.records.keys().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect();
-        let present = names_in(&dir)?;
+        let mut present: BTreeSet<String> = names_in(&dir)?.into_iter().collect();
         let missing = self.missing(prefix, folder, &known)?;
+        for name in &existing {
+            if present.contains(name) {
+                self.report
+                    .notes
+                    .push(format!("{folder}/{name} is not used: the {owner} {name} has its files elsewhere."));
+            }
+            present.insert(name.clone());
+        }
         for name in present.iter().filter(|name| !missing.contains(*name)) {
-            let (place, path) = (format!("{folder}/{name}"), dir.join(name));
+            let place = format!("{folder}/{name}");
+            let Some(path) = self.path_of(&place) else { continue };
             if !path.is_dir() {
                 self.find(place, "it is no folder");
                 continue;
@@ -131,28 +192,36 @@ impl Check<'_> {
             }
             self.report.trees += 1;
         }
-        for name in known.iter().filter(|name| !present.contains(name) && !missing.contains(*name)) {
+        for name in known.iter().filter(|name| !present.contains(*name) && !missing.contains(*name)) {
             let note = format!("The {owner} {name} has no folder in {folder}: it is made at the first use.");
             self.report.notes.push(note);
         }
         Ok(())
     }
 
-    /// Those that have been made and are not there.
+    /// Those that have been made and are not there, or cannot be served.
     fn missing(&mut self, prefix: &str, folder: &str, known: &BTreeSet<String>) -> Result<BTreeSet<String>> {
         let kind = if prefix == "team/" { TreeKind::Team } else { TreeKind::Home };
         let (records, mut missing) = (self.records, BTreeSet::new());
         for name in known {
-            let key = format!("{TREES}{}", kind.id(name));
-            let Some(text) = records.get(&key) else { continue };
-            let (made, place) = (decode::<TreeRecord>(&key, text)?, format!("{folder}/{name}"));
-            if LocalTree::id_at(&self.order.data_dir.join(&place))?.is_some_and(|found| found == made.id) {
+            let (key, place) = (format!("{TREES}{}", kind.id(name)), format!("{folder}/{name}"));
+            if let Some(Spot::Unfit(why)) = self.existing.get(&place) {
+                let why = format!("it is not served: {why}");
+                self.find(place, why);
+                missing.insert(name.clone());
                 continue;
             }
+            let (Some(text), Some(path)) = (records.get(&key), self.path_of(&place)) else { continue };
+            let made = decode::<TreeRecord>(&key, text)?;
+            if LocalTree::id_at(&path)?.is_some_and(|found| found == made.id) {
+                continue;
+            }
+            let whose =
+                if self.existing.contains_key(&place) { format!("{}: ", path.display()) } else { String::new() };
             self.find(
                 place.as_str(),
                 format!(
-                    "it is missing, or another folder lies in its place: mount its disk, or bring it back from a backup, with \
+                    "{whose}it is missing, or another folder lies in its place: mount its disk, or bring it back from a backup, with \
                      .sarang/home. If it is gone for good, `sarang new-home {place}` lets what lies there be it, or a new one"
                 ),
             );
@@ -165,7 +234,7 @@ impl Check<'_> {
     fn note_unowned(&mut self, owner: &str, name: &str, place: &str) {
         let removal = self.removals.iter().find(|removal| removal.place() == place);
         self.report.notes.push(match removal {
-            Some(removal) if removal.settled && removal.files != Files::Purge => format!(
+            Some(removal) if removal.settled && !removal.files.is_purge() => format!(
                 "{place} keeps the files of the {owner} {}, removed at {}: `sarang removed` brings them back or deletes them.",
                 removal.name,
                 iso_date(from_unix_seconds(removal.removed))
@@ -236,7 +305,8 @@ impl Check<'_> {
     }
 
     fn check_share(&mut self, share: &Share) -> Result<()> {
-        let there = look_at(&self.home(share.owner.as_str()), &share.path())?;
+        let Some(home) = self.home(share.owner.as_str()) else { return Ok(()) };
+        let there = look_at(&home, &share.path())?;
         if there.is_none_or(|(_, id, _)| id != share.node) {
             let (owner, path, id) = (&share.owner, share.path(), &share.id);
             let path = path.as_str();
@@ -248,7 +318,8 @@ impl Check<'_> {
     }
 
     fn check_link(&mut self, id: &str, link: &LinkRecord) -> Result<()> {
-        let there = look_at(&self.home(link.owner.as_str()), &RelPath::restore(link.path.clone()))?;
+        let Some(home) = self.home(link.owner.as_str()) else { return Ok(()) };
+        let there = look_at(&home, &RelPath::restore(link.path.clone()))?;
         if there.is_none_or(|(node, id, props)| !link.target.is(&node, id, &props)) {
             let (owner, path) = (&link.owner, &link.path);
             let note =
@@ -258,8 +329,8 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn home(&self, owner: &str) -> PathBuf {
-        self.order.data_dir.join("homes").join(owner)
+    fn home(&self, owner: &str) -> Option<PathBuf> {
+        self.path_of(&format!("homes/{owner}"))
     }
 }
 

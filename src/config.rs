@@ -133,6 +133,8 @@ impl From<FolderName> for String {
 pub struct StorageConfig {
     /// Homes and team folders that are kept open for the next request, beyond those in use.
     pub open_homes: usize,
+    /// Folders outside the data folder that homes and team folders may be, or lie in; none allows none.
+    pub allowed: Vec<PathBuf>,
 }
 
 /// `[history]`
@@ -273,7 +275,7 @@ impl Default for DriveConfig {
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { open_homes: 256 }
+        Self { open_homes: 256, allowed: Vec::new() }
     }
 }
 

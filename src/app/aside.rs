@@ -3,10 +3,9 @@
 
 use super::App;
 use super::homes::TreeKind;
-use super::removal::{Files, INFIX, Removal};
+use super::removal::{Files, Removal};
 use crate::auth::Vacate;
-use crate::drive::teams::{Member, Team};
-use crate::model::{AccountName, Error, RelPath, Result, VPath, time};
+use crate::model::{AccountName, Error, Result, VPath, time};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Weak};
@@ -75,7 +74,7 @@ impl App {
                 place: removal.place(),
                 created: (removal.created > 0).then(|| date(removal.created)),
                 removed: date(removal.removed),
-                deleting: removal.files == Files::Purge,
+                deleting: removal.files.is_purge(),
             })
             .collect();
         found.sort_by(|a, b| a.place.cmp(&b.place));
@@ -122,21 +121,8 @@ impl App {
         self.settle_files(&id).await.map(drop)
     }
 
-    /// Makes a team folder, without anything of one that had its name. As [`Teams::create`](crate::drive::teams::Teams::create).
-    pub async fn create_team(&self, name: &str, members: Vec<Member>, quota: Option<u64>) -> Result<Arc<Team>> {
-        let _turn = self.removals.turn.lock().await;
-        if name.contains(INFIX) {
-            return Err(Error::BadName("A name with “.removed-” is of what was removed; choose another."));
-        }
-        let folder = RelPath::parse(name)?.to_nfc();
-        self.commons.teams.check_free(folder.as_str())?;
-        self.end_team_records(folder.as_str()).await?;
-        self.vacate(TreeKind::Team, folder.as_str()).await?;
-        self.commons.teams.create(name, members, quota).await
-    }
-
     fn kept(&self, which: &str) -> Result<(String, Arc<Removal>)> {
-        let kept = |removal: &Removal| removal.settled && removal.files != Files::Purge;
+        let kept = |removal: &Removal| removal.settled && !removal.files.is_purge();
         let mut all = self.removals.list().into_iter().filter(|(_, removal)| kept(removal));
         all.find(|(id, removal)| id == which || removal.place() == which).ok_or(Error::NotFound)
     }
@@ -150,7 +136,7 @@ impl App {
     }
 
     /// Lays aside what lies where the files of a new account or team folder will be.
-    async fn vacate(&self, kind: TreeKind, name: &str) -> Result<()> {
+    pub(super) async fn vacate(&self, kind: TreeKind, name: &str) -> Result<()> {
         if self.homes.is_empty(kind, name).await? {
             return self.homes.forget(kind, name).await;
         }

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The file in a data folder that says that it is one.
-const MARKER: &str = "sarang.data";
+pub(super) const MARKER: &str = "sarang.data";
 const MARKER_TEXT: &str =
     "This is the data folder of a Sarang server. Without this file the server does not start on it.\n";
 /// What may lie in a folder that is new: the settings, and what a file system keeps for itself.
 const STRANGERS: [&str; 2] = ["config.toml", "lost+found"];
 /// Where the files of accounts and team folders will be: made before the first start where they lie on another disk.
-const TREES: [&str; 2] = ["homes", "teams"];
+pub const TREES: [&str; 2] = ["homes", "teams"];
 /// The mounts that this machine is set up with, and those that there are.
 const FSTAB: &str = "/etc/fstab";
 const MOUNTS: &str = "/proc/self/mountinfo";

@@ -1,7 +1,9 @@
 //! The folders on disk that drives are made of: homes and team folders, each opened at its first use and closed again in time.
 
+pub mod existing;
 mod folders;
 pub mod known;
+mod moves;
 mod open;
 mod opener;
 
@@ -10,22 +12,25 @@ use crate::audit::Kind as AuditKind;
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::content::local::LocalTree;
+use crate::content::local::in_place::Site;
 use crate::drive::commons::Roots;
 use crate::drive::place::Root;
-use crate::model::{AccountName, Error, RelPath, Result};
+use crate::model::{AccountName, Error, Result};
+use crate::store::{Along, Batch};
 use crate::uploads::Uploads;
 use async_trait::async_trait;
-use folders::{inode_of, names_in, purge_folder, rename_durably};
+use existing::Existing;
+use folders::names_in;
 use known::Known;
+pub use moves::Left;
 use open::{Home, OpenHome, Trees};
 use opener::Opener;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 /// How long a request waits for a disk that does not answer before it is told so.
@@ -77,9 +82,9 @@ pub(super) struct Homes {
 }
 
 impl Homes {
-    pub(super) fn new(config: &Config, auth: Arc<Auth>, uploads: Arc<Uploads>, known: Known) -> Self {
+    pub(super) fn new(config: &Config, auth: Arc<Auth>, uploads: Arc<Uploads>, made: (Known, Arc<Existing>)) -> Self {
         Self {
-            opener: Arc::new(Opener::new(config, auth, uploads, known)),
+            opener: Arc::new(Opener::new(config, auth, uploads, made)),
             trees: Trees::new(config.storage.open_homes),
         }
     }
@@ -145,8 +150,13 @@ impl Homes {
         if !open.look.is_due() {
             return Ok(false);
         }
-        let (look, dir) = (open.look.clone(), self.dir_of(kind, name));
-        match timeout(DISK_PATIENCE, blocking(move || Ok(look.has_moved(&dir)))).await {
+        let (look, dir) = (open.look.clone(), self.opener.own_dir(kind, name));
+        let (existing, tree) = (self.opener.existing.clone(), kind.id(name));
+        let has_moved = move || {
+            let found = existing.find(&tree).map(|site| site.map_or(dir, |site| site.path));
+            Ok(look.has_moved(found.ok().as_deref()))
+        };
+        match timeout(DISK_PATIENCE, blocking(has_moved)).await {
             Ok(moved) => moved,
             Err(_) => Err(SLOW_DISK),
         }
@@ -156,6 +166,7 @@ impl Homes {
         self.dir_of(TreeKind::Home, account.as_str())
     }
 
+    /// Where a tree lies, or its path leads that was there before.
     pub(super) fn dir_of(&self, kind: TreeKind, name: &str) -> PathBuf {
         self.opener.dir_of(kind, name)
     }
@@ -223,11 +234,38 @@ impl Homes {
         self.opener.known.missing()
     }
 
+    /// What looks at folders that were there before.
+    pub(super) fn existing(&self) -> &Arc<Existing> {
+        &self.opener.existing
+    }
+
+    /// The id of a home or team folder, which is opened if it was not yet. `Missing`.
+    pub(super) async fn id_of(&self, kind: TreeKind, name: &str) -> Result<String> {
+        self.root_of(kind, name).await?;
+        self.opener.known.get(&kind.id(name)).map(|id| id.to_string()).ok_or_else(known::missing)
+    }
+
+    /// Makes a folder that was there before a tree; returns its id.
+    pub(super) async fn prepare(&self, dir: PathBuf) -> Result<String> {
+        self.opener.prepare(dir).await
+    }
+
+    /// What is stored and done with the account or team folder that a folder is made the tree of.
+    pub(super) fn along(&self, kind: TreeKind, name: &str, (site, id): (Site, String)) -> Result<Along> {
+        let (opener, tree) = (self.opener.clone(), kind.id(name));
+        let batch = opener.existing.put_in(Batch::new(), &tree, &site)?;
+        let batch = opener.known.put_in(batch, &tree, &id)?;
+        Ok(Along::new(batch, move || {
+            opener.existing.note_stored(&tree, site);
+            opener.known.note_made(&tree, &id);
+        }))
+    }
+
     /// Refuses to go on with a home or team folder that has been made and is not there. `Missing`.
     pub(super) async fn check_there(&self, kind: TreeKind, name: &str) -> Result<()> {
         let tree = kind.id(name);
         let Some(id) = self.opener.known.get(&tree) else { return Ok(()) };
-        let dir = self.dir_of(kind, name);
+        let dir = self.opener.find_dir(kind, name).await?;
         let found = blocking(move || LocalTree::id_at(&dir)).await?;
         let is_there = found.is_some_and(|found| *found == *id);
         self.opener.known.note(&tree, is_there);
@@ -239,131 +277,11 @@ impl Homes {
         self.opener.known.forget(&kind.id(name)).await
     }
 
-    /// Refuses what a transfer could not do.
-    pub(super) async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
-        self.home_of(to).await?;
-        let (here, there) = (self.home_dir(from), self.home_dir(to));
-        blocking(move || match (inode_of(&here), inode_of(&there)) {
-            (Ok((here, _)), Ok((there, _))) if here != there => Err(Error::Forbidden(
-                "The two homes lie on different file systems: keep the files, and move them by hand.",
-            )),
-            _ => Ok(()),
-        })
-        .await
-    }
-
-    /// Moves a tree that lies aside into a new folder of an account's drive, called `title` or nearly so; says which, `None` when
-    /// there is no such tree.
-    pub(super) async fn adopt(
-        &self,
-        (kind, folder): (TreeKind, &str),
-        title: &str,
-        to: &AccountName,
-    ) -> Result<Option<RelPath>> {
-        let is_there = self.is_there(kind, folder).await?;
-        let dir = self.dir_of(kind, folder);
-        let (_held, tree) = self.with_open(TreeKind::Home, to.as_str(), |o| (o.root.clone(), o.tree.clone())).await?;
-        for n in 1_u32.. {
-            let name = if n == 1 { title.to_owned() } else { format!("{title} ({n})") };
-            let path = RelPath::root().join(&name)?;
-            if !is_there {
-                // It was moved before; a crash may have kept its history from coming along.
-                match tree.adopt_history(&path).await {
-                    Err(Error::NotFound) => return Ok(None),
-                    outcome => outcome?,
-                }
-                continue;
-            }
-            match tree.adopt(&dir, &path).await {
-                Err(Error::Exists) => {}
-                outcome => return outcome.map(|()| Some(path)),
-            }
-        }
-        Err(Error::Exists)
-    }
-
     /// Lets nothing change any more in a home or team folder that is open.
     pub(super) fn close(&self, kind: TreeKind, name: &str) {
         if let Some(open) = self.trees.remove(kind, name) {
             open.close();
         }
-    }
-
-    /// Whether a tree is there, also as a link.
-    pub(super) async fn is_there(&self, kind: TreeKind, folder: &str) -> Result<bool> {
-        let dir = self.dir_of(kind, folder);
-        blocking(move || Ok(dir.symlink_metadata().is_ok())).await
-    }
-
-    /// Whether nothing at all lies where the files of this name are.
-    pub(super) async fn is_empty(&self, kind: TreeKind, name: &str) -> Result<bool> {
-        let dir = self.dir_of(kind, name);
-        blocking(move || match names_in(&dir) {
-            Ok(names) => Ok(names.is_empty()),
-            // What is no folder is not taken over either.
-            Err(_) => Ok(dir.symlink_metadata().is_err()),
-        })
-        .await
-    }
-
-    /// Whether a home or team folder holds neither files nor any in its trash and versions.
-    pub(super) async fn is_unused(&self, kind: TreeKind, name: &str) -> Result<bool> {
-        self.check_there(kind, name).await?;
-        let dir = self.dir_of(kind, name);
-        blocking(move || {
-            let own = [".sarang/trash/files", ".sarang/versions"];
-            let files = names_in(&dir).map_err(|e| Error::io("look at the files", e))?;
-            let history = own.iter().any(|own| names_in(&dir.join(own)).is_ok_and(|names| !names.is_empty()));
-            Ok(files.iter().all(|name| name == ".sarang") && !history)
-        })
-        .await
-    }
-
-    /// Gives the folder of a home or team folder, if there is one, the name `folder`, durably, and closes it.
-    pub(super) async fn lay_aside(&self, kind: TreeKind, name: &str, folder: &str) -> Result<()> {
-        self.close(kind, name);
-        let (from, to) = (self.dir_of(kind, name), self.dir_of(kind, folder));
-        blocking(move || {
-            // After a crash it may be there already.
-            if to.symlink_metadata().is_ok() {
-                return Ok(());
-            }
-            rename_durably(&from, &to).map_err(|e| Error::io("lay the files aside", e))
-        })
-        .await?;
-        self.forget(kind, name).await
-    }
-
-    /// Lets a tree that lies aside take the place of one that holds no files, which goes.
-    pub(super) async fn exchange(&self, aside: (TreeKind, &str), to: (TreeKind, &str)) -> Result<()> {
-        let (from, place) = (self.dir_of(aside.0, aside.1), self.dir_of(to.0, to.1));
-        let until = Instant::now() + folders::PURGE_PATIENCE;
-        loop {
-            self.close(to.0, to.1);
-            // First: what lies there at the next use is its home then, whatever a crash leaves.
-            self.forget(to.0, to.1).await?;
-            let (from, place) = (from.clone(), place.clone());
-            let exchanged = blocking(move || {
-                let taken = purge_folder(&place.join(".sarang")).and_then(|()| match std::fs::remove_dir(&place) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                    _ => rename_durably(&from, &place),
-                });
-                taken.map_err(|e| Error::io("bring the files back", e))
-            });
-            match exchanged.await {
-                // A request has opened it again meanwhile.
-                Err(Error::Io { source, .. })
-                    if source.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {}
-                Ok(()) => return self.forget(to.0, to.1).await,
-                failed => return failed,
-            }
-        }
-    }
-
-    /// Deletes a tree that lies aside.
-    pub(super) async fn purge(&self, kind: TreeKind, folder: &str) -> Result<()> {
-        let dir = self.dir_of(kind, folder);
-        blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the files", e))).await
     }
 }
 

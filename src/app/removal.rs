@@ -1,15 +1,19 @@
 //! How accounts and team folders go, and what becomes of their files. The record of a removal is written in the batch that takes
 //! the account away, and the name stays taken until everything that was keyed by it has ended and its folder lies aside, under a
-//! name of its own: so nothing passes to the next of that name, and a start finishes what a crash cut short.
+//! name of its own: so nothing passes to the next of that name, and a start finishes what a crash cut short. A folder that was there
+//! before (`existing`) stays where it is instead, and is of nobody then.
+
+mod begin;
 
 use super::App;
-use super::homes::TreeKind;
+use super::homes::{Left, TreeKind};
 use crate::model::{AccountName, Error, Result, VPath, time};
-use crate::store::table::{self, Table, new_id};
-use crate::store::{Batch, StateStore};
+use crate::store::StateStore;
+use crate::store::table::{self, Table};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -28,8 +32,17 @@ pub enum Files {
     Keep,
     /// They are deleted.
     Purge,
+    /// They are deleted though they lie in a folder that was there before: this one.
+    PurgeAt(String),
     /// They become a folder in the drive of this account.
     Transfer(AccountName),
+}
+
+impl Files {
+    /// Whether they are deleted.
+    pub fn is_purge(&self) -> bool {
+        matches!(self, Self::Purge | Self::PurgeAt(_))
+    }
 }
 
 /// A removal: under way, or done, with files that lie aside.
@@ -49,6 +62,9 @@ pub struct Removal {
     pub files: Files,
     /// Whether the name is free again.
     pub settled: bool,
+    /// The folder that was there before, where its files lie there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub existing: Option<Left>,
 }
 
 impl table::Record for Removal {
@@ -56,9 +72,12 @@ impl table::Record for Removal {
 }
 
 impl Removal {
-    /// Where its files lie aside, in the data folder.
+    /// Where its files lie: aside, in the data folder, or where they were before and are being deleted.
     pub fn place(&self) -> String {
-        format!("{}/{}", self.kind.folder(), self.folder)
+        match &self.files {
+            Files::PurgeAt(path) => path.clone(),
+            _ => format!("{}/{}", self.kind.folder(), self.folder),
+        }
     }
 }
 
@@ -69,7 +88,7 @@ pub enum Step {
     Credentials,
     /// Everything else that is keyed by the name ends: locks, shares, memberships, links, uploads.
     Records,
-    /// The folder gets a name of its own.
+    /// The folder gets a name of its own, or is left where it was before.
     Aside,
     /// A transfer moves it into the drive of its receiver.
     Transfer,
@@ -87,7 +106,7 @@ impl Step {
 pub struct Outcome {
     /// The folder of the receiver's drive that they are in.
     pub moved: Option<VPath>,
-    /// Where in the data folder they lie aside.
+    /// Where in the data folder they lie aside; the whole path of a folder that was there before, and stays.
     pub aside: Option<String>,
 }
 
@@ -148,7 +167,8 @@ impl Removals {
             let is_named = self.all.read().values().any(|other| other.kind == kind && other.folder == folder);
             if !is_named && !app.homes.is_there(kind, &folder).await? {
                 let removed = time::unix_seconds(now);
-                return Ok(Removal { kind, name: name.into(), created: 0, removed, folder, files, settled: false });
+                let (name, settled, existing) = (name.into(), false, None);
+                return Ok(Removal { kind, name, created: 0, removed, folder, files, settled, existing });
             }
         }
         Err(Error::Exists)
@@ -156,65 +176,6 @@ impl Removals {
 }
 
 impl App {
-    /// Removes an account; where its removal has begun already, goes on with that. When something fails afterwards, the
-    /// name stays taken until it is finished, at the latest by the next start; files that could not be moved are kept.
-    /// `NotFound`, `Forbidden` for the last administrator.
-    pub async fn remove_account(&self, name: &AccountName, files: Files) -> Result<Outcome> {
-        let id = {
-            let _turn = self.removals.turn.lock().await;
-            let id = match self.removals.pending(TreeKind::Home, name.as_str()) {
-                Some(id) => id,
-                None => self.begin_removal(name, files).await?,
-            };
-            match self.finish_removal(&id).await? {
-                Some(moved) => return Ok(Outcome { moved: Some(moved), aside: None }),
-                None => id,
-            }
-        };
-        self.settle_files(&id).await
-    }
-
-    /// Removes a team folder, as [`remove_account`](Self::remove_account); `purge` also deletes its files, for good. `NotFound`.
-    pub async fn remove_team(&self, name: &str, purge: bool) -> Result<Outcome> {
-        let id = {
-            let _turn = self.removals.turn.lock().await;
-            let id = match self.removals.pending(TreeKind::Team, name) {
-                Some(id) => id,
-                None => self.begin_team_removal(name, if purge { Files::Purge } else { Files::Keep }).await?,
-            };
-            self.finish_removal(&id).await?;
-            id
-        };
-        self.settle_files(&id).await
-    }
-
-    /// Takes the account away and records what is still to be done. `NotFound`, `Forbidden` for the last administrator.
-    pub async fn begin_removal(&self, name: &AccountName, files: Files) -> Result<String> {
-        let view = self.auth.account(name).ok_or(Error::NotFound)?;
-        if files != Files::Keep {
-            self.homes.check_there(TreeKind::Home, name.as_str()).await?;
-        }
-        let mut removal = self.removals.new_removal(self, TreeKind::Home, name.as_str(), files).await?;
-        removal.created = view.created;
-        let (id, table) = (new_id()?, &self.removals.table);
-        self.auth.begin_removal(name, table.put_in(Batch::new(), &id, &removal)?).await?;
-        self.removals.all.write().insert(id.clone(), Arc::new(removal));
-        Ok(id)
-    }
-
-    async fn begin_team_removal(&self, name: &str, files: Files) -> Result<String> {
-        let team = self.commons.teams.find(name).ok_or(Error::NotFound)?;
-        if files != Files::Keep {
-            self.homes.check_there(TreeKind::Team, name).await?;
-        }
-        let mut removal = self.removals.new_removal(self, TreeKind::Team, name, files).await?;
-        removal.created = team.created;
-        let (id, table) = (new_id()?, &self.removals.table);
-        self.commons.teams.remove(name, table.put_in(Batch::new(), &id, &removal)?).await?;
-        self.removals.all.write().insert(id.clone(), Arc::new(removal));
-        Ok(id)
-    }
-
     /// Takes what steps are left, and says where transferred files are. Files that cannot be moved are kept, and why is the error.
     async fn finish_removal(&self, id: &str) -> Result<Option<VPath>> {
         let mut moved = Ok(None);
@@ -243,14 +204,18 @@ impl App {
             (Step::Credentials, None) => {}
             (Step::Records, Some(account)) => self.end_records(account).await?,
             (Step::Records, None) => self.end_team_records(name).await?,
+            (Step::Aside, _) if removal.existing.is_some() => self.homes.leave(*kind, name).await?,
             (Step::Aside, _) => self.homes.lay_aside(*kind, name, folder).await?,
             (Step::Transfer, _) => {
                 let Files::Transfer(to) = &removal.files else { return Ok(None) };
                 let from = (*kind, folder.as_str());
+                if let Some(left) = &removal.existing {
+                    self.homes.gather(left, from).await?;
+                }
                 return self.homes.adopt(from, &format!("Files of {name}"), to).await;
             }
             (Step::Free, _) => {
-                if self.homes.is_there(*kind, folder).await? {
+                if self.is_left(&removal).await? {
                     self.removals.put(id, Removal { settled: true, ..removal.as_ref().clone() }).await?;
                 } else {
                     self.removals.forget(id).await?;
@@ -264,14 +229,28 @@ impl App {
         Ok(None)
     }
 
+    /// Whether something is left of the files that is to be deleted or brought back.
+    async fn is_left(&self, removal: &Removal) -> Result<bool> {
+        Ok(matches!(removal.files, Files::PurgeAt(_)) || self.homes.is_there(removal.kind, &removal.folder).await?)
+    }
+
+    /// The folders that were there before, of removals that are not over.
+    pub(super) fn leaving_folders(&self) -> Vec<PathBuf> {
+        let left = |(_, removal): (String, Arc<Removal>)| removal.existing.as_ref().map(|left| (&left.path).into());
+        self.removals.list().into_iter().filter_map(left).collect()
+    }
+
     /// Deletes the files of a finished removal where that is wanted, and says where they lie otherwise.
     pub(super) async fn settle_files(&self, id: &str) -> Result<Outcome> {
         let Ok(removal) = self.removals.get(id) else { return Ok(Outcome::default()) };
-        if removal.files != Files::Purge {
+        if !removal.files.is_purge() {
             return Ok(Outcome { moved: None, aside: Some(removal.place()) });
         }
         let _alone = self.removals.purging.lock().await;
-        self.homes.purge(removal.kind, &removal.folder).await?;
+        match (&removal.files, &removal.existing) {
+            (Files::PurgeAt(_), Some(left)) => self.homes.purge_left(left).await?,
+            _ => self.homes.purge(removal.kind, &removal.folder).await?,
+        }
         self.removals.forget(id).await?;
         Ok(Outcome::default())
     }
@@ -336,7 +315,7 @@ impl App {
         for (id, removal) in self.removals.list() {
             if removal.settled {
                 // What lay there was moved away, here or beside the server.
-                if !self.homes.is_there(removal.kind, &removal.folder).await? {
+                if !self.is_left(&removal).await? {
                     outcome = outcome.and(self.removals.forget(&id).await);
                 }
                 continue;
@@ -353,7 +332,7 @@ impl App {
     /// Deletes the files of removed accounts and team folders that are to be deleted.
     pub async fn purge_removed(&self) -> Result<()> {
         let mut outcome = Ok(());
-        for (id, _) in self.removals.list().into_iter().filter(|(_, it)| it.settled && it.files == Files::Purge) {
+        for (id, _) in self.removals.list().into_iter().filter(|(_, it)| it.settled && it.files.is_purge()) {
             outcome = outcome.and(self.settle_files(&id).await.map(drop));
         }
         outcome
@@ -379,6 +358,7 @@ pub fn note_of(files: &Files) -> String {
     match files {
         Files::Keep => "its files are kept".into(),
         Files::Purge => "its files are deleted".into(),
+        Files::PurgeAt(path) => format!("its files in {path} are deleted"),
         Files::Transfer(to) => format!("its files go to {to}"),
     }
 }

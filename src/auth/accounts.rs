@@ -8,7 +8,7 @@ use super::access::Revocation;
 use super::profile::Profile;
 pub use super::record::Record;
 use crate::model::{AccountName, Error, Identity, Result};
-use crate::store::{Batch, StateStore, table};
+use crate::store::{Along, Batch, StateStore, table};
 pub use leaving::Vacate;
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,9 +237,15 @@ impl Accounts {
         Ok(())
     }
 
-    /// Stores a new account, in one step with what else is in the batch.
-    pub async fn insert(self: &Arc<Self>, name: &AccountName, record: Record, along: Batch) -> Result<AccountView> {
+    /// Stores a new account, in one step with what comes along.
+    pub async fn insert(
+        self: &Arc<Self>,
+        name: &AccountName,
+        record: Record,
+        along: impl Into<Along>,
+    ) -> Result<AccountView> {
         let (accounts, name) = (Arc::clone(self), name.clone());
+        let (along, stored) = along.into().into_parts();
         to_the_end(async move {
             let _alone = accounts.changing.lock().await;
             accounts.check_free(&name)?;
@@ -250,6 +256,7 @@ impl Accounts {
             let key = key_of(&name);
             let batch = along.expect(&key, None).put(&key, &text);
             accounts.commit(&name, batch).await?;
+            stored();
             let account = Account::new(name.clone(), record, text);
             accounts.by_name.write().insert(name, Arc::clone(&account));
             accounts.changes.fetch_add(1, Ordering::Release);

@@ -27,7 +27,7 @@ mod two_factor;
 use crate::audit::Audit;
 use crate::config::AccountsConfig;
 use crate::model::{AccountName, Error, Identity, Result, Role, time};
-use crate::store::{Batch, StateStore};
+use crate::store::{Along, Batch, StateStore};
 pub use accounts::Vacate;
 use accounts::{Accounts, Record};
 pub use app_passwords::{AppPassword, NewAppPassword};
@@ -185,10 +185,27 @@ impl Auth {
         role: Role,
         quota: Option<u64>,
     ) -> Result<AccountView> {
-        self.accounts.check_free(name)?;
+        self.create_along(name, password, (role, quota), Batch::new().into()).await
+    }
+
+    /// As [`create`](Self::create), in one step with what comes along.
+    pub async fn create_along(
+        &self,
+        name: &AccountName,
+        password: &[u8],
+        (role, quota): (Role, Option<u64>),
+        along: Along,
+    ) -> Result<AccountView> {
+        self.check_new(name, password)?;
         let hash = self.hash_new(name, password).await?;
         let created = time::unix_seconds(SystemTime::now());
-        self.accounts.insert(name, Record::new(hash, role, quota, created)?, Batch::new()).await
+        self.accounts.insert(name, Record::new(hash, role, quota, created)?, along).await
+    }
+
+    /// Refuses name or password of a new account, as [`create`](Self::create) does.
+    pub fn check_new(&self, name: &AccountName, password: &[u8]) -> Result<()> {
+        self.accounts.check_free(name)?;
+        password::check_strength(name, password, self.config.min_password_length)
     }
 
     /// All accounts by name.

@@ -2,8 +2,9 @@
 //! deleted, but for what they were in the backup before.
 
 use super::index::{self, Index};
+use super::places::Places;
 use super::{FILES, HEADER, Making, make_folder};
-use crate::app::{TREES, TreeKind, TreeRecord};
+use crate::app::{TREES, TreeRecord, place_of};
 use crate::content::local::LocalTree;
 use crate::content::local::backup::{self as copy, Former, Mark, Plan, Tally, Watch};
 use crate::model::Result;
@@ -13,22 +14,16 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// The homes and team folders that are known and not there, as they lie in the data folder: `homes/ana`.
-pub(super) fn find(state: &Records, data_dir: &Path) -> Result<Vec<String>> {
+pub(super) fn find(state: &Records, places: &Places) -> Result<Vec<String>> {
     let mut missing = Vec::new();
     for (key, text) in state {
         let Some(place) = key.strip_prefix(TREES).and_then(place_of) else { continue };
         let known = decode::<TreeRecord>(key, text)?;
-        if !is_there(&data_dir.join(&place), &known.id) {
+        if places.path_of(&place).is_none_or(|path| !is_there(&path, &known.id)) {
             missing.push(place);
         }
     }
     Ok(missing)
-}
-
-/// Where the tree of a record lies in a data folder.
-pub fn place_of(tree: &str) -> Option<String> {
-    let kinds = [TreeKind::Home, TreeKind::Team];
-    kinds.into_iter().find_map(|kind| Some(format!("{}/{}", kind.folder(), tree.strip_prefix(&kind.id(""))?)))
 }
 
 /// Whether the tree with this id is in a folder. What cannot be read is not there.

@@ -6,6 +6,7 @@
 mod bindings;
 mod index;
 mod missing;
+mod places;
 mod restore;
 mod shelf;
 #[cfg(test)]
@@ -19,8 +20,10 @@ use crate::model::time::iso_date;
 use crate::model::{Error, Result};
 use crate::store::sled::SledStore;
 use index::Index;
+use places::Places;
 use serde::{Deserialize, Serialize};
 use shelf::Shelf;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt;
@@ -107,17 +110,21 @@ impl Making {
     /// Copies the files, telling `progress`. Returns whether all trees stayed where they were: if one was moved into another
     /// meanwhile, this generation is to be given up and the next one begun, which goes on from it.
     pub fn copy_files(&mut self, progress: &mut dyn FnMut(&Tally)) -> Result<bool> {
-        let missing = missing::find(&SledStore::read_export(&self.partial.join(STATE))?, &self.order.data_dir)?;
-        let trees = self.trees()?;
+        let state = SledStore::read_export(&self.partial.join(STATE))?;
+        let places = Places::of(&state, &self.order.data_dir)?;
+        places.refuse_overlap(&self.partial)?;
+        let (missing, trees) = (missing::find(&state, &places)?, self.trees(&places)?);
         let mut index = Index::new(&self.partial, progress);
         let mut skip: Vec<&str> = NEVER.to_vec();
         skip.extend(trees.iter().map(String::as_str));
         skip.extend(missing.iter().map(String::as_str));
-        let mut stayed = self.copy_tree(REST, &skip, &mut index)?;
+        let mut stayed = self.copy_tree(REST, &self.order.data_dir.clone(), &skip, &mut index)?;
         let own: &[&str] =
             if self.order.history { &[".sarang/tmp"] } else { &[".sarang/tmp", ".sarang/trash", ".sarang/versions"] };
         for tree in trees.iter().filter(|tree| !missing.contains(tree)) {
-            stayed &= self.copy_tree(tree, own, &mut index)?;
+            if let Some(from) = places.path_of(tree) {
+                stayed &= self.copy_tree(tree, &from, own, &mut index)?;
+            }
         }
         for tree in &missing {
             self.carry(tree, &mut index)?;
@@ -126,25 +133,24 @@ impl Making {
         Ok(stayed)
     }
 
-    fn copy_tree(&mut self, label: &str, skip: &[&str], index: &mut Index<'_>) -> Result<bool> {
+    fn copy_tree(&mut self, label: &str, from: &Path, skip: &[&str], index: &mut Index<'_>) -> Result<bool> {
         let below = if label == REST { "" } else { label };
         let to = self.partial.join(FILES).join(below);
         make_folder(&to)?;
         let former = |made: &PathBuf| Former::open(&made.join(FILES).join(below), index::read(made, label));
         let formers = self.shelf.formers().iter().filter_map(former).collect();
-        let from = self.order.data_dir.join(below);
         index.turn_to(label)?;
-        let plan = Plan { from: &from, to: &to, label, skip, formers, began: self.began };
+        let plan = Plan { from, to: &to, label, skip, formers, began: self.began };
         copy::copy_tree(&plan, &mut self.tally, index)
     }
 
     /// The homes and team folders that there are.
-    fn trees(&self) -> Result<Vec<String>> {
-        let mut trees = Vec::new();
+    fn trees(&self, places: &Places) -> Result<Vec<String>> {
+        let mut trees: BTreeSet<String> = places.elsewhere().cloned().collect();
         for kind in TREES {
             trees.extend(folders_in(&self.order.data_dir.join(kind))?.into_iter().map(|name| format!("{kind}/{name}")));
         }
-        Ok(trees)
+        Ok(trees.into_iter().collect())
     }
 
     /// Puts everything on the disk and gives the generation its name.

@@ -3,7 +3,7 @@
 
 use super::bindings::Bindings;
 use super::shelf::{describe, generations, is_empty};
-use super::{FILES, REST, STATE, Summary, failed, index, make_folder, sync_folder, write_durably};
+use super::{FILES, REST, STATE, Summary, failed, index, make_folder, places, sync_folder, write_durably};
 use crate::app::UNFINISHED;
 use crate::content::local::backup::{self as copy, Mark, Plan, Tally, Watch};
 use crate::model::{Error, Result};
@@ -22,6 +22,8 @@ pub struct Restored {
     pub tally: Tally,
     /// How many shares and links name what is not in the backup: they show nothing, as they did.
     pub lost_bindings: usize,
+    /// Homes and team folders whose files lay in a folder of their own elsewhere, and where: they are below the data folder now.
+    pub brought_home: Vec<(String, String)>,
 }
 
 /// Brings a generation, or the newest whole one of a folder of backups, back as the data folder `to`, which must be empty or
@@ -48,13 +50,14 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Re
         copy_tree((&generation, to), tree, &[], &mut tally, &mut told)?;
     }
     let lost_bindings = bindings.apply(&mut state)?;
+    let brought_home = places::bring_home(&mut state)?;
     SledStore::replace(&to.join("state"), &state)?;
     give_to_owner(to, &to.join("state")).map_err(|e| failed("give the state to its owner", e))?;
     copy::settle(to)?;
     fs::remove_file(to.join(UNFINISHED)).map_err(|e| failed("finish the data folder", e))?;
     sync_folder(to)?;
     summary.generation = generation;
-    Ok(Restored { summary, tally, lost_bindings })
+    Ok(Restored { summary, tally, lost_bindings, brought_home })
 }
 
 fn newest(backup: &Path) -> Result<PathBuf> {

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Says that the folder is one of backups, and is locked while one is made.
-const MARKER: &str = ".sarang-backups";
+const MARKER: &str = crate::app::BACKUPS;
 const PARTIAL: &str = "partial";
 
 /// An open folder of backups.

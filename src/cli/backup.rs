@@ -130,6 +130,9 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
         let count = restored.lost_bindings;
         let _ = writeln!(text, "{count} shares or links show nothing: what they showed is not in the backup.");
     }
+    for (place, path) in &restored.brought_home {
+        let _ = writeln!(text, "{place} lay in {path}; it is below the data folder now, and {path} was not touched.");
+    }
     for failure in restored.tally.failures.iter().take(TOLD) {
         let _ = writeln!(text, "  {failure}");
     }

@@ -10,6 +10,7 @@ mod serve;
 mod show;
 mod size;
 mod store;
+mod team;
 pub mod user;
 
 use crate::config::Config;
@@ -42,6 +43,11 @@ enum Command {
     User {
         #[command(subcommand)]
         command: user::UserCommand,
+    },
+    /// Add, list and remove team folders.
+    Team {
+        #[command(subcommand)]
+        command: team::TeamCommand,
     },
     /// Show who did what: accounts, sign-ins, shares, links.
     Audit {
@@ -136,6 +142,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Overview { json } => show::overview(json, config).await,
         Command::Lock { command } => show::lock(command, config).await,
         Command::NewHome { place } => removed::new_home(place, config).await,
+        Command::Team { command } => team::run(command, config).await,
         Command::Removed { command } => removed::run(command, config).await,
         Command::Trash { command } => past::trash(command, config).await,
         Command::Versions { command } => past::versions(command, config).await,

@@ -25,6 +25,9 @@ pub enum UserCommand {
         /// How much it may store: 500M, 10G, 1.5T, bytes, or none for no limit [default: that of the config]
         #[arg(long, value_parser = parse_quota)]
         quota: Option<Limit>,
+        /// A folder that is there already, by its whole path: its files are served where they lie (see `[storage] allowed`)
+        #[arg(long, value_name = "PATH")]
+        home: Option<String>,
         /// Read the password from one line of standard input
         #[arg(long)]
         password_stdin: bool,
@@ -123,6 +126,9 @@ pub struct FilesChoice {
     /// Delete its files, trash and all
     #[arg(long)]
     purge_files: bool,
+    /// Delete its files though they lie in a folder that was there before: this one
+    #[arg(long, value_name = "PATH")]
+    purge: Option<String>,
     /// Move its files into a new folder of this account's drive
     #[arg(long, value_name = "NAME", value_parser = AccountName::parse)]
     transfer_to: Option<AccountName>,
@@ -133,6 +139,7 @@ impl From<FilesChoice> for Files {
         match choice {
             FilesChoice { transfer_to: Some(to), .. } => Self::Transfer(to),
             FilesChoice { purge_files: true, .. } => Self::Purge,
+            FilesChoice { purge: Some(path), .. } => Self::PurgeAt(path),
             FilesChoice { .. } => Self::Keep,
         }
     }
@@ -140,9 +147,9 @@ impl From<FilesChoice> for Files {
 
 /// A quota as given on the command line; `None` is unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limit(Option<u64>);
+pub struct Limit(pub(super) Option<u64>);
 
-fn parse_quota(text: &str) -> Result<Limit> {
+pub(super) fn parse_quota(text: &str) -> Result<Limit> {
     if text.eq_ignore_ascii_case("none") { Ok(Limit(None)) } else { size::parse(text).map(|bytes| Limit(Some(bytes))) }
 }
 
@@ -163,9 +170,7 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
         Response::Done => report,
         Response::Moved(Some(folder)) => format!("{report}They are in the folder {folder:?} of its drive.\n"),
         Response::Moved(None) => format!("{report}There were none.\n"),
-        Response::Aside(Some(place)) => {
-            format!("{report}Its files are in {place}: `sarang removed` brings them back or deletes them.\n")
-        }
+        Response::Aside(Some(place)) => format!("{report}{}", where_kept(&place)),
         Response::Aside(None) => format!("{report}It had no files.\n"),
         Response::Accounts(accounts) if as_json => serde_json::to_string_pretty(&accounts)? + "\n",
         Response::Accounts(accounts) => table(&accounts),
@@ -173,6 +178,14 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// Where the files of what was removed are.
+pub(super) fn where_kept(place: &str) -> String {
+    if place.starts_with('/') {
+        return format!("Its files stay where they are, in {place}.\n");
+    }
+    format!("Its files are in {place}: `sarang removed` brings them back or deletes them.\n")
 }
 
 /// Through the running server, or else on the data folder.
@@ -195,7 +208,7 @@ impl UserCommand {
     fn into_request(self) -> Result<Request> {
         let password = |from_stdin| prompt::new_password(from_stdin).map(Password::new);
         Ok(match self {
-            Self::Add { name, admin, quota, password_stdin } => Request::UserAdd {
+            Self::Add { name, admin, quota, password_stdin, home } => Request::UserAdd {
                 name,
                 role: if admin { Role::Admin } else { Role::User },
                 quota: match quota {
@@ -204,6 +217,7 @@ impl UserCommand {
                     Some(Limit(Some(bytes))) => QuotaChoice::Bytes(bytes),
                 },
                 password: password(password_stdin)?,
+                home,
             },
             Self::List { .. } => Request::UserList,
             Self::Passwd { name, password_stdin } => Request::UserPasswd { name, password: password(password_stdin)? },
@@ -239,7 +253,9 @@ fn report_of(command: &UserCommand) -> String {
         }
         UserCommand::Role { name, role: Role::Admin } => format!("{name} is an administrator now.\n"),
         UserCommand::Role { name, .. } => format!("{name} is no administrator now.\n"),
-        UserCommand::Remove { name, files } if files.purge_files => format!("Removed {name} and its files.\n"),
+        UserCommand::Remove { name, files } if files.purge_files || files.purge.is_some() => {
+            format!("Removed {name} and its files.\n")
+        }
         UserCommand::Remove { name, .. } => format!("Removed {name}.\n"),
         UserCommand::Email { name, address } if address == "none" => format!("{name} has no e-mail address now.\n"),
         UserCommand::Email { name, address } => format!("The e-mail address of {name} is {address} now.\n"),
@@ -249,7 +265,7 @@ fn report_of(command: &UserCommand) -> String {
     }
 }
 
-fn show_quota(quota: Option<u64>) -> String {
+pub(super) fn show_quota(quota: Option<u64>) -> String {
     quota.map_or_else(|| "unlimited".into(), size::show)
 }
 
@@ -303,6 +319,8 @@ mod tests {
         assert_eq!(request("remove ana --purge-files"), r#"{"do":"user-remove","name":"ana","files":"purge"}"#);
         let transfer = r#"{"do":"user-remove","name":"ana","files":{"transfer":"ben"}}"#;
         assert_eq!(request("remove ana --transfer-to ben"), transfer);
+        let at = r#"{"do":"user-remove","name":"ana","files":{"purge-at":"/srv/ana"}}"#;
+        assert_eq!(request("remove ana --purge /srv/ana"), at);
         assert_eq!(request("role ana admin"), r#"{"do":"user-role","name":"ana","role":"admin"}"#);
         assert_eq!(request("quota ana 1.5K"), r#"{"do":"user-quota","name":"ana","quota":1536}"#);
         assert_eq!(request("email ana a@x.example"), r#"{"do":"user-email","name":"ana","email":"a@x.example"}"#);

@@ -82,6 +82,13 @@ impl Config {
             "accounts.failures_per_* must be at least 1: 0 would refuse every first sign-in."
         );
         ensure!(self.storage.open_homes > 0, "storage.open_homes must be at least 1.");
+        for path in &self.storage.allowed {
+            ensure!(
+                path.is_absolute(),
+                "storage.allowed: {} is no whole path; write it from the root on.",
+                path.display()
+            );
+        }
         for host in &server.hosts {
             let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
             ensure!(plain, "server.hosts: {host:?} is not a host name; write it like \"files.example.org\".");
@@ -200,6 +207,7 @@ mod tests {
         assert!(refusal("[log]\nlevel = \"loud\"").contains("log.level"));
         assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
         assert!(refusal("[server]\nlisten = []").contains("server.listen"));
+        assert!(refusal("[storage]\nallowed = [\"srv\"]").contains("storage.allowed"));
         assert!(refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout"));
         for name in ["", "a/b", "..", ".sarang", ".Sarang-x", ".hidden", "a ", "a\\u0007", "a\\u202Eb"] {
             let sentence = refusal(&format!("[drive]\nteam_folder = \"{name}\""));

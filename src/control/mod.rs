@@ -1,23 +1,27 @@
 //! What an administrator can ask of a running server, or of the data folder when none runs: one enum of requests, one of
 //! answers, one function between them. [`Desk`] and [`call`] carry them over a Unix socket in the data folder.
 
+mod password;
 mod socket;
+mod teams;
 #[cfg(test)]
 mod tests;
 
 pub use crate::admin::Files;
 pub use crate::admin::past::{Former, Recall, Recalled, RewindAct, RewindReport, Rewinding, TrashItem};
+pub use crate::admin::teams::TeamSummary;
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::app::App;
 use crate::app::removal::Outcome;
 pub use crate::app::{Destination, RemovedFiles};
 use crate::audit::{Actor, Entry, Filter};
 use crate::auth::{AccountView, Alteration};
+use crate::drive::teams::Member;
 use crate::model::{AccountName, Error, Irrevocable, Result, Role};
+pub use password::{Password, QuotaChoice};
 use serde::{Deserialize, Serialize};
 pub use socket::{Desk, call};
 use std::sync::Arc;
-use zeroize::Zeroize;
 
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,6 +37,9 @@ pub enum Request {
         quota: QuotaChoice,
         /// Its password.
         password: Password,
+        /// The folder that was there before, in which its files lie; `None` for one of the data folder.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        home: Option<String>,
     },
     /// Show all accounts.
     UserList,
@@ -98,6 +105,27 @@ pub enum Request {
         /// Which account.
         name: AccountName,
     },
+    /// Make a team folder.
+    TeamAdd {
+        /// Its name.
+        name: String,
+        /// Who may use it.
+        members: Vec<Member>,
+        /// Bytes; `None` is unlimited.
+        quota: Option<u64>,
+        /// As `home` of an account.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        folder: Option<String>,
+    },
+    /// Show all team folders.
+    TeamList,
+    /// Remove a team folder.
+    TeamRemove {
+        /// Which.
+        name: String,
+        /// What becomes of its files; they are not transferred.
+        files: Files,
+    },
     /// Show the files of removed accounts and team folders that lie aside.
     RemovedList,
     /// Bring such files back.
@@ -149,45 +177,6 @@ pub enum Request {
 /// Entries of the audit log in one answer.
 const MAX_ENTRIES: u32 = 100_000;
 
-/// The quota of a new account.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum QuotaChoice {
-    /// What the settings say.
-    Default,
-    /// None.
-    Unlimited,
-    /// So many bytes.
-    Bytes(u64),
-}
-
-/// A password in a request: not shown by `Debug`, wiped when dropped.
-#[derive(Serialize, Deserialize)]
-pub struct Password(String);
-
-impl Password {
-    /// Takes over a password.
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl Drop for Password {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Password(…)")
-    }
-}
-
 /// What is answered.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -197,8 +186,11 @@ pub enum Response {
     /// The account is removed, and its files are in this folder (`/Files of ana`) of the other account's drive; `None` when there
     /// were none.
     Moved(Option<String>),
-    /// The account is removed, and its files lie aside in this place of the data folder; `None` when there were none.
+    /// The account or team folder is removed, and its files lie aside in this place of the data folder, or where they were before, by the
+    /// whole path; `None` when there were none.
     Aside(Option<String>),
+    /// All team folders, by name.
+    Teams(Vec<TeamSummary>),
     /// Files that lie aside.
     Removed(Vec<RemovedFiles>),
     /// All accounts, by name.
@@ -231,6 +223,9 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         Request::Past { name, what } => {
             let recalled = at_work(app).recall(&name, what).await;
             return done_there(&name, app, recalled);
+        }
+        Request::TeamAdd { .. } | Request::TeamList | Request::TeamRemove { .. } => {
+            return teams::execute(app, &at_work(app), request).await;
         }
         Request::RemovedList => Ok(Response::Removed(app.removed_files())),
         Request::RemovedRestore { which, to } => {
@@ -283,13 +278,13 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
         done(&name, outcome)
     };
     match request {
-        Request::UserAdd { name, role, quota, password } => {
+        Request::UserAdd { name, role, quota, password, home } => {
             let quota = match quota {
                 QuotaChoice::Default => app.config.accounts.default_quota,
                 QuotaChoice::Unlimited => None,
                 QuotaChoice::Bytes(bytes) => Some(bytes),
             };
-            let made = work.create(&name, password.as_bytes(), role, quota).await;
+            let made = work.create(&name, password.as_bytes(), (role, quota), home.as_deref()).await;
             done(&name, made.map(|_| Response::Done))
         }
         Request::UserPasswd { name, password } => {
@@ -324,7 +319,7 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
 }
 
 async fn remove_account(app: &App, work: &Administrator, (name, files): (AccountName, Files)) -> Response {
-    let (kept, purged) = (files == Files::Keep, files == Files::Purge);
+    let (kept, purged) = (files == Files::Keep, files.is_purge());
     match work.remove(&name, files).await {
         Ok(Outcome { aside, .. }) if kept => Response::Aside(aside),
         Ok(_) if purged => Response::Done,

@@ -8,7 +8,13 @@ fn name(text: &str) -> AccountName {
 }
 
 fn add(text: &str, quota: QuotaChoice, password: &str) -> Request {
-    Request::UserAdd { name: name(text), role: Role::Admin, quota, password: Password::new(password.into()) }
+    Request::UserAdd {
+        name: name(text),
+        role: Role::Admin,
+        quota,
+        password: Password::new(password.into()),
+        home: None,
+    }
 }
 
 async fn app(quota: Option<u64>) -> (tempfile::TempDir, Arc<App>) {

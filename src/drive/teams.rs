@@ -5,7 +5,7 @@ use crate::model::path::check_name;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
 use crate::store::table::{Record, Table};
-use crate::store::{Batch, StateStore};
+use crate::store::{Along, Batch, StateStore};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,16 +80,33 @@ impl Teams {
         all.iter().filter(|(_, team)| self.rights(team, account).is_some()).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Makes a team folder; `Exists` also for a name that differs in case alone.
-    pub async fn create(&self, name: &str, members: Vec<Member>, quota: Option<u64>) -> Result<Arc<Team>> {
+    /// Makes a team folder, in one step with what comes along; `Exists` also for a name that differs in case alone.
+    pub async fn create(
+        &self,
+        name: &str,
+        members: Vec<Member>,
+        quota: Option<u64>,
+        along: Along,
+    ) -> Result<Arc<Team>> {
         let _turn = self.changing.lock().await;
+        let name = self.check_new(name)?;
+        let team = Arc::new(Team { members, quota, created: unix_seconds(SystemTime::now()) });
+        let (batch, stored) = along.into_parts();
+        self.table.commit(self.table.put_in(batch, name.as_str(), &team)?).await?;
+        stored();
+        self.all.write().insert(name.as_str().to_owned(), team.clone());
+        Ok(team)
+    }
+
+    /// The name of a new team folder as it is stored. `BadName`, `Exists`.
+    pub fn check_new(&self, name: &str) -> Result<RelPath> {
         check_name(name)?;
         if name.starts_with('.') || name.chars().count() > 64 {
             return Err(Error::BadName("The name of a team folder has at most 64 characters and begins with no dot."));
         }
         let name = RelPath::parse(name)?.to_nfc();
         self.check_free(name.as_str())?;
-        self.store(name.as_str(), Team { members, quota, created: unix_seconds(SystemTime::now()) }).await
+        Ok(name)
     }
 
     /// Changes a team folder, from the next request on; `NotFound`.

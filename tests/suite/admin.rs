@@ -62,7 +62,7 @@ fn an_account_added_through_the_socket_signs_in_at_once() {
     let eva = office.server.stranger().signed_in("eva", OTHER);
     eva.propfind("/", "0").is(401);
     let (quota, password) = (QuotaChoice::Bytes(1000), Password::new(OTHER.into()));
-    office.order(&Request::UserAdd { name: name("eva"), role: Role::User, quota, password });
+    office.order(&Request::UserAdd { name: name("eva"), role: Role::User, quota, password, home: None });
     eva.store(NAME, "x");
     eva.put("/large", vec![b'x'; 1001]).is(507);
     let Response::Accounts(accounts) = office.ask(&Request::UserList) else { panic!() };
@@ -133,7 +133,13 @@ fn a_removed_account_is_out_and_its_files_stay_or_go_as_asked() {
             (_, answer) => panic!("{who}: {answer:?}"),
         }
         let password = Password::new(PASSWORD.into());
-        office.order(&Request::UserAdd { name: name(who), role: Role::User, quota: QuotaChoice::Default, password });
+        office.order(&Request::UserAdd {
+            name: name(who),
+            role: Role::User,
+            quota: QuotaChoice::Default,
+            password,
+            home: None,
+        });
         // No lock of the old account is left either.
         client.lacks(NAME);
         client.store(NAME, "again");

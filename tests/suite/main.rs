@@ -41,6 +41,7 @@ mod generations;
 mod guessing;
 mod guests;
 mod identity;
+mod in_place;
 mod kept_connections;
 mod layers;
 mod lengths;

@@ -339,7 +339,7 @@ fn a_stop_between_any_two_steps_is_finished_by_the_next_start() {
                     let place = server.data().join(listed[0]["place"].as_str().unwrap());
                     assert_eq!(std::fs::read_to_string(place.join(&NAME[1..])).unwrap(), "second", "{taken}");
                 }
-                Files::Purge => assert!(poll(Duration::from_secs(10), || gone() == 0), "{taken}"),
+                Files::Purge | Files::PurgeAt(_) => assert!(poll(Duration::from_secs(10), || gone() == 0), "{taken}"),
                 Files::Transfer(_) => {
                     server.ben().holds(&format!("/Files of ana{NAME}"), "second");
                     assert_eq!(gone(), 0, "{taken}");

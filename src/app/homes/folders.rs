@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Result};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -46,4 +46,43 @@ pub(super) fn purge_folder(dir: &Path) -> Result<()> {
             _ => return Ok(()),
         }
     }
+}
+
+/// The folder of a tree's own, and what in it says which tree it is.
+const OWN: &str = ".sarang";
+const MARKER: &str = "home";
+
+/// Moves all that lies in a folder into another one, made if missing; what lies there already stays. The tree's own folder comes last: until
+/// then the marker in it says that there is something to move.
+pub(super) fn move_content(from: &Path, to: &Path) -> Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to)?;
+    let mut names = names_in(from)?;
+    names.sort_by_key(|name| name == OWN);
+    for name in names {
+        if to.join(&name).symlink_metadata().is_err() {
+            std::fs::rename(from.join(&name), to.join(&name))?;
+        }
+    }
+    for folder in [to, from] {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Deletes all that lies in a folder, the marker in the tree's own last.
+pub(super) fn purge_content(dir: &Path) -> Result<()> {
+    let own = dir.join(OWN);
+    let below = |dir: &Path, kept: &str| -> Result<Vec<_>> {
+        Ok(names_in(dir)?.into_iter().filter(|name| name != kept).map(|name| dir.join(name)).collect())
+    };
+    for path in below(dir, OWN)?.into_iter().chain(below(&own, MARKER)?) {
+        let is_folder = path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
+        let removed = if is_folder { purge_folder(&path) } else { std::fs::remove_file(&path) };
+        match removed {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    purge_folder(&own)?;
+    std::fs::File::open(dir)?.sync_all()
 }

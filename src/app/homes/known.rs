@@ -2,9 +2,10 @@
 //! as when its disk is not mounted: it is never made anew.
 
 use super::TreeKind;
+use crate::content::local::in_place::Unfit;
 use crate::model::{Error, Result};
-use crate::store::StateStore;
 use crate::store::table::{self, Table};
+use crate::store::{Batch, StateStore};
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
@@ -68,14 +69,35 @@ impl Known {
         Ok(())
     }
 
-    /// Takes note of whether a tree is there; what is said of one that is not.
+    /// Adds to a batch that a tree has been made.
+    pub fn put_in(&self, batch: Batch, tree: &str, id: &str) -> Result<Batch> {
+        self.table.put_in(batch, tree, &TreeRecord { id: id.to_owned() })
+    }
+
+    /// Takes note of what such a batch has stored.
+    pub fn note_made(&self, tree: &str, id: &str) {
+        self.ids.write().insert(tree.to_owned(), id.into());
+    }
+
+    /// Takes note of whether a tree is there.
     pub fn note(&self, tree: &str, is_there: bool) {
-        let mut missing = self.missing.lock();
         if is_there {
-            missing.remove(tree);
-        } else if missing.insert(tree.to_owned()) {
-            tracing::error!(folder = tree, "{}", MISSING.1);
+            self.missing.lock().remove(tree);
+        } else {
+            self.note_missing(tree, MISSING.1);
         }
+    }
+
+    fn note_missing(&self, tree: &str, why: &str) {
+        if self.missing.lock().insert(tree.to_owned()) {
+            tracing::error!(folder = tree, "{why}");
+        }
+    }
+
+    /// Takes note that the folder a tree lies in cannot be served; what is said of it.
+    pub fn note_unfit(&self, tree: &str, unfit: &Unfit) -> Error {
+        self.note_missing(tree, &format!("it is not served: {unfit}"));
+        if matches!(unfit, Unfit::Absent(_)) { missing() } else { Error::Missing(UNFIT) }
     }
 
     /// The trees that were not there when they were looked for last.
@@ -90,6 +112,10 @@ const MISSING: (&str, &str) = (
     "the folder that was made there is missing, or another lies in its place: mount its disk, or bring it back from a backup; \
      `sarang check` says what to do when it is gone for good",
 );
+
+/// What is said of a tree that is not safe to serve where it lies.
+const UNFIT: &str = "The folder that the files of this drive lie in cannot be served for now. Nothing is changed until it can; \
+                     the server's log and `sarang check` say why.";
 
 /// The failure of whatever needs a tree that is missing.
 pub(in crate::app) fn missing() -> Error {

@@ -7,6 +7,7 @@ use crate::content::local::closed::Closed;
 use crate::drive::place::Root;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -54,13 +55,13 @@ impl Look {
         true
     }
 
-    /// Whether the folder is there no more. Waits for the disk.
-    pub fn has_moved(&self, dir: &Path) -> bool {
-        let found = super::folders::inode_of(dir);
+    /// Whether the folder is there no more; `None` is nowhere. Waits for the disk.
+    pub fn has_moved(&self, dir: Option<&Path>) -> bool {
+        let found = dir.map_or(Err(ErrorKind::NotFound.into()), super::folders::inode_of);
         self.is_under_way.store(false, Ordering::Relaxed);
         match found {
             Ok(inode) => inode != self.inode,
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            Err(error) => error.kind() == ErrorKind::NotFound,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How a home or team folder is opened: at the first use, and again after it was closed.
 
 use super::TreeKind;
+use super::existing::Existing;
 use super::known::{self, Known};
 use super::open::{Look, OpenHome};
 use crate::app::blocking;
@@ -22,10 +23,16 @@ pub(super) struct Opener {
     pub auth: Arc<Auth>,
     uploads: Arc<Uploads>,
     pub known: Known,
+    pub existing: Arc<Existing>,
 }
 
 impl Opener {
-    pub fn new(config: &Config, auth: Arc<Auth>, uploads: Arc<Uploads>, known: Known) -> Self {
+    pub fn new(
+        config: &Config,
+        auth: Arc<Auth>,
+        uploads: Arc<Uploads>,
+        (known, existing): (Known, Arc<Existing>),
+    ) -> Self {
         let drive = &config.drive;
         let settings = LocalSettings {
             durability: drive.durability,
@@ -33,7 +40,7 @@ impl Opener {
             versions: config.history.versions,
             reserve: drive.reserve,
         };
-        Self { dir: config.data_dir.clone(), settings, auth, uploads, known }
+        Self { dir: config.data_dir.clone(), settings, auth, uploads, known, existing }
     }
 
     /// Opens a tree, makes it if it was never made; `was_swept` is whether it was closed with all its overflow files in use.
@@ -52,7 +59,8 @@ impl Opener {
 
     /// Opens a tree that has been made. What lies in its place without its id is not touched.
     async fn open_known(&self, (kind, name): (TreeKind, &str), id: Arc<str>, was_swept: bool) -> Result<OpenHome> {
-        let (dir, tree, settings) = (self.dir_of(kind, name), kind.id(name), self.settings);
+        let (tree, settings) = (kind.id(name), self.settings);
+        let dir = self.find_dir(kind, name).await?;
         let opened = blocking(move || {
             let found = LocalTree::open_known(&dir, &id, was_swept, settings)?;
             open_home(&dir, &tree, found.ok_or_else(known::missing)?)
@@ -64,15 +72,18 @@ impl Opener {
 
     /// Makes a tree, or takes over one from before trees had ids.
     async fn open_first(&self, kind: TreeKind, name: &str) -> Result<OpenHome> {
-        let (dir, tree, settings) = (self.dir_of(kind, name), kind.id(name), self.settings);
-        let (folder, others) = (self.folder_of(kind), self.known.names(kind));
+        let (tree, settings) = (kind.id(name), self.settings);
+        let dir = self.find_dir(kind, name).await?;
+        let (folder, others) = (self.folder_of(kind), self.made_in_data_folder(kind));
+        let is_existing = self.existing.path_of(&tree).is_some();
         let (opened, id) = blocking(move || {
             // A link into nowhere, or the folder of all of them is missing: then none of the others is there either.
             let is_link = dir.symlink_metadata().is_ok_and(|facts| facts.is_symlink());
             if is_link && !dir.exists() {
                 return Err(known::missing());
             }
-            if !others.is_empty() && !others.iter().any(|name| folder.join(name).symlink_metadata().is_ok()) {
+            let is_there = |name: &String| folder.join(name).symlink_metadata().is_ok();
+            if !is_existing && !others.is_empty() && !others.iter().any(is_there) {
                 return Err(known::missing());
             }
             let opened = open_home(&dir, &tree, LocalTree::open(&dir, settings)?)?;
@@ -82,6 +93,33 @@ impl Opener {
         .await?;
         self.known.put(&kind.id(name), id).await?;
         Ok(opened)
+    }
+
+    /// The names of the trees of a kind that were made in the data folder.
+    fn made_in_data_folder(&self, kind: TreeKind) -> Vec<String> {
+        let made = self.known.names(kind).into_iter();
+        made.filter(|name| self.existing.path_of(&kind.id(name)).is_none()).collect()
+    }
+
+    /// Where a tree lies; `Missing` when that is a folder which was there before and cannot be served now.
+    pub async fn find_dir(&self, kind: TreeKind, name: &str) -> Result<PathBuf> {
+        let tree = kind.id(name);
+        if self.existing.path_of(&tree).is_none() {
+            return Ok(self.own_dir(kind, name));
+        }
+        let existing = self.existing.clone();
+        let located = blocking(move || Ok((existing.locate(&tree), tree))).await?;
+        match located {
+            (Ok(Some(dir)), _) => Ok(dir),
+            (Ok(None), _) => Ok(self.own_dir(kind, name)),
+            (Err(unfit), tree) => Err(self.known.note_unfit(&tree, &unfit)),
+        }
+    }
+
+    /// Makes a folder that was there before a tree, with an id of its own.
+    pub async fn prepare(&self, dir: PathBuf) -> Result<String> {
+        let settings = self.settings;
+        blocking(move || LocalTree::open(&dir, settings)?.id()).await
     }
 
     fn check_owner(&self, kind: TreeKind, name: &str) -> Result<()> {
@@ -100,7 +138,13 @@ impl Opener {
         }
     }
 
+    /// Where a tree lies, or its path leads that was there before.
     pub fn dir_of(&self, kind: TreeKind, name: &str) -> PathBuf {
+        self.existing.path_of(&kind.id(name)).unwrap_or_else(|| self.own_dir(kind, name))
+    }
+
+    /// Where a tree lies that is in the data folder.
+    pub fn own_dir(&self, kind: TreeKind, name: &str) -> PathBuf {
         self.folder_of(kind).join(name)
     }
 

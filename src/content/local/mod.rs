@@ -16,6 +16,7 @@ mod forget;
 mod held;
 mod history;
 mod identity;
+pub mod in_place;
 mod label;
 mod leave;
 mod ledger;

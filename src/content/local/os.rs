@@ -5,6 +5,7 @@ mod attributes;
 mod disk;
 mod likeness;
 mod odd;
+mod user;
 
 use crate::content::{Etag, Node};
 use rustix::fs::{
@@ -28,6 +29,7 @@ pub(super) use disk::{disk_of, free_bytes, is_local};
 pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
 pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_raw, open_read_raw};
 pub(super) use rustix::io::Errno;
+pub(super) use user::{may_use, own_user};
 
 /// What a system call gives back.
 pub(super) type Outcome<T> = std::result::Result<T, Errno>;

@@ -2,16 +2,17 @@
 
 use super::Tag;
 use super::caller::Admin;
-use super::json::{Json as Body, Query};
+use super::json::{Json as Body, Query, stated};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use super::shares::{Edit, Granted, check_grantee, invalid};
-use crate::admin::check_quota;
-use crate::app::App;
+use crate::admin::teams::terms_of;
+use crate::admin::{Files, check_quota};
+use crate::app::{App, TreeKind};
 use crate::audit::Kind;
 use crate::drive::groups::Grantee;
 use crate::drive::teams::{Member, Team};
-use crate::model::{Error, time};
+use crate::model::{Error, RelPath, time};
 use axum::Json;
 use axum::extract::Path;
 use http::StatusCode;
@@ -39,6 +40,11 @@ pub struct TeamRequest {
     pub members: Vec<TeamMember>,
     /// Its quota in bytes; unlimited if not said.
     pub quota: Option<u64>,
+    /// A folder on the server's disk, by its whole path, that its files lie in from now on, with all that is there already; it must lie in one
+    /// that the settings name (`[storage] allowed`). One of the data folder if not said.
+    #[serde(default, deserialize_with = "stated")]
+    #[schema(nullable = false, min_length = 1)]
+    pub folder: Option<String>,
 }
 
 /// A change to a team folder.
@@ -61,6 +67,9 @@ pub struct Removal {
     /// Whether its files are deleted too, for good; else they stay on the server's disk, aside.
     #[serde(default)]
     pub purge: bool,
+    /// With `purge`, the folder that its files lie in, if that was there before (`folder`): such a folder is deleted from only for whoever
+    /// names it, and stays where it is without `purge`.
+    pub path: Option<String>,
 }
 
 /// A team folder.
@@ -75,14 +84,19 @@ pub struct TeamView {
     pub quota: Option<u64>,
     /// When it was made.
     pub created: String,
+    /// The folder on the server's disk that its files lie in, if that was there before; absent for one of the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub folder: Option<String>,
 }
 
 impl TeamView {
-    fn of(name: String, team: &Team) -> Self {
+    fn of(app: &App, name: String, team: &Team) -> Self {
         let members =
             team.members.iter().map(|member| TeamMember { to: member.to.clone(), rights: member.rights.into() });
         let created = time::iso_date(time::from_unix_seconds(team.created));
-        Self { name, members: members.collect(), quota: team.quota, created }
+        let folder = app.existing_folder(TreeKind::Team, &name);
+        Self { name, members: members.collect(), quota: team.quota, created, folder }
     }
 }
 
@@ -94,19 +108,12 @@ fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Err
     checked.collect()
 }
 
-/// `ana edit, group crew view; quota 10 bytes`
-fn terms_of(team: &Team) -> String {
-    let members: Vec<String> = team.members.iter().map(|member| format!("{} {}", member.to, member.rights)).collect();
-    let quota = team.quota.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
-    format!("{}; quota {quota}", if members.is_empty() { "no members".to_owned() } else { members.join(", ") })
-}
-
 /// All team folders.
 #[utoipa::path(get, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "listTeamFolders",
     params(PageQuery), responses((status = 200, body = Page<TeamView>), Failures))]
 pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<Page<TeamView>>, Problem> {
     let page = page.cut(caller.app.commons.teams.list(), |(name, _)| name.clone())?;
-    let items = page.items.into_iter().map(|(name, team)| TeamView::of(name, &team)).collect();
+    let items = page.items.into_iter().map(|(name, team)| TeamView::of(&caller.app, name, &team)).collect();
     Ok(Json(Page { items, next: page.next }))
 }
 
@@ -114,21 +121,17 @@ pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<P
 #[utoipa::path(post, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "createTeamFolder",
     request_body = TeamRequest, responses((status = 201, body = TeamView), Failures))]
 pub async fn create(caller: Admin, Body(asked): Body<TeamRequest>) -> Result<(StatusCode, Json<TeamView>), Problem> {
-    check_quota(asked.quota)?;
     let members = check_members(&caller.app, asked.members)?;
-    let (app, name, reporter) = (caller.app.clone(), asked.name.clone(), caller.reporter());
-    let work = async move {
-        let made = app.create_team(&name, members, asked.quota).await;
-        let note = made.as_deref().map(terms_of).unwrap_or_default();
-        reporter.report(Kind::TeamFolderCreated, &name, note, &made).await;
-        made
-    };
-    let made = caller.app.finish(work).await;
+    let (work, name, folder) = (caller.at_work(), asked.name.clone(), asked.folder);
+    let made = async move { work.create_team(&name, members, asked.quota, folder.as_deref()).await };
+    let made = caller.app.finish(made).await;
     let team = made.map_err(|error| match error {
         Error::BadName(why) => invalid("/name", why),
         error => error,
     })?;
-    Ok((StatusCode::CREATED, Json(TeamView::of(asked.name, &team))))
+    // Names are stored in NFC, and folders by them.
+    let view = TeamView::of(&caller.app, RelPath::parse(&asked.name)?.to_nfc().as_str().to_owned(), &team);
+    Ok((StatusCode::CREATED, Json(TeamView { name: asked.name, ..view })))
 }
 
 /// Changes who may use a team folder, and its quota.
@@ -158,7 +161,7 @@ pub async fn change(
         changed
     };
     let team = caller.app.finish(work).await?;
-    Ok(Json(TeamView::of(name, &team)))
+    Ok(Json(TeamView::of(&caller.app, name, &team)))
 }
 
 /// Removes a team folder from every drive.
@@ -169,17 +172,15 @@ pub async fn remove(
     Path(name): Path<String>,
     Query(how): Query<Removal>,
 ) -> Result<StatusCode, Problem> {
-    let (app, reporter) = (caller.app.clone(), caller.reporter());
-    let work = async move {
-        let removed = app.remove_team(&name, how.purge).await;
-        let note = match removed.as_ref().map(|done| done.aside.as_deref()) {
-            Ok(Some(place)) => format!("its files are kept, in {place}"),
-            _ if how.purge => "its files are deleted".to_owned(),
-            _ => "its files are kept".to_owned(),
-        };
-        reporter.report(Kind::TeamFolderRemoved, &name, note, &removed).await;
-        removed
+    let files = match how {
+        Removal { purge: true, path: None } => Files::Purge,
+        Removal { purge: true, path: Some(path) } => Files::PurgeAt(path),
+        Removal { purge: false, path: None } => Files::Keep,
+        Removal { purge: false, path: Some(_) } => {
+            return Err(invalid("/path", "Only files that are deleted are named by their path.").into());
+        }
     };
-    caller.app.finish(work).await?;
+    let work = caller.at_work();
+    caller.app.finish(async move { work.remove_team(&name, files).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,6 +1,7 @@
 //! Accounts, for administrators.
 
 use crate::admin::Files;
+use crate::app::{App, TreeKind};
 use crate::auth::{AccountView, Alteration};
 use crate::http::api::caller::Admin;
 use crate::http::api::document::Tag;
@@ -33,17 +34,22 @@ pub struct AccountDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub email: Option<String>,
+    /// The folder on the server's disk that its files lie in, if that was there before; absent for one of the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub home: Option<String>,
     /// Bytes in its drive, when asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub used: Option<u64>,
 }
 
-impl From<AccountView> for AccountDocument {
-    fn from(view: AccountView) -> Self {
+impl AccountDocument {
+    fn of(app: &App, view: AccountView) -> Self {
         let created = time::iso_date(time::from_unix_seconds(view.created));
+        let home = app.existing_folder(TreeKind::Home, view.name.as_str());
         let AccountView { name, role, disabled, quota, email, .. } = view;
-        Self { name, role, disabled, quota, created, email, used: None }
+        Self { name, role, disabled, quota, created, email, home, used: None }
     }
 }
 
@@ -80,6 +86,11 @@ pub struct NewAccount {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<u64>)]
     quota: Option<Option<u64>>,
+    /// A folder on the server's disk, by its whole path, that its files lie in from now on, with all that is there already; it must lie in one
+    /// that the settings name (`[storage] allowed`). One of the data folder if not said.
+    #[serde(default, deserialize_with = "stated")]
+    #[schema(nullable = false, min_length = 1)]
+    home: Option<String>,
 }
 
 /// What changes of an account; what is not said stays.
@@ -143,6 +154,9 @@ pub struct Removal {
     /// To which account they go, with `transfer`.
     #[param(value_type = Option<AccountName>)]
     to: Option<AccountName>,
+    /// With `purge`, the folder that its files lie in, if that was there before (`home`): such a folder is deleted from only for whoever
+    /// names it, and stays where it is with `keep`.
+    path: Option<String>,
 }
 
 /// What became of a removed account's files.
@@ -152,7 +166,7 @@ pub struct Removed {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub folder: Option<String>,
-    /// Where on the server's disk they lie aside.
+    /// Where on the server's disk they lie: aside in the data folder, or, by its whole path, in a folder that was there before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub kept: Option<String>,
@@ -162,8 +176,8 @@ fn user() -> Role {
     Role::User
 }
 
-fn tagged(view: AccountView) -> Tagged {
-    (AppendHeaders([(header::ETAG, view.revision())]), axum::Json(view.into()))
+fn tagged(app: &App, view: AccountView) -> Tagged {
+    (AppendHeaders([(header::ETAG, view.revision())]), axum::Json(AccountDocument::of(app, view)))
 }
 
 /// A weak password or a name like another's as a failure of its field.
@@ -186,7 +200,7 @@ pub async fn list(
     let wanted = query.unwrap_or_default().to_ascii_lowercase();
     let found = app.auth.list().into_iter().filter(|account| account.name.as_str().contains(&wanted));
     let page = PageQuery { limit, cursor }.cut(found, |account| account.name.to_string())?;
-    let mut items: Vec<AccountDocument> = page.items.into_iter().map(AccountDocument::from).collect();
+    let mut items: Vec<AccountDocument> = page.items.into_iter().map(|view| AccountDocument::of(&app, view)).collect();
     if usage == Some(true) {
         for account in &mut items {
             account.used = match app.usage(&account.name).await {
@@ -208,17 +222,18 @@ pub async fn create(
 ) -> Result<(StatusCode, AppendHeaders<[(HeaderName, String); 1]>, axum::Json<AccountDocument>), Problem> {
     let quota = new.quota.unwrap_or(admin.app.config.accounts.default_quota);
     let work = admin.at_work();
-    let made = async move { work.create(&new.name, new.password.as_bytes(), new.role, quota).await };
+    let home = new.home.clone();
+    let made = async move { work.create(&new.name, new.password.as_bytes(), (new.role, quota), home.as_deref()).await };
     let view = admin.app.finish(made).await.map_err(at_field)?;
     let place = [(header::LOCATION, format!("/api/v1/accounts/{}", view.name))];
-    Ok((StatusCode::CREATED, AppendHeaders(place), axum::Json(view.into())))
+    Ok((StatusCode::CREATED, AppendHeaders(place), axum::Json(AccountDocument::of(&admin.app, view))))
 }
 
 /// One account.
 #[utoipa::path(get, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "showAccount",
     params(("name" = AccountName, Path)), responses((status = 200, body = AccountDocument), Failures))]
 pub async fn show(Admin { app, .. }: Admin, Path(name): Path<AccountName>) -> Result<Tagged, Problem> {
-    Ok(tagged(app.auth.account(&name).ok_or(Error::NotFound)?))
+    Ok(tagged(&app, app.auth.account(&name).ok_or(Error::NotFound)?))
 }
 
 /// Change role, quota or whether an account may sign in (JSON merge patch), if it still has the tag in `If-Match`, where given.
@@ -234,7 +249,7 @@ pub async fn change(
     let what = Alteration { role: patch.role, quota: patch.quota, disabled: patch.disabled };
     let (work, only_at) = (admin.at_work(), if_match(&headers));
     let altered = async move { work.alter(&name, what, only_at).await };
-    Ok(tagged(admin.app.finish(altered).await?))
+    Ok(tagged(&admin.app, admin.app.finish(altered).await?))
 }
 
 /// Set the password of an account: its sign-ins end.
@@ -283,15 +298,19 @@ pub async fn drop_two_factor(admin: Admin, Path(name): Path<AccountName>) -> Res
 pub async fn remove(
     admin: Admin,
     Path(name): Path<AccountName>,
-    Query(Removal { files, to }): Query<Removal>,
+    Query(Removal { files, to, path }): Query<Removal>,
 ) -> Result<axum::Json<Removed>, Problem> {
-    let wrong = |why: &str| Problem(Error::Invalid { pointer: "/to".into(), why: why.into() });
-    let files = match (files, to) {
-        (FilesFate::Keep, None) => Files::Keep,
-        (FilesFate::Purge, None) => Files::Purge,
-        (FilesFate::Transfer, Some(to)) => Files::Transfer(to),
-        (FilesFate::Transfer, None) => return Err(wrong("Say to which account the files go.")),
-        (_, Some(_)) => return Err(wrong("Only transferred files go to an account.")),
+    let wrong = |pointer: &str, why: &str| Problem(Error::Invalid { pointer: pointer.into(), why: why.into() });
+    let files = match (files, to, path) {
+        (FilesFate::Keep, None, None) => Files::Keep,
+        (FilesFate::Purge, None, None) => Files::Purge,
+        (FilesFate::Purge, None, Some(path)) => Files::PurgeAt(path),
+        (FilesFate::Transfer, Some(to), None) => Files::Transfer(to),
+        (FilesFate::Transfer, None, _) => return Err(wrong("/to", "Say to which account the files go.")),
+        (_, None, Some(_)) | (FilesFate::Transfer, ..) => {
+            return Err(wrong("/path", "Only files that are deleted are named by their path."));
+        }
+        (_, Some(_), _) => return Err(wrong("/to", "Only transferred files go to an account.")),
     };
     let work = admin.at_work();
     let done = admin.app.finish(async move { work.remove(&name, files).await }).await?;

@@ -1,0 +1,82 @@
+//! Team folders, as administrators make and remove them.
+
+use super::{Administrator, Files, check_quota};
+use crate::app::removal::{Outcome, note_of};
+use crate::app::{App, TreeKind};
+use crate::audit::Kind;
+use crate::drive::groups::Grantee;
+use crate::drive::teams::{Member, Team};
+use crate::model::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A team folder, as it is listed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TeamSummary {
+    /// Its name.
+    pub name: String,
+    /// Its quota in bytes; `None` is unlimited.
+    pub quota: Option<u64>,
+    /// Who may use it.
+    pub members: Vec<Member>,
+    /// Where its files lie, if not in the data folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
+}
+
+/// Every team folder, by name.
+pub fn list(app: &App) -> Vec<TeamSummary> {
+    let summary = |(name, team): (String, Arc<Team>)| TeamSummary {
+        folder: app.existing_folder(TreeKind::Team, &name),
+        quota: team.quota,
+        members: team.members.clone(),
+        name,
+    };
+    app.commons.teams.list().into_iter().map(summary).collect()
+}
+
+/// Refuses who is not there. `NotFound`.
+pub fn check_member(app: &App, member: &Member) -> Result<()> {
+    let is_there = match &member.to {
+        Grantee::Account(name) => app.auth.account(name).is_some(),
+        Grantee::Group(name) => app.commons.groups.find(name).is_some(),
+    };
+    if is_there { Ok(()) } else { Err(Error::NotFound) }
+}
+
+impl Administrator {
+    /// Makes a team folder. As [`App::create_team`]; the members must be there.
+    pub async fn create_team(
+        &self,
+        name: &str,
+        members: Vec<Member>,
+        quota: Option<u64>,
+        folder: Option<&str>,
+    ) -> Result<Arc<Team>> {
+        check_quota(quota)?;
+        let made = self.app.create_team(name, members, quota, folder).await;
+        let mut note = made.as_deref().map(terms_of).unwrap_or_default();
+        if let Some(folder) = folder.filter(|_| made.is_ok()) {
+            note += &format!("; its files in {folder}");
+        }
+        self.reporter.report(Kind::TeamFolderCreated, name, note, &made).await;
+        made
+    }
+
+    /// Removes a team folder. As [`App::remove_team`].
+    pub async fn remove_team(&self, name: &str, files: Files) -> Result<Outcome> {
+        let kept = note_of(&files);
+        let removed = self.app.remove_team(name, files).await;
+        let place = removed.as_ref().ok().and_then(|done| done.aside.as_deref());
+        let note = place.map_or(kept, |place| format!("its files are kept, in {place}"));
+        self.reporter.report(Kind::TeamFolderRemoved, name, note, &removed).await;
+        removed
+    }
+}
+
+/// `ana edit, group crew view; quota 10 bytes`
+pub fn terms_of(team: &Team) -> String {
+    let members: Vec<String> = team.members.iter().map(|member| format!("{} {}", member.to, member.rights)).collect();
+    let quota = team.quota.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
+    format!("{}; quota {quota}", if members.is_empty() { "no members".to_owned() } else { members.join(", ") })
+}

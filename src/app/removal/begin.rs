@@ -1,0 +1,111 @@
+//! How a removal begins: what becomes of the files is decided, then the account or team folder goes in one batch with the record.
+
+use super::{Files, Outcome, Removal};
+use crate::app::App;
+use crate::app::homes::{Left, TreeKind};
+use crate::model::{AccountName, Error, Result};
+use crate::store::Batch;
+use crate::store::table::new_id;
+use std::path::Path;
+use std::sync::Arc;
+
+impl App {
+    /// Removes an account; where its removal has begun already, goes on with that. When something fails afterwards, the
+    /// name stays taken until it is finished, at the latest by the next start; files that could not be moved are kept.
+    /// `NotFound`, `Forbidden` for the last administrator.
+    pub async fn remove_account(&self, name: &AccountName, files: Files) -> Result<Outcome> {
+        let (id, left) = {
+            let _turn = self.removals.turn.lock().await;
+            let id = match self.removals.pending(TreeKind::Home, name.as_str()) {
+                Some(id) => id,
+                None => self.begin_removal(name, files).await?,
+            };
+            let left = self.removals.get(&id)?.existing.clone();
+            match self.finish_removal(&id).await? {
+                Some(moved) => return Ok(Outcome { moved: Some(moved), aside: None }),
+                None => (id, left),
+            }
+        };
+        self.settle_removal(&id, left).await
+    }
+
+    /// Removes a team folder, as [`remove_account`](Self::remove_account); its files are not transferred. `NotFound`.
+    pub async fn remove_team(&self, name: &str, files: Files) -> Result<Outcome> {
+        let (id, left) = {
+            let _turn = self.removals.turn.lock().await;
+            let id = match self.removals.pending(TreeKind::Team, name) {
+                Some(id) => id,
+                None => self.begin_team_removal(name, files).await?,
+            };
+            let left = self.removals.get(&id)?.existing.clone();
+            self.finish_removal(&id).await?;
+            (id, left)
+        };
+        self.settle_removal(&id, left).await
+    }
+
+    /// As [`settle_files`](Self::settle_files); a folder that was there before and is kept is said to be where it is.
+    async fn settle_removal(&self, id: &str, left: Option<Left>) -> Result<Outcome> {
+        let kept = left.filter(|left| left.id.is_none());
+        let outcome = self.settle_files(id).await?;
+        Ok(Outcome { aside: outcome.aside.or(kept.map(|left| left.path)), ..outcome })
+    }
+
+    /// Takes the account away and records what is still to be done. `NotFound`, `Forbidden` for the last administrator.
+    pub async fn begin_removal(&self, name: &AccountName, files: Files) -> Result<String> {
+        let view = self.auth.account(name).ok_or(Error::NotFound)?;
+        let removal = self.removal_of(TreeKind::Home, name.as_str(), files).await?;
+        let removal = Removal { created: view.created, ..removal };
+        let (id, table) = (new_id()?, &self.removals.table);
+        self.auth.begin_removal(name, table.put_in(Batch::new(), &id, &removal)?).await?;
+        self.removals.all.write().insert(id.clone(), Arc::new(removal));
+        Ok(id)
+    }
+
+    async fn begin_team_removal(&self, name: &str, files: Files) -> Result<String> {
+        let team = self.commons.teams.find(name).ok_or(Error::NotFound)?;
+        let removal = self.removal_of(TreeKind::Team, name, files).await?;
+        let removal = Removal { created: team.created, ..removal };
+        let (id, table) = (new_id()?, &self.removals.table);
+        self.commons.teams.remove(name, table.put_in(Batch::new(), &id, &removal)?).await?;
+        self.removals.all.write().insert(id.clone(), Arc::new(removal));
+        Ok(id)
+    }
+
+    async fn removal_of(&self, kind: TreeKind, name: &str, files: Files) -> Result<Removal> {
+        let existing = self.left_of(kind, name, &files).await?;
+        if files != Files::Keep {
+            self.homes.check_there(kind, name).await?;
+        }
+        let removal = self.removals.new_removal(self, kind, name, files).await?;
+        Ok(Removal { existing, ..removal })
+    }
+
+    /// The folder that was there before, if there the files lie. It is deleted only for whoever names its path. `Invalid`.
+    async fn left_of(&self, kind: TreeKind, name: &str, files: &Files) -> Result<Option<Left>> {
+        let wrong = |why: String| Err(Error::Invalid { pointer: "/path".into(), why });
+        let Some(path) = self.existing_folder(kind, name) else {
+            return match files {
+                Files::PurgeAt(_) => {
+                    wrong("Its files lie in the data folder: delete them without naming a path.".into())
+                }
+                _ => Ok(None),
+            };
+        };
+        match files {
+            Files::Keep => return Ok(Some(Left { path, id: None })),
+            Files::Purge => {
+                return wrong(format!(
+                    "Its files lie in {path}, which was there before: they are deleted only when that path is named. Without it, keep \
+                     them where they are."
+                ));
+            }
+            Files::PurgeAt(named) if Path::new(named) != Path::new(&path) => {
+                return wrong(format!("Its files lie in {path}, not in {named}: nothing was removed."));
+            }
+            Files::PurgeAt(_) | Files::Transfer(_) => {}
+        }
+        let id = self.homes.id_of(kind, name).await?;
+        Ok(Some(Left { path, id: Some(id) }))
+    }
+}

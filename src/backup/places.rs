@@ -1,0 +1,84 @@
+//! Where the files lie that are to be copied: below the data folder, or in folders that were there before.
+
+use crate::app::removal::{self, Files, Removal};
+use crate::app::{EXISTING, ExistingFolder, place_of};
+use crate::content::local::in_place::{self, Site};
+use crate::model::{Error, Result};
+use crate::store::sled::Records;
+use crate::store::table::{decode, encode};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Where the homes and team folders of a state lie.
+#[derive(Debug)]
+pub(super) struct Places {
+    data_dir: PathBuf,
+    /// Those elsewhere, by where others lie; nowhere where the way to them is not safe.
+    existing: BTreeMap<String, Option<Site>>,
+}
+
+impl Places {
+    pub fn of(state: &Records, data_dir: &Path) -> Result<Self> {
+        let server = in_place::owner_of(data_dir).map_err(|e| Error::io("look at the data folder", e))?;
+        let mut existing = BTreeMap::new();
+        for (key, text) in state {
+            let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) else { continue };
+            let path = decode::<ExistingFolder>(key, text)?.path;
+            let site = Site::find(path.as_ref(), server);
+            existing.insert(place, site.inspect_err(|unfit| tracing::warn!("{unfit}")).ok());
+        }
+        Ok(Self { data_dir: data_dir.to_owned(), existing })
+    }
+
+    /// Where the files of `homes/ana` lie; `None` when they cannot be reached safely.
+    pub fn path_of(&self, place: &str) -> Option<PathBuf> {
+        match self.existing.get(place) {
+            Some(site) => site.as_ref().map(|site| site.path.clone()),
+            None => Some(self.data_dir.join(place)),
+        }
+    }
+
+    /// Those elsewhere, as others lie in the data folder.
+    pub fn elsewhere(&self) -> impl Iterator<Item = &String> {
+        self.existing.keys()
+    }
+
+    /// Refuses a folder of backups that lies in one of them, or one of them in it.
+    pub fn refuse_overlap(&self, backups: &Path) -> Result<()> {
+        let backups = Site::of_own(backups).map_err(|e| Error::io("open the folder of backups", e))?;
+        if self.existing.values().flatten().any(|site| site.overlaps(&backups)) {
+            return Err(Error::Forbidden(
+                "A backup within a home or team folder would be lost with it, and be in the next one: choose another folder.",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Lets the files of a state lie below the data folder, as they do in a generation; returns which of them lay elsewhere, and where.
+pub(super) fn bring_home(state: &mut Records) -> Result<Vec<(String, String)>> {
+    let mut lay = Vec::new();
+    for (key, text) in state.iter() {
+        if let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) {
+            lay.push((place, decode::<ExistingFolder>(key, text)?.path));
+        }
+    }
+    state.retain(|key, _| !key.starts_with(EXISTING));
+    let removals: Vec<_> = state.iter().filter(|(key, _)| key.starts_with(removal::PREFIX)).collect();
+    let mut left = Vec::new();
+    for (key, text) in removals {
+        let removal = decode::<Removal>(key, text)?;
+        if removal.existing.is_some() {
+            left.push((key.clone(), removal));
+        }
+    }
+    // What was to be deleted there is not deleted by a start on what is restored.
+    for (key, removal) in left {
+        if removal.settled {
+            state.remove(&key);
+        } else {
+            state.insert(key, encode(&Removal { files: Files::Keep, existing: None, ..removal })?);
+        }
+    }
+    Ok(lay)
+}

@@ -1,0 +1,402 @@
+//! Folders that were there before and are served where they lie. The way to one must be in the hands of root and of the server's user
+//! alone: whoever else could change it could lead the server to files that are not theirs. A folder is told by its path without links,
+//! by the device and inode of each folder above it, and by its place on its file system, so that links and bind mounts are seen.
+
+use super::os;
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::io::{Error, ErrorKind, Result as IoResult};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Component, Path, PathBuf};
+
+/// The mounts that there are: a line each, as proc_pid_mountinfo(5) says.
+const MOUNTS: &str = "/proc/self/mountinfo";
+/// As many links as the kernel follows.
+const MAX_LINKS: usize = 40;
+const OTHERS_WRITE: u32 = 0o022;
+const STICKY: u32 = 0o1000;
+
+/// Why a folder cannot be served where it lies.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// The path is not one that says where it is.
+    #[error("{} is no whole path: write it from the root on, without “..”.", .0.display())]
+    NotWhole(PathBuf),
+    /// Nothing is there.
+    #[error("There is no folder {}: make it first, or mount its disk.", .0.display())]
+    Absent(PathBuf),
+    /// Something else is there.
+    #[error("{} is no folder.", .0.display())]
+    NoFolder(PathBuf),
+    /// The server cannot look there.
+    #[error("The server cannot look at {}: {source}.", .path.display())]
+    Unseen {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: Error,
+    },
+    /// A link on the way can be led elsewhere.
+    #[error(
+        "The path leads through the link {}, which others than root and the server's user may change: give the real path.",
+        .0.display()
+    )]
+    Link(PathBuf),
+    /// Something on the way can be replaced.
+    #[error(
+        "Others than root and the server's user may replace {}, which the path leads through: nobody else may own the folders above \
+         the one that is served, or write there.",
+        .0.display()
+    )]
+    Replaceable(PathBuf),
+    /// The process may not use it.
+    #[error(
+        "The server may not read and write in {} ({source}): give its user the right, and in a systemd unit add the folder to \
+         ReadWritePaths=.",
+        .path.display()
+    )]
+    NoAccess {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: Error,
+    },
+    /// It is, holds or lies in another folder.
+    #[error("{} and {whose} overlap: one folder belongs to one account, team folder or purpose.", .path.display())]
+    Overlap {
+        /// The folder.
+        path: PathBuf,
+        /// With what.
+        whose: String,
+    },
+}
+
+/// Where a folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Its path without links.
+    pub path: PathBuf,
+    /// Device and inode of each folder from the root down to it.
+    line: Vec<(u64, u64)>,
+    /// The file system, and where on it.
+    on: Option<(String, PathBuf)>,
+}
+
+impl Site {
+    /// Goes to a folder, link by link, and says where it is; `server` is the user that it is to be served by, beside root the only one
+    /// that may have a hand in the way.
+    pub fn find(path: &Path, server: u32) -> Result<Self, Unfit> {
+        let mut way = Way::from_root(server)?;
+        way.go(whole(path)?)?;
+        let usable = os::may_use(&way.at);
+        usable.map_err(|e| Unfit::NoAccess { path: way.at.clone(), source: e.into() })?;
+        Ok(way.end())
+    }
+
+    /// Where a folder of the server's own is, whatever leads to it.
+    pub fn of_own(path: &Path) -> IoResult<Self> {
+        let path = fs::canonicalize(path)?;
+        let mut line = Vec::new();
+        for above in path.ancestors() {
+            line.push(identity(&fs::symlink_metadata(above)?));
+        }
+        line.reverse();
+        let on = mounts().and_then(|mounts| on(&path, &mounts));
+        Ok(Self { path, line, on })
+    }
+
+    /// The folders that are mounted somewhere below it.
+    pub fn mounted_below(&self) -> Vec<Self> {
+        let points = mounts().unwrap_or_default().into_iter().map(|mount| mount.point);
+        points
+            .filter(|point| *point != self.path && point.starts_with(&self.path))
+            .flat_map(|p| Self::of_own(&p))
+            .collect()
+    }
+
+    /// Whether one is, holds or lies in the other.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let nested = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
+        let within = |a: &Self, b: &Self| b.line.last().is_some_and(|end| a.line.contains(end));
+        let on_one = match (&self.on, &other.on) {
+            (Some((disk, at)), Some((other_disk, other_at))) => disk == other_disk && nested(at, other_at),
+            _ => false,
+        };
+        nested(&self.path, &other.path) || within(self, other) || within(other, self) || on_one
+    }
+}
+
+/// The user that this process acts as.
+pub fn own_user() -> u32 {
+    os::own_user()
+}
+
+/// The user that a data folder's server runs as, seen from outside.
+pub fn owner_of(data_dir: &Path) -> IoResult<u32> {
+    fs::metadata(data_dir.join("state")).or_else(|_| fs::metadata(data_dir)).map(|facts| facts.uid())
+}
+
+/// The names of a path from the root, the last one first.
+fn whole(path: &Path) -> Result<Vec<OsString>, Unfit> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::RootDir => {}
+            Component::Normal(name) if path.is_absolute() => names.push(name.to_owned()),
+            _ => return Err(Unfit::NotWhole(path.to_owned())),
+        }
+    }
+    if path.to_str().is_none() || !path.is_absolute() {
+        return Err(Unfit::NotWhole(path.to_owned()));
+    }
+    names.reverse();
+    Ok(names)
+}
+
+/// A way from the root to a folder, as far as it was gone.
+struct Way {
+    server: u32,
+    at: PathBuf,
+    /// What the folders are that it leads through, the present one last.
+    folders: Vec<Metadata>,
+}
+
+impl Way {
+    fn from_root(server: u32) -> Result<Self, Unfit> {
+        let at = PathBuf::from("/");
+        let folders = vec![look(&at)?];
+        Ok(Self { server, at, folders })
+    }
+
+    fn go(&mut self, mut names: Vec<OsString>) -> Result<(), Unfit> {
+        let mut links = 0;
+        while let Some(name) = names.pop() {
+            if name == ".." {
+                self.back();
+                continue;
+            }
+            let next = self.at.join(&name);
+            let facts = look(&next)?;
+            if facts.is_symlink() {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(Unfit::NoFolder(next));
+                }
+                self.follow(&next, &mut names)?;
+                continue;
+            }
+            self.check_step(&next, &facts)?;
+            if !facts.is_dir() {
+                return Err(Unfit::NoFolder(next));
+            }
+            self.at = next;
+            self.folders.push(facts);
+        }
+        Ok(())
+    }
+
+    fn back(&mut self) {
+        if self.at.pop() {
+            self.folders.pop();
+        }
+    }
+
+    /// Goes where a link leads.
+    fn follow(&mut self, link: &Path, names: &mut Vec<OsString>) -> Result<(), Unfit> {
+        if self.folders.last().is_none_or(|above| !self.is_ours(above) || others_write(above)) {
+            return Err(Unfit::Link(link.to_owned()));
+        }
+        let target = fs::read_link(link).map_err(|source| Unfit::Unseen { path: link.to_owned(), source })?;
+        let mut ahead = Vec::new();
+        for component in target.components() {
+            match component {
+                Component::RootDir => {
+                    self.at = PathBuf::from("/");
+                    self.folders.truncate(1);
+                }
+                Component::Normal(name) => ahead.push(name.to_owned()),
+                Component::ParentDir => ahead.push("..".into()),
+                Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        names.extend(ahead.into_iter().rev());
+        Ok(())
+    }
+
+    /// Refuses a step that others can lead elsewhere: what lies in a folder is theirs to replace who may write to that, but, where that
+    /// is sticky, for what belongs to us.
+    fn check_step(&self, next: &Path, facts: &Metadata) -> Result<(), Unfit> {
+        let Some(above) = self.folders.last() else { return Ok(()) };
+        let is_held = above.permissions().mode() & STICKY != 0 && self.is_ours(facts);
+        if self.is_ours(above) && (!others_write(above) || is_held) {
+            return Ok(());
+        }
+        Err(Unfit::Replaceable(next.to_owned()))
+    }
+
+    fn is_ours(&self, facts: &Metadata) -> bool {
+        facts.uid() == 0 || facts.uid() == self.server
+    }
+
+    fn end(self) -> Site {
+        let line = self.folders.iter().map(identity).collect();
+        let on = mounts().and_then(|mounts| on(&self.at, &mounts));
+        Site { path: self.at, line, on }
+    }
+}
+
+/// Whether group or others may write: what an access list grants further people is within what the group's bits say (acl(5)).
+fn others_write(facts: &Metadata) -> bool {
+    facts.permissions().mode() & OTHERS_WRITE != 0
+}
+
+fn identity(facts: &Metadata) -> (u64, u64) {
+    (facts.dev(), facts.ino())
+}
+
+fn look(path: &Path) -> Result<Metadata, Unfit> {
+    fs::symlink_metadata(path).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => Unfit::Absent(path.to_owned()),
+        ErrorKind::NotADirectory => Unfit::NoFolder(path.to_owned()),
+        _ => Unfit::Unseen { path: path.to_owned(), source },
+    })
+}
+
+/// A mount: what of which file system is seen where.
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    disk: String,
+    root: PathBuf,
+    point: PathBuf,
+}
+
+fn mounts() -> Option<Vec<Mount>> {
+    Some(mounts_in(&fs::read_to_string(MOUNTS).ok()?))
+}
+
+fn mounts_in(text: &str) -> Vec<Mount> {
+    let plain = |text: &str| PathBuf::from(text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"));
+    let mount = |line: &str| {
+        let mut fields = line.split(' ').skip(2);
+        let (disk, root, point) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Mount { disk: disk.to_owned(), root: plain(root), point: plain(point) })
+    };
+    text.lines().filter_map(mount).collect()
+}
+
+/// Where on which file system a path without links is.
+fn on(path: &Path, mounts: &[Mount]) -> Option<(String, PathBuf)> {
+    let over = mounts.iter().filter(|mount| path.starts_with(&mount.point));
+    // Of those at one point the last hides the others.
+    let mount = over.max_by_key(|mount| mount.point.components().count())?;
+    let rest = path.strip_prefix(&mount.point).ok()?;
+    Some((mount.disk.clone(), mount.root.join(rest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    fn find(path: &Path) -> Result<Site, Unfit> {
+        Site::find(path, own_user())
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_folder_is_found_through_links_that_nobody_else_may_change() {
+        let place = TempDir::new().unwrap();
+        let top = fs::canonicalize(place.path()).unwrap();
+        fs::create_dir_all(top.join("a/b")).unwrap();
+        symlink("a/../a", top.join("relative")).unwrap();
+        symlink(top.join("relative/b"), top.join("whole")).unwrap();
+        let site = find(&top.join("a/b")).unwrap();
+        assert_eq!(site.path, top.join("a/b"));
+        assert_eq!(find(&top.join("whole")).unwrap(), site);
+        assert_eq!(Site::of_own(&top.join("whole")).unwrap(), site);
+        symlink("round", top.join("round")).unwrap();
+        assert!(matches!(find(&top.join("round")), Err(Unfit::NoFolder(_))));
+        // Whoever may write there can lead the link elsewhere, sticky or not.
+        for open in [0o777, 0o1777, 0o770] {
+            mode(&top, open);
+            assert!(
+                matches!(find(&top.join("whole")), Err(Unfit::Link(link)) if link == top.join("whole")),
+                "{open:o}"
+            );
+            mode(&top, 0o700);
+        }
+    }
+
+    #[test]
+    fn what_others_may_replace_is_no_way() {
+        let place = TempDir::new().unwrap();
+        let top = fs::canonicalize(place.path()).unwrap();
+        let folder = top.join("open/a/b");
+        fs::create_dir_all(&folder).unwrap();
+        mode(&top.join("open"), 0o1777);
+        find(&folder).unwrap();
+        for open in [0o777, 0o775] {
+            mode(&top.join("open"), open);
+            assert!(matches!(find(&folder), Err(Unfit::Replaceable(step)) if step == top.join("open/a")), "{open:o}");
+        }
+        mode(&top.join("open"), 0o755);
+        // What is served may well be open to others.
+        mode(&folder, 0o2777);
+        find(&folder).unwrap();
+        let others = Site::find(&folder, own_user() + 1);
+        assert!(own_user() == 0 || matches!(others, Err(Unfit::Replaceable(_))), "{others:?}");
+    }
+
+    #[test]
+    fn what_is_no_folder_and_no_whole_path_is_refused() {
+        let place = TempDir::new().unwrap();
+        let top = fs::canonicalize(place.path()).unwrap();
+        fs::write(top.join("file"), "").unwrap();
+        assert!(matches!(find(&top.join("none")), Err(Unfit::Absent(_))));
+        assert!(matches!(find(&top.join("file")), Err(Unfit::NoFolder(_))));
+        assert!(matches!(find(&top.join("file/below")), Err(Unfit::NoFolder(_))));
+        for path in ["relative", "", "/srv/../etc", "./x"] {
+            assert!(matches!(find(Path::new(path)), Err(Unfit::NotWhole(_))), "{path}");
+        }
+    }
+
+    #[test]
+    fn folders_overlap_by_path_by_inode_and_by_file_system() {
+        let site = |path: &str, line: &[(u64, u64)], on: Option<(&str, &str)>| Site {
+            path: path.into(),
+            line: line.to_vec(),
+            on: on.map(|(disk, at)| (disk.to_owned(), at.into())),
+        };
+        let ana = site("/srv/ana", &[(1, 2), (1, 3), (1, 4)], Some(("8:1", "/srv/ana")));
+        for (other, overlaps) in [
+            (ana.clone(), true),
+            (site("/srv", &[(9, 2), (9, 3)], None), true),
+            (site("/srv/ana/b", &[(9, 2)], None), true),
+            (site("/srv/ana2", &[(1, 2), (1, 3), (1, 5)], Some(("8:1", "/srv/ana2"))), false),
+            (site("/mnt/b", &[(1, 2), (1, 4), (1, 9)], None), true),
+            (site("/mnt", &[(1, 2), (1, 3)], None), true),
+            (site("/mnt", &[(1, 2), (1, 8)], Some(("8:1", "/srv/ana/docs"))), true),
+            (site("/mnt", &[(1, 2), (1, 8)], Some(("8:1", "/srv"))), true),
+            (site("/mnt", &[(1, 2), (1, 8)], Some(("8:2", "/srv"))), false),
+        ] {
+            assert_eq!(ana.overlaps(&other), overlaps, "{other:?}");
+            assert_eq!(other.overlaps(&ana), overlaps, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_mount_over_a_path_tells_where_it_is() {
+        let mounts = mounts_in(
+            "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 8:3 / /srv/my\\040disk rw - ext4 x rw\n\
+             31 30 8:1 /var/lib/sarang /srv/my\\040disk/b rw - ext4 x rw\n",
+        );
+        let at = |path: &str| on(Path::new(path), &mounts).unwrap();
+        assert_eq!(at("/srv/x"), ("8:1".into(), "/srv/x".into()));
+        assert_eq!(at("/srv/my disk/x"), ("8:3".into(), "/x".into()));
+        assert_eq!(at("/srv/my disk/b/homes"), ("8:1".into(), "/var/lib/sarang/homes".into()));
+    }
+}

@@ -1,0 +1,15 @@
+//! As whom this process acts, and what it may do.
+
+use super::Outcome;
+use rustix::fs::{self as sys, Access, AtFlags};
+use std::path::Path;
+
+/// The user that this thread acts as.
+pub(in crate::content::local) fn own_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Whether this process may look, read and write in a folder.
+pub(in crate::content::local) fn may_use(dir: &Path) -> Outcome<()> {
+    sys::accessat(sys::CWD, dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+}

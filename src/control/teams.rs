@@ -1,0 +1,34 @@
+//! Requests about team folders.
+
+use super::{Request, Response};
+use crate::admin::Administrator;
+use crate::admin::teams::{check_member, list};
+use crate::app::App;
+use crate::app::removal::Outcome;
+use crate::model::Error;
+
+pub(super) async fn execute(app: &App, work: &Administrator, request: Request) -> Response {
+    match request {
+        Request::TeamAdd { name, members, quota, folder } => {
+            if let Some(member) = members.iter().find(|member| check_member(app, member).is_err()) {
+                return Response::Refused(format!("There is no {}.", member.to));
+            }
+            match work.create_team(&name, members, quota, folder.as_deref()).await {
+                Ok(_) => Response::Done,
+                Err(Error::Exists) => Response::Refused(format!("There is already a team folder {name}.")),
+                Err(error) => Response::Refused(error.to_string()),
+            }
+        }
+        Request::TeamRemove { name, files } => {
+            let kept = !files.is_purge();
+            match work.remove_team(&name, files).await {
+                Ok(Outcome { aside, .. }) if kept => Response::Aside(aside),
+                Ok(_) => Response::Done,
+                Err(Error::NotFound) => Response::Refused(format!("There is no team folder {name}.")),
+                Err(error) => Response::Refused(error.to_string()),
+            }
+        }
+        Request::TeamList => Response::Teams(list(app)),
+        other => Response::Refused(format!("{other:?} is about no team folder.")),
+    }
+}
