@@ -19,10 +19,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tally::Key;
+use tokio_util::task::TaskTracker;
 
 /// The log. Writing to it never fails: what cannot be written is said in the server's own log.
 #[derive(Clone, Debug)]
-pub struct Audit(Arc<Mutex<Log>>);
+pub struct Audit {
+    log: Arc<Mutex<Log>>,
+    /// Failed sign-ins that are being counted.
+    counting: TaskTracker,
+}
 
 impl Audit {
     /// The log in `dir`, which is made at the first entry.
@@ -31,13 +36,13 @@ impl Audit {
     }
 
     fn limited(dir: &Path, room: Room) -> Self {
-        Self(Arc::new(Mutex::new(Log::new(dir, room))))
+        Self { log: Arc::new(Mutex::new(Log::new(dir, room))), counting: TaskTracker::new() }
     }
 
     /// Writes an entry, or counts it with those like it; when this returns, a change that was not just repeated is on the disk. Once
     /// called it is written, though the caller leaves.
     pub fn record(&self, event: Event) -> impl Future<Output = ()> + Send + use<> {
-        let log = Arc::clone(&self.0);
+        let log = Arc::clone(&self.log);
         let written = tokio::task::spawn_blocking(move || log.lock().record(event, Instant::now()));
         async move {
             if let Err(error) = written.await {
@@ -48,13 +53,17 @@ impl Audit {
 
     /// Counts a failed sign-in: the first of an account from an address gets an entry at once, more of them one entry together.
     pub fn count_failure(&self, name: Option<&AccountName>, from: IpAddr) {
-        let (log, key) = (Arc::clone(&self.0), Key { name: name.cloned(), from: from.to_canonical() });
-        drop(tokio::task::spawn_blocking(move || log.lock().record_failure(&key, Instant::now())));
+        let (log, key) = (Arc::clone(&self.log), Key { name: name.cloned(), from: from.to_canonical() });
+        drop(self.counting.spawn_blocking(move || log.lock().record_failure(&key, Instant::now())));
     }
 
-    /// Writes what was only counted so far; `all` also when its time has not come.
+    /// Writes what was only counted so far; `all` also when its time has not come, and after what is still being counted.
     pub async fn settle(&self, all: bool) {
-        let log = Arc::clone(&self.0);
+        if all {
+            self.counting.close();
+            self.counting.wait().await;
+        }
+        let log = Arc::clone(&self.log);
         let settled = tokio::task::spawn_blocking(move || {
             let mut log = log.lock();
             if all { log.write_all_counted() } else { log.write_counted(Instant::now()) }
@@ -66,7 +75,7 @@ impl Audit {
 
     /// Up to `limit` entries that `filter` lets through and whose number is below `below`, newest first.
     pub async fn read(&self, filter: Filter, below: u64, limit: usize) -> Result<Vec<Entry>> {
-        let log = Arc::clone(&self.0);
+        let log = Arc::clone(&self.log);
         let read = tokio::task::spawn_blocking(move || {
             let readers = {
                 let mut log = log.lock();

@@ -4,6 +4,7 @@ use crate::harness::{Client, NAME, PASSWORD, TestServer};
 use sarang::control::{self, Desk, Files, Password, QuotaChoice, Request, Response};
 use sarang::model::{AccountName, Role};
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -74,13 +75,15 @@ fn an_account_added_through_the_socket_signs_in_at_once() {
 #[test]
 fn after_a_new_password_the_old_one_is_refused_100_times_of_100() {
     let office = Office::open();
-    let changed = AtomicBool::new(false);
+    let (signed_in, changed) = (Barrier::new(5), AtomicBool::new(false));
     std::thread::scope(|scope| {
         let guests: Vec<_> = (0..4)
             .map(|_| {
                 scope.spawn(|| {
                     let client = office.as_ana(PASSWORD);
-                    client.propfind("/", "0").is(207);
+                    let first = client.propfind("/", "0").status;
+                    signed_in.wait();
+                    assert_eq!(first, 207);
                     while !changed.load(Ordering::SeqCst) {
                         client.propfind("/", "0").is_any(&[207, 401]);
                     }
@@ -88,6 +91,7 @@ fn after_a_new_password_the_old_one_is_refused_100_times_of_100() {
                 })
             })
             .collect();
+        signed_in.wait();
         std::thread::sleep(Duration::from_millis(50));
         office.order(&Request::UserPasswd { name: name("ana"), password: Password::new(OTHER.into()) });
         changed.store(true, Ordering::SeqCst);
