@@ -125,8 +125,8 @@ class Server:
         process.stdin = None
         return process
 
-    def add(self, name, password):
-        process = self.command("user", "add", name, "--password-stdin", password=password)
+    def add(self, name, password, *flags):
+        process = self.command("user", "add", name, *flags, "--password-stdin", password=password)
         said, _ = process.communicate(timeout=60)
         if process.returncode != 0:
             raise RuntimeError(f"user add {name}: {said.decode(errors='replace').strip()}")

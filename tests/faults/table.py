@@ -19,6 +19,8 @@ ROWS = {
     "readonly": "file system turns read-only under load",
     "sigterm": "SIGTERM under load",
     "between": "moves into another drive under writers, half of them crashed",
+    "gone": "a home goes under load and comes back",
+    "removal": "crash at each system call of an account's removal",
     "clock": "clock jumps by a day, under load",
     "cut": "client cut off at 0 to 100 % of an upload, server in a large part",
     "bitflip": "bits flipped in the state store",
