@@ -3,9 +3,10 @@
 use super::{Holder, HolderCheck, Lock};
 use crate::config::LocksConfig;
 use crate::drive::place::Spot;
-use crate::model::{Error, RelPath, Result};
+use crate::model::{AccountName, Error, RelPath, Result};
 use parking_lot::RwLockReadGuard;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,6 +18,40 @@ const PER_LINK: usize = 50;
 pub(super) struct Index {
     pub(super) by_root: HashMap<Arc<str>, BTreeMap<RelPath, Vec<Arc<Lock>>>>,
     pub(super) by_token: HashMap<String, Arc<Lock>>,
+    /// When each ends, and its token.
+    by_end: BTreeSet<(Instant, String)>,
+    /// How many there are.
+    counts: HashMap<Counted, usize>,
+}
+
+/// Whose locks have a limit together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Counted {
+    Account(AccountName),
+    VisitorsOf(String),
+    VisitorsOfAll(AccountName),
+}
+
+impl Counted {
+    fn of(holder: &Holder) -> Vec<Self> {
+        match holder.link() {
+            None => vec![Self::Account(holder.account.clone())],
+            Some(link) => vec![Self::VisitorsOf(link.to_owned()), Self::VisitorsOfAll(holder.account.clone())],
+        }
+    }
+
+    /// Refuses one more than there may be.
+    fn check(&self, count: usize, limits: &LocksConfig) -> Result<()> {
+        let (limit, sentence) = match self {
+            Self::Account(_) => (limits.per_account, "Your account already holds as many locks as it may have."),
+            Self::VisitorsOf(_) => (PER_LINK, "The visitors of this link already hold as many locks as they may have."),
+            Self::VisitorsOfAll(_) => (
+                limits.per_account,
+                "The visitors of this account's links already hold as many locks as they may have together.",
+            ),
+        };
+        if count < limit { Ok(()) } else { Err(Error::LimitReached(sentence)) }
+    }
 }
 
 /// The locks as they stand while this is held: none is granted or ended meanwhile.
@@ -97,11 +132,19 @@ impl Index {
     pub(super) fn insert(&mut self, lock: Arc<Lock>) {
         let places = self.by_root.entry(lock.spot.root.clone()).or_default();
         places.entry(lock.spot.path.clone()).or_default().push(lock.clone());
+        self.by_end.insert((lock.ends, lock.token.clone()));
+        for counted in Counted::of(&lock.holder) {
+            *self.counts.entry(counted).or_default() += 1;
+        }
         self.by_token.insert(lock.token.clone(), lock);
     }
 
     pub(super) fn remove(&mut self, token: &str) {
         let Some(lock) = self.by_token.remove(token) else { return };
+        self.by_end.remove(&(lock.ends, lock.token.clone()));
+        for counted in Counted::of(&lock.holder) {
+            self.count_one_less(counted);
+        }
         let Some(places) = self.by_root.get_mut(&lock.spot.root) else { return };
         if let Some(locks) = places.get_mut(&lock.spot.path) {
             locks.retain(|l| l.token != token);
@@ -109,6 +152,28 @@ impl Index {
                 places.remove(&lock.spot.path);
             }
         }
+        if places.is_empty() {
+            self.by_root.remove(&lock.spot.root);
+        }
+    }
+
+    fn count_one_less(&mut self, counted: Counted) {
+        if let Entry::Occupied(mut count) = self.counts.entry(counted) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+
+    /// Takes out locks whose time is over, up to so many; returns their tokens.
+    pub(super) fn take_expired(&mut self, now: Instant, most: usize) -> Vec<String> {
+        let expired = self.by_end.iter().take_while(|(ends, _)| *ends <= now).take(most);
+        let tokens: Vec<_> = expired.map(|(_, token)| token.clone()).collect();
+        for token in &tokens {
+            self.remove(token);
+        }
+        tokens
     }
 
     fn at<'a>(&'a self, spot: &Spot, alive: Alive<'a>) -> impl Iterator<Item = &'a Arc<Lock>> {
@@ -157,13 +222,7 @@ impl Index {
         if self.at(&new.spot, *alive).filter(counts_here).count() >= limits.per_resource {
             return Err(Error::LimitReached("This already has as many locks as one file may have."));
         }
-        let held = self.by_token.values().filter(|l| l.holder.is(&new.holder) && alive.counts(l)).count();
-        if new.holder.link().is_some() && held >= PER_LINK {
-            return Err(Error::LimitReached("The visitors of this link already hold as many locks as they may have."));
-        }
-        if held >= limits.per_account {
-            return Err(Error::LimitReached("Your account already holds as many locks as it may have."));
-        }
-        Ok(())
+        let count = |counted| self.counts.get(counted).copied().unwrap_or_default();
+        Counted::of(&new.holder).iter().try_for_each(|counted| counted.check(count(counted), limits))
     }
 }

@@ -16,6 +16,7 @@ use index::{Alive, Index};
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -169,17 +170,19 @@ impl Locks {
             since: SystemTime::now(),
             ends: now + self.term(request.timeout),
         });
-        let over = {
+        let (admitted, over) = {
             let (mut index, alive) = (self.index.write(), self.alive(now));
+            let mut over = index.take_expired(now, RECORDS_AT_ONCE);
             // What counts no more must not come back beside this one.
-            let over = index.take_over(&lock, &alive);
+            over.extend(index.take_over(&lock, &alive));
             let admitted = index.admit(&lock, &self.limits, &alive);
             if admitted.is_ok() {
                 index.insert(lock.clone());
             }
-            admitted.map(|()| over)?
+            (admitted, over)
         };
         self.forget(over).await;
+        admitted?;
         if let Err(error) = self.grant_durably(&lock).await {
             self.index.write().remove(&lock.token);
             return Err(error);
@@ -268,7 +271,7 @@ impl Locks {
 
     /// Ends the locks on `spot` and below it whose holders have lost their right to it.
     pub async fn end_within(&self, spot: &Spot, lost: impl Fn(&Lock) -> bool) -> Result<()> {
-        let tokens = self.hold().tokens_within(spot);
+        let tokens: HashSet<_> = self.hold().tokens_within(spot).into_iter().collect();
         self.end_all(|lock| tokens.contains(&lock.token) && lost(lock)).await
     }
 

@@ -114,6 +114,45 @@ async fn the_caps_hold() {
     assert!(locks.grant(spot("c"), &ben, shared()).await.is_ok());
 }
 
+/// Whoever takes locks that are over at once fills neither memory nor the records, and holds none against the caps.
+#[tokio::test]
+async fn what_is_over_goes_with_the_next_lock() {
+    let (store, ana) = (MemoryStore::new(), account("ana"));
+    let limits = LocksConfig { per_account: 3, ..LocksConfig::default() };
+    let locks = Locks::open(store.clone(), limits).await.unwrap();
+    let over = || LockRequest { timeout: Some(Duration::ZERO), ..exclusive(false) };
+    for n in 0..500 {
+        locks.grant(spot(&format!("n{n}")), &ana, over()).await.unwrap();
+    }
+    for n in 0..3 {
+        locks.grant(spot(&format!("m{n}")), &ana, exclusive(false)).await.unwrap();
+    }
+    for _ in 0..2 {
+        let refused = locks.grant(spot("m3"), &ana, exclusive(false)).await;
+        assert!(matches!(refused, Err(Error::LimitReached(_))));
+    }
+    let index = locks.index.read();
+    assert_eq!((index.by_token.len(), index.by_root.len()), (3, 1));
+    drop(index);
+    assert_eq!(store.scan(PREFIX, "", 1000).await.unwrap().len(), 3);
+    locks.end_account(&ana.account, "home/ana").await.unwrap();
+    assert!(locks.index.read().by_root.is_empty());
+    locks.grant(spot("m3"), &ana, exclusive(false)).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_visitors_of_all_links_of_an_account_have_a_limit_together() {
+    let limits = LocksConfig { per_account: 60, ..LocksConfig::default() };
+    let (locks, ana) = (locks_with(limits).await, account("ana"));
+    let visitor = |link: usize| Holder { via: Via::Link(format!("l{link}")), ..account("ana") };
+    for n in 0..60 {
+        locks.grant(spot(&format!("n{n}")), &visitor(n % 3), exclusive(false)).await.unwrap();
+    }
+    let refused = locks.grant(spot("more"), &visitor(4), exclusive(false)).await;
+    assert!(matches!(refused, Err(Error::LimitReached(_))));
+    locks.grant(spot("more"), &ana, exclusive(false)).await.unwrap();
+}
+
 #[tokio::test]
 async fn locks_survive_a_restart_and_the_swept_do_not() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
