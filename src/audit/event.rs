@@ -118,12 +118,14 @@ pub(super) enum SeriesId {
     Administration,
     /// Failed sign-ins, which anybody can cause.
     SignIns,
-    /// What visitors of links, whoever has not signed in, and the server itself do.
+    /// What whoever has not signed in and the server itself do.
     Others,
     /// What an account does to its own things.
     Own(AccountName),
     /// Its sign-ins and sessions.
     OwnSignIns(AccountName),
+    /// What the visitors of its links do.
+    OwnVisitors(AccountName),
 }
 
 /// What kind of actor it was.
@@ -148,8 +150,13 @@ pub enum By {
 pub enum Actor {
     /// An account.
     Account(AccountName),
-    /// Whoever holds the public link with this id.
-    Link(String),
+    /// Whoever holds a public link.
+    Link {
+        /// Its id.
+        id: String,
+        /// Whose it is.
+        owner: AccountName,
+    },
     /// Somebody at the server's command line.
     CommandLine,
     /// Somebody who has not signed in.
@@ -161,7 +168,7 @@ pub enum Actor {
 impl From<&Identity> for Actor {
     fn from(identity: &Identity) -> Self {
         match &identity.via {
-            Via::Link(id) => Self::Link(id.clone()),
+            Via::Link(id) => Self::Link { id: id.clone(), owner: identity.account.clone() },
             _ => Self::Account(identity.account.clone()),
         }
     }
@@ -171,7 +178,7 @@ impl Actor {
     fn parts(self) -> (By, Option<String>) {
         match self {
             Self::Account(name) => (By::Account, Some(name.into())),
-            Self::Link(id) => (By::Link, Some(id)),
+            Self::Link { id, .. } => (By::Link, Some(id)),
             Self::CommandLine => (By::CommandLine, None),
             Self::Nobody => (By::Nobody, None),
             Self::Server => (By::Server, None),
@@ -244,10 +251,17 @@ impl Event {
             (Actor::Account(name), kind) if kind.is_of_an_account() && self.target == name.as_str() => {
                 SeriesId::Own(name.clone())
             }
+            (Actor::Account(name), Kind::LockBroken) if self.is_in_home_of(name) => SeriesId::Own(name.clone()),
+            (Actor::Link { owner, .. }, _) => SeriesId::OwnVisitors(owner.clone()),
             (Actor::Account(_) | Actor::CommandLine, _) => SeriesId::Administration,
             (_, kind) if kind.is_sign_in() => SeriesId::SignIns,
             _ => SeriesId::Others,
         }
+    }
+
+    fn is_in_home_of(&self, name: &AccountName) -> bool {
+        let place = self.target.strip_prefix("home/").and_then(|rest| rest.strip_prefix(name.as_str()));
+        place.is_some_and(|path| path.starts_with('/'))
     }
 
     pub(super) fn into_entry(self, id: u64, at: String, count: u64) -> Entry {

@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime};
 
 const CHANGES: &str = "changes";
 const SIGN_INS: &str = "sign-ins";
+const VISITORS: &str = "visitors";
 const OTHERS: &str = "others";
 /// Where the series of the accounts lie, a folder for each.
 const ACCOUNTS: &str = "accounts";
@@ -28,6 +29,8 @@ pub(super) struct Room {
     pub own: Limits,
     /// Of each account.
     pub own_sign_ins: Limits,
+    /// Of the visitors of each account's links.
+    pub own_visitors: Limits,
 }
 
 impl Default for Room {
@@ -38,6 +41,7 @@ impl Default for Room {
             others: Limits::of_total(8 << 20),
             own: Limits::of_total(1 << 20),
             own_sign_ins: Limits::of_total(512 << 10),
+            own_visitors: Limits::of_total(512 << 10),
         }
     }
 }
@@ -110,7 +114,7 @@ impl Log {
         let all = self.all()?;
         let concerns = |id: &SeriesId| match id {
             SeriesId::Own(name) | SeriesId::OwnSignIns(name) => account.is_none_or(|account| account == name.as_str()),
-            _ => true,
+            SeriesId::OwnVisitors(_) | SeriesId::Administration | SeriesId::SignIns | SeriesId::Others => true,
         };
         Ok(all.iter().filter(|id| concerns(id)).map(|id| self.series(id).reader()).collect())
     }
@@ -143,7 +147,7 @@ impl Log {
         for id in self.all()? {
             let series = self.series(&id);
             last = last.max(series.last_id()?);
-            if matches!(id, SeriesId::Own(_) | SeriesId::OwnSignIns(_)) {
+            if matches!(id, SeriesId::Own(_) | SeriesId::OwnSignIns(_) | SeriesId::OwnVisitors(_)) {
                 series.expire()?;
             }
         }
@@ -160,7 +164,9 @@ impl Log {
         for folder in folders {
             let name = folder?.file_name();
             if let Some(name) = name.to_str().and_then(|name| AccountName::parse(name).ok()) {
-                all.extend([SeriesId::Own(name.clone()), SeriesId::OwnSignIns(name)]);
+                let own =
+                    [SeriesId::Own(name.clone()), SeriesId::OwnSignIns(name.clone()), SeriesId::OwnVisitors(name)];
+                all.extend(own);
             }
         }
         Ok(all)
@@ -184,6 +190,7 @@ impl Log {
             SeriesId::Others => Series::new(&self.dir, OTHERS, room.others),
             SeriesId::Own(name) => Series::new(&folder(name), CHANGES, room.own),
             SeriesId::OwnSignIns(name) => Series::new(&folder(name), SIGN_INS, room.own_sign_ins),
+            SeriesId::OwnVisitors(name) => Series::new(&folder(name), VISITORS, room.own_visitors),
         }
     }
 }

@@ -18,7 +18,8 @@ fn here() -> IpAddr {
 }
 
 fn all_of(limits: Limits) -> Room {
-    Room { administration: limits, sign_ins: limits, others: limits, own: limits, own_sign_ins: limits }
+    let (own_sign_ins, own_visitors) = (limits, limits);
+    Room { administration: limits, sign_ins: limits, others: limits, own: limits, own_sign_ins, own_visitors }
 }
 
 async fn all(audit: &Audit, filter: Filter) -> Vec<Entry> {
@@ -211,7 +212,8 @@ async fn nobody_washes_away_what_others_did() {
         ] {
             audit.record(Event::new(evil(), kind, "evil").note(&target)).await;
         }
-        audit.record(Event::new(Actor::Link(target.clone()), Kind::HistoryHeld, "ana")).await;
+        let (id, owner) = (target.clone(), name("evil"));
+        audit.record(Event::new(Actor::Link { id, owner }, Kind::HistoryHeld, "ana")).await;
         audit.record(Event::new(Actor::Nobody, Kind::AccountCreated, &target)).await;
         audit.record(Event::new(Actor::Nobody, Kind::SignInFailed, &target)).await;
     }
@@ -225,6 +227,32 @@ async fn nobody_washes_away_what_others_did() {
     assert!(own.iter().any(|entry| entry.target == "anas"));
     let page = audit.read(Filter::default(), entries[9].id, 20).await.unwrap();
     assert_eq!(page.iter().map(|e| e.id).collect::<Vec<_>>(), entries[10..30].iter().map(|e| e.id).collect::<Vec<_>>());
+}
+
+/// Locks in one's own home are broken, and shares are deleted by one's own links, as often as anybody likes.
+#[tokio::test]
+async fn visitors_of_links_and_broken_locks_wash_away_only_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { total: 16 * 1024, ..Limits::of_total(0) };
+    let audit = Audit::limited(dir.path(), all_of(limits));
+    let evil = || Actor::Account(name("evil"));
+    audit.record(Event::new(Actor::Nobody, Kind::AccountCreated, "invited")).await;
+    audit.record(event("ben")).await;
+    audit.record(Event::new(evil(), Kind::LockBroken, "home/evilyn/file")).await;
+    audit.record(Event::new(evil(), Kind::LinkCreated, "first")).await;
+    for n in 0..300 {
+        let (id, owner) = (format!("l{n}"), name("evil"));
+        audit.record(Event::new(Actor::Link { id, owner }, Kind::ShareRemoved, format!("s{n}"))).await;
+    }
+    let has = async |target: &str| all(&audit, Filter::default()).await.iter().any(|entry| entry.target == target);
+    assert!(has("first").await, "visitors leave alone what the account did");
+    for n in 0..300 {
+        audit.record(Event::new(evil(), Kind::LockBroken, format!("home/evil/f{n}"))).await;
+    }
+    for target in ["invited", "ben", "home/evilyn/file"] {
+        assert!(has(target).await, "{target}");
+    }
+    assert!(!has("first").await, "its own is pushed out by its own");
 }
 
 #[tokio::test]

@@ -258,7 +258,7 @@ fn the_audit_log_pages_filters_and_survives_a_restart() {
 fn the_audit_log_is_exported_without_formulas() {
     let server = start();
     let app = server.app();
-    let actor = sarang::audit::Actor::Link("=cmd".into());
+    let actor = sarang::audit::Actor::Link { id: "=cmd".into(), owner: AccountName::parse("ana").unwrap() };
     let event = sarang::audit::Event::new(actor, sarang::audit::Kind::LinkRemoved, "a\n=1+1,\"b\"").note("@x");
     server.block_on(async { app.audit.record(event).await });
     let lines = server.ana().raw("GET", "/api/v1/audit/export").send().is(200);
