@@ -5,8 +5,9 @@ use crate::auth::Auth;
 use crate::drive::commons::Commons;
 use crate::drive::locks::{Holder, HolderCheck};
 use crate::drive::place::Spot;
+use crate::drive::shares::Share;
 use crate::links::Links;
-use crate::model::{Rights, Via};
+use crate::model::{AccountName, Rights, Via};
 use std::sync::Arc;
 
 /// All that a right to change something rests on.
@@ -35,9 +36,10 @@ impl LockCheck {
     fn is_granted(&self, holder: &Holder, spot: &Spot) -> bool {
         let account = &holder.account;
         match spot.root.split_once('/') {
-            Some(("home", owner)) if owner != account.as_str() => self.commons.shares.to(account).iter().any(|share| {
-                share.owner.as_str() == owner && share.rights == Rights::Edit && spot.path.is_within(&share.path())
-            }),
+            Some(("home", owner)) if owner != account.as_str() => {
+                let may_edit = |share: &Share| share.rights == Rights::Edit && spot.path.is_within(&share.path());
+                AccountName::parse(owner).is_ok_and(|owner| self.commons.shares.any_between(&owner, account, may_edit))
+            }
             Some(("team", name)) => {
                 let teams = &self.commons.teams;
                 teams.find(name).and_then(|team| teams.rights(&team, account)) == Some(Rights::Edit)

@@ -74,9 +74,8 @@ impl Commons {
     pub async fn release(&self, locks: &Locks, share: &Share) -> Result<()> {
         let root = format!("home/{}", share.owner).into();
         let may_change = |lock: &Lock| {
-            let others = self.shares.to(&lock.holder.account);
-            others.iter().any(|other| {
-                other.owner == share.owner && other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
+            self.shares.any_between(&share.owner, &lock.holder.account, |other| {
+                other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
             })
         };
         let lost = |lock: &Lock| lock.holder.account != share.owner && !may_change(lock);

@@ -1,7 +1,8 @@
 //! The one way from the paths of a drive to places: its scope, its home and its mounts.
 
 use super::Drive;
-use super::mounts::{Hall, Way};
+use super::hall::Hall;
+use super::mounts::Way;
 use super::place::{Access, Place, authorise, narrower};
 use crate::model::{Error, Result, VPath};
 use std::borrow::Cow;

@@ -3,16 +3,15 @@
 //! that moment.
 
 use super::commons::{Commons, HallNames};
+use super::hall::{Hall, HallKind, numbered};
 use super::locks::Locks;
 use super::place::{Access, Root, VIEW_ONLY};
 use super::shares::Share;
-use super::{absent_is_none, timely, trash_names};
+use super::{timely, trash_names};
 use crate::audit::{Actor, Kind, Reporter};
-use crate::content::{Entry, Etag, FileId, Listing, Node};
-use crate::model::time::from_unix_seconds;
+use crate::content::{Entry, FileId, Listing, Node};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
 use async_trait::async_trait;
-use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 
@@ -61,7 +60,7 @@ pub struct Grant {
 }
 
 impl Mount {
-    fn new(at: VPath, source: Source, account: &AccountName, commons: &Arc<Commons>) -> Self {
+    pub(super) fn new(at: VPath, source: Source, account: &AccountName, commons: &Arc<Commons>) -> Self {
         let (account, commons) = (account.clone(), commons.clone());
         Self { at, source, account, commons, opened: OnceLock::new() }
     }
@@ -182,41 +181,13 @@ impl Mount {
         self.commons.audit.reporter(Actor::Account(self.account.clone()), None)
     }
 
-    async fn entry(&self, with_props: bool) -> Result<Entry> {
+    pub(super) async fn entry(&self, with_props: bool) -> Result<Entry> {
         let node = self.node().await?;
         let props = match self.opened() {
             Some(opened) if with_props => opened.root.tree.props(&self.grant()?.base).await?,
             _ => Vec::new(),
         };
         Ok(Entry { name: self.at.name().unwrap_or_default().to_owned(), node, props })
-    }
-}
-
-/// A folder of mounts.
-#[derive(Debug)]
-pub struct Hall {
-    /// Where it shows in the account's drive, in NFC.
-    pub at: VPath,
-    mounts: Vec<Arc<Mount>>,
-    changed: i64,
-}
-
-impl Hall {
-    /// The folder itself.
-    pub fn node(&self) -> Node {
-        let modified = from_unix_seconds(self.changed);
-        let etag = Etag([0, 0, self.changed.unsigned_abs(), self.mounts.len() as u64]);
-        Node { modified, created: modified, etag, ..Node::unseen(true) }
-    }
-
-    /// What shows in it.
-    pub async fn entries(&self, with_props: bool) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for mount in &self.mounts {
-            // Revoked meanwhile, gone from the owner's home, or the owner may not use it at present.
-            entries.extend(absent_is_none(mount.entry(with_props).await)?);
-        }
-        Ok(entries)
     }
 }
 
@@ -248,20 +219,15 @@ impl Mounts {
             return Ok(None);
         }
         let account = &identity.account;
-        let shares = commons.shares.to(account);
-        let teams = commons.teams.of(account);
-        let changed = shares.iter().map(|share| share.created).max().unwrap_or_default();
-        let shares = shares.iter().map(|s| (s.name_for(account).to_owned(), Source::Share(s.id.clone()))).collect();
-        let made = teams.iter().filter_map(|name| commons.teams.find(name)).map(|team| team.created).max();
-        let teams = teams.into_iter().map(|name| (name.clone(), Source::Team(name))).collect();
+        let HallNames { shared, teams, trash } = &commons.halls;
         let mut halls = Vec::new();
-        let HallNames { shared, teams: team_folders, trash } = &commons.halls;
-        for (name, sources, changed) in [(shared, shares, changed), (team_folders, teams, made.unwrap_or_default())] {
-            let sources: Vec<(String, Source)> = sources;
-            if !sources.is_empty() {
+        for (kind, name, has_any) in [
+            (HallKind::Shares, shared, commons.shares.has_any_for(account)),
+            (HallKind::Teams, teams, commons.teams.has_any_for(account)),
+        ] {
+            if has_any {
                 let at = free_name(home, name).await?;
-                let mounts = mounts_in(&at, sources, account, commons);
-                halls.push(Arc::new(Hall { at, mounts, changed }));
+                halls.push(Arc::new(Hall::new(at, kind, account, commons)));
             }
         }
         let trash = match trash {
@@ -284,7 +250,7 @@ impl Mounts {
             (Some(trash), _) => Some(trash),
             (None, None) => return Way::Home,
             (None, Some(hall)) if nfc == hall.at => return Way::Hall(hall.clone()),
-            (None, Some(hall)) => hall.mounts.iter().find(|mount| nfc.is_within(&mount.at)),
+            (None, Some(hall)) => hall.mounts().iter().find(|mount| nfc.is_within(&mount.at)),
         };
         // What lies below may be spelled in neither normal form.
         let rest = |mount: &Mount| mount.meant(path.skip(mount.at.names().count())).ok();
@@ -294,7 +260,7 @@ impl Mounts {
     /// The shares among them that can be looked into now, and where they show.
     pub async fn shares(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
         let mut shares = Vec::new();
-        for mount in self.halls.iter().flat_map(|hall| &hall.mounts) {
+        for mount in self.halls.iter().flat_map(|hall| hall.mounts()) {
             let Source::Share(id) = &mount.source else { continue };
             match mount.node().await {
                 // It is still shared while the files of its owner are missing.
@@ -332,42 +298,6 @@ async fn free_name(home: &Root, name: &str) -> Result<VPath> {
             Err(error) => return Err(error),
             Ok(_) => number += 1,
         }
-    }
-}
-
-/// The mounts of a hall, each under a name of its own: the older keeps it.
-fn mounts_in(
-    hall: &VPath,
-    sources: Vec<(String, Source)>,
-    account: &AccountName,
-    commons: &Arc<Commons>,
-) -> Vec<Arc<Mount>> {
-    let mut taken = HashSet::new();
-    let mut mounts = Vec::new();
-    for (name, source) in sources {
-        let unique = |number| Some(hall.join(&numbered(&name, number)).ok()?.to_nfc());
-        let found = (0..=taken.len()).filter_map(unique).find(|at| !taken.contains(&at.as_str().to_lowercase()));
-        // A name that has no room for a number.
-        let Some(at) = found.or_else(|| hall.join(&format!("{} {}", commons.halls.shared, taken.len())).ok()) else {
-            continue;
-        };
-        taken.insert(at.as_str().to_lowercase());
-        mounts.push(Arc::new(Mount::new(at, source, account, commons)));
-    }
-    mounts
-}
-
-fn numbered(name: &str, number: usize) -> String {
-    if number == 0 { name.to_owned() } else { marked(name, &number.to_string()) }
-}
-
-/// `name (mark)`, and before the ending of a file: `name (mark).txt`. Both spellings of a name have the same ending.
-pub(super) fn marked(name: &str, mark: &str) -> String {
-    match name.rsplit_once('.') {
-        Some((stem, ending)) if !stem.is_empty() && ending.len() <= 8 && ending.is_ascii() => {
-            format!("{stem} ({mark}).{ending}")
-        }
-        _ => format!("{name} ({mark})"),
     }
 }
 

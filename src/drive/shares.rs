@@ -2,13 +2,12 @@
 //! A share is bound to the file or folder itself: it follows that through the drive, and never shows another of the same name.
 
 use super::groups::{Grantee, Groups};
-use crate::content::FileId;
+pub use super::share::{NewShare, Share};
 use crate::model::time::unix_seconds;
-use crate::model::{AccountName, Error, RelPath, Result, Rights};
+use crate::model::{AccountName, Error, RelPath, Result};
 use crate::store::StateStore;
-use crate::store::table::{Record, Table, new_id};
+use crate::store::table::{Table, new_id};
 use parking_lot::RwLock;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,103 +15,8 @@ use tokio::sync::Mutex;
 
 /// The most shares an account may have made.
 const MAX_SHARES: usize = 1000;
-
-/// One share.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Share {
-    /// Its id, random.
-    pub id: String,
-    /// Whose home it shows.
-    pub owner: AccountName,
-    /// The file or folder in that home, in NFC.
-    path: String,
-    /// Which file or folder that is.
-    pub node: FileId,
-    /// Whether it is a folder.
-    pub folder: bool,
-    /// Whom it is shown to.
-    pub to: Grantee,
-    /// What they may do.
-    pub rights: Rights,
-    /// When it was made, in seconds since 1970.
-    pub created: i64,
-    /// When it ends by itself, in seconds since 1970.
-    pub expires: Option<i64>,
-    /// What the owner says about it.
-    pub note: String,
-    /// The names that receivers gave it.
-    pub names: BTreeMap<AccountName, String>,
-    /// The receivers who do not want it.
-    pub left: BTreeSet<AccountName>,
-}
-
-impl Record for Share {
-    const VERSION: u32 = 1;
-}
-
-/// What a new share is made of.
-#[derive(Clone, Debug)]
-pub struct NewShare {
-    /// The file or folder in the owner's home.
-    pub path: RelPath,
-    /// Which file or folder that is.
-    pub node: FileId,
-    /// Whether it is a folder.
-    pub folder: bool,
-    /// Whom it is shown to.
-    pub to: Grantee,
-    /// What they may do.
-    pub rights: Rights,
-    /// When it ends by itself.
-    pub expires: Option<i64>,
-    /// What the owner says about it.
-    pub note: String,
-}
-
-impl Share {
-    /// The file or folder in the owner's home, in NFC.
-    pub fn path(&self) -> RelPath {
-        RelPath::restore(self.path.clone())
-    }
-
-    /// Says that what it shows is called so now.
-    pub fn follow(&mut self, path: &RelPath) {
-        path.to_nfc().as_str().clone_into(&mut self.path);
-    }
-
-    /// The name under which a receiver sees it, before it is made unique.
-    pub fn name_for(&self, account: &AccountName) -> &str {
-        self.names.get(account).map_or_else(|| self.path.rsplit('/').next().unwrap_or_default(), String::as_str)
-    }
-
-    /// A text that puts shares in their order, oldest first.
-    pub fn place_in_lists(&self) -> String {
-        format!("{:020}/{}", self.created, self.id)
-    }
-
-    /// What the audit log says of it: `/folder of ana to group crew, view`.
-    pub fn words(&self) -> String {
-        format!("/{} of {} to {}, {}", self.path, self.owner, self.to, self.rights)
-    }
-
-    /// What the audit log says of the name that a receiver gave it.
-    pub fn name_words(&self, account: &AccountName) -> String {
-        format!("{}: {account} names it {:?}", self.words(), self.name_for(account))
-    }
-
-    /// What the audit log says of a receiver who does not want it.
-    pub fn left_words(&self, account: &AccountName) -> String {
-        format!("{}: {account} left it", self.words())
-    }
-
-    fn is_live(&self) -> bool {
-        self.expires.is_none_or(|end| end > unix_seconds(SystemTime::now()))
-    }
-
-    fn key(&self) -> String {
-        format!("{}/{}", self.owner, self.id)
-    }
-}
+/// The most bytes that the names which receivers give a share may take up in its record, half of what a record may have.
+const MAX_NAMES: usize = 16 << 10;
 
 #[derive(Debug, Default)]
 struct Index {
@@ -145,6 +49,12 @@ impl Index {
     }
 }
 
+fn in_order<'a>(shares: impl Iterator<Item = &'a Arc<Share>>) -> Vec<Arc<Share>> {
+    let mut shares: Vec<_> = shares.cloned().collect();
+    shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    shares
+}
+
 /// Every share.
 #[derive(Debug)]
 pub struct Shares {
@@ -169,9 +79,7 @@ impl Shares {
     /// The shares an account has made, oldest first.
     pub fn of(&self, owner: &AccountName) -> Vec<Arc<Share>> {
         let index = self.index.read();
-        let mut shares: Vec<_> = index.all(index.owners.get(owner)).cloned().collect();
-        shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        shares
+        in_order(index.all(index.owners.get(owner)))
     }
 
     /// What others show to an account at present, oldest first.
@@ -182,9 +90,20 @@ impl Shares {
         }
         let grantees = self.groups.grantees_of(account);
         let shares = grantees.iter().flat_map(|to| index.all(index.grantees.get(to)));
-        let mut shares: Vec<_> = shares.filter(|share| self.shows(share, account)).cloned().collect();
-        shares.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
-        shares
+        in_order(shares.filter(|share| self.shows(share, account)))
+    }
+
+    /// Whether others show anything to an account at present.
+    pub fn has_any_for(&self, account: &AccountName) -> bool {
+        let index = self.index.read();
+        let any = |to: &Grantee| index.all(index.grantees.get(to)).any(|share| self.shows(share, account));
+        !index.shares.is_empty() && self.groups.grantees_of(account).iter().any(any)
+    }
+
+    /// Whether `owner` shows something to an account at present of which `holds` is true.
+    pub fn any_between(&self, owner: &AccountName, account: &AccountName, holds: impl Fn(&Share) -> bool) -> bool {
+        let index = self.index.read();
+        index.all(index.owners.get(owner)).any(|share| self.shows(share, account) && holds(share))
     }
 
     /// The share with this id, if it is shown to this account at present.
@@ -226,11 +145,11 @@ impl Shares {
     pub async fn change(
         &self,
         which: impl Fn(&Self) -> Option<Arc<Share>>,
-        edit: impl FnOnce(&mut Share),
+        edit: impl FnOnce(&mut Share) -> Result<()>,
     ) -> Result<Arc<Share>> {
         let _turn = self.changing.lock().await;
         let mut share = Share::clone(&*which(self).ok_or(Error::NotFound)?);
-        edit(&mut share);
+        edit(&mut share)?;
         self.store(share).await
     }
 
@@ -249,6 +168,7 @@ impl Shares {
             |share| {
                 share.left.insert(account.clone());
                 share.names.remove(account);
+                Ok(())
             },
         )
         .await
@@ -260,6 +180,10 @@ impl Shares {
             |shares| shares.shown_to(account, id),
             |share| {
                 share.names.insert(account.clone(), name.to_owned());
+                let taken: usize = share.names.iter().map(|(account, name)| account.as_str().len() + name.len()).sum();
+                let full =
+                    "So many who see this share have named it that it keeps no more names; it stays what it is called.";
+                if taken > MAX_NAMES { Err(Error::LimitReached(full)) } else { Ok(()) }
             },
         )
         .await

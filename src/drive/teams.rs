@@ -80,6 +80,11 @@ impl Teams {
         all.iter().filter(|(_, team)| self.rights(team, account).is_some()).map(|(name, _)| name.clone()).collect()
     }
 
+    /// Whether an account sees a team folder.
+    pub fn has_any_for(&self, account: &AccountName) -> bool {
+        self.all.read().values().any(|team| self.rights(team, account).is_some())
+    }
+
     /// Makes a team folder, in one step with what comes along; `Exists` also for a name that differs in case alone.
     pub async fn create(
         &self,

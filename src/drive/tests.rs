@@ -302,7 +302,10 @@ async fn an_upload_under_way_ends_with_the_share() {
     let mut upload = drive.begin_put(&at, announced(Start::Empty), Terms::default()).await.unwrap();
     upload.write("x".into()).await.unwrap();
     let share = &commons.shares.of(&name("ana"))[0];
-    let view = |share: &mut Share| share.rights = Rights::View;
+    let view = |share: &mut Share| {
+        share.rights = Rights::View;
+        Ok(())
+    };
     commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), view).await.unwrap();
     assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
     assert!(!ana.dir.path().join("docs/late").exists());
@@ -312,7 +315,10 @@ async fn an_upload_under_way_ends_with_the_share() {
 async fn a_share_with_an_end_ends() {
     let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
     let share = &commons.shares.of(&name("ana"))[0];
-    let over = |share: &mut Share| share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
+    let over = |share: &mut Share| {
+        share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
+        Ok(())
+    };
     commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), over).await.unwrap();
     assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
     assert!(commons.shares.to(&name("ben")).is_empty());

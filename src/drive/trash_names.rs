@@ -1,7 +1,7 @@
 //! What things are called where a drive shows its trash. It follows from what they are called in the trash, whose names end with a stamp, and
 //! leads back there: neither a listing nor a look reads more than itself.
 
-use super::mounts::marked;
+use super::hall::marked;
 use crate::content::{Entry, Listing};
 use crate::model::{RelPath, Result};
 use async_trait::async_trait;
