@@ -111,8 +111,7 @@ impl Listeners {
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(());
-        let (total, each) = (self.config.max_connections, self.config.max_connections_per_address);
-        let admission = Admission::new(total, each, self.open);
+        let admission = Admission::new(&self.config, self.open);
         let mut accepting = JoinSet::new();
         for listener in self.sockets {
             let door = Door { answers: answers.clone(), config: self.config.clone(), stopping: stopping.clone() };

@@ -31,6 +31,9 @@ pub struct Grants<G> {
     changing: tokio::sync::Mutex<()>,
 }
 
+/// Records deleted in one step, which a store bounds.
+const CLEARED_AT_ONCE: usize = 1000;
+
 #[derive(Debug)]
 struct Shelf<G> {
     by_id: Present<G>,
@@ -59,18 +62,19 @@ impl<G: Grant> Grants<G> {
     ) -> Result<Arc<Self>> {
         let table = Table::new(store.clone(), prefix);
         let mut shelf = Shelf { by_id: BTreeMap::new(), ids: HashMap::new() };
-        let mut over = Batch::new();
+        let mut over = Vec::new();
         for (id, grant) in table.all().await? {
             if holds(&grant) {
                 shelf.insert(id, grant);
             } else {
-                over = table.delete_in(over, &id);
+                over.push(id);
             }
         }
-        if over != Batch::new()
-            && let Err(error) = store.commit(over).await
-        {
-            tracing::warn!(%error, "what has ended could not be cleared away; it ends nonetheless");
+        for some in over.chunks(CLEARED_AT_ONCE) {
+            let batch = some.iter().fold(Batch::new(), |batch, id| table.delete_in(batch, id));
+            if let Err(error) = store.commit(batch).await {
+                tracing::warn!(%error, "what has ended could not be cleared away; it ends nonetheless");
+            }
         }
         Ok(Arc::new(Self { table, shelf: RwLock::new(shelf), changing: tokio::sync::Mutex::default() }))
     }
@@ -184,5 +188,45 @@ impl<G: Grant> Grants<G> {
 
     async fn commit(&self, batch: Batch) -> Result<()> {
         self.table.commit(batch).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sled::SledStore;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    struct Ended(String);
+
+    impl Record for Ended {
+        const VERSION: u32 = 1;
+    }
+
+    impl Grant for Ended {
+        fn hash(&self) -> &str {
+            &self.0
+        }
+
+        fn displaces(&self, _: &Present<Self>) -> Result<Vec<String>> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// More than one step of a store may delete.
+    #[tokio::test]
+    async fn however_many_have_ended_all_are_cleared_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SledStore::open(dir.path()).unwrap();
+        let table = Table::<Ended>::new(store.clone(), "ended/");
+        let id = |n: usize| format!("{n:064}");
+        for start in (0..6000).step_by(500) {
+            let some = start..start + 500;
+            let batch = some.fold(Batch::new(), |batch, n| table.put_in(batch, &id(n), &Ended(id(n))).unwrap());
+            store.commit(batch).await.unwrap();
+        }
+        Grants::<Ended>::open(store.clone(), "ended/", |grant| grant.0 == id(7)).await.unwrap();
+        assert_eq!(table.all().await.unwrap().len(), 1);
     }
 }

@@ -11,6 +11,9 @@ impl Auth {
     /// The hash of a link's new password; `Busy`.
     pub async fn hash_link_password(&self, password: &[u8]) -> Result<String> {
         let deadline = tokio::time::Instant::now() + password::WAIT;
+        // Whoever sets passwords of links all the time must leave room for those who sign in.
+        let one = tokio::time::timeout_at(deadline, self.link_hashes.acquire()).await;
+        let _one = one.ok().and_then(Result::ok).ok_or_else(password::busy)?;
         self.hasher.turn(Lane::Known, deadline).await?.hash(Secret::new(password.to_vec())).await
     }
 
@@ -42,5 +45,35 @@ impl Auth {
             self.link_throttle.prove(network, key, Instant::now());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AccountsConfig;
+    use crate::store::memory::MemoryStore;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    /// One account that sets passwords of links all the time takes a few places of the queue, not all.
+    #[tokio::test(start_paused = true)]
+    async fn new_passwords_of_links_leave_room_for_those_who_sign_in() {
+        let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default()).await.unwrap();
+        let far = tokio::time::Instant::now() + Duration::from_secs(60);
+        let turn = auth.hasher.turn(Lane::Known, far).await.unwrap();
+        let tasks: Vec<_> = (0..40)
+            .map(|_| {
+                let auth = auth.clone();
+                tokio::spawn(async move { auth.hash_link_password(b"any").await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(auth.hasher.waiting.load(Ordering::Relaxed), 4);
+        for task in tasks {
+            assert!(matches!(task.await.unwrap(), Err(crate::model::Error::Busy { .. })));
+        }
+        drop(turn);
+        auth.hash_link_password(b"any").await.unwrap();
     }
 }

@@ -50,6 +50,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use throttle::Throttle;
 pub use throttle::{Network, Reserved};
+use tokio::sync::Semaphore;
 pub use two_factor::Enrolment;
 
 /// A commit under way.
@@ -84,6 +85,9 @@ impl AccountView {
     }
 }
 
+/// How many new passwords of links may wait to be hashed: a part of the places that all share.
+const LINK_HASHES: usize = 4;
+
 /// What changes of an account; `None` stays as it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Alteration {
@@ -104,6 +108,8 @@ pub struct Auth {
     sessions: Arc<Grants<Session>>,
     app_passwords: Arc<Grants<AppPassword>>,
     link_throttle: Throttle,
+    /// How many new passwords of links may wait to be hashed.
+    link_hashes: Semaphore,
     signer: Signer,
     invites: Arc<Grants<Invite>>,
     openid_links: Arc<Grants<OpenIdLink>>,
@@ -136,6 +142,7 @@ impl Auth {
             sessions,
             app_passwords,
             link_throttle,
+            link_hashes: Semaphore::new(LINK_HASHES),
             signer,
             invites,
             openid_links,

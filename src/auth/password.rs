@@ -93,7 +93,7 @@ pub enum Lane {
 #[derive(Debug)]
 pub struct Hasher {
     turns: Arc<Semaphore>,
-    waiting: AtomicUsize,
+    pub(super) waiting: AtomicUsize,
     /// Memory for those who wait for a turn; none while nobody does.
     pub(super) spare: Mutex<Vec<Vec<Block>>>,
     #[cfg(test)]

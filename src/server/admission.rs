@@ -1,5 +1,6 @@
 //! How many connections there may be at once, in total and from one network.
 
+use crate::config::ServerConfig;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,6 +12,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) struct Admission {
     total: usize,
     per_network: usize,
+    /// Addresses through which many come: they have no limit of their own.
+    shared: Vec<IpAddr>,
     present: Mutex<Present>,
     /// How many are present, for whoever counts.
     open: Arc<AtomicU64>,
@@ -30,8 +33,10 @@ pub(super) struct Ticket {
 }
 
 impl Admission {
-    pub(super) fn new(total: usize, per_network: usize, open: Arc<AtomicU64>) -> Arc<Self> {
-        Arc::new(Self { total, per_network, present: Mutex::default(), open })
+    pub(super) fn new(config: &ServerConfig, open: Arc<AtomicU64>) -> Arc<Self> {
+        let shared = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
+        let (total, per_network) = (config.max_connections, config.max_connections_per_address);
+        Arc::new(Self { total, per_network, shared, present: Mutex::default(), open })
     }
 
     /// A place for one more connection from this address, or `None`.
@@ -42,7 +47,7 @@ impl Admission {
             return None;
         }
         let here = present.networks.entry(network).or_default();
-        if *here >= self.per_network {
+        if *here >= self.per_network && !self.shared.contains(&address.to_canonical()) {
             return None;
         }
         *here += 1;
@@ -80,7 +85,8 @@ mod tests {
 
     #[test]
     fn places_are_counted_by_network_and_given_back() {
-        let admission = Admission::new(3, 2, Arc::default());
+        let config = limits(3, 2);
+        let admission = Admission::new(&config, Arc::default());
         let admit = |text: &str| admission.admit(text.parse().unwrap());
         let first = admit("2001:db8::1").unwrap();
         let second = admit("2001:db8::ffff:1").unwrap();
@@ -95,5 +101,18 @@ mod tests {
         assert!(admit("1.2.3.5").is_some());
         drop(third);
         assert_eq!(admission.present.lock().networks.len(), 1);
+    }
+
+    #[test]
+    fn a_trusted_proxy_has_all_the_places_that_there_are() {
+        let proxy: IpAddr = "10.0.0.1".parse().unwrap();
+        let config = ServerConfig { trusted_proxies: vec![proxy], ..limits(3, 1) };
+        let admission = Admission::new(&config, Arc::default());
+        let _places: Vec<_> = (0..3).map(|_| admission.admit("::ffff:10.0.0.1".parse().unwrap()).unwrap()).collect();
+        assert!(admission.admit(proxy).is_none());
+    }
+
+    fn limits(total: usize, each: usize) -> ServerConfig {
+        ServerConfig { max_connections: total, max_connections_per_address: each, ..ServerConfig::default() }
     }
 }

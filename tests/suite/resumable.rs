@@ -52,6 +52,22 @@ fn set_quota(server: &TestServer, bytes: Option<u64>) {
     server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), bytes)).unwrap();
 }
 
+/// What clients say of their files is kept in memory for as long as the upload: a few words, and no more.
+#[test]
+fn metadata_has_a_limit_that_any_path_fits_in() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let long = "x".repeat(9000);
+    let refused = begin_with(&ana, 1, &[("path", "a"), ("note", &long)]).is(400);
+    assert!(refused.text().contains("8 KiB"), "{}", refused.text());
+    assert_eq!((aside(&server, "ana"), server.app().uploads.unfinished().len()), (0, 0));
+    let name = "\u{e9}".repeat(127);
+    for folder in 0..14 {
+        ana.mkcol(&["/", &vec![name.as_str(); folder + 1].join("/")].concat()).is(201);
+    }
+    begin(&ana, &vec![name.as_str(); 15].join("/"), 1);
+}
+
 #[test]
 fn a_file_comes_in_parts_and_shows_when_it_is_whole() {
     let server = TestServer::start();

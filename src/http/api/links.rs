@@ -302,7 +302,7 @@ pub async fn change(
     Json(change): Json<LinkChange>,
 ) -> Result<axum::Json<LinkView>, Problem> {
     let event = event(&account, audit::Kind::LinkChanged);
-    let (app, owner) = (account.app, account.identity.account.clone());
+    let (app, owner, access) = (account.app, account.identity.account.clone(), account.identity.access.clone());
     let mut present = LinkRecord::clone(&app.links.find(&owner, &id)?.record);
     let LinkChange { rights, password, expires, max_downloads, note } = change;
     let expires = expires.then(async |text| moment(&text)).await?;
@@ -316,6 +316,8 @@ pub async fn change(
         async move {
             let mut is_changed = false;
             let alter = |record: &mut LinkRecord| {
+                // It may have ended while the password waited to be hashed.
+                access.check()?;
                 let before = record.clone();
                 edit.apply(record)?;
                 is_changed = *record != before;

@@ -28,6 +28,8 @@ const BYTES: &str = "application/offset+octet-stream";
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_LENGTH: HeaderName = HeaderName::from_static("upload-length");
+/// The most bytes of metadata: they are kept in memory and in the records. A path has 4 KiB at most, in Base64 a third more.
+const MAX_METADATA: usize = 8 << 10;
 const UPLOAD_METADATA: HeaderName = HeaderName::from_static("upload-metadata");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
 const UPLOAD_CHECKSUM: HeaderName = HeaderName::from_static("upload-checksum");
@@ -327,6 +329,11 @@ fn plan(headers: &HeaderMap) -> Result<Plan> {
         return Err(Error::TooLarge);
     }
     let metadata = fields::list(headers, &UPLOAD_METADATA)?.unwrap_or_default();
+    if metadata.len() > MAX_METADATA {
+        return Err(Error::BadRequest(
+            "Upload-Metadata may have at most 8 KiB: a path, and a few words about the file.",
+        ));
+    }
     let pairs = pairs(&metadata)?;
     let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
     let path = match (value("path"), value("filename").or_else(|| value("name"))) {
