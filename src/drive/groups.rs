@@ -1,10 +1,12 @@
 //! Groups of accounts, for sharing: records in the store, all of them in memory.
 
+mod records;
+
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, Result};
 use crate::store::StateStore;
-use crate::store::table::{Record, Table};
 use parking_lot::RwLock;
+use records::{Records, Stored};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -73,7 +75,7 @@ impl fmt::Display for Grantee {
 }
 
 /// A group.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its members.
     pub members: BTreeSet<AccountName>,
@@ -81,15 +83,11 @@ pub struct Group {
     pub created: i64,
 }
 
-impl Record for Group {
-    const VERSION: u32 = 1;
-}
-
 /// Every group.
 #[derive(Debug)]
 pub struct Groups {
-    table: Table<Group>,
-    all: RwLock<BTreeMap<GroupName, Arc<Group>>>,
+    records: Records,
+    all: RwLock<BTreeMap<GroupName, Stored>>,
     /// One change at a time, so that memory and store agree.
     changing: Mutex<()>,
 }
@@ -97,36 +95,35 @@ pub struct Groups {
 impl Groups {
     /// Reads every group.
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
-        let table = Table::<Group>::new(store, "group/");
-        let mut all = BTreeMap::new();
-        for (name, group) in table.all().await? {
-            all.insert(GroupName::parse(&name)?, Arc::new(group));
-        }
-        Ok(Self { table, all: RwLock::new(all), changing: Mutex::default() })
+        let records = Records::new(store);
+        let all = RwLock::new(records.read().await?);
+        Ok(Self { records, all, changing: Mutex::default() })
     }
 
     /// All groups by name.
     pub fn list(&self) -> Vec<(GroupName, Arc<Group>)> {
-        self.all.read().iter().map(|(name, group)| (name.clone(), group.clone())).collect()
+        self.all.read().iter().map(|(name, stored)| (name.clone(), stored.group.clone())).collect()
     }
 
     /// One group.
     pub fn find(&self, name: &GroupName) -> Option<Arc<Group>> {
-        self.all.read().get(name).cloned()
+        self.all.read().get(name).map(|stored| stored.group.clone())
     }
 
     /// Whether a grantee is this account, or a group it is in.
     pub fn includes(&self, to: &Grantee, account: &AccountName) -> bool {
         match to {
             Grantee::Account(name) => name == account,
-            Grantee::Group(name) => self.all.read().get(name).is_some_and(|group| group.members.contains(account)),
+            Grantee::Group(name) => {
+                self.all.read().get(name).is_some_and(|stored| stored.group.members.contains(account))
+            }
         }
     }
 
     /// The groups that an account is in, by name.
     pub fn names_of(&self, account: &AccountName) -> Vec<GroupName> {
         let all = self.all.read();
-        all.iter().filter(|(_, group)| group.members.contains(account)).map(|(name, _)| name.clone()).collect()
+        all.iter().filter(|(_, stored)| stored.group.members.contains(account)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The account and the groups it is in.
@@ -162,8 +159,8 @@ impl Groups {
     /// Removes a group; `NotFound`.
     pub async fn remove(&self, name: &GroupName) -> Result<()> {
         let _turn = self.changing.lock().await;
-        self.find(name).ok_or(Error::NotFound)?;
-        self.table.delete(name.as_str()).await?;
+        let stored = self.all.read().get(name).cloned().ok_or(Error::NotFound)?;
+        self.records.remove(name, &stored).await?;
         self.all.write().remove(name);
         Ok(())
     }
@@ -182,9 +179,9 @@ impl Groups {
     }
 
     async fn store(&self, name: &GroupName, group: Group) -> Result<Arc<Group>> {
-        self.table.put(name.as_str(), &group).await?;
-        let group = Arc::new(group);
-        self.all.write().insert(name.clone(), group.clone());
-        Ok(group)
+        let before = self.all.read().get(name).cloned();
+        let stored = self.records.store(name, before.as_ref(), group).await?;
+        self.all.write().insert(name.clone(), stored.clone());
+        Ok(stored.group)
     }
 }

@@ -17,6 +17,13 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
 
+/// How large the body of a request may be that names the members of a group: 100,000 of the longest names.
+pub const MAX_BODY: usize = 7 << 20;
+/// How many members a page of groups has, but for the first group on it.
+const SHOWN: usize = 100_000;
+/// How many members the audit log names.
+const TOLD: usize = 100;
+
 /// A group to be made.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,8 +70,12 @@ fn check_members(app: &App, members: Vec<AccountName>) -> Result<BTreeSet<Accoun
 
 /// `members ana, ben`
 fn named_in(members: &BTreeSet<AccountName>) -> String {
-    let names: Vec<&str> = members.iter().map(AccountName::as_str).collect();
-    if names.is_empty() { "no members".into() } else { format!("members {}", names.join(", ")) }
+    let names: Vec<&str> = members.iter().take(TOLD).map(AccountName::as_str).collect();
+    let more = match members.len() - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    if names.is_empty() { "no members".into() } else { format!("members {}{more}", names.join(", ")) }
 }
 
 /// The group that an address names; none for what cannot be a name.
@@ -72,11 +83,21 @@ fn named(name: &str) -> Result<GroupName, Error> {
     GroupName::parse(name).map_err(|_| Error::NotFound)
 }
 
-/// All groups.
+/// All groups. A page with very large groups has fewer of them.
 #[utoipa::path(get, path = "/api/v1/groups", tag = Tag::GROUPS, operation_id = "listGroups", params(PageQuery),
     responses((status = 200, body = Page<GroupView>), Failures))]
 pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<Page<GroupView>>, Problem> {
-    let page = page.cut(caller.app.commons.groups.list(), |(name, _)| name.to_string())?;
+    let (after, size) = (page.after()?, page.size()?);
+    let mut shown = 0;
+    let all = caller.app.commons.groups.list().into_iter();
+    let rest = all.skip_while(|(name, _)| after.as_ref().is_some_and(|after| name.as_str() <= after.as_str()));
+    let rest: Vec<_> = rest.take(size + 1).collect();
+    let fits = rest.iter().position(|(_, group)| {
+        shown += group.members.len();
+        shown > SHOWN
+    });
+    let size = fits.map_or(size, |fits| size.min(fits.max(1)));
+    let page = Page::of(rest, size, |(name, _)| name.to_string());
     let items = page.items.into_iter().map(|(name, group)| GroupView::of(name, &group)).collect();
     Ok(Json(Page { items, next: page.next }))
 }

@@ -88,8 +88,7 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(shares::list, shares::create))
         .routes(routes!(shares::incoming))
         .routes(routes!(shares::change, shares::end))
-        .routes(routes!(groups::list, groups::create))
-        .routes(routes!(groups::change, groups::remove))
+        .merge(large())
         .routes(routes!(team_folders::list, team_folders::create))
         .routes(routes!(team_folders::change, team_folders::remove))
         .split_for_parts()
@@ -101,6 +100,14 @@ fn uploads() -> OpenApiRouter {
         .routes(routes!(files::list, upload::form))
         .routes(routes!(files::download, upload::raw))
         .layer(DefaultBodyLimit::disable())
+}
+
+/// The routes whose bodies name many accounts.
+fn large() -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::change, groups::remove))
+        .layer(DefaultBodyLimit::max(groups::MAX_BODY))
 }
 
 /// The routes of uploads that can be gone on with.

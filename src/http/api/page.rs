@@ -31,6 +31,16 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// The first `size` of `items`; there is another page if there are more.
+    pub fn of(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> String) -> Self {
+        let has_more = items.len() > size;
+        items.truncate(size);
+        let next = items.last().filter(|_| has_more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
+        Self { items, next }
+    }
+}
+
 impl PageQuery {
     /// The page of `all`, whose items come in the order of their unique keys.
     pub fn cut<T>(&self, all: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Error> {
@@ -56,12 +66,8 @@ impl PageQuery {
     }
 
     /// The page of `items`, of which one more than [`size`](Self::size) says that there is another page.
-    pub fn close<T>(&self, mut items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Error> {
-        let size = self.size()?;
-        let has_more = items.len() > size;
-        items.truncate(size);
-        let next = items.last().filter(|_| has_more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
-        Ok(Page { items, next })
+    pub fn close<T>(&self, items: Vec<T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Error> {
+        Ok(Page::of(items, self.size()?, key))
     }
 
     /// The failure of a cursor that no page gave.

@@ -1,0 +1,300 @@
+//! Groups as records. A small one is one record; a large one has its members in parts, so that a record stays small and somebody who joins
+//! costs one part. A change too large for one batch writes all parts under a new generation, which the last batch makes the one that
+//! counts: whatever cuts it short, the group is as it was.
+
+use super::{Group, GroupName};
+use crate::model::{AccountName, Result};
+use crate::store::table::{Record, Table};
+use crate::store::{Batch, StateStore};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Bytes of names up to which a group is one record.
+const SMALL: usize = 16 << 10;
+/// Bytes of names that a part has when it is made.
+const PART: usize = 8 << 10;
+/// Bytes of names beyond which a part is too large; a record may have 32 KiB.
+const LARGEST: usize = 24 << 10;
+/// Bytes of names in one batch; it may have 256 KiB.
+const BATCH: usize = 128 << 10;
+
+/// A group, but for members that are in parts.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    #[serde(default)]
+    members: BTreeSet<AccountName>,
+    created: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<Parts>,
+}
+
+/// Version 1 had all members here.
+impl Record for Head {
+    const VERSION: u32 = 2;
+}
+
+/// Which parts the members of a group are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Parts {
+    generation: u64,
+    count: usize,
+}
+
+/// Some members of a group.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Part {
+    members: BTreeSet<AccountName>,
+}
+
+impl Record for Part {
+    const VERSION: u32 = 1;
+}
+
+/// A group and how it is stored.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub group: Arc<Group>,
+    parts: Option<Parts>,
+}
+
+/// The records of all groups.
+#[derive(Debug)]
+pub(super) struct Records {
+    heads: Table<Head>,
+    parts: Table<Part>,
+}
+
+impl Records {
+    pub fn new(store: Arc<dyn StateStore>) -> Self {
+        Self { heads: Table::new(store.clone(), "group/"), parts: Table::new(store, "group-part/") }
+    }
+
+    /// Reads every group, and removes parts that none has.
+    pub async fn read(&self) -> Result<BTreeMap<GroupName, Stored>> {
+        let mut all = BTreeMap::new();
+        for (name, head) in self.heads.all().await? {
+            let Head { members, created, parts } = head;
+            all.insert(GroupName::parse(&name)?, (Group { members, created }, parts));
+        }
+        let mut loose = Vec::new();
+        for (id, part) in self.parts.all().await? {
+            match owner(&id).and_then(|name| all.get_mut(&name)) {
+                Some((group, Some(parts))) if parts.has(&id) => group.members.extend(part.members),
+                _ => loose.push(id),
+            }
+        }
+        for ids in loose.chunks(BATCH / PART) {
+            let batch = ids.iter().fold(Batch::new(), |batch, id| self.parts.delete_in(batch, id));
+            self.parts.commit(batch).await?;
+        }
+        let stored = |(group, parts)| Stored { group: Arc::new(group), parts };
+        Ok(all.into_iter().map(|(name, found)| (name, stored(found))).collect())
+    }
+
+    /// Stores a group in the place of what it was, whole or not at all.
+    pub async fn store(&self, name: &GroupName, before: Option<&Stored>, group: Group) -> Result<Stored> {
+        let old = before.and_then(|before| before.parts);
+        let weight = weight_of(&group.members);
+        if weight <= SMALL {
+            let head = Head { members: group.members.clone(), created: group.created, parts: None };
+            self.settle(name, &head, old).await?;
+            return Ok(Stored { group: Arc::new(group), parts: None });
+        }
+        if let (Some(parts), Some(before)) = (old, before)
+            && let Some(batch) = self.change(name, parts, (&before.group.members, &group.members))?
+        {
+            self.parts.commit(batch).await?;
+            return Ok(Stored { group: Arc::new(group), parts: old });
+        }
+        let parts = Parts { generation: old.map_or(0, |old| old.generation) + 1, count: weight / PART + 1 };
+        self.write(name, parts, &group.members).await?;
+        self.settle(name, &Head { members: BTreeSet::new(), created: group.created, parts: Some(parts) }, old).await?;
+        Ok(Stored { group: Arc::new(group), parts: Some(parts) })
+    }
+
+    /// Removes a group.
+    pub async fn remove(&self, name: &GroupName, stored: &Stored) -> Result<()> {
+        let batch = self.heads.delete_in(Batch::new(), name.as_str());
+        self.heads.commit(self.without(batch, name, stored.parts)).await
+    }
+
+    /// Lets a head be the one that counts.
+    async fn settle(&self, name: &GroupName, head: &Head, old: Option<Parts>) -> Result<()> {
+        let batch = self.heads.put_in(Batch::new(), name.as_str(), head)?;
+        self.heads.commit(self.without(batch, name, old)).await
+    }
+
+    fn without(&self, batch: Batch, name: &GroupName, parts: Option<Parts>) -> Batch {
+        let ids = parts.into_iter().flat_map(|parts| (0..parts.count).map(move |index| parts.id(name, index)));
+        ids.fold(batch, |batch, id| self.parts.delete_in(batch, &id))
+    }
+
+    /// What makes the parts have other members; `None` where that is too much for one batch, or a part grows too large.
+    fn change(
+        &self,
+        name: &GroupName,
+        parts: Parts,
+        (old, new): (&BTreeSet<AccountName>, &BTreeSet<AccountName>),
+    ) -> Result<Option<Batch>> {
+        let touched: BTreeSet<usize> = old.symmetric_difference(new).map(|member| parts.of(member)).collect();
+        let mut changed: BTreeMap<usize, Part> = touched.into_iter().map(|index| (index, Part::default())).collect();
+        for member in new {
+            if let Some(part) = changed.get_mut(&parts.of(member)) {
+                part.members.insert(member.clone());
+            }
+        }
+        let weights: Vec<usize> = changed.values().map(|part| weight_of(&part.members)).collect();
+        if weights.iter().any(|weight| *weight > LARGEST) || weights.iter().sum::<usize>() > BATCH {
+            return Ok(None);
+        }
+        let mut batch = Batch::new();
+        for (index, part) in &changed {
+            batch = self.parts.put_in(batch, &parts.id(name, *index), part)?;
+        }
+        Ok(Some(batch))
+    }
+
+    /// Writes all parts, which nothing names yet.
+    async fn write(&self, name: &GroupName, parts: Parts, members: &BTreeSet<AccountName>) -> Result<()> {
+        let mut all: Vec<Part> = (0..parts.count).map(|_| Part::default()).collect();
+        for member in members {
+            if let Some(part) = all.get_mut(parts.of(member)) {
+                part.members.insert(member.clone());
+            }
+        }
+        let (mut batch, mut weight) = (Batch::new(), 0);
+        for (index, part) in all.iter().enumerate() {
+            batch = self.parts.put_in(batch, &parts.id(name, index), part)?;
+            weight += weight_of(&part.members);
+            if weight > BATCH - LARGEST {
+                self.parts.commit(std::mem::take(&mut batch)).await?;
+                weight = 0;
+            }
+        }
+        self.parts.commit(batch).await
+    }
+}
+
+impl Parts {
+    /// In which part a member is.
+    fn of(self, member: &AccountName) -> usize {
+        let hash = member.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
+        });
+        usize::try_from(hash % (self.count as u64)).unwrap_or_default()
+    }
+
+    fn id(self, name: &GroupName, index: usize) -> String {
+        format!("{name}/{}/{index}", self.generation)
+    }
+
+    /// Whether the part with this id is one of them.
+    fn has(self, id: &str) -> bool {
+        let mut numbers = id.rsplit('/');
+        let index = numbers.next().and_then(|index| index.parse::<usize>().ok());
+        let generation = numbers.next().and_then(|generation| generation.parse().ok());
+        index.is_some_and(|index| index < self.count) && generation == Some(self.generation)
+    }
+}
+
+/// The group that a part is of.
+fn owner(id: &str) -> Option<GroupName> {
+    id.split_once('/').and_then(|(name, _)| GroupName::parse(name).ok())
+}
+
+/// Bytes that names take in a record.
+fn weight_of(members: &BTreeSet<AccountName>) -> usize {
+    members.iter().map(|member| member.as_str().len() + 3).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Groups;
+    use super::*;
+    use crate::store::memory::MemoryStore;
+
+    fn named(range: std::ops::Range<usize>) -> BTreeSet<AccountName> {
+        range.map(|n| AccountName::parse(&format!("account-number-{n:06}")).unwrap()).collect()
+    }
+
+    fn crew() -> GroupName {
+        GroupName::parse("crew").unwrap()
+    }
+
+    /// The records of a store, and bytes of the largest.
+    async fn records(store: &Arc<MemoryStore>) -> (usize, usize) {
+        let all = store.scan("group", "", usize::MAX).await.unwrap();
+        (all.len(), all.iter().map(|(key, text)| key.len() + text.len()).max().unwrap_or(0))
+    }
+
+    #[tokio::test]
+    async fn a_hundred_thousand_belong_to_a_group_in_records_of_bounded_size() {
+        let store = MemoryStore::new();
+        let groups = Groups::open(store.clone()).await.unwrap();
+        let all = named(0..100_000);
+        groups.create(&crew(), all.clone()).await.unwrap();
+        let (count, largest) = records(&store).await;
+        assert!(largest < 32 << 10 && count < 400, "{count} records, the largest of {largest}");
+        let read = async || Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap().members.clone();
+        assert!(read().await == all);
+        let joined = AccountName::parse("zoe").unwrap();
+        let before = store.scan("group", "", usize::MAX).await.unwrap();
+        groups.add(&crew(), &joined).await.unwrap();
+        let after = store.scan("group", "", usize::MAX).await.unwrap();
+        let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+        assert_eq!((after.len(), changed), (before.len(), 1));
+        assert!(read().await.contains(&joined));
+        groups.end_account(&joined).await.unwrap();
+        assert!(read().await == all);
+        groups.set_members(&crew(), named(50_000..150_000)).await.unwrap();
+        assert!(read().await == named(50_000..150_000));
+        groups.set_members(&crew(), named(0..3)).await.unwrap();
+        assert!(read().await == named(0..3) && records(&store).await.0 == 1);
+        groups.set_members(&crew(), named(0..5000)).await.unwrap();
+        groups.remove(&crew()).await.unwrap();
+        assert_eq!(records(&store).await.0, 0);
+    }
+
+    #[tokio::test]
+    async fn a_part_that_grows_is_divided() {
+        let store = MemoryStore::new();
+        let groups = Groups::open(store.clone()).await.unwrap();
+        for step in 1..=20 {
+            let all = named(0..step * 1000);
+            match step {
+                1 => groups.create(&crew(), all.clone()).await.unwrap(),
+                _ => groups.set_members(&crew(), all.clone()).await.unwrap(),
+            };
+            let (_, largest) = records(&store).await;
+            assert!(largest < 32 << 10, "{largest}");
+            assert!(Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap().members == all);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_of_before_there_were_parts_is_read_and_grows() {
+        let store = MemoryStore::new();
+        let old = r#"{"v":1,"members":["ana","ben"],"created":7}"#;
+        store.commit(Batch::new().put("group/crew", old)).await.unwrap();
+        let groups = Groups::open(store.clone()).await.unwrap();
+        assert_eq!(groups.find(&crew()).unwrap().members.len(), 2);
+        groups.set_members(&crew(), named(0..5000)).await.unwrap();
+        let again = Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap();
+        assert!(again.members == named(0..5000) && again.created == 7);
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_leaves_of_a_change_does_not_count_and_goes() {
+        let store = MemoryStore::new();
+        let groups = Groups::open(store.clone()).await.unwrap();
+        groups.create(&crew(), named(0..5000)).await.unwrap();
+        let before = records(&store).await.0;
+        let parts = Parts { generation: 2, count: 20 };
+        groups.records.write(&crew(), parts, &named(5000..9000)).await.unwrap();
+        assert_eq!(records(&store).await.0, before + 20);
+        let again = Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap();
+        assert!(again.members == named(0..5000));
+        assert_eq!(records(&store).await.0, before);
+    }
+}
