@@ -8,6 +8,7 @@ use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 const DOING: &str = "write the index of the backup";
@@ -23,6 +24,8 @@ pub(super) struct Index<'a> {
     /// Lines whose files are not yet known to be on the disk.
     waiting: Vec<(String, Vec<u8>)>,
     settled: Instant,
+    /// Lines whose files are being put on the disk, while others are copied.
+    settling: Option<JoinHandle<Result<()>>>,
     progress: &'a mut dyn FnMut(&Tally),
 }
 
@@ -35,7 +38,7 @@ impl fmt::Debug for Index<'_> {
 impl<'a> Index<'a> {
     pub fn new(generation: &Path, progress: &'a mut dyn FnMut(&Tally)) -> Self {
         let (generation, settled) = (generation.to_owned(), Instant::now());
-        Self { generation, label: String::new(), waiting: Vec::new(), settled, progress }
+        Self { generation, label: String::new(), waiting: Vec::new(), settled, settling: None, progress }
     }
 
     /// Lets the next lines be about another tree.
@@ -48,14 +51,37 @@ impl<'a> Index<'a> {
 
     /// Puts what was copied on the disk, then the lines about it.
     pub fn settle(&mut self) -> Result<()> {
-        copy::settle(&self.generation)?;
-        for (label, lines) in self.waiting.drain(..) {
-            let file = OpenOptions::new().append(true).create(true).open(path(&self.generation, &label));
-            file.and_then(|mut file| file.write_all(&lines)).map_err(|e| failed(DOING, e))?;
-        }
+        self.begin_settling()?;
+        self.wait()
+    }
+
+    /// Begins to put what was copied on the disk, which must not keep the copying waiting. One round at a time: what waits is bounded.
+    fn begin_settling(&mut self) -> Result<()> {
+        self.wait()?;
+        let (generation, lines) = (self.generation.clone(), std::mem::take(&mut self.waiting));
         self.waiting.push((self.label.clone(), Vec::new()));
         self.settled = Instant::now();
+        self.settling = Some(std::thread::spawn(move || {
+            copy::settle(&generation)?;
+            lines.iter().try_for_each(|(label, lines)| append(&generation, label, lines))
+        }));
         Ok(())
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        match self.settling.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Index<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.wait() {
+            tracing::warn!(%error, "the index of the backup was not written whole");
+        }
     }
 }
 
@@ -68,13 +94,23 @@ impl Watch for Index<'_> {
             full = lines.len() >= ROOM;
         }
         (self.progress)(tally);
-        if full || self.settled.elapsed() >= PERIOD { self.settle() } else { Ok(()) }
+        if full || self.settled.elapsed() >= PERIOD { self.begin_settling() } else { Ok(()) }
     }
+}
+
+fn append(generation: &Path, label: &str, lines: &[u8]) -> Result<()> {
+    let file = OpenOptions::new().append(true).create(true).open(path(generation, label));
+    file.and_then(|mut file| file.write_all(lines)).map_err(|e| failed(DOING, e))
+}
+
+/// What a generation says of one of its trees, line by line.
+pub(super) fn open(generation: &Path, label: &str) -> Option<File> {
+    File::open(path(generation, label)).ok()
 }
 
 /// What a generation says of one of its trees. A line that is cut short ends it.
 pub(super) fn read(generation: &Path, label: &str) -> impl Iterator<Item = Mark> + use<> {
-    let lines = File::open(path(generation, label)).into_iter().flat_map(|file| BufReader::new(file).lines());
+    let lines = open(generation, label).into_iter().flat_map(|file| BufReader::new(file).lines());
     lines.map_while(|line| serde_json::from_str(&line.ok()?).ok())
 }
 

@@ -6,11 +6,10 @@ use super::places::Places;
 use super::{FILES, HEADER, Making, make_folder};
 use crate::app::{TREES, TreeRecord, place_of};
 use crate::content::local::LocalTree;
-use crate::content::local::backup::{self as copy, Former, Mark, Plan, Tally, Watch};
+use crate::content::local::backup::{self as copy, Former, Mark, Marks, Plan, Tally, Watch};
 use crate::model::Result;
 use crate::store::sled::Records;
 use crate::store::table::decode;
-use std::collections::HashMap;
 use std::path::Path;
 
 /// The homes and team folders that are known and not there, as they lie in the data folder: `homes/ana`.
@@ -40,7 +39,7 @@ impl Making {
             Some((made, from)) => {
                 let to = self.partial.join(FILES).join(label);
                 make_folder(&to)?;
-                let marks = index::read(made, label).map(|mark| (mark.path.clone(), mark)).collect();
+                let marks = Marks::by_path(index::open(made, label))?;
                 let formers = Former::source(&from).into_iter().collect();
                 let plan = Plan { from: &from, to: &to, label, skip: &[], formers, began: self.began };
                 index.turn_to(label)?;
@@ -57,12 +56,12 @@ impl Making {
 /// Tells the index of what was carried over, as the backup before did: by the files that it was copied from.
 struct Carried<'a, 'b> {
     index: &'a mut Index<'b>,
-    marks: HashMap<String, Mark>,
+    marks: Marks,
 }
 
 impl Watch for Carried<'_, '_> {
     fn copied(&mut self, mark: &Mark, tally: &Tally) -> Result<()> {
-        let former = self.marks.remove(&mark.path);
+        let former = self.marks.of_path(&mark.path);
         let unknown = || Mark { changed: 0, ..mark.clone() };
         self.index.copied(&former.unwrap_or_else(unknown), tally)
     }

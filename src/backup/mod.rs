@@ -137,8 +137,9 @@ impl Making {
         let below = if label == REST { "" } else { label };
         let to = self.partial.join(FILES).join(below);
         make_folder(&to)?;
-        let former = |made: &PathBuf| Former::open(&made.join(FILES).join(below), index::read(made, label));
-        let formers = self.shelf.formers().iter().filter_map(former).collect();
+        let former = |made: &PathBuf| Former::open(&made.join(FILES).join(below), index::open(made, label));
+        let formers: Vec<Option<Former>> = self.shelf.formers().iter().map(former).collect::<Result<_>>()?;
+        let formers = formers.into_iter().flatten().collect();
         index.turn_to(label)?;
         let plan = Plan { from, to: &to, label, skip, formers, began: self.began };
         copy::copy_tree(&plan, &mut self.tally, index)

@@ -83,7 +83,7 @@ impl Walk<'_> {
 /// Gives what a former copy holds of the same file a name in this one; `false` when it holds nothing, or not this.
 fn link(former: &Former, mark: &Mark, to: (BorrowedFd<'_>, &str)) -> bool {
     let Some(path) = former.place_of(mark) else { return false };
-    let from = (fd(&former.dir), path);
+    let from = (fd(&former.dir), path.as_str());
     let linked = os::link(from, to).or_else(|e| {
         // What was there before has another file in its place.
         if e == Errno::EXIST { os::unlink_file(to.0, to.1).and_then(|()| os::link(from, to)) } else { Err(e) }

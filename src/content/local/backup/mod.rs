@@ -3,18 +3,21 @@
 
 mod file;
 mod ids;
+mod marks;
 mod odd;
 mod props;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+pub use marks::Marks;
+
 use super::os::{self, Facts, fd};
 use super::root::explain;
 use crate::content::FileId;
 use crate::model::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
@@ -64,35 +67,29 @@ impl Mark {
 #[derive(Debug)]
 pub struct Former {
     dir: OwnedFd,
-    files: HashMap<[u64; 2], Mark>,
+    files: Marks,
     /// Whether it is the very tree that is copied: then each file lies at its own path, and nobody changes it.
     is_source: bool,
 }
 
 impl Former {
-    /// The copy in `dir`, of which `marks` say what is in it; `None` when there is none.
-    pub fn open(dir: &Path, marks: impl IntoIterator<Item = Mark>) -> Option<Self> {
-        let mut files: HashMap<[u64; 2], Mark> = HashMap::new();
-        for mark in marks.into_iter().filter(|mark| !mark.folder && mark.changed != 0) {
-            // Of a file with several names the first has its id there.
-            if files.get(&mark.node).is_none_or(|known| known.path == mark.path) {
-                files.insert(mark.node, mark);
-            }
-        }
-        Some(Self { dir: os::open_root(dir).ok()?, files, is_source: false })
+    /// The copy in `dir`, whose files `index` tells of; `None` when there is none.
+    pub fn open(dir: &Path, index: Option<File>) -> Result<Option<Self>> {
+        let Ok(dir) = os::open_root(dir) else { return Ok(None) };
+        Ok(Some(Self { dir, files: Marks::by_node(index)?, is_source: false }))
     }
 
     /// The tree that is copied, which is a former copy itself: its files get second names.
     pub fn source(dir: &Path) -> Option<Self> {
-        Some(Self { dir: os::open_root(dir).ok()?, files: HashMap::new(), is_source: true })
+        Some(Self { dir: os::open_root(dir).ok()?, files: Marks::none(), is_source: true })
     }
 
     /// Where it has what `mark` tells of, unchanged.
-    fn place_of<'a>(&'a self, mark: &'a Mark) -> Option<&'a str> {
+    fn place_of(&self, mark: &Mark) -> Option<String> {
         if self.is_source {
-            return Some(&mark.path);
+            return Some(mark.path.clone());
         }
-        self.files.get(&mark.node).filter(|old| old.is_still(mark)).map(|old| old.path.as_str())
+        self.files.of_node(mark.node).filter(|old| old.is_still(mark)).map(|old| old.path)
     }
 
     /// Gives a file that lies at a path in it a second name; whether there is one.

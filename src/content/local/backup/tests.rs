@@ -4,6 +4,7 @@ use super::*;
 use crate::content::FileId;
 use crate::content::local::label::Label;
 use std::fs;
+use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,6 +26,16 @@ impl Watch for Noting<'_> {
 }
 
 struct Place(TempDir);
+
+/// A former copy, of which `marks` say what is in it.
+fn as_former(dir: &Path, marks: &[Mark]) -> Former {
+    let mut index = tempfile::tempfile().unwrap();
+    for mark in marks {
+        writeln!(index, "{}", serde_json::to_string(mark).unwrap()).unwrap();
+    }
+    index.rewind().unwrap();
+    Former::open(dir, Some(index)).unwrap().unwrap()
+}
 
 impl Place {
     fn new() -> Self {
@@ -112,7 +123,7 @@ fn what_is_unchanged_is_not_copied_again() {
     let touched = fs::File::open(place.path("from/touched")).unwrap();
     Label::new(FileId::new().unwrap(), None, &os::stat_fd(fd(&touched)).unwrap().node).store(fd(&touched)).unwrap();
     fs::rename(place.path("from/folder"), place.path("from/other")).unwrap();
-    let former = Former::open(&place.path("first"), marks.clone()).unwrap();
+    let former = as_former(&place.path("first"), &marks);
     let (tally, _) = place.copy("second", vec![former], |_| {});
     assert_eq!((tally.files, tally.linked, tally.copied), (4, 2, 2), "{tally:?}");
     assert_eq!(
@@ -125,7 +136,7 @@ fn what_is_unchanged_is_not_copied_again() {
 
     // A former copy that was meddled with is not trusted.
     fs::write(place.path("first/same"), "meddled with").unwrap();
-    let former = Former::open(&place.path("first"), marks).unwrap();
+    let former = as_former(&place.path("first"), &marks);
     place.copy("third", vec![former], |_| {});
     assert_eq!(place.read("third", "same"), "same");
 }
@@ -152,8 +163,8 @@ fn of_two_names_of_a_file_one_keeps_its_id() {
     };
     let (_, mut marks) = place.copy("first", Vec::new(), |_| {});
     assert_eq!(with_id("first"), 1);
-    for (former, copy) in [("first", "second"), ("second", "third")] {
-        let former = Former::open(&place.path(former), marks).unwrap();
+    for (before, copy) in [("first", "second"), ("second", "third")] {
+        let former = as_former(&place.path(before), &marks);
         marks = place.copy(copy, vec![former], |_| {}).1;
         assert!(with_id(copy) > 0, "{copy}");
     }

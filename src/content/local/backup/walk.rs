@@ -3,12 +3,12 @@
 
 use super::file::TRIES;
 use super::ids::Ids;
+use super::marks::Taken;
 use super::{Mark, Plan, Tally, Watch};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
 use crate::content::local::overflow::PROPS;
 use crate::content::local::root::explain;
 use crate::model::{Error, Result};
-use std::collections::HashMap;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -32,7 +32,7 @@ pub(super) struct Walk<'a> {
     watch: &'a mut dyn Watch,
     pub ids: Ids,
     /// What was copied, by its path.
-    taken: HashMap<String, Mark>,
+    taken: Taken,
     folders: Vec<(String, Facts)>,
     began: u64,
     /// Whether this is not the first time through.
@@ -58,7 +58,7 @@ impl<'a> Walk<'a> {
         watch: &'a mut dyn Watch,
     ) -> Result<Self> {
         let began = since_1970(plan.began);
-        let (taken, folders, ids) = (HashMap::new(), Vec::new(), Ids::of(source)?);
+        let (taken, folders, ids) = (Taken::default(), Vec::new(), Ids::of(source)?);
         Ok(Self { plan, source, target, tally, watch, ids, taken, folders, began, again: false, moved: false })
     }
 
@@ -95,7 +95,7 @@ impl<'a> Walk<'a> {
 
     /// Whether what lies at a path is in the copy.
     pub fn has_taken(&self, path: &str) -> bool {
-        self.taken.contains_key(path)
+        self.taken.has(path)
     }
 
     pub fn former(&self) -> impl Iterator<Item = &'a super::Former> + use<'a> {
@@ -105,7 +105,7 @@ impl<'a> Walk<'a> {
     /// Notes that something is in the copy.
     pub fn take(&mut self, mark: Mark) -> Result<()> {
         self.watch.copied(&mark, self.tally)?;
-        self.taken.insert(mark.path.clone(), mark);
+        self.taken.note(&mark);
         Ok(())
     }
 
@@ -113,9 +113,8 @@ impl<'a> Walk<'a> {
     pub fn is_wanted(&mut self, mark: &Mark) -> bool {
         let [_, born] = mark.node;
         let older = born == 0 || born < self.began;
-        match self.taken.get(&mark.path) {
-            Some(taken) if taken.node == mark.node || !older => return false,
-            _ => {}
+        if self.taken.is(&mark.path, mark.node).is_some_and(|same| same || !older) {
+            return false;
         }
         self.moved |= self.again && older;
         true
@@ -216,7 +215,7 @@ impl<'a> Walk<'a> {
         }
         let Ok(found) = os::stat_at(dir, name) else { return true };
         let node = found.node.inode();
-        if self.taken.get(path).is_some_and(|taken| taken.node == node) {
+        if self.taken.is(path, node) == Some(true) {
             return true;
         }
         let [_, born] = node;
