@@ -284,6 +284,7 @@ impl App {
                 "changes still wait for their disk; they are cut off, and what was begun is taken back when the home is opened again"
             );
         }
+        self.homes.close_all().await;
         self.audit.settle(true).await;
         self.store.close().await
     }

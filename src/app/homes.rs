@@ -134,10 +134,11 @@ impl Homes {
     async fn try_open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<()> {
         let (opener, home, name) = (self.opener.clone(), home.clone(), name.to_owned());
         let was_swept = self.trees.was_swept(&kind.id(&name));
-        let opening =
-            tokio::spawn(
-                async move { home.cell.get_or_try_init(|| opener.open(kind, &name, was_swept)).await.map(|_| ()) },
-            );
+        let closed = self.trees.until_closed(&kind.id(&name));
+        let opening = tokio::spawn(async move {
+            closed.await;
+            home.cell.get_or_try_init(|| opener.open(kind, &name, was_swept)).await.map(|_| ())
+        });
         match timeout(DISK_PATIENCE, opening).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(failed)) => Err(Error::io("open the folder of files", std::io::Error::other(failed))),
@@ -204,6 +205,13 @@ impl Homes {
             self.trees.close_if_idle(kind, name);
         }
         done
+    }
+
+    /// Closes all homes and team folders that nobody holds; the rest are counted when they are opened again.
+    pub(super) async fn close_all(&self) {
+        if timeout(DISK_PATIENCE, self.trees.close_all()).await.is_err() {
+            tracing::warn!("a disk does not answer: not every home was closed");
+        }
     }
 
     /// The homes and team folders that are open.

@@ -194,3 +194,24 @@ fn a_team_folder_has_a_quota_of_its_own() {
     ben.put("/Team folders/Plans/b", "1").is(201);
     ben.put("/c", body(1000)).is(201);
 }
+
+/// What the home's books say of how much is used, exactly.
+fn kept(server: &TestServer) -> Value {
+    let text = std::fs::read(server.home("ana").join(".sarang/books")).unwrap();
+    serde_json::from_slice::<Value>(&text).unwrap()["used"].clone()
+}
+
+#[test]
+fn a_clean_stop_keeps_the_count_and_a_start_takes_it_back() {
+    let server = TestServer::start();
+    set_quota(&server, Some(QUOTA));
+    server.ana().put("/a", body(100)).is(201);
+    assert_eq!(kept(&server), Value::Null, "after a crash it would not be right");
+    let server = server.restart();
+    assert_eq!(kept(&server), json!(100));
+    server.ana().put("/b", body(9901)).is(507);
+    assert_eq!(kept(&server), Value::Null);
+    server.ana().put("/b", body(9900)).is(201);
+    let server = server.restart();
+    assert_eq!((kept(&server), used(&server.ana())), (json!(10_000), 10_000));
+}

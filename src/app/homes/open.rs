@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 /// How often it is looked whether a tree is still where it was opened.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -123,11 +123,49 @@ pub(super) struct Trees {
     maps: Mutex<[Map; 2]>,
     /// The trees that were closed of which something is remembered.
     left: Mutex<HashMap<Arc<str>, Left>>,
+    closing: Closing,
+}
+
+/// The trees that are being closed, each with the end of a channel that ends with it.
+#[derive(Clone, Debug, Default)]
+struct Closing(Arc<Mutex<HashMap<Arc<str>, watch::Receiver<()>>>>);
+
+impl Closing {
+    /// Lets trees go. That may wait for a disk that hangs, each for its own.
+    fn let_go(&self, closed: Vec<(Arc<str>, Closed)>) {
+        for (id, tree) in closed {
+            let (done, waiting) = watch::channel(());
+            self.0.lock().insert(id.clone(), waiting);
+            let all = self.clone();
+            drop(tokio::task::spawn_blocking(move || {
+                tree.settle();
+                all.0.lock().remove(&id);
+                drop(done);
+            }));
+        }
+    }
+
+    /// Waits until a tree is closed that is being closed.
+    fn wait(&self, id: &str) -> impl Future<Output = ()> + Send + use<> {
+        let closing = self.0.lock().get(id).cloned();
+        async move {
+            if let Some(mut closing) = closing {
+                // Nothing is sent: it ends.
+                let _ = closing.changed().await;
+            }
+        }
+    }
 }
 
 impl Trees {
     pub fn new(limit: usize) -> Self {
-        Self { limit, clock: AtomicU64::new(1), maps: Mutex::default(), left: Mutex::default() }
+        Self {
+            limit,
+            clock: AtomicU64::new(1),
+            maps: Mutex::default(),
+            left: Mutex::default(),
+            closing: Closing::default(),
+        }
     }
 
     /// A tree, open or to be opened by whoever asks first.
@@ -141,7 +179,7 @@ impl Trees {
         home.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
         let many = open_in(&maps).saturating_sub(self.limit);
         if many > 0 {
-            let_go(self.close_oldest(&mut maps, many));
+            self.closing.let_go(self.close_oldest(&mut maps, many));
         }
         home
     }
@@ -149,6 +187,23 @@ impl Trees {
     /// Takes note that a tree was opened.
     pub fn note_opened(&self, id: &str) {
         self.left.lock().remove(id);
+    }
+
+    /// Waits until a tree is closed that is being closed: who opens it earlier would not find what is written down about it.
+    pub fn until_closed(&self, id: &str) -> impl Future<Output = ()> + Send + use<> {
+        self.closing.wait(id)
+    }
+
+    /// Closes all trees that nobody holds, and waits until they are.
+    pub async fn close_all(&self) {
+        {
+            let mut maps = self.maps.lock();
+            self.closing.let_go(self.close_oldest(&mut maps, usize::MAX));
+        }
+        let closing: Vec<_> = self.closing.0.lock().keys().cloned().collect();
+        for id in closing {
+            self.closing.wait(&id).await;
+        }
     }
 
     /// Whether a tree was closed with all its overflow files of properties in use.
@@ -190,7 +245,7 @@ impl Trees {
     pub fn shed(&self) {
         let mut maps = self.maps.lock();
         let many = open_in(&maps).div_ceil(2);
-        let_go(self.close_oldest(&mut maps, many));
+        self.closing.let_go(self.close_oldest(&mut maps, many));
     }
 
     /// Closes a tree, unless somebody holds it.
@@ -198,11 +253,11 @@ impl Trees {
         let mut maps = self.maps.lock();
         let map = map_of(&mut maps, kind);
         if map.get(name).is_some_and(Home::is_idle) {
-            let_go(self.close_one(map, name).into_iter().collect());
+            self.closing.let_go(self.close_one(map, name).into_iter().collect());
         }
     }
 
-    fn close_oldest(&self, maps: &mut [Map; 2], many: usize) -> Vec<Closed> {
+    fn close_oldest(&self, maps: &mut [Map; 2], many: usize) -> Vec<(Arc<str>, Closed)> {
         let mut idle: Vec<(u64, usize, String)> = Vec::new();
         for (at, map) in maps.iter().enumerate() {
             let free = map.iter().filter(|(_, home)| Home::is_idle(home));
@@ -216,14 +271,15 @@ impl Trees {
         closed
     }
 
-    fn close_one(&self, map: &mut Map, name: &str) -> Option<Closed> {
+    fn close_one(&self, map: &mut Map, name: &str) -> Option<(Arc<str>, Closed)> {
         match Home::give_up(map.remove(name)?) {
             Ok(closed) => {
                 let (left, closed) = closed?;
+                let id = left.id.clone();
                 if left.held.is_some() || left.is_swept || left.used.is_some() {
-                    self.left.lock().insert(left.id.clone(), left);
+                    self.left.lock().insert(id.clone(), left);
                 }
-                Some(closed)
+                Some((id, closed))
             }
             Err(home) => {
                 map.insert(name.to_owned(), home);
@@ -270,11 +326,4 @@ fn map_of(maps: &mut [Map; 2], kind: TreeKind) -> &mut Map {
 
 fn open_in(maps: &[Map; 2]) -> usize {
     maps.iter().map(HashMap::len).sum()
-}
-
-/// Closing may wait for a disk that hangs.
-fn let_go(closed: Vec<Closed>) {
-    if !closed.is_empty() {
-        drop(tokio::task::spawn_blocking(move || drop(closed)));
-    }
 }

@@ -44,7 +44,7 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         }
         os::rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
         root.note_move();
-        root.ledger.forget();
+        root.ledger.forget(root);
         root.pen.note(root, &[Event::Made(to.as_str().to_owned())]);
     }
     root.settle(target.dir())?;

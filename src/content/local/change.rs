@@ -120,7 +120,7 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
                 note_if_folder(root, old);
             }
             // A count that has this behind or before it may have met it twice or not at all.
-            root.ledger.note(Growth { new: 0, old: 0 });
+            root.ledger.note(root, Growth { new: 0, old: 0 });
             Ok(())
         })?;
         there.is_none()

@@ -1,6 +1,7 @@
 //! How a tree is closed: only when nobody uses it any more.
 
 use super::LocalTree;
+use super::os::fd;
 use super::root::Root;
 use std::sync::Arc;
 
@@ -19,9 +20,15 @@ impl LocalTree {
 
 /// A tree that was given up; its descriptors go with it, which may wait for the disk.
 #[derive(Debug)]
+#[must_use = "how much it holds is to be written down"]
 pub struct Closed(Root);
 
 impl Closed {
+    /// Writes down what is known of it for the next time, and lets it go. Waits for the disk.
+    pub fn settle(self) {
+        self.0.ledger.close(fd(&self.0.dir));
+    }
+
     /// Whether it has overflow files of properties, all of them in use: the next who opens it need not look through it for others.
     pub fn is_swept(&self) -> bool {
         self.0.overflow.is_swept()

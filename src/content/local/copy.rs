@@ -3,9 +3,10 @@
 use super::change::{check_apart, early_tomb, ensure, note_if_folder};
 use super::chronicle::{self, Event};
 use super::fill::Fill;
-use super::ledger::{Growth, Reservation};
+use super::ledger::Growth;
 use super::os::{self, Found, Kind, Lookup, fd};
 use super::props;
+use super::reservation::Reservation;
 use super::root::{Root, TMP, change, existing, explain, replaceable};
 use super::stage::remove_tree;
 use super::trash::At;

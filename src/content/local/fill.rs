@@ -1,9 +1,10 @@
 //! What a copy is made of: contents, properties, and every name, also those that no drive shows. What somebody has put into a folder
 //! beside the server is in its copy as it is in the folder.
 
-use super::ledger::{Growth, Reservation};
+use super::ledger::Growth;
 use super::list::visible;
 use super::os::{self, Errno, Kind, Lookup, fd};
+use super::reservation::Reservation;
 use super::root::{Root, explain};
 use super::{chronicle, label, props};
 use crate::content::{Commit, Judge, Unshown, redraw_time};

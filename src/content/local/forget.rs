@@ -2,7 +2,7 @@
 
 use super::os::fd;
 use super::root::Root;
-use super::{ledger, trashed, versions};
+use super::{tally, trashed, versions};
 use crate::content::history::Expired;
 use crate::model::{Error, Result};
 use std::time::SystemTime;
@@ -75,7 +75,7 @@ fn oldest_first(root: &Root) -> Result<Vec<Former>> {
     let mut all = Vec::new();
     for item in trashed::list(root, None, usize::MAX)? {
         let Some(when) = item.when else { continue };
-        let bytes = if item.node.folder { ledger::trashed(root, &item.id)? } else { item.node.len };
+        let bytes = if item.node.folder { tally::trashed(root, &item.id)? } else { item.node.len };
         all.push(Former { when, bytes, what: What::Item(item.id) });
     }
     for history in versions::histories(root)? {

@@ -3,7 +3,7 @@
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, checked, explain};
 use super::walk::Top;
-use super::{ledger, root::stat_name};
+use super::{root::stat_name, tally};
 use crate::model::time::{from_unix_seconds, unix_seconds};
 use crate::model::{Error, Result};
 use std::io::{IoSlice, Read as _};
@@ -64,5 +64,5 @@ pub(super) fn count_files(root: &Root, item: Option<&str>) -> Result<u64> {
         }
         Some(id) => (open(&root.trash_files, id)?, Top::Folder),
     };
-    top.map_or(Ok(0), |top| ledger::files_in(top, at))
+    top.map_or(Ok(0), |top| tally::files_in(top, at))
 }

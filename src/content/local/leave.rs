@@ -20,7 +20,7 @@ pub(super) fn take_out(root: &Root, path: &RelPath, commit: &Commit) -> Result<R
     let (tomb, place) = take_away(root, path, commit, |tomb, name, found| {
         tomb.take_out(name)?;
         // A folder is counted until it is in the trash.
-        root.ledger.note(Growth { new: 0, old: found.node.len });
+        root.ledger.note(root, Growth { new: 0, old: found.node.len });
         Ok(())
     })?;
     let out = RelPath::restore(format!("{TMP}/{}", leaving(tomb.name())));
@@ -85,7 +85,7 @@ fn go_back(root: &Root, aside: Name<'_>, tomb: &str) -> os::Outcome<Option<RelPa
         Err(Errno::NOENT) => {
             os::rename_new(aside, place)?;
             note_if_folder(root, &left);
-            root.ledger.note(Growth { new: left.node.len, old: 0 });
+            root.ledger.note(root, Growth { new: left.node.len, old: 0 });
             root.pen.note(root, &[Event::Moved(format!("{TRASH}/{tomb}"), path.as_str().to_owned())]);
         }
         Err(e) => return Err(e),

@@ -1,18 +1,19 @@
 //! The books of a tree: how many bytes its files hold and how many are promised to uploads, exact at every change of a name.
 //! A folder that goes to the trash in one rename is measured there later, when somebody needs to know: until then the books
-//! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then.
+//! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then. What the books
+//! said when the tree was closed is believed when it is opened ([`books`](super::books)); after a crash it is known what there is at most.
 
-use super::os::{self, Errno, Lookup, fd};
+use super::books::{self, Written, margin};
+use super::os::{self, Lookup, fd};
+use super::reservation::Reservation;
 use super::root::{Root, explain};
-use super::stage::WORKSHOP;
-use super::trash::tomb_of;
-use super::walk::{self, Top};
+use super::tally::{tally, trashed, workshops};
+use super::walk::Top;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long a count is believed at least.
 const FRESH: Duration = Duration::from_secs(60);
@@ -28,18 +29,28 @@ pub(super) struct Ledger {
     /// Held while files are counted; taken after the guard, never before it.
     counting: Mutex<()>,
     recounting: AtomicBool,
+    /// Held while something is written about the books.
+    writing: Mutex<()>,
+    #[cfg(test)]
+    pub walks: std::sync::atomic::AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct Books {
     /// Bytes of live files and of what is not measured yet; `None` before the first count.
     used: Option<u64>,
+    /// What there is at most, while that is all that is known.
+    at_most: Option<u64>,
+    /// What the disk says that there is at most.
+    written: Option<u64>,
     reserved: u64,
     /// Folders in the trash whose bytes are still in `used`.
     unmeasured: Vec<String>,
     /// Counts the changes, to see whether one fell into a count.
     changes: u64,
     due: Option<Instant>,
+    /// When the last count was made, and how long it took.
+    counted: Option<(SystemTime, Duration)>,
     /// What was expected and what was counted when the books were last wrong.
     correction: Option<(u64, u64)>,
 }
@@ -61,30 +72,61 @@ impl Growth {
 }
 
 impl Ledger {
+    /// The books of the tree in a folder, as they were closed. From now on only what they say at most counts after a crash.
+    pub fn open(top: BorrowedFd<'_>) -> Self {
+        let Some(Written { used, most, unmeasured, counted }) = books::take(top) else { return Self::default() };
+        let due = counted.filter(|_| used.is_some()).map_or(Duration::ZERO, |(when, took)| {
+            (FRESH.max(took * PAUSE)).saturating_sub(when.elapsed().unwrap_or_default())
+        });
+        let due = Instant::now().checked_add(due);
+        let at_most = Some(most).filter(|_| used.is_none());
+        let books = Books { used, at_most, written: Some(most), unmeasured, counted, due, ..Books::default() };
+        Self { books: Mutex::new(books), ..Self::default() }
+    }
+
+    /// Writes down what the books say, to be believed when the tree is opened again; called when nothing changes any more.
+    pub fn close(&self, top: BorrowedFd<'_>) {
+        let _writing = self.writing.lock();
+        let books = self.books.lock();
+        let Some(most) = books.upper() else { return };
+        let unmeasured = books.unmeasured.clone();
+        let written = Written { used: books.used, most, unmeasured, counted: books.counted };
+        drop(books);
+        if let Err(error) = books::write(top, &written) {
+            tracing::warn!(%error, "how much a home holds could not be written down: it is counted when it is opened again");
+            books::remove(top);
+        }
+    }
+
     /// Refuses a growth beyond `limit` with `NoSpace`; called under the guard, before the change.
     pub fn admit(&self, root: &Root, growth: Growth, limit: Option<u64>) -> Result<()> {
+        self.keep_bound(root, growth.new.saturating_sub(growth.old));
         let Some(limit) = limit.filter(|_| growth.new > growth.old) else { return Ok(()) };
-        if self.books.lock().used.is_some_and(|used| growth.fits(used, limit)) {
+        if self.books.lock().upper().is_some_and(|used| growth.fits(used, limit)) {
             return Ok(());
         }
         let _counting = self.counting.lock();
         let used = match self.measure(root)? {
             Some(used) => used,
-            None => self.enter(&Count::of(root, self)?),
+            None => self.enter(root, &Count::of(root, self)?),
         };
         if growth.fits(used, limit) { Ok(()) } else { Err(Error::NoSpace) }
     }
 
     /// Notes a change; called under the guard, after it.
-    pub fn note(&self, growth: Growth) {
+    pub fn note(&self, root: &Root, growth: Growth) {
         self.books.lock().note(growth);
+        self.keep_bound(root, 0);
     }
 
     /// As [`note`](Self::note), of an upload: what was reserved for it is used now.
     pub fn note_put(&self, growth: Growth, reservation: &mut Reservation) {
-        let mut books = self.books.lock();
-        books.note(growth);
-        books.reserved = books.reserved.saturating_sub(std::mem::take(&mut reservation.held));
+        {
+            let mut books = self.books.lock();
+            books.note(growth);
+            books.reserved = books.reserved.saturating_sub(std::mem::take(&mut reservation.held));
+        }
+        self.keep_bound(&reservation.root, 0);
     }
 
     /// Notes that a folder lies in the trash now, under this name; called under the guard.
@@ -108,9 +150,18 @@ impl Ledger {
     }
 
     /// Forgets all: something of unknown size has come. Called under the guard.
-    pub fn forget(&self) {
+    pub fn forget(&self, root: &Root) {
+        {
+            let mut books = self.books.lock();
+            *books = Books { reserved: books.reserved, changes: books.changes + 1, ..Books::default() };
+        }
+        books::remove(fd(&root.dir));
+    }
+
+    /// Reserves `bytes` more, whether they fit or not.
+    pub fn hold(&self, bytes: u64) {
         let mut books = self.books.lock();
-        *books = Books { reserved: books.reserved, changes: books.changes + 1, ..Books::default() };
+        books.reserved = books.reserved.saturating_add(bytes);
     }
 
     /// Takes back what was reserved.
@@ -143,6 +194,12 @@ impl Ledger {
         self.recount(root)
     }
 
+    /// Whether what there is is judged by what it is at most.
+    pub fn is_vague(&self) -> bool {
+        let books = self.books.lock();
+        books.used.is_none() && books.at_most.is_some()
+    }
+
     /// Whether it is time to count anew and the caller is the one to do it.
     pub fn is_due(&self) -> bool {
         let due = self.books.lock().due.is_some_and(|due| due <= Instant::now());
@@ -155,7 +212,7 @@ impl Ledger {
         let counted = self.recount_beside(root).transpose().unwrap_or_else(|| {
             let _guard = root.guard();
             let _counting = self.counting.lock();
-            Ok(self.enter(&Count::of(root, self)?))
+            Ok(self.enter(root, &Count::of(root, self)?))
         });
         self.recounting.store(false, Ordering::Relaxed);
         counted
@@ -172,14 +229,20 @@ impl Ledger {
             let _counting = self.counting.lock();
             let count = Count::of(root, self)?;
             if self.books.lock().changes == count.changes {
-                return Ok(Some(self.enter(&count)));
+                return Ok(Some(self.enter(root, &count)));
             }
         }
         Ok(None)
     }
 
     /// Enters a count; `counting` is held.
-    fn enter(&self, count: &Count) -> u64 {
+    fn enter(&self, root: &Root, count: &Count) -> u64 {
+        self.note_count(count);
+        self.keep_bound(root, 0);
+        count.bytes
+    }
+
+    fn note_count(&self, count: &Count) {
         let mut books = self.books.lock();
         if let Some(expected) = books.used.filter(|used| books.unmeasured.is_empty() && *used != count.bytes) {
             tracing::info!(
@@ -191,8 +254,25 @@ impl Ledger {
         }
         books.used = Some(count.bytes);
         books.unmeasured.clear();
+        books.at_most = None;
         books.due = Some(Instant::now() + FRESH.max(count.took * PAUSE));
-        count.bytes
+        books.counted = Some((SystemTime::now(), count.took));
+    }
+
+    /// Lets the disk say that there is more, before `more` bytes come and long before there is so much: then a power cut finds that
+    /// written. A disk that hangs keeps nobody from the books.
+    fn keep_bound(&self, root: &Root, more: u64) {
+        if self.books.lock().next_bound(more).is_none() {
+            return;
+        }
+        let _writing = self.writing.lock();
+        let Some(most) = self.books.lock().next_bound(more) else { return };
+        let written = books::write(fd(&root.dir), &Written { most, ..Written::default() });
+        if let Err(error) = &written {
+            tracing::warn!(%error, "how much a home holds at most could not be written down");
+            books::remove(fd(&root.dir));
+        }
+        self.books.lock().written = written.is_ok().then_some(most);
     }
 
     /// Takes what lies in the trash off the books; returns what is left on them, `None` before the first count. `counting` is held.
@@ -215,27 +295,41 @@ impl Ledger {
         let bytes = trashed(root, name)?;
         // It may have gone back or away meanwhile.
         if self.take_unmeasured(name) {
-            self.note(Growth { new: 0, old: bytes });
+            self.note(root, Growth { new: 0, old: bytes });
         }
         Ok(())
     }
 
     /// Reserves `bytes` more if they fit below `limit`; `None` when that cannot be said without counting.
-    fn try_reserve(&self, bytes: u64, limit: u64) -> Option<Result<()>> {
+    pub fn try_reserve(&self, bytes: u64, limit: u64) -> Option<Result<()>> {
         let mut books = self.books.lock();
-        let sum = books.used?.saturating_add(books.reserved).saturating_add(bytes);
+        let sum = books.upper()?.saturating_add(books.reserved).saturating_add(bytes);
         if sum <= limit {
             books.reserved = books.reserved.saturating_add(bytes);
             return Some(Ok(()));
         }
-        books.unmeasured.is_empty().then_some(Err(Error::NoSpace))
+        (books.used.is_some() && books.unmeasured.is_empty()).then_some(Err(Error::NoSpace))
     }
 }
 
 impl Books {
     fn note(&mut self, growth: Growth) {
         self.changes += 1;
-        self.used = self.used.map(|used| used.saturating_add(growth.new).saturating_sub(growth.old));
+        let after = |used: u64| used.saturating_add(growth.new).saturating_sub(growth.old);
+        (self.used, self.at_most) = (self.used.map(after), self.at_most.map(after));
+    }
+
+    /// What there is, or what there is at most.
+    fn upper(&self) -> Option<u64> {
+        self.used.or(self.at_most)
+    }
+
+    /// What the disk should say that there is at most when `more` has come, if what it says is less or only little more.
+    fn next_bound(&self, more: u64) -> Option<u64> {
+        let upper = self.upper()?.saturating_add(more);
+        let margin = margin(upper);
+        let is_enough = |written: u64| written >= upper.saturating_add(margin / 2);
+        (!self.written.is_some_and(is_enough)).then(|| upper.saturating_add(margin))
     }
 }
 
@@ -250,6 +344,8 @@ struct Count {
 impl Count {
     fn of(root: &Root, ledger: &Ledger) -> Result<Self> {
         let (began, changes) = (Instant::now(), ledger.books.lock().changes);
+        #[cfg(test)]
+        ledger.walks.fetch_add(1, Ordering::Relaxed);
         // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
         let counted = workshops(root)
             .and_then(|built| Ok(built + tally(os::open_folder(fd(&root.dir), "", Lookup::Full)?, Top::Tree)?.bytes));
@@ -258,130 +354,8 @@ impl Count {
     }
 }
 
-/// Bytes promised to an upload; given back when dropped.
-#[derive(Debug)]
-pub(super) struct Reservation {
-    root: Arc<Root>,
-    limit: Option<u64>,
-    /// Bytes that go when what the upload replaces goes.
-    old: u64,
-    held: u64,
-}
-
-impl Reservation {
-    /// Nothing, without a limit.
-    pub fn none(root: &Arc<Root>) -> Self {
-        Self::new(root, None, 0)
-    }
-
-    /// Nothing yet, below `limit`, for what will replace `old` bytes.
-    pub fn new(root: &Arc<Root>, limit: Option<u64>, old: u64) -> Self {
-        Self { root: Arc::clone(root), limit, old, held: 0 }
-    }
-
-    /// Makes room for a file of `len` bytes; `NoSpace`, `None` when that cannot be said without waiting for the disk.
-    pub fn try_grow(&mut self, len: u64) -> Option<Result<()>> {
-        let more = len.saturating_sub(self.old).saturating_sub(self.held);
-        let Some(limit) = self.limit.filter(|_| more > 0) else { return Some(Ok(())) };
-        let reserved = self.root.ledger.try_reserve(more, limit);
-        if matches!(reserved, Some(Ok(()))) {
-            self.held += more;
-        }
-        reserved
-    }
-
-    /// Holds the room for a file of `len` bytes, whether it is there or not: it was promised before.
-    pub fn hold(&mut self, len: u64) {
-        let more = len.saturating_sub(self.old).saturating_sub(self.held);
-        let mut books = self.root.ledger.books.lock();
-        books.reserved = books.reserved.saturating_add(more);
-        self.held += more;
-    }
-
-    /// What is held, which is given back by somebody else.
-    pub fn take(mut self) -> u64 {
-        std::mem::take(&mut self.held)
-    }
-
-    /// As [`try_grow`](Self::try_grow), on a thread that may wait.
-    pub fn grow(&mut self, len: u64) -> Result<()> {
-        loop {
-            if let Some(outcome) = self.try_grow(len) {
-                return outcome;
-            }
-            self.root.ledger.count(&self.root)?;
-        }
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        self.root.ledger.give_back(self.held);
-    }
-}
-
 /// Bytes left on the disk, without the reserve.
 pub(super) fn free(root: &Root) -> Result<u64> {
     let free = os::free_bytes(fd(&root.dir)).map_err(|e| explain("ask for free space", e))?;
     Ok(free.saturating_sub(root.settings.reserve))
-}
-
-/// Bytes of a folder in the trash; 0 when it is gone.
-pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
-    bytes_in(fd(&root.trash_files), name)
-}
-
-/// Bytes of a folder in an open one; 0 when it is gone.
-pub(super) fn bytes_in(dir: BorrowedFd<'_>, name: &str) -> Result<u64> {
-    match os::open_folder(dir, name, Lookup::Full) {
-        Ok(dir) => bytes_of(dir).map_err(|e| explain("measure a folder", e)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
-        Err(e) => Err(explain("measure a folder", e)),
-    }
-}
-
-/// Bytes of what is being built in a workshop.
-pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
-    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(bytes_of).map_err(|e| explain("measure a copy", e))
-}
-
-/// Bytes of what is being built in all workshops, and of folders that are being moved to another tree.
-fn workshops(root: &Root) -> os::Outcome<u64> {
-    let folders = walk::names(fd(&root.tmp))?;
-    let mut sum = 0;
-    for name in folders.iter().filter(|name| name.starts_with(WORKSHOP) || tomb_of(name).is_some()) {
-        match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
-            Ok(dir) => sum += bytes_of(dir)?,
-            // Closed meanwhile, or a file: those are off the books once they are out of sight.
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(sum)
-}
-
-/// How many files are in a folder and below it.
-pub(super) fn files_in(top: OwnedFd, at: Top) -> Result<u64> {
-    tally(top, at).map(|tally| tally.files).map_err(|e| explain("count the files", e))
-}
-
-/// Bytes of all files in a folder and below it.
-fn bytes_of(top: OwnedFd) -> os::Outcome<u64> {
-    tally(top, Top::Folder).map(|tally| tally.bytes)
-}
-
-/// What was found in a folder.
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    bytes: u64,
-    files: u64,
-}
-
-fn tally(top: OwnedFd, at: Top) -> os::Outcome<Tally> {
-    let mut sum = Tally::default();
-    walk::files(top, at, |_, found| {
-        sum = Tally { bytes: sum.bytes.saturating_add(found.node.len), files: sum.files + 1 };
-        Ok::<_, Errno>(())
-    })?;
-    Ok(sum)
 }

@@ -4,6 +4,7 @@
 mod adopt;
 pub mod backup;
 mod behind;
+mod books;
 mod change;
 pub mod check;
 mod chronicle;
@@ -31,11 +32,13 @@ mod props;
 mod read;
 mod relocated;
 mod replaced;
+mod reservation;
 mod resumed;
 mod rewind;
 mod root;
 mod scrub;
 mod stage;
+mod tally;
 mod trash;
 mod trashed;
 mod turns;
@@ -174,6 +177,16 @@ impl LocalTree {
         looked(&self.root, move |root| look(root, &path, Lookup::Full)?.ok_or(Error::NotFound)).await
     }
 
+    /// Has the files counted in the background when it is time.
+    fn count_if_due(&self) {
+        if let Some(turn) = self.root.waiting.turns.try_take()
+            && self.root.ledger.is_due()
+        {
+            // Not awaited: the books serve until this is done.
+            drop(begin(&self.root, turn.of_long_work(), |root| root.ledger.recount(root)));
+        }
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static) -> Result<T> {
         on_thread(&self.root, work).await
     }
@@ -253,6 +266,9 @@ impl ContentTree for LocalTree {
                 self.run(move |root| LocalUpload::begin_from_present(root, &path, room)).await?
             }
         };
+        if self.root.ledger.is_vague() {
+            self.count_if_due();
+        }
         Ok(Box::new(upload))
     }
 
@@ -366,12 +382,7 @@ impl ContentTree for LocalTree {
         } else {
             looked(&self.root, |root| ledger::free(root)).await?
         };
-        if let Some(turn) = self.root.waiting.turns.try_take()
-            && self.root.ledger.is_due()
-        {
-            // Not awaited: the books serve until this is done.
-            drop(begin(&self.root, turn.of_long_work(), |root| root.ledger.recount(root)));
-        }
+        self.count_if_due();
         let used = match self.root.ledger.known() {
             Some(used) => used,
             None => self.run(|root| root.ledger.count(root)).await?,

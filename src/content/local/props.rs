@@ -155,7 +155,7 @@ fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) ->
         if set.is_err() {
             let _ = os::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
             // A sweep that has met the file in between must not count.
-            root.ledger.note(Growth { new: 0, old: 0 });
+            root.ledger.note(root, Growth { new: 0, old: 0 });
         } else {
             value.keep();
         }

@@ -1,8 +1,8 @@
 //! Uploads that outlive requests and restarts: files in `.sarang/uploads`, whose length is how far they have come. After a power cut
 //! a file can be longer than what of it has reached the disk: an attribute says how far it had.
 
-use super::ledger::Reservation;
 use super::os::{self, Errno, Lookup, fd};
+use super::reservation::Reservation;
 use super::root::{Root, checked, explain};
 use super::walk;
 use crate::content::{Reserved, Room};

@@ -2,11 +2,10 @@
 //! Nothing is deleted for good: what was not there goes to the trash, contents that are replaced become versions.
 
 use super::chronicle::{self, Before, TRASH, is_own};
-use super::ledger;
 use super::os::{self, Kind, Lookup, fd};
 use super::past::{Item, Past, What, joined, split};
 use super::root::{Root, explain};
-use super::versions;
+use super::{tally, versions};
 use crate::content::history::{Found, Rewind, Step};
 use crate::model::{Error, RelPath, Result};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -209,7 +208,7 @@ impl Plan<'_> {
     fn weigh(&self, source: &str) -> Result<u64> {
         let found = os::open_any(fd(&self.root.dir), source, Lookup::Full).and_then(|file| os::stat_fd(fd(&file)));
         match found {
-            Ok(found) if found.kind == Kind::Folder => ledger::bytes_in(fd(&self.root.dir), source),
+            Ok(found) if found.kind == Kind::Folder => tally::bytes_in(fd(&self.root.dir), source),
             Ok(found) => Ok(found.node.len),
             Err(os::Errno::NOENT | os::Errno::NOTDIR | os::Errno::LOOP) => Ok(0),
             Err(e) => Err(explain("measure it", e)),

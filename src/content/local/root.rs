@@ -85,6 +85,7 @@ impl Root {
         let (trash_info, versions) = (own(TRASH_INFO)?, own(VERSIONS)?);
         let overflow = Overflow::new(fd(&own(PROPS)?))?;
         let held = Held::read(fd(&dir))?;
+        let ledger = Ledger::open(fd(&dir));
         let waiting = Waiting::on(fd(&dir)).map_err(failed)?;
         let is_local = waiting.is_local;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -96,7 +97,7 @@ impl Root {
             versions,
             uploads: Later::new(UPLOADS),
             settings,
-            ledger: Ledger::default(),
+            ledger,
             pen: Pen::default(),
             overflow,
             held,

@@ -1,9 +1,10 @@
 //! What is made in `.sarang/tmp` before it is shown: files that vanish unless published, and the sweeping of leftovers.
 
-use super::ledger::{self, Growth};
+use super::ledger::Growth;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::props::explain_store;
 use super::root::{Root, TMP, explain};
+use super::tally;
 use super::versions::{self, Shelf};
 use super::waiting::{Lasting, finally};
 use crate::content::Node;
@@ -189,12 +190,12 @@ pub(super) fn workshop(root: &Root) -> Result<RelPath> {
 pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
     let is_one = workshop.parent().is_some_and(|parent| parent.as_str() == TMP);
     let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
-    let (old, gone) = (ledger::built(root, name)?, root.stamp());
+    let (old, gone) = (tally::built(root, name)?, root.stamp());
     {
         let _guard = root.guard();
         os::rename_new((fd(&root.tmp), name), (fd(&root.tmp), &gone))
             .map_err(|e| explain("clear its temporary files", e))?;
-        root.ledger.note(Growth { new: 0, old });
+        root.ledger.note(root, Growth { new: 0, old });
     }
     let removed = remove_tree(fd(&root.tmp), &gone, &mut |_, _| {});
     root.overflow.note_loose();

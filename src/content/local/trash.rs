@@ -84,7 +84,7 @@ impl<'a> Tomb<'a> {
     pub fn note_gone(&self, found: &Found) {
         match found.kind {
             Kind::Folder => self.root.ledger.note_buried(&self.name),
-            _ => self.root.ledger.note(Growth { new: 0, old: found.node.len }),
+            _ => self.root.ledger.note(self.root, Growth { new: 0, old: found.node.len }),
         }
     }
 

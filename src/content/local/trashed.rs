@@ -1,10 +1,11 @@
 //! What lies in the trash: listed newest first, put back, deleted for good. The names' ends (stamps) tell the order.
 
 use super::chronicle::{self, TRASH};
-use super::ledger::{self, Growth, Reservation};
+use super::ledger::Growth;
 use super::os::{self, Kind, Lookup, fd};
+use super::reservation::Reservation;
 use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
-use super::{change as changes, stage, walk};
+use super::{change as changes, stage, tally, walk};
 use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
 use crate::model::{AccountName, Error, RelPath, Result, time};
@@ -81,7 +82,7 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
             }
             moved?;
             changes::note_if_folder(root, &found);
-            root.ledger.note(growth);
+            root.ledger.note(root, growth);
             root.pen.note(root, &[chronicle::moved(&from, to)]);
             Ok(())
         })?;
@@ -99,7 +100,7 @@ fn weigh(root: &Root, part: &Place<'_>) -> Result<u64> {
     if found.kind != Kind::Folder {
         return Ok(found.node.len);
     }
-    ledger::bytes_in(part.dir(), &name)
+    tally::bytes_in(part.dir(), &name)
 }
 
 /// Deletes an item for good. It leaves the trash in one step; what a crash leaves of it is swept at the next start.
@@ -185,7 +186,7 @@ fn find(root: &Root, id: &str) -> Result<os::Found> {
 /// Bytes of an item, whole.
 fn bytes_of(root: &Root, id: &str) -> Result<u64> {
     let found = find(root, id)?;
-    if found.kind == os::Kind::Folder { ledger::trashed(root, id) } else { Ok(found.node.len) }
+    if found.kind == os::Kind::Folder { tally::trashed(root, id) } else { Ok(found.node.len) }
 }
 
 fn forget(root: &Root, id: &str) -> Result<()> {

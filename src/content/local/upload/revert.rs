@@ -1,8 +1,8 @@
 //! A former content of a file becomes its present one: an upload whose bytes are there already.
 
 use super::super::digest::Sum;
-use super::super::ledger::Reservation;
 use super::super::os::Lookup;
+use super::super::reservation::Reservation;
 use super::super::root::Root;
 use super::super::versions;
 use super::LocalUpload;

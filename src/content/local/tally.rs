@@ -1,0 +1,70 @@
+//! How many bytes and files there are, found by looking at each.
+
+use super::os::{self, Errno, Lookup, fd};
+use super::root::{Root, explain};
+use super::stage::WORKSHOP;
+use super::trash::tomb_of;
+use super::walk::{self, Top};
+use crate::model::Result;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// Bytes of a folder in the trash; 0 when it is gone.
+pub(super) fn trashed(root: &Root, name: &str) -> Result<u64> {
+    bytes_in(fd(&root.trash_files), name)
+}
+
+/// Bytes of a folder in an open one; 0 when it is gone.
+pub(super) fn bytes_in(dir: BorrowedFd<'_>, name: &str) -> Result<u64> {
+    match os::open_folder(dir, name, Lookup::Full) {
+        Ok(dir) => bytes_of(dir).map_err(|e| explain("measure a folder", e)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(0),
+        Err(e) => Err(explain("measure a folder", e)),
+    }
+}
+
+/// Bytes of what is being built in a workshop.
+pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
+    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(bytes_of).map_err(|e| explain("measure a copy", e))
+}
+
+/// Bytes of what is being built in all workshops, and of folders that are being moved to another tree.
+pub(super) fn workshops(root: &Root) -> os::Outcome<u64> {
+    let folders = walk::names(fd(&root.tmp))?;
+    let mut sum = 0;
+    for name in folders.iter().filter(|name| name.starts_with(WORKSHOP) || tomb_of(name).is_some()) {
+        match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
+            Ok(dir) => sum += bytes_of(dir)?,
+            // Closed meanwhile, or a file: those are off the books once they are out of sight.
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(sum)
+}
+
+/// How many files are in a folder and below it.
+pub(super) fn files_in(top: OwnedFd, at: Top) -> Result<u64> {
+    tally(top, at).map(|tally| tally.files).map_err(|e| explain("count the files", e))
+}
+
+/// Bytes of all files in a folder and below it.
+fn bytes_of(top: OwnedFd) -> os::Outcome<u64> {
+    tally(top, Top::Folder).map(|tally| tally.bytes)
+}
+
+/// What was found in a folder.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    pub bytes: u64,
+    pub files: u64,
+}
+
+/// Counts what is in a folder and below it.
+pub(super) fn tally(top: OwnedFd, at: Top) -> os::Outcome<Tally> {
+    let mut sum = Tally::default();
+    walk::files(top, at, |_, found| {
+        sum = Tally { bytes: sum.bytes.saturating_add(found.node.len), files: sum.files + 1 };
+        Ok::<_, Errno>(())
+    })?;
+    Ok(sum)
+}
