@@ -203,7 +203,17 @@ pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) ->
 #[async_trait]
 pub trait History: Send + Sync {
     /// What lies in the trash, newest first: up to `limit` items after the one called `after`.
-    async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>>;
+    async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
+        self.trashed_below(&RelPath::root(), None, after, limit).await
+    }
+    /// As [`trashed`](Self::trashed), of what lay below `folder`, by whomever or by `who` alone.
+    async fn trashed_below(
+        &self,
+        folder: &RelPath,
+        who: Option<&AccountName>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Trashed>>;
     /// Where the items can be looked at and read, each under its id: a path for `stat`, `list`, `open` and `props`, and the source of a copy.
     fn trash_at(&self) -> RelPath;
     /// One item; `NotFound`.

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// How many names are tried beside one that is taken.
 const TRIES: u32 = 100;
+/// How many items of the trash are asked for at a time.
+const PAGE: usize = 1000;
 
 /// The part of a trash that may be seen.
 struct Bin {
@@ -41,16 +43,10 @@ impl Drive {
     /// `after`. Where the folder was shared by another it is what this account deleted, in a team folder what anybody did.
     pub async fn trashed(&self, folder: Option<&VPath>, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
         let bin = self.bin(folder).await?;
-        let (mut found, mut after) = (Vec::new(), after.map(str::to_owned));
-        while found.len() < limit {
-            bin.watch.check()?;
-            let items = bin.root.tree.trashed(after.as_deref(), limit).await?;
-            let Some(last) = items.last() else { break };
-            after = Some(last.id.clone());
-            found.extend(items.into_iter().filter_map(|item| bin.show(item)));
-        }
-        found.truncate(limit);
-        Ok(found)
+        bin.watch.check()?;
+        let items = bin.root.tree.trashed_below(&bin.base, bin.only.as_ref(), after, limit).await?;
+        bin.watch.check()?;
+        Ok(items.into_iter().filter_map(|item| bin.show(item)).collect())
     }
 
     /// Restores an item of the trash of `folder`, or of the home, to `wish`, or else to where it lay, or else beside that; says where it
@@ -113,17 +109,21 @@ impl Drive {
     /// Deletes all that lies in the trash now for good; returns how many items that were.
     pub async fn empty_trash(&self) -> Result<u64> {
         let tree = &self.own_home()?.tree;
-        let mut count = 0;
-        for item in tree.trashed(None, usize::MAX).await? {
-            self.check()?;
-            match tree.purge(&item.id).await {
-                Ok(()) => count += 1,
-                // Somebody was faster.
-                Err(Error::NotFound) => {}
-                Err(error) => return Err(error),
+        let (mut count, mut after) = (0, None);
+        loop {
+            let page = tree.trashed(after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(count) };
+            after = Some(last.id.clone());
+            for item in page {
+                self.check()?;
+                match tree.purge(&item.id).await {
+                    Ok(()) => count += 1,
+                    // Somebody was faster.
+                    Err(Error::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
-        Ok(count)
     }
 
     /// Deletes an item of the trash for good; `NotFound`.

@@ -134,6 +134,7 @@ fn take_trash(root: &Root, own: BorrowedFd<'_>, to: &RelPath) -> Result<usize> {
             return Err(failed(e));
         }
     }
+    root.inventory.forget();
     Ok(entries(fd(&files))?.len())
 }
 

@@ -138,7 +138,7 @@ fn untold(root: &Root, told: &[Line], moment: u64) -> Result<Vec<Line>> {
         })
         .collect();
     let mut untold = Vec::new();
-    for item in trashed::list(root, None, usize::MAX)? {
+    for item in trashed::list(root)? {
         let at = item.when.map_or(0, nanos);
         if at > moment && !told.contains(item.id.as_str()) {
             untold.push(Line { at, event: deleted(&item.path, &item.id) });

@@ -73,7 +73,7 @@ fn let_go(root: &Root, all: Vec<Former>, bytes: u64) -> Result<Expired> {
 /// All of the history whose age is known.
 fn oldest_first(root: &Root) -> Result<Vec<Former>> {
     let mut all = Vec::new();
-    for item in trashed::list(root, None, usize::MAX)? {
+    for item in trashed::list(root)? {
         let Some(when) = item.when else { continue };
         let bytes = if item.node.folder { tally::trashed(root, &item.id)? } else { item.node.len };
         all.push(Former { when, bytes, what: What::Item(item.id) });

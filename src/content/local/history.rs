@@ -1,10 +1,12 @@
 //! The asynchronous face of the history of a tree.
 
+use super::inventory::{self, Filter};
 use super::overflow::{self, Sweep};
+use super::root::Root;
 use super::{LocalTree, chronicle, forget, held, rewind, sweep_props, trashed, upload, versions};
 use crate::content::history::{Expired, History, Retention, Rewind, Trashed, Version};
 use crate::content::{Commit, Put, Reader};
-use crate::model::{RelPath, Result};
+use crate::model::{AccountName, RelPath, Result};
 use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,9 +16,18 @@ pub(super) const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[async_trait]
 impl History for LocalTree {
-    async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
-        let after = after.map(str::to_owned);
-        self.run(move |root| trashed::list(root, after.as_deref(), limit)).await
+    async fn trashed_below(
+        &self,
+        folder: &RelPath,
+        who: Option<&AccountName>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Trashed>> {
+        let (below, who, after) = (folder.clone(), who.cloned(), after.map(str::to_owned));
+        let page = move |root: &Arc<Root>| {
+            inventory::page(root, Filter { below: &below, who: who.as_ref() }, after.as_deref(), limit)
+        };
+        self.run(page).await
     }
 
     fn trash_at(&self) -> RelPath {

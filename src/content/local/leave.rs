@@ -90,6 +90,7 @@ fn go_back(root: &Root, aside: Name<'_>, tomb: &str) -> os::Outcome<Option<RelPa
         }
         Err(e) => return Err(e),
     }
+    root.inventory.note_gone(tomb);
     match os::unlink_file(fd(&root.trash_info), &format!("{tomb}{NOTE}")) {
         Ok(()) | Err(Errno::NOENT) => Ok(Some(path)),
         Err(e) => Err(e),

@@ -18,6 +18,7 @@ mod held;
 mod history;
 mod identity;
 pub mod in_place;
+mod inventory;
 mod label;
 mod leave;
 mod ledger;

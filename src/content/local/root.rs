@@ -5,7 +5,9 @@ use super::overflow::{Overflow, PROPS};
 pub(super) use super::own::TMP;
 use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
 use super::waiting::Waiting;
-use super::{LocalSettings, chronicle::Pen, forget, held::Held, ledger::Ledger, marker, pace::Pace};
+use super::{
+    LocalSettings, chronicle::Pen, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace,
+};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
 use crate::model::path::{check_name, check_portable};
@@ -31,6 +33,7 @@ pub(super) struct Root {
     pub ledger: Ledger,
     pub pen: Pen,
     pub overflow: Overflow,
+    pub inventory: Inventory,
     pub held: Held,
     pub pace: Pace,
     pub waiting: Waiting,
@@ -100,6 +103,7 @@ impl Root {
             ledger,
             pen: Pen::default(),
             overflow,
+            inventory: Inventory::default(),
             held,
             pace: Pace::default(),
             waiting,

@@ -57,6 +57,7 @@ impl<'a> Tomb<'a> {
         let tomb = Self { root, name: name_of(root, path.name().unwrap_or_default()), used: false };
         let text = format!("{}X-Sarang-Who={who}\n", note_of(path.as_str()));
         write_small(root, fd(&root.trash_info), &tomb.info(), &text)?;
+        root.inventory.note_new(&tomb.name, path, who);
         Ok(tomb)
     }
 
@@ -152,6 +153,7 @@ impl Drop for Tomb<'_> {
     fn drop(&mut self) {
         if !self.used {
             let _ = os::unlink_file(fd(&self.root.trash_info), &self.info());
+            self.root.inventory.note_gone(&self.name);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What lies in the trash: listed newest first, put back, deleted for good. The names' ends (stamps) tell the order.
 
 use super::chronicle::{self, TRASH};
+use super::inventory::{self, Filter};
 use super::ledger::Growth;
 use super::os::{self, Kind, Lookup, fd};
 use super::reservation::Reservation;
@@ -10,7 +11,6 @@ use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
 use crate::model::{AccountName, Error, RelPath, Result, time};
 use percent_encoding::percent_decode_str;
-use std::cmp::Reverse;
 use std::io::Read;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -21,24 +21,9 @@ pub(super) const NOTE: &str = ".trashinfo";
 pub(super) const NOTE_LIMIT: u64 = 64 << 10;
 
 /// What lies in the trash, newest first.
-pub(super) fn list(root: &Root, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
-    let mut ids = ids(root)?;
-    ids.sort_by_cached_key(|id| Reverse((stamp_of(id), id.clone())));
-    let start = match after {
-        Some(after) => {
-            let bound = Reverse((stamp_of(after), after.to_owned()));
-            ids.partition_point(|id| Reverse((stamp_of(id), id.clone())) <= bound)
-        }
-        None => 0,
-    };
-    let mut items = Vec::new();
-    for id in ids.into_iter().skip(start) {
-        if items.len() == limit {
-            break;
-        }
-        items.extend(item(root, id)?);
-    }
-    Ok(items)
+pub(super) fn list(root: &Root) -> Result<Vec<Trashed>> {
+    let all = Filter { below: &RelPath::root(), who: None };
+    inventory::page(root, all, None, usize::MAX)
 }
 
 /// One item.
@@ -140,15 +125,25 @@ fn ids(root: &Root) -> Result<Vec<String>> {
 }
 
 /// The item called `id`; `None` for a note without a thing, and for what does not exist for us.
-fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
+pub(super) fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
     let Some(found) = stat_name(fd(&root.trash_files), &id)?.filter(|found| found.kind != Kind::Other) else {
         return Ok(None);
     };
     let note = read_note(root, &id).map_err(|e| explain("read the trash", e))?;
     let Some((text, path)) = note.and_then(|text| path_in(&text).map(|path| (text, path))) else { return Ok(None) };
-    let who = field(&text, "X-Sarang-Who").and_then(|who| AccountName::parse(who).ok());
+    let who = who_in(&text);
     let when = field(&text, "DeletionDate").and_then(|date| time::parse_iso_date(&format!("{date}Z")));
     Ok(Some(Trashed { id, path, who, when, node: found.node }))
+}
+
+/// Where an item lay and who deleted or replaced it, as its note says; `None` where it does not say.
+pub(super) fn origin(root: &Root, id: &str) -> Result<Option<(RelPath, Option<AccountName>)>> {
+    let note = read_note(root, id).map_err(|e| explain("read the trash", e))?;
+    Ok(note.and_then(|text| path_in(&text).map(|path| (path, who_in(&text)))))
+}
+
+fn who_in(note: &str) -> Option<AccountName> {
+    field(note, "X-Sarang-Who").and_then(|who| AccountName::parse(who).ok())
 }
 
 /// What the note about an item says; `None` where there is none.
@@ -190,13 +185,9 @@ fn bytes_of(root: &Root, id: &str) -> Result<u64> {
 }
 
 fn forget(root: &Root, id: &str) -> Result<()> {
+    root.inventory.note_gone(id);
     match os::unlink_file(fd(&root.trash_info), &format!("{id}{NOTE}")) {
         Ok(()) | Err(os::Errno::NOENT) => Ok(()),
         Err(e) => Err(explain("forget the note in the trash", e)),
     }
-}
-
-/// What the end of an id says of its order; what other programs put there comes last.
-fn stamp_of(id: &str) -> u64 {
-    id.rsplit_once('.').and_then(|(_, stamp)| u64::from_str_radix(stamp, 16).ok()).unwrap_or(0)
 }

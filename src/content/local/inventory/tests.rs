@@ -1,0 +1,122 @@
+//! Pages of a trash, by what they read.
+
+use super::super::{LocalSettings, LocalTree};
+use super::*;
+use crate::config::Durability;
+use crate::content::ContentTree;
+use crate::content::contract::{Tree, commit, path};
+use crate::content::history::History;
+
+const MANY: usize = 2000;
+
+/// A tree with so many items in its trash, every tenth of them from a folder `a`.
+async fn tree(dir: &std::path::Path) -> Arc<LocalTree> {
+    let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+    let tree = LocalTree::open(dir, settings).unwrap();
+    tree.mkdir(&path("a"), commit()).await.unwrap();
+    for n in 0..MANY {
+        let at = path(&if n % 10 == 0 { format!("a/{n}") } else { format!("{n}") });
+        tree.mkdir(&at, commit()).await.unwrap();
+        tree.delete(&at, commit()).await.unwrap();
+    }
+    tokio::time::sleep(2 * TICK).await;
+    tree
+}
+
+/// How much is read while something is done.
+async fn work<T>(tree: &LocalTree, act: impl AsyncFnOnce() -> T) -> (T, usize, usize) {
+    let work = || {
+        let work = &tree.root.inventory.work;
+        (work.names.load(Ordering::Relaxed), work.notes.load(Ordering::Relaxed))
+    };
+    let before = work();
+    let done = act().await;
+    (done, work().0 - before.0, work().1 - before.1)
+}
+
+#[tokio::test]
+async fn a_page_reads_what_it_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(dir.path()).await;
+    let (first, names, notes) = work(&tree, async || tree.trashed(None, 10).await.unwrap()).await;
+    assert_eq!((first.len(), names, notes), (10, MANY, 10));
+    let (mut after, mut seen) = (None, 0);
+    let (_, names, notes) = work(&tree, async || {
+        loop {
+            let page = tree.trashed(after.as_deref(), 10).await.unwrap();
+            let Some(last) = page.last() else { break };
+            (after, seen) = (Some(last.id.clone()), seen + page.len());
+        }
+    })
+    .await;
+    assert_eq!((seen, names, notes), (MANY, 0, MANY));
+}
+
+#[tokio::test]
+async fn what_lay_elsewhere_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(dir.path()).await;
+    let below = path("a");
+    let page = async |after: Option<&str>| tree.trashed_below(&below, None, after, 10).await.unwrap();
+    let (first, _, notes) = work(&tree, async || page(None).await).await;
+    assert!((first.len(), notes <= 10 * 10 + 10) == (10, true), "{notes}");
+    assert!(first.iter().all(|item| item.path.is_within(&below)));
+    let (all, _, notes) = work(&tree, async || tree.trashed_below(&below, None, None, MANY).await.unwrap()).await;
+    assert!((all.len(), notes <= MANY + all.len()) == (MANY / 10, true), "{notes}");
+    let ((again, last), names, notes) =
+        work(&tree, async || (page(None).await, page(Some(&all[MANY / 10 - 2].id)).await)).await;
+    assert_eq!((again, last, names, notes), (first, all[MANY / 10 - 1..].to_vec(), 0, 11));
+}
+
+#[tokio::test]
+async fn our_own_changes_need_no_new_look() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(dir.path()).await;
+    let newest = async || tree.trashed(None, 1).await.unwrap().remove(0);
+    let first = newest().await;
+    // As of a trash that takes long to be read.
+    tree.root.inventory.window.lock().as_mut().unwrap().took = QUICK * 2;
+    tree.mkdir(&path("new"), commit()).await.unwrap();
+    tree.delete(&path("new"), commit()).await.unwrap();
+    let (new, names, _) = work(&tree, async || newest().await).await;
+    assert_eq!((new.path.as_str(), names), ("new", 0));
+    tree.purge(&new.id).await.unwrap();
+    let (again, names, notes) = work(&tree, async || newest().await).await;
+    assert_eq!((again, names, notes), (first, 0, 1));
+}
+
+#[tokio::test]
+async fn what_other_programs_do_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = tree(dir.path()).await;
+    let before = tree.trashed(None, MANY).await.unwrap();
+    let own = dir.path().join(".sarang/trash");
+    std::fs::remove_file(own.join(format!("info/{}{NOTE}", before[0].id))).unwrap();
+    std::fs::write(own.join("files/theirs"), "x").unwrap();
+    std::fs::write(own.join("info/theirs.trashinfo"), "[Trash Info]\nPath=a/theirs\n").unwrap();
+    let after = tree.trashed(None, MANY + 1).await.unwrap();
+    assert_eq!((after.len(), &after[..MANY - 1]), (MANY, &before[1..]));
+    assert_eq!(after[MANY - 1].id, "theirs");
+}
+
+#[tokio::test]
+async fn windows_follow_each_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree: Tree = tree(dir.path()).await;
+    let all = tree.trashed(None, usize::MAX).await.unwrap();
+    let mut window = Window {
+        items: BTreeMap::new(),
+        after: None,
+        is_cut: false,
+        seen: SystemTime::UNIX_EPOCH,
+        is_unsure: false,
+        read: Instant::now(),
+        took: QUICK,
+        bytes: 0,
+    };
+    for n in 0..=WINDOW {
+        window.add(key_of(&format!("x.{n:x}")), Origin::Unread);
+    }
+    assert!(window.is_cut && window.items.len() == WINDOW && all.len() == MANY);
+    assert!(window.reaches(None) && window.reaches(Some(&key_of("x.2"))) && !window.reaches(Some(&key_of("x.1"))));
+}
