@@ -69,10 +69,16 @@ pub struct Rewinding {
 /// What a rewind has changed, or would change.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RewindReport {
-    /// The changes, in this order.
+    /// The changes, in this order; of very many the first 10,000.
     pub changes: Vec<RewindChange>,
-    /// What was there and is not kept any more.
+    /// How many changes there are in all.
+    #[serde(default)]
+    pub change_count: u64,
+    /// What was there and is not kept any more; of very much the first 10,000.
     pub lost: Vec<String>,
+    /// How much that is in all.
+    #[serde(default)]
+    pub lost_count: u64,
     /// Since when every change is known; absent when none is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -223,7 +229,7 @@ pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Resu
     let only = wish.only.iter().map(|path| VPath::parse(path)).collect::<Result<Vec<_>>>()?;
     let report = drive.rewind(&path, Wish { moment, only, dry: wish.dry_run }).await;
     if !wish.dry_run {
-        let changes = report.as_ref().map_or(0, |report| report.changes.len());
+        let changes = report.as_ref().map_or(0, |report| report.count);
         let note = format!("/{path} to {}: {changes} changes", time::iso_date(moment));
         let name = drive.identity().account.as_str();
         reporter.report_change(Kind::HistoryRestored, name, note, (&report, changes > 0)).await;
@@ -246,7 +252,13 @@ impl From<Report> for RewindReport {
             from: rewound.from.map(shown),
         });
         let lost = report.lost.into_iter().map(shown).collect();
-        Self { changes: changes.collect(), lost, since: report.since.map(time::iso_date) }
+        Self {
+            changes: changes.collect(),
+            change_count: report.count,
+            lost,
+            lost_count: report.lost_count,
+            since: report.since.map(time::iso_date),
+        }
     }
 }
 

@@ -179,8 +179,15 @@ fn report_of(report: &RewindReport) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{act:15} {}{from}", change.path.escape_debug());
     }
+    let more = |all: u64, told: usize| all.saturating_sub(told as u64);
+    if more(report.change_count, report.changes.len()) > 0 {
+        let _ = writeln!(text, "and {} more changes", more(report.change_count, report.changes.len()));
+    }
     for path in &report.lost {
         let _ = writeln!(text, "{:15} {}", "NOT KEPT", path.escape_debug());
+    }
+    if more(report.lost_count, report.lost.len()) > 0 {
+        let _ = writeln!(text, "and {} more that are NOT KEPT", more(report.lost_count, report.lost.len()));
     }
     if text.is_empty() {
         text = "Nothing has changed since.\n".into();

@@ -8,6 +8,7 @@ use crate::content::history::{Found, Rewind, Step};
 use crate::content::{Commit, Room, Start};
 use crate::model::{Error, RelPath, Result, VPath};
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
 /// What a rewind does, or would do, to one path.
@@ -36,13 +37,20 @@ pub enum Change {
     Made,
 }
 
+/// How many changes a [`Report`] tells one by one.
+const MOST_TOLD: usize = 10_000;
+
 /// What a rewind comes to.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What changes, in this order.
+    /// The first of what changes, in this order.
     pub changes: Vec<Rewound>,
-    /// What was there and is not kept any more.
+    /// How many changes there are in all.
+    pub count: u64,
+    /// The first of what was there and is not kept any more.
     pub lost: Vec<VPath>,
+    /// How many those are in all.
+    pub lost_count: u64,
     /// Since when every change is known.
     pub since: Option<SystemTime>,
 }
@@ -75,16 +83,13 @@ impl Drive {
         let rewind = place.root.tree.plan_rewind(&place.path, wish.moment, &only).await?;
         if !wish.dry {
             self.admit_rewind(&place, &rewind).await?;
-            self.carry_out(&place, &rewind.steps).await?;
+            self.carry_out(&place, &rewind).await?;
         }
         let top = top_of(path, &place);
         let seen = |path: &RelPath| path.after(&top.1).unwrap_or_default().beneath(&top.0);
-        let mut changes = Vec::new();
-        for step in &rewind.steps {
-            changes.push(told(step, &rewind.steps, &seen)?);
-        }
+        let changes = tell(&rewind, &seen).await?;
         let lost = rewind.lost.iter().map(seen).collect::<Result<_>>()?;
-        Ok(Report { changes, lost, since: rewind.since })
+        Ok(Report { changes, count: rewind.count, lost, lost_count: rewind.lost_count, since: rewind.since })
     }
 
     /// A place whose past is for whoever asks: in the home or a team folder. What is shared is its owner's to rewind.
@@ -101,55 +106,65 @@ impl Drive {
 
     /// Refuses a rewind that would not go through.
     async fn admit_rewind(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
-        let spot = |path: &RelPath| at(place, path).spot();
-        let mut needs = Vec::new();
-        for step in &rewind.steps {
-            match step {
-                Step::Move { from, to } => {
-                    needs.push(Need::Subtree(spot(to)));
-                    if let Found::Path(from) = from {
-                        needs.push(Need::Subtree(spot(from)));
-                    }
-                }
-                Step::Discard { path } => needs.push(Need::Subtree(spot(path))),
-                Step::Make { path } | Step::Revert { path, .. } | Step::Blank { path } => {
-                    needs.push(Need::Content(spot(path)));
-                }
+        let mut next = 0;
+        loop {
+            let (steps, end) = rewind.steps.read(next).await?;
+            if steps.is_empty() {
+                break;
             }
+            next = end;
+            let commit = self.commit(place, Terms::default(), needs_of(place, &steps)).await?;
+            commit.judge.judge(present(place).await?.as_ref(), &mut || Ok(()))?;
         }
-        let commit = self.commit(place, Terms::default(), needs).await?;
-        commit.judge.judge(present(place).await?.as_ref(), &mut || Ok(()))?;
         let Some(quota) = place.quota.filter(|_| rewind.grows > rewind.shrinks) else { return Ok(()) };
         let used = place.root.tree.usage().await?.used;
         let after = used.saturating_add(rewind.grows).saturating_sub(rewind.shrinks);
         if after > quota { Err(Error::NoSpace) } else { Ok(()) }
     }
 
-    async fn carry_out(&self, place: &Place<'_>, steps: &[Step]) -> Result<()> {
-        let mut discarded = Vec::new();
-        for step in steps {
-            match step {
-                Step::Discard { path } => {
-                    discarded.push(self.remove(&at(place, path), Terms::default()).await?.id);
-                }
-                Step::Move { from: Found::Path(from), to } => {
-                    self.shift(&at(place, from), &at(place, to), false, Terms::default()).await?;
-                }
-                Step::Move { from: Found::Trash { id, inner }, to } => self.fetch(place, (id, inner), to).await?,
-                Step::Move { from: Found::Discarded { index, inner }, to } => {
-                    let id = discarded.get(*index).ok_or(Error::Conflict)?;
-                    self.fetch(place, (id, inner), to).await?;
-                }
-                Step::Make { path } => {
-                    let place = at(place, path);
-                    let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
-                    place.root.tree.mkdir(&place.path, commit).await?;
-                }
-                Step::Revert { path, version } => self.revert_at(&at(place, path), version, Terms::default()).await?,
-                Step::Blank { path } => self.blank(&at(place, path)).await?,
+    async fn carry_out(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
+        let (mut discarded, mut next) = (Discarded::default(), 0);
+        loop {
+            let (steps, end) = rewind.steps.read(next).await?;
+            if steps.is_empty() {
+                return Ok(());
+            }
+            next = end;
+            for step in &steps {
+                self.take_step(place, step, &rewind.needed, &mut discarded).await?;
             }
         }
-        Ok(())
+    }
+
+    async fn take_step(
+        &self,
+        place: &Place<'_>,
+        step: &Step,
+        needed: &HashSet<usize>,
+        discarded: &mut Discarded,
+    ) -> Result<()> {
+        match step {
+            Step::Discard { path } => {
+                let id = self.remove(&at(place, path), Terms::default()).await?.id;
+                discarded.note(needed, id);
+                Ok(())
+            }
+            Step::Move { from: Found::Path(from), to } => {
+                self.shift(&at(place, from), &at(place, to), false, Terms::default()).await.map(drop)
+            }
+            Step::Move { from: Found::Trash { id, inner }, to } => self.fetch(place, (id, inner), to).await,
+            Step::Move { from: Found::Discarded { index, inner }, to } => {
+                let id = discarded.ids.get(index).ok_or(Error::Conflict)?;
+                self.fetch(place, (id, inner), to).await
+            }
+            Step::Make { path } => {
+                let place = at(place, path);
+                let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
+                place.root.tree.mkdir(&place.path, commit).await
+            }
+            Step::Revert { path, version } => self.revert_at(&at(place, path), version, Terms::default()).await,
+            Step::Blank { path } => self.blank(&at(place, path)).await,
+        }
     }
 
     async fn fetch(&self, place: &Place<'_>, (id, inner): (&str, &RelPath), to: &RelPath) -> Result<()> {
@@ -182,8 +197,63 @@ fn top_of(path: &VPath, place: &Place<'_>) -> (VPath, RelPath) {
     (seen, real)
 }
 
-/// A step as it is told.
-fn told(step: &Step, steps: &[Step], seen: &impl Fn(&RelPath) -> Result<VPath>) -> Result<Rewound> {
+/// What the steps so far have moved to the trash: what of it a later step needs, each under its number.
+#[derive(Default)]
+struct Discarded {
+    count: usize,
+    ids: HashMap<usize, String>,
+}
+
+impl Discarded {
+    fn note(&mut self, needed: &HashSet<usize>, what: String) {
+        if needed.contains(&self.count) {
+            self.ids.insert(self.count, what);
+        }
+        self.count += 1;
+    }
+}
+
+/// What some steps take hold of.
+fn needs_of(place: &Place<'_>, steps: &[Step]) -> Vec<Need> {
+    let spot = |path: &RelPath| at(place, path).spot();
+    let mut needs = Vec::new();
+    for step in steps {
+        match step {
+            Step::Move { from, to } => {
+                needs.push(Need::Subtree(spot(to)));
+                if let Found::Path(from) = from {
+                    needs.push(Need::Subtree(spot(from)));
+                }
+            }
+            Step::Discard { path } => needs.push(Need::Subtree(spot(path))),
+            Step::Make { path } | Step::Revert { path, .. } | Step::Blank { path } => {
+                needs.push(Need::Content(spot(path)));
+            }
+        }
+    }
+    needs
+}
+
+/// The first steps as they are told.
+async fn tell(rewind: &Rewind, seen: &impl Fn(&RelPath) -> Result<VPath>) -> Result<Vec<Rewound>> {
+    let (mut changes, mut discarded, mut next) = (Vec::new(), Discarded::default(), 0);
+    loop {
+        let (steps, end) = rewind.steps.read(next).await?;
+        if steps.is_empty() || changes.len() == MOST_TOLD {
+            return Ok(changes);
+        }
+        next = end;
+        for step in steps.iter().take(MOST_TOLD - changes.len()) {
+            changes.push(told(step, &discarded, seen)?);
+            if let Step::Discard { path } = step {
+                discarded.note(&rewind.needed, path.as_str().to_owned());
+            }
+        }
+    }
+}
+
+/// A step as it is told; `discarded` says where lay what went to the trash before.
+fn told(step: &Step, discarded: &Discarded, seen: &impl Fn(&RelPath) -> Result<VPath>) -> Result<Rewound> {
     let (change, path, from) = match step {
         Step::Discard { path } => (Change::Discarded, path, None),
         Step::Make { path } => (Change::Made, path, None),
@@ -191,12 +261,8 @@ fn told(step: &Step, steps: &[Step], seen: &impl Fn(&RelPath) -> Result<VPath>) 
         Step::Move { from: Found::Path(from), to } => (Change::Moved, to, Some(from.clone())),
         Step::Move { from: Found::Trash { .. }, to } => (Change::Restored, to, None),
         Step::Move { from: Found::Discarded { index, inner }, to } => {
-            let mut discards = steps.iter().filter_map(|step| match step {
-                Step::Discard { path } => Some(path),
-                _ => None,
-            });
-            let from = discards.nth(*index).map(|path| inner.beneath(path)).transpose()?;
-            (Change::Moved, to, from)
+            let from = discarded.ids.get(index).map(|path| inner.beneath(&RelPath::restore(path.clone())));
+            (Change::Moved, to, from.transpose()?)
         }
     };
     Ok(Rewound { change, path: seen(path)?, from: from.as_ref().map(seen).transpose()? })

@@ -1,17 +1,21 @@
 //! The chronicle of a tree: `.sarang/history.log`, one JSON line for each change of a name, appended in the guarded step that makes
 //! the change. Everything is a move, the trash included; so that what was can be found by going backwards.
 
+#[cfg(test)]
+mod tests;
+
+use super::lines::Backwards;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
-use super::trashed;
 use super::versions::Shelf;
 use crate::content::Node;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
-use std::io::{IoSlice, Read as _};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, IoSlice, Read};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -24,9 +28,12 @@ pub(super) const TRASH: &str = ".sarang/trash/files";
 /// Lines older than wanted stay up to this long, so that the file is not written anew all the time.
 const SLACK: Duration = Duration::from_secs(24 * 3600);
 /// Beyond this many bytes the older half goes.
-const LARGEST: usize = 64 << 20;
+const LARGEST: u64 = 64 << 20;
 /// Bytes in which its first line is found.
-const START: u64 = 16 << 10;
+const START: usize = 16 << 10;
+/// How many bytes are copied at a time.
+const PIECE: usize = 256 << 10;
+const SHORTENING: &str = "shorten the chronicle";
 
 /// What happened to a name. Paths are below the root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,74 +119,64 @@ pub(super) fn moved(from: &RelPath, to: &RelPath) -> Event {
     Event::Moved(from.as_str().to_owned(), to.as_str().to_owned())
 }
 
-/// What has happened since `moment`, newest first, and since when all is known; `None` when nothing is.
-pub(super) fn since(root: &Root, moment: u64) -> Result<(Vec<Event>, Option<u64>)> {
-    let text = read(root)?;
-    let mut known = None;
-    let mut found = Vec::new();
-    for line in lines(&text) {
-        known = known.or(Some(line.at));
-        if line.at > moment {
-            found.push(line);
-        }
-    }
-    found.extend(untold(root, &found, moment)?);
-    found.sort_by_key(|line| line.at);
-    Ok((found.into_iter().rev().map(|line| line.event).collect(), known))
-}
-
-/// What the trash alone tells: what was put there since `moment` by others, or by a change whose line was lost.
-fn untold(root: &Root, told: &[Line], moment: u64) -> Result<Vec<Line>> {
-    let told: HashSet<&str> = told
-        .iter()
-        .filter_map(|line| match &line.event {
-            Event::Moved(_, to) => to.strip_prefix(TRASH)?.strip_prefix('/'),
-            _ => None,
-        })
-        .collect();
-    let mut untold = Vec::new();
-    for item in trashed::list(root)? {
-        let at = item.when.map_or(0, nanos);
-        if at > moment && !told.contains(item.id.as_str()) {
-            untold.push(Line { at, event: deleted(&item.path, &item.id) });
-        }
-    }
-    Ok(untold)
-}
-
 /// Forgets what happened longer than `keep` before `now`.
 pub(super) fn trim(root: &Root, keep: Duration, now: SystemTime) -> Result<()> {
-    let text = read(root)?;
-    let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
-    let is_due = lines(&text).next().is_some_and(|first| is_overdue(&first, oldest));
-    if !is_due && text.len() <= LARGEST {
+    if !is_long(fd(&root.dir), keep, now)? {
         return Ok(());
     }
-    let mut kept: Vec<Line> = lines(&text).filter(|line| line.at >= oldest && line.event != Event::Begun).collect();
-    if text.len() > LARGEST {
-        kept.drain(..kept.len() / 2);
+    let Some(file) = open(root)? else { return Ok(()) };
+    let len = os::stat_fd(fd(&file)).map_err(|e| explain(SHORTENING, e))?.node.len;
+    let least = if len > LARGEST { len / 2 } else { 0 };
+    let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
+    let (from, first) = find_kept(&file, least, oldest)?;
+    let begun = Line { at: first.map_or(oldest, |at| at.saturating_sub(1)), event: Event::Begun };
+    replace(root, &begun, (&file, from))
+}
+
+/// Where the first line begins that is not older than `oldest` and does not begin before `least`, and its time; the end where there is none.
+fn find_kept(file: &OwnedFd, least: u64, oldest: u64) -> Result<(u64, Option<u64>)> {
+    let failed = |e| Error::io(SHORTENING, e);
+    let file = File::from(file.try_clone().map_err(failed)?);
+    let (mut lines, mut at, mut text) = (BufReader::new(At { file: &file, at: least }), least, Vec::new());
+    loop {
+        let begin = at;
+        text.clear();
+        at += lines.read_until(b'\n', &mut text).map_err(failed)? as u64;
+        if text.is_empty() {
+            return Ok((at, None));
+        }
+        // What begins in the middle is no line.
+        if let Some(line) = parse(&text).filter(|line| line.at >= oldest && line.event != Event::Begun) {
+            return Ok((begin, Some(line.at)));
+        }
     }
-    let begun = Line { at: kept.first().map_or(oldest, |line| line.at.saturating_sub(1)), event: Event::Begun };
-    let mut fresh = Vec::new();
-    for line in std::iter::once(&begun).chain(&kept) {
-        fresh.extend(text_of(line)?);
+}
+
+/// A file from some place on; others may read it, too.
+struct At<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read_at(room, self.at)?;
+        self.at += count as u64;
+        Ok(count)
     }
-    replace(root, fresh, text.len())
 }
 
 /// Whether the chronicle below an open folder begins so long before what is kept that it is to be shortened, or is too large.
 pub(super) fn is_long(top: BorrowedFd<'_>, keep: Duration, now: SystemTime) -> Result<bool> {
     let doing = "look at the chronicle";
     let file = match os::open_read(top, FILE, Lookup::Full) {
-        Ok(file) => std::fs::File::from(file),
+        Ok(file) => file,
         Err(Errno::NOENT) => return Ok(false),
         Err(e) => return Err(explain(doing, e)),
     };
-    let len = file.metadata().map_err(|e| Error::io(doing, e))?.len();
-    let mut start = Vec::new();
-    file.take(START).read_to_end(&mut start).map_err(|e| Error::io(doing, e))?;
+    let len = os::stat_fd(fd(&file)).map_err(|e| explain(doing, e))?.node.len;
     let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
-    Ok(len > LARGEST as u64 || lines(&start).next().is_some_and(|first| is_overdue(&first, oldest)))
+    Ok(len > LARGEST || first(&file)?.is_some_and(|first| is_overdue(&first, oldest)))
 }
 
 /// Whether the first line is older than `oldest` by more than the slack.
@@ -187,18 +184,31 @@ fn is_overdue(first: &Line, oldest: u64) -> bool {
     first.at.saturating_add(u64::try_from(SLACK.as_nanos()).unwrap_or(u64::MAX)) < oldest
 }
 
-/// Puts `fresh` in the place of the first `read` bytes.
-fn replace(root: &Root, mut fresh: Vec<u8>, read_before: usize) -> Result<()> {
-    let (doing, name) = ("shorten the chronicle", root.stamp());
-    let file = os::create_file(fd(&root.tmp), &name).map_err(|e| explain(doing, e))?;
+/// Lets the chronicle consist of `begun` and what lies behind `from` in it.
+fn replace(root: &Root, begun: &Line, (old, from): (&OwnedFd, u64)) -> Result<()> {
+    let (failed, name) = (|e| explain(SHORTENING, e), root.stamp());
+    let file = os::create_file(fd(&root.tmp), &name).map_err(failed)?;
+    let text = text_of(begun)?;
+    os::write_all(fd(&file), &mut [IoSlice::new(&text)], 0).map_err(failed)?;
+    let (from, to) = copy_tail(old, from, &file, text.len() as u64).map_err(failed)?;
     let _guard = root.guard();
     let mut pen = root.pen.0.lock();
-    fresh.extend(read(root)?.get(read_before..).unwrap_or_default());
-    os::write_all(fd(&file), &mut [IoSlice::new(&fresh)], 0).map_err(|e| explain(doing, e))?;
+    copy_tail(old, from, &file, to).map_err(failed)?;
     root.settle(fd(&file))?;
-    os::rename_over((fd(&root.tmp), &name), (fd(&root.dir), FILE)).map_err(|e| explain(doing, e))?;
+    os::rename_over((fd(&root.tmp), &name), (fd(&root.dir), FILE)).map_err(failed)?;
     *pen = None;
     Ok(())
+}
+
+/// Copies what lies behind `from` to `to` in another file; returns where each ends.
+fn copy_tail(old: &OwnedFd, mut from: u64, file: &OwnedFd, mut to: u64) -> os::Outcome<(u64, u64)> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let count = os::read(fd(old), &mut piece, from)?;
+        let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else { return Ok((from, to)) };
+        os::write_all(fd(file), &mut [IoSlice::new(read)], to)?;
+        (from, to) = (from + count as u64, to + count as u64);
+    }
 }
 
 fn write(pen: &mut Option<Open>, root: &Root, events: &[Event]) -> Result<()> {
@@ -235,7 +245,7 @@ fn begin(root: &Root, text: &mut Vec<u8>, now: u64) -> Result<Open> {
     } else if end > 0 {
         text.push(b'\n');
     }
-    let last = lines(&read(root)?).last().map_or(0, |line| line.at);
+    let last = last(&file, end)?.map_or(0, |line| line.at);
     Ok(Open { file: Arc::new(file), end, last })
 }
 
@@ -261,78 +271,39 @@ fn text_of(line: &Line) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-fn read(root: &Root) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
+/// The chronicle, if there is one.
+pub(super) fn open(root: &Root) -> Result<Option<OwnedFd>> {
     match os::open_read(fd(&root.dir), FILE, Lookup::Full) {
-        Ok(file) => {
-            std::fs::File::from(file).read_to_end(&mut text).map_err(|e| Error::io("read the chronicle", e))?;
-            Ok(text)
-        }
-        Err(Errno::NOENT) => Ok(text),
+        Ok(file) => Ok(Some(file)),
+        Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(explain("read the chronicle", e)),
     }
 }
 
-/// The lines that can be read; torn ones are left out.
-fn lines(text: &[u8]) -> impl Iterator<Item = Line> {
-    text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+/// The first line.
+pub(super) fn first(file: &OwnedFd) -> Result<Option<Line>> {
+    let mut start = vec![0; START];
+    let count = os::read(fd(file), &mut start, 0).map_err(|e| explain("read the chronicle", e))?;
+    Ok(start.get(..count).unwrap_or_default().split(|byte| *byte == b'\n').find_map(parse))
+}
+
+/// The last line before `end`, whatever a crash has left behind it.
+fn last(file: &OwnedFd, end: u64) -> Result<Option<Line>> {
+    let mut lines = Backwards::of(fd(file), end);
+    while let Some(text) = lines.next().map_err(|e| explain("read the chronicle", e))? {
+        if let Some(line) = parse(&text) {
+            return Ok(Some(line));
+        }
+    }
+    Ok(None)
+}
+
+/// A line; `None` for one that is torn.
+pub(super) fn parse(text: &[u8]) -> Option<Line> {
+    serde_json::from_slice(text).ok()
 }
 
 /// Nanoseconds since 1970.
 pub(super) fn nanos(time: SystemTime) -> u64 {
     u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::{LocalSettings, change};
-    use super::*;
-    use crate::config::Durability;
-    use crate::content::Commit;
-    use crate::model::AccountName;
-
-    fn root(dir: &std::path::Path) -> Arc<Root> {
-        let settings =
-            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
-        Arc::new(Root::open(dir, settings).unwrap())
-    }
-
-    fn mkdir(root: &Root, name: &str) {
-        let commit = Commit::by(AccountName::parse("ada").unwrap());
-        change::mkdir(root, &RelPath::parse(name).unwrap(), &commit).unwrap();
-    }
-
-    fn made(name: &str) -> Event {
-        Event::Made(name.to_owned())
-    }
-
-    #[test]
-    fn a_torn_line_costs_only_itself() {
-        let dir = tempfile::tempdir().unwrap();
-        mkdir(&root(dir.path()), "a");
-        let mut text = std::fs::read(dir.path().join(FILE)).unwrap();
-        assert_eq!(lines(&text).count(), 2);
-        text.extend(br#"{"at":99999,"event":{"mo"#);
-        std::fs::write(dir.path().join(FILE), text).unwrap();
-        let root = root(dir.path());
-        mkdir(&root, "b");
-        let (events, known) = since(&root, 0).unwrap();
-        assert_eq!(events, [made("b"), made("a"), Event::Begun]);
-        assert!(known.is_some());
-    }
-
-    #[test]
-    fn what_is_old_is_forgotten_and_what_happens_meanwhile_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = root(dir.path());
-        mkdir(&root, "a");
-        let day = Duration::from_secs(86400);
-        trim(&root, day, SystemTime::now() + day).unwrap();
-        assert_eq!(since(&root, 0).unwrap().0.len(), 2, "there is some slack");
-        trim(&root, day, SystemTime::now() + 3 * day).unwrap();
-        mkdir(&root, "b");
-        let (events, known) = since(&root, 0).unwrap();
-        assert_eq!(events, [made("b"), Event::Begun]);
-        assert!(known > Some(nanos(SystemTime::now())), "nothing is known of the time before");
-    }
 }

@@ -49,8 +49,7 @@ impl History for LocalTree {
     }
 
     async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind> {
-        let (folder, only) = (folder.clone(), only.to_vec());
-        self.run(move |root| rewind::plan(root, &folder, moment, &only)).await
+        rewind::plan(&self.root, folder.clone(), moment, only.to_vec()).await
     }
 
     async fn purge(&self, id: &str) -> Result<()> {

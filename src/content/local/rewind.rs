@@ -1,68 +1,131 @@
 //! What must be done so that a folder is again as it was: found by comparing the tree as it is with the tree as it was.
 //! Nothing is deleted for good: what was not there goes to the trash, contents that are replaced become versions.
 
+#[cfg(test)]
+mod tests;
+
 use super::chronicle::{self, Before, TRASH, is_own};
-use super::os::{self, Kind, Lookup, fd};
-use super::past::{Item, Past, What, joined, split};
-use super::root::{Root, explain};
-use super::{tally, versions};
-use crate::content::history::{Found, Rewind, Step};
+use super::os::fd;
+use super::past::{Item, Members, Past, What, joined, split};
+use super::root::Root;
+use super::spool::Spool;
+use super::waiting::on_thread;
+use super::{past, tally, told, versions};
+use crate::content::history::{Found, MOST_LOST, Rewind, Step, Steps};
 use crate::model::{Error, RelPath, Result};
+use async_trait::async_trait;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Semaphore;
 
 /// Where the plan keeps in mind what its steps have moved to the trash.
 const PARKED: &str = ".sarang/parked";
+/// How many rewinds are planned at a time, in all trees: each has in memory what has changed since.
+static PLANNING: Semaphore = Semaphore::const_new(2);
+/// How long another one waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How many folders were looked up to find where things are.
+#[cfg(test)]
+static HOPS: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 struct Plan<'r> {
     root: &'r Root,
     now: Past<'r>,
-    /// Where things have come to lie by the steps so far, in order.
-    moves: Vec<(String, String)>,
-    steps: Vec<Step>,
-    parked: usize,
+    /// Where things have come to lie that were moved by a step, by where they lie on the disk.
+    moved: HashMap<Box<str>, (Holder, Box<str>)>,
+    /// Which step has moved something to the trash, by the hash of where it lies on the disk.
+    parked: HashMap<u64, usize>,
+    hasher: RandomState,
+    steps: Spool<Step>,
+    discards: usize,
+    needed: HashSet<usize>,
     lost: Vec<RelPath>,
+    lost_count: u64,
     /// Bytes that come and that go.
     growth: (u64, u64),
 }
 
-/// What makes the items `only` of `folder`, or all of it, as they were at `moment`. `NotFound` when it was not there.
-pub(super) fn plan(root: &Root, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind> {
-    let (events, since) = chronicle::since(root, chronicle::nanos(moment))?;
-    let mut then = Past::before(root, &events)?;
+/// A folder.
+enum Holder {
+    /// That lies here on the disk, wherever the steps have moved it.
+    OnDisk(Box<str>),
+    /// That a step has made here.
+    Made(Box<str>),
+}
+
+/// The steps of a plan.
+#[derive(Debug)]
+struct Planned {
+    root: Arc<Root>,
+    steps: Arc<Spool<Step>>,
+}
+
+#[async_trait]
+impl Steps for Planned {
+    async fn read(&self, at: u64) -> Result<(Vec<Step>, u64)> {
+        let steps = self.steps.clone();
+        on_thread(&self.root, move |_| steps.read(at)).await
+    }
+}
+
+/// What makes the items `only` of `folder`, or all of it, as they were at `moment`. `NotFound` when it was not there; `Busy` when too
+/// many are being planned.
+pub(super) async fn plan(root: &Arc<Root>, folder: RelPath, moment: SystemTime, only: Vec<RelPath>) -> Result<Rewind> {
+    let busy = || Error::Busy { retry_after: PATIENCE };
+    let turn = tokio::time::timeout(PATIENCE, PLANNING.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+    on_thread(root, move |root| {
+        let _turn = turn;
+        make_plan(root, folder, moment, only)
+    })
+    .await
+}
+
+fn make_plan(root: &Arc<Root>, folder: RelPath, moment: SystemTime, only: Vec<RelPath>) -> Result<Rewind> {
+    let mut then = Past::now(root);
+    let since = told::since(root, chronicle::nanos(moment), |event| then.undo(event))?;
     if then.find(folder.as_str())?.is_none() {
         return Err(Error::NotFound);
     }
     let mut plan = Plan {
         root,
-        now: Past::now(root)?,
-        moves: Vec::new(),
-        steps: Vec::new(),
-        parked: 0,
+        now: Past::now(root),
+        moved: HashMap::new(),
+        parked: HashMap::new(),
+        hasher: RandomState::new(),
+        steps: Spool::new(root)?,
+        discards: 0,
+        needed: HashSet::new(),
         lost: Vec::new(),
+        lost_count: 0,
         growth: (0, 0),
     };
-    let all = [folder.clone()];
-    let mut chosen: Vec<&RelPath> = if only.is_empty() { all.iter().collect() } else { only.iter().collect() };
+    let mut chosen = if only.is_empty() { vec![folder] } else { only };
     chosen.sort_by_key(|path| path.names().count());
-    let mut done: Vec<&RelPath> = Vec::new();
+    let mut done: Vec<RelPath> = Vec::new();
     for path in chosen {
         if done.iter().any(|wider| path.is_within(wider)) {
             continue;
         }
-        done.push(path);
-        match then.find(path.as_str())?.cloned() {
+        match then.take(path.as_str())? {
             Some(want) => {
                 plan.make_way(split(path.as_str()).0)?;
                 plan.move_free(path.as_str(), &want)?;
-                plan.settle(path.as_str(), &want)?;
+                plan.settle(path.as_str(), want)?;
             }
             None if plan.now.find(path.as_str())?.is_some() => plan.discard(path.as_str())?,
             None => {}
         }
+        done.push(path);
     }
+    plan.steps.write()?;
     let known = |nanos: u64| UNIX_EPOCH + Duration::from_nanos(nanos);
-    let (grows, shrinks) = plan.growth;
-    Ok(Rewind { steps: plan.steps, lost: plan.lost, since: since.map(known), grows, shrinks })
+    let Plan { steps, needed, lost, lost_count, growth: (grows, shrinks), .. } = plan;
+    let count = steps.count;
+    let steps = Box::new(Planned { root: root.clone(), steps: Arc::new(steps) });
+    Ok(Rewind { steps, count, needed, lost, lost_count, since: since.map(known), grows, shrinks })
 }
 
 impl Plan<'_> {
@@ -79,22 +142,22 @@ impl Plan<'_> {
     }
 
     fn make_folder(&mut self, path: &str) -> Result<()> {
-        self.steps.push(Step::Make { path: path_of(path) });
+        self.steps.push(&Step::Make { path: path_of(path) })?;
         self.now.place(path, Item::missing_folder(split(path).1))
     }
 
     /// Moves back what was elsewhere, where its old place is free: locks aside, that is all a rename needs undone.
     fn move_free(&mut self, at: &str, want: &Item) -> Result<()> {
         if let (None, Some(source)) = (self.now.find(at)?, &want.source) {
-            let from = self.whereabouts(source);
+            let from = self.whereabouts(source)?;
             if !is_own(&from) && self.now.find(&from)?.is_some() {
                 self.shift(&from, at, source)?;
             }
         }
-        if let What::Folder(Some(members)) = &want.what
+        if let What::Folder(members) = &want.what
             && self.stands(at, want)?
         {
-            for member in members.values().filter(|member| !is_own(&joined(at, &member.name))) {
+            for member in members.values().flatten().filter(|member| !is_own(&joined(at, &member.name))) {
                 self.move_free(&joined(at, &member.name), member)?;
             }
         }
@@ -102,29 +165,52 @@ impl Plan<'_> {
     }
 
     /// Makes what stands at a path as it was.
-    fn settle(&mut self, at: &str, want: &Item) -> Result<()> {
+    fn settle(&mut self, at: &str, want: Item) -> Result<()> {
         if matches!(want.what, What::Gone) {
-            self.lost.push(path_of(at));
+            self.lose(at);
             return Ok(());
         }
-        if !self.stands(at, want)? && !self.bring(at, want)? {
+        if !self.stands(at, &want)? && !self.bring(at, &want)? {
             return Ok(());
         }
-        match &want.what {
-            What::Folder(Some(members)) => {
-                let present = self.now.members(at)?;
-                for (key, member) in present.iter().filter(|(key, _)| !members.contains_key(*key)) {
-                    if !is_own(&joined(at, key)) {
-                        self.discard(&joined(at, &member.name))?;
-                    }
-                }
-                for member in members.values().filter(|member| !is_own(&joined(at, &member.name))) {
-                    self.settle(&joined(at, &member.name), member)?;
-                }
-                Ok(())
+        match want.what {
+            What::Folder(members) => self.settle_members(at, want.source.is_some(), members),
+            What::File(Some(before)) => {
+                self.rewrite(at, (want.source.as_deref().unwrap_or_default(), want.len), *before)
             }
-            What::File(Some(before)) => self.rewrite(at, want, before),
             _ => Ok(()),
+        }
+    }
+
+    /// Makes what is in a folder as it was; one that `is_same` as it was has what is not among `members` still.
+    fn settle_members(&mut self, at: &str, is_same: bool, members: Members) -> Result<()> {
+        let unwanted: Vec<Box<str>> = if is_same {
+            members.iter().filter(|(_, member)| member.is_none()).map(|(key, _)| key.clone()).collect()
+        } else {
+            let is_wanted = |name: &str| members.get(&past::key(name)).is_some_and(Option::is_some);
+            self.now.names_in(at)?.into_iter().filter(|name| !is_wanted(name)).map(Into::into).collect()
+        };
+        for name in unwanted {
+            let path = joined(at, &name);
+            if !is_own(&path)
+                && let Some(item) = self.now.take_last(&path)?
+            {
+                self.park(joined(at, &item.name), item)?;
+            }
+        }
+        for member in members.into_values().flatten() {
+            let path = joined(at, &member.name);
+            if !is_own(&path) {
+                self.settle(&path, *member)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn lose(&mut self, at: &str) {
+        self.lost_count += 1;
+        if self.lost.len() < MOST_LOST {
+            self.lost.push(path_of(at));
         }
     }
 
@@ -143,75 +229,115 @@ impl Plan<'_> {
             }
             return self.make_folder(at).map(|()| true);
         };
-        if self.now.find(&self.whereabouts(source))?.is_none() {
-            self.lost.push(path_of(at));
+        let from = self.whereabouts(source)?;
+        if self.now.find(&from)?.is_none() {
+            self.lose(at);
             return Ok(false);
         }
         if self.now.find(at)?.is_some() {
             self.discard(at)?;
         }
-        self.shift(&self.whereabouts(source), at, source)?;
+        // It may have gone with what stood there.
+        let from = self.whereabouts(source)?;
+        self.shift(&from, at, source)?;
         Ok(true)
     }
 
     fn discard(&mut self, at: &str) -> Result<()> {
-        let Some(item) = self.now.take(at)? else { return Ok(()) };
-        if let Some(source) = &item.source {
-            self.growth.1 = self.growth.1.saturating_add(self.weigh(source)?);
+        match self.now.take(at)? {
+            Some(item) => self.park(at.to_owned(), item),
+            None => Ok(()),
         }
-        let parked = format!("{PARKED}/{}", self.parked);
-        self.parked += 1;
-        self.now.place(&parked, item)?;
-        self.moves.push((at.to_owned(), parked));
-        self.steps.push(Step::Discard { path: path_of(at) });
-        Ok(())
+    }
+
+    /// Moves what lay at a path to the trash.
+    fn park(&mut self, at: String, item: Item) -> Result<()> {
+        let index = self.discards;
+        self.discards += 1;
+        self.steps.push(&Step::Discard { path: RelPath::restore(at) })?;
+        let Some(source) = &item.source else {
+            return self.now.place(&format!("{PARKED}/{index}"), item);
+        };
+        self.growth.1 = self.growth.1.saturating_add(self.weigh(&item)?);
+        self.moved.remove(source);
+        self.parked.insert(self.hasher.hash_one(&**source), index);
+        // What is as on the disk can be looked up there.
+        match &item.what {
+            What::Folder(changed) if !changed.is_empty() => self.now.place(&format!("{PARKED}/{index}"), item),
+            _ => Ok(()),
+        }
     }
 
     fn shift(&mut self, from: &str, to: &str, source: &str) -> Result<()> {
         let Some(item) = self.now.take(from)? else { return Ok(()) };
         if is_own(from) {
-            self.growth.0 = self.growth.0.saturating_add(self.weigh(source)?);
+            self.growth.0 = self.growth.0.saturating_add(self.weigh(&item)?);
         }
+        let found = found_at(from);
+        if let Found::Discarded { index, .. } = &found {
+            self.needed.insert(*index);
+        }
+        let (parent, name) = split(to);
+        let holder = self.now.find(parent)?.and_then(|folder| folder.source.clone());
+        let holder = holder.map_or_else(|| Holder::Made(parent.into()), Holder::OnDisk);
         self.now.place(to, item)?;
-        self.moves.push((from.to_owned(), to.to_owned()));
-        self.steps.push(Step::Move { from: found_at(from), to: path_of(to) });
-        Ok(())
+        self.moved.insert(source.into(), (holder, name.into()));
+        self.parked.remove(&self.hasher.hash_one(source));
+        self.steps.push(&Step::Move { from: found, to: path_of(to) })
     }
 
-    /// Gives a file the content it had, unless it has it.
-    fn rewrite(&mut self, at: &str, want: &Item, before: &Before) -> Result<()> {
-        let source = want.source.as_deref().unwrap_or_default();
-        let present = self.weigh(source)?;
+    /// Gives a file of `present` bytes the content it had, unless it has it.
+    fn rewrite(&mut self, at: &str, (source, present): (&str, u64), before: Before) -> Result<()> {
         let (step, len) = match before {
             Before::Version(history, id) => {
-                let Some(len) = versions::differing(self.root, source, (history, id))? else { return Ok(()) };
-                (Step::Revert { path: path_of(at), version: id.clone() }, len)
+                let Some(len) = versions::differing(self.root, source, (&history, &id))? else { return Ok(()) };
+                (Step::Revert { path: path_of(at), version: id }, len)
             }
             Before::Empty | Before::Unkept if present == 0 => return Ok(()),
             Before::Empty | Before::Unkept => (Step::Blank { path: path_of(at) }, 0),
         };
         self.growth = (self.growth.0.saturating_add(len), self.growth.1.saturating_add(present));
-        self.steps.push(step);
-        Ok(())
+        self.steps.push(&step)
     }
 
-    /// Where something lies after the steps so far, that lies at `source` on the disk now.
-    fn whereabouts(&self, source: &str) -> String {
-        self.moves.iter().fold(source.to_owned(), |at, (from, to)| match at.strip_prefix(from.as_str()) {
-            Some("") => to.clone(),
-            Some(rest) if rest.starts_with('/') => format!("{to}{rest}"),
-            _ => at,
-        })
+    /// Where something lies after the steps so far, that lies at `source` on the disk now: where it or a folder that it is in was moved.
+    fn whereabouts(&mut self, source: &str) -> Result<String> {
+        let (mut at, mut below): (Box<str>, Vec<Box<str>>) = (source.into(), Vec::new());
+        let top = loop {
+            #[cfg(test)]
+            HOPS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            if let Some((holder, name)) = self.moved.get(&at) {
+                below.push(name.clone());
+                match holder {
+                    Holder::OnDisk(folder) => at = folder.clone(),
+                    Holder::Made(folder) => break folder.to_string(),
+                }
+                continue;
+            }
+            if let Some(index) = self.parked.get(&self.hasher.hash_one(&*at)) {
+                let path = format!("{PARKED}/{index}");
+                if self.now.find(&path)?.is_none()
+                    && let Some(item) = self.now.on_disk(&at)?
+                {
+                    self.now.place(&path, item)?;
+                }
+                break path;
+            }
+            if at.is_empty() {
+                break String::new();
+            }
+            let (parent, name) = split(&at);
+            below.push(name.into());
+            at = parent.into();
+        };
+        Ok(below.iter().rev().fold(top, |path, name| joined(&path, name)))
     }
 
     /// Bytes of a file, or of all files in a folder.
-    fn weigh(&self, source: &str) -> Result<u64> {
-        let found = os::open_any(fd(&self.root.dir), source, Lookup::Full).and_then(|file| os::stat_fd(fd(&file)));
-        match found {
-            Ok(found) if found.kind == Kind::Folder => tally::bytes_in(fd(&self.root.dir), source),
-            Ok(found) => Ok(found.node.len),
-            Err(os::Errno::NOENT | os::Errno::NOTDIR | os::Errno::LOOP) => Ok(0),
-            Err(e) => Err(explain("measure it", e)),
+    fn weigh(&self, item: &Item) -> Result<u64> {
+        match (&item.what, &item.source) {
+            (What::Folder(_), Some(source)) => tally::bytes_in(fd(&self.root.dir), source),
+            _ => Ok(item.len),
         }
     }
 }

@@ -1,0 +1,74 @@
+//! A list too long for memory: records of JSON, a line each, in a file without a name that goes when it is closed.
+
+use super::os::{self, Errno, fd};
+use super::root::{Root, explain};
+use crate::model::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::IoSlice;
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+
+const DOING: &str = "keep a long list";
+/// How many bytes are written, and read, at a time.
+const PIECE: usize = 256 << 10;
+
+/// The list, being written or read.
+#[derive(Debug)]
+pub(super) struct Spool<T> {
+    file: OwnedFd,
+    end: u64,
+    waiting: Vec<u8>,
+    /// How many records it has.
+    pub count: u64,
+    record: PhantomData<fn(T) -> T>,
+}
+
+impl<T: Serialize + DeserializeOwned> Spool<T> {
+    /// An empty list, on the file system of the tree.
+    pub fn new(root: &Root) -> Result<Self> {
+        let file = match os::create_unnamed(fd(&root.tmp)) {
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::NOENT | Errno::INVAL) => {
+                let name = root.stamp();
+                let file = os::create_file(fd(&root.tmp), &name);
+                file.and_then(|file| os::unlink_file(fd(&root.tmp), &name).map(|()| file))
+            }
+            made => made,
+        };
+        let file = file.map_err(|e| explain(DOING, e))?;
+        Ok(Self { file, end: 0, waiting: Vec::new(), count: 0, record: PhantomData })
+    }
+
+    /// Adds a record.
+    pub fn push(&mut self, record: &T) -> Result<()> {
+        serde_json::to_writer(&mut self.waiting, record).map_err(|e| Error::io(DOING, e))?;
+        self.waiting.push(b'\n');
+        self.count += 1;
+        if self.waiting.len() >= PIECE { self.write() } else { Ok(()) }
+    }
+
+    /// Writes what has been added; records can be read then.
+    pub fn write(&mut self) -> Result<()> {
+        os::write_all(fd(&self.file), &mut [IoSlice::new(&self.waiting)], self.end).map_err(|e| explain(DOING, e))?;
+        self.end += self.waiting.len() as u64;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// The records from a place on, at least one if there is one, and where the next begin.
+    pub fn read(&self, at: u64) -> Result<(Vec<T>, u64)> {
+        let mut piece = vec![0; PIECE];
+        let mut filled = 0;
+        while let Some(room) = piece.get_mut(filled..).filter(|room| !room.is_empty()) {
+            match os::read(fd(&self.file), room, at + filled as u64).map_err(|e| explain(DOING, e))? {
+                0 => break,
+                count => filled += count,
+            }
+        }
+        let text = piece.get(..filled).unwrap_or_default();
+        let end = memchr::memrchr(b'\n', text).map_or(0, |last| last + 1);
+        let lines = text.get(..end).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let records: serde_json::Result<Vec<T>> = lines.map(serde_json::from_slice).collect();
+        Ok((records.map_err(|e| Error::io(DOING, e))?, at + end as u64))
+    }
+}
