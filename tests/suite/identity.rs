@@ -201,6 +201,25 @@ fn the_original_can_go_and_its_copy_keeps_what_is_its_own() {
 }
 
 #[test]
+fn a_file_that_is_moved_onto_a_copy_of_it_takes_its_place() {
+    let server = TestServer::start();
+    let (ana, ben, home) = (server.ana(), server.ben(), server.home("ana"));
+    for content in ["first", "second"] {
+        ana.store("/file", content);
+    }
+    share(&ana, "/file");
+    // With the same time and length, and so the same tag.
+    run("cp", &["-a"], [&home.join("file"), &home.join("copy")]);
+    assert_eq!(etag(&ana, "/file"), etag(&ana, "/copy"));
+    ana.transfer("MOVE", "/file", "/copy").send().is(204);
+    ana.lacks("/file");
+    assert_eq!(versions(&ana, "/copy").len(), 1);
+    ben.holds("/Shared with me/copy", "second");
+    let trash = ana.raw("GET", "/api/v1/trash").send().is(200).json();
+    assert_eq!(trash["items"][0]["path"], "/copy");
+}
+
+#[test]
 fn a_copy_through_the_server_is_another_file_and_a_restored_one_is_the_same() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());

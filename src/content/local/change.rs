@@ -97,7 +97,7 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
         change(commit, Some(&found.node), &mut || {
             match &there {
                 // Two names of one file: a rename would do nothing and say it had.
-                Some(old) if old.node.etag == found.node.etag => {
+                Some(old) if old.inode == found.inode => {
                     let tomb = ensure(root, &mut tomb, to, commit)?;
                     tomb.bury((source.dir(), &name))?;
                     tomb.note_gone(old);
