@@ -222,6 +222,22 @@ fn a_transfer_leaves_the_name_without_anything() {
     has_her_history(&server);
 }
 
+#[test]
+fn what_was_deleted_is_listed_by_time_in_whatever_drive_that_was() {
+    let server = start();
+    let (ana, ben) = (server.ana(), server.ben());
+    // His home is open before hers.
+    for (client, path) in [(&ben, "/his"), (&ana, "/hers")] {
+        client.store(path, "x");
+    }
+    ana.delete("/hers").is(204);
+    ben.delete("/his").is(204);
+    api(&root(&server), "DELETE", "/accounts/ana?files=transfer&to=ben", &Value::Null);
+    let trash = api(&ben, "GET", "/trash", &Value::Null);
+    let paths: Vec<_> = trash["items"].as_array().unwrap().iter().map(|item| item["path"].clone()).collect();
+    assert_eq!(paths, ["/his", "/Files of ana/hers"]);
+}
+
 /// Demands that what ana had in her trash, and her former contents, are ben's.
 #[track_caller]
 fn has_her_history(server: &TestServer) {

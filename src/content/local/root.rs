@@ -1,13 +1,12 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
+use super::chronicle::{self, Pen};
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::overflow::{Overflow, PROPS};
 pub(super) use super::own::TMP;
 use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
 use super::waiting::Waiting;
-use super::{
-    LocalSettings, chronicle::Pen, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace,
-};
+use super::{LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
 use crate::model::path::{check_name, check_portable};
@@ -17,7 +16,7 @@ use std::borrow::Cow;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use unicode_normalization::UnicodeNormalization;
 
 /// One tree's open folders and what is shared between its calls.
@@ -91,7 +90,6 @@ impl Root {
         let ledger = Ledger::open(fd(&dir));
         let waiting = Waiting::on(fd(&dir)).map_err(failed)?;
         let is_local = waiting.is_local;
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Ok(Self {
             dir,
             tmp,
@@ -110,7 +108,7 @@ impl Root {
             forgetting: Mutex::default(),
             names: Mutex::default(),
             moves: AtomicU64::new(0),
-            stamps: AtomicU64::new(u64::try_from(since.as_nanos()).unwrap_or_default()),
+            stamps: AtomicU64::default(),
             has_cached_lookups: AtomicBool::new(is_local),
             has_unnamed_files: AtomicBool::new(true),
             has_cached_reads: AtomicBool::new(is_local),
@@ -122,9 +120,12 @@ impl Root {
         self.uploads.open(fd(&self.dir))
     }
 
-    /// A name that no other call of this tree gets.
+    /// A name that no other call of this tree gets; by the clock, so that those of different trees tell which came first.
     pub fn stamp(&self) -> String {
-        format!("{:x}", self.stamps.fetch_add(1, Ordering::Relaxed))
+        let now = chronicle::nanos(SystemTime::now());
+        let next = |last: u64| last.saturating_add(1).max(now);
+        let last = self.stamps.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        format!("{:x}", last.map_or(now, next))
     }
 
     /// The guard that every change of a name holds while it checks and renames; never held across anything slow by design,
