@@ -122,7 +122,9 @@ impl Drive {
         if after > quota { Err(Error::NoSpace) } else { Ok(()) }
     }
 
+    /// Takes the steps, without a limit on the room of each: what they come to was admitted.
     async fn carry_out(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
+        let place = &Place { quota: None, ..place.clone() };
         let (mut discarded, mut next) = (Discarded::default(), 0);
         loop {
             let (steps, end) = rewind.steps.read(next).await?;
@@ -215,20 +217,18 @@ impl Discarded {
 
 /// What some steps take hold of.
 fn needs_of(place: &Place<'_>, steps: &[Step]) -> Vec<Need> {
-    let spot = |path: &RelPath| at(place, path).spot();
     let mut needs = Vec::new();
     for step in steps {
         match step {
             Step::Move { from, to } => {
-                needs.push(Need::Subtree(spot(to)));
+                needs.extend(judge::replacing(&at(place, to)));
                 if let Found::Path(from) = from {
-                    needs.push(Need::Subtree(spot(from)));
+                    needs.extend(judge::removing(&at(place, from)));
                 }
             }
-            Step::Discard { path } => needs.push(Need::Subtree(spot(path))),
-            Step::Make { path } | Step::Revert { path, .. } | Step::Blank { path } => {
-                needs.push(Need::Content(spot(path)));
-            }
+            Step::Discard { path } => needs.extend(judge::removing(&at(place, path))),
+            Step::Make { path } => needs.extend(judge::replacing(&at(place, path))),
+            Step::Revert { path, .. } | Step::Blank { path } => needs.push(Need::Content(at(place, path).spot())),
         }
     }
     needs

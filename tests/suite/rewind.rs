@@ -1,6 +1,6 @@
 //! A folder as it was at a moment, out of its trash, its versions and the chronicle of its changes.
 
-use crate::harness::{Client, NAME, Reply, TestServer};
+use crate::harness::{Client, LOCK_BODY, NAME, Reply, TestServer};
 use sarang::model::{AccountName, time};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -236,6 +236,43 @@ fn a_lock_or_the_quota_refuses_before_anything_changes() {
     rewind(&ana, "/", &moment);
     ana.holds("/d/x", "one");
     ana.lacks("/other");
+}
+
+#[test]
+fn a_lock_on_a_folder_refuses_before_anything_in_it_changes() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let home = server.home("ana");
+    ana.mkcol("/d").is(201);
+    ana.store("/x", "one");
+    let moment = now();
+    ana.transfer("MOVE", "/x", "/d/x").send().is(201);
+    // What makes way for the other first.
+    ana.store("/x", "two");
+    let changed = tree(&home);
+    for depth in ["0", "infinity"] {
+        let token = ana.request("LOCK", "/d").header("Depth", depth).xml(LOCK_BODY).send().is(200).token();
+        ask(&ana, "/", &moment, &json!({})).is(423);
+        assert_eq!(tree(&home), changed, "{depth}");
+        ana.unlock("/d", &token).is(204);
+    }
+    rewind(&ana, "/", &moment);
+    ana.holds("/x", "one");
+}
+
+#[test]
+fn what_fits_in_the_end_is_not_refused_on_the_way() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/a", vec![b'x'; 600]);
+    ana.store("/b", "one");
+    let moment = now();
+    ana.delete("/a").is(204);
+    ana.store("/b", vec![b'x'; 600]);
+    let app = server.app();
+    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(1000))).unwrap();
+    assert_eq!(rewind(&ana, "/", &moment), ["restored /a", "reverted /b"]);
+    ana.holds("/b", "one");
 }
 
 #[test]
