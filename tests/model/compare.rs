@@ -1,10 +1,9 @@
-//! What the server shows, against the model: trees, contents, tags, properties, locks, room, trash, versions.
+//! What the server shows, against the model: trees, contents, tags, properties, locks, room.
 
-use crate::operations::{Content, Who};
+use crate::operations::{Content, Rights, Root, Who};
 use crate::run::{Checked, Run};
-use crate::server::QUOTA;
 use crate::url::url;
-use crate::world::{HALL, Lock, Node, Place, Seat, join, leaf, parent};
+use crate::world::{HALL, Lock, Node, Seat, Share, TEAMS, in_team, join, leaf, parent, quota};
 use roxmltree::Document;
 use std::collections::BTreeMap;
 
@@ -31,67 +30,120 @@ struct Row {
 }
 
 impl Run<'_> {
-    /// After a step: every drive that its request could reach, as its owner sees it, and as ben sees it if he asked.
-    /// After a refusal: the folders that hold what the request named.
-    pub fn compare(&mut self, who: Who) -> Checked {
+    /// After a step: what its request named, as whoever asked sees it, and the roots in which it may have changed anything, as their
+    /// owners see them. After a refusal: the folders that hold what the request named.
+    pub fn compare(&mut self) -> Checked {
+        self.compare_aimed()?;
         if self.refused {
-            return self.compare_aimed(who);
+            return Ok(());
         }
-        if who == Who::Ben {
-            self.compare_drive(Who::Ben)?;
-            self.compare_share()?;
-        }
-        if who == Who::Ana || self.world.share.is_some() {
-            self.compare_drive(Who::Ana)?;
-        }
-        Ok(())
-    }
-
-    fn compare_aimed(&mut self, who: Who) -> Checked {
-        for path in self.aimed.take() {
-            let folder = parent(&path).to_owned();
-            match self.world.seat(who, &folder) {
-                Seat::Place(place) if self.world.is_folder(place.root, &place.path) => {
-                    self.compare_level(who, &folder)?;
+        let (touched, reached) = (self.touched.take(), self.reached.take());
+        for root in Root::ALL {
+            match root {
+                Root::Ana if touched.contains(&root) => self.compare_drive(Who::Ana, false)?,
+                Root::Ben if touched.contains(&root) => self.compare_drive(Who::Ben, false)?,
+                Root::Team if touched.contains(&root) => self.compare_team(false)?,
+                Root::Team => self.compare_past_of_team(false)?,
+                Root::Ana | Root::Ben if reached.contains(&root) => {
+                    let owner = if root == Root::Ana { Who::Ana } else { Who::Ben };
+                    self.compare_past(owner, root, false)?;
                 }
-                _ => {}
+                Root::Ana | Root::Ben => {}
             }
         }
         Ok(())
     }
 
-    /// Now and then: everything.
-    pub fn compare_whole(&mut self) -> Checked {
-        Who::ALL.into_iter().try_for_each(|who| self.compare_drive(who))?;
-        self.compare_share()
+    fn compare_aimed(&mut self) -> Checked {
+        for (who, path) in self.aimed.take() {
+            let folder = parent(&path).to_owned();
+            if self.is_listed(who, &folder) {
+                self.compare_level(who, &folder)?;
+            }
+            if !self.refused && path != folder && self.is_listed(who, &path) {
+                self.compare_folder(who, &path)?;
+            }
+        }
+        Ok(())
     }
 
-    fn compare_drive(&mut self, who: Who) -> Checked {
+    /// Whether a path leads to a folder of which something is seen.
+    fn is_listed(&self, who: Who, path: &str) -> bool {
+        match self.world.seat(who, path) {
+            Seat::Place(place) => place.rights != Rights::Drop && self.world.is_folder(place.root, &place.path),
+            Seat::Nowhere | Seat::Gone => false,
+        }
+    }
+
+    /// Now and then: everything.
+    pub fn compare_whole(&mut self) -> Checked {
+        Who::ACCOUNTS.into_iter().try_for_each(|who| self.compare_drive(who, true))?;
+        self.compare_share()?;
+        self.compare_team(true)?;
+        self.compare_visit()?;
+        self.compare_link()?;
+        self.compare_shares()
+    }
+
+    fn compare_drive(&mut self, who: Who, whole: bool) -> Checked {
         self.compare_folder(who, "")?;
-        self.compare_trash(who)?;
-        self.compare_versions(who)
+        self.compare_past(who, who.home(), whole)
+    }
+
+    /// Trash and versions, if they must have changed, or `whole` is asked.
+    fn compare_past(&mut self, who: Who, root: Root, whole: bool) -> Checked {
+        let past = self.world.holding(root).past();
+        if !whole && self.past[root as usize] == past {
+            return Ok(());
+        }
+        // Of a team folder, who may only look does not see the trash.
+        if root == who.home() || self.world.in_team(who) == Some(true) {
+            self.compare_trash(who, root)?;
+        }
+        self.compare_versions(who, root)?;
+        self.past[root as usize] = past;
+        Ok(())
     }
 
     /// What is shared with ben, as he sees it.
     fn compare_share(&mut self) -> Checked {
         let Some(share) = self.world.shown() else { return Ok(()) };
-        let (mount, is_folder) = (share.mount(), self.world.is_folder(Who::Ana, &share.path));
+        let (mount, is_folder) = (share.mount(), self.world.is_folder(Root::Ana, &share.path));
         self.compare_folder(Who::Ben, HALL)?;
         if is_folder { self.compare_folder(Who::Ben, &mount) } else { Ok(()) }
+    }
+
+    /// The team folder as one of its members sees it, who may edit there if anybody does.
+    fn compare_team(&mut self, whole: bool) -> Checked {
+        let Some(who) = self.team_member() else { return Ok(()) };
+        self.compare_folder(who, TEAMS)?;
+        self.compare_folder(who, &in_team(""))?;
+        self.compare_past(who, Root::Team, whole)
+    }
+
+    fn compare_past_of_team(&mut self, whole: bool) -> Checked {
+        let Some(who) = self.team_member() else { return Ok(()) };
+        self.compare_past(who, Root::Team, whole)
+    }
+
+    fn team_member(&self) -> Option<Who> {
+        let may = |edit| Who::ACCOUNTS.into_iter().find(|who| self.world.in_team(*who) == Some(edit));
+        may(true).or_else(|| may(false))
     }
 
     /// After all steps: every content once more.
     pub fn compare_all(&mut self) -> Checked {
         self.compare_whole()?;
-        for who in Who::ALL {
-            let files: Vec<_> = self.world.root(who).tree.iter().map(|(at, node)| (at.clone(), node.content)).collect();
+        for who in Who::ACCOUNTS {
+            let tree = self.world.holding(who.home()).tree.iter();
+            let files: Vec<_> = tree.map(|(at, node)| (at.clone(), node.content)).collect();
             for (path, content) in files {
                 if let Some(content) = content {
                     self.read_content(who, &path, content)?;
                 }
             }
             let me = self.server.ask(who, "GET", "/api/v1/me").send().json();
-            if me["used"] != self.world.used(who) {
+            if me["used"] != self.world.used(who.home()) {
                 return Err(format!("{} is said to use {}", who.name(), me["used"]));
             }
         }
@@ -99,13 +151,13 @@ impl Run<'_> {
     }
 
     /// A folder with its members, and the folders below it.
-    fn compare_folder(&mut self, who: Who, path: &str) -> Checked {
+    pub fn compare_folder(&mut self, who: Who, path: &str) -> Checked {
         let folders = self.compare_level(who, path)?;
         folders.into_iter().try_for_each(|folder| self.compare_folder(who, &folder))
     }
 
     /// A folder with its members; says which of them are folders.
-    fn compare_level(&mut self, who: Who, path: &str) -> Checked<Vec<String>> {
+    pub fn compare_level(&mut self, who: Who, path: &str) -> Checked<Vec<String>> {
         let rows = self.list(who, path)?;
         let expected = self.members(who, path);
         let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(" ");
@@ -126,7 +178,7 @@ impl Run<'_> {
             }
             if name.is_empty() {
                 self.compare_room(who, path, row)?;
-            } else if row.seen.folder && path != HALL && at != HALL {
+            } else if row.seen.folder && !is_hall(path) && !is_hall(&at) {
                 folders.push(at);
             } else if !row.seen.folder {
                 self.compare_tag(who, &at, &row.etag)?;
@@ -138,53 +190,78 @@ impl Run<'_> {
     /// What a listing of a folder must show, itself under the empty name.
     fn members(&self, who: Who, path: &str) -> BTreeMap<String, Seen> {
         let mut members = BTreeMap::new();
-        let hall = || Seen { folder: true, ..Seen::default() };
-        if path == HALL {
-            members.insert(String::new(), hall());
-            if let Some(share) = self.world.shown()
-                && let Some(seen) = self.expected(who, Who::Ana, &share.path)
+        let plain = || Seen { folder: true, ..Seen::default() };
+        if is_hall(path) {
+            members.insert(String::new(), plain());
+            let mount = if path == HALL { self.world.shown().map(Share::mount) } else { Some(in_team("")) };
+            if let Some(mount) = mount
+                && let Seat::Place(place) = self.world.seat(who, &mount)
+                && let Some(seen) = self.expected(who, place.root, &place.path)
             {
-                members.insert(leaf(&share.mount()).to_owned(), seen);
+                members.insert(leaf(&mount).to_owned(), seen);
             }
             return members;
         }
-        let Seat::Place(Place { root, path, .. }) = self.world.seat(who, path) else { return members };
-        members.extend(self.expected(who, root, &path).map(|seen| (String::new(), seen)));
-        if path.is_empty() {
-            members.insert(String::new(), Seen { locks: self.locks_on(who, root, ""), ..hall() });
-            if who == Who::Ben && self.world.shown().is_some() {
-                members.insert(HALL.to_owned(), hall());
+        let (root, path) = match self.world.seat(who, path) {
+            Seat::Place(place) if place.rights == Rights::Drop => {
+                members.insert(String::new(), plain());
+                return members;
             }
+            Seat::Place(place) => (place.root, place.path),
+            // The folder of the only file that a link shows.
+            Seat::Nowhere => {
+                members.insert(String::new(), plain());
+                let file = self
+                    .world
+                    .open_link()
+                    .and_then(|link| Some((leaf(&link.path).to_owned(), self.expected(who, Root::Ana, &link.path)?)));
+                members.extend(file);
+                return members;
+            }
+            Seat::Gone => return members,
+        };
+        members.extend(self.expected(who, root, &path).map(|seen| (String::new(), seen)));
+        if path.is_empty() && root == who.home() {
+            members.insert(String::new(), Seen { locks: self.locks_on(who, root, ""), ..plain() });
+            let halls =
+                [(HALL, who == Who::Ben && self.world.shown().is_some()), (TEAMS, self.world.in_team(who).is_some())];
+            members.extend(
+                halls.into_iter().filter(|(_, is_shown)| *is_shown).map(|(name, _)| (name.to_owned(), plain())),
+            );
         }
-        for at in self.world.root(root).tree.keys().filter(|at| parent(at) == path && **at != path) {
+        for at in self.world.holding(root).tree.keys().filter(|at| parent(at) == path && **at != path) {
             members.extend(self.expected(who, root, at).map(|seen| (leaf(at).to_owned(), seen)));
         }
         members
     }
 
-    fn expected(&self, who: Who, root: Who, path: &str) -> Option<Seen> {
+    fn expected(&self, who: Who, root: Root, path: &str) -> Option<Seen> {
         let node = self.world.node(root, path)?;
         let props = node.props.iter().map(|(name, value)| (*name, value.to_string())).collect();
         let len = node.content.map(|content| content.len.into());
         Some(Seen { folder: node.is_folder(), len, props, locks: self.locks_on(who, root, path) })
     }
 
-    fn locks_on(&self, who: Who, root: Who, path: &str) -> Vec<(bool, bool, Option<String>)> {
+    fn locks_on(&self, who: Who, root: Root, path: &str) -> Vec<(bool, bool, Option<String>)> {
         let covering = self.world.locks.iter().filter(|lock| lock.covers(root, path));
-        let told = |lock: &Lock| (lock.shared, lock.deep, Some(lock.token.clone()).filter(|_| lock.holder == who));
+        // Visitors are strangers to each other.
+        let is_own = |lock: &Lock| lock.holder == who && who != Who::Visitor;
+        let told = |lock: &Lock| (lock.shared, lock.deep, Some(lock.token.clone()).filter(|_| is_own(lock)));
         let mut locks: Vec<_> = covering.map(told).collect();
         locks.sort();
         locks
     }
 
     fn compare_room(&self, who: Who, path: &str, row: &Row) -> Checked {
-        if path == HALL {
+        if is_hall(path) {
             return Ok(());
         }
         let Seat::Place(place) = self.world.seat(who, path) else { return Ok(()) };
         let used = self.world.used(place.root);
-        let available = (place.root == Who::Ana).then(|| QUOTA.saturating_sub(used));
-        if row.used != Some(used) || available.is_some_and(|available| row.available != Some(available)) {
+        let available = quota(place.root).map(|quota| quota.saturating_sub(used));
+        // Who may only add does not hear how much there is.
+        let said = if place.rights == Rights::Drop { 0 } else { used };
+        if row.used != Some(said) || available.is_some_and(|available| row.available != Some(available)) {
             let shown = (row.used, row.available);
             return Err(format!(
                 "in /{path} {} has used and left {shown:?}, and the model says {used} used",
@@ -198,7 +275,7 @@ impl Run<'_> {
     fn compare_tag(&mut self, who: Who, path: &str, etag: &str) -> Checked {
         let (root, path_in_root) = match self.world.seat(who, path) {
             Seat::Place(place) => (place.root, place.path),
-            Seat::Nowhere => return Ok(()),
+            Seat::Nowhere | Seat::Gone => return Ok(()),
         };
         let node: &Node = self.world.node(root, &path_in_root).ok_or("compared before")?;
         let content = node.content.ok_or("compared before")?;
@@ -212,13 +289,13 @@ impl Run<'_> {
         }
         self.tags.insert(etag.to_owned(), content.bytes());
         self.read_content(who, path, content)?;
-        let node = self.world.root_mut(root).tree.get_mut(&path_in_root).ok_or("compared before")?;
+        let node = self.world.holding_mut(root).tree.get_mut(&path_in_root).ok_or("compared before")?;
         node.etag = Some(etag.to_owned());
         Ok(())
     }
 
     fn read_content(&self, who: Who, path: &str, content: Content) -> Checked {
-        let reply = self.server.dav(who, "GET", path).send();
+        let reply = self.dav(who, "GET", path).send();
         if reply.status == 200 && reply.body == content.bytes() {
             return Ok(());
         }
@@ -226,75 +303,21 @@ impl Run<'_> {
     }
 
     fn list(&self, who: Who, path: &str) -> Checked<BTreeMap<String, Row>> {
-        let ask = self.server.dav(who, "PROPFIND", path).header("depth", "1").body(ASKED);
+        let ask = self.dav(who, "PROPFIND", path).header("depth", "1").body(ASKED);
         let reply = ask.send();
         if reply.status != 207 {
             return Err(format!("{} cannot list /{path}: {} {}", who.name(), reply.status, reply.text()));
         }
         let text = reply.text();
         let document = Document::parse(&text).map_err(|error| format!("{error}: {text}"))?;
-        let top = format!("/dav/{}", url(path));
+        let top = format!("{}/{}", self.prefix(who), url(path));
         let responses = document.root_element().children().filter(|node| node.has_tag_name((DAV, "response")));
         responses.map(|response| row(response, top.trim_end_matches('/'))).collect()
     }
+}
 
-    fn compare_trash(&mut self, who: Who) -> Checked {
-        let reply = self.server.ask(who, "GET", "/api/v1/trash?limit=1000").send().json();
-        let items = reply["items"].as_array().cloned().unwrap_or_default();
-        let told = |item: &serde_json::Value| {
-            let text = |key: &str| item[key].as_str().unwrap_or_default().to_owned();
-            (text("path"), text("kind"), item["size"].as_u64(), text("by"))
-        };
-        let trash = &mut self.world.root_mut(who).trash;
-        let expected = trash.iter().rev().map(|item| {
-            let top = &item.tree[""];
-            let kind = if top.is_folder() { "folder" } else { "file" };
-            (format!("/{}", item.path), kind.to_owned(), Some(top.len()), item.who.name().to_owned())
-        });
-        let (shown, expected): (Vec<_>, Vec<_>) = (items.iter().map(told).collect(), expected.collect());
-        if shown != expected {
-            return Err(format!("the trash of {} holds {shown:?}, and the model says {expected:?}", who.name()));
-        }
-        for (lain, item) in trash.iter_mut().rev().zip(&items) {
-            let id = item["id"].as_str().unwrap_or_default().to_owned();
-            if lain.id.get_or_insert_with(|| id.clone()) != &id {
-                return Err(format!("what lay at /{} is called {id} in the trash now", lain.path));
-            }
-        }
-        Ok(())
-    }
-
-    /// The versions of the files that have a past.
-    fn compare_versions(&mut self, who: Who) -> Checked {
-        let tree = self.world.root(who).tree.iter();
-        let files: Vec<_> = tree.filter_map(|(path, node)| Some((path.clone(), node.history?))).collect();
-        files.into_iter().try_for_each(|(path, history)| self.compare_history(who, &path, history))
-    }
-
-    fn compare_history(&mut self, who: Who, path: &str, history: u64) -> Checked {
-        let reply = self.server.ask(who, "GET", &format!("/api/v1/versions?path={}", url(path))).send().json();
-        let items = reply["items"].as_array().cloned().unwrap_or_default();
-        let versions = self.world.root_mut(who).versions.entry(history).or_default();
-        let shown: Vec<_> = items.iter().map(|item| item["size"].as_u64().unwrap_or_default()).collect();
-        let expected: Vec<u64> = versions.iter().rev().map(|version| version.content.len.into()).collect();
-        if shown != expected {
-            return Err(format!("/{path} has versions of {shown:?} bytes, and the model says {expected:?}"));
-        }
-        for (version, item) in versions.iter_mut().rev().zip(&items) {
-            let id = item["id"].as_str().unwrap_or_default().to_owned();
-            if version.id.as_ref().is_some_and(|known| *known != id) {
-                return Err(format!("a version of /{path} is called {id} now"));
-            }
-            if version.id.replace(id.clone()).is_none() {
-                let target = format!("/api/v1/versions/content?path={}&id={id}", url(path));
-                let body = self.server.ask(who, "GET", &target).send().body;
-                if body != version.content.bytes() {
-                    return Err(format!("a version of /{path} is {body:?}, and the model says {:?}", version.content));
-                }
-            }
-        }
-        Ok(())
-    }
+fn is_hall(path: &str) -> bool {
+    path == HALL || path == TEAMS
 }
 
 /// One response of a multistatus, its name beneath `top`.

@@ -14,7 +14,7 @@ impl Run<'_> {
         let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
-        let is_new = place.as_ref().is_some_and(|place| self.world.node(place.root, &place.path).is_none());
+        let is_new = place.as_ref().is_some_and(|place| !place.path.is_empty() && self.world.at(place).is_none());
         if let Some(place) = &place {
             let (root, path) = (place.root, &*place.path);
             let meets =
@@ -33,8 +33,8 @@ impl Run<'_> {
             "<D:lockinfo xmlns:D='DAV:'><D:lockscope><D:{scope}/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockinfo>"
         );
         let depth = if deep { "infinity" } else { "0" };
-        let ask = self.server.dav(who, "LOCK", &path).header("depth", depth).header("timeout", "Second-3600");
-        let reply = ask.maybe("if", terms.header.clone()).body(body).send();
+        let ask = self.dav(who, "LOCK", &path).header("depth", depth).header("timeout", "Second-3600");
+        let reply = ask.with(terms.header.clone()).body(body).send();
         let said = format!("{} LOCK /{path} {scope}, Depth: {depth}{}", who.name(), self.shown(&terms));
         if self.judge(&said, &reply, if is_new { 201 } else { 200 }, &no)?
             && let Some(place) = place
@@ -42,7 +42,7 @@ impl Run<'_> {
             let token = reply.header("lock-token").ok_or("a LOCK without a token")?;
             let token = token.trim_matches(['<', '>']).to_owned();
             if is_new {
-                self.world.write(place.root, &place.path, Content::EMPTY, true);
+                self.world.write(place.spot(), Content::EMPTY, true);
             }
             self.world.locks.push(Lock { token, root: place.root, path: place.path, holder: who, shared, deep });
         }
@@ -56,7 +56,7 @@ impl Run<'_> {
             let mut own = self.world.locks.iter().filter(|lock| lock.holder == who && lock.token == token);
             no.add(!own.any(|lock| lock.covers(place.root, &place.path)), 412);
         }
-        let reply = self.server.dav(who, "LOCK", &path).header("if", format!("(<{token}>)")).send();
+        let reply = self.dav(who, "LOCK", &path).header("if", format!("(<{token}>)")).send();
         self.judge(&format!("{} LOCK /{path} again", who.name()), &reply, 200, &no).map(drop)
     }
 
@@ -69,7 +69,7 @@ impl Run<'_> {
             no.add(found.is_none(), 409);
             no.add(found.is_some_and(|lock| lock.holder != who), 403);
         }
-        let reply = self.server.dav(who, "UNLOCK", &path).header("lock-token", format!("<{token}>")).send();
+        let reply = self.dav(who, "UNLOCK", &path).header("lock-token", format!("<{token}>")).send();
         if self.judge(&format!("{} UNLOCK /{path}", who.name()), &reply, 204, &no)? {
             self.world.locks.retain(|lock| lock.token != token);
         }

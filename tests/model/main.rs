@@ -1,5 +1,5 @@
-//! Random sequences of all verbs by two accounts, against a model in memory: answers, trees, tags, properties, locks, room, trash
-//! and versions are as the model says after every step. Requests go to the whole program, over a data folder.
+//! Random sequences of all verbs by two accounts and the visitors of a link, against a model in memory: answers, trees,
+//! tags, properties, locks, shares, links, room, trash and versions are as the model says after every step. Requests go to the whole program, over a data folder.
 //!
 //! `SARANG_MODEL_CASES=n` runs so many sequences, `SARANG_MODEL_SEED=n` others. Seeds of sequences that failed are kept
 //! in `tests/model/regressions.txt` and run first.
@@ -13,14 +13,26 @@
     reason = "a test fails by panicking and reports by printing"
 )]
 
+mod accounts;
+mod archives;
+mod barred;
+mod beside;
 mod compare;
+mod compare_past;
 mod files;
+mod generate;
+mod links;
 mod locks;
 mod operations;
 mod past;
+mod people;
+mod records;
+mod restored;
+mod rewind;
 mod run;
 mod sequence;
 mod server;
+mod sharing;
 mod transfers;
 mod uploads;
 #[path = "../suite/harness/url.rs"]
@@ -74,7 +86,7 @@ fn run(cases: u32, seed: u64, over: &AtomicBool) -> (Result<(), String>, u64) {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let outcome = runner.run(&operations::steps(STEPS), |sequence| {
+    let outcome = runner.run(&generate::steps(STEPS), |sequence| {
         if over.load(Ordering::Relaxed) && failed.get().is_none() {
             return Ok(());
         }

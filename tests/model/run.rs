@@ -1,9 +1,9 @@
 //! One case: each step is a request, an answer that the model foresaw, and a look at everything.
 
-use crate::operations::{Step, Tokens, Verb, Who};
-use crate::server::{HOST, Reply, Server};
+use crate::operations::{Rights, Root, Step, Tokens, Verb, Who};
+use crate::server::{Ask, HOST, Reply, Server};
 use crate::url::url;
-use crate::world::{Place, Seat, World};
+use crate::world::{Past, Place, Seat, World};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -21,10 +21,15 @@ pub struct Run<'a> {
     pub log: Vec<String>,
     /// Whether the last request was refused, as it had to be.
     pub refused: bool,
-    /// The paths that the last request named.
-    pub aimed: RefCell<Vec<String>>,
+    /// The paths that the last request named, by whom.
+    pub aimed: RefCell<Vec<(Who, String)>>,
+    /// The roots that the last step may have changed, and those that it may have changed anywhere.
+    pub reached: RefCell<Vec<Root>>,
+    pub touched: RefCell<Vec<Root>>,
     /// Which content each tag was seen with.
     pub tags: HashMap<String, Vec<u8>>,
+    /// The past of each root, as it was compared last.
+    pub past: [Past; 3],
 }
 
 /// The statuses with which a request may be refused; none when it must succeed.
@@ -37,12 +42,20 @@ impl Refusals {
             self.0.push(status);
         }
     }
+
+    /// The same, as the JSON API says it.
+    pub fn by_api(&mut self, api: bool) {
+        if api {
+            self.0.iter_mut().filter(|status| matches!(status, 405 | 412)).for_each(|status| *status = 409);
+        }
+    }
 }
 
-/// The `If` header of a request, and what it stands for.
+/// The lock tokens that a request brings, and what it demands of them.
 #[derive(Debug, Default)]
 pub struct If {
-    pub header: Option<String>,
+    /// The header and its value.
+    pub header: Option<(&'static str, String)>,
     /// The tokens that it submits.
     pub tokens: Vec<String>,
     /// The token that must cover what the request names.
@@ -58,7 +71,10 @@ impl<'a> Run<'a> {
             log: Vec::new(),
             refused: false,
             aimed: RefCell::default(),
+            reached: RefCell::default(),
+            touched: RefCell::default(),
             tags: HashMap::new(),
+            past: Default::default(),
         }
     }
 
@@ -66,8 +82,12 @@ impl<'a> Run<'a> {
     pub fn all(mut self, steps: &[Step]) -> Checked {
         let outcome = steps.iter().enumerate().try_for_each(|(number, step)| {
             self.aimed.borrow_mut().clear();
+            self.reached.borrow_mut().clear();
+            self.touched.borrow_mut().clear();
+            self.refused = false;
             self.perform(step)?;
-            if number % WHOLE == WHOLE - 1 { self.compare_whole() } else { self.compare(step.who) }
+            self.note_moment();
+            if number % WHOLE == WHOLE - 1 { self.compare_whole() } else { self.compare() }
         });
         let outcome = outcome.and_then(|()| self.compare_all());
         outcome.map_err(|why| {
@@ -81,33 +101,49 @@ impl<'a> Run<'a> {
 
     fn perform(&mut self, step: &Step) -> Checked {
         let who = step.who;
+        if who == Who::Visitor
+            && self.world.open_link().is_none()
+            && !matches!(step.verb, Verb::Get { .. } | Verb::Knock)
+        {
+            return Ok(());
+        }
         match &step.verb {
             Verb::Put { at, content, condition, how, tokens } => {
                 self.put((who, at), *content, (*condition, *how), *tokens)
             }
             Verb::Append { at, content, tokens } => self.append((who, at), *content, *tokens),
-            Verb::Mkcol { at, tokens } => self.mkcol((who, at), *tokens),
-            Verb::Delete { at, tokens } => self.delete((who, at), *tokens),
-            Verb::Move { from, to, overwrite, tokens } => self.shift(who, (from, to), *overwrite, *tokens),
-            Verb::Copy { from, to, overwrite, deep, tokens } => {
-                self.copy(who, (from, to), (*overwrite, *deep), *tokens)
+            Verb::Mkcol { at, tokens, api } => self.mkcol((who, at), (*tokens, *api)),
+            Verb::Delete { at, tokens, api } => self.delete((who, at), (*tokens, *api)),
+            Verb::Move { from, to, overwrite, tokens, api } => self.shift(who, (from, to), *overwrite, (*tokens, *api)),
+            Verb::Copy { from, to, overwrite, deep, tokens, api } => {
+                self.copy(who, (from, to), (*overwrite, *deep), (*tokens, *api))
             }
             Verb::SetProp { at, name, value, tokens } => self.set_prop((who, at), (*name, *value), *tokens),
             Verb::Lock { at, shared, deep, tokens } => self.lock((who, at), (*shared, *deep), *tokens),
             Verb::Refresh { at, lock } => self.refresh(who, at.as_ref(), *lock),
             Verb::Unlock { at, lock } => self.unlock(who, at.as_ref(), *lock),
             Verb::Get { at, known } => self.get((who, at), *known),
+            Verb::Zip { at } => self.zip((who, at)),
             Verb::Share { at, edit } => self.share(at, *edit),
             Verb::Unshare => self.unshare(),
             Verb::RenameMount { name } => self.rename_mount(*name),
-            Verb::Restore { item, to } => self.restore(who, *item, to.as_ref()),
+            Verb::Link { at, rights, password } => self.link(at, *rights, *password),
+            Verb::ChangeLink { rights, password } => self.change_link(*rights, *password),
+            Verb::EndLink => self.end_link(),
+            Verb::Knock => self.knock(),
+            Verb::Team { ana, ben } => self.team(*ana, *ben),
+            Verb::EndTeam { purge } => self.end_team(*purge),
+            Verb::Restore { item, to, team } => self.restore(who, *item, to.as_ref(), *team),
             Verb::Purge { item } => self.purge(who, *item),
             Verb::EmptyTrash => self.empty_trash(who),
             Verb::Revert { at, version } => self.revert((who, at), *version),
             Verb::PurgeVersion { at, version } => self.purge_version((who, at), *version),
-            Verb::Begin { path, content, fresh, tokens } => self.begin(path, *content, *fresh, *tokens),
+            Verb::Rewind { at, moment, dry } => self.rewind((who, at), *moment, *dry),
+            Verb::Begin { at, content, fresh, tokens } => self.begin((who, at), *content, *fresh, *tokens),
             Verb::Continue { upload, share, tokens } => self.go_on(*upload, *share, *tokens),
             Verb::Abandon { upload } => self.abandon(*upload),
+            Verb::Beside { from, to, hard } => self.beside_server(who, (from, to), *hard),
+            Verb::RemoveAccount { fate } => self.remove_account(who, *fate),
         }
     }
 
@@ -126,39 +162,87 @@ impl<'a> Run<'a> {
     /// Where a path leads for a request that reads or changes; why it is refused, if it leads nowhere.
     pub fn sit(&self, who: Who, path: &str, changes: bool) -> (Option<Place>, Refusals) {
         let mut no = Refusals::default();
-        self.aimed.borrow_mut().push(path.to_owned());
-        match self.world.seat(who, path) {
+        self.aimed.borrow_mut().push((who, path.to_owned()));
+        let place = match self.world.seat(who, path) {
+            Seat::Gone => {
+                no.add(true, 404);
+                return (None, no);
+            }
             Seat::Nowhere => {
                 no.add(true, if changes { 403 } else { 404 });
-                (None, no)
+                // Beside the file that is all a link shows there is nothing that could hold anything.
+                no.add(changes && who == Who::Visitor, 409);
+                return (None, no);
             }
-            Seat::Place(place) => {
-                no.add(changes && !place.edit, 403);
-                (Some(place), no)
-            }
+            Seat::Place(place) => place,
+        };
+        self.reached.borrow_mut().push(place.root);
+        no.add(changes && !place.edits(), 403);
+        // What may not be seen is not there.
+        no.add(place.rights == Rights::Drop, 404);
+        (Some(place), no)
+    }
+
+    /// Says that a step may have changed anything in a root.
+    pub fn touch(&self, root: Root) {
+        self.reached.borrow_mut().push(root);
+        self.touched.borrow_mut().push(root);
+    }
+
+    /// A request on a path of a drive.
+    pub fn dav(&self, who: Who, method: &str, path: &str) -> Ask<'_> {
+        let target = format!("{}/{}", self.prefix(who), url(path));
+        match (who, &self.world.link) {
+            (Who::Visitor, Some(link)) => self.server.visit(link.password, method, &target),
+            _ => self.server.ask(who, method, &target),
         }
+    }
+
+    /// Where the paths of a drive begin.
+    pub fn prefix(&self, who: Who) -> String {
+        let token = self.world.link.as_ref().map_or("none", |link| &link.token);
+        if who == Who::Visitor { format!("/s/{token}/dav") } else { "/dav".to_owned() }
+    }
+
+    /// The address of a path, as `Destination` has it.
+    pub fn destination(&self, who: Who, path: &str) -> String {
+        format!("http://{HOST}{}/{}", self.prefix(who), url(path))
     }
 
     /// What `Tokens` come to at this moment.
     pub fn submit(&self, who: Who, tokens: Tokens) -> If {
-        let of = |holder: Who| -> If {
-            let held = self.world.locks.iter().filter(|lock| lock.holder == holder);
-            let tokens: Vec<_> = held.map(|lock| lock.token.clone()).collect();
-            let mut header = tokens.iter().fold(String::new(), |lists, token| format!("{lists}(<{token}>) "));
-            header.push_str("(Not <DAV:no-lock>)");
-            If { header: (!tokens.is_empty()).then_some(header), tokens, demanded: None }
-        };
-        match tokens {
-            Tokens::None => If::default(),
-            Tokens::Own => of(who),
-            Tokens::Others => of(who.other()),
-            Tokens::Strict(_) if self.world.locks.is_empty() => If::default(),
-            Tokens::Strict(which) => {
-                let token = self.world.locks[usize::from(which) % self.world.locks.len()].token.clone();
-                let (header, tokens) = (Some(format!("(<{token}>)")), vec![token.clone()]);
-                If { header, tokens, demanded: Some(token) }
+        self.submit_by(who, (tokens, false))
+    }
+
+    /// The same, as the JSON API takes them where that is asked.
+    pub fn submit_by(&self, who: Who, (tokens, api): (Tokens, bool)) -> If {
+        let locks = &self.world.locks;
+        let held =
+            |holder: Who| locks.iter().filter(|lock| lock.holder == holder).map(|lock| lock.token.clone()).collect();
+        let tokens: Vec<_> = match tokens {
+            Tokens::None => Vec::new(),
+            Tokens::Own => held(who),
+            Tokens::Others => held(who.other()),
+            Tokens::Strict(which) if !locks.is_empty() => {
+                let token = locks[usize::from(which) % locks.len()].token.clone();
+                if !api {
+                    let (header, tokens) = (Some(("if", format!("(<{token}>)"))), vec![token.clone()]);
+                    return If { header, tokens, demanded: Some(token) };
+                }
+                vec![token]
             }
+            Tokens::Strict(_) => Vec::new(),
+        };
+        if tokens.is_empty() {
+            return If::default();
         }
+        let header = if api {
+            ("lock-token", tokens.iter().map(|token| format!("<{token}>")).collect::<Vec<_>>().join(", "))
+        } else {
+            let lists = tokens.iter().fold(String::new(), |lists, token| format!("{lists}(<{token}>) "));
+            ("if", lists + "(Not <DAV:no-lock>)")
+        };
+        If { header: Some(header), tokens, demanded: None }
     }
 
     /// Whether what an `If` header demands does not hold at a place.
@@ -190,7 +274,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The address of a path, as `Destination` has it.
-pub fn destination(path: &str) -> String {
-    format!("http://{HOST}/dav/{}", url(path))
+/// A method, or what stands for it in the JSON API.
+pub fn said_by(method: &str, api: bool) -> String {
+    if api { format!("{method} by API") } else { method.to_owned() }
 }

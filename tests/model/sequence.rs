@@ -4,16 +4,17 @@
 use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// So many of one strategy's values.
+/// So many of the values of each strategy.
 #[derive(Debug)]
-pub struct Sequence<S>(pub S, pub usize);
+pub struct Sequence<S>(pub Vec<(S, usize)>);
 
 impl<S: Strategy> Strategy for Sequence<S> {
     type Tree = SequenceTree<S::Tree>;
     type Value = Vec<S::Value>;
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        let all = (0..self.1).map(|_| self.0.new_tree(runner)).collect::<Result<Vec<_>, _>>()?;
+        let each = self.0.iter().flat_map(|(strategy, count)| std::iter::repeat_n(strategy, *count));
+        let all = each.map(|strategy| strategy.new_tree(runner)).collect::<Result<Vec<_>, _>>()?;
         Ok(SequenceTree { size: all.len().div_ceil(2), next: 0, taken: Vec::new(), left: all })
     }
 }

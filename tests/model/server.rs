@@ -1,7 +1,7 @@
 //! The whole program without its sockets, over a data folder of its own: requests go in and answers come out as they do on a connection.
 
-use crate::operations::Who;
-use crate::url::url;
+use crate::operations::{Root, Who};
+use crate::world::{TEAM, quota};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use sarang::config::{Config, Durability};
 use sarang::http::intake::BodyIn;
 use sarang::model::{AccountName, Role};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tempfile::TempDir;
@@ -20,13 +20,15 @@ use tokio::runtime::Runtime;
 
 pub const HOST: &str = "nest.example";
 /// Ana's quota: a few files.
-pub const QUOTA: u64 = 200;
+pub const QUOTA: u64 = 300;
+pub const TEAM_QUOTA: u64 = 200;
 const PASSWORD: &str = "password of the nest";
+const ADMINISTRATOR: &str = "zoe";
 
 pub struct Server {
     runtime: Runtime,
     app: Arc<App>,
-    _data: TempDir,
+    data: TempDir,
 }
 
 /// An answer, read to its end.
@@ -44,6 +46,12 @@ impl Reply {
 
     pub fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// What became of the one path of a call that takes many.
+    pub fn of_item(self) -> Self {
+        let status = self.json()["results"][0]["status"].as_u64().and_then(|status| u16::try_from(status).ok());
+        Self { status: status.unwrap_or(self.status), ..self }
     }
 
     pub fn text(&self) -> String {
@@ -71,38 +79,80 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let app = runtime.block_on(async {
             let app = App::open(config).await.expect("a data folder");
-            for (who, quota) in [(Who::Ana, Some(QUOTA)), (Who::Ben, None)] {
-                app.auth.create(&account(who), PASSWORD.as_bytes(), Role::User, quota).await.expect("an account");
+            let accounts =
+                [(ADMINISTRATOR, Role::Admin, None), ("ana", Role::User, Some(QUOTA)), ("ben", Role::User, None)];
+            for (name, role, quota) in accounts {
+                app.auth.create(&account(name), PASSWORD.as_bytes(), role, quota).await.expect("an account");
             }
             app
         });
-        Self { runtime, app, _data: data }
+        Self { runtime, app, data }
     }
 
-    /// Takes away all files, locks and shares.
+    /// Takes away all files, locks, shares, links and the team folder.
     pub fn clear(&self) {
-        for who in Who::ALL {
-            self.runtime.block_on(self.app.clear_account(&account(who))).expect("the home can be deleted");
-        }
+        let app = &self.app;
+        self.runtime.block_on(async {
+            for who in Who::ACCOUNTS {
+                app.clear_account(&account(who.name())).await.expect("the home can be deleted");
+            }
+            if app.commons.teams.find(TEAM).is_some() {
+                app.remove_team(TEAM, true).await.expect("the team folder can be deleted");
+            }
+            for files in app.removed_files() {
+                app.purge_aside(&files.id).await.expect("what lies aside can be deleted");
+            }
+        });
+    }
+
+    /// Makes an account anew, as it was at first.
+    pub fn make_account(&self, who: Who) {
+        let name = account(who.name());
+        let made = self.app.auth.create(&name, PASSWORD.as_bytes(), Role::User, quota(who.home()));
+        self.runtime.block_on(made).expect("an account");
+    }
+
+    /// The places of the files that were kept of removed accounts and team folders.
+    pub fn kept(&self) -> Vec<PathBuf> {
+        self.app.removed_files().iter().map(|files| self.data.path().join(&files.place)).collect()
+    }
+
+    /// The folder that a root is on the disk.
+    pub fn folder(&self, root: Root) -> PathBuf {
+        let below = match root {
+            Root::Ana => "homes/ana",
+            Root::Ben => "homes/ben",
+            Root::Team => "teams/T",
+        };
+        self.data.path().join(below)
+    }
+
+    /// Lets the server count files anew, as it does in time where others change them.
+    pub fn count_anew(&self) {
+        self.runtime.block_on(self.app.audit_books()).expect("the files can be counted");
     }
 
     /// A request on a target that is escaped already.
     pub fn ask(&self, who: Who, method: &str, target: &str) -> Ask<'_> {
-        let credentials = match who {
-            Who::Ana => STANDARD.encode(format!("ana:{PASSWORD}")),
-            Who::Ben => STANDARD.encode(format!("ben:{PASSWORD}")),
-        };
-        let request = Request::builder().method(method).uri(target).header("host", HOST);
-        Ask {
-            server: self,
-            request: request.header("authorization", format!("Basic {credentials}")),
-            body: Bytes::new(),
-        }
+        self.by(who.name(), method, target)
     }
 
-    /// A request on a path of the drive.
-    pub fn dav(&self, who: Who, method: &str, path: &str) -> Ask<'_> {
-        self.ask(who, method, &format!("/dav/{}", url(path)))
+    fn by(&self, name: &str, method: &str, target: &str) -> Ask<'_> {
+        let credentials = STANDARD.encode(format!("{name}:{PASSWORD}"));
+        let request = Request::builder().method(method).uri(target).header("host", HOST);
+        Ask { server: self, request, body: Bytes::new() }.header("authorization", format!("Basic {credentials}"))
+    }
+
+    /// A request by a visitor of a link.
+    pub fn visit(&self, password: Option<&str>, method: &str, target: &str) -> Ask<'_> {
+        let request = Request::builder().method(method).uri(target).header("host", HOST);
+        let basic = |password| format!("Basic {}", STANDARD.encode(format!("anybody:{password}")));
+        Ask { server: self, request, body: Bytes::new() }.maybe("authorization", password.map(basic))
+    }
+
+    /// A request by the administrator.
+    pub fn administer(&self, method: &str, target: &str) -> Ask<'_> {
+        self.by(ADMINISTRATOR, method, target)
     }
 }
 
@@ -110,6 +160,13 @@ impl Ask<'_> {
     pub fn header(mut self, name: &str, value: impl AsRef<str>) -> Self {
         self.request = self.request.header(name, value.as_ref());
         self
+    }
+
+    pub fn with(self, header: Option<(&'static str, String)>) -> Self {
+        match header {
+            Some((name, value)) => self.header(name, value),
+            None => self,
+        }
     }
 
     pub fn maybe(self, name: &str, value: Option<String>) -> Self {
@@ -148,8 +205,8 @@ impl Ask<'_> {
     }
 }
 
-fn account(who: Who) -> AccountName {
-    AccountName::parse(who.name()).expect("a name")
+fn account(name: &str) -> AccountName {
+    AccountName::parse(name).expect("a name")
 }
 
 fn keeps_attributes(dir: &Path) -> bool {
