@@ -9,6 +9,9 @@ pub const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache,
 /// Nobody keeps it at all.
 pub const NEVER: HeaderValue = HeaderValue::from_static("private, no-cache, no-transform, no-store");
 
+/// Anybody keeps it and never asks again: its address names its content.
+pub const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
 /// Confines an answer to who asked. Nearly all have private bytes or names in them, failures too.
 pub fn confine<B>(response: &mut Response<B>) {
     response.headers_mut().entry(CACHE_CONTROL).or_insert(REVALIDATE);

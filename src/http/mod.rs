@@ -17,6 +17,7 @@ mod public;
 pub mod reply;
 mod request_id;
 pub mod target;
+mod web;
 pub mod zip;
 
 use crate::app::App;
@@ -72,6 +73,9 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
     let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let above = matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
     let mounted = public::mounted(path);
+    if web::is_foreign_code(path, request.headers()) {
+        return web::refuse_code().into();
+    }
     if csrf::is_foreign(&app.config.server, &request) {
         let dav = drive || above || mounted.is_some();
         return Box::pin(csrf::refuse(request, dav)).await;

@@ -7,25 +7,20 @@ use super::body::Body;
 use super::caching;
 use super::dav::body::Lent;
 use super::intake::BodyIn;
-use super::public;
+use super::{public, web};
 use crate::app::App;
 use crate::auth::Origin;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Router, middleware};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, StatusCode, header};
 use std::sync::{Arc, LazyLock};
 use tower::ServiceExt;
-
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:36rem;margin:3rem auto;padding:0 1rem}\
-label{display:block;margin:1rem 0}input{display:block;width:100%;padding:.5rem;font:inherit;box-sizing:border-box}\
-button{padding:.5rem 1.5rem;font:inherit}code{background:#8882;padding:.1rem .3rem}.wrong{color:#b00020}\
-@media(prefers-color-scheme:dark){body{background:#111;color:#eee}.wrong{color:#ff8a80}}";
 
 const SECURITY: [(HeaderName, &str); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -33,9 +28,8 @@ const SECURITY: [(HeaderName, &str); 3] = [
 
 static ROUTES: LazyLock<Router> = LazyLock::new(|| {
     Router::new()
-        .route("/", get(landing))
         .route("/healthz", get(health))
-        .route("/page.css", get(|| async { ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE) }))
+        .merge(web::routes())
         .merge(api::routes())
         .merge(public::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing at this address. The drive is at /dav/.\n") })
@@ -73,10 +67,17 @@ async fn secure(mut response: axum::response::Response) -> axum::response::Respo
 /// A whole page around `content`, which is HTML. Its own forms must say where they come from, though nothing else hears its
 /// address: with `no-referrer`, the policy of the header, browsers send `Origin: null` (Fetch section 3.2).
 pub(super) fn page(title: &str, content: &str) -> Html<String> {
+    page_with(title, content, "")
+}
+
+/// As [`page`], with more in its head.
+pub(super) fn page_with(title: &str, content: &str, head: &str) -> Html<String> {
+    let assets = web::assets();
     Html(format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"referrer\" content=\"same-origin\"><meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/page.css\"></head>\
-         <body><h1>{title}</h1>\n{content}\n</body></html>\n"
+         <meta name=\"referrer\" content=\"same-origin\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <link rel=\"icon\" href=\"{assets}icons.svg\" type=\"image/svg+xml\"><link rel=\"stylesheet\" href=\"{assets}app.css\">{head}</head>\
+         <body><main class=\"plain\"><h1>{title}</h1>\n{content}\n</main></body></html>\n"
     ))
 }
 
@@ -96,13 +97,8 @@ pub(super) fn escape(text: &str) -> String {
     html
 }
 
-async fn landing(Public { app, .. }: Public, headers: HeaderMap) -> Html<String> {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    page("Sarang", &welcome(host, api::setup::is_open(&app)))
-}
-
-fn welcome(host: &str, needs_setup: bool) -> String {
-    let host = escape(host);
+/// How to connect, for who sees no more than this; `host` is HTML.
+pub(super) fn welcome(host: &str, needs_setup: bool) -> String {
     let setup = if needs_setup {
         "<p><strong>Nobody can sign in yet.</strong> Open the set-up link that the server printed when it started, \
          or run <code>sarang user add</code>.</p>"
@@ -131,9 +127,8 @@ mod tests {
 
     #[test]
     fn what_a_client_sends_is_text_in_the_page() {
-        let html = welcome("<script>\"'&", false);
-        assert!(html.contains("&lt;script&gt;&quot;&#39;&amp;") && !html.contains("<script"));
-        assert!(!html.contains("sarang user add"));
+        assert_eq!(escape("<script>\"'&"), "&lt;script&gt;&quot;&#39;&amp;");
+        assert!(!welcome("a", false).contains("sarang user add"));
         assert!(welcome("a", true).contains("sarang user add"));
     }
 
@@ -153,9 +148,9 @@ mod tests {
 
     #[tokio::test]
     async fn pages_are_locked_down() {
-        let request = Request::builder().uri("/page.css").body(axum::body::Body::empty()).unwrap();
+        let request = Request::builder().uri("/_/0/none.css").body(axum::body::Body::empty()).unwrap();
         let response = ROUTES.clone().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), 200);
+        assert_eq!(response.status(), 404);
         for (name, value) in SECURITY {
             assert_eq!(response.headers()[&name], value, "{name}");
         }

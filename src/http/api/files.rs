@@ -14,7 +14,7 @@ use crate::model::{Error, VPath};
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_FRAME_OPTIONS};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,6 +26,9 @@ use utoipa::{IntoParams, ToSchema};
 
 /// The most rows of one page, and how many it has when nobody says.
 const MAX_ROWS: u16 = 10_000;
+
+/// What a file may do that the app shows in a frame: nothing.
+const FRAMED: &str = "sandbox; default-src 'none'; frame-ancestors 'self'";
 
 /// A folder with more entries than this is large.
 const SMALL: usize = 256;
@@ -266,7 +269,13 @@ pub async fn served(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Heade
     let mut response = get::serve(reader, name, headers).await?;
     let out = response.headers_mut();
     let way = if out.contains_key(CONTENT_DISPOSITION) { "attachment" } else { "inline" };
-    out.insert(CONTENT_DISPOSITION, disposition(way, name.unwrap_or_default()));
+    let is_pdf = out.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/pdf");
+    out.insert(CONTENT_DISPOSITION, disposition(if is_pdf { "inline" } else { way }, name.unwrap_or_default()));
+    if is_pdf {
+        // The app shows it in a frame, by the viewer of the browser; what it is made of can run nothing there either.
+        out.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+        out.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(FRAMED));
+    }
     Ok(response.map(axum::body::Body::new))
 }
 

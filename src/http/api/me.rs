@@ -40,6 +40,8 @@ pub struct Me {
     pub groups: Vec<GroupName>,
     /// Whether sign-in asks for a code after the password.
     pub two_factor: bool,
+    /// Whether a device has signed in with an app password that is still good.
+    pub connected: bool,
     /// When the account was made.
     pub created: String,
     /// The quota in bytes; absent when unlimited.
@@ -168,6 +170,7 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         role: view.role,
         groups: app.commons.groups.names_of(&identity.account),
         two_factor: app.auth.has_two_factor(&identity.account),
+        connected: app.auth.app_passwords_of(&identity.account).iter().any(|(_, found)| found.last_use.is_some()),
         created: date(view.created),
         quota: view.quota,
         used: quota.used,

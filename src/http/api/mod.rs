@@ -17,6 +17,7 @@ pub mod openid_links;
 pub mod page;
 pub mod past;
 pub mod problem;
+pub mod qr;
 pub mod registration;
 pub mod rewind;
 pub mod search;
@@ -68,6 +69,7 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_password))
+        .routes(routes!(qr::draw))
         .routes(routes!(two_factor::begin, two_factor::end))
         .routes(routes!(two_factor::confirm))
         .routes(routes!(registration::register))

@@ -8,6 +8,7 @@ use crate::app::App;
 use crate::audit::{Actor, Event, Kind};
 use crate::auth::AccountView;
 use crate::http::pages::{escape, page};
+use crate::http::web;
 use crate::model::{AccountName, Error, Role};
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -57,7 +58,7 @@ pub async fn show(Public { app, .. }: Public, uri: Uri) -> Response {
         return over();
     }
     let admin = NewAdmin::from_form(uri.query().unwrap_or_default());
-    page("Set up Sarang", &form(&admin, None)).into_response()
+    web::page("Set up Sarang", &form(&admin, None))
 }
 
 /// `POST /setup`, from the form of [`show`].
@@ -79,7 +80,7 @@ pub async fn submit(Public { app, client }: Public, request: Request) -> Respons
         }
         Err(error) => {
             let status = crate::http::reply::failure(&error).status();
-            (status, page("Set up Sarang", &form(&admin, Some(&error)))).into_response()
+            (status, web::page("Set up Sarang", &form(&admin, Some(&error)))).into_response()
         }
     }
 }

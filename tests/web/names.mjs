@@ -1,0 +1,2 @@
+// Names that try to be more than names.
+export const HOSTILE = ['<img src=x onerror=alert(1)>.txt', '"><script>alert(1)<script>', "a' onclick='alert(1)", '{{assets}} ${7*7} %s.txt', 'سيرة ذاتية.pdf', 'שלום hello.txt', '\u2066left\u2069 \u2067right\u2069.txt', '🎉👩‍👩‍👧.jpg', '한국어 파일 이름.docx', 'é'.repeat(125) + '.txt', 'a'.repeat(251) + '.txt', '  spaces  .txt', 'back\\slash & amp; .txt', 'zero\u200bwidth.txt', '%2e%2e%2f.txt', '#hash?query=1.txt']

@@ -1,0 +1,55 @@
+// What is known of a file or folder, beside the list; and its versions.
+
+import { date, h, icon, replace, size, t } from '../dom.js'
+import { address, all, api, explain, parent } from '../api.js'
+import { ask, button, confirm, failed, table, toast, tool } from '../ui.js'
+
+const bare = (/** @type {string} */ path) => path.replace(/^\//, '')
+
+/** @param {any} file @param {() => void} close @param {() => any} changed */
+export async function show(file, close, changed) {
+  const holder = h('div')
+  const el = h('aside.details', { 'aria-label': t('details.of', { name: file.name }), onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape') close() } },
+    h('header', h('h2', h('bdi', file.name)), tool('close', t('close'), close)), holder)
+  const [stat, shares, links, locks] = await Promise.all([
+    api('GET', 'files/stat', { query: { path: file.path } }), all('shares').catch(() => []), all('links').catch(() => []), all('locks').catch(() => [])])
+  const mine = (/** @type {any[]} */ some) => some.filter((one) => bare(one.path) === file.path)
+  const part = (/** @type {string} */ head, /** @type {any[]} */ rows) => rows.length > 0 && [h('h3', head), h('ul', rows)]
+  replace(holder, h('dl', Object.entries({
+    [t('where')]: parent(file.path) || t('view.files'),
+    [t('size')]: file.folder ? null : size(stat.size),
+    [t('modified')]: date(stat.modified),
+    [t('created')]: stat.created > 0 ? date(stat.created) : null,
+    [t('type')]: stat.media_type || t('folder'),
+    [t('etag')]: stat.etag,
+  }).flatMap(([head, value]) => (value ? [h('dt', head), h('dd', h('bdi', value))] : []))),
+  part(t('shared.with'), mine(shares).map((share) => h('li', h('bdi', share.to.account || share.to.group), h('span.hint', t(`rights.${share.rights}`))))),
+  part(t('links'), mine(links).map((link) => h('li', h('span', t(`rights.${link.rights}`)), h('span.hint', t('used.n', { n: link.downloads }))))),
+  part(t('locks'), mine(locks).map((lock) => h('li', h('span', icon('lock'), t('openby', { who: lock.holder, when: date(lock.since) })), button('', t('lock.end'), () => api('DELETE', `locks/${lock.id}`).then(() => show(file, close, changed)).then((next) => el.replaceWith(next), failed))))),
+  h('p.row-actions', button('share', t('share'), async () => (await import('./sharing.js')).share(file.path, file.folder)), !file.folder && button('versions', t('versions'), () => versions(file, changed))))
+  return el
+}
+
+/** @param {any} file @param {() => any} changed */
+export async function versions(file, changed) {
+  const holder = h('div', { 'aria-busy': 'true' })
+  const draw = async () => {
+    const { items } = await api('GET', 'versions', { query: { path: file.path } })
+    const row = (/** @type {any} */ one) => [date(one.modified), size(one.size), h('div.row-actions',
+      h('a.button', { href: address('versions/content', { path: file.path, id: one.id }), download: '', 'aria-label': t('version.get', { when: date(one.modified) }) }, t('download')),
+      button('', t('restore'), async () => {
+        try {
+          await api('POST', 'versions/restore', { body: { path: file.path, id: one.id } })
+          toast(t('version.restored', { name: file.name }))
+          changed()
+          await draw()
+        } catch (error) { failed(await explain(error, file.path)) }
+      }),
+      button('', t('purge'), () => confirm(t('purge'), t('purge.text', { n: 1, size: size(one.size) }), t('purge'), async () => { await api('DELETE', 'versions', { query: { path: file.path, id: one.id } }); await draw() }), { class: 'danger' }))]
+    replace(holder, table(t('versions'), [t('modified'), t('size'), ''], items.map(row), t('versions.none')))
+    holder.removeAttribute('aria-busy')
+  }
+  const shown = ask({ title: t('versions.of', { name: file.name }), body: [h('p.hint', t('versions.text')), holder], wide: true })
+  await draw().catch((error) => { replace(holder, h('p.wrong', { role: 'alert' }, failed(error))) })
+  return shown
+}

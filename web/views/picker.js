@@ -1,0 +1,40 @@
+// Picks a folder of the drive: where something moves or is copied to.
+
+import { h, icon, replace, t } from '../dom.js'
+import { api, join, parent, say } from '../api.js'
+import { ask, button, line } from '../ui.js'
+
+/** @param {string} from where it begins @param {string} title @param {string} submit @returns {Promise<string|null>} */
+export function pickFolder(from, title, submit) {
+  let path = from
+  const where = h('p', { role: 'status' })
+  const tree = h('div.tree', { role: 'group', 'aria-label': t('folders') })
+
+  /** @param {string} to @param {boolean} [focus] */
+  async function go(to, focus = true) {
+    path = to
+    replace(where, t('picker.to'), ' ', h('strong', h('bdi', to || t('view.files'))))
+    try {
+      const folders = []
+      let cursor
+      do {
+        const page = await api('GET', 'files', { query: { path, cursor } })
+        folders.push(...page.items.filter((/** @type {any} */ row) => row[1] === 'folder').map((/** @type {any} */ row) => row[0]))
+        cursor = page.next
+      } while (cursor)
+      replace(tree, path && h('button', { type: 'button', onclick: () => go(parent(path)) }, icon('up'), t('up')),
+        folders.map((name) => h('button', { type: 'button', onclick: () => go(join(path, name)) }, icon('folder'), h('bdi', name))),
+        !folders.length && h('p.empty', t('picker.none')))
+    } catch (error) {
+      replace(tree, h('p.wrong', { role: 'alert' }, say(error)), path && button('up', t('up'), () => go(parent(path))))
+    }
+    if (focus) tree.querySelector('button')?.focus()
+  }
+  const make = button('newfolder', t('newfolder'), () => line(t('newfolder'), t('name.file'), t('newfolder.name'), t('create'), async (name) => {
+    await api('POST', 'files/folder', { body: { path: join(path, name) } })
+    await go(join(path, name), false)
+  }), { class: 'start' })
+  go(path)
+  return ask({ title, submit, body: [where, tree], more: make, run: () => ({ path }) }).then((done) => done && done.path)
+}
+
