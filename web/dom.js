@@ -69,7 +69,7 @@ export function named(name) {
 // --- words
 
 /** Languages by their own names. */
-export const languages = { en: 'English', id: 'Bahasa Indonesia', de: 'Deutsch', ko: '한국어' }
+export const languages = { en: 'English', id: 'Bahasa Indonesia', de: 'Deutsch', ko: '한국어', ar: 'العربية' }
 export let language = 'en'
 /** @type {Record<string, any>} */
 let words = {}

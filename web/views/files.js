@@ -399,7 +399,7 @@ export default async function files(ctx) {
   /** @param {{ file: any, to: string }[]} some @param {string[]} [folders] empty ones, too @param {string} [into] */
   async function send(some, folders = [], into = path) {
     const { upload } = await part('upload')
-    upload(some.map(({ file, to }) => ({ file, path: join(into, to) })), folders.map((folder) => join(into, folder)))
+    upload(some.map(({ file, to }) => ({ file, path: join(into, to) })), folders.map((folder) => join(into, folder)), into)
   }
   const stored = (/** @type {any} */ event) => { if (event.detail.folders.has(path)) { clearTimeout(storing); storing = setTimeout(() => load(), 400) } }
   let storing = 0

@@ -1,7 +1,7 @@
 // Uploads by tus 1.0: a queue with absolute targets, so that going elsewhere changes nothing. What was cut goes on where it was,
 // after a lost network by itself, after a reload when the same file is chosen again.
 
-import { h, icon, number, remember, remembered, replace, size, t } from '../dom.js'
+import { fill, h, icon, number, remember, remembered, replace, size, t } from '../dom.js'
 import { Problem, api, base, explain, join, numbered, parent, say, session, signInAgain, told } from '../api.js'
 import { button, tool } from '../ui.js'
 import { conflict } from './conflict.js'
@@ -42,14 +42,14 @@ function keep(item, at) {
   remember('uploads', entries.length ? JSON.stringify(Object.fromEntries(entries)) : '')
 }
 
-/** Puts files into the queue. @param {{ file: File, path: string }[]} some absolute targets @param {string[]} [empty] folders to be made */
-export function upload(some, empty = []) {
+/** Puts files into the queue. @param {{ file: File, path: string }[]} some absolute targets @param {string[]} [empty] folders to be made @param {string} [into] a folder that is there */
+export function upload(some, empty = [], into = '') {
   if (!items.some((item) => isOpen(item))) { forAll = ''; paused = false; folders.clear() }
+  folders.set(into, Promise.resolve())
   for (const { file, path } of some) items.push({ file, path, state: 'waiting', sent: 0, why: '', request: null, overwrite: false, tries: 0, el: null, wake: null, kept: false })
-  // A file that a reload cut may be among them: it takes its old place.
   for (const folder of empty) makeFolder(folder).then(() => stored(parent(folder)), () => {})
   if (!items.length) return
-  panel()
+  show()
   pump()
 }
 
@@ -290,73 +290,99 @@ function pauseAll() {
 
 // --- what people see of it
 
-/** @type {any} */ let el = null
+/** @type {any} */ let panel = null
 let small = false
 let due = false
 /** @type {[number, number][]} */ let pace = []
 
-function panel() {
-  const home = document.getElementById('queue')
-  if (!el) {
-    el = h('section.queue-panel', { 'aria-label': t('uploads') })
+/** The panel is made once and changed in place: what is pressed stays what it is. */
+function show() {
+  if (!panel) {
+    const el = h('section.queue-panel', { 'aria-label': t('uploads') })
+    const title = h('h2', { role: 'status' })
+    const pause = tool('pause', '', pauseAll)
+    const retry = tool('retry', t('retry.all'), () => items.filter((item) => item.state === 'failed').forEach(again))
+    const fold = tool('down', '', () => { small = !small; render() })
+    const close = tool('close', '', () => { for (const item of [...items]) { if (isOpen(item)) stop(item) } items = []; forAll = ''; render() })
+    const bar = h('progress', { 'aria-label': t('uploads') })
+    const note = h('p.hint')
+    const list = h('ul')
+    const more = h('p.hint')
+    fill(el, [h('header', title, pause, retry, fold, close), bar, note, list, more])
+    panel = { el, title, pause, retry, fold, close, bar, note, list, more }
     setInterval(() => { if (items.some((item) => item.state === 'sending')) draw() }, 1000)
     addEventListener('beforeunload', (event) => { if (items.some(isOpen)) event.preventDefault() })
   }
-  if (!el.isConnected) (home || document.body).append(el)
   draw()
 }
 
 function draw() {
-  if (due || !el) return
+  if (due || !panel) return
   due = true
   setTimeout(() => { due = false; render() }, 150)
 }
 
+/** Gives a button that shows a picture another one, and other words. @param {any} el @param {string} picture @param {string} words */
+function turn(el, picture, words) {
+  if (el.title === words) return
+  el.title = words
+  el.setAttribute('aria-label', words)
+  replace(el, icon(picture))
+}
+
 function render() {
-  if (!el) return
-  if (!el.isConnected) document.getElementById('queue')?.append(el)
+  const { el, title, pause, retry, fold, close, bar, note, list, more } = panel
+  if (!items.length) { el.remove(); return }
+  if (!el.isConnected) (document.getElementById('queue') || document.body).append(el)
   const open = items.filter(isOpen)
   const bad = items.filter((item) => item.state === 'failed').length
   const finished = items.length - open.length - bad
-  if (!items.length) { el.remove(); return }
   const all = items.reduce((sum, item) => sum + item.file.size, 0)
   const sent = items.reduce((sum, item) => sum + (['done', 'skipped'].includes(item.state) ? item.file.size : Math.min(item.sent, item.file.size)), 0)
   const now = performance.now()
   pace = [...pace.filter(([at]) => now - at < 6000), [now, sent]]
   const span = now - pace[0][0]
   const speed = span > 500 ? (sent - pace[0][1]) / span * 1000 : 0
-  const title = open.length ? t('uploads.of', { n: items.length, done: finished }) : bad ? t('uploads.bad', { n: bad }) : t('uploads.done', { n: finished })
-  const focused = document.activeElement instanceof HTMLElement && el.contains(document.activeElement) ? document.activeElement.dataset.key : null
-  const text = open.length ? `${t('sent', { sent: size(sent), all: size(all) })}${speed > 0 && !paused ? `, ${t('speed', { speed: size(speed) })}` : ''}` : ''
-  const shown = small ? [] : [...items.filter((item) => item.state !== 'done' && item.state !== 'waiting'), ...items.filter((item) => item.state === 'waiting'), ...items.filter((item) => item.state === 'done').reverse()].slice(0, ROWS)
-  replace(el, h('header', h('h2', { role: 'status' }, title),
-    open.length > 0 && key(tool(paused ? 'play' : 'pause', t(paused ? 'resume.all' : 'pause.all'), pauseAll), 'pause'),
-    bad > 0 && key(tool('retry', t('retry.all'), () => items.filter((item) => item.state === 'failed').forEach(again)), 'retry'),
-    key(tool(small ? 'up' : 'down', t(small ? 'show.more' : 'show.less'), () => { small = !small; render() }), 'size'),
-    key(tool('close', t(open.length ? 'cancel.all' : 'close'), () => { for (const item of [...items]) { if (isOpen(item)) stop(item) } items = []; forAll = ''; render() }), 'close')),
-  open.length > 0 && h('progress', { max: Math.max(1, all), value: sent, 'aria-label': t('uploads') }), text && h('p.hint', text),
-  shown.length > 0 && h('ul', shown.map(row), items.length > shown.length && h('li', t('andmore', { n: items.length - shown.length }))))
-  if (focused) el.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus()
+  const words = open.length ? t('uploads.of', { n: items.length, done: finished }) : bad ? t('uploads.bad', { n: bad }) : t('uploads.done', { n: finished })
+  if (title.textContent !== words) title.textContent = words
+  pause.hidden = bar.hidden = note.hidden = !open.length
+  retry.hidden = !bad
+  turn(pause, paused ? 'play' : 'pause', t(paused ? 'resume.all' : 'pause.all'))
+  turn(fold, small ? 'up' : 'down', t(small ? 'show.more' : 'show.less'))
+  turn(close, 'close', t(open.length ? 'cancel.all' : 'close'))
+  bar.max = Math.max(1, all)
+  bar.value = sent
+  note.textContent = `${t('sent', { sent: size(sent), all: size(all) })}${speed > 0 && !paused ? `, ${t('speed', { speed: size(speed) })}` : ''}`
+  const busy = items.filter((item) => item.state !== 'done' && item.state !== 'waiting')
+  const rows = (small ? [] : [...busy, ...items.filter((item) => item.state === 'waiting'), ...items.filter((item) => item.state === 'done').reverse()].slice(0, ROWS)).map(row)
+  if (rows.length !== list.children.length || rows.some((one, n) => one !== list.children[n])) {
+    const focused = list.contains(document.activeElement) ? document.activeElement : null
+    list.replaceChildren(...rows)
+    if (focused instanceof HTMLElement && focused.isConnected) focused.focus()
+  }
+  list.hidden = !rows.length
+  more.hidden = small || items.length <= rows.length
+  more.textContent = t('andmore', { n: items.length - rows.length })
 }
 
-/** @param {any} made @param {string} name */
-function key(made, name) {
-  made.dataset.key = name
-  return made
-}
-
-/** @param {Item} item */
+/** The row of a file: another one only when something else can be done with it. @param {Item} item */
 function row(item) {
   const name = base(item.path)
-  const n = String(items.indexOf(item))
-  const words = { waiting: t('state.waiting'), sending: item.file.size ? number(Math.floor(item.sent / item.file.size * 100)) + '%' : '', asking: t('state.asking'), resting: item.why, paused: t('state.paused'), done: t('state.done'), skipped: t('state.skipped'), failed: item.why }[item.state]
-  return h('li', h('div', h('bdi', name), ' ', h(item.state === 'failed' ? 'span.wrong' : 'span.hint', words || '')),
-    h('div.row-actions',
-      ['sending', 'resting', 'waiting'].includes(item.state) && key(tool('pause', t('pause.one', { name }), () => pauseOne(item)), `p${n}`),
-      item.state === 'paused' && key(tool('play', t('resume.one', { name }), () => { paused = false; again(item) }), `p${n}`),
-      item.state === 'failed' && key(tool('retry', t('retry.one', { name }), () => again(item)), `r${n}`),
-      isOpen(item) || item.state === 'failed' ? key(tool('close', t('cancel.one', { name }), () => stop(item)), `c${n}`) : icon(item.state === 'done' ? 'check' : 'none')),
-    item.state === 'sending' && item.file.size > SMALL && h('progress', { max: item.file.size, value: item.sent, 'aria-label': name }))
+  if (!item.el || item.el.dataset.state !== item.state) {
+    item.el = h('li', { 'data-state': item.state }, h('div', h('bdi', name), ' ', h(item.state === 'failed' ? 'span.wrong' : 'span.hint')),
+      h('div.row-actions',
+        ['sending', 'resting', 'waiting'].includes(item.state) && tool('pause', t('pause.one', { name }), () => pauseOne(item)),
+        item.state === 'paused' && tool('play', t('resume.one', { name }), () => { paused = false; again(item) }),
+        item.state === 'failed' && tool('retry', t('retry.one', { name }), () => again(item)),
+        isOpen(item) || item.state === 'failed' ? tool('close', t('cancel.one', { name }), () => stop(item)) : icon(item.state === 'done' ? 'check' : 'none')),
+      item.state === 'sending' && item.file.size > SMALL && h('progress', { max: item.file.size, 'aria-label': name }))
+  }
+  const words = { waiting: t('state.waiting'), sending: item.file.size ? `${number(Math.floor(item.sent / item.file.size * 100))}%` : '', asking: t('state.asking'), resting: item.why, paused: t('state.paused'), done: t('state.done'), skipped: t('state.skipped'), failed: item.why }[item.state] || ''
+  const said = item.el.querySelector('span')
+  if (said.textContent !== words) said.textContent = words
+  const progress = item.el.querySelector('progress')
+  if (progress) progress.value = item.sent
+  return item.el
 }
 
 /** Says what a reload has cut, and takes the files that go on. */
@@ -370,7 +396,7 @@ export function remind() {
       return match ? [{ file, path: match[0] }] : []
     })
     box.remove()
-    if (some.length) upload(some)
+    if (some.length) upload(some, [], parent(some[0].path))
     else remind()
   } })
   const box = h('section.queue-panel', { 'aria-label': t('uploads') }, h('header', h('h2', t('cut', { n: cut.length })), tool('close', t('close'), () => box.remove())),
