@@ -34,9 +34,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 /// How long a request waits for a disk that does not answer before it is told so.
-const DISK_PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const DISK_PATIENCE: Duration = Duration::from_secs(20);
 /// What it is told: when to come back.
-const SLOW_DISK: Error = Error::Busy { retry_after: Duration::from_secs(10) };
+pub(super) const SLOW_DISK: Error = Error::Busy { retry_after: Duration::from_secs(10) };
 
 /// What a tree of files belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -1,6 +1,6 @@
 //! Accounts and team folders whose files lie in a folder that was there before.
 
-use super::homes::TreeKind;
+use super::homes::{DISK_PATIENCE, SLOW_DISK, TreeKind};
 use super::removal::INFIX;
 use super::{App, blocking};
 use crate::auth::AccountView;
@@ -68,10 +68,15 @@ impl App {
         let existing = self.homes.existing().clone();
         let _alone = existing.adding.lock().await;
         let (looking, path, leaving) = (existing.clone(), path.to_owned(), self.leaving_folders());
-        let found = blocking(move || Ok(looking.check_new(path.as_ref(), &leaving))).await?;
+        let found = in_time(blocking(move || Ok(looking.check_new(path.as_ref(), &leaving)))).await?;
         let site = found.map_err(wrong)?;
-        let prepared = self.homes.prepare(site.path.clone()).await;
+        let prepared = in_time(self.homes.prepare(site.path.clone())).await;
         let id = prepared.map_err(|error| wrong(format!("{} cannot be served: {error}", site.path.display())))?;
         make(self.homes.along(kind, name, (site, id))?).await
     }
+}
+
+/// Waits for a disk, but not for one that hangs: others wait for their turn.
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(DISK_PATIENCE, work).await.unwrap_or(Err(SLOW_DISK))
 }

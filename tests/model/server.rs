@@ -97,7 +97,7 @@ impl Server {
                 app.clear_account(&account(who.name())).await.expect("the home can be deleted");
             }
             if app.commons.teams.find(TEAM).is_some() {
-                app.remove_team(TEAM, true).await.expect("the team folder can be deleted");
+                app.remove_team(TEAM, sarang::app::removal::Files::Purge).await.expect("the team folder can be deleted");
             }
             for files in app.removed_files() {
                 app.purge_aside(&files.id).await.expect("what lies aside can be deleted");

@@ -618,22 +618,22 @@ fn bind_mounts_are_seen_through() {
     place.add_ana();
     fs::create_dir_all(srv.join("other/deep")).unwrap();
     fs::create_dir_all(srv.join("mounted")).unwrap();
+    fs::create_dir_all(srv.join("free")).unwrap();
     assert!(add(&place, "eva", &srv.join("eva")).status.success());
     let data = place.path().join("sarang-data");
     fs::create_dir_all(data.join("homes/ben")).unwrap();
-    let within = |mount: (&Path, &Path), home: &Path| {
-        let line = format!(
-            "mount --bind '{}' '{}' || exit 77; exec {} user add zoe --password-stdin --home '{}'",
-            mount.0.display(),
-            mount.1.display(),
-            program::SARANG,
-            home.display()
-        );
+    let mounting = |mount: (&Path, &Path), then: &str| {
+        let (from, to) = (mount.0.display(), mount.1.display());
+        let line = format!("mount --bind '{from}' '{to}' || exit 77; {then}");
         let mut command = place.command("unshare");
         command.args(["-m", "sh", "-c", &line]).stdin(std::process::Stdio::piped());
         let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
         std::io::Write::write_all(&mut child.stdin.take().unwrap(), program::PASSWORD.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
+    };
+    let within = |mount: (&Path, &Path), home: &Path| {
+        let add = format!("exec {} user add zoe --password-stdin --home '{}'", program::SARANG, home.display());
+        mounting(mount, &add)
     };
     let mounted = srv.join("mounted");
     let cases = [
@@ -659,6 +659,18 @@ fn bind_mounts_are_seen_through() {
         assert!(!output.status.success() && text.contains(sentence), "{} on {}: {text}", from.display(), to.display());
     }
     assert!(within((&srv.join("eva"), &mounted), &srv.join("other")).status.success());
+    // A backup and a check only read, as in a sandbox; the server has to write.
+    let here = srv.display();
+    let read_only = |command: &str| mounting((&srv, &srv), &format!("mount -o remount,bind,ro '{here}'; {command}"));
+    let sarang = program::SARANG;
+    let around = TempDir::new().unwrap();
+    let backed_up = read_only(&format!("{sarang} backup '{}' && {sarang} check", around.path().display()));
+    assert!(backed_up.status.success(), "{}", said(&backed_up));
+    assert!(
+        around.path().read_dir().unwrap().flatten().any(|made| made.path().join("files/homes/eva/before").exists())
+    );
+    let refused = said(&read_only(&format!("{sarang} user add kim --password-stdin --home '{here}/free'")));
+    assert!(refused.contains("may not read and write"), "{refused}");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use super::TreeKind;
 use crate::app::folder::MARKER;
 use crate::app::{BACKUPS, TREE_FOLDERS};
-use crate::content::local::in_place::{Site, Unfit, own_user};
+use crate::content::local::in_place::{Site, Unfit};
 use crate::model::{Error, Result};
 use crate::store::table::{self, Table};
 use crate::store::{Batch, StateStore};
@@ -68,7 +68,7 @@ impl Existing {
 
     /// Goes to where a tree lies; `None` for one in the data folder. Waits for the disk.
     pub fn find(&self, tree: &str) -> Result<Option<Site>, Unfit> {
-        self.path_of(tree).map(|path| Site::find(&path, own_user())).transpose()
+        self.path_of(tree).map(|path| Site::find_usable(&path)).transpose()
     }
 
     /// As [`find`](Self::find), for a tree that is to be opened: it must not have come to overlap with another meanwhile.
@@ -98,7 +98,7 @@ impl Existing {
         if self.allowed.is_empty() {
             return Err(NONE_ALLOWED.into());
         }
-        let site = Site::find(path, own_user()).map_err(|unfit| unfit.to_string())?;
+        let site = Site::find_usable(path).map_err(|unfit| unfit.to_string())?;
         let real = |dir: &PathBuf| fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
         if !self.allowed.iter().map(real).any(|dir| site.path.starts_with(dir)) {
             return Err(format!("{} lies in none of the folders that `[storage] allowed` names.", site.path.display()));
@@ -118,7 +118,7 @@ impl Existing {
             refuse(&there, "the data folder")?;
         }
         let others: Vec<_> = self.all.read().iter().map(|(tree, it)| (described(tree), it.path.clone())).collect();
-        let leaving = leaving.iter().map(|path| ("what is being deleted".to_owned(), path.clone()));
+        let leaving = leaving.iter().map(|path| ("what a removal is not done with".to_owned(), path.clone()));
         for (whose, path) in others.into_iter().chain(leaving) {
             // Of what is not there, as when its disk is not mounted, the path is known.
             match Site::of_own(&path) {

@@ -5,7 +5,7 @@ use super::folders::{self, inode_of, move_content, names_in, purge_content, purg
 use super::{Homes, TreeKind};
 use crate::app::blocking;
 use crate::content::local::LocalTree;
-use crate::content::local::in_place::{Site, Unfit, own_user};
+use crate::content::local::in_place::{Site, Unfit};
 use crate::model::{AccountName, Error, RelPath, Result};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -198,7 +198,7 @@ const IN_PLACE: Error = Error::Forbidden(
 
 /// Where such a folder is, if it is the one that was meant still. `Missing` when it cannot be reached safely.
 fn dir_of(left: &Left) -> Result<Option<PathBuf>> {
-    let site = match Site::find(left.path.as_ref(), own_user()) {
+    let site = match Site::find_usable(left.path.as_ref()) {
         Err(Unfit::Absent(_)) => return Err(super::known::missing()),
         found => found.map_err(|unfit| Error::io("reach the folder", std::io::Error::other(unfit.to_string())))?,
     };

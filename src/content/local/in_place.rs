@@ -2,15 +2,16 @@
 //! alone: whoever else could change it could lead the server to files that are not theirs. A folder is told by its path without links,
 //! by the device and inode of each folder above it, and by its place on its file system, so that links and bind mounts are seen.
 
+mod mounts;
+
 use super::os;
+use mounts::{mounts, on};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::io::{Error, ErrorKind, Result as IoResult};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-/// The mounts that there are: a line each, as proc_pid_mountinfo(5) says.
-const MOUNTS: &str = "/proc/self/mountinfo";
 /// As many links as the kernel follows.
 const MAX_LINKS: usize = 40;
 const OTHERS_WRITE: u32 = 0o022;
@@ -88,9 +89,16 @@ impl Site {
     pub fn find(path: &Path, server: u32) -> Result<Self, Unfit> {
         let mut way = Way::from_root(server)?;
         way.go(whole(path)?)?;
-        let usable = os::may_use(&way.at);
-        usable.map_err(|e| Unfit::NoAccess { path: way.at.clone(), source: e.into() })?;
         Ok(way.end())
+    }
+
+    /// As [`find`](Self::find), of a folder that this process is to serve: it must be able to.
+    pub fn find_usable(path: &Path) -> Result<Self, Unfit> {
+        let site = Self::find(path, os::own_user())?;
+        match os::may_use(&site.path) {
+            Ok(()) => Ok(site),
+            Err(e) => Err(Unfit::NoAccess { path: site.path, source: e.into() }),
+        }
     }
 
     /// Where a folder of the server's own is, whatever leads to it.
@@ -124,11 +132,6 @@ impl Site {
         };
         nested(&self.path, &other.path) || within(self, other) || within(other, self) || on_one
     }
-}
-
-/// The user that this process acts as.
-pub fn own_user() -> u32 {
-    os::own_user()
 }
 
 /// The user that a data folder's server runs as, seen from outside.
@@ -262,37 +265,6 @@ fn look(path: &Path) -> Result<Metadata, Unfit> {
     })
 }
 
-/// A mount: what of which file system is seen where.
-#[derive(Debug, PartialEq, Eq)]
-struct Mount {
-    disk: String,
-    root: PathBuf,
-    point: PathBuf,
-}
-
-fn mounts() -> Option<Vec<Mount>> {
-    Some(mounts_in(&fs::read_to_string(MOUNTS).ok()?))
-}
-
-fn mounts_in(text: &str) -> Vec<Mount> {
-    let plain = |text: &str| PathBuf::from(text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"));
-    let mount = |line: &str| {
-        let mut fields = line.split(' ').skip(2);
-        let (disk, root, point) = (fields.next()?, fields.next()?, fields.next()?);
-        Some(Mount { disk: disk.to_owned(), root: plain(root), point: plain(point) })
-    };
-    text.lines().filter_map(mount).collect()
-}
-
-/// Where on which file system a path without links is.
-fn on(path: &Path, mounts: &[Mount]) -> Option<(String, PathBuf)> {
-    let over = mounts.iter().filter(|mount| path.starts_with(&mount.point));
-    // Of those at one point the last hides the others.
-    let mount = over.max_by_key(|mount| mount.point.components().count())?;
-    let rest = path.strip_prefix(&mount.point).ok()?;
-    Some((mount.disk.clone(), mount.root.join(rest)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,7 +272,7 @@ mod tests {
     use tempfile::TempDir;
 
     fn find(path: &Path) -> Result<Site, Unfit> {
-        Site::find(path, own_user())
+        Site::find_usable(path)
     }
 
     fn mode(path: &Path, mode: u32) {
@@ -347,8 +319,8 @@ mod tests {
         // What is served may well be open to others.
         mode(&folder, 0o2777);
         find(&folder).unwrap();
-        let others = Site::find(&folder, own_user() + 1);
-        assert!(own_user() == 0 || matches!(others, Err(Unfit::Replaceable(_))), "{others:?}");
+        let other = Site::find(&folder, os::own_user() + 1);
+        assert!(os::own_user() == 0 || matches!(other, Err(Unfit::Replaceable(_))), "{other:?}");
     }
 
     #[test]
@@ -386,17 +358,5 @@ mod tests {
             assert_eq!(ana.overlaps(&other), overlaps, "{other:?}");
             assert_eq!(other.overlaps(&ana), overlaps, "{other:?}");
         }
-    }
-
-    #[test]
-    fn the_last_mount_over_a_path_tells_where_it_is() {
-        let mounts = mounts_in(
-            "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n30 22 8:3 / /srv/my\\040disk rw - ext4 x rw\n\
-             31 30 8:1 /var/lib/sarang /srv/my\\040disk/b rw - ext4 x rw\n",
-        );
-        let at = |path: &str| on(Path::new(path), &mounts).unwrap();
-        assert_eq!(at("/srv/x"), ("8:1".into(), "/srv/x".into()));
-        assert_eq!(at("/srv/my disk/x"), ("8:3".into(), "/x".into()));
-        assert_eq!(at("/srv/my disk/b/homes"), ("8:1".into(), "/var/lib/sarang/homes".into()));
     }
 }
