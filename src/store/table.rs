@@ -2,8 +2,8 @@
 
 use super::{Batch, StateStore};
 use crate::model::{Error, Result};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 use std::marker::PhantomData;
@@ -153,8 +153,26 @@ pub fn encode<R: Record>(record: &R) -> Result<String> {
     text.map_err(|e| Error::Corrupt(format!("A record cannot be written ({e}); this is a defect of the program.")))
 }
 
+/// What every record has.
+#[derive(Deserialize)]
+struct Head {
+    v: u32,
+}
+
 /// Reads what is stored under `key`; `Corrupt` when it is damaged, or of a newer version than this program knows.
 pub fn decode<R: Record>(key: &str, text: &str) -> Result<R> {
+    // Nearly all are of the present version: those need no tree of values between, of which a start with many accounts would make as many.
+    if let Ok(Head { v }) = serde_json::from_str(text)
+        && v == R::VERSION
+        && let Ok(record) = serde_json::from_str(text)
+    {
+        return Ok(record);
+    }
+    decode_any(key, text)
+}
+
+/// As [`decode`], of any version, with a sentence for what cannot be read.
+fn decode_any<R: Record>(key: &str, text: &str) -> Result<R> {
     let damaged = |why: &str| {
         Error::Corrupt(format!(
             "The record {key} cannot be read ({why}): stop the server and bring an export of the state back with `sarang store restore FILE`."
