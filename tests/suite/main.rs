@@ -37,6 +37,7 @@ mod dav_props;
 mod edges;
 mod email;
 mod files;
+mod former_data;
 mod generations;
 mod guessing;
 mod guests;

@@ -67,6 +67,12 @@ impl TestServer {
 
     fn empty(change: impl FnOnce(&mut Config)) -> Self {
         let data = Arc::new(TempDir::new().unwrap());
+        let mut config = Self::config(&data);
+        change(&mut config);
+        Self::open(config, data)
+    }
+
+    fn config(data: &TempDir) -> Config {
         let mut config = Config { data_dir: data.path().to_owned(), ..Config::default() };
         config.server.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         config.server.shutdown_grace = 5;
@@ -74,8 +80,13 @@ impl TestServer {
         config.drive.reserve = 0;
         config.log.level = "error".into();
         config.log.requests = false;
-        change(&mut config);
-        Self::open(config, data)
+        config
+    }
+
+    /// Starts on a data folder that is there.
+    pub fn over(data: TempDir) -> Self {
+        let data = Arc::new(data);
+        Self::open(Self::config(&data), data)
     }
 
     fn open(config: Config, data: Arc<TempDir>) -> Self {
