@@ -124,15 +124,14 @@ impl Check<'_> {
             let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) else { continue };
             let path = PathBuf::from(decode::<ExistingFolder>(key, text)?.path);
             let spot = match Site::find(&path, server) {
-                Ok(site) => match sites.iter().find(|(_, other)| other.overlaps(&site)) {
-                    Some((whose, _)) => {
+                Ok(site) => {
+                    if let Some((whose, _)) = sites.iter().find(|(_, other)| other.overlaps(&site)) {
                         Spot::Unfit(Unfit::Overlap { path: site.path, whose: whose.clone() }.to_string())
-                    }
-                    None => {
+                    } else {
                         sites.push((place.clone(), site.clone()));
                         Spot::At(site.path)
                     }
-                },
+                }
                 // As when its disk is not mounted: that is told with the others that are missing.
                 Err(Unfit::Absent(_)) => Spot::At(path),
                 Err(unfit) => Spot::Unfit(unfit.to_string()),

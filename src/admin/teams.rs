@@ -57,7 +57,7 @@ impl Administrator {
         let made = self.app.create_team(name, members, quota, folder).await;
         let mut note = made.as_deref().map(terms_of).unwrap_or_default();
         if let Some(folder) = folder.filter(|_| made.is_ok()) {
-            note += &format!("; its files in {folder}");
+            note = format!("{note}; its files in {folder}");
         }
         self.reporter.report(Kind::TeamFolderCreated, name, note, &made).await;
         made

@@ -198,7 +198,9 @@ mod tests {
     use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Debug, Serialize, Deserialize)]
-    struct Ended(String);
+    struct Ended {
+        hash: String,
+    }
 
     impl Record for Ended {
         const VERSION: u32 = 1;
@@ -206,7 +208,7 @@ mod tests {
 
     impl Grant for Ended {
         fn hash(&self) -> &str {
-            &self.0
+            &self.hash
         }
 
         fn displaces(&self, _: &Present<Self>) -> Result<Vec<String>> {
@@ -223,10 +225,11 @@ mod tests {
         let id = |n: usize| format!("{n:064}");
         for start in (0..6000).step_by(500) {
             let some = start..start + 500;
-            let batch = some.fold(Batch::new(), |batch, n| table.put_in(batch, &id(n), &Ended(id(n))).unwrap());
+            let batch =
+                some.fold(Batch::new(), |batch, n| table.put_in(batch, &id(n), &Ended { hash: id(n) }).unwrap());
             store.commit(batch).await.unwrap();
         }
-        Grants::<Ended>::open(store.clone(), "ended/", |grant| grant.0 == id(7)).await.unwrap();
+        Grants::<Ended>::open(store.clone(), "ended/", |grant| grant.hash == id(7)).await.unwrap();
         assert_eq!(table.all().await.unwrap().len(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! An account goes, and another of the same name comes: nothing of the first is the second's.
 
-use crate::operations::{Fate, Root, Who};
+use crate::operations::{Content, Fate, Root, Who};
 use crate::run::{Checked, Refusals, Run};
 use crate::world::{Trashed, Tree, is_within, join};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,9 @@ impl Run<'_> {
             Fate::Purge => "files=purge".to_owned(),
             Fate::Transfer => format!("files=transfer&to={}", heir.name()),
         };
-        Root::ALL.into_iter().for_each(|root| self.touch(root));
+        for root in Root::ALL {
+            self.touch(root);
+        }
         let target = format!("/api/v1/accounts/{}?{how}", who.name());
         let reply = self.server.administer("DELETE", &target).send();
         self.judge(&format!("{} is removed, {how}, and made anew", who.name()), &reply, 200, &Refusals::default())?;
@@ -77,7 +79,7 @@ impl Run<'_> {
         let Some(expected) = expected else { return Ok(()) };
         let wanted: Vec<_> = expected.iter().filter(|(path, _)| !path.is_empty()).collect();
         let wanted: Vec<_> =
-            wanted.iter().map(|(path, node)| ((*path).clone(), node.content.map(|it| it.bytes()))).collect();
+            wanted.iter().map(|(path, node)| ((*path).clone(), node.content.map(Content::bytes))).collect();
         let is_kept = |place: &PathBuf| files_in(place, "").is_ok_and(|found| found == wanted);
         if places.iter().any(is_kept) {
             return Ok(());

@@ -1,6 +1,6 @@
 //! Archives: what lies at a path and below it, as one file.
 
-use crate::operations::{Spot, Who};
+use crate::operations::{Content, Spot, Who};
 use crate::run::{Checked, Run};
 use crate::url::url;
 use crate::world::{after, join, leaf};
@@ -26,7 +26,7 @@ impl Run<'_> {
         for (at, node) in &self.world.holding(place.root).tree {
             let Some(rest) = after(at, &place.path) else { continue };
             let name = join(leaf(&path), rest) + if node.is_folder() { "/" } else { "" };
-            expected.insert(name, node.content.map_or_else(Vec::new, |content| content.bytes()));
+            expected.insert(name, node.content.map_or_else(Vec::new, Content::bytes));
         }
         let found = members(&reply.body).ok_or("the archive cannot be read")?;
         if found == expected {

@@ -30,8 +30,8 @@ struct Row {
 }
 
 impl Run<'_> {
-    /// After a step: what its request named, as whoever asked sees it, and the roots in which it may have changed anything, as their
-    /// owners see them. After a refusal: the folders that hold what the request named.
+    /// After a step: what its request named, as whoever asked sees it, and the roots in which it may have changed anything, as
+    /// their owners see them. After a refusal: the folders that hold what the request named.
     pub fn compare(&mut self) -> Checked {
         self.compare_aimed()?;
         if self.refused {

@@ -1,5 +1,6 @@
-//! Random sequences of all verbs by two accounts and the visitors of a link, against a model in memory: answers, trees,
-//! tags, properties, locks, shares, links, room, trash and versions are as the model says after every step. Requests go to the whole program, over a data folder.
+//! Random sequences of all verbs by two accounts and the visitors of a link, against a model in memory: answers, trees, tags,
+//! properties, locks, shares, links, room, trash and versions are as the model says. What a step named is compared after it,
+//! everything after every ten. Requests go to the whole program, over a data folder.
 //!
 //! `SARANG_MODEL_CASES=n` runs so many sequences, `SARANG_MODEL_SEED=n` others. Seeds of sequences that failed are kept
 //! in `tests/model/regressions.txt` and run first.

@@ -9,7 +9,7 @@ use serde_json::json;
 impl Run<'_> {
     pub fn purge(&mut self, who: Who, item: u8) -> Checked {
         let count = self.world.holding(who.home()).trash.len();
-        if count == 0 && item % 8 > 0 {
+        if count == 0 && !item.is_multiple_of(8) {
             return Ok(());
         }
         let mut no = Refusals::default();

@@ -16,7 +16,7 @@ impl Run<'_> {
         let to = to.filter(|to| !hides(to));
         let to = to.map(|to| self.world.address(who, to));
         let count = self.world.holding(root).trash.len();
-        if count == 0 && item % 8 > 0 {
+        if count == 0 && !item.is_multiple_of(8) {
             return Ok(());
         }
         let index = (count > 0).then(|| usize::from(item) % count);

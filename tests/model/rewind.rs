@@ -2,6 +2,7 @@
 
 use crate::operations::{Area, Content, Pick, Root, Spot, Who};
 use crate::run::{Checked, Run};
+use crate::server::Reply;
 use crate::world::{Moment, Node, Tree, World, after, in_team, is_within, join, parent, quota};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -86,33 +87,30 @@ impl Run<'_> {
             return Ok(());
         }
         let Some(rewound) = next else { return Ok(()) };
-        let shown = |path: &String| format!("/{}", self.world.seen_as(who, root, path).unwrap_or_default());
-        let mut said: Vec<_> = rewound
-            .changes
-            .iter()
-            .map(|(what, at, from)| (json!(what), json!(shown(at)), json!(from.as_ref().map(shown))))
-            .collect();
-        let mut told: Vec<_> = reply.json()["changes"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|change: &Value| (change["change"].clone(), change["path"].clone(), change["from"].clone()))
-            .collect();
-        said.sort_by_key(|change| format!("{change:?}"));
-        told.sort_by_key(|change| format!("{change:?}"));
-        if said != told {
-            return Err(format!("it says that it changes {told:?}, and the model says {said:?}"));
-        }
+        compare_changes(&reply, &rewound.changes, |path| self.world.seen_as(who, root, path))?;
         if !dry {
-            self.log.push(format!(
-                "  {}",
-                said.iter().map(|(what, at, _)| format!("{what} {at}")).collect::<Vec<_>>().join(", ")
-            ));
+            let told: Vec<_> = rewound.changes.iter().map(|(what, at, _)| format!("{what} {at}")).collect();
+            self.log.push(format!("  {}", told.join(", ")));
             self.world = rewound.world;
             self.touch(root);
         }
         Ok(())
     }
+}
+
+/// What the answer says that changes, in whatever order.
+fn compare_changes(reply: &Reply, changes: &[Change], seen: impl Fn(&str) -> Option<String>) -> Checked {
+    let shown = |path: &String| json!(format!("/{}", seen(path).unwrap_or_default()));
+    let said = changes.iter().map(|(what, at, from)| (json!(what), shown(at), json!(from.as_ref().map(shown))));
+    let mut said: Vec<_> = said.collect();
+    let told = |change: &Value| (change["change"].clone(), change["path"].clone(), change["from"].clone());
+    let mut told: Vec<_> = reply.json()["changes"].as_array().into_iter().flatten().map(told).collect();
+    said.sort_by_key(|change| format!("{change:?}"));
+    told.sort_by_key(|change| format!("{change:?}"));
+    if said == told {
+        return Ok(());
+    }
+    Err(format!("it says that it changes {told:?}, and the model says {said:?}"))
 }
 
 /// Where something lies.
@@ -183,7 +181,9 @@ impl<'a> Rewinding<'a> {
             self.shift(want.id, at);
         }
         if want.is_folder() && self.stands(at) {
-            self.wanted_members(at).iter().for_each(|member| self.move_free(member));
+            for member in self.wanted_members(at) {
+                self.move_free(&member);
+            }
         }
     }
 
@@ -199,16 +199,17 @@ impl<'a> Rewinding<'a> {
             }
             self.shift(want.id, at);
         }
-        match want.content {
-            Some(content) => self.rewrite(at, &want, content),
-            None => {
-                let wanted = self.wanted_members(at);
-                let tree = &self.world.holding(self.root).tree;
-                let is_extra = |path: &&String| parent(path) == at && !path.is_empty() && !wanted.contains(path);
-                let extra: Vec<_> = tree.keys().filter(is_extra).cloned().collect();
-                extra.iter().for_each(|path| self.discard(path));
-                wanted.iter().for_each(|member| self.settle(member));
-            }
+        if let Some(content) = want.content {
+            return self.rewrite(at, &want, content);
+        }
+        let wanted = self.wanted_members(at);
+        let tree = &self.world.holding(self.root).tree;
+        let is_extra = |path: &&String| parent(path) == at && !path.is_empty() && !wanted.contains(path);
+        for path in tree.keys().filter(is_extra).cloned().collect::<Vec<_>>() {
+            self.discard(&path);
+        }
+        for member in wanted {
+            self.settle(&member);
         }
     }
 

@@ -220,7 +220,6 @@ impl<'a> Run<'a> {
         let held =
             |holder: Who| locks.iter().filter(|lock| lock.holder == holder).map(|lock| lock.token.clone()).collect();
         let tokens: Vec<_> = match tokens {
-            Tokens::None => Vec::new(),
             Tokens::Own => held(who),
             Tokens::Others => held(who.other()),
             Tokens::Strict(which) if !locks.is_empty() => {
@@ -231,7 +230,7 @@ impl<'a> Run<'a> {
                 }
                 vec![token]
             }
-            Tokens::Strict(_) => Vec::new(),
+            Tokens::None | Tokens::Strict(_) => Vec::new(),
         };
         if tokens.is_empty() {
             return If::default();

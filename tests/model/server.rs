@@ -92,12 +92,13 @@ impl Server {
     /// Takes away all files, locks, shares, links and the team folder.
     pub fn clear(&self) {
         let app = &self.app;
+        if app.commons.teams.find(TEAM).is_some() {
+            let reply = self.administer("DELETE", "/api/v1/team-folders/T?purge=true").send();
+            assert_eq!(reply.status, 204, "the team folder can be deleted");
+        }
         self.runtime.block_on(async {
             for who in Who::ACCOUNTS {
                 app.clear_account(&account(who.name())).await.expect("the home can be deleted");
-            }
-            if app.commons.teams.find(TEAM).is_some() {
-                app.remove_team(TEAM, sarang::app::removal::Files::Purge).await.expect("the team folder can be deleted");
             }
             for files in app.removed_files() {
                 app.purge_aside(&files.id).await.expect("what lies aside can be deleted");

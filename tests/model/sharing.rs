@@ -43,7 +43,8 @@ impl Run<'_> {
 
     /// Makes the team folder, or says who is in it from now on.
     pub fn team(&mut self, ana: Option<bool>, ben: Option<bool>) -> Checked {
-        let member = |who: Who, edit: bool| json!({ "to": { "account": who.name() }, "rights": if edit { "edit" } else { "view" } });
+        let rights = |edit| if edit { "edit" } else { "view" };
+        let member = |who: Who, edit| json!({ "to": { "account": who.name() }, "rights": rights(edit) });
         let members = [(Who::Ana, ana), (Who::Ben, ben)].into_iter();
         let members: Vec<_> = members.filter_map(|(who, edit)| Some(member(who, edit?))).collect();
         self.touch(Root::Team);

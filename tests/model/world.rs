@@ -256,10 +256,11 @@ impl World {
         let so_far = old.history.and_then(|history| holding.versions.get(&history)).cloned().unwrap_or_default();
         let lent = (!so_far.is_empty()).then_some(own);
         let trashed = holding.trash.iter_mut().flat_map(|item| item.tree.values_mut());
-        let mut others: Vec<_> =
-            holding.tree.values_mut().chain(trashed).filter(|node| node.inode == old.inode).collect();
-        others.iter_mut().for_each(|node| node.history = lent);
-        if !others.is_empty() && lent.is_some() {
+        let mut is_shared = false;
+        for other in holding.tree.values_mut().chain(trashed).filter(|node| node.inode == old.inode) {
+            (other.history, is_shared) = (lent, true);
+        }
+        if is_shared && lent.is_some() {
             holding.versions.insert(own, so_far);
         }
     }

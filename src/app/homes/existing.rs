@@ -110,9 +110,8 @@ impl Existing {
     fn check_alone(&self, site: &Site, leaving: &[PathBuf]) -> Result<(), Unfit> {
         let mut own = site.mounted_below();
         own.push(site.clone());
-        let refuse = |there: &Site, whose: &str| match own.iter().any(|own| own.overlaps(there)) {
-            true => Err(overlap(site, whose)),
-            false => Ok(()),
+        let refuse = |there: &Site, whose: &str| {
+            if own.iter().any(|own| own.overlaps(there)) { Err(overlap(site, whose)) } else { Ok(()) }
         };
         for there in self.data_sites()? {
             refuse(&there, "the data folder")?;

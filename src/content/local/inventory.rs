@@ -135,7 +135,7 @@ impl Inventory {
         let mut old = held.take();
         if let Some(window) = old.as_mut().filter(|_| news.is_wanted) {
             for (id, change) in news.changes {
-                window.apply(id, change);
+                window.apply(&id, change);
             }
             if window.is_current(seen) && window.reaches(after) {
                 *held = old;
@@ -143,36 +143,13 @@ impl Inventory {
             }
         }
         let was_cut = old.as_ref().is_some_and(|old| old.is_cut || old.after.is_some());
-        let mut window = self.read(root, old, seen, after.filter(|_| was_cut).cloned())?;
+        let mut window = read(root, old, seen, after.filter(|_| was_cut).cloned())?;
         if !window.reaches(after) {
-            window = self.read(root, Some(window), seen, after.cloned())?;
+            window = read(root, Some(window), seen, after.cloned())?;
         }
         *held = Some(window);
         self.let_others_go();
         Ok(())
-    }
-
-    fn read(&self, root: &Root, old: Option<Window>, seen: SystemTime, after: Option<Key>) -> Result<Window> {
-        let (is_unsure, read) = (seen.elapsed().is_ok_and(|age| age < TICK), Instant::now());
-        let items = BTreeMap::new();
-        let mut window = Window { items, after, is_cut: false, seen, is_unsure, read, took: QUICK, bytes: 0 };
-        let mut former = old.map(Window::into_items).unwrap_or_default();
-        let failed = |e| explain(DOING, e);
-        // A fresh descriptor, since reading moves the one shared with others.
-        let notes = os::open_folder(fd(&root.trash_info), "", os::Lookup::Full).map_err(failed)?;
-        let read_all = os::read_names(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
-            if let Some(id) = name.to_str().ok().and_then(|name| name.strip_suffix(NOTE)) {
-                let key = key_of(id);
-                let origin = former.remove(&key).unwrap_or_default();
-                window.add(key, origin);
-            }
-            #[cfg(test)]
-            self.work.names.fetch_add(1, Ordering::Relaxed);
-            Ok::<_, os::Errno>(())
-        });
-        read_all.map_err(failed)?;
-        window.took = read.elapsed();
-        Ok(window)
     }
 
     /// Keeps what all windows have within bounds, by letting go of those that nobody looks at right now.
@@ -192,6 +169,30 @@ impl Inventory {
             }
         }
     }
+}
+
+/// The window of the trash that follows `after`; what `old` knows need not be read again.
+fn read(root: &Root, old: Option<Window>, seen: SystemTime, after: Option<Key>) -> Result<Window> {
+    let (is_unsure, read) = (seen.elapsed().is_ok_and(|age| age < TICK), Instant::now());
+    let items = BTreeMap::new();
+    let mut window = Window { items, after, is_cut: false, seen, is_unsure, read, took: QUICK, bytes: 0 };
+    let mut former = old.map(Window::into_items).unwrap_or_default();
+    let failed = |e| explain(DOING, e);
+    // A fresh descriptor, since reading moves the one shared with others.
+    let notes = os::open_folder(fd(&root.trash_info), "", os::Lookup::Full).map_err(failed)?;
+    let read_all = os::read_names(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
+        if let Some(id) = name.to_str().ok().and_then(|name| name.strip_suffix(NOTE)) {
+            let key = key_of(id);
+            let origin = former.remove(&key).unwrap_or_default();
+            window.add(key, origin);
+        }
+        #[cfg(test)]
+        root.inventory.work.names.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, os::Errno>(())
+    });
+    read_all.map_err(failed)?;
+    window.took = read.elapsed();
+    Ok(window)
 }
 
 /// What is wanted of the trash, newest first: up to `limit` items after the one called `after`.
@@ -278,9 +279,9 @@ impl Window {
                 || self.items.last_key_value().is_some_and(|(last, _)| after.is_none_or(|after| after < last)))
     }
 
-    fn apply(&mut self, id: String, change: Option<Origin>) {
+    fn apply(&mut self, id: &str, change: Option<Origin>) {
         self.is_unsure = true;
-        let key = key_of(&id);
+        let key = key_of(id);
         match change {
             Some(origin) => self.add(key, origin),
             None => self.remove(&key),

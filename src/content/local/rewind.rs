@@ -110,10 +110,11 @@ fn make_plan(root: &Arc<Root>, folder: RelPath, moment: SystemTime, only: Vec<Re
             continue;
         }
         match then.take(path.as_str())? {
-            Some(want) => {
+            Some(mut want) => {
                 plan.make_way(split(path.as_str()).0)?;
-                plan.move_free(path.as_str(), &want)?;
-                plan.settle(path.as_str(), want)?;
+                if !plan.move_free(path.as_str(), &mut want)? {
+                    plan.settle(path.as_str(), want)?;
+                }
             }
             None if plan.now.find(path.as_str())?.is_some() => plan.discard(path.as_str())?,
             None => {}
@@ -146,22 +147,42 @@ impl Plan<'_> {
         self.now.place(path, Item::missing_folder(split(path).1))
     }
 
-    /// Moves back what was elsewhere, where its old place is free: locks aside, that is all a rename needs undone.
-    fn move_free(&mut self, at: &str, want: &Item) -> Result<()> {
+    /// Moves back what was elsewhere, where its old place is free: locks aside, that is all a rename needs undone. Whether nothing is left to
+    /// do for it then.
+    fn move_free(&mut self, at: &str, want: &mut Item) -> Result<bool> {
         if let (None, Some(source)) = (self.now.find(at)?, &want.source) {
             let from = self.whereabouts(source)?;
-            if !is_own(&from) && self.now.find(&from)?.is_some() {
+            let is_there = !is_own(&from) && self.now.find(&from)?.is_some();
+            if is_there && matches!(want.what, What::File(None)) {
+                // Nobody looks for it again.
+                self.now.take(&from)?;
+                self.steps.push(&Step::Move { from: found_at(&from), to: path_of(at) })?;
+                return Ok(true);
+            }
+            if is_there {
                 self.shift(&from, at, source)?;
             }
         }
-        if let What::Folder(members) = &want.what
-            && self.stands(at, want)?
-        {
-            for member in members.values().flatten().filter(|member| !is_own(&joined(at, &member.name))) {
-                self.move_free(&joined(at, &member.name), member)?;
-            }
+        if !self.stands(at, want)? {
+            return Ok(false);
         }
-        Ok(())
+        let What::Folder(members) = &mut want.what else { return Ok(false) };
+        let mut outcome = Ok(());
+        members.retain(|_, member| {
+            let Some(member) = member.as_deref_mut() else { return true };
+            let path = joined(at, &member.name);
+            if outcome.is_err() || is_own(&path) {
+                return true;
+            }
+            match self.move_free(&path, member) {
+                Ok(is_done) => !is_done,
+                Err(error) => {
+                    outcome = Err(error);
+                    true
+                }
+            }
+        });
+        outcome.map(|()| false)
     }
 
     /// Makes what stands at a path as it was.

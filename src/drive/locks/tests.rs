@@ -131,9 +131,8 @@ async fn what_is_over_goes_with_the_next_lock() {
         let refused = locks.grant(spot("m3"), &ana, exclusive(false)).await;
         assert!(matches!(refused, Err(Error::LimitReached(_))));
     }
-    let index = locks.index.read();
-    assert_eq!((index.by_token.len(), index.by_root.len()), (3, 1));
-    drop(index);
+    let counts = |index: &Index| (index.by_token.len(), index.by_root.len());
+    assert_eq!(counts(&locks.index.read()), (3, 1));
     assert_eq!(store.scan(PREFIX, "", 1000).await.unwrap().len(), 3);
     locks.end_account(&ana.account, "home/ana").await.unwrap();
     assert!(locks.index.read().by_root.is_empty());

@@ -35,7 +35,7 @@ impl Walk<'_> {
         }
         if self.link((to, name), &mark, fd(&file))? {
             self.tally.linked += 1;
-            return self.count(mark);
+            return self.count(&mark);
         }
         let raw = CString::new(name).map_err(|_| Error::NotFound)?;
         for _ in 0..TRIES {
@@ -44,7 +44,7 @@ impl Walk<'_> {
                     let made = os::stat_fd(fd(&copy)).map_err(|e| explain(DOING, e))?;
                     self.tally.copied += 1;
                     self.tally.copied_bytes += made.node.len;
-                    return self.count(Mark::new(path, &facts, id));
+                    return self.count(&Mark::new(path, &facts, id));
                 }
                 Try::Changed(now) => facts = now,
                 Try::Failed(errno) => {
@@ -73,7 +73,7 @@ impl Walk<'_> {
         Ok(false)
     }
 
-    fn count(&mut self, mark: Mark) -> Result<()> {
+    fn count(&mut self, mark: &Mark) -> Result<()> {
         self.tally.files += 1;
         self.tally.bytes += mark.len;
         self.take(mark)

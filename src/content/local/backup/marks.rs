@@ -140,12 +140,12 @@ mod tests {
         Mark { path: path.into(), node: [node, 7], len: 1, modified: 2, changed: 3, folder, id: None }
     }
 
-    fn index(marks: &[Mark], cut: usize) -> Option<File> {
+    fn index(marks: &[Mark], cut: usize) -> File {
         let mut file = tempfile::tempfile().unwrap();
         let lines: String = marks.iter().map(|mark| serde_json::to_string(mark).unwrap() + "\n").collect();
         file.write_all(&lines.as_bytes()[..lines.len() - cut]).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        Some(file)
+        file
     }
 
     #[test]
@@ -153,11 +153,11 @@ mod tests {
         let long = "\u{1}".repeat(4000);
         let all =
             [mark("", 1, true), mark("a", 2, false), mark("b", 2, false), mark(&long, 3, false), mark("c", 4, false)];
-        let by_node = Marks::by_node(index(&all, 9)).unwrap();
+        let by_node = Marks::by_node(Some(index(&all, 9))).unwrap();
         assert_eq!(by_node.of_node([2, 7]), Some(all[1].clone()), "the first of two names");
         assert_eq!(by_node.of_node([3, 7]), Some(all[3].clone()));
         assert_eq!([[1, 7], [4, 7], [9, 9]].map(|node| by_node.of_node(node)), [None, None, None]);
-        let by_path = Marks::by_path(index(&all, 0)).unwrap();
+        let by_path = Marks::by_path(Some(index(&all, 0))).unwrap();
         assert!(all.iter().all(|mark| by_path.of_path(&mark.path).as_ref() == Some(mark)));
         assert_eq!((by_path.of_path("d"), Marks::none().of_path("a")), (None, None));
     }

@@ -103,9 +103,9 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes that something is in the copy.
-    pub fn take(&mut self, mark: Mark) -> Result<()> {
-        self.watch.copied(&mark, self.tally)?;
-        self.taken.note(&mark);
+    pub fn take(&mut self, mark: &Mark) -> Result<()> {
+        self.watch.copied(mark, self.tally)?;
+        self.taken.note(mark);
         Ok(())
     }
 
@@ -161,7 +161,7 @@ impl<'a> Walk<'a> {
     fn arrive(&mut self, from: OwnedFd, to: OwnedFd, path: String) -> Result<Level> {
         let facts = look(&from)?;
         let id = self.ids.of_file(fd(&from), &facts.found.node)?;
-        self.take(Mark::new(path.clone(), &facts, id))?;
+        self.take(&Mark::new(path.clone(), &facts, id))?;
         self.folders.push((path.clone(), facts));
         self.read(Level { from, to, path, waiting: Vec::new() })
     }

@@ -83,7 +83,7 @@ fn the_first_change_reads_only_the_end() {
     assert!(lines.next().unwrap().is_some_and(|end| end.is_empty()));
     assert!(lines.next().unwrap().and_then(|text| parse(&text)).is_some());
     assert!(lines.read <= 64 << 10 && len > 4 << 20, "{} of {len}", lines.read);
-    let torn = [b"\n".as_slice(), &[b'x'; 300_000]].concat();
+    let torn = [b"\n".as_slice(), &vec![b'x'; 300_000]].concat();
     os::write_all(fd(&os::open_write(fd(&root.dir), FILE).unwrap()), &mut [IoSlice::new(&torn)], len).unwrap();
     assert_eq!(last(&file, len + torn.len() as u64).unwrap().map(|line| line.event), Some(made("x/99999")));
     mkdir(&root, "a");

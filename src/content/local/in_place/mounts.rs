@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The mounts that there are: a line each, as proc_pid_mountinfo(5) says.
+/// The mounts that there are: a line each, as `proc_pid_mountinfo(5)` says.
 const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// A mount: what of which file system is seen where.

@@ -41,7 +41,7 @@ async fn a_page_reads_what_it_shows() {
     let (first, names, notes) = work(&tree, async || tree.trashed(None, 10).await.unwrap()).await;
     assert_eq!((first.len(), names, notes), (10, MANY, 10));
     let (mut after, mut seen) = (None, 0);
-    let (_, names, notes) = work(&tree, async || {
+    let ((), names, notes) = work(&tree, async || {
         loop {
             let page = tree.trashed(after.as_deref(), 10).await.unwrap();
             let Some(last) = page.last() else { break };
