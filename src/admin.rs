@@ -65,10 +65,22 @@ pub struct Overview {
     /// Homes and team folders that were not where they were when they were looked for last, as when their disk is not mounted: `home/ana`.
     #[serde(default)]
     pub missing: Vec<String>,
+    /// What the file systems lack on which homes and team folders lie, as far as these have been used since the start.
+    #[serde(default)]
+    pub file_systems: Vec<FileSystem>,
     /// Addresses that send `X-Forwarded-For` and are not in `server.trusted_proxies`: all who come through one are one network
     /// where failed sign-ins are counted.
     #[serde(default)]
     pub untrusted_proxies: Vec<String>,
+}
+
+/// A file system that lacks something.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FileSystem {
+    /// What it has not, and what that means, each as the rest of a sentence that begins "It has no".
+    pub lacks: Vec<String>,
+    /// The homes and team folders on it: `home/ana`.
+    pub roots: Vec<String>,
 }
 
 /// A drive whose history is held.
@@ -298,6 +310,11 @@ pub async fn overview(app: &App) -> Result<Overview> {
             .map(|(root, until)| HeldHistory { root: root.to_string(), until: time::iso_date(until) })
             .collect(),
         missing: app.missing_trees(),
+        file_systems: app
+            .lacking()
+            .into_iter()
+            .map(|(lacks, roots)| FileSystem { lacks: lacks.into_iter().map(str::to_owned).collect(), roots })
+            .collect(),
         untrusted_proxies: app.metrics.untrusted_proxies.all().iter().map(ToString::to_string).collect(),
     })
 }

@@ -97,7 +97,9 @@ impl App {
         let open = move || {
             LocalTree::check_system()?;
             refuse_unfinished(&dir)?;
-            folder::open_state(&dir, anew)
+            let state = folder::open_state(&dir, anew)?;
+            LocalTree::note_state(&dir.join("state"))?;
+            Ok(state)
         };
         let sled = blocking(open).await?;
         let store: Arc<dyn StateStore> = sled.clone();
@@ -140,6 +142,7 @@ impl App {
         });
         app.auth.vacate_by(Arc::new(Vacating(Arc::downgrade(&app))));
         app.begin_with_removals().await;
+        app.homes.tell_lacking();
         Ok(app)
     }
 
@@ -173,6 +176,11 @@ impl App {
     /// The homes and team folders that were not there when they were looked for last.
     pub fn missing_trees(&self) -> Vec<String> {
         self.homes.missing()
+    }
+
+    /// What the file systems lack on which homes and team folders lie that have been opened, and which of them lack just that.
+    pub fn lacking(&self) -> Vec<(Vec<&'static str>, Vec<String>)> {
+        self.homes.lacking()
     }
 
     /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet. `Missing`.

@@ -5,6 +5,7 @@ use crate::app::removal::{self, Removal};
 use crate::app::{EXISTING, ExistingFolder, TREES, TreeKind, TreeRecord, place_of};
 use crate::content::local::check::{Care, Finding, look_at, look_over};
 use crate::content::local::in_place::{self, Site, Unfit};
+use crate::content::local::lacks::Lacks;
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::shares::Share;
 use crate::links::LinkRecord;
@@ -51,7 +52,8 @@ pub struct Order {
 /// Checks a data folder whose state is `records`.
 pub fn check(order: &Order, records: &Records) -> Result<Report> {
     let report = Report { records: records.len(), ..Report::default() };
-    let mut check = Check { order, records, removals: Vec::new(), existing: BTreeMap::new(), report };
+    let (existing, lacking) = (BTreeMap::new(), BTreeMap::new());
+    let mut check = Check { order, records, removals: Vec::new(), existing, report, lacking };
     check.check_records();
     check.check_existing()?;
     check.check_removals();
@@ -59,6 +61,7 @@ pub fn check(order: &Order, records: &Records) -> Result<Report> {
     check.check_trees("homes", "account/", "account")?;
     check.check_trees("teams", "team/", "team folder")?;
     check.check_bindings()?;
+    check.note_lacking();
     Ok(check.report)
 }
 
@@ -69,6 +72,8 @@ struct Check<'a> {
     /// The folders that were there before they became homes and team folders, by the place of others: `homes/ana`.
     existing: BTreeMap<String, Spot>,
     report: Report,
+    /// What file systems lack, and what lies on those.
+    lacking: BTreeMap<Vec<&'static str>, Vec<String>>,
 }
 
 /// Where the files of a home or team folder lie that are not in the data folder.
@@ -182,6 +187,9 @@ impl Check<'_> {
             match look_over(&path, care) {
                 Ok(seen) => {
                     self.report.findings.extend(seen.findings.into_iter().map(|finding| (place.clone(), finding)));
+                    if seen.lacks != Lacks::default() {
+                        self.lacking.entry(seen.lacks.tell()).or_default().push(place.clone());
+                    }
                     self.report.notes.extend(seen.notes.into_iter().map(|note| format!("{place}: {note}")));
                 }
                 Err(error) => self.find(place.as_str(), format!("it cannot be looked over: {error}")),
@@ -328,8 +336,24 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// File systems that lack something are worth knowing.
+    fn note_lacking(&mut self) {
+        for (lacks, places) in std::mem::take(&mut self.lacking) {
+            let (places, lacks) = (some_of(&places), lacks.join("; "));
+            self.report.notes.push(format!("The file system of {places} has no {lacks}."));
+        }
+    }
+
     fn home(&self, owner: &str) -> Option<PathBuf> {
         self.path_of(&format!("homes/{owner}"))
+    }
+}
+
+/// Some of many names, for a sentence.
+pub fn some_of(names: &[String]) -> String {
+    match names {
+        [one, two, _, rest @ ..] => format!("{one}, {two} and {} more", rest.len() + 1),
+        few => few.join(" and "),
     }
 }
 

@@ -1,10 +1,12 @@
 //! Settings: `config.toml`, one struct a section, overridden by `SARANG_<SECTION>__<KEY>`. The only reader of the environment.
 
 mod load;
+mod mode;
 mod openid;
 
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
+pub use mode::Mode;
 pub use openid::{NameClaim, OpenIdConfig, Strangers};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -133,6 +135,10 @@ impl From<FolderName> for String {
 pub struct StorageConfig {
     /// Homes and team folders that are kept open for the next request, beyond those in use.
     pub open_homes: usize,
+    /// Permissions of files that are stored, where no default ACL of their folder says more.
+    pub file_mode: Mode,
+    /// The same of folders.
+    pub folder_mode: Mode,
     /// Folders outside the data folder that homes and team folders may be, or lie in; none allows none.
     pub allowed: Vec<PathBuf>,
 }
@@ -275,7 +281,7 @@ impl Default for DriveConfig {
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { open_homes: 256, allowed: Vec::new() }
+        Self { open_homes: 256, file_mode: Mode::PRIVATE_FILE, folder_mode: Mode::PRIVATE_FOLDER, allowed: Vec::new() }
     }
 }
 

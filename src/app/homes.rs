@@ -3,6 +3,7 @@
 pub mod existing;
 mod folders;
 pub mod known;
+mod lacking;
 mod moves;
 mod open;
 mod opener;
@@ -282,6 +283,7 @@ impl Homes {
 
     /// Forgets that a home or team folder has been made: what lies in its place when it is used next is it, else it is made.
     pub(super) async fn forget(&self, kind: TreeKind, name: &str) -> Result<()> {
+        self.opener.lacking.forget(&kind.id(name));
         self.opener.known.forget(&kind.id(name)).await
     }
 

@@ -69,6 +69,7 @@ async fn alone(args: CheckArgs, config: Config) -> Result<Report> {
         portable_names: config.drive.portable_names,
         versions: config.history.versions,
         reserve: config.drive.reserve,
+        modes: [config.storage.file_mode.bits(), config.storage.folder_mode.bits()],
     });
     let app = App::open(config.clone()).await.context("The state store cannot be opened")?;
     let order = Order { data_dir: config.data_dir.clone(), served: false, scrub: args.scrub, repair };

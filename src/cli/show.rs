@@ -154,6 +154,12 @@ fn text_of(overview: &Overview) -> String {
     for tree in &overview.missing {
         let _ = writeln!(text, "{:15} {tree}: its disk may not be mounted; `sarang check` says more", "Missing");
     }
+    for found in &overview.file_systems {
+        let roots = crate::check::some_of(&found.roots);
+        for lack in &found.lacks {
+            let _ = writeln!(text, "{:15} {roots}: it has no {lack}", "File system");
+        }
+    }
     for peer in &overview.untrusted_proxies {
         let why = "sends X-Forwarded-For, is not in server.trusted_proxies: all who come through it are one network";
         let _ = writeln!(text, "{:15} {peer} {why}", "Proxy?");

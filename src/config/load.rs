@@ -1,6 +1,6 @@
 //! Where settings come from: defaults, then the file, then the environment; each error names its source.
 
-use super::{Config, DriveConfig, LogConfig};
+use super::{Config, DriveConfig, LogConfig, Mode};
 use crate::model::path::check_portable;
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
@@ -82,6 +82,16 @@ impl Config {
             "accounts.failures_per_* must be at least 1: 0 would refuse every first sign-in."
         );
         ensure!(self.storage.open_homes > 0, "storage.open_homes must be at least 1.");
+        for (key, mode, least) in [
+            ("file_mode", self.storage.file_mode, Mode::PRIVATE_FILE),
+            ("folder_mode", self.storage.folder_mode, Mode::PRIVATE_FOLDER),
+        ] {
+            let (mode, least) = (mode.bits(), least.bits());
+            ensure!(
+                mode & least == least,
+                "storage.{key} is {mode:04o}; it must have {least:04o} in it, since the server itself has to get at what it stores."
+            );
+        }
         for path in &self.storage.allowed {
             ensure!(
                 path.is_absolute(),
@@ -220,6 +230,13 @@ mod tests {
         assert!(refusal("[drive]\nportable_names = true\nshared_folder = \"a:b\"").contains("drive.shared_folder"));
         assert!(refusal("[server]\npublic_url = \"https://x/\"").contains("server.public_url"));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
+        for mode in ["", "7", "rw-r--r--", "0888", "4755", "01777", "+640"] {
+            let sentence = refusal(&format!("[storage]\nfile_mode = \"{mode}\""));
+            assert!(sentence.contains("line 2") && sentence.contains("such as \"0640\""), "{sentence}");
+        }
+        assert!(refusal("[storage]\nfile_mode = 640").contains("line 2"));
+        assert!(refusal("[storage]\nfile_mode = \"0440\"").contains("storage.file_mode"));
+        assert!(refusal("[storage]\nfolder_mode = \"640\"").contains("storage.folder_mode is 0640"));
     }
 
     #[test]
@@ -228,6 +245,7 @@ mod tests {
             ("SARANG_DATA_DIR", "/srv/123"),
             ("SARANG_SERVER__LISTEN", "127.0.0.1:80, [::1]:80"),
             ("SARANG_SERVER__KEEP_ALIVE", "5"),
+            ("SARANG_STORAGE__FILE_MODE", "0640"),
             ("SARANG_DRIVE__PORTABLE_NAMES", "true"),
             ("SARANG_DRIVE__HIDE_QUOTA_FROM", "[\"a,b\"]"),
             ("SARANG_ACCOUNTS__DEFAULT_QUOTA", "1000"),
@@ -237,6 +255,7 @@ mod tests {
         assert_eq!(config.data_dir, Path::new("/srv/123"));
         assert_eq!(config.server.listen.len(), 2);
         assert_eq!(config.server.keep_alive, 5);
+        assert_eq!(config.storage.file_mode.bits(), 0o640);
         assert!(config.drive.portable_names);
         assert_eq!(config.drive.hide_quota_from, ["a,b"]);
         assert_eq!(config.accounts.default_quota, Some(1000));

@@ -14,6 +14,8 @@ const STEP: u32 = 100;
 /// A time that is a multiple of this was cut off by somebody: by a client's clock or by a file system.
 const COARSE: u32 = 1_000_000;
 const SECOND: u32 = 1_000_000_000;
+/// What FAT keeps times in.
+const COARSEST: Duration = Duration::from_secs(2);
 
 /// A strong entity tag: inode, birth, modification time and length; `Display` writes it quoted, as headers and `getetag` have it
 /// (RFC 9110 section 8.8.3).
@@ -44,6 +46,14 @@ impl fmt::Display for Etag {
 pub fn draw_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Result<SystemTime> {
     let random = getrandom::u64().map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
     Ok(draw(wanted.unwrap_or_else(SystemTime::now), before, random))
+}
+
+/// As [`draw_time`], where the file system keeps no fraction of a second: later than all that the file had before, by as much as the
+/// coarsest tells apart.
+pub fn later_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> SystemTime {
+    let (wanted, _) = split(wanted.unwrap_or_else(SystemTime::now));
+    let later = before.map(|before| split(before).0 + COARSEST);
+    later.map_or(wanted, |later| later.max(wanted))
 }
 
 /// The time of a copy of a file that has this one: drawn anew where a commit has drawn it, so that a file that is replaced by its own copy
@@ -104,6 +114,15 @@ mod tests {
     fn at(nanoseconds: i64) -> SystemTime {
         let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
         if nanoseconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+    }
+
+    #[test]
+    fn a_coarse_time_is_later_than_the_one_before() {
+        let (second, first) = (1_000_000_000, Some(at(7_000_000_000)));
+        for (wanted, expected) in [(3, 9), (7, 9), (8, 9), (20, 20)] {
+            assert_eq!(later_time(Some(at(wanted * second + 5)), first), at(expected * second));
+            assert_eq!(later_time(Some(at(wanted * second + 5)), None), at(wanted * second));
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod resumed_contract;
 #[cfg(test)]
 pub mod room_contract;
 
-pub use etag::{Etag, draw_time, redraw_time};
+pub use etag::{Etag, draw_time, later_time, redraw_time};
 pub use file_id::FileId;
 pub use properties::{DeadProp, OWN_NAMESPACE, PROPS_LIMIT, PropChange};
 

@@ -237,8 +237,13 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     async fn drive(dir: &std::path::Path) -> Drive {
-        let settings =
-            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+        let settings = LocalSettings {
+            durability: Durability::Relaxed,
+            portable_names: false,
+            versions: true,
+            reserve: 0,
+            modes: [0o600, 0o700],
+        };
         let tree = LocalTree::open(dir, settings).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
         let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));

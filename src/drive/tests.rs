@@ -31,8 +31,13 @@ struct Home {
 impl Home {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let settings =
-            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+        let settings = LocalSettings {
+            durability: Durability::Relaxed,
+            portable_names: false,
+            versions: true,
+            reserve: 0,
+            modes: [0o600, 0o700],
+        };
         let root = Arc::new(Root::new("home/ana".into(), LocalTree::open(dir.path(), settings).unwrap()));
         let locks = Arc::new(Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap());
         for folder in ["docs/in", "docs-private"] {

@@ -43,7 +43,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Unauthenticated | Error::CodeRequired | Error::AccessEnded => StatusCode::UNAUTHORIZED,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown | Error::Missing(_) => {
+        Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown | Error::Missing(_) | Error::Unfit(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         Error::Corrupt(_) | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
@@ -87,6 +87,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::Busy { .. }
         | Error::ProviderDown
         | Error::Missing(_)
+        | Error::Unfit(_)
         | Error::ReadOnly
         | Error::Conflict
         | Error::Corrupt(_)
@@ -123,6 +124,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::Busy { .. } => "busy",
         Error::ProviderDown => "provider_down",
         Error::Missing(_) => "missing",
+        Error::Unfit(_) => "unfit",
         Error::ReadOnly => "read_only",
         Error::Conflict => "conflict",
         Error::Corrupt(_) => "corrupt",

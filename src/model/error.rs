@@ -103,6 +103,9 @@ pub enum Error {
     /// Files that were there are not, as when their disk is not mounted; the text says whose.
     #[error("{0}")]
     Missing(&'static str),
+    /// Files lie on a file system that nothing can be stored on safely; the text says why.
+    #[error("{0}")]
+    Unfit(&'static str),
     /// The provider that people sign in by does not answer.
     #[error("The sign-in provider cannot be reached. Sign in with your password, or try again later.")]
     ProviderDown,

@@ -24,6 +24,7 @@ mod api_two_factor;
 mod attacks;
 mod audited;
 mod backup;
+mod beside;
 mod bursts;
 mod carried;
 mod check;

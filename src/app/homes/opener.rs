@@ -3,6 +3,7 @@
 use super::TreeKind;
 use super::existing::Existing;
 use super::known::{self, Known};
+use super::lacking::Lacking;
 use super::open::{Look, OpenHome};
 use crate::app::blocking;
 use crate::auth::Auth;
@@ -23,6 +24,7 @@ pub(super) struct Opener {
     pub auth: Arc<Auth>,
     uploads: Arc<Uploads>,
     pub known: Known,
+    pub lacking: Lacking,
     pub existing: Arc<Existing>,
 }
 
@@ -39,8 +41,9 @@ impl Opener {
             portable_names: drive.portable_names,
             versions: config.history.versions,
             reserve: drive.reserve,
+            modes: [config.storage.file_mode.bits(), config.storage.folder_mode.bits()],
         };
-        Self { dir: config.data_dir.clone(), settings, auth, uploads, known, existing }
+        Self { dir: config.data_dir.clone(), settings, auth, uploads, known, existing, lacking: Lacking::default() }
     }
 
     /// Opens a tree, makes it if it was never made; `was_swept` is whether it was closed with all its overflow files in use.
@@ -48,9 +51,11 @@ impl Opener {
         // A request may have signed in just before its account was removed: no home is made for it again.
         self.check_owner(kind, name)?;
         let opened = match self.known.get(&kind.id(name)) {
-            Some(id) => self.open_known((kind, name), id, was_swept).await?,
-            None => self.open_first(kind, name).await?,
+            Some(id) => self.open_known((kind, name), id, was_swept).await,
+            None => self.open_first(kind, name).await,
         };
+        self.lacking.note(&kind.id(name), opened.as_ref().map(|opened| opened.tree.lacks()));
+        let opened = opened?;
         self.hold_uploads(&opened.root).await;
         // Or while it was being opened: then what was opened stays closed.
         self.check_owner(kind, name)?;

@@ -42,7 +42,7 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         if there.is_some() {
             return Err(Error::Exists);
         }
-        os::rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
+        root.rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
         root.note_move();
         root.ledger.forget(root);
         root.pen.note(root, &[Event::Made(to.as_str().to_owned())]);
@@ -88,9 +88,9 @@ struct Left {
 fn take_versions(root: &Root, own: BorrowedFd<'_>) -> Result<Left> {
     let Some(from) = folder(own, "versions")? else { return Ok(Left::default()) };
     for history in names(fd(&from))? {
-        match os::rename_new((fd(&from), &history), (fd(&root.versions), &history)) {
+        match root.rename_new((fd(&from), &history), (fd(&root.versions), &history)) {
             // Its file was overwritten before this, or another file's history is called so.
-            Err(Errno::EXIST) => merge(fd(&from), fd(&root.versions), &history)?,
+            Err(Errno::EXIST) => merge(root, fd(&from), &history)?,
             renamed => renamed.map_err(failed)?,
         }
     }
@@ -102,10 +102,12 @@ fn take_versions(root: &Root, own: BorrowedFd<'_>) -> Result<Left> {
     Ok(left)
 }
 
-fn merge(from: BorrowedFd<'_>, to: BorrowedFd<'_>, history: &str) -> Result<()> {
-    let (Some(here), Some(there)) = (folder(from, history)?, folder(to, history)?) else { return Ok(()) };
+fn merge(root: &Root, from: BorrowedFd<'_>, history: &str) -> Result<()> {
+    let (Some(here), Some(there)) = (folder(from, history)?, folder(fd(&root.versions), history)?) else {
+        return Ok(());
+    };
     for version in names(fd(&here))? {
-        match os::rename_new((fd(&here), &version), (fd(&there), &version)) {
+        match root.rename_new((fd(&here), &version), (fd(&there), &version)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(failed(e)),
         }
@@ -129,7 +131,7 @@ fn take_trash(root: &Root, own: BorrowedFd<'_>, to: &RelPath) -> Result<usize> {
         let id = if is_taken { trash::name_of(root, path.name().unwrap_or_default()) } else { item.clone() };
         let note = format!("{id}{NOTE}");
         write_small(root, fd(&root.trash_info), &note, &moved(&text, &path))?;
-        if let Err(e) = os::rename_new((fd(&files), &item), (fd(&root.trash_files), &id)) {
+        if let Err(e) = root.rename_new((fd(&files), &item), (fd(&root.trash_files), &id)) {
             let _ = os::unlink_file(fd(&root.trash_info), &note);
             return Err(failed(e));
         }

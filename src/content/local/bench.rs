@@ -15,7 +15,13 @@ const ENTRIES: u32 = 10_000;
 #[ignore = "measures, asserts nothing worth a normal run"]
 async fn single_operations() {
     let dir = tempfile::TempDir::new_in(".").unwrap();
-    let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+    let settings = LocalSettings {
+        durability: Durability::Relaxed,
+        portable_names: false,
+        versions: true,
+        reserve: 0,
+        modes: [0o600, 0o700],
+    };
     let tree = LocalTree::open(dir.path(), settings).unwrap();
     for folder in ["docs", "docs/many"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();

@@ -137,8 +137,13 @@ mod tests {
     const MANY: u64 = 1000;
 
     fn open(dir: &Path) -> Arc<LocalTree> {
-        let settings =
-            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+        let settings = LocalSettings {
+            durability: Durability::Relaxed,
+            portable_names: false,
+            versions: true,
+            reserve: 0,
+            modes: [0o600, 0o700],
+        };
         LocalTree::open(dir, settings).unwrap()
     }
 

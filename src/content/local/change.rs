@@ -1,9 +1,12 @@
 //! Making, moving and deleting: each is one rename under the guard.
 
+use super::access;
 use super::chronicle::{self, Event};
+use super::lacks::Lack;
 use super::ledger::Growth;
 use super::os::{self, Errno, Found, Kind};
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
+use super::spelled::is_one_entry;
 use super::trash::{At, Name, Tomb};
 use crate::content::Commit;
 use crate::model::{Error, RelPath, Result};
@@ -29,6 +32,7 @@ pub(super) fn mkdir(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> 
                 return Err(Error::Exists);
             }
             os::make_folder(place.dir(), &name).map_err(taken)?;
+            access::open_up(root, place.dir(), &name)?;
             root.pen.note(root, &[Event::Made(path.as_str().to_owned())]);
             Ok(())
         })?;
@@ -80,6 +84,7 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
     let mut source = root.place_of(from)?;
     source.find_existing()?;
     let mut target = root.place(to)?;
+    access::settle_in(root, from, &source, &target)?;
     let mut tomb = early_tomb(root, &target, to, commit)?;
     let created = {
         let _guard = root.guard();
@@ -87,7 +92,8 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
         target.refresh()?;
         let (name, found) = source.find_existing()?;
         let (new_name, there) = look_at_target(&target, respelling)?;
-        let same = respelling && there.as_ref().is_some_and(|there| there.inode == found.inode);
+        let is_it = there.as_ref().is_some_and(|there| there.inode == found.inode);
+        let same = is_it && (respelling || is_one_entry(root, (source.dir(), &name), (target.dir(), &new_name))?);
         let there = there.filter(|_| !same);
         if there.is_some() && !commit.overwrite {
             return Err(Error::PreconditionFailed);
@@ -110,8 +116,12 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
                     root.pen.note(root, &[chronicle::deleted(to, tomb.name()), chronicle::moved(from, to)]);
                 }
                 None => {
-                    let rename: Rename = if same { os::rename_over } else { os::rename_new };
-                    move_to((&source, &name), (&target, &new_name), rename)?;
+                    let there = At { dir: target.dir(), name: &new_name, path: to.as_str() };
+                    if same {
+                        respell(root, here, there, commit)?;
+                    } else {
+                        move_to(root, found.kind, here, there)?;
+                    }
                     root.pen.note(root, &[chronicle::moved(from, to)]);
                 }
             }
@@ -182,10 +192,17 @@ fn look_at_target<'p>(target: &'p Place<'_>, respelling: bool) -> Result<(Cow<'p
     Ok((name, replaceable(there)?))
 }
 
-type Rename = fn((std::os::fd::BorrowedFd<'_>, &str), (std::os::fd::BorrowedFd<'_>, &str)) -> os::Outcome<()>;
-
-fn move_to(from: (&Place<'_>, &str), to: (&Place<'_>, &str), rename: Rename) -> Result<()> {
-    let renamed = rename((from.0.dir(), from.1), (to.0.dir(), to.1));
+fn move_to(root: &Root, kind: Kind, from: At<'_>, to: At<'_>) -> Result<()> {
+    let renamed = root.rename_at(kind, from, to);
     // The kernel says EINVAL when a folder would land in itself, which odd file systems can hide from us.
     renamed.map_err(|e| if e == Errno::INVAL { OVERLAP } else { explain("move it", e) })
+}
+
+/// Spells a name anew. A file system that takes both spellings for the same does nothing when it is asked to.
+fn respell(root: &Root, from: At<'_>, to: At<'_>, commit: &Commit) -> Result<()> {
+    if root.lacks.has(Lack::Case) {
+        let tomb = Tomb::dig(root, &RelPath::restore(from.path.to_owned()), &commit.who)?;
+        return tomb.pass_through((from.dir, from.name), (to.dir, to.name));
+    }
+    os::rename_over((from.dir, from.name), (to.dir, to.name)).map_err(|e| explain("move it", e))
 }

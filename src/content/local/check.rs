@@ -4,13 +4,15 @@
 mod props;
 
 use super::label::Label;
+use super::lacks::Lacks;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::overflow::{self, PROPS};
 use super::relocated::{self, Lies};
-use super::root::{TMP, explain, spelling, stat_name};
+use super::root::{TMP, explain, stat_name};
+use super::spelled::spelling;
 use super::trash::{Name, leaving, note_of};
 use super::trashed::{NOTE, note_in, path_in};
-use super::{LocalSettings, LocalTree, props as stored, versions};
+use super::{LocalSettings, LocalTree, probe, props as stored, versions};
 use crate::content::{DeadProp, FileId, Node};
 use crate::model::{RelPath, Result};
 use std::collections::HashSet;
@@ -52,6 +54,8 @@ pub struct Seen {
     pub findings: Vec<Finding>,
     /// What may well be meant so, as the rest of a sentence about the tree.
     pub notes: Vec<String>,
+    /// What its file system lacks.
+    pub lacks: Lacks,
 }
 
 /// The history of a file.
@@ -64,6 +68,7 @@ fn history_of(dir: BorrowedFd<'_>, name: &str, lies: Lies) -> os::Outcome<String
 pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
     let root = os::open_root(dir).map_err(|e| explain(DOING, e))?;
     let care = Care { repair: care.repair.filter(|_| !care.served), ..care };
+    let lacks = probe::lacks_below(fd(&root))?;
     let mut tree = Tree { root, care, findings: Vec::new(), notes: Vec::new() };
     tree.check_notes()?;
     tree.check_things()?;
@@ -73,7 +78,7 @@ pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
     if !care.served {
         tree.check_leftovers(dir)?;
     }
-    Ok(Seen { findings: tree.findings, notes: tree.notes })
+    Ok(Seen { findings: tree.findings, notes: tree.notes, lacks })
 }
 
 struct Tree {
@@ -182,7 +187,7 @@ impl Tree {
         let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let name = format!("{leaf}.{stamp:x}");
         write(fd(&info), &format!("{name}{NOTE}"), &note_of(&leaf))?;
-        Ok(os::rename_new((versions, history), (fd(&files), &name)).is_ok())
+        Ok(os::rename_over((versions, history), (fd(&files), &name)).is_ok())
     }
 
     /// The histories that files name, wherever they lie.

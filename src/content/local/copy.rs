@@ -1,5 +1,6 @@
 //! Copies: made whole in `.sarang/tmp`, then shown in one rename.
 
+use super::access;
 use super::change::{check_apart, early_tomb, ensure, note_if_folder};
 use super::chronicle::{self, Event};
 use super::fill::Fill;
@@ -7,7 +8,7 @@ use super::ledger::Growth;
 use super::os::{self, Found, Kind, Lookup, fd};
 use super::props;
 use super::reservation::Reservation;
-use super::root::{Root, TMP, change, existing, explain, replaceable};
+use super::root::{Place, Root, TMP, change, existing, explain, replaceable};
 use super::stage::remove_tree;
 use super::trash::At;
 use crate::content::{Commit, Node, Reach};
@@ -37,9 +38,9 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
     // Of a whole tree all is put on the disk in one go.
     let is_synced = found.kind == Kind::File || reach == Reach::Shallow;
     let reservation = Reservation::new(root, commit.limit, old);
-    let fill = Fill::new((root, root), is_synced, reservation, commit.judge.as_ref());
+    let fill = Fill::new((root, root, target.dir()), is_synced, reservation, commit.judge.as_ref())?;
     let mut copied = Copied { root, name: root.stamp(), kind: found.kind, fill, published: false };
-    copied.fill(fd(&source), &found, reach)?;
+    copied.fill(fd(&source), &found, reach, &target)?;
     let created = {
         let _guard = root.guard();
         target.refresh()?;
@@ -62,7 +63,8 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
                     note_if_folder(root, old);
                     root.pen.note(root, &[chronicle::deleted(to, tomb.name())]);
                 }
-                None => os::rename_new((fd(&root.tmp), &copied.name), (target.dir(), &name))
+                None => root
+                    .show(copied.kind, (fd(&root.tmp), &copied.name), (target.dir(), &name))
                     .map_err(|e| explain(DOING, e))?,
             }
             copied.note();
@@ -94,11 +96,12 @@ impl Copied<'_> {
     }
 
     /// Copies the content and makes it durable, if the settings want that.
-    fn fill(&self, source: BorrowedFd<'_>, found: &Found, reach: Reach) -> Result<()> {
+    fn fill(&self, source: BorrowedFd<'_>, found: &Found, reach: Reach, target: &Place<'_>) -> Result<()> {
         let tmp = fd(&self.root.tmp);
         let name = CString::new(self.name.as_str()).map_err(|_| Error::NotFound)?;
         if self.kind == Kind::File {
             let made = self.fill.file(source, tmp, &name)?;
+            access::take_over(target, fd(&made))?;
             return self.root.settle(fd(&made));
         }
         debug_assert!(found.node.folder);

@@ -3,7 +3,7 @@
 
 use super::ledger::Growth;
 use super::list::visible;
-use super::os::{self, Errno, Kind, Lookup, fd};
+use super::os::{self, Errno, Heritage, Kind, Lookup, fd};
 use super::reservation::Reservation;
 use super::root::{Root, explain};
 use super::{chronicle, label, props};
@@ -24,6 +24,8 @@ pub(super) struct Fill<'a> {
     judge: &'a dyn Judge,
     /// Whether each overflow file is put on the disk by itself; else all is, at the end.
     is_synced: bool,
+    /// What the folder hands on that the copy comes to lie in.
+    heritage: Heritage,
     /// Bytes copied so far, and the room for them.
     reserved: RefCell<(u64, Reservation)>,
 }
@@ -37,14 +39,15 @@ struct Level {
 }
 
 impl<'a> Fill<'a> {
-    /// Of what lies in the tree `from`, in the tree `to`.
+    /// Of what lies in the tree `from`, in the folder `into` of the tree `to`.
     pub fn new(
-        (from, to): (&'a Root, &'a Root),
+        (from, to, into): (&'a Root, &'a Root, BorrowedFd<'_>),
         is_synced: bool,
         reservation: Reservation,
         judge: &'a dyn Judge,
-    ) -> Self {
-        Self { from, to, judge, is_synced, reserved: RefCell::new((0, reservation)) }
+    ) -> Result<Self> {
+        let heritage = Heritage::of(into).map_err(failed)?;
+        Ok(Self { from, to, judge, is_synced, heritage, reserved: RefCell::new((0, reservation)) })
     }
 
     /// Bytes copied so far.
@@ -70,6 +73,8 @@ impl<'a> Fill<'a> {
         self.judge.check()?;
         self.reserve(node.len)?;
         let made = os::create_file_raw(dir, name).map_err(failed)?;
+        let [file_mode, _] = self.to.settings.modes;
+        self.heritage.give_file(fd(&made), file_mode).map_err(failed)?;
         self.to.copy_into(fd(&made), from, node.len, self.judge)?;
         props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
         os::set_modified(fd(&made), redraw_time(node.modified)?).map_err(failed)?;
@@ -83,6 +88,8 @@ impl<'a> Fill<'a> {
         self.judge.check()?;
         os::make_folder_raw(dir, name).map_err(failed)?;
         let made = os::open_folder_raw(dir, name).map_err(failed)?;
+        let [_, folder_mode] = self.to.settings.modes;
+        self.heritage.give_folder(fd(&made), folder_mode).map_err(failed)?;
         props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
         Ok(made)
     }
@@ -167,7 +174,7 @@ pub(super) fn copy_unshown(root: &Arc<Root>, from: Unshown, to: &RelPath, commit
     let source = hidden.root.look(&hidden.path, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
     let target = root.look(to, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
     let reservation = Reservation::new(root, commit.limit, 0);
-    let mut fill = Fill::new((&hidden.root, root), true, reservation, commit.judge.as_ref());
+    let mut fill = Fill::new((&hidden.root, root, fd(&target)), true, reservation, commit.judge.as_ref())?;
     fill.unshown(source, target, hidden.path.as_str())?;
     let (new, reservation) = fill.reserved();
     root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);

@@ -1,11 +1,18 @@
 //! Room for what is live: where there is too little, the oldest of the history goes first, be it in the trash or a version.
 
-use super::os::fd;
+use super::os::{self, fd};
 use super::root::Root;
 use super::{tally, trashed, versions};
 use crate::content::history::Expired;
 use crate::model::{Error, Result};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// When so many bytes should have come free, it is looked whether they have.
+const JUDGED: u64 = 1 << 20;
+/// Of so many bytes at least one: some file systems keep less than they show.
+const LEAST: u64 = 16;
+/// How long nothing more is let go after it freed nothing.
+const BARREN: Duration = Duration::from_secs(3600);
 
 /// Something of the history.
 struct Former {
@@ -32,7 +39,8 @@ pub(super) fn fit(root: &Root, most: u64) -> Result<Expired> {
 pub(super) fn make_room(root: &Root, len: u64) -> Result<Expired> {
     let _one_at_a_time = root.forgetting.lock();
     let missing = root.missing_room(len)?;
-    if missing == 0 || root.held.until(SystemTime::now()).is_some() {
+    let is_barren = root.barren.lock().is_some_and(|since| since.elapsed() < BARREN);
+    if missing == 0 || is_barren || root.held.until(SystemTime::now()).is_some() {
         return Ok(Expired::default());
     }
     let all = oldest_first(root)?;
@@ -40,12 +48,43 @@ pub(super) fn make_room(root: &Root, len: u64) -> Result<Expired> {
     if sum < missing {
         return Ok(Expired::default());
     }
-    let gone = let_go(root, all, missing)?;
+    let gone = free(root, all, len)?;
     tracing::info!(
         items = gone.items,
         versions = gone.versions,
         "the disk is full: let go of the oldest of the history"
     );
+    Ok(gone)
+}
+
+/// Lets go of the oldest until there is room, or until that frees nothing: what other files share blocks with, other names keep, or another
+/// disk or quota is short of, comes not free with it. Then nothing more is let go for a while.
+fn free(root: &Root, all: Vec<Former>, len: u64) -> Result<Expired> {
+    let mut gone = Expired::default();
+    let (mut claimed, mut missing) = (0_u64, root.missing_room(len)?);
+    let mut all = all.into_iter().peekable();
+    while let Some(former) = all.next().filter(|_| missing > 0) {
+        let_one_go(root, &former, &mut gone)?;
+        claimed = claimed.saturating_add(former.bytes);
+        let left = root.missing_room(len)?;
+        // Little may lie where no block is saved.
+        if left > 0 && claimed < JUDGED && all.peek().is_some() {
+            continue;
+        }
+        let is_freed = |left: u64| missing.saturating_sub(left) >= claimed / LEAST || left == 0;
+        if !is_freed(left) {
+            // Some file systems give room back with their next transaction.
+            os::sync_all(fd(&root.dir)).map_err(|e| Error::io("write to the disk", e))?;
+            if !is_freed(root.missing_room(len)?) {
+                tracing::warn!(
+                    "the disk is full, and letting go of the history frees nothing: no more of it goes for an hour"
+                );
+                *root.barren.lock() = Some(Instant::now());
+                break;
+            }
+        }
+        (missing, claimed) = (root.missing_room(len)?, 0);
+    }
     Ok(gone)
 }
 
@@ -55,19 +94,24 @@ fn let_go(root: &Root, all: Vec<Former>, bytes: u64) -> Result<Expired> {
         if freed >= bytes {
             break;
         }
-        let (outcome, count) = match &former.what {
-            What::Item(id) => (trashed::purge(root, id), &mut gone.items),
-            What::Version(history, id) => (versions::purge_of_history(root, history, id), &mut gone.versions),
-        };
-        match outcome {
-            Ok(()) => *count += 1,
-            // Somebody was faster, or it went with its file.
-            Err(Error::NotFound) => {}
-            Err(error) => return Err(error),
-        }
+        let_one_go(root, &former, &mut gone)?;
         freed = freed.saturating_add(former.bytes);
     }
     Ok(gone)
+}
+
+fn let_one_go(root: &Root, former: &Former, gone: &mut Expired) -> Result<()> {
+    let (outcome, count) = match &former.what {
+        What::Item(id) => (trashed::purge(root, id), &mut gone.items),
+        What::Version(history, id) => (versions::purge_of_history(root, history, id), &mut gone.versions),
+    };
+    match outcome {
+        Ok(()) => *count += 1,
+        // Somebody was faster, or it went with its file.
+        Err(Error::NotFound) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
 }
 
 /// All of the history whose age is known.
@@ -92,6 +136,9 @@ fn oldest_first(root: &Root) -> Result<Vec<Former>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lacks::Lacks;
+    use super::super::os::Errno;
+    use super::super::os::pretend::{Pretence, pretend};
     use super::super::{LocalSettings, LocalTree};
     use super::*;
     use crate::config::Durability;
@@ -101,11 +148,14 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
-    const HUGE: u64 = 1 << 40;
-
     fn open(dir: &std::path::Path, reserve: u64) -> Arc<LocalTree> {
-        let settings =
-            LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve };
+        let settings = LocalSettings {
+            durability: Durability::Relaxed,
+            portable_names: false,
+            versions: true,
+            reserve,
+            modes: [0o600, 0o700],
+        };
         LocalTree::open(dir, settings).unwrap()
     }
 
@@ -159,33 +209,50 @@ mod tests {
         assert_eq!(fit(99).await, Expired { items: 0, versions: 1 });
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_full_disk_takes_of_the_oldest_what_is_needed_and_only_if_that_is_enough() {
+    /// A home on a disk of 6 MiB, with three files of 2 MiB, less some, in its trash.
+    async fn full() -> (tempfile::TempDir, Pretence, Tree) {
         let dir = tempfile::tempdir().unwrap();
-        let free = LocalTree::free_at(dir.path()).unwrap();
-        // As much as the disk has, and some: how much that frees in truth is nothing, since these files have holes only.
-        let begin = async |tree: &Tree| tree.begin_put(&path("x"), Start::Empty, Room::of(1)).await.map(drop);
-        {
-            let tree: Tree = open(dir.path(), 0);
-            for name in ["a", "b", "c"] {
-                put(&tree, name, b"x").await;
-                tree.delete(&path(name), commit()).await.unwrap();
-            }
+        let pretence = pretend(dir.path(), Lacks::default(), Errno::INVAL);
+        let tree: Tree = open(dir.path(), 0);
+        for name in ["a", "b", "c"] {
+            put(&tree, name, &vec![b'x'; (2 << 20) - 5000]).await;
+            tree.delete(&path(name), commit()).await.unwrap();
         }
         age(dir.path());
-        for entry in std::fs::read_dir(dir.path().join(".sarang/trash/files")).unwrap() {
-            let file = std::fs::OpenOptions::new().write(true).open(entry.unwrap().path()).unwrap();
-            file.set_len(HUGE).unwrap();
-        }
-        let hopeless: Tree = open(dir.path(), free + 4 * HUGE);
-        assert!(matches!(begin(&hopeless).await, Err(Error::NoSpace)));
-        assert_eq!(left(&hopeless).await, ["a", "b", "c"]);
-        let tree: Tree = open(dir.path(), free + HUGE + HUGE / 2);
+        pretence.limit(6 << 20);
+        (dir, pretence, tree)
+    }
+
+    async fn begin(tree: &Tree, len: u64) -> Result<()> {
+        tree.begin_put(&path("x"), Start::Empty, Room::of(len)).await.map(drop)
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_disk_takes_of_the_oldest_what_is_needed_and_only_if_that_is_enough() {
+        let (_dir, _pretence, tree) = full().await;
+        assert!(matches!(begin(&tree, 7 << 20).await, Err(Error::NoSpace)));
+        assert_eq!(left(&tree).await, ["a", "b", "c"]);
         tree.hold(SystemTime::now() + Duration::from_secs(60)).await.unwrap();
-        assert!(matches!(begin(&tree).await, Err(Error::NoSpace)));
+        assert!(matches!(begin(&tree, 3 << 20).await, Err(Error::NoSpace)));
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
         tree.hold(SystemTime::now()).await.unwrap();
-        assert!(matches!(begin(&tree).await, Err(Error::NoSpace)));
+        begin(&tree, 3 << 20).await.unwrap();
         assert_eq!(left(&tree).await, ["c"]);
+    }
+
+    /// As where other names, or other files with the same blocks, keep what is let go.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_history_goes_only_as_long_as_that_frees_room() {
+        let (dir, _pretence, tree) = full().await;
+        let files = dir.path().join(".sarang/trash/files");
+        for name in std::fs::read_dir(&files).unwrap().map(|entry| entry.unwrap().file_name()) {
+            if !name.to_str().unwrap().starts_with('a') {
+                std::fs::hard_link(files.join(&name), dir.path().join(name)).unwrap();
+            }
+        }
+        assert!(matches!(begin(&tree, 5 << 20).await, Err(Error::NoSpace)));
+        assert_eq!(left(&tree).await, ["c"], "the first frees room, the second none");
+        assert!(matches!(begin(&tree, 3 << 20).await, Err(Error::NoSpace)));
+        assert_eq!(left(&tree).await, ["c"], "it is not tried again with each request");
     }
 }

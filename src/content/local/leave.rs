@@ -83,7 +83,7 @@ fn go_back(root: &Root, aside: Name<'_>, tomb: &str) -> os::Outcome<Option<RelPa
         Ok(there) if there.inode == left.inode => os::unlink_file(aside.0, aside.1)?,
         Ok(_) => return to_trash(root, aside, tomb, &left).map(|()| None),
         Err(Errno::NOENT) => {
-            os::rename_new(aside, place)?;
+            root.show(left.kind, aside, place)?;
             note_if_folder(root, &left);
             root.ledger.note(root, Growth { new: left.node.len, old: 0 });
             root.pen.note(root, &[Event::Moved(format!("{TRASH}/{tomb}"), path.as_str().to_owned())]);
@@ -98,7 +98,7 @@ fn go_back(root: &Root, aside: Name<'_>, tomb: &str) -> os::Outcome<Option<RelPa
 }
 
 fn to_trash(root: &Root, aside: Name<'_>, tomb: &str, found: &Found) -> os::Outcome<()> {
-    os::rename_new(aside, (fd(&root.trash_files), tomb))?;
+    root.rename_new(aside, (fd(&root.trash_files), tomb))?;
     note_if_folder(root, found);
     if found.kind == Kind::Folder {
         root.ledger.note_buried(tomb);

@@ -1,6 +1,7 @@
 //! Content as plain files below one folder: what is on the disk is what the drive shows, and nothing else is needed to read it.
 //! This file is the asynchronous face; the rest is synchronous. `os` holds the system calls, `root` the lookups and the guard.
 
+mod access;
 mod adopt;
 pub mod backup;
 mod behind;
@@ -20,6 +21,7 @@ mod identity;
 pub mod in_place;
 mod inventory;
 mod label;
+pub mod lacks;
 mod leave;
 mod ledger;
 mod lines;
@@ -30,6 +32,7 @@ mod overflow;
 mod own;
 mod pace;
 mod past;
+mod probe;
 mod props;
 mod read;
 mod relocated;
@@ -39,8 +42,10 @@ mod resumed;
 mod rewind;
 mod root;
 mod scrub;
+mod spelled;
 mod spool;
 mod stage;
+mod steps;
 mod tally;
 mod told;
 mod trash;
@@ -63,15 +68,15 @@ use super::{
 use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
+use lacks::Lack;
 use list::LocalListing;
 use os::{Errno, Lookup};
-use overflow::Sweep;
+use overflow::sweep_props;
 use read::LocalReader;
 use root::Root;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::task::JoinError;
 use upload::LocalUpload;
 use waiting::{begin, changed, looked, on_thread};
@@ -87,6 +92,8 @@ pub struct LocalSettings {
     pub versions: bool,
     /// Bytes of disk that are left free.
     pub reserve: u64,
+    /// Permission bits of new files and folders.
+    pub modes: [u16; 2],
 }
 
 /// A tree of plain files below one folder.
@@ -105,7 +112,9 @@ impl LocalTree {
     fn over(root: Root) -> Result<Arc<Self>> {
         let root = Arc::new(root);
         trash::finish_swaps(&root)?;
+        steps::finish(&root)?;
         leave::finish(&root)?;
+        resumed::begin_again(&root)?;
         if let Err(error) = relocated::settle(&root) {
             // Shares of files and versions wait for the next start; the files are there.
             tracing::warn!(%error, "this folder was copied or restored, and which files are in it could not be noted");
@@ -191,27 +200,14 @@ impl LocalTree {
         }
     }
 
+    /// Whether a path is on the disk in this spelling, as far as that is in memory.
+    fn is_spelled_so(&self, path: &RelPath) -> bool {
+        !self.root.lacks.has(Lack::Case) && self.root.stat(path, Lookup::Cached).is_ok_and(|seen| seen.is_some())
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static) -> Result<T> {
         on_thread(&self.root, work).await
     }
-}
-
-/// Has overflow files that nothing names deleted, in a while and by somebody else.
-fn sweep_props(root: &Arc<Root>) {
-    let Ok(runtime) = Handle::try_current() else { return };
-    let Some(due) = root.overflow.is_due() else { return };
-    let root = Arc::downgrade(root);
-    // Not awaited: what is loose costs room and nothing else.
-    runtime.spawn(async move {
-        tokio::time::sleep_until(due.into()).await;
-        let Some(root) = root.upgrade() else { return };
-        // Only a runtime that is shutting down cuts it short; the next start sweeps.
-        let swept = on_thread(&root, |root| {
-            overflow::sweep(root, Sweep::Beside);
-            Ok(())
-        });
-        let _ = swept.await;
-    });
 }
 
 /// What became of a task; a panic goes on in the caller.
@@ -239,7 +235,8 @@ impl ContentTree for LocalTree {
     }
 
     async fn spelled(&self, path: &RelPath) -> Result<RelPath> {
-        if path.as_str().is_ascii() || self.root.stat(path, Lookup::Cached).is_ok_and(|seen| seen.is_some()) {
+        let is_plain = path.as_str().is_ascii() && !self.root.lacks.has(Lack::Case);
+        if is_plain || self.is_spelled_so(path) {
             return Ok(path.clone());
         }
         let wanted = path.clone();

@@ -1,32 +1,43 @@
 //! The system calls under local content, wrapped one by one: the only file that knows rustix.
 //! Every lookup of a user's path is confined by the kernel; every other call takes a folder of ours, or one found so, and a name.
 
+mod access;
 mod attributes;
 mod disk;
 mod likeness;
+mod names;
 mod odd;
+#[cfg(test)]
+pub(super) mod pretend;
 mod user;
 
+#[cfg(test)]
+use super::lacks::Lack;
 use crate::content::{Etag, Node};
 use rustix::fs::{
-    self as sys, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, Statx,
-    StatxFlags, StatxTimestamp, Timespec, Timestamps,
+    self as sys, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags,
+    StatxTimestamp, Timespec, Timestamps,
 };
 use rustix::io::ReadWriteFlags;
 use rustix::path::Arg;
 use std::ffi::CStr;
 use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+pub(super) use access::{Heritage, clear_access, clear_default, take_over_access};
 pub(super) use attributes::{
     clear_label, is_given, kept_fd, label_at, label_fd, label_path, props_at, props_fd, set_given, set_kept, set_label,
     set_props, small_props_at,
 };
-pub(super) use disk::{disk_of, free_bytes, is_local};
+pub(super) use disk::{disk_of, free_bytes, is_local, mount_of};
 pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
+pub(super) use names::{
+    create_file, create_unnamed, exchange, link, link_open, make_folder, remove_folder, rename_new, rename_over,
+    unlink, unlink_file,
+};
 pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_raw, open_read_raw};
 pub(super) use rustix::io::Errno;
 pub(super) use user::{may_use, own_user};
@@ -103,6 +114,8 @@ pub(super) fn open_folder(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> O
 
 fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, lookup: Lookup) -> Outcome<OwnedFd> {
     let path = if path.is_empty() { "." } else { path };
+    #[cfg(test)]
+    let path = &*pretend::spelled(root, path);
     open_confined(root, path, flags, lookup)
 }
 
@@ -129,34 +142,6 @@ pub(super) fn can_confine() -> Outcome<()> {
     open_beneath(fd(&open_root(Path::new("/"))?), "", ALWAYS | OFlags::PATH, Lookup::Full).map(drop)
 }
 
-/// Makes a new file for reading and writing.
-pub(super) fn create_file(dir: BorrowedFd<'_>, name: &str) -> Outcome<OwnedFd> {
-    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
-    sys::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
-}
-
-/// Makes a new file without a name on the file system of a folder.
-pub(super) fn create_unnamed(dir: BorrowedFd<'_>) -> Outcome<OwnedFd> {
-    sys::openat(dir, c".", OFlags::CLOEXEC | OFlags::RDWR | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
-}
-
-/// Gives an open file without a name its first one; `EEXIST` when it is taken.
-pub(super) fn link_open(file: BorrowedFd<'_>, to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
-    match sys::linkat(file, c"", to.0, to.1, AtFlags::EMPTY_PATH) {
-        // Before Linux 6.10 this takes a capability; the way through /proc does not.
-        Err(Errno::NOENT) => {
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            sys::linkat(sys::CWD, path, to.0, to.1, AtFlags::SYMLINK_FOLLOW)
-        }
-        other => other,
-    }
-}
-
-/// Makes a folder.
-pub(super) fn make_folder(dir: BorrowedFd<'_>, name: &str) -> Outcome<()> {
-    sys::mkdirat(dir, name, Mode::RWXU)
-}
-
 /// What an open file is.
 pub(super) fn stat_fd(fd: BorrowedFd<'_>) -> Outcome<Found> {
     statx(fd, c"", AtFlags::EMPTY_PATH)
@@ -165,7 +150,9 @@ pub(super) fn stat_fd(fd: BorrowedFd<'_>) -> Outcome<Found> {
 /// What a name in a folder names.
 pub(super) fn stat_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Found> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
-    sys::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).map(|facts| found(&facts))
+    #[cfg(test)]
+    let name = &*pretend::spelled(dir, name);
+    statx(dir, name, flags)
 }
 
 /// As [`stat_at`], for a name as the kernel gave it.
@@ -173,8 +160,12 @@ pub(super) fn stat_entry(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<Found> {
     statx(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC)
 }
 
-fn statx(dir: BorrowedFd<'_>, name: &CStr, flags: AtFlags) -> Outcome<Found> {
-    sys::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).map(|facts| found(&facts))
+fn statx<P: Arg>(dir: BorrowedFd<'_>, name: P, flags: AtFlags) -> Outcome<Found> {
+    let facts = sys::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    #[cfg(test)]
+    return Ok(pretend::seen(dir, found(&facts)));
+    #[cfg(not(test))]
+    Ok(found(&facts))
 }
 
 fn found(facts: &Statx) -> Found {
@@ -249,10 +240,23 @@ pub(super) fn reserve(file: BorrowedFd<'_>, len: u64) -> Outcome<()> {
     if len == 0 {
         return Ok(());
     }
-    match retry(|| sys::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len)) {
+    match take_room(file, len) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         other => other,
     }
+}
+
+/// Whether the file system can.
+pub(super) fn can_reserve(file: BorrowedFd<'_>) -> bool {
+    !matches!(take_room(file, 1), Err(Errno::OPNOTSUPP | Errno::NOSYS))
+}
+
+fn take_room(file: BorrowedFd<'_>, len: u64) -> Outcome<()> {
+    #[cfg(test)]
+    if pretend::lacks(file, Lack::Room) {
+        return Err(Errno::OPNOTSUPP);
+    }
+    retry(|| sys::fallocate(file, FallocateFlags::KEEP_SIZE, 0, len))
 }
 
 /// Lets a file have the content of another in the same blocks; false where the file system cannot.
@@ -282,7 +286,13 @@ pub(super) fn copy_bytes(
 
 /// Sets the modification time.
 pub(super) fn set_modified(file: BorrowedFd<'_>, time: SystemTime) -> Outcome<()> {
-    let last_modification = match time.duration_since(UNIX_EPOCH) {
+    // Where the time of the last access is left out, bindfs sets neither.
+    let (last_access, last_modification) = (timespec(SystemTime::now()), timespec(time));
+    sys::futimens(file, &Timestamps { last_access, last_modification })
+}
+
+fn timespec(time: SystemTime) -> Timespec {
+    match time.duration_since(UNIX_EPOCH) {
         Ok(after) => Timespec { tv_sec: seconds(after), tv_nsec: after.subsec_nanos().into() },
         Err(before) => {
             let before = before.duration();
@@ -290,9 +300,7 @@ pub(super) fn set_modified(file: BorrowedFd<'_>, time: SystemTime) -> Outcome<()
             let rest = (1_000_000_000 - before.subsec_nanos()) % 1_000_000_000;
             Timespec { tv_sec: -whole, tv_nsec: rest.into() }
         }
-    };
-    let last_access = Timespec { tv_sec: 0, tv_nsec: sys::UTIME_OMIT };
-    sys::futimens(file, &Timestamps { last_access, last_modification })
+    }
 }
 
 fn seconds(distance: Duration) -> i64 {
@@ -312,41 +320,6 @@ pub(super) fn sync_content(fd: BorrowedFd<'_>) -> Outcome<()> {
 /// Waits until everything on the file system is on disk.
 pub(super) fn sync_all(fd: BorrowedFd<'_>) -> Outcome<()> {
     sys::syncfs(fd)
-}
-
-/// Moves a name to a free name; `EEXIST` when it is taken.
-pub(super) fn rename_new(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
-    sys::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE)
-}
-
-/// Moves a name over whatever file is at another.
-pub(super) fn rename_over(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
-    sys::renameat(from.0, from.1, to.0, to.1)
-}
-
-/// Swaps two names in one step.
-pub(super) fn exchange(one: (BorrowedFd<'_>, &str), other: (BorrowedFd<'_>, &str)) -> Outcome<()> {
-    sys::renameat_with(one.0, one.1, other.0, other.1, RenameFlags::EXCHANGE)
-}
-
-/// Gives a file a second name.
-pub(super) fn link(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
-    sys::linkat(from.0, from.1, to.0, to.1, AtFlags::empty())
-}
-
-/// Removes the name of anything but a folder.
-pub(super) fn unlink(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
-    sys::unlinkat(dir, name, AtFlags::empty())
-}
-
-/// As [`unlink`].
-pub(super) fn unlink_file(dir: BorrowedFd<'_>, name: &str) -> Outcome<()> {
-    sys::unlinkat(dir, name, AtFlags::empty())
-}
-
-/// Removes an empty folder.
-pub(super) fn remove_folder(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
-    sys::unlinkat(dir, name, AtFlags::REMOVEDIR)
 }
 
 /// Calls `visit` with at least the next `least` names of a folder, `.` and `..` left out, and a kind where the folder tells it.

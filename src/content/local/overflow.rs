@@ -6,6 +6,7 @@ mod sweep;
 
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
+use super::waiting::on_thread;
 use crate::model::{Error, Result};
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::HashSet;
@@ -13,8 +14,10 @@ use std::fmt::Write as _;
 use std::io::{IoSlice, Read as _};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
+use tokio::runtime::Handle;
 
 pub(super) use sweep::{Sweep, references, sweep};
 
@@ -96,7 +99,7 @@ pub(super) fn adopt(root: &Root, other: &Path) -> Result<()> {
     };
     let dir = folder(root)?;
     for name in names(fd(&from))? {
-        match os::link((fd(&from), &name), (fd(&dir), &name)) {
+        match root.name_again((fd(&from), &name), (fd(&dir), &name)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(failed(e)),
         }
@@ -192,6 +195,24 @@ pub(super) fn new_name() -> Result<String> {
         let _ = write!(name, "{byte:02x}");
         name
     }))
+}
+
+/// Has overflow files that nothing names deleted, in a while and by somebody else.
+pub(super) fn sweep_props(root: &Arc<Root>) {
+    let Ok(runtime) = Handle::try_current() else { return };
+    let Some(due) = root.overflow.is_due() else { return };
+    let root = Arc::downgrade(root);
+    // Not awaited: what is loose costs room and nothing else.
+    runtime.spawn(async move {
+        tokio::time::sleep_until(due.into()).await;
+        let Some(root) = root.upgrade() else { return };
+        // Only a runtime that is shutting down cuts it short; the next start sweeps.
+        let swept = on_thread(&root, |root| {
+            sweep(root, Sweep::Beside);
+            Ok(())
+        });
+        let _ = swept.await;
+    });
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 use super::chronicle::{Before, Event, OWN};
 use super::list::visible;
 use super::os::{self, Errno, Kind, Lookup, fd};
-use super::root::{Root, explain, spelling};
+use super::root::{Root, explain};
+use super::spelled::spelling;
 use crate::model::Result;
 use crate::model::path::check_name;
 use std::collections::BTreeMap;

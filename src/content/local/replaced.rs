@@ -1,12 +1,13 @@
 //! The file that an upload replaces: what it hands on to the new one, and where its content is kept.
 
 use super::label::{self, Label};
+use super::lacks::Lack;
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::props::explain_store;
-use super::root::{Root, explain};
+use super::root::{GIVE_ACCESS, Root, explain};
 use super::stage::Stage;
 use super::versions::{self, Shelf};
-use crate::content::{Digest, Node};
+use crate::content::{Digest, Node, draw_time, later_time};
 use crate::model::Result;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::SystemTime;
@@ -53,8 +54,16 @@ impl<'a> Replaced<'a> {
         self.attributes.label.as_ref()?.digest(node)
     }
 
-    /// Gives a new file, which is `node`, what this one hands on, and its own hash. A file that is the first gets an id.
-    pub fn endow(&self, stage: &Stage, digest: Option<&Digest>, node: &Node) -> Result<()> {
+    /// Gives a new file, which is `node`, what this one hands on, and its own hash. A file that is the first in the folder `dir` gets an
+    /// id and what that hands on.
+    pub fn endow(&self, stage: &Stage, dir: BorrowedFd<'_>, digest: Option<&Digest>, node: &Node) -> Result<()> {
+        let access = if let Some((old, _)) = &self.file {
+            os::take_over_access(fd(old), stage.file())
+        } else {
+            let [mode, _] = stage.root().settings.modes;
+            os::Heritage::of(dir).and_then(|heritage| heritage.give_file(stage.file(), mode))
+        };
+        access.map_err(|e| explain(GIVE_ACCESS, e))?;
         if let Some(props) = &self.attributes.props {
             os::set_props(stage.file(), props).map_err(explain_store)?;
         }
@@ -65,9 +74,12 @@ impl<'a> Replaced<'a> {
         label.store(stage.file()).map_err(|e| explain("keep the former content", e))
     }
 
-    /// The modification time of what stood there.
-    pub fn modified(&self) -> Option<SystemTime> {
-        self.file.as_ref().map(|(_, found)| found.node.modified)
+    /// The modification time of what comes into its place, where a client wants this one, or none.
+    pub fn draw_time(&self, root: &Root, wanted: Option<SystemTime>) -> Result<SystemTime> {
+        let before = self.file.as_ref().map(|(_, found)| found.node.modified);
+        // Neither the time nor the inode may tell the two contents apart.
+        let is_coarse = root.lacks.has(Lack::Fractions) && root.lacks.has(Lack::Birth);
+        if is_coarse { Ok(later_time(wanted, before)) } else { draw_time(wanted, before) }
     }
 
     /// Lets a file that still has another name, now that this one is another's, go its own way; called under the guard.

@@ -1,6 +1,7 @@
 //! Uploads that outlive requests and restarts: files in `.sarang/uploads`, whose length is how far they have come. After a power cut
 //! a file can be longer than what of it has reached the disk: an attribute says how far it had.
 
+use super::lacks::Lack;
 use super::os::{self, Errno, Lookup, fd};
 use super::reservation::Reservation;
 use super::root::{Root, checked, explain};
@@ -24,6 +25,18 @@ pub(super) fn lay_aside(root: &Root, id: &str, len: u64) -> Result<()> {
 /// What is laid aside.
 pub(super) fn list(root: &Root) -> Result<Vec<String>> {
     walk::names(root.uploads()?).map_err(|e| explain("look for unfinished uploads", e))
+}
+
+/// Where no attribute can say how much of them is on the disk, what has come of unfinished uploads does not outlive a restart.
+pub(super) fn begin_again(root: &Root) -> Result<()> {
+    if !root.lacks.has(Lack::Attributes) {
+        return Ok(());
+    }
+    for id in list(root)? {
+        let cut = os::open_write(root.uploads()?, &id).and_then(|file| os::truncate(fd(&file), 0));
+        cut.map_err(|e| explain("begin an unfinished upload again", e))?;
+    }
+    Ok(())
 }
 
 /// Takes back what came of an upload of `whole` bytes after it was last kept; returns how far it has come. Nobody else may be at it.

@@ -1,12 +1,14 @@
 //! The open folder that a tree lives in: finding what a path names, in either spelling, and the guard around names.
 
 use super::chronicle::{self, Pen};
+use super::lacks::{Lack, Lacks};
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::overflow::{Overflow, PROPS};
 pub(super) use super::own::TMP;
 use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
+use super::spelled::spelling;
 use super::waiting::Waiting;
-use super::{LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace};
+use super::{LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, probe};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
 use crate::model::path::{check_name, check_portable};
@@ -16,8 +18,7 @@ use std::borrow::Cow;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
-use unicode_normalization::UnicodeNormalization;
+use std::time::{Duration, Instant, SystemTime};
 
 /// One tree's open folders and what is shared between its calls.
 #[derive(Debug)]
@@ -36,8 +37,11 @@ pub(super) struct Root {
     pub held: Held,
     pub pace: Pace,
     pub waiting: Waiting,
+    pub lacks: Lacks,
     /// Held while the oldest of the history is let go for want of room.
     pub forgetting: Mutex<()>,
+    /// When that freed nothing.
+    pub barren: Mutex<Option<Instant>>,
     names: Mutex<()>,
     /// Counts folders that were moved or removed: an open parent may no longer be where its path says.
     moves: AtomicU64,
@@ -84,12 +88,16 @@ impl Root {
         own::make(fd(&dir))?;
         let own = |path| own::open(fd(&dir), path);
         let (tmp, trash_files) = (own(TMP)?, own(TRASH_FILES)?);
+        for path in [TMP, UPLOADS] {
+            os::clear_default(fd(&own(path)?)).map_err(|e| explain(GIVE_ACCESS, e))?;
+        }
         let (trash_info, versions) = (own(TRASH_INFO)?, own(VERSIONS)?);
         let overflow = Overflow::new(fd(&own(PROPS)?))?;
         let held = Held::read(fd(&dir))?;
         let ledger = Ledger::open(fd(&dir));
         let waiting = Waiting::on(fd(&dir)).map_err(failed)?;
         let is_local = waiting.is_local;
+        let lacks = probe::lacks(fd(&dir))?;
         Ok(Self {
             dir,
             tmp,
@@ -105,12 +113,14 @@ impl Root {
             held,
             pace: Pace::default(),
             waiting,
+            lacks,
             forgetting: Mutex::default(),
+            barren: Mutex::default(),
             names: Mutex::default(),
             moves: AtomicU64::new(0),
             stamps: AtomicU64::default(),
             has_cached_lookups: AtomicBool::new(is_local),
-            has_unnamed_files: AtomicBool::new(true),
+            has_unnamed_files: AtomicBool::new(!lacks.has(Lack::Unnamed)),
             has_cached_reads: AtomicBool::new(is_local),
         })
     }
@@ -239,33 +249,6 @@ impl Root {
         existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?).map(|found| Some(found.node))
     }
 
-    /// The path as its names are spelled on disk, as far as they exist.
-    pub fn respell(&self, path: &RelPath) -> Result<RelPath> {
-        let mut names: Vec<Cow<'_, str>> = Vec::new();
-        let mut dir: Option<OwnedFd> = None;
-        let mut rest = path.names();
-        for name in rest.by_ref() {
-            let at = fd(dir.as_ref().unwrap_or(&self.dir));
-            let (spelled, found) = spelling(at, name)?;
-            let next = match found {
-                Some(found) if found.kind == Kind::Folder => match os::open_folder(at, &spelled, Lookup::Full) {
-                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
-                    // Anything else, such as no descriptors left, must not look like nothing there.
-                    opened => Some(opened.map_err(|e| explain("open it", e))?),
-                },
-                _ => None,
-            };
-            names.push(spelled);
-            dir = next;
-            if dir.is_none() {
-                break;
-            }
-        }
-        names.extend(rest.map(Cow::Borrowed));
-        // The names come from a path, or from the disk where that has them: also our own folders.
-        Ok(RelPath::restore(names.join("/")))
-    }
-
     /// Opens the folder that holds `path`. `ParentMissing`; `Forbidden` for the root itself.
     pub fn place<'a>(&'a self, path: &'a RelPath) -> Result<Place<'a>> {
         let name = path.name().ok_or(Error::Forbidden("The drive itself cannot be changed."))?;
@@ -322,23 +305,6 @@ impl Place<'_> {
     }
 }
 
-/// `name` as it is spelled in `dir` and what it names: itself, else its NFC or NFD form, else itself and nothing.
-pub(super) fn spelling<'a>(dir: BorrowedFd<'_>, name: &'a str) -> Result<(Cow<'a, str>, Option<Found>)> {
-    if let Some(found) = stat_name(dir, name)? {
-        return Ok((Cow::Borrowed(name), Some(found)));
-    }
-    if !name.is_ascii() {
-        for other in [name.nfc().collect::<String>(), name.nfd().collect::<String>()] {
-            if other != name
-                && let Some(found) = stat_name(dir, &other)?
-            {
-                return Ok((Cow::Owned(other), Some(found)));
-            }
-        }
-    }
-    Ok((Cow::Borrowed(name), None))
-}
-
 /// What exactly this name names.
 pub(super) fn stat_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Found>> {
     match os::stat_at(dir, name) {
@@ -370,6 +336,9 @@ pub(super) fn change(commit: &Commit, present: Option<&Node>, act: &mut dyn FnMu
     }
     commit.judge.judge(present, act)
 }
+
+/// What is done when it fails to give a file or folder its permissions.
+pub(super) const GIVE_ACCESS: &str = "set who may read it";
 
 /// A system error as what happened.
 pub(super) fn explain(doing: &'static str, errno: Errno) -> Error {

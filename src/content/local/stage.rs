@@ -1,9 +1,11 @@
 //! What is made in `.sarang/tmp` before it is shown: files that vanish unless published, and the sweeping of leftovers.
 
+use super::lacks::Lack;
 use super::ledger::Growth;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::props::explain_store;
-use super::root::{Root, TMP, explain};
+use super::root::{GIVE_ACCESS, Root, TMP, explain};
+use super::steps::is_unknown;
 use super::tally;
 use super::versions::{self, Shelf};
 use super::waiting::{Lasting, finally};
@@ -96,6 +98,7 @@ impl Stage {
     /// Takes from the file what it was to have of another one, which it could not take the place of.
     pub fn forget(&self) -> Result<()> {
         os::clear_label(self.file()).map_err(|e| explain("keep the former content", e))?;
+        os::clear_access(self.file()).map_err(|e| explain(GIVE_ACCESS, e))?;
         os::set_props(self.file(), &[]).map_err(explain_store)
     }
 
@@ -104,7 +107,8 @@ impl Stage {
         let mut name = self.name.lock();
         let published = match name.as_deref() {
             None => os::link_open(self.file(), to),
-            Some(name) => os::rename_new((self.dir()?, name), to),
+            Some(name) if self.is_kept => self.root.rename_new((self.dir()?, name), to),
+            Some(name) => self.root.show(Kind::File, (fd(&self.root.tmp), name), to),
         };
         published.map_err(failed)?;
         *name = None;
@@ -122,7 +126,7 @@ impl Stage {
         let id = onto.next(node);
         if !self.swap(node, to, (onto, &id))? {
             // A crash between the two leaves a former content that is the present one.
-            onto.lay(&id, |place| os::link(to, place))?;
+            onto.lay(&id, |place| self.root.name_again(to, place))?;
             self.replace(to).inspect_err(|_| onto.clear(&id))?;
         }
         Ok(Some(id))
@@ -131,14 +135,20 @@ impl Stage {
     /// Lets the file and the one there change places, which costs half of taking a name from one folder to another. Returns false when it has a
     /// name already, or the file system cannot do it.
     fn swap(&self, node: &Node, to: (BorrowedFd<'_>, &str), (onto, id): (&mut Shelf<'_>, &str)) -> Result<bool> {
-        if self.name.lock().is_some() || versions::birth(node) == 0 {
+        let is_unable = self.root.lacks.has(Lack::Exchange) || versions::birth(node) == 0;
+        if is_unable || self.name.lock().is_some() {
             return Ok(false);
         }
         onto.lay(id, |place| os::link_open(self.file(), place))?;
-        let swapped = onto.exchange(id, to).inspect_err(|_| onto.clear(id));
-        match swapped {
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(false),
-            other => other.map(|()| true).map_err(failed),
+        match onto.exchange(id, to) {
+            // What has had a name cannot be given another one once that is gone.
+            Err(e) if is_unknown(e) => {
+                let stamp = self.root.stamp();
+                onto.hand_back(id, (fd(&self.root.tmp), &stamp)).map_err(failed)?;
+                *self.name.lock() = Some(stamp);
+                Ok(false)
+            }
+            other => other.map(|()| true).map_err(failed).inspect_err(|_| onto.clear(id)),
         }
     }
 
@@ -193,7 +203,7 @@ pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
     let (old, gone) = (tally::built(root, name)?, root.stamp());
     {
         let _guard = root.guard();
-        os::rename_new((fd(&root.tmp), name), (fd(&root.tmp), &gone))
+        root.rename_new((fd(&root.tmp), name), (fd(&root.tmp), &gone))
             .map_err(|e| explain("clear its temporary files", e))?;
         root.ledger.note(root, Growth { new: 0, old });
     }
@@ -208,7 +218,7 @@ const PURGED: &str = "purged-";
 /// Takes a file or folder out of sight in one step, to be deleted for good by [`clear`], or after a crash by the next start.
 pub(super) fn take_out(root: &Root, at: (BorrowedFd<'_>, &str)) -> Result<CString> {
     let name = format!("{PURGED}{}", root.stamp());
-    os::rename_new(at, (fd(&root.tmp), &name)).map_err(|e| explain("delete it for good", e))?;
+    root.rename_new(at, (fd(&root.tmp), &name)).map_err(|e| explain("delete it for good", e))?;
     CString::new(name).map_err(|_| Error::NotFound)
 }
 

@@ -13,10 +13,16 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 mod crashes;
+mod lacking;
 mod overflow;
 
-pub(super) const RELAXED: LocalSettings =
-    LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+pub(super) const RELAXED: LocalSettings = LocalSettings {
+    durability: Durability::Relaxed,
+    portable_names: false,
+    versions: true,
+    reserve: 0,
+    modes: [0o600, 0o700],
+};
 
 fn relaxed() -> (Arc<dyn ContentTree>, TempDir) {
     open(RELAXED)
@@ -31,12 +37,18 @@ fn open(settings: LocalSettings) -> (Arc<dyn ContentTree>, TempDir) {
     (LocalTree::open(&dir.path().join("home"), settings).unwrap(), dir)
 }
 
+/// What is not kept on the file system that the tests run on: TMPDIR, as `tests/file-systems/run` sets it.
+fn not_kept_here() -> Vec<&'static str> {
+    let dir = TempDir::new().unwrap();
+    lacking::not_kept(LocalTree::open(dir.path(), RELAXED).unwrap().lacks())
+}
+
 mod relaxed_durability {
-    crate::content::contract::contract!(super::relaxed);
+    crate::content::contract::contract!(super::relaxed, without super::not_kept_here);
 }
 
 mod strict_durability {
-    crate::content::contract::contract!(super::strict);
+    crate::content::contract::contract!(super::strict, without super::not_kept_here);
 }
 
 /// A home with what must not be followed or shown, made beside the server, and a secret next to it.

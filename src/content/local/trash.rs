@@ -1,5 +1,6 @@
 //! The trash, in freedesktop.org's layout: `trash/files/<name>` and `trash/info/<name>.trashinfo`.
 
+use super::lacks::Lack;
 use super::ledger::Growth;
 use super::os::{self, Found, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
@@ -68,7 +69,7 @@ impl<'a> Tomb<'a> {
 
     /// Moves a name here.
     pub fn bury(&mut self, from: (BorrowedFd<'_>, &str)) -> Result<()> {
-        os::rename_new(from, self.inside()).map_err(|e| explain("move it to the trash", e))?;
+        self.root.rename_new(from, self.inside()).map_err(|e| explain("move it to the trash", e))?;
         self.used = true;
         Ok(())
     }
@@ -76,7 +77,7 @@ impl<'a> Tomb<'a> {
     /// Takes a name out of sight, on its way here.
     pub fn take_out(&mut self, from: Name<'_>) -> Result<()> {
         let name = leaving(&self.name);
-        os::rename_new(from, (fd(&self.root.tmp), &name)).map_err(|e| explain("move it", e))?;
+        self.root.rename_new(from, (fd(&self.root.tmp), &name)).map_err(|e| explain("move it", e))?;
         self.used = true;
         Ok(())
     }
@@ -105,7 +106,38 @@ impl<'a> Tomb<'a> {
         if files_only && os::link(to, aside).is_ok() {
             return self.replace_file((from.dir, from.name), to, aside);
         }
+        if self.root.lacks.has(Lack::Exchange) {
+            return self.replace_in_turn((from.dir, from.name), to, aside);
+        }
         self.swap(from, to, old)
+    }
+
+    /// As a swap, where two names cannot change places: what was there goes aside first. If a crash comes before the other has its place,
+    /// it goes back, as its note says; if it comes after, into the trash.
+    fn replace_in_turn(&mut self, from: Name<'_>, to: Name<'_>, aside: Name<'_>) -> Result<()> {
+        self.take_out(to)?;
+        let moved = self.root.rename_new(from, to).map_err(|e| explain("put it in its place", e));
+        let outcome = match moved {
+            Ok(()) => self.bury(aside),
+            Err(e) => Err(e),
+        };
+        let is_back = || {
+            let is_from_back = os::stat_at(from.0, from.1).is_ok() || self.root.rename_new(to, from).is_ok();
+            is_from_back && self.root.rename_new(aside, to).is_ok()
+        };
+        // Where it cannot be put back, the next start does, which needs the note.
+        self.used = outcome.is_ok() || !is_back();
+        outcome
+    }
+
+    /// Moves something by way of `.sarang/tmp`, from where a crash puts it back: between two names that are one for the file system.
+    pub fn pass_through(mut self, from: Name<'_>, to: Name<'_>) -> Result<()> {
+        self.take_out(from)?;
+        let leaving = leaving(&self.name);
+        let aside = (fd(&self.root.tmp), leaving.as_str());
+        let moved = self.root.rename_new(aside, to).map_err(|e| explain("move it", e));
+        self.used = moved.is_err() && self.root.rename_new(aside, from).is_err();
+        moved
     }
 
     fn replace_file(&mut self, from: Name<'_>, to: Name<'_>, aside: Name<'_>) -> Result<()> {
@@ -114,7 +146,7 @@ impl<'a> Tomb<'a> {
             return Err(explain("put it in its place", e));
         }
         let buried = self.bury(aside);
-        if buried.is_err() && os::exchange(aside, to).and_then(|()| os::rename_new(aside, from)).is_err() {
+        if buried.is_err() && os::exchange(aside, to).and_then(|()| self.root.rename_new(aside, from)).is_err() {
             // What is aside comes to the trash at the next start, which needs its note.
             self.used = true;
         }
@@ -205,7 +237,9 @@ fn finish_swap(root: &Root, swap: &Swap) -> os::Outcome<()> {
         other => other?,
     };
     match os::stat_at(fd(&dir), name) {
-        Ok(found) if found.inode == swap.inode => os::rename_new((fd(&dir), name), (fd(&root.trash_files), &swap.tomb)),
+        Ok(found) if found.inode == swap.inode => {
+            root.rename_new((fd(&dir), name), (fd(&root.trash_files), &swap.tomb))
+        }
         Ok(_) | Err(os::Errno::NOENT) => Ok(()),
         Err(e) => Err(e),
     }

@@ -6,6 +6,7 @@ use super::ledger::Growth;
 use super::os::{self, Kind, Lookup, fd};
 use super::reservation::Reservation;
 use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
+use super::trash::At;
 use super::{change as changes, stage, tally, walk};
 use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
@@ -59,7 +60,9 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
             let on_books = is_whole && root.ledger.take_unmeasured(id);
             let growth = Growth { new: if on_books { 0 } else { bytes }, old: 0 };
             let moved = root.ledger.admit(root, growth, commit.limit).and_then(|()| {
-                os::rename_new((source.dir(), &old_name), (place.dir(), &name))
+                let here = At { dir: source.dir(), name: &old_name, path: from.as_str() };
+                let there = At { dir: place.dir(), name: &name, path: to.as_str() };
+                root.rename_at(found.kind, here, there)
                     .map_err(|e| if e == os::Errno::EXIST { Error::Exists } else { explain("put it back", e) })
             });
             if let (Err(_), true) = (&moved, on_books) {

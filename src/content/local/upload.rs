@@ -1,28 +1,23 @@
 //! Uploads: small bodies stay in memory until their commit, larger ones are written aside while the next part arrives.
 
+mod draft;
 mod refusal;
 pub(super) mod revert;
 
 use super::behind::Behind;
-use super::chronicle::Event;
 use super::digest::Sum;
-use super::ledger::Growth;
 use super::os::{self, Kind, Lookup, fd};
-use super::replaced::Replaced;
 use super::reservation::Reservation;
 use super::resumed;
-use super::root::{Root, change, explain, replaceable};
+use super::root::{Root, explain, replaceable};
 use super::stage::Stage;
-use super::versions::Shelf;
 use super::{changed, on_thread};
-use crate::content::{Commit, Digest, Etag, Expect, Node, Put, Room, Unjudged, Upload, draw_time};
+use crate::content::{Commit, Etag, Put, Room, Unjudged, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
-use refusal::{check_path, check_target, is_taken};
-use std::io::IoSlice;
+use refusal::{check_path, check_target};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// Bytes collected before they are written: also the size up to which an upload touches the disk once, at its commit.
 const FLUSH: usize = 128 << 10;
@@ -266,134 +261,16 @@ impl Upload for LocalUpload {
             return Err(Error::Truncated);
         }
         behind.catch_up().await?;
-        draft.make_room().await?;
         let root = Arc::clone(&draft.root);
-        changed(&root, move |_| draft.publish(&ways, reservation)).await
-    }
-}
-
-impl Draft {
-    /// The collected part, to be written on another thread.
-    fn take(&mut self) -> Self {
-        Self {
-            root: Arc::clone(&self.root),
-            path: RelPath::root(),
-            announced: self.announced,
-            base: Base::Nothing,
-            stage: self.stage.clone(),
-            chunks: std::mem::take(&mut self.chunks),
-            collected: std::mem::take(&mut self.collected),
-            offset: self.offset,
-            sum: std::mem::take(&mut self.sum),
+        if root.waiting.may_look() {
+            draft.make_room().await?;
+            return changed(&root, move |_| draft.publish(&ways, reservation)).await;
         }
-    }
-
-    /// Looks for room where more comes than was said; for what was, that was done at the beginning. To let go of history takes its time.
-    async fn make_room(&self) -> Result<()> {
-        let (end, needed) = (self.offset.saturating_add(self.collected as u64), self.collected as u64);
-        let is_unannounced = self.announced.is_none_or(|announced| end > announced);
-        if is_unannounced && (!self.root.waiting.may_look() || self.root.missing_room(needed)? > 0) {
-            on_thread(&self.root, move |root| root.check_room(needed)).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes the collected chunks aside.
-    fn write_out(&mut self) -> Result<Arc<Stage>> {
-        let end = self.offset.saturating_add(self.collected as u64);
-        let stage = self.stage.take().map_or_else(|| Stage::create(&self.root).map(Arc::new), Ok)?;
-        self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
-        let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
-        os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
-        self.chunks.clear();
-        self.offset = end;
-        self.collected = 0;
-        Ok(stage)
-    }
-
-    /// Gives the staged file its time, its hash and what the one before hands on, and puts it on disk, if the settings want that.
-    fn seal(&self, stage: &Stage, old: &Replaced<'_>, wanted: Option<SystemTime>) -> Result<(Node, Option<Digest>)> {
-        os::set_modified(stage.file(), draw_time(wanted, old.modified())?)
-            .map_err(|e| explain("set the time of the file", e))?;
-        let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
-        let digest = self.sum.finish();
-        old.endow(stage, digest.as_ref(), &node)?;
-        self.root.settle(stage.file())?;
-        stage.conclude()?;
-        Ok((node, digest))
-    }
-
-    /// Writes what is left and makes the file appear. What has come of an upload that was laid aside stays when it may not be published.
-    fn publish(mut self, ways: &[(RelPath, Commit)], mut reservation: Reservation) -> Result<Put> {
-        let stage = self.write_out()?;
-        let end = self.offset;
-        let mut published = Err(Error::PreconditionFailed);
-        for (path, commit) in ways {
-            self.path.clone_from(path);
-            published = self.put_in_place(&stage, commit, &mut reservation);
-            if !published.as_ref().is_err_and(is_taken) {
-                break;
-            }
-        }
-        if published.is_err() && stage.is_kept() {
-            stage.forget()?;
-            stage.keep(end)?;
-        }
-        published
-    }
-
-    fn put_in_place(&self, stage: &Stage, commit: &Commit, reservation: &mut Reservation) -> Result<Put> {
-        let (root, path) = (&self.root, &self.path);
-        let mut place = root.place(path)?;
-        let (name, found) = place.find()?;
-        if found.is_some() && commit.expect == Expect::Absent {
-            // Else the file would be given what only what is replaced hands on.
-            let folder = found.is_some_and(|found| found.kind == Kind::Folder);
-            return Err(if folder { Error::IsFolder } else { Error::PreconditionFailed });
-        }
-        let mut old = Replaced::look(root, (place.dir(), &name), found.as_ref())?;
-        let (node, digest) = self.seal(stage, &old, commit.modified)?;
-        let replaced = {
-            let _guard = root.guard();
-            place.refresh()?;
-            let (name, found) = place.find()?;
-            let found = replaceable(found)?;
-            if found.as_ref().is_some_and(|found| found.kind == Kind::Folder) {
-                return Err(Error::IsFolder);
-            }
-            let present = found.as_ref().map(|found| found.node.clone());
-            if matches!(&self.base, Base::Present(tag) if *tag != present.as_ref().map(|node| node.etag)) {
-                return Err(Error::Conflict);
-            }
-            let growth = Growth { new: node.len, old: present.as_ref().map_or(0, |old| old.len) };
-            change(commit, present.as_ref(), &mut || {
-                root.ledger.admit(root, growth, commit.limit)?;
-                let here = (place.dir(), name.as_ref());
-                if !old.is_still(found.as_ref())? {
-                    stage.forget()?;
-                    old = Replaced::look(root, here, found.as_ref())?;
-                    old.endow(stage, digest.as_ref(), &node)?;
-                    root.settle(stage.file())?;
-                }
-                // A save that changes nothing makes no version.
-                let same = digest.is_some() && present.as_ref().and_then(|now| old.digest(now)) == digest;
-                let kept = match &present {
-                    None => stage.publish(here).map(|()| None)?,
-                    Some(_) => stage.publish_over(&node, here, old.shelf.as_mut().filter(|_| !same))?,
-                };
-                old.shelf.as_mut().filter(|_| kept.is_some()).map(Shelf::keep);
-                old.part(root, kept.as_deref());
-                root.ledger.note_put(growth, reservation);
-                if !same {
-                    let path = path.as_str().to_owned();
-                    root.pen.note(root, &[Event::written(path, present.as_ref(), old.shelf.as_ref().zip(kept))]);
-                }
-                Ok(())
-            })?;
-            present
-        };
-        root.settle(place.dir())?;
-        old.shelf.map_or(Ok(()), |shelf| shelf.settle())?;
-        Ok(Put { node, created: replaced.is_none() })
+        // All on one thread that may wait: a change that is begun goes on without its caller.
+        changed(&root, move |root| {
+            draft.unannounced().map_or(Ok(()), |more| root.check_room(more))?;
+            draft.publish(&ways, reservation)
+        })
+        .await
     }
 }

@@ -76,6 +76,11 @@ impl<'a> Shelf<'a> {
         os::exchange((fd(&self.root.versions), &self.place(id)), with)
     }
 
+    /// Gives what was laid here another name elsewhere.
+    pub fn hand_back(&self, id: &str, to: (BorrowedFd<'_>, &str)) -> os::Outcome<()> {
+        os::rename_over((fd(&self.root.versions), &self.place(id)), to)
+    }
+
     /// Takes away again what was laid here.
     pub fn clear(&self, id: &str) {
         let _ = os::unlink_file(fd(&self.root.versions), &self.place(id));
@@ -88,7 +93,15 @@ impl<'a> Shelf<'a> {
 
     /// Makes what is kept durable, if the settings want that.
     pub fn settle(&self) -> Result<()> {
-        self.dir.as_ref().map_or(Ok(()), |dir| self.root.settle(fd(dir)))
+        let Some(dir) = &self.dir else { return Ok(()) };
+        match os::sync(fd(dir)) {
+            // Another writer took the folder away, as nothing was on it yet, and this one made it again. FUSE says so.
+            Err(Errno::NOENT) => {
+                let again = os::open_folder(fd(&self.root.versions), &self.history, Lookup::Full).map_err(failed)?;
+                self.root.settle(fd(&again))
+            }
+            synced => synced.map_err(|e| Error::io("write to the disk", e)),
+        }
     }
 
     fn make(&mut self) -> Result<()> {

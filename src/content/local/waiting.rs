@@ -2,20 +2,26 @@
 //! memory; all else has its turn on one that may wait. That goes for the end of an open file as well: closing it asks a daemon or another
 //! machine where it lies with one, and what has no name any more is deleted by it.
 
-use super::joined;
 use super::os;
 use super::root::Root;
 use super::turns::{Disk, HUNG, LONG, Turn, Turns};
+use super::{LocalTree, joined};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// After which a disk that has not answered a look counts as silent.
 const SILENT: Duration = Duration::from_secs(30);
+/// No disk has this number.
+const NONE: u64 = u64::MAX;
+/// The disk that the state lies on.
+static STATE_DISK: AtomicU64 = AtomicU64::new(NONE);
 
 /// Who waits for the disk of a tree, and whether others may ask it.
 #[derive(Debug)]
@@ -23,14 +29,29 @@ pub(super) struct Waiting {
     pub turns: Arc<Turns>,
     /// Whether the file system answers from memory what it has there.
     pub is_local: bool,
+    /// Whether everybody waits anyway when it hangs.
+    is_everybodys: bool,
     later: Later,
+}
+
+impl LocalTree {
+    /// Says that the state lies in this folder: no request is answered while its disk hangs. Trees on that disk which are opened from now
+    /// on may change what they hold on a core's thread; no call can tell beforehand whether another disk is about to hang.
+    pub fn note_state(dir: &Path) -> Result<()> {
+        let failed = |e| Error::io("look on which disk the state lies", e);
+        let dir = os::open_root(dir).map_err(failed)?;
+        STATE_DISK.store(os::disk_of(os::fd(&dir)).map_err(failed)?, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 impl Waiting {
     /// For the disk that a folder lies on.
     pub fn on(dir: BorrowedFd<'_>) -> os::Outcome<Self> {
-        let turns = Arc::new(Turns::new(Disk::of(os::disk_of(dir)?)));
-        Ok(Self { turns, is_local: os::is_local(dir), later: Later::default() })
+        let disk = os::disk_of(dir)?;
+        let turns = Arc::new(Turns::new(Disk::of(disk)));
+        let is_everybodys = [NONE, disk].contains(&STATE_DISK.load(Ordering::Relaxed));
+        Ok(Self { turns, is_local: os::is_local(dir), is_everybodys, later: Later::default() })
     }
 
     /// Whether a look at what is in memory keeps nobody waiting.
@@ -40,7 +61,7 @@ impl Waiting {
 
     /// Whether a change that need not reach the disk most likely keeps nobody waiting.
     pub fn may_change(&self) -> bool {
-        self.is_local && !self.turns.has_waited(LONG)
+        self.is_local && self.is_everybodys && !self.turns.has_waited(LONG)
     }
 }
 
@@ -169,5 +190,52 @@ impl Drop for Lasting {
         if let Some(file) = self.file.take() {
             finally(&self.root, move || drop(file));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::RELAXED;
+    use super::*;
+    use crate::content::contract::{commit, path};
+    use crate::content::{Commit, ContentTree, Judge, Node};
+    use std::thread::{ThreadId, current};
+
+    #[derive(Default)]
+    struct Thread(Mutex<Option<ThreadId>>);
+
+    impl Judge for Thread {
+        fn judge(&self, _: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+            *self.0.lock() = Some(current().id());
+            change()
+        }
+    }
+
+    /// Whether a change in a tree below a folder is made where it is asked for.
+    async fn is_at_once(dir: &Path) -> bool {
+        let dir = tempfile::tempdir_in(dir).unwrap();
+        let (tree, judge) = (LocalTree::open(dir.path(), RELAXED).unwrap(), Arc::new(Thread::default()));
+        // One that finds the disk slow, or another at it, is not made at once either.
+        for n in 0..20 {
+            let commit = Commit { judge: judge.clone(), ..commit() };
+            tree.mkdir(&path(&n.to_string()), commit).await.unwrap();
+            if *judge.0.lock() == Some(current().id()) {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[tokio::test]
+    async fn only_on_the_disk_of_the_state_is_changed_at_once() {
+        let (state, other) = (std::env::temp_dir(), Path::new("/dev/shm"));
+        let disk = |dir: &Path| os::open_root(dir).and_then(|dir| os::disk_of(os::fd(&dir)));
+        if disk(&state).unwrap() == disk(other).unwrap_or_default() || !other.is_dir() {
+            return;
+        }
+        LocalTree::note_state(&state).unwrap();
+        assert!(!is_at_once(other).await);
+        STATE_DISK.store(NONE, Ordering::Relaxed);
+        assert!(is_at_once(other).await);
     }
 }

@@ -7,7 +7,13 @@ use crate::content::Commit;
 use crate::model::AccountName;
 
 fn root(dir: &std::path::Path) -> Arc<Root> {
-    let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+    let settings = LocalSettings {
+        durability: Durability::Relaxed,
+        portable_names: false,
+        versions: true,
+        reserve: 0,
+        modes: [0o600, 0o700],
+    };
     Arc::new(Root::open(dir, settings).unwrap())
 }
 

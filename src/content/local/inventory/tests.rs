@@ -11,7 +11,13 @@ const MANY: usize = 2000;
 
 /// A tree with so many items in its trash, every tenth of them from a folder `a`.
 async fn tree(dir: &std::path::Path) -> Arc<LocalTree> {
-    let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+    let settings = LocalSettings {
+        durability: Durability::Relaxed,
+        portable_names: false,
+        versions: true,
+        reserve: 0,
+        modes: [0o600, 0o700],
+    };
     let tree = LocalTree::open(dir, settings).unwrap();
     tree.mkdir(&path("a"), commit()).await.unwrap();
     for n in 0..MANY {

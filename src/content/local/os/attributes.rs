@@ -1,6 +1,10 @@
 //! Extended attributes: what is kept with a file, wherever it goes.
 
+#[cfg(test)]
+use super::pretend;
 use super::{Errno, Outcome};
+#[cfg(test)]
+use crate::content::local::lacks::Lack;
 use rustix::fs::{self as sys, XattrFlags};
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -15,11 +19,19 @@ const PROPS_ROOM: usize = 64 << 10;
 
 /// The stored properties of an open file; `None` when it has none.
 pub(in crate::content::local) fn props_fd(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    #[cfg(test)]
+    if pretend::lacks(file, Lack::Attributes) {
+        return Ok(None);
+    }
     sized(|room| sys::fgetxattr(file, PROPS, room))
 }
 
 /// The stored properties of a name in a folder, without opening it.
 pub(in crate::content::local) fn props_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
+    #[cfg(test)]
+    if pretend::lacks(dir, Lack::Attributes) {
+        return Ok(None);
+    }
     let path = path_at(dir, name);
     sized(|room| sys::lgetxattr(&path, PROPS, room))
 }
@@ -29,6 +41,8 @@ pub(in crate::content::local) fn small_props_at<const N: usize>(
     dir: BorrowedFd<'_>,
     name: &CStr,
 ) -> Outcome<Option<[u8; N]>> {
+    #[cfg(test)]
+    pretend::attributes(dir)?;
     let path = [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), name.to_bytes()].concat();
     fixed(|room| sys::lgetxattr(path.as_slice(), PROPS, room))
 }
@@ -36,6 +50,8 @@ pub(in crate::content::local) fn small_props_at<const N: usize>(
 /// Stores properties with an open file; empty removes them.
 pub(in crate::content::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -> Outcome<()> {
     if !props.is_empty() {
+        #[cfg(test)]
+        pretend::attributes(file)?;
         return sys::fsetxattr(file, PROPS, props, XattrFlags::empty());
     }
     remove(file, PROPS)
@@ -43,23 +59,31 @@ pub(in crate::content::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -
 
 /// The label of an open file; `None` when it has none, or one of more than `N` bytes.
 pub(in crate::content::local) fn label_fd<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    #[cfg(test)]
+    pretend::attributes(file)?;
     at_most::<N>(|room| sys::fgetxattr(file, LABEL, room))
 }
 
 /// As [`label_fd`], of a name in a folder.
 pub(in crate::content::local) fn label_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
+    #[cfg(test)]
+    pretend::attributes(dir)?;
     let path = path_at(dir, name);
     at_most::<N>(|room| sys::lgetxattr(&path, LABEL, room))
 }
 
 /// As [`label_fd`], of what is open only to be looked at.
 pub(in crate::content::local) fn label_path<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+    #[cfg(test)]
+    pretend::attributes(file)?;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     at_most::<N>(|room| sys::getxattr(&path, LABEL, room))
 }
 
 /// Keeps a label with an open file.
 pub(in crate::content::local) fn set_label(file: BorrowedFd<'_>, label: &[u8]) -> Outcome<()> {
+    #[cfg(test)]
+    pretend::attributes(file)?;
     sys::fsetxattr(file, LABEL, label, XattrFlags::empty())
 }
 
@@ -71,12 +95,18 @@ pub(in crate::content::local) fn clear_label(file: BorrowedFd<'_>) -> Outcome<()
 /// How many bytes of an unfinished upload are known to be on the disk; `None` where that was not noted.
 pub(in crate::content::local) fn kept_fd(file: BorrowedFd<'_>) -> Option<u64> {
     let mut room = [0; 8];
+    #[cfg(test)]
+    pretend::attributes(file).ok()?;
     (sys::fgetxattr(file, KEPT, &mut room) == Ok(8)).then_some(u64::from_le_bytes(room))
 }
 
 /// Notes, or with `None` forgets, how many bytes of an unfinished upload are on the disk.
 pub(in crate::content::local) fn set_kept(file: BorrowedFd<'_>, len: Option<u64>) -> Outcome<()> {
     let Some(len) = len else { return remove(file, KEPT) };
+    #[cfg(test)]
+    if pretend::lacks(file, Lack::Attributes) {
+        return Ok(());
+    }
     match sys::fsetxattr(file, KEPT, &len.to_le_bytes(), XattrFlags::empty()) {
         Err(Errno::OPNOTSUPP) => Ok(()),
         other => other,
@@ -98,6 +128,8 @@ pub(in crate::content::local) fn is_given(dir: BorrowedFd<'_>) -> bool {
 
 /// The path of a name in an open folder: there is no call that takes the two.
 fn path_at(dir: BorrowedFd<'_>, name: &str) -> String {
+    #[cfg(test)]
+    let name = &*pretend::spelled(dir, name);
     format!("/proc/self/fd/{}/{name}", dir.as_raw_fd())
 }
 

@@ -1,7 +1,7 @@
 //! What a tree lies on.
 
 use super::Outcome;
-use rustix::fs as sys;
+use rustix::fs::{self as sys, AtFlags, StatxFlags};
 use std::os::fd::BorrowedFd;
 
 /// The file systems that answer from memory what they have there, as kernel calls them in `linux/magic.h`: ext2 to ext4, XFS, Btrfs,
@@ -18,7 +18,17 @@ pub(in crate::content::local) fn disk_of(dir: BorrowedFd<'_>) -> Outcome<u64> {
     sys::fstat(dir).map(|facts| facts.st_dev)
 }
 
+/// The number of the disk, and how it is mounted: the same two are one file system as long as it is.
+pub(in crate::content::local) fn mount_of(dir: BorrowedFd<'_>) -> Outcome<(u64, u64)> {
+    let facts = sys::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    Ok((disk_of(dir)?, facts.stx_mnt_id))
+}
+
 /// Bytes that the file system has left for us.
 pub(in crate::content::local) fn free_bytes(fd: BorrowedFd<'_>) -> Outcome<u64> {
+    #[cfg(test)]
+    if let Some(free) = super::pretend::free(fd) {
+        return Ok(free);
+    }
     sys::fstatvfs(fd).map(|facts| facts.f_bavail.saturating_mul(facts.f_frsize))
 }

@@ -19,8 +19,8 @@ pub(in crate::content::local) struct Facts {
     pub found: Found,
     /// Nanoseconds since 1970 of the last change to it, attributes included; nobody can set this.
     pub changed: u64,
-    mode: u16,
-    owner: (u32, u32),
+    pub(super) mode: u16,
+    pub(super) owner: (u32, u32),
 }
 
 /// Everything about an open file or folder.

@@ -18,12 +18,16 @@ pub(in crate::content::local) fn open_folder_raw(dir: BorrowedFd<'_>, name: &CSt
 
 /// Makes a new file for reading and writing.
 pub(in crate::content::local) fn create_file_raw(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<OwnedFd> {
+    #[cfg(test)]
+    super::pretend::change(dir, &[])?;
     let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
     sys::openat(dir, name, flags, Mode::RUSR | Mode::WUSR)
 }
 
 /// Makes a folder.
 pub(in crate::content::local) fn make_folder_raw(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
+    #[cfg(test)]
+    super::pretend::change(dir, &[])?;
     sys::mkdirat(dir, name, Mode::RWXU)
 }
 

@@ -11,7 +11,13 @@ use std::path::Path;
 const MANY: usize = 3000;
 
 fn open(dir: &Path) -> Arc<LocalTree> {
-    let settings = LocalSettings { durability: Durability::Relaxed, portable_names: false, versions: true, reserve: 0 };
+    let settings = LocalSettings {
+        durability: Durability::Relaxed,
+        portable_names: false,
+        versions: true,
+        reserve: 0,
+        modes: [0o600, 0o700],
+    };
     LocalTree::open(dir, settings).unwrap()
 }
 

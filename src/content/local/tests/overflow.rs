@@ -10,7 +10,11 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 fn tree(dir: &Path, durability: Durability) -> Tree {
-    LocalTree::open(dir, LocalSettings { durability, portable_names: false, versions: true, reserve: 0 }).unwrap()
+    LocalTree::open(
+        dir,
+        LocalSettings { durability, portable_names: false, versions: true, reserve: 0, modes: [0o600, 0o700] },
+    )
+    .unwrap()
 }
 
 fn set(name: &str, len: usize) -> PropChange {
@@ -71,7 +75,13 @@ async fn a_home_that_is_given_away_brings_its_own() {
     }
     let local = LocalTree::open(
         dir.path(),
-        LocalSettings { durability: Durability::Strict, portable_names: false, versions: true, reserve: 0 },
+        LocalSettings {
+            durability: Durability::Strict,
+            portable_names: false,
+            versions: true,
+            reserve: 0,
+            modes: [0o600, 0o700],
+        },
     );
     let local = local.unwrap();
     local.adopt(other.path(), &path("theirs")).await.unwrap();

@@ -1,0 +1,187 @@
+//! Tries out what the file system below a tree can do, once for each: what it lacks is done in other ways (`steps`, `stage`), and where
+//! nothing is safe the tree stays closed.
+
+use super::LocalTree;
+use super::lacks::{Lack, Lacks};
+use super::os::{self, Errno, Kind, Outcome, fd};
+use super::own;
+use super::root::explain;
+use crate::model::{Error, Result};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io::IoSlice;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// What was found out, by device and mount.
+static KNOWN: LazyLock<Mutex<HashMap<(u64, u64), Lacks>>> = LazyLock::new(Mutex::default);
+/// So that no two that try at once use the same names.
+static TRIES: AtomicU64 = AtomicU64::new(0);
+/// How the names begin that are used.
+const NAME: &str = "probe-";
+/// A second with a fraction in steps that a commit sets.
+const FINE: Duration = Duration::from_nanos(1_000_000_000_123_456_700);
+/// As many bytes as a label has.
+const LABEL: [u8; 63] = [1; 63];
+/// What is said of a tree that stays closed.
+const UNFIT: Error = Error::Unfit(
+    "The file system below this drive cannot replace a file by another in one rename, so that nothing can be stored safely. Its files \
+     have to be moved to another one.",
+);
+
+/// What the file system below a tree lacks. `Unfit`.
+pub(super) fn lacks(top: BorrowedFd<'_>) -> Result<Lacks> {
+    let failed = |e| explain("look what its file system can do", e);
+    let at = os::mount_of(top).map_err(failed)?;
+    if let Some(known) = KNOWN.lock().get(&at).copied().filter(|_| is_remembered(top)) {
+        return Ok(known.and(Lack::Case, folds_case(top)));
+    }
+    let tmp = own::open(top, own::TMP)?;
+    let found = match Try::new(fd(&tmp)).lacks() {
+        Ok(found) => found,
+        Err(Errno::INVAL | Errno::EXIST) => return Err(UNFIT),
+        // Full, or read-only: it is no reason to keep anybody from their files, and what is lacking is noticed where it is needed.
+        Err(_) => return Ok(Lacks::default().and(Lack::Case, folds_case(top))),
+    };
+    if is_remembered(top) {
+        KNOWN.lock().insert(at, found);
+    }
+    let found = found.and(Lack::Case, folds_case(top));
+    for lack in found.tell() {
+        tracing::warn!(disk = at.0, "the file system of a drive has no {lack}");
+    }
+    Ok(found)
+}
+
+/// Whether another file system is another device.
+#[cfg(not(test))]
+const fn is_remembered(_: BorrowedFd<'_>) -> bool {
+    true
+}
+
+#[cfg(test)]
+fn is_remembered(top: BorrowedFd<'_>) -> bool {
+    !os::pretend::is_pretended(top)
+}
+
+/// Whether the folder of a tree takes upper and lower case for the same: some file systems let each folder decide.
+fn folds_case(top: BorrowedFd<'_>) -> bool {
+    let inode = |name| os::stat_at(top, name).ok().map(|found| found.inode);
+    inode(".SARANG").is_some_and(|other| inode(".sarang") == Some(other))
+}
+
+/// A folder to try in, and the names that go again.
+struct Try<'a> {
+    dir: BorrowedFd<'a>,
+    prefix: String,
+}
+
+impl<'a> Try<'a> {
+    fn new(dir: BorrowedFd<'a>) -> Self {
+        let try_number = TRIES.fetch_add(1, Ordering::Relaxed);
+        Self { dir, prefix: format!("{NAME}{}-{try_number}-", std::process::id()) }
+    }
+
+    fn name(&self, of: &str) -> String {
+        format!("{}{of}", self.prefix)
+    }
+
+    /// `EINVAL` or `EEXIST` where a rename does not replace.
+    fn lacks(&self) -> Outcome<Lacks> {
+        let (one, other) = (self.name("a"), self.name("b"));
+        let file = os::create_file(self.dir, &one)?;
+        os::write_all(fd(&file), &mut [IoSlice::new(b"probe")], 0)?;
+        drop(os::create_file(self.dir, &other)?);
+        self.check_replaces(&one, &other)?;
+        let file = os::open_write(self.dir, &other)?;
+        os::set_modified(fd(&file), UNIX_EPOCH + FINE)?;
+        let node = os::stat_fd(fd(&file))?.node;
+        let [_, born] = node.inode();
+        Ok(Lacks::default()
+            .and(Lack::Fractions, node.modified != UNIX_EPOCH + FINE)
+            .and(Lack::Birth, born == 0)
+            .and(Lack::Attributes, !keeps_attributes(fd(&file)))
+            .and(Lack::Room, !os::can_reserve(fd(&file)))
+            .and(Lack::Unnamed, !self.has_unnamed())
+            .and(Lack::Links, !self.has_links(&other))
+            .and(Lack::NoReplace, !self.has_no_replace(&other))
+            .and(Lack::Exchange, !self.has_exchange(&other)))
+    }
+
+    /// Moves a file of five bytes over an empty one.
+    fn check_replaces(&self, from: &str, to: &str) -> Outcome<()> {
+        os::rename_over((self.dir, from), (self.dir, to))?;
+        let found = os::stat_at(self.dir, to)?;
+        let is_gone = matches!(os::stat_at(self.dir, from), Err(Errno::NOENT));
+        if found.kind == Kind::File && found.node.len == 5 && is_gone { Ok(()) } else { Err(Errno::INVAL) }
+    }
+
+    fn has_unnamed(&self) -> bool {
+        let name = self.name("c");
+        let named = os::create_unnamed(self.dir).and_then(|file| os::link_open(fd(&file), (self.dir, &name)));
+        named.is_ok() && os::stat_at(self.dir, &name).is_ok()
+    }
+
+    fn has_links(&self, of: &str) -> bool {
+        let name = self.name("d");
+        os::link((self.dir, of), (self.dir, &name)).is_ok()
+            && os::stat_at(self.dir, &name).is_ok_and(|found| found.links == 2)
+    }
+
+    /// There are some that know the flag and do not heed it.
+    fn has_no_replace(&self, there: &str) -> bool {
+        let (name, moved) = (self.name("e"), self.name("f"));
+        os::create_file(self.dir, &name).is_ok()
+            && os::rename_new((self.dir, &name), (self.dir, there)) == Err(Errno::EXIST)
+            && os::rename_new((self.dir, &name), (self.dir, &moved)).is_ok()
+            && os::stat_at(self.dir, &moved).is_ok()
+    }
+
+    fn has_exchange(&self, with: &str) -> bool {
+        let name = self.name("g");
+        let len = |name: &str| os::stat_at(self.dir, name).ok().map(|found| found.node.len);
+        os::create_file(self.dir, &name).is_ok()
+            && os::exchange((self.dir, &name), (self.dir, with)).is_ok()
+            && (len(&name), len(with)) == (Some(5), Some(0))
+    }
+}
+
+impl Drop for Try<'_> {
+    fn drop(&mut self) {
+        for name in ["a", "b", "c", "d", "e", "f", "g"] {
+            if let Ok(name) = CString::new(self.name(name)) {
+                // What stays is swept when the tree is opened.
+                let _ = os::unlink(self.dir, &name);
+            }
+        }
+    }
+}
+
+fn keeps_attributes(file: BorrowedFd<'_>) -> bool {
+    let is_kept = os::set_label(file, &LABEL).is_ok()
+        && os::label_fd::<63>(file).is_ok_and(|kept| kept.is_some_and(|kept| kept == LABEL));
+    is_kept && os::clear_label(file).is_ok()
+}
+
+impl LocalTree {
+    /// What the file system that it lies on lacks.
+    pub fn lacks(&self) -> Lacks {
+        self.root.lacks
+    }
+
+    /// As [`lacks`](Self::lacks), of the tree below `dir`, which may be in use; nothing where there is none to try in. `Unfit`.
+    pub fn lacks_at(dir: &Path) -> Result<Lacks> {
+        let dir = os::open_root(dir).map_err(|e| Error::io("open the folder of files", e))?;
+        lacks_below(fd(&dir))
+    }
+}
+
+/// As [`LocalTree::lacks_at`], of an open folder.
+pub(super) fn lacks_below(top: BorrowedFd<'_>) -> Result<Lacks> {
+    let has_one = own::find(top, own::TMP).is_ok_and(|found| found.is_some());
+    if has_one { lacks(top) } else { Ok(Lacks::default()) }
+}
