@@ -15,6 +15,7 @@ ROWS = {
     "syscall": "crash at each system call of a request",
     "eio": "EIO at each system call of a request",
     "full": "disk full, restarted while full, then freed",
+    "hang": "a home's disk hangs under load",
     "emfile": "no file descriptors left, under load",
     "readonly": "file system turns read-only under load",
     "sigterm": "SIGTERM under load",
