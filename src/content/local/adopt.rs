@@ -9,9 +9,10 @@ use super::root::{Root, explain};
 use super::stage::remove_tree;
 use super::trash::{self, path_line, write_small};
 use super::trashed::{NOTE, note_in, path_in};
-use super::{leave, own, relocated, walk};
+use super::{apart, leave, own, relocated, walk};
 use crate::model::{Error, RelPath, Result};
 use std::ffi::{CString, OsStr};
+use std::io::Read as _;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -32,9 +33,12 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         trash::finish_swaps(&given)?;
         leave::finish(&given)?;
         relocated::settle(&given)?;
+        apart::set_apart(root, &given)?;
         os::set_given(fd(&kept)).map_err(|e| explain("mark its history", e))?;
     }
     root.overflow.note_loose();
+    // Until the history has come along, the tree says that one is to come.
+    let note = Note::write(root, to)?;
     {
         let _guard = root.guard();
         target.refresh()?;
@@ -51,7 +55,59 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
     root.settle(fd(&outside))?;
     // The files are there, and what is left of their history is told.
     if let Err(error) = take_history(root, to) {
-        tracing::error!(%error, folder = to.as_str(), "the history of adopted files was not taken over whole");
+        let folder = to.as_str();
+        tracing::error!(%error, folder, "the history of adopted files was not taken over whole; the next start goes on");
+        note.stay();
+    }
+    Ok(())
+}
+
+/// How notes about adoptions under way begin below the root; the rest makes their names unique. Each holds the path of the folder.
+const NOTE_OF: &str = "adopting-";
+
+/// Says that a folder is about to come with a history; taken away when dropped.
+struct Note<'a> {
+    root: &'a Root,
+    name: String,
+}
+
+impl<'a> Note<'a> {
+    fn write(root: &'a Root, to: &RelPath) -> Result<Self> {
+        let own = own::open(fd(&root.dir), chronicle::OWN)?;
+        let note = Self { root, name: format!("{NOTE_OF}{}", root.stamp()) };
+        write_small(root, fd(&own), &note.name, to.as_str())?;
+        Ok(note)
+    }
+
+    fn stay(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Note<'_> {
+    fn drop(&mut self) {
+        // What stays is looked at by the next start, which finds nothing to do.
+        let _ = os::unlink_file(fd(&self.root.dir), &format!("{}/{}", chronicle::OWN, self.name));
+    }
+}
+
+/// Goes on with adoptions that a crash, or a failure, has cut after the files had come.
+pub(super) fn finish(root: &Root) -> Result<()> {
+    let own = own::open(fd(&root.dir), chronicle::OWN)?;
+    for name in names(fd(&own))?.into_iter().filter(|name| name.starts_with(NOTE_OF)) {
+        let mut path = String::new();
+        let file = os::open_read(fd(&own), &name, Lookup::Full).map_err(failed)?;
+        std::fs::File::from(file).read_to_string(&mut path).map_err(|e| Error::io(DOING, e))?;
+        let mut folders: Vec<_> = RelPath::parse(&path).into_iter().collect();
+        // It may have been renamed.
+        folders.extend(names(fd(&root.dir))?.iter().flat_map(|name| RelPath::parse(name)));
+        for folder in folders {
+            match take_history(root, &folder) {
+                Ok(()) | Err(Error::NotFound | Error::NotFolder) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        os::unlink_file(fd(&own), &name).map_err(failed)?;
     }
     Ok(())
 }
@@ -89,7 +145,7 @@ fn take_versions(root: &Root, own: BorrowedFd<'_>) -> Result<Left> {
     let Some(from) = folder(own, "versions")? else { return Ok(Left::default()) };
     for history in names(fd(&from))? {
         match root.rename_new((fd(&from), &history), (fd(&root.versions), &history)) {
-            // Its file was overwritten before this, or another file's history is called so.
+            // Its file was overwritten before this.
             Err(Errno::EXIST) => merge(root, fd(&from), &history)?,
             renamed => renamed.map_err(failed)?,
         }
@@ -234,6 +290,27 @@ mod tests {
         tree.adopt_history(&path("theirs")).await.unwrap();
     }
 
+    /// A crash between the two, of which nobody else knows; the folder was renamed since.
+    #[tokio::test]
+    async fn a_start_fetches_a_history_that_was_left_behind() {
+        for name in ["theirs", "renamed"] {
+            let (dir, other) = (TempDir::new().unwrap(), other().await);
+            let home = dir.path().join("home");
+            let tree = LocalTree::open(&home, RELAXED).unwrap();
+            Note::write(&tree.root, &path("theirs")).unwrap().stay();
+            drop(tree);
+            os::set_given(fd(&os::open_root(&other.path().join(".sarang")).unwrap())).unwrap();
+            fs::rename(other.path(), home.join(name)).unwrap();
+            std::mem::forget(other);
+            let tree: Tree = LocalTree::open(&home, RELAXED).unwrap();
+            assert_eq!(tree.versions(&path(&format!("{name}/file"))).await.unwrap().len(), 1);
+            assert_eq!(tree.trashed(None, 9).await.unwrap().len(), 1);
+            assert!(!home.join(name).join(".sarang").exists());
+            let own = fs::read_dir(home.join(".sarang")).unwrap().map(|entry| entry.unwrap().file_name());
+            assert!(!own.into_iter().any(|name| name.to_str().unwrap().starts_with(NOTE_OF)));
+        }
+    }
+
     #[tokio::test]
     async fn what_cannot_be_taken_over_stays() {
         let (dir, other) = (TempDir::new().unwrap(), other().await);
@@ -246,8 +323,11 @@ mod tests {
             fs::create_dir(&taken).unwrap();
             fs::write(taken.join(version), "own").unwrap();
         }
-        tree.adopt(other.path(), &path("theirs")).await.unwrap();
+        let own = os::open_root(&other.path().join(".sarang")).unwrap();
+        os::set_given(fd(&own)).unwrap();
+        fs::rename(other.path(), home.join("theirs")).unwrap();
         std::mem::forget(other);
+        tree.adopt_history(&path("theirs")).await.unwrap();
         assert_eq!(fs::read_dir(home.join("theirs/.sarang/versions")).unwrap().count(), 2);
         assert_eq!(fs::read_dir(home.join(".sarang/trash/files")).unwrap().count(), 1);
     }

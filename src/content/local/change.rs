@@ -102,12 +102,10 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
         let here = At { dir: source.dir(), name: &name, path: spelled.as_str() };
         change(commit, Some(&found.node), &mut || {
             match &there {
-                // Two names of one file: a rename would do nothing and say it had.
+                // Two names of one file: a rename would do nothing and say it had. Nothing is deleted.
                 Some(old) if old.inode == found.inode => {
-                    let tomb = ensure(root, &mut tomb, to, commit)?;
-                    tomb.bury((source.dir(), &name))?;
-                    tomb.note_gone(old);
-                    root.pen.note(root, &[chronicle::deleted(from, tomb.name())]);
+                    os::unlink_file(source.dir(), &name).map_err(|e| explain("move it", e))?;
+                    root.ledger.note(root, Growth { new: 0, old: old.node.len });
                 }
                 Some(old) => {
                     let tomb = ensure(root, &mut tomb, to, commit)?;

@@ -84,20 +84,16 @@ impl Label {
         self.history.as_deref().filter(|_| self.id.is_none())
     }
 
-    /// The name of the history of a file that is `node`. Whether it has one is for the folder of that name to say.
+    /// The name of the history of a file that is `node`. Whether it has one is for the folder of that name to say. A label of before files
+    /// had ids names none: those that rightly did have been written anew, so it is a copy's.
     pub fn history(&self, node: &Node) -> String {
-        let is_own = self.id.is_none() || self.own_id(node).is_some();
+        let is_own = self.own_id(node).is_some();
         self.history.clone().filter(|_| is_own).unwrap_or_else(|| self.id(node).to_string())
     }
 
     /// The same, with the hash of the content, for `node`.
     pub fn with_digest(&self, digest: Option<&Digest>, node: &Node) -> Self {
         self.for_node(node, digest, node)
-    }
-
-    /// The same for `node`, with a history of this name, of at most 16 bytes.
-    pub fn with_history(&self, history: String, node: &Node) -> Self {
-        Self { history: Some(history), ..self.with_digest(self.digest(node).as_ref(), node) }
     }
 
     /// What a file that is `new`, with this hash, has from `old`, in whose place it comes: the id and the history.
@@ -115,7 +111,7 @@ impl Label {
 
     /// The same for `new`, in a copy of the whole tree, of what is `old` in the tree, which lies here or elsewhere.
     pub fn handed_over(&self, lies: Lies, old: &Node, new: &Node) -> Self {
-        let is_whole = lies == Lies::Elsewhere || self.id.is_none() || self.own_id(old).is_some();
+        let is_whole = lies == Lies::Elsewhere || self.own_id(old).is_some();
         let history = self.history.clone().filter(|_| is_whole);
         Self { digest: self.digest, id: Some((self.id_where(lies, old), sign(new))), history }
     }
@@ -290,9 +286,11 @@ mod tests {
         let mut former = [[7; DIGEST].as_slice(), &3_u64.to_le_bytes(), &9_000_000_000_i64.to_le_bytes()].concat();
         former.extend(b"18d2c5b1e0a4f993");
         let label = Label::read(&former);
-        let parts = (label.digest(&of), label.history(&of), label.id(&of));
-        assert_eq!(parts, (Some([7; DIGEST]), "18d2c5b1e0a4f993".to_owned(), FileId::derived(&of)));
-        let saved = label.for_node(&of, None, &second);
+        let parts = (label.digest(&of), label.former_history(), label.id(&of));
+        assert_eq!(parts, (Some([7; DIGEST]), Some("18d2c5b1e0a4f993"), FileId::derived(&of)));
+        assert_eq!(label.history(&of), FileId::derived(&of).to_string(), "it may be a copy's");
+        let moved = label.handed_over(Lies::Elsewhere, &of, &of);
+        let saved = moved.for_node(&of, None, &second);
         assert_eq!((saved.history(&second), saved.id(&second)), ("18d2c5b1e0a4f993".to_owned(), FileId::derived(&of)));
         assert_eq!(Label::read(&saved.stored()), saved);
         former.truncate(48);

@@ -3,6 +3,7 @@
 
 mod access;
 mod adopt;
+mod apart;
 pub mod backup;
 mod behind;
 mod books;
@@ -119,6 +120,9 @@ impl LocalTree {
             // Shares of files and versions wait for the next start; the files are there.
             tracing::warn!(%error, "this folder was copied or restored, and which files are in it could not be noted");
         }
+        if let Err(error) = adopt::finish(&root) {
+            tracing::error!(%error, "the history of adopted files is not taken over yet; the next start goes on");
+        }
         if let Err(error) = trash::sweep_notes(&root).and_then(|()| stage::sweep(&root)) {
             // Leftovers cost room, not content: they are no reason to keep anybody from their files.
             tracing::warn!(%error, "temporary files of an earlier run were left in place");
@@ -154,6 +158,11 @@ impl LocalTree {
             Ok(root.ledger.take_correction())
         })
         .await
+    }
+
+    /// Bytes of live files, if nothing must be counted first to know: without waiting for the disk.
+    pub fn known_used(&self) -> Option<u64> {
+        self.root.ledger.known()
     }
 
     /// As [`ContentTree::scrub`], of the tree below `dir`, which may be in use.

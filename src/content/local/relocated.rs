@@ -7,10 +7,10 @@ use super::os::{self, Errno, Kind, Lookup, fd};
 use super::own;
 use super::root::{Root, explain};
 use super::walk::{self, Met};
-use crate::content::FileId;
+use crate::content::{FileId, Node};
 use crate::model::{Error, Result};
 use std::collections::HashSet;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 const DOING: &str = "look which files these are";
 
@@ -35,32 +35,24 @@ pub(super) fn lies(top: BorrowedFd<'_>) -> os::Outcome<Option<Lies>> {
     Ok(Some(if is_here { Lies::Here } else { Lies::Elsewhere }))
 }
 
-/// What files have borne so far.
+/// The ids and histories that are taken.
 #[derive(Default)]
-struct Seen {
+struct Taken {
     ids: HashSet<FileId>,
     histories: HashSet<String>,
 }
 
 /// Writes all labels anew where a tree has come to lie elsewhere, or is from before files had ids. Of two that bear one id, or one history
-/// of then, the first keeps it: the other was a copy there.
+/// of then, it is that one's whose label was written for where it lies: so it is in a tree into which a copy of it was laid, as from a
+/// backup. Else the first keeps it: the other was a copy there.
 /// It can be cut at any step and begun again.
 pub(super) fn settle(root: &Root) -> Result<()> {
     if lies(fd(&root.dir)).map_err(|e| explain(DOING, e))? != Some(Lies::Elsewhere) {
         return Ok(());
     }
-    let (mut seen, mut is_changed) = (Seen::default(), false);
-    for (top, is_tree) in [("", true), (TRASH, false)] {
-        let top = os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain(DOING, e))?;
-        walk::everything(top, |met| {
-            if is_tree && met.is_own() {
-                return Ok(false);
-            }
-            is_changed |= take_over(met, &mut seen)?;
-            Ok(met.kind == Kind::Folder)
-        })
-        .map_err(|Failure(e)| e)?;
-    }
+    let (mut taken, mut is_changed) = (Taken::default(), false);
+    each(root, |met| note_own(met, &mut taken))?;
+    each(root, |met| take_over(met, &mut taken).map(|is_written| is_changed |= is_written))?;
     let own = os::open_folder(fd(&root.dir), OWN, Lookup::Full).map_err(|e| explain(DOING, e))?;
     let node = os::stat_fd(fd(&own)).map_err(|e| explain(DOING, e))?.node;
     if is_changed && root.is_strict() {
@@ -70,25 +62,71 @@ pub(super) fn settle(root: &Root) -> Result<()> {
     root.settle(fd(&own))
 }
 
-/// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
-fn take_over(met: &Met<'_>, seen: &mut Seen) -> Result<bool, Failure> {
+/// Shows all that lies in a tree and its trash.
+fn each(root: &Root, mut visit: impl FnMut(&Met<'_>) -> Result<(), Failure>) -> Result<()> {
+    for (top, is_tree) in [("", true), (TRASH, false)] {
+        let top = os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain(DOING, e))?;
+        walk::everything(top, |met| {
+            if is_tree && met.is_own() {
+                return Ok(false);
+            }
+            visit(met).map(|()| met.kind == Kind::Folder)
+        })
+        .map_err(|Failure(e)| e)?;
+    }
+    Ok(())
+}
+
+/// A file or folder, its label and what it is; `None` for what is neither, is gone or may not be read.
+pub(super) fn labelled(met: &Met<'_>) -> os::Outcome<Option<(OwnedFd, Label, Node)>> {
     let opened = match met.kind {
         Kind::File => os::open_read_raw(met.dir, met.raw),
         Kind::Folder => os::open_folder_raw(met.dir, met.raw),
-        Kind::Other => return Ok(false),
+        Kind::Other => return Ok(None),
     };
     let opened = match opened {
         Ok(opened) => opened,
-        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(false),
-        Err(e) => return Err(e.into()),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(None),
+        Err(e) => return Err(e),
     };
-    let (label, node) = (Label::of_file(fd(&opened))?, os::stat_fd(fd(&opened))?.node);
-    let label = match (label.written_id(), label.former_history()) {
-        (Some(id), _) if seen.ids.insert(id) && label.own_id(&node).is_none() => {
-            label.handed_over(Lies::Elsewhere, &node, &node)
+    let label = match Label::of_file(fd(&opened)) {
+        Err(Errno::OPNOTSUPP) => return Ok(None),
+        label => label?,
+    };
+    let node = os::stat_fd(fd(&opened))?.node;
+    Ok(Some((opened, label, node)))
+}
+
+/// Takes note of the id and history that a label says which was written for where it lies.
+fn note_own(met: &Met<'_>, taken: &mut Taken) -> Result<(), Failure> {
+    if let Some((_, label, node)) = labelled(met)?
+        && let Some(id) = label.own_id(&node)
+    {
+        taken.ids.insert(id);
+        let history = label.history(&node);
+        if history != id.to_string() {
+            taken.histories.insert(history);
         }
-        (None, Some(history)) if seen.histories.insert(history.to_owned()) => {
-            label.handed_over(Lies::Here, &node, &node)
+    }
+    Ok(())
+}
+
+/// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
+fn take_over(met: &Met<'_>, taken: &mut Taken) -> Result<bool, Failure> {
+    let Some((opened, label, node)) = labelled(met)? else { return Ok(false) };
+    let label = match (label.written_id(), label.former_history()) {
+        (Some(_), _) if label.own_id(&node).is_some() => return Ok(false),
+        (Some(id), _) if taken.ids.insert(id) => {
+            let label = label.handed_over(Lies::Elsewhere, &node, &node);
+            let history = label.history(&node);
+            if history == id.to_string() || taken.histories.insert(history) {
+                label
+            } else {
+                Label::new(id, label.digest(&node).as_ref(), &node)
+            }
+        }
+        (None, Some(history)) if taken.histories.insert(history.to_owned()) => {
+            label.handed_over(Lies::Elsewhere, &node, &node)
         }
         // A copy beside the server from when labels did not tell: the history is the first one's.
         (None, Some(_)) => Label::new(label.id(&node), label.digest(&node).as_ref(), &node),
@@ -150,5 +188,55 @@ mod tests {
         assert_eq!(tree.versions(&path(with)).await.unwrap().len(), 1);
         put(&tree, with, b"3").await;
         assert_eq!(tree.versions(&path(with)).await.unwrap().len(), 2);
+    }
+
+    /// As after somebody has copied a home from a backup over the one that is there: what it lacked comes back, and what is in its trash
+    /// lies there.
+    #[tokio::test]
+    async fn what_was_laid_into_a_tree_beside_its_original_in_the_trash_has_another_history() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        let open = || -> Tree { LocalTree::open(&home, RELAXED).unwrap() };
+        let tree = open();
+        for content in [b"1", b"2"] {
+            put(&tree, "f", content).await;
+        }
+        let id = tree.delete(&path("f"), commit()).await.unwrap();
+        drop(tree);
+        let copied =
+            std::process::Command::new("cp").arg("-a").arg(home.join(TRASH).join(&id)).arg(home.join("f")).status();
+        assert!(copied.unwrap().success());
+        let elsewhere = Node { etag: crate::content::Etag([1, 2, 3, 4]), ..Node::unseen(true) };
+        let own = fs::File::open(home.join(OWN)).unwrap();
+        Label::new(FileId::new().unwrap(), None, &elsewhere).store(fd(&own)).unwrap();
+        let tree = open();
+        put(&tree, "f", b"3").await;
+        tree.purge(&id).await.unwrap();
+        assert_eq!(tree.versions(&path("f")).await.unwrap().len(), 1, "what was saved since is its history");
+        assert!(tree.trashed(None, 9).await.unwrap().is_empty());
+    }
+
+    /// A copy of a file from a data folder of before, laid into the tree after its labels were written anew.
+    #[tokio::test]
+    async fn a_label_from_before_files_had_ids_that_comes_later_names_no_history() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("home");
+        let tree: Tree = LocalTree::open(&home, RELAXED).unwrap();
+        let history = "18d2c5b1e0a4f993";
+        put(&tree, "copy", b"2").await;
+        put(&tree, "file", b"1").await;
+        let own = fs::File::open(home.join("file")).unwrap();
+        let node = os::stat_fd(fd(&own)).unwrap().node;
+        let label = Label::of_file(fd(&own)).unwrap();
+        os::set_label(fd(&own), &former(history)).unwrap();
+        let migrated = Label::of_file(fd(&own)).unwrap().handed_over(Lies::Elsewhere, &node, &node);
+        migrated.store(fd(&own)).unwrap();
+        assert_ne!(migrated, label);
+        put(&tree, "file", b"2").await;
+        os::set_label(fd(&fs::File::open(home.join("copy")).unwrap()), &former(history)).unwrap();
+        assert!(tree.versions(&path("copy")).await.unwrap().is_empty());
+        let id = tree.delete(&path("copy"), commit()).await.unwrap();
+        tree.purge(&id).await.unwrap();
+        assert_eq!(tree.versions(&path("file")).await.unwrap().len(), 1);
     }
 }
