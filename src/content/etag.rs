@@ -25,9 +25,14 @@ pub struct Etag(pub [u64; 4]);
 impl Etag {
     /// The numbers that it is written as.
     pub fn parts(&self) -> &[u64] {
-        let [_, _, modified, _] = self.0;
-        let from = if is_drawn(nanoseconds_of(modified)) { 2 } else { 0 };
+        let from = if self.is_drawn() { 2 } else { 0 };
         self.0.get(from..).unwrap_or_default()
+    }
+
+    /// Whether the time is one that a commit may have set.
+    pub fn is_drawn(&self) -> bool {
+        let [_, _, modified, _] = self.0;
+        is_drawn(nanoseconds_of(modified))
     }
 }
 

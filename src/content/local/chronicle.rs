@@ -194,7 +194,8 @@ fn replace(root: &Root, begun: &Line, (old, from): (&OwnedFd, u64)) -> Result<()
     let _guard = root.guard();
     let mut pen = root.pen.0.lock();
     copy_tail(old, from, &file, to).map_err(failed)?;
-    root.settle(fd(&file))?;
+    // Whatever the settings say: else a power cut could leave nothing of all that was known before.
+    os::sync(fd(&file)).map_err(|e| Error::io("write to the disk", e))?;
     os::rename_over((fd(&root.tmp), &name), (fd(&root.dir), FILE)).map_err(failed)?;
     *pen = None;
     Ok(())

@@ -13,6 +13,7 @@ use super::stage::remove_tree;
 use super::trash::At;
 use crate::content::{Commit, Node, Reach};
 use crate::model::{Error, RelPath, Result};
+use std::cell::OnceCell;
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -39,8 +40,10 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
     let is_synced = found.kind == Kind::File || reach == Reach::Shallow;
     let reservation = Reservation::new(root, commit.limit, old);
     let fill = Fill::new((root, root, target.dir()), is_synced, reservation, commit.judge.as_ref())?;
-    let mut copied = Copied { root, name: root.stamp(), kind: found.kind, fill, published: false };
+    let mut copied =
+        Copied { root, name: root.stamp(), kind: found.kind, fill, made: OnceCell::new(), published: false };
     copied.fill(fd(&source), &found, reach, &target)?;
+    copied.note_made()?;
     let created = {
         let _guard = root.guard();
         target.refresh()?;
@@ -84,15 +87,31 @@ struct Copied<'a> {
     name: String,
     kind: Kind,
     fill: Fill<'a>,
+    /// Its inode, once it is filled.
+    made: OnceCell<u64>,
     published: bool,
 }
 
 impl Copied<'_> {
+    /// Whether what lies there was made for it: it may be what it was to replace, which could neither be buried nor put back. The next start
+    /// finishes that.
+    fn is_made(&self) -> bool {
+        let found = os::stat_at(fd(&self.root.tmp), &self.name).map(|found| found.inode);
+        self.made.get().is_none_or(|made| found == Ok(*made))
+    }
+
     /// Notes that it has its place.
     fn note(&mut self) {
         self.published = true;
         let (new, reservation) = self.fill.reserved();
         self.root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);
+    }
+
+    /// Notes what was made.
+    fn note_made(&self) -> Result<()> {
+        let found = os::stat_at(fd(&self.root.tmp), &self.name).map_err(|e| explain(DOING, e))?;
+        let _ = self.made.set(found.inode);
+        Ok(())
     }
 
     /// Copies the content and makes it durable, if the settings want that.
@@ -122,7 +141,7 @@ impl Copied<'_> {
 
 impl Drop for Copied<'_> {
     fn drop(&mut self) {
-        if !self.published {
+        if !self.published && self.is_made() {
             let tmp = fd(&self.root.tmp);
             // What stays is swept at the next start.
             let _ = match self.kind {
@@ -155,4 +174,34 @@ fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, 
         target
     };
     root.settle(fd(&target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::RELAXED;
+    use super::*;
+    use crate::content::Unjudged;
+    use std::fs;
+
+    /// As after a swap whose second step, and its way back, have failed.
+    #[test]
+    fn what_a_copy_was_to_replace_is_not_deleted_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Arc::new(Root::open(dir.path(), RELAXED).unwrap());
+        for is_swapped in [true, false] {
+            let made = dir.path().join(TMP).join("copy");
+            fs::create_dir(&made).unwrap();
+            let fill = Fill::new((&root, &root), false, Reservation::none(&root), &Unjudged);
+            let (name, made_at) = ("copy".to_owned(), OnceCell::new());
+            let copied = Copied { root: &root, name, kind: Kind::Folder, fill, made: made_at, published: false };
+            copied.note_made().unwrap();
+            if is_swapped {
+                fs::rename(&made, dir.path().join("target")).unwrap();
+                fs::create_dir(&made).unwrap();
+            }
+            drop(copied);
+            assert_eq!(made.exists(), is_swapped);
+            let _ = fs::remove_dir(made);
+        }
+    }
 }

@@ -174,8 +174,14 @@ pub(super) fn copy_unshown(root: &Arc<Root>, from: Unshown, to: &RelPath, commit
     let source = hidden.root.look(&hidden.path, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
     let target = root.look(to, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
     let reservation = Reservation::new(root, commit.limit, 0);
-    let mut fill = Fill::new((&hidden.root, root, fd(&target)), true, reservation, commit.judge.as_ref())?;
+    // Opened before anything is written: syncfs(2) tells each open file of a write error once, and of those since it was opened.
+    let witness = os::open_folder(fd(&target), "", Lookup::Full).map_err(failed)?;
+    let mut fill = Fill::new((&hidden.root, root, fd(&target)), false, reservation, commit.judge.as_ref())?;
     fill.unshown(source, target, hidden.path.as_str())?;
+    if root.is_strict() {
+        // The source goes away next. One wait for all that lies in this folder instead of one a file.
+        os::sync_all(fd(&witness)).map_err(|e| Error::io("write to the disk", e))?;
+    }
     let (new, reservation) = fill.reserved();
     root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);
     Ok(())

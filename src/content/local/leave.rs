@@ -9,6 +9,7 @@ use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain, stat_name};
 use super::trash::{Name, leaving, tomb_of};
 use super::trashed::{self, NOTE};
+use super::versions::Shelf;
 use super::walk;
 use crate::content::Commit;
 use crate::model::{Error, RelPath, Result};
@@ -62,9 +63,31 @@ pub(super) fn finish(root: &Root) -> Result<()> {
     for name in walk::names(fd(&root.tmp)).map_err(|e| explain(doing, e))? {
         if let Some(tomb) = tomb_of(&name) {
             go_back(root, (fd(&root.tmp), &name), tomb).map_err(|e| explain(doing, e))?;
+        } else if let Some((history, id)) = name.strip_prefix(FORMER).and_then(|rest| rest.split_once('-')) {
+            settle_former(root, &name, history, id)?;
         }
     }
     Ok(())
+}
+
+/// How the names begin in `.sarang/tmp` of what is being replaced and will be a former content.
+const FORMER: &str = "former-";
+
+/// The name in `.sarang/tmp` of what is being replaced and will be this former content.
+pub(super) fn former(history: &str, id: &str) -> String {
+    format!("{FORMER}{history}-{id}")
+}
+
+/// What still has its first name was not replaced; else it is a former content.
+fn settle_former(root: &Root, name: &str, history: &str, id: &str) -> Result<()> {
+    let aside = (fd(&root.tmp), name);
+    if stat_name(aside.0, aside.1)?.is_some_and(|found| found.links > 1) {
+        return os::unlink_file(aside.0, aside.1).map_err(|e| explain("finish what a crash has cut", e));
+    }
+    let Some(mut shelf) = Shelf::of(root, history, u64::MAX)? else { return Ok(()) };
+    shelf.lay(id, |place| os::rename_new(aside, place))?;
+    shelf.keep();
+    shelf.settle()
 }
 
 /// What still stands at its place under its first name never left it; where nothing stands it goes back, and else into the trash. Returns

@@ -71,8 +71,10 @@ pub(super) fn read_or_make(top: BorrowedFd<'_>) -> Result<String> {
     os::write_all(fd(&file), &mut [IoSlice::new(format!("{id}\n").as_bytes())], 0).map_err(failed)?;
     os::sync(fd(&file)).map_err(failed)?;
     os::rename_over((top, FRESH), (top, FILE)).map_err(failed)?;
-    os::sync(fd(&os::open_folder(top, ".sarang", Lookup::Full).map_err(failed)?)).map_err(failed)?;
-    // The folder itself is new, too, and the state is about to know it.
+    // The folders are new, too, and the state is about to know them.
+    for own in [".sarang/trash", ".sarang"] {
+        os::sync(fd(&os::open_folder(top, own, Lookup::Full).map_err(failed)?)).map_err(failed)?;
+    }
     os::sync(top).map_err(failed)?;
     Ok(id)
 }

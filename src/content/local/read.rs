@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Reads of this size and more go through pooled buffers.
 const LARGE: usize = 64 << 10;
@@ -21,6 +22,14 @@ const BUFFER: usize = 256 << 10;
 const KEPT: usize = 32;
 /// How far ahead the disk is asked to read.
 const AHEAD: u64 = 2 << 20;
+
+/// The steps of the clock in times that the kernel sets are shorter.
+pub(super) const TICK: Duration = Duration::from_millis(20);
+
+/// Whether something was written beside the server so lately that it may be written once more and have the same time.
+pub(super) fn may_change_unseen(node: &Node) -> bool {
+    !node.folder && !node.etag.is_drawn() && node.modified.elapsed().is_ok_and(|age| age < TICK)
+}
 
 static POOL: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
@@ -36,6 +45,14 @@ impl LocalReader {
     /// Opens a file; `None` when that would wait and `lookup` forbids it.
     pub fn open(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<Self>> {
         let Some(file) = root.look(path, lookup, os::open_read)? else { return Ok(None) };
+        let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
+        if may_change_unseen(&found.node) {
+            if lookup == Lookup::Cached {
+                return Ok(None);
+            }
+            // Else two contents that somebody has read could have one tag.
+            std::thread::sleep(TICK);
+        }
         Self::over(root, file).map(Some)
     }
 

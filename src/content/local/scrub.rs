@@ -3,9 +3,10 @@
 use super::digest;
 use super::label;
 use super::os::{self, Errno, Lookup, fd};
+use super::read::{TICK, may_change_unseen};
 use super::root::{existing, explain};
 use super::walk::{self, Met, Top};
-use crate::content::Scrubbed;
+use crate::content::{Node, Scrubbed};
 use crate::model::{Error, Result};
 use std::os::fd::BorrowedFd;
 
@@ -50,7 +51,14 @@ fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure
         Err(Errno::NOENT | Errno::LOOP | Errno::ACCESS | Errno::PERM) => return Ok(()),
         Err(e) => return Err(e.into()),
     };
-    let before = existing(os::stat_fd(fd(&file))?).map_err(Failure::Told)?.node;
+    let see = || -> Result<Node, Failure> {
+        existing(os::stat_fd(fd(&file))?).map(|found| found.node).map_err(Failure::Told)
+    };
+    let mut before = see()?;
+    if may_change_unseen(&before) {
+        std::thread::sleep(TICK);
+        before = see()?;
+    }
     let known = label::digest_of(fd(&file), &before);
     let Ok(read) = digest::read(fd(&file)) else {
         scrubbed.unreadable.push(path());
@@ -64,6 +72,8 @@ fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure
     match known {
         Some(known) if known != read => scrubbed.damaged.push(path()),
         Some(_) => {}
+        // Being written again and again; what is noted now could be told of something else.
+        None if may_change_unseen(&before) => {}
         None => {
             scrubbed.new += 1;
             label::note_digest(fd(&file), &read, &before).map_err(Failure::Told)?;

@@ -1,6 +1,7 @@
 //! What is made in `.sarang/tmp` before it is shown: files that vanish unless published, and the sweeping of leftovers.
 
 use super::lacks::Lack;
+use super::leave;
 use super::ledger::Growth;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::props::explain_store;
@@ -125,9 +126,15 @@ impl Stage {
         let Some(onto) = onto else { return self.replace(to).map(|()| None) };
         let id = onto.next(node);
         if !self.swap(node, to, (onto, &id))? {
-            // A crash between the two leaves a former content that is the present one.
-            onto.lay(&id, |place| self.root.name_again(to, place))?;
-            self.replace(to).inspect_err(|_| onto.clear(&id))?;
+            // What a crash leaves of it, the next start tells from a second name of what is there.
+            let aside = (fd(&self.root.tmp), &*leave::former(onto.history(), &id));
+            self.root.name_again(to, aside).map_err(failed)?;
+            self.replace(to).inspect_err(|_| {
+                let _ = os::unlink_file(aside.0, aside.1);
+            })?;
+            if let Err(error) = onto.lay(&id, |place| self.root.rename_new(aside, place)) {
+                tracing::warn!(%error, "a former content is kept aside until the next start");
+            }
         }
         Ok(Some(id))
     }

@@ -121,6 +121,50 @@ async fn a_hard_link_elsewhere_keeps_its_content() {
     assert_eq!(fs::read_to_string(dir.path().join("other")).unwrap(), "old");
 }
 
+/// Two names of one file are two files once one of them was saved: each has a history that the other cannot delete.
+#[tokio::test]
+async fn a_file_that_lost_a_name_to_another_is_one_of_its_own() {
+    let (tree, dir) = relaxed();
+    for text in [b"1", b"2"] {
+        put(&tree, "a", text).await;
+    }
+    let home = dir.path().join("home");
+    fs::hard_link(home.join("a"), home.join("b")).unwrap();
+    put(&tree, "a", b"3").await;
+    let (a, b) = (tree.identify(&path("a")).await.unwrap().1, tree.identify(&path("b")).await.unwrap().1);
+    assert_ne!(a, b);
+    drop(tree);
+    let other = dir.path().join("other");
+    assert!(std::process::Command::new("cp").arg("-a").arg(&home).arg(&other).status().unwrap().success());
+    let tree: Arc<dyn ContentTree> = LocalTree::open(&other, RELAXED).unwrap();
+    assert_eq!((tree.identify(&path("a")).await.unwrap().1, tree.identify(&path("b")).await.unwrap().1), (a, b));
+    for (file, versions) in [("a", 2), ("b", 1)] {
+        assert_eq!(tree.versions(&path(file)).await.unwrap().len(), versions, "{file}");
+    }
+    let id = tree.delete(&path("b"), commit()).await.unwrap();
+    tree.purge(&id).await.unwrap();
+    assert_eq!(tree.versions(&path("a")).await.unwrap().len(), 2);
+}
+
+/// The kernel's clock stands still for some milliseconds.
+#[tokio::test]
+async fn two_contents_that_other_programs_write_at_once_are_not_read_under_one_tag() {
+    let (tree, dir) = relaxed();
+    for _ in 0..20 {
+        let mut read = Vec::new();
+        for content in ["1", "2"] {
+            fs::write(dir.path().join("home/f"), content).unwrap();
+            let reader = tree.open(&path("f")).await.unwrap();
+            read.push((reader.node().etag.to_string(), reader.read_at(0, 9).await.unwrap()));
+        }
+        assert_ne!(read[0].0, read[1].0);
+        for content in ["3", "4"] {
+            fs::write(dir.path().join("home/f"), content).unwrap();
+            assert!(tree.scrub().await.unwrap().damaged.is_empty());
+        }
+    }
+}
+
 #[tokio::test]
 async fn files_are_plain_and_private() {
     let (tree, dir) = relaxed();

@@ -3,6 +3,7 @@
 mod draft;
 mod refusal;
 pub(super) mod revert;
+mod tag;
 
 use super::behind::Behind;
 use super::digest::Sum;

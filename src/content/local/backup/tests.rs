@@ -259,3 +259,34 @@ fn a_tree_that_vanishes_is_told() {
     assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
     assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
 }
+
+/// A folder that is being moved to another tree: it left before the copy came to it, and is under way until the copy is done.
+#[test]
+fn what_is_on_its_way_to_another_tree_is_in_the_copy() {
+    let place = Place::new();
+    for path in ["d/x", "f", "other/y"] {
+        place.write(path, path);
+    }
+    for folder in [".sarang/tmp", ".sarang/trash/info"] {
+        fs::create_dir_all(place.path("from").join(folder)).unwrap();
+    }
+    age();
+    let mut is_first = true;
+    let (tally, _) = place.copy("to", Vec::new(), |_| {
+        if std::mem::take(&mut is_first) {
+            for name in ["d", "f"] {
+                place.write(&format!(".sarang/trash/info/{name}.1.trashinfo"), "note");
+                let leaving = place.path("from/.sarang/tmp").join(format!("leaving-{name}.1"));
+                fs::rename(place.path("from").join(name), leaving).unwrap();
+            }
+            place.write(".sarang/tmp/half", "half");
+        }
+    });
+    assert!(tally.restless.is_empty() && tally.failures.is_empty(), "{tally:?}");
+    assert_eq!(place.read("to", ".sarang/tmp/leaving-d.1/x"), "d/x");
+    assert_eq!(place.read("to", ".sarang/tmp/leaving-f.1"), "f");
+    for name in ["d", "f"] {
+        assert_eq!(place.read("to", &format!(".sarang/trash/info/{name}.1.trashinfo")), "note");
+    }
+    assert!(!place.path("to/.sarang/tmp/half").exists());
+}

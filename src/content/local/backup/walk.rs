@@ -7,7 +7,11 @@ use super::marks::Taken;
 use super::{Mark, Plan, Tally, Watch};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
 use crate::content::local::overflow::PROPS;
+use crate::content::local::own::{self, TMP, TRASH_INFO};
 use crate::content::local::root::explain;
+use crate::content::local::trash::tomb_of;
+use crate::content::local::trashed::NOTE;
+use crate::content::local::walk;
 use crate::model::{Error, Result};
 use std::ffi::CString;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -72,6 +76,7 @@ impl<'a> Walk<'a> {
         for round in 0.. {
             self.moved = false;
             self.look_again()?;
+            self.take_leaving()?;
             if !self.moved {
                 break;
             }
@@ -238,6 +243,35 @@ impl<'a> Walk<'a> {
             }
             let level = self.read(Level { from, to, path, waiting: Vec::new() })?;
             self.descend(level)?;
+        }
+        Ok(())
+    }
+
+    /// Copies what is on its way to another tree and meanwhile lies in what is temporary, which is left out else: as it lies there, with the note
+    /// that says where it lay, so that it goes back when the copy is used.
+    fn take_leaving(&mut self) -> Result<()> {
+        let source = self.source;
+        let find = |path| own::find(source, path).map_err(|e| explain(DOING, e));
+        let (Some(tmp), Some(info)) = (find(TMP)?, find(TRASH_INFO)?) else { return Ok(()) };
+        if !self.plan.skip.contains(&TMP) {
+            return Ok(());
+        }
+        let names = walk::names(fd(&tmp)).map_err(|e| explain(DOING, e))?;
+        for (name, tomb) in names.iter().filter_map(|name| Some((name, tomb_of(name)?))) {
+            let Ok(found) = os::stat_at(fd(&tmp), name) else { continue };
+            if self.taken.values().any(|mark| mark.node == found.node.inode()) {
+                continue;
+            }
+            own::make(self.target)?;
+            let (to, notes) = (own::open(self.target, TMP)?, own::open(self.target, TRASH_INFO)?);
+            let note = format!("{tomb}{NOTE}");
+            self.copy_file(fd(&info), fd(&notes), &note, format!("{TRASH_INFO}/{note}"))?;
+            let from = os::open_folder(fd(&tmp), "", Lookup::Full).map_err(|e| explain(DOING, e))?;
+            if found.kind == Kind::File {
+                self.copy_file(fd(&from), fd(&to), name, format!("{TMP}/{name}"))?;
+            } else {
+                self.descend(Level { from, to, path: TMP.to_owned(), waiting: vec![name.clone()] })?;
+            }
         }
         Ok(())
     }

@@ -93,6 +93,36 @@ async fn a_file_on_its_way_to_the_trash_is_there_or_was_never_deleted() {
     }
 }
 
+/// An upload that was laid aside, over a file: before and after the rename that replaces it.
+#[tokio::test]
+async fn a_former_content_on_its_way_is_kept_once_it_is_one() {
+    for happened in [true, false] {
+        let (tree, dir) = relaxed();
+        for content in [b"1", b"2"] {
+            put(&tree, "file", content).await;
+        }
+        drop(tree);
+        let home = dir.path().join("home");
+        let own = home.join(".sarang");
+        let history = in_folder(&own.join("versions")).remove(0);
+        let former = own.join("tmp").join(format!("former-{history}-9999999999999.1-5"));
+        fs::hard_link(home.join("file"), former).unwrap();
+        if happened {
+            let label = os::label_fd::<96>(os::fd(&fs::File::open(home.join("file")).unwrap())).unwrap().unwrap();
+            fs::write(home.join("new"), b"3").unwrap();
+            os::set_label(os::fd(&fs::File::open(home.join("new")).unwrap()), &label).unwrap();
+            fs::rename(home.join("new"), home.join("file")).unwrap();
+        }
+        let tree = restart(&dir);
+        assert!(in_folder(&own.join("tmp")).is_empty());
+        let kept: Vec<_> =
+            fs::read_dir(own.join("versions").join(history)).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(kept.len(), if happened { 2 } else { 1 });
+        assert_eq!(kept.iter().any(|version| fs::read(version).unwrap() == b"2"), happened);
+        assert_eq!(content(&tree, "file").await, if happened { b"3" } else { b"2" });
+    }
+}
+
 /// What crashes of earlier releases have left.
 #[tokio::test]
 async fn a_second_name_in_the_trash_of_a_living_file_is_found_and_goes() {

@@ -10,6 +10,7 @@ use super::super::root::{change, explain, replaceable};
 use super::super::stage::Stage;
 use super::super::versions::Shelf;
 use super::refusal::is_taken;
+use super::tag;
 use super::{Base, Draft};
 use crate::content::{Commit, Digest, Expect, Node, Put};
 use crate::model::{Error, RelPath, Result};
@@ -71,10 +72,7 @@ impl Draft {
         old: &Replaced<'_>,
         wanted: Option<SystemTime>,
     ) -> Result<(Node, Option<Digest>)> {
-        os::set_modified(stage.file(), old.draw_time(&self.root, wanted)?)
-            .map_err(|e| explain("set the time of the file", e))?;
-        let node = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node;
-        let digest = self.sum.finish();
+        let (node, digest) = (tag::set_time(stage, wanted, old)?, self.sum.finish());
         old.endow(stage, dir, digest.as_ref(), &node)?;
         self.root.settle(stage.file())?;
         stage.conclude()?;
@@ -110,7 +108,7 @@ impl Draft {
             return Err(if folder { Error::IsFolder } else { Error::PreconditionFailed });
         }
         let mut old = Replaced::look(root, (place.dir(), &name), found.as_ref())?;
-        let (node, digest) = self.seal(stage, place.dir(), &old, commit.modified)?;
+        let (mut node, digest) = self.seal(stage, place.dir(), &old, commit.modified)?;
         let replaced = {
             let _guard = root.guard();
             place.refresh()?;
@@ -127,9 +125,13 @@ impl Draft {
             change(commit, present.as_ref(), &mut || {
                 root.ledger.admit(root, growth, commit.limit)?;
                 let here = (place.dir(), name.as_ref());
-                if !old.is_still(found.as_ref())? {
+                let are_alike = tag::are_alike(&node, present.as_ref());
+                if are_alike || !old.is_still(found.as_ref())? {
                     stage.forget()?;
                     old = Replaced::look(root, here, found.as_ref())?;
+                    if are_alike {
+                        node = tag::set_time(stage, commit.modified, &old)?;
+                    }
                     old.endow(stage, place.dir(), digest.as_ref(), &node)?;
                     root.settle(stage.file())?;
                 }
