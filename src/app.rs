@@ -12,6 +12,7 @@ mod upkeep;
 use crate::audit::Audit;
 use crate::auth::Auth;
 use crate::config::Config;
+use crate::content::ContentTree as _;
 use crate::content::local::LocalTree;
 use crate::drive::Drive;
 use crate::drive::bursts::Bursts;
@@ -32,6 +33,7 @@ use crate::uploads::{Unfinished, Uploads};
 use aside::Vacating;
 pub use aside::{Destination, RemovedFiles};
 pub use folder::TREES as TREE_FOLDERS;
+use futures_util::future::join_all;
 use homes::Homes;
 pub use homes::TreeKind;
 use homes::existing::Existing;
@@ -55,6 +57,8 @@ pub const FOR_BACKUP: &str = "state/for-backup";
 /// How long changes that wait for their disk are waited for at the end.
 const LAST_WAIT: Duration = Duration::from_secs(10);
 const EXPORT_EVERY: Duration = Duration::from_secs(24 * 3600);
+/// How long the count of a home is waited for that somebody only looks at; it goes on, and is there for the next.
+const COUNT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The running program's shared state.
 #[derive(Debug)]
@@ -183,12 +187,16 @@ impl App {
         self.homes.lacking()
     }
 
-    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet. `Missing`.
+    /// Bytes of live files in the home of an account, as last counted; none where it has not been used yet. `Missing`, `Busy` where that is
+    /// not known soon.
     pub async fn usage(&self, account: &AccountName) -> Result<u64> {
-        if !self.homes.exists(account).await? {
-            return self.homes.check_there(TreeKind::Home, account.as_str()).await.map(|()| 0);
-        }
-        Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
+        timely(async {
+            if !self.homes.is_made(account) && !self.homes.exists(account).await? {
+                return Ok(0);
+            }
+            Ok(self.homes.home_of(account).await?.tree.usage().await?.used)
+        })
+        .await
     }
 
     /// Until when nothing of the history of an account's home expires, if it has been open.
@@ -204,14 +212,16 @@ impl App {
 
     /// Bytes of live files in the homes and team folders that have been open, as last counted, but for those that do not answer.
     pub async fn usage_of_open_homes(&self) -> Result<u64> {
-        let mut used = self.homes.used_in_closed();
-        for root in self.homes.open_roots() {
-            match root.tree.usage().await {
-                Ok(usage) => used = used.saturating_add(usage.used),
-                Err(error) => tracing::warn!(root = &*root.id, %error, "its files cannot be counted"),
-            }
-        }
-        Ok(used)
+        let count = |(id, tree): (Arc<str>, Arc<LocalTree>)| async move {
+            // What is known is asked nobody for.
+            let used = match tree.known_used() {
+                Some(used) => Ok(used),
+                None => timely(async { Ok(tree.usage().await?.used) }).await,
+            };
+            used.inspect_err(|error| tracing::warn!(root = &*id, %error, "its files cannot be counted")).unwrap_or(0)
+        };
+        let counted = join_all(self.homes.open_trees().into_iter().map(count)).await;
+        Ok(counted.into_iter().fold(self.homes.used_in_closed(), u64::saturating_add))
     }
 
     /// Counts the files of the homes and team folders that are open anew; returns those whose books were wrong, with what they said
@@ -302,6 +312,10 @@ impl App {
 pub fn place_of(tree: &str) -> Option<String> {
     let kinds = [TreeKind::Home, TreeKind::Team];
     kinds.into_iter().find_map(|kind| Some(format!("{}/{}", kind.folder(), tree.strip_prefix(&kind.id(""))?)))
+}
+
+async fn timely<T>(count: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(COUNT_PATIENCE, count).await.unwrap_or(Err(Error::Busy { retry_after: COUNT_PATIENCE }))
 }
 
 fn unix_nanoseconds() -> u128 {

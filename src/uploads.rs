@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
-use tokio::sync::{MutexGuard, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 /// The most unfinished uploads of one account.
@@ -135,8 +135,20 @@ pub struct Uploads {
     table: Table<UploadRecord>,
     days: u32,
     index: RwLock<HashMap<String, Arc<Unfinished>>>,
-    /// Held while uploads are made and swept.
-    changing: tokio::sync::Mutex<()>,
+    /// The uploads that are being begun, and whose they are: what is laid aside for them is not swept.
+    beginning: Mutex<HashMap<String, AccountName>>,
+}
+
+/// An upload that is being begun.
+struct Beginning<'a> {
+    all: &'a Mutex<HashMap<String, AccountName>>,
+    id: String,
+}
+
+impl Drop for Beginning<'_> {
+    fn drop(&mut self) {
+        self.all.lock().remove(&self.id);
+    }
 }
 
 impl Uploads {
@@ -145,21 +157,30 @@ impl Uploads {
         let table = Table::<UploadRecord>::new(store, "upload/");
         let all = table.all().await?.into_iter();
         let index = all.map(|(id, record)| (id.clone(), Unfinished::new(id, record, None))).collect();
-        Ok(Self { table, days, index: RwLock::new(index), changing: tokio::sync::Mutex::default() })
+        Ok(Self { table, days, index: RwLock::new(index), beginning: Mutex::default() })
     }
 
     /// Begins an upload: refused at once where it could not be published now.
     pub async fn begin(&self, drive: &Drive, plan: Plan, tokens: Vec<String>) -> Result<Arc<Unfinished>> {
-        let _alone = self.changing.lock().await;
-        let owner = drive.identity().account.clone();
-        if self.of(&owner, false).len() >= MAX_UPLOADS {
-            return Err(Error::LimitReached("An account may have at most 1000 unfinished uploads."));
-        }
-        let (id, terms) = (new_id()?, terms(plan.fresh, &plan.tags, tokens));
-        let Aside { root, at, reserved } = drive.lay_aside(&id, &plan.path, plan.len, terms).await?;
+        let terms = terms(plan.fresh, &plan.tags, tokens);
+        let (path, len) = (plan.path.clone(), plan.len);
+        let lay_aside = |id: String| async move { drive.lay_aside(&id, &path, len, terms).await };
+        self.begin_by(drive.identity(), plan, lay_aside).await
+    }
+
+    /// As [`begin`](Self::begin), laid aside by `lay_aside`. That may wait for a disk: others do not wait for it.
+    async fn begin_by<F: Future<Output = Result<Aside>>>(
+        &self,
+        identity: &Identity,
+        plan: Plan,
+        lay_aside: impl FnOnce(String) -> F,
+    ) -> Result<Arc<Unfinished>> {
+        let beginning = self.enter(&identity.account)?;
+        let id = beginning.id.clone();
+        let Aside { root, at, reserved } = lay_aside(id.clone()).await?;
         let record = UploadRecord {
-            owner,
-            scope: drive.identity().scope.to_string(),
+            owner: identity.account.clone(),
+            scope: identity.scope.to_string(),
             path: plan.path.to_string(),
             root: root.to_string(),
             at: at.to_string(),
@@ -174,7 +195,20 @@ impl Uploads {
         self.table.put(&id, &record).await?;
         let upload = Unfinished::new(id.clone(), record, Some(reserved));
         self.index.write().insert(id, upload.clone());
+        drop(beginning);
         Ok(upload)
+    }
+
+    /// Counts a new upload of an account among those that are being begun.
+    fn enter(&self, owner: &AccountName) -> Result<Beginning<'_>> {
+        let id = new_id()?;
+        let mut all = self.beginning.lock();
+        let begun = all.values().filter(|other| *other == owner).count();
+        if self.of(owner, false).len() + begun >= MAX_UPLOADS {
+            return Err(Error::LimitReached("An account may have at most 1000 unfinished uploads."));
+        }
+        all.insert(id.clone(), owner.clone());
+        Ok(Beginning { all: &self.beginning, id })
     }
 
     /// An upload of this identity; `NotFound`.
@@ -253,9 +287,10 @@ impl Uploads {
         *upload.reserved.lock() = Some(reserved);
     }
 
-    /// Lets no upload begin while the result lives.
-    pub async fn still(&self) -> Still<'_> {
-        Still { uploads: self, _alone: self.changing.lock().await }
+    /// Whether there is an upload with this id, or one is being begun.
+    pub fn has(&self, id: &str) -> bool {
+        // In this order: from the one it comes into the other.
+        self.beginning.lock().contains_key(id) || self.index.read().contains_key(id)
     }
 
     /// Changes the record of an upload whose bytes are in place already: a store that fails takes nothing back, so it is only logged.
@@ -272,20 +307,6 @@ impl Uploads {
     }
 }
 
-/// A moment in which no upload begins.
-#[derive(Debug)]
-pub struct Still<'a> {
-    uploads: &'a Uploads,
-    _alone: MutexGuard<'a, ()>,
-}
-
-impl Still<'_> {
-    /// Whether there is an upload with this id.
-    pub fn has(&self, id: &str) -> bool {
-        self.uploads.index.read().contains_key(id)
-    }
-}
-
 impl UploadRecord {
     /// Where it goes in its root.
     pub fn place(&self) -> Result<RelPath> {
@@ -296,4 +317,61 @@ impl UploadRecord {
 /// Seconds since 1970.
 fn now() -> i64 {
     time::unix_seconds(SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Irrevocable, Role};
+    use crate::store::memory::MemoryStore;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Reserved for Nothing {}
+
+    fn identity(name: &str) -> Identity {
+        Identity::whole(AccountName::parse(name).unwrap(), Role::User, None, Arc::new(Irrevocable))
+    }
+
+    fn plan() -> Plan {
+        let (path, metadata) = (VPath::parse("file").unwrap(), String::new());
+        Plan { path, len: 1, metadata, modified: None, fresh: false, tags: Vec::new() }
+    }
+
+    async fn laid_aside(id: String) -> Result<Aside> {
+        Ok(Aside { root: "home/ben".into(), at: RelPath::parse(&id)?, reserved: Box::new(Nothing) })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_hangs_stops_no_upload_elsewhere_and_what_is_being_begun_is_not_swept() {
+        let uploads = Uploads::open(MemoryStore::new(), 7).await.unwrap();
+        let (ana, ben) = (identity("ana"), identity("ben"));
+        let hung = Mutex::new(String::new());
+        let mut hanging = std::pin::pin!(uploads.begin_by(&ana, plan(), |id: String| {
+            *hung.lock() = id;
+            std::future::pending()
+        }));
+        let second = Duration::from_secs(1);
+        assert!(tokio::time::timeout(second, &mut hanging).await.is_err());
+        let begun = tokio::time::timeout(second, uploads.begin_by(&ben, plan(), laid_aside)).await;
+        assert!(uploads.has(&begun.expect("nobody waits for the other").unwrap().id));
+        let id = hung.lock().clone();
+        assert!(uploads.has(&id));
+        assert!(!uploads.has("other"));
+    }
+
+    #[tokio::test]
+    async fn what_is_being_begun_counts_and_is_forgotten_when_it_fails() {
+        let uploads = Uploads::open(MemoryStore::new(), 7).await.unwrap();
+        let ana = identity("ana");
+        let entered: Vec<_> = (0..MAX_UPLOADS).map(|_| uploads.enter(&ana.account).unwrap()).collect();
+        assert!(matches!(uploads.begin_by(&ana, plan(), laid_aside).await, Err(Error::LimitReached(_))));
+        uploads.begin_by(&identity("ben"), plan(), laid_aside).await.unwrap();
+        drop(entered);
+        let failing = |_: String| std::future::ready(Err(Error::NoSpace));
+        assert!(matches!(uploads.begin_by(&ana, plan(), failing).await, Err(Error::NoSpace)));
+        assert!(uploads.beginning.lock().is_empty());
+        uploads.begin_by(&ana, plan(), laid_aside).await.unwrap();
+    }
 }

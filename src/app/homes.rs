@@ -7,6 +7,8 @@ mod lacking;
 mod moves;
 mod open;
 mod opener;
+#[cfg(test)]
+mod tests;
 
 use super::blocking;
 use crate::audit::Kind as AuditKind;
@@ -119,11 +121,11 @@ impl Homes {
     }
 
     async fn open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<()> {
-        let mut opened = self.try_open(kind, name, home).await;
+        let mut opened = self.try_open(kind, name, home).await?;
         let lacks = |error: &Error| error.lacks_descriptors() || matches!(error, Error::Busy { .. });
         if opened.as_ref().is_err_and(lacks) {
             self.trees.shed();
-            opened = self.try_open(kind, name, home).await;
+            opened = self.try_open(kind, name, home).await?;
         }
         if opened.is_ok() {
             self.trees.note_opened(&kind.id(name));
@@ -131,8 +133,9 @@ impl Homes {
         opened
     }
 
-    /// Opens a tree in a task of its own: a caller that leaves must not let the next one open it beside.
-    async fn try_open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<()> {
+    /// Opens a tree in a task of its own: a caller that leaves must not let the next one open it beside. The outer error is that it
+    /// takes too long: for that nothing else need be closed.
+    async fn try_open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<Result<()>> {
         let (opener, home, name) = (self.opener.clone(), home.clone(), name.to_owned());
         let was_swept = self.trees.was_swept(&kind.id(&name));
         let closed = self.trees.until_closed(&kind.id(&name));
@@ -141,7 +144,7 @@ impl Homes {
             home.cell.get_or_try_init(|| opener.open(kind, &name, was_swept)).await.map(|_| ())
         });
         match timeout(DISK_PATIENCE, opening).await {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => Ok(outcome),
             Ok(Err(failed)) => Err(Error::io("open the folder of files", std::io::Error::other(failed))),
             Err(_) => Err(SLOW_DISK),
         }
@@ -158,10 +161,7 @@ impl Homes {
             let found = existing.find(&tree).map(|site| site.map_or(dir, |site| site.path));
             Ok(look.has_moved(found.ok().as_deref()))
         };
-        match timeout(DISK_PATIENCE, blocking(has_moved)).await {
-            Ok(moved) => moved,
-            Err(_) => Err(SLOW_DISK),
-        }
+        patiently(has_moved).await
     }
 
     fn home_dir(&self, account: &AccountName) -> PathBuf {
@@ -176,7 +176,12 @@ impl Homes {
     /// Whether an account's home is there already.
     pub(super) async fn exists(&self, account: &AccountName) -> Result<bool> {
         let dir = self.home_dir(account);
-        blocking(move || Ok(dir.exists())).await
+        patiently(move || Ok(dir.exists())).await
+    }
+
+    /// Whether an account's home has been made, as far as is known without looking.
+    pub(super) fn is_made(&self, account: &AccountName) -> bool {
+        self.opener.known.get(&TreeKind::Home.id(account.as_str())).is_some()
     }
 
     /// The names of the folders of a kind that there are, and of those that have been made and may be missing.
@@ -275,7 +280,7 @@ impl Homes {
         let tree = kind.id(name);
         let Some(id) = self.opener.known.get(&tree) else { return Ok(()) };
         let dir = self.opener.find_dir(kind, name).await?;
-        let found = blocking(move || LocalTree::id_at(&dir)).await?;
+        let found = patiently(move || LocalTree::id_at(&dir)).await?;
         let is_there = found.is_some_and(|found| *found == *id);
         self.opener.known.note(&tree, is_there);
         if is_there { Ok(()) } else { Err(known::missing()) }
@@ -293,6 +298,11 @@ impl Homes {
             open.close();
         }
     }
+}
+
+/// Looks at the disk for as long as a request waits for that.
+async fn patiently<T: Send + 'static>(look: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    timeout(DISK_PATIENCE, blocking(look)).await.unwrap_or(Err(SLOW_DISK))
 }
 
 #[async_trait]

@@ -91,8 +91,8 @@ impl App {
         let swept = self.in_each_tree(
             |dir, _| LocalTree::has_uploads(dir),
             |app, root, _| async move {
-                let still = app.uploads.still().await;
-                for id in root.tree.laid_aside().await?.into_iter().filter(|id| !still.has(id)) {
+                // First what is there, then what belongs to somebody: what comes meanwhile is not among the one.
+                for id in root.tree.laid_aside().await?.into_iter().filter(|id| !app.uploads.has(id)) {
                     root.tree.discard(&id).await?;
                 }
                 Ok(())

@@ -247,11 +247,12 @@ impl Accounts {
         let (accounts, name) = (Arc::clone(self), name.clone());
         let (along, stored) = along.into().into_parts();
         to_the_end(async move {
-            let _alone = accounts.changing.lock().await;
-            accounts.check_free(&name)?;
+            let reserved = accounts.reserve(&name).await?;
+            // This may wait for a disk; other accounts change meanwhile.
             if let Some(vacate) = accounts.vacate.get() {
                 vacate.vacate(&name).await?;
             }
+            let _alone = accounts.changing.lock().await;
             let text = table::encode(&record)?;
             let key = key_of(&name);
             let batch = along.expect(&key, None).put(&key, &text);
@@ -259,6 +260,7 @@ impl Accounts {
             stored();
             let account = Account::new(name.clone(), record, text);
             accounts.by_name.write().insert(name, Arc::clone(&account));
+            drop(reserved);
             accounts.changes.fetch_add(1, Ordering::Release);
             Ok(account.view())
         })

@@ -12,6 +12,7 @@ use crate::audit::{Actor, Kind, Reporter};
 use crate::content::{Entry, FileId, Listing, Node};
 use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, VPath, Via};
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 
@@ -257,14 +258,16 @@ impl Mounts {
         mount.and_then(|mount| Some(Way::Mount(mount.clone(), rest(mount)?))).unwrap_or(Way::Nowhere)
     }
 
-    /// The shares among them that can be looked into now, and where they show.
+    /// The shares among them that can be looked into now, and where they show; looked at all at once, as their disks may not answer.
     pub async fn shares(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
         let mut shares = Vec::new();
-        for mount in self.halls.iter().flat_map(|hall| hall.mounts()) {
+        let mounts = self.halls.iter().flat_map(|hall| hall.mounts());
+        let shared = mounts.filter(|mount| matches!(mount.source, Source::Share(_)));
+        for (mount, node) in join_all(shared.map(|mount| async move { (mount, mount.node().await) })).await {
             let Source::Share(id) = &mount.source else { continue };
-            match mount.node().await {
-                // It is still shared while the files of its owner are missing.
-                Ok(_) | Err(Error::Missing(_)) => {}
+            match node {
+                // It is shared still while the files of its owner are missing, or do not answer.
+                Ok(_) | Err(Error::Missing(_) | Error::Busy { .. }) => {}
                 Err(Error::NotFound) => continue,
                 Err(error) => return Err(error),
             }

@@ -2,7 +2,7 @@
 //! before stays where it is, whoever may write to the folder above it, and only what is in it is moved or deleted.
 
 use super::folders::{self, inode_of, move_content, names_in, purge_content, purge_folder, rename_durably};
-use super::{Homes, TreeKind};
+use super::{Homes, TreeKind, patiently};
 use crate::app::blocking;
 use crate::content::local::LocalTree;
 use crate::content::local::in_place::{Site, Unfit};
@@ -76,13 +76,13 @@ impl Homes {
     /// Whether a tree is there, also as a link.
     pub(in crate::app) async fn is_there(&self, kind: TreeKind, folder: &str) -> Result<bool> {
         let dir = self.opener.own_dir(kind, folder);
-        blocking(move || Ok(dir.symlink_metadata().is_ok())).await
+        patiently(move || Ok(dir.symlink_metadata().is_ok())).await
     }
 
     /// Whether nothing at all lies where the files of this name are.
     pub(in crate::app) async fn is_empty(&self, kind: TreeKind, name: &str) -> Result<bool> {
         let dir = self.opener.own_dir(kind, name);
-        blocking(move || match names_in(&dir) {
+        patiently(move || match names_in(&dir) {
             Ok(names) => Ok(names.is_empty()),
             // What is no folder is not taken over either.
             Err(_) => Ok(dir.symlink_metadata().is_err()),
@@ -94,13 +94,24 @@ impl Homes {
     pub(in crate::app) async fn is_unused(&self, kind: TreeKind, name: &str) -> Result<bool> {
         self.check_there(kind, name).await?;
         let dir = self.dir_of(kind, name);
-        blocking(move || {
+        patiently(move || {
             let own = [".sarang/trash/files", ".sarang/versions"];
             let files = names_in(&dir).map_err(|e| Error::io("look at the files", e))?;
             let history = own.iter().any(|own| names_in(&dir.join(own)).is_ok_and(|names| !names.is_empty()));
             Ok(files.iter().all(|name| name == ".sarang") && !history)
         })
         .await
+    }
+
+    /// Whether the folder that lies in the data folder in the place of a home or team folder is not the one with this id; `false` for none.
+    pub(in crate::app) async fn is_another(&self, kind: TreeKind, name: &str, id: &str) -> Result<bool> {
+        let (dir, id) = (self.opener.own_dir(kind, name), id.to_owned());
+        patiently(move || Ok(dir.exists() && LocalTree::id_at(&dir)?.is_none_or(|found| found != id))).await
+    }
+
+    /// The id of a home or team folder that has been made.
+    pub(in crate::app) fn known_id(&self, kind: TreeKind, name: &str) -> Option<String> {
+        self.opener.known.get(&kind.id(name)).map(|id| id.to_string())
     }
 
     /// Gives the folder of a home or team folder, if there is one, the name `folder`, durably, and closes it.
@@ -112,7 +123,10 @@ impl Homes {
             if to.symlink_metadata().is_ok() {
                 return Ok(());
             }
-            rename_durably(&from, &to).map_err(|e| Error::io("lay the files aside", e))
+            rename_durably(&from, &to).map_err(|e| match e.kind() {
+                ErrorKind::ResourceBusy => MOUNTED,
+                _ => Error::io("lay the files aside", e),
+            })
         })
         .await?;
         self.forget(kind, name).await
@@ -192,6 +206,10 @@ impl Homes {
     }
 }
 
+const MOUNTED: Error = Error::Forbidden(
+    "Its folder is the mount point of a disk, which cannot be laid aside: unmount it, and its files stay on that disk. What was begun is \
+     finished within the hour after that.",
+);
 const IN_PLACE: Error = Error::Forbidden(
     "Its files lie in a folder outside the data folder, which is not exchanged: bring these back as a folder of an account's drive.",
 );

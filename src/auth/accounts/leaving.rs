@@ -14,6 +14,18 @@ pub trait Vacate: Debug + Send + Sync {
     async fn vacate(&self, name: &AccountName) -> Result<()>;
 }
 
+/// A name that nobody else gets.
+pub(super) struct Reserved {
+    accounts: Arc<Accounts>,
+    name: AccountName,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.accounts.free_name(&self.name);
+    }
+}
+
 impl Accounts {
     /// Says what lets nothing of an earlier account pass to a new one; once, when everything is opened.
     pub fn vacate_by(&self, vacate: Arc<dyn Vacate>) {
@@ -28,6 +40,14 @@ impl Accounts {
     /// Lets somebody have this name again.
     pub fn free_name(&self, name: &AccountName) {
         self.leaving.write().remove(name);
+    }
+
+    /// Takes a name for an account that is being made, as long as the result lives; as [`check_free`](Self::check_free).
+    pub(super) async fn reserve(self: &Arc<Self>, name: &AccountName) -> Result<Reserved> {
+        let _alone = self.changing.lock().await;
+        self.check_free(name)?;
+        self.take_name(name.clone());
+        Ok(Reserved { accounts: Arc::clone(self), name: name.clone() })
     }
 
     /// Commits a batch that `check` finds nothing against in the account's present record. `NotFound`.

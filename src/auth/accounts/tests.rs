@@ -103,3 +103,36 @@ async fn more_accounts_than_a_page_are_all_read() {
     store.commit(batch).await.unwrap();
     assert_eq!(Accounts::open(store).await.unwrap().list().len(), PAGE + 1);
 }
+
+/// What lay in the home of an earlier holder is on a disk that does not answer.
+#[derive(Debug)]
+struct Hung;
+
+#[async_trait::async_trait]
+impl Vacate for Hung {
+    async fn vacate(&self, name: &AccountName) -> Result<()> {
+        match name.as_str() {
+            "ana" => std::future::pending().await,
+            "eve" => Err(Error::NoSpace),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_hangs_under_a_new_account_keeps_no_other_from_changing() {
+    let accounts = Accounts::open(MemoryStore::new()).await.unwrap();
+    accounts.vacate_by(Arc::new(Hung));
+    let hanging = accounts.clone();
+    tokio::spawn(async move { hanging.insert(&name("ana"), record(), Batch::new()).await });
+    tokio::task::yield_now().await;
+    let rest = async {
+        accounts.insert(&name("ben"), record(), Batch::new()).await.unwrap();
+        accounts.change(&name("ben"), |r| r.quota = None).await.unwrap();
+        assert!(matches!(accounts.insert(&name("ana"), record(), Batch::new()).await, Err(Error::Exists)));
+        for _ in 0..2 {
+            assert!(matches!(accounts.insert(&name("eve"), record(), Batch::new()).await, Err(Error::NoSpace)));
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(1), rest).await.expect("nobody waits for ana");
+}

@@ -11,6 +11,7 @@ use crate::http::api::problem::{Failures, Problem};
 use crate::model::{AccountName, Error, Role, time};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::AppendHeaders;
+use futures_util::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
@@ -172,6 +173,9 @@ pub struct Removed {
     pub kept: Option<String>,
 }
 
+/// Homes that are counted at once for a page of accounts.
+const COUNTED_AT_ONCE: usize = 8;
+
 fn user() -> Role {
     Role::User
 }
@@ -202,10 +206,16 @@ pub async fn list(
     let page = PageQuery { limit, cursor }.cut(found, |account| account.name.to_string())?;
     let mut items: Vec<AccountDocument> = page.items.into_iter().map(|view| AccountDocument::of(&app, view)).collect();
     if usage == Some(true) {
-        for account in &mut items {
-            account.used = match app.usage(&account.name).await {
-                // The overview names those whose files are missing.
-                Err(Error::Missing(_)) => None,
+        let names: Vec<_> = items.iter().map(|account| account.name.clone()).collect();
+        let counts = futures_util::stream::iter(names).map(|name| {
+            let app = app.clone();
+            async move { app.usage(&name).await }
+        });
+        let counts: Vec<_> = counts.buffered(COUNTED_AT_ONCE).collect().await;
+        for (account, used) in items.iter_mut().zip(counts) {
+            account.used = match used {
+                // The overview names those whose files are missing; of a disk that does not answer the others are none the worse.
+                Err(Error::Missing(_) | Error::Busy { .. }) => None,
                 used => Some(used?),
             };
         }
