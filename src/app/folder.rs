@@ -104,6 +104,18 @@ fn unmounted(dir: &Path, fstab: &str, mounts: &str) -> Option<PathBuf> {
     wanted.filter(|point| point != Path::new("/")).find(|point| !present.contains(point))
 }
 
+/// Whether a folder lies where a disk should be mounted within the data folder, and is not.
+pub(super) fn is_unmounted_within(data: &Path, dir: &Path) -> bool {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    is_unmounted(&absolute(data), &absolute(dir), &read(FSTAB), &read(MOUNTS))
+}
+
+fn is_unmounted(data: &Path, dir: &Path, fstab: &str, mounts: &str) -> bool {
+    let is_within = |line: &&str| path_in(line, 1).is_some_and(|point| point.starts_with(data) && point != data);
+    let within: Vec<&str> = fstab.lines().filter(is_within).collect();
+    unmounted(dir, &within.join("\n"), mounts).is_some()
+}
+
 /// A field of a line in one of the tables of mounts, in which blanks are `\040`.
 fn path_in(line: &str, field: usize) -> Option<PathBuf> {
     let text = line.split_whitespace().nth(field)?;
@@ -127,6 +139,17 @@ mod tests {
         for other in ["/srv/my disk 2", "/srv", "/old/data", "/var/lib/sarang"] {
             assert_eq!(unmounted(Path::new(other), fstab, root), None, "{other}");
         }
+    }
+
+    /// A home on a disk of its own; what is above the data folder was looked at when the server was made.
+    #[test]
+    fn a_home_whose_disk_should_be_mounted_is_not_made() {
+        let fstab = "UUID=1 /srv ext4 noauto 0 2\nUUID=2 /srv/data/homes/ana ext4 nofail 0 2\n#UUID=3 /srv/data/teams ext4 0 2\n";
+        let mounted = "30 22 8:3 / /srv/data/homes/ana rw - ext4 /dev/sdc1 rw\n";
+        let at = |dir: &str, mounts: &str| is_unmounted(Path::new("/srv/data"), Path::new(dir), fstab, mounts);
+        assert!(at("/srv/data/homes/ana", ""));
+        assert!(!at("/srv/data/homes/ana", mounted));
+        assert!(!at("/srv/data/homes/ben", "") && !at("/srv/data/homes/ana2", "") && !at("/srv/data/teams/x", ""));
     }
 
     #[test]

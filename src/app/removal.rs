@@ -65,6 +65,9 @@ pub struct Removal {
     /// The folder that was there before, where its files lie there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub existing: Option<Left>,
+    /// The id that lies in the `.sarang` of its files, where that is known: what has another is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
 }
 
 impl table::Record for Removal {
@@ -167,8 +170,9 @@ impl Removals {
             let is_named = self.all.read().values().any(|other| other.kind == kind && other.folder == folder);
             if !is_named && !app.homes.is_there(kind, &folder).await? {
                 let removed = time::unix_seconds(now);
-                let (name, settled, existing) = (name.into(), false, None);
-                return Ok(Removal { kind, name, created: 0, removed, folder, files, settled, existing });
+                let (tree, existing) = (app.homes.known_id(kind, name), None);
+                let (name, settled) = (name.into(), false);
+                return Ok(Removal { kind, name, created: 0, removed, folder, files, settled, existing, tree });
             }
         }
         Err(Error::Exists)
@@ -205,7 +209,15 @@ impl App {
             (Step::Records, Some(account)) => self.end_records(account).await?,
             (Step::Records, None) => self.end_team_records(name).await?,
             (Step::Aside, _) if removal.existing.is_some() => self.homes.leave(*kind, name).await?,
-            (Step::Aside, _) => self.homes.lay_aside(*kind, name, folder).await?,
+            (Step::Aside, _) => {
+                // As when the state is older than the files: then they are the next holder's, and are kept.
+                if let Some(id) = &removal.tree
+                    && self.homes.is_another(*kind, name, id).await?
+                {
+                    self.vacate(*kind, name).await?;
+                }
+                self.homes.lay_aside(*kind, name, folder).await?;
+            }
             (Step::Transfer, _) => {
                 let Files::Transfer(to) = &removal.files else { return Ok(None) };
                 let from = (*kind, folder.as_str());

@@ -408,3 +408,44 @@ fn the_control_socket_lists_brings_back_and_purges() {
     assert!(matches!(ask(Request::RemovedPurge { which: place.clone() }), Response::Done));
     assert!(!server.data().join(&place).exists() && removed(&server).is_empty());
 }
+
+/// The state comes from an export that is older than the files: made when a removal had begun, and since then it was finished and the next
+/// ana came.
+#[test]
+fn the_files_of_the_next_holder_are_not_deleted_for_the_one_before() {
+    let server = start();
+    settle_in(&server);
+    server.block_on(server.app().begin_removal(&name("ana"), Files::Purge)).unwrap();
+    let home = server.home("ana");
+    std::fs::remove_dir_all(&home).unwrap();
+    std::fs::create_dir_all(home.join(".sarang")).unwrap();
+    std::fs::write(home.join(".sarang/home"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    std::fs::write(home.join("hers"), "hers").unwrap();
+    let server = server.restart();
+    assert!(poll(Duration::from_secs(5), || removed(&server).len() == 1));
+    let kept = removed(&server)[0].clone();
+    let place = server.data().join(kept["place"].as_str().unwrap());
+    assert!(kept["deleting"] == false && std::fs::read_to_string(place.join("hers")).unwrap() == "hers", "{kept}");
+    owes_nothing(&server, &register(&server));
+}
+
+/// A home on a disk of its own cannot be renamed. Only root may mount: without it that is said.
+#[test]
+fn a_home_that_is_a_mount_point_is_laid_aside_once_it_is_unmounted() {
+    use std::process::Command;
+    let server = start();
+    let home = server.home("ana");
+    std::fs::create_dir_all(&home).unwrap();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"]).arg(&home).output();
+    if !mount.is_ok_and(|mount| mount.status.success()) {
+        println!("skipped: only root may mount");
+        return;
+    }
+    server.ana().store("/a", "x");
+    let reply = root(&server).api("DELETE", "/accounts/ana?files=keep", &Value::Null);
+    let unmounted = Command::new("umount").arg("-l").arg(&home).status();
+    assert!(unmounted.unwrap().success());
+    assert!(reply.is(403).text().contains("unmount it"), "{reply}");
+    server.block_on(server.app().finish_removals()).unwrap();
+    register(&server).lacks("/a");
+}

@@ -80,6 +80,7 @@ impl Opener {
         let (tree, settings) = (kind.id(name), self.settings);
         let dir = self.find_dir(kind, name).await?;
         let (folder, others) = (self.folder_of(kind), self.made_in_data_folder(kind));
+        let data = self.dir.clone();
         let is_existing = self.existing.path_of(&tree).is_some();
         let (opened, id) = blocking(move || {
             // A link into nowhere, or the folder of all of them is missing: then none of the others is there either.
@@ -91,8 +92,15 @@ impl Opener {
             if !is_existing && !others.is_empty() && !others.iter().any(is_there) {
                 return Err(known::missing());
             }
+            if !is_existing && super::super::folder::is_unmounted_within(&data, &dir) {
+                return Err(known::missing());
+            }
             let opened = open_home(&dir, &tree, LocalTree::open(&dir, settings)?)?;
             let id = opened.tree.id()?;
+            if !is_existing {
+                // Its name in the folder of all is new, and that one may be.
+                sync_folders(&[&folder, &data]).map_err(|e| Error::io("write to the disk", e))?;
+            }
             Ok((opened, id))
         })
         .await?;
@@ -157,6 +165,10 @@ impl Opener {
     pub fn folder_of(&self, kind: TreeKind) -> PathBuf {
         self.dir.join(kind.folder())
     }
+}
+
+fn sync_folders(folders: &[&Path]) -> std::io::Result<()> {
+    folders.iter().try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
 }
 
 fn open_home(dir: &Path, id: &str, tree: Arc<LocalTree>) -> Result<OpenHome> {
