@@ -72,6 +72,9 @@ pub struct Overview {
     /// where failed sign-ins are counted.
     #[serde(default)]
     pub untrusted_proxies: Vec<String>,
+    /// Whether the clock has jumped, so that nothing of the history and no unfinished upload expires for now; the server's log says more.
+    #[serde(default)]
+    pub date_doubted: bool,
 }
 
 /// A file system that lacks something.
@@ -316,6 +319,7 @@ pub async fn overview(app: &App) -> Result<Overview> {
             .map(|(lacks, roots)| FileSystem { lacks: lacks.into_iter().map(str::to_owned).collect(), roots })
             .collect(),
         untrusted_proxies: app.metrics.untrusted_proxies.all().iter().map(ToString::to_string).collect(),
+        date_doubted: app.metrics.is_date_doubted.load(Ordering::Relaxed),
     })
 }
 

@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// What is counted since the start.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub struct Metrics {
     pub connections: Arc<AtomicU64>,
     /// Requests whose handling panicked; each was answered with 500.
     pub panics: AtomicU64,
+    /// Whether the date of the machine is not believed, so that nothing expires.
+    pub is_date_doubted: AtomicBool,
     /// Peers that look like proxies and are not trusted.
     pub untrusted_proxies: Peers,
 }

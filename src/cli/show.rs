@@ -148,6 +148,10 @@ fn text_of(overview: &Overview) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name:15} {value}");
     }
+    if overview.date_doubted {
+        let _ =
+            writeln!(text, "{:15} jumped: nothing of the history expires for now; the server's log says more", "Clock");
+    }
     for held in &overview.held {
         let _ = writeln!(text, "{:15} {} until {}", "History held", held.root, held.until);
     }
