@@ -262,8 +262,8 @@ impl Mounts {
     pub async fn shares(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
         let mut shares = Vec::new();
         let mounts = self.halls.iter().flat_map(|hall| hall.mounts());
-        let shared = mounts.filter(|mount| matches!(mount.source, Source::Share(_)));
-        for (mount, node) in join_all(shared.map(|mount| async move { (mount, mount.node().await) })).await {
+        let looked_at = mounts.filter(|mount| matches!(mount.source, Source::Share(_)));
+        for (mount, node) in join_all(looked_at.map(|mount| async move { (mount, mount.node().await) })).await {
             let Source::Share(id) = &mount.source else { continue };
             match node {
                 // It is shared still while the files of its owner are missing, or do not answer.

@@ -445,7 +445,8 @@ fn a_home_that_is_a_mount_point_is_laid_aside_once_it_is_unmounted() {
     let reply = root(&server).api("DELETE", "/accounts/ana?files=keep", &Value::Null);
     let unmounted = Command::new("umount").arg("-l").arg(&home).status();
     assert!(unmounted.unwrap().success());
-    assert!(reply.is(403).text().contains("unmount it"), "{reply}");
+    let told = reply.is(403).text();
+    assert!(told.contains("unmount it"), "{told}");
     server.block_on(server.app().finish_removals()).unwrap();
     register(&server).lacks("/a");
 }
