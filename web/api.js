@@ -11,6 +11,7 @@ export class Problem extends Error {
   constructor(status, told, after = 0, etag = '') {
     super(told?.detail || '')
     this.status = status
+    this.field = told?.errors?.[0]?.pointer || ''
     this.code = told?.code || (status ? '' : 'offline')
     this.after = after
     this.etag = etag

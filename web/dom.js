@@ -63,10 +63,20 @@ export function icon(name) {
 export function named(name) {
   const dot = name.lastIndexOf('.')
   const cut = dot > 0 && name.length - dot <= 8 ? dot : name.length
-  return h('span.name', h('bdi.stem', name.slice(0, cut)), cut < name.length && h('bdi', name.slice(cut)))
+  return h('bdi.name', h('span.stem', name.slice(0, cut)), cut < name.length && h('span', name.slice(cut)))
 }
 
+// --- kinds of files
+
+const KINDS = { image: /\.(png|jpe?g|gif|webp|avif|bmp|svg|heic)$/i, video: /\.(mp4|webm|mkv|mov|m4v|ogv)$/i, audio: /\.(mp3|flac|ogg|opus|m4a|wav|aac)$/i, text: /\.(txt|md|log|csv|json|toml|ya?ml|ini|conf|xml|html?|css|m?js|rs|py|sh|c|h)$/i, pdf: /\.pdf$/i, archive: /\.(zip|tar|gz|7z|rar|zst|bz2|xz)$/i }
+/** What a name says of its content. @param {string} name */
+export const kindOf = (name) => Object.entries(KINDS).find(([, pattern]) => pattern.test(name))?.[0] || 'file'
+export const THUMBS = /\.(png|jpe?g|gif|webp)$/i
+
 // --- words
+
+/** Text that stands in a sentence and keeps its direction to itself. @param {string} text */
+export const isolate = (text) => `\u2068${text}\u2069`
 
 /** Languages by their own names. */
 export const languages = { en: 'English', id: 'Bahasa Indonesia', de: 'Deutsch', ko: '한국어', ar: 'العربية' }
@@ -123,7 +133,7 @@ export function t(key, values = {}) {
   if (typeof text === 'object') text = text[plural.select(values.n)] ?? text.other
   return text.replace(/\{(\w+)\}/g, (/** @type {string} */ _, /** @type {string} */ name) => {
     const value = values[name]
-    return typeof value === 'number' ? numbers.format(value) : `\u2068${value}\u2069`
+    return typeof value === 'number' ? numbers.format(value) : isolate(value)
   })
 }
 

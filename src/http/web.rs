@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, VARY,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use rust_embed::Embed;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -27,7 +27,7 @@ use std::time::SystemTime;
 use tokio::sync::OnceCell;
 
 /// What pages with scripts may do: run and show what this server sends, and make nothing of text but text.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; \
+pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src 'self'; \
     connect-src 'self'; frame-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; base-uri 'none'; \
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 /// The shell, and where in it the prefix and the text for browsers without scripts go.
@@ -50,7 +50,6 @@ const VIEWS: [&str; 13] = [
     "/admin",
     "/admin/{*path}",
 ];
-const CORP: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 const FETCH_DEST: &str = "sec-fetch-dest";
 /// The best there is, 8 % smaller than 9: each file is compressed once.
 const QUALITY: i32 = 11;
@@ -102,8 +101,12 @@ pub(super) fn refuse_code() -> http::Response<super::body::Body> {
 
 /// A page with these contents that runs the app: what it holds is for browsers without scripts.
 pub(super) fn page(title: &str, content: &str) -> Response {
-    let script = format!("<script type=\"module\" src=\"{}main.js\"></script>", assets());
-    with_policy(pages::page_with(title, content, &script).into_response())
+    with_policy(pages::page_with(title, content, &script("main.js")).into_response())
+}
+
+/// What runs a script of the app in a page of the server.
+pub(super) fn script(name: &str) -> String {
+    format!("<script type=\"module\" src=\"{}{name}\"></script>", assets())
 }
 
 fn with_policy(mut response: Response) -> Response {
@@ -141,7 +144,6 @@ async fn file(Path((id, name)): Path<(String, String)>, headers: HeaderMap) -> R
     out.insert(CONTENT_TYPE, HeaderValue::from_static(media_type(&name)));
     out.insert(CACHE_CONTROL, caching::FOR_EVER);
     out.insert(VARY, HeaderValue::from_name(ACCEPT_ENCODING));
-    out.insert(CORP, HeaderValue::from_static("same-origin"));
     if let Some(coding) = coding {
         out.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
@@ -263,7 +265,7 @@ fn media_type(name: &str) -> &'static str {
 mod tests {
     use super::*;
     use axum::body::Body;
-    use http::Request;
+    use http::{HeaderName, Request};
     use tower::ServiceExt;
 
     async fn get_of(path: &str, accepted: &str) -> Response {
@@ -281,7 +283,6 @@ mod tests {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()[CACHE_CONTROL], caching::FOR_EVER);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
-        assert_eq!(response.headers()[CORP], "same-origin");
         for path in [
             "/_/0000000000000000/main.js".to_owned(),
             format!("{}nothing.js", assets()),

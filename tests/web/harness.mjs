@@ -57,7 +57,7 @@ export async function serve(names = ['ana', 'ben'], settings = '') {
 
 export const browse = () => chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: process.env.HEADED !== '1', args: ['--no-sandbox', '--disable-dev-shm-usage', '--lang=en'] })
 
-/** A page in a context of its own. `expected` are errors that a test provokes, as patterns. */
+/** A page in a context of its own. The browser's own viewer of PDFs comes from `chrome:`. `expected` are errors that a test provokes, as patterns. */
 export async function open(browser, { url }, { width = 1280, height = 800, scheme = 'light', language = 'en', touch = width < 700, expected = [] } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, locale: language, hasTouch: touch, isMobile: touch, acceptDownloads: true, reducedMotion: 'reduce' })
   const page = await context.newPage()
@@ -66,7 +66,7 @@ export async function open(browser, { url }, { width = 1280, height = 800, schem
   const note = (text) => { if (!page.expected.some((pattern) => pattern.test(text))) wrong.push(text) }
   page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) note(`console: ${message.text()} ${message.location().url}`) })
   page.on('pageerror', (error) => note(`page: ${error.stack || error}`))
-  page.on('request', (request) => { if (!request.url().startsWith(url) && !/^(blob|data):/.test(request.url())) note(`another origin: ${request.url()}`) })
+  page.on('request', (request) => { if (!request.url().startsWith(url) && !/^(blob|data|chrome|chrome-extension):/.test(request.url())) note(`another origin: ${request.url()}`) })
   page.setDefaultTimeout(15000)
   page.wrong = wrong
   page.base = url

@@ -50,7 +50,7 @@ async function pick(page, words, name = 'Documents') {
 
 for (const [scheme, language, width] of LOOKS) {
   test(`every view is sound: ${scheme}, ${language}, ${width} px`, async () => {
-    const page = await open(browser, server, { scheme, language, width, height: width > 700 ? 800 : 780 })
+    const page = await open(browser, server, { scheme, language, width, height: width > 700 ? 800 : 780, expected: [/422.*files\/thumbnail/] })
     const found = []
     const check = async (name) => {
       await page.waitForTimeout(150)

@@ -11,6 +11,8 @@ const read = (name) => JSON.parse(readFileSync(join(web, 'locales', `${name}.jso
 const tags = [...new Set(readdirSync(join(web, 'locales')).map((name) => name.split('.')[0]))]
 const words = Object.fromEntries(tags.map((tag) => [tag, { ...read(tag), ...read(`${tag}.more`) }]))
 const code = (text) => text.replace(/\/\*\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
+/** Words that the pages of the server mark for `public.js`. */
+const marked = [...readFileSync(join(web, '../src/http/public/page.rs'), 'utf8').matchAll(/data-t=\\"([\w.]+)\\"/g)].map(([, key]) => key)
 const all = Object.values(sources).map(code).join('\n')
 
 test('every language has every key, in the same file, with the same places and all its plurals', () => {
@@ -40,7 +42,8 @@ test('every key that is used exists, the first screen needs only its own file, a
       assert.ok(!first || key in core || ['view.account'].includes(key), `${name}: ${key} is needed at once`)
     }
   }
-  const literals = new Set([...all.matchAll(/'([\w.]+)'/g)].map(([, text]) => text))
+  assert.ok(marked.length > 5 && marked.every((key) => key in words.en), marked.join(' '))
+  const literals = new Set([...marked, ...[...all.matchAll(/'([\w.]+)'/g)].map(([, text]) => text)])
   const prefixes = [...all.matchAll(/\bt\(`([\w.]+)\$\{/g)].map(([, text]) => text)
   for (const key of Object.keys(words.en)) {
     assert.ok(literals.has(key) || key.startsWith('error.') || prefixes.some((prefix) => key.startsWith(prefix)), `${key} is left over`)

@@ -14,6 +14,12 @@ export default async function account() {
 const section = (/** @type {string} */ title, /** @type {any[]} */ ...parts) => h('section', h('h2', title), parts)
 const present = () => secret(t('password.present'), { autocomplete: 'current-password' })
 
+/** Says of the present password that it is wrong, where it is. @param {any} error @returns {never} */
+function proved(error) {
+  if (['/old', '/password'].includes(error.field)) error.extra = t('password.wrong')
+  throw error
+}
+
 function profile() {
   const { me } = session
   const display = field(t('displayname'), { value: me.display_name || '', maxlength: 100, autocomplete: 'name' })
@@ -24,7 +30,7 @@ function profile() {
     const mail = email.input.value.trim() || null
     if (mail !== (me.email || null)) {
       const proof = present()
-      const done = await ask({ title: t('email'), body: [h('p', t('email.proof')), proof.el], submit: t('save'), run: async () => { session.me = await api('PATCH', 'me', { body: { ...body, email: mail, password: proof.input.value } }) } })
+      const done = await ask({ title: t('email'), body: [h('p', t('email.proof')), proof.el], submit: t('save'), run: async () => { session.me = await api('PATCH', 'me', { body: { ...body, email: mail, password: proof.input.value } }).catch(proved) } })
       if (!done) return
     } else session.me = await api('PATCH', 'me', { body })
     toast(t('saved.n'))
@@ -38,7 +44,7 @@ function password() {
   const next = secret(t('password.new'), { autocomplete: 'new-password', minlength: 10 }, t('password.hint'))
   const form = h('form', h('input.gone', { autocomplete: 'username', value: session.me.name, readonly: true, tabindex: '-1', 'aria-hidden': 'true' }), h('p.hint', t('password.ends')), old.el, next.el, h('button', { type: 'submit' }, t('password.change')))
   onsend(form, async () => {
-    await api('PUT', 'me/password', { body: { old: old.input.value, new: next.input.value }, quiet: true }).catch((error) => { if (error.status === 401 || error.status === 403) error.extra = t('password.wrong'); throw error })
+    await api('PUT', 'me/password', { body: { old: old.input.value, new: next.input.value }, quiet: true }).catch(proved)
     form.reset()
     toast(t('password.changed'))
   })
@@ -51,11 +57,11 @@ function twoFactor() {
   const begin = async () => {
     const proof = present()
     /** @type {any} */ let made = null
-    await ask({ title: t('twofactor.on'), body: [h('p', t('twofactor.proof')), proof.el], submit: t('goon'), run: async () => { made = await api('POST', 'me/two-factor', { body: { password: proof.input.value }, quiet: true }) } })
+    await ask({ title: t('twofactor'), body: [h('p', t('twofactor.proof')), proof.el], submit: t('goon'), run: async () => { made = await api('POST', 'me/two-factor', { body: { password: proof.input.value }, quiet: true }).catch(proved) } })
     if (!made) return
     const code = field(t('code'), { required: true, inputmode: 'numeric', autocomplete: 'one-time-code', maxlength: 10 }, t('twofactor.code'))
     /** @type {any} */ let codes = null
-    await ask({ title: t('twofactor.on'), body: [h('p', t('twofactor.scan')), await qr(made.uri), h('p', t('twofactor.type')), copyable(made.secret, t('twofactor.secret')), code.el], submit: t('twofactor.confirm'), run: async () => {
+    await ask({ title: t('twofactor'), body: [h('p', t('twofactor.scan')), await qr(made.uri), h('p', t('twofactor.type')), copyable(made.secret, t('twofactor.secret')), code.el], submit: t('twofactor.confirm'), run: async () => {
       codes = (await api('POST', 'me/two-factor/confirm', { body: { code: code.input.value.replace(/\s/g, '') }, quiet: true })).recovery_codes
     } })
     if (!codes) return
@@ -64,7 +70,7 @@ function twoFactor() {
   }
   const end = async () => {
     const proof = present()
-    if (await ask({ title: t('twofactor.off'), body: [h('p', t('twofactor.off.text')), proof.el], submit: t('twofactor.off'), danger: true, run: () => api('DELETE', 'me/two-factor', { body: { password: proof.input.value }, quiet: true }) })) await again()
+    if (await ask({ title: t('twofactor.off'), body: [h('p', t('twofactor.off.text')), proof.el], submit: t('twofactor.off'), danger: true, run: () => api('DELETE', 'me/two-factor', { body: { password: proof.input.value }, quiet: true }).catch(proved) })) await again()
   }
   return section(t('twofactor'), h('p', on ? h('span.okay', icon('check'), t('twofactor.is')) : t('twofactor.text')), button(on ? 'close' : 'lock', t(on ? 'twofactor.off' : 'twofactor.on'), () => (on ? end() : begin()).catch(failed)))
 }

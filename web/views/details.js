@@ -23,7 +23,7 @@ export async function show(file, close, changed) {
     [t('type')]: stat.media_type || t('folder'),
     [t('etag')]: stat.etag,
   }).flatMap(([head, value]) => (value ? [h('dt', head), h('dd', h('bdi', value))] : []))),
-  part(t('shared.with'), mine(shares).map((share) => h('li', h('bdi', share.to.account || share.to.group), h('span.hint', t(`rights.${share.rights}`))))),
+  part(t('share.people'), mine(shares).map((share) => h('li', h('bdi', share.to.account || share.to.group), h('span.hint', t(`rights.${share.rights}`))))),
   part(t('links'), mine(links).map((link) => h('li', h('span', t(`rights.${link.rights}`)), h('span.hint', t('used.n', { n: link.downloads }))))),
   part(t('locks'), mine(locks).map((lock) => h('li', h('span', icon('lock'), t('openby', { who: lock.holder, when: date(lock.since) })), button('', t('lock.end'), () => api('DELETE', `locks/${lock.id}`).then(() => show(file, close, changed)).then((next) => el.replaceWith(next), failed))))),
   h('p.row-actions', button('share', t('share'), async () => (await import('./sharing.js')).share(file.path, file.folder)), !file.folder && button('versions', t('versions'), () => versions(file, changed))))

@@ -1,6 +1,6 @@
 // The files of a folder: what is there, and what can be done with it.
 
-import { date, h, icon, named, part, remember, remembered, replace, size, t } from '../dom.js'
+import { THUMBS, date, h, icon, kindOf, named, part, remember, remembered, replace, size, t } from '../dom.js'
 import { Problem, address, all, api, base, explain, join, numbered, page, parent, say, session } from '../api.js'
 import { ask, button, failed, line, menu, toast, tool } from '../ui.js'
 import { grid } from '../list.js'
@@ -11,11 +11,8 @@ import { go, refreshMe } from '../main.js'
 /** How often the folder is looked at, and how often all of its files. */
 const LOOK = 5000
 const LOOK_CLOSER = 6
-
-const KINDS = { image: /\.(png|jpe?g|gif|webp|avif|bmp|svg|heic)$/i, video: /\.(mp4|webm|mkv|mov|m4v|ogv)$/i, audio: /\.(mp3|flac|ogg|opus|m4a|wav|aac)$/i, text: /\.(txt|md|log|csv|json|toml|ya?ml|ini|conf|xml|html?|css|m?js|rs|py|sh|c|h)$/i, pdf: /\.pdf$/i, archive: /\.(zip|tar|gz|7z|rar|zst|bz2|xz)$/i }
-/** What a name says of its content. @param {string} name */
-export const kindOf = (name) => Object.entries(KINDS).find(([, pattern]) => pattern.test(name))?.[0] || 'file'
-export const THUMBS = /\.(png|jpe?g|gif|webp)$/i
+/** What servers and proxies take of an address. */
+const LONGEST_ADDRESS = 7000
 
 /** The view of a folder; another folder shows in the same one. @param {any} ctx */
 export default async function files(ctx) {
@@ -59,7 +56,7 @@ export default async function files(ctx) {
   const note = h('p.note', { role: 'status', 'aria-live': 'polite' })
   const card = h('div')
   const empty = h('div.empty', { hidden: true })
-  const details = h('div')
+  const details = h('div.beside')
   const el = h('div.files', h('h1.gone', { tabindex: '-1' }, t('view.files')), h('div.bar', crumbs, h('div.search', filter)), tools, card, h('div.split', h('div.pane', list.el, empty, note), details))
 
   // --- what is there
@@ -170,6 +167,7 @@ export default async function files(ctx) {
     const chosen = list.count()
     const many = chosen > 1
     const act = (/** @type {(files: File[]) => any} */ run) => () => run(list.chosen())
+    tools.classList.toggle('picked', chosen > 0)
     replace(tools, chosen ? [
       button('close', t('selected', { n: chosen }), () => { list.clear(); list.focus() }, { class: 'quiet', title: t('select.none') }),
       button('download', t('download'), act(download)),
@@ -232,7 +230,9 @@ export default async function files(ctx) {
   /** @param {File[]} some */
   function download(some) {
     const one = some.length === 1 && !some[0].folder ? some[0] : null
-    const href = one ? address('files/content', { path: one.path }) : address('zip', { path: some.map((file) => file.path) })
+    const whole = !found && some.length === entries.length && some.length > 1
+    const href = one ? address('files/content', { path: one.path }) : address('zip', { path: whole ? path : some.map((file) => file.path) })
+    if (href.length > LONGEST_ADDRESS) return toast(t('zip.many'), { error: true })
     const link = h('a', { href, download: one ? one.name : '' })
     document.body.append(link)
     link.click()
@@ -474,6 +474,7 @@ export default async function files(ctx) {
     if (event.target instanceof Element && event.target.closest('input, textarea, dialog')) return
     const slash = event.key === '/' && remembered('keys') !== 'off'
     if (slash || (event.ctrlKey || event.metaKey) && event.key === 'f') { event.preventDefault(); filter.focus() }
+    else if (event.target === document.body && ['ArrowDown', 'ArrowUp', 'Home', 'End'].includes(event.key)) { event.preventDefault(); list.focus() }
     else if ((event.ctrlKey || event.metaKey) && event.key === 'v' && cut.paths.length && !el.contains(event.target)) keys(event)
   }
   addEventListener('keydown', finding)

@@ -1,14 +1,13 @@
 // Looks into a file: pictures, film, sound, PDF and text by the browser's own means; the rest is said and can be downloaded.
 
-import { h, icon, named, replace, size, t } from '../dom.js'
-import { api, content, say } from '../api.js'
+import { h, icon, kindOf, named, replace, size, t } from '../dom.js'
+import { Problem, address, content, say, told } from '../api.js'
 import { button, giveBack, tool } from '../ui.js'
-import { kindOf } from './files.js'
 
 const MOST_TEXT = 1 << 20
 
-/** @param {any} file @param {any[]} others what the arrows go through @param {{ download: (some: any[]) => void, edit: () => any }} ways */
-export function preview(file, others, { download, edit }) {
+/** @param {any} file @param {any[]} others what the arrows go through @param {{ download: (some: any[]) => void, edit?: () => any, src?: (file: any) => string }} ways where files are, if not in the drive */
+export function preview(file, others, { download, edit, src: source = (now) => content(now.path) }) {
   let at = others.findIndex((one) => one.path === file.path)
   const before = document.activeElement
   const title = h('h2')
@@ -30,14 +29,14 @@ export function preview(file, others, { download, edit }) {
     replace(title, named(now.name))
     replace(actions,
       others.length > 1 && [tool('prev', t('previous'), () => move(-1)), tool('next', t('next'), () => move(1))],
-      kindOf(now.name) === 'text' && button('edit', t('edit'), async () => { el.close(); (await import('./edit.js')).edit(now, edit) }),
+      edit && kindOf(now.name) === 'text' && button('edit', t('edit'), async () => { el.close(); (await import('./edit.js')).edit(now, /** @type {any} */ (edit)) }),
       button('download', t('download'), () => download([now])), tool('close', t('close'), () => el.close()))
     replace(stage, picture(now))
   }
 
   /** @param {any} now */
   function picture(now) {
-    const src = content(now.path)
+    const src = source(now)
     const broken = () => replace(stage, none(now))
     const kind = kindOf(now.name)
     if (kind === 'image') {
@@ -47,9 +46,10 @@ export function preview(file, others, { download, edit }) {
     if (kind === 'video') return h('video', { src, controls: true, onerror: broken })
     if (kind === 'audio') return h('audio', { src, controls: true, onerror: broken, 'aria-label': now.name })
     if (kind === 'pdf') return h('iframe', { src, title: now.name })
+    if (edit && /\.md$/i.test(now.name)) return h('iframe', { src: address('files/markdown', { path: now.path }), title: now.name })
     if (kind === 'text') {
       const pre = h('pre', { tabindex: '0', dir: 'auto', 'aria-label': now.name, role: 'region' })
-      text(now.path).then((got) => { pre.textContent = got.text; if (got.more) stage.append(h('p.hint', t('preview.cut', { all: size(now.size) }))) }, (error) => replace(stage, h('p.wrong', { role: 'alert' }, say(error))))
+      text(src).then((got) => { pre.textContent = got.text; if (got.more) stage.append(h('p.hint', t('preview.cut', { all: size(now.size) }))) }, (error) => replace(stage, h('p.wrong', { role: 'alert' }, say(error))))
       return pre
     }
     return none(now)
@@ -78,12 +78,11 @@ export function preview(file, others, { download, edit }) {
   actions.lastElementChild?.focus()
 }
 
-/** The beginning of a text. @param {string} path */
-async function text(path) {
-  const response = await api('GET', 'files/content', { query: { path }, headers: { Range: `bytes=0-${MOST_TEXT - 1}` }, raw: true }).catch((error) => {
-    if (error.status === 416) return new Response('')
-    throw error
-  })
+/** The beginning of a text. @param {string} src */
+async function text(src) {
+  const response = await fetch(src, { headers: { Range: `bytes=0-${MOST_TEXT - 1}` } }).catch(() => { throw new Problem(0) })
+  if (response.status === 416) return { text: '', more: false }
+  if (!response.ok) throw await told(response)
   const range = response.headers.get('Content-Range') || ''
   return { text: await response.text(), more: range && Number(range.split('/')[1]) > MOST_TEXT }
 }

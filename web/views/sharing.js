@@ -1,6 +1,6 @@
 // Sharing a file or folder: with people and groups, and by links.
 
-import { date, day, h, icon, replace, t } from '../dom.js'
+import { date, day, h, icon, isolate, replace, t } from '../dom.js'
 import { all, api, base, session } from '../api.js'
 import { ask, button, choice, confirm, copyable, failed, field, tick, toast } from '../ui.js'
 import { qr } from './qr.js'
@@ -22,7 +22,7 @@ export async function share(path, folder) {
   const draw = async () => {
     const [shares, ours] = await Promise.all([all('shares'), all('links')])
     const rows = shares.filter((one) => bare(one.path) === path)
-    replace(people, rows.length ? h('ul.plain-list', rows.map((one) => h('li', h('span', icon(one.to.group ? 'people' : 'person'), ' ', h('bdi', one.to.account || one.to.group), ' ', h('span.hint', [t(`rights.${one.rights}`), one.expires && t('until', { when: day(one.expires) }), one.note].filter(Boolean).join(', '))),
+    replace(people, rows.length ? h('ul.plain-list', rows.map((one) => h('li', h('span', icon(one.to.group ? 'people' : 'person'), ' ', h('bdi', one.to.account || one.to.group), ' ', h('span.hint', [t(`rights.${one.rights}`), one.expires && t('until', { when: day(one.expires) }), one.note && isolate(one.note)].filter(Boolean).join(', '))),
       h('span.row-actions', button('', t(one.rights === 'view' ? 'rights.allow' : 'rights.deny'), () => api('PATCH', `shares/${one.id}`, { body: { rights: one.rights === 'view' ? 'edit' : 'view' } }).then(draw, failed)), button('', t('share.end'), () => api('DELETE', `shares/${one.id}`).then(draw, failed)))))) : h('p.hint', t('share.nobody')))
     replace(links, linkList(ours.filter((one) => bare(one.path) === path), draw))
   }
@@ -37,7 +37,7 @@ export async function share(path, folder) {
 export function linkList(rows, draw, paths = false) {
   if (!rows.length) return h('p.hint', t('links.none'))
   return h('ul.plain-list', rows.map((one) => h('li', h('span', icon('link'), ' ', paths && [h('bdi', bare(one.path)), ' '], h('span.hint', [t(`rights.${one.rights}`), one.has_password && t('link.password'), one.expires && t('until', { when: day(one.expires) }),
-    one.max_downloads ? t('used.of', { n: one.downloads, all: one.max_downloads }) : t('used.n', { n: one.downloads }), one.last_used && t('lastused', { when: date(one.last_used) }), one.note].filter(Boolean).join(', '))),
+    one.max_downloads ? t('used.of', { n: one.downloads, all: one.max_downloads }) : t('used.n', { n: one.downloads }), one.last_used && t('lastused', { when: date(one.last_used) }), one.note && isolate(one.note)].filter(Boolean).join(', '))),
   h('span.row-actions', button('', t('change'), () => changeLink(one).then(draw, failed)), button('', t('link.end'), () => confirm(t('link.end'), t('link.end.text'), t('link.end'), () => api('DELETE', `links/${one.id}`).then(draw)), { class: 'danger' })))))
 }
 

@@ -30,8 +30,10 @@ let paused = false
 
 /** @returns {Record<string, string>} */
 const ledger = () => { try { return JSON.parse(remembered('uploads') || '{}') } catch { return {} } }
+/** Browsers tell the time of a file in a folder with another fraction at each choice. @param {File} file */
+const second = (file) => Math.floor(file.lastModified / 1000)
 /** @param {Item} item */
-const mark = (item) => `${item.path}\n${item.file.size}\n${item.file.lastModified}`
+const mark = (item) => `${item.path}\n${item.file.size}\n${second(item.file)}`
 /** @param {Item} item @param {string|null} at */
 function keep(item, at) {
   const known = ledger()
@@ -227,11 +229,10 @@ async function readable(body) {
   }
 }
 
-/** Whether the very file is there already: the answer to its upload was lost. @param {Item} item */
+/** Whether the very file is there already: the answer to its upload was lost, or a folder that a reload cut is chosen again. @param {Item} item */
 async function isThere(item) {
-  if (item.tries < 2) return false
   const stat = await api('GET', 'files/stat', { query: { path: item.path } }).catch(() => null)
-  return stat && stat.size === item.file.size && stat.modified === item.file.lastModified
+  return stat && stat.size === item.file.size && Math.floor(stat.modified / 1000) === second(item.file)
 }
 
 /** One question at a time. @param {Item} item @returns {Promise<string>} */
@@ -392,7 +393,7 @@ export function remind() {
   const input = h('input', { type: 'file', multiple: true, class: 'gone', 'aria-hidden': 'true', tabindex: '-1', onchange: () => {
     const chosen = [...input.files]
     const some = chosen.flatMap((file) => {
-      const match = cut.find(([path, bytes, time]) => base(path) === file.name && Number(bytes) === file.size && Number(time) === file.lastModified)
+      const match = cut.find(([path, bytes, time]) => base(path) === file.name && Number(bytes) === file.size && Number(time) === second(file))
       return match ? [{ file, path: match[0] }] : []
     })
     box.remove()

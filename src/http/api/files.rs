@@ -279,6 +279,24 @@ pub async fn served(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Heade
     Ok(response.map(axum::body::Body::new))
 }
 
+/// All bytes of a file that has at most so many; else `TooLarge`.
+pub async fn whole(reader: &dyn Reader, most: u64) -> Result<Vec<u8>, Error> {
+    let len = reader.node().len;
+    if len > most {
+        return Err(Error::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    while (bytes.len() as u64) < len {
+        let left = usize::try_from(len - bytes.len() as u64).unwrap_or(usize::MAX);
+        let piece = reader.read_at(bytes.len() as u64, left.min(1 << 20)).await?;
+        if piece.is_empty() {
+            break;
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes)
+}
+
 /// A `Content-Disposition` with a name (RFC 6266): in plain ASCII for old clients, and exactly.
 pub fn disposition(way: &str, name: &str) -> HeaderValue {
     let plain: String = name

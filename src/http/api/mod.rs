@@ -11,6 +11,7 @@ pub mod groups;
 pub mod invites;
 pub mod json;
 pub mod links;
+pub mod markdown;
 pub mod me;
 pub mod openid;
 pub mod openid_links;
@@ -25,6 +26,7 @@ pub mod session;
 pub mod setup;
 pub mod shares;
 pub mod team_folders;
+pub mod thumbnail;
 pub mod two_factor;
 pub mod upload;
 pub mod uploads;
@@ -53,6 +55,8 @@ fn documented() -> (Router, OpenApi) {
         .merge(resumable())
         .routes(routes!(files::stat))
         .routes(routes!(files::mkdir))
+        .routes(routes!(thumbnail::show))
+        .routes(routes!(markdown::show))
         .routes(routes!(search::find))
         .routes(routes!(bulk::rename))
         .routes(routes!(bulk::copy))

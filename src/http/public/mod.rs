@@ -1,4 +1,4 @@
-//! Public links for their visitors: pages without scripts at `/s/<token>`, the same as a WebDAV drive at `/s/<token>/dav/`.
+//! Public links for their visitors: pages that need no scripts at `/s/<token>`, the same as a WebDAV drive at `/s/<token>/dav/`.
 //! What is unknown, expired, ended, used up or gone looks the same: nothing is there.
 
 mod download;
@@ -11,7 +11,7 @@ use super::api::json::read;
 use super::api::upload::{Into, store_form};
 use super::api::{files, zip};
 use super::multipart::Form;
-use super::{cookie, pages, reply};
+use super::{cookie, pages, reply, web};
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Download;
@@ -37,10 +37,6 @@ const MAX_FORM: usize = 8 << 10;
 const COOKIE_NAME: &str = "pass";
 /// The most passes that a request may show. A browser has one or two for an address; who sends more than a few is guessing.
 const MAX_PASSES: usize = 4;
-/// As of the other pages, and pictures of the shared files.
-const POLICY: &str =
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
-
 /// The pages of links.
 pub(super) fn routes() -> Router {
     Router::new()
@@ -152,7 +148,7 @@ fn failed(error: &Error) -> Response {
 
 fn shown(html: Html<String>) -> Response {
     let mut response = html.into_response();
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(web::POLICY));
     response
 }
 

@@ -5,7 +5,8 @@ use crate::content::Node;
 use crate::http::api::bulk::ItemResult;
 use crate::http::api::files::{FolderPage, Kind, Row};
 use crate::http::dav::{href, media};
-use crate::http::pages::{escape, page};
+use crate::http::pages::{escape, page, page_with};
+use crate::http::web;
 use crate::model::names::is_balanced;
 use crate::model::{Error, Rights, VPath, time};
 use axum::response::Html;
@@ -31,7 +32,12 @@ pub fn password(token: &str, wrong: Option<&Error>) -> Html<String> {
 /// The page of a link for uploads.
 pub fn drop(visitor: &Visitor, results: Option<&[ItemResult]>) -> Html<String> {
     let content = results.map(told).unwrap_or_default() + &upload_form(visitor, &VPath::root());
-    page(&escape(visitor.name()), &content)
+    shown(visitor.name(), &content)
+}
+
+/// A page that scripts make better: they know what is marked with `data-`.
+fn shown(name: &str, content: &str) -> Html<String> {
+    page_with(&escape(name), content, &web::script("public.js"))
 }
 
 /// The page of a file.
@@ -44,27 +50,36 @@ pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
         let source = address(&visitor.token, "/file", path, "");
         let _ = write!(content, "<p><img src=\"{source}\" alt=\"{name}\" width=\"100%\"></p>");
     }
-    let _ = write!(content, "<p>{}, {}</p><p>", size(node.len), time::iso_date(node.modified));
+    let _ = write!(content, "<p>{}, {}</p><p>", marked_size(node.len), marked_time(node.modified));
     if media::is_harmless(media) && !visitor.is_limited() {
-        let _ = write!(content, "<a href=\"{}\">Show</a> · ", address(&visitor.token, "/file", path, ""));
+        let _ =
+            write!(content, "<a data-t=\"show\" href=\"{}\">Show</a> · ", address(&visitor.token, "/file", path, ""));
     }
-    let _ =
-        write!(content, "<a href=\"{}\">Download</a></p>", address(&visitor.token, "/file", path, "&amp;save=true"));
-    page(&name, &content)
+    let _ = write!(
+        content,
+        "<a data-t=\"download\" href=\"{}\">Download</a></p>",
+        address(&visitor.token, "/file", path, "&amp;save=true")
+    );
+    shown(visitor.name_at(path), &content)
 }
 
 /// A page of a folder.
 pub fn folder(visitor: &Visitor, path: &VPath, rows: &FolderPage, results: Option<&[ItemResult]>) -> Html<String> {
     let mut content = results.map(told).unwrap_or_default() + &up(visitor, path);
-    content.push_str("<table><thead><tr><th>Name<th>Size<th>Modified</thead><tbody>");
+    content.push_str("<table><thead><tr><th data-t=\"name.file\">Name<th data-t=\"size\">Size<th data-t=\"modified\">Modified</thead><tbody>");
     for Row(name, kind, len, modified, _) in &rows.items {
         // Beyond the longest path nothing can be addressed.
         let Ok(path) = path.join(name) else { continue };
-        let modified = time::iso_date(time::from_unix_seconds(modified.div_euclid(1000)));
-        let (mark, size) = if *kind == Kind::Folder { ("/", String::new()) } else { ("", size(*len)) };
+        let modified = marked_time(time::from_unix_seconds(modified.div_euclid(1000)));
+        let (mark, size, file) = match kind {
+            Kind::Folder => ("/", String::new(), String::new()),
+            Kind::File => ("", marked_size(*len), format!(" data-file=\"{}\"", escape(name))),
+        };
+        // A preview would use up a download.
+        let file = if visitor.is_limited() { String::new() } else { file };
         let _ = write!(
             content,
-            "<tr><td><a href=\"{}\">{}{mark}</a><td>{size}<td>{modified}",
+            "<tr><td><a href=\"{}\"{file}>{}{mark}</a><td>{size}<td>{modified}",
             address(&visitor.token, "", &path, ""),
             escape(name)
         );
@@ -72,21 +87,37 @@ pub fn folder(visitor: &Visitor, path: &VPath, rows: &FolderPage, results: Optio
     content.push_str("</tbody></table>");
     if let Some(Row(last, ..)) = rows.items.last().filter(|_| rows.next.is_some()) {
         let next = address(&visitor.token, "", path, &format!("&amp;after={}", encoded(last)));
-        let _ = write!(content, "<p>There is more than this page shows. <a href=\"{next}\">Next page</a></p>");
+        let _ = write!(
+            content,
+            "<p><span data-t=\"public.more\">There is more than this page shows.</span> <a data-t=\"public.next\" href=\"{next}\">Next page</a></p>"
+        );
     }
     let zip = address(&visitor.token, "/zip", path, "");
-    let _ = write!(content, "<p><a href=\"{zip}\">Download all as a zip archive</a></p>");
+    let _ = write!(content, "<p><a data-t=\"public.zip\" href=\"{zip}\">Download all as a zip archive</a></p>");
     if visitor.link.record.rights == Rights::Edit {
         content.push_str(&upload_form(visitor, path));
     }
-    page(&escape(visitor.name_at(path)), &content)
+    shown(visitor.name_at(path), &content)
+}
+
+/// Bytes for people, and for scripts, which know their language.
+fn marked_size(bytes: u64) -> String {
+    format!("<span data-size=\"{bytes}\">{}</span>", size(bytes))
+}
+
+/// A moment for people, and for scripts.
+fn marked_time(at: std::time::SystemTime) -> String {
+    format!("<span data-time=\"{}\">{}</span>", time::unix_millis(at), time::iso_date(at))
 }
 
 /// The way back to the folder above.
 fn up(visitor: &Visitor, path: &VPath) -> String {
     path.parent().map_or_else(String::new, |above| {
         let name = escape(visitor.name_at(&above));
-        format!("<p><a href=\"{}\">Up to {name}</a></p>", address(&visitor.token, "", &above, ""))
+        format!(
+            "<p><a href=\"{}\"><span data-t=\"public.up\">Up to</span> {name}</a></p>",
+            address(&visitor.token, "", &above, "")
+        )
     })
 }
 
