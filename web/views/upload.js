@@ -88,11 +88,7 @@ function makeFolder(path) {
   if (!path) return Promise.resolve()
   let made = folders.get(path)
   if (!made) {
-    made = patiently(() => api('POST', 'files/folder', { body: { path } }).catch((error) => {
-      if (error.code === 'exists') return null
-      if (error.code === 'parent_missing') return makeFolder(parent(path)).then(() => api('POST', 'files/folder', { body: { path } })).catch((why) => { if (why.code !== 'exists') throw why })
-      throw error
-    }))
+    made = makeFolder(parent(path)).then(() => patiently(() => api('POST', 'files/folder', { body: { path } }).catch((error) => { if (error.code !== 'exists') throw error })))
     folders.set(path, made)
     made.catch(() => folders.delete(path))
   }
