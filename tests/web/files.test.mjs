@@ -291,3 +291,15 @@ test('previews: a picture and its neighbours, PDF and Markdown in frames that ca
   await shot(page, 'tiles-made')
   assert.deepEqual(page.wrong, [])
 })
+
+test('in a list from right to left a name keeps its own direction and its end', async () => {
+  const page = await open(browser, server, { language: 'ar' })
+  await at(page, 'Direction', ['notes.txt', 'سيرة.pdf'], [])
+  const sides = await page.evaluate(() => [...document.querySelectorAll('.row[data-index] .name bdi, .row[data-index] bdi.name')].map((el) => {
+    const [stem, end] = [...el.children].map((child) => child.getBoundingClientRect().left)
+    return [el.textContent, stem < end, getComputedStyle(el).direction]
+  }))
+  assert.deepEqual(sides.sort(), [['notes.txt', true, 'ltr'], ['سيرة.pdf', false, 'rtl']].sort())
+  assert.equal(await page.evaluate(() => document.documentElement.dir), 'rtl')
+  assert.deepEqual(page.wrong, [])
+})

@@ -36,6 +36,21 @@ test('pages that people have uploaded do not reach the API', async () => {
   assert.equal(page.frames().slice(1).filter((frame) => frame.url().includes('reached')).length, 0)
 })
 
+test('without the headers of files the same page would reach the API: the test above can fail', async () => {
+  await server.put('control.html', `<!doctype html><title>quiet</title><script>${EVIL}</script>`)
+  const page = await open(browser, server, { expected: [/./] })
+  await signIn(page)
+  const tab = await page.context().newPage()
+  await tab.route('**/files/content?path=control.html', async (route) => {
+    const answer = await route.fetch()
+    const headers = answer.headers()
+    for (const name of ['content-security-policy', 'content-disposition', 'x-frame-options']) delete headers[name]
+    await route.fulfill({ response: answer, headers })
+  })
+  await tab.goto(`${server.url}/api/v1/files/content?path=control.html`)
+  await tab.waitForFunction(() => document.title === 'reached ana')
+})
+
 test('files of users are no scripts, styles or workers of the app', async () => {
   await server.put('code.js', 'window.ran = true; self.onmessage = () => {}')
   await server.put('code.css', 'body { display: none }')
@@ -51,6 +66,17 @@ test('files of users are no scripts, styles or workers of the app', async () => 
     return { script, style, module, worker, service, ran: window.ran }
   })
   assert.deepEqual(outcome, { script: 'refused', style: 'refused', module: 'refused', worker: 'refused', service: 'refused', ran: undefined })
+})
+
+test('were they not refused, the browser would run them: the test above can fail', async () => {
+  await server.put('control.js', 'window.ran = true')
+  const page = await open(browser, server, { expected: [/./] })
+  await signIn(page)
+  const answer = await server.ask('GET', '/dav/control.js')
+  const { 'content-disposition': _, ...headers } = Object.fromEntries(answer.headers)
+  const body = await answer.text()
+  await page.route('**/dav/control.js', (route) => route.fulfill({ status: 200, headers, body }))
+  assert.equal(await page.evaluate(() => import('/dav/control.js').then(() => window.ran)), true)
 })
 
 test('markup cannot be made of text: the policy holds even against the app', async () => {
