@@ -2,10 +2,11 @@
 //! out of memory. A fresh page costs the system more than the disk does, so pages that are soon free again also make it faster.
 //! Of an upload that was laid aside, what is on the disk counts as kept, whatever becomes of the request that brings it.
 
+use super::begin;
 use super::os::{self, Outcome};
 use super::root::explain;
 use super::stage::Stage;
-use super::{begin, joined};
+use super::waiting::joined;
 use crate::model::Result;
 use std::sync::Arc;
 use tokio::task::JoinHandle;

@@ -191,7 +191,7 @@ mod tests {
         for is_swapped in [true, false] {
             let made = dir.path().join(TMP).join("copy");
             fs::create_dir(&made).unwrap();
-            let fill = Fill::new((&root, &root), false, Reservation::none(&root), &Unjudged);
+            let fill = Fill::new((&root, &root, fd(&root.dir)), false, Reservation::none(&root), &Unjudged).unwrap();
             let (name, made_at) = ("copy".to_owned(), OnceCell::new());
             let copied = Copied { root: &root, name, kind: Kind::Folder, fill, made: made_at, published: false };
             copied.note_made().unwrap();

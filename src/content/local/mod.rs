@@ -77,8 +77,6 @@ use read::LocalReader;
 use root::Root;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::task::JoinError;
 use upload::LocalUpload;
 use waiting::{begin, changed, looked, on_thread};
 
@@ -217,15 +215,6 @@ impl LocalTree {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static) -> Result<T> {
         on_thread(&self.root, work).await
     }
-}
-
-/// What became of a task; a panic goes on in the caller.
-fn joined<T>(outcome: Result<Result<T>, JoinError>) -> Result<T> {
-    outcome.unwrap_or_else(|e| match e.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        // Only a runtime that is shutting down cancels.
-        Err(_) => Err(Error::Busy { retry_after: Duration::from_secs(1) }),
-    })
 }
 
 #[async_trait]

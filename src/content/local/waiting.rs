@@ -2,10 +2,10 @@
 //! memory; all else has its turn on one that may wait. That goes for the end of an open file as well: closing it asks a daemon or another
 //! machine where it lies with one, and what has no name any more is deleted by it.
 
+use super::LocalTree;
 use super::os;
 use super::root::Root;
 use super::turns::{Disk, HUNG, LONG, Turn, Turns};
-use super::{LocalTree, joined};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 /// After which a disk that has not answered a look counts as silent.
 const SILENT: Duration = Duration::from_secs(30);
@@ -81,6 +81,15 @@ pub(super) async fn looked<T: Send + 'static>(
 ) -> Result<T> {
     let silent = |_| Err(Error::Busy { retry_after: SILENT });
     tokio::time::timeout(SILENT, on_thread(root, look)).await.unwrap_or_else(silent)
+}
+
+/// What became of a task; a panic goes on in the caller.
+pub(super) fn joined<T>(outcome: Result<Result<T>, JoinError>) -> Result<T> {
+    outcome.unwrap_or_else(|e| match e.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only a runtime that is shutting down cancels.
+        Err(_) => Err(Error::Busy { retry_after: Duration::from_secs(1) }),
+    })
 }
 
 /// Begins `work` on a thread that may wait.

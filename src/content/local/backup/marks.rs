@@ -115,6 +115,12 @@ impl Taken {
         self.all.get(&self.key(path)).map(|taken| *taken == self.of(node))
     }
 
+    /// Whether what is on this inode was copied, from whatever path.
+    pub fn has_node(&self, node: [u64; 2]) -> bool {
+        let node = self.of(node);
+        self.all.values().any(|taken| *taken == node)
+    }
+
     /// Two hashes: that of two paths both are equal is not to be expected.
     fn key(&self, path: &str) -> [u64; 2] {
         let [one, other, _] = &self.hashers;

@@ -259,7 +259,7 @@ impl<'a> Walk<'a> {
         let names = walk::names(fd(&tmp)).map_err(|e| explain(DOING, e))?;
         for (name, tomb) in names.iter().filter_map(|name| Some((name, tomb_of(name)?))) {
             let Ok(found) = os::stat_at(fd(&tmp), name) else { continue };
-            if self.taken.values().any(|mark| mark.node == found.node.inode()) {
+            if self.taken.has_node(found.node.inode()) {
                 continue;
             }
             own::make(self.target)?;
