@@ -54,13 +54,14 @@ pub(super) fn set_apart(root: &Root, given: &Root) -> Result<()> {
         }
         Ok(())
     })?;
-    let mut renamed: HashMap<FileId, (FileId, String)> = HashMap::new();
+    // Two files that were names of one have one id, and a history each.
+    let mut renamed: HashMap<(FileId, String), FileId> = HashMap::new();
     each(given, &mut |_, id, label, node| {
         let history = label.history(node);
-        if shared.has(id, &history) && !renamed.contains_key(&id) {
+        if shared.has(id, &history) && !renamed.contains_key(&(id, history.clone())) {
             let new = FileId::new()?;
             versions::lend(given, &history, &new.to_string(), None)?;
-            renamed.insert(id, (new, history));
+            renamed.insert((id, history), new);
         }
         Ok(())
     })?;
@@ -68,12 +69,12 @@ pub(super) fn set_apart(root: &Root, given: &Root) -> Result<()> {
         return Ok(());
     }
     settle(given)?;
-    each(given, &mut |file, id, label, node| match renamed.get(&id) {
-        Some((new, _)) => Label::new(*new, label.digest(node).as_ref(), node).store(fd(file)).map_err(failed),
+    each(given, &mut |file, id, label, node| match renamed.get(&(id, label.history(node))) {
+        Some(new) => Label::new(*new, label.digest(node).as_ref(), node).store(fd(file)).map_err(failed),
         None => Ok(()),
     })?;
     settle(given)?;
-    for (_, history) in renamed.values() {
+    for (_, history) in renamed.keys() {
         let _ = stage::remove_tree(fd(&given.versions), history, &mut |_, _| {});
     }
     Ok(())

@@ -96,6 +96,16 @@ impl Label {
         self.for_node(node, digest, node)
     }
 
+    /// The same for `node`, with a history of this name, of at most 16 bytes.
+    pub fn with_history(&self, history: String, node: &Node) -> Self {
+        Self { history: Some(history), ..self.with_digest(self.digest(node).as_ref(), node) }
+    }
+
+    /// The same for `node`, with another id.
+    pub fn with_id(&self, id: FileId, node: &Node) -> Self {
+        Self { id: Some((id, sign(node))), ..self.clone() }
+    }
+
     /// What a file that is `new`, with this hash, has from `old`, in whose place it comes: the id and the history.
     pub fn for_node(&self, old: &Node, digest: Option<&Digest>, new: &Node) -> Self {
         let (id, history) = (self.id(old), self.history(old));

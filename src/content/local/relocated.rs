@@ -5,7 +5,7 @@ use super::chronicle::{OWN, TRASH};
 use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::own;
-use super::root::{Root, explain};
+use super::root::{Root, explain, stat_name};
 use super::walk::{self, Met};
 use crate::content::{FileId, Node};
 use crate::model::{Error, Result};
@@ -52,7 +52,7 @@ pub(super) fn settle(root: &Root) -> Result<()> {
     }
     let (mut taken, mut is_changed) = (Taken::default(), false);
     each(root, |met| note_own(met, &mut taken))?;
-    each(root, |met| take_over(met, &mut taken).map(|is_written| is_changed |= is_written))?;
+    each(root, |met| take_over(root, met, &mut taken).map(|is_written| is_changed |= is_written))?;
     let own = os::open_folder(fd(&root.dir), OWN, Lookup::Full).map_err(|e| explain(DOING, e))?;
     let node = os::stat_fd(fd(&own)).map_err(|e| explain(DOING, e))?.node;
     if is_changed && root.is_strict() {
@@ -112,17 +112,24 @@ fn note_own(met: &Met<'_>, taken: &mut Taken) -> Result<(), Failure> {
 }
 
 /// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
-fn take_over(met: &Met<'_>, taken: &mut Taken) -> Result<bool, Failure> {
+fn take_over(root: &Root, met: &Met<'_>, taken: &mut Taken) -> Result<bool, Failure> {
     let Some((opened, label, node)) = labelled(met)? else { return Ok(false) };
     let label = match (label.written_id(), label.former_history()) {
         (Some(_), _) if label.own_id(&node).is_some() => return Ok(false),
-        (Some(id), _) if taken.ids.insert(id) => {
+        (Some(id), _) => {
             let label = label.handed_over(Lies::Elsewhere, &node, &node);
             let history = label.history(&node);
-            if history == id.to_string() || taken.histories.insert(history) {
-                label
-            } else {
-                Label::new(id, label.digest(&node).as_ref(), &node)
+            let is_called_by_id = history == id.to_string();
+            let has_other = !is_called_by_id && taken.histories.insert(history);
+            // Then it was another name of the file with this id, and has a history of its own since.
+            let is_another = has_other
+                && (taken.ids.contains(&id)
+                    || stat_name(fd(&root.versions), &id.to_string()).map_err(Failure)?.is_some());
+            match (is_another || taken.ids.insert(id), is_called_by_id || has_other) {
+                (true, _) if is_another => label.with_id(FileId::new().map_err(Failure)?, &node),
+                (true, true) => label,
+                (true, false) => Label::new(id, label.digest(&node).as_ref(), &node),
+                (false, _) => return Ok(false),
             }
         }
         (None, Some(history)) if taken.histories.insert(history.to_owned()) => {

@@ -121,9 +121,9 @@ async fn a_hard_link_elsewhere_keeps_its_content() {
     assert_eq!(fs::read_to_string(dir.path().join("other")).unwrap(), "old");
 }
 
-/// Two names of one file are two files once one of them was saved: each has a history that the other cannot delete.
+/// Two names of one file are two files once one of them was saved: each has a history that the other cannot delete, on another disk as well.
 #[tokio::test]
-async fn a_file_that_lost_a_name_to_another_is_one_of_its_own() {
+async fn a_file_that_lost_a_name_to_another_keeps_a_history_of_its_own() {
     let (tree, dir) = relaxed();
     for text in [b"1", b"2"] {
         put(&tree, "a", text).await;
@@ -131,13 +131,11 @@ async fn a_file_that_lost_a_name_to_another_is_one_of_its_own() {
     let home = dir.path().join("home");
     fs::hard_link(home.join("a"), home.join("b")).unwrap();
     put(&tree, "a", b"3").await;
-    let (a, b) = (tree.identify(&path("a")).await.unwrap().1, tree.identify(&path("b")).await.unwrap().1);
-    assert_ne!(a, b);
     drop(tree);
     let other = dir.path().join("other");
     assert!(std::process::Command::new("cp").arg("-a").arg(&home).arg(&other).status().unwrap().success());
     let tree: Arc<dyn ContentTree> = LocalTree::open(&other, RELAXED).unwrap();
-    assert_eq!((tree.identify(&path("a")).await.unwrap().1, tree.identify(&path("b")).await.unwrap().1), (a, b));
+    assert_ne!(tree.identify(&path("a")).await.unwrap().1, tree.identify(&path("b")).await.unwrap().1);
     for (file, versions) in [("a", 2), ("b", 1)] {
         assert_eq!(tree.versions(&path(file)).await.unwrap().len(), versions, "{file}");
     }

@@ -10,7 +10,7 @@ use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
 use super::walk;
 use crate::content::{
-    FileId, Judge, Node, Reader as _,
+    Judge, Node, Reader as _,
     history::{Thinning, Version, outlived},
 };
 use crate::model::{Error, RelPath, Result};
@@ -311,13 +311,14 @@ pub(super) fn purge_all(root: &Root, dir: BorrowedFd<'_>, name: &str) {
     }
 }
 
-/// Gives a file that has lost one of its names, which goes on with the id and the history, another id and a history of its own, with what is
-/// in that so far `but` one thing: two files with one history would delete it twice. What cannot be done of that leaves all as it was.
+/// Gives a file that has lost one of its names, which goes on with the history, a history of its own, with what is in that so far `but` one
+/// thing: two files with one history would delete it twice. The id stays that of both, each at its name. What cannot be done of that leaves
+/// all as it was.
 pub(super) fn part(root: &Root, file: BorrowedFd<'_>, node: &Node, but: Option<&str>) {
     let outcome = Label::of_file(file).map_err(failed).and_then(|label| {
-        let id = FileId::new()?;
-        lend(root, &label.history(node), &id.to_string(), but)?;
-        Label::new(id, label.digest(node).as_ref(), node).store(file).map_err(failed)
+        let own = root.stamp();
+        lend(root, &label.history(node), &own, but)?;
+        label.with_history(own, node).store(file).map_err(failed)
     });
     if let Err(error) = outcome {
         tracing::warn!(%error, "a file with another name has no history of its own");
