@@ -181,8 +181,9 @@ impl Site {
 
 /// A script without the comments that have lines of their own; its lines keep their numbers.
 fn without_comments(name: &str, data: &[u8]) -> Vec<u8> {
-    let is_script = std::path::Path::new(name).extension().is_some_and(|extension| extension == "js");
-    let Some(text) = std::str::from_utf8(data).ok().filter(|_| is_script) else { return data.to_owned() };
+    let Some(text) = std::str::from_utf8(data).ok().filter(|_| media_type(name).starts_with("text/javascript")) else {
+        return data.to_owned();
+    };
     let mut inside = false;
     let lines = text.lines().map(|line| {
         let start = line.trim_start();

@@ -85,7 +85,7 @@ fn settle_former(root: &Root, name: &str, history: &str, id: &str) -> Result<()>
         return os::unlink_file(aside.0, aside.1).map_err(|e| explain("finish what a crash has cut", e));
     }
     let Some(mut shelf) = Shelf::of(root, history, u64::MAX)? else { return Ok(()) };
-    shelf.lay(id, |place| os::rename_new(aside, place))?;
+    shelf.lay(id, |place| root.rename_new(aside, place))?;
     shelf.keep();
     shelf.settle()
 }

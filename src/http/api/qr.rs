@@ -26,7 +26,7 @@ pub struct QrText {
 }
 
 /// A text as a QR code.
-#[utoipa::path(post, path = "/api/v1/qr", tag = Tag::SERVER, operation_id = "drawQr", request_body = QrText,
+#[utoipa::path(post, path = "/api/v1/qr", tag = Tag::ACCOUNT, operation_id = "drawQr", request_body = QrText,
     responses((status = 200, body = String, content_type = "image/svg+xml"), Failures))]
 pub async fn draw(_: Member, Json(wanted): Json<QrText>) -> Result<Response, Problem> {
     let picture = picture(&wanted.text)?;
