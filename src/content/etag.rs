@@ -1,12 +1,14 @@
 //! Entity tags of files: made from the modification time and the length where the time is one that a commit has drawn, so that they
 //! survive a backup, a restore and a move to another disk; else from inode and birth, too.
 //!
-//! A commit sets a time in steps of 100 ns, which NTFS and SMB keep, that is no whole millisecond. Such a time is drawn among millions for
-//! each second, and never the one that the file had before, so that a tag does not come again though clocks go back or clients set the
-//! same second. Times that programs beside the server set are nearly all finer, or whole seconds: they say too little by themselves.
+//! A commit sets a time in steps of 100 ns, which NTFS and SMB keep, that is no whole millisecond. Such a time is one of millions for
+//! each second. They are taken in turn from a random one on, and never the one that the file had before, so that a tag does not come again
+//! though clocks go back or clients set the same second for each of thousands of saves. Times that programs beside the server set are nearly all finer, or whole seconds: they say too little by themselves.
 
 use crate::model::{Error, Result};
 use std::fmt;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds between two times that a commit may set.
@@ -14,6 +16,8 @@ const STEP: u32 = 100;
 /// A time that is a multiple of this was cut off by somebody: by a client's clock or by a file system.
 const COARSE: u32 = 1_000_000;
 const SECOND: u32 = 1_000_000_000;
+/// How many times a draw may take: one of them is neither a whole millisecond nor the one of before.
+const TRIES: u64 = 4;
 /// What FAT keeps times in.
 const COARSEST: Duration = Duration::from_secs(2);
 
@@ -49,8 +53,22 @@ impl fmt::Display for Etag {
 
 /// The time that a commit sets where a client wants this one, or none, for a file that had the time `before` until now.
 pub fn draw_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Result<SystemTime> {
-    let random = getrandom::u64().map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
-    Ok(draw(wanted.unwrap_or_else(SystemTime::now), before, random))
+    Ok(draw(wanted.unwrap_or_else(SystemTime::now), before, next_draw()?))
+}
+
+/// The number of the next draw: another one each time, from a random one on. A draw takes one of so many times from its number on.
+fn next_draw() -> Result<u64> {
+    static NEXT: OnceLock<AtomicU64> = OnceLock::new();
+    let next = match NEXT.get() {
+        Some(next) => next,
+        None => {
+            let random = getrandom::u64();
+            let random = random.map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+            // A multiple, so that no two draws share a time.
+            NEXT.get_or_init(|| AtomicU64::new(random / TRIES * TRIES))
+        }
+    };
+    Ok(next.fetch_add(TRIES, Ordering::Relaxed))
 }
 
 /// As [`draw_time`], where the file system keeps no fraction of a second: later than all that the file had before, by as much as the
@@ -68,13 +86,13 @@ pub fn redraw_time(time: SystemTime) -> Result<SystemTime> {
 }
 
 /// The time that a commit sets where `wanted` is what the client wants, or the present time: within the same millisecond, and for a time in
-/// whole seconds within the same second. It is not `before`, which the file had until now; `random` decides.
-fn draw(wanted: SystemTime, before: Option<SystemTime>, random: u64) -> SystemTime {
+/// whole seconds within the same second. It is not `before`, which the file had until now; `number` decides.
+fn draw(wanted: SystemTime, before: Option<SystemTime>, number: u64) -> SystemTime {
     let (second, nanoseconds) = split(wanted);
     // Whole seconds are what clients send. Of a finer time the milliseconds stay.
     let (base, room) = if nanoseconds == 0 { (0, SECOND) } else { (nanoseconds / COARSE * COARSE, COARSE) };
     let steps = u64::from(room / STEP);
-    let drawn = (0..3).filter_map(|more| u32::try_from(random.wrapping_add(more) % steps).ok());
+    let drawn = (0..TRIES).filter_map(|more| u32::try_from(number.wrapping_add(more) % steps).ok());
     let mut times = drawn
         .map(|step| base + step * STEP)
         .filter(|nanoseconds| is_drawn(*nanoseconds))
@@ -107,6 +125,7 @@ fn split(time: SystemTime) -> (SystemTime, u32) {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::collections::HashSet;
 
     fn tag(inode: u64, time: SystemTime, len: u64) -> String {
         let nanoseconds = match time.duration_since(UNIX_EPOCH) {
@@ -127,6 +146,16 @@ mod tests {
         for (wanted, expected) in [(3, 9), (7, 9), (8, 9), (20, 20)] {
             assert_eq!(later_time(Some(at(wanted * second + 5)), first), at(expected * second));
             assert_eq!(later_time(Some(at(wanted * second + 5)), None), at(wanted * second));
+        }
+    }
+
+    /// As often as anybody saves a file within a second, and within a millisecond.
+    #[test]
+    fn no_time_is_drawn_twice() {
+        let second = at(1_700_000_000_000_000_000);
+        for (time, many) in [(second, 100_000), (second + Duration::from_micros(5300), 2_000)] {
+            let drawn: HashSet<_> = (0..many).map(|_| draw_time(Some(time), None).unwrap()).collect();
+            assert_eq!(drawn.len(), many);
         }
     }
 

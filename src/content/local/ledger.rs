@@ -28,7 +28,7 @@ pub(super) struct Ledger {
     books: Mutex<Books>,
     /// Held while files are counted; taken after the guard, never before it.
     counting: Mutex<()>,
-    recounting: AtomicBool,
+    pub(super) recounting: AtomicBool,
     /// Held while something is written about the books.
     writing: Mutex<()>,
     #[cfg(test)]
