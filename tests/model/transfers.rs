@@ -50,21 +50,22 @@ impl Run<'_> {
     fn carry_out_move(&mut self, ends: &Ends, who: Who) {
         let Ends { from, to } = ends;
         if ends.is_far() {
-            self.replace(to, who);
-            self.bring(ends, true);
+            let tree = self.brought(ends, true);
+            // It goes out of sight before it comes to its new place.
             self.world.discard(from.root, &from.path, who);
+            self.replace(to, who);
+            self.world.graft(to.root, &to.path, tree);
             return;
         }
         let inode = |place| self.world.at(place).map(|node| node.inode);
         if inode(from) == inode(to) {
-            // Two names of one file: one of them goes, as what was replaced.
+            // Two names of one file: one of them goes, and nothing is deleted.
             self.end_share_at(to);
             self.world.follow(from.root, &from.path, &to.path);
             self.world.locks.retain(|lock| !lock.is_within(to.root, &to.path));
-            self.world.discard(from.root, &from.path, who);
-            if let Some(item) = self.world.holding_mut(to.root).trash.last_mut() {
-                item.path.clone_from(&to.path);
-            }
+            self.world.cut(from.root, &from.path);
+            // The chronicle tells only of names that something else has had since.
+            self.world.holding_mut(to.root).moments.clear();
             return;
         }
         self.replace(to, who);
@@ -192,13 +193,17 @@ impl Run<'_> {
         }
     }
 
-    /// Makes the copy: other files with the same content and properties, and no past.
+    /// Makes the copy.
     fn bring(&mut self, ends: &Ends, deep: bool) {
-        let Ends { from, to } = ends;
-        let mut tree: Tree = self.world.subtree(from.root, &from.path);
+        let tree = self.brought(ends, deep);
+        self.world.graft(ends.to.root, &ends.to.path, tree);
+    }
+
+    /// What comes to the target: other files with the same content and properties, and no past.
+    fn brought(&mut self, ends: &Ends, deep: bool) -> Tree {
+        let mut tree: Tree = self.world.subtree(ends.from.root, &ends.from.path);
         tree.retain(|at, _| deep || at.is_empty());
-        let tree = self.world.copied(tree, ends.is_far());
-        self.world.graft(to.root, &to.path, tree);
+        self.world.copied(tree, ends.is_far())
     }
 
     /// MOVE of what is shared itself: ben sees it under another name.

@@ -241,7 +241,9 @@ impl World {
         let history = old.history.or((former.len > 0).then_some(old.file));
         let new = Node { inode: fresh, content: Some(content), hashed, history, etag: None, ..old.clone() };
         self.holding_mut(root).tree.insert(path.to_owned(), new);
-        let is_kept = !(hashed && old.hashed && former.is(content));
+        let versions = &self.holding(root).versions;
+        let has_past = history.and_then(|history| versions.get(&history)).is_some_and(|past| !past.is_empty());
+        let is_kept = (former.len > 0 || has_past) && !(hashed && old.hashed && former.is(content));
         self.part(root, &old);
         if let Some(history) = history.filter(|_| is_kept) {
             let version = Version { content: former, hashed: old.hashed, stamp: self.new_id(), id: None };
@@ -254,13 +256,12 @@ impl World {
         let own = self.new_id();
         let holding = self.holding_mut(root);
         let so_far = old.history.and_then(|history| holding.versions.get(&history)).cloned().unwrap_or_default();
-        let lent = (!so_far.is_empty()).then_some(own);
         let trashed = holding.trash.iter_mut().flat_map(|item| item.tree.values_mut());
         let mut is_shared = false;
         for other in holding.tree.values_mut().chain(trashed).filter(|node| node.inode == old.inode) {
-            (other.history, is_shared) = (lent, true);
+            (other.history, is_shared) = (Some(own), true);
         }
-        if is_shared && lent.is_some() {
+        if is_shared && !so_far.is_empty() {
             holding.versions.insert(own, so_far);
         }
     }
