@@ -242,7 +242,7 @@ impl World {
         let new = Node { inode: fresh, content: Some(content), hashed, history, etag: None, ..old.clone() };
         self.holding_mut(root).tree.insert(path.to_owned(), new);
         let versions = &self.holding(root).versions;
-        let has_past = history.and_then(|history| versions.get(&history)).is_some_and(|past| !past.is_empty());
+        let has_past = history.is_some_and(|history| versions.contains_key(&history));
         let is_kept = (former.len > 0 || has_past) && !(hashed && old.hashed && former.is(content));
         self.part(root, &old);
         if let Some(history) = history.filter(|_| is_kept) {
