@@ -59,14 +59,13 @@ pub fn draw_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Resu
 /// The number of the next draw: another one each time, from a random one on. A draw takes one of so many times from its number on.
 fn next_draw() -> Result<u64> {
     static NEXT: OnceLock<AtomicU64> = OnceLock::new();
-    let next = match NEXT.get() {
-        Some(next) => next,
-        None => {
-            let random = getrandom::u64();
-            let random = random.map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
-            // A multiple, so that no two draws share a time.
-            NEXT.get_or_init(|| AtomicU64::new(random / TRIES * TRIES))
-        }
+    let next = if let Some(next) = NEXT.get() {
+        next
+    } else {
+        let random = getrandom::u64();
+        let random = random.map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+        // A multiple, so that no two draws share a time.
+        NEXT.get_or_init(|| AtomicU64::new(random / TRIES * TRIES))
     };
     Ok(next.fetch_add(TRIES, Ordering::Relaxed))
 }
