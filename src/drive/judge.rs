@@ -229,7 +229,7 @@ impl Drive {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Durability, LocksConfig};
+    use crate::config::LocksConfig;
     use crate::content::Expect;
     use crate::content::local::{LocalSettings, LocalTree};
     use crate::drive::locks::LockRequest;
@@ -237,14 +237,7 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     async fn drive(dir: &std::path::Path) -> Drive {
-        let settings = LocalSettings {
-            durability: Durability::Relaxed,
-            portable_names: false,
-            versions: true,
-            reserve: 0,
-            modes: [0o600, 0o700],
-        };
-        let tree = LocalTree::open(dir, settings).unwrap();
+        let tree = LocalTree::open(dir, LocalSettings::RELAXED).unwrap();
         let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
         let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));
         Drive::new(Arc::new(identity), Arc::new(Root::new("home/ana".into(), tree)), Arc::new(locks))

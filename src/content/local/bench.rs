@@ -1,7 +1,6 @@
 //! What single operations cost, in microseconds of CPU and of time: `cargo test --release --lib content::local::bench -- --ignored --nocapture`.
 
 use super::{LocalSettings, LocalTree};
-use crate::config::Durability;
 use crate::content::contract::{commit, path};
 use crate::content::{ContentTree, Room, Start};
 use crate::model::RelPath;
@@ -15,14 +14,7 @@ const ENTRIES: u32 = 10_000;
 #[ignore = "measures, asserts nothing worth a normal run"]
 async fn single_operations() {
     let dir = tempfile::TempDir::new_in(".").unwrap();
-    let settings = LocalSettings {
-        durability: Durability::Relaxed,
-        portable_names: false,
-        versions: true,
-        reserve: 0,
-        modes: [0o600, 0o700],
-    };
-    let tree = LocalTree::open(dir.path(), settings).unwrap();
+    let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
     for folder in ["docs", "docs/many"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();
     }

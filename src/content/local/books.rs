@@ -127,7 +127,6 @@ fn of(top: BorrowedFd<'_>) -> os::Outcome<[u64; 2]> {
 mod tests {
     use super::super::{LocalSettings, LocalTree};
     use super::*;
-    use crate::config::Durability;
     use crate::content::contract::{commit, path, put};
     use crate::content::{Commit, ContentTree, Room, Start};
     use std::path::Path;
@@ -137,14 +136,7 @@ mod tests {
     const MANY: u64 = 1000;
 
     fn open(dir: &Path) -> Arc<LocalTree> {
-        let settings = LocalSettings {
-            durability: Durability::Relaxed,
-            portable_names: false,
-            versions: true,
-            reserve: 0,
-            modes: [0o600, 0o700],
-        };
-        LocalTree::open(dir, settings).unwrap()
+        LocalTree::open(dir, LocalSettings::RELAXED).unwrap()
     }
 
     fn close(tree: Arc<LocalTree>) {

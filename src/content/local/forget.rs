@@ -141,7 +141,6 @@ mod tests {
     use super::super::os::pretend::{Pretence, pretend};
     use super::super::{LocalSettings, LocalTree};
     use super::*;
-    use crate::config::Durability;
     use crate::content::contract::{Tree, commit, path, put};
     use crate::content::history::Retention;
     use crate::content::{Room, Start};
@@ -149,13 +148,7 @@ mod tests {
     use std::time::Duration;
 
     fn open(dir: &std::path::Path, reserve: u64) -> Arc<LocalTree> {
-        let settings = LocalSettings {
-            durability: Durability::Relaxed,
-            portable_names: false,
-            versions: true,
-            reserve,
-            modes: [0o600, 0o700],
-        };
+        let settings = LocalSettings { reserve, ..LocalSettings::RELAXED };
         LocalTree::open(dir, settings).unwrap()
     }
 

@@ -24,6 +24,11 @@ pub(super) const RELAXED: LocalSettings = LocalSettings {
     modes: [0o600, 0o700],
 };
 
+impl LocalSettings {
+    /// What most tests open a tree with.
+    pub(crate) const RELAXED: Self = RELAXED;
+}
+
 fn relaxed() -> (Arc<dyn ContentTree>, TempDir) {
     open(RELAXED)
 }

@@ -2,19 +2,11 @@
 
 use super::super::{LocalSettings, change, told};
 use super::*;
-use crate::config::Durability;
 use crate::content::Commit;
 use crate::model::AccountName;
 
 fn root(dir: &std::path::Path) -> Arc<Root> {
-    let settings = LocalSettings {
-        durability: Durability::Relaxed,
-        portable_names: false,
-        versions: true,
-        reserve: 0,
-        modes: [0o600, 0o700],
-    };
-    Arc::new(Root::open(dir, settings).unwrap())
+    Arc::new(Root::open(dir, LocalSettings::RELAXED).unwrap())
 }
 
 fn mkdir(root: &Root, name: &str) {

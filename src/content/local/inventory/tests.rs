@@ -2,7 +2,6 @@
 
 use super::super::{LocalSettings, LocalTree};
 use super::*;
-use crate::config::Durability;
 use crate::content::ContentTree;
 use crate::content::contract::{Tree, commit, path};
 use crate::content::history::History;
@@ -11,14 +10,7 @@ const MANY: usize = 2000;
 
 /// A tree with so many items in its trash, every tenth of them from a folder `a`.
 async fn tree(dir: &std::path::Path) -> Arc<LocalTree> {
-    let settings = LocalSettings {
-        durability: Durability::Relaxed,
-        portable_names: false,
-        versions: true,
-        reserve: 0,
-        modes: [0o600, 0o700],
-    };
-    let tree = LocalTree::open(dir, settings).unwrap();
+    let tree = LocalTree::open(dir, LocalSettings::RELAXED).unwrap();
     tree.mkdir(&path("a"), commit()).await.unwrap();
     for n in 0..MANY {
         let at = path(&if n % 10 == 0 { format!("a/{n}") } else { format!("{n}") });

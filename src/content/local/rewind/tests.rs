@@ -2,7 +2,6 @@
 
 use super::super::{LocalSettings, LocalTree};
 use super::*;
-use crate::config::Durability;
 use crate::content::ContentTree;
 use crate::content::contract::{commit, path};
 use crate::content::history::History;
@@ -11,14 +10,7 @@ use std::path::Path;
 const MANY: usize = 3000;
 
 fn open(dir: &Path) -> Arc<LocalTree> {
-    let settings = LocalSettings {
-        durability: Durability::Relaxed,
-        portable_names: false,
-        versions: true,
-        reserve: 0,
-        modes: [0o600, 0o700],
-    };
-    LocalTree::open(dir, settings).unwrap()
+    LocalTree::open(dir, LocalSettings::RELAXED).unwrap()
 }
 
 /// The moment after which all that follows happens.
