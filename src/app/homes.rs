@@ -302,7 +302,12 @@ impl Homes {
 
 /// Looks at the disk for as long as a request waits for that.
 async fn patiently<T: Send + 'static>(look: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    timeout(DISK_PATIENCE, blocking(look)).await.unwrap_or(Err(SLOW_DISK))
+    in_time(blocking(look)).await
+}
+
+/// Waits for a disk as long as a request does; `Busy` for one that hangs.
+pub(super) async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(DISK_PATIENCE, work).await.unwrap_or(Err(SLOW_DISK))
 }
 
 #[async_trait]

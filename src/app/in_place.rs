@@ -1,6 +1,6 @@
 //! Accounts and team folders whose files lie in a folder that was there before.
 
-use super::homes::{DISK_PATIENCE, SLOW_DISK, TreeKind};
+use super::homes::{TreeKind, in_time};
 use super::removal::INFIX;
 use super::{App, blocking};
 use crate::auth::AccountView;
@@ -74,9 +74,4 @@ impl App {
         let id = prepared.map_err(|error| wrong(format!("{} cannot be served: {error}", site.path.display())))?;
         make(self.homes.along(kind, name, (site, id))?).await
     }
-}
-
-/// Waits for a disk, but not for one that hangs: others wait for their turn.
-async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(DISK_PATIENCE, work).await.unwrap_or(Err(SLOW_DISK))
 }
