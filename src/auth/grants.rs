@@ -31,9 +31,6 @@ pub struct Grants<G> {
     changing: tokio::sync::Mutex<()>,
 }
 
-/// Records deleted in one step, which a store bounds.
-const CLEARED_AT_ONCE: usize = 1000;
-
 #[derive(Debug)]
 struct Shelf<G> {
     by_id: Present<G>,
@@ -60,7 +57,7 @@ impl<G: Grant> Grants<G> {
         prefix: &'static str,
         holds: impl Fn(&G) -> bool,
     ) -> Result<Arc<Self>> {
-        let table = Table::new(store.clone(), prefix);
+        let table = Table::new(store, prefix);
         let mut shelf = Shelf { by_id: BTreeMap::new(), ids: HashMap::new() };
         let mut over = Vec::new();
         for (id, grant) in table.all().await? {
@@ -70,11 +67,8 @@ impl<G: Grant> Grants<G> {
                 over.push(id);
             }
         }
-        for some in over.chunks(CLEARED_AT_ONCE) {
-            let batch = some.iter().fold(Batch::new(), |batch, id| table.delete_in(batch, id));
-            if let Err(error) = store.commit(batch).await {
-                tracing::warn!(%error, "what has ended could not be cleared away; it ends nonetheless");
-            }
+        if let Err(error) = table.delete_all(&over).await {
+            tracing::warn!(%error, "what has ended could not be cleared away; it ends nonetheless");
         }
         Ok(Arc::new(Self { table, shelf: RwLock::new(shelf), changing: tokio::sync::Mutex::default() }))
     }
@@ -152,10 +146,7 @@ impl<G: Grant> Grants<G> {
             let _alone = grants.changing.lock().await;
             let mut ids: Vec<String> = Vec::new();
             ids.extend(grants.shelf.read().by_id.iter().filter(|(id, g)| wanted(id, g)).map(|(id, _)| id.clone()));
-            if ids.is_empty() {
-                return Ok(0);
-            }
-            grants.commit(ids.iter().fold(Batch::new(), |batch, id| grants.table.delete_in(batch, id))).await?;
+            grants.table.delete_all(&ids).await?;
             let mut present = grants.shelf.write();
             for id in &ids {
                 present.remove(id);
@@ -229,7 +220,9 @@ mod tests {
                 some.fold(Batch::new(), |batch, n| table.put_in(batch, &id(n), &Ended { hash: id(n) }).unwrap());
             store.commit(batch).await.unwrap();
         }
-        Grants::<Ended>::open(store.clone(), "ended/", |grant| grant.hash == id(7)).await.unwrap();
+        let grants = Grants::<Ended>::open(store.clone(), "ended/", |_| true).await.unwrap();
+        assert_eq!(grants.remove(move |_, grant| grant.hash >= id(100)).await.unwrap(), 5900);
+        Grants::<Ended>::open(store.clone(), "ended/", move |grant| grant.hash == id(7)).await.unwrap();
         assert_eq!(table.all().await.unwrap().len(), 1);
     }
 }

@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// How many records one scan of [`Table::all`] asks for.
 const PAGE: usize = 1000;
+/// Records deleted in one step, which a store bounds.
+pub const DELETED_AT_ONCE: usize = 1000;
 
 /// A value that a table keeps; serialises to a JSON object without a field `v`.
 pub trait Record: Serialize + DeserializeOwned {
@@ -102,6 +104,14 @@ impl<R: Record> Table<R> {
     /// Removes a record; an absent one is no error.
     pub async fn delete(&self, id: &str) -> Result<()> {
         self.store.commit(self.delete_in(Batch::new(), id)).await
+    }
+
+    /// Removes many records, in steps that a store takes: what fails in between leaves the rest.
+    pub async fn delete_all(&self, ids: &[String]) -> Result<()> {
+        for some in ids.chunks(DELETED_AT_ONCE) {
+            self.store.commit(some.iter().fold(Batch::new(), |batch, id| self.delete_in(batch, id))).await?;
+        }
+        Ok(())
     }
 
     /// Applies a batch that was put together with this table.

@@ -84,10 +84,7 @@ impl Records {
                 _ => loose.push(id),
             }
         }
-        for ids in loose.chunks(BATCH / PART) {
-            let batch = ids.iter().fold(Batch::new(), |batch, id| self.parts.delete_in(batch, id));
-            self.parts.commit(batch).await?;
-        }
+        self.parts.delete_all(&loose).await?;
         let stored = |(group, parts)| Stored { group: Arc::new(group), parts };
         Ok(all.into_iter().map(|(name, found)| (name, stored(found))).collect())
     }

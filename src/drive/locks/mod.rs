@@ -9,6 +9,7 @@ mod tests;
 use super::place::Spot;
 use crate::config::LocksConfig;
 use crate::model::{AccountName, Error, RelPath, Result, Via, time};
+use crate::store::table::DELETED_AT_ONCE;
 use crate::store::{Batch, StateStore};
 pub use holder::{Holder, HolderCheck};
 pub use index::Held;
@@ -22,8 +23,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 const PREFIX: &str = "lock/";
 const RECORD_VERSION: u32 = 1;
-/// Records deleted in one step, which a store bounds.
-const RECORDS_AT_ONCE: usize = 1000;
 
 /// One lock.
 #[derive(Clone, Debug)]
@@ -172,7 +171,7 @@ impl Locks {
         });
         let (admitted, over) = {
             let (mut index, alive) = (self.index.write(), self.alive(now));
-            let mut over = index.take_expired(now, RECORDS_AT_ONCE);
+            let mut over = index.take_expired(now, DELETED_AT_ONCE);
             // What counts no more must not come back beside this one.
             over.extend(index.take_over(&lock, &alive));
             let admitted = index.admit(&lock, &self.limits, &alive);
@@ -293,7 +292,7 @@ impl Locks {
                 index.remove(token);
             }
         }
-        for part in tokens.chunks(RECORDS_AT_ONCE) {
+        for part in tokens.chunks(DELETED_AT_ONCE) {
             let delete = part.iter().map(|token| format!("{PREFIX}{token}")).collect();
             self.store.commit(Batch { delete, ..Batch::default() }).await?;
         }
