@@ -6,7 +6,7 @@ pub use super::share::{NewShare, Share};
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result};
 use crate::store::StateStore;
-use crate::store::table::{Table, new_id};
+use crate::store::table::{Table, encode, new_id};
 use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 
 /// The most shares an account may have made.
 const MAX_SHARES: usize = 1000;
-/// The most bytes that the names which receivers give a share may take up in its record, half of what a record may have.
-const MAX_NAMES: usize = 16 << 10;
+/// The most bytes that a record may have after a receiver's change: a store takes 32 KiB, and the owner still changes rights, end and note.
+const MAX_BY_RECEIVERS: usize = 24 << 10;
 
 #[derive(Debug, Default)]
 struct Index {
@@ -145,11 +145,29 @@ impl Shares {
     pub async fn change(
         &self,
         which: impl Fn(&Self) -> Option<Arc<Share>>,
-        edit: impl FnOnce(&mut Share) -> Result<()>,
+        edit: impl FnOnce(&mut Share),
     ) -> Result<Arc<Share>> {
         let _turn = self.changing.lock().await;
         let mut share = Share::clone(&*which(self).ok_or(Error::NotFound)?);
-        edit(&mut share)?;
+        edit(&mut share);
+        self.store(share).await
+    }
+
+    /// As [`change`](Self::change), by a receiver; `LimitReached` where the record would have no room left for its owner's changes.
+    async fn change_by_receiver(
+        &self,
+        account: &AccountName,
+        id: &str,
+        edit: impl FnOnce(&mut Share),
+    ) -> Result<Arc<Share>> {
+        let _turn = self.changing.lock().await;
+        let mut share = Share::clone(&*self.shown_to(account, id).ok_or(Error::NotFound)?);
+        edit(&mut share);
+        if encode(&share)?.len() > MAX_BY_RECEIVERS {
+            return Err(Error::LimitReached(
+                "So many who see this share have renamed or left it that its record is full; ask its owner to make it anew.",
+            ));
+        }
         self.store(share).await
     }
 
@@ -161,32 +179,19 @@ impl Shares {
         Ok(share)
     }
 
-    /// Takes a share out of the drive of one receiver; `NotFound`.
+    /// Takes a share out of the drive of one receiver; `NotFound`, `LimitReached`.
     pub async fn leave(&self, account: &AccountName, id: &str) -> Result<Arc<Share>> {
-        self.change(
-            |shares| shares.shown_to(account, id),
-            |share| {
-                share.left.insert(account.clone());
-                share.names.remove(account);
-                Ok(())
-            },
-        )
-        .await
+        let leave = |share: &mut Share| {
+            share.left.insert(account.clone());
+            share.names.remove(account);
+        };
+        self.change_by_receiver(account, id, leave).await
     }
 
-    /// Lets one receiver see a share under another name; `NotFound`.
+    /// Lets one receiver see a share under another name; `NotFound`, `LimitReached`.
     pub async fn rename(&self, account: &AccountName, id: &str, name: &str) -> Result<Arc<Share>> {
-        self.change(
-            |shares| shares.shown_to(account, id),
-            |share| {
-                share.names.insert(account.clone(), name.to_owned());
-                let taken: usize = share.names.iter().map(|(account, name)| account.as_str().len() + name.len()).sum();
-                let full =
-                    "So many who see this share have named it that it keeps no more names; it stays what it is called.";
-                if taken > MAX_NAMES { Err(Error::LimitReached(full)) } else { Ok(()) }
-            },
-        )
-        .await
+        let rename = |share: &mut Share| drop(share.names.insert(account.clone(), name.to_owned()));
+        self.change_by_receiver(account, id, rename).await
     }
 
     /// Lets the shares of what was moved within a home follow it, and ends those of what it replaced, in the step that moves it; says which

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::audit::Audit;
-use crate::config::{Durability, HistoryConfig, LocksConfig};
+use crate::config::{HistoryConfig, LocksConfig};
 use crate::content::local::{LocalSettings, LocalTree};
 use crate::content::{Expect, PropChange, Start};
 use crate::drive::bursts::Bursts;
@@ -32,14 +32,7 @@ struct Home {
 impl Home {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let settings = LocalSettings {
-            durability: Durability::Relaxed,
-            portable_names: false,
-            versions: true,
-            reserve: 0,
-            modes: [0o600, 0o700],
-        };
-        let root = Arc::new(Root::new("home/ana".into(), LocalTree::open(dir.path(), settings).unwrap()));
+        let root = Arc::new(Root::new("home/ana".into(), LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap()));
         let locks = Arc::new(Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap());
         for folder in ["docs/in", "docs-private"] {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
@@ -313,23 +306,43 @@ async fn an_upload_under_way_ends_with_the_share() {
     let mut upload = drive.begin_put(&at, announced(Start::Empty), Terms::default()).await.unwrap();
     upload.write("x".into()).await.unwrap();
     let share = &commons.shares.of(&name("ana"))[0];
-    let view = |share: &mut Share| {
-        share.rights = Rights::View;
-        Ok(())
-    };
+    let view = |share: &mut Share| share.rights = Rights::View;
     commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), view).await.unwrap();
     assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
     assert!(!ana.dir.path().join("docs/late").exists());
+}
+
+/// However many receivers rename a share, or leave it, its owner can change it.
+#[tokio::test]
+async fn receivers_leave_room_in_the_record_of_a_share() {
+    let (_ana, _ben, commons, _drive) = shared(Rights::Edit, Rights::Edit).await;
+    let members: Vec<_> = (0..600).map(|n| name(&format!("{n:040}"))).collect();
+    let crew = GroupName::parse("crew").unwrap();
+    commons.groups.create(&crew, members.iter().cloned().collect()).await.unwrap();
+    let first = commons.shares.of(&name("ana"))[0].clone();
+    let (path, node, to) = (first.path(), first.node, Grantee::Group(crew));
+    let new = NewShare { path, node, folder: true, to, rights: Rights::Edit, expires: None, note: String::new() };
+    let id = commons.shares.create(&name("ana"), new).await.unwrap().id.clone();
+    let (mut is_full, long) = (false, "\"".repeat(200));
+    for (n, member) in members.iter().enumerate() {
+        let changed = match n % 2 {
+            0 => commons.shares.rename(member, &id, &long).await,
+            _ => commons.shares.leave(member, &id).await,
+        };
+        is_full |= matches!(changed, Err(Error::LimitReached(_)));
+    }
+    assert!(is_full);
+    let lower = |share: &mut Share| {
+        (share.rights, share.expires, share.note) = (Rights::View, Some(i64::MAX), "\u{1f4c1}".repeat(1000));
+    };
+    commons.shares.change(|shares| shares.made_by(&name("ana"), &id), lower).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_share_with_an_end_ends() {
     let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
     let share = &commons.shares.of(&name("ana"))[0];
-    let over = |share: &mut Share| {
-        share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
-        Ok(())
-    };
+    let over = |share: &mut Share| share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
     commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), over).await.unwrap();
     assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
     assert!(commons.shares.to(&name("ben")).is_empty());

@@ -49,13 +49,7 @@ fn with_a_share() {
             let (app, id) = (server.app(), id.to_owned());
             let shares = &app.commons.shares;
             server
-                .block_on(shares.change(
-                    |shares| shares.made_by(&name("ana"), &id),
-                    |share| {
-                        share.expires = Some(1);
-                        Ok(())
-                    },
-                ))
+                .block_on(shares.change(|shares| shares.made_by(&name("ana"), &id), |share| share.expires = Some(1)))
                 .unwrap();
         }),
         ("left", &|server, _| drop(server.ben().delete("/Shared with me/docs").is(204))),

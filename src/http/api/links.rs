@@ -184,7 +184,8 @@ pub async fn create(
         Some(password) => Some(app.auth.hash_link_password(checked(password)?).await?),
         None => None,
     };
-    let (owner, about, max_downloads) = (account.identity.account.clone(), new.note, new.max_downloads);
+    let (owner, access) = (account.identity.account.clone(), account.identity.access.clone());
+    let (about, max_downloads) = (new.note, new.max_downloads);
     let work = {
         let app = Arc::clone(&app);
         let whole = app.drive(&account.identity).await?;
@@ -207,6 +208,8 @@ pub async fn create(
                 last_used: None,
                 note: about,
             };
+            // It may have ended while the password waited to be hashed.
+            access.check()?;
             let (link, token) = app.links.create(record).await?;
             app.audit.record(event.about(&link)).await;
             Ok((link, token))

@@ -285,7 +285,6 @@ pub async fn change(
             share.rights = asked.rights.map_or(share.rights, Rights::from);
             share.expires = expires.apply(share.expires);
             share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
-            Ok(())
         };
         let before = app.commons.shares.made_by(&account, &id);
         let share = app.commons.shares.change(|shares| shares.made_by(&account, &id), edit).await?;

@@ -114,7 +114,6 @@ fn lay_out(server: &TestServer) {
             let again = |share: &mut sarang::drive::shares::Share| {
                 share.left.clear();
                 share.names.clear();
-                Ok(())
             };
             app.commons.shares.change(|shares| shares.made_by(&ana(), &share.id), again).await.unwrap();
         }
