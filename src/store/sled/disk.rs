@@ -4,6 +4,7 @@ use super::journal::Journal;
 use super::{Settings, journal_path};
 use crate::model::{Error, Result};
 use rustix::fs::{FallocateFlags, RawDir, SeekFrom, fallocate, fstatvfs, statvfs};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
@@ -21,6 +22,9 @@ pub(super) struct Disk {
     synced_blobs: HashSet<OsString>,
     dir: PathBuf,
     settings: Settings,
+    /// How long the log was at the last look, and up to where space is allocated behind it.
+    log_len: u64,
+    allocated: u64,
 }
 
 impl Disk {
@@ -28,10 +32,13 @@ impl Disk {
     pub(super) fn open(dir: &Path, settings: Settings) -> Result<Self> {
         let db = dir.join("db");
         let blobs_path = db.join("blobs");
-        let open = |path: &Path| File::open(path).map_err(|e| Error::io("open the state store's files", e));
-        let (log, blobs) = (open(&db.join("db"))?, open(&blobs_path)?);
-        let synced_blobs = HashSet::new();
-        let mut disk = Self { log, blobs, blobs_path, synced_blobs, dir: dir.to_owned(), settings };
+        let open = |path: &Path, writable: bool| {
+            let file = File::options().read(true).write(writable).open(path);
+            file.map_err(|e| Error::io("open the state store's files", e))
+        };
+        let (log, blobs) = (open(&db.join("db"), true)?, open(&blobs_path, false)?);
+        let (synced_blobs, dir) = (HashSet::new(), dir.to_owned());
+        let mut disk = Self { log, blobs, blobs_path, synced_blobs, dir, settings, log_len: 0, allocated: 0 };
         if settings.fsync {
             sync_folder(&db).and_then(|()| disk.sync()).map_err(|e| Error::io("fsync the state store", e))?;
         }
@@ -85,8 +92,30 @@ impl Disk {
     }
 
     /// Whether anything may be written.
-    pub(super) fn has_room(&self) -> bool {
-        fstatvfs(&self.blobs).is_ok_and(|s| s.f_bavail.saturating_mul(s.f_frsize) >= self.settings.min_free)
+    pub(super) fn has_room(&mut self) -> bool {
+        let free = fstatvfs(&self.blobs).map(|s| s.f_bavail.saturating_mul(s.f_frsize));
+        free.is_ok_and(|free| free >= self.settings.min_free) && self.allocate_log().is_ok()
+    }
+
+    /// Allocates what the next checkpoint may append to sled's log. Another program may fill the disk after the look at
+    /// its free space, and sled cannot be used again after a write that failed.
+    fn allocate_log(&mut self) -> io::Result<()> {
+        let (needed, len) = (self.settings.min_free / 4, self.log.metadata()?.len());
+        // sled cut its log: what was allocated behind it is gone
+        if len < self.log_len {
+            self.allocated = 0;
+        }
+        self.log_len = len;
+        if len + needed <= self.allocated || needed == 0 {
+            return Ok(());
+        }
+        let end = len + needed + needed / 4;
+        match fallocate(&self.log, FallocateFlags::KEEP_SIZE, len, end - len) {
+            // without fallocate on this file system, the free space has to do
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.allocated = end,
+            Err(e) => return Err(e.into()),
+        }
+        Ok(())
     }
 
     /// Sets the ballast aside again after it was needed; without room for it, later.

@@ -1,8 +1,8 @@
 //! The embedded engine: a journal that makes commits durable, sled 0.34.7 where checkpoints bring them, a copy of all
 //! records in memory for reads, one writer thread. On disk: `owner` (lock and process id), `journal`, `db/` (sled),
 //! `exports/` (newest seven), `ballast`, `broken-<time>/`. Full disk: commits fail with `NoSpace` before anything is
-//! touched. Opening needs a few KiB for sled's snapshot, which `ballast` sets aside; so a store opens on a full disk with
-//! all its records, and writes again once there is room.
+//! touched; what a checkpoint needs is allocated behind sled's log beforehand. Opening needs a few KiB for sled's snapshot,
+//! which `ballast` sets aside; so a store opens on a full disk with all its records, and writes again once there is room.
 
 mod checkpoint;
 mod disk;

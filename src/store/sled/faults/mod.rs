@@ -147,6 +147,31 @@ fn a_full_ext4_costs_nothing() {
     a_full_disk_costs_nothing("ext4", "headlong");
 }
 
+/// Another program takes all space between the look at the free space and a checkpoint.
+fn a_checkpoint_survives_a_disk_filled_at_once(kind: &str) {
+    let Some(mount) = Mount::new(kind, 320) else { return };
+    let (dir, settings) = (mount.path().join("state"), sufferer::settings(""));
+    disk::create_durably(&dir).unwrap();
+    let opened = recovery::open(&dir, settings).unwrap();
+    let mut base = Base::new(opened.db, disk::Disk::open(&dir, settings).unwrap());
+    for round in 0..20 {
+        let records: Records = (0..40).map(|n| (format!("k{n}"), format!("{round} {}", "é".repeat(150)))).collect();
+        let keys = records.keys().cloned().collect();
+        assert!(base.has_room());
+        let filler = mount.fill_at_once();
+        assert!(!base.has_room());
+        base.bring(&keys, &RwLock::new(Some(records))).unwrap_or_else(|error| panic!("{kind} {round}: {error}"));
+        fs::remove_file(filler).unwrap();
+    }
+    base.close().unwrap();
+}
+
+#[test]
+fn a_disk_filled_at_once_costs_nothing() {
+    a_checkpoint_survives_a_disk_filled_at_once("tmpfs");
+    a_checkpoint_survives_a_disk_filled_at_once("ext4");
+}
+
 #[test]
 fn a_failing_disk_makes_the_store_read_only() {
     if !runs(Command::new("strace").arg("-V")) {

@@ -67,6 +67,22 @@ impl Mount {
     }
 }
 
+impl Mount {
+    /// Takes all space in a few system calls, as a program that allocates a large file; the file to delete to have it back.
+    pub(super) fn fill_at_once(&self) -> PathBuf {
+        let path = self.path().join("filler");
+        let filler = fs::File::create(&path).unwrap();
+        let (mut end, mut piece) = (0, 32 << 20);
+        while piece >= 4096 {
+            match rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), end, piece) {
+                Ok(()) => end += piece,
+                Err(_) => piece /= 2,
+            }
+        }
+        path
+    }
+}
+
 impl Drop for Mount {
     fn drop(&mut self) {
         if !self.unmount() {
