@@ -3,6 +3,7 @@
 mod load;
 mod mode;
 mod openid;
+mod tls;
 
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
@@ -11,6 +12,7 @@ pub use openid::{NameClaim, OpenIdConfig, Strangers};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+pub use tls::{CertificateFiles, PlainHttp, TlsConfig};
 
 /// All settings. Unknown keys are errors.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub struct Config {
     pub anew: bool,
     /// Connections.
     pub server: ServerConfig,
+    /// Encrypted connections.
+    pub tls: TlsConfig,
     /// Drives.
     pub drive: DriveConfig,
     /// Homes and team folders on the disk.
@@ -236,6 +240,7 @@ impl Default for Config {
             data_dir: "sarang-data".into(),
             anew: false,
             server: ServerConfig::default(),
+            tls: TlsConfig::default(),
             drive: DriveConfig::default(),
             storage: StorageConfig::default(),
             history: HistoryConfig::default(),

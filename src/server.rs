@@ -4,11 +4,12 @@ mod admission;
 mod cores;
 mod framing;
 mod patience;
+mod tls;
 mod wire;
 
 use crate::app::App;
 use crate::auth::{Connection, Origin};
-use crate::config::ServerConfig;
+use crate::config::{ServerConfig, TlsConfig};
 use crate::http::body::Body;
 use crate::http::framing::Ambiguous;
 use crate::http::intake::BodyIn;
@@ -26,6 +27,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tls::Tls;
+pub use tls::{Certificates, LOOK as CERTIFICATES_LOOK};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -51,13 +55,23 @@ impl Server {
     /// Takes the configured addresses. Requests are answered on `cores`, and what they began may go on there after
     /// [`run`](Self::run) has returned, until [`App::close`] has.
     pub async fn bind(app: Arc<App>, cores: Arc<Cores>) -> Result<Self> {
-        let listeners = Listeners::bind(&app.config.server, cores).await?;
+        let listeners = Listeners::bind(&app.config.server, &app.config.tls, cores).await?;
         Ok(Self { listeners: Listeners { open: Arc::clone(&app.metrics.connections), ..listeners }, app })
     }
 
     /// The addresses taken, with their ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.listeners.addresses
+    }
+
+    /// The addresses taken for TLS, with their ports.
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.listeners.tls_addresses
+    }
+
+    /// The certificates in use; `None` without TLS.
+    pub fn certificates(&self) -> Option<Arc<Certificates>> {
+        self.listeners.certificates.clone()
     }
 
     /// Serves until `shutdown` resolves; returns when every connection has ended.
@@ -89,8 +103,11 @@ where
 
 #[derive(Debug)]
 struct Listeners {
-    sockets: Vec<TcpListener>,
+    /// Each with what makes TLS of its connections, if anything.
+    sockets: Vec<(TcpListener, Option<Tls>)>,
     addresses: Vec<SocketAddr>,
+    tls_addresses: Vec<SocketAddr>,
+    certificates: Option<Arc<Certificates>>,
     config: ServerConfig,
     cores: Arc<Cores>,
     /// How many connections are open.
@@ -98,23 +115,31 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(config: &ServerConfig, cores: Arc<Cores>) -> Result<Self> {
+    async fn bind(config: &ServerConfig, tls: &TlsConfig, cores: Arc<Cores>) -> Result<Self> {
+        let certificates = Certificates::load(tls)?;
+        let acceptor = certificates.as_ref().map(Certificates::acceptor).transpose()?;
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for wanted in &config.listen {
-            let taken = TcpListener::bind(wanted).await.and_then(|l| l.local_addr().map(|address| (l, address)));
-            let (listener, address) = taken.map_err(|error| cannot_listen(*wanted, &error))?;
-            sockets.push(listener);
+            let (listener, address) = listen(*wanted).await?;
+            sockets.push((listener, None));
             addresses.push(address);
         }
-        Ok(Self { sockets, addresses, config: config.clone(), cores, open: Arc::default() })
+        let mut tls_addresses = Vec::new();
+        for wanted in &tls.listen {
+            let (listener, address) = listen(*wanted).await?;
+            sockets.push((listener, acceptor.clone()));
+            tls_addresses.push(address);
+        }
+        let config = config.clone();
+        Ok(Self { sockets, addresses, tls_addresses, certificates, config, cores, open: Arc::default() })
     }
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(());
         let admission = Admission::new(&self.config, self.open);
         let mut accepting = JoinSet::new();
-        for listener in self.sockets {
-            let door = Door { answers: answers.clone(), config: self.config.clone(), stopping: stopping.clone() };
+        for (listener, tls) in self.sockets {
+            let door = Door { answers: answers.clone(), config: self.config.clone(), tls, stopping: stopping.clone() };
             accepting.spawn(door.accept(listener, Arc::clone(&self.cores), Arc::clone(&admission)));
         }
         drop(stopping);
@@ -122,6 +147,11 @@ impl Listeners {
         drop(stop);
         while accepting.join_next().await.is_some() {}
     }
+}
+
+async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let taken = TcpListener::bind(wanted).await.and_then(|l| l.local_addr().map(|address| (l, address)));
+    taken.map_err(|error| cannot_listen(wanted, &error))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
@@ -139,6 +169,7 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
 struct Door<A> {
     answers: A,
     config: ServerConfig,
+    tls: Option<Tls>,
     /// Closed when the server is to stop.
     stopping: watch::Receiver<()>,
 }
@@ -209,11 +240,36 @@ impl<A: Answers> Door<A> {
         };
         // Without it answers are slower, not wrong.
         let _ = stream.set_nodelay(true);
+        match &self.tls {
+            None => self.converse(&builder, stream, peer).await,
+            Some(tls) => {
+                let patience = Duration::from_secs(self.config.header_timeout);
+                let mut stopping = self.stopping.clone();
+                let shaken = tokio::select! {
+                    shaken = tls.shake(stream, patience) => shaken,
+                    _ = stopping.changed() => return,
+                };
+                match shaken {
+                    // In a box: connections without TLS need no room for it.
+                    Ok(stream) => Box::pin(self.converse(&builder, stream, peer)).await,
+                    Err(error) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                }
+            }
+        }
+        drop(ticket);
+    }
+
+    /// Answers requests until the client or the server ends it.
+    async fn converse<S>(&self, builder: &http1::Builder, stream: S, peer: SocketAddr)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         let ambiguous = Arc::new(AtomicBool::new(false));
         let (head, body) =
             (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout));
         let wire = TokioIo::new(Wire::new(stream, head, body, Arc::clone(&ambiguous)));
-        let origin = Origin { address: peer.ip(), connection: Some(Arc::new(Connection::default())) };
+        let connection = Some(Arc::new(Connection::default()));
+        let origin = Origin { address: peer.ip(), connection, is_tls: self.tls.is_some() };
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
             let mut request = request.map(BodyIn::from);
             if ambiguous.load(Ordering::Relaxed) {
@@ -234,7 +290,6 @@ impl<A: Answers> Door<A> {
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
         }
-        drop(ticket);
     }
 }
 

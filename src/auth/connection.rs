@@ -23,11 +23,13 @@ pub struct Origin {
     pub address: IpAddr,
     /// The connection, where it is known.
     pub connection: Option<Arc<Connection>>,
+    /// Whether this server itself ended its TLS.
+    pub is_tls: bool,
 }
 
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Self {
-        Self { address, connection: None }
+        Self { address, connection: None, is_tls: false }
     }
 }
 

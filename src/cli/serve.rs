@@ -5,13 +5,14 @@ use crate::app::App;
 use crate::config::Config;
 use crate::control::Desk;
 use crate::jobs;
-use crate::server::{Cores, Server};
+use crate::server::{CERTIFICATES_LOOK, Certificates, Cores, Server};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 /// One home is kept open for so many descriptors that there may be.
 const DESCRIPTORS_A_HOME: usize = 16;
@@ -46,7 +47,7 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
     // Before the greeting: who has read it may give a command at once.
     let desk = Desk::open(Arc::clone(app)).await;
     let link = app.setup.token();
-    print(&greeting(server.addresses(), link.as_ref().map(|token| token.as_str())))?;
+    print(&greeting(server.addresses(), server.tls_addresses(), link.as_ref().map(|token| token.as_str())))?;
     let (stop, stopping) = watch::channel(());
     let stopped = || {
         let mut stopping = stopping.clone();
@@ -56,6 +57,14 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
     // Whatever runs beside the server: each gets `stopped()` and is waited for.
     let mut beside = JoinSet::new();
     beside.spawn(jobs::run(Arc::clone(app), stopped()));
+    let (hangup, stopped_hearing) = (signal(SignalKind::hangup())?, stopped());
+    let certificates = server.certificates();
+    beside.spawn(async move {
+        tokio::select! {
+            () = read_again(hangup, certificates) => {}
+            () = stopped_hearing => {}
+        }
+    });
     match desk {
         Ok(desk) => drop(beside.spawn(desk.serve(stopped()))),
         Err(error) => tracing::error!(%error, "commands beside the server are not heard"),
@@ -71,12 +80,33 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
     Ok(result?)
 }
 
-fn greeting(addresses: &[SocketAddr], token: Option<&str>) -> String {
+/// Reads the certificates again when their files have changed, and at each SIGHUP.
+async fn read_again(mut hangup: Signal, certificates: Option<Arc<Certificates>>) {
+    let mut looks = tokio::time::interval(CERTIFICATES_LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let asked = tokio::select! {
+            _ = hangup.recv() => true,
+            _ = looks.tick() => false,
+        };
+        if asked {
+            tracing::info!("SIGHUP: the certificates are read again; for all other settings, restart");
+        }
+        if let Some(certificates) = certificates.clone() {
+            let _ = tokio::task::spawn_blocking(move || certificates.look(asked)).await;
+        }
+    }
+}
+
+fn greeting(addresses: &[SocketAddr], with_tls: &[SocketAddr], token: Option<&str>) -> String {
     use std::fmt::Write;
     let mut text = String::new();
     for address in addresses {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "Sarang serves http://{address}/dav/");
+    }
+    for address in with_tls {
+        let _ = writeln!(text, "Sarang serves https://{address}/dav/");
     }
     let Some(near) = addresses.first().copied().map(reachable) else { return text };
     if let Some(token) = token {
@@ -111,10 +141,10 @@ mod tests {
     #[test]
     fn the_greeting_says_where_and_how() {
         let addresses = ["0.0.0.0:80".parse().unwrap(), "[::1]:81".parse().unwrap()];
-        let text = greeting(&addresses, Some("secret"));
+        let text = greeting(&addresses, &["0.0.0.0:443".parse().unwrap()], Some("secret"));
         assert!(text.contains("http://0.0.0.0:80/dav/") && text.contains("http://[::1]:81/dav/"));
         assert!(text.contains("http://127.0.0.1:80/setup?token=secret"));
-        assert!(text.lines().count() <= 5);
-        assert!(!greeting(&addresses, None).contains("setup"));
+        assert!(text.contains("https://0.0.0.0:443/dav/") && text.lines().count() <= 6);
+        assert!(!greeting(&addresses, &[], None).contains("setup"));
     }
 }

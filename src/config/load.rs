@@ -110,6 +110,7 @@ impl Config {
             server.public_url.is_empty() || is_origin,
             "server.public_url: write scheme and host without a slash at the end, like \"https://files.example.org\"."
         );
+        self.tls.validate()?;
         self.openid.validate(&server.public_url)?;
         self.log.validate()
     }
@@ -229,6 +230,9 @@ mod tests {
         );
         assert!(refusal("[drive]\nportable_names = true\nshared_folder = \"a:b\"").contains("drive.shared_folder"));
         assert!(refusal("[server]\npublic_url = \"https://x/\"").contains("server.public_url"));
+        assert!(refusal("[tls]\nlisten = [\"0.0.0.0:443\"]").contains("tls.certificates = ["));
+        assert!(refusal("[tls]\ncertificates = [{ certificate = \"a\", key = \"b\" }]").contains("tls.listen = ["));
+        assert!(refusal("[tls]\nplain_http = \"sometimes\"").contains("line 2"));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
         for mode in ["", "7", "rw-r--r--", "0888", "4755", "01777", "+640"] {
             let sentence = refusal(&format!("[storage]\nfile_mode = \"{mode}\""));

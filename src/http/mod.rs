@@ -13,6 +13,7 @@ pub mod intake;
 pub mod login;
 mod multipart;
 mod pages;
+mod plain;
 mod public;
 pub mod reply;
 mod request_id;
@@ -55,7 +56,8 @@ impl From<Response<Body>> for Answer {
 
 /// Answers one request, whatever happens while it is handled.
 pub async fn handle(app: &Arc<App>, peer: Origin, request: Request<BodyIn>) -> Response<Body> {
-    let around = Surroundings { config: &app.config.server, metrics: &app.metrics };
+    let tls_port = app.config.tls.instead_of_plain();
+    let around = Surroundings { config: &app.config.server, metrics: &app.metrics, tls_port };
     around.enclose(peer, request, |request, origin| choose_front(app, request, origin)).await
 }
 
@@ -119,6 +121,8 @@ async fn held_to_its_length(
 struct Surroundings<'a> {
     config: &'a ServerConfig,
     metrics: &'a Metrics,
+    /// The port with TLS that requests without it are sent to; `None` where they are served.
+    tls_port: Option<u16>,
 }
 
 impl Surroundings<'_> {
@@ -130,21 +134,28 @@ impl Surroundings<'_> {
         self.metrics.requests.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::next();
         let client = login::client_address(self.config, request.headers(), peer.address);
-        if !login::is_trusted(self.config, peer.address) {
+        let is_trusted = login::is_trusted(self.config, peer.address);
+        if !is_trusted {
             request.headers_mut().remove(cookie::X_FORWARDED_PROTO);
             login::note_forwarded(self.metrics, request.headers(), peer.address);
         }
-        let origin = Origin { address: client, connection: peer.connection };
+        if peer.is_tls && !cookie::is_forwarded(request.headers()) {
+            request.headers_mut().insert(cookie::X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+        }
+        let is_served_plain = peer.is_tls || is_trusted || peer.address.to_canonical().is_loopback();
+        let tls_port = self.tls_port.filter(|_| !is_served_plain && request.uri().path() != "/healthz");
+        let origin = Origin { address: client, ..peer };
         let is_script = login::is_script(request.headers());
         target::simplify(&mut request);
         let seen = log::wants_requests().then(|| Seen::of(&request));
-        let mut answer = match framing::check(&mut request) {
+        let mut answer = match (framing::check(&mut request), tls_port) {
+            (Ok(()), Some(port)) => plain::refuse(&request, port),
             // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
-            Ok(()) => match AssertUnwindSafe(async { front(request, origin).await }).catch_unwind().await {
+            (Ok(()), None) => match AssertUnwindSafe(async { front(request, origin).await }).catch_unwind().await {
                 Ok(answer) => answer,
                 Err(_) => self.after_panic(&id),
             },
-            Err(refusal) => unreadable(refusal),
+            (Err(refusal), _) => unreadable(refusal),
         };
         caching::confine(&mut answer.response);
         let headers = answer.response.headers_mut();
@@ -222,9 +233,17 @@ mod tests {
         request: http::request::Builder,
         front: impl FnOnce(Request<BodyIn>, Origin) -> A,
     ) -> Response<Body> {
-        let around = Surroundings { config: &ServerConfig::default(), metrics };
-        let request = request.body(BodyIn::from(b"")).unwrap();
-        around.enclose(Origin::from(IpAddr::from([127, 0, 0, 1])), request, front).await
+        answer_from(Origin::from(IpAddr::from([127, 0, 0, 1])), metrics, request, front).await
+    }
+
+    async fn answer_from<A: Future<Output = Answer>>(
+        peer: Origin,
+        metrics: &Metrics,
+        request: http::request::Builder,
+        front: impl FnOnce(Request<BodyIn>, Origin) -> A,
+    ) -> Response<Body> {
+        let around = Surroundings { config: &ServerConfig::default(), metrics, tls_port: Some(8443) };
+        around.enclose(peer, request.body(BodyIn::from(b"")).unwrap(), front).await
     }
 
     #[tokio::test]
@@ -263,5 +282,35 @@ mod tests {
             ids.push(response.headers()[X_REQUEST_ID].clone());
         }
         assert_ne!(ids[0], ids[1]);
+    }
+
+    #[tokio::test]
+    async fn without_tls_only_this_machine_is_served_where_tls_is() {
+        let metrics = Metrics::default();
+        let request = || Request::builder().uri("/dav/a%20b?x").header("host", "nest.example:4918");
+        let served = |_, _| async { Answer::from(Response::new(Body::empty())) };
+        let stranger = || Origin::from(IpAddr::from([192, 0, 2, 1]));
+        let refused = answer_from(stranger(), &metrics, request(), served).await;
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()[header::CONNECTION]),
+            (403, &"close".parse().unwrap())
+        );
+        let page = request().header("accept", "text/html,*/*");
+        let redirected = answer_from(stranger(), &metrics, page, served).await;
+        assert_eq!(redirected.status(), 308);
+        assert_eq!(redirected.headers()[header::LOCATION], "https://nest.example:8443/dav/a%20b?x");
+        let signed_in = request().header("accept", "text/html").header("authorization", "Basic YTpi");
+        assert_eq!(answer_from(stranger(), &metrics, signed_in, served).await.status(), 403);
+        let healthz = request().uri("/healthz");
+        assert_eq!(answer_from(stranger(), &metrics, healthz, served).await.status(), 200);
+        for here in [IpAddr::from([127, 0, 0, 1]), "::ffff:127.0.0.1".parse().unwrap(), "::1".parse().unwrap()] {
+            assert_eq!(answer_from(here.into(), &metrics, request(), served).await.status(), 200);
+        }
+        let seen = |request: Request<BodyIn>, _| async move {
+            assert_eq!(request.headers()["x-forwarded-proto"], "https");
+            Answer::from(Response::new(Body::empty()))
+        };
+        let forged = request().header("x-forwarded-proto", "http");
+        assert_eq!(answer_from(Origin { is_tls: true, ..stranger() }, &metrics, forged, seen).await.status(), 200);
     }
 }

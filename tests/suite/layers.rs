@@ -27,6 +27,8 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("hyper", &["http", "server"], "one place speaks HTTP; the server accepts connections for it"),
     ("hyper_util", &["http", "server", "openid"], "as hyper; the provider is asked with its client"),
     ("hyper_rustls", &["openid"], "one place calls out"),
+    ("tokio_rustls", &["server"], "one place accepts connections"),
+    ("x509_parser", &["server"], "as tokio_rustls"),
     ("openidconnect", &["openid"], "one place speaks to the provider"),
     ("axum", &["http", "server"], "one place speaks HTTP"),
     ("headers", &["http", "server"], "one place speaks HTTP"),

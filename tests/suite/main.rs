@@ -75,6 +75,7 @@ mod shares;
 mod sign_in;
 mod strange_disk;
 mod table;
+mod tls;
 mod traces;
 mod trash;
 mod trash_folder;

@@ -1,0 +1,47 @@
+//! Requests without TLS where TLS is served, too: they carry passwords, so that they are not answered as the others are.
+
+use super::reply;
+use super::{Answer, BodyIn};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+
+/// The refusal of a request without TLS: a redirect for a browser's page, a sentence for all others, since a client that follows a
+/// redirect has sent its password already. The connection ends after it.
+pub fn refuse(request: &Request<BodyIn>, port: u16) -> Answer {
+    let address = instead(request, port);
+    let mut response = match &address {
+        Some(address) if is_page(request) => {
+            let mut response = reply::sentence(StatusCode::PERMANENT_REDIRECT, "This server wants TLS.");
+            if let Ok(address) = HeaderValue::from_str(address) {
+                response.headers_mut().insert(header::LOCATION, address);
+            }
+            response
+        }
+        _ => reply::sentence(StatusCode::FORBIDDEN, sentence(request)),
+    };
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.into()
+}
+
+fn sentence(request: &Request<BodyIn>) -> &'static str {
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        "This server wants TLS: use an address that begins with https://. The password that was sent was not encrypted: change it."
+    } else {
+        "This server wants TLS: use an address that begins with https://."
+    }
+}
+
+/// Whether it is a browser that asks for a page.
+fn is_page(request: &Request<BodyIn>) -> bool {
+    let mut accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.headers().contains_key(header::AUTHORIZATION)
+        && accepted.any(|accept| accept.contains("text/html"))
+}
+
+/// The same address with TLS.
+fn instead(request: &Request<BodyIn>, port: u16) -> Option<String> {
+    let host = request.headers().get(header::HOST)?.to_str().ok()?.parse::<http::uri::Authority>().ok()?;
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    Some(format!("https://{}{port}{path}", host.host()))
+}

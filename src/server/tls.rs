@@ -1,0 +1,145 @@
+//! TLS: certificates with their keys, chosen by the name that a client asks for (SNI), and read again when their files change.
+
+mod certificate;
+
+use crate::config::{CertificateFiles, TlsConfig};
+use crate::model::{Error, Result};
+use certificate::Certificate;
+use parking_lot::{Mutex, RwLock};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{self, ServerConfig};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// How often to look whether the files have changed.
+pub const LOOK: Duration = Duration::from_secs(30);
+/// How often it is said again that they cannot be used.
+const REMIND: Duration = Duration::from_secs(3600);
+/// What a TLS record of a handshake begins with (RFC 8446, 5.1).
+const HANDSHAKE: u8 = 22;
+const NOT_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 62\r\n\r\n\
+    This port speaks TLS: begin the address of it with https://.\r\n";
+
+/// The certificates of the settings, as they were last read.
+#[derive(Debug)]
+pub struct Certificates {
+    files: Vec<CertificateFiles>,
+    current: RwLock<Vec<Certificate>>,
+    seen: Mutex<Seen>,
+}
+
+/// What was found at the last look.
+#[derive(Debug)]
+struct Seen {
+    stamps: Vec<Stamp>,
+    /// When it was last said that what is there now cannot be used; `None` while it can.
+    complained: Option<Instant>,
+}
+
+/// What tells whether a file has changed.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+impl Certificates {
+    /// Reads the certificates of the settings; `None` when TLS is not asked for. The error says which file is wrong, and why.
+    pub(super) fn load(config: &TlsConfig) -> Result<Option<Arc<Self>>> {
+        if config.listen.is_empty() {
+            return Ok(None);
+        }
+        let files = config.certificates.clone();
+        let stamps = stamps(&files);
+        let certificates = files.iter().map(Certificate::read).collect::<io::Result<Vec<_>>>();
+        let certificates = certificates.map_err(|e| Error::io("set up TLS", e))?;
+        certificates.iter().for_each(Certificate::announce);
+        let seen = Mutex::new(Seen { stamps, complained: None });
+        Ok(Some(Arc::new(Self { files, current: RwLock::new(certificates), seen })))
+    }
+
+    /// What makes TLS of a connection.
+    pub(super) fn acceptor(self: &Arc<Self>) -> Result<Tls> {
+        let failed = |e: rustls::Error| Error::io("set up TLS", io::Error::other(e));
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
+        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Self>::clone(self));
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.ticketer = ring::Ticketer::new().map_err(failed)?;
+        Ok(Tls(Arc::new(config)))
+    }
+
+    /// Reads the certificates again if their files have changed, or in any case when `asked`. Those that are in use stay when they
+    /// cannot be read, which is said now and every hour.
+    pub fn look(&self, asked: bool) {
+        let mut seen = self.seen.lock();
+        let now = stamps(&self.files);
+        let has_changed = now != seen.stamps;
+        let is_due = seen.complained.is_some_and(|at| at.elapsed() >= REMIND);
+        if !asked && !has_changed && !is_due {
+            return;
+        }
+        seen.stamps = now;
+        match self.files.iter().map(Certificate::read).collect::<io::Result<Vec<_>>>() {
+            Ok(certificates) => {
+                certificates.iter().for_each(Certificate::announce);
+                *self.current.write() = certificates;
+                seen.complained = None;
+            }
+            Err(error) => {
+                tracing::error!(%error, "the changed certificates cannot be used; those from before stay in use");
+                seen.complained = Some(Instant::now());
+            }
+        }
+    }
+
+    fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let current = self.current.read();
+        let fitting = name.and_then(|name| current.iter().find(|certificate| certificate.is_for(name)));
+        fitting.or(current.first()).map(|certificate| Arc::clone(&certificate.key))
+    }
+}
+
+impl ResolvesServerCert for Certificates {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.choose(hello.server_name())
+    }
+}
+
+fn stamps(files: &[CertificateFiles]) -> Vec<Stamp> {
+    files.iter().flat_map(|files| [stamp(&files.certificate), stamp(&files.key)]).collect()
+}
+
+fn stamp(path: &Path) -> Stamp {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+/// Makes TLS of connections.
+#[derive(Clone, Debug)]
+pub(super) struct Tls(Arc<ServerConfig>);
+
+impl Tls {
+    /// The handshake of a connection, in `patience`. A client that speaks plain HTTP is told so.
+    pub(super) async fn shake(&self, mut stream: TcpStream, patience: Duration) -> io::Result<TlsStream<TcpStream>> {
+        let shaken = async {
+            let mut first = [0];
+            if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE] {
+                // What is left unread would reset the connection, and the client would not see the answer.
+                let _ = stream.try_read(&mut [0; 16 << 10]);
+                stream.write_all(NOT_TLS).await?;
+                return Err(io::Error::other("it does not speak TLS"));
+            }
+            TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await
+        };
+        tokio::time::timeout(patience, shaken).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Certificates: which are refused, which a client gets, and what happens when their files change.
+
+use super::*;
+use std::fs;
+use std::path::PathBuf;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
+}
+
+fn files(certificate: &str, key: &str) -> CertificateFiles {
+    CertificateFiles { certificate: fixture(certificate), key: fixture(key) }
+}
+
+fn config(certificates: Vec<CertificateFiles>) -> TlsConfig {
+    TlsConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], certificates, ..TlsConfig::default() }
+}
+
+fn load(certificates: Vec<CertificateFiles>) -> Arc<Certificates> {
+    Certificates::load(&config(certificates)).unwrap().unwrap()
+}
+
+#[test]
+fn unusable_certificates_are_refused_by_name_and_cause() {
+    let refusal = |certificate: &str, key: &str| {
+        Certificates::load(&config(vec![files(certificate, key)])).unwrap_err().to_string()
+    };
+    for (certificate, key, file, why) in [
+        ("missing.pem", "here-key.pem", "missing.pem", "cannot be read"),
+        ("here.pem", "missing.pem", "missing.pem", "cannot be read"),
+        ("here-key.pem", "here-key.pem", "here-key.pem", "no certificate"),
+        ("here.pem", "here.pem", "here.pem", "no private key"),
+        ("make", "here-key.pem", "make", "no certificate"),
+        ("here.pem", "nest-key.pem", "nest-key.pem", "does not belong to the certificate in"),
+    ] {
+        let refusal = refusal(certificate, key);
+        assert!(refusal.contains(file) && refusal.contains(why), "{certificate} {key}: {refusal}");
+    }
+    assert!(Certificates::load(&TlsConfig::default()).unwrap().is_none());
+}
+
+#[test]
+fn a_client_gets_the_certificate_for_the_name_that_it_asks_for() {
+    let certificates = load(vec![files("here.pem", "here-key.pem"), files("nest.pem", "nest-key.pem")]);
+    let [here, nest] = [0, 1].map(|at| Arc::clone(&certificates.current.read()[at].key));
+    for (name, expected) in [
+        (None, &here),
+        (Some("localhost"), &here),
+        (Some("nest.example"), &nest),
+        (Some("NEST.example"), &nest),
+        (Some("a.nest.example"), &nest),
+        (Some("a.b.nest.example"), &here),
+        (Some("nest.example.org"), &here),
+        (Some("example"), &here),
+    ] {
+        assert!(Arc::ptr_eq(&certificates.choose(name).unwrap(), expected), "{name:?}");
+    }
+}
+
+#[test]
+fn changed_files_are_read_again_and_unusable_ones_change_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = CertificateFiles { certificate: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
+    let put = |name: &str| {
+        for (from, to) in [(format!("{name}.pem"), &own.certificate), (format!("{name}-key.pem"), &own.key)] {
+            // By a new file, as who renews a certificate does.
+            let fresh = to.with_extension("new");
+            fs::copy(fixture(&from), &fresh).unwrap();
+            fs::rename(fresh, to).unwrap();
+        }
+    };
+    put("here");
+    let certificates = load(vec![own.clone()]);
+    let first = certificates.choose(None).unwrap();
+    certificates.look(false);
+    assert!(Arc::ptr_eq(&first, &certificates.choose(None).unwrap()), "nothing has changed");
+    put("nest");
+    certificates.look(false);
+    let second = certificates.choose(None).unwrap();
+    assert_ne!(first.cert, second.cert);
+    for spoil in [&own.key, &own.certificate] {
+        fs::write(spoil, "torn").unwrap();
+        certificates.look(false);
+        certificates.look(true);
+        assert!(Arc::ptr_eq(&second, &certificates.choose(None).unwrap()), "what cannot be used changes nothing");
+        assert!(certificates.seen.lock().complained.is_some());
+    }
+    put("here");
+    certificates.look(false);
+    assert_eq!(first.cert, certificates.choose(None).unwrap().cert);
+    assert!(certificates.seen.lock().complained.is_none());
+}

@@ -1,0 +1,198 @@
+//! TLS of the program itself: what clients see, what happens when certificates change, and what comes without TLS.
+
+use crate::harness::poll;
+use crate::program::{PASSWORD, Place, SARANG, Serving, said};
+use base64::Engine as _;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
+
+fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
+}
+
+/// Puts a certificate and its key in the place of those that the settings name.
+fn put(place: &Place, name: &str) {
+    for (from, to) in [(format!("{name}.pem"), "cert.pem"), (format!("{name}-key.pem"), "key.pem")] {
+        let fresh = place.path().join("fresh");
+        fs::copy(fixture(&from), &fresh).unwrap();
+        fs::rename(fresh, place.path().join(to)).unwrap();
+    }
+}
+
+fn place() -> Place {
+    let place = Place::new();
+    put(&place, "here");
+    let settings =
+        "[tls]\nlisten = [\"127.0.0.1:0\"]\ncertificates = [{ certificate = \"cert.pem\", key = \"key.pem\" }]\n";
+    fs::write(place.path().join("config.toml"), settings).unwrap();
+    place.add_ana();
+    place
+}
+
+fn tls_address(serving: &Serving) -> SocketAddr {
+    let greeting = serving.greeting();
+    let line = greeting.lines().find(|line| line.contains("https://")).expect("an address with TLS");
+    line.trim_start_matches("Sarang serves https://").trim_end_matches("/dav/").parse().unwrap()
+}
+
+/// A client that trusts the authority of the tests.
+struct Browser(Arc<ClientConfig>);
+
+/// A connection of it.
+struct Tls(StreamOwned<ClientConnection, TcpStream>);
+
+impl Browser {
+    fn new() -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(fixture("authority.pem")).unwrap()).unwrap();
+        Self(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
+    }
+
+    fn connect(&self, address: SocketAddr, name: &str) -> Tls {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Tls(StreamOwned::new(ClientConnection::new(Arc::clone(&self.0), name).unwrap(), stream))
+    }
+}
+
+impl Tls {
+    /// Sends one request and returns the head and body of its answer; the connection goes on.
+    fn ask(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
+        let signed = base64::engine::general_purpose::STANDARD.encode(format!("ana:{PASSWORD}"));
+        let (host, len) = ("localhost", body.len());
+        write!(
+            self.0,
+            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {signed}\r\nContent-Length: {len}\r\n\r\n{body}"
+        )?;
+        self.0.flush()?;
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(b"\r\n\r\n") {
+            self.0.read_exact(&mut byte)?;
+            answer.push(byte[0]);
+        }
+        let head = String::from_utf8_lossy(&answer).to_ascii_lowercase();
+        let len =
+            head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |len| len.parse().unwrap());
+        let mut body = vec![0; len];
+        self.0.read_exact(&mut body)?;
+        answer.extend(body);
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+}
+
+#[track_caller]
+fn is(answer: &std::io::Result<String>, status: u16) {
+    let answer = answer.as_ref().unwrap();
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+}
+
+#[test]
+fn files_are_stored_and_read_over_tls() {
+    let place = place();
+    let serving = place.serve();
+    let mut tls = Browser::new().connect(tls_address(&serving), "localhost");
+    let large = "nest ".repeat(400_000);
+    is(&tls.ask("PUT", "/dav/a.txt", &large), 201);
+    let answer = tls.ask("GET", "/dav/a.txt", "").unwrap();
+    assert_eq!(answer.split_once("\r\n\r\n").unwrap().1, large);
+    assert_eq!(tls.0.conn.alpn_protocol(), None, "none was offered");
+    // Plain HTTP from this machine goes on.
+    serving.ana().holds("/a.txt", &large);
+}
+
+#[test]
+fn cookies_over_tls_are_for_tls_only() {
+    let place = place();
+    let serving = place.serve();
+    let mut tls = Browser::new().connect(tls_address(&serving), "localhost");
+    let body = format!("{{\"name\":\"ana\",\"password\":\"{PASSWORD}\"}}");
+    write!(
+        tls.0,
+        "POST /api/v1/login HTTP/1.1\r\nHost: localhost\r\nOrigin: https://localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    tls.0.read_to_string(&mut answer).unwrap();
+    let cookie = answer.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie:")).expect(&answer);
+    assert!(cookie.contains("__Host-sid=") && cookie.contains("Secure"), "{cookie}");
+}
+
+#[test]
+fn a_second_connection_resumes_the_session_of_the_first() {
+    let place = place();
+    let serving = place.serve();
+    let browser = Browser::new();
+    for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let mut tls = browser.connect(tls_address(&serving), "localhost");
+        is(&tls.ask("OPTIONS", "/dav/", ""), 200);
+        assert_eq!(tls.0.conn.handshake_kind(), Some(expected));
+    }
+}
+
+#[test]
+fn sighup_takes_a_new_certificate_and_ends_no_connection() {
+    let place = place();
+    let serving = place.serve();
+    let address = tls_address(&serving);
+    let mut before = Browser::new().connect(address, "localhost");
+    is(&before.ask("PUT", "/dav/a", "x"), 201);
+    let hangup = || kill_process(Pid::from_raw(i32::try_from(serving.pid()).unwrap()).unwrap(), Signal::HUP).unwrap();
+    let is_for = |name: &str| Browser::new().connect(address, name).ask("OPTIONS", "/dav/", "").is_ok();
+    assert!(is_for("localhost") && !is_for("nest.example"));
+    put(&place, "nest");
+    hangup();
+    assert!(poll(Duration::from_secs(10), || is_for("nest.example")), "the new certificate is not in use");
+    assert!(!is_for("localhost"));
+    is(&before.ask("GET", "/dav/a", ""), 200);
+    fs::write(place.path().join("key.pem"), "torn").unwrap();
+    hangup();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(is_for("nest.example"), "a torn key must not displace a good one");
+    is(&before.ask("GET", "/dav/a", ""), 200);
+}
+
+#[test]
+fn plain_http_on_the_port_of_tls_is_told_so() {
+    let place = place();
+    let serving = place.serve();
+    let mut plain = TcpStream::connect(tls_address(&serving)).unwrap();
+    plain.write_all(b"GET /dav/ HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    plain.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 400 ") && head.contains(&format!("Content-Length: {}", body.len())), "{answer}");
+    assert!(body.contains("https://"), "{answer}");
+}
+
+#[test]
+fn a_handshake_that_does_not_come_ends() {
+    let place = place();
+    let serving = place.serve_by(&format!("SARANG_SERVER__HEADER_TIMEOUT=1 exec {SARANG} serve"));
+    for begun in [&b""[..], &[22, 3, 1, 2, 0, 1]] {
+        let mut silent = TcpStream::connect(tls_address(&serving)).unwrap();
+        silent.write_all(begun).unwrap();
+        silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(silent.read(&mut [0; 16]).unwrap_or_default(), 0, "the server must end it");
+    }
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_refuses_the_start() {
+    let place = place();
+    fs::copy(fixture("nest-key.pem"), place.path().join("key.pem")).unwrap();
+    let output = place.run(&["serve"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("key.pem does not belong to the certificate in cert.pem"), "{}", said(&output));
+}
