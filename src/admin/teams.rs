@@ -6,7 +6,7 @@ use crate::app::{App, TreeKind};
 use crate::audit::Kind;
 use crate::drive::groups::Grantee;
 use crate::drive::teams::{Member, Team};
-use crate::model::{Error, Result};
+use crate::model::Result;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -35,13 +35,12 @@ pub fn list(app: &App) -> Vec<TeamSummary> {
     app.commons.teams.list().into_iter().map(summary).collect()
 }
 
-/// Refuses who is not there. `NotFound`.
-pub fn check_member(app: &App, member: &Member) -> Result<()> {
-    let is_there = match &member.to {
-        Grantee::Account(name) => app.auth.account(name).is_some(),
-        Grantee::Group(name) => app.commons.groups.find(name).is_some(),
-    };
-    if is_there { Ok(()) } else { Err(Error::NotFound) }
+/// Binds a member to who has the name at present; `None` where nobody has.
+pub fn bind_member(app: &App, member: &Member) -> Option<Member> {
+    if let Grantee::Account(name) = &member.to.named {
+        app.auth.account(name)?;
+    }
+    Some(Member { to: app.commons.groups.bind(&member.to.named)?, rights: member.rights })
 }
 
 impl Administrator {

@@ -22,7 +22,8 @@ impl App {
         reporter.done(Kind::AccountCreated, account.name.as_str(), note).await;
         let mut note = format!("made the account {}", account.name);
         for group in &invite.groups {
-            let joined = self.join(group, &account.name).await;
+            let id = invite.group_ids.get(group).map(String::as_str);
+            let joined = self.join(group, id, &account.name).await;
             // Writing to a String cannot fail.
             let _ = match &joined {
                 Ok(()) => write!(note, ", in the group {group}"),
@@ -38,7 +39,7 @@ impl App {
         Ok(account)
     }
 
-    async fn join(&self, group: &str, account: &AccountName) -> Result<()> {
-        self.commons.groups.add(&GroupName::parse(group)?, account).await
+    async fn join(&self, group: &str, id: Option<&str>, account: &AccountName) -> Result<()> {
+        self.commons.groups.add(&GroupName::parse(group)?, id, account).await
     }
 }

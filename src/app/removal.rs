@@ -350,13 +350,14 @@ impl App {
         outcome
     }
 
-    /// Ends what names accounts that there are not, as a crash of an earlier version may have left it.
+    /// Ends what names groups that there are not, as a crash in a removal leaves it, and accounts, as a crash of an earlier version may have.
     async fn end_strays(&self) -> Result<()> {
         let mut named = self.commons.accounts_named();
         named.extend(self.links.owners());
         named.extend(self.uploads.owners());
         named.extend(self.locks.all().iter().map(|lock| lock.holder.account.clone()));
         named.retain(|name| self.auth.account(name).is_none());
+        self.commons.end_lost_groups().await?;
         for name in named {
             tracing::warn!(account = %name, "ended the records of an account that is no more");
             self.end_records(&name).await?;

@@ -11,6 +11,7 @@ use crate::config::Registration;
 use crate::model::{AccountName, Error, Identity, Result, Role};
 use crate::store::{Batch, table};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -37,6 +38,9 @@ pub struct Invite {
     /// The groups that the account will be in.
     #[serde(default)]
     pub groups: Vec<String>,
+    /// The ids of those groups, by their names: a name can be given again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub group_ids: BTreeMap<String, String>,
     /// When it was made, in seconds since 1970.
     pub created: i64,
     /// When it ends, in seconds since 1970.
@@ -52,6 +56,8 @@ pub struct NewInvite {
     pub quota: Option<u64>,
     /// The groups that the account will be in.
     pub groups: Vec<String>,
+    /// The ids of those groups, by their names.
+    pub group_ids: BTreeMap<String, String>,
     /// When it ends, in seconds since 1970; in a week when not said.
     pub expires: Option<i64>,
 }
@@ -124,6 +130,7 @@ impl Auth {
             note: new.note,
             quota: new.quota.or(self.config.default_quota),
             groups: new.groups,
+            group_ids: new.group_ids,
             created,
             expires: new.expires.unwrap_or(created + USUAL_LIFE),
         };

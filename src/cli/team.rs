@@ -4,7 +4,7 @@ use super::print;
 use super::user::{Limit, ask, parse_quota, show_quota, where_kept};
 use crate::config::Config;
 use crate::control::{Files, Request, Response, TeamSummary};
-use crate::drive::groups::{Grantee, GroupName};
+use crate::drive::groups::{Bound, Grantee, GroupName};
 use crate::drive::teams::Member;
 use crate::model::{AccountName, Rights};
 use anyhow::{Result, bail};
@@ -103,8 +103,9 @@ fn parse_member(text: &str) -> Result<Member> {
         _ => bail!("a member may view or edit: ben=view, group:crew=edit"),
     };
     let to = match who.strip_prefix("group:") {
-        Some(group) => Grantee::Group(GroupName::parse(group)?),
-        None => Grantee::Account(AccountName::parse(who)?),
+        // Which group that is, the server looks up.
+        Some(group) => Bound { named: Grantee::Group(GroupName::parse(group)?), group_id: None },
+        None => AccountName::parse(who)?.into(),
     };
     Ok(Member { to, rights })
 }

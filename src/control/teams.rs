@@ -2,7 +2,7 @@
 
 use super::{Request, Response};
 use crate::admin::Administrator;
-use crate::admin::teams::{check_member, list};
+use crate::admin::teams::{bind_member, list};
 use crate::app::App;
 use crate::app::removal::Outcome;
 use crate::model::Error;
@@ -10,10 +10,14 @@ use crate::model::Error;
 pub(super) async fn execute(app: &App, work: &Administrator, request: Request) -> Response {
     match request {
         Request::TeamAdd { name, members, quota, folder } => {
-            if let Some(member) = members.iter().find(|member| check_member(app, member).is_err()) {
-                return Response::Refused(format!("There is no {}.", member.to));
+            let mut bound = Vec::new();
+            for member in members {
+                match bind_member(app, &member) {
+                    Some(member) => bound.push(member),
+                    None => return Response::Refused(format!("There is no {}.", member.to)),
+                }
             }
-            match work.create_team(&name, members, quota, folder.as_deref()).await {
+            match work.create_team(&name, bound, quota, folder.as_deref()).await {
                 Ok(_) => Response::Done,
                 Err(Error::Exists) => Response::Refused(format!("There is already a team folder {name}.")),
                 Err(error) => Response::Refused(error.to_string()),

@@ -1,7 +1,7 @@
 //! What accounts have in common, and what ends with a right: the locks of those who lose it.
 
 use super::bursts::Bursts;
-use super::groups::{Grantee, Group, GroupName, Groups};
+use super::groups::{Bound, Grantee, Group, GroupName, Groups};
 use super::locks::{Lock, Locks};
 use super::place::{Root, Spot};
 use super::shares::{Share, Shares};
@@ -59,7 +59,7 @@ impl Commons {
     pub async fn end_account(&self, account: &AccountName) -> Result<()> {
         self.shares.end_account(account).await?;
         self.groups.end_account(account).await?;
-        self.teams.end_grantee(&Grantee::Account(account.clone())).await
+        self.teams.end_grantee(&account.clone().into()).await
     }
 
     /// The accounts that shares, groups and team folders name.
@@ -83,8 +83,8 @@ impl Commons {
     }
 
     /// Ends the locks of those who may not change any more what is shared with a group.
-    pub async fn release_group(&self, locks: &Locks, group: &GroupName) -> Result<()> {
-        for share in self.shares.with(&Grantee::Group(group.clone())) {
+    pub async fn release_group(&self, locks: &Locks, group: &Bound) -> Result<()> {
+        for share in self.shares.with(group) {
             self.release(locks, &share).await?;
         }
         for (name, _) in self.teams.list() {
@@ -109,15 +109,23 @@ impl Commons {
         members: BTreeSet<AccountName>,
     ) -> Result<Arc<Group>> {
         let group = self.groups.set_members(name, members).await?;
-        self.release_group(locks, name).await?;
+        let to = Bound { named: Grantee::Group(name.clone()), group_id: group.id.clone() };
+        self.release_group(locks, &to).await?;
         Ok(group)
     }
 
-    /// Removes a group, the shares with it and its part in team folders. `NotFound`.
+    /// Removes a group, the shares with it and its part in team folders. What a crash leaves of them names the id of the group, which no
+    /// other gets, and ends with the next start. `NotFound`.
     pub async fn remove_group(&self, locks: &Locks, name: &GroupName) -> Result<()> {
-        self.groups.remove(name).await?;
-        self.release_group(locks, name).await?;
-        self.shares.end_group(name).await?;
-        self.teams.end_grantee(&Grantee::Group(name.clone())).await
+        let gone = self.groups.remove(name).await?;
+        self.release_group(locks, &gone).await?;
+        self.shares.end_grantee(&gone).await?;
+        self.teams.end_grantee(&gone).await
+    }
+
+    /// Ends what names groups that are no more.
+    pub async fn end_lost_groups(&self) -> Result<()> {
+        self.shares.end_lost_groups().await?;
+        self.teams.end_lost_groups().await
     }
 }

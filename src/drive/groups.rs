@@ -5,6 +5,7 @@ mod records;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, Result};
 use crate::store::StateStore;
+use crate::store::table::new_id;
 use parking_lot::RwLock;
 use records::{Records, Stored};
 use serde::{Deserialize, Serialize};
@@ -74,9 +75,34 @@ impl fmt::Display for Grantee {
     }
 }
 
+/// A grantee as records name it: the name of a group can be given again, its id cannot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Bound {
+    /// Whom the record names.
+    #[serde(rename = "to")]
+    pub named: Grantee,
+    /// The id of the group; none for an account, and for a group of before groups had ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<String>,
+}
+
+impl From<AccountName> for Bound {
+    fn from(name: AccountName) -> Self {
+        Self { named: Grantee::Account(name), group_id: None }
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.named.fmt(f)
+    }
+}
+
 /// A group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
+    /// Its id, random and never given again; none for a group of before groups had ids.
+    pub id: Option<String>,
     /// Its members.
     pub members: BTreeSet<AccountName>,
     /// When it was made, in seconds since 1970.
@@ -110,13 +136,32 @@ impl Groups {
         self.all.read().get(name).map(|stored| stored.group.clone())
     }
 
+    /// A grantee bound to the group that has the name at present; `None` where there is no such group.
+    pub fn bind(&self, to: &Grantee) -> Option<Bound> {
+        let group_id = match to {
+            Grantee::Account(_) => None,
+            Grantee::Group(name) => self.find(name)?.id.clone(),
+        };
+        Some(Bound { named: to.clone(), group_id })
+    }
+
+    /// Whether a grantee is an account, or a group that is still there.
+    pub fn stands(&self, to: &Bound) -> bool {
+        match &to.named {
+            Grantee::Account(_) => true,
+            Grantee::Group(name) => self.find(name).is_some_and(|group| group.id == to.group_id),
+        }
+    }
+
     /// Whether a grantee is this account, or a group it is in.
-    pub fn includes(&self, to: &Grantee, account: &AccountName) -> bool {
-        match to {
+    pub fn includes(&self, to: &Bound, account: &AccountName) -> bool {
+        match &to.named {
             Grantee::Account(name) => name == account,
-            Grantee::Group(name) => {
-                self.all.read().get(name).is_some_and(|stored| stored.group.members.contains(account))
-            }
+            Grantee::Group(name) => self
+                .all
+                .read()
+                .get(name)
+                .is_some_and(|Stored { group, .. }| group.id == to.group_id && group.members.contains(account)),
         }
     }
 
@@ -127,9 +172,11 @@ impl Groups {
     }
 
     /// The account and the groups it is in.
-    pub fn grantees_of(&self, account: &AccountName) -> Vec<Grantee> {
-        let groups = self.names_of(account).into_iter().map(Grantee::Group);
-        std::iter::once(Grantee::Account(account.clone())).chain(groups).collect()
+    pub fn grantees_of(&self, account: &AccountName) -> Vec<Bound> {
+        let all = self.all.read();
+        let groups = all.iter().filter(|(_, stored)| stored.group.members.contains(account));
+        let groups = groups.map(|(name, stored)| bound(name, &stored.group));
+        std::iter::once(Bound::from(account.clone())).chain(groups).collect()
     }
 
     /// Makes a group; `Exists`.
@@ -138,31 +185,33 @@ impl Groups {
         if self.find(name).is_some() {
             return Err(Error::Exists);
         }
-        self.store(name, Group { members, created: unix_seconds(SystemTime::now()) }).await
+        let (id, created) = (Some(new_id()?), unix_seconds(SystemTime::now()));
+        self.store(name, Group { id, members, created }).await
     }
 
     /// Changes who is in a group, from the next request on; `NotFound`.
     pub async fn set_members(&self, name: &GroupName, members: BTreeSet<AccountName>) -> Result<Arc<Group>> {
         let _turn = self.changing.lock().await;
         let present = self.find(name).ok_or(Error::NotFound)?;
-        self.store(name, Group { members, created: present.created }).await
+        self.store(name, Group { members, ..Group::clone(&present) }).await
     }
 
-    /// Adds one account to a group; `NotFound`.
-    pub async fn add(&self, name: &GroupName, account: &AccountName) -> Result<()> {
+    /// Adds one account to a group; `NotFound`, also where another group has the name by now.
+    pub async fn add(&self, name: &GroupName, id: Option<&str>, account: &AccountName) -> Result<()> {
         let _turn = self.changing.lock().await;
-        let mut group = Group::clone(&*self.find(name).ok_or(Error::NotFound)?);
+        let present = self.find(name).filter(|group| group.id.as_deref() == id);
+        let mut group = Group::clone(&*present.ok_or(Error::NotFound)?);
         group.members.insert(account.clone());
         self.store(name, group).await.map(drop)
     }
 
-    /// Removes a group; `NotFound`.
-    pub async fn remove(&self, name: &GroupName) -> Result<()> {
+    /// Removes a group, and says what records call it; `NotFound`.
+    pub async fn remove(&self, name: &GroupName) -> Result<Bound> {
         let _turn = self.changing.lock().await;
         let stored = self.all.read().get(name).cloned().ok_or(Error::NotFound)?;
         self.records.remove(name, &stored).await?;
         self.all.write().remove(name);
-        Ok(())
+        Ok(bound(name, &stored.group))
     }
 
     /// Takes an account that was removed out of every group.
@@ -184,4 +233,8 @@ impl Groups {
         self.all.write().insert(name.clone(), stored.clone());
         Ok(stored.group)
     }
+}
+
+fn bound(name: &GroupName, group: &Group) -> Bound {
+    Bound { named: Grantee::Group(name.clone()), group_id: group.id.clone() }
 }

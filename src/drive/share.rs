@@ -1,6 +1,6 @@
 //! One share: a file or folder of an account that is shown to others.
 
-use super::groups::Grantee;
+use super::groups::Bound;
 use crate::content::FileId;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, RelPath, Rights};
@@ -23,7 +23,8 @@ pub struct Share {
     /// Whether it is a folder.
     pub folder: bool,
     /// Whom it is shown to.
-    pub to: Grantee,
+    #[serde(flatten)]
+    pub to: Bound,
     /// What they may do.
     pub rights: Rights,
     /// When it was made, in seconds since 1970.
@@ -52,7 +53,7 @@ pub struct NewShare {
     /// Whether it is a folder.
     pub folder: bool,
     /// Whom it is shown to.
-    pub to: Grantee,
+    pub to: Bound,
     /// What they may do.
     pub rights: Rights,
     /// When it ends by itself.

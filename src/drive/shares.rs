@@ -1,7 +1,7 @@
 //! Shares: what accounts show of their drives to others. Records in the store, and an index in memory that every look goes to.
 //! A share is bound to the file or folder itself: it follows that through the drive, and never shows another of the same name.
 
-use super::groups::{Grantee, Groups};
+use super::groups::{Bound, Grantee, Groups};
 pub use super::share::{NewShare, Share};
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result};
@@ -21,7 +21,7 @@ const MAX_BY_RECEIVERS: usize = 24 << 10;
 #[derive(Debug, Default)]
 struct Index {
     shares: HashMap<String, Arc<Share>>,
-    grantees: HashMap<Grantee, BTreeSet<String>>,
+    grantees: HashMap<Bound, BTreeSet<String>>,
     owners: HashMap<AccountName, BTreeSet<String>>,
 }
 
@@ -96,7 +96,7 @@ impl Shares {
     /// Whether others show anything to an account at present.
     pub fn has_any_for(&self, account: &AccountName) -> bool {
         let index = self.index.read();
-        let any = |to: &Grantee| index.all(index.grantees.get(to)).any(|share| self.shows(share, account));
+        let any = |to: &Bound| index.all(index.grantees.get(to)).any(|share| self.shows(share, account));
         !index.shares.is_empty() && self.groups.grantees_of(account).iter().any(any)
     }
 
@@ -123,9 +123,12 @@ impl Shares {
             && self.groups.includes(&share.to, account)
     }
 
-    /// Makes a share; `Exists` when the same is shared with the same already, `LimitReached`.
+    /// Makes a share; `Exists` when the same is shared with the same already, `NotFound` when the group was removed meanwhile, `LimitReached`.
     pub async fn create(&self, owner: &AccountName, new: NewShare) -> Result<Arc<Share>> {
         let _turn = self.changing.lock().await;
+        if !self.groups.stands(&new.to) {
+            return Err(Error::NotFound);
+        }
         let path = new.path.to_nfc().as_str().to_owned();
         let present = self.of(owner);
         if present.len() >= MAX_SHARES {
@@ -253,7 +256,7 @@ impl Shares {
     pub async fn end_account(&self, account: &AccountName) -> Result<()> {
         let _turn = self.changing.lock().await;
         self.end(&self.of(account)).await?;
-        self.end_to(&Grantee::Account(account.clone())).await?;
+        self.end(&self.with(&account.clone().into())).await?;
         let known = |share: &&Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
         let shares: Vec<_> = self.index.read().shares.values().filter(known).cloned().collect();
         for share in shares {
@@ -268,27 +271,31 @@ impl Shares {
     /// The accounts that shares are of, or with.
     pub(super) fn accounts_named(&self) -> BTreeSet<AccountName> {
         let index = self.index.read();
-        let receivers = index.shares.values().filter_map(|share| match &share.to {
+        let receivers = index.shares.values().filter_map(|share| match &share.to.named {
             Grantee::Account(name) => Some(name.clone()),
             Grantee::Group(_) => None,
         });
         receivers.chain(index.shares.values().map(|share| share.owner.clone())).collect()
     }
 
-    /// Ends every share with a group.
-    pub async fn end_group(&self, group: &super::groups::GroupName) -> Result<()> {
+    /// Ends every share with one grantee.
+    pub(super) async fn end_grantee(&self, to: &Bound) -> Result<()> {
         let _turn = self.changing.lock().await;
-        self.end_to(&Grantee::Group(group.clone())).await
+        self.end(&self.with(to)).await
+    }
+
+    /// Ends the shares with groups that are no more.
+    pub(super) async fn end_lost_groups(&self) -> Result<()> {
+        let _turn = self.changing.lock().await;
+        let lost = |share: &&Arc<Share>| !self.groups.stands(&share.to);
+        let shares: Vec<_> = self.index.read().shares.values().filter(lost).cloned().collect();
+        self.end(&shares).await
     }
 
     /// The shares with one grantee.
-    pub fn with(&self, to: &Grantee) -> Vec<Arc<Share>> {
+    pub fn with(&self, to: &Bound) -> Vec<Arc<Share>> {
         let index = self.index.read();
         index.all(index.grantees.get(to)).cloned().collect()
-    }
-
-    async fn end_to(&self, to: &Grantee) -> Result<()> {
-        self.end(&self.with(to)).await
     }
 
     async fn end(&self, shares: &[Arc<Share>]) -> Result<()> {

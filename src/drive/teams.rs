@@ -1,6 +1,6 @@
 //! Team folders: roots that belong to no account, with members and a quota of their own.
 
-use super::groups::{Grantee, Groups};
+use super::groups::{Bound, Grantee, Groups};
 use crate::model::path::check_name;
 use crate::model::time::unix_seconds;
 use crate::model::{AccountName, Error, RelPath, Result, Rights};
@@ -17,7 +17,8 @@ use tokio::sync::Mutex;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Whom it is shown to.
-    pub to: Grantee,
+    #[serde(flatten)]
+    pub to: Bound,
     /// What they may do.
     pub rights: Rights,
 }
@@ -95,6 +96,7 @@ impl Teams {
     ) -> Result<Arc<Team>> {
         let _turn = self.changing.lock().await;
         let name = self.check_new(name)?;
+        let members = self.without_lost(members);
         let team = Arc::new(Team { members, quota, created: unix_seconds(SystemTime::now()) });
         let (batch, stored) = along.into_parts();
         self.table.commit(self.table.put_in(batch, name.as_str(), &team)?).await?;
@@ -119,6 +121,7 @@ impl Teams {
         let _turn = self.changing.lock().await;
         let mut team = Team::clone(&*self.find(name).ok_or(Error::NotFound)?);
         edit(&mut team);
+        team.members = self.without_lost(team.members);
         self.store(name, team).await
     }
 
@@ -156,21 +159,36 @@ impl Teams {
         let all = self.all.read();
         let members = all.values().flat_map(|team| &team.members);
         members
-            .filter_map(|member| if let Grantee::Account(name) = &member.to { Some(name.clone()) } else { None })
+            .filter_map(|member| if let Grantee::Account(name) = &member.to.named { Some(name.clone()) } else { None })
             .collect()
     }
 
     /// Takes an account or group that was removed out of every team folder.
-    pub async fn end_grantee(&self, to: &Grantee) -> Result<()> {
+    pub async fn end_grantee(&self, to: &Bound) -> Result<()> {
+        self.retain(|member| member.to != *to).await
+    }
+
+    /// Takes groups that are no more out of every team folder.
+    pub(super) async fn end_lost_groups(&self) -> Result<()> {
+        self.retain(|member| self.groups.stands(&member.to)).await
+    }
+
+    async fn retain(&self, stays: impl Fn(&Member) -> bool) -> Result<()> {
         let _turn = self.changing.lock().await;
         for (name, team) in self.list() {
-            if team.members.iter().any(|member| member.to == *to) {
+            if !team.members.iter().all(&stays) {
                 let mut team = Team::clone(&team);
-                team.members.retain(|member| member.to != *to);
+                team.members.retain(&stays);
                 self.store(&name, team).await?;
             }
         }
         Ok(())
+    }
+
+    /// Members but for groups that were removed since they were looked up.
+    fn without_lost(&self, mut members: Vec<Member>) -> Vec<Member> {
+        members.retain(|member| self.groups.stands(&member.to));
+        members
     }
 
     async fn store(&self, name: &str, team: Team) -> Result<Arc<Team>> {

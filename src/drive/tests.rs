@@ -274,7 +274,7 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let (ana, ben) = (Home::new().await, Home::new().await);
     let root = Arc::new(Root::new("home/ben".into(), ben.root.tree.clone()));
     let commons = commons_of(&ana, &root).await;
-    let (at, to) = (path("docs"), Grantee::Account(name("ben")));
+    let (at, to) = (path("docs"), name("ben").into());
     let (_, node) = ana.root.tree.keep_id(&at).await.unwrap();
     let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };
     commons.shares.create(&name("ana"), new).await.unwrap();
@@ -320,7 +320,7 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
     let crew = GroupName::parse("crew").unwrap();
     commons.groups.create(&crew, members.iter().cloned().collect()).await.unwrap();
     let first = commons.shares.of(&name("ana"))[0].clone();
-    let (path, node, to) = (first.path(), first.node, Grantee::Group(crew));
+    let (path, node, to) = (first.path(), first.node, commons.groups.bind(&Grantee::Group(crew)).unwrap());
     let new = NewShare { path, node, folder: true, to, rights: Rights::Edit, expires: None, note: String::new() };
     let id = commons.shares.create(&name("ana"), new).await.unwrap().id.clone();
     let (mut is_full, long) = (false, "\"".repeat(200));

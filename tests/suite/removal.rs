@@ -8,6 +8,7 @@ use sarang::auth::Alteration;
 use sarang::config::Registration;
 use sarang::content::local::check::{Care, look_over};
 use sarang::control::{self, Request, Response};
+use sarang::drive::groups::GroupName;
 use sarang::model::{AccountName, Error, Role};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -449,4 +450,57 @@ fn a_home_that_is_a_mount_point_is_laid_aside_once_it_is_unmounted() {
     assert!(told.contains("unmount it"), "{told}");
     server.block_on(server.app().finish_removals()).unwrap();
     register(&server).lacks("/a");
+}
+
+/// A name is no group either: what named the former one, pending invites and what a crash in its removal left too, gives the next of its
+/// name nothing, and what is given to that stays.
+#[test]
+fn the_next_group_of_a_name_gets_nothing_of_the_former() {
+    for crashes in [false, true] {
+        let server = start();
+        let (ana, ben, root) = (server.ana(), server.ben(), root(&server));
+        let crew = json!({"name": "crew", "members": ["ben"]});
+        let to = json!({"group": "crew"});
+        for name in ["/docs", "/next"] {
+            ana.mkcol(name).is(201);
+            ana.store(&format!("{name}/a"), "hers");
+        }
+        api(&root, "POST", "/groups", &crew);
+        api(&ana, "POST", "/shares", &json!({"path": "/docs", "to": to, "rights": "edit"}));
+        let plans = json!({"name": "Plans", "members": [{"to": to, "rights": "edit"}]});
+        api(&root, "POST", "/team-folders", &plans);
+        let invite = api(&root, "POST", "/invites", &json!({"groups": ["crew"]}));
+        ben.store("/Team folders/Plans/ours", "ours");
+        ben.holds("/Shared with me/docs/a", "hers");
+        if crashes {
+            let app = server.app();
+            server.block_on(app.commons.groups.remove(&GroupName::parse("crew").unwrap())).unwrap();
+        } else {
+            api(&root, "DELETE", "/groups/crew", &Value::Null);
+        }
+        api(&root, "POST", "/groups", &crew);
+        api(&ana, "POST", "/shares", &json!({"path": "/next", "to": to, "rights": "view"}));
+        api(&root, "POST", "/team-folders", &json!({"name": "Next", "members": [{"to": to, "rights": "edit"}]}));
+        let has_the_next_only = |server: &TestServer| {
+            let ben = server.ben();
+            ben.lacks("/Shared with me/docs/a");
+            ben.lacks("/Team folders/Plans/ours");
+            ben.holds("/Shared with me/next/a", "hers");
+            ben.mkcol("/Team folders/Next/made").is_any(&[201, 405]);
+        };
+        has_the_next_only(&server);
+        drop((ana, ben, root));
+        let server = server.restart();
+        has_the_next_only(&server);
+        let shares = api(&server.ana(), "GET", "/shares", &Value::Null);
+        let paths: Vec<_> = shares["items"].as_array().unwrap().iter().map(|share| &share["path"]).collect();
+        assert_eq!(paths, ["/next"]);
+        let app = server.app();
+        assert!(app.commons.teams.find("Plans").unwrap().members.is_empty());
+        let wish = json!({"name": "cleo", "password": OTHER, "invite": invite["invite"]});
+        server.stranger().api("POST", "/register", &wish).is(201);
+        let cleo = server.stranger().signed_in("cleo", OTHER);
+        assert_eq!(api(&cleo, "GET", "/me", &Value::Null)["groups"], json!([]), "{crashes}");
+        cleo.lacks("/Shared with me/next/a");
+    }
 }

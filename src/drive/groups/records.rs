@@ -22,6 +22,8 @@ const BATCH: usize = 128 << 10;
 /// A group, but for members that are in parts.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     #[serde(default)]
     members: BTreeSet<AccountName>,
     created: i64,
@@ -74,8 +76,8 @@ impl Records {
     pub async fn read(&self) -> Result<BTreeMap<GroupName, Stored>> {
         let mut all = BTreeMap::new();
         for (name, head) in self.heads.all().await? {
-            let Head { members, created, parts } = head;
-            all.insert(GroupName::parse(&name)?, (Group { members, created }, parts));
+            let Head { id, members, created, parts } = head;
+            all.insert(GroupName::parse(&name)?, (Group { id, members, created }, parts));
         }
         let mut loose = Vec::new();
         for (id, part) in self.parts.all().await? {
@@ -93,8 +95,9 @@ impl Records {
     pub async fn store(&self, name: &GroupName, before: Option<&Stored>, group: Group) -> Result<Stored> {
         let old = before.and_then(|before| before.parts);
         let weight = weight_of(&group.members);
+        let head = |members, parts| Head { id: group.id.clone(), members, created: group.created, parts };
         if weight <= SMALL {
-            let head = Head { members: group.members.clone(), created: group.created, parts: None };
+            let head = head(group.members.clone(), None);
             self.settle(name, &head, old).await?;
             return Ok(Stored { group: Arc::new(group), parts: None });
         }
@@ -106,7 +109,7 @@ impl Records {
         }
         let parts = Parts { generation: old.map_or(0, |old| old.generation) + 1, count: weight / PART + 1 };
         self.write(name, parts, &group.members).await?;
-        self.settle(name, &Head { members: BTreeSet::new(), created: group.created, parts: Some(parts) }, old).await?;
+        self.settle(name, &head(BTreeSet::new(), Some(parts)), old).await?;
         Ok(Stored { group: Arc::new(group), parts: Some(parts) })
     }
 
@@ -207,7 +210,7 @@ fn weight_of(members: &BTreeSet<AccountName>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Groups;
+    use super::super::{Bound, Groups};
     use super::*;
     use crate::store::memory::MemoryStore;
 
@@ -237,7 +240,7 @@ mod tests {
         assert!(read().await == all);
         let joined = AccountName::parse("zoe").unwrap();
         let before = store.scan("group", "", usize::MAX).await.unwrap();
-        groups.add(&crew(), &joined).await.unwrap();
+        groups.add(&crew(), groups.find(&crew()).unwrap().id.as_deref(), &joined).await.unwrap();
         let after = store.scan("group", "", usize::MAX).await.unwrap();
         let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
         assert_eq!((after.len(), changed), (before.len(), 1));
@@ -279,6 +282,23 @@ mod tests {
         groups.set_members(&crew(), named(0..5000)).await.unwrap();
         let again = Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap();
         assert!(again.members == named(0..5000) && again.created == 7);
+    }
+
+    #[tokio::test]
+    async fn what_named_a_group_of_before_groups_had_ids_names_no_other() {
+        let store = MemoryStore::new();
+        let old = r#"{"v":2,"members":["ana"],"created":7}"#;
+        store.commit(Batch::new().put("group/crew", old)).await.unwrap();
+        let groups = Groups::open(store.clone()).await.unwrap();
+        let ana = AccountName::parse("ana").unwrap();
+        let record: Bound = serde_json::from_str(r#"{"to":{"group":"crew"}}"#).unwrap();
+        assert!(groups.includes(&record, &ana) && groups.stands(&record));
+        groups.remove(&crew()).await.unwrap();
+        groups.create(&crew(), [ana.clone()].into()).await.unwrap();
+        assert!(!groups.includes(&record, &ana) && !groups.stands(&record));
+        let again = Groups::open(store).await.unwrap();
+        let new = groups.bind(&record.named).unwrap();
+        assert!(again.includes(&new, &ana) && again.bind(&record.named) == Some(new));
     }
 
     #[tokio::test]

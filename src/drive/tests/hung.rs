@@ -10,7 +10,7 @@ async fn shares_from_disks_that_hang_hide_no_others() {
             path: path(owner),
             node: ana.root.tree.keep_id(&path("docs")).await.unwrap().1,
             folder: true,
-            to: Grantee::Account(name("ben")),
+            to: name("ben").into(),
             rights: Rights::View,
             expires: None,
             note: String::new(),

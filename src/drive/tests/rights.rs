@@ -86,7 +86,7 @@ impl Stage {
         commons.groups.create(&group("his"), [name("ben")].into()).await.unwrap();
         commons.groups.create(&group("others"), [name("eva")].into()).await.unwrap();
         for Given { at, to, rights } in given {
-            let (path, to, rights) = (path(ALL[*at]), to.clone(), *rights);
+            let (path, to, rights) = (path(ALL[*at]), commons.groups.bind(to).unwrap(), *rights);
             let (_, node) = self.ana.root.tree.keep_id(&path).await.unwrap();
             let folder = FOLDERS.contains(&ALL[*at]);
             let new = NewShare { path, node, folder, to, rights, expires: None, note: String::new() };
@@ -113,7 +113,7 @@ async fn ways(drive: &Drive) -> Vec<(VPath, String)> {
 fn standing(commons: &Commons) -> Vec<Given> {
     let of = |share: &Arc<Share>| {
         let at = ALL.iter().position(|path| *path == share.path().as_str()).unwrap();
-        Given { at, to: share.to.clone(), rights: share.rights }
+        Given { at, to: share.to.named.clone(), rights: share.rights }
     };
     commons.shares.of(&name("ana")).iter().map(of).collect()
 }

@@ -16,7 +16,7 @@ use crate::model::{AccountName, Error};
 use axum::extract::Path;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
@@ -97,8 +97,8 @@ pub async fn add(
     }
     let expires = wish.expires.as_deref().map(|text| future("/expires", text)).transpose()?;
     check_quota(wish.quota)?;
-    let groups = check_groups(&caller.app, wish.groups)?;
-    let new = NewInvite { note: wish.note, quota: wish.quota, groups, expires };
+    let (groups, group_ids) = check_groups(&caller.app, wish.groups)?;
+    let new = NewInvite { note: wish.note, quota: wish.quota, groups, group_ids, expires };
     let (reporter, Admin { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let made = async move {
@@ -114,15 +114,20 @@ pub async fn add(
     Ok((StatusCode::CREATED, axum::Json(NewInviteSecret { id, invite })))
 }
 
-fn check_groups(app: &App, groups: Vec<GroupName>) -> Result<Vec<String>, Error> {
+/// The names of the groups, each once, and the ids that they have.
+fn check_groups(app: &App, groups: Vec<GroupName>) -> Result<(Vec<String>, BTreeMap<String, String>), Error> {
     if groups.len() > MAX_GROUPS {
         return Err(invalid("/groups", "An invite puts into at most 20 groups."));
     }
-    if let Some(index) = groups.iter().position(|name| app.commons.groups.find(name).is_none()) {
-        return Err(invalid(&format!("/groups/{index}"), "There is no group of this name."));
+    let (mut names, mut ids) = (BTreeSet::new(), BTreeMap::new());
+    for (index, name) in groups.into_iter().enumerate() {
+        let group = app.commons.groups.find(&name);
+        let group = group.ok_or_else(|| invalid(&format!("/groups/{index}"), "There is no group of this name."))?;
+        let name = String::from(name);
+        ids.extend(group.id.clone().map(|id| (name.clone(), id)));
+        names.insert(name);
     }
-    let groups: BTreeSet<String> = groups.into_iter().map(String::from).collect();
-    Ok(groups.into_iter().collect())
+    Ok((names.into_iter().collect(), ids))
 }
 
 /// The open invites.

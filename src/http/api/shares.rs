@@ -7,7 +7,7 @@ use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::app::App;
 use crate::audit::Kind;
-use crate::drive::groups::Grantee;
+use crate::drive::groups::{Bound, Grantee};
 use crate::drive::shares::{NewShare, Share};
 use crate::model::path::check_name;
 use crate::model::{AccountName, Error, Rights, VPath, time};
@@ -154,7 +154,7 @@ impl Outgoing {
             id: share.id.clone(),
             path: format!("/{}", share.path()),
             folder: share.folder,
-            to: share.to.clone(),
+            to: share.to.named.clone(),
             rights: share.rights.into(),
             created: date(share.created),
             expires: share.expires.map(date),
@@ -188,16 +188,12 @@ pub(super) fn invalid(pointer: &str, why: impl Into<String>) -> Error {
 
 /// Whom something is shared with must exist. Whoever is signed in may learn that: they share the server, and a share that
 /// silently reaches nobody would be worse.
-pub(super) fn check_grantee(app: &App, to: &Grantee, pointer: &str) -> Result<(), Error> {
-    match to {
-        Grantee::Account(name) if app.auth.account(name).is_none() => {
-            Err(invalid(&format!("{pointer}/account"), "There is no account of this name."))
-        }
-        Grantee::Group(name) if app.commons.groups.find(name).is_none() => {
-            Err(invalid(&format!("{pointer}/group"), "There is no group of this name."))
-        }
-        _ => Ok(()),
+pub(super) fn bind_grantee(app: &App, to: &Grantee, pointer: &str) -> Result<Bound, Error> {
+    if matches!(to, Grantee::Account(name) if app.auth.account(name).is_none()) {
+        return Err(invalid(&format!("{pointer}/account"), "There is no account of this name."));
     }
+    let bound = app.commons.groups.bind(to);
+    bound.ok_or_else(|| invalid(&format!("{pointer}/group"), "There is no group of this name."))
 }
 
 fn expiry(text: &str) -> Result<i64, Error> {
@@ -235,7 +231,7 @@ pub async fn incoming(caller: Account, Query(page): Query<PageQuery>) -> Result<
     responses((status = 201, body = Outgoing), Failures))]
 pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<(StatusCode, Json<Outgoing>), Problem> {
     let path = VPath::parse(&asked.path).map_err(|error| invalid("/path", error.to_string()))?;
-    check_grantee(&caller.app, &asked.to, "/to")?;
+    let to = bind_grantee(&caller.app, &asked.to, "/to")?;
     if asked.to == Grantee::Account(caller.identity.account.clone()) {
         return Err(Problem(invalid("/to/account", "This is your own account.")));
     }
@@ -247,7 +243,7 @@ pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<
         Error::NotFound => invalid("/path", "There is nothing at this path."),
         error => error,
     })?;
-    let (to, rights) = (asked.to, asked.rights.into());
+    let rights = asked.rights.into();
     let new = NewShare { path, node: id, folder, to, rights, expires, note };
     let (app, owner, reporter) = (caller.app.clone(), caller.identity.account.clone(), caller.reporter());
     let work = async move {

@@ -5,7 +5,7 @@ use super::caller::Admin;
 use super::json::{Json as Body, Query, stated};
 use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
-use super::shares::{Edit, Granted, check_grantee, invalid};
+use super::shares::{Edit, Granted, bind_grantee, invalid};
 use crate::admin::teams::terms_of;
 use crate::admin::{Files, check_quota};
 use crate::app::{App, TreeKind};
@@ -93,7 +93,7 @@ pub struct TeamView {
 impl TeamView {
     fn of(app: &App, name: String, team: &Team) -> Self {
         let members =
-            team.members.iter().map(|member| TeamMember { to: member.to.clone(), rights: member.rights.into() });
+            team.members.iter().map(|member| TeamMember { to: member.to.named.clone(), rights: member.rights.into() });
         let created = time::iso_date(time::from_unix_seconds(team.created));
         let folder = app.existing_folder(TreeKind::Team, &name);
         Self { name, members: members.collect(), quota: team.quota, created, folder }
@@ -102,8 +102,8 @@ impl TeamView {
 
 fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Error> {
     let checked = members.into_iter().enumerate().map(|(index, member)| {
-        check_grantee(app, &member.to, &format!("/members/{index}/to"))?;
-        Ok(Member { to: member.to, rights: member.rights.into() })
+        let to = bind_grantee(app, &member.to, &format!("/members/{index}/to"))?;
+        Ok(Member { to, rights: member.rights.into() })
     });
     checked.collect()
 }
