@@ -6,6 +6,7 @@ mod room;
 
 use super::body::Body;
 use super::reply;
+use crate::auth::Network;
 use crate::content::{Entry, Listing, Node, Reader};
 use crate::drive::Drive;
 use crate::drive::watch::Watch;
@@ -18,16 +19,18 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How much is read of a file at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// The archive of these paths, with all below, as it is now or will be when it is come to.
-pub fn archive(drive: Drive, paths: Vec<VPath>) -> Body {
-    let room = matches!(drive.identity().via, Via::Link(_)).then(Room::default);
+/// The archive of these paths, with all below, as it is now or will be when it is come to, for who asks from a network.
+pub fn archive(drive: Drive, paths: Vec<VPath>, network: Network) -> Body {
+    let room = if let Via::Link(id) = &drive.identity().via { Some(Room::new(id, network)) } else { None };
     let archive = Archive {
         drive,
         room,
+        given: None,
         tops: paths.into(),
         taken: HashSet::new(),
         random: RandomState::new(),
@@ -55,6 +58,8 @@ struct Archive {
     file: Option<Content>,
     /// What the directory may take, where that has a bound.
     room: Option<Room>,
+    /// When the last piece was given to the reader, and its bytes, where there is room to be taken.
+    given: Option<(Instant, usize)>,
     /// `None` once it is written.
     directory: Option<Directory>,
 }
@@ -80,6 +85,15 @@ struct Content {
 impl Archive {
     /// The next bytes, `None` at the end.
     async fn next_piece(&mut self) -> Result<Option<Bytes>> {
+        if let (Some(room), Some((when, bytes))) = (&mut self.room, self.given.take()) {
+            room.progress(bytes, when.elapsed())?;
+        }
+        let piece = self.made().await?;
+        self.given = piece.as_ref().map(|piece| (Instant::now(), piece.len()));
+        Ok(piece)
+    }
+
+    async fn made(&mut self) -> Result<Option<Bytes>> {
         loop {
             if let (Some(room), Some(directory)) = (&mut self.room, &self.directory) {
                 room.make(directory.room()).await;

@@ -60,6 +60,8 @@ pub struct Member {
     pub app: Arc<App>,
     /// Who asks.
     pub identity: Arc<Identity>,
+    /// Where the request comes from.
+    pub client: IpAddr,
 }
 
 /// A whole account: what an app password may not change, it cannot reach.
@@ -132,7 +134,7 @@ impl<S: Sync> FromRequestParts<S> for Member {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let arrival = arrival(parts)?;
         let identity = arrival.sign_in(parts).await?;
-        Ok(Self { app: arrival.app, identity })
+        Ok(Self { app: arrival.app, identity, client: arrival.origin.address })
     }
 }
 
@@ -140,8 +142,7 @@ impl<S: Sync> FromRequestParts<S> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let client = arrival(parts)?.origin.address;
-        let Member { app, identity } = Member::from_request_parts(parts, state).await?;
+        let Member { app, identity, client } = Member::from_request_parts(parts, state).await?;
         if identity.is_confined() {
             return Err(Problem(Error::Forbidden("An app password uses files; for this, sign in with the account.")));
         }

@@ -4,6 +4,7 @@ use super::Tag;
 use super::caller::Member;
 use super::files::disposition;
 use super::problem::{Failures, Problem};
+use crate::auth::Network;
 use crate::drive::Drive;
 use crate::http::zip;
 use crate::model::{Error, Result, VPath};
@@ -21,11 +22,11 @@ const MAX_PATHS: usize = 1000;
     responses((status = 200, body = Vec<u8>, content_type = "application/zip"), Failures))]
 pub async fn download(member: Member, uri: Uri) -> Result<Response, Problem> {
     let paths = paths(uri.query().unwrap_or_default())?;
-    Ok(archive(member.drive().await?, paths, "files").await?)
+    Ok(archive(member.drive().await?, paths, ("files", member.client.into())).await?)
 }
 
-/// The answer with an archive of these paths; `top` names that of a whole drive or of several paths.
-pub async fn archive(drive: Drive, paths: Vec<VPath>, top: &str) -> Result<Response> {
+/// The answer with an archive of these paths; `top` names that of a whole drive or of several paths, `network` is where it goes.
+pub async fn archive(drive: Drive, paths: Vec<VPath>, (top, network): (&str, Network)) -> Result<Response> {
     for path in &paths {
         drive.stat(path).await?;
     }
@@ -34,7 +35,7 @@ pub async fn archive(drive: Drive, paths: Vec<VPath>, top: &str) -> Result<Respo
         _ => top,
     };
     let name = disposition("attachment", &format!("{name}.zip"));
-    let mut response = Response::new(axum::body::Body::new(zip::archive(drive, paths)));
+    let mut response = Response::new(axum::body::Body::new(zip::archive(drive, paths, network)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(response)

@@ -92,27 +92,28 @@ struct Visitor {
     link: Link,
     token: String,
     drive: Drive,
+    client: IpAddr,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
-        let (app, link, token, drive) = arrive(parts, state).await?;
+        let (Public { app, client }, link, token, drive) = arrive(parts, state).await?;
         if link.record.password.is_some() && !has_pass(&app, &link, &parts.headers) {
             return Err(ask_password(&token, None));
         }
         app.links.touch(&link).await;
-        Ok(Self { app, link, token, drive })
+        Ok(Self { app, link, token, drive, client })
     }
 }
 
-async fn arrive<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<(Arc<App>, Link, String, Drive), Response> {
-    let Public { app, .. } = Public::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
+async fn arrive<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<(Public, Link, String, Drive), Response> {
+    let public = Public::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
     let Path(token) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| gone())?;
-    let link = app.links.enter(&token).ok_or_else(gone)?;
-    let (_, drive) = admit(&app, &link).await.map_err(|error| failed(&error))?;
-    Ok((app, link, token, drive))
+    let link = public.app.links.enter(&token).ok_or_else(gone)?;
+    let (_, drive) = admit(&public.app, &link).await.map_err(|error| failed(&error))?;
+    Ok((public, link, token, drive))
 }
 
 /// Whether a request shows a pass for the link.
@@ -244,7 +245,8 @@ async fn archive(visitor: Visitor, Query(below): Query<Below>, method: Method) -
         if !visitor.drive.stat(&path).await?.folder {
             return Err(Error::NotFound);
         }
-        let mut response = zip::archive(visitor.drive.clone(), vec![path], visitor.name()).await?;
+        let to = (visitor.name(), visitor.client.into());
+        let mut response = zip::archive(visitor.drive.clone(), vec![path], to).await?;
         response.extensions_mut().insert(Download);
         visitor.charge(&method, response).await
     };
@@ -277,13 +279,9 @@ async fn upload(visitor: Visitor, Query(below): Query<Below>, request: Request) 
 /// `POST /s/<token>/password`, from the form that asks for it.
 async fn enter_password(request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
-    let (app, link, token, _) = match arrive(&mut parts, &()).await {
+    let (Public { app, client }, link, token, _) = match arrive(&mut parts, &()).await {
         Ok(arrived) => arrived,
         Err(response) => return response,
-    };
-    let client = match Public::from_request_parts(&mut parts, &()).await {
-        Ok(Public { client, .. }) => client,
-        Err(problem) => return problem.into_response(),
     };
     let https = cookie::is_https(&app.config.server, &parts.headers);
     let form = match read(Request::from_parts(parts, body), &()).await {
