@@ -182,3 +182,31 @@ fn a_full_drive_and_a_locked_folder_refuse_every_name_alike() {
     let link = api(&server.ana(), "GET", &format!("/{}", shared.id), &Value::Null).is(200).json();
     assert_eq!(link["rights"], "drop");
 }
+
+/// A condition may cost a look at the disk: who visits a link has sixteen in a request, whatever they name; who signs in has more.
+#[test]
+fn conditions_by_links_are_few() {
+    let (server, drop) = server();
+    let edit = share(&server.ana(), &json!({"path": "inbox", "rights": "edit"}));
+    let conditions = |base: &str, count: usize| {
+        let lists: Vec<_> = (0..count).map(|n| format!("<{base}/other{n}> (Not [\"1-2-3-4\"])")).collect();
+        lists.join(" ")
+    };
+    for shared in [&drop, &edit] {
+        let base = format!("/s/{}/dav", shared.token);
+        for method in ["PUT", "PROPPATCH", "MKCOL", "DELETE"] {
+            let ask = |count| {
+                let at = format!("{base}/{method}{count}");
+                let request = server.stranger();
+                let reply = request.raw(method, &at).header("If", conditions(&base, count)).send();
+                (reply.status, reply.text())
+            };
+            assert!(ask(17).1.contains("at most 16 conditions"), "{method}: {:?}", ask(17));
+            assert_eq!(ask(200).0, 400, "{method}");
+            assert!(!ask(16).1.contains("conditions"), "{method}: {:?}", ask(16));
+        }
+        let all_in_one = format!("({})", "Not <urn:x> ".repeat(17));
+        server.stranger().raw("PUT", &format!("{base}/one")).header("If", all_in_one).body("x").send().is(400);
+    }
+    server.ana().request("PUT", "/own").header("If", conditions("/dav", 200)).body("x").send().is(201);
+}

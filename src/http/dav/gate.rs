@@ -7,8 +7,9 @@ use super::href::{self, PREFIX};
 use super::lockxml;
 use crate::drive::Drive;
 use crate::drive::locks::LockRequest;
+use crate::drive::terms::Terms;
 use crate::http::announced;
-use crate::model::{Error, Result, VPath};
+use crate::model::{Error, Result, VPath, Via};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Request, request};
@@ -18,6 +19,9 @@ use std::sync::Arc;
 
 /// Where the body of a PATCH goes.
 const X_UPDATE_RANGE: HeaderName = HeaderName::from_static("x-update-range");
+
+/// The most conditions in `If` of who visits a link.
+const OF_VISITORS: usize = 16;
 
 /// A request head, and what the gate made of its address.
 pub struct Arrival<'a> {
@@ -33,11 +37,21 @@ pub struct Arrival<'a> {
     pub xml: &'a [u8],
 }
 
+/// The conditions of a request. Each may cost a look at the disk, so visitors of links have few. `BadRequest`.
+pub fn terms(drive: &Drive, headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
+    let terms = headers::terms(headers, origin)?;
+    let count = terms.lists.iter().map(|list| list.conditions.len()).sum::<usize>();
+    if count > OF_VISITORS && matches!(drive.identity().via, Via::Link(_)) {
+        return Err(Error::BadRequest("By a link, the If header may have at most 16 conditions: send fewer."));
+    }
+    Ok(terms)
+}
+
 /// Reads a request whole; malformed or dangerous ones end here.
 pub async fn admit(drive: Drive, arrival: &Arrival<'_>) -> Result<Arc<Exchange>> {
     let headers = &arrival.head.headers;
     let mut exchange = Exchange {
-        terms: headers::terms(headers, arrival.origin)?,
+        terms: terms(&drive, headers, arrival.origin)?,
         verb: arrival.verb,
         path: arrival.path.clone(),
         destination: None,

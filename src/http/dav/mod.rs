@@ -116,7 +116,7 @@ async fn carry_out_other(
 ) -> Result<Response<Body>> {
     let verb = match head.method.as_str() {
         "PROPPATCH" => {
-            let terms = headers::terms(&head.headers, origin)?;
+            let terms = gate::terms(drive, &head.headers, origin)?;
             let xml = body.read(MAX_PROPERTIES).await?;
             let (drive, path, prefix) = (drive.clone(), path.clone(), visit.prefix.clone());
             return app.finish(async move { proppatch::answer(&drive, &path, &prefix, terms, &xml).await }).await;
