@@ -29,6 +29,8 @@ pub(super) struct Written {
     pub unmeasured: Vec<String>,
     /// When they were counted last, and how long that took.
     pub counted: Option<(SystemTime, Duration)>,
+    /// What files and history came to when they were last counted, and what has come since.
+    pub whole: (Option<u64>, u64),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,6 +42,8 @@ struct Page {
     unmeasured: Vec<String>,
     /// Seconds since 1970, and milliseconds.
     counted: Option<(i64, u64)>,
+    #[serde(default)]
+    whole: (Option<u64>, u64),
 }
 
 /// By how many bytes more than `used` the disk says that there may be.
@@ -89,9 +93,9 @@ fn read(top: BorrowedFd<'_>) -> Result<Option<Written>> {
     file.take(LARGEST).read_to_end(&mut text).map_err(|e| Error::io(doing, e))?;
     let here = of(top).map_err(|e| explain(doing, e))?;
     let page = serde_json::from_slice::<Page>(&text).ok().filter(|page| page.of == here);
-    Ok(page.map(|Page { used, most, unmeasured, counted, .. }| {
+    Ok(page.map(|Page { used, most, unmeasured, counted, whole, .. }| {
         let counted = counted.map(|(when, took)| (time::from_unix_seconds(when), Duration::from_millis(took)));
-        Written { used, most, unmeasured, counted }
+        Written { used, most, unmeasured, counted, whole }
     }))
 }
 
@@ -104,6 +108,7 @@ fn put(top: BorrowedFd<'_>, written: &Written) -> os::Outcome<()> {
         most: written.most,
         unmeasured: if is_exact { written.unmeasured.clone() } else { Vec::new() },
         counted: written.counted.map(|(when, took)| (time::unix_seconds(when), milliseconds(took))),
+        whole: written.whole,
     };
     let text = serde_json::to_vec(&page).map_err(|_| Errno::INVAL)?;
     let file = match os::open_write(top, FILE) {

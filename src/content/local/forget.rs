@@ -15,9 +15,9 @@ const LEAST: u64 = 16;
 const BARREN: Duration = Duration::from_secs(3600);
 
 /// Something of the history.
-struct Former {
+pub(super) struct Former {
     when: SystemTime,
-    bytes: u64,
+    pub bytes: u64,
     what: What,
 }
 
@@ -32,7 +32,7 @@ enum What {
 pub(super) fn fit(root: &Root, most: u64) -> Result<Expired> {
     let all = oldest_first(root)?;
     let sum = all.iter().fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
-    let_go(root, all, sum.saturating_sub(most))
+    let_go(root, all, sum.saturating_sub(most)).map(|(gone, _)| gone)
 }
 
 /// Makes room on the disk for `len` bytes beside the reserve; nothing is let go where all of it would not be enough.
@@ -88,7 +88,8 @@ fn free(root: &Root, all: Vec<Former>, len: u64) -> Result<Expired> {
     Ok(gone)
 }
 
-fn let_go(root: &Root, all: Vec<Former>, bytes: u64) -> Result<Expired> {
+/// Lets go of the oldest until so many bytes are gone; says what went, and how many bytes.
+pub(super) fn let_go(root: &Root, all: Vec<Former>, bytes: u64) -> Result<(Expired, u64)> {
     let (mut gone, mut freed) = (Expired::default(), 0_u64);
     for former in all {
         if freed >= bytes {
@@ -97,7 +98,7 @@ fn let_go(root: &Root, all: Vec<Former>, bytes: u64) -> Result<Expired> {
         let_one_go(root, &former, &mut gone)?;
         freed = freed.saturating_add(former.bytes);
     }
-    Ok(gone)
+    Ok((gone, freed))
 }
 
 fn let_one_go(root: &Root, former: &Former, gone: &mut Expired) -> Result<()> {
@@ -115,7 +116,7 @@ fn let_one_go(root: &Root, former: &Former, gone: &mut Expired) -> Result<()> {
 }
 
 /// All of the history whose age is known.
-fn oldest_first(root: &Root) -> Result<Vec<Former>> {
+pub(super) fn oldest_first(root: &Root) -> Result<Vec<Former>> {
     let mut all = Vec::new();
     for item in trashed::list(root)? {
         let Some(when) = item.when else { continue };

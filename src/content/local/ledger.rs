@@ -9,6 +9,7 @@ use super::reservation::Reservation;
 use super::root::{Root, explain};
 use super::tally::{tally, trashed, workshops};
 use super::walk::Top;
+use super::whole::Whole;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::os::fd::BorrowedFd;
@@ -72,25 +73,28 @@ impl Growth {
 }
 
 impl Ledger {
-    /// The books of the tree in a folder, as they were closed. From now on only what they say at most counts after a crash.
-    pub fn open(top: BorrowedFd<'_>) -> Self {
-        let Some(Written { used, most, unmeasured, counted }) = books::take(top) else { return Self::default() };
+    /// The books of the tree in a folder, as they were closed, and the sum of its files and history. From now on only what the books say at
+    /// most counts after a crash.
+    pub fn open(top: BorrowedFd<'_>) -> (Self, Whole) {
+        let Some(Written { used, most, unmeasured, counted, whole }) = books::take(top) else {
+            return (Self::default(), Whole::default());
+        };
         let due = counted.filter(|_| used.is_some()).map_or(Duration::ZERO, |(when, took)| {
             (FRESH.max(took * PAUSE)).saturating_sub(when.elapsed().unwrap_or_default())
         });
         let due = Instant::now().checked_add(due);
         let at_most = Some(most).filter(|_| used.is_none());
         let books = Books { used, at_most, written: Some(most), unmeasured, counted, due, ..Books::default() };
-        Self { books: Mutex::new(books), ..Self::default() }
+        (Self { books: Mutex::new(books), ..Self::default() }, Whole::since(whole))
     }
 
     /// Writes down what the books say, to be believed when the tree is opened again; called when nothing changes any more.
-    pub fn close(&self, top: BorrowedFd<'_>) {
+    pub fn close(&self, top: BorrowedFd<'_>, whole: &Whole) {
         let _writing = self.writing.lock();
         let books = self.books.lock();
         let Some(most) = books.upper() else { return };
         let unmeasured = books.unmeasured.clone();
-        let written = Written { used: books.used, most, unmeasured, counted: books.counted };
+        let written = Written { used: books.used, most, unmeasured, counted: books.counted, whole: whole.sum() };
         drop(books);
         if let Err(error) = books::write(top, &written) {
             tracing::warn!(%error, "how much a home holds could not be written down: it is counted when it is opened again");
@@ -126,6 +130,7 @@ impl Ledger {
             books.note(growth);
             books.reserved = books.reserved.saturating_sub(std::mem::take(&mut reservation.held));
         }
+        reservation.root.whole.note(growth.new, std::mem::take(&mut reservation.whole));
         self.keep_bound(&reservation.root, 0);
     }
 
@@ -156,6 +161,7 @@ impl Ledger {
             *books = Books { reserved: books.reserved, changes: books.changes + 1, ..Books::default() };
         }
         books::remove(fd(&root.dir));
+        root.whole.forget();
     }
 
     /// Reserves `bytes` more, whether they fit or not.

@@ -56,6 +56,7 @@ mod upload;
 mod versions;
 mod waiting;
 mod walk;
+mod whole;
 
 #[cfg(test)]
 mod bench;

@@ -1,6 +1,7 @@
 //! Room that was promised to an upload or copy before its bytes come.
 
 use super::root::Root;
+use super::whole::{self, Coming, Source};
 use crate::model::Result;
 use std::sync::Arc;
 
@@ -12,6 +13,19 @@ pub(super) struct Reservation {
     /// Bytes that go when what the upload replaces goes.
     old: u64,
     pub held: u64,
+    /// Bytes promised of what files and history may hold together.
+    pub whole: u64,
+    from: Source,
+}
+
+/// What must be waited for before it can be said whether there is room.
+pub(super) struct Lacking(Option<Coming>);
+
+impl Lacking {
+    pub fn find_out(&self, root: &Root) -> Result<()> {
+        self.0.map_or(Ok(()), |coming| whole::make_room(root, coming))?;
+        root.ledger.count(root).map(drop)
+    }
 }
 
 impl Reservation {
@@ -22,11 +36,23 @@ impl Reservation {
 
     /// Nothing yet, below `limit`, for what will replace `old` bytes.
     pub fn new(root: &Arc<Root>, limit: Option<u64>, old: u64) -> Self {
-        Self { root: Arc::clone(root), limit, old, held: 0 }
+        Self { root: Arc::clone(root), limit, old, held: 0, whole: 0, from: Source::Outside }
+    }
+
+    /// For bytes that come from there.
+    pub fn of(mut self, from: Source) -> Self {
+        self.from = from;
+        self
     }
 
     /// Makes room for a file of `len` bytes; `NoSpace`, `None` when that cannot be said without waiting for the disk.
     pub fn try_grow(&mut self, len: u64) -> Option<Result<()>> {
+        if let Some(coming) = self.coming(len) {
+            if !self.root.whole.try_promise(&self.root, coming) {
+                return None;
+            }
+            self.whole += coming.bytes;
+        }
         let more = len.saturating_sub(self.old).saturating_sub(self.held);
         let Some(limit) = self.limit.filter(|_| more > 0) else { return Some(Ok(())) };
         let reserved = self.root.ledger.try_reserve(more, limit);
@@ -41,11 +67,26 @@ impl Reservation {
         let more = len.saturating_sub(self.old).saturating_sub(self.held);
         self.root.ledger.hold(more);
         self.held += more;
+        let come = len.saturating_sub(self.whole);
+        self.root.whole.promise(come);
+        self.whole += come;
     }
 
-    /// What is held, which is given back by somebody else.
-    pub fn take(mut self) -> u64 {
-        std::mem::take(&mut self.held)
+    /// What is held of the limit and of the whole, which is given back by somebody else.
+    pub fn take(mut self) -> (u64, u64) {
+        (std::mem::take(&mut self.held), std::mem::take(&mut self.whole))
+    }
+
+    /// What is yet to be promised of the whole for a file of `len` bytes.
+    fn coming(&self, len: u64) -> Option<Coming> {
+        let bytes = len.saturating_sub(self.whole);
+        let limit = self.limit.filter(|_| bytes > 0 && self.from != Source::Moved)?;
+        Some(Coming { bytes, limit, from: self.from })
+    }
+
+    /// What must be waited for where [`try_grow`](Self::try_grow) cannot say it.
+    pub fn lacking(&self, len: u64) -> Lacking {
+        Lacking(self.coming(len))
     }
 
     /// As [`try_grow`](Self::try_grow), on a thread that may wait.
@@ -54,7 +95,7 @@ impl Reservation {
             if let Some(outcome) = self.try_grow(len) {
                 return outcome;
             }
-            self.root.ledger.count(&self.root)?;
+            self.lacking(len).find_out(&self.root)?;
         }
     }
 }
@@ -62,5 +103,6 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.root.ledger.give_back(self.held);
+        self.root.whole.give_back(self.whole);
     }
 }

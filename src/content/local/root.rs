@@ -8,6 +8,7 @@ pub(super) use super::own::TMP;
 use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
 use super::spelled::spelling;
 use super::waiting::Waiting;
+use super::whole::Whole;
 use super::{LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, probe};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
@@ -31,6 +32,7 @@ pub(super) struct Root {
     uploads: Later,
     pub settings: LocalSettings,
     pub ledger: Ledger,
+    pub whole: Whole,
     pub pen: Pen,
     pub overflow: Overflow,
     pub inventory: Inventory,
@@ -94,7 +96,7 @@ impl Root {
         let (trash_info, versions) = (own(TRASH_INFO)?, own(VERSIONS)?);
         let overflow = Overflow::new(fd(&own(PROPS)?))?;
         let held = Held::read(fd(&dir))?;
-        let ledger = Ledger::open(fd(&dir));
+        let (ledger, whole) = Ledger::open(fd(&dir));
         let waiting = Waiting::on(fd(&dir)).map_err(failed)?;
         let is_local = waiting.is_local;
         let lacks = probe::lacks(fd(&dir))?;
@@ -107,6 +109,7 @@ impl Root {
             uploads: Later::new(UPLOADS),
             settings,
             ledger,
+            whole,
             pen: Pen::default(),
             overflow,
             inventory: Inventory::default(),

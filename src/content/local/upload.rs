@@ -118,9 +118,11 @@ impl LocalUpload {
         }
         let Some(old) = root.look(path, Lookup::Full, os::open_read)? else { return Err(Error::NotFound) };
         let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
+        let mut reservation = Reservation::new(root, bound.limit, old_node.len);
+        reservation.grow(old_node.len)?;
         let stage = Stage::create(root)?;
         root.copy_into(stage.file(), fd(&old), old_node.len, &Unjudged)?;
-        let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, old_node.len));
+        let mut upload = Self::new(root, path, bound.len, reservation);
         upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
         upload.draft.base = Base::Present(Some(old_node.etag));
         upload.draft.sum = Sum::Unknown;
@@ -164,7 +166,8 @@ impl LocalUpload {
     /// Reserves room for so many bytes in all.
     async fn reserve(&mut self, len: u64) -> Result<()> {
         while self.reservation.try_grow(len).transpose()?.is_none() {
-            on_thread(&self.draft.root, |root| root.ledger.count(root)).await?;
+            let lacking = self.reservation.lacking(len);
+            on_thread(&self.draft.root, move |root| lacking.find_out(root)).await?;
         }
         Ok(())
     }
