@@ -85,7 +85,8 @@ impl Drive {
         let copied = Mutex::new(leave.is_some().then(Copied::default));
         let carriage = Carriage { from: &source.root, to: &target.root, free, bench: &bench, copied };
         if copying.reach.leaves_standing(&node, there.as_ref()) {
-            carriage.props(&source.path, &target.path, bench.commit()).await?;
+            let commit = Commit { limit, ..bench.commit() };
+            carriage.props(&source.path, &target.path, commit).await?;
             return Ok(Carried { created: false, id: None });
         }
         let carried = if node.folder || !free_before || leave.is_some() {

@@ -37,7 +37,8 @@ impl Drive {
         terms: Terms,
     ) -> Result<()> {
         let place = self.admitted(path, Access::Change).await?;
-        let commit = Commit { modified, ..self.commit(&place, terms, vec![Need::Content(place.spot())]).await? };
+        let commit = self.commit(&place, terms, vec![Need::Content(place.spot())]).await?;
+        let commit = Commit { modified, limit: place.quota, ..commit };
         place.root.tree.set_props(&place.path, changes, commit).await
     }
 

@@ -314,3 +314,45 @@ fn a_killed_server_leaves_the_old_or_the_new_and_no_litter() {
         comes_to(&home(&place), 4);
     }
 }
+
+/// They are bytes of the drive they lie in: nobody gets beyond its quota by them, also with files of no bytes.
+#[test]
+fn they_count_for_the_quota_of_whose_drive_it_is() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/d").is(201);
+    for n in 0..6 {
+        ana.store(&format!("/d/f{n}"), "");
+    }
+    let name = sarang::model::AccountName::parse("ana").unwrap();
+    server.block_on(server.app().auth.set_quota(&name, Some(65_000))).unwrap();
+    ana.api("POST", "/shares", &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"})).is(201);
+    let made = ana.api("POST", "/links", &json!({"path": "d", "rights": "edit"})).is(201).json();
+    let link = format!("/s/{}/dav", made["url"].as_str().unwrap().rsplit('/').next().unwrap());
+    let by_link = |n: usize| {
+        let body = format!(
+            "<D:propertyupdate xmlns:D=\"DAV:\" xmlns:x=\"http://example.org/x/\">{}</D:propertyupdate>",
+            instruction("big", &value(n, 20_000))
+        );
+        let reply = server.stranger().raw("PROPPATCH", &format!("{link}/f{n}")).xml(body).send();
+        reply.multistatus().only().status_of(&format!("{X}big"))
+    };
+    let used = || ana.api("GET", "/me", &Value::Null).is(200).json()["used"].as_u64().unwrap();
+    assert_eq!(set(&ana, "/d/f0", "big", &value(0, 20_000)), 200);
+    if overflow(&server.home("ana")).is_empty() {
+        println!("skipped: attributes of the file system are large");
+        return;
+    }
+    assert_eq!(set(&ben, "/Shared with me/d/f1", "big", &value(1, 20_000)), 200);
+    assert_eq!(by_link(2), 200);
+    assert!((60_000..65_000).contains(&used()), "{}", used());
+    assert_eq!((by_link(3), set(&ben, "/Shared with me/d/f4", "big", &value(4, 20_000))), (507, 507));
+    assert_eq!(set(&ana, "/d/f5", "big", &value(5, 20_000)), 507);
+    ana.put("/d/more", vec![b'x'; 10_000]).is(507);
+    ana.transfer("COPY", "/d/f0", "/d/copy").send().is(507);
+    ana.put("/d/f0", "x").is(204);
+    // What is deleted for good makes room.
+    ana.delete("/d").is(204);
+    ana.raw("DELETE", "/api/v1/trash").send().is_any(&[200, 204]);
+    assert!(poll(Duration::from_secs(20), || used() == 0), "{}", used());
+}

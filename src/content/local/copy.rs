@@ -170,7 +170,7 @@ fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, 
         let _guard = root.guard();
         let present = root.stat(from.0, Lookup::Full)?;
         let (target, _) = open_source(root, to)?;
-        change(commit, present.as_ref(), &mut || props::copy_onto(root, from.1, fd(&target)))?;
+        change(commit, present.as_ref(), &mut || props::copy_onto(root, from.1, fd(&target), commit.limit))?;
         target
     };
     root.settle(fd(&target))

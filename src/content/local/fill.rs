@@ -67,6 +67,15 @@ impl<'a> Fill<'a> {
         reservation.grow(*bytes)
     }
 
+    /// Copies properties. Those that do not go into an attribute take room of their own.
+    fn props(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+        let promise = |bytes| {
+            let mut beside = self.reserved.borrow().1.beside();
+            beside.grow(bytes).map(|()| Some(beside))
+        };
+        props::copy((self.from, from), (self.to, to), self.is_synced, &promise)
+    }
+
     /// Copies an open file.
     pub fn file(&self, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
         let node = os::stat_fd(from).map_err(failed)?.node;
@@ -76,7 +85,7 @@ impl<'a> Fill<'a> {
         let [file_mode, _] = self.to.settings.modes;
         self.heritage.give_file(fd(&made), file_mode).map_err(failed)?;
         self.to.copy_into(fd(&made), from, node.len, self.judge)?;
-        props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
+        self.props(from, fd(&made))?;
         os::set_modified(fd(&made), redraw_time(node.modified)?).map_err(failed)?;
         let copy = os::stat_fd(fd(&made)).map_err(failed)?.node;
         label::found(fd(&made), label::digest_of(from, &node).as_ref(), &copy)?;
@@ -90,7 +99,7 @@ impl<'a> Fill<'a> {
         let made = os::open_folder_raw(dir, name).map_err(failed)?;
         let [_, folder_mode] = self.to.settings.modes;
         self.heritage.give_folder(fd(&made), folder_mode).map_err(failed)?;
-        props::copy((self.from, from), (self.to, fd(&made)), self.is_synced)?;
+        self.props(from, fd(&made))?;
         Ok(made)
     }
 

@@ -5,6 +5,7 @@
 
 use super::books::{self, Written, margin};
 use super::os::{self, Lookup, fd};
+use super::overflow;
 use super::reservation::Reservation;
 use super::root::{Root, explain};
 use super::tally::{tally, trashed, workshops};
@@ -132,6 +133,13 @@ impl Ledger {
         }
         reservation.root.whole.note(growth.new, std::mem::take(&mut reservation.whole));
         self.keep_bound(&reservation.root, 0);
+    }
+
+    /// Notes that so many bytes of overflow files were deleted. What there is at most stays: a crash may have left some that never were on the books.
+    pub fn note_swept(&self, bytes: u64) {
+        let mut books = self.books.lock();
+        books.changes += 1;
+        books.used = books.used.map(|used| used.saturating_sub(bytes));
     }
 
     /// Notes that a folder lies in the trash now, under this name; called under the guard.
@@ -355,7 +363,7 @@ impl Count {
         // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
         let counted = workshops(root)
             .and_then(|built| Ok(built + tally(os::open_folder(fd(&root.dir), "", Lookup::Full)?, Top::Tree)?.bytes));
-        let bytes = counted.map_err(|e| explain("count the files", e))?;
+        let bytes = counted.map_err(|e| explain("count the files", e))? + overflow::bytes(root)?;
         Ok(Self { bytes, took: began.elapsed(), changes })
     }
 }

@@ -1,11 +1,13 @@
 //! Overflow files: dead properties that are larger than an extended attribute may be lie in `.sarang/props/<random name>`, and the
 //! attribute names the file instead. An overflow file is never changed: other properties are another file, named in one step.
-//! Several files may name one (a version and the file it is of, a copy made beside the server): `sweep` deletes what none names.
+//! Several files may name one (a version and the file it is of, a copy made beside the server): `sweep` deletes what none names. Each is on
+//! the books, as bytes of its tree, from when it is named until it is deleted.
 
 mod sweep;
 
+use super::ledger::Growth;
 use super::os::{self, Errno, Lookup, fd};
-use super::root::{Root, explain};
+use super::root::{Root, explain, stat_name};
 use super::waiting::on_thread;
 use crate::model::{Error, Result};
 use parking_lot::{Mutex, MutexGuard};
@@ -98,6 +100,7 @@ pub(super) fn adopt(root: &Root, other: &Path) -> Result<()> {
         Err(e) => return Err(failed(e)),
     };
     let dir = folder(root)?;
+    root.overflow.has_any.store(true, Ordering::Relaxed);
     for name in names(fd(&from))? {
         match root.name_again((fd(&from), &name), (fd(&dir), &name)) {
             Ok(()) | Err(Errno::EXIST) => {}
@@ -133,6 +136,27 @@ pub(super) fn load(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Bytes that are given back soon when an attribute names another overflow file than this value does; 0 for properties themselves.
+pub(super) fn spared(root: &Root, stored: Option<&[u8]>) -> Result<u64> {
+    let Some(name) = stored.and_then(named).filter(|_| !root.overflow.has_many_loose()) else { return Ok(0) };
+    Ok(stat_name(fd(&folder(root)?), name)?.map_or(0, |found| found.node.len))
+}
+
+/// Bytes of all overflow files of a tree that are named.
+pub(super) fn bytes(root: &Root) -> Result<u64> {
+    if !root.overflow.has_any.load(Ordering::Relaxed) {
+        return Ok(0);
+    }
+    let dir = folder(root)?;
+    let mut sum = 0;
+    for name in names(fd(&dir))? {
+        if !root.overflow.unnamed.lock().contains(&name) {
+            sum += stat_name(fd(&dir), &name)?.map_or(0, |found| found.node.len);
+        }
+    }
+    Ok(sum)
+}
+
 /// The names of all overflow files.
 fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
     super::walk::names(dir).map_err(|e| explain("list the overflow files of properties", e))
@@ -142,6 +166,7 @@ fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 pub(super) struct Written<'a> {
     root: &'a Root,
     name: String,
+    pub len: u64,
     is_named: bool,
 }
 
@@ -152,7 +177,7 @@ impl<'a> Written<'a> {
         let name = new_name()?;
         root.overflow.has_any.store(true, Ordering::Relaxed);
         root.overflow.unnamed.lock().insert(name.clone());
-        let written = Self { root, name, is_named: false };
+        let written = Self { root, name, len: props.len() as u64, is_named: false };
         let dir = folder(root)?;
         let file = os::create_file(fd(&dir), &written.name).map_err(failed)?;
         os::write_all(fd(&file), &mut [IoSlice::new(props)], 0).map_err(failed)?;
@@ -167,9 +192,10 @@ impl<'a> Written<'a> {
         reference(&self.name)
     }
 
-    /// Says that an attribute names it now.
+    /// Says that an attribute names it now: it is on the books.
     pub fn keep(&mut self) {
         self.is_named = true;
+        self.root.ledger.note(self.root, Growth { new: self.len, old: 0 });
     }
 }
 

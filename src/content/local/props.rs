@@ -5,6 +5,7 @@ use super::label;
 use super::ledger::Growth;
 use super::os::{self, Errno, Lookup, fd};
 use super::overflow::{self, Sweep, Written};
+use super::reservation::Reservation;
 use super::root::{Root, change, existing, explain};
 use crate::content::{Commit, DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange, draw_time};
 use crate::model::time::{from_unix_seconds, unix_seconds};
@@ -140,6 +141,10 @@ fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) ->
             return Err(Error::Conflict);
         }
         let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
+        if let Value::Overflow(written) = &value {
+            let old = overflow::spared(root, draft.before.as_deref())?;
+            root.ledger.admit(root, Growth { new: written.len, old }, commit.limit)?;
+        }
         let stored = match &value {
             Value::Attribute(text) => os::set_props(fd(&opened), text),
             Value::Overflow(written) => os::set_props(fd(&opened), &written.reference()),
@@ -177,12 +182,16 @@ impl Value<'_> {
     }
 }
 
+/// How a copy comes by the room for properties that lie in an overflow file: it is promised until that is on the books.
+pub(super) type Promise<'a> = &'a dyn Fn(u64) -> Result<Option<Reservation>>;
+
 /// Gives a copy the properties of what it is a copy of, each in its tree, without those that say which file this is. `is_synced` as for
 /// [`Written::new`].
 pub(super) fn copy(
     (from_root, from): (&Root, BorrowedFd<'_>),
     (to_root, to): (&Root, BorrowedFd<'_>),
     is_synced: bool,
+    promise: Promise<'_>,
 ) -> Result<()> {
     let Some(stored) = stored_of(from)? else { return Ok(()) };
     let text = match overflow::named(&stored) {
@@ -191,18 +200,19 @@ pub(super) fn copy(
             Err(Error::NotFound) if stored_of(from)?.as_ref() == Some(&stored) => {
                 return os::set_props(to, &stored).map_err(explain_store);
             }
-            Err(Error::NotFound) => return copy((from_root, from), (to_root, to), is_synced),
+            Err(Error::NotFound) => return copy((from_root, from), (to_root, to), is_synced, promise),
             loaded => loaded?,
         },
         None => stored,
     };
-    store(to_root, to, &without_marks(text)?, is_synced)
+    store((to_root, to), &without_marks(text)?, is_synced, promise)
 }
 
 /// Stores properties with a file that nobody else sees yet.
-fn store(root: &Root, to: BorrowedFd<'_>, text: &[u8], is_synced: bool) -> Result<()> {
+fn store((root, to): (&Root, BorrowedFd<'_>), text: &[u8], is_synced: bool, promise: Promise<'_>) -> Result<()> {
     match os::set_props(to, text) {
         Err(errno) if is_refused_for_size(errno) => {
+            let _promised = promise(text.len() as u64)?;
             let mut written = Written::new(root, text, is_synced)?;
             os::set_props(to, &written.reference()).map_err(explain_store)?;
             written.keep();
@@ -212,12 +222,14 @@ fn store(root: &Root, to: BorrowedFd<'_>, text: &[u8], is_synced: bool) -> Resul
     }
 }
 
-/// Gives a folder the properties of another in the place of its own.
-pub(super) fn copy_onto(root: &Root, from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Result<()> {
+/// Gives a folder the properties of another in the place of its own; called under the guard.
+pub(super) fn copy_onto(root: &Root, from: BorrowedFd<'_>, to: BorrowedFd<'_>, limit: Option<u64>) -> Result<()> {
+    let old = overflow::spared(root, stored_of(to)?.as_deref())?;
     if stored_of(from)?.is_none() {
         os::set_props(to, &[]).map_err(explain_store)?;
     }
-    copy((root, from), (root, to), true)?;
+    let admit = |new| root.ledger.admit(root, Growth { new, old }, limit).map(|()| None);
+    copy((root, from), (root, to), true, &admit)?;
     root.overflow.note_loose();
     Ok(())
 }

@@ -45,6 +45,11 @@ impl Reservation {
         self
     }
 
+    /// Nothing yet, below the same limit, for something else.
+    pub fn beside(&self) -> Self {
+        Self::new(&self.root, self.limit, 0)
+    }
+
     /// Makes room for a file of `len` bytes; `NoSpace`, `None` when that cannot be said without waiting for the disk.
     pub fn try_grow(&mut self, len: u64) -> Option<Result<()>> {
         if let Some(coming) = self.coming(len) {

@@ -3,7 +3,7 @@
 
 use super::{Overflow, REFERENCE, folder, named, names};
 use crate::content::local::os::{self, Errno, Lookup, fd};
-use crate::content::local::root::{Root, explain};
+use crate::content::local::root::{Root, explain, stat_name};
 use crate::content::local::walk;
 use crate::model::Result;
 use std::collections::HashSet;
@@ -38,9 +38,14 @@ impl Overflow {
         Some(self.due.lock().map_or(now, |due| due.max(now)))
     }
 
+    /// Whether so many may be loose that what comes is not let through for what it makes loose.
+    pub fn has_many_loose(&self) -> bool {
+        self.loose.load(Ordering::Relaxed) >= MANY
+    }
+
     /// Whether so many may be loose that they are swept before there are more, unless that was just tried.
     pub fn is_crowded(&self) -> bool {
-        self.loose.load(Ordering::Relaxed) >= MANY && self.due.lock().is_none_or(|due| due <= Instant::now())
+        self.has_many_loose() && self.due.lock().is_none_or(|due| due <= Instant::now())
     }
 }
 
@@ -94,8 +99,10 @@ fn sweep_beside(root: &Root) -> Result<bool> {
 fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
     let dir = folder(root)?;
     for name in gone {
+        let len = stat_name(fd(&dir), name)?.map_or(0, |found| found.node.len);
         match os::unlink_file(fd(&dir), name) {
-            Ok(()) | Err(Errno::NOENT) => {}
+            Ok(()) => root.ledger.note_swept(len),
+            Err(Errno::NOENT) => {}
             Err(e) => return Err(explain("delete an overflow file of properties", e)),
         }
     }

@@ -3,7 +3,9 @@
 use super::super::{LocalSettings, LocalTree};
 use crate::config::Durability;
 use crate::content::contract::{Tree, commit, path, put};
-use crate::content::{DeadProp, PropChange};
+use crate::content::history::Retention;
+use crate::content::{Commit, DeadProp, PropChange, Reach};
+use crate::model::Error;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -89,4 +91,92 @@ async fn a_home_that_is_given_away_brings_its_own() {
     tree.expire(crate::content::history::Retention::default(), std::time::SystemTime::now()).await.unwrap();
     assert_eq!(tree.props(&path("theirs/f")).await.unwrap().len(), 1);
     std::mem::forget(other);
+}
+
+/// Bytes of all overflow files.
+fn bytes(dir: &Path) -> u64 {
+    let entries = fs::read_dir(dir.join(".sarang/props")).unwrap();
+    entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_count_as_bytes_of_their_tree() {
+    const LEN: usize = 20_000;
+    let dir = TempDir::new().unwrap();
+    let tree = tree(dir.path(), Durability::Strict);
+    let used = async || tree.usage().await.unwrap().used;
+    let limited = |limit| Commit { limit: Some(limit), ..commit() };
+    for name in ["f", "g"] {
+        put(&tree, name, b"").await;
+    }
+    tree.mkdir(&path("d"), commit()).await.unwrap();
+    assert_eq!(used().await, 0);
+    tree.set_props(&path("f"), vec![set("a", LEN)], commit()).await.unwrap();
+    let one = bytes(dir.path());
+    if one == 0 {
+        println!("skipped: the file system takes attributes of {LEN} bytes");
+        return;
+    }
+    assert_eq!(used().await, one);
+    // One byte too few refuses, and leaves nothing; as many are enough.
+    let changes = || vec![set("a", LEN)];
+    let refused = tree.set_props(&path("g"), changes(), limited(2 * one - 1)).await;
+    assert!(matches!(refused, Err(Error::NoSpace)), "{refused:?}");
+    assert_eq!((used().await, bytes(dir.path())), (one, one));
+    tree.set_props(&path("g"), changes(), limited(2 * one)).await.unwrap();
+    assert_eq!(used().await, 2 * one);
+    // In the place of as many no more are needed, and what was there is given back once it is swept.
+    tree.set_props(&path("g"), vec![set("a", LEN - 1), set("b", 0)], limited(2 * one)).await.unwrap_or_else(|error| {
+        assert!(matches!(error, Error::NoSpace), "{error:?}");
+    });
+    tree.set_props(&path("g"), vec![set("a", LEN)], limited(2 * one)).await.unwrap();
+    let sweep = async || {
+        tree.expire(Retention::default(), std::time::SystemTime::now()).await.unwrap();
+    };
+    sweep().await;
+    assert_eq!((used().await, bytes(dir.path())), (2 * one, 2 * one));
+    // Copies, also into a folder and of one onto another.
+    let copy = async |from: &str, to: &str, reach, limit| {
+        tree.copy(&path(from), &path(to), reach, limited(limit)).await.map(drop)
+    };
+    assert!(matches!(copy("f", "copy", Reach::Deep, 3 * one - 1).await, Err(Error::NoSpace)));
+    sweep().await;
+    assert_eq!(used().await, 2 * one);
+    copy("f", "copy", Reach::Deep, 3 * one).await.unwrap();
+    tree.set_props(&path("d"), changes(), limited(4 * one)).await.unwrap();
+    assert_eq!(used().await, 4 * one);
+    tree.mkdir(&path("e"), commit()).await.unwrap();
+    assert!(matches!(copy("d", "e", Reach::Shallow, 5 * one - 1).await, Err(Error::NoSpace)));
+    copy("d", "e", Reach::Shallow, 5 * one).await.unwrap();
+    assert_eq!(used().await, 5 * one);
+    // What is deleted for good is given back.
+    for name in ["f", "g", "copy", "d", "e"] {
+        let id = tree.delete(&path(name), commit()).await.unwrap();
+        tree.purge(&id).await.unwrap();
+    }
+    sweep().await;
+    assert_eq!((used().await, bytes(dir.path())), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_finds_them_as_they_are_on_the_books() {
+    let dir = TempDir::new().unwrap();
+    let settings = LocalSettings {
+        durability: Durability::Relaxed,
+        portable_names: false,
+        versions: true,
+        reserve: 0,
+        modes: [0o600, 0o700],
+    };
+    let tree = LocalTree::open(dir.path(), settings).unwrap();
+    let shared: Tree = tree.clone();
+    put(&shared, "f", b"1234").await;
+    shared.usage().await.unwrap();
+    for len in [20_000, 30_000, 40_000] {
+        shared.set_props(&path("f"), vec![set("a", len)], commit()).await.unwrap();
+        shared.copy(&path("f"), &path(&format!("copy{len}")), Reach::Deep, commit()).await.unwrap();
+        put(&shared, "f", format!("{len}").as_bytes()).await;
+    }
+    assert_eq!(tree.audit_books().await.unwrap(), None);
+    assert_eq!(shared.usage().await.unwrap().used, bytes(dir.path()) + 5 + 4 + 5 + 5);
 }
