@@ -111,3 +111,64 @@ fn writing_across_a_mount_point_inside_a_home_is_403_and_says_so() {
     ana.holds("/here", "x");
     ana.transfer("COPY", "/disk/there", "/out").send().is(201);
 }
+
+/// A folder that is seen in another place, too.
+fn bind(folder: &Path, over: &Path) -> bool {
+    let mount = Command::new("mount").arg("--bind").args([folder, over]).stderr(Stdio::null()).status();
+    mount.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn what_is_mounted_inside_a_home_keeps_its_properties_while_it_is_away() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.mkcol("/disk").is(201);
+    ana.store("/here", "x");
+    let (folder, other) = (server.home("ana").join("disk"), tempfile::tempdir().unwrap());
+    std::fs::create_dir(other.path().join("sub")).unwrap();
+    for name in ["saved", "moved", "sub/copied"] {
+        std::fs::write(other.path().join(name), "x").unwrap();
+    }
+    let set = |path: &str, letter: &str| {
+        let value = letter.repeat(20_000);
+        ana.proppatch(path, &format!("<D:set><D:prop><x:p>{value}</x:p></D:prop></D:set>")).send().is(207);
+    };
+    let has = |path: &str, letter: &str| {
+        let text = ana.propfind(path, "0").is(207).text();
+        assert!(text.contains(&letter.repeat(20_000)), "{path} has lost its properties: {} bytes", text.len());
+    };
+    let overflow = || std::fs::read_dir(server.home("ana").join(".sarang/props")).unwrap().count();
+    let sweep = || server.block_on(server.app().expire_history()).unwrap();
+    if !bind(other.path(), &folder) {
+        return eprintln!("skipped: only root may mount");
+    }
+    let mut mounted = Mounted(folder.clone());
+    set("/disk/saved", "a");
+    if overflow() == 0 {
+        return eprintln!("skipped: this file system keeps such properties in attributes");
+    }
+    // Another program takes a file there, with its attributes; a look through the tree finds it.
+    set("/here", "b");
+    let moved = Command::new("mv").arg(server.home("ana").join("here")).arg(folder.join("moved")).status();
+    assert!(moved.is_ok_and(|status| status.success()));
+    ana.store("/loose", "x");
+    set("/loose", "c");
+    set("/loose", "d");
+    sweep();
+    for away in [1, 2] {
+        drop(mounted);
+        ana.lacks("/disk/saved");
+        set("/loose", &away.to_string());
+        sweep();
+        assert!(bind(other.path(), &folder));
+        mounted = Mounted(folder.clone());
+        has("/disk/saved", "a");
+        has("/disk/moved", "b");
+        has("/loose", &away.to_string());
+    }
+    // Once it is there again, what is loose goes.
+    set("/loose", "e");
+    sweep();
+    assert_eq!(overflow(), 3);
+    drop(mounted);
+}

@@ -6,6 +6,7 @@ use super::chronicle::{self, Event};
 use super::fill::Fill;
 use super::ledger::Growth;
 use super::os::{self, Found, Kind, Lookup, fd};
+use super::overflow::mounted;
 use super::props;
 use super::reservation::Reservation;
 use super::root::{Place, Root, TMP, change, existing, explain, replaceable};
@@ -170,6 +171,7 @@ fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, 
         let _guard = root.guard();
         let present = root.stat(from.0, Lookup::Full)?;
         let (target, _) = open_source(root, to)?;
+        mounted::note(root, to, fd(&target))?;
         change(commit, present.as_ref(), &mut || props::copy_onto(root, from.1, fd(&target), commit.limit))?;
         target
     };

@@ -176,23 +176,35 @@ fn read(root: &Root, old: Option<Window>, seen: SystemTime, after: Option<Key>) 
     let (is_unsure, read) = (seen.elapsed().is_ok_and(|age| age < TICK), Instant::now());
     let items = BTreeMap::new();
     let mut window = Window { items, after, is_cut: false, seen, is_unsure, read, took: QUICK, bytes: 0 };
-    let mut former = old.map(Window::into_items).unwrap_or_default();
     let failed = |e| explain(DOING, e);
     // A fresh descriptor, since reading moves the one shared with others.
     let notes = os::open_folder(fd(&root.trash_info), "", os::Lookup::Full).map_err(failed)?;
+    let mut keys = Vec::new();
     let read_all = os::read_names(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
-        if let Some(id) = name.to_str().ok().and_then(|name| name.strip_suffix(NOTE)) {
-            let key = key_of(id);
-            let origin = former.remove(&key).unwrap_or_default();
-            window.add(key, origin);
+        let id = name.to_str().ok().and_then(|name| name.strip_suffix(NOTE));
+        keys.extend(id.map(key_of).filter(|key| window.after.as_ref().is_none_or(|after| key > after)));
+        if keys.len() == 2 * WINDOW {
+            window.is_cut = cut(&mut keys);
         }
         #[cfg(test)]
         root.inventory.work.names.fetch_add(1, Ordering::Relaxed);
         Ok::<_, os::Errno>(())
     });
     read_all.map_err(failed)?;
+    window.is_cut |= cut(&mut keys);
+    window.fill(keys, old.map(Window::into_items).unwrap_or_default());
     window.took = read.elapsed();
     Ok(window)
+}
+
+/// Keeps the newest that a window may have; whether there were more.
+fn cut(keys: &mut Vec<Key>) -> bool {
+    let has_more = keys.len() > WINDOW;
+    if has_more {
+        keys.select_nth_unstable(WINDOW);
+        keys.truncate(WINDOW);
+    }
+    has_more
 }
 
 /// What is wanted of the trash, newest first: up to `limit` items after the one called `after`.
@@ -277,6 +289,19 @@ impl Window {
         begins
             && (!self.is_cut
                 || self.items.last_key_value().is_some_and(|(last, _)| after.is_none_or(|after| after < last)))
+    }
+
+    /// Lets it have these items, in one go: one by one they would cost several times as much. `former` knows where some come from.
+    fn fill(&mut self, mut keys: Vec<Key>, former: BTreeMap<Key, Origin>) {
+        keys.sort_unstable();
+        let mut former = former.into_iter().peekable();
+        let known = keys.into_iter().map(|key| {
+            while former.next_if(|(other, _)| *other < key).is_some() {}
+            let origin = former.next_if(|(other, _)| *other == key).map(|(_, origin)| origin).unwrap_or_default();
+            (key, origin)
+        });
+        self.items = known.collect();
+        self.weigh(self.items.iter().map(|(key, origin)| weight_of(key, origin)).sum());
     }
 
     fn apply(&mut self, id: &str, change: Option<Origin>) {

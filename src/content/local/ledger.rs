@@ -33,6 +33,8 @@ pub(super) struct Ledger {
     pub(super) recounting: AtomicBool,
     /// Held while something is written about the books.
     writing: Mutex<()>,
+    /// Whether the tree was closed when it was used last: no crash has left anything half done.
+    pub was_closed: bool,
     #[cfg(test)]
     pub walks: std::sync::atomic::AtomicUsize,
 }
@@ -85,8 +87,9 @@ impl Ledger {
         });
         let due = Instant::now().checked_add(due);
         let at_most = Some(most).filter(|_| used.is_none());
+        let was_closed = used.is_some();
         let books = Books { used, at_most, written: Some(most), unmeasured, counted, due, ..Books::default() };
-        (Self { books: Mutex::new(books), ..Self::default() }, Whole::since(whole))
+        (Self { books: Mutex::new(books), was_closed, ..Self::default() }, Whole::since(whole))
     }
 
     /// Writes down what the books say, to be believed when the tree is opened again; called when nothing changes any more.

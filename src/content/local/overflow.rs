@@ -3,6 +3,7 @@
 //! Several files may name one (a version and the file it is of, a copy made beside the server): `sweep` deletes what none names. Each is on
 //! the books, as bytes of its tree, from when it is named until it is deleted.
 
+pub(super) mod mounted;
 mod sweep;
 
 use super::ledger::Growth;
@@ -49,6 +50,8 @@ pub(super) struct Overflow {
     is_awaited: AtomicBool,
     due: Mutex<Option<Instant>>,
     sweeping: Mutex<()>,
+    /// Held while it is noted what is mounted inside the tree.
+    mounted: Mutex<()>,
 }
 
 impl Overflow {
@@ -63,6 +66,7 @@ impl Overflow {
             is_awaited: AtomicBool::new(false),
             due: Mutex::default(),
             sweeping: Mutex::default(),
+            mounted: Mutex::default(),
         })
     }
 

@@ -4,7 +4,7 @@
 use super::label;
 use super::ledger::Growth;
 use super::os::{self, Errno, Lookup, fd};
-use super::overflow::{self, Sweep, Written};
+use super::overflow::{self, Sweep, Written, mounted};
 use super::reservation::Reservation;
 use super::root::{Root, change, existing, explain};
 use crate::content::{Commit, DeadProp, Node, OWN_NAMESPACE, PROPS_LIMIT, PropChange, draw_time};
@@ -88,10 +88,14 @@ pub(super) fn set(
     }
     let mut is_too_large = false;
     for _ in 0..TRIES {
-        let before = stored_of(fd(&open(root, path)?))?;
+        let opened = open(root, path)?;
+        let before = stored_of(fd(&opened))?;
         let is_overflow = before.as_deref().and_then(overflow::named).is_some();
         if lookup == Lookup::Cached && is_overflow {
             return Ok(None);
+        }
+        if is_too_large {
+            mounted::note(root, path, fd(&opened))?;
         }
         let value = value_of(root, before.as_deref(), changes, is_too_large);
         match switch(root, path, Draft { before, value: Some(value) }, commit)? {

@@ -217,8 +217,11 @@ pub(super) fn tomb_of(leaving: &str) -> Option<&str> {
     leaving.strip_prefix(LEAVING)
 }
 
-/// Forgets notes about what a crash kept from coming into the trash.
+/// Forgets notes about what a crash kept from coming into the trash. After a clean close there are none, and the trash need not be read.
 pub(super) fn sweep_notes(root: &Root) -> Result<()> {
+    if root.ledger.was_closed {
+        return Ok(());
+    }
     let names = |dir| walk::names(dir).map_err(|e| explain("look the trash over", e));
     let things: HashSet<_> = names(fd(&root.trash_files))?.into_iter().collect();
     for note in names(fd(&root.trash_info))? {

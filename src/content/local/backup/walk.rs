@@ -7,6 +7,7 @@ use super::marks::Taken;
 use super::{Mark, Plan, Tally, Watch};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
 use crate::content::local::overflow::PROPS;
+use crate::content::local::overflow::mounted::MOUNTED;
 use crate::content::local::own::{self, TMP, TRASH_INFO};
 use crate::content::local::root::explain;
 use crate::content::local::trash::tomb_of;
@@ -187,7 +188,7 @@ impl<'a> Walk<'a> {
         }
         for (name, kind) in names {
             let path = joined(&level.path, &name);
-            if self.plan.skip.contains(&path.as_str()) || path == PROPS {
+            if self.plan.skip.contains(&path.as_str()) || [PROPS, MOUNTED].contains(&path.as_str()) {
                 continue;
             }
             match kind.map_or_else(|| os::stat_at(fd(&level.from), &name).map(|found| found.kind), Ok) {

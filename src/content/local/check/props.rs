@@ -4,6 +4,7 @@
 use super::{DOING, Tree};
 use crate::content::local::fill::is_unshown;
 use crate::content::local::os::{self, Errno, Kind, Lookup, fd};
+use crate::content::local::overflow::mounted::{self, MOUNTED};
 use crate::content::local::overflow::{PROPS, load, references};
 use crate::content::local::root::explain;
 use crate::content::local::{props, walk};
@@ -25,9 +26,17 @@ impl Tree {
             orphans.remove(name);
             suspects.push(path.to_owned());
         });
-        match read {
+        let mounts = match read {
             Err(Error::Forbidden(_)) => return Ok(()),
             other => other?,
+        };
+        for away in mounted::away(fd(&self.root), &mounts)? {
+            self.notes.push(format!(
+                "what was mounted at {:?} is away: the properties of its files are kept in {PROPS} until it is back. If it is gone for \
+                 good, delete {MOUNTED} while everything else that is mounted in the drive is there.",
+                away.path
+            ));
+            orphans.clear();
         }
         for path in suspects {
             self.check_reference(&path)?;

@@ -98,6 +98,40 @@ async fn what_other_programs_do_is_seen() {
 }
 
 #[tokio::test]
+async fn only_after_a_crash_is_the_trash_looked_over_at_the_start() {
+    for is_crash in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
+        tree.usage().await.unwrap();
+        let note = dir.path().join(format!(".sarang/trash/info/gone.1{NOTE}"));
+        std::fs::write(&note, "[Trash Info]\nPath=gone\n").unwrap();
+        if is_crash {
+            drop(tree);
+        } else {
+            LocalTree::close(tree).unwrap().settle();
+        }
+        let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
+        assert!(tree.trashed(None, 9).await.unwrap().is_empty());
+        assert_eq!(note.exists(), !is_crash);
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_is_read_has_the_newest_and_keeps_what_is_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
+    let mut window = read(&tree.root, None, SystemTime::UNIX_EPOCH, None).unwrap();
+    let mut keys: Vec<Key> = (0..WINDOW + 5).map(|n| key_of(&format!("x.{n:x}"))).collect();
+    assert!(cut(&mut keys) && keys.len() == WINDOW && keys.iter().max() == Some(&key_of("x.5")));
+    let former = [0, 7, WINDOW * 2].map(|n| (key_of(&format!("x.{n:x}")), Origin::Unknown));
+    window.fill(keys, former.into());
+    let known = window.items.iter().filter(|(_, origin)| matches!(origin, Origin::Unknown));
+    assert_eq!(known.map(|(key, _)| key.clone()).collect::<Vec<_>>(), [key_of("x.7")]);
+    let weight: usize = window.items.iter().map(|(key, origin)| weight_of(key, origin)).sum();
+    assert_eq!(window.bytes, weight);
+}
+
+#[tokio::test]
 async fn windows_follow_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let tree: Tree = tree(dir.path()).await;

@@ -1,7 +1,8 @@
 //! What a tree lies on.
 
-use super::Outcome;
-use rustix::fs::{self as sys, AtFlags, StatxFlags};
+use super::{ALWAYS, Outcome, fd};
+use rustix::fs::{self as sys, AtFlags, Mode, OFlags, StatxAttributes, StatxFlags};
+use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
 
 /// The file systems that answer from memory what they have there, as kernel calls them in `linux/magic.h`: ext2 to ext4, XFS, Btrfs,
@@ -22,6 +23,25 @@ pub(in crate::content::local) fn disk_of(dir: BorrowedFd<'_>) -> Outcome<u64> {
 pub(in crate::content::local) fn mount_of(dir: BorrowedFd<'_>) -> Outcome<(u64, u64)> {
     let facts = sys::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
     Ok((disk_of(dir)?, facts.stx_mnt_id))
+}
+
+/// What tells apart the file system, or the part of one, that is mounted where an open file or folder lies, if that is its top: the id of the
+/// file system and the inode.
+pub(in crate::content::local) fn mounted(at: BorrowedFd<'_>) -> Outcome<Option<[u64; 2]>> {
+    let facts = sys::statx(at, c"", AtFlags::EMPTY_PATH, StatxFlags::INO)?;
+    if !facts.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Ok(None);
+    }
+    Ok(Some([sys::fstatvfs(at)?.f_fsid, facts.stx_ino]))
+}
+
+/// As [`mounted`], at a name.
+pub(in crate::content::local) fn mounted_at(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<Option<[u64; 2]>> {
+    let facts = sys::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO)?;
+    if !facts.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
+        return Ok(None);
+    }
+    mounted(fd(&sys::openat(dir, name, ALWAYS | OFlags::PATH, Mode::empty())?))
 }
 
 /// Bytes that the file system has left for us.

@@ -1,8 +1,9 @@
 //! The sweep of overflow files that nothing names: the whole tree is looked through for attributes that name them, its own folder
 //! included, so that neither versions, nor the trash, nor copies made beside the server lose their properties.
 
+use super::mounted::{self, Mounted, Mounts};
 use super::{Overflow, REFERENCE, folder, named, names};
-use crate::content::local::os::{self, Errno, Lookup, fd};
+use crate::content::local::os::{self, Errno, Kind, Lookup, fd};
 use crate::content::local::root::{Root, explain, stat_name};
 use crate::content::local::walk;
 use crate::model::Result;
@@ -121,16 +122,22 @@ fn unnamed(root: &Root) -> Result<HashSet<String>> {
         if left.is_empty() {
             break;
         }
-        references(fd(&root.dir), |_, name| {
+        let mounts = references(fd(&root.dir), |_, name| {
             left.remove(name);
         })?;
+        if let Some(away) = mounted::away(fd(&root.dir), &mounts)?.first() {
+            tracing::debug!(path = away.path, "what was mounted there is away: overflow files of properties are kept");
+            return Ok(HashSet::new());
+        }
+        mounted::keep(root, mounts.naming)?;
     }
     Ok(left)
 }
 
-/// Shows each attribute in a tree that names an overflow file to `visit`: what carries it, as a path for people, and the name.
-/// What may not be read makes it fail: it may name something.
-pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: impl FnMut(&str, &str)) -> Result<()> {
+/// Shows each attribute in a tree that names an overflow file to `visit`: what carries it, as a path for people, and the name; returns
+/// what is mounted in it. What may not be read makes it fail: it may name something.
+pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: impl FnMut(&str, &str)) -> Result<Mounts> {
+    let mut mounts = Mounts::default();
     let doing = "look for what names overflow files";
     let top = os::open_folder(root, "", Lookup::Full).map_err(|e| explain(doing, e))?;
     let stored = reference_at(root, c".").map_err(|e| explain(doing, e))?;
@@ -138,14 +145,29 @@ pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: imp
         visit("", name);
     }
     let looked = walk::everything(top, |met| {
+        if met.kind == Kind::Folder {
+            let id = is_there(os::mounted_at(met.dir, met.raw))?.flatten();
+            mounts.there.extend(id.map(|id| Mounted { path: met.path(), id }));
+        }
         let stored = reference_at(met.dir, met.raw)?;
         if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
-            visit(&met.path(), name);
+            let path = met.path();
+            mounts.note_naming(&path);
+            visit(&path, name);
         }
         // A file system keeps `lost+found` for itself, and from everybody but root.
         Ok::<_, Errno>(!met.is_at(&[c".sarang", c"props"]) && !met.is_at(&[c"lost+found"]))
     });
-    looked.map_err(|e| explain(doing, e))
+    looked.map_err(|e| explain(doing, e))?;
+    Ok(mounts)
+}
+
+/// What a look has found; `None` for what has gone away meanwhile.
+fn is_there<T>(outcome: os::Outcome<T>) -> os::Outcome<Option<T>> {
+    match outcome {
+        Err(Errno::NOENT) => Ok(None),
+        other => other.map(Some),
+    }
 }
 
 /// The attribute of a name, if it is as long as one that names an overflow file.
