@@ -66,6 +66,9 @@ pub struct Rewind {
 pub trait Steps: Debug + Send + Sync {
     /// Some hundred of them from a place on, 0 for the first, and the place of the next; none at the end.
     async fn read(&self, at: u64) -> Result<(Vec<Step>, u64)>;
+
+    /// Makes durable what was done since they were planned, if the settings want that.
+    async fn settle(&self) -> Result<()>;
 }
 
 /// One change of a rewind.

@@ -164,6 +164,9 @@ pub struct Commit {
     pub overwrite: bool,
     /// The most bytes that the tree may hold after the change; where it brings more, `NoSpace`.
     pub limit: Option<u64>,
+    /// Whether the name need not be on the disk when the call returns: who makes many changes waits for all of them at once, by
+    /// [`Steps::settle`](history::Steps::settle).
+    pub is_settled_later: bool,
     /// Judges the change under the same guard.
     pub judge: Arc<dyn Judge>,
 }
@@ -178,6 +181,7 @@ impl Commit {
             modified: None,
             overwrite: true,
             limit: None,
+            is_settled_later: false,
             judge: Arc::new(Unjudged),
         }
     }

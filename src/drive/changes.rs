@@ -69,10 +69,10 @@ impl Drive {
 
     /// As [`remove`](Self::remove), under this judge.
     pub(super) async fn remove_by(&self, place: &Place<'_>, bench: Bench) -> Result<Removed> {
-        let bench = Arc::new(bench);
+        let (bench, is_twin) = (Arc::new(bench), has_twin(place).await?);
         let outcome = place.root.tree.delete(&place.path, bench.commit()).await;
         self.locks.forget(bench.ended()).await;
-        if outcome.is_ok() {
+        if outcome.is_ok() && !is_twin {
             self.end_shares(&place.spot()).await;
         }
         outcome.map(|id| Removed { id, folder: bench.met_folder() })
@@ -106,7 +106,12 @@ impl Drive {
     ) -> Result<bool> {
         let needs = judge::removing(source).into_iter().chain(judge::replacing(target)).collect();
         let bench = self.bench_for(source, target, terms, needs).await?.also(source, Access::Change);
-        let (bench, followers) = self.with_shares(bench, source.spot(), target.spot());
+        let is_twin = has_twin(source).await? || has_twin(target).await?;
+        let (bench, followers) = if is_twin {
+            (Arc::new(bench), Ended::default())
+        } else {
+            self.with_shares(bench, source.spot(), target.spot())
+        };
         let commit = Commit { overwrite, ..bench.commit() };
         let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
         self.locks.forget(bench.ended()).await;
@@ -177,6 +182,12 @@ impl Drive {
         if place.mount.is_some() {
             return Err(Error::Forbidden("Only what is your own can be shared."));
         }
+        if has_twin(&place).await? {
+            return Err(Error::Forbidden(
+                "Beside this, or beside a folder that it is in, lies another whose name differs only in how Unicode writes it (NFC, NFD); \
+                 rename one of the two first.",
+            ));
+        }
         let (node, id) = place.root.tree.keep_id(&place.path).await?;
         Ok((place.spot().path, node.folder, id))
     }
@@ -241,6 +252,17 @@ impl Drive {
             reporter.done(Kind::ShareRemoved, &share.id, note).await;
         }
     }
+}
+
+/// Whether the name in NFC, by which shares know a place, is that of something else: two names that differ only in their Unicode form can be
+/// made beside the server.
+async fn has_twin(place: &Place<'_>) -> Result<bool> {
+    let known = place.spot().path;
+    if known == *place.path {
+        return Ok(false);
+    }
+    let tree = &place.root.tree;
+    Ok(tree.spelled(&known).await? != tree.spelled(&place.path).await? && tree.stat(&place.path).await.is_ok())
 }
 
 /// Whose home a spot lies in.

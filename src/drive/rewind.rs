@@ -132,9 +132,15 @@ impl Drive {
                 return Ok(());
             }
             next = end;
+            let mut taken = Ok(());
             for step in &steps {
-                self.take_step(place, step, &rewind.needed, &mut discarded).await?;
+                taken = self.take_step(place, step, &rewind.needed, &mut discarded).await;
+                if taken.is_err() {
+                    break;
+                }
             }
+            // One wait for some hundred of them instead of three for each.
+            taken.and(rewind.steps.settle().await)?;
         }
     }
 
@@ -145,14 +151,15 @@ impl Drive {
         needed: &HashSet<usize>,
         discarded: &mut Discarded,
     ) -> Result<()> {
+        let later = || Terms { is_settled_later: true, ..Terms::default() };
         match step {
             Step::Discard { path } => {
-                let id = self.remove(&at(place, path), Terms::default()).await?.id;
+                let id = self.remove(&at(place, path), later()).await?.id;
                 discarded.note(needed, id);
                 Ok(())
             }
             Step::Move { from: Found::Path(from), to } => {
-                self.shift(&at(place, from), &at(place, to), false, Terms::default()).await.map(drop)
+                self.shift(&at(place, from), &at(place, to), false, later()).await.map(drop)
             }
             Step::Move { from: Found::Trash { id, inner }, to } => self.fetch(place, (id, inner), to).await,
             Step::Move { from: Found::Discarded { index, inner }, to } => {
@@ -161,7 +168,7 @@ impl Drive {
             }
             Step::Make { path } => {
                 let place = at(place, path);
-                let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
+                let commit = self.commit(&place, later(), judge::creating(&place)).await?;
                 place.root.tree.mkdir(&place.path, commit).await
             }
             Step::Revert { path, version } => self.revert_at(&at(place, path), version, Terms::default()).await,
@@ -266,4 +273,46 @@ fn told(step: &Step, discarded: &Discarded, seen: &impl Fn(&RelPath) -> Result<V
         }
     };
     Ok(Rewound { change, path: seen(path)?, from: from.as_ref().map(seen).transpose()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Durability, LocksConfig};
+    use crate::content::local::{LocalSettings, LocalTree};
+    use crate::drive::locks::Locks;
+    use crate::drive::place::Root;
+    use crate::model::{AccountName, Identity, Irrevocable, Role};
+    use crate::store::memory::MemoryStore;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    const MANY: usize = 50;
+
+    #[tokio::test]
+    async fn many_steps_wait_for_the_disk_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = LocalSettings { durability: Durability::Strict, ..LocalSettings::RELAXED };
+        let tree = LocalTree::open(dir.path(), settings).unwrap();
+        let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
+        let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));
+        let root = Arc::new(Root::new("home/ana".into(), tree.clone()));
+        let drive = Drive::new(Arc::new(identity), root, Arc::new(locks));
+        let path = |text: &str| VPath::parse(text).unwrap();
+        let moment = SystemTime::now();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for n in 0..MANY {
+            std::fs::write(dir.path().join(format!("{n}")), "x").unwrap();
+            let (from, to) = (path(&format!("{n}")), path(&format!("new {n}")));
+            let before = tree.settled();
+            drive.rename(&from, &to, false, Terms::default()).await.unwrap();
+            assert!(tree.settled() >= before + 2, "a change alone waits for itself");
+        }
+        let before = tree.settled();
+        let wish = Wish { moment, only: Vec::new(), dry: false };
+        let report = drive.rewind(&VPath::root(), wish).await.unwrap();
+        let waited = tree.settled() - before;
+        assert!((report.count, waited) == (MANY as u64, 0), "{} steps, {waited} waits", report.count);
+        assert!((0..MANY).all(|n| dir.path().join(format!("{n}")).exists()));
+    }
 }

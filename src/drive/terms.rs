@@ -15,6 +15,8 @@ pub struct Terms {
     pub lists: Vec<IfList>,
     /// Lock tokens that came in `Lock-Token`, as Word 2016 sends them with PUT: submitted as those of `If` are, but no condition.
     pub tokens: Vec<String>,
+    /// Whether the change need not be durable when it is made: it is one of many that are waited for together.
+    pub is_settled_later: bool,
 }
 
 /// One list of an `If` header: all its conditions must hold on one resource.

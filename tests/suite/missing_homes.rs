@@ -212,6 +212,49 @@ fn a_missing_home_can_be_given_up() {
 }
 
 #[test]
+fn what_named_things_in_a_home_that_is_made_anew_shows_nothing_of_the_new_one() {
+    let place = Place::new();
+    place.add_ana();
+    assert!(place.run(&["user", "add", "ben", "--password-stdin"], PASSWORD).status.success());
+    let serving = place.serve();
+    let (ana, ben) = (serving.ana(), serving.ana().signed_in("ben", PASSWORD));
+    ana.mkcol("/docs").is(201);
+    ana.store("/docs/a", "old");
+    ana.api("POST", "/shares", &json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"})).is(201);
+    ana.api("POST", "/shares", &json!({"path": "/docs/a", "to": {"account": "ben"}, "rights": "edit"})).is(201);
+    let link = links::share(&ana, &json!({"path": "docs"}));
+    ben.holds("/Shared with me/docs/a", "old");
+    let home = place.path().join("sarang-data/homes/ana");
+    let _away = unmount(&home);
+    is_missing(ana.get("/docs/a"));
+    assert!(place.run(&["new-home", "homes/ana"], "").status.success());
+    // The receiver and a visitor come first, before the home is made.
+    let stranger = |target: &str| serving.ana().raw("GET", target).send().status;
+    let nothing_shows = || {
+        let listed = ben.propfind("/Shared with me", "1").is(207).text();
+        assert!(!listed.contains("docs") && !listed.contains(">a<"), "{listed}");
+        ben.lacks("/Shared with me/docs");
+        ben.lacks("/Shared with me/docs/a");
+        assert_eq!(ben.put("/Shared with me/docs/b", "x").status, 404);
+        assert_eq!(stranger(&format!("/s/{}", link.token)), 404);
+    };
+    nothing_shows();
+    // What comes to lie under the same names is something else.
+    ana.mkcol("/docs").is(201);
+    ana.store("/docs/a", "new");
+    nothing_shows();
+    ana.holds("/docs/a", "new");
+    drop(serving);
+    let checked = place.run(&["check", "--repair"], "");
+    let text = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() || text.contains("repaired"), "{text}");
+    let again = place.run(&["check"], "");
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
+    let serving = place.serve();
+    serving.ana().holds("/docs/a", "new");
+}
+
+#[test]
 fn a_backup_does_not_take_a_missing_home_for_deleted() {
     let around = tempfile::TempDir::new().unwrap();
     let place = Place::at(tempfile::TempDir::new_in(around.path()).unwrap());

@@ -173,3 +173,93 @@ fn a_form_of_too_many_files_tells_of_each_that_was_stored() {
     assert!(results[..1000].iter().all(|result| result["status"] == 201));
     assert_eq!(results[1000]["code"], "limit_reached");
 }
+
+/// Two names in one folder that differ only in how Unicode writes them, as another program can make them.
+const TWINS: [&str; 2] = ["caf\u{e9}", "cafe\u{301}"];
+
+fn twins(server: &TestServer) -> std::path::PathBuf {
+    let home = server.home("ana");
+    for (at, twin) in TWINS.into_iter().enumerate() {
+        fs::write(home.join(twin), format!("{at}")).unwrap();
+        fs::create_dir(home.join(format!("{twin} folder"))).unwrap();
+        fs::write(home.join(format!("{twin} folder/in")), format!("in {at}")).unwrap();
+    }
+    home
+}
+
+#[test]
+fn of_twins_each_verb_reaches_the_one_that_is_named() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    ana.store("/x", "x");
+    let home = twins(&server);
+    let read = |name: &str| fs::read_to_string(home.join(name)).unwrap_or_else(|e| e.to_string());
+    for (at, twin) in TWINS.into_iter().enumerate() {
+        let (this, other) = (twin, TWINS[1 - at]);
+        let listed = ana.propfind("/", "1").is(207).text();
+        assert!(listed.contains(&url(this)) && listed.contains(&url(other)), "{listed}");
+        ana.holds(&format!("/{this}"), format!("{at}"));
+        ana.holds(&format!("/{this} folder/in"), format!("in {at}"));
+        ana.put(&format!("/{this}"), format!("new {at}")).is(204);
+        ana.put(&format!("/{this} folder/in"), format!("new {at}")).is(204);
+        ana.proppatch(&format!("/{this}"), &format!("<D:set><D:prop><x:p>p{at}</x:p></D:prop></D:set>")).send().is(207);
+        let props = ana.propfind(&format!("/{this}"), "0").is(207).text();
+        assert!(props.contains(&format!("p{at}")), "{props}");
+        assert_ne!(read(other), format!("new {at}"));
+        ana.transfer("COPY", &format!("/{this}"), &format!("/copy {at}")).send().is(201);
+        ana.holds(&format!("/copy {at}"), format!("new {at}"));
+        // Onto its twin: refused, or its place is taken and the twin lies in the trash.
+        ana.transfer("COPY", &format!("/{this}"), &format!("/{other}")).send().is(403);
+        ana.transfer("MOVE", &format!("/{this}"), &format!("/{other}")).header("Overwrite", "F").send().is(412);
+    }
+    assert_eq!(TWINS.map(read), ["new 0", "new 1"]);
+    for (at, twin) in TWINS.into_iter().enumerate() {
+        let (this, other) = (twin, TWINS[1 - at]);
+        let before = read(other);
+        ana.transfer("MOVE", &format!("/{this}"), &format!("/moved {at}")).send().is(201);
+        assert_eq!((read(other), read(&format!("moved {at}"))), (before.clone(), format!("new {at}")));
+        fs::rename(home.join(format!("moved {at}")), home.join(this)).unwrap();
+        ana.delete(&format!("/{this}")).is(204);
+        assert_eq!(read(other), before);
+        assert!(!home.join(this).exists());
+        let id = ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
+        let back = ana.api("POST", &format!("/trash/{}/restore", url(&id)), &json!({})).is(200).json();
+        // The other is in the way: it comes back beside.
+        let path = back["path"].as_str().unwrap().trim_start_matches('/').to_owned();
+        assert_eq!((read(&path), read(other)), (format!("new {at}"), before));
+        fs::rename(home.join(path), home.join(this)).unwrap();
+        ana.delete(&format!("/{this} folder")).is(204);
+        assert!(home.join(format!("{other} folder/in")).exists());
+        fs::create_dir(home.join(format!("{this} folder"))).unwrap();
+        fs::write(home.join(format!("{this} folder/in")), "again").unwrap();
+    }
+}
+
+#[test]
+fn of_twins_shares_and_links_show_the_one_that_was_shared() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.store("/x", "x");
+    let home = twins(&server);
+    let share =
+        |name: &str| ana.api("POST", "/shares", &json!({"path": name, "to": {"account": "ben"}, "rights": "edit"}));
+    share(TWINS[0]).is(201);
+    let refused = share(TWINS[1]).is(403);
+    assert!(refused.text().contains("Unicode"), "{refused}");
+    share(&format!("{} folder/in", TWINS[1])).is(403);
+    let shared = format!("/Shared with me/{}", TWINS[0]);
+    ben.holds(&shared, "0");
+    for (at, twin) in TWINS.into_iter().enumerate() {
+        let link = crate::links::share(&ana, &json!({"path": twin}));
+        let text = crate::links::page(&server, &link, "?download").text();
+        let mounted = crate::links::dav(&server, &link, "GET", &format!("/{twin}"));
+        assert!(text.contains(&at.to_string()) || mounted.text() == at.to_string(), "{text} {mounted}");
+    }
+    // What becomes of the twin is nothing to the share.
+    ana.transfer("MOVE", &format!("/{}", TWINS[1]), "/moved").send().is(201);
+    ben.holds(&shared, "0");
+    fs::rename(home.join("moved"), home.join(TWINS[1])).unwrap();
+    ana.delete(&format!("/{}", TWINS[1])).is(204);
+    ben.holds(&shared, "0");
+    assert_eq!(share(TWINS[1]).status, 409, "it is alone now, and shared already");
+}

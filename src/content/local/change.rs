@@ -37,7 +37,7 @@ pub(super) fn mkdir(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> 
             Ok(())
         })?;
     }
-    root.settle(place.dir())
+    root.settle_after(commit, place.dir())
 }
 
 /// Moves a file or folder, whole, to the trash; returns what it is called there.
@@ -47,8 +47,8 @@ pub(super) fn delete(root: &Root, path: &RelPath, commit: &Commit) -> Result<Str
         tomb.note_gone(found);
         Ok(())
     })?;
-    tomb.settle()?;
-    root.settle(place.dir())?;
+    tomb.settle(commit)?;
+    root.settle_after(commit, place.dir())?;
     Ok(tomb.name().to_owned())
 }
 
@@ -133,10 +133,10 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
         })?;
         there.is_none()
     };
-    tomb.map_or(Ok(()), |tomb| tomb.settle())?;
-    root.settle(target.dir())?;
-    root.settle(source.dir())?;
-    root.pen.settle(root)?;
+    tomb.map_or(Ok(()), |tomb| tomb.settle(commit))?;
+    root.settle_after(commit, target.dir())?;
+    root.settle_after(commit, source.dir())?;
+    root.pen.settle(root, commit)?;
     Ok(created)
 }
 

@@ -8,7 +8,7 @@ use super::lines::Backwards;
 use super::os::{self, Errno, Lookup, fd};
 use super::root::{Root, explain};
 use super::versions::Shelf;
-use crate::content::Node;
+use crate::content::{Commit, Node};
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -103,7 +103,10 @@ impl Pen {
     }
 
     /// Makes the chronicle durable, if the settings want that. Only moves need it: everything else can be told from what it leaves.
-    pub fn settle(&self, root: &Root) -> Result<()> {
+    pub fn settle(&self, root: &Root, commit: &Commit) -> Result<()> {
+        if commit.is_settled_later {
+            return Ok(());
+        }
         let file = self.0.lock().as_ref().map(|open| open.file.clone());
         file.map_or(Ok(()), |file| root.settle(fd(&*file)))
     }

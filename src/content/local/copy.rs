@@ -77,7 +77,7 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
         })?;
         there.is_none()
     };
-    tomb.map_or(Ok(()), |tomb| tomb.settle())?;
+    tomb.map_or(Ok(()), |tomb| tomb.settle(commit))?;
     root.settle(target.dir())?;
     Ok(created)
 }

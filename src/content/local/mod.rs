@@ -159,6 +159,12 @@ impl LocalTree {
         .await
     }
 
+    /// How often something was to be put on the disk.
+    #[cfg(test)]
+    pub fn settled(&self) -> usize {
+        self.root.settled.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     /// Bytes of live files, if nothing must be counted first to know: without waiting for the disk.
     pub fn known_used(&self) -> Option<u64> {
         self.root.ledger.known()

@@ -69,6 +69,11 @@ impl Steps for Planned {
         let steps = self.steps.clone();
         on_thread(&self.root, move |_| steps.read(at)).await
     }
+
+    async fn settle(&self) -> Result<()> {
+        let steps = self.steps.clone();
+        on_thread(&self.root, move |root| if root.is_strict() { steps.settle() } else { Ok(()) }).await
+    }
 }
 
 /// What makes the items `only` of `folder`, or all of it, as they were at `moment`. `NotFound` when it was not there; `Busy` when too

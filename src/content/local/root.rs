@@ -45,6 +45,9 @@ pub(super) struct Root {
     /// When that freed nothing.
     pub barren: Mutex<Option<Instant>>,
     names: Mutex<()>,
+    /// How often something was put on the disk, or would have been under `strict`.
+    #[cfg(test)]
+    pub settled: std::sync::atomic::AtomicUsize,
     /// Counts folders that were moved or removed: an open parent may no longer be where its path says.
     moves: AtomicU64,
     stamps: AtomicU64,
@@ -120,6 +123,8 @@ impl Root {
             forgetting: Mutex::default(),
             barren: Mutex::default(),
             names: Mutex::default(),
+            #[cfg(test)]
+            settled: std::sync::atomic::AtomicUsize::default(),
             moves: AtomicU64::new(0),
             stamps: AtomicU64::default(),
             has_cached_lookups: AtomicBool::new(is_local),
@@ -158,7 +163,16 @@ impl Root {
 
     /// Puts a folder or file on disk, if the settings want that.
     pub fn settle(&self, what: BorrowedFd<'_>) -> Result<()> {
+        #[cfg(test)]
+        self.settled.fetch_add(1, Ordering::Relaxed);
         if self.is_strict() { os::sync(what).map_err(|e| Error::io("write to the disk", e)) } else { Ok(()) }
+    }
+
+    /// As [`settle`](Self::settle), of a folder that a change has changed, unless that is waited for later and with others.
+    pub fn settle_after(&self, commit: &Commit, what: BorrowedFd<'_>) -> Result<()> {
+        // What is mounted inside the tree is not waited for with it.
+        let is_later = commit.is_settled_later && os::disk_of(what) == os::disk_of(fd(&self.dir));
+        if is_later { Ok(()) } else { self.settle(what) }
     }
 
     /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go. May wait for the disk.

@@ -55,6 +55,12 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
         Ok(())
     }
 
+    /// Waits until everything on its file system is on the disk. The file was opened before what is to be waited for was done: syncfs(2)
+    /// tells of a write error once for each open file, and of none before it was opened.
+    pub fn settle(&self) -> Result<()> {
+        os::sync_all(fd(&self.file)).map_err(|e| Error::io("write to the disk", e))
+    }
+
     /// The records from a place on, at least one if there is one, and where the next begin.
     pub fn read(&self, at: u64) -> Result<(Vec<T>, u64)> {
         let mut piece = vec![0; PIECE];

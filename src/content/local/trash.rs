@@ -6,6 +6,7 @@ use super::os::{self, Found, Kind, Lookup, fd};
 use super::root::{Root, TMP, explain};
 use super::trashed::NOTE;
 use super::walk;
+use crate::content::Commit;
 use crate::model::time::iso_date;
 use crate::model::{AccountName, Error, RelPath, Result};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -91,8 +92,8 @@ impl<'a> Tomb<'a> {
     }
 
     /// Makes the trash durable, if the settings want that; called after the guard.
-    pub fn settle(&self) -> Result<()> {
-        self.root.settle(fd(&self.root.trash_files))
+    pub fn settle(&self, commit: &Commit) -> Result<()> {
+        self.root.settle_after(commit, fd(&self.root.trash_files))
     }
 
     /// Moves `from` over `to`, and what was there into the trash. Whoever looks sees what was before or what is after:

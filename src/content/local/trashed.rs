@@ -78,7 +78,7 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
     }
     root.settle(place.dir())?;
     root.settle(source.dir())?;
-    root.pen.settle(root)?;
+    root.pen.settle(root, commit)?;
     if is_whole { forget(root, id) } else { Ok(()) }
 }
 

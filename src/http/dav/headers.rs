@@ -121,7 +121,7 @@ pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
         Some(value) => if_lists(&value, origin)?,
         None => Vec::new(),
     };
-    Ok(Terms { expect: expect(headers)?, lists, tokens: lock_tokens(headers)? })
+    Ok(Terms { expect: expect(headers)?, lists, tokens: lock_tokens(headers)?, ..Terms::default() })
 }
 
 /// The condition on the resource that a change names. Two that say together what no one condition does are refused, as are
