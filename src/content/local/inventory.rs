@@ -7,6 +7,7 @@ mod tests;
 use super::os::{self, fd};
 use super::root::{Root, explain};
 use super::trashed::{self, NOTE};
+use super::waiting::begin;
 use crate::content::history::Trashed;
 use crate::model::{AccountName, RelPath, Result};
 use parking_lot::Mutex;
@@ -16,6 +17,7 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::runtime::Handle;
 
 const DOING: &str = "read the trash";
 /// How many items a window has at most.
@@ -28,6 +30,8 @@ const COST: usize = 96;
 const NEWS: usize = 4096;
 /// What changed so lately when it was looked at may have changed once more without showing it: the clock of a file system has steps.
 const TICK: Duration = Duration::from_millis(20);
+/// A trash whose folder of notes has so many bytes is read before somebody asks: some ten thousand items.
+const LARGE: u64 = if cfg!(test) { 16 << 10 } else { 1 << 20 };
 /// A trash that is read so quickly is read again after each change.
 const QUICK: Duration = Duration::from_millis(5);
 /// How long a larger one is believed after changes of our own, beside which those of other programs do not show.
@@ -205,6 +209,21 @@ fn cut(keys: &mut Vec<Key>) -> bool {
         keys.truncate(WINDOW);
     }
     has_more
+}
+
+/// Reads a large trash in the background, so that its first page need not wait for that.
+pub(super) fn prepare(root: &Arc<Root>) {
+    let is_large = os::folder_size(fd(&root.trash_info)).is_ok_and(|size| size >= LARGE);
+    if is_large
+        && Handle::try_current().is_ok()
+        && let Some(turn) = root.waiting.turns.try_take()
+    {
+        let everything = RelPath::root();
+        // Not awaited: whoever asks before it is done waits for it, or reads it again where it has failed.
+        drop(begin(root, turn.of_long_work(), move |root| {
+            page(root, Filter { below: &everything, who: None }, None, 0).map(drop)
+        }));
+    }
 }
 
 /// What is wanted of the trash, newest first: up to `limit` items after the one called `after`.

@@ -127,6 +127,7 @@ impl LocalTree {
             tracing::warn!(%error, "temporary files of an earlier run were left in place");
         }
         sweep_props(&root);
+        inventory::prepare(&root);
         Ok(Arc::new(Self { root }))
     }
 

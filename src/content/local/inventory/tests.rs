@@ -97,6 +97,22 @@ async fn what_other_programs_do_is_seen() {
     assert_eq!(after[MANY - 1].id, "theirs");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_trash_is_read_before_somebody_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(tree(dir.path()).await);
+    let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
+    let read = || tree.root.inventory.work.names.load(Ordering::Relaxed);
+    for _ in 0..1000 {
+        if read() == MANY {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (first, names, notes) = work(&tree, async || tree.trashed(None, 10).await.unwrap()).await;
+    assert_eq!((first.len(), names, notes, read()), (10, 0, 10, MANY));
+}
+
 #[tokio::test]
 async fn only_after_a_crash_is_the_trash_looked_over_at_the_start() {
     for is_crash in [true, false] {

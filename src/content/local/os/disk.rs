@@ -44,6 +44,11 @@ pub(in crate::content::local) fn mounted_at(dir: BorrowedFd<'_>, name: &CStr) ->
     mounted(fd(&sys::openat(dir, name, ALWAYS | OFlags::PATH, Mode::empty())?))
 }
 
+/// How many bytes a folder takes for its names.
+pub(in crate::content::local) fn folder_size(dir: BorrowedFd<'_>) -> Outcome<u64> {
+    sys::fstat(dir).map(|facts| u64::try_from(facts.st_size).unwrap_or_default())
+}
+
 /// Bytes that the file system has left for us.
 pub(in crate::content::local) fn free_bytes(fd: BorrowedFd<'_>) -> Outcome<u64> {
     #[cfg(test)]
