@@ -119,11 +119,13 @@ impl Making {
         skip.extend(trees.iter().map(String::as_str));
         skip.extend(missing.iter().map(String::as_str));
         let mut stayed = self.copy_tree(REST, &self.order.data_dir.clone(), &skip, &mut index)?;
-        let own: &[&str] =
-            if self.order.history { &[".sarang/tmp"] } else { &[".sarang/tmp", ".sarang/trash", ".sarang/versions"] };
+        let mut own = vec![".sarang/tmp", ".sarang/thumbnails"];
+        if !self.order.history {
+            own.extend([".sarang/trash", ".sarang/versions"]);
+        }
         for tree in trees.iter().filter(|tree| !missing.contains(tree)) {
             if let Some(from) = places.path_of(tree) {
-                stayed &= self.copy_tree(tree, &from, own, &mut index)?;
+                stayed &= self.copy_tree(tree, &from, &own, &mut index)?;
             }
         }
         for tree in &missing {

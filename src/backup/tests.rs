@@ -69,3 +69,14 @@ async fn only_one_is_made_at_a_time_and_as_many_are_kept_as_was_asked() {
     assert_eq!(removed, [0, 0, 1, 1]);
     assert_eq!(shelf::generations(&around.path().join("backups")).unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn small_pictures_are_in_no_generation() {
+    let (around, export) = data_folder(1).await;
+    let kept = "homes/ana/.sarang/thumbnails/0-320";
+    fs::create_dir_all(around.path().join("data/homes/ana/.sarang/thumbnails")).unwrap();
+    fs::write(around.path().join("data").join(kept), "small").unwrap();
+    let summary = whole(order(&around, None), &export);
+    let files = summary.generation.join("files");
+    assert!(files.join("homes/ana/folder/0").exists() && !files.join(kept).exists());
+}

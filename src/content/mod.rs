@@ -90,6 +90,12 @@ pub trait Reader: Send + Sync {
     /// Up to `len` bytes from `offset`, at least one unless `offset` is at the end of the file as it is now.
     /// Implementations may return fewer than asked for, never more.
     async fn read_at(&self, offset: u64, len: usize) -> Result<Bytes>;
+    /// The small picture that was kept of this very content, with its longest side at most `size`.
+    async fn kept_picture(&self, _size: u32) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
+    /// Keeps a small picture of this content where it costs no quota, or does without.
+    async fn keep_picture(&self, _size: u32, _picture: Bytes) {}
 }
 
 /// What a change must find at its target to happen.

@@ -68,6 +68,15 @@ impl Reader for Revocable<Arc<dyn Reader>> {
         self.inner.digest()
     }
 
+    async fn kept_picture(&self, size: u32) -> Result<Option<Bytes>> {
+        self.watch.check()?;
+        self.inner.kept_picture(size).await
+    }
+
+    async fn keep_picture(&self, size: u32, picture: Bytes) {
+        self.inner.keep_picture(size, picture).await;
+    }
+
     // As `async_trait` would write it, but that the reader's own future is handed on: small files are read in one piece.
     fn read_at<'life0, 'async_trait>(&'life0 self, offset: u64, len: usize) -> Piece<'async_trait>
     where

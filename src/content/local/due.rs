@@ -4,6 +4,7 @@ use super::chronicle;
 use super::history::YEAR;
 use super::os::{self, Errno, fd};
 use super::own;
+use super::pictures::PICTURES;
 use super::root::explain;
 use super::{LocalTree, overflow::PROPS};
 use crate::content::history::Retention;
@@ -15,11 +16,11 @@ use std::time::SystemTime;
 const DOING: &str = "look what there is to expire";
 
 impl LocalTree {
-    /// Whether the tree below `dir` has a trash, versions, a chronicle that is too long or, unless it `is_swept`, properties that
+    /// Whether the tree below `dir` has a trash, versions, small pictures, a chronicle that is too long or, unless it `is_swept`, properties that
     /// nothing may name: something that may be due at `now`.
     pub fn has_past(dir: &Path, is_swept: bool, retention: Retention, now: SystemTime) -> Result<bool> {
         let Some(top) = open_top(dir)? else { return Ok(false) };
-        for own in [".sarang/trash/info", ".sarang/versions", PROPS] {
+        for own in [".sarang/trash/info", ".sarang/versions", PICTURES, PROPS] {
             if !(is_swept && own == PROPS) && holds_any(fd(&top), own)? {
                 return Ok(true);
             }

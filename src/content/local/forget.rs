@@ -2,7 +2,7 @@
 
 use super::os::{self, fd};
 use super::root::Root;
-use super::{tally, trashed, versions};
+use super::{pictures, tally, trashed, versions};
 use crate::content::history::Expired;
 use crate::model::{Error, Result};
 use std::time::{Duration, Instant, SystemTime};
@@ -38,7 +38,10 @@ pub(super) fn fit(root: &Root, most: u64) -> Result<Expired> {
 /// Makes room on the disk for `len` bytes beside the reserve; nothing is let go where all of it would not be enough.
 pub(super) fn make_room(root: &Root, len: u64) -> Result<Expired> {
     let _one_at_a_time = root.forgetting.lock();
-    let missing = root.missing_room(len)?;
+    let mut missing = root.missing_room(len)?;
+    if missing > 0 && pictures::clear(root) {
+        missing = root.missing_room(len)?;
+    }
     let is_barren = root.barren.lock().is_some_and(|since| since.elapsed() < BARREN);
     if missing == 0 || is_barren || root.held.until(SystemTime::now()).is_some() {
         return Ok(Expired::default());

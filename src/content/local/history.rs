@@ -3,7 +3,7 @@
 use super::inventory::{self, Filter};
 use super::overflow::{self, Sweep};
 use super::root::Root;
-use super::{LocalTree, chronicle, forget, held, rewind, sweep_props, trashed, upload, versions};
+use super::{LocalTree, chronicle, forget, held, pictures, rewind, sweep_props, trashed, upload, versions};
 use crate::content::history::{Expired, History, Retention, Rewind, Trashed, Version};
 use crate::content::{Commit, Put, Reader};
 use crate::model::{AccountName, RelPath, Result};
@@ -76,6 +76,9 @@ impl History for LocalTree {
 
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
         self.run(move |root| {
+            if let Err(error) = pictures::expire(root, now) {
+                tracing::warn!(%error, "small pictures that nobody looks at are still kept");
+            }
             if root.held.until(now).is_some() {
                 return Ok(Expired::default());
             }

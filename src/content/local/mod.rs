@@ -33,6 +33,7 @@ mod overflow;
 mod own;
 mod pace;
 mod past;
+mod pictures;
 mod probe;
 mod props;
 mod read;

@@ -3,7 +3,7 @@
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::root::{Root, explain};
 use super::waiting::Lasting;
-use super::{label, looked};
+use super::{label, looked, pictures};
 use crate::content::{Digest, Node, Reader};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -106,6 +106,19 @@ impl Reader for LocalReader {
             Ok(buffer.filled(count))
         })
         .await
+    }
+
+    async fn kept_picture(&self, size: u32) -> Result<Option<Bytes>> {
+        let (file, node) = (Arc::clone(&self.file), self.node.clone());
+        looked(&self.root, move |root| Ok(pictures::find(root, file.fd(), &node, size))).await
+    }
+
+    async fn keep_picture(&self, size: u32, picture: Bytes) {
+        let (file, node) = (Arc::clone(&self.file), self.node.clone());
+        let kept = looked(&self.root, move |root| pictures::keep(root, file.fd(), &node, (size, &picture))).await;
+        if let Err(error) = kept {
+            tracing::debug!(%error, "a small picture is not kept");
+        }
     }
 }
 

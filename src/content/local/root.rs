@@ -9,7 +9,10 @@ use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed
 use super::spelled::spelling;
 use super::waiting::Waiting;
 use super::whole::Whole;
-use super::{LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, probe};
+use super::{
+    LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures,
+    probe,
+};
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
 use crate::model::path::{check_name, check_portable};
@@ -37,6 +40,7 @@ pub(super) struct Root {
     pub overflow: Overflow,
     pub inventory: Inventory,
     pub held: Held,
+    pub pictures: Pictures,
     pub pace: Pace,
     pub waiting: Waiting,
     pub lacks: Lacks,
@@ -117,6 +121,7 @@ impl Root {
             overflow,
             inventory: Inventory::default(),
             held,
+            pictures: Pictures::default(),
             pace: Pace::default(),
             waiting,
             lacks,

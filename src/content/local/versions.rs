@@ -5,12 +5,13 @@
 use super::label::Label;
 use super::os::{self, Errno, Kind, Lookup, fd};
 use super::own;
+use super::pictures;
 use super::read::LocalReader;
 use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
 use super::walk;
 use crate::content::{
-    Judge, Node, Reader as _,
+    FileId, Judge, Node, Reader as _,
     history::{Thinning, Version, outlived},
 };
 use crate::model::{Error, RelPath, Result};
@@ -300,14 +301,17 @@ pub(super) fn purge(root: &Root, path: &RelPath, id: &str) -> Result<()> {
     os::unlink_file(fd(&dir), id).map_err(|e| explain("delete the former content", e))
 }
 
-/// Deletes all former contents of a file that goes away for good, unless it has another name: they are that one's, too. What cannot be
-/// deleted only costs room.
+/// Deletes all former contents and small pictures of a file that goes away for good, unless it has another name: they are that one's, too.
+/// What cannot be deleted only costs room.
 pub(super) fn purge_all(root: &Root, dir: BorrowedFd<'_>, name: &str) {
     let Ok(found) = os::stat_at(dir, name) else { return };
     if found.links > 1 {
         return;
     }
-    if let Ok(label) = Label::of_name(dir, name)
+    let label = Label::of_name(dir, name);
+    let id = label.as_ref().map_or_else(|_| FileId::derived(&found.node), |label| label.id(&found.node));
+    pictures::forget(root, id);
+    if let Ok(label) = label
         && let Ok(history) = checked(&label.history(&found.node))
     {
         let _ = stage::remove_tree(fd(&root.versions), history, &mut |_, _| {});

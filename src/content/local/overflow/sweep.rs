@@ -156,7 +156,11 @@ pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: imp
             visit(&path, name);
         }
         // A file system keeps `lost+found` for itself, and from everybody but root.
-        Ok::<_, Errno>(!met.is_at(&[c".sarang", c"props"]) && !met.is_at(&[c"lost+found"]))
+        Ok::<_, Errno>(
+            !met.is_at(&[c".sarang", c"props"])
+                && !met.is_at(&[c".sarang", c"thumbnails"])
+                && !met.is_at(&[c"lost+found"]),
+        )
     });
     looked.map_err(|e| explain(doing, e))?;
     Ok(mounts)
