@@ -1,7 +1,7 @@
 // Makes the pages of public links better, which work without it: words of the visitor's language, previews, uploads with progress.
 
-import { date, fill, h, kindOf, moreWords, replace, size, speak, t } from './dom.js'
-import { failed } from './ui.js'
+import { THUMBS, date, fill, h, icon, kindOf, moreWords, remember, remembered, replace, size, speak, t } from './dom.js'
+import { button, failed } from './ui.js'
 
 const token = location.pathname.split('/')[2]
 const folder = new URLSearchParams(location.search).get('path') || ''
@@ -27,6 +27,28 @@ function previews() {
     const { preview } = await import('./views/preview.js')
     preview(files[n], files, { download, src })
   }))
+}
+
+/** A folder as tiles with small pictures, by itself where half of it is pictures. */
+function tiles() {
+  const table = document.querySelector('main table')
+  const links = /** @type {HTMLAnchorElement[]} */ ([...document.querySelectorAll('main td a')])
+  const pictures = links.filter((link) => THUMBS.test(link.dataset.file || ''))
+  if (!table || !pictures.length) return
+  for (const link of links) {
+    const drawn = icon(link.dataset.file ? kindOf(link.dataset.file) : 'folder')
+    link.prepend(pictures.includes(link) ? h('img', { src: `/s/${token}/thumbnail${new URL(link.href).search}`, alt: '', loading: 'lazy', onerror: (/** @type {any} */ event) => event.target.replaceWith(drawn) }) : drawn)
+  }
+  const show = (/** @type {boolean} */ on) => {
+    table.classList.toggle('tiles', on)
+    const next = button(on ? 'list' : 'tiles', t(on ? 'as.list' : 'as.tiles'), () => { remember('links', on ? 'list' : 'tiles'); show(!on).focus() })
+    toggle.replaceWith(next)
+    return toggle = next
+  }
+  let toggle = h('span')
+  table.before(toggle)
+  const chosen = remembered('links')
+  show(chosen ? chosen === 'tiles' : pictures.length * 2 >= links.length)
 }
 
 /** Files are sent one after the other, with their progress; the form of the page stays for who has no scripts. */
@@ -89,6 +111,7 @@ await speak()
 await moreWords()
 document.body.append(h('div', { id: 'toasts', role: 'status' }))
 translate()
+tiles()
 previews()
 uploads()
 if (folder) document.title = `${document.title} – Sarang`

@@ -14,6 +14,7 @@ pub mod login;
 mod multipart;
 mod pages;
 mod plain;
+pub mod pictures;
 mod public;
 pub mod reply;
 mod request_id;

@@ -118,7 +118,7 @@ fn a_folder_has_pages_downloads_and_an_archive() {
     let shared = share(&ana, &json!({"path": "shared"}));
     let top = page(&server, &shared, "").is(200);
     let text = top.text();
-    assert!(text.contains(">a.txt</a>") && text.contains(">sub/</a>"), "{text}");
+    assert!(text.contains("><bdi>a.txt</bdi></a>") && text.contains("><bdi>sub</bdi>/</a>"), "{text}");
     assert!(text.contains("&lt;img src=x onerror=alert(1)&gt;&amp;&quot;.txt") && !text.contains("<img"), "{text}");
     // The one script is the app's.
     assert!(text.matches("<script").count() == 1 && text.contains("<script type=\"module\" src=\"/_/"), "{text}");

@@ -77,6 +77,7 @@ mod strange_disk;
 mod table;
 mod tls;
 mod traces;
+mod thumbnails;
 mod trash;
 mod trash_folder;
 mod unshown;

@@ -285,7 +285,8 @@ pub async fn whole(reader: &dyn Reader, most: u64) -> Result<Vec<u8>, Error> {
     if len > most {
         return Err(Error::TooLarge);
     }
-    let mut bytes = Vec::new();
+    // At once: growing would take as much again for a moment.
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
     while (bytes.len() as u64) < len {
         let left = usize::try_from(len - bytes.len() as u64).unwrap_or(usize::MAX);
         let piece = reader.read_at(bytes.len() as u64, left.min(1 << 20)).await?;

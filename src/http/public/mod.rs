@@ -11,7 +11,7 @@ use super::api::json::read;
 use super::api::upload::{Into, store_form};
 use super::api::{files, zip};
 use super::multipart::Form;
-use super::{cookie, pages, reply, web};
+use super::{cookie, pages, pictures, reply, web};
 use crate::app::App;
 use crate::drive::Drive;
 use crate::http::body::Download;
@@ -42,6 +42,7 @@ pub(super) fn routes() -> Router {
     Router::new()
         .route("/s/{token}", get(show))
         .route("/s/{token}/file", get(file))
+        .route("/s/{token}/thumbnail", get(thumbnail))
         .route("/s/{token}/zip", get(archive))
         .route("/s/{token}/password", post(enter_password))
         .route("/s/{token}/upload", post(upload).layer(DefaultBodyLimit::disable()))
@@ -233,6 +234,21 @@ async fn file(visitor: Visitor, Query(below): Query<Below>, method: Method, mut 
             response.headers_mut().insert(CONTENT_DISPOSITION, files::disposition("attachment", name));
         }
         visitor.charge(&method, response).await
+    };
+    outcome.await.unwrap_or_else(|error| failed(&error))
+}
+
+/// `GET /s/<token>/thumbnail?path=…`: one size for all, so that each picture is made once.
+async fn thumbnail(visitor: Visitor, Query(below): Query<Below>, headers: HeaderMap) -> Response {
+    let outcome = async {
+        let path = below.path()?;
+        visitor.reads()?;
+        // It would show what is limited, and use up nothing.
+        if visitor.is_limited() || visitor.drive.stat(&path).await?.folder {
+            return Err(Error::NotFound);
+        }
+        let reader = visitor.drive.open(&path).await?;
+        pictures::answer(reader, pictures::USUAL, &headers, pictures::Asked::ByLink(&visitor.link.id)).await
     };
     outcome.await.unwrap_or_else(|error| failed(&error))
 }

@@ -79,7 +79,7 @@ pub fn folder(visitor: &Visitor, path: &VPath, rows: &FolderPage, results: Optio
         let file = if visitor.is_limited() { String::new() } else { file };
         let _ = write!(
             content,
-            "<tr><td><a href=\"{}\"{file}>{}{mark}</a><td>{size}<td>{modified}",
+            "<tr><td><a href=\"{}\"{file}><bdi>{}</bdi>{mark}</a><td>{size}<td>{modified}",
             address(&visitor.token, "", &path, ""),
             escape(name)
         );
@@ -115,7 +115,7 @@ fn up(visitor: &Visitor, path: &VPath) -> String {
     path.parent().map_or_else(String::new, |above| {
         let name = escape(visitor.name_at(&above));
         format!(
-            "<p><a href=\"{}\"><span data-t=\"public.up\">Up to</span> {name}</a></p>",
+            "<p><a href=\"{}\"><span data-t=\"public.up\">Up to</span> <bdi>{name}</bdi></a></p>",
             address(&visitor.token, "", &above, "")
         )
     })
