@@ -2,6 +2,7 @@
 //! The acts run to their end where the caller sees to that ([`App::finish`]).
 
 pub mod past;
+pub mod sharing;
 pub mod teams;
 
 pub use crate::app::removal::Files;

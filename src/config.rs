@@ -192,6 +192,8 @@ pub struct AccountsConfig {
     /// Quota of new accounts in bytes; absent is unlimited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_quota: Option<u64>,
+    /// Whether every account may look for others, and for groups, by the beginning of a name.
+    pub people_search: bool,
     /// Different wrong passwords a minute from one network (IPv4 address, IPv6 /64).
     pub failures_per_network: u32,
     /// Different wrong passwords a minute on one account from one network.
@@ -311,6 +313,7 @@ impl Default for AccountsConfig {
             registration: Registration::Invite,
             min_password_length: 10,
             default_quota: None,
+            people_search: true,
             failures_per_network: 10,
             failures_per_account: 5,
         }

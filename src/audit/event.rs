@@ -68,12 +68,16 @@ pub enum Kind {
     ShareChanged,
     /// A share ended.
     ShareRemoved,
+    /// A share of somebody was ended by an administrator.
+    ShareEnded,
     /// A public link was made.
     LinkCreated,
     /// A public link changed.
     LinkChanged,
     /// A public link ended.
     LinkRemoved,
+    /// A public link of somebody was ended by an administrator.
+    LinkEnded,
     /// Somebody else's lock was ended.
     LockBroken,
     /// Something of the trash or the versions of a drive was deleted for good by somebody.

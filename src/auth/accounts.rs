@@ -221,6 +221,11 @@ impl Accounts {
         self.by_name.read().values().map(|account| account.view()).collect()
     }
 
+    /// Up to `most` of what `look` finds in the accounts, by name.
+    pub fn pick<T>(&self, most: usize, look: impl Fn(&Account, &AccountName) -> Option<T>) -> Vec<T> {
+        self.by_name.read().iter().filter_map(|(name, account)| look(account, name)).take(most).collect()
+    }
+
     /// Whether a new account may have this name: `Exists`, or `BadName` when it looks like another's.
     pub fn check_free(&self, name: &AccountName) -> Result<()> {
         let (by_name, leaving) = (self.by_name.read(), self.leaving.read());

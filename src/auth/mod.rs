@@ -13,6 +13,7 @@ mod grants;
 mod linkpass;
 mod openid;
 mod password;
+mod people;
 mod profile;
 mod record;
 mod registration;
@@ -115,6 +116,8 @@ pub struct Auth {
     openid_links: Arc<Grants<OpenIdLink>>,
     /// Codes of sign-ins that owe one, by the sign-in.
     half_open: Budget<String>,
+    /// Searches for people, by who looks.
+    searches: Budget<AccountName>,
     config: AccountsConfig,
 }
 
@@ -147,6 +150,7 @@ impl Auth {
             invites,
             openid_links,
             half_open,
+            searches: people::searches(),
             config,
         }))
     }

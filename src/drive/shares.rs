@@ -76,6 +76,16 @@ impl Shares {
         Ok(Self { table, index: RwLock::new(index), groups, changing: Mutex::default() })
     }
 
+    /// Every share, oldest first.
+    pub fn list(&self) -> Vec<Arc<Share>> {
+        in_order(self.index.read().shares.values())
+    }
+
+    /// The share with this id.
+    pub fn find(&self, id: &str) -> Option<Arc<Share>> {
+        self.index.read().shares.get(id).cloned()
+    }
+
     /// The shares an account has made, oldest first.
     pub fn of(&self, owner: &AccountName) -> Vec<Arc<Share>> {
         let index = self.index.read();

@@ -150,6 +150,17 @@ impl Links {
         record.is_live(now()).then(|| Link { id: id.clone(), record: Arc::clone(record) })
     }
 
+    /// Every link, by id.
+    pub fn list(&self) -> Vec<Link> {
+        let index = self.index.read();
+        index.by_id.iter().map(|(id, record)| Link { id: id.clone(), record: Arc::clone(record) }).collect()
+    }
+
+    /// Whose the link with this id is.
+    pub fn owner_of(&self, id: &str) -> Option<AccountName> {
+        self.index.read().by_id.get(id).map(|record| record.owner.clone())
+    }
+
     /// The links of an account, by id.
     pub fn of(&self, owner: &AccountName) -> Vec<Link> {
         let index = self.index.read();

@@ -112,6 +112,9 @@ fn shares(server: &TestServer, root: &Client) {
     told(root, "share-changed", "ben", &id, "ben left it");
     send(&ana, "DELETE", &place, &Value::Null).is(204);
     told(root, "share-removed", "ana", &id, "/docs of ana to ben, edit");
+    let id = share("/docs");
+    send(root, "DELETE", &format!("/admin/shares/{id}"), &Value::Null).is(204);
+    told(root, "share-ended", "root", &id, "/docs of ana to ben, view");
     // The same by way of the drive: a mount renamed and left, and what is shared deleted. WebDAV tells no address.
     let (more, last) = (share("/more"), share("/last"));
     ben.transfer("MOVE", "/Shared with me/more", "/Shared with me/mine").send().is(201);
@@ -132,6 +135,9 @@ fn links(server: &TestServer, root: &Client) {
     told(root, "link-changed", "ana", &id, "docs");
     send(&ana, "DELETE", &format!("/links/{id}"), &Value::Null).is(204);
     told(root, "link-removed", "ana", &id, "docs");
+    let id = made(&ana, "/links", &json!({"path": "/docs"}));
+    send(root, "DELETE", &format!("/admin/links/{id}"), &Value::Null).is(204);
+    told(root, "link-ended", "root", &id, "/docs of ana");
 }
 
 fn registration(server: &TestServer, root: &Client) {

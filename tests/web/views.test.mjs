@@ -27,7 +27,7 @@ async function furnish() {
   await server.ask('LOCK', '/dav/notes.txt', { body: '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>', headers: { 'Content-Type': 'application/xml' } })
 }
 
-const VIEWS = ['/', '/files/Documents', '/shared', '/shared/by', '/shared/links', '/trash', '/rewind', '/connect', '/account', '/admin', '/admin/accounts', '/admin/groups', '/admin/invites', '/admin/teams', '/admin/removed', '/admin/locks', '/admin/audit']
+const VIEWS = ['/', '/files/Documents', '/shared', '/shared/by', '/shared/links', '/trash', '/rewind', '/connect', '/account', '/admin', '/admin/accounts', '/admin/groups', '/admin/invites', '/admin/teams', '/admin/shares', '/admin/links', '/admin/removed', '/admin/locks', '/admin/audit']
 const LOOKS = [['light', 'en', 1280], ['dark', 'en', 1280], ['light', 'ar', 1280], ['dark', 'en', 390], ['light', 'ar', 390], ['light', 'en', 320], ['dark', 'de', 320]]
 
 /** What opens over a view, and how. */

@@ -1,11 +1,11 @@
-// Administration: how the server is, accounts, groups, invites, team folders, locks, and who did what.
+// Administration: how the server is, accounts, groups, invites, team folders, what everybody shares, locks, and who did what.
 
 import { date, day, h, has, number, replace, size, t } from '../dom.js'
 import { address, all, api, say } from '../api.js'
 import { ask, button, choice, confirm, copyable, failed, field, heading, menu, secret, table, tick } from '../ui.js'
 
 /** @type {Record<string, (again: () => any) => Promise<any>>} */
-const TABS = { overview, accounts, groups, invites, teams, removed, locks, audit }
+const TABS = { overview, accounts, groups, invites, teams, shares, links, removed, locks, audit }
 
 /** @param {any} ctx */
 export default async function admin({ path }) {
@@ -134,24 +134,47 @@ async function locks(again) {
   return table(t('admin.locks'), [t('name.file'), t('state'), t('until.head'), ''], items.map((one) => [h('bdi', one.path), t('openby', { who: one.holder, when: date(one.since) }), date(one.until), button('', t('lock.end'), () => confirm(t('lock.end'), t('lock.end.text', { who: one.holder }), t('lock.end'), () => api('DELETE', `locks/${one.id}`).then(again)), { class: 'danger' })]), t('none'))
 }
 
+/** A list of any length as a table, page by page. @param {string} path @param {() => Record<string, any>} query @param {string} label @param {string[]} heads @param {(row: any) => any[]} cells */
+function paged(path, query, label, heads, cells) {
+  const el = h('div')
+  /** @type {any[]} */ let rows = []
+  const draw = async (/** @type {string} */ cursor = '') => {
+    const page = await api('GET', path, { query: { ...query(), limit: 100, cursor: cursor || undefined } })
+    rows = cursor ? [...rows, ...page.items] : page.items
+    replace(el, table(label, heads, rows.map(cells), t('none')), page.next && h('p', button('down', t('show.more'), () => draw(page.next).catch(failed))))
+  }
+  return { el, draw }
+}
+
+/** What somebody shares, with what ends it. @param {string} what @param {string} label @param {string} how @param {string[]} heads @param {(one: any) => any[]} cells @param {() => any} again */
+async function shared(what, label, how, heads, cells, again) {
+  const list = paged(`admin/${what}`, () => ({}), label, [t('name.file'), t('owner'), ...heads, t('rights'), t('expires'), ''], (one) => [h('bdi', one.path), h('bdi', one.owner), ...cells(one), t(`rights.${one.rights}`), one.expires ? day(one.expires) : '–',
+    button('', t(how), () => confirm(t(how), t('admin.end.text', { path: one.path, name: one.owner }), t(how), () => api('DELETE', `admin/${what}/${one.id}`).then(again)), { class: 'danger' })])
+  await list.draw()
+  return list.el
+}
+
+/** @param {() => any} again */
+async function shares(again) {
+  return shared('shares', t('admin.shares'), 'share.end', [t('shared.to')], (one) => [h('bdi', one.to.account || one.to.group)], again)
+}
+
+/** @param {() => any} again */
+async function links(again) {
+  return shared('links', t('admin.links'), 'link.end', [t('lastuse')], (one) => [one.last_used ? date(one.last_used) : t('never')], again)
+}
+
 async function audit() {
   const account = field(t('audit.account'), { autocapitalize: 'none' })
   const kind = field(t('audit.kind'), { autocapitalize: 'none', placeholder: 'sign-in-failed' })
   const from = field(t('audit.from'), { type: 'date' })
   const to = field(t('audit.to'), { type: 'date' })
-  const holder = h('div')
   const query = () => ({ account: account.input.value.trim() || undefined, kind: kind.input.value.trim() || undefined, from: from.input.value ? new Date(`${from.input.value}T00:00:00`).toISOString() : undefined, to: to.input.value ? new Date(`${to.input.value}T23:59:59`).toISOString() : undefined })
-  /** @type {any[]} */ let rows = []
-  const draw = async (/** @type {string|undefined} */ cursor) => {
-    const page = await api('GET', 'audit', { query: { ...query(), limit: 100, cursor } })
-    rows = cursor ? [...rows, ...page.items] : page.items
-    replace(holder, table(t('admin.audit'), [t('audit.at'), t('audit.who'), t('audit.kind'), t('audit.target'), t('audit.outcome')], rows.map((one) => [date(one.at), [h('bdi', one.who || one.by), one.from && h('p.hint', one.from)], [one.kind, one.count > 1 && ` ×${number(one.count)}`], [h('bdi', one.target), one.note && h('p.hint', one.note)], has(`outcome.${one.outcome}`) ? t(`outcome.${one.outcome}`) : one.outcome]), t('none')),
-      page.next && h('p', button('down', t('show.more'), () => draw(page.next).catch(failed))))
-  }
+  const list = paged('audit', query, t('admin.audit'), [t('audit.at'), t('audit.who'), t('audit.kind'), t('audit.target'), t('audit.outcome')], (one) => [date(one.at), [h('bdi', one.who || one.by), one.from && h('p.hint', one.from)], [one.kind, one.count > 1 && ` ×${number(one.count)}`], [h('bdi', one.target), one.note && h('p.hint', one.note)], has(`outcome.${one.outcome}`) ? t(`outcome.${one.outcome}`) : one.outcome])
   const form = h('form.filters', account.el, kind.el, from.el, to.el, h('button', { type: 'submit' }, t('filter.do')))
-  form.addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); draw(undefined).catch((error) => replace(holder, h('p.wrong', { role: 'alert' }, say(error)))) })
-  await draw(undefined)
+  form.addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); list.draw().catch((error) => replace(list.el, h('p.wrong', { role: 'alert' }, say(error)))) })
+  await list.draw()
   const get = (/** @type {string} */ format) => button('download', t(`audit.${format}`), () => { const link = h('a', { href: address('audit/export', { ...query(), format: format === 'csv' ? 'csv' : undefined }), download: '' }); document.body.append(link); link.click(); link.remove() })
-  return [form, h('p.row-actions', get('csv'), get('jsonl')), holder]
+  return [form, h('p.row-actions', get('csv'), get('jsonl')), list.el]
 }
 

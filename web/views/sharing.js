@@ -1,7 +1,7 @@
 // Sharing a file or folder: with people and groups, and by links.
 
 import { date, day, h, icon, isolate, replace, t } from '../dom.js'
-import { all, api, base, session } from '../api.js'
+import { all, api, base } from '../api.js'
 import { ask, button, choice, confirm, copyable, failed, field, tick, toast } from '../ui.js'
 import { qr } from './qr.js'
 
@@ -44,15 +44,17 @@ export function linkList(rows, draw, paths = false) {
 /** @param {string} path */
 async function add(path) {
   const kind = choice(t('share.kind'), [['account', t('person')], ['group', t('group')]])
-  const admin = session.me.role === 'admin'
   const names = h('datalist', { id: 'names' })
-  const name = field(t('share.name'), { required: true, autocomplete: 'off', autocapitalize: 'none', list: 'names' }, t('share.name.hint'))
-  const fillNames = async () => {
-    const known = kind.input.value === 'group' ? (admin ? (await all('groups')).map((one) => one.name) : session.me.groups) : admin ? (await all('accounts')).map((one) => one.name) : []
-    replace(names, known.filter((one) => one !== session.me.name).map((one) => h('option', { value: one })))
+  let typing = 0
+  const soon = () => { clearTimeout(typing); typing = setTimeout(() => find().catch(() => {}), 200) }
+  const name = field(t('share.name'), { required: true, autocomplete: 'off', autocapitalize: 'none', list: 'names', oninput: soon }, t('share.name.hint'))
+  // Where the server tells nobody who there is, whole names are typed.
+  const find = async () => {
+    const search = name.input.value.trim()
+    const { items } = search.length > 1 ? await api('GET', 'people', { query: { search } }) : { items: [] }
+    replace(names, items.map((/** @type {any} */ one) => ({ value: one.to[kind.input.value], label: one.display_name })).filter((/** @type {any} */ one) => one.value).map((/** @type {any} */ one) => h('option', one)))
   }
-  kind.input.addEventListener('change', () => fillNames().catch(() => {}))
-  fillNames().catch(() => {})
+  kind.input.addEventListener('change', soon)
   const rights = choice(t('rights'), [['view', t('rights.view')], ['edit', t('rights.edit')]])
   const expires = field(t('expires'), { type: 'date' })
   const note = field(t('note'), { maxlength: 200 })

@@ -17,6 +17,7 @@ pub mod openid;
 pub mod openid_links;
 pub mod page;
 pub mod past;
+pub mod people;
 pub mod problem;
 pub mod qr;
 pub mod registration;
@@ -91,6 +92,7 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(app_passwords::list, app_passwords::add))
         .routes(routes!(app_passwords::revoke))
         .merge(admin::routes())
+        .routes(routes!(people::find))
         .routes(routes!(shares::list, shares::create))
         .routes(routes!(shares::incoming))
         .routes(routes!(shares::change, shares::end))

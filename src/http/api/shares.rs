@@ -149,7 +149,7 @@ pub struct Incoming {
 }
 
 impl Outgoing {
-    fn of(share: &Share) -> Self {
+    pub(super) fn of(share: &Share) -> Self {
         Self {
             id: share.id.clone(),
             path: format!("/{}", share.path()),

@@ -1,4 +1,4 @@
-//! Administration: accounts, the audit log, how the server is, the locks.
+//! Administration: accounts, the audit log, how the server is, the locks, what everybody shares.
 
 pub mod accounts;
 pub mod audit;
@@ -6,6 +6,7 @@ pub mod export;
 pub mod openid;
 pub mod overview;
 pub mod removed;
+pub mod sharing;
 
 use super::caller::Admin;
 use crate::admin::Administrator;
@@ -26,6 +27,10 @@ pub(super) fn routes() -> OpenApiRouter {
         .routes(routes!(removed::purge))
         .routes(routes!(audit::list))
         .routes(routes!(export::export))
+        .routes(routes!(sharing::shares))
+        .routes(routes!(sharing::end_share))
+        .routes(routes!(sharing::links))
+        .routes(routes!(sharing::end_link))
         .routes(routes!(overview::show))
         .routes(routes!(overview::locks))
         .routes(routes!(overview::break_lock))
