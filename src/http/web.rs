@@ -179,7 +179,7 @@ impl Site {
     }
 }
 
-/// A script without the comments that have lines of their own; its lines keep their numbers.
+/// A script without the comments that have lines of their own, and without types; its lines keep their numbers.
 fn without_comments(name: &str, data: &[u8]) -> Vec<u8> {
     let Some(text) = std::str::from_utf8(data).ok().filter(|_| media_type(name).starts_with("text/javascript")) else {
         return data.to_owned();
@@ -188,13 +188,25 @@ fn without_comments(name: &str, data: &[u8]) -> Vec<u8> {
     let lines = text.lines().map(|line| {
         let start = line.trim_start();
         let begins = start.starts_with("/**") || start.starts_with("/* ");
-        // A type before code on the same line stays.
+        // A type before code on the same line is taken out of it.
         let is_comment =
             inside || start.starts_with("//") || begins && (!start.contains("*/") || start.trim_end().ends_with("*/"));
         inside = (inside || begins) && !start.contains("*/");
-        if is_comment { "" } else { line }
+        if is_comment { String::new() } else { without_types(line) }
     });
     lines.collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+/// A line of a script without the types in it.
+fn without_types(line: &str) -> String {
+    let (mut left, mut rest) = (String::new(), line);
+    while let Some((before, (_, after))) =
+        rest.split_once("/** @").and_then(|(before, after)| Some((before, after.split_once("*/")?)))
+    {
+        left.push_str(before);
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
+    left + rest
 }
 
 impl Asset {
@@ -312,6 +324,8 @@ mod tests {
             sent("// a\nlet b = '//c' // d\n/** e\n f */\n  /** g */ h()\n/** i */\nj()"),
             "\nlet b = '//c' // d\n\n\n  /** g */ h()\n\nj()"
         );
+        assert_eq!(sent("let a = (/** @type {X} */ b, /** @type {Y} */ (c)) // d"), "let a = (b, (c)) // d");
+        assert_eq!(sent("'/** @'"), "'/** @'");
         assert_eq!(without_comments("a.css", b"// a"), b"// a");
     }
 

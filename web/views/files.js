@@ -57,7 +57,8 @@ export default async function files(ctx) {
   const card = h('div')
   const empty = h('div.empty', { hidden: true })
   const details = h('div.beside')
-  const el = h('div.files', h('h1.gone', { tabindex: '-1' }, t('view.files')), h('div.bar', crumbs, h('div.search', filter)), tools, card, h('div.split', h('div.pane', list.el, empty, note), details))
+  const side = h('div.beside')
+  const el = h('div.files', h('h1.gone', { tabindex: '-1' }, t('view.files')), h('div.bar', crumbs, h('div.search', filter)), tools, card, h('div.split', side, h('div.pane', list.el, empty, note), details))
 
   // --- what is there
 
@@ -80,6 +81,7 @@ export default async function files(ctx) {
         entries = rows.map(([name, kind, bytes, time, etag]) => ({ name, folder: kind === 'folder', size: bytes, time, etag, path: join(path, name) }))
         if (!signal.aborted) order(focus)
       } while (cursor)
+      if (!signal.aborted) branch()
       folderTag = ''
     } catch (error) {
       if (signal.aborted) return
@@ -157,6 +159,15 @@ export default async function files(ctx) {
 
   // --- around the list
 
+  /** @type {any} */ let tree = null
+  /** Shows the folders beside the list, where that is wished for. */
+  async function grow() {
+    const { tree: make } = await part('tree')
+    replace(side, (tree = make()).el)
+    await tree.show(path).then(branch)
+  }
+  const branch = () => tree?.set(path, entries.filter((file) => file.folder).map((file) => file.name).sort(collator.compare))
+
   function trail() {
     const names = path ? path.split('/') : []
     const item = (/** @type {string} */ to, /** @type {any} */ words, /** @type {boolean} */ last) => h('li', h('a', { href: page(to), 'aria-current': last ? 'page' : null, 'data-path': to }, words))
@@ -187,6 +198,11 @@ export default async function files(ctx) {
       button('text', t('newtext'), makeText, { class: 'roomy' }),
       path && button('share', t('share.this'), () => share([{ name: base(path), path, folder: true, size: 0, time: 0, etag: '' }]), { class: 'roomy' }),
       h('span.gap'),
+      h('span.wider', tool('tree', t('folders'), () => {
+        remember('tree', remembered('tree') ? '' : '1')
+        if (remembered('tree')) grow().catch(failed)
+        else replace(side, tree = null)
+      })),
       tool(remembered('tiles') ? 'list' : 'tiles', remembered('tiles') ? t('as.list') : t('as.tiles'), () => { remember('tiles', remembered('tiles') ? '' : '1'); list.tiles(!!remembered('tiles')); bar() }),
     ])
   }
@@ -504,6 +520,7 @@ export default async function files(ctx) {
       const into = from.startsWith(`${to}/`) || !to && from ? join(to, from.slice(to ? to.length + 1 : 0).split('/')[0]) : ''
       arriving = load(into || undefined).then(() => { if (!into && el.isConnected && !el.contains(document.activeElement)) list.focus() })
       if (el.isConnected) replace(card)
+      tree?.show(to).catch(() => {})
       return true
     },
     leave() {
@@ -521,6 +538,7 @@ export default async function files(ctx) {
   view.go(ctx.path)
   await arriving
   greet()
+  if (remembered('tree')) grow().catch(failed)
   if (session.me && remembered('uploads')) part('upload').then(({ remind }) => remind())
   return view
 }

@@ -4,6 +4,18 @@ import { h, icon, replace, t } from '../dom.js'
 import { api, join, parent, say } from '../api.js'
 import { ask, button, line } from '../ui.js'
 
+/** The names of the folders in a folder. @param {string} path @returns {Promise<string[]>} */
+export async function folders(path) {
+  const names = []
+  let cursor
+  do {
+    const page = await api('GET', 'files', { query: { path, cursor } })
+    names.push(...page.items.filter((/** @type {any} */ row) => row[1] === 'folder').map((/** @type {any} */ row) => row[0]))
+    cursor = page.next
+  } while (cursor)
+  return names.sort(new Intl.Collator(undefined, { numeric: true }).compare)
+}
+
 /** @param {string} from where it begins @param {string} title @param {string} submit @returns {Promise<string|null>} */
 export function pickFolder(from, title, submit) {
   let path = from
@@ -15,16 +27,10 @@ export function pickFolder(from, title, submit) {
     path = to
     replace(where, t('picker.to'), ' ', h('strong', h('bdi', to || t('view.files'))))
     try {
-      const folders = []
-      let cursor
-      do {
-        const page = await api('GET', 'files', { query: { path, cursor } })
-        folders.push(...page.items.filter((/** @type {any} */ row) => row[1] === 'folder').map((/** @type {any} */ row) => row[0]))
-        cursor = page.next
-      } while (cursor)
+      const names = await folders(path)
       replace(tree, path && h('button', { type: 'button', onclick: () => go(parent(path)) }, icon('up'), t('up')),
-        folders.map((name) => h('button', { type: 'button', onclick: () => go(join(path, name)) }, icon('folder'), h('bdi', name))),
-        !folders.length && h('p.empty', t('picker.none')))
+        names.map((name) => h('button', { type: 'button', onclick: () => go(join(path, name)) }, icon('folder'), h('bdi', name))),
+        !names.length && h('p.empty', t('picker.none')))
     } catch (error) {
       replace(tree, h('p.wrong', { role: 'alert' }, say(error)), path && button('up', t('up'), () => go(parent(path))))
     }

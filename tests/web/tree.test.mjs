@@ -1,0 +1,87 @@
+// The folders beside the list: a way through the drive, and places to drop things on.
+import { test, before, after } from 'node:test'
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { browse, findings, open, serve, shot, signIn } from './harness.mjs'
+
+let server, browser
+before(async () => {
+  [server, browser] = await Promise.all([serve(), browse()])
+  for (const path of ['One', 'One/Inner', 'One/Inner/Deep', 'Two', 'Two/مجلد']) await server.folderAt(path)
+  await server.put('move me.txt', 'x')
+})
+after(async () => { await browser?.close(); await server?.stop() })
+
+const focused = (page) => page.evaluate(() => document.activeElement?.textContent)
+const item = (page, name) => page.locator(`[role=treeitem][data-path]:has(bdi:text-is("${name}"))`)
+
+test('by mouse: folders open, lead somewhere, follow the list, and take what is dropped', async () => {
+  const page = await open(browser, server)
+  await signIn(page)
+  await page.click('.tools button[aria-label="Folders"]')
+  await item(page, 'One').waitFor()
+  assert.equal(await item(page, 'Inner').count(), 0, 'what is below is not asked for')
+  await item(page, 'One').locator('> .icon').first().click()
+  await item(page, 'Inner').waitFor()
+  assert.equal(new URL(page.url()).pathname, '/', 'opening leads nowhere')
+  await item(page, 'Inner').click()
+  await page.waitForURL('**/files/One/Inner')
+  await page.waitForSelector('.row[data-index] >> text=Deep')
+  assert.equal(await item(page, 'Inner').getAttribute('aria-current'), 'page')
+  await item(page, 'Deep').waitFor()
+  await page.click('.tools >> text=New folder')
+  await page.fill('dialog input', 'Young')
+  await page.click('dialog button.primary')
+  await item(page, 'Young').waitFor()
+  await page.click('.crumbs a >> nth=0')
+  await page.waitForSelector('.row[data-index] >> text=move me')
+  await page.locator('.row[data-index]:has-text("move me")').dragTo(item(page, 'Inner'))
+  await page.waitForSelector('.toast')
+  assert.ok(existsSync(join(server.home('ana'), 'One/Inner/move me.txt')))
+  await shot(page, 'tree')
+  assert.equal(await findings(page), '')
+  await page.reload()
+  await item(page, 'One').waitFor()
+  await page.click('.tools button[aria-label="Folders"]')
+  assert.equal(await page.locator('[role=tree]').count(), 0)
+  assert.deepEqual(page.wrong, [])
+})
+
+for (const [language, into, out] of [['en', 'ArrowRight', 'ArrowLeft'], ['ar', 'ArrowLeft', 'ArrowRight']]) {
+  test(`by keyboard alone: ${language}`, async () => {
+    const page = await open(browser, server, { language })
+    await signIn(page)
+    await page.waitForSelector('.row[data-index]')
+    await page.locator('.wider button').focus()
+    await page.keyboard.press('Enter')
+    await item(page, 'One').waitFor()
+    const top = await page.locator('[role=treeitem]').first().textContent()
+    await page.locator('[role=treeitem][tabindex="0"]').focus()
+    assert.equal(await focused(page), top)
+    await page.keyboard.press('ArrowDown')
+    assert.equal(await focused(page), 'One')
+    await page.keyboard.press(into)
+    await item(page, 'Inner').waitFor()
+    await page.keyboard.press(into)
+    assert.equal(await focused(page), 'Inner')
+    await page.keyboard.press('End')
+    assert.equal(await focused(page), 'Two')
+    await page.keyboard.press('Home')
+    assert.equal(await focused(page), top)
+    await page.keyboard.press('ArrowDown')
+    await page.keyboard.press('ArrowDown')
+    assert.equal(await focused(page), 'Inner')
+    await page.keyboard.press(out)
+    assert.equal(await focused(page), 'One')
+    await page.keyboard.press(out)
+    assert.equal(await item(page, 'One').getAttribute('aria-expanded'), 'false')
+    assert.equal(await page.locator('[role=treeitem][tabindex="0"]').count(), 1, 'one stop for Tab')
+    await page.keyboard.press('Enter')
+    await page.waitForURL('**/files/One')
+    assert.equal(await findings(page), '')
+    await shot(page, `tree-${language}`)
+    assert.deepEqual(page.wrong, [])
+    await page.context().close()
+  })
+}
