@@ -285,7 +285,7 @@ test('previews: a picture and its neighbours, PDF and Markdown in frames that ca
   await row(page, 'thing.bin').locator('a').click()
   await page.waitForSelector('.viewer >> text=no preview')
   await page.keyboard.press('Escape')
-  await page.click('.tools .tool')
+  await page.locator('.tools .tool').last().click()
   await page.waitForFunction(() => [...document.querySelectorAll('.tile img')].filter((img) => img.naturalWidth === 10).length === 2)
   await page.waitForFunction(() => document.querySelectorAll('.tile img').length === 2)
   await shot(page, 'tiles-made')
