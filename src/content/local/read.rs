@@ -110,7 +110,8 @@ impl Reader for LocalReader {
 
     async fn kept_picture(&self, size: u32) -> Result<Option<Bytes>> {
         let (file, node) = (Arc::clone(&self.file), self.node.clone());
-        looked(&self.root, move |root| Ok(pictures::find(root, file.fd(), &node, size))).await
+        // Where the disk does not answer in time, it is done without.
+        Ok(looked(&self.root, move |root| Ok(pictures::find(root, file.fd(), &node, size))).await.unwrap_or_default())
     }
 
     async fn keep_picture(&self, size: u32, picture: Bytes) {

@@ -32,6 +32,8 @@ const MAX_VISITORS: usize = 128;
 const MAX_OF_LINK: usize = 64;
 /// How long one may take to be made. Its decoder goes on, and has its turn until it ends.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long who asked waits until it is kept.
+const KEEPING: Duration = Duration::from_secs(2);
 
 static TURNS: LazyLock<Turns> =
     LazyLock::new(|| Turns::new(available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))));
@@ -86,7 +88,8 @@ async fn make(reader: Arc<dyn Reader>, size: u32, asked: Asked<'_>) -> Result<By
         });
         // A decoder that panics has told its own task.
         let picture = made.await.map_err(|_| unfit())??;
-        reader.keep_picture(size, picture.clone()).await;
+        // A disk that is slow to take it keeps nobody waiting.
+        let _ = timeout(KEEPING, reader.keep_picture(size, picture.clone())).await;
         Ok(picture)
     });
     timeout(PATIENCE, work).await.map_err(|_| unfit())?.map_err(|_| unfit())?
