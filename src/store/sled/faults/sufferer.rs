@@ -4,6 +4,8 @@ use super::*;
 
 const DIR: &str = "SARANG_TEST_STORE_DIR";
 const MODE: &str = "SARANG_TEST_STORE_MODE";
+/// How long the process may take: under strace, on a busy machine with a slow disk.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// The journal of most is so short that checkpoints come all the time.
 pub(super) fn settings(mode: &str) -> Settings {
@@ -150,7 +152,7 @@ impl Sufferer {
     }
 
     pub(super) fn wait_until(&self, what: impl Fn(&Said) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(15);
+        let deadline = Instant::now() + PATIENCE;
         while !what(&self.said.lock()) {
             assert!(Instant::now() < deadline, "the process said only {:?}", self.said.lock());
             std::thread::sleep(Duration::from_millis(2));
@@ -173,7 +175,7 @@ impl Sufferer {
 impl Sufferer {
     /// Waits for the process to end by itself and returns all it had said.
     pub(super) fn end(mut self) -> Said {
-        let deadline = Instant::now() + Duration::from_secs(15);
+        let deadline = Instant::now() + PATIENCE;
         while self.process.try_wait().unwrap().is_none() {
             assert!(Instant::now() < deadline, "the process lives on; it said {:?}", self.said.lock());
             std::thread::sleep(Duration::from_millis(2));
