@@ -4,7 +4,7 @@
 use super::chronicle::{self, Event};
 use super::fill::entries;
 use super::os::{self, Errno, Lookup, fd};
-use super::overflow;
+use super::overflow::{self, mounted};
 use super::root::{Root, explain};
 use super::stage::remove_tree;
 use super::trash::{self, path_line, write_small};
@@ -25,9 +25,15 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
     };
     let outside = os::open_root(outside).map_err(|e| Error::io("open the folder of homes", e))?;
     let mut target = root.place(to)?;
+    // Nothing is noted about a folder that cannot come there.
+    if target.find()?.1.is_some() {
+        return Err(Error::Exists);
+    }
     // If it is not adopted they are loose. Until it is, nothing is swept.
     let _unswept = root.overflow.hold();
+    root.overflow.note_loose();
     overflow::adopt(root, folder)?;
+    mounted::adopt(root, folder, to)?;
     if let Ok(kept) = os::open_root(&folder.join(chronicle::OWN)) {
         let given = Root::open(folder, root.settings)?;
         trash::finish_swaps(&given)?;
@@ -36,7 +42,6 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         apart::set_apart(root, &given)?;
         os::set_given(fd(&kept)).map_err(|e| explain("mark its history", e))?;
     }
-    root.overflow.note_loose();
     // Until the history has come along, the tree says that one is to come.
     let note = Note::write(root, to)?;
     {
@@ -272,6 +277,22 @@ mod tests {
         tree.adopt(other.path(), &path("theirs")).await.unwrap();
         std::mem::forget(other);
         is_whole(&tree, &dir, 2).await;
+    }
+
+    /// Its overflow files may be named by what is away.
+    #[tokio::test]
+    async fn what_was_mounted_in_an_adopted_tree_is_kept_in_mind() {
+        let (dir, other) = (TempDir::new().unwrap(), other().await);
+        let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+        let (noted, kept) = (other.path().join(mounted::MOUNTED), dir.path().join("home").join(mounted::MOUNTED));
+        fs::write(&noted, "[").unwrap();
+        let refused = tree.adopt(other.path(), &path("theirs")).await;
+        assert!(matches!(refused, Err(Error::Corrupt(_))), "{refused:?}");
+        assert!(noted.exists() && !kept.exists());
+        fs::write(&noted, r#"[{"path":"disk","id":[1,2]}]"#).unwrap();
+        tree.adopt(other.path(), &path("theirs")).await.unwrap();
+        std::mem::forget(other);
+        assert_eq!(fs::read_to_string(kept).unwrap(), r#"[{"path":"theirs/disk","id":[1,2]}]"#);
     }
 
     /// A crash between the two, and what was cut before.

@@ -8,21 +8,24 @@ use crate::model::{Error, RelPath, Result};
 use serde::{Deserialize, Serialize};
 use std::io::{IoSlice, Read as _};
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 /// Where it lies, below the root.
 pub(in crate::content::local) const MOUNTED: &str = ".sarang/mounted";
 /// Where it is written first.
 const FRESH: &str = ".sarang/mounted.new";
 /// The most bytes that are read of it.
-const LARGEST: u64 = 1 << 20;
+const LARGEST: u64 = 8 << 20;
+/// The most mounts that are noted. With so many there may be others that are not.
+const MOST: usize = 256;
 const DOING: &str = "note what is mounted inside the drive";
 
-/// What is mounted somewhere in a tree.
+/// What is mounted somewhere in a tree. The id alone may be another's after a restart: XFS and FAT make it of the number of the disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(in crate::content::local) struct Mounted {
     /// Where, below the root.
     pub path: String,
-    /// What tells it from others, wherever it is mounted: the id of the file system, 0 where that has none, and the inode of its top.
+    /// The id of the file system, 0 where that has none, and the inode of its top.
     pub id: [u64; 2],
 }
 
@@ -31,13 +34,6 @@ pub(in crate::content::local) struct Mounted {
 pub(in crate::content::local) struct Mounts {
     pub there: Vec<Mounted>,
     pub(super) naming: Vec<Mounted>,
-}
-
-impl Mounted {
-    fn is(&self, other: &Self) -> bool {
-        let [system, _] = self.id;
-        self.id == other.id && (system != 0 || self.path == other.path)
-    }
 }
 
 impl Mounts {
@@ -54,24 +50,29 @@ impl Mounts {
     }
 }
 
-/// What has had files that name overflow files and is not there.
+/// What has had files that name overflow files and is not there, or not where it was; all of it once no more can be noted.
 pub(in crate::content::local) fn away(top: BorrowedFd<'_>, mounts: &Mounts) -> Result<Vec<Mounted>> {
     let mut known = read(top)?;
-    known.retain(|known| !mounts.there.iter().any(|there| there.is(known)));
+    if known.len() < MOST {
+        known.retain(|known| !mounts.there.contains(known));
+    }
     Ok(known)
 }
 
-/// Keeps in mind what has files that name overflow files, durably.
+/// Keeps in mind what has files that name overflow files, durably. Nothing is forgotten: what was there before may be away.
 pub(super) fn keep(root: &Root, naming: Vec<Mounted>) -> Result<()> {
     if naming.is_empty() {
         return Ok(());
     }
     let _alone = root.overflow.mounted.lock();
-    let before = read(fd(&root.dir))?;
-    let mut known = before.clone();
-    known.retain(|known| !naming.iter().any(|there| there.is(known)));
-    known.extend(naming);
-    if before.len() == known.len() && known.iter().all(|one| before.contains(one)) {
+    let mut known = read(fd(&root.dir))?;
+    let before = known.len();
+    for mounted in naming {
+        if known.len() < MOST && !known.contains(&mounted) {
+            known.push(mounted);
+        }
+    }
+    if known.len() == before {
         return Ok(());
     }
     write(fd(&root.dir), &known).map_err(|e| explain(DOING, e))
@@ -94,11 +95,29 @@ pub(in crate::content::local) fn note(root: &Root, path: &RelPath, file: Borrowe
     keep(root, inner.into_iter().collect())
 }
 
+/// As [`keep`], of what the tree in `other` keeps in mind, which is about to become the folder `to` of this one.
+pub(in crate::content::local) fn adopt(root: &Root, other: &Path, to: &RelPath) -> Result<()> {
+    let top = match os::open_root(other) {
+        Ok(top) => top,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        Err(e) => return Err(explain(DOING, e)),
+    };
+    let mut known = read(fd(&top))?;
+    if known.is_empty() {
+        return Ok(());
+    }
+    let to = root.respell(to)?;
+    for mounted in &mut known {
+        mounted.path = joined(to.as_str(), &mounted.path);
+    }
+    keep(root, known)
+}
+
 /// What is kept in mind.
 fn read(top: BorrowedFd<'_>) -> Result<Vec<Mounted>> {
     let file = match os::open_read(top, MOUNTED, Lookup::Full) {
         Ok(file) => std::fs::File::from(file),
-        Err(Errno::NOENT) => return Ok(Vec::new()),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Vec::new()),
         Err(e) => return Err(explain(DOING, e)),
     };
     let mut text = Vec::new();
@@ -121,4 +140,41 @@ fn write(top: BorrowedFd<'_>, known: &[Mounted]) -> os::Outcome<()> {
     os::sync(fd(&file))?;
     os::rename_over((top, FRESH), (top, MOUNTED))?;
     os::sync(fd(&os::open_folder(top, ".sarang", Lookup::Full)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use tempfile::TempDir;
+
+    fn mounted(path: &str, id: [u64; 2]) -> Mounted {
+        Mounted { path: path.to_owned(), id }
+    }
+
+    /// How many are away when `known` are noted and `there` are there.
+    fn away_of(known: &[Mounted], there: &[Mounted]) -> usize {
+        let dir = TempDir::new().unwrap();
+        fs::create_dir(dir.path().join(".sarang")).unwrap();
+        let top = os::open_root(dir.path()).unwrap();
+        write(fd(&top), known).unwrap();
+        let mounts = Mounts { there: there.to_vec(), ..Mounts::default() };
+        away(fd(&top), &mounts).unwrap().len()
+    }
+
+    #[test]
+    fn only_the_same_at_the_same_place_is_there() {
+        let known = [mounted("a", [1, 2])];
+        assert_eq!(away_of(&known, &known), 0);
+        for other in [mounted("b", [1, 2]), mounted("a", [3, 2]), mounted("a", [1, 3])] {
+            assert_eq!(away_of(&known, &[other]), 1);
+        }
+    }
+
+    #[test]
+    fn when_no_more_can_be_noted_all_counts_as_away() {
+        let known: Vec<_> = (0..MOST).map(|at| mounted(&at.to_string(), [1, 2])).collect();
+        assert_eq!(away_of(&known, &known), MOST);
+        assert_eq!(away_of(&known[1..], &known), 0);
+    }
 }

@@ -3,7 +3,7 @@
 
 use super::mounted::{self, Mounted, Mounts};
 use super::{Overflow, REFERENCE, folder, named, names};
-use crate::content::local::os::{self, Errno, Kind, Lookup, fd};
+use crate::content::local::os::{self, Errno, Lookup, fd};
 use crate::content::local::root::{Root, explain, stat_name};
 use crate::content::local::walk;
 use crate::model::Result;
@@ -70,9 +70,12 @@ pub(in crate::content::local) fn sweep(root: &Root, how: Sweep) {
     *overflow.due.lock() = Some(Instant::now() + began.elapsed().max(Duration::from_millis(1)) * PAUSE);
 }
 
+/// Returns whether nothing loose is left: while something is away nobody can tell.
 fn sweep_by(root: &Root, how: Sweep) -> Result<bool> {
     for _ in 0..TRIES {
-        if sweep_beside(root)? {
+        let changes = root.ledger.changes();
+        let Some(gone) = unnamed(root)? else { return Ok(false) };
+        if delete_beside(root, &gone, changes)? {
             return Ok(true);
         }
     }
@@ -80,13 +83,12 @@ fn sweep_by(root: &Root, how: Sweep) -> Result<bool> {
         return Ok(false);
     }
     let _guard = root.guard();
-    delete(root, &unnamed(root)?).map(|()| true)
+    let Some(gone) = unnamed(root)? else { return Ok(false) };
+    delete(root, &gone).map(|()| true)
 }
 
-/// Sweeps unless a name changes meanwhile: something that is moved may be missed.
-fn sweep_beside(root: &Root) -> Result<bool> {
-    let changes = root.ledger.changes();
-    let gone = unnamed(root)?;
+/// Deletes unless a name has changed since there were so many changes: something that is moved may have been missed.
+fn delete_beside(root: &Root, gone: &HashSet<String>, changes: u64) -> Result<bool> {
     if gone.is_empty() {
         return Ok(true);
     }
@@ -94,7 +96,7 @@ fn sweep_beside(root: &Root) -> Result<bool> {
     if root.ledger.changes() != changes {
         return Ok(false);
     }
-    delete(root, &gone).map(|()| true)
+    delete(root, gone).map(|()| true)
 }
 
 fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
@@ -110,8 +112,9 @@ fn delete(root: &Root, gone: &HashSet<String>) -> Result<()> {
     Ok(())
 }
 
-/// The overflow files that nothing names, by two walks: programs beside the server move things about, too.
-fn unnamed(root: &Root) -> Result<HashSet<String>> {
+/// The overflow files that nothing names, by two walks: programs beside the server move things about, too. `None` while something is
+/// away that may name those that are left.
+fn unnamed(root: &Root) -> Result<Option<HashSet<String>>> {
     let mut left: HashSet<String> = names(fd(&folder(root)?))?.into_iter().collect();
     // After the names: what was written later is not among them.
     left.retain({
@@ -125,13 +128,14 @@ fn unnamed(root: &Root) -> Result<HashSet<String>> {
         let mounts = references(fd(&root.dir), |_, name| {
             left.remove(name);
         })?;
-        if let Some(away) = mounted::away(fd(&root.dir), &mounts)?.first() {
-            tracing::debug!(path = away.path, "what was mounted there is away: overflow files of properties are kept");
-            return Ok(HashSet::new());
-        }
+        let away = mounted::away(fd(&root.dir), &mounts)?;
         mounted::keep(root, mounts.naming)?;
+        if let Some(away) = away.first().filter(|_| !left.is_empty()) {
+            tracing::debug!(path = away.path, "what was mounted there is away: overflow files of properties are kept");
+            return Ok(None);
+        }
     }
-    Ok(left)
+    Ok(Some(left))
 }
 
 /// Shows each attribute in a tree that names an overflow file to `visit`: what carries it, as a path for people, and the name; returns
@@ -145,10 +149,9 @@ pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: imp
         visit("", name);
     }
     let looked = walk::everything(top, |met| {
-        if met.kind == Kind::Folder {
-            let id = is_there(os::mounted_at(met.dir, met.raw))?.flatten();
-            mounts.there.extend(id.map(|id| Mounted { path: met.path(), id }));
-        }
+        // Files can be mounted, too.
+        let id = is_there(os::mounted_at(met.dir, met.raw))?.flatten();
+        mounts.there.extend(id.map(|id| Mounted { path: met.path(), id }));
         let stored = reference_at(met.dir, met.raw)?;
         if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
             let path = met.path();
@@ -179,5 +182,31 @@ fn reference_at(dir: BorrowedFd<'_>, name: &CStr) -> os::Outcome<Option<[u8; REF
     match os::small_props_at(dir, name) {
         Err(Errno::NOENT | Errno::OPNOTSUPP) => Ok(None),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{PROPS, new_name};
+    use super::*;
+    use crate::content::local::{LocalTree, tests::RELAXED};
+    use std::fs;
+    use tempfile::TempDir;
+
+    #[tokio::test]
+    async fn what_is_loose_stays_so_while_something_is_away() {
+        let dir = TempDir::new().unwrap();
+        drop(LocalTree::open(dir.path(), RELAXED).unwrap());
+        let (loose, noted) = (dir.path().join(PROPS).join(new_name().unwrap()), dir.path().join(mounted::MOUNTED));
+        fs::write(&loose, "[]").unwrap();
+        fs::write(&noted, r#"[{"path":"disk","id":[1,2]}]"#).unwrap();
+        let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
+        for how in [Sweep::Beside, Sweep::Whatever] {
+            sweep(&tree.root, how);
+            assert!(loose.exists() && !tree.root.overflow.is_swept());
+        }
+        fs::remove_file(&noted).unwrap();
+        sweep(&tree.root, Sweep::Beside);
+        assert!(!loose.exists() && tree.root.overflow.is_swept());
     }
 }
