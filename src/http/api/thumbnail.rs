@@ -38,5 +38,5 @@ pub async fn show(
     }
     let path = VPath::parse(&query.path)?;
     let reader = member.drive().await?.open(&path).await?;
-    Ok(answer(reader, size, &headers, Asked::ByMember).await?)
+    Ok(answer(reader, size, &headers, Asked::ByMember(&member.identity.account_id)).await?)
 }

@@ -1,11 +1,12 @@
 //! Small pictures of pictures, for the app and for visitors of links. At most so many are made at a time as leave a core for everybody
-//! else, of visitors half of that; how many wait is bounded, in all and for each link. What is made is kept beside the file
-//! ([`Reader::keep_picture`]).
+//! else, of visitors half of that; how many wait is bounded, in all and for each account and link. What is made is kept beside the file
+//! ([`Reader::keep_picture`]), what cannot be is remembered.
 
 mod cost;
+mod refused;
 pub mod shrink;
 
-use crate::content::{Node, Reader};
+use crate::content::{Etag, Node, Reader};
 use crate::http::api::files::whole;
 use crate::http::dav::conditional::{Verdict, judge};
 use crate::model::{Error, Result};
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use parking_lot::Mutex;
+use refused::Refused;
 use shrink::{MAX_FILE, shrink, unfit};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -30,20 +32,27 @@ const MAX_WAITING: usize = 256;
 const MAX_VISITORS: usize = 128;
 /// How many visitors of one link may wait.
 const MAX_OF_LINK: usize = 64;
-/// How long one may take to be made. Its decoder goes on, and has its turn until it ends.
+/// How many may wait that one account asks for.
+const MAX_OF_ACCOUNT: usize = 32;
+/// The largest picture that is given: content keeps none beyond it, and it would be made each time.
+const MAX_PICTURE: usize = 1 << 20;
+/// How long its file may take to be read: a disk that hangs has a turn no longer.
+const READING: Duration = Duration::from_secs(5);
+/// How long one waits for its turn, and how long it may take to be made then. Its decoder goes on, and has its turn until it ends.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long who asked waits until it is kept.
 const KEEPING: Duration = Duration::from_secs(2);
 
 static TURNS: LazyLock<Turns> =
     LazyLock::new(|| Turns::new(available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))));
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting { all: 0, visitors: 0, links: None });
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting { all: 0, visitors: 0, each: None });
+static REFUSED: LazyLock<Refused> = LazyLock::new(Refused::default);
 
 /// Who asks for a picture.
 #[derive(Clone, Copy, Debug)]
 pub enum Asked<'a> {
-    /// Somebody who has signed in.
-    ByMember,
+    /// Somebody who has signed in to the account with this id.
+    ByMember(&'a str),
     /// A visitor of the link with this id.
     ByLink(&'a str),
 }
@@ -76,23 +85,41 @@ fn tag(node: &Node, size: u32) -> String {
 
 /// Makes a picture when it is its turn, and keeps it. Once begun it is made, though who asked has left.
 async fn make(reader: Arc<dyn Reader>, size: u32, asked: Asked<'_>) -> Result<Bytes> {
+    let etag = reader.node().etag;
+    if reader.node().len > MAX_FILE || REFUSED.has(etag, size) {
+        return Err(unfit());
+    }
     let place = Place::take(&WAITING, asked)?;
-    let turn = TURNS.take(asked).await?;
+    let turn = timeout(PATIENCE, TURNS.take(asked)).await.map_err(|_| busy())??;
+    // It may have been tried for somebody else meanwhile.
+    if REFUSED.has(etag, size) {
+        return Err(unfit());
+    }
     let work = tokio::spawn(async move {
         let _place = place;
-        let bytes = whole(&*reader, MAX_FILE).await;
-        let bytes = bytes.map_err(|error| if matches!(error, Error::TooLarge) { unfit() } else { error })?;
+        let bytes = timeout(READING, whole(&*reader, MAX_FILE)).await.map_err(|_| busy())??;
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             shrink(bytes.into(), size)
         });
         // A decoder that panics has told its own task.
-        let picture = made.await.map_err(|_| unfit())??;
+        let picture = judged(made.await.unwrap_or_else(|_| Err(unfit())), etag, size)?;
         // A disk that is slow to take it keeps nobody waiting.
         let _ = timeout(KEEPING, reader.keep_picture(size, picture.clone())).await;
         Ok(picture)
     });
     timeout(PATIENCE, work).await.map_err(|_| unfit())?.map_err(|_| unfit())?
+}
+
+/// What was made, if it can be given; else it is not tried again.
+fn judged(made: Result<Bytes>, etag: Etag, size: u32) -> Result<Bytes> {
+    let from = match &made {
+        Ok(picture) if picture.len() <= MAX_PICTURE => return made,
+        Ok(_) => size,
+        Err(_) => 0,
+    };
+    REFUSED.add(etag, from);
+    Err(unfit())
 }
 
 fn busy() -> Error {
@@ -120,7 +147,7 @@ impl Turns {
     async fn take(&self, asked: Asked<'_>) -> Result<Turn> {
         let take = async |turns: &Arc<Semaphore>| Arc::clone(turns).acquire_owned().await.map_err(|_| busy());
         let visitors = match asked {
-            Asked::ByMember => None,
+            Asked::ByMember(_) => None,
             Asked::ByLink(_) => Some(take(&self.visitors).await?),
         };
         Ok(Turn { _any: take(&self.all).await?, _visitors: visitors })
@@ -131,39 +158,48 @@ impl Turns {
 struct Waiting {
     all: usize,
     visitors: usize,
-    /// Of each link that any wait for.
-    links: Option<HashMap<String, usize>>,
+    /// Of each that any wait for.
+    each: Option<HashMap<Asker, usize>>,
+}
+
+/// What a place counts towards: an account or a link.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Asker {
+    is_visitor: bool,
+    id: String,
+}
+
+impl From<Asked<'_>> for Asker {
+    fn from(asked: Asked<'_>) -> Self {
+        match asked {
+            Asked::ByMember(id) => Self { is_visitor: false, id: id.to_owned() },
+            Asked::ByLink(id) => Self { is_visitor: true, id: id.to_owned() },
+        }
+    }
 }
 
 /// A place among those who wait.
 struct Place {
     waiting: &'static Mutex<Waiting>,
-    link: Option<String>,
+    asker: Asker,
 }
 
 impl Place {
     fn take(waiting: &'static Mutex<Waiting>, asked: Asked<'_>) -> Result<Self> {
+        let asker = Asker::from(asked);
+        let most = if asker.is_visitor { MAX_OF_LINK } else { MAX_OF_ACCOUNT };
         let mut now = waiting.lock();
-        if now.all >= MAX_WAITING {
+        let is_full = now.all >= MAX_WAITING || (asker.is_visitor && now.visitors >= MAX_VISITORS);
+        let each = now.each.get_or_insert_default();
+        let own = each.get(&asker).copied().unwrap_or_default();
+        if is_full || own >= most {
             return Err(busy());
         }
-        let link = match asked {
-            Asked::ByMember => None,
-            Asked::ByLink(id) => {
-                let is_full = now.visitors >= MAX_VISITORS;
-                let links = now.links.get_or_insert_default();
-                let own = links.get(id).copied().unwrap_or_default();
-                if is_full || own >= MAX_OF_LINK {
-                    return Err(busy());
-                }
-                links.insert(id.to_owned(), own + 1);
-                now.visitors += 1;
-                Some(id.to_owned())
-            }
-        };
+        each.insert(asker.clone(), own + 1);
         now.all += 1;
+        now.visitors += usize::from(asker.is_visitor);
         drop(now);
-        Ok(Self { waiting, link })
+        Ok(Self { waiting, asker })
     }
 }
 
@@ -171,13 +207,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut now = self.waiting.lock();
         now.all -= 1;
-        let Some(link) = &self.link else { return };
-        now.visitors -= 1;
-        let links = now.links.get_or_insert_default();
-        if let Some(own) = links.get_mut(link) {
+        now.visitors -= usize::from(self.asker.is_visitor);
+        let each = now.each.get_or_insert_default();
+        if let Some(own) = each.get_mut(&self.asker) {
             *own -= 1;
             if *own == 0 {
-                links.remove(link);
+                each.remove(&self.asker);
             }
         }
     }
@@ -186,23 +221,34 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::content::Digest;
+    use async_trait::async_trait;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    fn is_busy<T>(outcome: &Result<T>) -> bool {
+        matches!(outcome, Err(Error::Busy { .. }))
+    }
 
     #[test]
-    fn the_visitors_of_a_link_leave_places_for_others_and_all_of_them_for_members() {
-        static NOBODY: Mutex<Waiting> = Mutex::new(Waiting { all: 0, visitors: 0, links: None });
+    fn an_account_and_a_link_leave_places_for_others_and_all_visitors_for_members() {
+        static NOBODY: Mutex<Waiting> = Mutex::new(Waiting { all: 0, visitors: 0, each: None });
         let take = |asked| Place::take(&NOBODY, asked);
         let fill = |asked, most| (0..most).map(|_| take(asked).unwrap()).collect::<Vec<_>>();
         let one = fill(Asked::ByLink("one"), MAX_OF_LINK);
-        assert!(matches!(take(Asked::ByLink("one")), Err(Error::Busy { .. })));
+        assert!(is_busy(&take(Asked::ByLink("one"))));
         let two = fill(Asked::ByLink("two"), MAX_VISITORS - MAX_OF_LINK);
-        assert!(take(Asked::ByLink("three")).is_err());
-        let members = fill(Asked::ByMember, MAX_WAITING - MAX_VISITORS);
-        assert!(take(Asked::ByMember).is_err());
-        drop((one, members));
+        assert!(is_busy(&take(Asked::ByLink("three"))));
+        let same = fill(Asked::ByMember("one"), MAX_OF_ACCOUNT);
+        assert!(is_busy(&take(Asked::ByMember("one"))));
+        let ids: Vec<_> = (1..(MAX_WAITING - MAX_VISITORS) / MAX_OF_ACCOUNT).map(|id| id.to_string()).collect();
+        let members: Vec<_> = ids.iter().map(|id| fill(Asked::ByMember(id), MAX_OF_ACCOUNT)).collect();
+        assert!(is_busy(&take(Asked::ByMember("last"))), "there is no place left");
+        drop((one, same, members));
         drop(fill(Asked::ByLink("three"), MAX_OF_LINK));
+        drop(fill(Asked::ByMember("one"), MAX_OF_ACCOUNT));
         drop(two);
         let now = NOBODY.lock();
-        assert!(now.all == 0 && now.visitors == 0 && now.links.as_ref().unwrap().is_empty());
+        assert!(now.all == 0 && now.visitors == 0 && now.each.as_ref().unwrap().is_empty());
     }
 
     #[tokio::test]
@@ -211,8 +257,67 @@ mod tests {
         let visitor = turns.take(Asked::ByLink("one")).await.unwrap();
         let waiting = timeout(Duration::from_millis(20), turns.take(Asked::ByLink("two"))).await;
         assert!(waiting.is_err(), "the other turn is none for visitors");
-        turns.take(Asked::ByMember).await.unwrap();
+        turns.take(Asked::ByMember("ana")).await.unwrap();
         drop(visitor);
         turns.take(Asked::ByLink("two")).await.unwrap();
+    }
+
+    /// A text, on a disk that hangs or does not.
+    struct Text {
+        node: Node,
+        hangs: bool,
+        reads: AtomicUsize,
+    }
+
+    impl Text {
+        fn new(inode: u64, hangs: bool) -> Arc<Self> {
+            let node = Node { len: 4, etag: Etag([inode, 0, 0, 4]), ..Node::unseen(false) };
+            Arc::new(Self { node, hangs, reads: AtomicUsize::new(0) })
+        }
+
+        async fn make(self: &Arc<Self>) -> Result<Bytes> {
+            make(Arc::clone(self) as Arc<dyn Reader>, USUAL, Asked::ByMember("ana")).await
+        }
+    }
+
+    #[async_trait]
+    impl Reader for Text {
+        fn node(&self) -> &Node {
+            &self.node
+        }
+        fn digest(&self) -> Option<Digest> {
+            None
+        }
+        async fn read_at(&self, _: u64, _: usize) -> Result<Bytes> {
+            self.reads.fetch_add(1, Ordering::Relaxed);
+            if self.hangs {
+                std::future::pending::<()>().await;
+            }
+            Ok(Bytes::from_static(b"text"))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_made_is_read_once_and_what_cannot_be_read_again() {
+        let text = Text::new(1, false);
+        for _ in 0..3 {
+            assert!(matches!(text.make().await, Err(Error::Invalid { .. })));
+        }
+        assert_eq!(text.reads.load(Ordering::Relaxed), 1);
+        // A disk that hangs says nothing of the picture.
+        tokio::time::pause();
+        let text = Text::new(2, true);
+        for _ in 0..2 {
+            assert!(is_busy(&text.make().await));
+        }
+        assert_eq!(text.reads.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn what_is_too_large_to_be_kept_is_not_given() {
+        let etag = Etag([3, 0, 0, 4]);
+        assert!(judged(Ok(vec![0; MAX_PICTURE].into()), etag, 640).is_ok());
+        assert!(judged(Ok(vec![0; MAX_PICTURE + 1].into()), etag, 640).is_err());
+        assert!(REFUSED.has(etag, 640) && !REFUSED.has(etag, USUAL));
     }
 }
