@@ -55,7 +55,7 @@ impl Base {
     }
 
     /// Whether there is room to write.
-    pub(super) fn has_room(&mut self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.disk.has_room()
     }
 

@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// The open files of sled, which must reach the disk before the journal forgets what was brought to them.
@@ -22,9 +22,6 @@ pub(super) struct Disk {
     synced_blobs: HashSet<OsString>,
     dir: PathBuf,
     settings: Settings,
-    /// How long the log was at the last look, and up to where space is allocated behind it.
-    log_len: u64,
-    allocated: u64,
 }
 
 impl Disk {
@@ -38,7 +35,7 @@ impl Disk {
         };
         let (log, blobs) = (open(&db.join("db"), true)?, open(&blobs_path, false)?);
         let (synced_blobs, dir) = (HashSet::new(), dir.to_owned());
-        let mut disk = Self { log, blobs, blobs_path, synced_blobs, dir, settings, log_len: 0, allocated: 0 };
+        let mut disk = Self { log, blobs, blobs_path, synced_blobs, dir, settings };
         if settings.fsync {
             sync_folder(&db).and_then(|()| disk.sync()).map_err(|e| Error::io("fsync the state store", e))?;
         }
@@ -92,30 +89,24 @@ impl Disk {
     }
 
     /// Whether anything may be written.
-    pub(super) fn has_room(&mut self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         let free = fstatvfs(&self.blobs).map(|s| s.f_bavail.saturating_mul(s.f_frsize));
         free.is_ok_and(|free| free >= self.settings.min_free) && self.allocate_log().is_ok()
     }
 
     /// Allocates what the next checkpoint may append to sled's log. Another program may fill the disk after the look at
     /// its free space, and sled cannot be used again after a write that failed.
-    fn allocate_log(&mut self) -> io::Result<()> {
-        let (needed, len) = (self.settings.min_free / 4, self.log.metadata()?.len());
-        // sled cut its log: what was allocated behind it is gone
-        if len < self.log_len {
-            self.allocated = 0;
-        }
-        self.log_len = len;
-        if len + needed <= self.allocated || needed == 0 {
+    fn allocate_log(&self) -> io::Result<()> {
+        let (needed, log) = (self.settings.min_free / 4, self.log.metadata()?);
+        // What sled cuts off its log loses what was allocated behind it.
+        if needed == 0 || log.blocks().saturating_mul(512) >= log.len() + needed {
             return Ok(());
         }
-        let end = len + needed + needed / 4;
-        match fallocate(&self.log, FallocateFlags::KEEP_SIZE, len, end - len) {
-            // without fallocate on this file system, the free space has to do
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.allocated = end,
-            Err(e) => return Err(e.into()),
+        match fallocate(&self.log, FallocateFlags::KEEP_SIZE, log.len(), needed + needed / 4) {
+            Err(e @ (Errno::NOSPC | Errno::DQUOT)) => Err(e.into()),
+            // Without fallocate on this file system, the free space has to do.
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Sets the ballast aside again after it was needed; without room for it, later.
