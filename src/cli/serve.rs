@@ -109,11 +109,14 @@ fn greeting(addresses: &[SocketAddr], with_tls: &[SocketAddr], token: Option<&st
         let _ = writeln!(text, "Sarang serves https://{address}/dav/");
     }
     let Some(near) = addresses.first().copied().map(reachable) else { return text };
+    // Without TLS only this machine's own address is served where TLS is.
+    let with_tls = with_tls.first().copied().map(reachable).filter(|_| !near.ip().is_loopback());
+    let (scheme, near) = with_tls.map_or(("http", near), |near| ("https", near));
     if let Some(token) = token {
-        let _ = writeln!(text, "First administrator: open http://{near}/setup?token={token}");
+        let _ = writeln!(text, "First administrator: open {scheme}://{near}/setup?token={token}");
         let _ = writeln!(text, "                     or run: sarang user add NAME");
     }
-    let _ = writeln!(text, "Mount: {}", mount_command(near));
+    let _ = writeln!(text, "Mount: {}", mount_command(scheme, near));
     text
 }
 
@@ -126,11 +129,11 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-fn mount_command(address: SocketAddr) -> String {
+fn mount_command(scheme: &str, address: SocketAddr) -> String {
     if cfg!(target_os = "macos") {
-        format!("open http://{address}/dav/")
+        format!("open {scheme}://{address}/dav/")
     } else {
-        format!("gio mount dav://{address}/dav/")
+        format!("gio mount {}://{address}/dav/", scheme.replace("http", "dav"))
     }
 }
 
@@ -146,5 +149,8 @@ mod tests {
         assert!(text.contains("http://127.0.0.1:80/setup?token=secret"));
         assert!(text.contains("https://0.0.0.0:443/dav/") && text.lines().count() <= 6);
         assert!(!greeting(&addresses, &[], None).contains("setup"));
+        let (lan, tls) = (["192.0.2.1:80".parse().unwrap()], ["192.0.2.1:443".parse().unwrap()]);
+        let text = greeting(&lan, &tls, Some("secret"));
+        assert!(text.contains("https://192.0.2.1:443/setup") && text.contains("davs://192.0.2.1:443/dav/"), "{text}");
     }
 }

@@ -150,7 +150,7 @@ impl Surroundings<'_> {
         target::simplify(&mut request);
         let seen = log::wants_requests().then(|| Seen::of(&request));
         let mut answer = match (framing::check(&mut request), tls_port) {
-            (Ok(()), Some(port)) => plain::refuse(&request, port),
+            (Ok(()), Some(port)) => plain::refuse(self.config, &request, port),
             // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
             (Ok(()), None) => match AssertUnwindSafe(async { front(request, origin).await }).catch_unwind().await {
                 Ok(answer) => answer,
@@ -296,10 +296,13 @@ mod tests {
             (refused.status().as_u16(), &refused.headers()[header::CONNECTION]),
             (403, &"close".parse().unwrap())
         );
-        let page = request().header("accept", "text/html,*/*");
-        let redirected = answer_from(stranger(), &metrics, page, served).await;
+        let page_of = |path: &str| request().uri(path).header("accept", "text/html,*/*");
+        let redirected = answer_from(stranger(), &metrics, page_of("/dav/a%20b?x"), served).await;
         assert_eq!(redirected.status(), 308);
         assert_eq!(redirected.headers()[header::LOCATION], "https://nest.example:8443/dav/a%20b?x");
+        let config = ServerConfig { public_url: "https://nest.example".into(), ..ServerConfig::default() };
+        let named = plain::refuse(&config, &page_of("/a?b").body(BodyIn::from(b"")).unwrap(), 8443);
+        assert_eq!(named.response.headers()[header::LOCATION], "https://nest.example/a?b");
         let signed_in = request().header("accept", "text/html").header("authorization", "Basic YTpi");
         assert_eq!(answer_from(stranger(), &metrics, signed_in, served).await.status(), 403);
         let healthz = request().uri("/healthz");

@@ -2,12 +2,13 @@
 
 use super::reply;
 use super::{Answer, BodyIn};
+use crate::config::ServerConfig;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
 /// The refusal of a request without TLS: a redirect for a browser's page, a sentence for all others, since a client that follows a
 /// redirect has sent its password already. The connection ends after it.
-pub fn refuse(request: &Request<BodyIn>, port: u16) -> Answer {
-    let address = instead(request, port);
+pub fn refuse(config: &ServerConfig, request: &Request<BodyIn>, port: u16) -> Answer {
+    let address = instead(config, request, port);
     let mut response = match &address {
         Some(address) if is_page(request) => {
             let mut response = reply::sentence(StatusCode::PERMANENT_REDIRECT, "This server wants TLS.");
@@ -38,10 +39,13 @@ fn is_page(request: &Request<BodyIn>) -> bool {
         && accepted.any(|accept| accept.contains("text/html"))
 }
 
-/// The same address with TLS.
-fn instead(request: &Request<BodyIn>, port: u16) -> Option<String> {
+/// The same address with TLS: as the settings say that browsers see it, else by the name that was asked for.
+fn instead(config: &ServerConfig, request: &Request<BodyIn>, port: u16) -> Option<String> {
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    if config.public_url.starts_with("https://") {
+        return Some(format!("{}{path}", config.public_url));
+    }
     let host = request.headers().get(header::HOST)?.to_str().ok()?.parse::<http::uri::Authority>().ok()?;
     let port = if port == 443 { String::new() } else { format!(":{port}") };
-    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     Some(format!("https://{}{port}{path}", host.host()))
 }
