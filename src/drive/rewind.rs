@@ -6,7 +6,7 @@ use super::place::{Access, Place};
 use super::{Drive, Terms, present};
 use crate::content::history::{Found, Rewind, Step};
 use crate::content::{Commit, Room, Start};
-use crate::model::{Error, RelPath, Result, VPath};
+use crate::model::{AccountName, Error, RelPath, Result, VPath};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
@@ -126,6 +126,8 @@ impl Drive {
     async fn carry_out(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
         let place = &Place { quota: None, ..place.clone() };
         let (mut discarded, mut next) = (Discarded::default(), 0);
+        // The records of shares that follow a step must not reach the disk before it.
+        let is_settled_later = !self.has_shares_in(place);
         loop {
             let (steps, end) = rewind.steps.read(next).await?;
             if steps.is_empty() {
@@ -134,7 +136,7 @@ impl Drive {
             next = end;
             let mut taken = Ok(());
             for step in &steps {
-                taken = self.take_step(place, step, &rewind.needed, &mut discarded).await;
+                taken = self.take_step(place, step, is_settled_later, &rewind.needed, &mut discarded).await;
                 if taken.is_err() {
                     break;
                 }
@@ -148,10 +150,11 @@ impl Drive {
         &self,
         place: &Place<'_>,
         step: &Step,
+        is_settled_later: bool,
         needed: &HashSet<usize>,
         discarded: &mut Discarded,
     ) -> Result<()> {
-        let later = || Terms { is_settled_later: true, ..Terms::default() };
+        let later = || Terms { is_settled_later, ..Terms::default() };
         match step {
             Step::Discard { path } => {
                 let id = self.remove(&at(place, path), later()).await?.id;
@@ -174,6 +177,12 @@ impl Drive {
             Step::Revert { path, version } => self.revert_at(&at(place, path), version, Terms::default()).await,
             Step::Blank { path } => self.blank(&at(place, path)).await,
         }
+    }
+
+    fn has_shares_in(&self, place: &Place<'_>) -> bool {
+        let owner = place.root.id.strip_prefix("home/").and_then(|name| AccountName::parse(name).ok());
+        let shares = self.commons.as_ref().zip(owner).map(|(commons, owner)| commons.shares.of(&owner));
+        shares.is_some_and(|shares| !shares.is_empty())
     }
 
     async fn fetch(&self, place: &Place<'_>, (id, inner): (&str, &RelPath), to: &RelPath) -> Result<()> {

@@ -104,7 +104,7 @@ impl Pen {
 
     /// Makes the chronicle durable, if the settings want that. Only moves need it: everything else can be told from what it leaves.
     pub fn settle(&self, root: &Root, commit: &Commit) -> Result<()> {
-        if commit.is_settled_later {
+        if commit.is_settled_later && root.waiting.is_local {
             return Ok(());
         }
         let file = self.0.lock().as_ref().map(|open| open.file.clone());

@@ -175,8 +175,9 @@ impl Root {
 
     /// As [`settle`](Self::settle), of a folder that a change has changed, unless that is waited for later and with others.
     pub fn settle_after(&self, commit: &Commit, what: BorrowedFd<'_>) -> Result<()> {
-        // What is mounted inside the tree is not waited for with it.
-        let is_later = commit.is_settled_later && os::disk_of(what) == os::disk_of(fd(&self.dir));
+        // What is mounted inside the tree is not waited for with it, and syncfs(2) does nothing on most of FUSE.
+        let is_same_disk = || os::disk_of(what).is_ok_and(|disk| os::disk_of(fd(&self.dir)) == Ok(disk));
+        let is_later = commit.is_settled_later && self.waiting.is_local && is_same_disk();
         if is_later { Ok(()) } else { self.settle(what) }
     }
 
