@@ -108,7 +108,7 @@ fn put(top: BorrowedFd<'_>, written: &Written) -> os::Outcome<()> {
         most: written.most,
         unmeasured: if is_exact { written.unmeasured.clone() } else { Vec::new() },
         counted: written.counted.map(|(when, took)| (time::unix_seconds(when), milliseconds(took))),
-        whole: written.whole,
+        whole: if is_exact && written.used.is_some() { written.whole } else { (None, 0) },
     };
     let text = serde_json::to_vec(&page).map_err(|_| Errno::INVAL)?;
     let file = match os::open_write(top, FILE) {

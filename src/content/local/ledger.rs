@@ -10,7 +10,7 @@ use super::reservation::Reservation;
 use super::root::{Root, explain};
 use super::tally::{tally, trashed, workshops};
 use super::walk::Top;
-use super::whole::Whole;
+use super::whole::{self, Whole};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::os::fd::BorrowedFd;
@@ -134,7 +134,7 @@ impl Ledger {
             books.note(growth);
             books.reserved = books.reserved.saturating_sub(std::mem::take(&mut reservation.held));
         }
-        reservation.root.whole.note(growth.new, std::mem::take(&mut reservation.whole));
+        whole::note(&reservation.root, growth.new, reservation.limit());
         self.keep_bound(&reservation.root, 0);
     }
 

@@ -140,12 +140,6 @@ pub(super) fn load(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// Bytes that are given back soon when an attribute names another overflow file than this value does; 0 for properties themselves.
-pub(super) fn spared(root: &Root, stored: Option<&[u8]>) -> Result<u64> {
-    let Some(name) = stored.and_then(named).filter(|_| !root.overflow.has_many_loose()) else { return Ok(0) };
-    Ok(stat_name(fd(&folder(root)?), name)?.map_or(0, |found| found.node.len))
-}
-
 /// Bytes of all overflow files of a tree that are named.
 pub(super) fn bytes(root: &Root) -> Result<u64> {
     if !root.overflow.has_any.load(Ordering::Relaxed) {
@@ -199,6 +193,7 @@ impl<'a> Written<'a> {
     /// Says that an attribute names it now: it is on the books.
     pub fn keep(&mut self) {
         self.is_named = true;
+        self.root.overflow.unnamed.lock().remove(&self.name);
         self.root.ledger.note(self.root, Growth { new: self.len, old: 0 });
     }
 }

@@ -146,8 +146,8 @@ fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) ->
         }
         let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
         if let Value::Overflow(written) = &value {
-            let old = overflow::spared(root, draft.before.as_deref())?;
-            root.ledger.admit(root, Growth { new: written.len, old }, commit.limit)?;
+            // What it replaces is given back only when it is swept, and a version may name it.
+            root.ledger.admit(root, Growth { new: written.len, old: 0 }, commit.limit)?;
         }
         let stored = match &value {
             Value::Attribute(text) => os::set_props(fd(&opened), text),
@@ -228,11 +228,10 @@ fn store((root, to): (&Root, BorrowedFd<'_>), text: &[u8], is_synced: bool, prom
 
 /// Gives a folder the properties of another in the place of its own; called under the guard.
 pub(super) fn copy_onto(root: &Root, from: BorrowedFd<'_>, to: BorrowedFd<'_>, limit: Option<u64>) -> Result<()> {
-    let old = overflow::spared(root, stored_of(to)?.as_deref())?;
     if stored_of(from)?.is_none() {
         os::set_props(to, &[]).map_err(explain_store)?;
     }
-    let admit = |new| root.ledger.admit(root, Growth { new, old }, limit).map(|()| None);
+    let admit = |new| root.ledger.admit(root, Growth { new, old: 0 }, limit).map(|()| None);
     copy((root, from), (root, to), true, &admit)?;
     root.overflow.note_loose();
     Ok(())

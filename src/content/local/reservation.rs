@@ -1,7 +1,7 @@
 //! Room that was promised to an upload or copy before its bytes come.
 
 use super::root::Root;
-use super::whole::{self, Coming, Source};
+use super::whole;
 use crate::model::Result;
 use std::sync::Arc;
 
@@ -13,19 +13,7 @@ pub(super) struct Reservation {
     /// Bytes that go when what the upload replaces goes.
     old: u64,
     pub held: u64,
-    /// Bytes promised of what files and history may hold together.
-    pub whole: u64,
-    from: Source,
-}
-
-/// What must be waited for before it can be said whether there is room.
-pub(super) struct Lacking(Option<Coming>);
-
-impl Lacking {
-    pub fn find_out(&self, root: &Root) -> Result<()> {
-        self.0.map_or(Ok(()), |coming| whole::make_room(root, coming))?;
-        root.ledger.count(root).map(drop)
-    }
+    is_from_history: bool,
 }
 
 impl Reservation {
@@ -36,12 +24,12 @@ impl Reservation {
 
     /// Nothing yet, below `limit`, for what will replace `old` bytes.
     pub fn new(root: &Arc<Root>, limit: Option<u64>, old: u64) -> Self {
-        Self { root: Arc::clone(root), limit, old, held: 0, whole: 0, from: Source::Outside }
+        Self { root: Arc::clone(root), limit, old, held: 0, is_from_history: false }
     }
 
-    /// For bytes that come from there.
-    pub fn of(mut self, from: Source) -> Self {
-        self.from = from;
+    /// For bytes that are brought back, which a history that is held does not refuse.
+    pub fn from_history(mut self) -> Self {
+        self.is_from_history = true;
         self
     }
 
@@ -50,21 +38,22 @@ impl Reservation {
         Self::new(&self.root, self.limit, 0)
     }
 
+    /// Below what files may come to, if anything bounds them.
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
     /// Makes room for a file of `len` bytes; `NoSpace`, `None` when that cannot be said without waiting for the disk.
     pub fn try_grow(&mut self, len: u64) -> Option<Result<()>> {
-        if let Some(coming) = self.coming(len) {
-            if !self.root.whole.try_promise(&self.root, coming) {
-                return None;
-            }
-            self.whole += coming.bytes;
-        }
         let more = len.saturating_sub(self.old).saturating_sub(self.held);
-        let Some(limit) = self.limit.filter(|_| more > 0) else { return Some(Ok(())) };
-        let reserved = self.root.ledger.try_reserve(more, limit);
-        if matches!(reserved, Some(Ok(()))) {
-            self.held += more;
+        let Some(limit) = self.limit else { return Some(Ok(())) };
+        if more > 0 {
+            match self.root.ledger.try_reserve(more, limit) {
+                Some(Ok(())) => self.held += more,
+                refused => return refused,
+            }
         }
-        reserved
+        Some(if self.is_from_history { Ok(()) } else { whole::admit(&self.root, limit, len) })
     }
 
     /// Holds the room for a file of `len` bytes, whether it is there or not: it was promised before.
@@ -72,26 +61,11 @@ impl Reservation {
         let more = len.saturating_sub(self.old).saturating_sub(self.held);
         self.root.ledger.hold(more);
         self.held += more;
-        let come = len.saturating_sub(self.whole);
-        self.root.whole.promise(come);
-        self.whole += come;
     }
 
-    /// What is held of the limit and of the whole, which is given back by somebody else.
-    pub fn take(mut self) -> (u64, u64) {
-        (std::mem::take(&mut self.held), std::mem::take(&mut self.whole))
-    }
-
-    /// What is yet to be promised of the whole for a file of `len` bytes.
-    fn coming(&self, len: u64) -> Option<Coming> {
-        let bytes = len.saturating_sub(self.whole);
-        let limit = self.limit.filter(|_| bytes > 0 && self.from != Source::Moved)?;
-        Some(Coming { bytes, limit, from: self.from })
-    }
-
-    /// What must be waited for where [`try_grow`](Self::try_grow) cannot say it.
-    pub fn lacking(&self, len: u64) -> Lacking {
-        Lacking(self.coming(len))
+    /// What is held, which is given back by somebody else.
+    pub fn take(mut self) -> u64 {
+        std::mem::take(&mut self.held)
     }
 
     /// As [`try_grow`](Self::try_grow), on a thread that may wait.
@@ -100,7 +74,7 @@ impl Reservation {
             if let Some(outcome) = self.try_grow(len) {
                 return outcome;
             }
-            self.lacking(len).find_out(&self.root)?;
+            self.root.ledger.count(&self.root)?;
         }
     }
 }
@@ -108,6 +82,5 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.root.ledger.give_back(self.held);
-        self.root.whole.give_back(self.whole);
     }
 }

@@ -71,7 +71,6 @@ pub(super) fn discard(root: &Root, id: &str) -> Result<()> {
 pub(super) struct Promise {
     root: Weak<Root>,
     held: u64,
-    whole: u64,
 }
 
 impl Reserved for Promise {}
@@ -80,7 +79,6 @@ impl Drop for Promise {
     fn drop(&mut self) {
         if let Some(root) = self.root.upgrade() {
             root.ledger.give_back(self.held);
-            root.whole.give_back(self.whole);
         }
     }
 }
@@ -98,6 +96,5 @@ pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<P
         Some(_) => reservation.grow(len)?,
         None => reservation.hold(len),
     }
-    let (held, whole) = reservation.take();
-    Ok(Promise { root: Arc::downgrade(root), held, whole })
+    Ok(Promise { root: Arc::downgrade(root), held: reservation.take() })
 }

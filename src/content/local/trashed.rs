@@ -7,7 +7,6 @@ use super::os::{self, Kind, Lookup, fd};
 use super::reservation::Reservation;
 use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
 use super::trash::At;
-use super::whole::Source;
 use super::{change as changes, stage, tally, walk};
 use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
@@ -45,7 +44,7 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
     let source = root.place_of(&from)?;
     let bytes = if is_whole { bytes_of(root, id)? } else { weigh(root, &source)? };
     // What was promised to uploads is not free. An item that is on the books still is taken off them where it would count twice.
-    let mut reservation = Reservation::new(root, commit.limit, 0).of(Source::Moved);
+    let mut reservation = Reservation::new(root, commit.limit, 0).from_history();
     reservation.grow(bytes)?;
     {
         let _guard = root.guard();
@@ -101,7 +100,7 @@ pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
     forget(root, id)?;
     let cleared = stage::clear(root, gone, found.kind == Kind::Folder).map_err(|e| explain("delete it for good", e));
     root.overflow.note_loose();
-    root.whole.note_gone();
+    root.whole.forget();
     cleared
 }
 

@@ -166,8 +166,7 @@ impl LocalUpload {
     /// Reserves room for so many bytes in all.
     async fn reserve(&mut self, len: u64) -> Result<()> {
         while self.reservation.try_grow(len).transpose()?.is_none() {
-            let lacking = self.reservation.lacking(len);
-            on_thread(&self.draft.root, move |root| lacking.find_out(root)).await?;
+            on_thread(&self.draft.root, |root| root.ledger.count(root)).await?;
         }
         Ok(())
     }
