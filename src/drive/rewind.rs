@@ -127,7 +127,7 @@ impl Drive {
         let place = &Place { quota: None, ..place.clone() };
         let (mut discarded, mut next) = (Discarded::default(), 0);
         // The records of shares that follow a step must not reach the disk before it.
-        let is_settled_later = !self.has_shares_in(place);
+        let way = Way { needed: &rewind.needed, is_settled_later: !self.has_shares_in(place) };
         loop {
             let (steps, end) = rewind.steps.read(next).await?;
             if steps.is_empty() {
@@ -136,7 +136,7 @@ impl Drive {
             next = end;
             let mut taken = Ok(());
             for step in &steps {
-                taken = self.take_step(place, step, is_settled_later, &rewind.needed, &mut discarded).await;
+                taken = self.take_step(place, step, &way, &mut discarded).await;
                 if taken.is_err() {
                     break;
                 }
@@ -146,19 +146,12 @@ impl Drive {
         }
     }
 
-    async fn take_step(
-        &self,
-        place: &Place<'_>,
-        step: &Step,
-        is_settled_later: bool,
-        needed: &HashSet<usize>,
-        discarded: &mut Discarded,
-    ) -> Result<()> {
-        let later = || Terms { is_settled_later, ..Terms::default() };
+    async fn take_step(&self, place: &Place<'_>, step: &Step, way: &Way<'_>, discarded: &mut Discarded) -> Result<()> {
+        let later = || Terms { is_settled_later: way.is_settled_later, ..Terms::default() };
         match step {
             Step::Discard { path } => {
                 let id = self.remove(&at(place, path), later()).await?.id;
-                discarded.note(needed, id);
+                discarded.note(way.needed, id);
                 Ok(())
             }
             Step::Move { from: Found::Path(from), to } => {
@@ -197,6 +190,13 @@ impl Drive {
         let upload = place.root.tree.begin_put(&place.path, Start::Empty, Room::of(0)).await?;
         upload.commit(bench.commit()).await.map(drop)
     }
+}
+
+/// How the steps of a rewind are taken.
+struct Way<'a> {
+    /// Which of the discarded are needed by later steps.
+    needed: &'a HashSet<usize>,
+    is_settled_later: bool,
 }
 
 /// Another path of the same root.

@@ -28,7 +28,7 @@ impl Reservation {
     }
 
     /// For bytes that are brought back, which a history that is held does not refuse.
-    pub fn from_history(mut self) -> Self {
+    pub fn of_history(mut self) -> Self {
         self.is_from_history = true;
         self
     }

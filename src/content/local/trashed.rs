@@ -44,7 +44,7 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
     let source = root.place_of(&from)?;
     let bytes = if is_whole { bytes_of(root, id)? } else { weigh(root, &source)? };
     // What was promised to uploads is not free. An item that is on the books still is taken off them where it would count twice.
-    let mut reservation = Reservation::new(root, commit.limit, 0).from_history();
+    let mut reservation = Reservation::new(root, commit.limit, 0).of_history();
     reservation.grow(bytes)?;
     {
         let _guard = root.guard();

@@ -186,20 +186,20 @@ struct Place {
 
 impl Place {
     fn take(waiting: &'static Mutex<Waiting>, asked: Asked<'_>) -> Result<Self> {
-        let asker = Asker::from(asked);
-        let most = if asker.is_visitor { MAX_OF_LINK } else { MAX_OF_ACCOUNT };
+        let who = Asker::from(asked);
+        let most = if who.is_visitor { MAX_OF_LINK } else { MAX_OF_ACCOUNT };
         let mut now = waiting.lock();
-        let is_full = now.all >= MAX_WAITING || (asker.is_visitor && now.visitors >= MAX_VISITORS);
+        let is_full = now.all >= MAX_WAITING || (who.is_visitor && now.visitors >= MAX_VISITORS);
         let each = now.each.get_or_insert_default();
-        let own = each.get(&asker).copied().unwrap_or_default();
+        let own = each.get(&who).copied().unwrap_or_default();
         if is_full || own >= most {
             return Err(busy());
         }
-        each.insert(asker.clone(), own + 1);
+        each.insert(who.clone(), own + 1);
         now.all += 1;
-        now.visitors += usize::from(asker.is_visitor);
+        now.visitors += usize::from(who.is_visitor);
         drop(now);
-        Ok(Self { waiting, asker })
+        Ok(Self { waiting, asker: who })
     }
 }
 

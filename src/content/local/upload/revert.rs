@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Publishes a former content of a file as its present one.
 pub(in crate::content::local) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit) -> Result<Put> {
     let old = root.stat(path, Lookup::Full)?.map_or(0, |node| node.len);
-    let mut reservation = Reservation::new(root, commit.limit, old).from_history();
+    let mut reservation = Reservation::new(root, commit.limit, old).of_history();
     let version = versions::open(root, path, id)?;
     reservation.grow(version.node().len)?;
     let (stage, node) = versions::copy_aside(root, path, id, commit.judge.as_ref())?;
