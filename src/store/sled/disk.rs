@@ -40,6 +40,8 @@ impl Disk {
             sync_folder(&db).and_then(|()| disk.sync()).map_err(|e| Error::io("fsync the state store", e))?;
         }
         disk.settle_ballast();
+        // Here rather than in front of the first commit, which looks again where it fails.
+        let _ = disk.allocate_log();
         Ok(disk)
     }
 
