@@ -89,8 +89,8 @@ fn what_is_saved_while_a_folder_moves_into_another_drive_comes_along() {
     ana.lacks("/d");
     let trashed = ana.api("GET", "/trash?limit=9", &json!(null)).is(200).json();
     // A file that was deleted in the same moment may stand before it.
-    let moved = trashed["items"].as_array().unwrap().iter().find(|item| item["path"] == "/d").expect("the folder");
-    let id = moved["id"].as_str().unwrap().to_owned();
+    let folder = trashed["items"].as_array().unwrap().iter().find(|item| item["path"] == "/d").expect("the folder");
+    let id = folder["id"].as_str().unwrap().to_owned();
     assert_eq!(files_in(&server.home("ana").join(".sarang/trash/files").join(id)), changed);
     // That so much went is noted by a task of its own.
     assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty() && server.staged("ben").is_empty()));
