@@ -138,7 +138,7 @@ impl Server {
         assert!(
             names(&self.data)
                 .iter()
-                .all(|name| ["homes", "state", "audit"].contains(&name.as_str()) || name.starts_with('.'))
+                .all(|name| ["homes", "state", "audit", "sarang.data"].contains(&name.as_str()) || name.starts_with('.'))
         );
     }
 }
