@@ -30,7 +30,7 @@ pub(super) struct Written {
     /// When they were counted last, and how long that took.
     pub counted: Option<(SystemTime, Duration)>,
     /// What files and history came to when they were last counted, and what has come since.
-    pub whole: (Option<u64>, u64),
+    pub total: (Option<u64>, u64),
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ struct Page {
     /// Seconds since 1970, and milliseconds.
     counted: Option<(i64, u64)>,
     #[serde(default)]
-    whole: (Option<u64>, u64),
+    total: (Option<u64>, u64),
 }
 
 /// By how many bytes more than `used` the disk says that there may be.
@@ -93,9 +93,9 @@ fn read(top: BorrowedFd<'_>) -> Result<Option<Written>> {
     file.take(LARGEST).read_to_end(&mut text).map_err(|e| Error::io(doing, e))?;
     let here = of(top).map_err(|e| explain(doing, e))?;
     let page = serde_json::from_slice::<Page>(&text).ok().filter(|page| page.of == here);
-    Ok(page.map(|Page { used, most, unmeasured, counted, whole, .. }| {
+    Ok(page.map(|Page { used, most, unmeasured, counted, total, .. }| {
         let counted = counted.map(|(when, took)| (time::from_unix_seconds(when), Duration::from_millis(took)));
-        Written { used, most, unmeasured, counted, whole }
+        Written { used, most, unmeasured, counted, total }
     }))
 }
 
@@ -108,7 +108,7 @@ fn put(top: BorrowedFd<'_>, written: &Written) -> os::Outcome<()> {
         most: written.most,
         unmeasured: if is_exact { written.unmeasured.clone() } else { Vec::new() },
         counted: written.counted.map(|(when, took)| (time::unix_seconds(when), milliseconds(took))),
-        whole: if is_exact && written.used.is_some() { written.whole } else { (None, 0) },
+        total: if is_exact && written.used.is_some() { written.total } else { (None, 0) },
     };
     let text = serde_json::to_vec(&page).map_err(|_| Errno::INVAL)?;
     let file = match os::open_write(top, FILE) {

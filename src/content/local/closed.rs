@@ -26,7 +26,7 @@ pub struct Closed(Root);
 impl Closed {
     /// Writes down what is known of it for the next time, and lets it go. Waits for the disk.
     pub fn settle(self) {
-        self.0.ledger.close(fd(&self.0.dir), &self.0.whole);
+        self.0.ledger.close(fd(&self.0.dir), &self.0.total);
     }
 
     /// Whether it has overflow files of properties, all of them in use: the next who opens it need not look through it for others.

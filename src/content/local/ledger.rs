@@ -9,8 +9,8 @@ use super::overflow;
 use super::reservation::Reservation;
 use super::root::{Root, explain};
 use super::tally::{tally, trashed, workshops};
+use super::total::{self, Total};
 use super::walk::Top;
-use super::whole::{self, Whole};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::os::fd::BorrowedFd;
@@ -78,9 +78,9 @@ impl Growth {
 impl Ledger {
     /// The books of the tree in a folder, as they were closed, and the sum of its files and history. From now on only what the books say at
     /// most counts after a crash.
-    pub fn open(top: BorrowedFd<'_>) -> (Self, Whole) {
-        let Some(Written { used, most, unmeasured, counted, whole }) = books::take(top) else {
-            return (Self::default(), Whole::default());
+    pub fn open(top: BorrowedFd<'_>) -> (Self, Total) {
+        let Some(Written { used, most, unmeasured, counted, total }) = books::take(top) else {
+            return (Self::default(), Total::default());
         };
         let due = counted.filter(|_| used.is_some()).map_or(Duration::ZERO, |(when, took)| {
             (FRESH.max(took * PAUSE)).saturating_sub(when.elapsed().unwrap_or_default())
@@ -89,16 +89,16 @@ impl Ledger {
         let at_most = Some(most).filter(|_| used.is_none());
         let was_closed = used.is_some();
         let books = Books { used, at_most, written: Some(most), unmeasured, counted, due, ..Books::default() };
-        (Self { books: Mutex::new(books), was_closed, ..Self::default() }, Whole::since(whole))
+        (Self { books: Mutex::new(books), was_closed, ..Self::default() }, Total::since(total))
     }
 
     /// Writes down what the books say, to be believed when the tree is opened again; called when nothing changes any more.
-    pub fn close(&self, top: BorrowedFd<'_>, whole: &Whole) {
+    pub fn close(&self, top: BorrowedFd<'_>, total: &Total) {
         let _writing = self.writing.lock();
         let books = self.books.lock();
         let Some(most) = books.upper() else { return };
         let unmeasured = books.unmeasured.clone();
-        let written = Written { used: books.used, most, unmeasured, counted: books.counted, whole: whole.sum() };
+        let written = Written { used: books.used, most, unmeasured, counted: books.counted, total: total.sum() };
         drop(books);
         if let Err(error) = books::write(top, &written) {
             tracing::warn!(%error, "how much a home holds could not be written down: it is counted when it is opened again");
@@ -134,7 +134,7 @@ impl Ledger {
             books.note(growth);
             books.reserved = books.reserved.saturating_sub(std::mem::take(&mut reservation.held));
         }
-        whole::note(&reservation.root, growth.new, reservation.limit());
+        total::note(&reservation.root, growth.new, reservation.limit());
         self.keep_bound(&reservation.root, 0);
     }
 
@@ -172,7 +172,7 @@ impl Ledger {
             *books = Books { reserved: books.reserved, changes: books.changes + 1, ..Books::default() };
         }
         books::remove(fd(&root.dir));
-        root.whole.forget();
+        root.total.invalidate();
     }
 
     /// Reserves `bytes` more, whether they fit or not.

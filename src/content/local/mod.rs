@@ -50,6 +50,7 @@ mod stage;
 mod steps;
 mod tally;
 mod told;
+mod total;
 mod trash;
 mod trashed;
 mod turns;
@@ -57,7 +58,6 @@ mod upload;
 mod versions;
 mod waiting;
 mod walk;
-mod whole;
 
 #[cfg(test)]
 mod bench;

@@ -1,7 +1,7 @@
 //! Room that was promised to an upload or copy before its bytes come.
 
 use super::root::Root;
-use super::whole;
+use super::total;
 use crate::model::Result;
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ impl Reservation {
                 refused => return refused,
             }
         }
-        Some(if self.is_from_history { Ok(()) } else { whole::admit(&self.root, limit, len) })
+        if self.is_from_history { Some(Ok(())) } else { total::admit(&self.root, limit, len) }
     }
 
     /// Holds the room for a file of `len` bytes, whether it is there or not: it was promised before.
@@ -74,7 +74,7 @@ impl Reservation {
             if let Some(outcome) = self.try_grow(len) {
                 return outcome;
             }
-            self.root.ledger.count(&self.root)?;
+            total::find_out(&self.root, self.limit)?;
         }
     }
 }

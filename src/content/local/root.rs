@@ -7,8 +7,8 @@ use super::overflow::{Overflow, PROPS};
 pub(super) use super::own::TMP;
 use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed};
 use super::spelled::spelling;
+use super::total::Total;
 use super::waiting::Waiting;
-use super::whole::Whole;
 use super::{
     LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures,
     probe,
@@ -35,7 +35,7 @@ pub(super) struct Root {
     uploads: Later,
     pub settings: LocalSettings,
     pub ledger: Ledger,
-    pub whole: Whole,
+    pub total: Total,
     pub pen: Pen,
     pub overflow: Overflow,
     pub inventory: Inventory,
@@ -103,7 +103,7 @@ impl Root {
         let (trash_info, versions) = (own(TRASH_INFO)?, own(VERSIONS)?);
         let overflow = Overflow::new(fd(&own(PROPS)?))?;
         let held = Held::read(fd(&dir))?;
-        let (ledger, whole) = Ledger::open(fd(&dir));
+        let (ledger, total) = Ledger::open(fd(&dir));
         let waiting = Waiting::on(fd(&dir)).map_err(failed)?;
         let is_local = waiting.is_local;
         let lacks = probe::lacks(fd(&dir))?;
@@ -116,7 +116,7 @@ impl Root {
             uploads: Later::new(UPLOADS),
             settings,
             ledger,
-            whole,
+            total,
             pen: Pen::default(),
             overflow,
             inventory: Inventory::default(),

@@ -100,7 +100,7 @@ pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
     forget(root, id)?;
     let cleared = stage::clear(root, gone, found.kind == Kind::Folder).map_err(|e| explain("delete it for good", e));
     root.overflow.note_loose();
-    root.whole.forget();
+    root.total.note_purged();
     cleared
 }
 

@@ -12,7 +12,7 @@ use super::reservation::Reservation;
 use super::resumed;
 use super::root::{Root, explain, replaceable};
 use super::stage::Stage;
-use super::{changed, on_thread};
+use super::{changed, on_thread, total};
 use crate::content::{Commit, Etag, Put, Room, Unjudged, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -166,7 +166,8 @@ impl LocalUpload {
     /// Reserves room for so many bytes in all.
     async fn reserve(&mut self, len: u64) -> Result<()> {
         while self.reservation.try_grow(len).transpose()?.is_none() {
-            on_thread(&self.draft.root, |root| root.ledger.count(root)).await?;
+            let limit = self.reservation.limit();
+            on_thread(&self.draft.root, move |root| total::find_out(root, limit)).await?;
         }
         Ok(())
     }

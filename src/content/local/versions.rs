@@ -174,7 +174,7 @@ pub(super) fn expire(root: &Root, thinning: Thinning, now: SystemTime) -> Result
         }
         if !over.is_empty() {
             root.overflow.note_loose();
-            root.whole.forget();
+            root.total.note_purged();
         }
         if !unpublished.is_empty() || over.len() == versions.len() {
             let _guard = root.guard();
@@ -198,7 +198,7 @@ pub(super) fn of_history(versions: BorrowedFd<'_>, history: &str) -> Result<Vec<
 pub(super) fn purge_of_history(root: &Root, history: &str, id: &str) -> Result<()> {
     let dir = shelf(fd(&root.versions), history)?.ok_or(Error::NotFound)?;
     root.overflow.note_loose();
-    root.whole.forget();
+    root.total.note_purged();
     os::unlink_file(fd(&dir), checked(id)?).map_err(|e| explain("delete a former content", e))
 }
 
@@ -297,7 +297,7 @@ pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str, judge: &dyn
 pub(super) fn purge(root: &Root, path: &RelPath, id: &str) -> Result<()> {
     let (dir, id) = (shelf_of(root, path)?.ok_or(Error::NotFound)?, checked(id)?);
     root.overflow.note_loose();
-    root.whole.forget();
+    root.total.note_purged();
     os::unlink_file(fd(&dir), id).map_err(|e| explain("delete the former content", e))
 }
 

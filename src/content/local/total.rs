@@ -20,27 +20,38 @@ const HELD: Error = Error::LimitReached(
      Delete for good what is not needed of the trash and the versions.",
 );
 
-/// What a tree holds in all.
+/// What the files and the history of a tree come to.
 #[derive(Debug, Default)]
-pub(super) struct Whole(Mutex<Sum>);
+pub(super) struct Total(Mutex<Sum>);
 
 #[derive(Debug, Default)]
 struct Sum {
-    /// Bytes when they were last counted.
+    /// Bytes when they were last counted. What was purged since is still among them: only a count takes it out.
     counted: Option<u64>,
-    /// Bytes that have come since; where nothing was counted, since the tree was opened first or after a crash.
+    /// Bytes that have come since the tree was opened, and how many of them were there at that count.
     came: u64,
-    /// From how many bytes on to count again, if not from the bound on.
+    came_at_count: u64,
+    /// From how many bytes on to count again, where that is not the bound.
     next: Option<u64>,
     is_counting: bool,
+    /// Whether something was purged since the last count began.
+    has_purged: bool,
 }
 
 impl Sum {
+    /// Bytes that have come since the last count; where nothing was counted, since the tree was opened first or after a crash.
+    fn since(&self) -> u64 {
+        self.came.saturating_sub(self.came_at_count)
+    }
+
     fn is_due(&self, limit: u64) -> bool {
-        match self.counted {
-            Some(counted) => counted.saturating_add(self.came) > self.next.unwrap_or(most(limit)),
-            None => self.came >= beside(limit) / 4,
-        }
+        let usual = self.counted.map_or(beside(limit) / 4, |_| most(limit));
+        self.counted.unwrap_or(0).saturating_add(self.since()) > self.next.unwrap_or(usual)
+    }
+
+    fn is_beyond_held(&self, limit: u64, len: u64) -> bool {
+        let with = self.counted.map(|counted| counted.saturating_add(self.since()).saturating_add(len));
+        with.is_some_and(|with| with > most(limit).saturating_add(beside(limit)))
     }
 }
 
@@ -57,7 +68,7 @@ fn is_held(root: &Root) -> bool {
     root.held.until(SystemTime::now()).is_some()
 }
 
-impl Whole {
+impl Total {
     /// As it was when the tree was closed: what had been counted, and what had come since.
     pub fn since((counted, came): (Option<u64>, u64)) -> Self {
         Self(Mutex::new(Sum { counted, came, ..Sum::default() }))
@@ -66,28 +77,48 @@ impl Whole {
     /// What was counted, and what has come since.
     pub fn sum(&self) -> (Option<u64>, u64) {
         let sum = self.0.lock();
-        (sum.counted, sum.came)
+        (sum.counted, sum.since())
     }
 
-    /// Forgets what was counted: something of unknown size has come or gone.
-    pub fn forget(&self) {
+    /// Notes that something of the history was purged: there may be room again where there was none.
+    pub fn note_purged(&self) {
+        self.0.lock().has_purged = true;
+    }
+
+    /// Forgets what was counted, and has it counted with the next change: something of unknown size has come.
+    pub fn invalidate(&self) {
         let mut sum = self.0.lock();
-        *sum = Sum { is_counting: sum.is_counting, ..Sum::default() };
+        (sum.counted, sum.next) = (None, Some(0));
     }
 }
 
 /// Refuses `len` more bytes with `LimitReached` while the history is held and has twice as much as is beside the files else: there is room
-/// for what a program that encrypts everything has replaced.
-pub(super) fn admit(root: &Root, limit: u64, len: u64) -> Result<()> {
-    let (counted, came) = root.whole.sum();
-    let with = counted.map(|counted| counted.saturating_add(came).saturating_add(len));
-    let is_beyond = with.is_some_and(|with| with > most(limit).saturating_add(beside(limit)));
-    if is_beyond && is_held(root) { Err(HELD) } else { Ok(()) }
+/// for what a program that encrypts everything has replaced. `None` when that cannot be said without counting ([`find_out`]).
+pub(super) fn admit(root: &Root, limit: u64, len: u64) -> Option<Result<()>> {
+    let (is_beyond, has_purged) = {
+        let sum = root.total.0.lock();
+        (sum.is_beyond_held(limit, len), sum.has_purged)
+    };
+    match is_beyond && is_held(root) {
+        false => Some(Ok(())),
+        true if has_purged => None,
+        true => Some(Err(HELD)),
+    }
+}
+
+/// Counts what must be known before it can be said whether there is room. Waits for the disk.
+pub(super) fn find_out(root: &Root, limit: Option<u64>) -> Result<()> {
+    root.ledger.count(root)?;
+    let has_purged = root.total.0.lock().has_purged;
+    if let Some(limit) = limit.filter(|_| has_purged && is_held(root)) {
+        look(root, limit);
+    }
+    Ok(())
 }
 
 /// Notes that so many bytes have come. Where files and history may be beyond the bound, that is looked at in the background.
 pub(super) fn note(root: &Arc<Root>, bytes: u64, limit: Option<u64>) {
-    let mut sum = root.whole.0.lock();
+    let mut sum = root.total.0.lock();
     sum.came = sum.came.saturating_add(bytes);
     let Some(limit) = limit.filter(|limit| !sum.is_counting && sum.is_due(*limit)) else { return };
     if Handle::try_current().is_ok()
@@ -97,6 +128,7 @@ pub(super) fn note(root: &Arc<Root>, bytes: u64, limit: Option<u64>) {
         // Not awaited: whoever saves need not wait until the history is smaller.
         drop(begin(root, turn.of_long_work(), move |root| {
             look(root, limit);
+            root.total.0.lock().is_counting = false;
             Ok(())
         }));
     }
@@ -104,24 +136,24 @@ pub(super) fn note(root: &Arc<Root>, bytes: u64, limit: Option<u64>) {
 
 /// Counts, and lets the oldest of the history go down to some way below the bound; the hourly job does the rest.
 fn look(root: &Root, limit: u64) {
-    let came = root.whole.0.lock().came;
+    let came = {
+        let mut sum = root.total.0.lock();
+        sum.has_purged = false;
+        sum.came
+    };
     let outcome = fit(root, limit);
-    let mut sum = root.whole.0.lock();
+    let mut sum = root.total.0.lock();
     let more = beside(limit) / 8;
     match outcome {
         Ok(total) => {
-            (sum.counted, sum.came) = (Some(total), sum.came.saturating_sub(came));
+            (sum.counted, sum.came_at_count) = (Some(total), came.max(sum.came_at_count));
             sum.next = Some(most(limit).max(total.saturating_add(more)));
         }
         Err(error) => {
             tracing::warn!(%error, "it could not be looked how much the history of a drive holds");
-            match sum.counted {
-                Some(counted) => sum.next = Some(counted.saturating_add(sum.came).saturating_add(more)),
-                None => sum.came = 0,
-            }
+            sum.next = Some(sum.counted.unwrap_or(0).saturating_add(sum.since()).saturating_add(more));
         }
     }
-    sum.is_counting = false;
 }
 
 fn fit(root: &Root, limit: u64) -> Result<u64> {
@@ -170,7 +202,7 @@ mod tests {
 
     /// Waits until nothing is looked at in the background.
     async fn counted(tree: &Arc<LocalTree>) {
-        while tree.root.whole.0.lock().is_counting {
+        while tree.root.total.0.lock().is_counting {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -217,6 +249,31 @@ mod tests {
             assert!(is_within(dir.path(), 2 * LEAST), "{n}: {}", on_disk(dir.path()));
         }
         assert_eq!(tree.usage().await.unwrap().used, 3 * PIECE);
+    }
+
+    /// Purging one version of many says nothing of how much there is.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_purges_a_version_between_two_saves_gets_no_further() {
+        for is_held in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
+            if is_held {
+                tree.hold(SystemTime::now() + Duration::from_secs(3600)).await.unwrap();
+            }
+            let mut refused = 0;
+            for n in 0..30 {
+                refused += u32::from(save(&tree, "big", n, LEAST).await.is_err());
+                let mut upload = tree.begin_put(&path("small"), Start::Empty, Room::of(1)).await.unwrap();
+                upload.write(vec![n].into()).await.unwrap();
+                upload.commit(commit()).await.unwrap();
+                if let Some(id) = versions(&tree, "small").await.first() {
+                    tree.purge_version(&path("small"), id).await.unwrap();
+                }
+                let most = if is_held { 3 * LEAST } else { 2 * LEAST };
+                assert!(is_within(dir.path(), most), "{is_held} {n}: {}", on_disk(dir.path()));
+            }
+            assert_eq!(refused > 0, is_held);
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]
