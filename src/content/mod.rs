@@ -80,6 +80,9 @@ pub trait Listing: Send {
     async fn next_page(&mut self) -> Result<Vec<Entry>>;
 }
 
+/// The most bytes of a small picture that is kept beside its file.
+pub const MAX_KEPT_PICTURE: usize = 1 << 20;
+
 /// A file being read. It keeps showing the content it was opened with, whatever happens to the name.
 #[async_trait]
 pub trait Reader: Send + Sync {
@@ -94,7 +97,7 @@ pub trait Reader: Send + Sync {
     async fn kept_picture(&self, _size: u32) -> Result<Option<Bytes>> {
         Ok(None)
     }
-    /// Keeps a small picture of this content where it costs no quota, or does without.
+    /// Keeps a small picture of this content, of at most [`MAX_KEPT_PICTURE`] bytes, where it costs no quota, or does without.
     async fn keep_picture(&self, _size: u32, _picture: Bytes) {}
 }
 

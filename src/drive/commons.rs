@@ -1,7 +1,7 @@
 //! What accounts have in common, and what ends with a right: the locks of those who lose it.
 
 use super::bursts::Bursts;
-use super::groups::{Bound, Grantee, Group, GroupName, Groups};
+use super::groups::{Bound, Group, GroupName, Groups};
 use super::locks::{Lock, Locks};
 use super::place::{Root, Spot};
 use super::shares::{Share, Shares};
@@ -109,8 +109,7 @@ impl Commons {
         members: BTreeSet<AccountName>,
     ) -> Result<Arc<Group>> {
         let group = self.groups.set_members(name, members).await?;
-        let to = Bound { named: Grantee::Group(name.clone()), group_id: group.id.clone() };
-        self.release_group(locks, &to).await?;
+        self.release_group(locks, &Bound::to_group(name, &group)).await?;
         Ok(group)
     }
 

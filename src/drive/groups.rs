@@ -86,6 +86,13 @@ pub struct Bound {
     pub group_id: Option<String>,
 }
 
+impl Bound {
+    /// A group by its name and id.
+    pub(super) fn to_group(name: &GroupName, group: &Group) -> Self {
+        Self { named: Grantee::Group(name.clone()), group_id: group.id.clone() }
+    }
+}
+
 impl From<AccountName> for Bound {
     fn from(name: AccountName) -> Self {
         Self { named: Grantee::Account(name), group_id: None }
@@ -138,11 +145,10 @@ impl Groups {
 
     /// A grantee bound to the group that has the name at present; `None` where there is no such group.
     pub fn bind(&self, to: &Grantee) -> Option<Bound> {
-        let group_id = match to {
-            Grantee::Account(_) => None,
-            Grantee::Group(name) => self.find(name)?.id.clone(),
-        };
-        Some(Bound { named: to.clone(), group_id })
+        Some(match to {
+            Grantee::Account(name) => name.clone().into(),
+            Grantee::Group(name) => Bound::to_group(name, &*self.find(name)?),
+        })
     }
 
     /// Whether a grantee is an account, or a group that is still there.
@@ -175,7 +181,7 @@ impl Groups {
     pub fn grantees_of(&self, account: &AccountName) -> Vec<Bound> {
         let all = self.all.read();
         let groups = all.iter().filter(|(_, stored)| stored.group.members.contains(account));
-        let groups = groups.map(|(name, stored)| bound(name, &stored.group));
+        let groups = groups.map(|(name, stored)| Bound::to_group(name, &stored.group));
         std::iter::once(Bound::from(account.clone())).chain(groups).collect()
     }
 
@@ -211,7 +217,7 @@ impl Groups {
         let stored = self.all.read().get(name).cloned().ok_or(Error::NotFound)?;
         self.records.remove(name, &stored).await?;
         self.all.write().remove(name);
-        Ok(bound(name, &stored.group))
+        Ok(Bound::to_group(name, &stored.group))
     }
 
     /// Takes an account that was removed out of every group.
@@ -233,8 +239,4 @@ impl Groups {
         self.all.write().insert(name.clone(), stored.clone());
         Ok(stored.group)
     }
-}
-
-fn bound(name: &GroupName, group: &Group) -> Bound {
-    Bound { named: Grantee::Group(name.clone()), group_id: group.id.clone() }
 }

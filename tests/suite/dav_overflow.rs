@@ -1,6 +1,7 @@
 //! Dead properties that are larger than an extended attribute may be: they follow their file wherever it goes, and nothing is left of them.
 
 use crate::harness::{Client, NAME, TestServer, poll, url};
+use crate::links;
 use crate::program::{PASSWORD, Place, said};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -327,8 +328,7 @@ fn they_count_for_the_quota_of_whose_drive_it_is() {
     let name = sarang::model::AccountName::parse("ana").unwrap();
     server.block_on(server.app().auth.set_quota(&name, Some(65_000))).unwrap();
     ana.api("POST", "/shares", &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"})).is(201);
-    let made = ana.api("POST", "/links", &json!({"path": "d", "rights": "edit"})).is(201).json();
-    let link = format!("/s/{}/dav", made["url"].as_str().unwrap().rsplit('/').next().unwrap());
+    let link = format!("/s/{}/dav", links::share(&ana, &json!({"path": "d", "rights": "edit"})).token);
     let by_link = |n: usize| {
         let body = format!(
             "<D:propertyupdate xmlns:D=\"DAV:\" xmlns:x=\"http://example.org/x/\">{}</D:propertyupdate>",

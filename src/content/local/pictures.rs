@@ -6,7 +6,7 @@ use super::label::Label;
 use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::root::{Root, explain, stat_name};
 use super::{own, walk};
-use crate::content::{FileId, Node};
+use crate::content::{FileId, MAX_KEPT_PICTURE, Node};
 use crate::model::Result;
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -20,8 +20,6 @@ pub(super) const PICTURES: &str = ".sarang/thumbnails";
 const ROOM: u64 = 64 << 20;
 /// How much is left when that was exceeded.
 const LEFT: u64 = ROOM / 4 * 3;
-/// The largest that is kept.
-const LARGEST: usize = 1 << 20;
 /// The sizes that are kept: whoever asks for all others fills nothing.
 const SIZES: [u32; 4] = [160, 320, 640, 1024];
 /// How long one lies unused, as when its file was deleted beside the server.
@@ -40,7 +38,7 @@ pub(super) fn find(root: &Root, file: BorrowedFd<'_>, node: &Node, size: u32) ->
     let name = format!("{PICTURES}/{}", name_of(id_of(file, node), size));
     let kept = os::open_read(fd(&root.dir), &name, Lookup::Full).ok()?;
     let found = os::stat_fd(fd(&kept)).ok().filter(|found| found.kind == Kind::File)?;
-    let len = usize::try_from(found.node.len).ok().filter(|len| *len <= LARGEST + HASH)?;
+    let len = usize::try_from(found.node.len).ok().filter(|len| *len <= MAX_KEPT_PICTURE + HASH)?;
     let mut bytes = vec![0; len];
     let mut at = 0;
     while let Some(room) = bytes.get_mut(at..).filter(|room| !room.is_empty()) {
@@ -63,7 +61,7 @@ pub(super) fn find(root: &Root, file: BorrowedFd<'_>, node: &Node, size: u32) ->
 /// Keeps a picture in the place of what was kept of an earlier content. Where the disk is full, nothing is.
 pub(super) fn keep(root: &Root, file: BorrowedFd<'_>, node: &Node, (size, picture): (u32, &[u8])) -> Result<()> {
     let len = (picture.len() + HASH) as u64;
-    if !SIZES.contains(&size) || picture.len() > LARGEST || root.missing_room(len)? > 0 {
+    if !SIZES.contains(&size) || picture.len() > MAX_KEPT_PICTURE || root.missing_room(len)? > 0 {
         return Ok(());
     }
     let mut bytes = root.pictures.0.lock();

@@ -6,7 +6,7 @@ mod cost;
 mod refused;
 pub mod shrink;
 
-use crate::content::{Etag, Node, Reader};
+use crate::content::{Etag, MAX_KEPT_PICTURE, Node, Reader};
 use crate::http::api::files::whole;
 use crate::http::dav::conditional::{Verdict, judge};
 use crate::model::{Error, Result};
@@ -34,8 +34,6 @@ const MAX_VISITORS: usize = 128;
 const MAX_OF_LINK: usize = 64;
 /// How many may wait that one account asks for.
 const MAX_OF_ACCOUNT: usize = 32;
-/// The largest picture that is given: content keeps none beyond it, and it would be made each time.
-const MAX_PICTURE: usize = 1 << 20;
 /// How long its file may take to be read: a disk that hangs has a turn no longer.
 const READING: Duration = Duration::from_secs(5);
 /// How long one waits for its turn, and how long it may take to be made then. Its decoder goes on, and has its turn until it ends.
@@ -114,7 +112,8 @@ async fn make(reader: Arc<dyn Reader>, size: u32, asked: Asked<'_>) -> Result<By
 /// What was made, if it can be given; else it is not tried again.
 fn judged(made: Result<Bytes>, etag: Etag, size: u32) -> Result<Bytes> {
     let from = match &made {
-        Ok(picture) if picture.len() <= MAX_PICTURE => return made,
+        Ok(picture) if picture.len() <= MAX_KEPT_PICTURE => return made,
+        // It would not be kept, and made each time.
         Ok(_) => size,
         Err(_) => 0,
     };
@@ -316,8 +315,8 @@ mod tests {
     #[test]
     fn what_is_too_large_to_be_kept_is_not_given() {
         let etag = Etag([3, 0, 0, 4]);
-        assert!(judged(Ok(vec![0; MAX_PICTURE].into()), etag, 640).is_ok());
-        assert!(judged(Ok(vec![0; MAX_PICTURE + 1].into()), etag, 640).is_err());
+        assert!(judged(Ok(vec![0; MAX_KEPT_PICTURE].into()), etag, 640).is_ok());
+        assert!(judged(Ok(vec![0; MAX_KEPT_PICTURE + 1].into()), etag, 640).is_err());
         assert!(REFUSED.has(etag, 640) && !REFUSED.has(etag, USUAL));
     }
 }

@@ -40,7 +40,7 @@ impl Disk {
             sync_folder(&db).and_then(|()| disk.sync()).map_err(|e| Error::io("fsync the state store", e))?;
         }
         disk.settle_ballast();
-        // Here rather than in front of the first commit, which looks again where it fails.
+        // So that the first commit makes no more system calls than the others. On a full disk it is tried again before each.
         let _ = disk.allocate_log();
         Ok(disk)
     }

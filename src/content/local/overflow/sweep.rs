@@ -39,14 +39,9 @@ impl Overflow {
         Some(self.due.lock().map_or(now, |due| due.max(now)))
     }
 
-    /// Whether so many may be loose that what comes is not let through for what it makes loose.
-    pub fn has_many_loose(&self) -> bool {
-        self.loose.load(Ordering::Relaxed) >= MANY
-    }
-
     /// Whether so many may be loose that they are swept before there are more, unless that was just tried.
     pub fn is_crowded(&self) -> bool {
-        self.has_many_loose() && self.due.lock().is_none_or(|due| due <= Instant::now())
+        self.loose.load(Ordering::Relaxed) >= MANY && self.due.lock().is_none_or(|due| due <= Instant::now())
     }
 }
 

@@ -65,9 +65,7 @@ impl Mount {
         }
         path
     }
-}
 
-impl Mount {
     /// Takes all space in a few system calls, as a program that allocates a large file; the file to delete to have it back.
     pub(super) fn fill_at_once(&self) -> PathBuf {
         let path = self.path().join("filler");
