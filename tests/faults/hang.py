@@ -75,7 +75,8 @@ class Frozen:
         return missing("mkfs.ext4", "fsfreeze")
 
     def __init__(self, folder, home):
-        self.mount = Mount(folder, "ext4", 200)
+        # All that the load replaces stays: a load that overwrites so much has the history held.
+        self.mount = Mount(folder, "ext4", 1000)
         self.home, self.is_frozen = home, False
         call("mount", "--bind", str(self.mount.point), str(home))
 
@@ -103,7 +104,7 @@ class Worker(threading.Thread):
         self.random = random.Random(f"{account} {number}")
         self.stopped, self.took, self.acknowledged, self.odd = threading.Event(), [], {}, []
         self.unsure, self.counts, self.refused = set(), Counter(), 0
-        self.client = None
+        self.client, self.said = None, b""
 
     def run(self):
         while not self.stopped.is_set():
@@ -122,7 +123,7 @@ class Worker(threading.Thread):
             elif 200 <= status < 300:
                 self.counts[kind] += 1
             elif status != 404:
-                self.odd.append(f"{self.account}: {kind} -> {status}")
+                self.odd.append(f"{self.account}: {kind} -> {status} {self.said[:300]!r}")
             time.sleep(0.005)
 
     def step(self):
@@ -132,7 +133,7 @@ class Worker(threading.Thread):
                 content = os.urandom(self.random.choice((200, 5_000, 150_000)))
                 # Until the answer is there, either may be what lies there.
                 self.unsure.add(name)
-                status = self.client.put(name, content)
+                status, _, self.said = self.client.ask("PUT", name, content)
                 if status in (201, 204):
                     self.acknowledged[name] = digest(content)
                     self.unsure.discard(name)

@@ -230,7 +230,10 @@ mod tests {
         assert!(matches!(begin(&tree, 7 << 20).await, Err(Error::NoSpace)));
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
         tree.hold(SystemTime::now() + Duration::from_secs(60)).await.unwrap();
-        assert!(matches!(begin(&tree, 3 << 20).await, Err(Error::NoSpace)));
+        let Err(Error::LimitReached(said)) = begin(&tree, 3 << 20).await else {
+            panic!("there is no room, and it is said why")
+        };
+        assert!(said.contains("history of the drive is held"), "{said}");
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
         tree.hold(SystemTime::now()).await.unwrap();
         begin(&tree, 3 << 20).await.unwrap();

@@ -13,6 +13,12 @@ use std::time::SystemTime;
 
 const FILE: &str = ".sarang/held";
 
+/// There would be room if the history could go.
+pub(super) const NO_ROOM: Error = Error::LimitReached(
+    "There is no room left to store this: the history of the drive is held, since much of it was changed at once. \
+     Its owner can delete for good what is not needed of the trash and the versions.",
+);
+
 /// Until when, in seconds since 1970.
 #[derive(Debug, Default)]
 pub(super) struct Held(AtomicI64);

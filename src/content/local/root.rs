@@ -10,8 +10,8 @@ use super::spelled::spelling;
 use super::total::Total;
 use super::waiting::Waiting;
 use super::{
-    LocalSettings, forget, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures,
-    probe,
+    LocalSettings, forget, held, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace,
+    pictures::Pictures, probe,
 };
 use crate::config::Durability;
 use crate::content::{Commit, Judge, Node};
@@ -181,23 +181,28 @@ impl Root {
         if is_later { Ok(()) } else { self.settle(what) }
     }
 
-    /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go. May wait for the disk.
+    /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go: with `NoSpace`, with `LimitReached`
+    /// while the history is held. May wait for the disk.
     pub fn check_room(&self, len: u64) -> Result<()> {
         if self.missing_room(len)? == 0 {
             return Ok(());
         }
         forget::make_room(self, len)?;
-        if self.missing_room(len)? == 0 { Ok(()) } else { Err(Error::NoSpace) }
+        if self.missing_room(len)? == 0 { Ok(()) } else { Err(self.no_room()) }
     }
 
     /// Takes room on the disk for the `len` bytes that will come into an empty file, so that nobody else gets it; it is given back with
-    /// the file. `NoSpace` as [`check_room`](Self::check_room). What others have taken is no longer free, whatever tree they are in.
+    /// the file. As [`check_room`](Self::check_room) otherwise. What others have taken is no longer free, whatever tree they are in.
     pub fn take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
         if self.try_take_room(file, len)? {
             return Ok(());
         }
         forget::make_room(self, len)?;
-        if self.try_take_room(file, len)? { Ok(()) } else { Err(Error::NoSpace) }
+        if self.try_take_room(file, len)? { Ok(()) } else { Err(self.no_room()) }
+    }
+
+    fn no_room(&self) -> Error {
+        if self.held.until(SystemTime::now()).is_some() { held::NO_ROOM } else { Error::NoSpace }
     }
 
     fn try_take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {

@@ -3,9 +3,9 @@
 //! the tree is counted in the background and the oldest of the history goes. What is only announced lets nothing go. While the history is
 //! held nothing goes, and more is refused.
 
-use super::forget;
 use super::root::Root;
 use super::waiting::begin;
+use super::{forget, held};
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::sync::Arc;
@@ -14,11 +14,6 @@ use tokio::runtime::Handle;
 
 /// What may lie beside a small quota.
 const LEAST: u64 = 64 << 20;
-
-const HELD: Error = Error::LimitReached(
-    "The history of this drive is held, since much of it was changed at once, and with it there would be more than three times the quota. \
-     Delete for good what is not needed of the trash and the versions.",
-);
 
 /// What the files and the history of a tree come to.
 #[derive(Debug, Default)]
@@ -102,7 +97,7 @@ pub(super) fn admit(root: &Root, limit: u64, len: u64) -> Option<Result<()>> {
     match is_beyond && is_held(root) {
         false => Some(Ok(())),
         true if has_purged => None,
-        true => Some(Err(HELD)),
+        true => Some(Err(held::NO_ROOM)),
     }
 }
 
