@@ -90,6 +90,10 @@ pub async fn promised_room_is_kept(tree: Tree) {
     assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(11)).await, Err(Error::NoSpace)));
     let over = tree.reserve(&path("x"), room(50)).await.unwrap();
     drop(promised);
+    // The bytes of what is replaced are room for one of those that outlive a request.
+    assert!(matches!(tree.reserve(&path("x"), room(51)).await, Err(Error::NoSpace)));
+    drop(tree.begin_put(&path("x"), Start::Empty, room(90)).await.unwrap());
+    drop(tree.reserve(&path("x"), room(50)).await.unwrap());
     let held = tree.reserve(&path("y"), Room::of(1000)).await.unwrap();
     assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(1)).await, Err(Error::NoSpace)));
     drop((over, held));

@@ -2,6 +2,7 @@
 
 use super::os::{self, fd};
 use super::root::Root;
+use super::stuck::Stuck;
 use super::{pictures, tally, trashed, versions};
 use crate::content::history::Expired;
 use crate::model::{Error, Result};
@@ -38,19 +39,7 @@ pub(super) fn fit(root: &Root, most: u64) -> Result<Expired> {
 /// Makes room on the disk for `len` bytes beside the reserve; nothing is let go where all of it would not be enough.
 pub(super) fn make_room(root: &Root, len: u64) -> Result<Expired> {
     let _one_at_a_time = root.forgetting.lock();
-    let mut missing = root.missing_room(len)?;
-    if missing > 0 && pictures::clear(root) {
-        missing = root.missing_room(len)?;
-    }
-    let is_barren = root.barren.lock().is_some_and(|since| since.elapsed() < BARREN);
-    if missing == 0 || is_barren || root.held.until(SystemTime::now()).is_some() {
-        return Ok(Expired::default());
-    }
-    let all = oldest_first(root)?;
-    let sum = all.iter().fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
-    if sum < missing {
-        return Ok(Expired::default());
-    }
+    let Some(all) = enough(root, len)?.filter(|all| !all.is_empty()) else { return Ok(Expired::default()) };
     let gone = free(root, all, len)?;
     tracing::info!(
         items = gone.items,
@@ -60,14 +49,39 @@ pub(super) fn make_room(root: &Root, len: u64) -> Result<Expired> {
     Ok(gone)
 }
 
+/// Whether [`make_room`] could make it.
+pub(super) fn would_be_enough(root: &Root, len: u64) -> Result<bool> {
+    enough(root, len).map(|all| all.is_some())
+}
+
+/// All that may go, the oldest first, where that is enough for `len` bytes beside the reserve; nothing of it where there is room without.
+fn enough(root: &Root, len: u64) -> Result<Option<Vec<Former>>> {
+    let mut missing = root.missing_room(len)?;
+    if missing > 0 && pictures::clear(root) {
+        missing = root.missing_room(len)?;
+    }
+    if missing == 0 {
+        return Ok(Some(Vec::new()));
+    }
+    let is_barren = root.barren.lock().is_some_and(|since| since.elapsed() < BARREN);
+    if is_barren || root.held.until(SystemTime::now()).is_some() {
+        return Ok(None);
+    }
+    let all = oldest_first(root)?;
+    let sum = all.iter().fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
+    Ok(Some(all).filter(|_| sum >= missing))
+}
+
 /// Lets go of the oldest until there is room, or until that frees nothing: what other files share blocks with, other names keep, or another
 /// disk or quota is short of, comes not free with it. Then nothing more is let go for a while.
 fn free(root: &Root, all: Vec<Former>, len: u64) -> Result<Expired> {
     let mut gone = Expired::default();
-    let (mut claimed, mut missing) = (0_u64, root.missing_room(len)?);
+    let (mut claimed, mut missing, mut stuck) = (0_u64, root.missing_room(len)?, Stuck::default());
     let mut all = all.into_iter().peekable();
     while let Some(former) = all.next().filter(|_| missing > 0) {
-        let_one_go(root, &former, &mut gone)?;
+        if !let_one_go(root, &former, &mut gone, &mut stuck)? {
+            continue;
+        }
         claimed = claimed.saturating_add(former.bytes);
         let left = root.missing_room(len)?;
         // Little may lie where no block is saved.
@@ -93,18 +107,20 @@ fn free(root: &Root, all: Vec<Former>, len: u64) -> Result<Expired> {
 
 /// Lets go of the oldest until so many bytes are gone; says what went, and how many bytes.
 pub(super) fn let_go(root: &Root, all: Vec<Former>, bytes: u64) -> Result<(Expired, u64)> {
-    let (mut gone, mut freed) = (Expired::default(), 0_u64);
+    let (mut gone, mut freed, mut stuck) = (Expired::default(), 0_u64, Stuck::default());
     for former in all {
         if freed >= bytes {
             break;
         }
-        let_one_go(root, &former, &mut gone)?;
-        freed = freed.saturating_add(former.bytes);
+        if let_one_go(root, &former, &mut gone, &mut stuck)? {
+            freed = freed.saturating_add(former.bytes);
+        }
     }
     Ok((gone, freed))
 }
 
-fn let_one_go(root: &Root, former: &Former, gone: &mut Expired) -> Result<()> {
+/// Whether it is gone.
+fn let_one_go(root: &Root, former: &Former, gone: &mut Expired, stuck: &mut Stuck) -> Result<bool> {
     let (outcome, count) = match &former.what {
         What::Item(id) => (trashed::purge(root, id), &mut gone.items),
         What::Version(history, id) => (versions::purge_of_history(root, history, id), &mut gone.versions),
@@ -113,9 +129,9 @@ fn let_one_go(root: &Root, former: &Former, gone: &mut Expired) -> Result<()> {
         Ok(()) => *count += 1,
         // Somebody was faster, or it went with its file.
         Err(Error::NotFound) => {}
-        Err(error) => return Err(error),
+        Err(error) => return stuck.pass(error).map(|()| false),
     }
-    Ok(())
+    Ok(true)
 }
 
 /// All of the history whose age is known.
@@ -206,6 +222,39 @@ mod tests {
         assert_eq!(fit(99).await, Expired { items: 0, versions: 1 });
     }
 
+    /// As root, on file systems that know immutable files.
+    #[tokio::test]
+    async fn what_cannot_be_deleted_keeps_nothing_else_from_going() {
+        use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+        let dir = tempfile::tempdir().unwrap();
+        let tree: Tree = open(dir.path(), 0);
+        for name in ["a", "b", "c"] {
+            put(&tree, name, b"content").await;
+            put(&tree, &format!("{name} saved"), b"content").await;
+            put(&tree, &format!("{name} saved"), b"anew").await;
+            tree.delete(&path(name), commit()).await.unwrap();
+        }
+        age(dir.path());
+        let trashed =
+            std::fs::read_dir(dir.path().join(".sarang/trash/files")).unwrap().map(|entry| entry.unwrap().path());
+        let first = trashed.min().unwrap();
+        let file = std::fs::File::open(&first).unwrap();
+        let flags = ioctl_getflags(&file).unwrap_or(IFlags::empty());
+        if ioctl_setflags(&file, flags | IFlags::IMMUTABLE).is_err() {
+            println!("not run: no file can be made immutable here");
+            return;
+        }
+        let later = SystemTime::now() + Duration::from_secs(400 * 86_400);
+        let all = Retention { trash: Some(Duration::ZERO), room: Some(0), ..Retention::default() };
+        let gone = tree.expire(all, later).await;
+        let room = tree.expire(Retention { room: Some(0), ..Retention::default() }, later).await;
+        ioctl_setflags(&file, flags).unwrap();
+        assert_eq!(gone.unwrap(), Expired { items: 2, versions: 3 });
+        assert_eq!(room.unwrap(), Expired::default());
+        assert_eq!(left(&tree).await, ["a"]);
+        assert_eq!(tree.expire(all, later).await.unwrap(), Expired { items: 1, versions: 0 });
+    }
+
     /// A home on a disk of 6 MiB, with three files of 2 MiB, less some, in its trash.
     async fn full() -> (tempfile::TempDir, Pretence, Tree) {
         let dir = tempfile::tempdir().unwrap();
@@ -236,8 +285,27 @@ mod tests {
         assert!(said.contains("history of the drive is held"), "{said}");
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
         tree.hold(SystemTime::now()).await.unwrap();
-        begin(&tree, 3 << 20).await.unwrap();
+        put(&tree, "x", &vec![b'x'; 3 << 20]).await;
         assert_eq!(left(&tree).await, ["c"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_is_only_announced_lets_nothing_go_and_what_came_lets_go_as_much() {
+        let (_dir, _pretence, tree) = full().await;
+        begin(&tree, 5 << 20).await.unwrap();
+        tree.lay_aside("id", 5 << 20).await.unwrap();
+        assert!(matches!(tree.lay_aside("more", 7 << 20).await, Err(Error::NoSpace)));
+        assert_eq!(left(&tree).await, ["a", "b", "c"]);
+        let mut upload = tree.begin_put(&path("x"), Start::Empty, Room::of(5 << 20)).await.unwrap();
+        upload.write(vec![b'x'; 1 << 20].into()).await.unwrap();
+        drop(upload);
+        assert_eq!(left(&tree).await, ["b", "c"], "for what came");
+        let mut resumed = tree.resume("id", &path("y"), Room::of(5 << 20)).await.unwrap();
+        for _ in 0..5 {
+            resumed.write(vec![b'y'; 1 << 20].into()).await.unwrap();
+        }
+        resumed.commit(commit()).await.unwrap();
+        assert_eq!(left(&tree).await, Vec::<String>::new());
     }
 
     /// As where other names, or other files with the same blocks, keep what is let go.
@@ -250,7 +318,8 @@ mod tests {
                 std::fs::hard_link(files.join(&name), dir.path().join(name)).unwrap();
             }
         }
-        assert!(matches!(begin(&tree, 5 << 20).await, Err(Error::NoSpace)));
+        let mut upload = tree.begin_put(&path("x"), Start::Empty, Room::of(5 << 20)).await.unwrap();
+        assert!(matches!(upload.write(vec![b'x'; 5 << 20].into()).await, Err(Error::NoSpace)));
         assert_eq!(left(&tree).await, ["c"], "the first frees room, the second none");
         assert!(matches!(begin(&tree, 3 << 20).await, Err(Error::NoSpace)));
         assert_eq!(left(&tree).await, ["c"], "it is not tried again with each request");

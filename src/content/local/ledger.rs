@@ -13,6 +13,7 @@ use super::total::{self, Total};
 use super::walk::Top;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -33,6 +34,8 @@ pub(super) struct Ledger {
     pub(super) recounting: AtomicBool,
     /// Held while something is written about the books.
     writing: Mutex<()>,
+    /// The inodes of files that uploads are to replace, and whose bytes they count on.
+    pub claims: Mutex<BTreeSet<[u64; 2]>>,
     /// Whether the tree was closed when it was used last: no crash has left anything half done.
     pub was_closed: bool,
     #[cfg(test)]

@@ -251,6 +251,11 @@ pub(super) fn can_reserve(file: BorrowedFd<'_>) -> bool {
     !matches!(take_room(file, 1), Err(Errno::OPNOTSUPP | Errno::NOSYS))
 }
 
+/// Whether a file has room on the disk for so many bytes. Where blocks are compressed or cannot be taken beforehand it seems to have none.
+pub(super) fn has_room(file: BorrowedFd<'_>, len: u64) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|found| u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(512) >= len)
+}
+
 fn take_room(file: BorrowedFd<'_>, len: u64) -> Outcome<()> {
     #[cfg(test)]
     if pretend::lacks(file, Lack::Room) {

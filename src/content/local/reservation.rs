@@ -2,8 +2,9 @@
 
 use super::root::Root;
 use super::total;
+use crate::content::Node;
 use crate::model::Result;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Bytes promised to an upload; given back when dropped.
 #[derive(Debug)]
@@ -12,8 +13,34 @@ pub(super) struct Reservation {
     limit: Option<u64>,
     /// Bytes that go when what the upload replaces goes.
     old: u64,
+    claim: Option<Claim>,
     pub held: u64,
     is_from_history: bool,
+}
+
+/// A file that an upload which outlives requests is to replace. Its bytes make room for one such upload at a time: else many for one name
+/// would together take many times the quota. Those of requests are few, and over soon.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Does not keep the tree open.
+    root: Weak<Root>,
+    inode: [u64; 2],
+}
+
+impl Claim {
+    /// `None` when another upload counts on the file.
+    fn on(root: &Arc<Root>, file: &Node) -> Option<Self> {
+        let inode = file.inode();
+        root.ledger.claims.lock().insert(inode).then(|| Self { root: Arc::downgrade(root), inode })
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(root) = self.root.upgrade() {
+            root.ledger.claims.lock().remove(&self.inode);
+        }
+    }
 }
 
 impl Reservation {
@@ -24,7 +51,16 @@ impl Reservation {
 
     /// Nothing yet, below `limit`, for what will replace `old` bytes.
     pub fn new(root: &Arc<Root>, limit: Option<u64>, old: u64) -> Self {
-        Self { root: Arc::clone(root), limit, old, held: 0, is_from_history: false }
+        Self { root: Arc::clone(root), limit, old, claim: None, held: 0, is_from_history: false }
+    }
+
+    /// Nothing yet, below `limit`, for an upload that outlives requests and is to replace `file`.
+    pub fn lasting(root: &Arc<Root>, limit: Option<u64>, file: Option<&Node>) -> Self {
+        let claim = file.and_then(|file| Claim::on(root, file));
+        let old = file.filter(|_| claim.is_some()).map_or(0, |file| file.len);
+        let mut reservation = Self::new(root, limit, old);
+        reservation.claim = claim;
+        reservation
     }
 
     /// For bytes that are brought back, which a history that is held does not refuse.
@@ -63,9 +99,9 @@ impl Reservation {
         self.held += more;
     }
 
-    /// What is held, which is given back by somebody else.
-    pub fn take(mut self) -> u64 {
-        std::mem::take(&mut self.held)
+    /// What is held and counted on, which is given back by somebody else.
+    pub fn take(mut self) -> (u64, Option<Claim>) {
+        (std::mem::take(&mut self.held), self.claim.take())
     }
 
     /// As [`try_grow`](Self::try_grow), on a thread that may wait.

@@ -3,7 +3,7 @@
 
 use super::lacks::Lack;
 use super::os::{self, Errno, Lookup, fd};
-use super::reservation::Reservation;
+use super::reservation::{Claim, Reservation};
 use super::root::{Root, checked, explain};
 use super::walk;
 use crate::content::{Reserved, Room};
@@ -11,10 +11,10 @@ use crate::model::{Error, RelPath, Result};
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Weak};
 
-/// Makes the empty file of an upload, with room on the disk for `len` bytes.
+/// Makes the empty file of an upload, with room on the disk for `len` bytes, or with so much history that its room can be made.
 pub(super) fn lay_aside(root: &Root, id: &str, len: u64) -> Result<()> {
     let file = os::create_file(root.uploads()?, checked(id)?).map_err(|e| explain("begin the upload", e))?;
-    let made = root.take_room(fd(&file), len).and_then(|()| {
+    let made = root.take_free_room(fd(&file), len).and_then(|_| {
         os::set_kept(fd(&file), Some(0)).map_err(|e| explain("begin the upload", e))?;
         root.settle(fd(&file))
     });
@@ -71,6 +71,8 @@ pub(super) fn discard(root: &Root, id: &str) -> Result<()> {
 pub(super) struct Promise {
     root: Weak<Root>,
     held: u64,
+    /// Counted on for as long as the promise lasts.
+    _claim: Option<Claim>,
 }
 
 impl Reserved for Promise {}
@@ -86,15 +88,16 @@ impl Drop for Promise {
 /// Promises the room for a file that will stand at `path`; `NoSpace`.
 pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<Promise> {
     let old = match root.stat(path, Lookup::Full) {
-        Ok(node) => node.map_or(0, |node| node.len),
-        Err(Error::NotFound) => 0,
+        Ok(node) => node.filter(|node| !node.folder),
+        Err(Error::NotFound) => None,
         Err(error) => return Err(error),
     };
     let len = bound.len.unwrap_or_default();
-    let mut reservation = Reservation::new(root, bound.limit, old);
+    let mut reservation = Reservation::lasting(root, bound.limit, old.as_ref());
     match bound.limit {
         Some(_) => reservation.grow(len)?,
         None => reservation.hold(len),
     }
-    Ok(Promise { root: Arc::downgrade(root), held: reservation.take() })
+    let (held, claim) = reservation.take();
+    Ok(Promise { root: Arc::downgrade(root), held, _claim: claim })
 }

@@ -10,11 +10,10 @@ use super::spelled::spelling;
 use super::total::Total;
 use super::waiting::Waiting;
 use super::{
-    LocalSettings, forget, held, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace,
-    pictures::Pictures, probe,
+    LocalSettings, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures, probe,
 };
 use crate::config::Durability;
-use crate::content::{Commit, Judge, Node};
+use crate::content::{Commit, Node};
 use crate::model::path::{check_name, check_portable};
 use crate::model::{Error, RelPath, Result};
 use parking_lot::{Mutex, MutexGuard};
@@ -179,67 +178,6 @@ impl Root {
         let is_same_disk = || os::disk_of(what).is_ok_and(|disk| os::disk_of(fd(&self.dir)) == Ok(disk));
         let is_later = commit.is_settled_later && self.waiting.is_local && is_same_disk();
         if is_later { Ok(()) } else { self.settle(what) }
-    }
-
-    /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go: with `NoSpace`, with `LimitReached`
-    /// while the history is held. May wait for the disk.
-    pub fn check_room(&self, len: u64) -> Result<()> {
-        if self.missing_room(len)? == 0 {
-            return Ok(());
-        }
-        forget::make_room(self, len)?;
-        if self.missing_room(len)? == 0 { Ok(()) } else { Err(self.no_room()) }
-    }
-
-    /// Takes room on the disk for the `len` bytes that will come into an empty file, so that nobody else gets it; it is given back with
-    /// the file. As [`check_room`](Self::check_room) otherwise. What others have taken is no longer free, whatever tree they are in.
-    pub fn take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<()> {
-        if self.try_take_room(file, len)? {
-            return Ok(());
-        }
-        forget::make_room(self, len)?;
-        if self.try_take_room(file, len)? { Ok(()) } else { Err(self.no_room()) }
-    }
-
-    fn no_room(&self) -> Error {
-        if self.held.until(SystemTime::now()).is_some() { held::NO_ROOM } else { Error::NoSpace }
-    }
-
-    fn try_take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
-        // Two that look at once must not both find the room that is there once.
-        let _alone = self.waiting.turns.disk().room.lock();
-        if self.missing_room(len)? > 0 {
-            return Ok(false);
-        }
-        match os::reserve(file, len) {
-            Ok(()) => Ok(true),
-            Err(Errno::NOSPC) => os::truncate(file, 0).map(|()| false).map_err(|e| explain("give room back", e)),
-            Err(e) => Err(explain("reserve room for the file", e)),
-        }
-    }
-
-    /// Copies `len` bytes into an empty file: shared where the file system can, else into room taken before.
-    /// Before each part the judge is asked whether to go on.
-    pub fn copy_into(&self, file: BorrowedFd<'_>, from: BorrowedFd<'_>, len: u64, judge: &dyn Judge) -> Result<()> {
-        self.check_room(len)?;
-        if os::share_bytes(from, file) {
-            return Ok(());
-        }
-        self.take_room(file, len)?;
-        match os::copy_bytes(from, file, len, || judge.check().is_ok()) {
-            Err(Errno::CANCELED) => judge.check().and(Err(Error::Conflict)),
-            // Between file systems, or on one that has no such call.
-            Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                os::copy_content(from, file, len).map(drop).map_err(|e| explain("copy the file", e))
-            }
-            copied => copied.map_err(|e| explain("copy the file", e)),
-        }
-    }
-
-    /// How many bytes are missing on the disk for `len` more beside the reserve.
-    pub fn missing_room(&self, len: u64) -> Result<u64> {
-        let free = os::free_bytes(fd(&self.dir)).map_err(|e| explain("ask for free space", e))?;
-        Ok(self.settings.reserve.saturating_add(len).saturating_sub(free))
     }
 
     /// Opens what a path names by `open`; `None` when that would wait and `lookup` forbids it.

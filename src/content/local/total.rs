@@ -6,7 +6,7 @@
 use super::root::Root;
 use super::waiting::begin;
 use super::{forget, held};
-use crate::model::{Error, Result};
+use crate::model::Result;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -177,6 +177,7 @@ mod tests {
     use crate::content::contract::{Tree, commit, path};
     use crate::content::history::History as _;
     use crate::content::{Commit, ContentTree as _, Reach, Room, Start};
+    use crate::model::Error;
     use std::path::Path;
     use std::time::Duration;
 

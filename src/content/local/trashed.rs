@@ -6,6 +6,7 @@ use super::ledger::Growth;
 use super::os::{self, Kind, Lookup, fd};
 use super::reservation::Reservation;
 use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
+use super::stuck::Stuck;
 use super::trash::At;
 use super::{change as changes, stage, tally, walk};
 use crate::content::Commit;
@@ -107,7 +108,7 @@ pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
 /// Deletes for good what has lain long enough; what does not say since when is kept. Returns how many.
 pub(super) fn expire(root: &Root, retention: Retention, now: SystemTime) -> Result<u64> {
     let Some(limit) = retention.trash else { return Ok(0) };
-    let mut count = 0;
+    let (mut count, mut stuck) = (0, Stuck::default());
     for id in ids(root)? {
         let item = item(root, id)?;
         let old = |when: SystemTime| now.duration_since(when).is_ok_and(|age| age >= limit);
@@ -116,7 +117,7 @@ pub(super) fn expire(root: &Root, retention: Retention, now: SystemTime) -> Resu
                 Ok(()) => count += 1,
                 // Somebody was faster.
                 Err(Error::NotFound) => {}
-                Err(error) => return Err(error),
+                Err(error) => stuck.pass(error)?,
             }
         }
     }

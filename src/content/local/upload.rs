@@ -45,6 +45,8 @@ struct Draft {
     root: Arc<Root>,
     path: RelPath,
     announced: Option<u64>,
+    /// Whether there is room for what was announced: looked for or taken.
+    has_room: bool,
     base: Base,
     stage: Option<Arc<Stage>>,
     chunks: Vec<Bytes>,
@@ -97,7 +99,7 @@ impl LocalUpload {
         let mut upload = Self::new(root, path, bound.len, reservation);
         if let Some(len) = large {
             let stage = Stage::create(root)?;
-            root.take_room(stage.file(), len)?;
+            upload.draft.has_room = root.take_free_room(stage.file(), len)?;
             upload.draft.stage = Some(Arc::new(stage));
         }
         Ok(Some(upload))
@@ -143,6 +145,7 @@ impl LocalUpload {
         if upload.len > 0 {
             upload.draft.sum = Sum::Unknown;
         }
+        upload.draft.has_room = bound.len.is_none_or(|len| os::has_room(stage.file(), len));
         upload.draft.stage = Some(Arc::new(stage));
         Ok(upload)
     }
@@ -153,6 +156,7 @@ impl LocalUpload {
             root,
             path,
             announced,
+            has_room: true,
             base,
             stage: None,
             chunks: Vec::new(),
@@ -233,7 +237,7 @@ impl Upload for LocalUpload {
         self.flush().await?;
         self.behind.catch_up().await?;
         if let Some(stage) = self.draft.stage.clone() {
-            let whole = self.draft.announced.filter(|_| stage.is_kept());
+            let whole = self.draft.announced.filter(|_| stage.is_kept() && self.draft.has_room);
             let shorten = move || resumed::shorten(stage.file(), len, whole);
             on_thread(&self.draft.root, move |_| shorten().map_err(|e| explain("take back what came", e))).await?;
         }
@@ -272,7 +276,7 @@ impl Upload for LocalUpload {
         }
         // All on one thread that may wait: a change that is begun goes on without its caller.
         changed(&root, move |root| {
-            draft.unannounced().map_or(Ok(()), |more| root.check_room(more))?;
+            draft.unannounced().map_or(Ok(()), |more| root.check_room_ahead(more, draft.ahead()))?;
             draft.publish(&ways, reservation)
         })
         .await

@@ -9,6 +9,7 @@ use super::pictures;
 use super::read::LocalReader;
 use super::root::{Root, checked, existing, explain, replaceable, stat_name};
 use super::stage::{self, Stage};
+use super::stuck::Stuck;
 use super::walk;
 use crate::content::{
     FileId, Judge, Node, Reader as _,
@@ -159,7 +160,7 @@ pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
 
 /// Deletes for good what is no longer kept of every file's former contents, and what crashes have left there; returns how many.
 pub(super) fn expire(root: &Root, thinning: Thinning, now: SystemTime) -> Result<u64> {
-    let mut count = 0;
+    let (mut count, mut stuck) = (0, Stuck::default());
     for history in histories(root)? {
         let Some(dir) = shelf(fd(&root.versions), &history)? else { continue };
         let (versions, unpublished) = all_in(fd(&dir))?;
@@ -169,7 +170,7 @@ pub(super) fn expire(root: &Root, thinning: Thinning, now: SystemTime) -> Result
             match os::unlink_file(fd(&dir), &version.id) {
                 Ok(()) => count += 1,
                 Err(Errno::NOENT) => {}
-                Err(e) => return Err(explain("delete a former content", e)),
+                Err(e) => stuck.pass(explain("delete a former content", e))?,
             }
         }
         if !over.is_empty() {

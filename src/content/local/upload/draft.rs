@@ -26,6 +26,7 @@ impl Draft {
             root: Arc::clone(&self.root),
             path: RelPath::root(),
             announced: self.announced,
+            has_room: self.has_room,
             base: Base::Nothing,
             stage: self.stage.clone(),
             chunks: std::mem::take(&mut self.chunks),
@@ -35,20 +36,28 @@ impl Draft {
         }
     }
 
-    /// Looks for room where more comes than was said; for what was, that was done at the beginning. To let go of history takes its time.
+    /// Looks for room where none was found or taken at the beginning. To let go of history takes its time.
     pub(super) async fn make_room(&self) -> Result<()> {
         if let Some(more) = self.unannounced()
             && (!self.root.waiting.may_look() || self.root.missing_room(more)? > 0)
         {
-            on_thread(&self.root, move |root| root.check_room(more)).await?;
+            let ahead = self.ahead();
+            on_thread(&self.root, move |root| root.check_room_ahead(more, ahead)).await?;
         }
         Ok(())
     }
 
-    /// The bytes collected, where more has come than was said.
+    /// The bytes collected, where more has come than there is known to be room for.
     pub(super) fn unannounced(&self) -> Option<u64> {
         let (end, collected) = (self.offset.saturating_add(self.collected as u64), self.collected as u64);
-        self.announced.is_none_or(|announced| end > announced).then_some(collected)
+        self.announced.is_none_or(|announced| end > announced || !self.has_room).then_some(collected)
+    }
+
+    /// For how many bytes after those collected room may be made: as many as have come before, so that an upload that is cut has cost at most
+    /// twice of the history what it sent.
+    pub(super) fn ahead(&self) -> u64 {
+        let end = self.offset.saturating_add(self.collected as u64);
+        self.announced.map_or(self.offset, |announced| announced.saturating_sub(end).min(self.offset))
     }
 
     /// Writes the collected chunks aside.
