@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod manual;
 mod past;
 mod process;
 mod prompt;
@@ -118,6 +119,16 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Print completions of the commands for a shell.
+    Completions {
+        /// The shell
+        shell: manual::Shell,
+    },
+    /// Write manual pages into a folder.
+    Man {
+        /// The folder, which is made
+        folder: PathBuf,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]
@@ -130,6 +141,12 @@ enum ConfigCommand {
 
 /// Runs the command that was given.
 pub async fn run(cli: Cli) -> Result<()> {
+    // What describes the program needs no settings, and what it writes is for everybody.
+    match &cli.command {
+        Command::Completions { shell } => return print(&manual::completions(*shell)),
+        Command::Man { folder } => return manual::pages(folder),
+        _ => {}
+    }
     process::keep_files_private();
     let config = Config::load(cli.config.as_deref())?;
     match cli.command {
@@ -154,6 +171,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Store { command } => store::run(command, &config).await,
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),
+        Command::Completions { .. } | Command::Man { .. } => Ok(()),
     }
 }
 
