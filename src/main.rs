@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             },
         );
     match ended {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("sarang: {}", cli::sentence_of(&error));
             ExitCode::FAILURE

@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod doctor;
 mod manual;
 mod past;
 mod process;
@@ -20,6 +21,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// A self-hosted network drive over WebDAV.
 #[derive(Debug, Parser)]
@@ -109,6 +111,11 @@ enum Command {
         #[command(flatten)]
         args: check::CheckArgs,
     },
+    /// Try what clients do, from here or another machine, and say what is wrong on their way.
+    Doctor {
+        #[command(flatten)]
+        args: doctor::DoctorArgs,
+    },
     /// Bring the state back from an export.
     Store {
         #[command(subcommand)]
@@ -140,16 +147,17 @@ enum ConfigCommand {
 }
 
 /// Runs the command that was given.
-pub async fn run(cli: Cli) -> Result<()> {
+pub async fn run(cli: Cli) -> Result<ExitCode> {
     // What describes the program needs no settings, and what it writes is for everybody.
     match &cli.command {
-        Command::Completions { shell } => return print(&manual::completions(*shell)),
-        Command::Man { folder } => return manual::pages(folder),
+        Command::Completions { shell } => return print(&manual::completions(*shell)).map(|()| ExitCode::SUCCESS),
+        Command::Man { folder } => return manual::pages(folder).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     process::keep_files_private();
     let config = Config::load(cli.config.as_deref())?;
-    match cli.command {
+    let ended = match cli.command {
+        Command::Doctor { args } => return doctor::run(args, &config).await,
         Command::Serve { new } => {
             let _flush = log::start(&config.log);
             serve::run(Config { anew: new, ..config }).await
@@ -172,7 +180,8 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
-    }
+    };
+    ended.map(|()| ExitCode::SUCCESS)
 }
 
 /// An error with its causes, except those that it quotes already.

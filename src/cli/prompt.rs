@@ -13,14 +13,26 @@ pub fn new_password(from_stdin: bool) -> Result<String> {
     if from_stdin {
         return read_line(&mut std::io::stdin().lock());
     }
-    let terminal = File::options().read(true).write(true).open("/dev/tty");
-    let terminal = terminal.context("There is no terminal to ask for a password; pass it with --password-stdin")?;
+    let terminal = terminal()?;
     let first = Zeroizing::new(ask(&terminal, "New password: ")?);
     let second = Zeroizing::new(ask(&terminal, "Once more: ")?);
     if first != second {
         bail!("The two passwords differ; nothing was changed");
     }
     Ok(first.to_string())
+}
+
+/// A password that is there already: one line of standard input, or asked for at the terminal.
+pub fn password(from_stdin: bool) -> Result<String> {
+    if from_stdin {
+        return read_line(&mut std::io::stdin().lock());
+    }
+    ask(&terminal()?, "Password: ")
+}
+
+fn terminal() -> Result<File> {
+    let terminal = File::options().read(true).write(true).open("/dev/tty");
+    terminal.context("There is no terminal to ask for a password; pass it with --password-stdin")
 }
 
 fn ask(mut terminal: &File, question: &str) -> Result<String> {

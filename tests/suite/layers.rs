@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["app"],
     &["admin", "backup", "check"],
     &["control", "jobs", "http"],
-    &["server"],
+    &["server", "doctor"],
     &["cli"],
     &["main"],
 ];
@@ -24,15 +24,23 @@ const LAYERS: &[&[&str]] = &[
 /// Crates (or paths of the standard library), the rooms that may name them, and why.
 const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("dav_server", &["http"], "one place speaks WebDAV"),
-    ("hyper", &["http", "server"], "one place speaks HTTP; the server accepts connections for it"),
-    ("hyper_util", &["http", "server", "openid"], "as hyper; the provider is asked with its client"),
-    ("hyper_rustls", &["openid"], "one place calls out"),
-    ("tokio_rustls", &["server"], "one place accepts connections"),
+    (
+        "hyper",
+        &["http", "server", "doctor"],
+        "one place speaks HTTP; the server accepts connections for it; the doctor asks as clients do",
+    ),
+    ("hyper_util", &["http", "server", "openid", "doctor"], "as hyper; the provider is asked with its client"),
+    ("hyper_rustls", &["openid", "doctor"], "one place calls out, and the doctor as clients do"),
+    ("tokio_rustls", &["server", "doctor"], "one place accepts connections; the doctor asks as clients do"),
     ("x509_parser", &["server"], "as tokio_rustls"),
     ("openidconnect", &["openid"], "one place speaks to the provider"),
     ("axum", &["http", "server"], "one place speaks HTTP"),
     ("headers", &["http", "server"], "one place speaks HTTP"),
-    ("http_body_util", &["http", "server", "openid"], "one place speaks HTTP; the provider's answers are bounded"),
+    (
+        "http_body_util",
+        &["http", "server", "openid", "doctor"],
+        "one place speaks HTTP; the provider's answers are bounded",
+    ),
     ("sled", &["store/sled"], "the engine is an implementation of the seam"),
     (
         "rustix",

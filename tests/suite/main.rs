@@ -35,6 +35,7 @@ mod dav_locks;
 mod dav_moves;
 mod dav_overflow;
 mod dav_props;
+mod doctor;
 mod edges;
 mod email;
 mod files;

@@ -70,7 +70,6 @@ use super::{
     Commit, ContentTree, DeadProp, FileId, Listing, Node, PropChange, Reach, Reader, Reserved, Room, Scrubbed, Start,
     Unshown, Upload, Usage,
 };
-use crate::config::Durability;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use lacks::Lack;
@@ -78,26 +77,12 @@ use list::LocalListing;
 use os::{Errno, Lookup};
 use overflow::sweep_props;
 use read::LocalReader;
+pub use root::LocalSettings;
 use root::Root;
 use std::path::Path;
 use std::sync::Arc;
 use upload::LocalUpload;
 use waiting::{begin, changed, looked, on_thread};
-
-/// How a tree of plain files behaves.
-#[derive(Clone, Copy, Debug)]
-pub struct LocalSettings {
-    /// When a change counts as done.
-    pub durability: Durability,
-    /// Whether names that Windows cannot show are refused.
-    pub portable_names: bool,
-    /// Whether a file that is overwritten leaves its content as a version.
-    pub versions: bool,
-    /// Bytes of disk that are left free.
-    pub reserve: u64,
-    /// Permission bits of new files and folders.
-    pub modes: [u16; 2],
-}
 
 /// A tree of plain files below one folder.
 #[derive(Debug)]

@@ -9,9 +9,7 @@ use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed
 use super::spelled::spelling;
 use super::total::Total;
 use super::waiting::Waiting;
-use super::{
-    LocalSettings, held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures, probe,
-};
+use super::{held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures, probe};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
 use crate::model::path::{check_name, check_portable};
@@ -22,6 +20,21 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+
+/// How a tree of plain files behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalSettings {
+    /// When a change counts as done.
+    pub durability: Durability,
+    /// Whether names that Windows cannot show are refused.
+    pub portable_names: bool,
+    /// Whether a file that is overwritten leaves its content as a version.
+    pub versions: bool,
+    /// Bytes of disk that are left free.
+    pub reserve: u64,
+    /// Permission bits of new files and folders.
+    pub modes: [u16; 2],
+}
 
 /// One tree's open folders and what is shared between its calls.
 #[derive(Debug)]

@@ -1,0 +1,250 @@
+//! One request on a connection of its own, so that each step of the way there can fail by itself.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_rustls::ConfigBuilderExt as _;
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+const CONNECT: Duration = Duration::from_secs(10);
+const ANSWER: Duration = Duration::from_secs(30);
+/// What an answer may have at most: the checks ask for little.
+const MOST: usize = 4 << 20;
+
+/// Whose certificates are believed.
+#[derive(Clone, Debug)]
+pub enum Trust {
+    /// Those of the system.
+    System,
+    /// Only these.
+    Only(Arc<RootCertStore>),
+}
+
+/// The address that clients are given.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub(super) is_tls: bool,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// The path of the drive, with a slash at its end.
+    pub(super) path: String,
+    trust: Trust,
+}
+
+/// How far a connection came.
+#[derive(Debug)]
+pub(super) enum Unreachable {
+    Name(String),
+    Port(String),
+    Tls(String),
+    Answer(String),
+}
+
+impl Unreachable {
+    pub fn why(&self) -> &str {
+        let (Self::Name(why) | Self::Port(why) | Self::Tls(why) | Self::Answer(why)) = self;
+        why
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Exchange {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl Server {
+    /// From an address as people write it; a path that is missing is that of the drives. The error is a sentence.
+    pub fn parse(url: &str, trust: Trust) -> Result<Self, String> {
+        let wrong = || format!("{url} is not an address: write it as https://drive.example.org/dav/.");
+        let uri: Uri = url.parse().map_err(|_| wrong())?;
+        let is_tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(wrong()),
+        };
+        let host = uri.host().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
+        let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
+        let path = match uri.path().trim_end_matches('/') {
+            "" => "/dav/".to_owned(),
+            path => format!("{path}/"),
+        };
+        Ok(Self { is_tls, host, port, path, trust })
+    }
+
+    /// The same without TLS, where browsers try first.
+    pub(super) fn plain(&self) -> Self {
+        Self { is_tls: false, port: 80, ..self.clone() }
+    }
+
+    pub(super) fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+    }
+
+    /// Host and port, as the header `Host` and addresses have them.
+    pub(super) fn authority(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        match (self.is_tls, self.port) {
+            (true, 443) | (false, 80) => host,
+            _ => format!("{host}:{}", self.port),
+        }
+    }
+
+    /// The address of something in the drive, for `Destination`.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}://{}{path}", if self.is_tls { "https" } else { "http" }, self.authority())
+    }
+
+    /// The addresses of the name.
+    pub(super) async fn resolve(&self) -> Result<Vec<SocketAddr>, Unreachable> {
+        let looked = tokio::time::timeout(CONNECT, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
+        match looked {
+            Ok(Ok(addresses)) => Ok(addresses.collect()),
+            Ok(Err(error)) => Err(Unreachable::Name(error.to_string())),
+            Err(_) => Err(Unreachable::Name("no name server answers".into())),
+        }
+    }
+
+    async fn connect(&self) -> Result<Box<dyn Stream>, Unreachable> {
+        let connecting = async {
+            let addresses = self.resolve().await?;
+            let stream = TcpStream::connect(&*addresses).await.map_err(|e| Unreachable::Port(e.to_string()))?;
+            if !self.is_tls {
+                return Ok(Box::new(stream) as Box<dyn Stream>);
+            }
+            let tls = |e: &dyn std::error::Error| Unreachable::Tls(e.to_string());
+            let name = ServerName::try_from(self.host.clone()).map_err(|e| tls(&e))?;
+            let config = Arc::new(self.trust.config().map_err(|e| tls(&e))?);
+            let shaken = TlsConnector::from(config).connect(name, stream).await.map_err(|e| tls(&e))?;
+            Ok(Box::new(shaken) as Box<dyn Stream>)
+        };
+        let late = |_| Err(Unreachable::Port(format!("no answer within {} seconds", CONNECT.as_secs())));
+        tokio::time::timeout(CONNECT, connecting).await.unwrap_or_else(late)
+    }
+
+    /// Sends a request with this target and these headers.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &HeaderMap,
+        body: Sent,
+    ) -> Result<Exchange, Unreachable> {
+        let failed = |e: &dyn std::error::Error| Unreachable::Answer(causes(e));
+        let mut request = Request::builder().method(method).uri(target).header("Host", self.authority());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(body.0).map_err(|e| failed(&e))?;
+        let stream = self.connect().await?;
+        let exchange = async {
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
+            let connection = tokio::spawn(connection);
+            let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, MOST).collect().await.map_err(|e| failed(&*e))?.to_bytes();
+            connection.abort();
+            Ok(Exchange { status: head.status, headers: head.headers, body })
+        };
+        let late = |_| Err(Unreachable::Answer(format!("no answer within {} seconds", ANSWER.as_secs())));
+        tokio::time::timeout(ANSWER, exchange).await.unwrap_or_else(late)
+    }
+
+    /// The first status of an answer to a head alone, which asks whether its body may come; nothing of that is sent. `None` where the
+    /// question is not answered.
+    pub(super) async fn may_send(
+        &self,
+        target: &str,
+        headers: &HeaderMap,
+        len: u64,
+    ) -> Result<Option<u16>, Unreachable> {
+        let failed = |e: io::Error| Unreachable::Answer(e.to_string());
+        let mut head = format!("PUT {target} HTTP/1.1\r\nHost: {}\r\n", self.authority());
+        for (name, value) in headers {
+            let value = value.to_str().map_err(|e| Unreachable::Answer(e.to_string()))?;
+            head = format!("{head}{name}: {value}\r\n");
+        }
+        head = format!("{head}Content-Length: {len}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+        let mut stream = self.connect().await?;
+        stream.write_all(head.as_bytes()).await.map_err(failed)?;
+        stream.flush().await.map_err(failed)?;
+        let mut line = [0; 12];
+        match tokio::time::timeout(CONNECT, stream.read_exact(&mut line)).await {
+            Ok(Ok(_)) => Ok(std::str::from_utf8(&line).ok().and_then(|line| line.rsplit(' ').next()?.parse().ok())),
+            Ok(Err(error)) => Err(failed(error)),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+impl Trust {
+    /// Only the authorities of a PEM file.
+    pub fn of(file: &Path) -> io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
+            roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        }
+        if roots.is_empty() {
+            return Err(io::Error::other("it holds no certificate"));
+        }
+        Ok(Self::Only(Arc::new(roots)))
+    }
+
+    fn config(&self) -> io::Result<ClientConfig> {
+        let builder = ClientConfig::builder();
+        Ok(match self {
+            Self::System => builder.with_native_roots()?,
+            Self::Only(roots) => builder.with_root_certificates(Arc::clone(roots)),
+        }
+        .with_no_client_auth())
+    }
+}
+
+/// A body whose length is announced, or which is sent in chunks.
+pub(super) struct Sent(http_body_util::combinators::UnsyncBoxBody<Bytes, std::convert::Infallible>);
+
+impl Sent {
+    pub fn nothing() -> Self {
+        Self::whole("")
+    }
+
+    pub fn whole(text: impl Into<Bytes>) -> Self {
+        Self(Full::new(text.into()).boxed_unsync())
+    }
+
+    pub fn in_chunks(parts: Vec<&'static str>) -> Self {
+        let frames = parts.into_iter().map(|part| Ok(http_body::Frame::data(Bytes::from_static(part.as_bytes()))));
+        Self(http_body_util::StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
