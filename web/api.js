@@ -100,13 +100,15 @@ export async function all(path, query = {}) {
 /** Says who has a file open, where the server only says that it is locked. @param {any} error @param {string} path */
 export async function explain(error, path) {
   if (error.code !== 'locked') return error
-  const found = (await all('locks').catch(() => [])).find((lock) => `${path}/`.startsWith(`${lock.path.replace(/^\//, '')}/`))
+  const found = (await all('locks').catch(() => [])).find((lock) => `${path}/`.startsWith(`${bare(lock.path)}/`))
   if (found) error.extra = t('error.lockedby', { who: found.holder, when: date(found.since) })
   return error
 }
 
 // --- paths: names joined by slashes, without one in front
 
+/** As the server sometimes writes it, without the slash in front. @param {string} path */
+export const bare = (path) => path.replace(/^\//, '')
 /** @param {string} folder @param {string} name */
 export const join = (folder, name) => (folder ? `${folder}/${name}` : name)
 /** @param {string} path */

@@ -144,6 +144,8 @@ export const number = (n) => numbers.format(n)
 export const date = (when) => dates.format(new Date(when))
 /** @param {number|string} when */
 export const day = (when) => days.format(new Date(when))
+/** The end of a day that was chosen, or another time of it, as the API has it. @param {string} chosen @param {string} [time] */
+export const until = (chosen, time = '23:59:59') => (chosen ? new Date(`${chosen}T${time}`).toISOString() : undefined)
 
 /** Bytes for people. @param {number} bytes */
 export function size(bytes) {

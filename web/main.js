@@ -6,7 +6,10 @@ import { menu, toast, undoLast } from './ui.js'
 
 /** @typedef {{ el: HTMLElement, title?: string, leave?: () => void, go?: (path: string) => boolean }} View */
 
-/** First part of an address, the module that shows it. Those with a word stand in the navigation, under this picture. */
+/**
+ * First part of an address, the module that shows it. Those with a word stand in the navigation, under this picture.
+ * @type {Record<string, { module: string, icon?: string, open?: boolean }>}
+ */
 const ROUTES = {
   files: { module: 'files', icon: 'folder' },
   shared: { module: 'shared', icon: 'share' },
@@ -25,22 +28,23 @@ let shown = ''
 /** @type {any} */ let main
 let turn = 0
 
-/** Goes to an address of the app. @param {string} to @param {boolean} [instead] takes the place of the present one in the history */
+/** Goes to an address of the app. @param {string} to @param {boolean} [instead] takes the place of the present one in the history @returns {Promise<any>} */
 export function go(to, instead = false) {
   history[instead ? 'replaceState' : 'pushState'](null, '', to)
   return show()
 }
 
+/** @returns {Promise<any>} */
 async function show() {
   const [, first, ...rest] = location.pathname.split('/')
   const name = first || 'files'
-  const route = ROUTES[/** @type {keyof typeof ROUTES} */ (name)]
+  const route = ROUTES[name]
   if (!route) return
-  if (!session.me && !('open' in route)) return go(`/login?to=${encodeURIComponent(location.pathname + location.search)}`, true)
+  if (!session.me && !route.open) return go(`/login?to=${encodeURIComponent(location.pathname + location.search)}`, true)
   const path = rest.filter(Boolean).map(decode).join('/')
   if (shown === name && view?.go?.(path)) return title()
   const mine = ++turn
-  frame(name, 'open' in route)
+  frame(name, !!route.open)
   main.setAttribute('aria-busy', 'true')
   let next
   try {
@@ -113,7 +117,7 @@ function top() {
 
 function rail() {
   const link = (/** @type {string} */ name) => h('a', { href: name === 'files' ? '/' : `/${name}`, 'data-name': name, class: ['rewind', 'account', 'admin'].includes(name) ? 'wide' : null },
-    icon(ROUTES[/** @type {keyof typeof ROUTES} */ (name)].icon), h('span', t(`view.${name}`)))
+    icon(ROUTES[name].icon || name), h('span', t(`view.${name}`)))
   const names = ['files', 'shared', 'trash', 'connect', 'rewind', 'account']
   if (session.me.role === 'admin') names.push('admin')
   const more = h('button.more', { type: 'button', 'aria-haspopup': 'menu', onclick: () => menu(more, [

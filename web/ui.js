@@ -198,28 +198,35 @@ export function toast(text, { undo, action, error } = {}) {
 /** A failure as a message. @param {any} error */
 export const failed = (error) => toast(say(error), { error: true })
 
-/** Text that can be copied, also where the clipboard is not for pages. @param {string} text @param {string} label */
-export function copyable(text, label) {
-  const input = h('input', { value: text, readonly: true, 'aria-label': label, dir: 'ltr', onfocus: () => input.select() })
+/** A button that copies what `area` holds, also where the clipboard is not for pages. @param {any} area */
+function copier(area) {
   const copy = h('button', { type: 'button', onclick: async () => {
-    input.select()
-    try { await navigator.clipboard.writeText(text) } catch { document.execCommand('copy') }
+    area.select()
+    try { await navigator.clipboard.writeText(area.value) } catch { document.execCommand('copy') }
     copy.textContent = t('copied')
     setTimeout(() => { copy.textContent = t('copy.text') }, 2000)
   } }, t('copy.text'))
-  return h('div.copyable', input, copy)
+  return copy
+}
+
+/** Text that can be copied. @param {string} text @param {string} label */
+export function copyable(text, label) {
+  const input = h('input', { value: text, readonly: true, 'aria-label': label, dir: 'ltr', onfocus: () => input.select() })
+  return h('div.copyable', input, copier(input))
 }
 
 /** Lines of a script or settings file, with a button that copies them. @param {string} text @param {string} label */
 export function code(text, label) {
-  const pre = h('pre', { tabindex: '0', role: 'region', 'aria-label': label, dir: 'ltr' }, text)
   const area = h('textarea', { value: text, 'aria-hidden': 'true', tabindex: '-1', class: 'gone' })
-  const copy = h('button', { type: 'button', onclick: async () => {
-    try { await navigator.clipboard.writeText(text) } catch { area.select(); document.execCommand('copy') }
-    copy.textContent = t('copied')
-    setTimeout(() => { copy.textContent = t('copy.text') }, 2000)
-  } }, t('copy.text'))
-  return h('div.code', pre, area, copy)
+  return h('div.code', h('pre', { tabindex: '0', role: 'region', 'aria-label': label, dir: 'ltr' }, text), area, copier(area))
+}
+
+/** Saves what an address gives, or this file, on the machine of the visitor. @param {string} href @param {string} [name] what it is called */
+export function save(href, name = '') {
+  const link = h('a', { href, download: name })
+  document.body.append(link)
+  link.click()
+  link.remove()
 }
 
 /** A heading with actions beside it. @param {string} text @param {...any} actions */

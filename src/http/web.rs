@@ -173,15 +173,17 @@ fn prefix() -> String {
 
 impl Site {
     fn read(compressed: bool) -> Self {
-        let asset = |name: &str| Some(Asset::new(&without_comments(name, &Files::get(name)?.data), compressed));
+        let asset = |name: &str| Some(Asset::new(&trimmed(name, &Files::get(name)?.data), compressed));
         let files = Files::iter().filter_map(|name| Some((name.to_string(), asset(&name)?))).collect();
         Self { prefix: prefix(), files }
     }
 }
 
-/// A script without the comments that have lines of their own, and without types; its lines keep their numbers.
-fn without_comments(name: &str, data: &[u8]) -> Vec<u8> {
-    let Some(text) = std::str::from_utf8(data).ok().filter(|_| media_type(name).starts_with("text/javascript")) else {
+/// A script or style sheet without indentation and the comments that have lines of their own, a script without types, too; its lines
+/// keep their numbers. A text that goes on over several lines would lose its indentation, so that a test refuses one.
+fn trimmed(name: &str, data: &[u8]) -> Vec<u8> {
+    let is_code = ["text/javascript", "text/css"].iter().any(|kind| media_type(name).starts_with(kind));
+    let Some(text) = std::str::from_utf8(data).ok().filter(|_| is_code) else {
         return data.to_owned();
     };
     let mut inside = false;
@@ -192,7 +194,7 @@ fn without_comments(name: &str, data: &[u8]) -> Vec<u8> {
         let is_comment =
             inside || start.starts_with("//") || begins && (!start.contains("*/") || start.trim_end().ends_with("*/"));
         inside = (inside || begins) && !start.contains("*/");
-        if is_comment { String::new() } else { without_types(line) }
+        if is_comment { String::new() } else { without_types(start) }
     });
     lines.collect::<Vec<_>>().join("\n").into_bytes()
 }
@@ -319,14 +321,18 @@ mod tests {
 
     #[test]
     fn comments_stay_here_and_lines_keep_their_numbers() {
-        let sent = |text: &str| String::from_utf8(without_comments("a.js", text.as_bytes())).unwrap();
+        let sent = |text: &str| String::from_utf8(trimmed("a.js", text.as_bytes())).unwrap();
         assert_eq!(
             sent("// a\nlet b = '//c' // d\n/** e\n f */\n  /** g */ h()\n/** i */\nj()"),
-            "\nlet b = '//c' // d\n\n\n  /** g */ h()\n\nj()"
+            "\nlet b = '//c' // d\n\n\n/** g */ h()\n\nj()"
         );
         assert_eq!(sent("let a = (/** @type {X} */ b, /** @type {Y} */ (c)) // d"), "let a = (b, (c)) // d");
         assert_eq!(sent("'/** @'"), "'/** @'");
-        assert_eq!(without_comments("a.css", b"// a"), b"// a");
+        assert_eq!(
+            trimmed("a.css", b"/* a */\n@media x {\n  b { c: d } /* e */\n}"),
+            b"\n@media x {\nb { c: d } /* e */\n}"
+        );
+        assert_eq!(trimmed("a.json", b"  /* a */"), b"  /* a */");
     }
 
     #[test]

@@ -66,3 +66,9 @@ test('no text stands outside the catalogue', () => {
     for (const words of found) assert.ok(known.test(words), `${name}: ${JSON.stringify(words)}`)
   }
 })
+
+test('no text goes on over several lines: the server sends lines without their indentation', () => {
+  for (const [name, source] of Object.entries(sources)) {
+    for (const [n, line] of code(source).split('\n').entries()) assert.equal(line.replace(/\\./g, '').split('`').length % 2, 1, `${name}, near line ${n + 1}: ${line}`)
+  }
+})

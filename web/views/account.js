@@ -1,6 +1,6 @@
 // The account: profile, password, second factor, sessions, app passwords.
 
-import { date, day, h, icon, replace, t } from '../dom.js'
+import { date, day, h, icon, replace, t, until } from '../dom.js'
 import { all, api, session } from '../api.js'
 import { ask, button, choice, confirm, copyable, failed, field, heading, onsend, secret, table, toast } from '../ui.js'
 import { refreshMe, start } from '../main.js'
@@ -89,7 +89,7 @@ async function appPasswords() {
     const expires = field(t('expires'), { type: 'date' })
     /** @type {any} */ let made = null
     await ask({ title: t('apppassword.new'), submit: t('create'), body: [name.el, scope.el, rights.el, expires.el], run: async () => {
-      made = await api('POST', 'app-passwords', { body: { name: name.input.value, scope: scope.input.value || undefined, rights: rights.input.value, expires: expires.input.value ? new Date(`${expires.input.value}T23:59:59`).toISOString() : undefined } })
+      made = await api('POST', 'app-passwords', { body: { name: name.input.value, scope: scope.input.value || undefined, rights: rights.input.value, expires: until(expires.input.value) } })
     } })
     if (!made) return
     await ask({ title: t('apppassword.new'), body: [h('p', t('connect.once')), copyable(made.password, t('apppassword'))] })

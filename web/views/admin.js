@@ -1,8 +1,8 @@
 // Administration: how the server is, accounts, groups, invites, team folders, what everybody shares, locks, and who did what.
 
-import { date, day, h, has, number, replace, size, t } from '../dom.js'
+import { date, day, h, has, number, replace, size, t, until } from '../dom.js'
 import { address, all, api, say } from '../api.js'
-import { ask, button, choice, confirm, copyable, failed, field, heading, menu, secret, table, tick } from '../ui.js'
+import { ask, button, choice, confirm, copyable, failed, field, heading, menu, save, secret, table, tick } from '../ui.js'
 
 /** @type {Record<string, (again: () => any) => Promise<any>>} */
 const TABS = { overview, accounts, groups, invites, teams, shares, links, removed, locks, audit }
@@ -87,7 +87,7 @@ async function invites(again) {
     const expires = field(t('expires'), { type: 'date' }, t('invite.week'))
     /** @type {any} */ let made = null
     await ask({ title: t('invite.new'), submit: t('create'), body: [note.el, limit.el, list.el, expires.el], run: async () => {
-      made = await api('POST', 'invites', { body: { note: note.input.value || undefined, quota: bytes(limit) ?? undefined, groups: names(list), expires: expires.input.value ? new Date(`${expires.input.value}T23:59:59`).toISOString() : undefined } })
+      made = await api('POST', 'invites', { body: { note: note.input.value || undefined, quota: bytes(limit) ?? undefined, groups: names(list), expires: until(expires.input.value) } })
     } })
     if (made) await ask({ title: t('invite.new'), body: [h('p', t('invite.once')), copyable(`${location.origin}/register#${made.invite}`, t('invite'))] })
     again()
@@ -169,12 +169,12 @@ async function audit() {
   const kind = field(t('audit.kind'), { autocapitalize: 'none', placeholder: 'sign-in-failed' })
   const from = field(t('audit.from'), { type: 'date' })
   const to = field(t('audit.to'), { type: 'date' })
-  const query = () => ({ account: account.input.value.trim() || undefined, kind: kind.input.value.trim() || undefined, from: from.input.value ? new Date(`${from.input.value}T00:00:00`).toISOString() : undefined, to: to.input.value ? new Date(`${to.input.value}T23:59:59`).toISOString() : undefined })
+  const query = () => ({ account: account.input.value.trim() || undefined, kind: kind.input.value.trim() || undefined, from: until(from.input.value, '00:00'), to: until(to.input.value) })
   const list = paged('audit', query, t('admin.audit'), [t('audit.at'), t('audit.who'), t('audit.kind'), t('audit.target'), t('audit.outcome')], (one) => [date(one.at), [h('bdi', one.who || one.by), one.from && h('p.hint', one.from)], [one.kind, one.count > 1 && ` ×${number(one.count)}`], [h('bdi', one.target), one.note && h('p.hint', one.note)], has(`outcome.${one.outcome}`) ? t(`outcome.${one.outcome}`) : one.outcome])
   const form = h('form.filters', account.el, kind.el, from.el, to.el, h('button', { type: 'submit' }, t('filter.do')))
   form.addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); list.draw().catch((error) => replace(list.el, h('p.wrong', { role: 'alert' }, say(error)))) })
   await list.draw()
-  const get = (/** @type {string} */ format) => button('download', t(`audit.${format}`), () => { const link = h('a', { href: address('audit/export', { ...query(), format: format === 'csv' ? 'csv' : undefined }), download: '' }); document.body.append(link); link.click(); link.remove() })
+  const get = (/** @type {string} */ format) => button('download', t(`audit.${format}`), () => save(address('audit/export', { ...query(), format: format === 'csv' ? 'csv' : undefined })))
   return [form, h('p.row-actions', get('csv'), get('jsonl')), list.el]
 }
 

@@ -2,7 +2,7 @@
 
 import { h, icon, remember, replace, t } from '../dom.js'
 import { all, api, session } from '../api.js'
-import { code, copyable, failed, field, heading } from '../ui.js'
+import { code, copyable, failed, field, heading, save } from '../ui.js'
 import { qr } from './qr.js'
 
 const SYSTEMS = { windows: 'Windows', macos: 'macOS', gnome: 'GNOME', kde: 'KDE', davfs: 'davfs2', rclone: 'rclone', android: 'Android', ios: 'iPhone, iPad' }
@@ -74,10 +74,7 @@ export default async function connect({ query }) {
   function script() {
     const lines = ['@echo off', `rem ${t('connect.windows.rem')}`, `echo ${address}`, 'sc query WebClient | find "RUNNING" >nul || net start WebClient', `net use * "${address.replace(/\/$/, '')}" /user:${user} /persistent:yes`, 'pause', '']
     const href = URL.createObjectURL(new Blob([lines.join('\r\n')], { type: 'application/octet-stream' }))
-    const link = h('a', { href, download: 'sarang.cmd' })
-    document.body.append(link)
-    link.click()
-    link.remove()
+    save(href, 'sarang.cmd')
     setTimeout(() => URL.revokeObjectURL(href), 10000)
   }
 

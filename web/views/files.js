@@ -2,7 +2,7 @@
 
 import { THUMBS, date, h, icon, kindOf, named, part, remember, remembered, replace, size, t } from '../dom.js'
 import { Problem, address, all, api, base, explain, join, numbered, page, parent, say, session } from '../api.js'
-import { ask, button, failed, line, menu, toast, tool } from '../ui.js'
+import { ask, button, failed, line, menu, save, toast, tool } from '../ui.js'
 import { grid } from '../list.js'
 import { go, refreshMe } from '../main.js'
 
@@ -132,7 +132,7 @@ export default async function files(ctx) {
     try {
       const got = await api('GET', 'files/search', { query: { path, name: filter.value, limit: 1000 }, signal })
       found = true
-      entries = got.items.map(([at, kind, bytes, time, etag]) => ({ name: base(at), folder: kind === 'folder', size: bytes, time, etag, path: at }))
+      entries = got.items.map((/** @type {any[]} */ [at, kind, bytes, time, etag]) => ({ name: base(at), folder: kind === 'folder', size: bytes, time, etag, path: at }))
       order()
       note.textContent = t('search.found', { n: entries.length }) + (got.cut ? ` ${t('search.cut')}` : '')
     } catch (error) {
@@ -249,10 +249,7 @@ export default async function files(ctx) {
     const whole = !found && some.length === entries.length && some.length > 1
     const href = one ? address('files/content', { path: one.path }) : address('zip', { path: whole ? path : some.map((file) => file.path) })
     if (href.length > LONGEST_ADDRESS) return toast(t('zip.many'), { error: true })
-    const link = h('a', { href, download: one ? one.name : '' })
-    document.body.append(link)
-    link.click()
-    link.remove()
+    save(href, one?.name)
   }
 
   /** @param {File[]} some */
@@ -265,7 +262,7 @@ export default async function files(ctx) {
     const wrong = answer.results.filter((/** @type {any} */ one) => one.code)
     if (wrong.length) {
       const words = async (/** @type {any} */ one) => say(await explain(new Problem(one.status, one), one.path))
-      if (wrong.length === 1) failed(await words(wrong[0]).then((text) => { const told = new Problem(wrong[0].status, wrong[0]); told.extra = `${t('named', { name: base(wrong[0].path) })} ${text}`; return told }))
+      if (wrong.length === 1) toast(`${t('named', { name: base(wrong[0].path) })} ${await words(wrong[0])}`, { error: true })
       else ask({ title: t('failed', { n: wrong.length }), body: h('ul', await Promise.all(wrong.map(async (/** @type {any} */ one) => h('li', h('bdi', base(one.path)), ': ', await words(one))))) })
     }
     return answer.results.filter((/** @type {any} */ one) => !one.code)
@@ -282,25 +279,23 @@ export default async function files(ctx) {
   async function remove(some) {
     if (!some.length) return
     if (some.length >= 50 && !await ask({ title: t('delete'), body: h('p', t('delete.many', { n: some.length })), submit: t('delete'), danger: true })) return
-    const began = Date.now()
     try {
       const done = await told(await bulk('delete', some.map((file) => file.path), 'paths'))
       const paths = done.map((one) => one.path)
       list.clear()
       await load()
       list.focus()
-      if (paths.length) toast(paths.length === 1 ? t('deleted.one', { name: base(paths[0]) }) : t('deleted', { n: paths.length }), { undo: () => restore(paths, began) })
+      if (paths.length) toast(paths.length === 1 ? t('deleted.one', { name: base(paths[0]) }) : t('deleted', { n: paths.length }), { undo: () => restore(paths) })
       refreshMe()
     } catch (error) { failed(error) }
   }
 
-  /** Brings back what was deleted a moment ago. @param {string[]} paths @param {number} since */
-  async function restore(paths, since) {
+  /** Brings back what was deleted a moment ago. @param {string[]} paths */
+  async function restore(paths) {
     const wanted = new Set(paths.map((one) => `/${one}`))
     const folder = parent(paths[0]) || undefined
-    const items = await all('trash', { folder })
     let back = 0
-    for (const item of items) {
+    for (const item of await all('trash', { folder })) {
       // Newest first: of several that lay there, the one that went last. Clocks of two machines differ.
       if (!wanted.delete(item.path)) continue
       await api('POST', `trash/${encodeURIComponent(item.id)}/restore`, { body: folder ? { folder } : {} })
@@ -308,7 +303,6 @@ export default async function files(ctx) {
     }
     await load(paths[0])
     toast(t('restored', { n: back }))
-    return since
   }
 
   /** @param {File[]} some */
@@ -341,7 +335,7 @@ export default async function files(ctx) {
     let items = paths.filter((from) => copy || parent(from) !== folder).map((from) => ({ from, to: join(folder, base(from)) }))
     if (!items.length) return
     try {
-      const done = []
+      const done = /** @type {any[]} */ ([])
       let answer = await bulk(way, items, 'items')
       const taken = items.filter((_, n) => answer.results[n].code === 'exists')
       answer.results = answer.results.filter((/** @type {any} */ one) => one.code !== 'exists')
@@ -350,7 +344,7 @@ export default async function files(ctx) {
         const { conflict } = await part('conflict')
         let forAll = ''
         for (const item of taken) {
-          const what = forAll || await conflict(base(item.from), folder, taken.length > 1, (choice) => { forAll = choice })
+          const what = forAll || await conflict(base(item.from), folder, taken.length > 1, (/** @type {string} */ choice) => { forAll = choice })
           if (what === 'replace') await single(way, item.from, item.to, true).then(() => done.push({ path: item.from })).catch(failed)
           if (what === 'both') await beside(way, item).then(() => done.push({ path: item.from })).catch(failed)
         }

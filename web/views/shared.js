@@ -1,10 +1,9 @@
 // What is shared: with this account, by it, and by links.
 
 import { day, h, icon, replace, t } from '../dom.js'
-import { all, api, base, page } from '../api.js'
+import { all, api, bare, base, page } from '../api.js'
 import { button, confirm, failed, heading, line, table } from '../ui.js'
 
-const bare = (/** @type {string} */ path) => path.replace(/^\//, '')
 
 /** @param {any} ctx */
 export default async function shared({ path }) {

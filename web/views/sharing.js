@@ -1,13 +1,10 @@
 // Sharing a file or folder: with people and groups, and by links.
 
-import { date, day, h, icon, isolate, replace, t } from '../dom.js'
-import { all, api, base } from '../api.js'
+import { date, day, h, icon, isolate, replace, t, until } from '../dom.js'
+import { all, api, bare, base } from '../api.js'
 import { ask, button, choice, confirm, copyable, failed, field, tick, toast } from '../ui.js'
 import { qr } from './qr.js'
 
-const bare = (/** @type {string} */ path) => path.replace(/^\//, '')
-/** The end of a day that was chosen, as the API has it. @param {string} value */
-const until = (value) => (value ? new Date(`${value}T23:59:59`).toISOString() : undefined)
 /** What nobody guesses, and everybody can type. */
 function generated() {
   const letters = 'abcdefghjkmnpqrstuvwxyz23456789'
