@@ -1,7 +1,7 @@
 // The files view by mouse, by keyboard alone, and by touch at 390 px.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { browse, open, serve, shot, signIn } from './harness.mjs'
 
@@ -244,6 +244,31 @@ test('text is read, edited, and a change of somebody else is not overwritten', a
 })
 
 test('a file that is open elsewhere says by whom', async () => {
+test('the details tell the checksum of a file, to be copied', async () => {
+  const page = await open(browser, server)
+  await at(page, 'Checksum', ['a.txt', 'empty.txt'])
+  await server.put('Checksum/a.txt', 'hello')
+  await page.locator('.row[data-index]:has-text("a.txt")').click({ position: { x: 500, y: 10 } })
+  await page.keyboard.press('Control+i')
+  const checksum = page.locator('.details input[aria-label="Checksum (BLAKE3)"]')
+  // As `b3sum` writes it.
+  await checksum.waitFor()
+  assert.equal(await checksum.inputValue(), 'ea8f163db38682925e4491c5e58d4bb3506ef8c14eb78a86e908c5624a67200f')
+  await page.click('.details >> text=Copy')
+  await page.waitForSelector('.details >> text=Copied')
+  await page.keyboard.press('Escape')
+  // A folder has none, and of what another program has written none is known.
+  writeFileSync(join(server.home('ana'), 'Checksum/beside.txt'), 'hello')
+  await page.reload()
+  for (const [name, type] of [['Sub', 'Folder'], ['beside.txt', 'text/plain']]) {
+    await page.locator(`.row[data-index]:has-text("${name}")`).click({ position: { x: 500, y: 10 } })
+    await page.keyboard.press('Control+i')
+    await page.waitForSelector(`.details:has-text("${type}")`)
+    assert.equal(await checksum.count(), 0, name)
+  }
+  assert.deepEqual(page.wrong, [])
+})
+
   const page = await open(browser, server)
   await at(page, 'Locked')
   await server.ask('LOCK', '/dav/Locked/a.txt', { body: '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>', headers: { 'Content-Type': 'application/xml' } })

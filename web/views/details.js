@@ -1,18 +1,24 @@
 // What is known of a file or folder, beside the list; and its versions.
 
 import { date, h, icon, replace, size, t } from '../dom.js'
-import { address, all, api, explain, parent } from '../api.js'
-import { ask, button, confirm, failed, table, toast, tool } from '../ui.js'
+import { address, all, api, bare, explain, parent } from '../api.js'
+import { ask, button, confirm, copyable, failed, table, toast, tool } from '../ui.js'
 
-const bare = (/** @type {string} */ path) => path.replace(/^\//, '')
+/** The BLAKE3 of a file as `b3sum` writes it, where the server knows it. @param {string} path */
+async function checksum(path) {
+  const answer = await api('HEAD', 'files/content', { query: { path }, raw: true })
+  const [, text] = /blake3=:(.+?):/.exec(answer.headers.get('Repr-Digest')) || []
+  return text && [...atob(text)].map((byte) => byte.charCodeAt(0).toString(16).padStart(2, '0')).join('')
+}
+
 
 /** @param {any} file @param {() => void} close @param {() => any} changed */
 export async function show(file, close, changed) {
   const holder = h('div')
   const el = h('aside.details', { 'aria-label': t('details.of', { name: file.name }), onkeydown: (/** @type {KeyboardEvent} */ event) => { if (event.key === 'Escape') close() } },
     h('header', h('h2', h('bdi', file.name)), tool('close', t('close'), close)), holder)
-  const [stat, shares, links, locks] = await Promise.all([
-    api('GET', 'files/stat', { query: { path: file.path } }), all('shares').catch(() => []), all('links').catch(() => []), all('locks').catch(() => [])])
+  const [stat, hash, shares, links, locks] = await Promise.all([
+    api('GET', 'files/stat', { query: { path: file.path } }), !file.folder && checksum(file.path).catch(() => ''), all('shares').catch(() => []), all('links').catch(() => []), all('locks').catch(() => [])])
   const mine = (/** @type {any[]} */ some) => some.filter((one) => bare(one.path) === file.path)
   const part = (/** @type {string} */ head, /** @type {any[]} */ rows) => rows.length > 0 && [h('h3', head), h('ul', rows)]
   replace(holder, h('dl', Object.entries({
@@ -23,6 +29,7 @@ export async function show(file, close, changed) {
     [t('type')]: stat.media_type || t('folder'),
     [t('etag')]: stat.etag,
   }).flatMap(([head, value]) => (value ? [h('dt', head), h('dd', h('bdi', value))] : []))),
+  hash && [h('h3', t('hash')), copyable(hash, t('hash'))],
   part(t('share.people'), mine(shares).map((share) => h('li', h('bdi', share.to.account || share.to.group), h('span.hint', t(`rights.${share.rights}`))))),
   part(t('links'), mine(links).map((link) => h('li', h('span', t(`rights.${link.rights}`)), h('span.hint', t('used.n', { n: link.downloads }))))),
   part(t('locks'), mine(locks).map((lock) => h('li', h('span', icon('lock'), t('openby', { who: lock.holder, when: date(lock.since) })), button('', t('lock.end'), () => api('DELETE', `locks/${lock.id}`).then(() => show(file, close, changed)).then((next) => el.replaceWith(next), failed))))),
