@@ -234,7 +234,8 @@ test('text is read, edited, and a change of somebody else is not overwritten', a
   await page.fill('.editor', 'mine again')
   await page.keyboard.press('Control+s')
   await page.waitForSelector('dialog >> text=Somebody else has changed this')
-  await page.click('dialog >> text=Save beside')
+  await page.click('dialog >> text=Save mine as a copy')
+  await page.click('dialog >> text=Continue')
   const find = () => readdirSync(join(server.home('ana'), 'Edit')).find((name) => /^a \(\d+\)\.txt$/.test(name))
   await settle(find)()
   const beside = find()
@@ -243,7 +244,6 @@ test('text is read, edited, and a change of somebody else is not overwritten', a
   assert.deepEqual(page.wrong, [])
 })
 
-test('a file that is open elsewhere says by whom', async () => {
 test('the details tell the checksum of a file, to be copied', async () => {
   const page = await open(browser, server)
   await at(page, 'Checksum', ['a.txt', 'empty.txt'])
@@ -269,6 +269,7 @@ test('the details tell the checksum of a file, to be copied', async () => {
   assert.deepEqual(page.wrong, [])
 })
 
+test('a file that is open elsewhere says by whom', async () => {
   const page = await open(browser, server)
   await at(page, 'Locked')
   await server.ask('LOCK', '/dav/Locked/a.txt', { body: '<?xml version="1.0"?><lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>', headers: { 'Content-Type': 'application/xml' } })
