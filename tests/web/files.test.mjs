@@ -11,7 +11,7 @@ after(async () => { await browser?.close(); await server?.stop() })
 
 const row = (page, name) => page.locator(`.scroll .row:has-text("${name}")`)
 const onDisk = (path) => existsSync(join(server.home('ana'), path))
-const settle = (check) => async () => { for (let n = 0; n < 100; n++) { if (check()) return; await new Promise((done) => setTimeout(done, 50)) } assert.fail('it did not come to be') }
+const settle = (check) => async () => { for (let n = 0; n < 600; n++) { if (check()) return; await new Promise((done) => setTimeout(done, 50)) } assert.fail('it did not come to be') }
 
 /** A folder of its own for each test. */
 async function at(page, folder, files = ['a.txt', 'b.txt', 'c.txt'], folders = ['Sub']) {
@@ -170,7 +170,7 @@ test('by touch at 390 px: a long press selects, a tap opens, actions are in reac
     const spot = { x: box.x + box.width / 2, y: box.y + box.height / 2 }
     const session = await page.context().newCDPSession(page)
     await session.send('Input.dispatchTouchEvent', { type: 'touchStart', touchPoints: [spot] })
-    await page.waitForTimeout(650)
+    await page.waitForSelector(`.row[aria-selected=true]:has-text("${name}")`)
     await session.send('Input.dispatchTouchEvent', { type: 'touchEnd', touchPoints: [] })
   }
   await press('a.txt')
@@ -212,7 +212,7 @@ test('search goes below the folder, download and zip give the bytes', async () =
 test('another client changes the folder, and it shows; deletes it, and that is said', async () => {
   const page = await open(browser, server, { expected: [/404/] })
   await at(page, 'Live')
-  await page.waitForTimeout(5500)
+  // At once: what changes before the folder is looked at first shows, too.
   await server.put('Live/from elsewhere.txt', 'x')
   await row(page, 'from elsewhere').waitFor({ timeout: 20000 })
   await server.ask('DELETE', '/dav/Live')

@@ -11,7 +11,7 @@ before(async () => { [server, browser] = await Promise.all([serve(), browse()]);
 after(async () => { await browser?.close(); await server?.stop(); rmSync(local, { recursive: true, force: true }) })
 
 const onDisk = (path, who = 'ana') => existsSync(join(server.home(who), path))
-const settle = async (check) => { for (let n = 0; n < 200; n++) { if (await check()) return; await new Promise((done) => setTimeout(done, 50)) } assert.fail('it did not come to be') }
+const settle = async (check) => { for (let n = 0; n < 600; n++) { if (await check()) return; await new Promise((done) => setTimeout(done, 50)) } assert.fail('it did not come to be') }
 const action = async (page, name, words) => {
   await page.locator(`.row[data-index]:has-text("${name}") .row-menu`).click()
   await page.locator('[role=menuitem]').filter({ hasText: words }).first().click()

@@ -13,7 +13,7 @@ after(async () => { await browser?.close(); await server?.stop() })
 const web = process.env.WEB || join(dirname(fileURLToPath(import.meta.url)), '../../web')
 const { differences } = await import(pathToFileURL(join(web, 'views/diff.js')))
 const stored = (path) => readFileSync(join(server.home('ana'), path), 'utf8')
-const settle = async (check) => { for (let n = 0; n < 200; n++) { if (await check()) return; await new Promise((done) => setTimeout(done, 50)) } assert.fail('it did not come to be') }
+const settle = async (check) => { for (let n = 0; n < 600; n++) { if (await check()) return; await new Promise((done) => setTimeout(done, 50)) } assert.fail('it did not come to be') }
 const POEM = ['one', 'two', 'three', 'four', 'five', 'six', ''].join('\n')
 
 /** The editor of a file in a folder of its own, in which `mine` is typed while somebody else stores `theirs`. */
@@ -101,14 +101,14 @@ test('by keyboard alone: theirs is taken, mine is had back, theirs is gone on wi
 test('by touch at 320 px: mine is a copy beside it, and further edits go there', async () => {
   await server.folderAt('Copy')
   await server.put('Copy/poem (2).txt', 'taken')
-  const page = await collide('Copy', 'mine', 'theirs', { before: 'was\r\nhere\r\n', width: 320, height: 640 })
+  const page = await collide('Copy', 'mine\nof two lines', 'theirs', { before: 'was\r\nhere\r\n', width: 320, height: 640 })
   assert.equal(await findings(page), '')
   await shot(page, 'merge-320')
   await page.tap('dialog >> text=Continue')
   await page.waitForSelector('.toast >> text=saved')
   assert.equal(stored('Copy/poem.txt'), 'theirs')
   assert.equal(stored('Copy/poem (2).txt'), 'taken')
-  assert.match(stored('Copy/poem (3).txt'), /^mine/)
+  assert.equal(stored('Copy/poem (3).txt'), 'mine\r\nof two lines', 'with the line ends that the file had')
   assert.equal(await page.textContent('dialog h2'), 'poem (3).txt')
   await page.fill('.editor', 'more of mine')
   await page.tap('dialog >> text=Save')
@@ -154,5 +154,25 @@ test('what was deleted or is no text any more is said, and mine is kept', async 
   await page.click('dialog >> text=Continue')
   await settle(() => existsSync(join(server.home('ana'), 'Gone/poem (2).txt')))
   assert.equal(stored('Gone/poem (2).txt'), 'mine again')
+  assert.deepEqual(page.wrong, [])
+})
+
+test('what is typed while a save is under way is not taken for saved', async () => {
+  await server.put('slow.txt', 'before')
+  const page = await open(browser, server)
+  await signIn(page)
+  await page.locator('.row[data-index]:has-text("slow.txt") .row-menu').click()
+  await page.click('[role=menuitem] >> text=Edit')
+  await page.fill('.editor', 'saved')
+  await page.route('**/files/content?**', async (route) => {
+    if (route.request().method() === 'PUT') await page.fill('.editor', 'saved and more')
+    await route.continue()
+  })
+  await page.locator('.editor').focus()
+  await page.keyboard.press('Control+s')
+  await page.waitForSelector('.toast >> text=saved')
+  assert.equal(stored('slow.txt'), 'saved')
+  await page.keyboard.press('Escape')
+  await page.waitForSelector('dialog >> text=Not saved')
   assert.deepEqual(page.wrong, [])
 })

@@ -61,7 +61,7 @@ test('files of users are no scripts, styles or workers of the app', async () => 
     const script = await load(() => Object.assign(document.createElement('link'), { rel: 'modulepreload', href: '/api/v1/files/content?path=code.js' }))
     const style = await load(() => Object.assign(document.createElement('link'), { rel: 'stylesheet', href: '/dav/code.css' }))
     const module = await import('/api/v1/files/content?path=code.js').then(() => 'loaded', () => 'refused')
-    const worker = await new Promise((done) => { try { const made = new Worker('/dav/code.js'); made.onerror = () => done('refused'); setTimeout(() => done('loaded'), 500) } catch { done('refused') } })
+    const worker = await new Promise((done) => { try { const made = new Worker('/dav/code.js'); made.onerror = () => done('refused'); setTimeout(() => done('loaded'), 5000) } catch { done('refused') } })
     const service = await navigator.serviceWorker.register('/api/v1/files/content?path=code.js').then(() => 'loaded', () => 'refused')
     return { script, style, module, worker, service, ran: window.ran }
   })
@@ -102,7 +102,7 @@ test('hostile names are text, and every one can be opened by its address', async
   for (const name of await page.locator('.row[data-index] .name .name, .row[data-index] a .name').allTextContents()) shown.add(name)
   await page.locator('.row[data-index]').first().focus()
   await page.keyboard.press('End')
-  await page.waitForTimeout(200)
+  await page.waitForFunction((last) => document.activeElement.getAttribute('aria-rowindex') === last, String(count + 1))
   for (const name of await page.locator('.row[data-index] a .name').allTextContents()) shown.add(name)
   for (const name of HOSTILE) assert.ok(shown.has(name), `${JSON.stringify(name)} is shown as it is`)
   for (const name of HOSTILE) {

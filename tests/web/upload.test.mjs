@@ -149,6 +149,7 @@ test('too little space is said in words, and the rest goes on', async () => {
   await page.waitForSelector('.tools >> text=Upload')
   await choose(page, 'Files', [make('large.bin', randomBytes(3 << 20)), make('fits.txt', 'x')])
   await page.waitForSelector('.queue-panel >> text=not enough space')
+  await page.waitForSelector('.row[data-index]:has-text("fits.txt")')
   assert.ok(existsSync(join(server.home('ben'), 'fits.txt')))
   assert.deepEqual(page.wrong, [])
 })

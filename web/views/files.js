@@ -146,7 +146,8 @@ export default async function files(ctx) {
     const here = path
     try {
       const stat = await api('GET', 'files/stat', { query: { path }, quiet: true })
-      const changed = folderTag && stat.etag !== folderTag
+      // After loading, the first look compares the listing itself: the folder may have changed in between.
+      const changed = stat.etag !== folderTag
       folderTag = stat.etag
       if (!changed && ++looks % LOOK_CLOSER) return
       const response = await api('GET', 'files', { query: { path }, headers: { 'If-None-Match': tag }, raw: true, quiet: true })
