@@ -4,7 +4,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { chromium } from 'playwright-core'
+import { chromium, firefox } from 'playwright-core'
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
@@ -57,6 +57,11 @@ export async function serve(names = ['ana', 'ben'], settings = '') {
 
 export const browse = () => chromium.launch({ executablePath: process.env.CHROMIUM || '/usr/bin/chromium', headless: process.env.HEADED !== '1', args: ['--no-sandbox', '--disable-dev-shm-usage', '--lang=en'] })
 
+/** Where Firefox is; nothing is run in it where it is missing. */
+export const firefoxAt = process.env.FIREFOX
+/** Debian's Firefox as it is, over WebDriver BiDi. */
+export const browseFirefox = () => firefox.launch({ channel: 'moz-firefox', executablePath: firefoxAt, headless: process.env.HEADED !== '1' })
+
 /** A page in a context of its own. The browser's own viewer of PDFs comes from `chrome:`. `expected` are errors that a test provokes, as patterns. */
 export async function open(browser, { url }, { width = 1280, height = 800, scheme = 'light', language = 'en', touch = width < 700, expected = [] } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, locale: language, hasTouch: touch, isMobile: touch, acceptDownloads: true, reducedMotion: 'reduce' })
@@ -67,7 +72,8 @@ export async function open(browser, { url }, { width = 1280, height = 800, schem
   page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) note(`console: ${message.text()} ${message.location().url}`) })
   page.on('pageerror', (error) => note(`page: ${error.stack || error}`))
   page.on('request', (request) => { if (!request.url().startsWith(url) && !/^(blob|data|chrome|chrome-extension):/.test(request.url())) note(`another origin: ${request.url()}`) })
-  page.setDefaultTimeout(15000)
+  // Long, for machines that do much else; what is waited for is there at once on others.
+  page.setDefaultTimeout(30000)
   page.wrong = wrong
   page.base = url
   return page
