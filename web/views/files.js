@@ -25,6 +25,9 @@ export default async function files(ctx) {
   let looks = 0
   let left = false
   /** @type {AbortController} */ let loading = new AbortController()
+  /** @type {() => void} */ let arrived
+  /** When there is something to show: the first page of a large folder. */
+  const here = new Promise((resolve) => { arrived = () => resolve(null) })
   const cut = { paths: /** @type {string[]} */ ([]), copy: false }
 
   const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'base' })
@@ -70,18 +73,21 @@ export default async function files(ctx) {
     found = false
     el.setAttribute('aria-busy', 'true')
     try {
-      const rows = []
+      /** @type {File[]} */ const rows = []
       let cursor
       do {
         const response = await api('GET', 'files', { query: { path, cursor }, raw: true, signal })
-        if (!cursor) tag = response.headers.get('ETag')
+        const first = !cursor
+        if (first) tag = response.headers.get('ETag')
         const got = await response.json()
-        rows.push(...got.items)
+        if (signal.aborted) return
         cursor = got.next
-        entries = rows.map(([name, kind, bytes, time, etag]) => ({ name, folder: kind === 'folder', size: bytes, time, etag, path: join(path, name) }))
-        if (!signal.aborted) order(focus)
+        for (const [name, kind, bytes, time, etag] of got.items) rows.push({ name, folder: kind === 'folder', size: bytes, time, etag, path: join(path, name) })
+        entries = rows
+        // Putting them in order takes long where there are many: with the first page, and when all are there.
+        if (first || !cursor) order(focus)
       } while (cursor)
-      if (!signal.aborted) branch()
+      branch()
       folderTag = ''
     } catch (error) {
       if (signal.aborted) return
@@ -114,6 +120,7 @@ export default async function files(ctx) {
     if (!shown.length) replace(empty, h('p', part ? t('filter.none') : t('folder.empty')), !part && !found && h('p.hint', t('folder.drop')))
     list.el.hidden = !shown.length
     status()
+    arrived()
   }
 
   const fold = (/** @type {string} */ text) => text.normalize('NFKD').replace(/\p{M}/gu, '').toLowerCase()
@@ -513,7 +520,8 @@ export default async function files(ctx) {
       bar()
       entries = []
       const into = from.startsWith(`${to}/`) || !to && from ? join(to, from.slice(to ? to.length + 1 : 0).split('/')[0]) : ''
-      arriving = load(into || undefined).then(() => { if (!into && el.isConnected && !el.contains(document.activeElement)) list.focus() })
+      const before = el.isConnected
+      load(into || undefined).then(() => { if (!into && before && !el.contains(document.activeElement)) list.focus() })
       if (el.isConnected) replace(card)
       tree?.show(to).catch(() => {})
       return true
@@ -528,10 +536,9 @@ export default async function files(ctx) {
       removeEventListener('sarang:stored', stored)
     },
   }
-  let arriving = Promise.resolve()
   list.tiles(!!remembered('tiles'))
   view.go(ctx.path)
-  await arriving
+  await here
   greet()
   if (remembered('tree')) grow().catch(failed)
   if (session.me && remembered('uploads')) part('upload').then(({ remind }) => remind())
