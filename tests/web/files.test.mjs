@@ -69,7 +69,8 @@ test('by mouse: a new folder, move by dialog, delete several and undo', async ()
   await row(page, 'b.txt').locator('.check').click()
   await page.click('.tools >> text=Delete')
   await settle(() => !onDisk('Several/a.txt') && !onDisk('Several/b.txt'))()
-  await page.click('.toast:has-text("in the trash") >> text=Undo')
+  // And how full the drive is then.
+  await Promise.all([page.waitForRequest('**/api/v1/me'), page.click('.toast:has-text("in the trash") >> text=Undo')])
   await settle(() => onDisk('Several/a.txt') && onDisk('Several/b.txt'))()
   assert.equal(readFileSync(join(server.home('ana'), 'Several/a.txt'), 'utf8'), 'content of a.txt')
   assert.deepEqual(page.wrong, [])
@@ -254,6 +255,7 @@ test('the details tell the checksum of a file, to be copied', async () => {
   // As `b3sum` writes it.
   await checksum.waitFor()
   assert.equal(await checksum.inputValue(), 'ea8f163db38682925e4491c5e58d4bb3506ef8c14eb78a86e908c5624a67200f')
+  await shot(page, 'checksum')
   await page.click('.details >> text=Copy')
   await page.waitForSelector('.details >> text=Copied')
   await page.keyboard.press('Escape')

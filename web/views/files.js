@@ -311,6 +311,7 @@ export default async function files(ctx) {
     }
     await load(paths[0])
     toast(t('restored', { n: back }))
+    refreshMe()
   }
 
   /** @param {File[]} some */
