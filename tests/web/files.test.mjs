@@ -210,6 +210,31 @@ test('search goes below the folder, download and zip give the bytes', async () =
   assert.deepEqual(page.wrong, [])
 })
 
+test('a search that is under way ends by Escape, and a look at the folder does not end it', async () => {
+  const page = await open(browser, server)
+  await at(page, 'Slow')
+  await server.put('Slow/Sub/needle.txt', 'found')
+  let go
+  await page.route('**/files/search?*', async (route) => { await new Promise((resolve) => { go = resolve }); await route.continue().catch(() => {}) })
+  const search = async () => {
+    await page.fill('.search input', 'needle')
+    await Promise.all([page.waitForRequest('**/files/search?*'), page.keyboard.press('Enter')])
+  }
+  await search()
+  const ended = page.waitForEvent('requestfailed')
+  await page.keyboard.press('Escape')
+  await ended
+  go()
+  await row(page, 'a.txt').waitFor()
+  assert.equal(await row(page, 'needle').count(), 0)
+  await search()
+  await server.put('Slow/other.txt', 'x')
+  await page.waitForTimeout(6000)
+  go()
+  await row(page, 'needle').waitFor()
+  assert.deepEqual(page.wrong, [])
+})
+
 test('another client changes the folder, and it shows; deletes it, and that is said', async () => {
   const page = await open(browser, server, { expected: [/404/] })
   await at(page, 'Live')

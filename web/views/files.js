@@ -135,15 +135,17 @@ export default async function files(ctx) {
     loading.abort()
     loading = new AbortController()
     const { signal } = loading
+    found = true
     note.textContent = t('search.running')
     try {
       const got = await api('GET', 'files/search', { query: { path, name: filter.value, limit: 1000 }, signal })
-      found = true
       entries = got.items.map((/** @type {any[]} */ [at, kind, bytes, time, etag]) => ({ name: base(at), folder: kind === 'folder', size: bytes, time, etag, path: at }))
       order()
       note.textContent = t('search.found', { n: entries.length }) + (got.cut ? ` ${t('search.cut')}` : '')
     } catch (error) {
-      if (!signal.aborted) failed(error)
+      if (signal.aborted) return
+      found = false
+      failed(error)
     }
   }
 
