@@ -1,5 +1,6 @@
 //! `sarang doctor`: what clients meet on their way to the server.
 
+use super::connect::own_address;
 use super::{print, prompt};
 use crate::config::Config;
 use crate::doctor::{Account, Finding, Server, Trust, Verdict, examine};
@@ -58,14 +59,6 @@ pub(super) async fn run(args: DoctorArgs, config: &Config) -> Result<ExitCode> {
         Verdict::Warning => ExitCode::from(WARNED),
         Verdict::Failure => ExitCode::FAILURE,
     })
-}
-
-fn own_address(config: &Config) -> String {
-    let listening = config.server.listen.first().map(|address| format!("http://{address}/dav/"));
-    match config.server.public_url.trim_end_matches('/') {
-        "" => listening.unwrap_or_default(),
-        public => format!("{public}/dav/"),
-    }
 }
 
 fn line(finding: &Finding) -> String {

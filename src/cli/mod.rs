@@ -2,6 +2,7 @@
 
 mod backup;
 mod check;
+mod connect;
 mod doctor;
 mod manual;
 mod past;
@@ -111,6 +112,11 @@ enum Command {
         #[command(flatten)]
         args: check::CheckArgs,
     },
+    /// Say how a device is connected, with this server's address.
+    Connect {
+        #[command(flatten)]
+        args: connect::ConnectArgs,
+    },
     /// Try what clients do, from here or another machine, and say what is wrong on their way.
     Doctor {
         #[command(flatten)]
@@ -172,6 +178,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Trash { command } => past::trash(command, config).await,
         Command::Versions { command } => past::versions(command, config).await,
         Command::Rewind { args } => past::rewind(args, config).await,
+        Command::Connect { args } => connect::run(args, &config),
         Command::Openapi => print(&(crate::http::api::description() + "\n")),
         Command::Backup { args } => backup::run(args, config).await,
         Command::Restore { args } => backup::restore(args, config).await,

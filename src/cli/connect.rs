@@ -1,0 +1,134 @@
+//! `sarang connect`: how each device gets at the drive, with this server's address in place. The app's Connect page says the same.
+
+use super::print;
+use crate::config::Config;
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+
+/// What the drive is to be used from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Device {
+    Windows,
+    Macos,
+    Gnome,
+    Kde,
+    Davfs2,
+    Rclone,
+    Android,
+    Ios,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConnectArgs {
+    /// What to connect
+    #[arg(long = "for", value_name = "DEVICE")]
+    device: Device,
+    /// The account
+    #[arg(long, value_name = "NAME", default_value = "NAME")]
+    user: String,
+    /// The address that clients are given; without it that of the settings
+    #[arg(long)]
+    url: Option<String>,
+}
+
+/// Prints the kit of a device.
+pub(super) fn run(args: ConnectArgs, config: &Config) -> Result<()> {
+    let address = args.url.unwrap_or_else(|| own_address(config));
+    ensure!(
+        address.starts_with("https://") || address.starts_with("http://"),
+        "{address} is not an address: write it as https://drive.example.org/dav/."
+    );
+    let address = format!("{}/", address.trim_end_matches('/'));
+    print(&kit(args.device, &address, &args.user))
+}
+
+/// The address of the drives that the settings give: the public one, else where it listens.
+pub(super) fn own_address(config: &Config) -> String {
+    let secure = config.tls.listen.first().map(|address| format!("https://{address}/dav/"));
+    let listening = config.server.listen.first().map(|address| format!("http://{address}/dav/"));
+    match config.server.public_url.trim_end_matches('/') {
+        "" => secure.or(listening).unwrap_or_default(),
+        public => format!("{public}/dav/"),
+    }
+}
+
+fn kit(device: Device, address: &str, user: &str) -> String {
+    // The schemes of GNOME and KDE.
+    let dav = address.replacen("http", "dav", 1);
+    let webdav = address.replacen("http", "webdav", 1);
+    let folder = address.trim_end_matches('/');
+    let steps = match device {
+        Device::Windows => {
+            let plain = if address.starts_with("http://") {
+                "Windows refuses passwords over plain HTTP: serve the drive with TLS, or set BasicAuthLevel to 2 in the registry \
+                 (HKLM\\SYSTEM\\CurrentControlSet\\Services\\WebClient\\Parameters) and restart the service WebClient.\n"
+            } else {
+                ""
+            };
+            format!(
+                "This PC, Map network drive; as the folder {address}, with \"Connect using different credentials\".\nOr by a command:\n\n\
+                 \x20   net use * \"{folder}\" /user:{user} /persistent:yes\n\n{plain}\
+                 Files above 50 MB open once FileSizeLimitInBytes of the same registry key is raised (4 GB at most).\n"
+            )
+        }
+        Device::Macos => format!("Finder, Go, Connect to Server (Cmd+K): {address}, as Registered User {user}.\n"),
+        Device::Gnome => format!("Files, Network, Connect to Server: {dav}\nOr by a command:\n\n    gio mount {dav}\n"),
+        Device::Kde => format!("Dolphin, Ctrl+L: {webdav}\n"),
+        Device::Davfs2 => format!(
+            "As root, with davfs2 installed and APP-PASSWORD filled in:\n\n    mkdir -p /mnt/sarang\n    \
+             echo '{address} {user} APP-PASSWORD' >> /etc/davfs2/secrets\n    \
+             echo '{address} /mnt/sarang davfs user,uid=1000,noauto,_netdev 0 0' >> /etc/fstab\n    mount /mnt/sarang\n\n\
+             On recent kernels set `buf_size 64` in /etc/davfs2/davfs2.conf, or every listing fails.\n"
+        ),
+        Device::Rclone => format!(
+            "With APP-PASSWORD filled in:\n\n    \
+             rclone config create sarang webdav url={address} vendor=owncloud user={user} pass=APP-PASSWORD\n    \
+             rclone mount sarang: ~/Sarang --vfs-cache-mode writes\n"
+        ),
+        Device::Android => format!(
+            "Material Files, Solid Explorer, Round Sync or DAVx5: add a WebDAV storage with the address {address} and the name {user}.\n"
+        ),
+        Device::Ios => format!(
+            "Documents, FE File Explorer or Owlfiles: add a WebDAV connection with the address {address} and the name {user}.\n\
+             Most apps want TLS with a certificate that the system believes.\n"
+        ),
+    };
+    format!(
+        "{steps}\nThe password is one of its own for this device: make it in the app under Connect, or by POST /api/v1/app-passwords.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kit_has_address_and_password() {
+        for device in Device::value_variants() {
+            for (address, host) in [
+                ("https://drive.example.org/dav/", "drive.example.org/dav"),
+                ("http://[::1]:4918/dav/", "[::1]:4918/dav"),
+            ] {
+                let text = kit(*device, address, "ana");
+                assert!(text.contains(host) && text.contains("app-passwords"), "{device:?}: {text}");
+            }
+        }
+        assert!(kit(Device::Gnome, "https://a/dav/", "ana").contains("davs://a/dav/"));
+        assert!(kit(Device::Kde, "https://a/dav/", "ana").contains("webdavs://a/dav/"));
+        let windows = |address| kit(Device::Windows, address, "ana");
+        assert!(
+            windows("http://a/dav/").contains("BasicAuthLevel")
+                && !windows("https://a/dav/").contains("BasicAuthLevel")
+        );
+    }
+
+    #[test]
+    fn the_address_is_the_public_one_then_tls_then_plain() {
+        let mut config = Config::default();
+        assert!(own_address(&config).starts_with("http://"));
+        config.tls.listen = vec!["127.0.0.1:443".parse().unwrap()];
+        assert_eq!(own_address(&config), "https://127.0.0.1:443/dav/");
+        config.server.public_url = "https://drive.example.org/files/".into();
+        assert_eq!(own_address(&config), "https://drive.example.org/files/dav/");
+    }
+}
