@@ -7,6 +7,7 @@ mod transport;
 use crate::auth::{Admitted, Assertion, Standing};
 use crate::config::{NameClaim, OpenIdConfig};
 use crate::model::{Error, Result, time};
+use crate::outgoing::causes;
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier,
     CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse, CoreUserInfoClaims,
@@ -21,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use subtle::ConstantTimeEq;
-use transport::{Transport, causes};
+use transport::Transport;
 use zeroize::Zeroizing;
 
 /// Seconds that somebody may take at the provider, or to find their code.

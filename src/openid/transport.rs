@@ -1,39 +1,25 @@
-//! Requests to the provider: over TLS, bounded in time and size, and never redirected.
+//! Requests to the provider: over TLS, but for one on this machine.
 
+use crate::outgoing::{Outgoing, Unanswered};
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-/// From the first byte out to the last byte in.
 const PATIENCE: Duration = Duration::from_secs(10);
-const MAX_ANSWER: usize = 256 << 10;
-
-type Sender = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// The way to the provider.
 #[derive(Debug)]
 pub struct Transport {
-    sender: OnceLock<Sender>,
+    outgoing: Outgoing,
     /// Whether the provider is on this machine and speaks plain HTTP.
     is_plain: bool,
 }
 
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Unanswered(String);
-
 impl Transport {
     /// To a provider at this address.
     pub fn to(issuer: &str) -> Self {
-        Self { sender: OnceLock::new(), is_plain: issuer.starts_with("http://") }
+        Self { outgoing: Outgoing::new(None, PATIENCE), is_plain: issuer.starts_with("http://") }
     }
 
     /// Whether an address that the provider named may be used: https, or http on loopback where the provider is there too.
@@ -47,33 +33,12 @@ impl Transport {
         }
     }
 
-    fn sender(&self) -> Result<&Sender, Unanswered> {
-        if let Some(sender) = self.sender.get() {
-            return Ok(sender);
-        }
-        let connector = HttpsConnectorBuilder::new()
-            .with_native_roots()
-            .map_err(|e| Unanswered(format!("the system has no certificates to trust: {e}")))?
-            .https_or_http()
-            .enable_http1()
-            .build();
-        let made = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Ok(self.sender.get_or_init(|| made))
-    }
-
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
         let address = request.uri().to_string();
         if !self.admits(&address) {
             return Err(Unanswered(format!("{address} is neither https nor http on loopback")));
         }
-        let exchange = async {
-            let response = self.sender()?.request(request.map(|body| Full::new(Bytes::from(body)))).await;
-            let (head, body) = response.map_err(|e| Unanswered(causes(&e)))?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| Unanswered(causes(&*e)))?;
-            Ok(HttpResponse::from_parts(head, body.to_bytes().to_vec()))
-        };
-        let late = |_| Err(Unanswered(format!("{address} did not answer in {} seconds", PATIENCE.as_secs())));
-        tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(late)
+        Ok(self.outgoing.ask(request.map(Bytes::from)).await?.map(|body| body.to_vec()))
     }
 }
 
@@ -86,20 +51,12 @@ impl<'c> AsyncHttpClient<'c> for Transport {
     }
 }
 
-/// An error with what is behind it.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The most that an answer may hold.
+    const MAX_ANSWER: usize = 256 << 10;
 
     #[test]
     fn plain_http_stays_on_this_machine() {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["config", "metrics"],
-    &["log", "audit"],
+    &["log", "audit", "outgoing"],
     &["store", "content"],
     &["auth", "drive"],
     &["setup", "links", "openid", "uploads"],
@@ -24,22 +24,22 @@ const LAYERS: &[&[&str]] = &[
 /// Crates (or paths of the standard library), the rooms that may name them, and why.
 const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("dav_server", &["http"], "one place speaks WebDAV"),
+    ("hyper", &["http", "server", "doctor"], "one place speaks HTTP; the server accepts connections for it"),
+    ("hyper_util", &["http", "server", "outgoing", "doctor"], "as hyper; others are asked with its client"),
+    ("hyper_rustls", &["outgoing", "doctor"], "one place calls out, and the doctor as clients do"),
     (
-        "hyper",
-        &["http", "server", "doctor"],
-        "one place speaks HTTP; the server accepts connections for it; the doctor asks as clients do",
+        "tokio_rustls",
+        &["server", "outgoing", "doctor"],
+        "one place accepts connections, one calls out, and the doctor as clients do",
     ),
-    ("hyper_util", &["http", "server", "openid", "doctor"], "as hyper; the provider is asked with its client"),
-    ("hyper_rustls", &["openid", "doctor"], "one place calls out, and the doctor as clients do"),
-    ("tokio_rustls", &["server", "doctor"], "one place accepts connections; the doctor asks as clients do"),
     ("x509_parser", &["server"], "as tokio_rustls"),
     ("openidconnect", &["openid"], "one place speaks to the provider"),
     ("axum", &["http", "server"], "one place speaks HTTP"),
     ("headers", &["http", "server"], "one place speaks HTTP"),
     (
         "http_body_util",
-        &["http", "server", "openid", "doctor"],
-        "one place speaks HTTP; the provider's answers are bounded",
+        &["http", "server", "outgoing", "doctor"],
+        "one place speaks HTTP; answers to what we ask are bounded",
     ),
     ("sled", &["store/sled"], "the engine is an implementation of the seam"),
     (
