@@ -11,6 +11,7 @@ mod upkeep;
 
 use crate::audit::Audit;
 use crate::auth::Auth;
+use crate::certs::Issuers;
 use crate::config::Config;
 use crate::content::ContentTree as _;
 use crate::content::local::LocalTree;
@@ -73,6 +74,8 @@ pub struct App {
     pub audit: Audit,
     /// Accounts and sign-in.
     pub auth: Arc<Auth>,
+    /// Who issues TLS certificates to this server.
+    pub issuers: Issuers,
     /// The provider that people may sign in by.
     pub openid: Option<OpenId>,
     /// The way to the first administrator, open while there is no account.
@@ -96,16 +99,16 @@ pub struct App {
 impl App {
     /// Opens the data folder: store, accounts, locks.
     pub async fn open(config: Config) -> Result<Arc<Self>> {
-        let (dir, anew) = (config.data_dir.clone(), config.anew);
+        let (dir, anew, settings) = (config.data_dir.clone(), config.anew, config.clone());
         let provider = OpenId::open(&config.openid, &config.server.public_url)?;
         let open = move || {
             LocalTree::check_system()?;
             refuse_unfinished(&dir)?;
             let state = folder::open_state(&dir, anew)?;
             LocalTree::note_state(&dir.join("state"))?;
-            Ok(state)
+            Ok((state, Issuers::open(&settings)?))
         };
-        let sled = blocking(open).await?;
+        let (sled, issuers) = blocking(open).await?;
         let store: Arc<dyn StateStore> = sled.clone();
         let audit = Audit::new(&config.data_dir.join("audit"));
         let auth = Auth::open(store.clone(), &config.accounts).await?;
@@ -131,6 +134,7 @@ impl App {
             store,
             audit,
             auth,
+            issuers,
             openid: provider,
             setup,
             locks,

@@ -12,7 +12,7 @@ pub use openid::{NameClaim, OpenIdConfig, Strangers};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-pub use tls::{CertificateFiles, PlainHttp, TlsConfig};
+pub use tls::{CertificateFiles, PlainHttp, TlsConfig, is_host_name};
 
 /// All settings. Unknown keys are errors.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ mod wire;
 
 use crate::app::App;
 use crate::auth::{Connection, Origin};
+use crate::certs::Issuers;
 use crate::config::{ServerConfig, TlsConfig};
 use crate::http::body::Body;
 use crate::http::framing::Ambiguous;
@@ -55,7 +56,10 @@ impl Server {
     /// Takes the configured addresses. Requests are answered on `cores`, and what they began may go on there after
     /// [`run`](Self::run) has returned, until [`App::close`] has.
     pub async fn bind(app: Arc<App>, cores: Arc<Cores>) -> Result<Self> {
-        let listeners = Listeners::bind(&app.config.server, &app.config.tls, cores).await?;
+        let listeners = Listeners::bind(&app.config.server, &app.config.tls, &app.issuers, cores).await?;
+        if let Some(certificates) = &listeners.certificates {
+            certificates.check_host(&app.config.server.public_url);
+        }
         Ok(Self { listeners: Listeners { open: Arc::clone(&app.metrics.connections), ..listeners }, app })
     }
 
@@ -115,8 +119,8 @@ struct Listeners {
 }
 
 impl Listeners {
-    async fn bind(config: &ServerConfig, tls: &TlsConfig, cores: Arc<Cores>) -> Result<Self> {
-        let certificates = Certificates::load(tls)?;
+    async fn bind(config: &ServerConfig, tls: &TlsConfig, issuers: &Issuers, cores: Arc<Cores>) -> Result<Self> {
+        let certificates = Certificates::load(tls, issuers)?;
         let acceptor = certificates.as_ref().map(Certificates::acceptor).transpose()?;
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for wanted in &config.listen {

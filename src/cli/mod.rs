@@ -14,6 +14,7 @@ mod show;
 mod size;
 mod store;
 mod team;
+mod trust;
 pub mod user;
 
 use crate::config::Config;
@@ -127,6 +128,12 @@ enum Command {
         #[command(subcommand)]
         command: store::StoreCommand,
     },
+    /// Show the root certificate of the server's own authority (`tls.local`), by which devices trust it.
+    Trust {
+        /// Print the certificate itself, in PEM
+        #[arg(long)]
+        certificate: bool,
+    },
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -184,6 +191,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Restore { args } => backup::restore(args, config).await,
         Command::Check { args } => check::run(args, config).await,
         Command::Store { command } => store::run(command, &config).await,
+        Command::Trust { certificate } => trust::run(certificate, &config),
         Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
         Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),
         Command::Completions { .. } | Command::Man { .. } => Ok(()),

@@ -47,7 +47,9 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
     // Before the greeting: who has read it may give a command at once.
     let desk = Desk::open(Arc::clone(app)).await;
     let link = app.setup.token();
-    print(&greeting(server.addresses(), server.tls_addresses(), link.as_ref().map(|token| token.as_str())))?;
+    let fingerprint = app.issuers.local.as_ref().map(|authority| authority.root().fingerprint());
+    let token = link.as_ref().map(|token| token.as_str());
+    print(&greeting(server.addresses(), server.tls_addresses(), fingerprint.as_deref(), token))?;
     let (stop, stopping) = watch::channel(());
     let stopped = || {
         let mut stopping = stopping.clone();
@@ -98,7 +100,12 @@ async fn read_again(mut hangup: Signal, certificates: Option<Arc<Certificates>>)
     }
 }
 
-fn greeting(addresses: &[SocketAddr], with_tls: &[SocketAddr], token: Option<&str>) -> String {
+fn greeting(
+    addresses: &[SocketAddr],
+    with_tls: &[SocketAddr],
+    fingerprint: Option<&str>,
+    token: Option<&str>,
+) -> String {
     use std::fmt::Write;
     let mut text = String::new();
     for address in addresses {
@@ -109,6 +116,11 @@ fn greeting(addresses: &[SocketAddr], with_tls: &[SocketAddr], token: Option<&st
         let _ = writeln!(text, "Sarang serves https://{address}/dav/");
     }
     let Some(near) = addresses.first().copied().map(reachable) else { return text };
+    if let Some(fingerprint) = fingerprint {
+        let _ =
+            writeln!(text, "Devices trust it by http://{near}/trust, whose certificate has the SHA-256 fingerprint");
+        let _ = writeln!(text, "  {fingerprint}");
+    }
     // Without TLS only this machine's own address is served where TLS is.
     let with_tls = with_tls.first().copied().map(reachable).filter(|_| !near.ip().is_loopback());
     let (scheme, near) = with_tls.map_or(("http", near), |near| ("https", near));
@@ -144,13 +156,14 @@ mod tests {
     #[test]
     fn the_greeting_says_where_and_how() {
         let addresses = ["0.0.0.0:80".parse().unwrap(), "[::1]:81".parse().unwrap()];
-        let text = greeting(&addresses, &["0.0.0.0:443".parse().unwrap()], Some("secret"));
+        let text = greeting(&addresses, &["0.0.0.0:443".parse().unwrap()], None, Some("secret"));
         assert!(text.contains("http://0.0.0.0:80/dav/") && text.contains("http://[::1]:81/dav/"));
         assert!(text.contains("http://127.0.0.1:80/setup?token=secret"));
         assert!(text.contains("https://0.0.0.0:443/dav/") && text.lines().count() <= 6);
-        assert!(!greeting(&addresses, &[], None).contains("setup"));
+        assert!(!greeting(&addresses, &[], None, None).contains("setup"));
         let (lan, tls) = (["192.0.2.1:80".parse().unwrap()], ["192.0.2.1:443".parse().unwrap()]);
-        let text = greeting(&lan, &tls, Some("secret"));
+        let text = greeting(&lan, &tls, Some("AB:CD"), Some("secret"));
         assert!(text.contains("https://192.0.2.1:443/setup") && text.contains("davs://192.0.2.1:443/dav/"), "{text}");
+        assert!(text.contains("http://192.0.2.1:80/trust") && text.contains("\n  AB:CD\n"), "{text}");
     }
 }

@@ -233,6 +233,9 @@ mod tests {
         assert!(refusal("[tls]\nlisten = [\"0.0.0.0:443\"]").contains("tls.certificates = ["));
         assert!(refusal("[tls]\ncertificates = [{ certificate = \"a\", key = \"b\" }]").contains("tls.listen = ["));
         assert!(refusal("[tls]\nplain_http = \"sometimes\"").contains("line 2"));
+        assert!(refusal("[tls]\nlocal = true").contains("tls.local needs an address"));
+        let tls = |more: &str| refusal(&format!("[tls]\nlisten = [\"0.0.0.0:443\"]\n{more}"));
+        assert!(tls("local = true\nlocal_names = [\"a b\"]").contains("tls.local_names: \"a b\""));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
         for mode in ["", "7", "rw-r--r--", "0888", "4755", "01777", "+640"] {
             let sentence = refusal(&format!("[storage]\nfile_mode = \"{mode}\""));

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// `[tls]`
@@ -15,6 +15,10 @@ pub struct TlsConfig {
     pub plain_http: PlainHttp,
     /// Certificates, chosen by the name that a client asks for (SNI); without a fitting one, the first.
     pub certificates: Vec<CertificateFiles>,
+    /// Whether an authority of the server's own issues a certificate for the names and addresses of this machine.
+    pub local: bool,
+    /// Names and addresses that it is for besides.
+    pub local_names: Vec<String>,
 }
 
 /// What requests without TLS are answered, but those from this machine and those that a trusted proxy passes on.
@@ -38,16 +42,32 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
+impl CertificateFiles {
+    /// Both in one file.
+    pub fn in_one(path: PathBuf) -> Self {
+        Self { certificate: path.clone(), key: path }
+    }
+}
+
 impl TlsConfig {
     pub(super) fn validate(&self) -> Result<()> {
+        let has_certificate = !self.certificates.is_empty() || self.local;
         ensure!(
-            self.listen.is_empty() || !self.certificates.is_empty(),
-            "tls.listen needs a certificate: tls.certificates = [{{ certificate = \"/etc/sarang/cert.pem\", key = \"/etc/sarang/key.pem\" }}]."
+            self.listen.is_empty() || has_certificate,
+            "tls.listen needs a certificate: tls.certificates = [{{ certificate = \"/etc/sarang/cert.pem\", key = \"/etc/sarang/key.pem\" }}], \
+             or tls.local = true for a local network."
         );
+        let setting = if self.local { "tls.local" } else { "tls.certificates" };
         ensure!(
-            self.certificates.is_empty() || !self.listen.is_empty(),
-            "tls.certificates needs an address to listen on: tls.listen = [\"0.0.0.0:443\"]."
+            !has_certificate || !self.listen.is_empty(),
+            "{setting} needs an address to listen on: tls.listen = [\"0.0.0.0:443\"]."
         );
+        for name in &self.local_names {
+            ensure!(
+                name.parse::<IpAddr>().is_ok() || is_host_name(name),
+                "tls.local_names: {name:?} is neither a host name nor an address; write it like \"nas.home.arpa\"."
+            );
+        }
         Ok(())
     }
 
@@ -55,4 +75,16 @@ impl TlsConfig {
     pub fn instead_of_plain(&self) -> Option<u16> {
         self.listen.first().filter(|_| self.plain_http == PlainHttp::Refuse).map(SocketAddr::port)
     }
+}
+
+/// Whether it is a host name that a certificate can be for (RFC 1123), without wildcards.
+pub fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
+    name.len() <= 253 && name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_number)
 }

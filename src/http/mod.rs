@@ -19,6 +19,7 @@ mod public;
 pub mod reply;
 mod request_id;
 pub mod target;
+mod trust;
 mod web;
 pub mod zip;
 
@@ -144,7 +145,7 @@ impl Surroundings<'_> {
             request.headers_mut().insert(cookie::X_FORWARDED_PROTO, HeaderValue::from_static("https"));
         }
         let is_served_plain = peer.is_tls || is_trusted || peer.address.to_canonical().is_loopback();
-        let tls_port = self.tls_port.filter(|_| !is_served_plain && request.uri().path() != "/healthz");
+        let tls_port = self.tls_port.filter(|_| !is_served_plain && !plain::is_for_all(request.uri().path()));
         let origin = Origin { address: client, ..peer };
         let is_script = login::is_script(request.headers());
         target::simplify(&mut request);
@@ -305,8 +306,16 @@ mod tests {
         assert_eq!(named.response.headers()[header::LOCATION], "https://nest.example/a?b");
         let signed_in = request().header("accept", "text/html").header("authorization", "Basic YTpi");
         assert_eq!(answer_from(stranger(), &metrics, signed_in, served).await.status(), 403);
-        let healthz = request().uri("/healthz");
-        assert_eq!(answer_from(stranger(), &metrics, healthz, served).await.status(), 200);
+        for open in ["/healthz", "/trust", "/trust/sarang.crt", "/_/0/app.css"] {
+            assert_eq!(answer_from(stranger(), &metrics, request().uri(open), served).await.status(), 200, "{open}");
+        }
+        for closed in ["/trusted", "/_/0/app.js", "/trust/../dav/", "/_/../dav/app.css"] {
+            assert_eq!(
+                answer_from(stranger(), &metrics, request().uri(closed), served).await.status(),
+                403,
+                "{closed}"
+            );
+        }
         for here in [IpAddr::from([127, 0, 0, 1]), "::ffff:127.0.0.1".parse().unwrap(), "::1".parse().unwrap()] {
             assert_eq!(answer_from(here.into(), &metrics, request(), served).await.status(), 200);
         }

@@ -7,7 +7,7 @@ use super::body::Body;
 use super::caching;
 use super::dav::body::Lent;
 use super::intake::BodyIn;
-use super::{public, web};
+use super::{public, trust, web};
 use crate::app::App;
 use crate::auth::Origin;
 use axum::response::{Html, IntoResponse};
@@ -32,6 +32,7 @@ static ROUTES: LazyLock<Router> = LazyLock::new(|| {
         .merge(web::routes())
         .merge(api::routes())
         .merge(public::routes())
+        .merge(trust::routes())
         .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing at this address. The drive is at /dav/.\n") })
         .layer(middleware::map_response(secure))
 });

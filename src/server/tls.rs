@@ -2,11 +2,13 @@
 
 mod certificate;
 
+use crate::certs::Issuers;
 use crate::config::{CertificateFiles, TlsConfig};
 use crate::model::{Error, Result};
 use certificate::Certificate;
 use parking_lot::{Mutex, RwLock};
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -24,14 +26,16 @@ pub const LOOK: Duration = Duration::from_secs(30);
 const REMIND: Duration = Duration::from_secs(3600);
 /// What a TLS record of a handshake begins with (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
+const NOT_ISSUED: &str = "the server could not issue itself a TLS certificate; one from before stays in use";
 const NOT_TLS: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 62\r\n\r\n\
     This port speaks TLS: begin the address of it with https://.\r\n";
 
-/// The certificates of the settings, as they were last read.
+/// The certificates of the settings and those that the program gets for itself, as they were last read.
 #[derive(Debug)]
 pub struct Certificates {
     files: Vec<CertificateFiles>,
+    issuers: Issuers,
     current: RwLock<Vec<Certificate>>,
     seen: Mutex<Seen>,
 }
@@ -49,17 +53,21 @@ type Stamp = Option<(SystemTime, u64, u64)>;
 
 impl Certificates {
     /// Reads the certificates of the settings; `None` when TLS is not asked for. The error says which file is wrong, and why.
-    pub(super) fn load(config: &TlsConfig) -> Result<Option<Arc<Self>>> {
+    pub(super) fn load(config: &TlsConfig, issuers: &Issuers) -> Result<Option<Arc<Self>>> {
         if config.listen.is_empty() {
             return Ok(None);
         }
-        let files = config.certificates.clone();
+        if let Err(error) = issuers.keep_up(SystemTime::now()) {
+            tracing::error!(%error, "{NOT_ISSUED}");
+        }
+        let files: Vec<_> =
+            config.certificates.iter().cloned().chain(issuers.files().map(CertificateFiles::in_one)).collect();
         let stamps = stamps(&files);
         let certificates = files.iter().map(Certificate::read).collect::<io::Result<Vec<_>>>();
         let certificates = certificates.map_err(|e| Error::io("set up TLS", e))?;
         certificates.iter().for_each(Certificate::announce);
         let seen = Mutex::new(Seen { stamps, complained: None });
-        Ok(Some(Arc::new(Self { files, current: RwLock::new(certificates), seen })))
+        Ok(Some(Arc::new(Self { files, issuers: issuers.clone(), current: RwLock::new(certificates), seen })))
     }
 
     /// What makes TLS of a connection.
@@ -77,9 +85,10 @@ impl Certificates {
     /// cannot be read, which is said now and every hour.
     pub fn look(&self, asked: bool) {
         let mut seen = self.seen.lock();
+        let issued = self.issuers.keep_up(SystemTime::now());
         let now = stamps(&self.files);
         let has_changed = now != seen.stamps;
-        let is_due = seen.complained.is_some_and(|at| at.elapsed() >= REMIND);
+        let is_due = seen.complained.map_or(issued.is_err(), |at| at.elapsed() >= REMIND);
         if !asked && !has_changed && !is_due {
             return;
         }
@@ -95,11 +104,32 @@ impl Certificates {
                 seen.complained = Some(Instant::now());
             }
         }
+        if let Err(error) = issued {
+            tracing::error!(%error, "{NOT_ISSUED}");
+            seen.complained = Some(Instant::now());
+        }
     }
 
+    /// Says in the log when none is for the host that browsers are told; an address in its place is for nobody to look up here.
+    pub(super) fn check_host(&self, public_url: &str) {
+        let Some(host) = public_url.strip_prefix("https://") else { return };
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
+        if !is_address && !self.current.read().iter().any(|certificate| certificate.is_for(host)) {
+            tracing::warn!(
+                host,
+                "no TLS certificate is for the host of server.public_url: browsers refuse it, unless a proxy has one"
+            );
+        }
+    }
+
+    /// The certificate for a name. Who asks for none has an address instead of it.
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let current = self.current.read();
-        let fitting = name.and_then(|name| current.iter().find(|certificate| certificate.is_for(name)));
+        let fitting = current.iter().find(|certificate| match name {
+            Some(name) => certificate.is_for(name),
+            None => certificate.has_addresses,
+        });
         fitting.or(current.first()).map(|certificate| Arc::clone(&certificate.key))
     }
 }

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["log", "audit", "outgoing"],
     &["store", "content"],
     &["auth", "drive"],
-    &["setup", "links", "openid", "uploads"],
+    &["setup", "links", "openid", "uploads", "certs"],
     &["app"],
     &["admin", "backup", "check"],
     &["control", "jobs", "http"],
@@ -32,7 +32,8 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
         &["server", "outgoing", "doctor"],
         "one place accepts connections, one calls out, and the doctor as clients do",
     ),
-    ("x509_parser", &["server"], "as tokio_rustls"),
+    ("x509_parser", &["server", "certs"], "as tokio_rustls; who issues certificates reads those before"),
+    ("rcgen", &["certs"], "one place issues certificates"),
     ("openidconnect", &["openid"], "one place speaks to the provider"),
     ("axum", &["http", "server"], "one place speaks HTTP"),
     ("headers", &["http", "server"], "one place speaks HTTP"),
@@ -51,6 +52,7 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
             "setup",            // random bytes
             "cli",              // the terminal's echo
             "server",           // socket options
+            "certs",            // the name of the machine
         ],
         "system calls stay where they are named",
     ),

@@ -1,6 +1,6 @@
 //! TLS of the program itself: what clients see, what happens when certificates change, and what comes without TLS.
 
-use crate::harness::poll;
+use crate::harness::{Client, poll};
 use crate::program::{PASSWORD, Place, SARANG, Serving, said};
 use base64::Engine as _;
 use rustix::process::{Pid, Signal, kill_process};
@@ -30,17 +30,24 @@ fn put(place: &Place, name: &str) {
 fn place() -> Place {
     let place = Place::new();
     put(&place, "here");
-    let settings =
-        "[tls]\nlisten = [\"127.0.0.1:0\"]\ncertificates = [{ certificate = \"cert.pem\", key = \"key.pem\" }]\n";
-    fs::write(place.path().join("config.toml"), settings).unwrap();
+    set(&place, "certificates = [{ certificate = \"cert.pem\", key = \"key.pem\" }]");
     place.add_ana();
     place
+}
+
+/// Writes settings with a listener for TLS and this.
+fn set(place: &Place, settings: &str) {
+    fs::write(place.path().join("config.toml"), format!("[tls]\nlisten = [\"127.0.0.1:0\"]\n{settings}\n")).unwrap();
 }
 
 fn tls_address(serving: &Serving) -> SocketAddr {
     let greeting = serving.greeting();
     let line = greeting.lines().find(|line| line.contains("https://")).expect("an address with TLS");
     line.trim_start_matches("Sarang serves https://").trim_end_matches("/dav/").parse().unwrap()
+}
+
+fn hangup(serving: &Serving) {
+    kill_process(Pid::from_raw(i32::try_from(serving.pid()).unwrap()).unwrap(), Signal::HUP).unwrap();
 }
 
 /// A client that trusts the authority of the tests.
@@ -51,8 +58,12 @@ struct Tls(StreamOwned<ClientConnection, TcpStream>);
 
 impl Browser {
     fn new() -> Self {
+        Self::trusting(CertificateDer::from_pem_file(fixture("authority.pem")).unwrap())
+    }
+
+    fn trusting(root: CertificateDer<'static>) -> Self {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(fixture("authority.pem")).unwrap()).unwrap();
+        roots.add(root).unwrap();
         Self(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
     }
 
@@ -148,16 +159,15 @@ fn sighup_takes_a_new_certificate_and_ends_no_connection() {
     let address = tls_address(&serving);
     let mut before = Browser::new().connect(address, "localhost");
     is(&before.ask("PUT", "/dav/a", "x"), 201);
-    let hangup = || kill_process(Pid::from_raw(i32::try_from(serving.pid()).unwrap()).unwrap(), Signal::HUP).unwrap();
     let is_for = |name: &str| Browser::new().connect(address, name).ask("OPTIONS", "/dav/", "").is_ok();
     assert!(is_for("localhost") && !is_for("nest.example"));
     put(&place, "nest");
-    hangup();
+    hangup(&serving);
     assert!(poll(Duration::from_secs(10), || is_for("nest.example")), "the new certificate is not in use");
     assert!(!is_for("localhost"));
     is(&before.ask("GET", "/dav/a", ""), 200);
     fs::write(place.path().join("key.pem"), "torn").unwrap();
-    hangup();
+    hangup(&serving);
     std::thread::sleep(Duration::from_millis(300));
     assert!(is_for("nest.example"), "a torn key must not displace a good one");
     is(&before.ask("GET", "/dav/a", ""), 200);
@@ -195,4 +205,102 @@ fn a_certificate_that_cannot_be_used_refuses_the_start() {
     let output = place.run(&["serve"], "");
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("key.pem does not belong to the certificate in cert.pem"), "{}", said(&output));
+}
+
+#[test]
+fn a_device_that_has_installed_the_root_is_served_under_every_name() {
+    let place = Place::new();
+    set(&place, "local = true\nlocal_names = [\"nas.lan\"]");
+    place.add_ana();
+    let serving = place.serve();
+    let anybody = Client::new(serving.address, None);
+    let root = CertificateDer::from(anybody.raw("GET", "/trust/sarang.crt").send().is(200).body.clone());
+    let browser = Browser::trusting(root);
+    for name in ["localhost", "127.0.0.1", "nas.lan"] {
+        is(&browser.connect(tls_address(&serving), name).ask("OPTIONS", "/dav/", ""), 200);
+    }
+    assert!(browser.connect(tls_address(&serving), "other.lan").ask("OPTIONS", "/dav/", "").is_err());
+    let printed = place.run(&["trust"], "");
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let fingerprint = printed.trim().rsplit_once("SHA-256 ").expect(&printed).1.to_owned();
+    assert!(serving.greeting().contains(&fingerprint), "{}", serving.greeting());
+    let page = anybody.raw("GET", "/trust").send().is(200).text();
+    assert!(page.contains(&fingerprint) && page.contains(&fingerprint.replace(':', "").to_ascii_lowercase()), "{page}");
+    let pem = anybody.raw("GET", "/trust/sarang.pem").send().is(200).text();
+    assert_eq!(String::from_utf8(place.run(&["trust", "--certificate"], "").stdout).unwrap(), pem);
+    let profile = anybody.raw("GET", "/trust/sarang.mobileconfig").send().is(200);
+    assert_eq!(profile.header("content-type"), Some("application/x-apple-aspen-config"));
+    let line = pem.lines().nth(1).unwrap();
+    assert!(profile.text().contains(line) && profile.text().contains("com.apple.security.root"), "{}", profile.text());
+    for page in [page, profile.text(), pem] {
+        assert!(!page.contains("PRIVATE KEY"));
+    }
+}
+
+#[test]
+fn a_certificate_of_its_own_authority_is_made_anew_without_ending_a_connection() {
+    let place = Place::new();
+    set(&place, "local = true");
+    place.add_ana();
+    let serving = place.serve();
+    let own = place.path().join("sarang-data/tls/local.pem");
+    let root = || CertificateDer::from_pem_file(place.path().join("sarang-data/tls/authority.pem")).unwrap();
+    // A new client each time: a session that is resumed shows no certificate.
+    let seen = || {
+        let mut tls = Browser::trusting(root()).connect(tls_address(&serving), "localhost");
+        is(&tls.ask("OPTIONS", "/dav/", ""), 200);
+        (tls.0.conn.peer_certificates().unwrap()[0].clone(), tls)
+    };
+    let (first, mut before) = seen();
+    fs::remove_file(&own).unwrap();
+    hangup(&serving);
+    assert!(poll(Duration::from_secs(10), || seen().0 != first), "no other certificate is in use");
+    is(&before.ask("OPTIONS", "/dav/", ""), 200);
+    assert!(own.exists());
+}
+
+#[test]
+fn without_an_authority_there_is_nothing_to_trust() {
+    let place = place();
+    let serving = place.serve();
+    let anybody = Client::new(serving.address, None);
+    for path in ["/trust", "/trust/sarang.crt", "/trust/sarang.mobileconfig"] {
+        anybody.raw("GET", path).send().is(404);
+    }
+    let output = place.run(&["trust"], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("set tls.local = true and start it"), "{}", said(&output));
+}
+
+#[test]
+fn a_taken_port_of_tls_is_named_once() {
+    let (place, other) = (place(), place());
+    let serving = place.serve();
+    let address = tls_address(&serving).to_string();
+    let mut command = other.command(SARANG);
+    let output = command.arg("serve").env("SARANG_TLS__LISTEN", &address).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said(&output).matches(&address).count(), 1, "{}", said(&output));
+    assert!(said(&output).contains("another program uses this address"), "{}", said(&output));
+}
+
+#[test]
+fn a_certificate_that_clients_refuse_is_served_and_said_in_the_log() {
+    let place = Place::new();
+    place.add_ana();
+    for (name, url, sentence) in [
+        ("expired", "", "the TLS certificate has expired: clients refuse it"),
+        ("here", "https://nest.example:8443", "no TLS certificate is for the host of server.public_url"),
+    ] {
+        put(&place, name);
+        let certificates = "certificates = [{ certificate = \"cert.pem\", key = \"key.pem\" }]";
+        set(&place, &format!("{certificates}\n[server]\npublic_url = \"{url}\""));
+        let serving = place.serve_by(&format!("exec {SARANG} serve 2> log"));
+        let asked = if url.is_empty() { "localhost" } else { "nest.example" };
+        let refused = Browser::new().connect(tls_address(&serving), asked).ask("OPTIONS", "/dav/", "");
+        assert!(refused.is_err(), "{name}");
+        drop(serving);
+        let log = fs::read_to_string(place.path().join("log")).unwrap();
+        assert_eq!(log.matches(sentence).count(), 1, "{name}: {log}");
+    }
 }

@@ -24,6 +24,8 @@ pub(super) struct Certificate {
     pub key: Arc<CertifiedKey>,
     /// In small letters; `*.` stands for one label.
     names: Vec<String>,
+    /// Whether it is for addresses, too.
+    pub has_addresses: bool,
     from: SystemTime,
     until: SystemTime,
 }
@@ -39,7 +41,7 @@ impl Certificate {
         };
         let unreadable = || wrong(format!("the certificate in {path} cannot be read"));
         let (_, parsed) = X509Certificate::from_der(first).map_err(|_| unreadable())?;
-        let (names, validity) = (names(&parsed), parsed.validity().clone());
+        let (names, has_addresses, validity) = (names(&parsed), has_addresses(&parsed), parsed.validity().clone());
         let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?)
             .map_err(|_| wrong(format!("{key_path} holds no private key in PEM form (BEGIN PRIVATE KEY)")))?;
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|error| match error {
@@ -49,7 +51,7 @@ impl Certificate {
             error => wrong(format!("the certificate in {path} and the key in {key_path} cannot be used: {error}")),
         })?;
         let (from, until) = (time(validity.not_before.timestamp()), time(validity.not_after.timestamp()));
-        Ok(Self { key: Arc::new(key), names, from, until })
+        Ok(Self { key: Arc::new(key), names, has_addresses, from, until })
     }
 
     /// Says in the log what it is for and until when, as a warning when clients will not take it.
@@ -93,6 +95,11 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
         _ => None,
     });
     names.collect()
+}
+
+fn has_addresses(certificate: &X509Certificate<'_>) -> bool {
+    let extension = certificate.subject_alternative_name().ok().flatten();
+    extension.is_some_and(|it| it.value.general_names.iter().any(|name| matches!(name, GeneralName::IPAddress(_))))
 }
 
 fn time(seconds: i64) -> SystemTime {

@@ -17,13 +17,13 @@ fn config(certificates: Vec<CertificateFiles>) -> TlsConfig {
 }
 
 fn load(certificates: Vec<CertificateFiles>) -> Arc<Certificates> {
-    Certificates::load(&config(certificates)).unwrap().unwrap()
+    Certificates::load(&config(certificates), &Issuers::default()).unwrap().unwrap()
 }
 
 #[test]
 fn unusable_certificates_are_refused_by_name_and_cause() {
     let refusal = |certificate: &str, key: &str| {
-        Certificates::load(&config(vec![files(certificate, key)])).unwrap_err().to_string()
+        Certificates::load(&config(vec![files(certificate, key)]), &Issuers::default()).unwrap_err().to_string()
     };
     for (certificate, key, file, why) in [
         ("missing.pem", "here-key.pem", "missing.pem", "cannot be read"),
@@ -36,7 +36,7 @@ fn unusable_certificates_are_refused_by_name_and_cause() {
         let refusal = refusal(certificate, key);
         assert!(refusal.contains(file) && refusal.contains(why), "{certificate} {key}: {refusal}");
     }
-    assert!(Certificates::load(&TlsConfig::default()).unwrap().is_none());
+    assert!(Certificates::load(&TlsConfig::default(), &Issuers::default()).unwrap().is_none());
 }
 
 #[test]

@@ -1,0 +1,49 @@
+//! Certificates that the program gets for itself, as files in `tls/` of the data folder: from an authority of its own for local networks.
+
+mod authority;
+mod file;
+mod host;
+mod root;
+
+use crate::config::Config;
+use crate::model::{Error, Result};
+pub use authority::Authority;
+pub use root::Root;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Who issues certificates to this server.
+#[derive(Clone, Debug, Default)]
+pub struct Issuers {
+    /// The authority for local networks, where the settings ask for one.
+    pub local: Option<Arc<Authority>>,
+}
+
+impl Issuers {
+    /// Opens what the settings ask for; makes what is not there yet. The data folder must be there.
+    pub fn open(config: &Config) -> Result<Self> {
+        let local = config.tls.local.then(|| Authority::open(config)).transpose();
+        let local = local.map_err(|e| Error::io("set up its own certificate authority", e))?;
+        Ok(Self { local: local.map(Arc::new) })
+    }
+
+    /// The PEM files of certificates that [`keep_up`](Self::keep_up) makes, each with its key.
+    pub fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.local.iter().map(|authority| authority.file().to_owned())
+    }
+
+    /// Issues anew what is due and needs nobody else.
+    pub fn keep_up(&self, now: SystemTime) -> io::Result<()> {
+        self.local.as_ref().map_or(Ok(()), |authority| authority.keep_up(now))
+    }
+}
+
+/// Where all of it lies.
+fn folder_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("tls")
+}
+
+#[cfg(test)]
+mod tests;
