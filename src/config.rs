@@ -1,5 +1,6 @@
 //! Settings: `config.toml`, one struct a section, overridden by `SARANG_<SECTION>__<KEY>`. The only reader of the environment.
 
+mod acme;
 mod load;
 mod mode;
 mod openid;
@@ -7,6 +8,7 @@ mod tls;
 
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
+pub use acme::AcmeConfig;
 pub use mode::Mode;
 pub use openid::{NameClaim, OpenIdConfig, Strangers};
 use serde::{Deserialize, Serialize};

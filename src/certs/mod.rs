@@ -1,5 +1,7 @@
-//! Certificates that the program gets for itself, as files in `tls/` of the data folder: from an authority of its own for local networks.
+//! Certificates that the program gets for itself, as files in `tls/` of the data folder: from an authority of its own for local networks, and
+//! from an ACME server.
 
+mod acme;
 mod authority;
 mod file;
 mod host;
@@ -7,6 +9,7 @@ mod root;
 
 use crate::config::Config;
 use crate::model::{Error, Result};
+pub use acme::{Acme, Challenges, Proof, Shown};
 pub use authority::Authority;
 pub use root::Root;
 use std::io;
@@ -19,6 +22,8 @@ use std::time::SystemTime;
 pub struct Issuers {
     /// The authority for local networks, where the settings ask for one.
     pub local: Option<Arc<Authority>>,
+    /// The ACME server, where the settings name domains.
+    pub acme: Option<Arc<Acme>>,
 }
 
 impl Issuers {
@@ -26,10 +31,17 @@ impl Issuers {
     pub fn open(config: &Config) -> Result<Self> {
         let local = config.tls.local.then(|| Authority::open(config)).transpose();
         let local = local.map_err(|e| Error::io("set up its own certificate authority", e))?;
-        Ok(Self { local: local.map(Arc::new) })
+        let acme = (!config.tls.acme.domains.is_empty()).then(|| Acme::open(config)).transpose();
+        let acme = acme.map_err(|e| Error::io("make a folder for certificates by ACME", e))?;
+        Ok(Self { local: local.map(Arc::new), acme: acme.map(Arc::new) })
     }
 
-    /// The PEM files of certificates that [`keep_up`](Self::keep_up) makes, each with its key.
+    /// The PEM files of certificates that come from elsewhere, each with its key; some may not be there yet.
+    pub fn awaited(&self) -> impl Iterator<Item = PathBuf> {
+        self.acme.iter().flat_map(|acme| acme.files())
+    }
+
+    /// The same of those that [`keep_up`](Self::keep_up) makes.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
         self.local.iter().map(|authority| authority.file().to_owned())
     }

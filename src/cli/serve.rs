@@ -67,6 +67,15 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
             () = stopped_hearing => {}
         }
     });
+    if let Some((acme, certificates)) = app.issuers.acme.clone().zip(server.certificates()) {
+        let stopped = stopped();
+        beside.spawn(async move {
+            tokio::select! {
+                () = acme.run(move || certificates.look(false)) => {}
+                () = stopped => {}
+            }
+        });
+    }
     match desk {
         Ok(desk) => drop(beside.spawn(desk.serve(stopped()))),
         Err(error) => tracing::error!(%error, "commands beside the server are not heard"),

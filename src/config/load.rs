@@ -236,6 +236,19 @@ mod tests {
         assert!(refusal("[tls]\nlocal = true").contains("tls.local needs an address"));
         let tls = |more: &str| refusal(&format!("[tls]\nlisten = [\"0.0.0.0:443\"]\n{more}"));
         assert!(tls("local = true\nlocal_names = [\"a b\"]").contains("tls.local_names: \"a b\""));
+        let acme = |domain: &str, more: &str| tls(&format!("[tls.acme]\ndomains = [\"{domain}\"]\n{more}"));
+        for domain in ["*.nest.example", "192.0.2.1", "nest", "nas.local", "-a.example", "a..example", ""] {
+            let sentence = acme(domain, "agree_terms = true");
+            assert!(sentence.contains(&format!("tls.acme.domains: {domain:?}")), "{sentence}");
+        }
+        let sentence = acme("nest.example", "");
+        assert!(
+            sentence.contains("agree_terms = true") && sentence.contains("acme-v02.api.letsencrypt.org"),
+            "{sentence}"
+        );
+        assert!(acme("nest.example", "directory = \"staging\"").contains("acme-staging-v02"));
+        assert!(acme("nest.example", "directory = \"http://ca.example\"").contains("begins with https://"));
+        assert!(acme("nest.example", "agree_terms = true\ncontact = \"ana\"").contains("tls.acme.contact"));
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
         for mode in ["", "7", "rw-r--r--", "0888", "4755", "01777", "+640"] {
             let sentence = refusal(&format!("[storage]\nfile_mode = \"{mode}\""));

@@ -1,5 +1,6 @@
 //! `[tls]`: the server's own TLS.
 
+use super::acme::AcmeConfig;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,8 @@ pub struct TlsConfig {
     pub local: bool,
     /// Names and addresses that it is for besides.
     pub local_names: Vec<String>,
+    /// Certificates from an ACME server.
+    pub acme: AcmeConfig,
 }
 
 /// What requests without TLS are answered, but those from this machine and those that a trusted proxy passes on.
@@ -51,13 +54,19 @@ impl CertificateFiles {
 
 impl TlsConfig {
     pub(super) fn validate(&self) -> Result<()> {
-        let has_certificate = !self.certificates.is_empty() || self.local;
+        let has_certificate = !self.certificates.is_empty() || self.local || !self.acme.domains.is_empty();
         ensure!(
             self.listen.is_empty() || has_certificate,
             "tls.listen needs a certificate: tls.certificates = [{{ certificate = \"/etc/sarang/cert.pem\", key = \"/etc/sarang/key.pem\" }}], \
-             or tls.local = true for a local network."
+             or [tls.acme] domains = [\"files.example.org\"] for a name that the internet knows, or tls.local = true for a local network."
         );
-        let setting = if self.local { "tls.local" } else { "tls.certificates" };
+        let setting = if self.local {
+            "tls.local"
+        } else if self.certificates.is_empty() {
+            "tls.acme"
+        } else {
+            "tls.certificates"
+        };
         ensure!(
             !has_certificate || !self.listen.is_empty(),
             "{setting} needs an address to listen on: tls.listen = [\"0.0.0.0:443\"]."
@@ -68,7 +77,7 @@ impl TlsConfig {
                 "tls.local_names: {name:?} is neither a host name nor an address; write it like \"nas.home.arpa\"."
             );
         }
-        Ok(())
+        self.acme.validate()
     }
 
     /// The port that plain requests are sent to instead; `None` where they are served.

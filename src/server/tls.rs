@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
 use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
@@ -24,6 +25,8 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 pub const LOOK: Duration = Duration::from_secs(30);
 /// How often it is said again that they cannot be used.
 const REMIND: Duration = Duration::from_secs(3600);
+/// The protocol of those who look for the proof of a name (RFC 8737).
+const ACME: &[u8] = b"acme-tls/1";
 /// What a TLS record of a handshake begins with (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
 const NOT_ISSUED: &str = "the server could not issue itself a TLS certificate; one from before stays in use";
@@ -34,10 +37,18 @@ const NOT_TLS: &[u8] =
 /// The certificates of the settings and those that the program gets for itself, as they were last read.
 #[derive(Debug)]
 pub struct Certificates {
-    files: Vec<CertificateFiles>,
+    sources: Vec<Source>,
     issuers: Issuers,
     current: RwLock<Vec<Certificate>>,
     seen: Mutex<Seen>,
+}
+
+/// Where a certificate is read from.
+#[derive(Debug)]
+struct Source {
+    files: CertificateFiles,
+    /// Whether the server goes on without it, since it comes from elsewhere.
+    is_awaited: bool,
 }
 
 /// What was found at the last look.
@@ -60,14 +71,15 @@ impl Certificates {
         if let Err(error) = issuers.keep_up(SystemTime::now()) {
             tracing::error!(%error, "{NOT_ISSUED}");
         }
-        let files: Vec<_> =
-            config.certificates.iter().cloned().chain(issuers.files().map(CertificateFiles::in_one)).collect();
-        let stamps = stamps(&files);
-        let certificates = files.iter().map(Certificate::read).collect::<io::Result<Vec<_>>>();
-        let certificates = certificates.map_err(|e| Error::io("set up TLS", e))?;
+        let own = config.certificates.iter().cloned().map(|files| Source { files, is_awaited: false });
+        let awaited = issuers.awaited().map(|path| Source { files: CertificateFiles::in_one(path), is_awaited: true });
+        let local = issuers.files().map(|path| Source { files: CertificateFiles::in_one(path), is_awaited: false });
+        let sources: Vec<Source> = own.chain(awaited).chain(local).collect();
+        let stamps = stamps(&sources);
+        let certificates = read_all(&sources).map_err(|e| Error::io("set up TLS", e))?;
         certificates.iter().for_each(Certificate::announce);
         let seen = Mutex::new(Seen { stamps, complained: None });
-        Ok(Some(Arc::new(Self { files, issuers: issuers.clone(), current: RwLock::new(certificates), seen })))
+        Ok(Some(Arc::new(Self { sources, issuers: issuers.clone(), current: RwLock::new(certificates), seen })))
     }
 
     /// What makes TLS of a connection.
@@ -77,6 +89,9 @@ impl Certificates {
         let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Self>::clone(self));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if self.issuers.acme.is_some() {
+            config.alpn_protocols.push(ACME.to_vec());
+        }
         config.ticketer = ring::Ticketer::new().map_err(failed)?;
         Ok(Tls(Arc::new(config)))
     }
@@ -84,16 +99,19 @@ impl Certificates {
     /// Reads the certificates again if their files have changed, or in any case when `asked`. Those that are in use stay when they
     /// cannot be read, which is said now and every hour.
     pub fn look(&self, asked: bool) {
+        if let Some(acme) = self.issuers.acme.as_ref().filter(|_| asked) {
+            acme.ask_again();
+        }
         let mut seen = self.seen.lock();
         let issued = self.issuers.keep_up(SystemTime::now());
-        let now = stamps(&self.files);
+        let now = stamps(&self.sources);
         let has_changed = now != seen.stamps;
         let is_due = seen.complained.map_or(issued.is_err(), |at| at.elapsed() >= REMIND);
         if !asked && !has_changed && !is_due {
             return;
         }
         seen.stamps = now;
-        match self.files.iter().map(Certificate::read).collect::<io::Result<Vec<_>>>() {
+        match read_all(&self.sources) {
             Ok(certificates) => {
                 certificates.iter().for_each(Certificate::announce);
                 *self.current.write() = certificates;
@@ -123,6 +141,16 @@ impl Certificates {
         }
     }
 
+    /// What shows an ACME server that a name leads here, while one is asked.
+    fn prove(&self, name: &str) -> Option<Arc<CertifiedKey>> {
+        let proof = self.issuers.acme.as_ref()?.challenges().find(name)?;
+        let chain = vec![CertificateDer::from(proof.certificate.clone())];
+        let key = PrivatePkcs8KeyDer::from(proof.key.clone());
+        // `from_der` would refuse the critical extension that makes it a proof.
+        let key = ring::sign::any_supported_type(&key.into()).ok()?;
+        Some(Arc::new(CertifiedKey::new(chain, key)))
+    }
+
     /// The certificate for a name. Who asks for none has an address instead of it.
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let current = self.current.read();
@@ -136,12 +164,36 @@ impl Certificates {
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let wants_proof =
+            hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME) && offered.next().is_none());
+        if wants_proof {
+            return self.prove(hello.server_name()?);
+        }
         self.choose(hello.server_name())
     }
 }
 
-fn stamps(files: &[CertificateFiles]) -> Vec<Stamp> {
-    files.iter().flat_map(|files| [stamp(&files.certificate), stamp(&files.key)]).collect()
+impl Source {
+    /// `None` while what is awaited has not come.
+    fn read(&self) -> io::Result<Option<Certificate>> {
+        if !self.is_awaited {
+            return Certificate::read(&self.files).map(Some);
+        }
+        if !self.files.certificate.exists() {
+            return Ok(None);
+        }
+        // Whoever orders it finds that out, too, and orders it anew.
+        let read = Certificate::read(&self.files);
+        Ok(read.inspect_err(|error| tracing::error!(%error, "a certificate from the ACME server cannot be used")).ok())
+    }
+}
+
+fn read_all(sources: &[Source]) -> io::Result<Vec<Certificate>> {
+    sources.iter().filter_map(|source| source.read().transpose()).collect()
+}
+
+fn stamps(sources: &[Source]) -> Vec<Stamp> {
+    sources.iter().flat_map(|source| [stamp(&source.files.certificate), stamp(&source.files.key)]).collect()
 }
 
 fn stamp(path: &Path) -> Stamp {
@@ -165,7 +217,12 @@ impl Tls {
                 stream.write_all(NOT_TLS).await?;
                 return Err(io::Error::other("it does not speak TLS"));
             }
-            TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await
+            let mut stream = TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await?;
+            if stream.get_ref().1.alpn_protocol() == Some(ACME) {
+                stream.shutdown().await?;
+                return Err(io::Error::other("it only looked for the proof of a name"));
+            }
+            Ok(stream)
         };
         tokio::time::timeout(patience, shaken).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }

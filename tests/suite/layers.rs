@@ -32,6 +32,7 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
         &["server", "outgoing", "doctor"],
         "one place accepts connections, one calls out, and the doctor as clients do",
     ),
+    ("instant_acme", &["certs/acme"], "one place speaks ACME"),
     ("x509_parser", &["server", "certs"], "as tokio_rustls; who issues certificates reads those before"),
     ("rcgen", &["certs"], "one place issues certificates"),
     ("openidconnect", &["openid"], "one place speaks to the provider"),
@@ -39,7 +40,7 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
     ("headers", &["http", "server"], "one place speaks HTTP"),
     (
         "http_body_util",
-        &["http", "server", "outgoing", "doctor"],
+        &["http", "server", "outgoing", "doctor", "certs/acme"],
         "one place speaks HTTP; answers to what we ask are bounded",
     ),
     ("sled", &["store/sled"], "the engine is an implementation of the seam"),

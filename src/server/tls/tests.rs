@@ -58,6 +58,32 @@ fn a_client_gets_the_certificate_for_the_name_that_it_asks_for() {
 }
 
 #[test]
+fn a_name_that_is_still_ordered_has_no_certificate_and_no_proof() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = crate::config::Config {
+        data_dir: dir.path().to_owned(),
+        tls: config(Vec::new()),
+        ..crate::config::Config::default()
+    };
+    config.tls.acme.domains = vec!["nest.example".into()];
+    let issuers = Issuers::open(&config).unwrap();
+    let certificates = Certificates::load(&config.tls, &issuers).unwrap().unwrap();
+    assert!(certificates.choose(Some("nest.example")).is_none() && certificates.prove("nest.example").is_none());
+    let shown = issuers.acme.as_ref().unwrap().challenges().show("nest.example", &[7; 32]).unwrap();
+    assert!(certificates.prove("nest.example").is_some() && certificates.prove("other.example").is_none());
+    drop(shown);
+    assert!(certificates.prove("nest.example").is_none());
+    let path = issuers.awaited().next().unwrap();
+    fs::write(&path, "torn").unwrap();
+    certificates.look(false);
+    assert!(certificates.choose(Some("nest.example")).is_none(), "it is ordered anew, and refuses no start");
+    let both = [fs::read(fixture("nest.pem")).unwrap(), fs::read(fixture("nest-key.pem")).unwrap()].concat();
+    fs::write(&path, both).unwrap();
+    certificates.look(false);
+    assert!(certificates.choose(Some("nest.example")).is_some());
+}
+
+#[test]
 fn changed_files_are_read_again_and_unusable_ones_change_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let own = CertificateFiles { certificate: dir.path().join("c.pem"), key: dir.path().join("k.pem") };
