@@ -1,5 +1,6 @@
 //! One request on a connection of its own, so that each step of the way there can fail by itself.
 
+use crate::outgoing::causes;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -243,8 +244,4 @@ impl Sent {
         let frames = parts.into_iter().map(|part| Ok(http_body::Frame::data(Bytes::from_static(part.as_bytes()))));
         Self(http_body_util::StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
