@@ -2,14 +2,18 @@
 
 mod acme;
 mod load;
+mod manager;
 mod mode;
+mod network;
 mod openid;
 mod tls;
 
 use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
 pub use acme::AcmeConfig;
+pub use manager::ManagerEnv;
 pub use mode::Mode;
+pub use network::Network;
 pub use openid::{NameClaim, OpenIdConfig, Strangers};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
@@ -57,6 +61,8 @@ pub struct ServerConfig {
     pub public_url: String,
     /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Networks whose connections begin with a PROXY protocol header.
+    pub proxy_protocol: Vec<Network>,
     /// Connections at once.
     pub max_connections: usize,
     /// Connections at once from one address (IPv6: from one /64).
@@ -263,6 +269,7 @@ impl Default for ServerConfig {
             hosts: Vec::new(),
             public_url: String::new(),
             trusted_proxies: Vec::new(),
+            proxy_protocol: Vec::new(),
             max_connections: 4096,
             max_connections_per_address: 256,
             header_timeout: 10,

@@ -8,9 +8,14 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{Level, Metadata};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
 const PERIOD: Duration = Duration::from_millis(200);
 /// What may wait in memory before the writer of a line writes it out itself.
@@ -20,7 +25,9 @@ static LOG: OnceLock<Log> = OnceLock::new();
 
 struct Log {
     format: LogFormat,
-    requests: bool,
+    requests: AtomicBool,
+    /// Changes the level.
+    level: reload::Handle<LevelFilter, Registry>,
     waiting: Mutex<Vec<u8>>,
     sink: Mutex<io::Stderr>,
 }
@@ -61,20 +68,22 @@ impl Drop for Flush {
 
 /// Starts logging for the whole process; only the first call has an effect.
 pub fn start(config: &LogConfig) -> Flush {
-    let level: Level = config.level.parse().unwrap_or(Level::INFO);
+    let (filter, level) = reload::Layer::new(LevelFilter::from_level(level_of(config)));
     let log = Log {
         format: config.format,
-        requests: config.requests && level >= Level::INFO,
+        requests: AtomicBool::new(counts_requests(config)),
+        level,
         waiting: Mutex::new(Vec::with_capacity(CAPACITY)),
         sink: Mutex::new(io::stderr()),
     };
     if LOG.set(log).is_err() {
         return Flush(());
     }
-    let events = tracing_subscriber::fmt().with_max_level(level).with_writer(Lines).with_ansi(false);
+    let events = tracing_subscriber::fmt::layer().with_writer(Lines).with_ansi(false);
+    let filtered = tracing_subscriber::registry().with(filter);
     match config.format {
-        LogFormat::Text => events.init(),
-        LogFormat::Json => events.json().flatten_event(true).init(),
+        LogFormat::Text => filtered.with(events).init(),
+        LogFormat::Json => filtered.with(events.json().flatten_event(true)).init(),
     }
     std::panic::set_hook(Box::new(|panic| tracing::error!("panic: {panic}")));
     let started = std::thread::Builder::new().name("log".into()).spawn(|| {
@@ -89,14 +98,30 @@ pub fn start(config: &LogConfig) -> Flush {
     Flush(())
 }
 
+/// Takes level and request lines of other settings; their format stays what it was.
+pub fn change(config: &LogConfig) {
+    let Some(log) = LOG.get() else { return };
+    log.requests.store(counts_requests(config), Ordering::Relaxed);
+    // It is gone only with the log itself.
+    let _ = log.level.reload(LevelFilter::from_level(level_of(config)));
+}
+
+fn level_of(config: &LogConfig) -> Level {
+    config.level.parse().unwrap_or(Level::INFO)
+}
+
+fn counts_requests(config: &LogConfig) -> bool {
+    config.requests && level_of(config) >= Level::INFO
+}
+
 /// Whether requests get a line.
 pub fn wants_requests() -> bool {
-    LOG.get().is_some_and(|log| log.requests)
+    LOG.get().is_some_and(|log| log.requests.load(Ordering::Relaxed))
 }
 
 /// Logs one request.
 pub fn request(line: &RequestLine<'_>) {
-    let Some(log) = LOG.get().filter(|log| log.requests) else { return };
+    let Some(log) = LOG.get().filter(|log| log.requests.load(Ordering::Relaxed)) else { return };
     let mut waiting = log.waiting.lock();
     line.write_to(&mut waiting, log.format, SystemTime::now());
     let full = waiting.len() > CAPACITY / 2;

@@ -3,7 +3,10 @@
 mod admission;
 mod cores;
 mod framing;
+mod handed;
 mod patience;
+mod proxy;
+mod pulse;
 mod tls;
 mod wire;
 
@@ -14,19 +17,24 @@ use crate::config::{ServerConfig, TlsConfig};
 use crate::http::body::Body;
 use crate::http::framing::Ambiguous;
 use crate::http::intake::BodyIn;
-use crate::model::{Error, Result};
+use crate::model::Result;
+pub use admission::Limits;
 use admission::{Admission, Ticket};
 pub use cores::Cores;
+pub use handed::Handed;
+use handed::open;
 use http::{Request, Response};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use proxy::Proxies;
+pub use pulse::{Pulse, reachable};
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tls::Tls;
 pub use tls::{Certificates, LOOK as CERTIFICATES_LOOK};
@@ -34,7 +42,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wire::Wire;
+use wire::{Noticed, Wire};
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 32 << 10;
@@ -42,6 +50,10 @@ const MAX_HEAD: usize = 32 << 10;
 const MAX_READ: usize = 256 << 10;
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+/// How long a connection that was accepted just before the end may take to say what it wants: whoever has connected has a request under way.
+const LAST_WORD: Duration = Duration::from_secs(1);
+/// How often it is asked whether it has.
+const TURN: Duration = Duration::from_millis(10);
 /// How long accepting rests when the process has no file handles left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,7 +68,12 @@ impl Server {
     /// Takes the configured addresses. Requests are answered on `cores`, and what they began may go on there after
     /// [`run`](Self::run) has returned, until [`App::close`] has.
     pub async fn bind(app: Arc<App>, cores: Arc<Cores>) -> Result<Self> {
-        let listeners = Listeners::bind(&app.config.server, &app.config.tls, &app.issuers, cores).await?;
+        Self::bind_with(app, cores, Handed::default()).await
+    }
+
+    /// The same with sockets that were handed over, which take the place of the configured addresses of their kind.
+    pub async fn bind_with(app: Arc<App>, cores: Arc<Cores>, handed: Handed) -> Result<Self> {
+        let listeners = Listeners::bind(&app.config.server, &app.config.tls, &app.issuers, cores, handed).await?;
         if let Some(certificates) = &listeners.certificates {
             certificates.check_host(&app.config.server.public_url);
         }
@@ -76,6 +93,18 @@ impl Server {
     /// The certificates in use; `None` without TLS.
     pub fn certificates(&self) -> Option<Arc<Certificates>> {
         self.listeners.certificates.clone()
+    }
+
+    /// How many connections there may be, for whoever changes that.
+    pub fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.listeners.limits)
+    }
+
+    /// What tells whether it answers.
+    pub fn pulse(&self) -> Pulse {
+        let Listeners { addresses, tls_addresses, config, cores, .. } = &self.listeners;
+        let addresses = addresses.iter().chain(tls_addresses).copied().collect();
+        Pulse { addresses, proxies: Proxies::new(&config.proxy_protocol), cores: cores.count() }
     }
 
     /// Serves until `shutdown` resolves; returns when every connection has ended.
@@ -114,36 +143,44 @@ struct Listeners {
     certificates: Option<Arc<Certificates>>,
     config: ServerConfig,
     cores: Arc<Cores>,
+    limits: Arc<Limits>,
     /// How many connections are open.
     open: Arc<AtomicU64>,
 }
 
 impl Listeners {
-    async fn bind(config: &ServerConfig, tls: &TlsConfig, issuers: &Issuers, cores: Arc<Cores>) -> Result<Self> {
+    async fn bind(
+        config: &ServerConfig,
+        tls: &TlsConfig,
+        issuers: &Issuers,
+        cores: Arc<Cores>,
+        handed: Handed,
+    ) -> Result<Self> {
         let certificates = Certificates::load(tls, issuers)?;
         let acceptor = certificates.as_ref().map(Certificates::acceptor).transpose()?;
+        handed.check(acceptor.is_some())?;
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
-        for wanted in &config.listen {
-            let (listener, address) = listen(*wanted).await?;
+        for (listener, address) in open(&config.listen, handed.plain).await? {
             sockets.push((listener, None));
             addresses.push(address);
         }
         let mut tls_addresses = Vec::new();
-        for wanted in &tls.listen {
-            let (listener, address) = listen(*wanted).await?;
+        for (listener, address) in open(&tls.listen, handed.tls).await? {
             sockets.push((listener, acceptor.clone()));
             tls_addresses.push(address);
         }
-        let config = config.clone();
-        Ok(Self { sockets, addresses, tls_addresses, certificates, config, cores, open: Arc::default() })
+        let (limits, config) = (Arc::new(Limits::new(config)), config.clone());
+        Ok(Self { sockets, addresses, tls_addresses, certificates, config, cores, limits, open: Arc::default() })
     }
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(());
-        let admission = Admission::new(&self.config, self.open);
+        let admission = Admission::new(&self.config, self.limits, self.open);
+        let proxies = Arc::new(Proxies::new(&self.config.proxy_protocol));
         let mut accepting = JoinSet::new();
         for (listener, tls) in self.sockets {
-            let door = Door { answers: answers.clone(), config: self.config.clone(), tls, stopping: stopping.clone() };
+            let (answers, config, proxies) = (answers.clone(), self.config.clone(), Arc::clone(&proxies));
+            let door = Door { answers, config, tls, proxies, stopping: stopping.clone() };
             accepting.spawn(door.accept(listener, Arc::clone(&self.cores), Arc::clone(&admission)));
         }
         drop(stopping);
@@ -153,27 +190,13 @@ impl Listeners {
     }
 }
 
-async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let taken = TcpListener::bind(wanted).await.and_then(|l| l.local_addr().map(|address| (l, address)));
-    taken.map_err(|error| cannot_listen(wanted, &error))
-}
-
-fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
-    let why = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program uses this address, maybe another sarang".to_owned(),
-        io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege".to_owned(),
-        _ => error.to_string(),
-    };
-    Error::Io { doing: "listen", source: io::Error::new(error.kind(), format!("{address}: {why}")) }
-}
-
 /// One listener's connections.
 #[derive(Clone)]
 struct Door<A> {
     answers: A,
     config: ServerConfig,
     tls: Option<Tls>,
+    proxies: Arc<Proxies>,
     /// Closed when the server is to stop.
     stopping: watch::Receiver<()>,
 }
@@ -237,30 +260,67 @@ impl<A: Answers> Door<A> {
         builder
     }
 
-    async fn serve(self, builder: http1::Builder, stream: std::net::TcpStream, peer: SocketAddr, ticket: Ticket) {
-        let stream = match TcpStream::from_std(stream) {
+    async fn serve(
+        self,
+        builder: http1::Builder,
+        stream: std::net::TcpStream,
+        mut peer: SocketAddr,
+        mut ticket: Ticket,
+    ) {
+        let mut stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
         };
         // Without it answers are slower, not wrong.
         let _ = stream.set_nodelay(true);
+        if self.proxies.contain(peer.ip()) {
+            // In a box: other connections need no room for it.
+            match Box::pin(self.introduce(&mut stream, peer, &mut ticket)).await {
+                Some(client) => peer = client,
+                None => return,
+            }
+        }
         match &self.tls {
             None => self.converse(&builder, stream, peer).await,
             Some(tls) => {
                 let patience = Duration::from_secs(self.config.header_timeout);
-                let mut stopping = self.stopping.clone();
                 let shaken = tokio::select! {
                     shaken = tls.shake(stream, patience) => shaken,
-                    _ = stopping.changed() => return,
+                    () = self.last_word() => return,
                 };
                 match shaken {
                     // In a box: connections without TLS need no room for it.
                     Ok(stream) => Box::pin(self.converse(&builder, stream, peer)).await,
-                    Err(error) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
+                    Err(error) => {
+                        tracing::debug!(%peer, %error, "a TLS handshake failed");
+                        if error.kind() == io::ErrorKind::InvalidInput {
+                            self.proxies.tell_of_stranger(peer);
+                        }
+                    }
                 }
             }
         }
         drop(ticket);
+    }
+
+    /// Whose connection a proxy passes on; `None` when it is not to be served.
+    async fn introduce(&self, stream: &mut TcpStream, peer: SocketAddr, ticket: &mut Ticket) -> Option<SocketAddr> {
+        let patience = Duration::from_secs(self.config.header_timeout);
+        let client = tokio::select! {
+            client = self.proxies.read(stream, peer, patience) => client?,
+            () = self.last_word() => return None,
+        };
+        if client != peer && !ticket.pass_to(client.ip()) {
+            let _ = stream.try_write(FULL);
+            return None;
+        }
+        Some(client)
+    }
+
+    /// Ends when the server stops and new connections have had their time.
+    async fn last_word(&self) {
+        let _ = self.stopping.clone().changed().await;
+        tokio::time::sleep(LAST_WORD).await;
     }
 
     /// Answers requests until the client or the server ends it.
@@ -268,15 +328,15 @@ impl<A: Answers> Door<A> {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let ambiguous = Arc::new(AtomicBool::new(false));
+        let noticed = Arc::new(Noticed::default());
         let (head, body) =
             (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout));
-        let wire = TokioIo::new(Wire::new(stream, head, body, Arc::clone(&ambiguous)));
+        let wire = TokioIo::new(Wire::new(stream, head, body, Arc::clone(&noticed)));
         let connection = Some(Arc::new(Connection::default()));
         let origin = Origin { address: peer.ip(), connection, is_tls: self.tls.is_some() };
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
             let mut request = request.map(BodyIn::from);
-            if ambiguous.load(Ordering::Relaxed) {
+            if noticed.ambiguous.load(Ordering::Relaxed) {
                 request.extensions_mut().insert(Ambiguous);
             }
             let answer = self.answers.answer(origin.clone(), request);
@@ -287,12 +347,30 @@ impl<A: Answers> Door<A> {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             _ = stopping.changed() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                let until = Instant::now() + LAST_WORD;
+                // hyper closes a connection of which nothing has come yet.
+                let has_begun = || noticed.began.load(Ordering::Relaxed) || Instant::now() >= until;
+                let early = loop {
+                    if has_begun() {
+                        break None;
+                    }
+                    if let Ok(ended) = tokio::time::timeout(TURN, connection.as_mut()).await {
+                        break Some(ended);
+                    }
+                };
+                if let Some(ended) = early {
+                    ended
+                } else {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
             }
         };
         if let Err(error) = ended {
             tracing::debug!(%peer, %error, "a connection ended early");
+            if noticed.proxy.load(Ordering::Relaxed) {
+                self.proxies.tell_of_stranger(peer);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod connect;
 mod doctor;
+mod manager;
 mod manual;
 mod past;
 mod process;
@@ -173,7 +174,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor { args } => return doctor::run(args, &config).await,
         Command::Serve { new } => {
             let _flush = log::start(&config.log);
-            serve::run(Config { anew: new, ..config }).await
+            serve::run(Config { anew: new, ..config }, cli.config).await
         }
         Command::User { command } => user::run(command, config).await,
         Command::Audit { args } => show::audit(args, config).await,

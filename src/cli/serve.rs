@@ -1,13 +1,16 @@
 //! `sarang serve`: opens everything, says where it is, serves until a signal, closes everything.
 
+use super::manager::{self, Manager};
 use super::{print, process};
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, ManagerEnv};
 use crate::control::Desk;
 use crate::jobs;
-use crate::server::{CERTIFICATES_LOOK, Certificates, Cores, Server};
+use crate::log;
+use crate::server::{CERTIFICATES_LOOK, Certificates, Cores, Handed, Limits, Server, reachable};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -17,8 +20,16 @@ use tokio::time::MissedTickBehavior;
 /// One home is kept open for so many descriptors that there may be.
 const DESCRIPTORS_A_HOME: usize = 16;
 
-/// Serves until SIGTERM or SIGINT.
-pub(super) async fn run(mut config: Config) -> Result<()> {
+/// What is read again at SIGHUP; all other settings want a restart.
+const READ_AGAIN: [&str; 4] =
+    ["log.level", "log.requests", "server.max_connections", "server.max_connections_per_address"];
+
+/// Serves until SIGTERM or SIGINT. The settings come from `file`, or from where they are without one.
+pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()> {
+    let env = ManagerEnv::read();
+    // Before anything else has descriptors of these numbers.
+    let handed = Handed::take(&env.socket_names)?;
+    let outside = Outside { manager: Manager::new(&env), file, settings: config.clone() };
     let folder = config.data_dir.clone();
     process::refuse_other_owner(&folder)?;
     if let Some(limit) = process::raise_open_files() {
@@ -29,7 +40,8 @@ pub(super) async fn run(mut config: Config) -> Result<()> {
     let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
     let app =
         App::open(config).await.with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
-    let served = serve(&app, &cores, async move {
+    let binding = Server::bind_with(Arc::clone(&app), Arc::clone(&cores), handed);
+    let served = serve(&app, binding, Arc::new(outside), async move {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
@@ -42,8 +54,13 @@ pub(super) async fn run(mut config: Config) -> Result<()> {
     served.and(closed)
 }
 
-async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output = ()> + Send) -> Result<()> {
-    let server = Server::bind(Arc::clone(app), Arc::clone(cores)).await?;
+async fn serve(
+    app: &Arc<App>,
+    binding: impl Future<Output = crate::model::Result<Server>>,
+    outside: Arc<Outside>,
+    signalled: impl Future<Output = ()> + Send,
+) -> Result<()> {
+    let server = binding.await?;
     // Before the greeting: who has read it may give a command at once.
     let desk = Desk::open(Arc::clone(app)).await;
     let link = app.setup.token();
@@ -60,10 +77,12 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
     let mut beside = JoinSet::new();
     beside.spawn(jobs::run(Arc::clone(app), stopped()));
     let (hangup, stopped_hearing) = (signal(SignalKind::hangup())?, stopped());
-    let certificates = server.certificates();
+    let (certificates, limits, pulse) = (server.certificates(), server.limits(), server.pulse());
+    let (told, its_app) = (Arc::clone(&outside), Arc::clone(app));
     beside.spawn(async move {
         tokio::select! {
-            () = read_again(hangup, certificates) => {}
+            () = read_again(hangup, certificates, &told, &limits, &its_app) => {}
+            () = told.manager.keep_told(&its_app, &pulse) => {}
             () = stopped_hearing => {}
         }
     });
@@ -81,7 +100,12 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
         Err(error) => tracing::error!(%error, "commands beside the server are not heard"),
     }
 
-    let result = server.run(signalled).await;
+    outside.manager.ready(&manager::status(app));
+    let result = server.run(async {
+        signalled.await;
+        outside.manager.stopping();
+    });
+    let result = result.await;
     drop(stop);
     while let Some(ended) = beside.join_next().await {
         if let Err(error) = ended {
@@ -91,8 +115,49 @@ async fn serve(app: &Arc<App>, cores: &Arc<Cores>, signalled: impl Future<Output
     Ok(result?)
 }
 
-/// Reads the certificates again when their files have changed, and at each SIGHUP.
-async fn read_again(mut hangup: Signal, certificates: Option<Arc<Certificates>>) {
+/// What is outside this process: who manages it, and where its settings come from.
+#[derive(Debug)]
+struct Outside {
+    manager: Manager,
+    file: Option<PathBuf>,
+    /// The settings that it was started with.
+    settings: Config,
+}
+
+impl Outside {
+    /// Reads the settings again, takes what can be taken, and says what wants a restart.
+    fn read_settings(&self, limits: &Limits) {
+        let read = Config::load(self.file.as_deref()).and_then(|now| Ok((self.settings.differences(&now)?, now)));
+        let (mut changed, now) = match read {
+            Ok(read) => read,
+            Err(error) => {
+                let error = super::sentence_of(&error);
+                return tracing::error!(%error, "the changed settings cannot be used; those from before stay in use");
+            }
+        };
+        log::change(&now.log);
+        limits.change(&now.server);
+        changed.retain(|key| !READ_AGAIN.contains(&key.as_str()));
+        if changed.is_empty() {
+            tracing::info!("SIGHUP: settings and certificates are read again");
+        } else {
+            let changed = changed.join(", ");
+            tracing::warn!(
+                changed,
+                "SIGHUP: settings and certificates are read again; what changed here takes effect after a restart"
+            );
+        }
+    }
+}
+
+/// Reads the certificates again when their files have changed, and at each SIGHUP, with the settings that can change.
+async fn read_again(
+    mut hangup: Signal,
+    certificates: Option<Arc<Certificates>>,
+    outside: &Arc<Outside>,
+    limits: &Arc<Limits>,
+    app: &App,
+) {
     let mut looks = tokio::time::interval(CERTIFICATES_LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -101,10 +166,15 @@ async fn read_again(mut hangup: Signal, certificates: Option<Arc<Certificates>>)
             _ = looks.tick() => false,
         };
         if asked {
-            tracing::info!("SIGHUP: the certificates are read again; for all other settings, restart");
+            outside.manager.reloading();
+            let (outside, limits) = (Arc::clone(outside), Arc::clone(limits));
+            let _ = tokio::task::spawn_blocking(move || outside.read_settings(&limits)).await;
         }
         if let Some(certificates) = certificates.clone() {
             let _ = tokio::task::spawn_blocking(move || certificates.look(asked)).await;
+        }
+        if asked {
+            outside.manager.ready(&manager::status(app));
         }
     }
 }
@@ -139,15 +209,6 @@ fn greeting(
     }
     let _ = writeln!(text, "Mount: {}", mount_command(scheme, near));
     text
-}
-
-/// The address by which this machine itself reaches a listener.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    use std::net::{Ipv4Addr, Ipv6Addr};
-    if address.ip().is_unspecified() {
-        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
-    }
-    address
 }
 
 fn mount_command(scheme: &str, address: SocketAddr) -> String {

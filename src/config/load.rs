@@ -3,6 +3,7 @@
 use super::{Config, DriveConfig, LogConfig, Mode};
 use crate::model::path::check_portable;
 use anyhow::{Context, Result, bail, ensure};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -50,6 +51,24 @@ impl Config {
     /// The settings in effect, as the text of a file that would give them.
     pub fn to_text(&self) -> Result<String> {
         Ok(toml::to_string_pretty(self)?)
+    }
+
+    /// The keys of which the other settings say something else, such as `server.listen`.
+    pub fn differences(&self, other: &Self) -> Result<Vec<String>> {
+        let (own, other) = (Table::try_from(self)?, Table::try_from(other)?);
+        let mut found = Vec::new();
+        for (section, value) in &own {
+            let theirs = other.get(section);
+            let (Some(keys), Some(others)) = (value.as_table(), theirs.and_then(Value::as_table)) else {
+                found.extend((theirs != Some(value)).then(|| section.clone()));
+                continue;
+            };
+            // What is absent by default stands in one of them only.
+            let all: BTreeSet<&String> = keys.keys().chain(others.keys()).collect();
+            let changed = all.into_iter().filter(|key| keys.get(*key) != others.get(*key));
+            found.extend(changed.map(|key| format!("{section}.{key}")));
+        }
+        Ok(found)
     }
 
     fn validate(&self) -> Result<()> {
@@ -217,6 +236,7 @@ mod tests {
         assert!(refusal("[nonsense]\n").contains("nonsense"));
         assert!(refusal("[log]\nlevel = \"loud\"").contains("log.level"));
         assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
+        assert!(refusal("[server]\nproxy_protocol = [\"10.0.0.1/8\"]").contains("write \"10.0.0.0/8\""));
         assert!(refusal("[server]\nlisten = []").contains("server.listen"));
         assert!(refusal("[storage]\nallowed = [\"srv\"]").contains("storage.allowed"));
         assert!(refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout"));
@@ -281,6 +301,20 @@ mod tests {
         assert_eq!(config.accounts.default_quota, Some(1000));
         assert_eq!(config.log.level, "warn");
         assert_eq!(with(&[("SARANG_LOG__LEVEL", "debug")]).unwrap().log.level, "debug");
+    }
+
+    #[test]
+    fn differences_name_the_keys() {
+        let read = |text: &str| Config::assemble(text, &[]).unwrap();
+        let changed =
+            read("data_dir = \"x\"\n[log]\nlevel = \"warn\"\n[accounts]\ndefault_quota = 5\n[server]\nhosts = [\"a\"]");
+        let both = ["accounts.default_quota", "data_dir", "log.level", "server.hosts"];
+        for (one, other) in [(&changed, &Config::default()), (&Config::default(), &changed)] {
+            let mut found = one.differences(other).unwrap();
+            found.sort();
+            assert_eq!(found, both);
+        }
+        assert!(changed.differences(&changed).unwrap().is_empty());
     }
 
     #[test]

@@ -1,19 +1,41 @@
 //! How many connections there may be at once, in total and from one network.
 
-use crate::config::ServerConfig;
+use crate::config::{Network, ServerConfig};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// How many there may be; it may change while they are counted.
+#[derive(Debug)]
+pub struct Limits {
+    total: AtomicUsize,
+    per_network: AtomicUsize,
+}
+
+impl Limits {
+    pub(super) fn new(config: &ServerConfig) -> Self {
+        let limits = Self { total: AtomicUsize::new(0), per_network: AtomicUsize::new(0) };
+        limits.change(config);
+        limits
+    }
+
+    /// Takes those of other settings. Whoever is connected stays.
+    pub fn change(&self, config: &ServerConfig) {
+        self.total.store(config.max_connections, Ordering::Relaxed);
+        self.per_network.store(config.max_connections_per_address, Ordering::Relaxed);
+    }
+}
 
 /// Counts connections.
 #[derive(Debug)]
 pub(super) struct Admission {
-    total: usize,
-    per_network: usize,
+    limits: Arc<Limits>,
     /// Addresses through which many come: they have no limit of their own.
     shared: Vec<IpAddr>,
+    /// Networks of proxies that say whose connection each is.
+    proxies: Vec<Network>,
     present: Mutex<Present>,
     /// How many are present, for whoever counts.
     open: Arc<AtomicU64>,
@@ -33,27 +55,63 @@ pub(super) struct Ticket {
 }
 
 impl Admission {
-    pub(super) fn new(config: &ServerConfig, open: Arc<AtomicU64>) -> Arc<Self> {
+    pub(super) fn new(config: &ServerConfig, limits: Arc<Limits>, open: Arc<AtomicU64>) -> Arc<Self> {
         let shared = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
-        let (total, per_network) = (config.max_connections, config.max_connections_per_address);
-        Arc::new(Self { total, per_network, shared, present: Mutex::default(), open })
+        let proxies = config.proxy_protocol.clone();
+        Arc::new(Self { limits, shared, proxies, present: Mutex::default(), open })
     }
 
     /// A place for one more connection from this address, or `None`.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Ticket> {
         let network = network_of(address);
         let mut present = self.present.lock();
-        if present.total >= self.total {
+        if present.total >= self.limits.total.load(Ordering::Relaxed) {
             return None;
         }
-        let here = present.networks.entry(network).or_default();
-        if *here >= self.per_network && !self.shared.contains(&address.to_canonical()) {
+        if !self.enter(&mut present, network, address) {
             return None;
         }
-        *here += 1;
         present.total += 1;
         self.open.fetch_add(1, Ordering::Relaxed);
         Some(Ticket { admission: Arc::clone(self), network })
+    }
+
+    /// Counts one more for a network, if it may have that.
+    fn enter(&self, present: &mut Present, network: u128, address: IpAddr) -> bool {
+        let here = present.networks.entry(network).or_default();
+        let is_bounded = || {
+            !self.shared.contains(&address.to_canonical())
+                && !self.proxies.iter().any(|network| network.contains(address))
+        };
+        if *here >= self.limits.per_network.load(Ordering::Relaxed) && is_bounded() {
+            return false;
+        }
+        *here += 1;
+        true
+    }
+}
+
+impl Ticket {
+    /// Counts this connection for the network of the client that it was passed on for; `false` when that has all the places it may have.
+    pub(super) fn pass_to(&mut self, client: IpAddr) -> bool {
+        let mut present = self.admission.present.lock();
+        let network = network_of(client);
+        if !self.admission.enter(&mut present, network, client) {
+            return false;
+        }
+        present.leave(std::mem::replace(&mut self.network, network));
+        true
+    }
+}
+
+impl Present {
+    fn leave(&mut self, network: u128) {
+        if let Some(here) = self.networks.get_mut(&network) {
+            *here -= 1;
+            if *here == 0 {
+                self.networks.remove(&network);
+            }
+        }
     }
 }
 
@@ -62,12 +120,7 @@ impl Drop for Ticket {
         let mut present = self.admission.present.lock();
         present.total -= 1;
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
-        if let Some(here) = present.networks.get_mut(&self.network) {
-            *here -= 1;
-            if *here == 0 {
-                present.networks.remove(&self.network);
-            }
-        }
+        present.leave(self.network);
     }
 }
 
@@ -86,7 +139,7 @@ mod tests {
     #[test]
     fn places_are_counted_by_network_and_given_back() {
         let config = limits(3, 2);
-        let admission = Admission::new(&config, Arc::default());
+        let admission = admission(&config);
         let admit = |text: &str| admission.admit(text.parse().unwrap());
         let first = admit("2001:db8::1").unwrap();
         let second = admit("2001:db8::ffff:1").unwrap();
@@ -107,9 +160,41 @@ mod tests {
     fn a_trusted_proxy_has_all_the_places_that_there_are() {
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
         let config = ServerConfig { trusted_proxies: vec![proxy], ..limits(3, 1) };
-        let admission = Admission::new(&config, Arc::default());
+        let admission = admission(&config);
         let _places: Vec<_> = (0..3).map(|_| admission.admit("::ffff:10.0.0.1".parse().unwrap()).unwrap()).collect();
         assert!(admission.admit(proxy).is_none());
+    }
+
+    #[test]
+    fn a_connection_that_was_passed_on_counts_for_its_client() {
+        let config = ServerConfig { proxy_protocol: vec!["10.0.0.0/8".parse().unwrap()], ..limits(9, 2) };
+        let admission = admission(&config);
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut tickets: Vec<_> = (0..4).map(|_| admission.admit(ip("10.0.0.1")).unwrap()).collect();
+        assert!(tickets[0].pass_to(ip("192.0.2.1")) && tickets[1].pass_to(ip("192.0.2.1")));
+        assert!(!tickets[2].pass_to(ip("192.0.2.1")), "the client is at its limit");
+        assert!(tickets[2].pass_to(ip("192.0.2.2")));
+        assert_eq!(admission.present.lock().networks.len(), 3);
+        drop(tickets);
+        let present = admission.present.lock();
+        assert_eq!((present.total, present.networks.len()), (0, 0));
+    }
+
+    #[test]
+    fn changed_limits_count_from_the_next_connection_on() {
+        let config = limits(3, 3);
+        let limited = Arc::new(Limits::new(&config));
+        let admission = Admission::new(&config, Arc::clone(&limited), Arc::default());
+        let admit = || admission.admit("1.2.3.4".parse().unwrap());
+        let _two = (admit().unwrap(), admit().unwrap());
+        limited.change(&limits(3, 2));
+        assert!(admit().is_none());
+        limited.change(&limits(3, 3));
+        assert!(admit().is_some());
+    }
+
+    fn admission(config: &ServerConfig) -> Arc<Admission> {
+        Admission::new(config, Arc::new(Limits::new(config)), Arc::default())
     }
 
     fn limits(total: usize, each: usize) -> ServerConfig {

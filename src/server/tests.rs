@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::http::{framing, intake, login};
+use crate::model::Error;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,7 +22,10 @@ impl Running {
     async fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
         let mut config = ServerConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], ..ServerConfig::default() };
         change(&mut config);
-        let listeners = Listeners::bind(&config, &TlsConfig::default(), &Issuers::default(), cores()).await.unwrap();
+        let listeners =
+            Listeners::bind(&config, &TlsConfig::default(), &Issuers::default(), cores(), Handed::default())
+                .await
+                .unwrap();
         let address = listeners.addresses[0];
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(listeners.serve(answer, async { drop(stopped.await) }));
@@ -365,8 +369,10 @@ async fn an_error_for_head_has_no_body() {
 async fn a_taken_address_is_named() {
     let server = Running::start(|_| {}).await;
     let config = ServerConfig { listen: vec![server.address], ..ServerConfig::default() };
-    let error =
-        Listeners::bind(&config, &TlsConfig::default(), &Issuers::default(), cores()).await.unwrap_err().to_string();
+    let error = Listeners::bind(&config, &TlsConfig::default(), &Issuers::default(), cores(), Handed::default())
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(&server.address.to_string()) && error.contains("another program"), "{error}");
     server.stop().await;
 }

@@ -2,6 +2,7 @@
 
 mod certificate;
 
+use super::proxy;
 use crate::certs::Issuers;
 use crate::config::{CertificateFiles, TlsConfig};
 use crate::model::{Error, Result};
@@ -213,9 +214,9 @@ impl Tls {
             let mut first = [0];
             if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE] {
                 // What is left unread would reset the connection, and the client would not see the answer.
-                let _ = stream.try_read(&mut [0; 16 << 10]);
+                let failure = what_came(&stream);
                 stream.write_all(NOT_TLS).await?;
-                return Err(io::Error::other("it does not speak TLS"));
+                return Err(failure);
             }
             let mut stream = TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await?;
             if stream.get_ref().1.alpn_protocol() == Some(ACME) {
@@ -226,6 +227,16 @@ impl Tls {
         };
         tokio::time::timeout(patience, shaken).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
+}
+
+/// Reads what is there of a client that does not speak TLS; the error says what that is.
+fn what_came(stream: &TcpStream) -> io::Error {
+    let mut came = [0; 16 << 10];
+    let length = stream.try_read(&mut came).unwrap_or(0);
+    if proxy::is_header(came.get(..length).unwrap_or_default()) {
+        return io::Error::new(io::ErrorKind::InvalidInput, "it sent a PROXY protocol header");
+    }
+    io::Error::other("it does not speak TLS")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use super::framing::{Framing, Phase};
 use super::patience::Patience;
+use super::proxy;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,6 +18,17 @@ use tokio::time::Instant;
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 16 << 20;
 
+/// What is noticed on a connection before hyper sees it.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    /// Something came.
+    pub began: AtomicBool,
+    /// A head could be read in two ways.
+    pub ambiguous: AtomicBool,
+    /// It began like a header of the PROXY protocol, which hyper cannot read.
+    pub proxy: AtomicBool,
+}
+
 /// A stream with timeouts and a watch on framing.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
@@ -24,7 +36,7 @@ pub(super) struct Wire<S> {
     framing: Framing,
     /// The beginning of a line of a head that hyper does not see before its end has come.
     held: Vec<u8>,
-    ambiguous: Arc<AtomicBool>,
+    noticed: Arc<Noticed>,
     head: Patience,
     body: Patience,
     answer: Patience,
@@ -38,13 +50,13 @@ struct Linger {
 }
 
 impl<S> Wire<S> {
-    /// Wraps a fresh connection; `ambiguous` is raised before hyper sees the request in question.
-    pub(super) fn new(stream: S, head: Duration, body: Duration, ambiguous: Arc<AtomicBool>) -> Self {
+    /// Wraps a fresh connection; `noticed` tells before hyper sees the request in question.
+    pub(super) fn new(stream: S, head: Duration, body: Duration, noticed: Arc<Noticed>) -> Self {
         Self {
             stream,
             framing: Framing::default(),
             held: Vec::new(),
-            ambiguous,
+            noticed,
             head: Patience::new(head, None),
             body: Patience::new(body, Some(1024)),
             answer: Patience::new(body, Some(1024)),
@@ -73,11 +85,14 @@ impl<S> Wire<S> {
             Phase::Head => self.head.progress(new),
             Phase::Idle => {}
         }
+        if !self.noticed.began.swap(true, Ordering::Relaxed) && proxy::is_header(bytes) {
+            self.noticed.proxy.store(true, Ordering::Relaxed);
+        }
         let seen = self.framing.read(bytes);
         self.held.clear();
         self.held.extend_from_slice(bytes.get(seen..).unwrap_or_default());
         if self.framing.is_ambiguous() {
-            self.ambiguous.store(true, Ordering::Relaxed);
+            self.noticed.ambiguous.store(true, Ordering::Relaxed);
         }
         if self.framing.phase() != Phase::Head {
             self.head.renew();

@@ -32,6 +32,7 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
         &["server", "outgoing", "doctor"],
         "one place accepts connections, one calls out, and the doctor as clients do",
     ),
+    ("listenfd", &["server"], "as tokio_rustls"),
     ("instant_acme", &["certs/acme"], "one place speaks ACME"),
     ("x509_parser", &["server", "certs"], "as tokio_rustls; who issues certificates reads those before"),
     ("rcgen", &["certs"], "one place issues certificates"),

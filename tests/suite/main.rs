@@ -13,6 +13,7 @@
 mod harness;
 
 mod access_ends;
+mod activated;
 mod admin;
 mod anonymous;
 mod api;
@@ -66,6 +67,7 @@ mod past;
 mod people;
 mod program;
 mod promised;
+mod proxied;
 mod quota;
 mod removal;
 mod resumable;

@@ -66,8 +66,16 @@ impl Place {
 
     /// Serves by a line of shell.
     pub fn serve_by(&self, line: &str) -> Serving {
+        self.serve_with(line, |_| ())
+    }
+
+    /// The same by a command that is changed before it runs.
+    pub fn serve_with(&self, line: &str, change: impl FnOnce(&mut Command)) -> Serving {
         let mut command = self.command("sh");
-        let mut child = command.args(["-c", line]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        command.args(["-c", line]).stdout(Stdio::piped()).stderr(Stdio::null());
+        change(&mut command);
+        let mut child = command.spawn().unwrap();
+        drop(command);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut greeting = Vec::new();
         for line in lines.by_ref() {

@@ -27,7 +27,7 @@ fn put(place: &Place, name: &str) {
     }
 }
 
-fn place() -> Place {
+pub fn place() -> Place {
     let place = Place::new();
     put(&place, "here");
     set(&place, "certificates = [{ certificate = \"cert.pem\", key = \"key.pem\" }]");
@@ -40,7 +40,7 @@ fn set(place: &Place, settings: &str) {
     fs::write(place.path().join("config.toml"), format!("[tls]\nlisten = [\"127.0.0.1:0\"]\n{settings}\n")).unwrap();
 }
 
-fn tls_address(serving: &Serving) -> SocketAddr {
+pub fn tls_address(serving: &Serving) -> SocketAddr {
     let greeting = serving.greeting();
     let line = greeting.lines().find(|line| line.contains("https://")).expect("an address with TLS");
     line.trim_start_matches("Sarang serves https://").trim_end_matches("/dav/").parse().unwrap()
@@ -51,13 +51,13 @@ fn hangup(serving: &Serving) {
 }
 
 /// A client that trusts the authority of the tests.
-struct Browser(Arc<ClientConfig>);
+pub struct Browser(Arc<ClientConfig>);
 
 /// A connection of it.
-struct Tls(StreamOwned<ClientConnection, TcpStream>);
+pub struct Tls(StreamOwned<ClientConnection, TcpStream>);
 
 impl Browser {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::trusting(CertificateDer::from_pem_file(fixture("authority.pem")).unwrap())
     }
 
@@ -67,17 +67,22 @@ impl Browser {
         Self(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
     }
 
-    fn connect(&self, address: SocketAddr, name: &str) -> Tls {
-        let name = ServerName::try_from(name.to_owned()).unwrap();
+    pub fn connect(&self, address: SocketAddr, name: &str) -> Tls {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        self.begin(stream, name)
+    }
+
+    /// TLS over a connection that is there.
+    pub fn begin(&self, stream: TcpStream, name: &str) -> Tls {
+        let name = ServerName::try_from(name.to_owned()).unwrap();
         Tls(StreamOwned::new(ClientConnection::new(Arc::clone(&self.0), name).unwrap(), stream))
     }
 }
 
 impl Tls {
     /// Sends one request and returns the head and body of its answer; the connection goes on.
-    fn ask(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
+    pub fn ask(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
         let signed = base64::engine::general_purpose::STANDARD.encode(format!("ana:{PASSWORD}"));
         let (host, len) = ("localhost", body.len());
         write!(
@@ -102,7 +107,7 @@ impl Tls {
 }
 
 #[track_caller]
-fn is(answer: &std::io::Result<String>, status: u16) {
+pub fn is(answer: &std::io::Result<String>, status: u16) {
     let answer = answer.as_ref().unwrap();
     assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
 }
