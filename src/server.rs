@@ -273,6 +273,9 @@ impl<A: Answers> Door<A> {
         };
         // Without it answers are slower, not wrong.
         let _ = stream.set_nodelay(true);
+        // What a client does not take is given up by the kernel, too, which holds it after the connection was closed.
+        let patience = u32::try_from(self.config.body_timeout.saturating_mul(1000)).unwrap_or(u32::MAX);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, patience);
         if self.proxies.contain(peer.ip()) {
             // In a box: other connections need no room for it.
             match Box::pin(self.introduce(&mut stream, peer, &mut ticket)).await {

@@ -12,6 +12,7 @@ pub mod framing;
 pub mod intake;
 pub mod login;
 mod multipart;
+mod pace;
 mod pages;
 pub mod pictures;
 mod plain;

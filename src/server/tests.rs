@@ -376,3 +376,27 @@ async fn a_taken_address_is_named() {
     assert!(error.contains(&server.address.to_string()) && error.contains("another program"), "{error}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_connection_that_does_nothing_holds_little() {
+    fn answer_size<F: Fn(Origin, Request<BodyIn>) -> A, A>(_: &F) -> usize {
+        size_of::<A>()
+    }
+    let app: Option<Arc<App>> = None;
+    let answers = move |peer: Origin, request: Request<BodyIn>| {
+        let app = app.clone();
+        async move { crate::http::handle(&app.unwrap(), peer, request).await }
+    };
+    let config = ServerConfig::default();
+    let admission = Admission::new(&config, Arc::new(Limits::new(&config)), Arc::default());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = listener.local_addr().unwrap();
+    let stream = std::net::TcpStream::connect(peer).unwrap();
+    let ticket = admission.admit(peer.ip()).unwrap();
+    let (_stop, stopping) = watch::channel(());
+    let answer = answer_size(&answers);
+    let door = Door { answers, config, tls: None, proxies: Arc::new(Proxies::new(&[])), stopping };
+    let builder = door.builder();
+    let connection = size_of_val(&door.serve(builder, stream, peer, ticket));
+    assert!(answer <= 6 << 10 && connection <= 3 << 10, "{connection} bytes, {answer} for answers");
+}

@@ -7,6 +7,7 @@ use super::range::{Selection, Span, requested};
 use crate::content::{Node, Reader};
 use crate::drive::Drive;
 use crate::http::body::{Body, Download};
+use crate::http::pace::{self, Pace};
 use crate::http::reply;
 use crate::model::time::http_date;
 use crate::model::{Error, Result, VPath};
@@ -28,8 +29,6 @@ use std::sync::Arc;
 const SMALL: u64 = 64 * 1024;
 /// The hash of the whole file (RFC 9530).
 const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
-/// What a longer answer reads at a time.
-const CHUNK: u64 = 256 * 1024;
 /// What a GET on a folder says.
 const FOLDER: &str = "This is a folder; open it with a WebDAV client.\n";
 
@@ -186,32 +185,34 @@ fn split(response: &mut Response<Body>, spans: &[Span], len: u64) -> Parts {
 /// The body of these parts: at once if it is small, else piece by piece.
 async fn body(reader: Arc<dyn Reader>, mut parts: Parts, count: u64) -> Result<Body> {
     if count > SMALL {
-        let pieces = stream::try_unfold((reader, parts), |(reader, mut parts)| async move {
-            let piece = next_piece(reader.as_ref(), &mut parts).await.map_err(reply::cut_off)?;
-            Ok::<_, io::Error>(piece.map(|piece| (piece, (reader, parts))))
+        let start = (reader, parts, Pace::default());
+        let pieces = stream::try_unfold(start, |(reader, mut parts, pace)| async move {
+            let most = pace.next().await;
+            let piece = next_piece(reader.as_ref(), &mut parts, most).await.map_err(reply::cut_off)?;
+            Ok::<_, io::Error>(piece.map(|piece| (pace.hold(piece), (reader, parts, pace))))
         });
         return Ok(Body::stream(pieces, Some(count)));
     }
-    let first = next_piece(reader.as_ref(), &mut parts).await?.unwrap_or_default();
+    let first = next_piece(reader.as_ref(), &mut parts, pace::LARGE).await?.unwrap_or_default();
     if parts.is_empty() {
         return Ok(Body::full(first));
     }
     let mut all = BytesMut::with_capacity(usize::try_from(count).unwrap_or_default());
     all.extend_from_slice(&first);
-    while let Some(piece) = next_piece(reader.as_ref(), &mut parts).await? {
+    while let Some(piece) = next_piece(reader.as_ref(), &mut parts, pace::LARGE).await? {
         all.extend_from_slice(&piece);
     }
     Ok(Body::full(all))
 }
 
-/// The next bytes of these parts; a file that has become shorter is an error, so that nobody takes a part for the whole.
-async fn next_piece(reader: &dyn Reader, parts: &mut Parts) -> Result<Option<Bytes>> {
+/// The next bytes of these parts, at most so many of a file; a file that has become shorter is an error, so that nobody takes a part for the whole.
+async fn next_piece(reader: &dyn Reader, parts: &mut Parts, most: usize) -> Result<Option<Bytes>> {
     let Some(part) = parts.pop_front() else { return Ok(None) };
     let (offset, left) = match part {
         Part::Text(text) => return Ok(Some(text)),
         Part::File { offset, left } => (offset, left),
     };
-    let wanted = usize::try_from(left.min(CHUNK)).unwrap_or(usize::MAX);
+    let wanted = usize::try_from(left).unwrap_or(most).min(most);
     let mut bytes = reader.read_at(offset, wanted).await?;
     bytes.truncate(wanted);
     if bytes.is_empty() {
