@@ -72,7 +72,8 @@ fn the_audit_log_has_the_client_of_the_header() {
     let audit = server.data().join("audit");
     let told = |text: &str| {
         std::fs::read_dir(&audit)
-            .unwrap()
+            .into_iter()
+            .flatten()
             .any(|entry| std::fs::read_to_string(entry.unwrap().path()).is_ok_and(|lines| lines.contains(text)))
     };
     assert!(crate::harness::poll(Duration::from_secs(5), || told("192.0.2.77")), "no entry of that address");
