@@ -327,7 +327,8 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
     /// Opens a file; `IsFolder` for a folder.
     async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>>;
-    /// Begins an upload; its length, when known, is reserved, of the limit and, unless it is small, on the disk, or fails at once with `NoSpace`. `ParentMissing`, `IsFolder` at once
+    /// Begins an upload; its length, when known, is reserved, of the limit and, unless it is small or history must go for it, on the disk, or fails at once with
+    /// `NoSpace`, with `LimitReached` while the history is held. `ParentMissing`, `IsFolder` at once
     /// too, or with the commit when a small length is announced.
     async fn begin_put(&self, path: &RelPath, start: Start, room: Room) -> Result<Box<dyn Upload>>;
     /// Makes a folder; `Exists`, `ParentMissing`.
@@ -366,7 +367,7 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// `LimitReached` when they outgrow [`PROPS_LIMIT`], `NoSpace`.
     async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()>;
     /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume). The disk keeps room for all of
-    /// its `len` bytes until it is published or discarded; `NoSpace` where there is too little beside what others were promised.
+    /// its `len` bytes until it is published or discarded, unless history must go for it; `NoSpace` where there is too little beside what others were promised.
     async fn lay_aside(&self, id: &str, len: u64) -> Result<()>;
     /// Goes on with an upload that was laid aside, at its end, to be published at `path`; `NotFound`. Unless it is committed,
     /// what has come stays.

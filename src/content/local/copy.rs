@@ -105,7 +105,7 @@ impl Copied<'_> {
     fn note(&mut self) {
         self.published = true;
         let (new, reservation) = self.fill.reserved();
-        self.root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);
+        self.root.ledger.note_put(Growth { new: *new, old: 0 }, reservation, None);
     }
 
     /// Notes what was made.

@@ -192,7 +192,7 @@ pub(super) fn copy_unshown(root: &Arc<Root>, from: Unshown, to: &RelPath, commit
         os::sync_all(fd(&witness)).map_err(|e| Error::io("write to the disk", e))?;
     }
     let (new, reservation) = fill.reserved();
-    root.ledger.note_put(Growth { new: *new, old: 0 }, reservation);
+    root.ledger.note_put(Growth { new: *new, old: 0 }, reservation, None);
     Ok(())
 }
 

@@ -36,11 +36,14 @@ pub(super) fn fit(root: &Root, most: u64) -> Result<Expired> {
     let_go(root, all, sum.saturating_sub(most)).map(|(gone, _)| gone)
 }
 
-/// Makes room on the disk for `len` bytes beside the reserve; nothing is let go where all of it would not be enough.
-pub(super) fn make_room(root: &Root, len: u64) -> Result<Expired> {
+/// Makes room on the disk for `len` bytes beside the reserve, and for up to `ahead` more as far as that goes; nothing is let go where all of
+/// it would not be enough for `len`.
+pub(super) fn make_room(root: &Root, len: u64, ahead: u64) -> Result<Expired> {
     let _one_at_a_time = root.forgetting.lock();
-    let Some(all) = enough(root, len)?.filter(|all| !all.is_empty()) else { return Ok(Expired::default()) };
-    let gone = free(root, all, len)?;
+    let Some(enough) = enough(root, len)?.filter(|enough| !enough.all.is_empty()) else {
+        return Ok(Expired::default());
+    };
+    let gone = free(root, enough.all, len.saturating_add(ahead.min(enough.left)))?;
     tracing::info!(
         items = gone.items,
         versions = gone.versions,
@@ -51,17 +54,26 @@ pub(super) fn make_room(root: &Root, len: u64) -> Result<Expired> {
 
 /// Whether [`make_room`] could make it.
 pub(super) fn would_be_enough(root: &Root, len: u64) -> Result<bool> {
-    enough(root, len).map(|all| all.is_some())
+    let _one_at_a_time = root.forgetting.lock();
+    enough(root, len).map(|enough| enough.is_some())
 }
 
-/// All that may go, the oldest first, where that is enough for `len` bytes beside the reserve; nothing of it where there is room without.
-fn enough(root: &Root, len: u64) -> Result<Option<Vec<Former>>> {
+/// What may go, the oldest first; nothing where there is room without.
+#[derive(Default)]
+struct Enough {
+    all: Vec<Former>,
+    /// Bytes of it that need not go.
+    left: u64,
+}
+
+/// All that may go, where that is enough for `len` bytes beside the reserve.
+fn enough(root: &Root, len: u64) -> Result<Option<Enough>> {
     let mut missing = root.missing_room(len)?;
     if missing > 0 && pictures::clear(root) {
         missing = root.missing_room(len)?;
     }
     if missing == 0 {
-        return Ok(Some(Vec::new()));
+        return Ok(Some(Enough::default()));
     }
     let is_barren = root.barren.lock().is_some_and(|since| since.elapsed() < BARREN);
     if is_barren || root.held.until(SystemTime::now()).is_some() {
@@ -69,7 +81,7 @@ fn enough(root: &Root, len: u64) -> Result<Option<Vec<Former>>> {
     }
     let all = oldest_first(root)?;
     let sum = all.iter().fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
-    Ok(Some(all).filter(|_| sum >= missing))
+    Ok(sum.checked_sub(missing).map(|left| Enough { all, left }))
 }
 
 /// Lets go of the oldest until there is room, or until that frees nothing: what other files share blocks with, other names keep, or another

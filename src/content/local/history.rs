@@ -85,7 +85,7 @@ impl History for LocalTree {
             let items = trashed::expire(root, retention, now)?;
             chronicle::trim(root, retention.trash.unwrap_or(YEAR), now)?;
             let old = Expired { items, versions: versions::expire(root, retention.versions, now)? };
-            let full = forget::make_room(root, 0)?;
+            let full = forget::make_room(root, 0, 0)?;
             let beyond = retention.room.map(|room| forget::fit(root, room)).transpose()?.unwrap_or_default();
             overflow::sweep(root, Sweep::Whatever);
             Ok(old + full + beyond)

@@ -13,7 +13,7 @@ use super::total::{self, Total};
 use super::walk::Top;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -34,8 +34,8 @@ pub(super) struct Ledger {
     pub(super) recounting: AtomicBool,
     /// Held while something is written about the books.
     writing: Mutex<()>,
-    /// The inodes of files that uploads are to replace, and whose bytes they count on.
-    pub claims: Mutex<BTreeSet<[u64; 2]>>,
+    /// The inodes of files that uploads are to replace, and the bytes of them that these count on.
+    claims: Mutex<BTreeMap<[u64; 2], u64>>,
     /// Whether the tree was closed when it was used last: no crash has left anything half done.
     pub was_closed: bool,
     #[cfg(test)]
@@ -130,14 +130,14 @@ impl Ledger {
         self.keep_bound(root, 0);
     }
 
-    /// As [`note`](Self::note), of an upload: what was reserved for it is used now.
-    pub fn note_put(&self, growth: Growth, reservation: &mut Reservation) {
+    /// As [`note`](Self::note), of an upload: what was reserved for it is used now. `limit` counts where the reservation has none.
+    pub fn note_put(&self, growth: Growth, reservation: &mut Reservation, limit: Option<u64>) {
         {
             let mut books = self.books.lock();
             books.note(growth);
             books.reserved = books.reserved.saturating_sub(std::mem::take(&mut reservation.held));
         }
-        total::note(&reservation.root, growth.new, reservation.limit());
+        total::note(&reservation.root, growth.new, reservation.limit().or(limit));
         self.keep_bound(&reservation.root, 0);
     }
 
@@ -190,6 +190,24 @@ impl Ledger {
             let mut books = self.books.lock();
             books.reserved = books.reserved.saturating_sub(bytes);
         }
+    }
+
+    /// Lets an upload count on the bytes of the file that it is to replace. False where another one does, or where all together would count
+    /// on more than there is: files that were replaced meanwhile are history, or gone.
+    pub fn claim(&self, inode: [u64; 2], bytes: u64) -> bool {
+        let most = self.books.lock().upper();
+        let mut claims = self.claims.lock();
+        let sum = claims.values().fold(bytes, |sum, claimed| sum.saturating_add(*claimed));
+        let fits = !claims.contains_key(&inode) && most.map_or(claims.is_empty(), |most| sum <= most);
+        if fits {
+            claims.insert(inode, bytes);
+        }
+        fits
+    }
+
+    /// Ends what [`claim`](Self::claim) began.
+    pub fn disclaim(&self, inode: [u64; 2]) {
+        self.claims.lock().remove(&inode);
     }
 
     /// How many changes of names there were.

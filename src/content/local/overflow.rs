@@ -171,7 +171,7 @@ pub(super) struct Written<'a> {
 impl<'a> Written<'a> {
     /// Writes properties to a new file. `is_synced` puts it on the disk: an attribute must not reach it before the file does.
     pub fn new(root: &'a Root, props: &[u8], is_synced: bool) -> Result<Self> {
-        root.check_room(props.len() as u64)?;
+        root.check_room(props.len() as u64, 0)?;
         let name = new_name()?;
         root.overflow.has_any.store(true, Ordering::Relaxed);
         root.overflow.unnamed.lock().insert(name.clone());

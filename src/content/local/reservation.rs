@@ -28,17 +28,17 @@ pub(super) struct Claim {
 }
 
 impl Claim {
-    /// `None` when another upload counts on the file.
+    /// `None` when it may not count on the file.
     fn on(root: &Arc<Root>, file: &Node) -> Option<Self> {
         let inode = file.inode();
-        root.ledger.claims.lock().insert(inode).then(|| Self { root: Arc::downgrade(root), inode })
+        root.ledger.claim(inode, file.len).then(|| Self { root: Arc::downgrade(root), inode })
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(root) = self.root.upgrade() {
-            root.ledger.claims.lock().remove(&self.inode);
+            root.ledger.disclaim(self.inode);
         }
     }
 }

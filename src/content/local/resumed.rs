@@ -52,8 +52,9 @@ pub(super) fn take_back(file: BorrowedFd<'_>, whole: Option<u64>) -> Result<u64>
 pub(super) fn shorten(file: BorrowedFd<'_>, len: u64, whole: Option<u64>) -> os::Outcome<()> {
     os::truncate(file, len)?;
     match whole.map(|whole| os::reserve(file, whole)) {
-        // What is missing then is missed when it comes.
-        None | Some(Err(Errno::NOSPC)) => Ok(()),
+        None => Ok(()),
+        // Some file systems keep what they could take. What is missing then is missed when it comes.
+        Some(Err(Errno::NOSPC)) => os::truncate(file, len),
         Some(taken) => taken,
     }
 }

@@ -10,22 +10,23 @@ use std::time::SystemTime;
 
 impl Root {
     /// Fails when `len` more bytes would not leave the reserve, though the oldest of the history is let go: with `NoSpace`, with `LimitReached`
-    /// while the history is held. May wait for the disk.
-    pub fn check_room(&self, len: u64) -> Result<()> {
+    /// while the history is held. If history must go, it goes for up to `ahead` bytes more, too, since each time all of it is looked through.
+    /// May wait for the disk.
+    pub fn check_room(&self, len: u64, ahead: u64) -> Result<()> {
         if self.missing_room(len)? == 0 {
             return Ok(());
         }
-        forget::make_room(self, len)?;
+        forget::make_room(self, len, ahead)?;
         if self.missing_room(len)? == 0 { Ok(()) } else { Err(self.no_room()) }
     }
 
-    /// As [`check_room`](Self::check_room), where `ahead` bytes more may come soon: if history must go, it goes for them, too, since each time
-    /// all of it is looked through.
-    pub fn check_room_ahead(&self, len: u64, ahead: u64) -> Result<()> {
-        if ahead > 0 && self.missing_room(len)? > 0 {
-            forget::make_room(self, len.saturating_add(ahead))?;
+    /// As [`check_room`](Self::check_room), for what is only announced, which lets nothing of the history go: false where the room must be made
+    /// as the bytes come. Fails where all of the history would not be enough.
+    pub fn expect_room(&self, len: u64) -> Result<bool> {
+        if self.missing_room(len)? == 0 {
+            return Ok(true);
         }
-        self.check_room(len)
+        if forget::would_be_enough(self, len)? { Ok(false) } else { Err(self.no_room()) }
     }
 
     /// Takes room on the disk for the `len` bytes that will come into an empty file, so that nobody else gets it; it is given back with
@@ -34,17 +35,20 @@ impl Root {
         if self.try_take_room(file, len)? {
             return Ok(());
         }
-        forget::make_room(self, len)?;
+        forget::make_room(self, len, 0)?;
         if self.try_take_room(file, len)? { Ok(()) } else { Err(self.no_room()) }
     }
 
-    /// As [`take_room`](Self::take_room), for what is only announced, which lets nothing of the history go: false where the room must be made
-    /// as the bytes come. Fails where all of the history would not be enough.
+    /// As [`take_room`](Self::take_room), for what is only announced: false as for [`expect_room`](Self::expect_room).
     pub fn take_free_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
         if self.try_take_room(file, len)? {
             return Ok(true);
         }
-        if forget::would_be_enough(self, len)? { Ok(false) } else { Err(self.no_room()) }
+        // There is more free than may be taken, or somebody has made room in this moment.
+        if self.expect_room(len)? && !self.try_take_room(file, len)? {
+            return Err(self.no_room());
+        }
+        Ok(os::has_room(file, len))
     }
 
     fn no_room(&self) -> Error {
@@ -67,7 +71,6 @@ impl Root {
     /// Copies `len` bytes into an empty file: shared where the file system can, else into room taken before.
     /// Before each part the judge is asked whether to go on.
     pub fn copy_into(&self, file: BorrowedFd<'_>, from: BorrowedFd<'_>, len: u64, judge: &dyn Judge) -> Result<()> {
-        self.check_room(len)?;
         if os::share_bytes(from, file) {
             return Ok(());
         }

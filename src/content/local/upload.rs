@@ -17,7 +17,7 @@ use crate::content::{Commit, Etag, Put, Room, Unjudged, Upload};
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use bytes::Bytes;
-use refusal::{check_path, check_target};
+use refusal::check_path;
 use std::sync::Arc;
 
 /// Bytes collected before they are written: also the size up to which an upload touches the disk once, at its commit.
@@ -68,14 +68,17 @@ impl LocalUpload {
     pub fn begin(root: &Arc<Root>, path: &RelPath, bound: Room, lookup: Lookup) -> Result<Option<Self>> {
         check_path(root, path)?;
         let large = bound.len.filter(|len| *len >= RESERVED);
+        let mut has_room = true;
         match (bound.len, lookup) {
             // To let go of the history takes its time, and so may taking room.
             (Some(len), Lookup::Cached) if large.is_some() || root.missing_room(len)? > 0 => return Ok(None),
-            (Some(len), Lookup::Full) if large.is_none() => root.check_room(len)?,
+            (Some(len), Lookup::Full) if large.is_none() => has_room = root.expect_room(len)?,
             _ => {}
         }
         if bound.limit.is_none() && bound.len.is_some_and(|len| len <= SMALL) {
-            return Ok(Some(Self::new(root, path, bound.len, Reservation::none(root))));
+            let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
+            upload.draft.has_room = has_room;
+            return Ok(Some(upload));
         }
         let mut old = 0;
         match root.stat(path, lookup) {
@@ -97,6 +100,7 @@ impl LocalUpload {
             (None, Lookup::Full) => reservation.grow(bound.len.unwrap_or(0))?,
         }
         let mut upload = Self::new(root, path, bound.len, reservation);
+        upload.draft.has_room = has_room;
         if let Some(len) = large {
             let stage = Stage::create(root)?;
             upload.draft.has_room = root.take_free_room(stage.file(), len)?;
@@ -107,7 +111,8 @@ impl LocalUpload {
 
     /// Begins an upload from the present content, copied aside.
     pub fn begin_from_present(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<Self> {
-        check_target(root, path, bound.len)?;
+        check_path(root, path)?;
+        bound.len.map_or(Ok(true), |len| root.expect_room(len))?;
         let place = root.place(path)?;
         let (_, found) = place.find()?;
         let Some(found) = replaceable(found)? else {
@@ -134,11 +139,12 @@ impl LocalUpload {
 
     /// Goes on with an upload that was laid aside. Its room was reserved when it was begun.
     pub fn resume(root: &Arc<Root>, id: &str, path: &RelPath, bound: Room) -> Result<Self> {
-        check_target(root, path, None)?;
+        check_path(root, path)?;
         let stage = Stage::resume(root, id)?;
         let mut upload = Self::new(root, path, bound.len, Reservation::none(root));
         // What a request that failed, or an earlier run, has left beyond it may not be on the disk: nobody must hear of it.
-        upload.len = resumed::take_back(stage.file(), bound.len)?;
+        let whole = bound.len.filter(|len| os::has_room(stage.file(), *len));
+        upload.len = resumed::take_back(stage.file(), whole)?;
         upload.position = upload.len;
         upload.draft.offset = upload.len;
         upload.behind = Behind::from(upload.len);
@@ -181,7 +187,7 @@ impl LocalUpload {
         if !self.draft.chunks.is_empty() {
             let mut part = self.draft.take();
             self.broken = true;
-            part.make_room().await?;
+            part.make_room(part.ahead()).await?;
             let root = Arc::clone(&part.root);
             let written = changed(&root, move |_| part.write_out().map(|stage| (stage, part.sum))).await?;
             self.behind.follow(&written.0, self.position).await?;
@@ -271,13 +277,15 @@ impl Upload for LocalUpload {
         behind.catch_up().await?;
         let root = Arc::clone(&draft.root);
         if root.waiting.may_look() {
-            draft.make_room().await?;
+            if let Err(error) = draft.make_room(0).await {
+                return changed(&root, move |_| draft.keep().and(Err(error))).await;
+            }
             return changed(&root, move |_| draft.publish(&ways, reservation)).await;
         }
         // All on one thread that may wait: a change that is begun goes on without its caller.
-        changed(&root, move |root| {
-            draft.unannounced().map_or(Ok(()), |more| root.check_room_ahead(more, draft.ahead()))?;
-            draft.publish(&ways, reservation)
+        changed(&root, move |root| match draft.unannounced().map_or(Ok(()), |more| root.check_room(more, 0)) {
+            Ok(()) => draft.publish(&ways, reservation),
+            Err(error) => draft.keep().and(Err(error)),
         })
         .await
     }

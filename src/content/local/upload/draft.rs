@@ -19,6 +19,9 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+/// For so many bytes to come history goes at once, at the most.
+const AHEAD: u64 = 64 << 20;
+
 impl Draft {
     /// The collected part, to be written on another thread.
     pub(super) fn take(&mut self) -> Self {
@@ -36,13 +39,12 @@ impl Draft {
         }
     }
 
-    /// Looks for room where none was found or taken at the beginning. To let go of history takes its time.
-    pub(super) async fn make_room(&self) -> Result<()> {
+    /// Looks for room where none was found or taken at the beginning, and for `ahead` more if history must go. To let go of history takes its time.
+    pub(super) async fn make_room(&self, ahead: u64) -> Result<()> {
         if let Some(more) = self.unannounced()
             && (!self.root.waiting.may_look() || self.root.missing_room(more)? > 0)
         {
-            let ahead = self.ahead();
-            on_thread(&self.root, move |root| root.check_room_ahead(more, ahead)).await?;
+            on_thread(&self.root, move |root| root.check_room(more, ahead)).await?;
         }
         Ok(())
     }
@@ -50,14 +52,21 @@ impl Draft {
     /// The bytes collected, where more has come than there is known to be room for.
     pub(super) fn unannounced(&self) -> Option<u64> {
         let (end, collected) = (self.offset.saturating_add(self.collected as u64), self.collected as u64);
-        self.announced.is_none_or(|announced| end > announced || !self.has_room).then_some(collected)
+        let is_more = self.announced.is_none_or(|announced| end > announced);
+        (is_more || !self.has_room && collected > 0).then_some(collected)
     }
 
-    /// For how many bytes after those collected room may be made: as many as have come before, so that an upload that is cut has cost at most
-    /// twice of the history what it sent.
+    /// For how many bytes after those collected room may be made: as many as have come before, up to a bound, so that an upload that is cut
+    /// has cost at most twice of the history what it sent.
     pub(super) fn ahead(&self) -> u64 {
         let end = self.offset.saturating_add(self.collected as u64);
-        self.announced.map_or(self.offset, |announced| announced.saturating_sub(end).min(self.offset))
+        let left = self.announced.map_or(u64::MAX, |announced| announced.saturating_sub(end));
+        left.min(self.offset).min(AHEAD)
+    }
+
+    /// Keeps what has come of an upload that was laid aside, when it may not be published.
+    pub(super) fn keep(&self) -> Result<()> {
+        self.stage.as_ref().filter(|stage| stage.is_kept()).map_or(Ok(()), |stage| stage.keep(self.offset))
     }
 
     /// Writes the collected chunks aside.
@@ -152,7 +161,7 @@ impl Draft {
                 };
                 old.shelf.as_mut().filter(|_| kept.is_some()).map(Shelf::keep);
                 old.part(root, kept.as_deref());
-                root.ledger.note_put(growth, reservation);
+                root.ledger.note_put(growth, reservation, commit.limit);
                 if !same {
                     let path = path.as_str().to_owned();
                     root.pen.note(root, &[Event::written(path, present.as_ref(), old.shelf.as_ref().zip(kept))]);

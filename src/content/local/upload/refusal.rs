@@ -8,12 +8,6 @@ pub(super) fn check_path(root: &Root, path: &RelPath) -> Result<()> {
     if path.is_root() { Err(Error::IsFolder) } else { root.check_new_name(path) }
 }
 
-/// What can be refused before a byte has come.
-pub(super) fn check_target(root: &Root, path: &RelPath, len: Option<u64>) -> Result<()> {
-    check_path(root, path)?;
-    len.map_or(Ok(()), |len| root.check_room(len))
-}
-
 /// Whether something stands at a name, made beside the server in this moment too, or is locked there.
 pub(super) fn is_taken(error: &Error) -> bool {
     matches!(error, Error::PreconditionFailed | Error::IsFolder | Error::Locked { .. } | Error::Conflict)
