@@ -99,6 +99,9 @@ fn a_share_follows_its_file_in_the_step_that_moves_it() {
         mover.join().unwrap();
     });
     ben.holds("/Shared with me/file", "x");
+    // After the restart it must be known where it has come to lie.
+    ana.transfer("MOVE", "/one/file", "/two/file").send().is(201);
+    ben.holds("/Shared with me/file", "x");
     drop((ana, ben));
     let server = server.restart();
     server.ben().holds("/Shared with me/file", "x");

@@ -331,3 +331,29 @@ fn a_data_folder_that_is_gone_is_not_a_new_server() {
     let anew = place.serve_by(&format!("exec {} serve --new", crate::program::SARANG));
     assert!(anew.greeting().contains("/setup?token="), "{}", anew.greeting());
 }
+
+/// The machine is set up with the disks in /etc/fstab: here one of our own, which only root may put there.
+#[test]
+fn what_lies_on_a_disk_that_is_set_up_and_not_mounted_is_not_made() {
+    let within = |place: &Place, point: &str, then: &str| {
+        let (top, fstab) = (fs::canonicalize(place.path()).unwrap(), place.path().join("fstab"));
+        fs::write(&fstab, format!("UUID=1 {} ext4 nofail 0 2\n", top.join(point).display())).unwrap();
+        let mount = format!("mount --bind \"{}\" /etc/fstab || exit 77", fstab.display());
+        format!("exec unshare -m sh -c '{mount}; exec {} {then}'", crate::program::SARANG)
+    };
+    let place = Place::new();
+    let line = within(&place, "sarang-data", "user list");
+    let refused = place.command("sh").args(["-c", &line]).output().unwrap();
+    if refused.status.code() == Some(77) || said(&refused).contains("unshare") {
+        return println!("skipped: nothing can be mounted here: {}", said(&refused));
+    }
+    assert!(said(&refused).contains("not mounted") && !refused.status.success(), "{refused:?}");
+    assert!(!place.path().join("sarang-data/state").exists(), "a new state was made");
+    place.add_ana();
+    let serving = place.serve_by(&within(&place, "sarang-data/homes/ana", "serve"));
+    is_missing(serving.ana().propfind("/", "1"));
+    is_missing(serving.ana().put("/a", "x"));
+    assert!(!place.path().join("sarang-data/homes/ana").exists(), "a home was made below the mount point");
+    drop(serving);
+    place.serve().ana().store("/a", "x");
+}

@@ -8,11 +8,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A program that holds a write lease on a file and does not give it up, as a file server that hangs.
-struct Lease(Child);
+pub struct Lease(Child);
 
 impl Lease {
     /// `None` where there is no Python, or the file system knows no leases.
-    fn take(path: &Path) -> Option<Self> {
+    pub fn take(path: &Path) -> Option<Self> {
         let script = "import fcntl, os, signal, sys\n\
                       signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
                       file = os.open(sys.argv[1], os.O_RDWR)\n\
