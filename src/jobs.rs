@@ -69,3 +69,32 @@ fn report(job: &str, result: Result<()>) {
         tracing::error!(job, %error, "an hourly job failed");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Durability};
+    use crate::model::{AccountName, Role};
+    use std::fs;
+
+    #[tokio::test]
+    async fn nothing_expires_while_the_date_is_not_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        (config.drive.durability, config.drive.reserve) = (Durability::Relaxed, 0);
+        let app = App::open(config).await.unwrap();
+        let ana = AccountName::parse("ana").unwrap();
+        app.auth.create(&ana, b"orange teapot 77", Role::User, None).await.unwrap();
+        let trash = dir.path().join("homes/ana/.sarang/trash");
+        for folder in ["files", "info"] {
+            fs::create_dir_all(trash.join(folder)).unwrap();
+        }
+        fs::write(trash.join("files/old.1"), "x").unwrap();
+        fs::write(trash.join("info/old.1.trashinfo"), "[Trash Info]\nPath=old\nDeletionDate=2001-01-01T00:00:00\n")
+            .unwrap();
+        for (date, is_left) in [(Date::Doubted, true), (Date::Refused, true), (Date::Believed, false)] {
+            hourly(&app, date).await;
+            assert_eq!(trash.join("files/old.1").exists(), is_left, "{date:?}");
+        }
+    }
+}

@@ -186,7 +186,9 @@ mod tests {
         let (answer, answered) = tokio::sync::oneshot::channel::<()>();
         let hung = async move { answered.await.map_err(|_| Error::NotFound) };
         let minute = Duration::from_secs(60);
+        let began = tokio::time::Instant::now();
         assert!(upkeep.work("home/ana", minute, hung).await.is_err());
+        assert!(began.elapsed() < 2 * minute, "{:?}", began.elapsed());
         assert!(upkeep.work("home/ben", minute, async { Ok(()) }).await.is_ok());
         assert!(upkeep.work("home/ana", minute, async { Ok(()) }).await.is_err(), "it is still at work there");
         for n in 1..MAX_STUCK {

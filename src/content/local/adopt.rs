@@ -332,6 +332,21 @@ mod tests {
         }
     }
 
+    /// Its way into the trash is barred: another folder has come into the place of that.
+    #[tokio::test]
+    async fn a_start_fetches_a_history_that_could_not_come_along() {
+        let (dir, other) = (TempDir::new().unwrap(), other().await);
+        let home = dir.path().join("home");
+        let tree = LocalTree::open(&home, RELAXED).unwrap();
+        let files = home.join(".sarang/trash/files");
+        fs::remove_dir(&files).and_then(|()| fs::create_dir(&files)).unwrap();
+        tree.adopt(other.path(), &path("theirs")).await.unwrap();
+        std::mem::forget(other);
+        drop(tree);
+        let tree = LocalTree::open(&home, RELAXED).unwrap();
+        is_whole(&tree, &dir, 1).await;
+    }
+
     #[tokio::test]
     async fn what_cannot_be_taken_over_stays() {
         let (dir, other) = (TempDir::new().unwrap(), other().await);

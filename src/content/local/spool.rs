@@ -78,3 +78,31 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
         Ok((records.map_err(|e| Error::io(DOING, e))?, at + end as u64))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::RELAXED;
+    use super::*;
+
+    #[test]
+    fn of_a_long_list_little_is_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path(), RELAXED).unwrap();
+        let (mut spool, many) = (Spool::<u64>::new(&root).unwrap(), 100_000);
+        for record in 0..many {
+            spool.push(&record).unwrap();
+            assert!(spool.waiting.len() < PIECE);
+        }
+        spool.write().unwrap();
+        let (mut at, mut seen) = (0, Vec::new());
+        loop {
+            let (records, next) = spool.read(at).unwrap();
+            if records.is_empty() {
+                break;
+            }
+            at = next;
+            seen.extend(records);
+        }
+        assert!(seen.into_iter().eq(0..many));
+    }
+}

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 mod crashes;
@@ -294,6 +295,19 @@ async fn portable_names_are_for_new_names_only() {
     assert!(matches!(tree.copy(&path("ok"), &bad, Reach::Deep, commit()).await, Err(Error::BadName(_))));
     assert!(tree.rename(&path("a:b"), &path("fine"), commit()).await.unwrap());
     assert_eq!(tree.spelled(&RelPath::root()).await.unwrap(), RelPath::root());
+}
+
+/// Until then another write could have the same time, and two contents one tag.
+#[tokio::test]
+async fn what_was_written_beside_the_server_is_read_once_the_clock_has_moved_on() {
+    let (tree, dir) = relaxed();
+    let file = dir.path().join("home/f");
+    fs::write(&file, "1").unwrap();
+    let milliseconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let written = UNIX_EPOCH + Duration::from_millis(milliseconds.try_into().unwrap());
+    fs::File::open(&file).unwrap().set_modified(written).unwrap();
+    drop(tree.open(&path("f")).await.unwrap());
+    assert!(written.elapsed().unwrap() >= super::read::TICK);
 }
 
 #[tokio::test]

@@ -140,27 +140,29 @@ async fn what_turns_out_to_be_lacking_later_is_done_without() {
 /// A program beside the server makes the name in the very moment.
 #[tokio::test]
 async fn nothing_made_beside_the_server_is_replaced_where_renames_replace() {
-    let (tree, (_pretence, dir)) = lacking(&[Lack::NoReplace, Lack::Unnamed], Errno::INVAL);
-    let home = dir.path().join("home");
-    put(&tree, "from", b"ours").await;
-    let beside = |name: &str| {
-        let file = home.join(name);
-        let judge = Beside(Box::new(move || fs::write(&file, "theirs").unwrap()));
-        Commit { judge: Arc::new(judge), ..commit() }
-    };
-    let mut upload = tree.begin_put(&path("new"), Start::Empty, Room::default()).await.unwrap();
-    upload.write(Bytes::from_static(b"ours")).await.unwrap();
-    assert!(upload.commit(beside("new")).await.is_err());
-    assert!(tree.rename(&path("from"), &path("to"), beside("to")).await.is_err());
-    assert!(tree.copy(&path("from"), &path("copy"), Reach::Deep, beside("copy")).await.is_err());
-    let id = tree.delete(&path("from"), commit()).await.unwrap();
-    assert!(tree.untrash(&id, &path("back"), beside("back")).await.is_err());
-    for name in ["new", "to", "copy", "back"] {
-        assert_eq!(content(&tree, name).await, b"theirs", "{name}");
+    for these in [&[Lack::NoReplace, Lack::Unnamed][..], &[Lack::NoReplace, Lack::Unnamed, Lack::Links]] {
+        let (tree, (_pretence, dir)) = lacking(these, Errno::INVAL);
+        let home = dir.path().join("home");
+        put(&tree, "from", b"ours").await;
+        let beside = |name: &str| {
+            let file = home.join(name);
+            let judge = Beside(Box::new(move || fs::write(&file, "theirs").unwrap()));
+            Commit { judge: Arc::new(judge), ..commit() }
+        };
+        let mut upload = tree.begin_put(&path("new"), Start::Empty, Room::default()).await.unwrap();
+        upload.write(Bytes::from_static(b"ours")).await.unwrap();
+        assert!(upload.commit(beside("new")).await.is_err());
+        assert!(tree.rename(&path("from"), &path("to"), beside("to")).await.is_err());
+        assert!(tree.copy(&path("from"), &path("copy"), Reach::Deep, beside("copy")).await.is_err());
+        let id = tree.delete(&path("from"), commit()).await.unwrap();
+        assert!(tree.untrash(&id, &path("back"), beside("back")).await.is_err());
+        for name in ["new", "to", "copy", "back"] {
+            assert_eq!(content(&tree, name).await, b"theirs", "{name}");
+        }
+        tree.untrash(&id, &path("from"), commit()).await.unwrap();
+        assert_eq!(content(&tree, "from").await, b"ours");
+        assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
     }
-    tree.untrash(&id, &path("from"), commit()).await.unwrap();
-    assert_eq!(content(&tree, "from").await, b"ours");
-    assert!(in_folder(&home.join(".sarang/tmp")).is_empty());
 }
 
 struct Beside(Box<dyn Fn() + Send + Sync>);
