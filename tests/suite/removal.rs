@@ -122,6 +122,10 @@ fn a_kept_home_lies_aside_and_comes_back_at_an_administrators_wish_alone() {
         "{place}"
     );
     assert!(!server.home("ana").exists());
+    let app = server.app();
+    assert!(!app.commons.accounts_named().contains(&name("ana")), "records name nobody");
+    assert!(app.links.owners().is_empty() && app.uploads.owners().is_empty());
+    drop(app);
     let ana = register(&server);
     owes_nothing(&server, &ana);
     let server = server.restart();

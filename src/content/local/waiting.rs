@@ -236,6 +236,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_disk_that_may_hang_is_not_asked_in_passing() {
+        let dir = tempfile::tempdir().unwrap();
+        let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
+        let waiting = &tree.root.waiting;
+        let turn = waiting.turns.try_take().unwrap();
+        assert_eq!(waiting.may_look(), waiting.is_local);
+        std::thread::sleep(HUNG * 2);
+        assert!(!waiting.may_look());
+        drop(turn);
+        assert_eq!(waiting.may_look(), waiting.is_local);
+    }
+
+    #[tokio::test]
     async fn only_on_the_disk_of_the_state_is_changed_at_once() {
         let (state, other) = (std::env::temp_dir(), Path::new("/dev/shm"));
         let disk = |dir: &Path| os::open_root(dir).and_then(|dir| os::disk_of(os::fd(&dir)));

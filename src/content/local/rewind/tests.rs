@@ -117,6 +117,8 @@ async fn one_too_many_is_told_when_to_come_back() {
     let dir = tempfile::tempdir().unwrap();
     let tree = open(dir.path());
     let _all = PLANNING.acquire_many(2).await.unwrap();
+    let began = tokio::time::Instant::now();
     let refused = tree.plan_rewind(&RelPath::root(), SystemTime::now(), &[]).await;
     assert!(matches!(refused, Err(Error::Busy { .. })));
+    assert!(began.elapsed() < 2 * PATIENCE, "{:?}", began.elapsed());
 }
