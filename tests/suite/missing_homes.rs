@@ -332,6 +332,19 @@ fn a_data_folder_that_is_gone_is_not_a_new_server() {
     assert!(anew.greeting().contains("/setup?token="), "{}", anew.greeting());
 }
 
+/// A link to a disk that is not there.
+#[test]
+fn a_home_that_is_a_link_into_nowhere_is_missing() {
+    let server = TestServer::start();
+    let (home, disk) = (server.home("ana"), tempfile::tempdir().unwrap());
+    fs::create_dir_all(home.parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(disk.path().join("ana"), &home).unwrap();
+    is_missing(server.ana().propfind("/", "1"));
+    fs::create_dir(disk.path().join("ana")).unwrap();
+    server.ana().store("/a", "x");
+    assert!(disk.path().join("ana/a").exists());
+}
+
 /// The machine is set up with the disks in /etc/fstab: here one of our own, which only root may put there.
 #[test]
 fn what_lies_on_a_disk_that_is_set_up_and_not_mounted_is_not_made() {
