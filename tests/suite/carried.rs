@@ -150,6 +150,24 @@ fn a_move_into_another_drive_that_is_refused_leaves_the_source_where_it_was() {
     assert_eq!((server.staged("ana"), server.staged("ben")), (Vec::new(), Vec::new()));
 }
 
+/// The name is looked at only when the copy gets it, once the source is out of sight.
+#[test]
+fn a_move_that_is_refused_at_its_end_brings_the_source_back() {
+    let server = TestServer::with(|config| config.drive.portable_names = true);
+    let (ana, ben) = (server.ana(), server.ben());
+    share(&ana, &ben);
+    let files = fill(&ana, 4);
+    ana.store("/file", "x");
+    for source in ["/d", "/file"] {
+        ana.transfer("MOVE", source, "/Shared with me/in/a:b").send().is(400);
+    }
+    assert_eq!(files_in(&server.home("ana").join("d")), files);
+    ana.holds("/file", "x");
+    let trashed = ana.api("GET", "/trash", &json!(null)).is(200).json();
+    assert_eq!(trashed["items"], json!([]));
+    assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty() && server.staged("ben").is_empty()));
+}
+
 /// Ends the program in the middle of a move, at moments all over it.
 #[test]
 fn a_crash_in_a_move_into_another_drive_leaves_one_whole_tree() {
