@@ -94,6 +94,9 @@ pub async fn promised_room_is_kept(tree: Tree) {
     assert!(matches!(tree.reserve(&path("x"), room(51)).await, Err(Error::NoSpace)));
     drop(tree.begin_put(&path("x"), Start::Empty, room(90)).await.unwrap());
     drop(tree.reserve(&path("x"), room(50)).await.unwrap());
+    // Not though it is another file each time: what it replaced is history.
+    put(&tree, "x", &[1; 40]).await;
+    assert!(matches!(tree.reserve(&path("x"), room(51)).await, Err(Error::NoSpace)));
     let held = tree.reserve(&path("y"), Room::of(1000)).await.unwrap();
     assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(1)).await, Err(Error::NoSpace)));
     drop((over, held));

@@ -320,6 +320,50 @@ mod tests {
         assert_eq!(left(&tree).await, Vec::<String>::new());
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_upload_that_is_gone_on_with_takes_no_room_that_was_not_promised() {
+        let (dir, _pretence, tree) = full().await;
+        tree.lay_aside("id", 5 << 20).await.unwrap();
+        let aside = dir.path().join(".sarang/uploads/id");
+        let mut upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        upload.write(vec![b'x'; 10].into()).await.unwrap();
+        assert_eq!(upload.keep().await.unwrap(), 10);
+        // As after a crash: more is there than is known to be on the disk.
+        std::fs::File::options().write(true).open(&aside).unwrap().set_len(5000).unwrap();
+        let upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        assert_eq!(upload.len(), 10);
+        drop(upload);
+        let blocks = std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&aside).unwrap()) * 512;
+        assert!(blocks < 1 << 20, "{blocks}");
+        assert_eq!(left(&tree).await, ["a", "b", "c"]);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_last_part_for_which_there_is_no_room_is_kept() {
+        let (_dir, pretence, tree) = full().await;
+        tree.lay_aside("id", 5 << 20).await.unwrap();
+        let mut upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        upload.write(vec![b'x'; 1 << 20].into()).await.unwrap();
+        upload.write(vec![b'x'; 1000].into()).await.unwrap();
+        pretence.limit(1 << 20);
+        assert!(matches!(upload.commit(commit()).await, Err(Error::NoSpace)));
+        let upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        assert_eq!(upload.len(), 1 << 20);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn small_uploads_and_changes_let_nothing_go_before_they_come() {
+        let (_dir, pretence, tree) = full().await;
+        put(&tree, "small", b"content").await;
+        pretence.limit(6 << 20);
+        begin(&tree, (1 << 20) - 1).await.unwrap();
+        begin(&tree, 100).await.unwrap();
+        let present = tree.begin_put(&path("small"), Start::Present, Room::of(5 << 20)).await.unwrap();
+        drop(present);
+        assert!(tree.begin_put(&path("small"), Start::Present, Room::of(9 << 20)).await.is_err());
+        assert_eq!(left(&tree).await, ["a", "b", "c"]);
+    }
+
     /// As where other names, or other files with the same blocks, keep what is let go.
     #[tokio::test(flavor = "multi_thread")]
     async fn the_history_goes_only_as_long_as_that_frees_room() {
