@@ -7,6 +7,7 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::Duration;
 
 const TARGET: &str = "/Shared with me/in/d";
@@ -47,9 +48,12 @@ fn files_in(dir: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// Changes files in `/d` until that is refused, because it has moved away; `files` is then what was acknowledged.
-fn change_on(ana: &Client, files: &mut BTreeMap<String, String>) -> usize {
+/// Changes files in `/d` until that is refused, because it has moved away; `files` is then what was acknowledged. Tells after a few changes.
+fn change_on(ana: &Client, files: &mut BTreeMap<String, String>, begun: &mpsc::Sender<()>) {
     for n in 0.. {
+        if n == 12 {
+            begun.send(()).unwrap();
+        }
         let name = match n % 4 {
             0 => format!("f{}", n % 40 * 2),
             1 => format!("new {n}"),
@@ -61,11 +65,10 @@ fn change_on(ana: &Client, files: &mut BTreeMap<String, String>) -> usize {
         match reply.status {
             201 | 204 if n % 4 == 3 => drop(files.remove(&name)),
             201 | 204 => drop(files.insert(name, text)),
-            404 | 409 => return n,
+            404 | 409 => return,
             status => panic!("{name}: {status}"),
         }
     }
-    unreachable!()
 }
 
 #[test]
@@ -75,16 +78,16 @@ fn what_is_saved_while_a_folder_moves_into_another_drive_comes_along() {
     share(&ana, &ben);
     let mut files = fill(&ana, 300);
     let (writer, mover) = (server.ana(), server.ana());
-    let (mut changed, n) = std::thread::scope(|scope| {
+    let (begun, has_begun) = mpsc::channel();
+    let mut changed = std::thread::scope(|scope| {
         let mover = scope.spawn(move || {
-            std::thread::sleep(Duration::from_millis(30));
+            has_begun.recv().expect("the writer is refused at once");
             mover.transfer("MOVE", "/d", TARGET).send().is(201)
         });
-        let n = change_on(&writer, &mut files);
+        change_on(&writer, &mut files, &begun);
         mover.join().unwrap();
-        (files, n)
+        files
     });
-    assert!(n > 8, "the writer was refused at once");
     assert_eq!(files_in(&server.home("ben").join("in/d")), changed);
     ana.lacks("/d");
     let trashed = ana.api("GET", "/trash?limit=9", &json!(null)).is(200).json();
