@@ -2,7 +2,7 @@
 
 use super::print;
 use crate::config::Config;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 /// What the drive is to be used from.
@@ -33,7 +33,7 @@ pub(super) struct ConnectArgs {
 
 /// Prints the kit of a device.
 pub(super) fn run(args: ConnectArgs, config: &Config) -> Result<()> {
-    let address = args.url.unwrap_or_else(|| own_address(config));
+    let address = args.url.map_or_else(|| own_address(config, "--url https://drive.example.org/dav/"), Ok)?;
     ensure!(
         address.starts_with("https://") || address.starts_with("http://"),
         "{address} is not an address: write it as https://drive.example.org/dav/."
@@ -42,14 +42,17 @@ pub(super) fn run(args: ConnectArgs, config: &Config) -> Result<()> {
     print(&kit(args.device, &address, &args.user))
 }
 
-/// The address of the drives that the settings give: the public one, else where it listens.
-pub(super) fn own_address(config: &Config) -> String {
-    let secure = config.tls.listen.first().map(|address| format!("https://{address}/dav/"));
-    let listening = config.server.listen.first().map(|address| format!("http://{address}/dav/"));
-    match config.server.public_url.trim_end_matches('/') {
-        "" => secure.or(listening).unwrap_or_default(),
-        public => format!("{public}/dav/"),
+/// The address of the drives that the settings give: the public one, else where it listens without TLS. Listening everywhere or with TLS
+/// tells no name that clients could use; the error says to write the address as in `example`.
+pub(super) fn own_address(config: &Config, example: &str) -> Result<String> {
+    if !config.server.public_url.is_empty() {
+        return Ok(format!("{}/dav/", config.server.public_url));
     }
+    let told = config.server.listen.first().filter(|address| !address.ip().is_unspecified());
+    let address = told.filter(|_| config.tls.listen.is_empty()).with_context(|| {
+        format!("The settings do not say by which address clients reach the server: give it ({example}), or set server.public_url.")
+    })?;
+    Ok(format!("http://{address}/dav/"))
 }
 
 fn kit(device: Device, address: &str, user: &str) -> String {
@@ -123,12 +126,18 @@ mod tests {
     }
 
     #[test]
-    fn the_address_is_the_public_one_then_tls_then_plain() {
+    fn the_address_is_the_public_one_then_where_it_listens_and_never_guessed() {
         let mut config = Config::default();
-        assert!(own_address(&config).starts_with("http://"));
+        let address = |config: &Config| own_address(config, "sarang doctor URL").map_err(|e| e.to_string());
+        assert!(address(&config).unwrap().starts_with("http://"));
         config.tls.listen = vec!["127.0.0.1:443".parse().unwrap()];
-        assert_eq!(own_address(&config), "https://127.0.0.1:443/dav/");
-        config.server.public_url = "https://drive.example.org/files/".into();
-        assert_eq!(own_address(&config), "https://drive.example.org/files/dav/");
+        assert!(address(&config).unwrap_err().contains("give it (sarang doctor URL), or set server.public_url"));
+        config.tls.listen.clear();
+        for everywhere in ["0.0.0.0:4918", "[::]:4918"] {
+            config.server.listen = vec![everywhere.parse().unwrap()];
+            assert!(address(&config).is_err(), "{everywhere}");
+        }
+        config.server.public_url = "https://drive.example.org".into();
+        assert_eq!(address(&config).unwrap(), "https://drive.example.org/dav/");
     }
 }

@@ -17,7 +17,7 @@ const WARNED: u8 = 3;
 pub(super) struct DoctorArgs {
     /// The address that clients are given; without it that of the settings
     url: Option<String>,
-    /// An account to try everything with, in a folder of its own that is deleted afterwards
+    /// An account to try everything with, in a folder of its own that is deleted afterwards, into the account's trash
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// Read its password as one line of standard input
@@ -37,7 +37,7 @@ pub(super) async fn run(args: DoctorArgs, config: &Config) -> Result<ExitCode> {
         Some(file) => Trust::of(file).with_context(|| format!("{} cannot be used", file.display()))?,
         None => Trust::System,
     };
-    let url = args.url.unwrap_or_else(|| own_address(config));
+    let url = args.url.map_or_else(|| own_address(config, "sarang doctor https://drive.example.org/dav/"), Ok)?;
     let server = Server::parse(&url, trust).map_err(|sentence| anyhow!(sentence))?;
     let account = match args.user {
         Some(name) => {

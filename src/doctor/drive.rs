@@ -1,4 +1,4 @@
-//! What clients do once they have signed in, in a folder that is deleted afterwards.
+//! What clients do once they have signed in, in a folder of their own that is deleted afterwards.
 
 use super::outside::method;
 use super::wire::Sent;
@@ -14,6 +14,8 @@ const ODD: &str = "a%20b%25%23+%C3%A9%F0%9F%AA%BA.txt";
 /// Sizes at which proxies are known to cut bodies off, and what that means.
 const SIZES: [(u64, &str); 5] =
     [(2 << 20, "2 MiB"), (20 << 20, "20 MiB"), (101 << 20, "101 MiB"), (2 << 30, "2 GiB"), (10 << 30, "10 GiB")];
+/// Long enough that proxies compress it (nginx: `gzip_min_length`).
+const PAGE_LEN: usize = 4 << 10;
 const LOCK: &str = "<?xml version=\"1.0\"?><D:lockinfo xmlns:D=\"DAV:\"><D:lockscope><D:exclusive/></D:lockscope>\
     <D:locktype><D:write/></D:locktype></D:lockinfo>";
 const PATCH: &str = "<?xml version=\"1.0\"?><D:propertyupdate xmlns:D=\"DAV:\"><D:set><D:prop><x xmlns=\"urn:doctor\">1</x>\
@@ -49,33 +51,63 @@ impl Client<'_> {
     }
 }
 
+/// What is to be deleted afterwards.
+#[derive(Debug, Default)]
+struct Left {
+    /// Whether the folder was made, or may have been.
+    folder: bool,
+    /// The token of a lock in it.
+    lock: Option<String>,
+}
+
 /// Every kind of request that a client makes.
 pub(super) async fn work(server: &Server, account: &Account, found: &mut Findings) {
     let basic = STANDARD.encode(format!("{}:{}", account.name, *account.password));
     let Ok(mut basic) = HeaderValue::from_str(&format!("Basic {basic}")) else { return };
     basic.set_sensitive(true);
-    let folder = format!("{}sarang-doctor-{}/", server.path, std::process::id());
+    // Nobody else's folder has this name: it is deleted in the end.
+    let mut random = [0; 16];
+    if let Err(error) = getrandom::fill(&mut random) {
+        found.fail("make-folder", format!("There are no random bytes: {error}."), "Look into the kernel's log.");
+        return;
+    }
+    let folder = format!("{}sarang-doctor-{:032x}/", server.path, u128::from_ne_bytes(random));
     let client = Client { server, sign_in: HeaderMap::from_iter([(AUTHORIZATION, basic)]), folder };
-    if let Err(error) = try_all(&client, found).await {
+    let mut left = Left::default();
+    if let Err(error) = try_all(&client, &mut left, found).await {
         let fix = "Look into the logs of the server and its proxy for this moment.";
         found.fail("connection", format!("A connection broke: {}.", error.why()), fix);
     }
-    if let Ok(gone) = client.ask("DELETE", "", &[], Sent::nothing()).await {
-        let is_gone = [204, 404, 401].contains(&gone.status.as_u16());
-        let seen = format!("DELETE is {}; {} is left.", gone.status.as_u16(), client.folder);
-        found.judge("delete", is_gone, "What was stored for this is deleted again.", Wrong::new(seen, ALL_METHODS));
+    if left.folder {
+        clean_up(&client, &left, found).await;
     }
 }
 
-async fn try_all(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachable> {
-    if !greet(client, found).await? || !make_folder(client, found).await? || !store(client, found).await? {
+async fn clean_up(client: &Client<'_>, left: &Left, found: &mut Findings) {
+    let token: Vec<_> = left.lock.iter().map(|token| ("lock-token", token.as_str())).collect();
+    match client.ask("DELETE", "", &token, Sent::nothing()).await {
+        Ok(gone) => {
+            let fine = "What was stored for this is deleted again; it lies in the account's trash.";
+            let seen = format!("DELETE is {}; {} is left.", gone.status.as_u16(), client.folder);
+            let is_gone = [200, 204, 404].contains(&gone.status.as_u16());
+            found.judge("delete", is_gone, fine, Wrong::new(seen, ALL_METHODS));
+        }
+        Err(error) => {
+            let seen = format!("DELETE broke off: {}; {} may be left.", error.why(), client.folder);
+            found.fail("delete", seen, "Delete the folder by hand, and look into the proxy's log for this moment.");
+        }
+    }
+}
+
+async fn try_all(client: &Client<'_>, left: &mut Left, found: &mut Findings) -> Result<(), Unreachable> {
+    if !greet(client, found).await? || !make_folder(client, left, found).await? || !store(client, found).await? {
         return Ok(());
     }
     list(client, found).await?;
     read(client, found).await?;
     conditions(client, found).await?;
     copy_and_move(client, found).await?;
-    lock(client, found).await?;
+    lock(client, left, found).await?;
     properties(client, found).await?;
     chunks(client, found).await?;
     sizes(client, found).await
@@ -102,10 +134,20 @@ async fn greet(client: &Client<'_>, found: &mut Findings) -> Result<bool, Unreac
     Ok(found.judge("drive-levels", is_told, "It says what a drive can.", Wrong::new(seen, fix)))
 }
 
-async fn make_folder(client: &Client<'_>, found: &mut Findings) -> Result<bool, Unreachable> {
-    let made = client.ask("MKCOL", "", &[], Sent::nothing()).await?;
-    let status = made.status.as_u16();
-    let fix = if status == 403 { "The account may not write, or the proxy refuses MKCOL." } else { ALL_METHODS };
+async fn make_folder(client: &Client<'_>, left: &mut Left, found: &mut Findings) -> Result<bool, Unreachable> {
+    let made = client.ask("MKCOL", "", &[], Sent::nothing()).await;
+    // A connection that broke off may have done its work.
+    left.folder = match &made {
+        Ok(made) => made.status == 201,
+        Err(error) => matches!(error, Unreachable::Answer(_)),
+    };
+    let status = made?.status.as_u16();
+    let fix = match status {
+        403 => "The account may not write, or the proxy refuses MKCOL.",
+        503 => "The server changes nothing now: its log and GET /healthz say why.",
+        507 => "The account's quota or the disk is full.",
+        _ => ALL_METHODS,
+    };
     let seen = format!("MKCOL is {status}.");
     Ok(found.judge("make-folder", status == 201, "A folder is made.", Wrong::new(seen, fix)))
 }
@@ -138,7 +180,7 @@ async fn list(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachab
         return Ok(());
     }
     let is_ours = text.contains(&format!("{}plain.txt", client.folder));
-    let fix = "The server does not know the path that clients use: the proxy must pass it on as it came, or server.public_url must have it.";
+    let fix = "The server does not know the path that clients use: the proxy must pass it on as it came.";
     let seen = "The listing names other paths than the one that was asked for.";
     found.judge("paths", is_ours, "The listing names the paths that clients use.", Wrong::new(seen, fix));
     let is_odd = text.contains("a%20b%25%23") && text.to_lowercase().contains("%c3%a9");
@@ -166,12 +208,7 @@ async fn read(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachab
         "A file comes back as it was.",
         Wrong::new(seen, "The proxy changes answers: let it pass them as they are."),
     );
-    let packed = client.ask("GET", "plain.txt", &[("accept-encoding", "gzip, br")], Sent::nothing()).await?;
-    let is_unpacked = packed.header("content-encoding").is_none() && packed.header("etag") == read.header("etag");
-    let fix = "The proxy compresses what it passes on, which breaks the entity tags that clients notice changes by: turn it off for the drive \
-               (nginx: gzip off; Apache: SetEnv no-gzip 1).";
-    let seen = "A client that takes compressed answers gets another entity tag, or other bytes.";
-    found.judge("compression", is_unpacked, "Answers are not compressed on their way.", Wrong::new(seen, fix));
+    compression(client, found).await?;
     let part = client.ask("GET", "plain.txt", &[("range", "bytes=5-8")], Sent::nothing()).await?;
     let is_part = part.status == 206 && part.body == CONTENT.get(5..9).unwrap_or_default().as_bytes();
     let fix =
@@ -182,6 +219,27 @@ async fn read(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachab
         "Parts of files can be read.",
         Wrong::new(format!("A range is {}.", part.status.as_u16()), fix),
     );
+    Ok(())
+}
+
+/// Whether a page, which proxies compress first, comes with the same strong entity tag and bytes to who takes it compressed.
+async fn compression(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachable> {
+    let page = "<p>What a proxy would compress.</p>\n".repeat(PAGE_LEN / 32);
+    let headers = [("content-type", "text/html")];
+    client.ask("PUT", "page.html", &headers, Sent::whole(page.clone())).await?;
+    let plain = client.ask("GET", "page.html", &[], Sent::nothing()).await?;
+    let tag = plain.header("etag");
+    let seen = format!("GET gives {}.", tag.map_or("no entity tag".to_owned(), |tag| format!("the entity tag {tag}")));
+    let fix = "The proxy takes the header ETag away or makes it weak: clients notice changes by strong ones. Let it pass as it is.";
+    let is_strong = tag.is_some_and(|tag| tag.starts_with('"'));
+    found.judge("etag", is_strong, "A file has a strong entity tag.", Wrong::new(seen, fix));
+    let packed = client.ask("GET", "page.html", &[("accept-encoding", "gzip, br")], Sent::nothing()).await?;
+    let is_same = packed.header("etag") == tag && packed.body == page.as_bytes();
+    let fix = "The proxy compresses what it passes on, which breaks the entity tags that clients notice changes by: turn it off for the drive \
+               (nginx: gzip off; Apache: SetEnv no-gzip 1).";
+    let seen = "A client that takes compressed answers gets another entity tag, or other bytes.";
+    let is_unpacked = is_same && packed.header("content-encoding").is_none();
+    found.judge("compression", is_unpacked, "Answers are not compressed on their way.", Wrong::new(seen, fix));
     Ok(())
 }
 
@@ -222,7 +280,7 @@ async fn copy_and_move(client: &Client<'_>, found: &mut Findings) -> Result<(), 
     Ok(())
 }
 
-async fn lock(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachable> {
+async fn lock(client: &Client<'_>, left: &mut Left, found: &mut Findings) -> Result<(), Unreachable> {
     let headers = [("timeout", "Second-60"), ("content-type", "application/xml")];
     let locked = client.ask("LOCK", "plain.txt", &headers, Sent::whole(LOCK)).await?;
     let token = locked.header("lock-token").map(str::to_owned);
@@ -235,7 +293,7 @@ async fn lock(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachab
     if !found.judge("lock", locked.status == 200 && token.is_some(), "A file is locked.", Wrong::new(seen, fix)) {
         return Ok(());
     }
-    let token = token.unwrap_or_default();
+    let token = left.lock.insert(token.unwrap_or_default()).clone();
     let condition = format!("({token})");
     let put = client.ask("PUT", "plain.txt", &[("if", &condition)], Sent::whole(CONTENT)).await?;
     let seen = format!("PUT with the lock's token is {}.", put.status.as_u16());
@@ -243,7 +301,9 @@ async fn lock(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreachab
     found.judge("lock-token", put.status == 204, "Who has locked a file can save it.", Wrong::new(seen, fix));
     let unlocked = client.ask("UNLOCK", "plain.txt", &[("lock-token", &token)], Sent::nothing()).await?;
     let seen = format!("UNLOCK is {}.", unlocked.status.as_u16());
-    found.judge("unlock", unlocked.status == 204, "The lock is ended.", Wrong::new(seen, ALL_METHODS));
+    if found.judge("unlock", unlocked.status == 204, "The lock is ended.", Wrong::new(seen, ALL_METHODS)) {
+        left.lock = None;
+    }
     Ok(())
 }
 
@@ -290,8 +350,15 @@ async fn sizes(client: &Client<'_>, found: &mut Findings) -> Result<(), Unreacha
                 found.fine("body-size", format!("Files of {most} are taken; {name} would not fit into the quota."));
                 return Ok(());
             }
+            Some(status) => {
+                let seen = format!("The question whether a file of {name} may come is answered with {status}.");
+                let fix = "Look into the logs of the proxy and the server for this moment: clients ask by Expect: 100-continue before they \
+                           send large files.";
+                found.fail("body-size", seen, fix);
+                return Ok(());
+            }
             // Who does not answer before the body comes reads it first.
-            _ => {
+            None => {
                 let seen = format!("It is not said whether a file of {name} may come before it has come.");
                 let fix = "The proxy keeps bodies until they are whole: nginx: proxy_request_buffering off.";
                 found.warn("body-size", seen, fix);

@@ -98,7 +98,8 @@ impl Wrong {
 /// Plays the first minute of a client. With an account it works in a folder of its own, which it deletes afterwards.
 pub async fn examine(server: &Server, account: Option<&Account>) -> Findings {
     let mut found = Findings::default();
-    if outside::reach(server, &mut found).await && outside::greet(server, &mut found).await {
+    let Some(reached) = outside::reach(server, &mut found).await else { return found };
+    if outside::greet(server, &reached, &mut found).await {
         match account {
             Some(account) => drive::work(server, account, &mut found).await,
             None => found.warn(

@@ -10,30 +10,38 @@ const CLOCK: Duration = Duration::from_secs(60);
 /// What proxies answer where they cannot reach what is behind them.
 const BEHIND: [u16; 3] = [502, 503, 504];
 
-/// Whether the server can be talked to.
-pub(super) async fn reach(server: &Server, found: &mut Findings) -> bool {
-    match server.resolve().await {
+/// What the drive says before anybody signs in.
+pub(super) struct Reached {
+    options: Exchange,
+    /// Whether nothing leaves this machine.
+    is_local: bool,
+}
+
+/// Whether the server can be talked to, by the path that clients use: proxies treat others differently.
+pub(super) async fn reach(server: &Server, found: &mut Findings) -> Option<Reached> {
+    let is_local = match server.resolve().await {
         Ok(addresses) => {
-            let addresses: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
-            found.fine("name", format!("{} is {}.", server.host, addresses.join(", ")));
+            let named: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+            found.fine("name", format!("{} is {}.", server.host, named.join(", ")));
+            addresses.iter().all(|address| address.ip().is_loopback())
         }
         Err(error) => {
             let fix = "Make an A or AAAA record for the name, or look for a typing error in the address.";
             found.fail("name", format!("The name {} is not known: {}.", server.host, error.why()), fix);
-            return false;
+            return None;
         }
-    }
-    match server.ask(Method::GET, "/healthz", &HeaderMap::new(), Sent::nothing()).await {
-        Ok(answer) => {
+    };
+    match server.ask(Method::OPTIONS, &server.path, &HeaderMap::new(), Sent::nothing()).await {
+        Ok(options) => {
             found.fine("port", format!("Port {} answers.", server.port));
             if server.is_tls {
                 found.fine("certificate", "The certificate is believed, and is for this name.");
             }
-            health(&answer, found)
+            is_passed_on(&options, found).then_some(Reached { options, is_local })
         }
         Err(error) => {
             unreachable(server, &error, found);
-            false
+            None
         }
     }
 }
@@ -47,20 +55,8 @@ fn unreachable(server: &Server, error: &Unreachable, found: &mut Findings) {
             "See that the server or its proxy runs and listens on this address, and that firewall and router let the port through.",
         ),
         Unreachable::Tls(_) => {
-            let fix = if why.contains("UnknownIssuer") {
-                "The authority is not known here. With a certificate of your own authority install its root on every device; otherwise \
-                 serve the whole chain (fullchain.pem), not the certificate alone."
-            } else if why.contains("Expired") {
-                "Renew the certificate, and have the server or its proxy read it."
-            } else if why.contains("NotValidForName") {
-                "Get a certificate for the name that clients use, or give them the name that the certificate is for."
-            } else if why.contains("corrupt message") {
-                "What answers there does not speak TLS: give clients an address with http://, or the port that does."
-            } else {
-                "Look at the certificate: openssl s_client -connect HOST:PORT -servername HOST."
-            };
             found.fine("port", format!("Port {} answers.", server.port));
-            found.fail("certificate", format!("No TLS connection comes about: {why}."), fix);
+            found.fail("certificate", format!("No TLS connection comes about: {why}."), tls_fix(why));
         }
         Unreachable::Answer(_) => found.fail(
             "port",
@@ -70,9 +66,30 @@ fn unreachable(server: &Server, error: &Unreachable, found: &mut Findings) {
     }
 }
 
-fn health(answer: &Exchange, found: &mut Findings) -> bool {
+/// What to do where no TLS connection comes about, by what rustls says.
+fn tls_fix(why: &str) -> &'static str {
+    let says = |words: [&str; 2]| words.iter().any(|words| why.contains(words));
+    if why.contains("UnknownIssuer") {
+        "The authority is not known here. With a certificate of your own authority install its root on every device; otherwise \
+         serve the whole chain (fullchain.pem), not the certificate alone."
+    } else if says(["certificate expired", "Expired"]) {
+        "Renew the certificate, and have the server or its proxy read it."
+    } else if says(["not valid yet", "NotValidYet"]) {
+        "The certificate's time has not begun: set the clocks of this machine and of who made the certificate, or wait."
+    } else if says(["not valid for name", "NotValidForName"]) {
+        "Get a certificate for the name that clients use, or give them the name that the certificate is for."
+    } else if why.contains("corrupt message") {
+        "What answers there does not speak TLS: give clients an address with http://, or the port that does."
+    } else {
+        "Look at the certificate: openssl s_client -connect HOST:PORT -servername HOST."
+    }
+}
+
+/// Whether the answer is the server's own, and not one of a proxy that leads elsewhere or nowhere.
+fn is_passed_on(answer: &Exchange, found: &mut Findings) -> bool {
     let status = answer.status.as_u16();
-    if BEHIND.contains(&status) && answer.header("content-type").is_none_or(|kind| !kind.contains("json")) {
+    let is_own = answer.header("x-request-id").is_some() && answer.header("x-content-type-options") == Some("nosniff");
+    if BEHIND.contains(&status) && !is_own {
         let seen = format!("A proxy answers {status}: it does not reach the server.");
         found.fail("proxy", seen, "See that sarang runs, and that the proxy passes requests to its address and port.");
         return false;
@@ -80,22 +97,27 @@ fn health(answer: &Exchange, found: &mut Findings) -> bool {
     if answer.status.is_redirection() {
         let to = answer.header("location").unwrap_or("elsewhere").to_owned();
         let fix = "Give clients the address that it leads to: they lose password or body on the way.";
-        found.fail("redirect", format!("All requests are redirected to {to}."), fix);
+        found.fail("redirect", format!("The drive is redirected to {to}."), fix);
         return false;
     }
     true
 }
 
+/// Whether the server can change anything, which it says at another path; proxies need not pass that on.
+async fn health(server: &Server, found: &mut Findings) {
+    let asked = server.ask(Method::GET, "/healthz", &HeaderMap::new(), Sent::nothing()).await;
+    if asked.is_ok_and(|answer| answer.status == 503 && answer.text().contains("state store is read-only")) {
+        let fix = "Look into the server's log for what it could not write (a full or failing disk), mend that, and restart it.";
+        found.fail("state", "The server's state is read-only: nothing can be changed.", fix);
+    }
+}
+
 /// Whether a drive answers, and lets clients sign in.
-pub(super) async fn greet(server: &Server, found: &mut Findings) -> bool {
-    let none = HeaderMap::new();
-    let (options, unsigned) = (
-        server.ask(Method::OPTIONS, &server.path, &none, Sent::nothing()).await,
-        server.ask(method("PROPFIND"), &server.path, &none, Sent::nothing()).await,
-    );
-    let (options, unsigned) = match (options, unsigned) {
-        (Ok(options), Ok(unsigned)) => (options, unsigned),
-        (Err(error), _) | (_, Err(error)) => {
+pub(super) async fn greet(server: &Server, reached: &Reached, found: &mut Findings) -> bool {
+    let Reached { options, is_local } = reached;
+    let unsigned = match server.ask(method("PROPFIND"), &server.path, &HeaderMap::new(), Sent::nothing()).await {
+        Ok(unsigned) => unsigned,
+        Err(error) => {
             found.fail(
                 "drive",
                 format!("The drive does not answer: {}.", error.why()),
@@ -104,12 +126,16 @@ pub(super) async fn greet(server: &Server, found: &mut Findings) -> bool {
             return false;
         }
     };
-    clock(&options, found);
-    plain(server, found).await;
+    health(server, found).await;
+    clock(options, found);
+    plain(server, *is_local, found).await;
     let fix = match options.status {
         StatusCode::NOT_FOUND => {
-            "No drive has this path: the address ends with /dav/, after the path of server.public_url if it has one; the proxy must pass \
-             the path on as it is."
+            "No drive has this path: the address ends with /dav/, and the proxy must pass the path on as it is."
+        }
+        StatusCode::SERVICE_UNAVAILABLE => "The server itself answers so: its log says why.",
+        StatusCode::FORBIDDEN if !server.is_tls && options.text().contains("https://") => {
+            "The server refuses passwords without TLS ([tls] plain_http): use https://, and its port of TLS."
         }
         _ => "The proxy refuses OPTIONS: let it pass all methods of WebDAV.",
     };
@@ -151,9 +177,9 @@ fn clock(answer: &Exchange, found: &mut Findings) {
 }
 
 /// What happens without TLS.
-async fn plain(server: &Server, found: &mut Findings) {
+async fn plain(server: &Server, is_local: bool, found: &mut Findings) {
     if !server.is_tls {
-        if !server.is_loopback() {
+        if !is_local {
             let fix = "Serve it with TLS (README, Configure), and give clients the address with https://.";
             let seen = "Passwords go over the network in the clear, and Windows refuses to send them.";
             found.warn("plain-http", seen, fix);
@@ -175,4 +201,30 @@ async fn plain(server: &Server, found: &mut Findings) {
 /// A method that the crate has no name for.
 pub(super) fn method(name: &str) -> Method {
     Method::from_bytes(name.as_bytes()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
+    use tokio_rustls::rustls::{CertificateError, Error};
+
+    #[test]
+    fn what_rustls_says_of_a_certificate_has_its_fix() {
+        let (time, not_before, not_after) = (UnixTime::since_unix_epoch(Duration::from_secs(9)), 20, 5);
+        let at = |secs| UnixTime::since_unix_epoch(Duration::from_secs(secs));
+        let expected = ServerName::try_from("nest.example").unwrap();
+        for (error, fix) in [
+            (CertificateError::Expired, "Renew"),
+            (CertificateError::ExpiredContext { time, not_after: at(not_after) }, "Renew"),
+            (CertificateError::NotValidYet, "has not begun"),
+            (CertificateError::NotValidYetContext { time, not_before: at(not_before) }, "has not begun"),
+            (CertificateError::NotValidForName, "for the name"),
+            (CertificateError::NotValidForNameContext { expected, presented: vec![] }, "for the name"),
+            (CertificateError::UnknownIssuer, "fullchain.pem"),
+        ] {
+            let why = Error::InvalidCertificate(error).to_string();
+            assert!(tls_fix(&why).contains(fix), "{why}");
+        }
+    }
 }

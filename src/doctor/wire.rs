@@ -23,6 +23,8 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(30);
 /// What an answer may have at most: the checks ask for little.
 const MOST: usize = 4 << 20;
+/// Who asks, for the logs of proxies and servers.
+const AGENT: &str = concat!("sarang-doctor/", env!("CARGO_PKG_VERSION"));
 
 /// Whose certificates are believed.
 #[derive(Clone, Debug)]
@@ -105,10 +107,6 @@ impl Server {
         Self { is_tls: false, port: 80, ..self.clone() }
     }
 
-    pub(super) fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-    }
-
     /// Host and port, as the header `Host` and addresses have them.
     pub(super) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -159,7 +157,8 @@ impl Server {
         body: Sent,
     ) -> Result<Exchange, Unreachable> {
         let failed = |e: &dyn std::error::Error| Unreachable::Answer(causes(e));
-        let mut request = Request::builder().method(method).uri(target).header("Host", self.authority());
+        let mut request =
+            Request::builder().method(method).uri(target).header("Host", self.authority()).header("User-Agent", AGENT);
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -187,7 +186,7 @@ impl Server {
         len: u64,
     ) -> Result<Option<u16>, Unreachable> {
         let failed = |e: io::Error| Unreachable::Answer(e.to_string());
-        let mut head = format!("PUT {target} HTTP/1.1\r\nHost: {}\r\n", self.authority());
+        let mut head = format!("PUT {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {AGENT}\r\n", self.authority());
         for (name, value) in headers {
             let value = value.to_str().map_err(|e| Unreachable::Answer(e.to_string()))?;
             head = format!("{head}{name}: {value}\r\n");
@@ -198,7 +197,10 @@ impl Server {
         stream.flush().await.map_err(failed)?;
         let mut line = [0; 12];
         match tokio::time::timeout(CONNECT, stream.read_exact(&mut line)).await {
-            Ok(Ok(_)) => Ok(std::str::from_utf8(&line).ok().and_then(|line| line.rsplit(' ').next()?.parse().ok())),
+            Ok(Ok(_)) => {
+                let status = std::str::from_utf8(&line).ok().and_then(|line| line.rsplit(' ').next()?.parse().ok());
+                status.map(Some).ok_or_else(|| Unreachable::Answer("the answer is not HTTP".into()))
+            }
             Ok(Err(error)) => Err(failed(error)),
             Err(_) => Ok(None),
         }

@@ -151,7 +151,7 @@ fn a_drive_that_is_well_has_nothing_wrong_and_keeps_nothing() {
         (Some(0), vec![]),
         "the proxy of the tests breaks nothing by itself: {report:#}"
     );
-    assert!(!server.ana().propfind("/dav/", "1").text().contains("sarang-doctor"), "it cleans up");
+    assert!(keeps_nothing(&server), "it cleans up");
 }
 
 /// What a proxy breaks, and the check that must tell.
@@ -186,6 +186,8 @@ const FAULTS: &[(&str, Fault)] = &[
     ("chunks", Fault::Changes(empty_chunks)),
     ("odd-names", Fault::Changes(decode_path)),
     ("compression", Fault::Bends(pretend_to_compress)),
+    ("etag", Fault::DropsAnswered("etag")),
+    ("etag", Fault::Bends(weaken)),
     ("clock", Fault::Bends(|message| message.with("Date", "Sun, 06 Nov 1994 08:49:37 GMT"))),
     ("paths", Fault::Bends(rename_paths)),
 ];
@@ -202,11 +204,18 @@ fn decode_path(message: &mut Message) {
     message.lines[0] = message.lines[0].replace("%25", "%").replace("%23", "#");
 }
 
-/// A proxy that compresses makes tags weak.
+/// As nginx does: pages of some length, whose tags become weak.
 fn pretend_to_compress(message: &mut Message) {
+    if message.header("content-type").is_some_and(|kind| kind.starts_with("text/html")) && message.body.len() >= 2 << 10
+    {
+        weaken(message);
+        message.with("Content-Encoding", "gzip");
+    }
+}
+
+fn weaken(message: &mut Message) {
     if let Some(tag) = message.header("etag").map(|tag| format!("W/{tag}")) {
         message.with("ETag", &tag);
-        message.with("Content-Encoding", "gzip");
     }
 }
 
@@ -256,7 +265,138 @@ fn what_a_proxy_breaks_is_named() {
         let (code, report) = doctor(&format!("http://{address}/dav/"), SIGN_IN);
         is_named(&report, check);
         assert_eq!(code, Some(if *check == "clock" { 3 } else { 1 }), "{check}");
+        assert!(keeps_nothing(&server), "{check}: {report:#}");
     }
+}
+
+fn keeps_nothing(server: &TestServer) -> bool {
+    !server.ana().propfind("/", "1").is(207).text().contains("sarang-doctor")
+}
+
+/// The report behind a proxy that does this to requests, and the methods that came there.
+fn behind(
+    server: &TestServer,
+    change: impl Fn(&mut Message) -> Option<String> + Send + Sync + 'static,
+) -> (Option<i32>, Value, Vec<String>) {
+    let (tell, told) = std::sync::mpsc::channel();
+    let request = move |message: &mut Message| {
+        tell.send(message.lines[0].clone()).unwrap();
+        change(message)
+    };
+    let address = proxy(server.address(), Arc::new(request), Arc::new(|_| {}));
+    let (code, report) = doctor(&format!("http://{address}/dav/"), SIGN_IN);
+    (code, report, told.try_iter().collect())
+}
+
+/// Sends a request as it came, and waits for its answer.
+fn send(to: SocketAddr, message: &Message) {
+    let mut server = TcpStream::connect(to).unwrap();
+    server.write_all(&message.bytes()).unwrap();
+    assert!(server.read(&mut [0; 12]).unwrap() > 0);
+}
+
+#[test]
+fn a_folder_that_is_there_already_is_never_touched() {
+    let server = TestServer::start();
+    let address = server.address();
+    let first = move |message: &mut Message| {
+        if is(message, "MKCOL") {
+            send(address, message);
+        }
+        None
+    };
+    let (code, report, came) = behind(&server, first);
+    is_named(&report, "make-folder");
+    assert_eq!(code, Some(1));
+    assert!(!keeps_nothing(&server) && !came.iter().any(|line| line.starts_with("DELETE")), "{came:?}");
+    let made = came.iter().find(|line| line.starts_with("MKCOL")).unwrap();
+    let name = made.split(['-', ' ']).nth(3).unwrap().split('/').next().unwrap();
+    assert!(name.len() == 32 && name.bytes().all(|b| b.is_ascii_hexdigit()), "nobody else's name: {made}");
+}
+
+#[test]
+fn what_was_not_made_is_not_deleted() {
+    let server = TestServer::start();
+    for status in ["403 x", "429 x"] {
+        let (_, report, came) = behind(&server, move |message| is(message, "MKCOL").then(|| refused(status)));
+        is_named(&report, "make-folder");
+        assert!(!came.iter().any(|line| line.starts_with("DELETE")), "{status}: {came:?}");
+    }
+}
+
+#[test]
+fn a_folder_whose_answer_was_lost_is_deleted() {
+    let server = TestServer::start();
+    let address = server.address();
+    let lost = move |message: &mut Message| {
+        is(message, "MKCOL").then(|| {
+            send(address, message);
+            String::new()
+        })
+    };
+    let (_, report, _) = behind(&server, lost);
+    is_named(&report, "connection");
+    assert!(keeps_nothing(&server), "{report:#}");
+}
+
+#[test]
+fn what_may_be_left_is_named() {
+    let server = TestServer::start();
+    let (code, report, _) = behind(&server, |message| is(message, "DELETE").then(String::new));
+    is_named(&report, "delete");
+    assert!(code == Some(1) && report.to_string().contains("may be left"), "{report:#}");
+}
+
+/// The address of `/healthz` alone is answered so.
+fn healthz(answer: String) -> impl Fn(&mut Message) -> Option<String> {
+    move |message| message.lines[0].contains(" /healthz ").then(|| answer.clone())
+}
+
+#[test]
+fn a_state_that_is_read_only_is_told_from_a_proxy_without_a_server() {
+    let server = TestServer::start();
+    let sentence = "The state store is read-only; the log says why.\n";
+    let own = format!("HTTP/1.1 503 x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{sentence}", sentence.len());
+    let (code, report, _) = behind(&server, healthz(own));
+    assert_eq!((code, wrong(&report)), (Some(1), vec!["state".to_owned()]), "it goes on: {report:#}");
+    for elsewhere in ["502 x", "404 x", "301 x\r\nLocation: https://elsewhere.example/"] {
+        let (code, report, _) = behind(&server, healthz(refused(elsewhere)));
+        assert_eq!((code, wrong(&report)), (Some(0), vec![]), "only the drive's path counts: {report:#}");
+    }
+}
+
+#[test]
+fn a_server_that_wants_tls_is_named_so() {
+    let server = TestServer::start();
+    let sentence = "This server wants TLS: use an address that begins with https://.";
+    let own = format!("HTTP/1.1 403 x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{sentence}", sentence.len());
+    let (_, report, _) = behind(&server, move |_| Some(own.clone()));
+    is_named(&report, "drive");
+    assert!(report.to_string().contains("use https://"), "{report:#}");
+}
+
+#[test]
+fn every_request_says_who_asks() {
+    let server = TestServer::start();
+    let agent = concat!("sarang-doctor/", env!("CARGO_PKG_VERSION"));
+    let nameless = move |message: &mut Message| (message.header("user-agent") != Some(agent)).then(|| refused("400 x"));
+    let (code, report, _) = behind(&server, nameless);
+    assert_eq!((code, wrong(&report)), (Some(0), vec![]), "{report:#}");
+}
+
+#[test]
+fn a_name_of_this_machine_is_no_network() {
+    let server = TestServer::start();
+    let (code, report) = doctor(&format!("http://127.1:{}/dav/", server.address().port()), SIGN_IN);
+    assert_eq!((code, wrong(&report)), (Some(0), vec![]), "{report:#}");
+}
+
+#[test]
+fn a_refused_question_for_a_large_body_is_named_by_its_status() {
+    let server = TestServer::start();
+    let (code, report, _) = behind(&server, |message| message.header("expect").map(|_| refused("417 x")));
+    is_named(&report, "body-size");
+    assert!(code == Some(1) && report.to_string().contains("is answered with 417"), "{report:#}");
 }
 
 #[test]

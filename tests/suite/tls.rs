@@ -290,6 +290,25 @@ fn a_taken_port_of_tls_is_named_once() {
 }
 
 #[test]
+fn the_doctor_names_what_is_wrong_with_a_certificate() {
+    let place = place();
+    for (name, authority, seen) in [
+        ("here", "authority.pem", "The certificate is believed"),
+        ("here", "nest.pem", "The authority is not known here"),
+        ("nest", "authority.pem", "Get a certificate for the name"),
+        ("expired", "authority.pem", "Renew the certificate"),
+    ] {
+        put(&place, name);
+        let serving = place.serve();
+        let url = format!("https://localhost:{}/dav/", tls_address(&serving).port());
+        let authority = fixture(authority);
+        let output = place.run(&["doctor", &url, "--authority", authority.to_str().unwrap()], "");
+        let report = String::from_utf8_lossy(&output.stdout);
+        assert!(report.contains(seen), "{name}: {report}");
+    }
+}
+
+#[test]
 fn a_certificate_that_clients_refuse_is_served_and_said_in_the_log() {
     let place = Place::new();
     place.add_ana();
