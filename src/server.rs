@@ -102,9 +102,8 @@ impl Server {
 
     /// What tells whether it answers.
     pub fn pulse(&self) -> Pulse {
-        let Listeners { addresses, tls_addresses, config, cores, .. } = &self.listeners;
-        let addresses = addresses.iter().chain(tls_addresses).copied().collect();
-        Pulse { addresses, proxies: Proxies::new(&config.proxy_protocol), cores: cores.count() }
+        let Listeners { addresses, tls_addresses, config, .. } = &self.listeners;
+        Pulse::new(addresses.iter().chain(tls_addresses).copied(), Proxies::new(&config.proxy_protocol))
     }
 
     /// Serves until `shutdown` resolves; returns when every connection has ended.

@@ -29,7 +29,9 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
         bail!("There is no data folder {} to check", config.data_dir.display());
     }
     let report = match control::call(&config.data_dir, &Request::Export).await {
-        Some(_) if args.repair => bail!("Stop the server first: repairs need the data folder to themselves"),
+        Some(_) if args.repair => bail!(
+            "Stop the server first, and the socket units that would start it again: repairs need the data folder to themselves"
+        ),
         Some(answer) => beside(answer?, args, &config).await?,
         None => process::as_owner_of(&config.data_dir.clone(), move || alone(args, config)).await?,
     };

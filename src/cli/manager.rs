@@ -10,20 +10,24 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often the status line is renewed without a watchdog.
 const STATUS: Duration = Duration::from_secs(30);
 /// Of the time that the watchdog gives, one sign of life has so many tries.
 const TRIES: u32 = 3;
+/// How soon one that did not come is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The service manager, if one wants to hear of this service.
 #[derive(Debug)]
 pub(super) struct Manager {
     to: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
+    /// Whether the end was said, after which nothing else is.
+    stopping: watch::Sender<bool>,
 }
 
 impl Manager {
@@ -35,7 +39,7 @@ impl Manager {
                 None
             }
         });
-        Self { to, watchdog: env.watchdog }
+        Self { to, watchdog: env.watchdog, stopping: watch::Sender::new(false) }
     }
 
     pub(super) fn ready(&self, status: &str) {
@@ -43,7 +47,10 @@ impl Manager {
     }
 
     pub(super) fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=Ending what is under way");
+        self.stopping.send_modify(|is_said| {
+            self.send("STOPPING=1\nSTATUS=Ending what is under way");
+            *is_said = true;
+        });
     }
 
     /// Until [`ready`](Self::ready) is said again.
@@ -54,35 +61,61 @@ impl Manager {
     }
 
     fn tell(&self, message: &str) {
+        // Held while it is sent, so that the end comes behind it.
+        let is_stopping = self.stopping.borrow();
+        if !*is_stopping {
+            self.send(message);
+        }
+    }
+
+    fn send(&self, message: &str) {
         let Some((socket, to)) = &self.to else { return };
         if let Err(error) = socket.send_to_addr(message.as_bytes(), to) {
             tracing::debug!(%error, "the service manager was not told something");
         }
     }
 
-    /// Says how the server is, and that it lives as long as it answers. Never ends.
-    pub(super) async fn keep_told(&self, app: &Arc<App>, pulse: &Pulse) {
+    /// Says how the server is, and that it lives as long as it answers, until the end is said.
+    pub(super) async fn keep_told(&self, app: &App, pulse: &Pulse) {
+        let mut stopping = self.stopping.subscribe();
+        let ended = async { drop(stopping.wait_for(|is_said| *is_said).await) };
+        tokio::select! {
+            biased;
+            () = ended => {}
+            () = self.tell_again(app, pulse) => {}
+        }
+    }
+
+    async fn tell_again(&self, app: &App, pulse: &Pulse) {
         if self.to.is_none() {
             return std::future::pending().await;
         }
-        let mut complained: Option<Instant> = None;
+        let mut answers = true;
         loop {
             self.tell(&format!("STATUS={}", status(app)));
-            tokio::time::sleep(self.watchdog.map_or(STATUS, |within| (within / TRIES).min(STATUS))).await;
+            tokio::time::sleep(self.pause(answers)).await;
+            if self.watchdog.is_none() {
+                continue;
+            }
             match pulse.feel().await {
-                _ if self.watchdog.is_none() => {}
                 Ok(()) => {
-                    complained = None;
+                    answers = true;
                     self.tell("WATCHDOG=1");
                 }
                 Err(error) => {
-                    if complained.is_none() {
+                    if answers {
                         tracing::error!(%error, "the server does not answer itself; while that lasts the watchdog hears nothing");
-                        complained = Some(Instant::now());
                     }
+                    answers = false;
                 }
             }
         }
+    }
+
+    /// How long until the next sign of life.
+    fn pause(&self, answers: bool) -> Duration {
+        let pause = self.watchdog.map_or(STATUS, |within| (within / TRIES).min(STATUS));
+        if answers { pause } else { pause.min(RETRY) }
     }
 }
 
@@ -102,7 +135,10 @@ fn connect(socket: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
         Some((b'@', name)) => SocketAddr::from_abstract_name(name)?,
         _ => SocketAddr::from_pathname(socket)?,
     };
-    Ok((UnixDatagram::unbound()?, address))
+    let from = UnixDatagram::unbound()?;
+    // A manager that does not read holds up nobody.
+    from.set_nonblocking(true)?;
+    Ok((from, address))
 }
 
 #[cfg(test)]
@@ -136,6 +172,36 @@ mod tests {
             let micros = said.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
             assert!(said.starts_with("RELOADING=1\n") && micros.parse::<u64>().unwrap() > 0, "{said}");
         }
+    }
+
+    #[test]
+    fn nothing_is_said_behind_the_end_and_nobody_waits_for_who_does_not_listen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        let manager = Manager::new(&ManagerEnv { notify: Some(path.into_os_string()), ..ManagerEnv::default() });
+        manager.stopping();
+        manager.ready("Well");
+        assert!(heard(&socket).starts_with("STOPPING=1\n"));
+        socket.set_nonblocking(true).unwrap();
+        assert_eq!(socket.recv(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let (done, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            // More than the socket holds.
+            (0..10_000).for_each(|_| manager.send("STATUS=Well"));
+            done.send(())
+        });
+        ended.recv_timeout(Duration::from_secs(20)).expect("it does not wait");
+    }
+
+    #[test]
+    fn a_sign_of_life_that_failed_is_tried_again_soon() {
+        let pauses = |watchdog: u64| {
+            let watchdog = Some(Duration::from_millis(watchdog));
+            let manager = Manager::new(&ManagerEnv { watchdog, ..ManagerEnv::default() });
+            [true, false].map(|answers| manager.pause(answers).as_millis())
+        };
+        assert_eq!([pauses(60_000), pauses(900)], [[20_000, 1000], [300, 300]]);
     }
 
     #[test]

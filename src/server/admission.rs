@@ -34,7 +34,7 @@ pub(super) struct Admission {
     limits: Arc<Limits>,
     /// Addresses through which many come: they have no limit of their own.
     shared: Vec<IpAddr>,
-    /// Networks of proxies that say whose connection each is.
+    /// Networks of proxies that say whose connection each is: for that client it counts, and for no network before.
     proxies: Vec<Network>,
     present: Mutex<Present>,
     /// How many are present, for whoever counts.
@@ -51,7 +51,8 @@ struct Present {
 #[derive(Debug)]
 pub(super) struct Ticket {
     admission: Arc<Admission>,
-    network: u128,
+    /// `None` for a proxy's that has not said whose it is.
+    network: Option<u128>,
 }
 
 impl Admission {
@@ -63,31 +64,27 @@ impl Admission {
 
     /// A place for one more connection from this address, or `None`.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Ticket> {
-        let network = network_of(address);
         let mut present = self.present.lock();
         if present.total >= self.limits.total.load(Ordering::Relaxed) {
             return None;
         }
-        if !self.enter(&mut present, network, address) {
-            return None;
-        }
+        let is_proxy = self.proxies.iter().any(|network| network.contains(address));
+        let network = if is_proxy { None } else { Some(self.enter(&mut present, address)?) };
         present.total += 1;
         self.open.fetch_add(1, Ordering::Relaxed);
         Some(Ticket { admission: Arc::clone(self), network })
     }
 
-    /// Counts one more for a network, if it may have that.
-    fn enter(&self, present: &mut Present, network: u128, address: IpAddr) -> bool {
-        let here = present.networks.entry(network).or_default();
-        let is_bounded = || {
-            !self.shared.contains(&address.to_canonical())
-                && !self.proxies.iter().any(|network| network.contains(address))
-        };
-        if *here >= self.limits.per_network.load(Ordering::Relaxed) && is_bounded() {
-            return false;
+    /// Counts one more for the network of an address, if it may have that.
+    fn enter(&self, present: &mut Present, address: IpAddr) -> Option<u128> {
+        let network = network_of(address);
+        let here = present.networks.get(&network).copied().unwrap_or(0);
+        let is_full = here >= self.limits.per_network.load(Ordering::Relaxed);
+        if is_full && !self.shared.contains(&address.to_canonical()) {
+            return None;
         }
-        *here += 1;
-        true
+        present.networks.insert(network, here + 1);
+        Some(network)
     }
 }
 
@@ -95,11 +92,10 @@ impl Ticket {
     /// Counts this connection for the network of the client that it was passed on for; `false` when that has all the places it may have.
     pub(super) fn pass_to(&mut self, client: IpAddr) -> bool {
         let mut present = self.admission.present.lock();
-        let network = network_of(client);
-        if !self.admission.enter(&mut present, network, client) {
-            return false;
+        let Some(network) = self.admission.enter(&mut present, client) else { return false };
+        if let Some(before) = self.network.replace(network) {
+            present.leave(before);
         }
-        present.leave(std::mem::replace(&mut self.network, network));
         true
     }
 }
@@ -120,7 +116,9 @@ impl Drop for Ticket {
         let mut present = self.admission.present.lock();
         present.total -= 1;
         self.admission.open.fetch_sub(1, Ordering::Relaxed);
-        present.leave(self.network);
+        if let Some(network) = self.network {
+            present.leave(network);
+        }
     }
 }
 
@@ -174,10 +172,23 @@ mod tests {
         assert!(tickets[0].pass_to(ip("192.0.2.1")) && tickets[1].pass_to(ip("192.0.2.1")));
         assert!(!tickets[2].pass_to(ip("192.0.2.1")), "the client is at its limit");
         assert!(tickets[2].pass_to(ip("192.0.2.2")));
-        assert_eq!(admission.present.lock().networks.len(), 3);
+        assert_eq!(admission.present.lock().networks.len(), 2);
         drop(tickets);
         let present = admission.present.lock();
         assert_eq!((present.total, present.networks.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_client_beside_the_proxies_has_the_limit_of_any_client() {
+        let config = ServerConfig { proxy_protocol: vec!["10.0.0.0/8".parse().unwrap()], ..limits(9, 2) };
+        let admission = admission(&config);
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut tickets: Vec<_> = (0..4).map(|_| admission.admit(ip("10.0.0.1")).unwrap()).collect();
+        for client in ["10.0.0.2", "10.0.0.1"] {
+            let passed = tickets.iter_mut().map(|ticket| ticket.pass_to(ip(client)));
+            assert_eq!(passed.collect::<Vec<_>>(), [true, true, false, false], "{client}");
+            tickets = (0..4).map(|_| admission.admit(ip("10.0.0.1")).unwrap()).collect();
+        }
     }
 
     #[test]

@@ -45,11 +45,6 @@ impl Cores {
         Ok(Self { cores, next: AtomicUsize::new(0) })
     }
 
-    /// How many there are.
-    pub(super) fn count(&self) -> usize {
-        self.cores.len()
-    }
-
     /// How many tasks there are on all of them.
     pub fn tasks(&self) -> usize {
         self.cores.iter().map(|core| core.runtime.metrics().num_alive_tasks()).sum()

@@ -27,8 +27,15 @@ const REFUSAL: &[u8] =
 #[derive(Debug)]
 pub(super) struct Proxies {
     networks: Vec<Network>,
-    complained: Mutex<Option<Instant>>,
+    /// That one of them sends no header.
+    missing: Reminder,
+    /// That somebody else sends one.
+    stranger: Reminder,
 }
+
+/// When something was last said.
+#[derive(Debug, Default)]
+struct Reminder(Mutex<Option<Instant>>);
 
 /// Whose connection it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +47,7 @@ enum Told {
 
 impl Proxies {
     pub(super) fn new(networks: &[Network]) -> Self {
-        Self { networks: networks.to_vec(), complained: Mutex::default() }
+        Self { networks: networks.to_vec(), missing: Reminder::default(), stranger: Reminder::default() }
     }
 
     /// Whether a peer must send a header.
@@ -61,9 +68,9 @@ impl Proxies {
             Ok(Told::Client(client)) if may_be_a_client(client.ip(), peer.ip()) => Some(client),
             Ok(_) => Some(peer),
             // One that connects and goes looks whether somebody listens.
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
+            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => None,
             Err(error) => {
-                if self.may_complain() {
+                if self.missing.is_due() {
                     tracing::warn!(
                         %peer, %error,
                         "a connection from an address in server.proxy_protocol was refused, since it did not begin with a PROXY protocol \
@@ -80,7 +87,7 @@ impl Proxies {
 
     /// Tells of a peer that sent a header and is none of them.
     pub(super) fn tell_of_stranger(&self, peer: SocketAddr) {
-        if self.may_complain() {
+        if self.stranger.is_due() {
             tracing::warn!(
                 %peer,
                 "a connection was refused that began with a PROXY protocol header, since its address is not in server.proxy_protocol: \
@@ -88,12 +95,15 @@ impl Proxies {
             );
         }
     }
+}
 
-    fn may_complain(&self) -> bool {
-        let mut complained = self.complained.lock();
-        let is_due = complained.is_none_or(|at| at.elapsed() >= REMIND);
+impl Reminder {
+    /// Whether it is to be said again, which is taken for said.
+    fn is_due(&self) -> bool {
+        let mut said = self.0.lock();
+        let is_due = said.is_none_or(|at| at.elapsed() >= REMIND);
         if is_due {
-            *complained = Some(Instant::now());
+            *said = Some(Instant::now());
         }
         is_due
     }

@@ -130,10 +130,28 @@ async fn no_byte_behind_a_header_is_read_however_it_is_cut() {
     }
 }
 
-#[test]
-fn one_line_a_minute_is_logged_whoever_sends_what() {
+#[tokio::test]
+async fn one_line_a_minute_is_logged_of_each_kind_and_none_of_who_only_looks() {
     let proxies = Proxies::new(&[]);
-    assert!(proxies.may_complain() && !proxies.may_complain());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let read_after = async |bytes: &[u8]| {
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        sender.write_all(bytes).await.unwrap();
+        // A health check that ends with a reset.
+        rustix::net::sockopt::set_socket_linger(&sender, Some(Duration::ZERO)).unwrap();
+        let (mut receiver, peer) = listener.accept().await.unwrap();
+        if bytes.is_empty() {
+            drop(sender);
+        }
+        assert_eq!(proxies.read(&mut receiver, peer, Duration::from_secs(5)).await, None);
+        peer
+    };
+    let peer = read_after(b"").await;
+    assert!(proxies.missing.0.lock().is_none());
+    proxies.tell_of_stranger(peer);
+    assert!(proxies.missing.0.lock().is_none() && !proxies.stranger.is_due());
+    read_after(b"GET / HTTP/1.1\r\n\r\n").await;
+    assert!(!proxies.missing.is_due());
 }
 
 proptest! {
