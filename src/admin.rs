@@ -305,7 +305,7 @@ pub async fn overview(app: &App) -> Result<Overview> {
         used: app.usage_of_open_homes().await?,
         locks: app.locks.all().len() as u64,
         connections: app.metrics.connections.load(Ordering::Relaxed),
-        requests: app.metrics.requests.load(Ordering::Relaxed),
+        requests: app.metrics.requests.total(),
         writable: app.store.is_writable(),
         exported: app.newest_export().await?.map(time::iso_date),
         held: app

@@ -1,6 +1,7 @@
 //! Everything that requests share, opened once, and the way from an identity to its drive.
 
 mod aside;
+mod condition;
 mod folder;
 mod homes;
 mod in_place;
@@ -33,6 +34,7 @@ use crate::store::sled::SledStore;
 use crate::uploads::{Unfinished, Uploads};
 use aside::Vacating;
 pub use aside::{Destination, RemovedFiles};
+use condition::DiskLook;
 pub use folder::TREES as TREE_FOLDERS;
 use futures_util::future::join_all;
 use homes::Homes;
@@ -67,7 +69,7 @@ pub struct App {
     /// Settings.
     pub config: Config,
     /// Counters.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Records.
     pub store: Arc<dyn StateStore>,
     /// Who did what.
@@ -92,6 +94,7 @@ pub struct App {
     homes: Arc<Homes>,
     removals: Removals,
     upkeep: Upkeep,
+    disk_look: DiskLook,
     tasks: TaskTracker,
     opened: Instant,
 }
@@ -127,7 +130,7 @@ impl App {
         let removals = Removals::open(store.clone()).await?;
         let commons = open_commons(&store, &homes, &audit, &config).await?;
         locks.check_by(Arc::new(LockCheck::new(&auth, &links, &commons)));
-        let (metrics, tasks, opened) = (Metrics::default(), TaskTracker::new(), Instant::now());
+        let (metrics, tasks, opened) = (Arc::default(), TaskTracker::new(), Instant::now());
         let app = Arc::new(Self {
             config,
             metrics,
@@ -145,6 +148,7 @@ impl App {
             homes,
             removals,
             upkeep: Upkeep::default(),
+            disk_look: DiskLook::default(),
             tasks,
             opened,
         });

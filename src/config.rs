@@ -3,6 +3,7 @@
 mod acme;
 mod load;
 mod manager;
+mod metrics;
 mod mode;
 mod network;
 mod openid;
@@ -12,6 +13,7 @@ use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
 pub use acme::AcmeConfig;
 pub use manager::ManagerEnv;
+pub use metrics::MetricsConfig;
 pub use mode::Mode;
 pub use network::Network;
 pub use openid::{NameClaim, OpenIdConfig, Strangers};
@@ -45,6 +47,8 @@ pub struct Config {
     pub openid: OpenIdConfig,
     /// Locks.
     pub locks: LocksConfig,
+    /// Numbers for Prometheus.
+    pub metrics: MetricsConfig,
     /// Logs.
     pub log: LogConfig,
 }
@@ -257,6 +261,7 @@ impl Default for Config {
             accounts: AccountsConfig::default(),
             openid: OpenIdConfig::default(),
             locks: LocksConfig::default(),
+            metrics: MetricsConfig::default(),
             log: LogConfig::default(),
         }
     }

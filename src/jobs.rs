@@ -39,10 +39,10 @@ async fn hourly(app: &Arc<App>, date: Date) {
         app.setup.close();
     }
     app.audit.settle(false).await;
-    report("export the state", app.export_daily().await);
-    report("forget ended locks", app.locks.sweep().await);
-    report("finish removals", app.finish_removals().await);
-    report("delete the files of what was removed", app.purge_removed().await);
+    perform(app, "export the state", app.export_daily()).await;
+    perform(app, "forget ended locks", app.locks.sweep()).await;
+    perform(app, "finish removals", app.finish_removals()).await;
+    perform(app, "delete the files of what was removed", app.purge_removed()).await;
     app.metrics.is_date_doubted.store(date != Date::Believed, Ordering::Relaxed);
     match date {
         Date::Believed => {}
@@ -60,12 +60,16 @@ async fn hourly(app: &Arc<App>, date: Date) {
             return;
         }
     }
-    report("expire the past", app.expire_history().await);
-    report("give up unfinished uploads", app.expire_uploads().await);
+    perform(app, "expire the past", app.expire_history()).await;
+    perform(app, "give up unfinished uploads", app.expire_uploads()).await;
 }
 
-fn report(job: &str, result: Result<()>) {
-    if let Err(error) = result {
+/// Does a job and notes how it went, under its name.
+async fn perform(app: &App, job: &'static str, work: impl Future<Output = Result<()>>) {
+    let began = Instant::now();
+    let outcome = work.await;
+    app.metrics.jobs.note(job, began.elapsed(), outcome.is_ok());
+    if let Err(error) = outcome {
         tracing::error!(job, %error, "an hourly job failed");
     }
 }
@@ -74,7 +78,7 @@ fn report(job: &str, result: Result<()>) {
 mod tests {
     use super::*;
     use crate::config::{Config, Durability};
-    use crate::model::{AccountName, Role};
+    use crate::model::{AccountName, Error, Role};
     use std::fs;
 
     #[tokio::test]
@@ -96,5 +100,24 @@ mod tests {
             hourly(&app, date).await;
             assert_eq!(trash.join("files/old.1").exists(), is_left, "{date:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn how_each_job_went_is_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let app = App::open(Config { data_dir: dir.path().to_owned(), ..Config::default() }).await.unwrap();
+        hourly(&app, Date::Doubted).await;
+        assert_eq!(app.metrics.jobs.all().len(), 4, "nothing expires");
+        hourly(&app, Date::Believed).await;
+        let jobs = app.metrics.jobs.all();
+        assert!(
+            jobs.len() == 6 && jobs.iter().all(|(_, run)| run.succeeded.is_some() && run.failures == 0),
+            "{jobs:?}"
+        );
+        perform(&app, "expire the past", async { Err(Error::ReadOnly) }).await;
+        let jobs = app.metrics.jobs.all();
+        let (_, failed) = jobs.iter().find(|(job, _)| *job == "expire the past").unwrap();
+        assert!(failed.failures == 1 && failed.succeeded.is_some(), "{failed:?}");
+        app.close().await.unwrap();
     }
 }

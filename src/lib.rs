@@ -3,7 +3,7 @@
 //! The layers, bottom to top; a module imports only what stands above it in this list:
 //! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`audit`] who did what, [`outgoing`] requests it makes itself, [`store`] remembers records,
 //! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
-//! [`setup`] the first administrator, [`openid`] the provider that people sign in by, [`certs`] certificates it gets for itself, [`app`] everything shared, [`admin`] what administrators do, [`backup`] copies of it all, [`check`] whether all of it agrees, [`control`] what administrators ask of it, [`jobs`] hourly work, [`http`] the protocol,
+//! [`setup`] the first administrator, [`openid`] the provider that people sign in by, [`certs`] certificates it gets for itself, [`app`] everything shared, [`admin`] what administrators do, [`backup`] copies of it all, [`check`] whether all of it agrees, [`control`] what administrators ask of it, [`jobs`] hourly work, [`observe`] numbers about it all, [`http`] the protocol,
 //! [`server`] connections, [`doctor`] what clients meet on their way, [`cli`] commands. [`log`] is written to from everywhere. ARCHITECTURE.md is the tour.
 
 pub mod model;
@@ -35,6 +35,7 @@ pub mod control;
 
 pub mod http;
 pub mod jobs;
+pub mod observe;
 pub mod server;
 
 pub mod cli;

@@ -1,22 +1,40 @@
-//! Counters, cheap enough for every request.
+//! What is counted while the server runs, cheap enough for every request: atomics, without a lock or a hash. What can be asked for at
+//! any time, as how many locks there are, is not counted. `src/observe.rs` names and shows all of it.
+
+mod jobs;
+mod kinds;
+mod requests;
+
+pub use jobs::{JobRun, Jobs};
+pub use kinds::{Calls, Counter, Durations};
+pub use requests::{Asked, Cell, Front, Requests};
 
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// What is counted since the start.
 #[derive(Debug, Default)]
 pub struct Metrics {
-    /// Requests answered.
-    pub requests: AtomicU64,
+    /// Requests, by what was asked and answered.
+    pub requests: Requests,
+    /// Bytes of requests, with their heads and without TLS.
+    pub received: Counter,
+    /// Bytes of answers, likewise.
+    pub sent: Counter,
     /// Connections that are open now.
-    pub connections: Arc<AtomicU64>,
+    pub connections: AtomicU64,
+    /// Connections beyond a limit, answered with 503.
+    pub refused: Counter,
     /// Requests whose handling panicked; each was answered with 500.
-    pub panics: AtomicU64,
+    pub panics: Counter,
+    /// Hourly jobs.
+    pub jobs: Jobs,
     /// Whether the date of the machine is not believed, so that nothing expires.
     pub is_date_doubted: AtomicBool,
+    /// Whether the server was told to stop.
+    pub is_stopping: AtomicBool,
     /// Peers that look like proxies and are not trusted.
     pub untrusted_proxies: Peers,
 }

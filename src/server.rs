@@ -1,12 +1,14 @@
 //! Connections: accepting them within limits, serving HTTP/1.1 on each, and ending them at shutdown.
 
 mod admission;
+mod answers;
 mod cores;
 mod framing;
 mod handed;
 mod patience;
 mod proxy;
 mod pulse;
+mod scrape;
 mod tls;
 mod wire;
 
@@ -14,16 +16,17 @@ use crate::app::App;
 use crate::auth::{Connection, Origin};
 use crate::certs::Issuers;
 use crate::config::{ServerConfig, TlsConfig};
-use crate::http::body::Body;
 use crate::http::framing::Ambiguous;
 use crate::http::intake::BodyIn;
+use crate::metrics::Metrics;
 use crate::model::Result;
 pub use admission::Limits;
 use admission::{Admission, Ticket};
+use answers::Answers;
 pub use cores::Cores;
 pub use handed::Handed;
 use handed::open;
-use http::{Request, Response};
+use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,13 +37,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tls::Tls;
 pub use tls::{Certificates, LOOK as CERTIFICATES_LOOK};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use wire::{Noticed, Wire};
 
@@ -62,6 +65,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub struct Server {
     app: Arc<App>,
     listeners: Listeners,
+    /// Those of the metrics.
+    scraped: Listeners,
 }
 
 impl Server {
@@ -77,7 +82,9 @@ impl Server {
         if let Some(certificates) = &listeners.certificates {
             certificates.check_host(&app.config.server.public_url);
         }
-        Ok(Self { listeners: Listeners { open: Arc::clone(&app.metrics.connections), ..listeners }, app })
+        let listeners = Listeners { metrics: Arc::clone(&app.metrics), ..listeners };
+        let scraped = scrape::bind(&app.config.metrics).await?;
+        Ok(Self { app, listeners, scraped })
     }
 
     /// The addresses taken, with their ports.
@@ -88,6 +95,11 @@ impl Server {
     /// The addresses taken for TLS, with their ports.
     pub fn tls_addresses(&self) -> &[SocketAddr] {
         &self.listeners.tls_addresses
+    }
+
+    /// The addresses taken for metrics, with their ports.
+    pub fn metrics_addresses(&self) -> &[SocketAddr] {
+        &self.scraped.addresses
     }
 
     /// The certificates in use; `None` without TLS.
@@ -108,28 +120,24 @@ impl Server {
 
     /// Serves until `shutdown` resolves; returns when every connection has ended.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<()> {
-        let app = self.app;
+        let scrape = scrape::answers(&self.app, self.certificates());
+        let (app, metrics) = (Arc::clone(&self.app), Arc::clone(&self.app.metrics));
         let answer = move |peer, request| {
             let app = Arc::clone(&app);
             async move { crate::http::handle(&app, peer, request).await }
         };
-        self.listeners.serve(answer, shutdown).await;
+        let shutdown = async move {
+            shutdown.await;
+            metrics.is_stopping.store(true, Ordering::Relaxed);
+        };
+        // The end of the requests is seen in the metrics, too.
+        let (serving, served) = oneshot::channel::<()>();
+        let serve = async {
+            self.listeners.serve(answer, shutdown).await;
+            drop(serving);
+        };
+        tokio::join!(serve, self.scraped.serve(scrape, async { drop(served.await) }));
         Ok(())
-    }
-}
-
-/// What makes answers. A panic in it ends the connection, so it catches its own.
-trait Answers: Clone + Send + Sync + 'static {
-    fn answer(&self, peer: Origin, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send;
-}
-
-impl<F, A> Answers for F
-where
-    F: Fn(Origin, Request<BodyIn>) -> A + Clone + Send + Sync + 'static,
-    A: Future<Output = Response<Body>> + Send,
-{
-    fn answer(&self, peer: Origin, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send {
-        self(peer, request)
     }
 }
 
@@ -143,8 +151,8 @@ struct Listeners {
     config: ServerConfig,
     cores: Arc<Cores>,
     limits: Arc<Limits>,
-    /// How many connections are open.
-    open: Arc<AtomicU64>,
+    /// Where connections and bytes are counted.
+    metrics: Arc<Metrics>,
 }
 
 impl Listeners {
@@ -169,17 +177,18 @@ impl Listeners {
             tls_addresses.push(address);
         }
         let (limits, config) = (Arc::new(Limits::new(config)), config.clone());
-        Ok(Self { sockets, addresses, tls_addresses, certificates, config, cores, limits, open: Arc::default() })
+        Ok(Self { sockets, addresses, tls_addresses, certificates, config, cores, limits, metrics: Arc::default() })
     }
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
         let (stop, stopping) = watch::channel(());
-        let admission = Admission::new(&self.config, self.limits, self.open);
+        let admission = Admission::new(&self.config, self.limits, Arc::clone(&self.metrics));
         let proxies = Arc::new(Proxies::new(&self.config.proxy_protocol));
         let mut accepting = JoinSet::new();
         for (listener, tls) in self.sockets {
             let (answers, config, proxies) = (answers.clone(), self.config.clone(), Arc::clone(&proxies));
-            let door = Door { answers, config, tls, proxies, stopping: stopping.clone() };
+            let (stopping, metrics) = (stopping.clone(), Arc::clone(&self.metrics));
+            let door = Door { answers, config, tls, proxies, stopping, metrics };
             accepting.spawn(door.accept(listener, Arc::clone(&self.cores), Arc::clone(&admission)));
         }
         drop(stopping);
@@ -198,6 +207,7 @@ struct Door<A> {
     proxies: Arc<Proxies>,
     /// Closed when the server is to stop.
     stopping: watch::Receiver<()>,
+    metrics: Arc<Metrics>,
 }
 
 impl<A: Answers> Door<A> {
@@ -331,9 +341,9 @@ impl<A: Answers> Door<A> {
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let noticed = Arc::new(Noticed::default());
-        let (head, body) =
-            (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout));
-        let wire = TokioIo::new(Wire::new(stream, head, body, Arc::clone(&noticed)));
+        let patience = (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout));
+        let wire = Wire::new(stream, patience, Arc::clone(&noticed), Arc::clone(&self.metrics));
+        let wire = TokioIo::new(wire);
         let connection = Some(Arc::new(Connection::default()));
         let origin = Origin { address: peer.ip(), connection, is_tls: self.tls.is_some() };
         let service = service_fn(|request: Request<hyper::body::Incoming>| {

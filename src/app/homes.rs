@@ -225,6 +225,11 @@ impl Homes {
         self.trees.roots()
     }
 
+    /// How many homes and team folders are open.
+    pub(super) fn count_open(&self) -> usize {
+        self.trees.count_open()
+    }
+
     /// As [`open_roots`](Self::open_roots), the trees by their names.
     pub(super) fn open_trees(&self) -> Vec<(Arc<str>, Arc<LocalTree>)> {
         self.trees.trees()

@@ -1,6 +1,7 @@
 //! Passwords of public links: hashed and verified as those of accounts are, throttled by link and network.
 
 use super::Auth;
+use super::outcomes::Shown;
 use super::password::{self, Lane, Secret};
 use super::throttle::Network;
 use crate::model::{AccountName, Error, Result};
@@ -25,6 +26,12 @@ impl Auth {
 
     /// Verifies the password of a link, which the throttle knows by `key`; `Unauthenticated`, `Throttled`, `Busy`.
     pub async fn check_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
+        let checked = self.compare_link_password(key, stored, password, from).await;
+        self.sign_ins.note(Shown::LinkPassword, &checked);
+        checked
+    }
+
+    async fn compare_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
         let (network, account) = (Network::from(from), AccountName::parse(key).ok());
         let (print, changes) = (self.door.print(key.as_bytes(), password), self.door.changes());
         // By its hash, as what was wrong can be the next one.

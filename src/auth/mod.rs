@@ -12,6 +12,7 @@ mod flights;
 mod grants;
 mod linkpass;
 mod openid;
+mod outcomes;
 mod password;
 mod people;
 mod profile;
@@ -40,6 +41,8 @@ pub use door::Attempted;
 use door::Door;
 use grants::Grants;
 pub use openid::{Admitted, Assertion, OpenIdLink, Standing, Welcome};
+use outcomes::Shown;
+pub use outcomes::SignIns;
 use password::{Hasher, Lane, Secret};
 pub use profile::{FieldChange, Profile, ProfileChange};
 pub use record::EmailSource;
@@ -118,6 +121,7 @@ pub struct Auth {
     half_open: Budget<String>,
     /// Searches for people, by who looks.
     searches: Budget<AccountName>,
+    sign_ins: SignIns,
     config: AccountsConfig,
 }
 
@@ -151,6 +155,7 @@ impl Auth {
             openid_links,
             half_open,
             searches: people::searches(),
+            sign_ins: SignIns::default(),
             config,
         }))
     }
@@ -174,7 +179,19 @@ impl Auth {
         password: &[u8],
         origin: impl Into<Origin>,
     ) -> Result<Arc<Identity>> {
-        self.door.sign_in(header, user, password, &origin.into()).await
+        let signed_in = self.door.sign_in(header, user, password, &origin.into()).await;
+        self.sign_ins.note(Shown::Password, &signed_in);
+        signed_in
+    }
+
+    /// What came of sign-ins since the start.
+    pub fn sign_ins(&self) -> &SignIns {
+        &self.sign_ins
+    }
+
+    /// How many passwords are being hashed, and how many wait for it.
+    pub fn hashing(&self) -> (usize, usize) {
+        self.hasher.load()
     }
 
     /// Counts a try that is no password (a set-up link, the word of a provider) against its network, before it is judged:

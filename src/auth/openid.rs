@@ -4,6 +4,7 @@
 use super::accounts::Accounts;
 use super::door::Entry;
 use super::grants::{Grant, Present};
+use super::outcomes::Shown;
 use super::password::Lane;
 use super::profile::{FieldChange, ProfileChange};
 use super::record::Record;
@@ -144,7 +145,9 @@ impl Auth {
             Err(error) => {
                 let event = Event::new(Actor::Nobody, Kind::SignInFailed, said.subject.as_str()).from(caller.address);
                 self.door.note(event.note(format!("by OpenID Connect: {error}")).ended(Outcome::Refused));
-                return Err(error);
+                let refused = Err(error);
+                self.sign_ins.note(Shown::Provider, &refused);
+                return refused;
             }
         };
         let entry = self.entry_of(&admitted)?;
@@ -152,7 +155,9 @@ impl Auth {
             return Ok(Welcome::Code(admitted));
         }
         self.door.welcome(admitted.standing.account.clone(), caller.address);
-        Ok(Welcome::In(self.let_in(&admitted, &entry, caller).await?))
+        let begun = self.let_in(&admitted, &entry, caller).await;
+        self.sign_ins.note(Shown::Provider, &begun);
+        Ok(Welcome::In(begun?))
     }
 
     /// Begins the session of who has been admitted, still is, and knows a code of their second factor. `Unauthenticated`,
@@ -163,11 +168,16 @@ impl Auth {
         code: &str,
         caller: Caller<'_>,
     ) -> Result<Begun> {
-        let entry = self.entry_of(admitted)?;
-        self.check_still(admitted, config)?;
-        let step = SecondStep { code: Some(code), half_open: Some(&admitted.id), from: caller.address };
-        self.pass_second_step(&admitted.standing.account, &entry, step).await?;
-        self.let_in(admitted, &entry, caller).await
+        let begun = async {
+            let entry = self.entry_of(admitted)?;
+            self.check_still(admitted, config)?;
+            let step = SecondStep { code: Some(code), half_open: Some(&admitted.id), from: caller.address };
+            self.pass_second_step(&admitted.standing.account, &entry, step).await?;
+            self.let_in(admitted, &entry, caller).await
+        };
+        let begun = begun.await;
+        self.sign_ins.note(Shown::Provider, &begun);
+        begun
     }
 
     /// Links an account to who the provider says has signed in, if its credentials are those under which that was begun.

@@ -93,6 +93,8 @@ pub enum Lane {
 #[derive(Debug)]
 pub struct Hasher {
     turns: Arc<Semaphore>,
+    /// How many turns there are.
+    of_turns: usize,
     pub(super) waiting: AtomicUsize,
     /// Memory for those who wait for a turn; none while nobody does.
     pub(super) spare: Mutex<Vec<Vec<Block>>>,
@@ -126,6 +128,7 @@ impl Hasher {
     pub(super) fn with_turns(turns: usize) -> Arc<Self> {
         Arc::new(Self {
             turns: Arc::new(Semaphore::new(turns)),
+            of_turns: turns,
             waiting: AtomicUsize::new(0),
             spare: Mutex::new(Vec::new()),
             #[cfg(test)]
@@ -140,6 +143,12 @@ impl Hasher {
             Ok(Ok(permit)) => Ok(Turn { hasher: Arc::clone(self), _permit: permit }),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
+    }
+
+    /// How many hash, and how many wait for a turn.
+    pub fn load(&self) -> (usize, usize) {
+        let running = self.of_turns.saturating_sub(self.turns.available_permits());
+        (running, self.waiting.load(Ordering::Relaxed))
     }
 
     fn queue_up(&self, lane: Lane) -> Result<QueuePlace<'_>> {

@@ -6,6 +6,7 @@ use super::accounts::{Account, Accounts, KeptSession};
 use super::bearer::{self, Claims};
 use super::door::{Attempted, Entry};
 use super::grants::{Grant, Present};
+use super::outcomes::Shown;
 use super::two_factor::SecondStep;
 use super::{Auth, token};
 use crate::model::{AccountName, Error, Identity, Result, Via, time};
@@ -139,6 +140,17 @@ pub struct Begun {
 impl Auth {
     /// Signs in and begins a session. `Unauthenticated`, `CodeRequired`, `Throttled`, `Busy`.
     pub async fn begin_session(
+        &self,
+        attempted: Attempted<'_>,
+        code: Option<&str>,
+        caller: Caller<'_>,
+    ) -> Result<Begun> {
+        let begun = self.sign_in_to_session(attempted, code, caller).await;
+        self.sign_ins.note(Shown::Password, &begun);
+        begun
+    }
+
+    async fn sign_in_to_session(
         &self,
         attempted: Attempted<'_>,
         code: Option<&str>,

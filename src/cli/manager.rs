@@ -125,7 +125,7 @@ pub(super) fn status(app: &App) -> String {
     format!(
         "Serving; {} connections open, {} requests answered",
         metrics.connections.load(Ordering::Relaxed),
-        metrics.requests.load(Ordering::Relaxed)
+        metrics.requests.total()
     )
 }
 

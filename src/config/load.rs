@@ -1,6 +1,6 @@
 //! Where settings come from: defaults, then the file, then the environment; each error names its source.
 
-use super::{Config, DriveConfig, LogConfig, Mode};
+use super::{Config, DriveConfig, LogConfig, Mode, StorageConfig};
 use crate::model::path::check_portable;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
@@ -101,23 +101,7 @@ impl Config {
             "accounts.failures_per_* must be at least 1: 0 would refuse every first sign-in."
         );
         ensure!(self.storage.open_homes > 0, "storage.open_homes must be at least 1.");
-        for (key, mode, least) in [
-            ("file_mode", self.storage.file_mode, Mode::PRIVATE_FILE),
-            ("folder_mode", self.storage.folder_mode, Mode::PRIVATE_FOLDER),
-        ] {
-            let (mode, least) = (mode.bits(), least.bits());
-            ensure!(
-                mode & least == least,
-                "storage.{key} is {mode:04o}; it must have {least:04o} in it, since the server itself has to get at what it stores."
-            );
-        }
-        for path in &self.storage.allowed {
-            ensure!(
-                path.is_absolute(),
-                "storage.allowed: {} is no whole path; write it from the root on.",
-                path.display()
-            );
-        }
+        self.storage.validate()?;
         for host in &server.hosts {
             let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
             ensure!(plain, "server.hosts: {host:?} is not a host name; write it like \"files.example.org\".");
@@ -130,8 +114,31 @@ impl Config {
             "server.public_url: write scheme and host without a slash at the end, like \"https://files.example.org\"."
         );
         self.tls.validate()?;
+        self.metrics.validate(self)?;
         self.openid.validate(&server.public_url)?;
         self.log.validate()
+    }
+}
+
+impl StorageConfig {
+    fn validate(&self) -> Result<()> {
+        for (key, mode, least) in
+            [("file_mode", self.file_mode, Mode::PRIVATE_FILE), ("folder_mode", self.folder_mode, Mode::PRIVATE_FOLDER)]
+        {
+            let (mode, least) = (mode.bits(), least.bits());
+            ensure!(
+                mode & least == least,
+                "storage.{key} is {mode:04o}; it must have {least:04o} in it, since the server itself has to get at what it stores."
+            );
+        }
+        for path in &self.allowed {
+            ensure!(
+                path.is_absolute(),
+                "storage.allowed: {} is no whole path; write it from the root on.",
+                path.display()
+            );
+        }
+        Ok(())
     }
 }
 

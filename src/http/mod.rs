@@ -28,7 +28,7 @@ use crate::app::App;
 use crate::auth::Origin;
 use crate::config::ServerConfig;
 use crate::log::{self, RequestLine};
-use crate::metrics::Metrics;
+use crate::metrics::{Front, Metrics};
 use crate::model::{Error, Identity};
 use body::Body;
 use dav::body::Lent;
@@ -39,8 +39,7 @@ use request_id::RequestId;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::Duration;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -134,7 +133,6 @@ impl Surroundings<'_> {
         F: FnOnce(Request<BodyIn>, Origin) -> A,
         A: Future<Output = Answer>,
     {
-        self.metrics.requests.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::next();
         let client = login::client_address(self.config, request.headers(), peer.address);
         let is_trusted = login::is_trusted(self.config, peer.address);
@@ -150,6 +148,7 @@ impl Surroundings<'_> {
         let origin = Origin { address: client, ..peer };
         let is_script = login::is_script(request.headers());
         target::simplify(&mut request);
+        let asked = self.metrics.requests.ask(request.method().as_str(), front_of(request.uri().path()));
         let seen = log::wants_requests().then(|| Seen::of(&request));
         let mut answer = match (framing::check(&mut request), tls_port) {
             (Ok(()), Some(port)) => plain::refuse(self.config, &request, port),
@@ -168,14 +167,15 @@ impl Surroundings<'_> {
             // A browser would ask with its own box, in front of the page that made the request.
             headers.remove(header::WWW_AUTHENTICATE);
         }
+        let took = asked.answered(answer.response.status().as_u16());
         if let Some(seen) = seen {
-            seen.log(&id, client, &answer);
+            seen.log(&id, client, (&answer, took));
         }
         answer.response
     }
 
     fn after_panic(&self, id: &RequestId) -> Answer {
-        self.metrics.panics.fetch_add(1, Ordering::Relaxed);
+        self.metrics.panics.add(1);
         tracing::error!(id = id.as_str(), "handling a request panicked; it was answered with 500");
         let mut response = Response::new(Body::full(format!(
             "The server made a mistake. Its log tells more about request {}.\n",
@@ -184,6 +184,18 @@ impl Surroundings<'_> {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         response.into()
+    }
+}
+
+/// The front that answers a path, for who counts.
+fn front_of(path: &str) -> Front {
+    let is_below = |front: &str| path.strip_prefix(front).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    match path {
+        _ if is_below("/dav") => Front::Dav,
+        _ if is_below("/api") => Front::Api,
+        _ if is_below("/s") => Front::Link,
+        _ if pages::is_health(path) => Front::Health,
+        _ => Front::Web,
     }
 }
 
@@ -199,7 +211,6 @@ struct Seen {
     method: Method,
     uri: Uri,
     agent: Option<HeaderValue>,
-    started: Instant,
 }
 
 impl Seen {
@@ -208,18 +219,17 @@ impl Seen {
             method: request.method().clone(),
             uri: request.uri().clone(),
             agent: request.headers().get(header::USER_AGENT).cloned(),
-            started: Instant::now(),
         }
     }
 
-    fn log(&self, id: &RequestId, client: IpAddr, answer: &Answer) {
+    fn log(&self, id: &RequestId, client: IpAddr, (answer, took): (&Answer, Duration)) {
         log::request(&RequestLine {
             id: id.as_str(),
             method: self.method.as_str(),
             path: &public::without_token(self.uri.path()),
             status: answer.response.status().as_u16(),
             bytes: http_body::Body::size_hint(answer.response.body()).exact(),
-            took: self.started.elapsed(),
+            took,
             client,
             account: answer.identity.as_ref().map(|identity| identity.account.as_str()),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
@@ -255,8 +265,8 @@ mod tests {
         let request = Request::builder().header("host", "a");
         let response = answer(&metrics, request, |_, _| async { panic!("on purpose") }).await;
         assert_eq!(response.status(), 500);
-        assert_eq!(metrics.panics.load(Ordering::Relaxed), 1);
-        assert_eq!(metrics.requests.load(Ordering::Relaxed), 1);
+        assert_eq!(metrics.panics.get(), 1);
+        assert_eq!(metrics.requests.total(), 1);
     }
 
     #[tokio::test]
@@ -266,7 +276,7 @@ mod tests {
         let response = answer(&metrics, request, |_, _| async { panic!("reached") }).await;
         assert_eq!(response.status(), 400);
         assert_eq!(response.headers()[header::CONNECTION], "close");
-        assert_eq!(metrics.panics.load(Ordering::Relaxed), 0);
+        assert_eq!(metrics.panics.get(), 0);
     }
 
     #[tokio::test]
@@ -307,7 +317,7 @@ mod tests {
         assert_eq!(named.response.headers()[header::LOCATION], "https://nest.example/a?b");
         let signed_in = request().header("accept", "text/html").header("authorization", "Basic YTpi");
         assert_eq!(answer_from(stranger(), &metrics, signed_in, served).await.status(), 403);
-        for open in ["/healthz", "/trust", "/trust/sarang.crt", "/_/0/app.css"] {
+        for open in ["/healthz", "/readyz", "/trust", "/trust/sarang.crt", "/_/0/app.css"] {
             assert_eq!(answer_from(stranger(), &metrics, request().uri(open), served).await.status(), 200, "{open}");
         }
         for closed in ["/trusted", "/_/0/app.js", "/trust/../dav/", "/_/../dav/app.css"] {

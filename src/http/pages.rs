@@ -26,9 +26,14 @@ const SECURITY: [(HeaderName, &str); 3] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
+/// Where it is asked whether the server lives, and whether it can do its work.
+const ALIVE: &str = "/healthz";
+const READY: &str = "/readyz";
+
 static ROUTES: LazyLock<Router> = LazyLock::new(|| {
     Router::new()
-        .route("/healthz", get(health))
+        .route(ALIVE, get(alive))
+        .route(READY, get(ready))
         .merge(web::routes())
         .merge(api::routes())
         .merge(public::routes())
@@ -113,12 +118,25 @@ pub(super) fn welcome(host: &str, needs_setup: bool) -> String {
     )
 }
 
-/// Whether the server can do its work; a load balancer asks this.
-async fn health(Public { app, .. }: Public) -> impl IntoResponse {
+/// Whether a path is one of health.
+pub(super) fn is_health(path: &str) -> bool {
+    [ALIVE, READY].contains(&path)
+}
+
+/// Whether anything can be changed; when not, only a restart helps, so that a supervisor may ask this.
+async fn alive(Public { app, .. }: Public) -> impl IntoResponse {
     if app.store.is_writable() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "The state store is read-only; the log says why.\n")
+    }
+}
+
+/// Whether the server can do its work now; a load balancer asks this.
+async fn ready(Public { app, .. }: Public) -> impl IntoResponse {
+    match app.unready().await.as_slice() {
+        [] => (StatusCode::OK, "ready\n".to_owned()),
+        why => (StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
     }
 }
 
@@ -138,13 +156,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = crate::config::Config { data_dir: dir.path().to_owned(), ..crate::config::Config::default() };
         let app = App::open(config).await.unwrap();
-        let ask = async || {
-            let request = Request::builder().uri("/healthz").body(BodyIn::from(b"")).unwrap();
+        let ask = async |path: &str| {
+            let request = Request::builder().uri(path).body(BodyIn::from(b"")).unwrap();
             answer(&app, std::net::IpAddr::from([127, 0, 0, 1]).into(), request).await.response.status()
         };
-        assert_eq!(ask().await, 200);
+        assert_eq!((ask("/healthz").await, ask("/readyz").await), (StatusCode::OK, StatusCode::OK));
         app.store.close().await.unwrap();
-        assert_eq!(ask().await, 503);
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!((ask("/healthz").await, ask("/readyz").await), (unavailable, unavailable));
     }
 
     #[tokio::test]

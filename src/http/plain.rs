@@ -1,13 +1,13 @@
 //! Requests without TLS where TLS is served, too: they carry passwords, so that they are not answered as the others are.
 
-use super::{Answer, BodyIn, reply, trust};
+use super::{Answer, BodyIn, pages, reply, trust};
 use crate::config::ServerConfig;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
 /// Whether an address is served without TLS, too: it tells and takes no secret, and who asks may not trust the server's certificate yet.
 pub fn is_for_all(path: &str) -> bool {
     let app_file = path.strip_prefix("/_/").and_then(|rest| rest.split_once('/')).map(|(_, name)| name);
-    path == "/healthz" || trust::PATHS.contains(&path) || app_file == Some("app.css")
+    pages::is_health(path) || trust::PATHS.contains(&path) || app_file == Some("app.css")
 }
 
 /// The refusal of a request without TLS: a redirect for a browser's page, a sentence for all others, since a client that follows a

@@ -1,11 +1,12 @@
 //! How many connections there may be at once, in total and from one network.
 
 use crate::config::{Network, ServerConfig};
+use crate::metrics::Metrics;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How many there may be; it may change while they are counted.
 #[derive(Debug)]
@@ -37,8 +38,8 @@ pub(super) struct Admission {
     /// Networks of proxies that say whose connection each is: for that client it counts, and for no network before.
     proxies: Vec<Network>,
     present: Mutex<Present>,
-    /// How many are present, for whoever counts.
-    open: Arc<AtomicU64>,
+    /// Where those that are present and those that are refused are counted, too.
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -56,14 +57,22 @@ pub(super) struct Ticket {
 }
 
 impl Admission {
-    pub(super) fn new(config: &ServerConfig, limits: Arc<Limits>, open: Arc<AtomicU64>) -> Arc<Self> {
+    pub(super) fn new(config: &ServerConfig, limits: Arc<Limits>, metrics: Arc<Metrics>) -> Arc<Self> {
         let shared = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
         let proxies = config.proxy_protocol.clone();
-        Arc::new(Self { limits, shared, proxies, present: Mutex::default(), open })
+        Arc::new(Self { limits, shared, proxies, present: Mutex::default(), metrics })
     }
 
     /// A place for one more connection from this address, or `None`.
     pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Ticket> {
+        let ticket = self.find_place(address);
+        if ticket.is_none() {
+            self.metrics.refused.add(1);
+        }
+        ticket
+    }
+
+    fn find_place(self: &Arc<Self>, address: IpAddr) -> Option<Ticket> {
         let mut present = self.present.lock();
         if present.total >= self.limits.total.load(Ordering::Relaxed) {
             return None;
@@ -71,7 +80,7 @@ impl Admission {
         let is_proxy = self.proxies.iter().any(|network| network.contains(address));
         let network = if is_proxy { None } else { Some(self.enter(&mut present, address)?) };
         present.total += 1;
-        self.open.fetch_add(1, Ordering::Relaxed);
+        self.metrics.connections.fetch_add(1, Ordering::Relaxed);
         Some(Ticket { admission: Arc::clone(self), network })
     }
 
@@ -92,7 +101,10 @@ impl Ticket {
     /// Counts this connection for the network of the client that it was passed on for; `false` when that has all the places it may have.
     pub(super) fn pass_to(&mut self, client: IpAddr) -> bool {
         let mut present = self.admission.present.lock();
-        let Some(network) = self.admission.enter(&mut present, client) else { return false };
+        let Some(network) = self.admission.enter(&mut present, client) else {
+            self.admission.metrics.refused.add(1);
+            return false;
+        };
         if let Some(before) = self.network.replace(network) {
             present.leave(before);
         }
@@ -115,7 +127,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut present = self.admission.present.lock();
         present.total -= 1;
-        self.admission.open.fetch_sub(1, Ordering::Relaxed);
+        self.admission.metrics.connections.fetch_sub(1, Ordering::Relaxed);
         if let Some(network) = self.network {
             present.leave(network);
         }

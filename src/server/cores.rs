@@ -45,6 +45,12 @@ impl Cores {
         Ok(Self { cores, next: AtomicUsize::new(0) })
     }
 
+    /// The runtime that this is called on, as if it were a core: for connections that shall keep no core from its work.
+    pub(super) fn here() -> Self {
+        let core = Core { runtime: Handle::current(), asked: Arc::default(), stop: None, thread: None };
+        Self { cores: vec![core], next: AtomicUsize::new(0) }
+    }
+
     /// How many tasks there are on all of them.
     pub fn tasks(&self) -> usize {
         self.cores.iter().map(|core| core.runtime.metrics().num_alive_tasks()).sum()

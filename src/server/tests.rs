@@ -1,12 +1,12 @@
 //! Raw bytes over loopback against a server whose answers are made here.
 
 use super::*;
+use crate::http::body::Body;
 use crate::http::{framing, intake, login};
 use crate::model::Error;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
 
 fn cores() -> Arc<Cores> {
     Arc::new(Cores::start().unwrap())
@@ -395,7 +395,8 @@ async fn a_connection_that_does_nothing_holds_little() {
     let ticket = admission.admit(peer.ip()).unwrap();
     let (_stop, stopping) = watch::channel(());
     let answer = answer_size(&answers);
-    let door = Door { answers, config, tls: None, proxies: Arc::new(Proxies::new(&[])), stopping };
+    let (proxies, metrics) = (Arc::new(Proxies::new(&[])), Arc::default());
+    let door = Door { answers, config, tls: None, proxies, stopping, metrics };
     let builder = door.builder();
     let connection = size_of_val(&door.serve(builder, stream, peer, ticket));
     assert!(answer <= 6 << 10 && connection <= 3 << 10, "{connection} bytes, {answer} for answers");

@@ -152,6 +152,11 @@ impl Certificates {
         Some(Arc::new(CertifiedKey::new(chain, key)))
     }
 
+    /// When each certificate in use expires, in the order in which they are tried.
+    pub fn expiry(&self) -> Vec<SystemTime> {
+        self.current.read().iter().map(|certificate| certificate.until).collect()
+    }
+
     /// The certificate for a name. Who asks for none has an address instead of it.
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let current = self.current.read();

@@ -4,6 +4,7 @@
 use super::framing::{Framing, Phase};
 use super::patience::Patience;
 use super::proxy;
+use crate::metrics::Metrics;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -41,6 +42,7 @@ pub(super) struct Wire<S> {
     body: Patience,
     answer: Patience,
     linger: Option<Linger>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug)]
@@ -50,8 +52,13 @@ struct Linger {
 }
 
 impl<S> Wire<S> {
-    /// Wraps a fresh connection; `noticed` tells before hyper sees the request in question.
-    pub(super) fn new(stream: S, head: Duration, body: Duration, noticed: Arc<Noticed>) -> Self {
+    /// Wraps a fresh connection with the time for a head and for a pause in a body; `noticed` tells before hyper sees the request in question.
+    pub(super) fn new(
+        stream: S,
+        (head, body): (Duration, Duration),
+        noticed: Arc<Noticed>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         Self {
             stream,
             framing: Framing::default(),
@@ -61,6 +68,7 @@ impl<S> Wire<S> {
             body: Patience::new(body, Some(1024)),
             answer: Patience::new(body, Some(1024)),
             linger: None,
+            metrics,
         }
     }
 
@@ -80,6 +88,7 @@ impl<S> Wire<S> {
             self.held.clear();
             return bytes.len();
         }
+        self.metrics.received.add(new as u64);
         match self.framing.phase() {
             Phase::Body => self.body.progress(new),
             Phase::Head => self.head.progress(new),
@@ -138,7 +147,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     fn judge_write(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match wrote {
-            Poll::Ready(Ok(length)) => self.answer.progress(length),
+            Poll::Ready(Ok(length)) => {
+                self.metrics.sent.add(length as u64);
+                self.answer.progress(length);
+            }
             Poll::Pending if self.answer.is_over(cx) => return Poll::Ready(Err(too_slow())),
             _ => {}
         }

@@ -14,7 +14,6 @@ use sarang::model::{AccountName, Role};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -198,7 +197,7 @@ impl Ask<'_> {
         let app = &self.server.app;
         self.server.runtime.block_on(async {
             let response = sarang::http::handle(app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
-            assert_eq!(app.metrics.panics.load(Ordering::Relaxed), 0, "handling a request panicked");
+            assert_eq!(app.metrics.panics.get(), 0, "handling a request panicked");
             let (parts, body) = Response::into_parts(response);
             let body = body.collect().await.expect("a whole body").to_bytes();
             Reply { status: parts.status.as_u16(), headers: parts.headers, body }

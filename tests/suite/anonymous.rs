@@ -251,7 +251,7 @@ fn api_routes() -> Vec<Surface> {
     let document = server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200);
     let described = Surface::new("`GET /api/v1/openapi.json`", "read the description of the API", &document);
     let health = Surface::new(
-        "`/` and the other pages of the app, `/_/…`, `/healthz`",
+        "`/` and the other pages of the app, `/_/…`, `/healthz`, `/readyz`",
         "see that a server is there",
         &server.stranger().raw("GET", "/healthz").send(),
     );

@@ -58,6 +58,7 @@ mod lost_locks;
 mod lost_updates;
 mod matrix;
 mod missing_homes;
+mod observed;
 mod odd_names;
 mod odd_requests;
 mod odd_times;

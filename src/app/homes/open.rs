@@ -293,6 +293,11 @@ impl Trees {
         self.each(|open| open.root.clone())
     }
 
+    /// How many trees are open.
+    pub fn count_open(&self) -> usize {
+        open_in(&self.maps.lock())
+    }
+
     /// The trees that are open, by their names.
     pub fn trees(&self) -> Vec<(Arc<str>, Arc<LocalTree>)> {
         self.each(|open| (open.root.id.clone(), open.tree.clone()))

@@ -6,12 +6,13 @@ use super::LocalTree;
 use super::os;
 use super::root::Root;
 use super::turns::{Disk, HUNG, LONG, Turn, Turns};
+use crate::metrics::Calls;
 use crate::model::{Error, Result};
 use parking_lot::Mutex;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinHandle};
@@ -22,6 +23,10 @@ const SILENT: Duration = Duration::from_secs(30);
 const NONE: u64 = u64::MAX;
 /// The disk that the state lies on.
 static STATE_DISK: AtomicU64 = AtomicU64::new(NONE);
+
+/// Calls to disks by their sort: the one of the state, other local ones, and those behind a daemon or another machine.
+static CALLS: LazyLock<[(&str, Calls); 3]> =
+    LazyLock::new(|| ["state", "local", "remote"].map(|sort| (sort, Calls::default())));
 
 /// Who waits for the disk of a tree, and whether others may ask it.
 #[derive(Debug)]
@@ -43,6 +48,11 @@ impl LocalTree {
         STATE_DISK.store(os::disk_of(os::fd(&dir)).map_err(failed)?, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Calls to the disks that trees lie on, by the sort of the disk. What is answered from memory is none, nor is what takes long anyway.
+    pub fn disk_calls() -> &'static [(&'static str, Calls)] {
+        CALLS.as_slice()
+    }
 }
 
 impl Waiting {
@@ -52,6 +62,17 @@ impl Waiting {
         let turns = Arc::new(Turns::new(Disk::of(disk)));
         let is_everybodys = [NONE, disk].contains(&STATE_DISK.load(Ordering::Relaxed));
         Ok(Self { turns, is_local: os::is_local(dir), is_everybodys, later: Later::default() })
+    }
+
+    /// Makes a call to the disk, and counts it.
+    fn call<T>(&self, call: impl FnOnce() -> T) -> T {
+        let [state, local, remote] = &*CALLS;
+        let (_, calls) = match (self.is_local, self.is_everybodys) {
+            (false, _) => remote,
+            (true, true) => state,
+            (true, false) => local,
+        };
+        calls.watch(call)
     }
 
     /// Whether a look at what is in memory keeps nobody waiting.
@@ -71,7 +92,7 @@ pub(super) async fn on_thread<T: Send + 'static>(
     work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let turn = root.waiting.turns.take().await?;
-    joined(begin(root, turn, work).await)
+    joined(begin(root, turn, move |root| root.waiting.call(|| work(root))).await)
 }
 
 /// As [`on_thread`], for what only looks: `Busy` when the disk does not answer, whatever becomes of the call then.
@@ -116,7 +137,7 @@ pub(super) async fn changed<T: Send + 'static>(
         && root.pace.is_quick()
         && let Some(_alone) = root.pace.alone()
     {
-        return root.pace.watch(|| change(root));
+        return root.pace.watch(|| root.waiting.call(|| change(root)));
     }
     on_thread(root, change).await
 }

@@ -256,6 +256,12 @@ impl Locks {
         locks
     }
 
+    /// How many locks count.
+    pub fn count(&self) -> usize {
+        let alive = self.alive(Instant::now());
+        self.index.read().by_token.values().filter(|lock| alive.counts(lock)).count()
+    }
+
     /// Ends a lock whoever holds it, durably. `NoSuchLock`.
     pub async fn break_lock(&self, token: &str) -> Result<()> {
         {

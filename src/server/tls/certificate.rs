@@ -27,7 +27,7 @@ pub(super) struct Certificate {
     /// Whether it is for addresses, too.
     pub has_addresses: bool,
     from: SystemTime,
-    until: SystemTime,
+    pub until: SystemTime,
 }
 
 impl Certificate {

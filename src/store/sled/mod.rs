@@ -19,6 +19,7 @@ mod tests;
 mod writer;
 
 use super::{Batch, ChangeStream, StateStore};
+use crate::metrics::Durations;
 use crate::model::{Error, Result};
 use async_trait::async_trait;
 use checkpoint::Base;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::broadcast;
 use writer::{Fsync, Job, Writer};
 
@@ -92,6 +93,8 @@ pub struct SledStore {
     shared: Arc<Shared>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// How long commits took that waited for the disk, and those that did not.
+    commits: [Durations; 2],
 }
 
 impl SledStore {
@@ -123,7 +126,8 @@ impl SledStore {
             .spawn(move || writer.run(&waiting))
             .map_err(|e| Error::io("start the state store's thread", e))?;
         let (jobs, thread) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
-        Ok(Arc::new(Self { dir: dir.to_owned(), settings, shared, jobs, thread }))
+        let commits = Default::default();
+        Ok(Arc::new(Self { dir: dir.to_owned(), settings, shared, jobs, thread, commits }))
     }
 
     /// Writes all records to a new file in `dir` (JSON lines with a checksum) and keeps the newest seven there.
@@ -171,9 +175,18 @@ impl SledStore {
 
     async fn apply(&self, batch: Batch, sync: Fsync) -> Result<()> {
         check_size(&batch)?;
+        let began = Instant::now();
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.send(Job::Commit(batch, sync, reply))?;
-        answer.await.unwrap_or(Err(Error::ReadOnly))
+        let outcome = answer.await.unwrap_or(Err(Error::ReadOnly));
+        let [now, later] = self.commits();
+        if sync == Fsync::Now { now } else { later }.note(began.elapsed());
+        outcome
+    }
+
+    /// How long commits took: those that waited for the disk, and those that did not.
+    pub fn commits(&self) -> [&Durations; 2] {
+        self.commits.each_ref()
     }
 
     fn send(&self, job: Job) -> Result<()> {

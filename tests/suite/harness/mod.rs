@@ -34,6 +34,7 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct TestServer {
     running: Option<Running>,
     address: SocketAddr,
+    metrics: Option<SocketAddr>,
     config: Config,
     data: Arc<TempDir>,
 }
@@ -99,14 +100,15 @@ impl TestServer {
             let server = Server::bind(app.clone(), cores.clone()).await.expect("bind");
             (app, server)
         });
-        let address = server.addresses()[0];
+        let (address, metrics) = (server.addresses()[0], server.metrics_addresses().first().copied());
         runtime.spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
             };
             let _ = report.send(server.run(shutdown).await.map_err(|error| error.to_string()));
         });
-        Self { running: Some(Running { runtime, app, cores, stop, ended: Mutex::new(ended) }), address, config, data }
+        let running = Some(Running { runtime, app, cores, stop, ended: Mutex::new(ended) });
+        Self { running, address, metrics, config, data }
     }
 
     fn add_account(&self, name: &str) {
@@ -150,6 +152,11 @@ impl TestServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// A client of the listener of the metrics, where there is one.
+    pub fn scraper(&self) -> Client {
+        Client::new(self.metrics.expect("metrics.listen"), None)
     }
 
     /// A client signed in as `ana`.
