@@ -14,7 +14,7 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    fn new(secret: &str) -> Self {
+    pub fn new(secret: &str) -> Self {
         let (mut bytes, mut held, mut bits) = (Vec::new(), 0_u32, 0);
         for c in secret.bytes() {
             let five = if c.is_ascii_uppercase() { c - b'A' } else { c - b'2' + 26 };

@@ -76,6 +76,7 @@ mod revoked;
 mod rewind;
 mod rows;
 mod scope;
+mod secrets;
 mod shares;
 mod sign_in;
 mod strange_disk;
