@@ -97,6 +97,7 @@ pub struct App {
     disk_look: DiskLook,
     tasks: TaskTracker,
     opened: Instant,
+    started: SystemTime,
 }
 
 impl App {
@@ -151,6 +152,7 @@ impl App {
             disk_look: DiskLook::default(),
             tasks,
             opened,
+            started: SystemTime::now(),
         });
         app.auth.vacate_by(Arc::new(Vacating(Arc::downgrade(&app))));
         app.begin_with_removals().await;
@@ -276,6 +278,11 @@ impl App {
     /// How long ago everything was opened.
     pub fn uptime(&self) -> Duration {
         self.opened.elapsed()
+    }
+
+    /// When everything was opened, by the date that the machine had then.
+    pub fn started(&self) -> SystemTime {
+        self.started
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.

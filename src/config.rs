@@ -13,7 +13,7 @@ use crate::model::path::check_name;
 use crate::model::{Error, RelPath};
 pub use acme::AcmeConfig;
 pub use manager::ManagerEnv;
-pub use metrics::MetricsConfig;
+pub use metrics::{MetricsConfig, is_public};
 pub use mode::Mode;
 pub use network::Network;
 pub use openid::{NameClaim, OpenIdConfig, Strangers};

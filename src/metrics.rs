@@ -5,7 +5,7 @@ mod jobs;
 mod kinds;
 mod requests;
 
-pub use jobs::{JobRun, Jobs};
+pub use jobs::{Job, JobRun, Jobs};
 pub use kinds::{Calls, Counter, Durations};
 pub use requests::{Asked, Cell, Front, Requests};
 

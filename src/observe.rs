@@ -5,6 +5,7 @@
 mod page;
 
 use crate::app::App;
+use crate::config::is_public;
 use crate::content::local::LocalTree;
 use crate::model::{Error, Result, time};
 pub use page::Format;
@@ -72,11 +73,11 @@ impl Seen {
         page.counter("sarang_sent_bytes", "Bytes of answers, heads included, without TLS", &metrics.sent)?;
         page.gauge("sarang_connections", "Connections that are open", metrics.connections.load(Ordering::Relaxed))?;
         page.counter("sarang_connections_refused", "Connections beyond a limit, answered with 503", &metrics.refused)?;
-        page.counter("sarang_panics", "Requests whose handling panicked", &metrics.panics)?;
-        let proxies = metrics.untrusted_proxies.all().len();
+        page.counter("sarang_panics", "Requests whose handling panicked before their answer began", &metrics.panics)?;
+        let proxies = metrics.untrusted_proxies.all().into_iter().filter(|peer| !is_public(*peer)).count();
         page.gauge(
             "sarang_untrusted_proxies",
-            "Addresses that send X-Forwarded-For and are not trusted, as in the overview",
+            "Addresses of this machine and of private networks that sent X-Forwarded-For and are not trusted",
             proxies,
         )
     }
@@ -87,7 +88,7 @@ impl Seen {
             auth.sign_ins().all().map(|(with, outcome, count)| ([("with", with), ("outcome", outcome)], count));
         page.counters(
             "sarang_sign_ins",
-            "Sign-ins by what was shown and what came of it; what is remembered signs in without one",
+            "Requests by what they signed in with and what came of it; what is remembered is not counted again",
             outcomes,
         )?;
         let (running, waiting) = auth.hashing();
@@ -120,7 +121,7 @@ impl Seen {
         let room = self.room.map(|bytes| ([], bytes));
         page.gauges(
             "sarang_disk_free_bytes",
-            "Bytes that can still be stored in the data folder; absent while its disk does not answer",
+            "Bytes that can still be stored in the data folder or its homes, the lesser; absent while their disk does not answer",
             room,
         )
     }
@@ -145,9 +146,15 @@ impl Seen {
     fn write_jobs(&self, page: &mut Page<'_>) -> fmt::Result {
         let metrics = &self.app.metrics;
         let runs = metrics.jobs.all();
-        let succeeded =
-            runs.iter().filter_map(|(task, run)| Some(([("task", *task)], time::unix_seconds(run.succeeded?))));
-        page.gauges("sarang_job_last_success_timestamp_seconds", "When an hourly job went well last", succeeded)?;
+        let succeeded = runs.iter().map(|(task, run)| {
+            let since = run.succeeded.unwrap_or(self.app.started());
+            ([("task", *task)], time::unix_seconds(since))
+        });
+        page.gauges(
+            "sarang_job_last_success_timestamp_seconds",
+            "When an hourly job went well last; the start of the server until it has",
+            succeeded,
+        )?;
         let took = runs.iter().map(|(task, run)| ([("task", *task)], run.took.as_secs_f64()));
         page.gauges("sarang_job_duration_seconds", "How long an hourly job took last", took)?;
         let failures = runs.iter().map(|(task, run)| ([("task", *task)], run.failures));
@@ -166,12 +173,12 @@ impl Seen {
         let expiry = expiry.map(|(place, until)| ([("certificate", place.as_str())], time::unix_seconds(*until)));
         page.gauges(
             "sarang_certificate_expiry_timestamp_seconds",
-            "When a TLS certificate expires, by its place in the settings",
+            "When a TLS certificate expires, by its place among those in use",
             expiry,
         )?;
         page.gauge("sarang_ready", "1 while /readyz says so", u64::from(self.is_ready))?;
         page.gauges("sarang_build_info", "The program", [([("version", env!("CARGO_PKG_VERSION"))], 1_u64)])?;
-        let started = SystemTime::now().checked_sub(self.app.uptime()).map_or(0, time::unix_seconds);
+        let started = time::unix_seconds(self.app.started());
         page.gauge("process_start_time_seconds", "When the server was started", started)
     }
 }

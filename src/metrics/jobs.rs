@@ -1,12 +1,37 @@
 //! When the hourly jobs ran, and how.
 
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-/// What jobs there were, by their names.
+/// The hourly jobs.
+#[derive(Clone, Copy, Debug)]
+pub enum Job {
+    /// Writes the state into a file.
+    Export,
+    /// Forgets locks that have ended.
+    Locks,
+    /// Ends removals that were cut short.
+    Removals,
+    /// Deletes the files of what was removed.
+    Purge,
+    /// Expires versions and what lies in the trash.
+    Expire,
+    /// Gives up unfinished uploads.
+    Uploads,
+}
+
+const NAMES: [&str; 6] = [
+    "export the state",
+    "forget ended locks",
+    "finish removals",
+    "delete the files of what was removed",
+    "expire the past",
+    "give up unfinished uploads",
+];
+
+/// How each job went, also before its first run.
 #[derive(Debug, Default)]
-pub struct Jobs(Mutex<BTreeMap<&'static str, JobRun>>);
+pub struct Jobs(Mutex<[JobRun; NAMES.len()]>);
 
 /// How a job went.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,21 +44,28 @@ pub struct JobRun {
     pub failures: u64,
 }
 
+impl Job {
+    /// What the log and the metrics call it.
+    pub fn name(self) -> &'static str {
+        NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+}
+
 impl Jobs {
     /// Notes a job that is over now.
-    pub fn note(&self, job: &'static str, took: Duration, went_well: bool) {
-        let mut jobs = self.0.lock();
-        let run = jobs.entry(job).or_default();
-        run.took = took;
-        if went_well {
-            run.succeeded = Some(SystemTime::now());
-        } else {
-            run.failures += 1;
+    pub fn note(&self, job: Job, took: Duration, went_well: bool) {
+        if let Some(run) = self.0.lock().get_mut(job as usize) {
+            run.took = took;
+            if went_well {
+                run.succeeded = Some(SystemTime::now());
+            } else {
+                run.failures += 1;
+            }
         }
     }
 
-    /// All that have run.
+    /// All of them, by name.
     pub fn all(&self) -> Vec<(&'static str, JobRun)> {
-        self.0.lock().iter().map(|(job, run)| (*job, *run)).collect()
+        NAMES.into_iter().zip(*self.0.lock()).collect()
     }
 }
