@@ -116,7 +116,9 @@ impl Authority {
         Ok(certificate.pem() + &key.serialize_pem())
     }
 
-    fn tell(&self, refused: BTreeSet<String>) {
+    fn tell(&self, mut refused: BTreeSet<String>) {
+        // Names without a dot: no root is made for these.
+        refused.retain(|name| name.contains(['.', ':']));
         let mut told = self.told.lock();
         if refused.is_empty() || refused.is_subset(&told) {
             return;

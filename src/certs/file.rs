@@ -3,13 +3,25 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-/// Makes a folder that only the server's user may enter, and those above it.
-pub(super) fn make_folder(path: &Path) -> io::Result<()> {
+/// What tells whether a file has changed; `None` without one.
+pub type Stamp = Option<(SystemTime, u64, u64)>;
+
+/// That of a file as it is now.
+pub fn stamp(path: &Path) -> Stamp {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}
+
+/// Makes a folder in the data folder that only the server's user may enter, and those above it; they are on disk when this returns.
+pub(super) fn make_folder(data_dir: &Path, path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    path.parent().map_or(Ok(()), |above| File::open(above)?.sync_all())
+    let mut above = path.ancestors().skip(1).take_while(|above| above.starts_with(data_dir));
+    above.try_for_each(|above| File::open(above)?.sync_all())
 }
 
 /// Replaces a file in one step that is on disk when this returns.

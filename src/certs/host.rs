@@ -24,7 +24,21 @@ pub(super) fn names(server: &ServerConfig, tls: &TlsConfig) -> BTreeSet<String> 
     addresses.extend([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]);
     names.extend(addresses.iter().map(IpAddr::to_string));
     let is_usable = |name: &String| name.parse::<IpAddr>().is_ok() || is_host_name(name);
-    names.into_iter().map(|name| name.to_ascii_lowercase()).filter(is_usable).collect()
+    names.into_iter().map(|name| canonical(&name)).filter(is_usable).collect()
+}
+
+/// A name or address as it is read from a certificate.
+fn canonical(name: &str) -> String {
+    name.parse::<IpAddr>().map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_canonical().to_string())
+}
+
+/// What others in the local network call this machine by multicast DNS.
+pub fn local_name() -> String {
+    let uname = rustix::system::uname();
+    match uname.nodename().to_str().unwrap_or_default().split('.').next() {
+        None | Some("" | "localhost") => "localhost".into(),
+        Some(first) => format!("{first}.local"),
+    }
 }
 
 /// What a machine of this name is called, also by those who find it by multicast DNS.

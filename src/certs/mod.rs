@@ -11,6 +11,8 @@ use crate::config::Config;
 use crate::model::{Error, Result};
 pub use acme::{Acme, Challenges, Proof, Shown};
 pub use authority::Authority;
+pub use file::{Stamp, stamp};
+pub use host::local_name;
 pub use root::Root;
 use std::io;
 use std::path::{Path, PathBuf};

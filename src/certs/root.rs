@@ -2,8 +2,8 @@
 
 use super::{file, folder_in};
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose,
-    NameConstraints, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair,
+    KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ impl Root {
         }
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let certificate = params(names)?.self_signed(&key).map_err(io::Error::other)?;
-        file::make_folder(&folder_in(data_dir))?;
+        file::make_folder(data_dir, &folder_in(data_dir))?;
         file::put(&path, format!("{}{}", certificate.pem(), key.serialize_pem()).as_bytes())?;
         let root = Self { der: certificate.der().to_vec() };
         tracing::info!(fingerprint = root.fingerprint(), "a certificate authority was made for this server");
@@ -137,6 +137,7 @@ fn params(names: &BTreeSet<String>) -> io::Result<CertificateParams> {
     params.not_after = date_time_ymd(2049, 12, 31);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let own = names.iter().filter_map(|name| match name.parse::<IpAddr>() {
         Ok(address) if LOCAL_NETWORKS.iter().any(|(net, len)| is_within(address, &subnet(*net, *len))) => None,
         Ok(address) => Some(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
@@ -144,6 +145,8 @@ fn params(names: &BTreeSet<String>) -> io::Result<CertificateParams> {
             if address.is_ipv4() { 32 } else { 128 },
         ))),
         Err(_) if LOCAL_DOMAINS.iter().any(|above| is_below(name, above)) => None,
+        // It would be for a whole top-level domain.
+        Err(_) if !name.contains('.') => None,
         Err(_) => Some(GeneralSubtree::DnsName(name.clone())),
     });
     let domains = LOCAL_DOMAINS.iter().map(|name| GeneralSubtree::DnsName((*name).to_owned()));

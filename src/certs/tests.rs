@@ -10,6 +10,7 @@ use tokio_rustls::rustls::client::danger::ServerCertVerifier;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{Error as TlsError, RootCertStore};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 const DAY: u64 = 24 * 3600;
 
@@ -115,6 +116,31 @@ fn a_certificate_is_made_anew_in_time_and_for_new_names_only() {
     let other = place.open();
     other.keep_up_for(names(&["localhost"]), day(61)).unwrap();
     takes(other.root(), &leaf(&other), "localhost", day(61)).unwrap();
+}
+
+#[test]
+fn an_address_in_another_spelling_is_the_same_address() {
+    let mut place = Place::new();
+    place.config.tls.local_names = vec!["FD00:0:0::0007".into(), "::ffff:192.0.2.7".into()];
+    let authority = place.open();
+    authority.keep_up(day(0)).unwrap();
+    let first = leaf(&authority);
+    takes(authority.root(), &first, "fd00::7", day(0)).unwrap();
+    authority.keep_up(day(1)).unwrap();
+    assert_eq!(leaf(&authority), first, "no certificate is issued for what is in it already");
+}
+
+#[test]
+fn the_root_signs_for_servers_and_for_no_whole_top_level_domain() {
+    let mut place = Place::new();
+    place.config.server.public_url = "https://bank".into();
+    let authority = place.open();
+    assert!(!authority.root().permits("bank") && !authority.root().permits("a.bank"));
+    authority.keep_up(day(0)).unwrap();
+    assert!(takes(authority.root(), &leaf(&authority), "bank", day(0)).is_err());
+    let (_, root) = X509Certificate::from_der(authority.root().der()).unwrap();
+    let usage = root.extended_key_usage().unwrap().unwrap().value;
+    assert!(usage.server_auth && !usage.any && !usage.code_signing && !usage.email_protection);
 }
 
 #[test]

@@ -76,6 +76,11 @@ impl TlsConfig {
                 name.parse::<IpAddr>().is_ok() || is_host_name(name),
                 "tls.local_names: {name:?} is neither a host name nor an address; write it like \"nas.home.arpa\"."
             );
+            ensure!(
+                name.contains(['.', ':']) || name.eq_ignore_ascii_case("localhost"),
+                "tls.local_names: {name:?} has no dot, and the server's own authority signs for no whole top-level domain; write it like \
+                 \"{name}.local\"."
+            );
         }
         self.acme.validate()
     }

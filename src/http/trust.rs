@@ -70,7 +70,7 @@ fn page(root: &Root) -> Response {
          administrator, run <code>certutil -addstore Root sarang.crt</code>.</p>\
          <h2>macOS</h2>\
          <p>Download <a href=\"/trust/sarang.crt\">sarang.crt</a>. Its fingerprint: <code>shasum -a 256 sarang.crt</code>. Open it, add it to the \
-         keychain System, open it there, and choose Trust, Always Trust; or run <code>sudo security add-trusted-cert -d -r trustRoot -k \
+         keychain System, open it there, and choose Trust, Always Trust; or run <code>sudo security add-trusted-cert -d -r trustRoot -p ssl -k \
          /Library/Keychains/System.keychain sarang.crt</code>.</p>\
          <h2>iPhone and iPad</h2>\
          <p>Open <a href=\"/trust/sarang.mobileconfig\">sarang.mobileconfig</a> in Safari. Install it in Settings, General, VPN &amp; Device \

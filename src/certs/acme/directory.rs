@@ -1,5 +1,6 @@
 //! One order at the ACME server.
 
+use super::blocking;
 use super::challenge::Challenges;
 use crate::certs::file;
 use crate::config::AcmeConfig;
@@ -59,7 +60,8 @@ impl Directory for LetsEncrypt {
                 Err(error) => {
                     if kind(&error) == Some(NO_ACCOUNT) {
                         // The next try makes another.
-                        let _ = std::fs::remove_file(self.account_file());
+                        let path = self.account_file();
+                        let _ = blocking(move || std::fs::remove_file(path)).await;
                     }
                     return Err(refusal(&error));
                 }
@@ -83,7 +85,8 @@ impl LetsEncrypt {
     async fn account(&self) -> Result<Account, Error> {
         let client = || Account::builder_with_http(Box::new(Client(self.outgoing.clone())));
         let path = self.account_file();
-        if let Some(bytes) = file::read(&path).map_err(other)? {
+        let known = path.clone();
+        if let Some(bytes) = blocking(move || file::read(&known)).await.map_err(other)? {
             let credentials: AccountCredentials = serde_json::from_slice(&bytes)?;
             return client().from_credentials(credentials).await;
         }
@@ -92,7 +95,8 @@ impl LetsEncrypt {
         let wanted =
             NewAccount { contact, terms_of_service_agreed: self.config.agree_terms, only_return_existing: false };
         let (account, credentials) = client().create(&wanted, self.config.directory_url().to_owned(), None).await?;
-        file::put(&path, &serde_json::to_vec(&credentials)?).map_err(other)?;
+        let text = serde_json::to_vec(&credentials)?;
+        blocking(move || file::put(&path, &text)).await.map_err(other)?;
         Ok(account)
     }
 
@@ -137,7 +141,12 @@ async fn why_unproven(order: &mut Order) -> Option<String> {
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization.ok()?;
-        let state = authorization.refresh().await.ok()?;
+        let mut refreshed = authorization.refresh().await.map(drop);
+        if refreshed.as_ref().is_err_and(|error| kind(error) == Some(BAD_NONCE)) {
+            refreshed = authorization.refresh().await.map(drop);
+        }
+        refreshed.ok()?;
+        let state = &*authorization;
         let mut errors = state.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
         if let Some(problem) = errors.next() {
             let detail = problem.detail.as_deref().unwrap_or("it does not say why");

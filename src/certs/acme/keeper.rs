@@ -1,10 +1,10 @@
 //! Keeps the certificates of all names: orders what is missing or due, one after the other, and says what does not come.
 
 use super::directory::{Directory, Refusal};
-use super::schedule::{Note, renewal};
-use super::{certificate_in, note_in};
+use super::schedule::{Note, renewal, rest};
+use super::{blocking, certificate_in, note_in};
 use crate::certs::authority::names_of;
-use crate::certs::file;
+use crate::certs::file::{self, Stamp};
 use crate::certs::root::{first_certificate, key_in};
 use crate::model::time::{from_unix_seconds, iso_date, unix_seconds};
 use std::io;
@@ -37,6 +37,10 @@ struct Name {
     valid: Option<(i64, i64)>,
     /// Set while tries fail.
     note: Option<Note>,
+    /// Set by a success.
+    rest: Option<Note>,
+    /// The file of the certificate as it was last read.
+    stamp: Stamp,
     why: String,
     told: Option<Instant>,
 }
@@ -53,6 +57,8 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
             domain: domain.clone(),
             valid: None,
             note: None,
+            rest: None,
+            stamp: None,
             why: String::new(),
             told: None,
         });
@@ -80,6 +86,9 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
                 () = tokio::time::sleep(until_next.min(LOOK)) => {}
                 () = asked.notified() => names.iter_mut().for_each(Name::ask_again),
             }
+            for name in &mut names {
+                self.look(name).await;
+            }
         }
     }
 
@@ -92,12 +101,13 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
         let (certificate, note) = (certificate_in(&self.folder, &name.domain), note_in(&self.folder, &name.domain));
         let domain = name.domain.clone();
         let read = move || {
+            let stamp = file::stamp(&certificate);
             let valid = file::read(&certificate).ok().flatten().and_then(|pem| validity(&pem, &domain).ok());
             let note: Option<Note> =
                 file::read(&note).ok().flatten().and_then(|text| serde_json::from_slice(&text).ok());
-            (valid, note)
+            (stamp, valid, note)
         };
-        (name.valid, name.note) = tokio::task::spawn_blocking(read).await.unwrap_or_default();
+        (name.stamp, name.valid, name.note) = tokio::task::spawn_blocking(read).await.unwrap_or_default();
         if let Some(note) = &mut name.note {
             *note = note.soonest();
             name.why = "it failed before the start".into();
@@ -108,6 +118,28 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
                 "there is no certificate yet; until the ACME server has sent one, clients get another certificate or no connection"
             );
         }
+    }
+
+    /// Looks whether the certificate is still there: one that is lost or damaged is due.
+    async fn look(&self, name: &mut Name) {
+        let (path, domain, before) = (certificate_in(&self.folder, &name.domain), name.domain.clone(), name.stamp);
+        let read = blocking(move || {
+            let stamp = file::stamp(&path);
+            if stamp == before {
+                return Ok(None);
+            }
+            let valid = file::read(&path)?.and_then(|pem| validity(&pem, &domain).ok());
+            Ok(Some((stamp, valid)))
+        });
+        // What cannot be read now, as for want of open files, may be sound: it is no reason for an order.
+        let Ok(Some((stamp, valid))) = read.await else { return };
+        if name.valid.is_some() && valid.is_none() {
+            tracing::warn!(
+                domain = name.domain,
+                "the file of the certificate is missing or damaged: another is ordered, and what was read before stays in use"
+            );
+        }
+        (name.stamp, name.valid) = (stamp, valid);
     }
 
     async fn renew(&self, name: &mut Name) {
@@ -132,8 +164,15 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
             Ok(valid) => {
                 name.valid = Some(valid);
                 (name.note, name.told) = (None, None);
+                name.rest = Some(rest(self.now(), valid));
                 let until = iso_date(from_unix_seconds(valid.1));
                 tracing::info!(domain = name.domain, until, "the ACME server has sent a certificate");
+                if renewal(valid.0, valid.1) <= self.now() {
+                    tracing::warn!(
+                        domain = name.domain,
+                        "the certificate that has just come is already due for renewal: is the clock right?"
+                    );
+                }
             }
             Err(refusal) => {
                 if refusal.is_limit {
@@ -173,7 +212,7 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
 impl Name {
     fn due(&self, now: i64) -> i64 {
         let due = self.valid.map_or(i64::MIN, |(from, until)| renewal(from, until));
-        due.max(self.note.map_or(i64::MIN, |note| note.next(now)))
+        [self.note, self.rest].iter().flatten().map(|note| note.next(now)).fold(due, i64::max)
     }
 
     fn ask_again(&mut self) {
@@ -238,8 +277,4 @@ fn random() -> u32 {
     // Without randomness the waits are plain.
     let _ = getrandom::fill(&mut bytes);
     u32::from_le_bytes(bytes)
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }

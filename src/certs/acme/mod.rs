@@ -33,7 +33,7 @@ impl Acme {
         let url = acme.directory_url().trim_start_matches("https://");
         let name = url.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-', "_");
         let folder = folder_in(&config.data_dir).join("acme").join(name);
-        file::make_folder(&folder)?;
+        file::make_folder(&config.data_dir, &folder)?;
         Ok(Self { config: acme, folder, challenges: Challenges::default(), asked: Notify::new() })
     }
 
@@ -66,6 +66,11 @@ fn certificate_in(folder: &Path, domain: &str) -> PathBuf {
 
 fn note_in(folder: &Path, domain: &str) -> PathBuf {
     folder.join(format!("{}.json", domain.to_ascii_lowercase()))
+}
+
+/// Work on files, away from the threads that serve.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }
 
 #[cfg(test)]

@@ -44,6 +44,12 @@ impl Note {
     }
 }
 
+/// After a success, until the next order at least, whatever the clock says of the certificate; less for one that ends before.
+pub(super) fn rest(now: i64, (from, until): (i64, i64)) -> Note {
+    let third = u64::try_from((until - from) / 3).unwrap_or(0);
+    Note { failures: 0, tried: now, wait: third.min(LEAST.as_secs()) }
+}
+
 /// With a jitter of a fifth to both sides, so that many servers do not come back at once.
 fn wait_after(failures: u32, random: u32) -> Duration {
     let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX).max(1);
@@ -81,5 +87,6 @@ mod tests {
         assert_eq!(note.of_limit(500).next(1000), 1000 + 43_200);
         assert_eq!(note.next(10), 10, "the clock was ahead");
         assert_eq!(renewal(0, 90), 60);
+        assert_eq!((rest(1000, (0, 90 * 86_400)).next(1000), rest(1000, (0, 18)).next(1000)), (1720, 1006));
     }
 }

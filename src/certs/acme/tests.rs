@@ -165,6 +165,19 @@ async fn who_has_put_it_right_need_not_wait_for_long() {
     task.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_ahead_orders_no_certificate_after_the_other() {
+    // At once due, and due within a minute.
+    for ahead in [70 * DAY, 60 * DAY - 60] {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), clock());
+        let clock = move || clock() + Duration::from_secs(ahead);
+        let answer = move |name: &str, now| Ok(certificate(name, now - ahead));
+        let asked = keep_from(clock, dir.path(), &["nest.example"], 3600, answer).await;
+        assert!((2..=5).contains(&asked.len()), "{asked:?}");
+        assert!(asked.windows(2).all(|pair| pair[1].1 - pair[0].1 >= 12 * 60), "{asked:?}");
+    }
+}
+
 #[test]
 fn a_proof_is_shown_for_its_name_while_the_order_runs() {
     use x509_parser::prelude::{FromDer, X509Certificate};
