@@ -3,6 +3,7 @@
 use super::tls::is_host_name;
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// The directories of Let's Encrypt.
@@ -61,6 +62,13 @@ impl AcmeConfig {
                     && domain.rsplit_once('.').is_some_and(|(_, top)| !top.eq_ignore_ascii_case("local")),
                 "tls.acme.domains: {domain:?} is no name that the internet knows; write it like \"files.example.org\", one entry for each \
                  name. Wildcards need another challenge than this server answers."
+            );
+        }
+        let mut known = BTreeSet::new();
+        for domain in &self.domains {
+            ensure!(
+                known.insert(domain.to_ascii_lowercase()),
+                "tls.acme.domains: {domain:?} is there twice, upper and lower case being the same; remove one of the entries."
             );
         }
         ensure!(self.domains.len() <= MAX_DOMAINS, "tls.acme.domains must be at most {MAX_DOMAINS} names.");

@@ -268,6 +268,8 @@ mod tests {
             let sentence = acme(domain, "agree_terms = true");
             assert!(sentence.contains(&format!("tls.acme.domains: {domain:?}")), "{sentence}");
         }
+        let twice = acme("nest.example\", \"Nest.EXAMPLE", "agree_terms = true");
+        assert!(twice.contains("\"Nest.EXAMPLE\" is there twice"), "{twice}");
         let sentence = acme("nest.example", "");
         assert!(
             sentence.contains("agree_terms = true") && sentence.contains("acme-v02.api.letsencrypt.org"),
