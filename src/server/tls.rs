@@ -3,14 +3,13 @@
 mod certificate;
 
 use super::proxy;
-use crate::certs::Issuers;
+use crate::certs::{Issuers, Stamp, stamp};
 use crate::config::{CertificateFiles, TlsConfig};
 use crate::model::{Error, Result};
 use certificate::Certificate;
 use parking_lot::{Mutex, RwLock};
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::AsyncWriteExt;
@@ -31,6 +30,7 @@ const ACME: &[u8] = b"acme-tls/1";
 /// What a TLS record of a handshake begins with (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
 const NOT_ISSUED: &str = "the server could not issue itself a TLS certificate; one from before stays in use";
+const UNUSABLE: &str = "a TLS certificate cannot be used; if there is one from before, it stays in use";
 const NOT_TLS: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 62\r\n\r\n\
     This port speaks TLS: begin the address of it with https://.\r\n";
@@ -40,7 +40,8 @@ const NOT_TLS: &[u8] =
 pub struct Certificates {
     sources: Vec<Source>,
     issuers: Issuers,
-    current: RwLock<Vec<Certificate>>,
+    /// One for each source; `None` where none was ever read.
+    current: RwLock<Vec<Option<Certificate>>>,
     seen: Mutex<Seen>,
 }
 
@@ -60,9 +61,6 @@ struct Seen {
     complained: Option<Instant>,
 }
 
-/// What tells whether a file has changed.
-type Stamp = Option<(SystemTime, u64, u64)>;
-
 impl Certificates {
     /// Reads the certificates of the settings; `None` when TLS is not asked for. The error says which file is wrong, and why.
     pub(super) fn load(config: &TlsConfig, issuers: &Issuers) -> Result<Option<Arc<Self>>> {
@@ -77,10 +75,22 @@ impl Certificates {
         let local = issuers.files().map(|path| Source { files: CertificateFiles::in_one(path), is_awaited: false });
         let sources: Vec<Source> = own.chain(awaited).chain(local).collect();
         let stamps = stamps(&sources);
-        let certificates = read_all(&sources).map_err(|e| Error::io("set up TLS", e))?;
-        certificates.iter().for_each(Certificate::announce);
-        let seen = Mutex::new(Seen { stamps, complained: None });
-        Ok(Some(Arc::new(Self { sources, issuers: issuers.clone(), current: RwLock::new(certificates), seen })))
+        let (mut current, mut complained) = (Vec::new(), None);
+        for source in &sources {
+            match source.read() {
+                Ok(certificate) => current.push(certificate),
+                // It is ordered anew.
+                Err(error) if source.is_awaited => {
+                    tracing::error!(%error, "{UNUSABLE}");
+                    complained = Some(Instant::now());
+                    current.push(None);
+                }
+                Err(error) => return Err(Error::io("set up TLS", error)),
+            }
+        }
+        current.iter().flatten().for_each(Certificate::announce);
+        let seen = Mutex::new(Seen { stamps, complained });
+        Ok(Some(Arc::new(Self { sources, issuers: issuers.clone(), current: RwLock::new(current), seen })))
     }
 
     /// What makes TLS of a connection.
@@ -97,7 +107,7 @@ impl Certificates {
         Ok(Tls(Arc::new(config)))
     }
 
-    /// Reads the certificates again if their files have changed, or in any case when `asked`. Those that are in use stay when they
+    /// Reads the certificates again if their files have changed, or in any case when `asked`. One that is in use stays when its files
     /// cannot be read, which is said now and every hour.
     pub fn look(&self, asked: bool) {
         if let Some(acme) = self.issuers.acme.as_ref().filter(|_| asked) {
@@ -112,15 +122,20 @@ impl Certificates {
             return;
         }
         seen.stamps = now;
-        match read_all(&self.sources) {
-            Ok(certificates) => {
-                certificates.iter().for_each(Certificate::announce);
-                *self.current.write() = certificates;
-                seen.complained = None;
-            }
-            Err(error) => {
-                tracing::error!(%error, "the changed certificates cannot be used; those from before stay in use");
-                seen.complained = Some(Instant::now());
+        seen.complained = None;
+        for (at, source) in self.sources.iter().enumerate() {
+            match source.read() {
+                Ok(Some(certificate)) => {
+                    certificate.announce();
+                    if let Some(current) = self.current.write().get_mut(at) {
+                        *current = Some(certificate);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "{UNUSABLE}");
+                    seen.complained = Some(Instant::now());
+                }
             }
         }
         if let Err(error) = issued {
@@ -134,7 +149,7 @@ impl Certificates {
         let Some(host) = public_url.strip_prefix("https://") else { return };
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
         let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
-        if !is_address && !self.current.read().iter().any(|certificate| certificate.is_for(host)) {
+        if !is_address && !self.current.read().iter().flatten().any(|certificate| certificate.is_for(host)) {
             tracing::warn!(
                 host,
                 "no TLS certificate is for the host of server.public_url: browsers refuse it, unless a proxy has one"
@@ -160,11 +175,11 @@ impl Certificates {
     /// The certificate for a name. Who asks for none has an address instead of it.
     fn choose(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
         let current = self.current.read();
-        let fitting = current.iter().find(|certificate| match name {
+        let fitting = current.iter().flatten().find(|certificate| match name {
             Some(name) => certificate.is_for(name),
             None => certificate.has_addresses,
         });
-        fitting.or(current.first()).map(|certificate| Arc::clone(&certificate.key))
+        fitting.or(current.iter().flatten().next()).map(|certificate| Arc::clone(&certificate.key))
     }
 }
 
@@ -182,30 +197,15 @@ impl ResolvesServerCert for Certificates {
 impl Source {
     /// `None` while what is awaited has not come.
     fn read(&self) -> io::Result<Option<Certificate>> {
-        if !self.is_awaited {
-            return Certificate::read(&self.files).map(Some);
+        match Certificate::read(&self.files) {
+            Err(error) if self.is_awaited && error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
         }
-        if !self.files.certificate.exists() {
-            return Ok(None);
-        }
-        // Whoever orders it finds that out, too, and orders it anew.
-        let read = Certificate::read(&self.files);
-        Ok(read.inspect_err(|error| tracing::error!(%error, "a certificate from the ACME server cannot be used")).ok())
     }
-}
-
-fn read_all(sources: &[Source]) -> io::Result<Vec<Certificate>> {
-    sources.iter().filter_map(|source| source.read().transpose()).collect()
 }
 
 fn stamps(sources: &[Source]) -> Vec<Stamp> {
     sources.iter().flat_map(|source| [stamp(&source.files.certificate), stamp(&source.files.key)]).collect()
-}
-
-fn stamp(path: &Path) -> Stamp {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
 }
 
 /// Makes TLS of connections.

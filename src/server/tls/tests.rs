@@ -2,7 +2,7 @@
 
 use super::*;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tls").join(name)
@@ -42,7 +42,7 @@ fn unusable_certificates_are_refused_by_name_and_cause() {
 #[test]
 fn a_client_gets_the_certificate_for_the_name_that_it_asks_for() {
     let certificates = load(vec![files("here.pem", "here-key.pem"), files("nest.pem", "nest-key.pem")]);
-    let [here, nest] = [0, 1].map(|at| Arc::clone(&certificates.current.read()[at].key));
+    let [here, nest] = [0, 1].map(|at| Arc::clone(&certificates.current.read()[at].as_ref().unwrap().key));
     for (name, expected) in [
         (None, &here),
         (Some("localhost"), &here),
@@ -76,11 +76,40 @@ fn a_name_that_is_still_ordered_has_no_certificate_and_no_proof() {
     let path = issuers.awaited().next().unwrap();
     fs::write(&path, "torn").unwrap();
     certificates.look(false);
-    assert!(certificates.choose(Some("nest.example")).is_none(), "it is ordered anew, and refuses no start");
+    assert!(certificates.choose(Some("nest.example")).is_none() && certificates.seen.lock().complained.is_some());
+    let started = Certificates::load(&config.tls, &issuers).unwrap().unwrap();
+    assert!(started.seen.lock().complained.is_some(), "it refuses no start, and is said again");
     let both = [fs::read(fixture("nest.pem")).unwrap(), fs::read(fixture("nest-key.pem")).unwrap()].concat();
     fs::write(&path, both).unwrap();
     certificates.look(false);
-    assert!(certificates.choose(Some("nest.example")).is_some());
+    let came = certificates.choose(Some("nest.example")).unwrap();
+    assert!(certificates.seen.lock().complained.is_none());
+    fs::write(&path, "torn").unwrap();
+    certificates.look(false);
+    assert!(Arc::ptr_eq(&came, &certificates.choose(Some("nest.example")).unwrap()), "the one from before stays");
+    assert!(certificates.seen.lock().complained.is_some(), "and it is tried again");
+    fs::remove_file(&path).unwrap();
+    certificates.look(true);
+    assert!(Arc::ptr_eq(&came, &certificates.choose(Some("nest.example")).unwrap()), "also while there is no file");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_keeps_no_other_from_being_renewed() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| {
+        let both = [fs::read(fixture(&format!("{name}.pem"))), fs::read(fixture(&format!("{name}-key.pem")))];
+        both.map(Result::unwrap).concat()
+    };
+    let [one, two] = ["one.pem", "two.pem"].map(|name| dir.path().join(name));
+    fs::write(&one, place("here")).unwrap();
+    fs::write(&two, place("here")).unwrap();
+    let certificates = load(vec![CertificateFiles::in_one(one.clone()), CertificateFiles::in_one(two.clone())]);
+    fs::write(&one, "torn").unwrap();
+    fs::write(&two, place("nest")).unwrap();
+    certificates.look(false);
+    assert!(certificates.current.read()[1].as_ref().unwrap().is_for("nest.example"));
+    assert!(certificates.current.read()[0].as_ref().unwrap().is_for("localhost"));
+    assert!(certificates.seen.lock().complained.is_some());
 }
 
 #[test]
