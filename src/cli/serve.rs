@@ -3,6 +3,7 @@
 use super::manager::{self, Manager};
 use super::{print, process};
 use crate::app::App;
+use crate::certs::local_name;
 use crate::config::{Config, ManagerEnv};
 use crate::control::Desk;
 use crate::jobs;
@@ -196,8 +197,8 @@ fn greeting(
     }
     let Some(near) = addresses.first().copied().map(reachable) else { return text };
     if let Some(fingerprint) = fingerprint {
-        let _ =
-            writeln!(text, "Devices trust it by http://{near}/trust, whose certificate has the SHA-256 fingerprint");
+        let page = trust_page(addresses, with_tls, &local_name());
+        let _ = writeln!(text, "Devices trust it by {page}, whose certificate has the SHA-256 fingerprint");
         let _ = writeln!(text, "  {fingerprint}");
     }
     // Without TLS only this machine's own address is served where TLS is.
@@ -209,6 +210,19 @@ fn greeting(
     }
     let _ = writeln!(text, "Mount: {}", mount_command(scheme, near));
     text
+}
+
+/// Where other devices find the root certificate: without TLS if they reach such an address, since they do not trust it yet.
+fn trust_page(addresses: &[SocketAddr], with_tls: &[SocketAddr], name: &str) -> String {
+    let plain = addresses.iter().find(|address| !address.ip().is_loopback()).map(|address| ("http", address));
+    let found = plain.or(with_tls.first().map(|address| ("https", address)));
+    match found.or(addresses.first().map(|address| ("http", address))) {
+        Some((scheme, address)) if address.ip().is_unspecified() => {
+            format!("{scheme}://{name}:{}/trust", address.port())
+        }
+        Some((scheme, address)) => format!("{scheme}://{address}/trust"),
+        None => "/trust".into(),
+    }
 }
 
 fn mount_command(scheme: &str, address: SocketAddr) -> String {
@@ -235,5 +249,17 @@ mod tests {
         let text = greeting(&lan, &tls, Some("AB:CD"), Some("secret"));
         assert!(text.contains("https://192.0.2.1:443/setup") && text.contains("davs://192.0.2.1:443/dav/"), "{text}");
         assert!(text.contains("http://192.0.2.1:80/trust") && text.contains("\n  AB:CD\n"), "{text}");
+    }
+
+    #[test]
+    fn devices_are_told_an_address_that_they_can_reach() {
+        let of = |plain: &str, tls: &str| {
+            let address = |text: &str| text.parse().ok().into_iter().collect::<Vec<SocketAddr>>();
+            trust_page(&address(plain), &address(tls), "nas.local")
+        };
+        assert_eq!(of("0.0.0.0:4918", "0.0.0.0:443"), "http://nas.local:4918/trust");
+        assert_eq!(of("192.0.2.1:80", "0.0.0.0:443"), "http://192.0.2.1:80/trust");
+        assert_eq!(of("127.0.0.1:4918", "0.0.0.0:443"), "https://nas.local:443/trust");
+        assert_eq!(of("127.0.0.1:4918", "192.0.2.1:443"), "https://192.0.2.1:443/trust");
     }
 }
