@@ -125,7 +125,7 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
         let (path, domain, before) = (certificate_in(&self.folder, &name.domain), name.domain.clone(), name.stamp);
         let read = blocking(move || {
             let stamp = file::stamp(&path);
-            if stamp == before {
+            if stamp.is_some() && stamp == before {
                 return Ok(None);
             }
             let valid = file::read(&path)?.and_then(|pem| validity(&pem, &domain).ok());

@@ -166,6 +166,38 @@ async fn who_has_put_it_right_need_not_wait_for_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_lost_or_damaged_is_ordered_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let (domains, path) = (["nest.example".to_owned()], certificate_in(dir.path(), "nest.example"));
+    let (asked, clock) = (Arc::new(Mutex::new(Vec::new())), clock());
+    let now = clock.clone();
+    let answer = |name: &str, now| Ok(certificate(name, now));
+    let played = Played { asked: asked.clone(), now: Arc::new(move || seconds(now())), answer };
+    let notify = Arc::new(Notify::new());
+    let by = notify.clone();
+    let keeper = Keeper::new(&domains, dir.path(), played, clock, Arc::new(|| ()));
+    let task = tokio::spawn(async move { keeper.run(&by).await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(asked.lock().len(), 1);
+    std::fs::remove_file(&path).unwrap();
+    tokio::time::sleep(Duration::from_secs(11 * 60)).await;
+    assert_eq!(asked.lock().len(), 1, "not within twelve minutes");
+    tokio::time::sleep(Duration::from_secs(2 * 60)).await;
+    assert_eq!((asked.lock().len(), path.exists()), (2, true));
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(asked.lock().len(), 2, "what is sound is left alone");
+    std::fs::write(&path, "torn").unwrap();
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(asked.lock().len(), 3);
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    std::fs::remove_file(&path).unwrap();
+    notify.notify_one();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(asked.lock().len(), 4, "at once when somebody asks");
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_is_ahead_orders_no_certificate_after_the_other() {
     // At once due, and due within a minute.
     for ahead in [70 * DAY, 60 * DAY - 60] {
