@@ -169,7 +169,7 @@ impl Certificates {
 
     /// When each certificate in use expires, in the order in which they are tried.
     pub fn expiry(&self) -> Vec<SystemTime> {
-        self.current.read().iter().map(|certificate| certificate.until).collect()
+        self.current.read().iter().flatten().map(|certificate| certificate.until).collect()
     }
 
     /// The certificate for a name. Who asks for none has an address instead of it.
