@@ -16,7 +16,6 @@ use sarang_fuzz::script::{Line, Memory};
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use tokio::runtime::Runtime;
 
@@ -100,7 +99,7 @@ impl Server {
     async fn send(&self, mut request: Request<BodyIn>) -> Response<sarang::http::body::Body> {
         request.headers_mut().append("authorization", CREDENTIALS.parse().unwrap());
         let response = sarang::http::handle(&self.app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
-        assert_eq!(self.app.metrics.panics.load(Ordering::Relaxed), 0);
+        assert_eq!(self.app.metrics.panics.get(), 0);
         let meant = [
             StatusCode::NOT_IMPLEMENTED,
             StatusCode::BAD_GATEWAY,
