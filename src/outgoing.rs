@@ -7,7 +7,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio_rustls::rustls::crypto::ring;
@@ -69,15 +70,21 @@ impl Outgoing {
     }
 }
 
-fn trusting(file: &std::path::Path) -> Result<ClientConfig, Unanswered> {
-    let unusable = |error: &dyn std::fmt::Display| Unanswered(format!("{} cannot be used: {error}", file.display()));
+/// The authorities of a PEM file; one without any is an error.
+pub fn authorities(file: &Path) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unusable(&e))? {
-        roots.add(certificate.map_err(|e| unusable(&e))?).map_err(|e| unusable(&e))?;
+    for certificate in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
+        roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
     }
     if roots.is_empty() {
-        return Err(unusable(&"it holds no certificate in PEM form (BEGIN CERTIFICATE)"));
+        return Err(io::Error::other("it holds no certificate in PEM form (BEGIN CERTIFICATE)"));
     }
+    Ok(roots)
+}
+
+fn trusting(file: &Path) -> Result<ClientConfig, Unanswered> {
+    let unusable = |error: &dyn std::fmt::Display| Unanswered(format!("{} cannot be used: {error}", file.display()));
+    let roots = authorities(file).map_err(|e| unusable(&e))?;
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().map_err(|e| unusable(&e))?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())

@@ -2,35 +2,14 @@
 
 use super::Cli;
 use anyhow::{Context, Result};
-use clap::{CommandFactory, ValueEnum};
+use clap::CommandFactory;
+use clap_complete::Shell;
 use std::path::Path;
-
-/// The shells that completions can be made for.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum Shell {
-    Bash,
-    Elvish,
-    Fish,
-    Powershell,
-    Zsh,
-}
-
-impl From<Shell> for clap_complete::Shell {
-    fn from(shell: Shell) -> Self {
-        match shell {
-            Shell::Bash => Self::Bash,
-            Shell::Elvish => Self::Elvish,
-            Shell::Fish => Self::Fish,
-            Shell::Powershell => Self::PowerShell,
-            Shell::Zsh => Self::Zsh,
-        }
-    }
-}
 
 /// The completions of a shell.
 pub(super) fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(clap_complete::Shell::from(shell), &mut Cli::command(), "sarang", &mut script);
+    clap_complete::generate(shell, &mut Cli::command(), "sarang", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
@@ -43,6 +22,7 @@ pub(super) fn pages(folder: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::ValueEnum;
 
     #[test]
     fn every_shell_completes_the_commands() {

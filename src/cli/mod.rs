@@ -143,7 +143,7 @@ enum Command {
     /// Print completions of the commands for a shell.
     Completions {
         /// The shell
-        shell: manual::Shell,
+        shell: clap_complete::Shell,
     },
     /// Write manual pages into a folder.
     Man {

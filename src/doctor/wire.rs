@@ -1,6 +1,6 @@
 //! One request on a connection of its own, so that each step of the way there can fail by itself.
 
-use crate::outgoing::causes;
+use crate::outgoing::{self, causes};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
@@ -15,8 +15,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 const CONNECT: Duration = Duration::from_secs(10);
@@ -210,14 +209,7 @@ impl Server {
 impl Trust {
     /// Only the authorities of a PEM file.
     pub fn of(file: &Path) -> io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
-            roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
-        }
-        if roots.is_empty() {
-            return Err(io::Error::other("it holds no certificate"));
-        }
-        Ok(Self::Only(Arc::new(roots)))
+        outgoing::authorities(file).map(|roots| Self::Only(Arc::new(roots)))
     }
 
     fn config(&self) -> io::Result<ClientConfig> {
