@@ -14,6 +14,7 @@ from server import Server
 from workload import ACCOUNT, PASSWORD
 
 FILES = 80
+MOST = 5  # times as many moves, until one was cut before it was done
 MOUNT = "Shared with me/in"
 
 
@@ -28,26 +29,46 @@ def run(bench):
         other.close()
         if made != (201, 201):
             return "no share", [f"MKCOL and share -> {made}"]
-        for n in range(rounds):
+        moment, n = Moment(random.Random(bench.seed)), 0
+        while n < rounds or n < MOST * rounds and not sides["here"]:
             bench.in_time()
-            move = Move(server, f"s {n}", random.Random(bench.seed + n), is_cut=n % 2 == 1)
+            move = Move(server, f"s {n}", moment.next() if n % 2 or n >= rounds else None)
             move.strike()
             side, found = move.judge()
+            moment.learn(move, side)
+            n += 1
             findings += [f"move {n}: {f}" for f in found]
             sides[side] += 1
             counts += move.counts
         server.kill()
     if not counts["PUT"] or not sides["there"] or not sides["here"]:
         findings.append(f"blind: {counts['PUT']} saved meanwhile, {sides}")
-    said = f"{rounds} moves, half of them cut: {counts['PUT'] + counts['DELETE']} changes acknowledged meanwhile, {sides['here']} left where it was"
-    return said, findings, counts + Counter(strikes=rounds)
+    said = f"{n} moves, at least half of them cut: {counts['PUT'] + counts['DELETE']} changes acknowledged meanwhile, {sides['here']} left where it was"
+    return said, findings, counts + Counter(strikes=n)
+
+
+class Moment:
+    """When to cut: within the time that a move takes on this machine, sooner after one that was done, later after one that was not."""
+
+    def __init__(self, chance):
+        self.chance, self.span = chance, 0.5
+
+    def next(self):
+        return self.chance.uniform(0, self.span)
+
+    def learn(self, move, side):
+        if move.after is None:
+            self.span = move.took
+        else:
+            self.span *= 0.6 if side == "there" else 1.5
 
 
 class Move:
-    """One folder, its two writers, and who moves it."""
+    """One folder, its two writers, and who moves it. It is cut so many seconds after its request is sent, or not."""
 
-    def __init__(self, server, top, chance, is_cut):
-        self.server, self.top, self.chance, self.is_cut = server, top, chance, is_cut
+    def __init__(self, server, top, after):
+        self.server, self.top, self.after, self.took = server, top, after, 0.0
+        self.sent = threading.Event()
         self.status, self.counts, self.files, self.pending = None, Counter(), {}, {}
         self.ended = threading.Event()
         client = Client(server.port, ACCOUNT, PASSWORD)
@@ -64,21 +85,25 @@ class Move:
         threads = [threading.Thread(target=self.write, args=(n,)) for n in range(2)] + [threading.Thread(target=self.move)]
         for thread in threads:
             thread.start()
-        if self.is_cut:
-            time.sleep(self.chance.uniform(0.02, 0.5))
+        if self.after is not None:
+            self.sent.wait()
+            time.sleep(self.after)
             self.server.kill()
         for thread in threads:
             thread.join()
-        if self.is_cut:
+        if self.after is not None:
             self.server.start()
 
     def move(self):
         time.sleep(0.02)
         client = Client(self.server.port, ACCOUNT, PASSWORD, timeout=60)
+        began = time.monotonic()
+        self.sent.set()
         try:
             self.status = client.ask("MOVE", self.top, Destination=client.destination(f"{MOUNT}/{self.top}"))[0]
         except BROKEN:
             pass
+        self.took = time.monotonic() - began
         self.ended.set()
         client.close()
 
@@ -119,7 +144,7 @@ class Move:
         self.counts["MOVE"] += self.status == 201
         homes = [self.server.home(account) for account in (ACCOUNT, OTHER)]
         findings = [f"{key} {count}" for key, count in self.counts.items() if key.startswith("status")] + [f for home in homes for f in staging(home)]
-        findings += [f"MOVE -> {self.status}"] if self.status not in (201, None if self.is_cut else 201) else []
+        findings += [f"MOVE -> {self.status}"] if self.status not in (201, 201 if self.after is None else None) else []
         kept = [path for path, _ in trashed(homes[0], "") if path == self.top]
         side = "here" if trees["here"] else "there"
         for name, tree in trees.items():
