@@ -92,10 +92,11 @@ impl App {
             |dir, _| LocalTree::has_uploads(dir),
             |app, root, _| async move {
                 // First what is there, then what belongs to somebody: what comes meanwhile is not among the one.
+                let mut outcome = Ok(());
                 for id in root.tree.laid_aside().await?.into_iter().filter(|id| !app.uploads.has(id)) {
-                    root.tree.discard(&id).await?;
+                    outcome = outcome.and(root.tree.discard(&id).await);
                 }
-                Ok(())
+                outcome
             },
         );
         outcome.and(swept.await)

@@ -109,10 +109,10 @@ impl Drive {
     /// Deletes all that lies in the trash now for good; returns how many items that were.
     pub async fn empty_trash(&self) -> Result<u64> {
         let tree = &self.own_home()?.tree;
-        let (mut count, mut after) = (0, None);
+        let (mut count, mut after, mut outcome) = (0, None, Ok(()));
         loop {
             let page = tree.trashed(after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { return Ok(count) };
+            let Some(last) = page.last() else { return outcome.map(|()| count) };
             after = Some(last.id.clone());
             for item in page {
                 self.check()?;
@@ -120,6 +120,10 @@ impl Drive {
                     Ok(()) => count += 1,
                     // Somebody was faster.
                     Err(Error::NotFound) => {}
+                    Err(error @ (Error::Io { .. } | Error::Forbidden(_))) => {
+                        tracing::error!(item = item.id, %error, "an item of the trash cannot be deleted");
+                        outcome = outcome.and(Err(error));
+                    }
                     Err(error) => return Err(error),
                 }
             }

@@ -390,3 +390,33 @@ fn an_upload_goes_into_a_share_and_ends_with_it() {
     patch(&ben, &other, 3, "def").is(404);
     ana.lacks("/docs/other");
 }
+
+/// As root, on file systems that know immutable files.
+#[test]
+fn an_upload_that_cannot_be_deleted_keeps_no_other_on_the_disk() {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let server = TestServer::start();
+    let ana = server.ana();
+    for n in 0..3 {
+        let at = begin(&ana, &format!("/{n}"), 5);
+        patch(&ana, &at, 0, "abc").is(204);
+    }
+    let app = server.app();
+    for upload in app.uploads.unfinished() {
+        server.block_on(app.uploads.forget(&upload)).unwrap();
+    }
+    let folder = server.home("ana").join(".sarang/uploads");
+    let first = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
+    let file = fs::File::open(&first).unwrap();
+    let flags = ioctl_getflags(&file).unwrap_or(IFlags::empty());
+    if ioctl_setflags(&file, flags | IFlags::IMMUTABLE).is_err() {
+        println!("not run: no file can be made immutable here");
+        return;
+    }
+    let outcome = server.block_on(app.expire_uploads());
+    ioctl_setflags(&file, flags).unwrap();
+    assert!(outcome.is_err());
+    assert_eq!(aside(&server, "ana"), 1);
+    server.block_on(app.expire_uploads()).unwrap();
+    assert_eq!(aside(&server, "ana"), 0);
+}

@@ -172,3 +172,28 @@ fn a_home_replaced_beside_the_server_is_found_again() {
     ana.put("/c", "y").is(201);
     assert!(server.home("ana").join("c").exists());
 }
+
+/// As root, on file systems that know immutable files.
+#[test]
+fn an_item_that_cannot_be_deleted_keeps_no_other_in_the_trash() {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let server = TestServer::start();
+    let ana = server.ana();
+    for name in ["/a", "/b", "/c"] {
+        ana.store(name, "content");
+        ana.delete(name).is(204);
+    }
+    let name = trash(&server).into_iter().find_map(|(name, was)| (was == "b").then_some(name)).unwrap();
+    let file = std::fs::File::open(server.home("ana").join(".sarang/trash/files").join(name)).unwrap();
+    let flags = ioctl_getflags(&file).unwrap_or(IFlags::empty());
+    if ioctl_setflags(&file, flags | IFlags::IMMUTABLE).is_err() {
+        println!("not run: no file can be made immutable here");
+        return;
+    }
+    let refused = ana.raw("DELETE", "/api/v1/trash").send();
+    ioctl_setflags(&file, flags).unwrap();
+    refused.is(403);
+    assert_eq!(trash(&server).into_values().collect::<Vec<_>>(), ["b"]);
+    let emptied = ana.raw("DELETE", "/api/v1/trash").send().is(200).json();
+    assert_eq!(emptied["items"], 1);
+}
