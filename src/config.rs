@@ -79,6 +79,8 @@ pub struct ServerConfig {
     pub keep_alive: u64,
     /// Seconds that requests in flight may take to end at shutdown.
     pub shutdown_grace: u64,
+    /// Whether the server confines itself to the folders that the settings name (Landlock).
+    pub sandbox: bool,
 }
 
 /// When a change counts as done.
@@ -281,6 +283,7 @@ impl Default for ServerConfig {
             body_timeout: 60,
             keep_alive: 75,
             shutdown_grace: 30,
+            sandbox: true,
         }
     }
 }

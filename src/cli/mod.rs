@@ -10,6 +10,7 @@ mod past;
 mod process;
 mod prompt;
 mod removed;
+mod sandbox;
 mod serve;
 mod show;
 mod size;

@@ -1,7 +1,7 @@
 //! `sarang serve`: opens everything, says where it is, serves until a signal, closes everything.
 
 use super::manager::{self, Manager};
-use super::{print, process};
+use super::{print, process, sandbox};
 use crate::app::App;
 use crate::certs::local_name;
 use crate::config::{Config, ManagerEnv};
@@ -30,19 +30,22 @@ pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()>
     let env = ManagerEnv::read();
     // Before anything else has descriptors of these numbers.
     let handed = Handed::take(&env.socket_names)?;
-    let outside = Outside { manager: Manager::new(&env), file, settings: config.clone() };
     let folder = config.data_dir.clone();
     process::refuse_other_owner(&folder)?;
+    let sandbox = sandbox::confine(&config, &Config::source(file.as_deref()));
+    let outside = Outside { manager: Manager::new(&env), file, settings: config.clone(), sandbox };
     if let Some(limit) = process::raise_open_files() {
         // Connections, files and the state need theirs, too.
         config.storage.open_homes = config.storage.open_homes.min((limit / DESCRIPTORS_A_HOME).max(1));
     }
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // From here on it ends nothing, however long the start takes.
+    let hangup = signal(SignalKind::hangup())?;
     let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
     let app =
         App::open(config).await.with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
     let binding = Server::bind_with(Arc::clone(&app), Arc::clone(&cores), handed);
-    let served = serve(&app, binding, Arc::new(outside), async move {
+    let served = serve(&app, binding, Arc::new(outside), hangup, async move {
         tokio::select! {
             _ = term.recv() => {}
             _ = int.recv() => {}
@@ -59,6 +62,7 @@ async fn serve(
     app: &Arc<App>,
     binding: impl Future<Output = crate::model::Result<Server>>,
     outside: Arc<Outside>,
+    hangup: Signal,
     signalled: impl Future<Output = ()> + Send,
 ) -> Result<()> {
     let server = binding.await?;
@@ -68,6 +72,7 @@ async fn serve(
     let fingerprint = app.issuers.local.as_ref().map(|authority| authority.root().fingerprint());
     let token = link.as_ref().map(|token| token.as_str());
     print(&greeting(server.addresses(), server.tls_addresses(), fingerprint.as_deref(), token))?;
+    tracing::info!("{}", outside.sandbox);
     let (stop, stopping) = watch::channel(());
     let stopped = || {
         let mut stopping = stopping.clone();
@@ -77,7 +82,7 @@ async fn serve(
     // Whatever runs beside the server: each gets `stopped()` and is waited for.
     let mut beside = JoinSet::new();
     beside.spawn(jobs::run(Arc::clone(app), stopped()));
-    let (hangup, stopped_hearing) = (signal(SignalKind::hangup())?, stopped());
+    let stopped_hearing = stopped();
     let (certificates, limits, pulse) = (server.certificates(), server.limits(), server.pulse());
     let (told, its_app) = (Arc::clone(&outside), Arc::clone(app));
     beside.spawn(async move {
@@ -123,6 +128,8 @@ struct Outside {
     file: Option<PathBuf>,
     /// The settings that it was started with.
     settings: Config,
+    /// What the sandbox is, as a line for the log.
+    sandbox: String,
 }
 
 impl Outside {

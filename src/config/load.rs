@@ -11,16 +11,23 @@ const PREFIX: &str = "SARANG_";
 const FILE: &str = "config.toml";
 
 impl Config {
-    /// Reads `file`, or what `SARANG_CONFIG` names, or `./config.toml` if there is one; then the environment's overrides.
+    /// Where the settings come from: `file`, or what `SARANG_CONFIG` names, or `./config.toml`, which need not be there.
+    pub fn source(file: Option<&Path>) -> PathBuf {
+        let named = || std::env::var_os("SARANG_CONFIG").map(PathBuf::from);
+        file.map(Path::to_owned).or_else(named).unwrap_or_else(|| FILE.into())
+    }
+
+    /// Reads what is at [`source`](Self::source), if there is one; then the environment's overrides.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
             Some((name, value.to_string_lossy().into_owned()))
         });
         let variables: Vec<(String, String)> = variables.collect();
-        let named = variables.iter().find(|(name, _)| name == "SARANG_CONFIG").map(|(_, path)| PathBuf::from(path));
-        let path = file.map(Path::to_owned).or(named).or_else(|| Path::new(FILE).exists().then(|| FILE.into()));
-        let Some(path) = path else { return Self::assemble("", &variables) };
+        let path = Self::source(file);
+        if file.is_none() && path == Path::new(FILE) && !path.exists() {
+            return Self::assemble("", &variables);
+        }
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("The settings in {} cannot be read", path.display()))?;
         let wrong = || format!("The settings in {} are not right", path.display());

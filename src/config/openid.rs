@@ -16,7 +16,7 @@ pub struct OpenIdConfig {
     /// The secret that goes with it.
     client_secret: Hidden,
     /// A file with the secret.
-    client_secret_file: PathBuf,
+    pub client_secret_file: PathBuf,
     /// What people see on the button.
     pub name: String,
     /// What becomes of somebody whom no account belongs to.

@@ -58,6 +58,7 @@ const PRIVATE: &[(&str, &[&str], &str)] = &[
         ],
         "system calls stay where they are named",
     ),
+    ("landlock", &["cli/sandbox"], "one place confines the process"),
     ("prometheus_client", &["observe"], "one place writes metrics"),
     ("argon2", &["auth/password"], "one place hashes passwords"),
     ("std::env", &["config", "main", "store/sled/faults"], "one reader of the environment; main has arguments"),

@@ -75,6 +75,7 @@ mod resumable;
 mod revoked;
 mod rewind;
 mod rows;
+mod sandbox;
 mod scope;
 mod secrets;
 mod shares;

@@ -13,6 +13,7 @@ use crate::content::local::{LocalSettings, LocalTree};
 use crate::drive::place::Root;
 use crate::model::{AccountName, Error, Result};
 use crate::uploads::{Unfinished, Uploads};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ impl Opener {
             None => self.open_first(kind, name).await,
         };
         self.lacking.note(&kind.id(name), opened.as_ref().map(|opened| opened.tree.lacks()));
-        let opened = opened?;
+        let opened = opened.map_err(|error| out_of_reach(&kind.id(name), error))?;
         self.hold_uploads(&opened.root).await;
         // Or while it was being opened: then what was opened stays closed.
         self.check_owner(kind, name)?;
@@ -164,6 +165,17 @@ impl Opener {
     /// The folder that all trees of a kind lie in.
     pub fn folder_of(&self, kind: TreeKind) -> PathBuf {
         self.dir.join(kind.folder())
+    }
+}
+
+/// 503 for a tree whose folder the server may not use: by its permissions, or by the sandbox.
+fn out_of_reach(tree: &str, error: Error) -> Error {
+    match &error {
+        Error::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+            tracing::error!(tree, %error, "a folder of files cannot be used: look at its owner, its permissions and server.sandbox");
+            Error::Missing("The server may not use the folder that these files lie in; its log says more.")
+        }
+        _ => error,
     }
 }
 

@@ -139,7 +139,7 @@ fn open_confined<P: Arg + Copy>(root: BorrowedFd<'_>, path: P, flags: OFlags, lo
 
 /// Whether this process may look up paths confined at all: by openat2(2).
 pub(super) fn can_confine() -> Outcome<()> {
-    open_beneath(fd(&open_root(Path::new("/"))?), "", ALWAYS | OFlags::PATH, Lookup::Full).map(drop)
+    open_beneath(sys::CWD, "", ALWAYS | OFlags::PATH, Lookup::Full).map(drop)
 }
 
 /// What an open file is.
