@@ -1,6 +1,6 @@
 //! Homes on disks that behave oddly: a file that another program holds a lease on, a file system mounted inside a home.
 
-use crate::harness::TestServer;
+use crate::harness::{PASSWORD, TestServer};
 use crate::program::Place;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -171,4 +171,111 @@ fn what_is_mounted_inside_a_home_keeps_its_properties_while_it_is_away() {
     sweep();
     assert_eq!(overflow(), 3);
     drop(mounted);
+}
+
+/// A bind mount, which may be of the same file system.
+struct Bound(PathBuf);
+
+impl Bound {
+    fn over(folder: &Path, other: &Path) -> Option<Self> {
+        bind(other, folder).then(|| Self(folder.to_owned()))
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn what_is_mounted_inside_a_folder_is_not_deleted_with_it() {
+    let (server, other) = (TestServer::start(), tempfile::tempdir().unwrap());
+    let ana = server.ana();
+    let precious = other.path().join("precious");
+    std::fs::write(&precious, "x").unwrap();
+    for folder in ["/m", "/m/disk", "/else", "/gone", "/gone/disk"] {
+        ana.mkcol(folder).is(201);
+    }
+    let Some(mounted) = Bound::over(&server.home("ana").join("m/disk"), other.path()) else {
+        return eprintln!("skipped: only root may mount");
+    };
+    for path in ["/m/disk/precious", "/m/disk", "/m"] {
+        let refused = ana.delete(path).is(403).text();
+        assert!(refused.contains("another file system"), "{path}: {refused}");
+    }
+    ana.transfer("MOVE", "/else", "/m").send().is(403);
+    ana.transfer("COPY", "/else", "/m").send().is(403);
+    ana.holds("/m/disk/precious", "x");
+    drop(mounted);
+    // Mounted in the trash, by whoever does such a thing: what is deleted for good stops there.
+    ana.delete("/gone").is(204);
+    let trash = server.home("ana").join(".sarang/trash/files");
+    let gone = std::fs::read_dir(&trash).unwrap().next().unwrap().unwrap().path();
+    let mounted = Bound::over(&gone.join("disk"), other.path()).unwrap();
+    ana.raw("DELETE", "/api/v1/trash").send().is(403);
+    assert!(precious.exists());
+    drop(mounted);
+    ana.delete("/m").is(204);
+}
+
+#[test]
+fn what_is_mounted_inside_a_home_is_not_deleted_with_its_account() {
+    let (server, other) = (TestServer::start(), tempfile::tempdir().unwrap());
+    let (ben, root) = (server.ben(), crate::shares::admin(&server));
+    let precious = other.path().join("precious");
+    std::fs::write(&precious, "x").unwrap();
+    ben.mkcol("/disk").is(201);
+    let Some(_mounted) = Bound::over(&server.home("ben").join("disk"), other.path()) else {
+        return eprintln!("skipped: only root may mount");
+    };
+    root.raw("DELETE", "/api/v1/accounts/ben?files=purge").send();
+    assert!(precious.exists());
+}
+
+#[test]
+fn a_home_behind_a_link_is_not_moved_without_its_files_and_is_deleted_with_them() {
+    let (server, disk) = (TestServer::start(), tempfile::tempdir().unwrap());
+    crate::shares::admin(&server);
+    server.ana().mkcol("/x").is(201);
+    server.ben().store("/a", "kept");
+    let (home, moved) = (server.home("ben"), disk.path().join("ben"));
+    let server = {
+        let copied = Command::new("cp").arg("-a").arg(&home).arg(&moved).status().unwrap();
+        assert!(copied.success());
+        std::fs::remove_dir_all(&home).unwrap();
+        std::os::unix::fs::symlink(&moved, &home).unwrap();
+        server.restart()
+    };
+    let (ben, root) = (server.stranger().signed_in("ben", PASSWORD), server.stranger().signed_in("root", PASSWORD));
+    ben.holds("/a", "kept");
+    let refused = root.raw("DELETE", "/api/v1/accounts/ben?files=transfer&to=ana").send().is(403).text();
+    assert!(refused.contains("symbolic link"), "{refused}");
+    ben.holds("/a", "kept");
+    root.raw("DELETE", "/api/v1/accounts/ben?files=purge").send().is(200);
+    assert!(!moved.join("a").exists() && !moved.join(".sarang").exists());
+}
+
+/// As root, on file systems that know immutable files.
+#[test]
+fn what_cannot_be_deleted_of_a_crash_keeps_nothing_else_there() {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let server = TestServer::start();
+    server.ana().store("/a", "x");
+    let tmp = server.home("ana").join(".sarang/tmp");
+    for n in 0..5 {
+        std::fs::write(tmp.join(format!("left{n}")), "x").unwrap();
+    }
+    let first = std::fs::read_dir(&tmp).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::File::open(&first).unwrap();
+    let flags = ioctl_getflags(&file).unwrap_or(IFlags::empty());
+    if ioctl_setflags(&file, flags | IFlags::IMMUTABLE).is_err() {
+        println!("not run: no file can be made immutable here");
+        return;
+    }
+    let server = server.restart();
+    server.ana().holds("/a", "x");
+    let left: Vec<_> = std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().path()).collect();
+    ioctl_setflags(&file, flags).unwrap();
+    assert_eq!(left, [first]);
 }

@@ -1,5 +1,6 @@
 //! What is done to the folders of homes and team folders from outside.
 
+use crate::content::local::purge_folder as purge_now;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Result};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -34,11 +35,11 @@ pub(super) fn rename_durably(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Deletes a folder and all below it. Requests that were under way may still put files there for a moment.
+/// Deletes a folder and all below it, but nothing that is mounted there. Requests that were under way may still put files there for a moment.
 pub(super) fn purge_folder(dir: &Path) -> Result<()> {
     let until = Instant::now() + PURGE_PATIENCE;
     loop {
-        match std::fs::remove_dir_all(dir) {
+        match purge_now(dir) {
             Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(10));
             }

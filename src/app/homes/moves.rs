@@ -30,6 +30,9 @@ impl Homes {
         let aside = self.opener.folder_of(TreeKind::Home);
         let is_existing = self.opener.existing.path_of(&TreeKind::Home.id(from.as_str())).is_some();
         blocking(move || {
+            if here.is_symlink() {
+                return Err(LINKED);
+            }
             let disk_of = |dir: &PathBuf| inode_of(dir).ok().map(|(disk, _)| disk);
             let (from, to, through) = (disk_of(&here), disk_of(&there), disk_of(&aside).filter(|_| is_existing));
             let is_other = |other: Option<u64>| from.zip(other).is_some_and(|(from, other)| from != other);
@@ -53,6 +56,9 @@ impl Homes {
     ) -> Result<Option<RelPath>> {
         let is_there = self.is_there(kind, folder).await?;
         let dir = self.opener.own_dir(kind, folder);
+        if dir.is_symlink() {
+            return Err(LINKED);
+        }
         let (_held, tree) = self.with_open(TreeKind::Home, to.as_str(), |o| (o.root.clone(), o.tree.clone())).await?;
         for n in 1_u32.. {
             let name = if n == 1 { title.to_owned() } else { format!("{title} ({n})") };
@@ -202,9 +208,21 @@ impl Homes {
     /// Deletes a tree that lies aside.
     pub(in crate::app) async fn purge(&self, kind: TreeKind, folder: &str) -> Result<()> {
         let dir = self.opener.own_dir(kind, folder);
-        blocking(move || purge_folder(&dir).map_err(|e| Error::io("delete the files", e))).await
+        let purged = move || {
+            if dir.is_symlink() {
+                // What a link leads to is a part of the data folder.
+                purge_content(&dir)?;
+                return std::fs::remove_file(&dir);
+            }
+            purge_folder(&dir)
+        };
+        blocking(move || purged().map_err(|e| Error::io("delete the files", e))).await
     }
 }
+
+const LINKED: Error = Error::Forbidden(
+    "The folder is a symbolic link to where the files lie, and only the link would be moved: keep the files, and move them by hand.",
+);
 
 const MOUNTED: Error = Error::Forbidden(
     "Its folder is the mount point of a disk, which cannot be laid aside: unmount it, and its files stay on that disk. What was begun is \

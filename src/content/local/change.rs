@@ -2,9 +2,10 @@
 
 use super::access;
 use super::chronicle::{self, Event};
+use super::in_place::mounts::mounts;
 use super::lacks::Lack;
 use super::ledger::Growth;
-use super::os::{self, Errno, Found, Kind};
+use super::os::{self, Errno, Found, Kind, fd};
 use super::root::{Place, Root, change, explain, replaceable, stat_name};
 use super::spelled::is_one_entry;
 use super::trash::{At, Name, Tomb};
@@ -61,7 +62,9 @@ pub(super) fn take_away<'a>(
     take: impl Fn(&mut Tomb<'a>, Name<'_>, &Found) -> Result<()>,
 ) -> Result<(Tomb<'a>, Place<'a>)> {
     let mut place = root.place_of(path)?;
-    place.find_existing()?;
+    if place.find_existing()?.1.kind == Kind::Folder {
+        refuse_mounts(root, path)?;
+    }
     let mut tomb = Tomb::dig(root, &root.respell(path)?, &commit.who)?;
     {
         let _guard = root.guard();
@@ -75,6 +78,14 @@ pub(super) fn take_away<'a>(
         })?;
     }
     Ok((tomb, place))
+}
+
+/// Refuses to take a folder away that something is mounted in: it would be deleted with it one day.
+fn refuse_mounts(root: &Root, path: &RelPath) -> Result<()> {
+    let top = os::path_of(fd(&root.dir)).map_err(|e| explain("look where it is", e))?;
+    let folder = top.join(root.respell(path)?.as_str());
+    let is_within = mounts().is_some_and(|mounts| mounts.iter().any(|mount| mount.point.starts_with(&folder)));
+    if is_within { Err(explain("take it away", Errno::XDEV)) } else { Ok(()) }
 }
 
 /// Moves `from` to `to`; returns whether nothing stood there.
@@ -157,7 +168,11 @@ pub(super) fn early_tomb<'a>(
     commit: &Commit,
 ) -> Result<Option<Tomb<'a>>> {
     let (_, there) = target.find()?;
-    if replaceable(there)?.is_some() && commit.overwrite {
+    let there = replaceable(there)?;
+    if let Some(there) = there.filter(|_| commit.overwrite) {
+        if there.kind == Kind::Folder {
+            refuse_mounts(root, path)?;
+        }
         return Tomb::dig(root, &root.respell(path)?, &commit.who).map(Some);
     }
     Ok(None)

@@ -2,7 +2,7 @@
 //! alone: whoever else could change it could lead the server to files that are not theirs. A folder is told by its path without links,
 //! by the device and inode of each folder above it, and by its place on its file system, so that links and bind mounts are seen.
 
-mod mounts;
+pub(super) mod mounts;
 
 use super::os;
 use mounts::{mounts, on};

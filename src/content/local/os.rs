@@ -20,11 +20,12 @@ use rustix::fs::{
 };
 use rustix::io::ReadWriteFlags;
 use rustix::path::Arg;
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) use access::{Heritage, clear_access, clear_default, take_over_access};
@@ -38,7 +39,7 @@ pub(super) use names::{
     create_file, create_unnamed, exchange, link, link_open, make_folder, remove_folder, rename_new, rename_over,
     unlink, unlink_file,
 };
-pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_raw, open_read_raw};
+pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_here, open_folder_raw, open_read_raw};
 pub(super) use rustix::io::Errno;
 pub(super) use user::{may_use, own_user};
 
@@ -140,6 +141,12 @@ fn open_confined<P: Arg + Copy>(root: BorrowedFd<'_>, path: P, flags: OFlags, lo
 /// Whether this process may look up paths confined at all: by openat2(2).
 pub(super) fn can_confine() -> Outcome<()> {
     open_beneath(sys::CWD, "", ALWAYS | OFlags::PATH, Lookup::Full).map(drop)
+}
+
+/// Where an open folder is, as the system sees it now.
+pub(super) fn path_of(dir: BorrowedFd<'_>) -> Outcome<PathBuf> {
+    let link = sys::readlink(format!("/proc/self/fd/{}", dir.as_raw_fd()), Vec::new())?;
+    Ok(PathBuf::from(OsStr::from_bytes(link.as_bytes())))
 }
 
 /// What an open file is.

@@ -1,6 +1,6 @@
 //! Reading files: from the page cache at once, from the disk on a thread that may wait.
 
-use super::os::{self, Errno, Kind, Lookup, fd};
+use super::os::{self, Errno, Found, Kind, Lookup, fd};
 use super::root::{Root, explain};
 use super::waiting::Lasting;
 use super::{label, looked, pictures};
@@ -46,19 +46,24 @@ impl LocalReader {
     pub fn open(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<Self>> {
         let Some(file) = root.look(path, lookup, os::open_read)? else { return Ok(None) };
         let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
-        if may_change_unseen(&found.node) {
-            if lookup == Lookup::Cached {
-                return Ok(None);
-            }
-            // Else two contents that somebody has read could have one tag.
-            std::thread::sleep(TICK);
+        if !may_change_unseen(&found.node) {
+            return Self::of(root, file, found).map(Some);
         }
+        if lookup == Lookup::Cached {
+            return Ok(None);
+        }
+        // Else two contents that somebody has read could have one tag.
+        std::thread::sleep(TICK);
         Self::over(root, file).map(Some)
     }
 
     /// Reads an open file; `IsFolder`, `NotFound`.
     pub fn over(root: &Arc<Root>, file: OwnedFd) -> Result<Self> {
         let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
+        Self::of(root, file, found)
+    }
+
+    fn of(root: &Arc<Root>, file: OwnedFd, found: Found) -> Result<Self> {
         match found.kind {
             Kind::File => {
                 let digest = label::digest_of(fd(&file), &found.node);

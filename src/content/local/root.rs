@@ -333,7 +333,7 @@ pub(super) fn explain(doing: &'static str, errno: Errno) -> Error {
         Errno::MFILE | Errno::NFILE => Error::Busy { retry_after: Duration::from_secs(1) },
         // Another program keeps its lease on the file.
         Errno::AGAIN => Error::Busy { retry_after: Duration::from_secs(5) },
-        Errno::XDEV => Error::Forbidden(
+        Errno::XDEV | Errno::BUSY => Error::Forbidden(
             "This lies on another file system than the rest of the drive, mounted inside it: nothing can be stored there or moved.",
         ),
         Errno::OPNOTSUPP | Errno::NOSYS => Error::Unsupported,

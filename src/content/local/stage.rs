@@ -14,7 +14,10 @@ use crate::content::Node;
 use crate::model::{Error, RelPath, Result};
 use parking_lot::Mutex;
 use std::ffi::{CStr, CString};
+use std::io::ErrorKind;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -231,9 +234,10 @@ pub(super) fn take_out(root: &Root, at: (BorrowedFd<'_>, &str)) -> Result<CStrin
 
 /// Removes everything in `.sarang/tmp`.
 pub(super) fn sweep(root: &Root) -> Result<()> {
-    let names = names_in(fd(&root.tmp));
-    let swept = names.and_then(|names| names.into_iter().try_for_each(|(name, folder)| clear(root, name, folder)));
-    swept.map_err(|e| explain("clear its temporary files", e))
+    let failed = |e| explain("clear its temporary files", e);
+    // What cannot be deleted keeps nothing else there.
+    let clear = |outcome: Result<()>, (name, folder)| outcome.and(clear(root, name, folder).map_err(failed));
+    names_in(fd(&root.tmp)).map_err(failed)?.into_iter().fold(Ok(()), clear)
 }
 
 /// Removes something in `.sarang/tmp`; the former contents go with what was taken out to be deleted for good.
@@ -250,6 +254,15 @@ pub(super) fn clear(root: &Root, name: CString, folder: bool) -> os::Outcome<()>
 pub(super) fn remove_tree(dir: BorrowedFd<'_>, name: &str, last: &mut LastLook<'_>) -> Result<()> {
     let name = CString::new(name).map_err(|_| Error::BadName("A name cannot contain NUL."))?;
     remove(dir, name, true, last).map_err(|e| explain("clear its temporary files", e))
+}
+
+/// Deletes a folder that is no part of a tree any more, and all below it but what is mounted there.
+pub fn purge_folder(folder: &Path) -> std::io::Result<()> {
+    let (Some(above), Some(name)) = (folder.parent(), folder.file_name()) else {
+        return Err(ErrorKind::InvalidInput.into());
+    };
+    let (above, name) = (os::open_root(above)?, CString::new(name.as_bytes())?);
+    Ok(remove(fd(&above), name, true, &mut |_, _| {})?)
 }
 
 /// Sees a file, as folder and name, before it goes.
@@ -290,7 +303,7 @@ fn remove_file(dir: BorrowedFd<'_>, name: &CStr, last: &mut LastLook<'_>) -> os:
 }
 
 fn level(above: BorrowedFd<'_>, name: CString) -> os::Outcome<Level> {
-    let dir = os::open_folder_raw(above, &name)?;
+    let dir = os::open_folder_here(above, &name)?;
     let rest = names_in(fd(&dir))?;
     Ok(Level { name, dir, rest })
 }

@@ -8,14 +8,14 @@ const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// A mount: what of which file system is seen where.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mount {
+pub(in crate::content::local) struct Mount {
     disk: String,
     root: PathBuf,
     pub point: PathBuf,
 }
 
 /// Those that there are; `None` where nothing tells.
-pub(super) fn mounts() -> Option<Vec<Mount>> {
+pub(in crate::content::local) fn mounts() -> Option<Vec<Mount>> {
     Some(mounts_in(&fs::read_to_string(MOUNTS).ok()?))
 }
 

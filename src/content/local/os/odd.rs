@@ -1,8 +1,8 @@
 //! Names that are no text, and things that are neither files nor folders: no client makes them, and whoever has made them beside
 //! the server finds them again in every copy.
 
-use super::{ALWAYS, Errno, Lookup, Outcome, READ, open_confined};
-use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags};
+use super::{ALWAYS, CONFINED, Errno, Lookup, Outcome, READ, open_confined, retry};
+use rustix::fs::{self as sys, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -14,6 +14,11 @@ pub(in crate::content::local) fn open_read_raw(dir: BorrowedFd<'_>, name: &CStr)
 /// Opens a folder.
 pub(in crate::content::local) fn open_folder_raw(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<OwnedFd> {
     open_confined(dir, name, READ | OFlags::DIRECTORY, Lookup::Full)
+}
+
+/// Opens a folder to delete what is in it; `XDEV` for the mount point of another file system, or of a part of this one.
+pub(in crate::content::local) fn open_folder_here(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<OwnedFd> {
+    retry(|| sys::openat2(dir, name, READ | OFlags::DIRECTORY, Mode::empty(), CONFINED | ResolveFlags::NO_XDEV))
 }
 
 /// Makes a new file for reading and writing.
