@@ -109,6 +109,11 @@ impl Unfinished {
         Turn { ended, _alone: Arc::clone(&self.turn).lock_owned().await }
     }
 
+    /// Whether whoever has this drive may go on with it: asked before its turn, which ends that of another request. `Forbidden`, `NotFound`.
+    pub async fn check(&self, drive: &Drive) -> Result<()> {
+        drive.check_change(&VPath::parse(&self.record().path)?).await
+    }
+
     /// Opens it at its end; `NotFound` when what had come is gone.
     pub async fn open(&self, drive: &Drive, tokens: Vec<String>) -> Result<DriveUpload> {
         let record = self.record();

@@ -79,6 +79,13 @@ impl Drive {
         }
     }
 
+    /// Whether the conditions of a request hold that changes nothing but a lock. `PreconditionFailed`.
+    pub async fn check_terms(&self, path: &VPath, terms: Terms) -> Result<()> {
+        let place = self.admitted(path, Access::Change).await?;
+        let commit = self.commit(&place, terms, Vec::new()).await?;
+        self.pre_judge(&place, &commit).await
+    }
+
     /// Prolongs a lock of this identity that covers `path`; `PreconditionFailed` when there is none such.
     pub async fn refresh_lock(&self, path: &VPath, token: &str, timeout: Option<Duration>) -> Result<LockView> {
         let place = self.admitted(path, Access::Change).await?;
@@ -109,7 +116,7 @@ impl Drive {
 
     /// Who its locks are taken, and used, as.
     pub(super) fn holder(&self) -> Holder {
-        Holder::of(&self.identity, self.identity.access.generation())
+        Holder::of(&self.identity)
     }
 
     /// Whether who locks what here is nobody's business: visitors of a link see that something is locked, and no more.

@@ -47,6 +47,11 @@ impl Drive {
         Ok(Aside { root: place.root.id.clone(), at: place.path.into_owned(), reserved })
     }
 
+    /// Whether something may be made at a path, by what it leads through alone.
+    pub async fn check_change(&self, path: &VPath) -> Result<()> {
+        self.admitted(path, Access::Create).await.map(drop)
+    }
+
     /// Goes on with an upload; `NotFound` when it is gone, or the path leads to another root than it is laid aside in.
     pub async fn resume(&self, id: &str, path: &VPath, publication: Publication) -> Result<DriveUpload> {
         let place = self.admitted(path, Access::Create).await?;

@@ -5,8 +5,8 @@ use super::dav::headers;
 use super::intake::BodyIn;
 use crate::model::{Error, Result};
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
-use http::{HeaderMap, HeaderName, Method};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
@@ -17,8 +17,12 @@ const OC_TOTAL_LENGTH: HeaderName = HeaderName::from_static("oc-total-length");
 const OC_CHUNKED: HeaderName = HeaderName::from_static("oc-chunked");
 
 /// The length of the body as its request announces it beside its framing; `BadRequest` when that is no number, there twice, or two
-/// different ones.
+/// different ones; `ContentCoding` for a body that is coded.
 pub fn length(method: &Method, headers: &HeaderMap) -> Result<Option<u64>> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+    if codings.any(|coding| !matches!(coding.trim_ascii().to_ascii_lowercase().as_slice(), b"" | b"identity")) {
+        return Err(Error::ContentCoding);
+    }
     if !matches!(method.as_str(), "PUT" | "PATCH" | "POST") {
         return Ok(None);
     }

@@ -1,8 +1,9 @@
 //! What a request's head must be for this server and any proxy in front to agree on what it says (RFC 9112 sections 3 and 6).
 
-use super::target;
+use super::body::Body;
+use super::{reply, target};
 use http::uri::Authority;
-use http::{HeaderName, HeaderValue, Request, StatusCode, Version, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version, header};
 
 /// Marks a request whose framing two readers may read differently; the connection puts it on what it sees.
 #[derive(Clone, Copy, Debug)]
@@ -21,9 +22,23 @@ pub struct Refusal {
     pub sentence: &'static str,
 }
 
+impl Refusal {
+    /// The answer, after which the connection ends.
+    pub fn answer(self) -> Response<Body> {
+        let mut response = reply::sentence(self.status, self.sentence);
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+}
+
 const CODING: Refusal = Refusal {
     status: StatusCode::NOT_IMPLEMENTED,
     sentence: "The only Transfer-Encoding that this server knows is one chunked.",
+};
+
+const LENGTH: Refusal = Refusal {
+    status: StatusCode::LENGTH_REQUIRED,
+    sentence: "In HTTP/1.0 a request with a body says its length in Content-Length.",
 };
 
 impl From<&'static str> for Refusal {
@@ -39,11 +54,25 @@ pub fn check<B>(request: &mut Request<B>) -> Result<(), Refusal> {
     }
     if request.extensions().get::<Ambiguous>().is_some() {
         return Err(Refusal::from(
-            "The request can be read in two ways: it has both Content-Length and Transfer-Encoding, or bare line ends.",
+            "The request can be read in two ways: it has both Content-Length and Transfer-Encoding, bare line \
+             ends, or a # in its target, which is written %23.",
         ));
     }
     check_host(request)?;
+    if request.version() == Version::HTTP_10 && has_no_length(request) {
+        return Err(LENGTH);
+    }
+    // It is of GET alone (RFC 9110 section 14.2).
+    if request.method() != Method::GET {
+        request.headers_mut().remove(header::RANGE);
+    }
     Ok(target::settle(request)?)
+}
+
+/// Whether a body must come (RFC 1945 section 7.2.2) and its length is not said: then it looks empty.
+fn has_no_length<B>(request: &Request<B>) -> bool {
+    let has_body = matches!(request.method().as_str(), "PUT" | "POST" | "PATCH");
+    has_body && !request.headers().contains_key(header::CONTENT_LENGTH)
 }
 
 fn check_host<B>(request: &Request<B>) -> Result<(), &'static str> {

@@ -157,7 +157,7 @@ impl Surroundings<'_> {
                 Ok(answer) => answer,
                 Err(_) => self.after_panic(&id),
             },
-            (Err(refusal), _) => unreadable(refusal),
+            (Err(refusal), _) => refusal.answer().into(),
         };
         caching::confine(&mut answer.response);
         let headers = answer.response.headers_mut();
@@ -197,13 +197,6 @@ fn front_of(path: &str) -> Front {
         _ if pages::is_health(path) => Front::Health,
         _ => Front::Web,
     }
-}
-
-/// The answer to a request that may be read in two ways: after it, nothing on this connection can be trusted.
-fn unreadable(refusal: framing::Refusal) -> Answer {
-    let mut response = reply::sentence(refusal.status, refusal.sentence);
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response.into()
 }
 
 /// What the log line needs of a request; shared with it, not copied.

@@ -40,7 +40,7 @@ pub fn status(error: &Error) -> StatusCode {
         Error::Locked { .. } => StatusCode::LOCKED,
         Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Error::UnexpectedBody => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Error::UnexpectedBody | Error::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Error::Unauthenticated | Error::CodeRequired | Error::AccessEnded => StatusCode::UNAUTHORIZED,
         Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown | Error::Missing(_) | Error::Unfit(_) => {
@@ -71,6 +71,7 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::BadRequest(_)
         | Error::Invalid { .. }
         | Error::UnexpectedBody
+        | Error::ContentCoding
         | Error::Forbidden(_)
         | Error::NotCopied(_)
         | Error::PreconditionFailed
@@ -107,6 +108,7 @@ pub fn code(error: &Error) -> &'static str {
         Error::BadRequest(_) => "bad_request",
         Error::Invalid { .. } => "invalid",
         Error::UnexpectedBody => "unexpected_body",
+        Error::ContentCoding => "content_coding",
         Error::Forbidden(_) => "forbidden",
         Error::NotCopied(_) => "not_copied",
         Error::PreconditionFailed | Error::Stale { .. } => "precondition_failed",

@@ -70,6 +70,9 @@ pub enum Error {
     /// A body came with a method that has none.
     #[error("This method takes no request body.")]
     UnexpectedBody,
+    /// A body came with a `Content-Encoding`: it would be stored as it is, and be another file than is meant.
+    #[error("The body is compressed (Content-Encoding), which this server does not take: send it as it is.")]
+    ContentCoding,
     /// A count limit of the account (locks, properties) is reached; the text says which.
     #[error("{0}")]
     LimitReached(&'static str),

@@ -127,6 +127,7 @@ impl Framing {
 
     /// Keeps so much of a line as matters.
     fn keep(&mut self, text: &[u8]) {
+        self.look_at_target(text);
         let room = LINE.saturating_sub(self.line.len());
         self.cut |= text.len() > room;
         self.line.extend_from_slice(text.get(..room).unwrap_or(text));
@@ -166,6 +167,7 @@ impl Framing {
     }
 
     fn head_line(&mut self, line: &[u8]) {
+        self.look_at_target(line);
         self.lines += 1;
         if self.lines == 1 {
             return;
@@ -181,6 +183,11 @@ impl Framing {
             self.ambiguous |= self.cut || number.is_none();
             self.length = number;
         }
+    }
+
+    /// A target has no fragment (RFC 9112 section 3.2): hyper would drop it, and the request would be for something else.
+    fn look_at_target(&mut self, line: &[u8]) {
+        self.ambiguous |= self.place == Place::Head && self.lines == 0 && line.contains(&b'#');
     }
 
     fn end_head(&mut self) {

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::certs::Issuers;
 use crate::config::{MetricsConfig, ServerConfig, TlsConfig};
 use crate::http::body::Body;
+use crate::http::framing;
 use crate::http::intake::BodyIn;
 use crate::http::reply;
 use crate::model::Result;
@@ -52,7 +53,10 @@ pub(super) fn answers(app: &Arc<App>, certificates: Option<Arc<Certificates>>) -
 }
 
 /// Answers a request to it.
-async fn answer(app: &Arc<App>, certificates: Option<&Certificates>, request: Request<BodyIn>) -> Response<Body> {
+async fn answer(app: &Arc<App>, certificates: Option<&Certificates>, mut request: Request<BodyIn>) -> Response<Body> {
+    if let Err(refusal) = framing::check(&mut request) {
+        return refusal.answer();
+    }
     if request.uri().path() != "/metrics" {
         return reply::sentence(
             StatusCode::NOT_FOUND,

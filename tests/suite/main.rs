@@ -57,6 +57,7 @@ mod links;
 mod lost_locks;
 mod lost_updates;
 mod matrix;
+mod misread;
 mod missing_homes;
 mod observed;
 mod odd_names;

@@ -309,3 +309,12 @@ fn a_public_address_for_metrics_is_warned_of_and_a_taken_one_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains(&format!("{address}: another program uses this address")), "{}", said(&output));
 }
+
+#[test]
+fn its_listener_reads_no_request_in_two_ways() {
+    let server = server();
+    for coding in ["identity", "gzip, chunked", "xchunked"] {
+        let request = server.scraper().raw("POST", "/metrics").header("Transfer-Encoding", coding).send().is(501);
+        assert_eq!(request.header("connection"), Some("close"), "{coding}");
+    }
+}

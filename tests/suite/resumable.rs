@@ -420,3 +420,28 @@ fn an_upload_that_cannot_be_deleted_keeps_no_other_on_the_disk() {
     server.block_on(app.expire_uploads()).unwrap();
     assert_eq!(aside(&server, "ana"), 0);
 }
+
+#[test]
+fn who_may_only_look_cuts_no_part_that_another_sends() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let made =
+        ana.api("POST", "/app-passwords", &serde_json::json!({"name": "viewer", "rights": "view"})).is(201).json();
+    let viewer = server.stranger().signed_in("ana", made["password"].as_str().or(made["secret"].as_str()).unwrap());
+    let at = begin(&ana, "/file", 6);
+    let mut line = server.connect();
+    let head = format!(
+        "PATCH {at} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n\
+         Content-Type: application/offset+octet-stream\r\nContent-Length: 6\r\n\r\nabc",
+        ana.host(),
+        ana.authorization()
+    );
+    line.write(head.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    self::head(&viewer, &at).is(403);
+    patch(&viewer, &at, 0, "x").is(403);
+    end(&viewer, &at).is(403);
+    line.write(b"def").unwrap();
+    line.read_reply(false, "PATCH").unwrap().is(204);
+    ana.holds("/file", "abcdef");
+}

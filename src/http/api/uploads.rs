@@ -122,8 +122,10 @@ pub async fn show(member: Member, Path(id): Path<String>, headers: HeaderMap) ->
         record.len
     } else {
         // Whoever still sends is cut off: its bytes would come where the next ones will.
+        let drive = member.drive().await?;
+        upload.check(&drive).await?;
         let _turn = upload.turn().await;
-        upload.open(&member.drive().await?, Vec::new()).await?.len()
+        upload.open(&drive, Vec::new()).await?.len()
     };
     let mut response = state(&upload, StatusCode::OK, offset);
     let out = response.headers_mut();
@@ -173,6 +175,7 @@ pub async fn end(member: Member, Path(id): Path<String>, headers: HeaderMap) -> 
     let upload = member.app.uploads.find(&member.identity, &id)?;
     let (app, drive) = (member.app.clone(), member.drive().await?);
     let discard = async move {
+        upload.check(&drive).await.or_else(gone)?;
         let _turn = upload.turn().await;
         // Who may not go on with it may not end it either.
         match upload.open(&drive, Vec::new()).await {
@@ -224,7 +227,13 @@ async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: 
     app.finish(async move { add(&program, &drive, &upload, chunk, body).await }).await
 }
 
+/// What leads nowhere any more may be given up.
+fn gone(error: Error) -> Result<()> {
+    if matches!(error, Error::NotFound | Error::ParentMissing | Error::NotFolder) { Ok(()) } else { Err(error) }
+}
+
 async fn add(app: &App, drive: &Drive, upload: &Unfinished, chunk: Chunk, body: Body) -> Result<u64> {
+    upload.check(drive).await?;
     let turn = upload.turn().await;
     let record = upload.record();
     if record.published.is_some() {
@@ -346,7 +355,11 @@ fn plan(headers: &HeaderMap) -> Result<Plan> {
     let modified = modified.map(|text| time::parse_seconds(text).ok_or(wrong)).transpose()?;
     let modified = modified.map(|millis| millis.div_euclid(1000));
     let modified = modified.filter(|seconds| time::in_calendar(*seconds).is_some());
-    let fresh = value("overwrite") == Some("false");
+    let fresh = match value("overwrite") {
+        None | Some("true") => false,
+        Some("false") => true,
+        Some(_) => return Err(Error::BadRequest("overwrite in Upload-Metadata must be true or false.")),
+    };
     let tags = value("if_match").map(str::to_owned).into_iter().collect();
     Ok(Plan { path, len, metadata, modified, fresh, tags })
 }

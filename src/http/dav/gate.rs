@@ -93,6 +93,9 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     exchange.checksum = headers::oc_checksum(headers)?;
     match exchange.verb {
         Verb::Put => exchange.len = announced,
+        _ if exchange.checksum.is_some() => {
+            return Err(Error::BadRequest("OC-Checksum is of a whole file: a PATCH cannot be held to it."));
+        }
         _ => check_update_range(headers)?,
     }
     Ok(())

@@ -36,22 +36,26 @@ const FOLDER: &str = "This is a folder; open it with a WebDAV client.\n";
 pub async fn answer(drive: &Drive, path: &VPath, head: bool, headers: &HeaderMap) -> Result<Response<Body>> {
     if head {
         let node = drive.stat(path).await?;
-        return if node.folder { Ok(folder(true)) } else { describe(&node, path.name(), headers) };
+        return if node.folder { folder(&node, true, headers) } else { describe(&node, path.name(), headers) };
     }
     match drive.open(path).await {
         Ok(reader) => serve(reader, path.name(), headers).await,
-        Err(Error::IsFolder) => Ok(folder(false)),
+        Err(Error::IsFolder) => folder(&drive.stat(path).await?, false, headers),
         Err(error) => Err(error),
     }
 }
 
 /// A sentence for a folder, or its headers alone.
-fn folder(head: bool) -> Response<Body> {
+fn folder(node: &Node, head: bool, conditions: &HeaderMap) -> Result<Response<Body>> {
+    let etag = quoted(node);
+    if judge(conditions, &etag, node.modified)? == Verdict::NotModified {
+        return Ok(not_modified(node, etag));
+    }
     let mut response = Response::new(if head { Body::empty() } else { Body::full(FOLDER) });
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(FOLDER.len()));
-    response
+    Ok(response)
 }
 
 /// The answer to a HEAD.
@@ -376,6 +380,7 @@ mod tests {
         assert_eq!(response.headers()[CONTENT_LENGTH], "100");
         assert!(response.body().is_empty());
         assert_eq!(describe(reader.node(), None, &asked(&[(IF_NONE_MATCH, "*")])).unwrap().status(), 304);
+        let folder = |head| folder(reader.node(), head, &HeaderMap::new()).unwrap();
         let (head, get) = (folder(true), folder(false));
         assert_eq!(head.headers(), get.headers());
         assert!(head.body().is_empty() && !get.body().is_empty());

@@ -72,7 +72,15 @@ impl DavLockSystem for ExchangeLocks {
     fn unlock(&'_ self, _path: &DavPath, token: &str) -> LsFuture<'_, std::result::Result<(), ()>> {
         let token = token.to_owned();
         async move {
-            let result = self.0.drive.unlock(&self.0.path, &token).await;
+            let exchange = &self.0;
+            let held = match exchange.verb {
+                Verb::Unlock => exchange.drive.check_terms(&exchange.path, exchange.terms.clone()).await,
+                _ => Ok(()),
+            };
+            let result = match held {
+                Ok(()) => exchange.drive.unlock(&exchange.path, &token).await,
+                Err(error) => Err(error),
+            };
             match result {
                 // The crate ends a lock also when the file of it could not be made.
                 Ok(()) if self.0.verb == Verb::Unlock => self.0.made(false),
@@ -95,7 +103,11 @@ impl DavLockSystem for ExchangeLocks {
     ) -> LsFuture<'_, std::result::Result<DavLock, ()>> {
         let (path, token) = (path.clone(), token.to_owned());
         async move {
-            let result = self.0.drive.refresh_lock(&self.0.path, &token, self.0.timeout).await;
+            let exchange = &self.0;
+            let result = match exchange.drive.check_terms(&exchange.path, exchange.terms.clone()).await {
+                Ok(()) => exchange.drive.refresh_lock(&exchange.path, &token, exchange.timeout).await,
+                Err(error) => Err(error),
+            };
             self.report(&path, result).map_err(drop)
         }
         .boxed()

@@ -36,7 +36,7 @@ use crate::drive::Drive;
 use crate::http::body::Body;
 use crate::http::intake::BodyIn;
 use crate::http::reply;
-use crate::model::{Error, Identity, Result, VPath};
+use crate::model::{Error, Identity, Result, VPath, Via};
 use body::Lent;
 use bytes::Bytes;
 use exchange::Verb;
@@ -157,6 +157,10 @@ async fn transfer_body(body: &Lent) -> Result<Bytes> {
 
 /// The resource a request names. A name that drives do not store names nothing; why, hears only who wants to make it.
 fn path_of(head: &request::Parts, prefix: &str) -> Result<VPath> {
+    let only_reads = matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND");
+    if !only_reads && head.uri.query().is_some() {
+        return Err(Error::BadRequest("What is to be changed has no query: a ? in a name is written %3F."));
+    }
     match VPath::from_url(head.uri.path(), prefix) {
         Ok(path) => path.ok_or(Error::NotFound),
         Err(Error::BadName(_)) if !matches!(head.method.as_str(), "PUT" | "PATCH" | "MKCOL" | "LOCK") => {
@@ -181,7 +185,9 @@ async fn propfind(
     };
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let agent = user_agent(head);
-    let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
+    // What visitors are told of it would tell them of all that its owner stores.
+    let is_visitor = matches!(drive.identity().via, Via::Link(_));
+    let hide_quota = is_visitor || app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
     let request = propfind::PropfindRequest { depth, user_agent: agent, hide_quota, find, prefix };
     propfind::answer(drive, path, request).await
 }

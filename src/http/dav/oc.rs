@@ -19,8 +19,10 @@ pub fn oc_mtime(headers: &HeaderMap) -> Result<Option<SystemTime>> {
 pub fn oc_checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
     let sums = list(headers, &HeaderName::from_static("oc-checksum"))?.unwrap_or_default();
     for (algorithm, digits) in sums.split([' ', '\t', ',']).filter_map(|sum| sum.split_once(':')) {
+        let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
         let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
         let expected: Option<Vec<u8>> = digits.as_bytes().chunks(2).map(byte).collect();
+        let expected = expected.filter(|_| is_hex);
         let wrong = Error::BadRequest("OC-Checksum must be an algorithm, a colon and hexadecimal digits.");
         if let Some(checksum) = Checksum::new(algorithm, expected.ok_or(wrong)?) {
             return Ok(Some(checksum));

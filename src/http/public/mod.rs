@@ -7,7 +7,7 @@ mod page;
 
 use super::api::bulk::ItemResult;
 use super::api::caller::Public;
-use super::api::json::read;
+use super::api::json::{Query, read};
 use super::api::upload::{Into, store_form};
 use super::api::{files, zip};
 use super::multipart::Form;
@@ -18,7 +18,7 @@ use crate::http::body::Download;
 use crate::links::{Link, LinkWarrant};
 use crate::model::{Error, Identity, Result, Rights, Role, VPath, Via};
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Request};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, COOKIE, RETRY_AFTER, SET_COOKIE};
