@@ -1,4 +1,5 @@
-//! Whether whoever holds a lock may still change what it is on: by the account, the app password, the link, the share, the team folder.
+//! Whether whoever holds a lock may still change what it is on: by the account, its password, the session, the
+//! app password, the link, the share, the team folder.
 
 use super::App;
 use crate::auth::Auth;
@@ -27,7 +28,10 @@ impl LockCheck {
     fn may_come_in(&self, holder: &Holder) -> bool {
         self.auth.may_sign_in(&holder.account)
             && match &holder.via {
-                Via::Password | Via::Session(_) => true,
+                Via::Password => {
+                    holder.generation == 0 || self.auth.opens_by_password(&holder.account, holder.generation)
+                }
+                Via::Session(id) => self.auth.has_session(&holder.account, id),
                 Via::AppPassword(id) => self.auth.has_app_password(&holder.account, id),
                 Via::Link(id) => self.links.lets_change(&holder.account, id, holder.generation),
             }

@@ -5,7 +5,7 @@ use super::accounts::{Account, Accounts};
 use super::budget::{Budget, Print};
 use super::cache::{Cache, Key};
 use super::connection::Origin;
-use super::flights::Flights;
+use super::flights::{Flight, Flights};
 use super::password::{self, Hasher, Lane, Secret, Turn};
 use super::throttle::{Network, Reserved, Throttle, WINDOW};
 use super::two_factor::WRONG_CODES;
@@ -144,9 +144,19 @@ impl Door {
         let attempt = self.attempt(WITH_CODE, attempted, from);
         let reserved = self.reserve(&attempt)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
+        // Of one credential only one try is in the queue, which is for all.
+        let flight = self.flights.join(attempt.key);
+        let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
+            return Err(password::busy());
+        };
         let turn = self.wait_for_turn(&attempt, Some(&reserved), deadline).await?;
         let done = tokio::spawn(Arc::clone(self).verify_once(turn, attempt, reserved)).await;
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
+    }
+
+    /// Takes part in the flight of a try at another door.
+    pub fn join(&self, key: Key) -> Flight<'_> {
+        self.flights.join(key)
     }
 
     /// Counts a try that is no password of an account (a registration, a set-up link, the word of a provider) against its

@@ -39,6 +39,11 @@ impl Auth {
         let tried = self.link_throttle.reserve(network, account.as_ref(), Some(print), Instant::now())?;
         self.door.refuse_wrong(&wrong)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
+        // Of one password from one network only one try is in the queue, which is for all.
+        let flight = self.door.join(wrong);
+        let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
+            return Err(password::busy());
+        };
         let turn = self.hasher.turn(Lane::Stranger, deadline).await?;
         self.link_throttle.charge(&tried, Instant::now())?;
         self.door.refuse_wrong(&wrong)?;

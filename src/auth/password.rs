@@ -15,6 +15,7 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 /// A password on its way to the hasher, wiped when dropped.
@@ -39,6 +40,14 @@ const MAX_PASSWORD_LEN: usize = 1024;
 const USUAL_MIN_LENGTH: usize = 10;
 
 static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common-passwords.txt").lines().collect());
+
+/// A password as it is hashed: keyboards of different systems write the same letters in different forms of Unicode (RFC 8265 section 4.2).
+fn normal(password: &[u8]) -> Secret {
+    match std::str::from_utf8(password) {
+        Ok(text) if !text.is_ascii() => Secret::new(text.nfc().collect::<String>().into_bytes()),
+        _ => Secret::new(password.to_vec()),
+    }
+}
 
 /// Refuses a password that is too short, too long, well known, or the account's name; the sentence says which.
 pub fn check_strength(name: &AccountName, password: &[u8], min_length: usize) -> Result<()> {
@@ -185,7 +194,7 @@ impl Hasher {
     fn hash(&self, password: &[u8]) -> Result<String> {
         let (params, salt) = (current_params()?, random_bytes::<SALT_LEN>()?);
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
-        let hash = self.run(&argon, password, &salt)?;
+        let hash = self.run(&argon, &normal(password), &salt)?;
         Ok(phc(&params, &salt, hash.as_ref()))
     }
 
@@ -201,8 +210,11 @@ impl Hasher {
         let is_current = algorithm == Algorithm::Argon2id
             && version == Version::V0x13
             && (params.m_cost(), params.t_cost(), params.p_cost()) == (today.m_cost(), today.t_cost(), today.p_cost());
-        let found = self.run(&Argon2::new(algorithm, version, params), password, salt)?;
-        let matches = bool::from(found.as_slice().ct_eq(expected.as_bytes()));
+        let argon = Argon2::new(algorithm, version, params);
+        let run = |password: &[u8]| self.run(&argon, password, salt);
+        let is_right = |password: &[u8]| run(password).map(|it| bool::from(it.as_slice().ct_eq(expected.as_bytes())));
+        let normal = normal(password);
+        let matches = is_right(&normal)? || (*normal != password && is_right(password)?);
         let renewed = if matches && !is_current { Some(self.hash(password)?) } else { None };
         Ok(Verdict { matches, renewed })
     }

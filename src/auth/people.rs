@@ -1,7 +1,7 @@
 //! Looking for people by the beginning of a name.
 
 use super::Auth;
-use super::budget::Budget;
+use super::budget::{Budget, Print};
 use crate::model::{AccountName, Error, Result, Role};
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,16 @@ impl Auth {
             return Err(Error::Forbidden("This server does not tell who else has an account: type the whole name."));
         }
         self.searches.reserve(who, None, Instant::now()).map(drop)
+    }
+
+    /// Counts a name that is tried on something, before it is told whether there is such an account; what is returned gives it back. `Throttled`.
+    pub fn reserve_name(&self, who: &AccountName) -> Result<Print> {
+        self.searches.reserve(who, None, Instant::now())
+    }
+
+    /// Gives a name back that an account has.
+    pub fn refund_name(&self, who: &AccountName, tried: Print) {
+        self.searches.refund(who, tried);
     }
 
     /// Up to `most` accounts that may sign in, by name, with their display names, for which `fits` is true.

@@ -206,6 +206,17 @@ impl Auth {
         self.sessions.list(|session| session.account == *account && session.stands(&self.accounts, now))
     }
 
+    /// Whether an account has this session, and it stands.
+    pub fn has_session(&self, account: &AccountName, id: &str) -> bool {
+        let found = self.sessions.get(id).filter(|session| session.account == *account);
+        found.is_some_and(|session| session.stands(&self.accounts, now()))
+    }
+
+    /// Whether an account's password of this generation still opens it, and alone.
+    pub fn opens_by_password(&self, name: &AccountName, generation: u64) -> bool {
+        self.accounts.find(name).is_some_and(|account| account.identity_by_password(generation).is_some())
+    }
+
     /// How many sessions stand, of all accounts.
     pub fn count_sessions(&self) -> usize {
         let now = now();

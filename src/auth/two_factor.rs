@@ -6,7 +6,7 @@ use super::password::random_bytes;
 use super::record::Record;
 use super::sessions::now;
 use super::{Auth, token, totp};
-use crate::model::{AccountName, Error, Identity, Result};
+use crate::model::{AccountName, Error, Identity, Result, Via};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -132,7 +132,12 @@ impl Auth {
             self.door.refund_code(name, tried);
         }
         match outcome {
-            Ok(()) => Ok(codes),
+            Ok(()) => {
+                // What was begun by the password alone ends with it.
+                let kept = if let Via::Session(id) = &identity.via { Some(id.as_str()) } else { None };
+                self.end_other_sessions(name, kept).await?;
+                Ok(codes)
+            }
             Err(Error::Unauthenticated) => Err(Error::Invalid {
                 pointer: "/code".into(),
                 why: "This is not the code that the app shows now.".into(),

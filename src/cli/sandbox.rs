@@ -77,7 +77,9 @@ fn read(config: &Config, file: &Path) -> Vec<PathBuf> {
     let named =
         certificates.chain(files).map(PathBuf::as_path).chain([file]).filter(|path| !path.as_os_str().is_empty());
     let with_targets = named.flat_map(|path| [Some(path.to_owned()), path.canonicalize().ok()]).flatten();
-    SYSTEM.iter().map(PathBuf::from).chain(with_targets.map(|path| above(&path))).collect()
+    // Debug builds read the web app from the source.
+    let app = cfg!(debug_assertions).then_some(concat!(env!("CARGO_MANIFEST_DIR"), "/web"));
+    SYSTEM.iter().copied().chain(app).map(PathBuf::from).chain(with_targets.map(|path| above(&path))).collect()
 }
 
 /// The folder that a path lies in, or itself below the root: a rule for the root would confine nothing.

@@ -54,6 +54,7 @@ mod link_drops;
 mod link_locks;
 mod link_passwords;
 mod links;
+mod lock_credentials;
 mod lost_locks;
 mod lost_updates;
 mod matrix;

@@ -531,3 +531,17 @@ fn what_a_copy_from_another_drive_replaces_lies_in_the_trash() {
     ana.holds("/docs/x", "third");
     assert!(server.staged("ana").is_empty());
 }
+
+#[test]
+fn names_that_nobody_has_are_tried_a_bounded_number_of_times() {
+    let server = TestServer::start();
+    let (ana, _) = (server.ana(), server.ben().mkcol("/x").is(201));
+    ana.mkcol("/d").is(201);
+    let share =
+        |name: &str| api(&ana, "POST", "/shares", &json!({"path": "/d", "to": {"account": name}, "rights": "view"}));
+    for n in 0..60 {
+        share(&format!("nobody{n}")).is(422);
+    }
+    share("nobody").is(429);
+    share("ben").is(429);
+}

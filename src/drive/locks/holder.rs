@@ -12,7 +12,7 @@ pub struct Holder {
     pub account: AccountName,
     /// What it signed in with.
     pub via: Via,
-    /// Of a link, the generation of its password; else 0.
+    /// Of a link, the generation of its password; else that of the account's credentials, 0 where it is not known.
     pub generation: u64,
 }
 
@@ -30,7 +30,11 @@ impl From<AccountName> for Holder {
 
 impl Holder {
     /// Who `identity` takes locks as.
-    pub fn of(identity: &Identity, generation: u64) -> Self {
+    pub fn of(identity: &Identity) -> Self {
+        let generation = match identity.via {
+            Via::Link(_) => identity.access.generation(),
+            _ => identity.generation,
+        };
         Self { account: identity.account.clone(), via: identity.via.clone(), generation }
     }
 
@@ -42,6 +46,11 @@ impl Holder {
     /// The app password that it was taken by.
     pub(super) fn app_password(&self) -> Option<&str> {
         if let Via::AppPassword(id) = &self.via { Some(id) } else { None }
+    }
+
+    /// The session that it was taken by.
+    pub(super) fn session(&self) -> Option<&str> {
+        if let Via::Session(id) = &self.via { Some(id) } else { None }
     }
 
     /// Whether one may use the locks of the other: all that an account signs in with is one.

@@ -75,6 +75,11 @@ struct Record {
     link: Option<(String, u64)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     app_password: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<String>,
+    /// Of the account's credentials; absent in records of earlier versions.
+    #[serde(default)]
+    generation: u64,
     owner: String,
     shared: bool,
     deep: bool,
@@ -333,6 +338,8 @@ fn record_of(lock: &Lock) -> Result<Batch> {
         holder: lock.holder.account.clone(),
         link: lock.holder.link().map(|id| (id.to_owned(), lock.holder.generation)),
         app_password: lock.holder.app_password().map(str::to_owned),
+        session: lock.holder.session().map(str::to_owned),
+        generation: lock.holder.generation,
         owner: lock.owner.clone(),
         shared: lock.shared,
         deep: lock.deep,
@@ -345,10 +352,11 @@ fn record_of(lock: &Lock) -> Result<Batch> {
 
 impl Record {
     fn holder(&self) -> Holder {
-        let (via, generation) = match (&self.link, &self.app_password) {
-            (Some((id, generation)), _) => (Via::Link(id.clone()), *generation),
-            (None, Some(id)) => (Via::AppPassword(id.clone()), 0),
-            (None, None) => (Via::Password, 0),
+        let (via, generation) = match (&self.link, &self.app_password, &self.session) {
+            (Some((id, generation)), ..) => (Via::Link(id.clone()), *generation),
+            (None, Some(id), _) => (Via::AppPassword(id.clone()), self.generation),
+            (None, None, Some(id)) => (Via::Session(id.clone()), self.generation),
+            (None, None, None) => (Via::Password, self.generation),
         };
         Holder { account: self.holder.clone(), via, generation }
     }

@@ -161,14 +161,16 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
     let Profile { display_name, email, email_source, email_since } =
         app.auth.profile(&identity.account).ok_or(Error::Unauthenticated)?;
     let quota = app.drive(identity).await?.quota(&VPath::root()).await?;
+    // What is confined to a part of the drive is told of that part.
+    let is_whole = identity.scope.is_root();
     Ok(Me {
         name: view.name,
         display_name,
-        email,
+        email: email.filter(|_| is_whole),
         email_source,
         email_since: email_since.map(|at| date(at / 1000)),
         role: view.role,
-        groups: app.commons.groups.names_of(&identity.account),
+        groups: if is_whole { app.commons.groups.names_of(&identity.account) } else { Vec::new() },
         two_factor: app.auth.has_two_factor(&identity.account),
         connected: app.auth.app_passwords_of(&identity.account).iter().any(|(_, found)| found.last_use.is_some()),
         created: date(view.created),

@@ -231,7 +231,10 @@ pub async fn incoming(caller: Account, Query(page): Query<PageQuery>) -> Result<
     responses((status = 201, body = Outgoing), Failures))]
 pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<(StatusCode, Json<Outgoing>), Problem> {
     let path = VPath::parse(&asked.path).map_err(|error| invalid("/path", error.to_string()))?;
+    let own = &caller.identity.account;
+    let tried = caller.app.auth.reserve_name(own)?;
     let to = bind_grantee(&caller.app, &asked.to, "/to")?;
+    caller.app.auth.refund_name(own, tried);
     if asked.to == Grantee::Account(caller.identity.account.clone()) {
         return Err(Problem(invalid("/to/account", "This is your own account.")));
     }
@@ -247,7 +250,13 @@ pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<
     let new = NewShare { path, node: id, folder, to, rights, expires, note };
     let (app, owner, reporter) = (caller.app.clone(), caller.identity.account.clone(), caller.reporter());
     let work = async move {
+        let to = new.to.clone();
         let share = app.commons.shares.create(&owner, new).await?;
+        // An account that is removed meanwhile has had its shares ended already.
+        if matches!(&to.named, Grantee::Account(name) if app.auth.account(name).is_none()) {
+            app.commons.shares.revoke(&owner, &share.id).await?;
+            return Err(invalid("/to/account", "There is no account of this name."));
+        }
         reporter.done(Kind::ShareCreated, &share.id, share.words()).await;
         Ok(share)
     };
