@@ -1,6 +1,6 @@
 //! The API's own description (`OpenAPI` 3.1), made from the code; `docs/openapi.json` is its golden copy.
 
-use super::problem::{FieldProblem, ProblemDocument};
+use super::problem::{Failures, FieldProblem, ProblemDocument};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -43,7 +43,7 @@ impl Tag {
 #[openapi(
     info(title = "Sarang", description = "What WebDAV has no word for: accounts, sharing, administration."),
     components(schemas(ProblemDocument, FieldProblem)),
-    modifiers(&Ways),
+    modifiers(&Ways, &Shared),
     security(("basic" = []), ("bearer" = []), ("cookie" = []))
 )]
 struct Head;
@@ -57,6 +57,15 @@ impl Modify for Ways {
         components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
         components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("sid"))));
+    }
+}
+
+/// What routes answer alike.
+struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        document.components.get_or_insert_default().responses.extend(Failures::described());
     }
 }
 

@@ -52,35 +52,46 @@ pub struct FieldProblem {
     pub detail: String,
 }
 
-/// Every failure that any route may answer with.
+/// Status, name in the document, and what it means.
+const FAILURES: [(&str, &str, &str); 15] = [
+    ("400", "BadRequest", "The request is malformed."),
+    ("401", "Unauthorized", "Sign in first."),
+    ("403", "Forbidden", "Understood and refused."),
+    ("404", "NotFound", "There is nothing there, or nothing the caller may know of."),
+    ("405", "MethodNotAllowed", "There is no such method here."),
+    ("409", "Conflict", "The present state does not allow it."),
+    ("412", "PreconditionFailed", "A condition of the request does not hold."),
+    ("413", "ContentTooLarge", "The body is too large."),
+    ("415", "UnsupportedMediaType", "The body is not of the expected kind."),
+    ("422", "UnprocessableContent", "A field has a value that cannot be; `errors` says which."),
+    ("423", "Locked", "Somebody holds a lock on it."),
+    ("429", "TooManyRequests", "Too many tries; `Retry-After` says when to come back."),
+    ("500", "InternalServerError", "Something went wrong in the server; its log says more."),
+    ("503", "ServiceUnavailable", "The server is busy or read-only; `Retry-After` says when to come back."),
+    ("507", "InsufficientStorage", "There is no room left."),
+];
+
+/// Every failure that any route may answer with; what each means stands in the document once.
 #[derive(Debug)]
 pub struct Failures;
 
-impl IntoResponses for Failures {
-    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let said = |status: &str, text: &str| {
+impl Failures {
+    /// The answers by their names, for the document's components.
+    pub(super) fn described() -> impl Iterator<Item = (String, RefOr<utoipa::openapi::Response>)> {
+        FAILURES.into_iter().map(|(_, name, text)| {
             let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ProblemDocument"))).build();
             let response = ResponseBuilder::new().description(text).content("application/problem+json", content);
-            (status.to_owned(), RefOr::T(response.build()))
-        };
-        [
-            said("400", "The request is malformed."),
-            said("401", "Sign in first."),
-            said("403", "Understood and refused."),
-            said("404", "There is nothing there, or nothing the caller may know of."),
-            said("405", "There is no such method here."),
-            said("409", "The present state does not allow it."),
-            said("412", "A condition of the request does not hold."),
-            said("413", "The body is too large."),
-            said("415", "The body is not of the expected kind."),
-            said("422", "A field has a value that cannot be; `errors` says which."),
-            said("423", "Somebody holds a lock on it."),
-            said("429", "Too many tries; `Retry-After` says when to come back."),
-            said("500", "Something went wrong in the server; its log says more."),
-            said("503", "The server is busy or read-only; `Retry-After` says when to come back."),
-            said("507", "There is no room left."),
-        ]
-        .into()
+            (name.to_owned(), RefOr::T(response.build()))
+        })
+    }
+}
+
+impl IntoResponses for Failures {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        FAILURES
+            .into_iter()
+            .map(|(status, name, _)| (status.to_owned(), Ref::from_response_name(name).into()))
+            .collect()
     }
 }
 
