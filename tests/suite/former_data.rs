@@ -1,22 +1,31 @@
-//! A data folder of before files had ids opens with the present program, and everything that was in it is there.
+//! Data folders that former commits made open with the present program, and everything that was in them is there. They are packed as JSON with the
+//! attributes of their files, not as an archive: neither git nor tar without options keeps `user.*`, which ids, hashes and properties are in.
 
 use crate::harness::{Client, Reply, TestServer, url};
 use crate::program::PASSWORD;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rustix::fs::{AtFlags, CWD, StatxFlags, XattrFlags, setxattr, statx};
+use sarang::app::App;
+use sarang::config::Config;
 use sarang::content::local::LocalTree;
 use sarang::content::local::check::{Care, look_over};
+use sarang::model::Error;
 use sarang::store::sled::SledStore;
 use sarang::store::{Batch, StateStore};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
-const PACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/data-before-file-ids.json");
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+const BEFORE_FILE_IDS: &str = "data-before-file-ids.json";
+const BEFORE_TLS: &str = "data-before-tls.json";
+/// Where in a label the sign of the inode lies that it was written for: behind hash, check and id.
+const SIGN: std::ops::Range<usize> = 55..63;
 
 /// What stays the same of a file where it lies: inode and birth.
 fn node(path: &Path) -> [u64; 2] {
@@ -29,8 +38,9 @@ fn node(path: &Path) -> [u64; 2] {
 }
 
 /// The folder, and what is known of it; `None` where files have no attributes.
-fn unpack() -> Option<(TempDir, Value)> {
-    let (top, packed) = (TempDir::new().unwrap(), serde_json::from_slice::<Value>(&fs::read(PACKED).unwrap()).unwrap());
+fn unpack(name: &str) -> Option<(TempDir, Value)> {
+    let packed = fs::read(Path::new(FIXTURES).join(name)).unwrap();
+    let (top, packed) = (TempDir::new().unwrap(), serde_json::from_slice::<Value>(&packed).unwrap());
     if setxattr(top.path(), "user.probe", b"x", XattrFlags::empty()).is_err() {
         println!("skipped: the file system of {} has no user attributes", top.path().display());
         return None;
@@ -65,8 +75,8 @@ fn unpack() -> Option<(TempDir, Value)> {
     Some((top, packed))
 }
 
-/// Lets the state name the files by what they are now, as if they had stayed where they were, and lets nothing be over meanwhile.
-async fn rebind(top: &Path, packed: &Value) {
+/// Lets nothing be over meanwhile, and, where it names files by inode and birth, lets it name those that they have now.
+async fn refresh(top: &Path, packed: &Value, rebinds: bool) {
     let entries = packed["entries"].as_array().unwrap();
     // A link to a file that was saved since knows it by a mark in its properties, and no file has that inode any more.
     let now_of = |old: &Value| {
@@ -76,21 +86,21 @@ async fn rebind(top: &Path, packed: &Value) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let store = SledStore::open(&top.join("state")).unwrap();
     let mut batch = Batch::new();
-    for (prefix, node, times) in [
-        ("share/", "/node", &[][..]),
-        ("link/", "/target/node", &[]),
-        ("lock/", "", &["/ends"]),
-        ("upload/", "", &["/expires"]),
+    for (prefix, node, time) in [
+        ("share/", "/node", ""),
+        ("link/", "/target/node", ""),
+        ("lock/", "", "/ends"),
+        ("upload/", "", "/expires"),
+        ("invite/", "", "/expires"),
     ] {
         let records = store.scan(prefix, "", 100).await.unwrap();
-        assert!(!records.is_empty(), "{prefix}");
+        assert!(!records.is_empty() || prefix == "invite/", "{prefix}");
         for (key, text) in records {
             let mut record: Value = serde_json::from_str(&text).unwrap();
-            if !node.is_empty() {
-                let bound = record.pointer_mut(node).unwrap();
+            if let Some(bound) = record.pointer_mut(node).filter(|_| rebinds && !node.is_empty()) {
                 *bound = now_of(bound).unwrap_or_else(|| bound.clone());
             }
-            for time in times {
+            if !time.is_empty() {
                 *record.pointer_mut(time).unwrap_or_else(|| panic!("{key}: {text}")) = json!(now + 3600);
             }
             batch = batch.put(key, record.to_string());
@@ -100,16 +110,52 @@ async fn rebind(top: &Path, packed: &Value) {
     store.close().await.unwrap();
 }
 
+/// Lets labels be written for the inodes that the files have now, where they were for those that they had.
+fn relabel(top: &Path, packed: &Value) {
+    let sign = |inode: u64, born: u64| (inode.rotate_left(32) ^ born).to_le_bytes();
+    let mut relabelled = 0;
+    for entry in packed["entries"].as_array().unwrap() {
+        let Some(label) = entry["attributes"]["user.sarang"].as_str() else { continue };
+        let mut label = BASE64_STANDARD.decode(label).unwrap();
+        let [inode, born] = [0, 1].map(|at| entry["node"][at].as_u64().unwrap());
+        if label.get(SIGN) != Some(&sign(inode, born)) {
+            continue;
+        }
+        let path = top.join(entry["path"].as_str().unwrap());
+        let [inode, born] = node(&path);
+        label[SIGN].copy_from_slice(&sign(inode, born));
+        setxattr(&path, "user.sarang", &label, XattrFlags::empty()).unwrap();
+        relabelled += 1;
+    }
+    assert!(relabelled > 10, "{relabelled}");
+}
+
+/// Where the folder lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lies {
+    /// On the inodes that it was made on.
+    InPlace,
+    /// On others, as after `cp -a`.
+    Copied,
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 struct Former {
     server: TestServer,
     facts: Value,
 }
 
 impl Former {
-    fn new() -> Option<Self> {
-        let (top, packed) = unpack()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(rebind(top.path(), &packed));
+    fn open(fixture: &str, lies: Lies) -> Option<Self> {
+        let (top, packed) = unpack(fixture)?;
+        let has_ids = fixture != BEFORE_FILE_IDS;
+        runtime().block_on(refresh(top.path(), &packed, !has_ids && lies == Lies::InPlace));
+        if has_ids && lies == Lies::InPlace {
+            relabel(top.path(), &packed);
+        }
         Some(Self { server: TestServer::over(top), facts: packed["facts"].clone() })
     }
 
@@ -169,11 +215,10 @@ fn has_files(former: &Former) {
     assert!(large.contains(&"y".repeat(3000)));
 }
 
-#[test]
-fn everything_of_a_data_folder_from_before_files_had_ids_is_there() {
-    let Some(mut former_data) = Former::new() else { return };
-    has_files(&former_data);
-    let (ana, ben, root) = (former_data.of("ana"), former_data.of("ben"), former_data.of("root"));
+/// Versions, and the trash, which this empties.
+#[track_caller]
+fn has_history(former_data: &Former) {
+    let ana = former_data.of("ana");
     // Versions and trash, of which each file has its own.
     assert_eq!(former(&ana, "docs/a.txt"), ["first", "second"]);
     assert_eq!(former(&ana, "single.txt"), ["one", "two"]);
@@ -194,18 +239,16 @@ fn everything_of_a_data_folder_from_before_files_had_ids_is_there() {
     assert_eq!(former(&ana, "old/inside.txt"), ["inside 1"]);
     gone.sort();
     assert_eq!(gone, [("gone 2".to_owned(), vec!["gone 1".to_owned()]), ("gone again".to_owned(), Vec::new())]);
-    // Quota, group, team folder.
+}
+
+/// Quota, group, team folder, and what lets others in.
+#[track_caller]
+fn has_state(former_data: &Former) {
+    let (ana, root) = (former_data.of("ana"), former_data.of("root"));
     assert_eq!(ana.api("GET", "/me", &Value::Null).is(200).json()["quota"], 10 << 20);
     assert_eq!(root.api("GET", "/accounts/root", &Value::Null).is(200).json()["role"], "admin");
     assert!(root.api("GET", "/groups", &Value::Null).is(200).text().contains("crew"));
     assert_eq!(list(&root, "/team-folders")[0]["quota"], 1_000_000);
-    // The lock holds for who has its token.
-    ben.put("/Shared with me/docs/a.txt", "x").is(423);
-    let token = format!("(<{}>)", former_data.fact("/lock"));
-    ana.put("/docs/a.txt", "x").is(423);
-    ana.request("PUT", "/docs/a.txt").header("If", &token).body("fourth").send().is(204);
-    ben.holds("/Shared with me/docs/a.txt", "fourth");
-    assert_eq!(former(&ana, "docs/a.txt"), ["first", "second", "third"]);
     // Links.
     assert_eq!(former_data.link("download", "GET", "/file").is(200).text(), "never overwritten");
     assert_eq!(former_data.link("file", "GET", "/file").is(200).text(), "three");
@@ -217,6 +260,19 @@ fn everything_of_a_data_folder_from_before_files_had_ids_is_there() {
     let phone = former_data.server.stranger().signed_in("ana", former_data.fact("/app_password"));
     phone.holds("/deep/b.txt", "deep");
     phone.lacks("/single.txt");
+}
+
+/// What is under way goes on, and what is saved anew or moved from now on keeps what is bound to it, over a restart, too.
+#[track_caller]
+fn goes_on(mut former_data: Former) {
+    let (ana, ben) = (former_data.of("ana"), former_data.of("ben"));
+    // The lock holds for who has its token.
+    ben.put("/Shared with me/docs/a.txt", "x").is(423);
+    let token = format!("(<{}>)", former_data.fact("/lock"));
+    ana.put("/docs/a.txt", "x").is(423);
+    ana.request("PUT", "/docs/a.txt").header("If", &token).body("fourth").send().is(204);
+    ben.holds("/Shared with me/docs/a.txt", "fourth");
+    assert_eq!(former(&ana, "docs/a.txt"), ["first", "second", "third"]);
     // The upload goes on.
     let at = former_data.fact("/upload").to_owned();
     let tus = |method: &str| ana.raw(method, &at).header("Tus-Resumable", "1.0.0");
@@ -224,10 +280,9 @@ fn everything_of_a_data_folder_from_before_files_had_ids_is_there() {
     let part = tus("PATCH").header("Upload-Offset", "10").header("Content-Type", "application/offset+octet-stream");
     part.body("abcdefghijklmnopqrst").send().is(204);
     ana.holds("/docs/film.bin", "0123456789abcdefghijklmnopqrst");
-    // What is saved anew or moved from now on keeps what is bound to it, over a restart, too.
     ana.request("PUT", "/docs/a.txt").header("If", &token).body("third").send().is(204);
     ana.store("/single.txt", "three");
-    drop((ana, ben, root, phone));
+    drop((ana, ben));
     former_data.server = former_data.server.restart();
     has_files(&former_data);
     former_data.of("ana").transfer("MOVE", "/single.txt", "/moved.txt").send().is(201);
@@ -236,9 +291,63 @@ fn everything_of_a_data_folder_from_before_files_had_ids_is_there() {
     assert_eq!(former(&former_data.of("ana"), "moved.txt"), ["one", "two"]);
 }
 
+#[track_caller]
+fn has_everything(fixture: &str, lies: Lies) {
+    let Some(former_data) = Former::open(fixture, lies) else { return };
+    has_files(&former_data);
+    has_history(&former_data);
+    has_state(&former_data);
+    goes_on(former_data);
+}
+
 #[test]
-fn its_hashes_hold_and_nothing_is_found_wrong() {
-    let Some(former_data) = Former::new() else { return };
+fn everything_of_a_data_folder_from_before_files_had_ids_is_there() {
+    has_everything(BEFORE_FILE_IDS, Lies::InPlace);
+}
+
+#[test]
+fn everything_of_a_data_folder_from_before_tls_is_there() {
+    has_everything(BEFORE_TLS, Lies::InPlace);
+}
+
+#[test]
+fn everything_of_a_copy_of_a_data_folder_from_before_tls_is_there() {
+    has_everything(BEFORE_TLS, Lies::Copied);
+}
+
+#[test]
+fn second_factors_invites_removed_accounts_and_large_properties_from_before_tls_are_there() {
+    let Some(former_data) = Former::open(BEFORE_TLS, Lies::InPlace) else { return };
+    let stranger = former_data.server.stranger();
+    let sign_in = |code: Option<&str>| {
+        stranger.api("POST", "/login", &json!({"name": "cia", "password": PASSWORD, "code": code}))
+    };
+    sign_in(None).is(401);
+    sign_in(Some(former_data.fact("/recovery_code"))).is(200);
+    sign_in(Some(former_data.fact("/recovery_code"))).is(401);
+    let wish = json!({"name": "eve", "password": "green kettle 78", "invite": former_data.fact("/invite")});
+    stranger.api("POST", "/register", &wish).is(201);
+    stranger.signed_in("eve", "green kettle 78").holds("/Team folders/Plans/ours.txt", "ours 2");
+    let removed = list(&former_data.of("root"), "/removed-files");
+    assert_eq!(removed.len(), 1, "{removed:?}");
+    let back = format!("/removed-files/{}/restore", removed[0]["id"].as_str().unwrap());
+    former_data.of("root").api("POST", &back, &json!({"to": {"home": "ben"}})).is_any(&[200, 201, 204]);
+    former_data.of("ben").holds("/left.txt", "left behind");
+    let ana = former_data.of("ana");
+    let huge = ana.props("/plain.txt", "0", "<x:huge xmlns:x=\"http://example.org/x/\"/>").is(207).text();
+    assert!(huge.contains(&"z".repeat(5000)));
+}
+
+#[test]
+fn hashes_hold_and_nothing_is_found_wrong() {
+    for fixture in [BEFORE_FILE_IDS, BEFORE_TLS] {
+        has_sound_trees(fixture);
+    }
+}
+
+#[track_caller]
+fn has_sound_trees(fixture: &str) {
+    let Some(former_data) = Former::open(fixture, Lies::InPlace) else { return };
     let home = former_data.server.home("ana");
     let before = LocalTree::scrub_at(&home).unwrap();
     assert_eq!((before.new, before.damaged.len(), before.unreadable.len()), (0, 0, 0), "{before:?}");
@@ -257,7 +366,7 @@ fn its_hashes_hold_and_nothing_is_found_wrong() {
 
 #[test]
 fn what_was_bound_to_inodes_shows_nothing_elsewhere_and_all_else_is_there() {
-    let Some((top, packed)) = unpack() else { return };
+    let Some((top, packed)) = unpack(BEFORE_FILE_IDS) else { return };
     let former_data = Former { server: TestServer::over(top), facts: packed["facts"].clone() };
     let (ana, ben) = (former_data.of("ana"), former_data.of("ben"));
     ana.holds("/docs/a.txt", "third");
@@ -268,4 +377,58 @@ fn what_was_bound_to_inodes_shows_nothing_elsewhere_and_all_else_is_there() {
     let wish = json!({"path": "/docs/deep", "to": {"account": "ben"}, "rights": "view"});
     ana.api("POST", "/shares", &wish).is(201);
     ben.holds("/Shared with me/deep/b.txt", "deep");
+}
+
+/// Puts other texts under keys of the state, which have to be as they are expected: key, text that is there, text that shall be.
+async fn swap(data: &Path, changes: &[[String; 3]]) {
+    let store = SledStore::open(&data.join("state")).unwrap();
+    let mut batch = Batch::new();
+    for [key, there, wanted] in changes {
+        assert_eq!(store.get(key).await.unwrap().as_ref(), Some(there), "{key} stays as it was");
+        batch = batch.put(key, wanted);
+    }
+    store.commit(batch).await.unwrap();
+    store.close().await.unwrap();
+}
+
+/// One record of each kind that has a version: kind to key and text.
+async fn one_of_each_kind(data: &Path) -> BTreeMap<String, (String, String)> {
+    let store = SledStore::open(&data.join("state")).unwrap();
+    let records = store.scan("", "", 1000).await.unwrap();
+    store.close().await.unwrap();
+    let has_version = |text: &str| serde_json::from_str::<Value>(text).is_ok_and(|record| record["v"].is_u64());
+    let versioned = records.into_iter().filter(|(_, text)| has_version(text));
+    versioned.map(|(key, text)| (key.split('/').next().unwrap().to_owned(), (key, text))).collect()
+}
+
+/// As what a program of later would leave to this one, if it were put in its place.
+#[test]
+fn what_a_newer_program_wrote_is_refused_in_words_and_nothing_is_lost() {
+    let Some((top, packed)) = unpack(BEFORE_TLS) else { return };
+    let (data, runtime) = (top.path(), runtime());
+    runtime.block_on(refresh(data, &packed, false));
+    let kinds = runtime.block_on(one_of_each_kind(data));
+    assert!(kinds.len() >= 12, "{:?}", kinds.keys());
+    let config = Config { data_dir: data.to_owned(), ..Config::default() };
+    let mut back = Vec::new();
+    for (key, text) in kinds.into_values() {
+        let mut record: Value = serde_json::from_str(&text).unwrap();
+        record["v"] = json!(99);
+        let newer = record.to_string();
+        back.push([key.clone(), text.clone(), newer.clone()]);
+        runtime.block_on(swap(data, &back));
+        match runtime.block_on(App::open(config.clone())) {
+            Err(Error::Corrupt(sentence)) => {
+                assert!(sentence.contains(&format!("{key} was written by a newer")), "{sentence}");
+            }
+            opened => panic!("{key}: {:?}", opened.err()),
+        }
+        back = vec![[key, newer, text]];
+    }
+    runtime.block_on(swap(data, &back));
+    let former_data = Former { server: TestServer::over(top), facts: packed["facts"].clone() };
+    has_files(&former_data);
+    has_history(&former_data);
+    has_state(&former_data);
+    goes_on(former_data);
 }
