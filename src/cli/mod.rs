@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod connect;
 mod doctor;
+mod health;
 mod manager;
 mod manual;
 mod past;
@@ -120,6 +121,8 @@ enum Command {
         #[command(flatten)]
         args: connect::ConnectArgs,
     },
+    /// Say whether the server of these settings is ready; ends with 1 if not.
+    Health,
     /// Try what clients do, from here or another machine, and say what is wrong on their way.
     Doctor {
         #[command(flatten)]
@@ -180,6 +183,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::User { command } => user::run(command, config).await,
         Command::Audit { args } => show::audit(args, config).await,
         Command::Overview { json } => show::overview(json, config).await,
+        Command::Health => health::run(&config).await,
         Command::Lock { command } => show::lock(command, config).await,
         Command::NewHome { place } => removed::new_home(place, config).await,
         Command::Team { command } => team::run(command, config).await,

@@ -313,6 +313,45 @@ fn the_past_is_seen_and_restored_with_a_server_and_without() {
     assert_eq!(ran(&["audit", "--kind", "history-restored"]).lines().count(), 3);
 }
 
+/// `sarang health` for a server on this address.
+fn health(place: &Place, address: SocketAddr) -> (Option<i32>, String) {
+    let mut command = place.command(SARANG);
+    let output = command.arg("health").env("SARANG_SERVER__LISTEN", address.to_string()).output().unwrap();
+    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+#[test]
+fn health_says_whether_the_server_is_ready() {
+    let place = Place::new();
+    place.add_ana();
+    let mut serving = place.serve();
+    let address = serving.address;
+    assert_eq!(health(&place, address), (Some(0), "The server is ready.\n".to_owned()));
+    serving.end();
+    drop(serving);
+    let (code, said) = health(&place, address);
+    assert!(code == Some(1) && said.contains(&format!("The server does not answer on {address}")), "{code:?} {said}");
+    // What answers, and is not ready.
+    for (answer, sentence) in
+        [("HTTP/1.1 503 x\r\n\r\n", "is not ready: it answers 503"), ("SSH-2.0-OpenSSH_9.2", "no HTTP server")]
+    {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let other = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut question = [0; 17];
+            stream.read_exact(&mut question).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            question
+        });
+        let (code, said) = health(&place, address);
+        assert!(code == Some(1) && said.contains(sentence), "{code:?} {said}");
+        assert_eq!(&other.join().unwrap(), b"GET /readyz HTTP/");
+    }
+    let (code, said) = health(&place, SocketAddr::from(([127, 0, 0, 1], 0)));
+    assert!(code == Some(1) && said.contains("no address with a port"), "{code:?} {said}");
+}
+
 #[test]
 fn a_folder_in_use_is_refused_with_the_process_that_has_it() {
     let place = Place::new();
