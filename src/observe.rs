@@ -1,5 +1,5 @@
 //! What the server tells of itself in numbers, for Prometheus. A new metric is counted where it happens, by a kind of `src/metrics.rs`
-//! (or is asked for), and gets a line in [`Seen::encode`]; an alert or a panel in `docs/monitoring/` may name it from then on. No label
+//! (or is asked for), and gets a line in `Seen::encode`; an alert or a panel in `docs/monitoring/` may name it from then on. No label
 //! holds the name of a person or file, and each has few values that are known beforehand.
 
 mod page;

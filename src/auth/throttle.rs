@@ -31,7 +31,7 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// A try that is counted from before it is judged; [`Throttle::refund`] gives it back, dropping it does not.
+/// A try that is counted from before it is judged; `Throttle::refund` gives it back, dropping it does not.
 #[derive(Debug)]
 #[must_use = "a try that was right is given back"]
 pub struct Reserved {

@@ -72,7 +72,7 @@ impl Framing {
     }
 
     /// Follows the next bytes and says how many of them hyper may see now; the others are to come again, with what follows
-    /// them. A `Transfer-Encoding` other than one `chunked` gets the name [`UNKNOWN_CODING`] on the way.
+    /// them. A `Transfer-Encoding` other than one `chunked` gets the name [`UNKNOWN_CODING`](crate::http::framing::UNKNOWN_CODING) on the way.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> usize {
         let mut read = 0;
         while let Some(rest) = bytes.get_mut(read..).filter(|rest| !rest.is_empty()) {

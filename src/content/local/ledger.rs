@@ -1,7 +1,7 @@
 //! The books of a tree: how many bytes its files hold and how many are promised to uploads, exact at every change of a name.
 //! A folder that goes to the trash in one rename is measured there later, when somebody needs to know: until then the books
 //! say too much, never too little. Files that are changed beside the server are noticed by counting anew now and then. What the books
-//! said when the tree was closed is believed when it is opened ([`books`](super::books)); after a crash it is known what there is at most.
+//! said when the tree was closed is believed when it is opened ([`books`]); after a crash it is known what there is at most.
 
 use super::books::{self, Written, margin};
 use super::os::{self, Lookup, fd};
