@@ -33,7 +33,7 @@ macro_rules! contract {
             an_upload_dropped_leaves_no_trace, an_upload_cut_short_changes_nothing, uploads_need_a_folder_and_no_folder_there,
             uploads_begin_with_the_present_content, a_change_meanwhile_is_not_lost, times_are_kept_and_tags_differ,
             conditions_are_judged, the_judge_rules, taken_names_are_passed_over, one_of_many_first_uploads_wins, readers_keep_their_content,
-            folders_are_made_and_listed, big_folders_are_listed_whole, moving_keeps_content_and_properties,
+            folders_are_made_and_listed, big_folders_are_listed_whole, folders_are_listed_in_order_from_any_name, moving_keeps_content_and_properties,
             moving_over_something_replaces_it, sources_and_targets_do_not_overlap, spellings_are_one_entry,
             a_spelling_can_change, copies_are_whole, copies_can_be_shallow, workshops_are_seen_by_nobody, deleting_takes_everything,
             properties_are_kept, properties_too_large_are_refused, properties_change_with_the_time,
@@ -494,6 +494,33 @@ pub async fn big_folders_are_listed_whole(tree: Tree) {
     let mut all: Vec<_> = pages.into_iter().flatten().map(|entry| entry.name).collect();
     all.sort();
     assert_eq!(all, (0..1500).map(|n| format!("a rather long name of a folder {n:04}")).collect::<Vec<_>>());
+}
+
+/// The pages of the API.
+pub async fn folders_are_listed_in_order_from_any_name(tree: Tree) {
+    mkdir(&tree, "d").await;
+    mkdir(&tree, "d/b").await;
+    for name in ["é", "a", "c", "B2", "z"] {
+        put(&tree, &format!("d/{name}"), b"abc").await;
+    }
+    let page = async |after: Option<&str>, most| {
+        let mut listing = tree.list_after(&path("d"), after.map(str::to_owned), most).await.unwrap();
+        pages(&mut *listing).await.into_iter().flatten().collect::<Vec<_>>()
+    };
+    let names = |page: &[super::Entry]| page.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+    let all = page(None, 10).await;
+    assert_eq!(names(&all), ["B2", "a", "b", "c", "z", "é"]);
+    assert_eq!(all[1].node, tree.stat(&path("d/a")).await.unwrap());
+    assert!(all[2].node.folder);
+    assert_eq!(names(&page(None, 2).await), ["B2", "a"]);
+    tree.delete(&path("d/c"), commit()).await.unwrap();
+    assert_eq!(names(&page(Some("a"), 2).await), ["b", "z"]);
+    assert_eq!(names(&page(Some("bb"), 10).await), ["z", "é"]);
+    assert!(page(Some("é"), 10).await.is_empty());
+    put(&tree, "d/aa", b"").await;
+    assert_eq!(names(&page(None, 3).await), ["B2", "a", "aa"], "who begins sees what is there now");
+    fails!(tree.list_after(&path("d/a"), None, 1).await, Error::NotFolder);
+    fails!(tree.list_after(&path("d/no"), None, 1).await, Error::NotFound);
 }
 
 /// MOVE.

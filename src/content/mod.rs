@@ -325,6 +325,9 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn spelled(&self, path: &RelPath) -> Result<RelPath>;
     /// Begins to read a folder; `with_props` also reads dead properties. `NotFolder` for a file.
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
+    /// Begins to read at most so many entries of a folder, without dead properties, in byte order of their names: those that follow `after`, or
+    /// the first. Who goes on after the last name of a page misses nothing that was there since the first page was asked for. `NotFolder`.
+    async fn list_after(&self, path: &RelPath, after: Option<String>, most: usize) -> Result<Box<dyn Listing>>;
     /// Opens a file; `IsFolder` for a folder.
     async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>>;
     /// Begins an upload; its length, when known, is reserved, of the limit and, unless it is small or history must go for it, on the disk, or fails at once with

@@ -14,6 +14,7 @@ mod landing;
 mod locking;
 pub mod locks;
 pub mod mounts;
+mod pages;
 mod past;
 pub mod place;
 mod resumed;

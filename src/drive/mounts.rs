@@ -162,10 +162,12 @@ impl Mount {
 
     /// The listing of a path in its root, with the names that show here.
     pub fn listing(&self, path: &RelPath, inner: Box<dyn Listing>) -> Box<dyn Listing> {
-        match &self.source {
-            Source::Trash(base) if path == base => Box::new(trash_names::Shown(inner)),
-            _ => inner,
-        }
+        if self.renames(path) { Box::new(trash_names::Shown(inner)) } else { inner }
+    }
+
+    /// Whether what lies at a path in its root shows under other names here.
+    pub fn renames(&self, path: &RelPath) -> bool {
+        matches!(&self.source, Source::Trash(base) if path == base)
     }
 
     /// Whether it shows the trash, which can only be looked at.

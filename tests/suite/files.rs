@@ -56,6 +56,47 @@ fn a_folder_is_listed_in_rows_and_pages() {
     server.ben().raw("GET", "/api/v1/files?path=d").send().is(404);
 }
 
+/// Page by page, while others add and remove: what was there all the time comes once, what has gone does not come, and who may see it no longer
+/// has no further page.
+#[test]
+fn pages_of_a_folder_that_changes_miss_nothing_that_stays() {
+    let server = TestServer::start();
+    let (ana, ben) = (server.ana(), server.ben());
+    ana.mkcol("/d").is(201);
+    let at = |name: &str| server.home("ana").join("d").join(name);
+    for n in 0..3000 {
+        std::fs::write(at(&format!("{n:04}")), "").unwrap();
+    }
+    let wish = json!({"path": "/d", "to": {"account": "ben"}, "rights": "view"});
+    let share = ana.api("POST", "/shares", &wish).is(201).json()["id"].as_str().unwrap().to_owned();
+    let page =
+        |cursor: &str| ben.raw("GET", &format!("/api/v1/files?path=Shared%20with%20me/d&limit=100{cursor}")).send();
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    for n in 0.. {
+        let page = page(&cursor).is(200).json();
+        seen.extend(names(&page).into_iter().map(str::to_owned));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+        if n < 20 {
+            // Far ahead and far behind: gone, come, and come before.
+            std::fs::remove_file(at(&format!("{:04}", 2999 - n))).unwrap();
+            std::fs::write(at(&format!("{:04}+", 2000 + n)), "").unwrap();
+            std::fs::write(at(&format!("{n:04}-")), "").unwrap();
+        }
+        if n % 7 == 0 {
+            // Another who begins, and sees what is there now.
+            let first = names(&ana.raw("GET", "/api/v1/files?path=d&limit=50").send().is(200).json()).join(" ");
+            assert!(first.contains(&format!("{:04}-", n.min(19))), "{first}");
+        }
+    }
+    let stay: Vec<_> = seen.iter().filter(|name| name.len() == 4).collect();
+    assert_eq!(stay, (0..2980).map(|n| format!("{n:04}")).collect::<Vec<_>>().iter().collect::<Vec<_>>());
+    assert!(seen.is_sorted_by(|a, b| a < b));
+    let cursor = page("").is(200).json()["next"].as_str().unwrap().to_owned();
+    ana.api("DELETE", &format!("/shares/{share}"), &Value::Null).is(204);
+    page(&format!("&cursor={cursor}")).is(404);
+}
+
 #[test]
 fn what_stands_at_a_path() {
     let server = TestServer::start();

@@ -9,7 +9,7 @@ use crate::model::path::check_name;
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
 use std::collections::VecDeque;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::pin;
 use std::sync::{Arc, LazyLock};
@@ -43,43 +43,53 @@ struct State {
 impl LocalListing {
     /// Opens a folder; `None` when that would wait and `lookup` forbids it.
     pub fn open(root: &Arc<Root>, path: &RelPath, with_props: bool, lookup: Lookup) -> Result<Option<Self>> {
-        match root.look(path, lookup, os::open_folder) {
-            Ok(dir) => Ok(dir.map(|dir| Self {
-                state: Some(State {
-                    root: Arc::clone(root),
-                    dir,
-                    with_props,
-                    room: Vec::new(),
-                    waiting: VecDeque::new(),
-                    ended: false,
-                }),
-            })),
-            // The kernel says ENOTDIR for a file and for a path that leads through one.
-            Err(Error::NotFound) => match root.stat(path, lookup) {
-                Ok(Some(node)) if !node.folder => Err(Error::NotFolder),
-                Ok(None) => Ok(None),
-                _ => Err(Error::NotFound),
-            },
-            Err(e) => Err(e),
-        }
+        Ok(open_folder(root, path, lookup)?.map(|dir| Self {
+            state: Some(State {
+                root: Arc::clone(root),
+                dir,
+                with_props,
+                room: Vec::new(),
+                waiting: VecDeque::new(),
+                ended: false,
+            }),
+        }))
     }
+}
+
+/// Opens a folder; `None` when that would wait and `lookup` forbids it.
+pub(super) fn open_folder(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<OwnedFd>> {
+    match root.look(path, lookup, os::open_folder) {
+        // The kernel says ENOTDIR for a file and for a path that leads through one.
+        Err(Error::NotFound) => match root.stat(path, lookup) {
+            Ok(Some(node)) if !node.folder => Err(Error::NotFolder),
+            Ok(None) => Ok(None),
+            _ => Err(Error::NotFound),
+        },
+        opened => opened,
+    }
+}
+
+/// Reads a piece of a folder when its turn comes.
+pub(super) async fn in_turn<T: Send + 'static>(
+    root: &Arc<Root>,
+    read: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let turn = READS.acquire().await;
+    let mut reading = pin!(looked(root, move |_| read()));
+    if let Ok(piece) = tokio::time::timeout(LONG, &mut reading).await {
+        return piece;
+    }
+    // It waits for its disk: others need not.
+    drop(turn);
+    reading.await
 }
 
 #[async_trait]
 impl Listing for LocalListing {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
         let Some(state) = self.state.take() else { return Ok(Vec::new()) };
-        let turn = READS.acquire().await;
         let root = Arc::clone(&state.root);
-        let mut reading = pin!(looked(&root, move |_| state.next_page()));
-        let read = if let Ok(read) = tokio::time::timeout(LONG, &mut reading).await {
-            read
-        } else {
-            // It waits for its disk: others need not.
-            drop(turn);
-            reading.await
-        };
-        let (state, page) = read?;
+        let (state, page) = in_turn(&root, move || state.next_page()).await?;
         self.state = state;
         Ok(page)
     }
@@ -127,6 +137,12 @@ impl From<Errno> for Failed {
 /// The name if drives show it: valid UTF-8, allowed by the name policy, not the server's own.
 pub(super) fn visible(name: &CStr) -> Option<&str> {
     name.to_str().ok().filter(|name| check_name(name).is_ok())
+}
+
+/// What a name that drives show names, unless that is invisible or gone meanwhile.
+pub(super) fn entry_of(dir: BorrowedFd<'_>, name: &str) -> os::Outcome<Option<Entry>> {
+    // No name that was read holds a NUL.
+    CString::new(name).map_or(Ok(None), |raw| entry(dir, &raw, None))
 }
 
 /// One name and what it names, unless that is invisible or gone meanwhile.

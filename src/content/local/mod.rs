@@ -28,6 +28,7 @@ mod ledger;
 mod lines;
 mod list;
 mod marker;
+mod ordered;
 mod os;
 mod overflow;
 mod own;
@@ -246,6 +247,10 @@ impl ContentTree for LocalTree {
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>> {
         let open = move |root: &Arc<Root>, path: &RelPath, lookup| LocalListing::open(root, path, with_props, lookup);
         Ok(Box::new(self.look(path, open).await?))
+    }
+
+    async fn list_after(&self, path: &RelPath, after: Option<String>, most: usize) -> Result<Box<dyn Listing>> {
+        Ok(Box::new(self.ordered(path, after, most).await?))
     }
 
     async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>> {
