@@ -144,14 +144,9 @@ pub fn failure(error: &Error) -> Response<Body> {
 
 /// A failure as problem details (RFC 9457) with a stable `code`.
 pub fn problem(error: &Error) -> Response<Body> {
-    let errors = match error {
-        Error::Invalid { pointer, why } => vec![FieldProblem { pointer: pointer.clone(), detail: why.clone() }],
-        _ => Vec::new(),
-    };
-    let status = api_status(error);
-    let mut response = Response::new(Body::full(document(status, code(error), text_of(error), errors)));
+    let mut response = Response::new(Body::full(written(&problem_document(error))));
     finish(&mut response, error, PROBLEM);
-    *response.status_mut() = status;
+    *response.status_mut() = api_status(error);
     response.headers_mut().remove(ALLOW);
     response
 }
@@ -160,16 +155,28 @@ pub fn problem(error: &Error) -> Response<Body> {
 pub fn wrong_method() -> Response<Body> {
     let status = StatusCode::METHOD_NOT_ALLOWED;
     let text = "There is no such method at this address.".to_owned();
-    let mut response = Response::new(Body::full(document(status, "method_not_allowed", text, Vec::new())));
+    let mut response = Response::new(Body::full(written(&document(status, "method_not_allowed", text, Vec::new()))));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
     response
 }
 
-fn document(status: StatusCode, code: &'static str, detail: String, errors: Vec<FieldProblem>) -> String {
+/// The same as a document, for where a status can be told no more.
+pub fn problem_document(error: &Error) -> ProblemDocument {
+    let errors = match error {
+        Error::Invalid { pointer, why } => vec![FieldProblem { pointer: pointer.clone(), detail: why.clone() }],
+        _ => Vec::new(),
+    };
+    document(api_status(error), code(error), text_of(error), errors)
+}
+
+fn document(status: StatusCode, code: &'static str, detail: String, errors: Vec<FieldProblem>) -> ProblemDocument {
     let title = status.canonical_reason().unwrap_or("Error");
-    let document = ProblemDocument { r#type: "about:blank", title, status: status.as_u16(), code, detail, errors };
-    serde_json::to_string(&document).unwrap_or_default()
+    ProblemDocument { r#type: "about:blank", title, status: status.as_u16(), code, detail, errors }
+}
+
+fn written(document: &ProblemDocument) -> String {
+    serde_json::to_string(document).unwrap_or_default()
 }
 
 /// A refusal in a sentence, where no [`Error`] says it.

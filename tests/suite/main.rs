@@ -79,6 +79,7 @@ mod rewind;
 mod rows;
 mod sandbox;
 mod scope;
+mod searching;
 mod secrets;
 mod shares;
 mod sign_in;

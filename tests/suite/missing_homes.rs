@@ -47,6 +47,7 @@ fn all_is_missing(server: &TestServer, link: &links::Shared) {
     is_missing(ana.transfer("MOVE", "/docs", "/other").send());
     is_missing(ana.raw("GET", "/api/v1/files?path=docs").send());
     is_missing(ana.raw("GET", "/api/v1/trash").send());
+    is_missing(ana.raw("GET", "/api/v1/files/search?name=a").send());
     is_missing(ben.propfind("/Shared with me", "1"));
     is_missing(ben.propfind("/Shared with me/docs", "1"));
     is_missing(ben.get("/Shared with me/docs/a"));
@@ -55,6 +56,8 @@ fn all_is_missing(server: &TestServer, link: &links::Shared) {
     is_missing(links::dav(server, link, "PROPFIND", "/"));
     assert!(ben.propfind("/", "1").is(207).text().contains("/dav/mine"), "ben has his own");
     ben.holds("/mine", "ben's");
+    let found = ben.raw("GET", "/api/v1/files/search?name=mine").send().is(200).json();
+    assert_eq!((&found["items"][0][0], &found["cut"]), (&json!("mine"), &json!("unreachable")), "{found}");
 }
 
 fn used() -> (TestServer, links::Shared) {

@@ -1,24 +1,34 @@
-//! Finding names in a subtree, blind to case and accents; bounded in results, folders and time, and it says when it was cut short.
+//! Finding names in a subtree, blind to case and accents; bounded in results, memory and time, and it says when it was cut short. Who accepts
+//! lines has the results as they are found, anybody else in one list.
+
+mod walk;
 
 use super::Tag;
 use super::caller::Member;
-use super::files::{Kind, Row};
+use super::files::Row;
 use super::json::Query;
-use super::problem::{Failures, Problem};
-use crate::drive::Drive;
+use super::problem::{Failures, Problem, ProblemDocument};
+use crate::http::reply;
 use crate::model::{Error, Result, VPath};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::time::{Duration, Instant};
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 use utoipa::{IntoParams, ToSchema};
+use walk::{Bounds, Walk, fold};
 
 const DEFAULT_RESULTS: u16 = 200;
 const MAX_RESULTS: u16 = 1000;
-/// How long one search may take.
+/// How long one search may take whose client waits for all of it, and one whose client has what was found so far.
 const MAX_TIME: Duration = Duration::from_secs(5);
-/// How many folders may wait to be looked into: what a search remembers.
-const MAX_WAITING: usize = 100_000;
+const MAX_TIME_OF_LINES: Duration = Duration::from_secs(30);
+/// A JSON document in each line.
+const LINES: &str = "application/x-ndjson";
 
 /// What to look for, and where.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
@@ -46,7 +56,7 @@ pub struct Findings {
     cut: Option<Cut>,
 }
 
-/// What ended a search early.
+/// What ended a search early, or was left out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cut {
@@ -56,12 +66,37 @@ pub enum Cut {
     Time,
     /// There are too many folders.
     Folders,
+    /// A folder cannot be read now.
+    Unreachable,
+}
+
+/// The last line of a search that has ended.
+#[derive(Debug, Serialize)]
+struct Ended {
+    /// Always true.
+    done: bool,
+    /// How many lines there were before.
+    found: usize,
+    /// Why there may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cut: Option<Cut>,
+}
+
+/// The last line of a search that has failed.
+#[derive(Debug, Serialize)]
+struct Failed {
+    error: ProblemDocument,
 }
 
 /// Finds files and folders by a part of their name, near ones first; case and accents do not count.
+///
+/// With `Accept: application/x-ndjson` each result is a line of its own as soon as it is found: a row. The last line is an
+/// object, `{"done":true,"found":2}` with `cut` where there may be more, or `{"error":{...}}` with a problem. Without such a line the answer is
+/// not whole.
 #[utoipa::path(get, path = "/api/v1/files/search", tag = Tag::FILES, operation_id = "searchFiles", params(SearchQuery),
-    responses((status = 200, body = Findings), Failures))]
-pub async fn find(member: Member, Query(query): Query<SearchQuery>) -> Result<axum::Json<Findings>, Problem> {
+    responses((status = 200, description = "What was found.",
+        content((Findings = "application/json"), (String = "application/x-ndjson"))), Failures))]
+pub async fn find(member: Member, Query(query): Query<SearchQuery>, headers: HeaderMap) -> Result<Response, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_RESULTS);
     if !(1..=MAX_RESULTS).contains(&limit) {
         return Err(Error::Invalid { pointer: "/limit".into(), why: "A search has 1 to 1000 results.".into() }.into());
@@ -70,82 +105,65 @@ pub async fn find(member: Member, Query(query): Query<SearchQuery>) -> Result<ax
     if part.is_empty() {
         return Err(Error::Invalid { pointer: "/name".into(), why: "A search needs a part of a name.".into() }.into());
     }
-    let bounds = Bounds { results: limit.into(), until: Instant::now() + MAX_TIME };
+    let in_lines = wants_lines(&headers);
+    let time = if in_lines { MAX_TIME_OF_LINES } else { MAX_TIME };
+    let bounds = Bounds { results: limit.into(), until: Instant::now() + time };
     let drive = member.drive().await?;
-    Ok(axum::Json(search(&drive, VPath::parse(&query.path)?, &part, bounds).await?))
+    let walk = Walk::begin(drive, VPath::parse(&query.path)?, part, bounds).await?;
+    if in_lines { Ok(lines(walk)) } else { Ok(axum::Json(all(walk).await?).into_response()) }
 }
 
-/// Where a search ends.
-struct Bounds {
-    results: usize,
-    until: Instant,
+fn wants_lines(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let mut kinds = accepted.flat_map(|accept| accept.split(','));
+    kinds.any(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(LINES))
 }
 
-async fn search(drive: &Drive, top: VPath, part: &str, bounds: Bounds) -> Result<Findings> {
-    let mut found = Findings::default();
-    let watch = drive.watch_at(&top)?;
-    let mut waiting = std::collections::VecDeque::from([(top, true)]);
-    while let Some((folder, is_top)) = waiting.pop_front() {
-        let mut listing = match drive.list(&folder, false).await {
-            Ok(listing) => listing,
-            // What has gone meanwhile, or may not be seen, does not hide the rest.
-            Err(Error::NotFound | Error::NotFolder | Error::Forbidden(_)) if !is_top => {
-                watch.check()?;
-                continue;
+async fn all(mut walk: Walk) -> Result<Findings> {
+    let mut items = Vec::new();
+    while let Some(rows) = walk.next().await? {
+        items.extend(rows);
+    }
+    Ok(Findings { items, cut: walk.cut })
+}
+
+/// The answer in lines. The walk goes on only while its client takes them, and ends with the connection.
+fn lines(walk: Walk) -> Response {
+    let pieces = stream::unfold(Some(walk), |walk| async move {
+        let mut walk = walk?;
+        let (text, walk) = match walk.next().await {
+            Ok(Some(rows)) => (rows.iter().map(line).collect(), Some(walk)),
+            Ok(None) => (line(&Ended { done: true, found: walk.found, cut: walk.cut }), None),
+            Err(error) => {
+                reply::log(&error);
+                (line(&Failed { error: reply::problem_document(&error) }), None)
             }
-            Err(error) => return Err(error),
         };
-        loop {
-            if Instant::now() > bounds.until {
-                found.cut = Some(Cut::Time);
-                return Ok(found);
-            }
-            let page = listing.next_page().await?;
-            if page.is_empty() {
-                break;
-            }
-            for entry in page {
-                // Beyond the longest path nothing can be addressed.
-                let Ok(path) = folder.join(&entry.name) else { continue };
-                if fold(&entry.name).contains(part) {
-                    if found.items.len() == bounds.results {
-                        found.cut = Some(Cut::Results);
-                        return Ok(found);
-                    }
-                    found.items.push(Row::new(path.as_str().to_owned(), &entry.node));
-                }
-                if Kind::of(&entry.node) == Kind::Folder {
-                    if waiting.len() == MAX_WAITING {
-                        found.cut = Some(Cut::Folders);
-                    } else {
-                        waiting.push_back((path, false));
-                    }
-                }
-            }
-        }
-    }
-    Ok(found)
+        Some((Ok::<_, Infallible>(Bytes::from(text)), walk))
+    });
+    ([(CONTENT_TYPE, LINES)], Body::from_stream(pieces)).into_response()
 }
 
-/// A name without case, accents and compatibility forms.
-fn fold(name: &str) -> String {
-    if name.is_ascii() {
-        return name.to_ascii_lowercase();
-    }
-    let bare: String = name.nfkd().filter(|c| !is_combining_mark(*c)).collect();
-    bare.to_lowercase()
+fn line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     #[test]
-    fn case_and_accents_do_not_count() {
-        for (name, part) in [("Résumé.PDF", "resume"), ("ÜBER", "uber"), ("u\u{308}ber", "ÜB"), ("ﬁle", "FI")] {
-            assert!(fold(name).contains(&fold(part)), "{name} {part}");
+    fn lines_are_for_those_who_name_them() {
+        for (accept, wanted) in [
+            ("application/x-ndjson", true),
+            ("application/json;q=0.5, Application/X-NDJSON;q=1", true),
+            ("*/*", false),
+            ("application/json", false),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(wants_lines(&headers), wanted, "{accept}");
         }
-        assert!(!fold("resume").contains(&fold("résumés")));
-        assert_eq!(fold("\u{301}"), "");
+        assert!(!wants_lines(&HeaderMap::new()));
     }
 }
