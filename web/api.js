@@ -70,6 +70,27 @@ export async function api(method, path, options = {}) {
   }
 }
 
+/**
+ * Asks for an answer in lines. `take` gets the rows that have come; the last line is given, which says that there are no more.
+ * @param {string} path @param {Options} options @param {(rows: any[][]) => void} take @returns {Promise<any>}
+ */
+export async function lines(path, options, take) {
+  const { body } = await api('GET', path, { ...options, headers: { Accept: 'application/x-ndjson' }, raw: true })
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader()
+  let text = ''
+  for (;;) {
+    const { value } = await reader.read().catch(() => ({}))
+    if (!value) throw new Problem(0)
+    const parts = (text + value).split('\n')
+    text = parts.pop() || ''
+    const rows = parts.map((/** @type {string} */ line) => JSON.parse(line))
+    const last = rows.at(-1)
+    take(rows.filter(Array.isArray))
+    if (last?.error) throw new Problem(last.error.status, last.error)
+    if (last?.done) return last
+  }
+}
+
 /** @param {Response} response */
 export async function told(response) {
   const document = await response.json().catch(() => null)

@@ -103,8 +103,8 @@ export function ask({ title, body, submit, danger, run, more, wide, start, close
 /** What `run` returns to keep its dialog open. */
 ask.stay = {}
 
-/** Asks before something that cannot be undone. @param {string} title @param {string} text @param {string} submit @param {() => any} run */
-export const confirm = (title, text, submit, run) => ask({ title, body: h('p', text), submit, danger: true, run })
+/** Asks before something that cannot be undone. @param {string} title what is done @param {string} text @param {() => any} run */
+export const confirm = (title, text, run) => ask({ title, body: h('p', text), submit: title, danger: true, run })
 
 /** Asks for one line. @param {string} title @param {string} label @param {string} value @param {string} submit @param {(text: string) => any} run */
 export function line(title, label, value, submit, run) {

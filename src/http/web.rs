@@ -173,15 +173,15 @@ fn prefix() -> String {
 
 impl Site {
     fn read(compressed: bool) -> Self {
-        let asset = |name: &str| Some(Asset::new(&trimmed(name, &Files::get(name)?.data), compressed));
+        let asset = |name: &str| Some(Asset::new(&trimmed(name, &Files::get(name)?.data, compressed), compressed));
         let files = Files::iter().filter_map(|name| Some((name.to_string(), asset(&name)?))).collect();
         Self { prefix: prefix(), files }
     }
 }
 
 /// A script or style sheet without indentation and the comments that have lines of their own, a script without types, too; its lines
-/// keep their numbers. A text that goes on over several lines would lose its indentation, so that a test refuses one.
-fn trimmed(name: &str, data: &[u8]) -> Vec<u8> {
+/// keep their numbers, unless empty ones are left out. A text that goes on over several lines would lose its indentation, so that a test refuses one.
+fn trimmed(name: &str, data: &[u8], without_empty: bool) -> Vec<u8> {
     let is_code = ["text/javascript", "text/css"].iter().any(|kind| media_type(name).starts_with(kind));
     let Some(text) = std::str::from_utf8(data).ok().filter(|_| is_code) else {
         return data.to_owned();
@@ -196,7 +196,7 @@ fn trimmed(name: &str, data: &[u8]) -> Vec<u8> {
         inside = (inside || begins) && !start.contains("*/");
         if is_comment { String::new() } else { without_types(start) }
     });
-    lines.collect::<Vec<_>>().join("\n").into_bytes()
+    lines.filter(|line| !without_empty || !line.is_empty()).collect::<Vec<_>>().join("\n").into_bytes()
 }
 
 /// A line of a script without the types in it.
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn comments_stay_here_and_lines_keep_their_numbers() {
-        let sent = |text: &str| String::from_utf8(trimmed("a.js", text.as_bytes())).unwrap();
+        let sent = |text: &str| String::from_utf8(trimmed("a.js", text.as_bytes(), false)).unwrap();
         assert_eq!(
             sent("// a\nlet b = '//c' // d\n/** e\n f */\n  /** g */ h()\n/** i */\nj()"),
             "\nlet b = '//c' // d\n\n\n/** g */ h()\n\nj()"
@@ -329,10 +329,11 @@ mod tests {
         assert_eq!(sent("let a = (/** @type {X} */ b, /** @type {Y} */ (c)) // d"), "let a = (b, (c)) // d");
         assert_eq!(sent("'/** @'"), "'/** @'");
         assert_eq!(
-            trimmed("a.css", b"/* a */\n@media x {\n  b { c: d } /* e */\n}"),
+            trimmed("a.css", b"/* a */\n@media x {\n  b { c: d } /* e */\n}", false),
             b"\n@media x {\nb { c: d } /* e */\n}"
         );
-        assert_eq!(trimmed("a.json", b"  /* a */"), b"  /* a */");
+        assert_eq!(trimmed("a.json", b"  /* a */\n\n", true), b"  /* a */\n\n");
+        assert_eq!(trimmed("a.js", b"// a\nb()\n\n/** c */\n\n  d()", true), b"b()\nd()");
     }
 
     #[test]

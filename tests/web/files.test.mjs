@@ -1,7 +1,7 @@
 // The files view by mouse, by keyboard alone, and by touch at 390 px.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { browse, open, serve, shot, signIn } from './harness.mjs'
 
@@ -232,6 +232,55 @@ test('a search that is under way ends by Escape, and a look at the folder does n
   await page.waitForTimeout(6000)
   go()
   await row(page, 'needle').waitFor()
+  assert.deepEqual(page.wrong, [])
+})
+
+test('results show as they come, can be walked through by keyboard, and other text or another view ends the search', async () => {
+  const page = await open(browser, server)
+  await at(page, 'Stream', ['needle.txt', 'other.txt'], [])
+  for (let n = 0; n < 10_000; n++) mkdirSync(join(server.home('ana'), `Stream/f${n}`))
+  await server.put('Stream/f7000/second needle.txt', 'x')
+  const input = page.locator('.search input')
+  const search = async () => {
+    await input.fill('needle')
+    await Promise.all([page.waitForRequest('**/files/search?*'), input.press('Enter')])
+  }
+  await search()
+  // The count is said while more may come, by what waits until nothing else is said.
+  await page.waitForFunction(() => /1 found.*Searching/.test(document.querySelector('.note[role=status][aria-live=polite]').textContent))
+  assert.equal(await row(page, 'other.txt').count(), 0)
+  await input.press('ArrowDown')
+  const focused = () => page.evaluate(() => document.activeElement.closest('[data-index]')?.querySelector('bdi.name')?.textContent)
+  assert.equal(await focused(), 'needle.txt')
+  await page.waitForFunction(() => /2 found/.test(document.querySelector('.note').textContent) && !/Searching/.test(document.querySelector('.note').textContent), null, { timeout: 60_000 })
+  await row(page, 'second needle.txt').waitFor()
+  assert.equal(await focused(), 'needle.txt', 'the focus stays')
+  for (const leave of [() => input.fill('other'), () => input.press('Escape'), () => page.click('nav.rail >> text=Trash')]) {
+    await search()
+    await Promise.all([page.waitForEvent('requestfailed', (request) => request.url().includes('files/search')), leave()])
+    if (leave.toString().includes('fill')) {
+      await page.waitForFunction(() => document.querySelectorAll('.scroll .row').length === 1)
+      assert.match(await page.textContent('.scroll .row'), /other/)
+    }
+  }
+  await page.waitForSelector('h1:has-text("Trash")')
+  assert.deepEqual(page.wrong, [])
+})
+
+test('a search that breaks off shows what it has found, and that there may be more', async () => {
+  const page = await open(browser, server)
+  await at(page, 'Broken')
+  const found = '["Broken/Sub/lost.txt","file",1,0,"\\"e\\""]\n'
+  for (const [rest, said] of [['', 'cannot be reached'], ['{"error":{"status":503,"code":"busy","detail":"Busy."}}\n', 'busy']]) {
+    await page.route('**/files/search?*', (route) => route.fulfill({ status: 200, contentType: 'application/x-ndjson', body: found + rest }), { times: 1 })
+    await page.fill('.search input', 'lost')
+    await page.press('.search input', 'Enter')
+    await page.waitForSelector(`.toast.error >> text=/${said}/i`)
+    await row(page, 'lost.txt').waitFor()
+    assert.match(await page.textContent('.note'), /1 found.*There may be more/)
+    await page.fill('.search input', '')
+    await row(page, 'a.txt').waitFor()
+  }
   assert.deepEqual(page.wrong, [])
 })
 

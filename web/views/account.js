@@ -80,7 +80,7 @@ async function appPasswords() {
   const draw = async () => {
     const items = await all('app-passwords')
     replace(holder, table(t('apppasswords'), [t('device'), t('folder'), t('rights'), t('lastuse'), t('expires'), ''], items.map((one) => [h('bdi', one.name), h('bdi', one.scope), t(`rights.${one.rights}`), one.last_use ? [date(one.last_use.at), h('p.hint', one.last_use.address)] : t('never'), one.expires ? day(one.expires) : '–',
-      button('', t('revoke'), () => confirm(t('revoke'), t('revoke.text', { name: one.name }), t('revoke'), () => api('DELETE', `app-passwords/${one.id}`).then(draw)), { class: 'danger' })]), t('apppasswords.none')))
+      button('', t('revoke'), () => confirm(t('revoke'), t('revoke.text', { name: one.name }), () => api('DELETE', `app-passwords/${one.id}`).then(draw)), { class: 'danger' })]), t('apppasswords.none')))
   }
   const add = async () => {
     const name = field(t('device'), { required: true, maxlength: 100 })

@@ -52,7 +52,7 @@ export async function versions(file, changed) {
           await draw()
         } catch (error) { failed(await explain(error, file.path)) }
       }),
-      button('', t('purge'), () => confirm(t('purge'), t('purge.text', { n: 1, size: size(one.size) }), t('purge'), async () => { await api('DELETE', 'versions', { query: { path: file.path, id: one.id } }); await draw() }), { class: 'danger' }))]
+      button('', t('purge'), () => confirm(t('purge'), t('purge.text', { n: 1, size: size(one.size) }), async () => { await api('DELETE', 'versions', { query: { path: file.path, id: one.id } }); await draw() }), { class: 'danger' }))]
     replace(holder, table(t('versions'), [t('modified'), t('size'), ''], items.map(row), t('versions.none')))
     holder.removeAttribute('aria-busy')
   }

@@ -1,7 +1,7 @@
 // The files of a folder: what is there, and what can be done with it.
 
 import { THUMBS, date, h, icon, kindOf, named, part, remember, remembered, replace, size, t } from '../dom.js'
-import { Problem, address, all, api, base, explain, join, numbered, page, parent, say, session } from '../api.js'
+import { Problem, address, all, api, base, explain, join, lines, numbered, page, parent, say, session } from '../api.js'
 import { ask, button, failed, line, menu, save, toast, tool } from '../ui.js'
 import { grid } from '../list.js'
 import { go, refreshMe } from '../main.js'
@@ -11,8 +11,13 @@ import { go, refreshMe } from '../main.js'
 /** How often the folder is looked at, and how often all of its files. */
 const LOOK = 5000
 const LOOK_CLOSER = 6
+/** How often the results of a search are shown while there come more. */
+const SHOW = 300
 /** What servers and proxies take of an address. */
 const LONGEST_ADDRESS = 7000
+
+/** A row of a listing, or of what was found. @param {string} path @param {any[]} row @returns {File} */
+const file = (path, [, kind, bytes, time, etag]) => ({ name: base(path), folder: kind === 'folder', size: bytes, time, etag, path })
 
 /** The view of a folder; another folder shows in the same one. @param {any} ctx */
 export default async function files(ctx) {
@@ -47,8 +52,8 @@ export default async function files(ctx) {
   })
   const link = (/** @type {File} */ file) => h('a', { href: file.folder ? page(file.path) : address('files/content', { path: file.path }), tabindex: '-1' }, icon(file.folder ? 'folder' : kindOf(file.name)), named(file.name), found && h('bdi.where', parent(file.path) || t('view.files')))
 
-  const filter = h('input', { type: 'search', placeholder: t('filter'), 'aria-label': t('filter'), autocomplete: 'off', spellcheck: 'false', oninput: () => { if (found && !filter.value) load(); else order() }, onkeydown: (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === 'Escape') { filter.value = ''; if (found) load(); else order(); list.focus() }
+  const filter = h('input', { type: 'search', placeholder: t('filter'), 'aria-label': t('filter'), autocomplete: 'off', spellcheck: 'false', oninput: narrow, onkeydown: (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === 'Escape') { filter.value = ''; narrow(); list.focus() }
     else if (event.key === 'ArrowDown') list.focus()
     else if (event.key === 'Enter' && filter.value) search()
     else return
@@ -82,7 +87,7 @@ export default async function files(ctx) {
         const got = await response.json()
         if (signal.aborted) return
         cursor = got.next
-        for (const [name, kind, bytes, time, etag] of got.items) rows.push({ name, folder: kind === 'folder', size: bytes, time, etag, path: join(path, name) })
+        for (const row of got.items) rows.push(file(join(path, row[0]), row))
         entries = rows
         // Putting them in order takes long where there are many: with the first page, and when all are there.
         if (first || !cursor) order(focus)
@@ -117,7 +122,7 @@ export default async function files(ctx) {
     list.sorted(sort[0], sort[1] === 'down')
     list.set(shown, focus)
     empty.hidden = shown.length > 0
-    if (!shown.length) replace(empty, h('p', part ? t('filter.none') : t('folder.empty')), !part && !found && h('p.hint', t('folder.drop')))
+    if (!shown.length) replace(empty, found ? h('p', t('search.found', { n: 0 })) : part ? h('p', t('filter.none')) : [h('p', t('folder.empty')), h('p.hint', t('folder.drop'))])
     list.el.hidden = !shown.length
     status()
     arrived()
@@ -131,22 +136,40 @@ export default async function files(ctx) {
     note.textContent = chosen.length ? `${t('selected', { n: chosen.length })}, ${size(bytes(chosen))}` : `${t('items', { n: entries.length })}, ${size(bytes(entries))}`
   }
 
+  /** Shows what of the folder has the text in its name, whatever was searched for before. */
+  function narrow() {
+    if (found) load()
+    else order()
+  }
+
+  /** Shows what is found below the folder as it comes, until the text or the folder is another. */
   async function search() {
     loading.abort()
     loading = new AbortController()
     const { signal } = loading
     found = true
     note.textContent = t('search.running')
-    try {
-      const got = await api('GET', 'files/search', { query: { path, name: filter.value, limit: 1000 }, signal })
-      entries = got.items.map((/** @type {any[]} */ [at, kind, bytes, time, etag]) => ({ name: base(at), folder: kind === 'folder', size: bytes, time, etag, path: at }))
+    /** @type {File[]} */ const some = []
+    let timer = 0
+    const show = (/** @type {string} */ more) => {
+      entries = some
       order()
-      note.textContent = t('search.found', { n: entries.length }) + (got.cut ? ` ${t('search.cut')}` : '')
+      note.textContent = `${t('search.found', { n: some.length })} ${more}`
+    }
+    /** @type {any} */ let cut = true
+    try {
+      ({ cut } = await lines('files/search', { query: { path, name: filter.value, limit: 1000 }, signal }, (rows) => {
+        some.push(...rows.map((row) => file(row[0], row)))
+        // Not at each row: putting them in order takes its time, and saying how many there are takes longer.
+        timer ||= setTimeout(() => { timer = 0; show(t('search.running')) }, SHOW)
+      }))
     } catch (error) {
       if (signal.aborted) return
-      found = false
       failed(error)
-    }
+      found = some.length > 0
+      if (!found) return status()
+    } finally { clearTimeout(timer) }
+    show(cut ? t('search.cut') : '')
   }
 
   /** Looks whether another client has changed the folder. */
@@ -197,8 +220,7 @@ export default async function files(ctx) {
       button('copy', t('copy'), act((some) => place(some, true)), { class: 'roomy' }),
       !many && button('edit', t('rename'), act(rename), { class: 'roomy' }),
       button('trash', t('delete'), act(remove)),
-      many && button('more', t('more'), (/** @type {any} */ event) => actions(list.chosen(), event.currentTarget), { class: 'narrow', 'aria-haspopup': 'menu' }),
-      !many && button('more', t('more'), (/** @type {any} */ event) => actions(list.chosen(), event.currentTarget), { 'aria-haspopup': 'menu' }),
+      button('more', t('more'), (/** @type {any} */ event) => actions(list.chosen(), event.currentTarget), { class: many && 'narrow', 'aria-haspopup': 'menu' }),
     ] : [
       button('upload', t('upload'), (/** @type {any} */ event) => menu(event.currentTarget, [
         { label: t('upload.files'), icon: 'file', run: () => pick(false) },
@@ -206,7 +228,7 @@ export default async function files(ctx) {
       ], t('upload')), { class: 'primary', 'aria-haspopup': 'menu' }),
       button('newfolder', t('newfolder'), makeFolder),
       button('text', t('newtext'), makeText, { class: 'roomy' }),
-      path && button('share', t('share.this'), () => share([{ name: base(path), path, folder: true, size: 0, time: 0, etag: '' }]), { class: 'roomy' }),
+      path && button('share', t('share.this'), () => share([file(path, ['', 'folder'])]), { class: 'roomy' }),
       h('span.gap'),
       h('span.wider', tool('tree', t('folders'), () => {
         remember('tree', remembered('tree') ? '' : '1')

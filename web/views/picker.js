@@ -1,18 +1,13 @@
 // Picks a folder of the drive: where something moves or is copied to.
 
 import { h, icon, replace, t } from '../dom.js'
-import { api, join, parent, say } from '../api.js'
+import { all, api, join, parent, say } from '../api.js'
 import { ask, button, line } from '../ui.js'
 
 /** The names of the folders in a folder. @param {string} path @returns {Promise<string[]>} */
 export async function folders(path) {
-  const names = []
-  let cursor
-  do {
-    const page = await api('GET', 'files', { query: { path, cursor } })
-    names.push(...page.items.filter((/** @type {any} */ row) => row[1] === 'folder').map((/** @type {any} */ row) => row[0]))
-    cursor = page.next
-  } while (cursor)
+  const rows = await all('files', { path, limit: 10000 })
+  const names = rows.filter((row) => row[1] === 'folder').map((row) => row[0])
   return names.sort(new Intl.Collator(undefined, { numeric: true }).compare)
 }
 

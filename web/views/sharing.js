@@ -35,7 +35,7 @@ export function linkList(rows, draw, paths = false) {
   if (!rows.length) return h('p.hint', t('links.none'))
   return h('ul.plain-list', rows.map((one) => h('li', h('span', icon('link'), ' ', paths && [h('bdi', bare(one.path)), ' '], h('span.hint', [t(`rights.${one.rights}`), one.has_password && t('link.password'), one.expires && t('until', { when: day(one.expires) }),
     one.max_downloads ? t('used.of', { n: one.downloads, all: one.max_downloads }) : t('used.n', { n: one.downloads }), one.last_used && t('lastused', { when: date(one.last_used) }), one.note && isolate(one.note)].filter(Boolean).join(', '))),
-  h('span.row-actions', button('', t('change'), () => changeLink(one).then(draw, failed)), button('', t('link.end'), () => confirm(t('link.end'), t('link.end.text'), t('link.end'), () => api('DELETE', `links/${one.id}`).then(draw)), { class: 'danger' })))))
+  h('span.row-actions', button('', t('change'), () => changeLink(one).then(draw, failed)), button('', t('link.end'), () => confirm(t('link.end'), t('link.end.text'), () => api('DELETE', `links/${one.id}`).then(draw)), { class: 'danger' })))))
 }
 
 /** @param {string} path */

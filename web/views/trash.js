@@ -1,7 +1,7 @@
 // The trash: what was deleted, to be restored or deleted for good.
 
 import { date, h, icon, named, size, t } from '../dom.js'
-import { all, api, base, parent } from '../api.js'
+import { all, api, bare, base, parent } from '../api.js'
 import { button, confirm, failed, heading, menu, toast } from '../ui.js'
 import { grid } from '../list.js'
 import { refreshMe } from '../main.js'
@@ -24,7 +24,7 @@ export default async function trash() {
 
   async function load() {
     items = await all('trash')
-    items.forEach((item) => { item.path = `/${item.path.replace(/^\//, '')}` })
+    items.forEach((item) => { item.path = `/${bare(item.path)}` })
     list.set(items)
     list.el.hidden = !items.length
     empty.hidden = items.length > 0
@@ -56,18 +56,20 @@ export default async function trash() {
   }
 
   /** @param {any[]} some */
-  function purge(some) {
-    if (!some.length) return
-    confirm(t('purge'), t('purge.text', { n: some.length, size: size(some.reduce((sum, item) => sum + item.size, 0)) }), t('purge'), async () => {
-      for (const item of some) await api('DELETE', `trash/${encodeURIComponent(item.id)}`)
+  const purge = (some) => some.length && wipe(t('purge'), some, async () => {
+    for (const item of some) await api('DELETE', `trash/${encodeURIComponent(item.id)}`)
+  })
+
+  const clear = () => wipe(t('trash.clear'), items, () => api('DELETE', 'trash'))
+
+  /** @param {string} words @param {any[]} some @param {() => Promise<any>} run */
+  function wipe(words, some, run) {
+    confirm(words, t('purge.text', { n: some.length, size: size(some.reduce((sum, item) => sum + item.size, 0)) }), async () => {
+      await run()
       list.clear()
       await load()
       bar()
     })
-  }
-
-  function clear() {
-    confirm(t('trash.clear'), t('purge.text', { n: items.length, size: size(items.reduce((sum, item) => sum + item.size, 0)) }), t('trash.clear'), async () => { await api('DELETE', 'trash'); await load(); bar() })
   }
 
   await load()
