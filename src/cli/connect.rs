@@ -4,6 +4,7 @@ use super::print;
 use crate::config::Config;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
+use std::net::IpAddr;
 
 /// What the drive is to be used from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -16,6 +17,8 @@ enum Device {
     Rclone,
     Android,
     Ios,
+    /// What announces the drive in the local network: a service file for Avahi
+    Avahi,
 }
 
 #[derive(Debug, Args)]
@@ -39,6 +42,9 @@ pub(super) fn run(args: ConnectArgs, config: &Config) -> Result<()> {
         "{address} is not an address: write it as https://drive.example.org/dav/."
     );
     let address = format!("{}/", address.trim_end_matches('/'));
+    if args.device == Device::Avahi {
+        return print(&announcement(&address)?);
+    }
     print(&kit(args.device, &address, &args.user))
 }
 
@@ -53,6 +59,24 @@ pub(super) fn own_address(config: &Config, example: &str) -> Result<String> {
         format!("The settings do not say by which address clients reach the server: give it ({example}), or set server.public_url.")
     })?;
     Ok(format!("http://{address}/dav/"))
+}
+
+/// The file by which Avahi announces the drive (DNS-SD), as its DTD wants it. A host that is an address is left out: Avahi then says the
+/// machine's own name, and so it does for `localhost`.
+fn announcement(address: &str) -> Result<String> {
+    let wrong = || format!("{address} is not an address: write it as https://drive.example.org/dav/.");
+    let uri: http::Uri = address.parse().with_context(wrong)?;
+    let host = uri.host().with_context(wrong)?;
+    let (kind, port) = if uri.scheme_str() == Some("https") { ("_webdavs._tcp", 443) } else { ("_webdav._tcp", 80) };
+    let port = uri.port_u16().unwrap_or(port);
+    let is_name = !host.starts_with('[') && host.parse::<IpAddr>().is_err() && host != "localhost";
+    let host = if is_name { format!("    <host-name>{host}</host-name>\n") } else { String::new() };
+    let path = uri.path().replace('&', "&amp;");
+    Ok(format!(
+        "<?xml version=\"1.0\" standalone=\"no\"?>\n<!DOCTYPE service-group SYSTEM \"avahi-service.dtd\">\n\
+         <service-group>\n  <name replace-wildcards=\"yes\">Sarang on %h</name>\n  <service>\n    <type>{kind}</type>\n{host}\
+         \x20   <port>{port}</port>\n    <txt-record>path={path}</txt-record>\n  </service>\n</service-group>\n"
+    ))
 }
 
 fn kit(device: Device, address: &str, user: &str) -> String {
@@ -95,6 +119,7 @@ fn kit(device: Device, address: &str, user: &str) -> String {
             "Documents, FE File Explorer or Owlfiles: add a WebDAV connection with the address {address} and the name {user}.\n\
              Most apps want TLS with a certificate that the system believes.\n"
         ),
+        Device::Avahi => String::new(),
     };
     format!(
         "{steps}\nThe password is one of its own for this device: make it in the app under Connect, or by POST /api/v1/app-passwords.\n"
@@ -107,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_kit_has_address_and_password() {
-        for device in Device::value_variants() {
+        for device in Device::value_variants().iter().filter(|device| **device != Device::Avahi) {
             for (address, host) in [
                 ("https://drive.example.org/dav/", "drive.example.org/dav"),
                 ("http://[::1]:4918/dav/", "[::1]:4918/dav"),
@@ -123,6 +148,26 @@ mod tests {
             windows("http://a/dav/").contains("BasicAuthLevel")
                 && !windows("https://a/dav/").contains("BasicAuthLevel")
         );
+    }
+
+    #[test]
+    fn avahi_announces_scheme_host_port_and_path() {
+        for (address, kind, host, port) in [
+            ("https://drive.example.org/dav/", "_webdavs._tcp", Some("drive.example.org"), "443"),
+            ("http://nas.local:4918/dav/", "_webdav._tcp", Some("nas.local"), "4918"),
+            ("http://[2001:db8::1]:4918/dav/", "_webdav._tcp", None, "4918"),
+            ("https://192.0.2.1/a&b/dav/", "_webdavs._tcp", None, "443"),
+            ("http://localhost/dav/", "_webdav._tcp", None, "80"),
+        ] {
+            let text = announcement(address).unwrap();
+            let options = roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
+            let document = roxmltree::Document::parse_with_options(&text, options).unwrap();
+            let said = |name| document.descendants().find(|node| node.has_tag_name(name)).and_then(|node| node.text());
+            assert_eq!((said("type"), said("host-name"), said("port")), (Some(kind), host, Some(port)), "{address}");
+            let path = format!("path=/{}", address.splitn(4, '/').last().unwrap());
+            assert_eq!(said("txt-record"), Some(path.as_str()));
+        }
+        assert!(announcement("https:///dav/").is_err());
     }
 
     #[test]
