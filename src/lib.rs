@@ -1,7 +1,7 @@
 //! Sarang: a self-hosted network drive over WebDAV.
 //!
 //! The layers, bottom to top; a module imports only what stands above it in this list:
-//! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`audit`] who did what, [`outgoing`] requests it makes itself, [`store`] remembers records,
+//! [`model`] plain values, [`config`] settings, [`metrics`] counters, [`audit`] who did what, [`outgoing`] requests it makes itself, [`failures`] why clients failed lately, [`store`] remembers records,
 //! [`content`] where the bytes are, [`auth`] who is asking, [`drive`] what they see and may do,
 //! [`setup`] the first administrator, [`openid`] the provider that people sign in by, [`certs`] certificates it gets for itself, [`app`] everything shared, [`admin`] what administrators do, [`backup`] copies of it all, [`check`] whether all of it agrees, [`control`] what administrators ask of it, [`jobs`] hourly work, [`observe`] numbers about it all, [`http`] the protocol,
 //! [`server`] connections, [`doctor`] what clients meet on their way, [`cli`] commands. [`log`] is written to from everywhere. ARCHITECTURE.md is the tour.
@@ -10,6 +10,7 @@ pub mod model;
 
 pub mod audit;
 pub mod config;
+pub mod failures;
 pub mod links;
 pub mod log;
 pub mod metrics;

@@ -345,7 +345,7 @@ impl<A: Answers> Door<A> {
         let wire = Wire::new(stream, patience, Arc::clone(&noticed), Arc::clone(&self.metrics));
         let wire = TokioIo::new(wire);
         let connection = Some(Arc::new(Connection::default()));
-        let origin = Origin { address: peer.ip(), connection, is_tls: self.tls.is_some() };
+        let origin = Origin { connection, is_tls: self.tls.is_some(), ..Origin::from(peer.ip()) };
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
             let mut request = request.map(BodyIn::from);
             if noticed.ambiguous.load(Ordering::Relaxed) {

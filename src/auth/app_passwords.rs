@@ -152,6 +152,13 @@ impl Auth {
         Some(Arc::new(Identity { via: Via::AppPassword(id), scope, rights, access, ..Identity::clone(&whole) }))
     }
 
+    /// What the owner calls an app password that lets nobody in any more.
+    pub(super) fn ended_app_password(&self, user: &str, secret: &[u8]) -> Option<String> {
+        let (_, found) = self.app_passwords.find(&token::as_made(std::str::from_utf8(secret).ok()?))?;
+        let is_ended = !found.stands(&self.accounts, now());
+        (is_ended && account_in(user).as_ref() == Some(&found.account)).then(|| found.name.clone())
+    }
+
     /// Whether an app password of an account stands.
     pub fn has_app_password(&self, account: &AccountName, id: &str) -> bool {
         let found = self.app_passwords.get(id).filter(|found| found.account == *account);

@@ -1,6 +1,7 @@
 //! Where a credential comes from: an address, and the connection it came over.
 
 use super::cache::Key;
+use crate::failures::Client;
 use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,11 +26,13 @@ pub struct Origin {
     pub connection: Option<Arc<Connection>>,
     /// Whether this server itself ended its TLS.
     pub is_tls: bool,
+    /// Which client it is, by its own word; only a sign-in asks.
+    pub client: Client,
 }
 
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Self {
-        Self { address, connection: None, is_tls: false }
+        Self { address, connection: None, is_tls: false, client: Client::default() }
     }
 }
 

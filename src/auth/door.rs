@@ -1,6 +1,8 @@
 //! The way in: one sign-in by name and password, from the first look at the cache to the remembered verdict.
 //! Unknown and disabled accounts take the same path as wrong passwords, at the same cost.
 
+mod explained;
+
 use super::accounts::{Account, Accounts};
 use super::budget::{Budget, Print};
 use super::cache::{Cache, Key};
@@ -11,6 +13,7 @@ use super::throttle::{Network, Reserved, Throttle, WINDOW};
 use super::two_factor::WRONG_CODES;
 use crate::audit::{Actor, Audit, Event, Kind};
 use crate::config::AccountsConfig;
+use crate::failures::{Client, FailureLog};
 use crate::model::{AccountName, Error, Identity, Result};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -33,6 +36,7 @@ pub struct Door {
     dummy: String,
     flights: Flights,
     audit: OnceLock<Audit>,
+    failures: FailureLog,
 }
 
 /// One try to sign in.
@@ -45,6 +49,9 @@ struct Attempt {
     key: Key,
     /// By what it is counted, at every door.
     print: Print,
+    client: Client,
+    /// The name of the app password that this was, if it lets nobody in any more.
+    device: Option<String>,
 }
 
 /// What somebody says who wants to begin a session or to prove once more who they are.
@@ -77,7 +84,8 @@ impl Door {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let codes = Budget::new(WRONG_CODES, WINDOW);
         let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
-        Ok(Arc::new(Self { accounts, cache, throttle, codes, hasher, dummy, flights, audit: OnceLock::new() }))
+        let (audit, failures) = (OnceLock::new(), FailureLog::default());
+        Ok(Arc::new(Self { accounts, cache, throttle, codes, hasher, dummy, flights, audit, failures }))
     }
 
     /// Tells the audit log of sign-ins from now on.
@@ -103,18 +111,24 @@ impl Door {
     pub async fn sign_in(
         self: &Arc<Self>,
         header: &[u8],
-        user: &str,
-        password: &[u8],
+        attempted: Attempted<'_>,
         origin: &Origin,
+        device: Option<String>,
     ) -> Result<Arc<Identity>> {
         let key = self.cache.key(Network::from(origin.address), header);
-        let attempt = self.attempt(ALONE, Attempted { user, password }, origin.address);
+        let attempt = Attempt { client: origin.client, device, ..self.attempt(ALONE, attempted, origin.address) };
+        let name = attempt.name.clone();
         let signed_in = self.sign_in_as(key, attempt, origin).await;
         match &signed_in {
             Ok(_) => origin.note(Some(key)),
             // Nothing was judged.
             Err(Error::Busy { .. }) => {}
-            Err(_) => origin.note(None),
+            Err(error) => {
+                origin.note(None);
+                if matches!(error, Error::Throttled { .. }) {
+                    self.explain_throttled(name.as_ref(), origin);
+                }
+            }
         }
         signed_in
     }
@@ -226,7 +240,8 @@ impl Door {
         let (name, network) = (account_in(user), Network::from(from));
         let meant = name.as_ref().map_or(user, AccountName::as_str).as_bytes();
         let (key, print) = (self.key_of_try(network, door, (meant, password)), self.print(meant, password));
-        Attempt { name, network, from, password: Secret::new(password.to_vec()), key, print }
+        let (password, client, device) = (Secret::new(password.to_vec()), Client::default(), None);
+        Attempt { name, network, from, password, key, print, client, device }
     }
 
     fn reserve(&self, attempt: &Attempt) -> Result<Reserved> {
@@ -273,6 +288,7 @@ impl Door {
         }
         if !self.remember_wrong(&attempt.key, changes) {
             self.note_failure(attempt.name.as_ref(), attempt.from);
+            self.explain(&attempt);
         }
         Err(Error::Unauthenticated)
     }

@@ -8,6 +8,7 @@ mod budget;
 mod cache;
 mod connection;
 mod door;
+mod failed;
 mod flights;
 mod grants;
 mod linkpass;
@@ -179,7 +180,8 @@ impl Auth {
         password: &[u8],
         origin: impl Into<Origin>,
     ) -> Result<Arc<Identity>> {
-        let signed_in = self.door.sign_in(header, user, password, &origin.into()).await;
+        let (attempted, device) = (Attempted { user, password }, self.ended_app_password(user, password));
+        let signed_in = self.door.sign_in(header, attempted, &origin.into(), device).await;
         self.sign_ins.note(Shown::Password, &signed_in);
         signed_in
     }

@@ -12,7 +12,7 @@ const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
 fn over_a_connection() -> Origin {
-    Origin { address: HERE, connection: Some(Arc::default()), is_tls: false }
+    Origin { address: HERE, connection: Some(Arc::default()), ..HERE.into() }
 }
 
 fn name(text: &str) -> AccountName {

@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod connect;
 mod doctor;
+mod failures;
 mod health;
 mod manager;
 mod manual;

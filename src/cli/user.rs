@@ -1,6 +1,6 @@
 //! `sarang user`: accounts, through the running server when there is one, else on the data folder itself.
 
-use super::{process, prompt, size};
+use super::{failures, process, prompt, size};
 use crate::app::App;
 use crate::auth::AccountView;
 use crate::config::Config;
@@ -100,6 +100,15 @@ pub enum UserCommand {
         /// The address, or none
         address: String,
     },
+    /// Show why clients of an account failed lately, and what to do
+    Failures {
+        /// Whose
+        #[arg(value_parser = AccountName::parse)]
+        name: AccountName,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Let somebody of the sign-in provider sign in to an account
     Link {
         /// Which account
@@ -163,6 +172,9 @@ fn parse_role(text: &str) -> Result<Role> {
 
 /// Carries out a command and prints what it brought; an error is one sentence for people.
 pub async fn run(command: UserCommand, config: Config) -> Result<()> {
+    if let UserCommand::Failures { name, json } = command {
+        return failures::run(name, json, &config).await;
+    }
     let as_json = matches!(command, UserCommand::List { json: true });
     let report = report_of(&command);
     let text = match ask(command.into_request()?, config).await? {
@@ -226,6 +238,7 @@ impl UserCommand {
             Self::Enable { name } => Request::UserEnable { name },
             Self::Remove { name, files } => Request::UserRemove { name, files: files.into() },
             Self::Role { name, role } => Request::UserRole { name, role },
+            Self::Failures { name, .. } => Request::UserFailures { name },
             Self::Quota { name, size: Limit(quota) } => Request::UserQuota { name, quota },
             Self::Email { name, address } => {
                 Request::UserEmail { name, email: Some(address).filter(|address| address != "none") }
@@ -241,7 +254,7 @@ fn report_of(command: &UserCommand) -> String {
     match command {
         UserCommand::Add { name, admin: true, .. } => format!("Added the administrator {name}.\n"),
         UserCommand::Add { name, .. } => format!("Added the account {name}.\n"),
-        UserCommand::List { .. } => String::new(),
+        UserCommand::List { .. } | UserCommand::Failures { .. } => String::new(),
         UserCommand::Passwd { name, .. } => format!("Set the password of {name}; the old one fails from now on.\n"),
         UserCommand::TwoFactorOff { name } => {
             format!("Sign-in of {name} asks for no code from now on, and its sessions ended.\n")

@@ -17,6 +17,7 @@ pub use crate::app::{Destination, RemovedFiles};
 use crate::audit::{Actor, Entry, Filter};
 use crate::auth::{AccountView, Alteration};
 use crate::drive::teams::Member;
+use crate::failures::{ClientFailure, Language};
 use crate::model::{AccountName, Error, Irrevocable, Result, Role};
 pub use password::{Password, QuotaChoice};
 use serde::{Deserialize, Serialize};
@@ -103,6 +104,11 @@ pub enum Request {
     /// End the links of an account.
     UserUnlink {
         /// Which account.
+        name: AccountName,
+    },
+    /// Show why clients of an account failed lately.
+    UserFailures {
+        /// Whose.
         name: AccountName,
     },
     /// Make a team folder.
@@ -195,6 +201,8 @@ pub enum Response {
     Removed(Vec<RemovedFiles>),
     /// All accounts, by name.
     Accounts(Vec<AccountView>),
+    /// Why clients failed, newest first.
+    Failures(Vec<ClientFailure>),
     /// Entries of the audit log, newest first.
     Audit(Vec<Entry>),
     /// How the server is.
@@ -220,6 +228,11 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         Request::AuditBooks => app.audit_books().await.map(Response::Books),
         Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
         Request::Audit { filter, limit } => read_audit(app, filter, limit).await,
+        Request::UserFailures { name } => {
+            let told = |failure| ClientFailure::of(failure, Language::English);
+            let failures = app.auth.failures_of(&name, None);
+            return done(&name, failures.map(|all| Response::Failures(all.into_iter().map(told).collect())));
+        }
         Request::Past { name, what } => {
             let recalled = at_work(app).recall(&name, what).await;
             return done_there(&name, app, recalled);

@@ -6,6 +6,7 @@ use super::{cookie, csrf, reply};
 use crate::app::App;
 use crate::auth::{Caller, Origin};
 use crate::config::ServerConfig;
+use crate::failures::Client;
 use crate::metrics::Metrics;
 use crate::model::{Error, Identity, Result, windows1252};
 use base64::Engine;
@@ -43,7 +44,8 @@ pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<A
     if let Some(identity) = app.auth.by_app_password(Some(user), password, caller) {
         return Ok(identity);
     }
-    Box::pin(app.auth.sign_in(value, user, password.as_bytes(), origin.clone())).await
+    let origin = Origin { client: Client::of(caller.agent), ..origin.clone() };
+    Box::pin(app.auth.sign_in(value, user, password.as_bytes(), origin)).await
 }
 
 /// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.
@@ -52,6 +54,12 @@ pub fn basic_password(headers: &HeaderMap) -> Result<Zeroizing<String>> {
     let (Some(value), None) = (values.next(), values.next()) else { return Err(Error::Unauthenticated) };
     let Credentials { text, colon } = Credentials::parse(value.as_bytes()).ok_or(Error::Unauthenticated)?;
     Ok(Zeroizing::new(text.get(colon + 1..).unwrap_or_default().to_owned()))
+}
+
+/// The user name of a Basic `Authorization` header.
+pub(super) fn basic_user(headers: &HeaderMap) -> Option<String> {
+    let Credentials { text, colon } = Credentials::parse(headers.get(header::AUTHORIZATION)?.as_bytes())?;
+    text.get(..colon).map(str::to_owned)
 }
 
 /// Who the session of the cookie stands for. Whatever another site may have sent in its name is refused (403).

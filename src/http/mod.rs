@@ -8,6 +8,7 @@ mod caching;
 mod cookie;
 mod csrf;
 pub mod dav;
+mod explain;
 pub mod framing;
 pub mod intake;
 pub mod login;
@@ -60,7 +61,10 @@ impl From<Response<Body>> for Answer {
 pub async fn handle(app: &Arc<App>, peer: Origin, request: Request<BodyIn>) -> Response<Body> {
     let tls_port = app.config.tls.instead_of_plain();
     let around = Surroundings { config: &app.config.server, metrics: &app.metrics, tls_port };
-    around.enclose(peer, request, |request, origin| choose_front(app, request, origin)).await
+    let from = peer.address;
+    let mut response = around.enclose(peer, request, |request, origin| choose_front(app, request, origin)).await;
+    explain::of_unencrypted(app, from, &mut response);
+    response
 }
 
 /// The front of a request, by the prefix of its path. Whatever is not asked for all the time has a box of its own: every connection has
@@ -93,13 +97,17 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
     let (parts, mut body) = request.into_parts();
     let identity = match login::authenticate(app, &parts, &origin).await {
         Ok(identity) => identity,
-        Err(error) => return Box::pin(login::refuse(&error, &parts, &mut body)).await.into(),
+        Err(error) => {
+            explain::of_stranger(app, &parts, &origin);
+            return Box::pin(login::refuse(&error, &parts, &mut body)).await.into();
+        }
     };
-    let response = if drive {
+    let mut response = if drive {
         dav::handle(app, &dav::Visit::own(identity.clone()), &parts, body).await
     } else {
         Box::pin(dav::parents::handle(&identity, &parts, body)).await
     };
+    explain::of_drive(app, &identity, (&parts, &origin), &mut response);
     Answer { response, identity: Some(identity) }
 }
 

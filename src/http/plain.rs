@@ -1,6 +1,6 @@
 //! Requests without TLS where TLS is served, too: they carry passwords, so that they are not answered as the others are.
 
-use super::{Answer, BodyIn, pages, reply, trust};
+use super::{Answer, BodyIn, explain, pages, reply, trust};
 use crate::config::ServerConfig;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
@@ -25,6 +25,7 @@ pub fn refuse(config: &ServerConfig, request: &Request<BodyIn>, port: u16) -> An
         _ => reply::sentence(StatusCode::FORBIDDEN, sentence(request)),
     };
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    explain::mark_unencrypted(request.headers(), &mut response);
     response.into()
 }
 

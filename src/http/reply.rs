@@ -3,6 +3,7 @@
 
 use super::api::problem::{FieldProblem, ProblemDocument};
 use super::body::Body;
+use crate::failures::{Cause, Reason};
 use crate::model::Error;
 use dav_server::fs::FsError;
 use http::header::{ALLOW, CONTENT_RANGE, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -139,6 +140,9 @@ pub fn code(error: &Error) -> &'static str {
 pub fn failure(error: &Error) -> Response<Body> {
     let mut response = Response::new(Body::full(text_of(error)));
     finish(&mut response, error, HeaderValue::from_static("text/plain; charset=utf-8"));
+    if let Some(reason) = Reason::of(told(error)) {
+        response.extensions_mut().insert(reason);
+    }
     response
 }
 
@@ -184,6 +188,12 @@ pub fn sentence(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::full(text));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    let cause = match status {
+        StatusCode::BAD_GATEWAY => Cause::Destination,
+        StatusCode::METHOD_NOT_ALLOWED => Cause::Method,
+        _ => return response,
+    };
+    response.extensions_mut().insert(Reason::from(cause));
     response
 }
 

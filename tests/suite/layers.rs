@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["config", "metrics"],
-    &["log", "audit", "outgoing"],
+    &["log", "audit", "outgoing", "failures"],
     &["store", "content"],
     &["auth", "drive"],
     &["setup", "links", "openid", "uploads", "certs"],

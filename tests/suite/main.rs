@@ -39,6 +39,7 @@ mod dav_props;
 mod doctor;
 mod edges;
 mod email;
+mod failures;
 mod files;
 mod former_data;
 mod generations;

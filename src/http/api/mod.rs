@@ -5,6 +5,7 @@ pub mod app_passwords;
 pub mod bulk;
 pub mod caller;
 pub mod document;
+pub mod failures;
 pub mod files;
 mod form_name;
 pub mod groups;
@@ -74,6 +75,8 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(links::show, links::change, links::remove))
         .routes(routes!(me::show, me::change))
         .routes(routes!(me::change_password))
+        .routes(routes!(failures::list))
+        .routes(routes!(failures::list_of))
         .routes(routes!(qr::draw))
         .routes(routes!(two_factor::begin, two_factor::end))
         .routes(routes!(two_factor::confirm))
