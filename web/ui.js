@@ -106,6 +106,9 @@ ask.stay = {}
 /** Asks before something that cannot be undone. @param {string} title what is done @param {string} text @param {() => any} run */
 export const confirm = (title, text, run) => ask({ title, body: h('p', text), submit: title, danger: true, run })
 
+/** A button for such a thing, which asks first. @param {string} words @param {string} text @param {() => any} run */
+export const danger = (words, text, run) => button('', words, () => confirm(words, text, run), { class: 'danger' })
+
 /** Asks for one line. @param {string} title @param {string} label @param {string} value @param {string} submit @param {(text: string) => any} run */
 export function line(title, label, value, submit, run) {
   const { el, input } = field(label, { value, required: true, maxlength: 255, autocomplete: 'off', spellcheck: 'false', dir: 'auto' })

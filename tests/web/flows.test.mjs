@@ -43,6 +43,24 @@ test('a device is connected: a password made in place, and "connected" when it c
   assert.deepEqual(page.wrong, [])
 })
 
+test('why a device failed stands on the page that connects it, in the language of the app; the script says what it does', async () => {
+  assert.equal((await server.ask('PUT', '/dav/none/a.txt', { body: 'x', headers: { 'User-Agent': 'Microsoft-WebDAV-MiniRedir/10.0.19045' } })).status, 409)
+  for (const [language, cause] of [['en', 'The folder that should hold it does not exist.'], ['de', 'Den Ordner, in dem es liegen soll, gibt es nicht.']]) {
+    const page = await open(browser, server, { language })
+    await signIn(page, 'ana', '/connect')
+    await page.waitForSelector(`li:has-text("Windows"):has-text("/none/a.txt"):has-text("${cause}")`)
+    assert.equal(await findings(page), '')
+    await shot(page, `connect-failed-${language}`)
+    await page.click('[role=tab]:has-text("Windows")')
+    const [download] = await Promise.all([page.waitForEvent('download'), page.locator('[role=tabpanel] button:has(svg)').click()])
+    assert.equal(download.suggestedFilename(), 'sarang.cmd')
+    const lines = readFileSync(await download.path(), 'utf8').split('\r\n')
+    assert.ok(lines[1].startsWith('rem ') && lines[1].includes('WebDAV'), lines[1])
+    assert.ok(lines.includes(`net use * "${server.url}/dav" /user:ana /persistent:yes`), lines.join('|'))
+    assert.deepEqual(page.wrong, [])
+  }
+})
+
 test('a folder is shared with a person, who sees it; the right changes; it ends', async () => {
   await server.folderAt('Plan')
   await server.put('Plan/plan.txt', 'x')

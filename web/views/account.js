@@ -2,7 +2,7 @@
 
 import { date, day, h, icon, replace, t, until } from '../dom.js'
 import { all, api, session } from '../api.js'
-import { ask, button, choice, confirm, copyable, failed, field, heading, onsend, secret, table, toast } from '../ui.js'
+import { ask, button, choice, copyable, danger, failed, field, heading, onsend, secret, table, toast } from '../ui.js'
 import { refreshMe, start } from '../main.js'
 import { qr } from './qr.js'
 
@@ -80,11 +80,11 @@ async function appPasswords() {
   const draw = async () => {
     const items = await all('app-passwords')
     replace(holder, table(t('apppasswords'), [t('device'), t('folder'), t('rights'), t('lastuse'), t('expires'), ''], items.map((one) => [h('bdi', one.name), h('bdi', one.scope), t(`rights.${one.rights}`), one.last_use ? [date(one.last_use.at), h('p.hint', one.last_use.address)] : t('never'), one.expires ? day(one.expires) : '–',
-      button('', t('revoke'), () => confirm(t('revoke'), t('revoke.text', { name: one.name }), () => api('DELETE', `app-passwords/${one.id}`).then(draw)), { class: 'danger' })]), t('apppasswords.none')))
+      danger(t('revoke'), t('revoke.text', { name: one.name }), () => api('DELETE', `app-passwords/${one.id}`).then(draw))]), t('apppasswords.none')))
   }
   const add = async () => {
     const name = field(t('device'), { required: true, maxlength: 100 })
-    const scope = field(t('apppassword.scope'), { placeholder: '/' }, t('apppassword.scope.hint'))
+    const scope = field(t('folder'), { placeholder: '/' }, t('apppassword.scope.hint'))
     const rights = choice(t('rights'), [['edit', t('rights.edit')], ['view', t('rights.view')]])
     const expires = field(t('expires'), { type: 'date' })
     /** @type {any} */ let made = null

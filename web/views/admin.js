@@ -2,7 +2,7 @@
 
 import { date, day, h, has, number, replace, size, t, until } from '../dom.js'
 import { address, all, api, say } from '../api.js'
-import { ask, button, choice, confirm, copyable, failed, field, heading, menu, save, secret, table, tick } from '../ui.js'
+import { ask, button, choice, confirm, copyable, danger, failed, field, heading, menu, save, secret, table, tick } from '../ui.js'
 
 /** @type {Record<string, (again: () => any) => Promise<any>>} */
 const TABS = { overview, accounts, groups, invites, teams, shares, links, removed, locks, audit }
@@ -74,7 +74,7 @@ async function groups(again) {
     const members = field(t('members'), { value: (one?.members || []).join(', '), autocapitalize: 'none' }, t('members.hint'))
     return ask({ title: t(one ? 'group.change' : 'group.new'), submit: t('save'), body: [name.el, members.el], run: () => (one ? api('PATCH', `groups/${encodeURIComponent(one.name)}`, { body: { members: names(members) } }) : api('POST', 'groups', { body: { name: name.input.value.trim(), members: names(members) } })) }).then(again)
   }
-  return [h('p', button('plus', t('group.new'), () => edit(null))), table(t('admin.groups'), [t('name'), t('members'), ''], items.map((one) => [h('bdi', one.name), one.members.join(', ') || '–', h('div.row-actions', button('', t('change'), () => edit(one)), button('', t('remove'), () => confirm(t('remove'), t('group.remove', { name: one.name }), () => api('DELETE', `groups/${encodeURIComponent(one.name)}`).then(again)), { class: 'danger' }))]), t('none'))]
+  return [h('p', button('plus', t('group.new'), () => edit(null))), table(t('admin.groups'), [t('name'), t('members'), ''], items.map((one) => [h('bdi', one.name), one.members.join(', ') || '–', h('div.row-actions', button('', t('change'), () => edit(one)), danger(t('remove'), t('group.remove', { name: one.name }), () => api('DELETE', `groups/${encodeURIComponent(one.name)}`).then(again)))]), t('none'))]
 }
 
 /** @param {() => any} again */
@@ -125,13 +125,13 @@ async function removed(again) {
     const name = field(t('name'), { required: true, value: one.name })
     return ask({ title: t('restore'), submit: t('restore'), body: [way.el, name.el], run: () => api('POST', `removed-files/${one.id}/restore`, { body: { to: { [way.input.value]: name.input.value.trim() } } }) }).then(again)
   }
-  return table(t('admin.removed'), [t('name.file'), t('removed.at'), ''], items.map((one) => [h('bdi', one.place), date(one.removed), h('div.row-actions', button('', t('restore'), () => restore(one)), button('', t('purge'), () => confirm(t('purge'), t('removed.purge', { name: one.place }), () => api('DELETE', `removed-files/${one.id}`).then(again)), { class: 'danger' }))]), t('none'))
+  return table(t('admin.removed'), [t('name.file'), t('removed.at'), ''], items.map((one) => [h('bdi', one.place), date(one.removed), h('div.row-actions', button('', t('restore'), () => restore(one)), danger(t('purge'), t('removed.purge', { name: one.place }), () => api('DELETE', `removed-files/${one.id}`).then(again)))]), t('none'))
 }
 
 /** @param {() => any} again */
 async function locks(again) {
   const items = await all('locks')
-  return table(t('admin.locks'), [t('name.file'), t('state'), t('until.head'), ''], items.map((one) => [h('bdi', one.path), t('openby', { who: one.holder, when: date(one.since) }), date(one.until), button('', t('lock.end'), () => confirm(t('lock.end'), t('lock.end.text', { who: one.holder }), () => api('DELETE', `locks/${one.id}`).then(again)), { class: 'danger' })]), t('none'))
+  return table(t('admin.locks'), [t('name.file'), t('state'), t('until.head'), ''], items.map((one) => [h('bdi', one.path), t('openby', { who: one.holder, when: date(one.since) }), date(one.until), danger(t('lock.end'), t('lock.end.text', { who: one.holder }), () => api('DELETE', `locks/${one.id}`).then(again))]), t('none'))
 }
 
 /** A list of any length as a table, page by page. @param {string} path @param {() => Record<string, any>} query @param {string} label @param {string[]} heads @param {(row: any) => any[]} cells */
@@ -149,7 +149,7 @@ function paged(path, query, label, heads, cells) {
 /** What somebody shares, with what ends it. @param {string} what @param {string} label @param {string} how @param {string[]} heads @param {(one: any) => any[]} cells @param {() => any} again */
 async function shared(what, label, how, heads, cells, again) {
   const list = paged(`admin/${what}`, () => ({}), label, [t('name.file'), t('owner'), ...heads, t('rights'), t('expires'), ''], (one) => [h('bdi', one.path), h('bdi', one.owner), ...cells(one), t(`rights.${one.rights}`), one.expires ? day(one.expires) : '–',
-    button('', t(how), () => confirm(t(how), t('admin.end.text', { path: one.path, name: one.owner }), () => api('DELETE', `admin/${what}/${one.id}`).then(again)), { class: 'danger' })])
+    danger(t(how), t('admin.end.text', { path: one.path, name: one.owner }), () => api('DELETE', `admin/${what}/${one.id}`).then(again))])
   await list.draw()
   return list.el
 }
@@ -165,7 +165,7 @@ async function links(again) {
 }
 
 async function audit() {
-  const account = field(t('audit.account'), { autocapitalize: 'none' })
+  const account = field(t('view.account'), { autocapitalize: 'none' })
   const kind = field(t('audit.kind'), { autocapitalize: 'none', placeholder: 'sign-in-failed' })
   const from = field(t('audit.from'), { type: 'date' })
   const to = field(t('audit.to'), { type: 'date' })

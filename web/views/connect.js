@@ -1,6 +1,6 @@
 // From "how do I connect this?" to one copy and one paste: the visitor's system first, an app password made in place.
 
-import { h, icon, remember, replace, t } from '../dom.js'
+import { date, h, icon, language, number, remember, replace, t } from '../dom.js'
 import { all, api, session } from '../api.js'
 import { code, copyable, failed, field, heading, save } from '../ui.js'
 import { qr } from './qr.js'
@@ -47,38 +47,35 @@ export default async function connect({ query }) {
     draw()
   }
 
-  const steps = (/** @type {string} */ key, /** @type {number} */ n, /** @type {Record<string, string>} */ values = {}) => h('ol.steps', [...Array(n).keys()].map((at) => h('li', t(`connect.${key}.${at + 1}`, values))))
+  const steps = (/** @type {string} */ key, /** @type {number} */ n, /** @type {Record<string, string>} */ values = {}) => h('ol.steps', [...Array(n).keys()].map((at) => h('li', t(`connect.${key}.${at + 1}`, values))), h('li', t('connect.give')))
   const secretWord = () => password || t('connect.placeholder')
 
   function draw() {
     panel.setAttribute('aria-labelledby', `tab-${system}`)
-    const host = location.host
     const text = {
-      windows: () => [plain && h('p.wrong', t('connect.windows.http')), steps('windows', 4), h('p.hint', t('connect.windows.limit')), h('h3', t('connect.windows.script')), h('p', t('connect.windows.what')),
+      windows: () => [plain && h('p.wrong', t('connect.windows.http')), steps('windows', 3), h('p.hint', t('connect.windows.limit')), h('h3', t('connect.windows.script')), h('p', t('connect.windows.what')),
         code(`net use * "${address.replace(/\/$/, '')}" /user:${user} /persistent:yes`, t('connect.command')),
         h('p', h('button', { type: 'button', onclick: script }, icon('download'), h('span', t('connect.windows.get'))))],
-      macos: () => steps('macos', 4),
-      gnome: () => [steps('gnome', 3, { address: dav }), copyable(dav, t('connect.address'))],
-      kde: () => [steps('kde', 3), copyable(dav.replace(/^dav/, 'webdav'), t('connect.address'))],
+      macos: () => steps('macos', 3),
+      gnome: () => [steps('gnome', 2, { address: dav }), copyable(dav, t('address'))],
+      kde: () => [steps('kde', 2), copyable(dav.replace(/^dav/, 'webdav'), t('address'))],
       davfs: () => [h('p', t('connect.davfs.1')), code(`sudo apt install davfs2\nsudo mkdir -p /mnt/sarang\necho '${address} ${user} ${secretWord()}' | sudo tee -a /etc/davfs2/secrets`, t('connect.command')),
-        h('p', t('connect.davfs.2')), code(`${address} /mnt/sarang davfs user,uid=${'1000'},noauto,_netdev 0 0`, '/etc/fstab'),
+        h('p', t('connect.davfs.2')), code(`${address} /mnt/sarang davfs user,uid=1000,noauto,_netdev 0 0`, '/etc/fstab'),
         h('p', t('connect.davfs.3')), code(`[Unit]\nDescription=Sarang\nAfter=network-online.target\nWants=network-online.target\n\n[Mount]\nWhat=${address}\nWhere=/mnt/sarang\nType=davfs\nOptions=uid=1000,_netdev\n\n[Install]\nWantedBy=multi-user.target\n`, '/etc/systemd/system/mnt-sarang.mount')],
       rclone: () => [h('p', t('connect.rclone.1')), code(`rclone config create sarang webdav url=${address} vendor=other user=${user} pass=${secretWord()}`, t('connect.command')), h('p', t('connect.rclone.2')), code('rclone mount sarang: ~/Sarang --vfs-cache-mode writes', t('connect.command'))],
-      android: () => [steps('android', 3), copyable(address, t('connect.address'))],
-      ios: () => [steps('ios', 3), copyable(address, t('connect.address'))],
+      android: () => [steps('android', 2), copyable(address, t('address'))],
+      ios: () => [steps('ios', 2), copyable(address, t('address'))],
     }[/** @type {'ios'} */ (system)]
-    replace(panel, text(), h('p.hint', t('connect.host', { host })))
+    replace(panel, text())
   }
 
   /** A script that maps the drive, and says what it does. */
   function script() {
-    const lines = ['@echo off', `rem ${t('connect.windows.rem')}`, `echo ${address}`, 'sc query WebClient | find "RUNNING" >nul || net start WebClient', `net use * "${address.replace(/\/$/, '')}" /user:${user} /persistent:yes`, 'pause', '']
-    const href = URL.createObjectURL(new Blob([lines.join('\r\n')], { type: 'application/octet-stream' }))
-    save(href, 'sarang.cmd')
-    setTimeout(() => URL.revokeObjectURL(href), 10000)
+    const lines = ['@echo off', `rem ${t('connect.windows.what')}`, `echo ${address}`, 'sc query WebClient | find "RUNNING" >nul || net start WebClient', `net use * "${address.replace(/\/$/, '')}" /user:${user} /persistent:yes`, 'pause', '']
+    save(`data:application/octet-stream,${encodeURIComponent(lines.join('\r\n'))}`, 'sarang.cmd')
   }
 
-  const device = field(t('connect.device'), { value: SYSTEMS[/** @type {'ios'} */ (system)], required: true, maxlength: 100 }, t('connect.device.hint'))
+  const device = field(t('device'), { value: SYSTEMS[/** @type {'ios'} */ (system)], required: true, maxlength: 100 }, t('connect.device.hint'))
   const make = h('form', device.el, h('button.primary', { type: 'submit' }, t('connect.make')))
   make.addEventListener('submit', async (/** @type {Event} */ event) => {
     event.preventDefault()
@@ -92,10 +89,15 @@ export default async function connect({ query }) {
     } catch (error) { failed(error) }
   })
 
+  const troubles = h('section')
+  /** Why devices failed lately, in the server's words. */
+  const look = () => api('GET', 'me/failures', { headers: { 'Accept-Language': language } }).then(({ items }) => items[0] && replace(troubles, h('h2', t('connect.failed')), h('ul', items.map((/** @type {any} */ one) => h('li', date(one.at), ', ', h('bdi', one.device || one.client), one.count > 1 && ` ×${number(one.count)}`, ': ', one.path && [h('bdi', one.path), ' – '], one.cause, h('p.hint', one.remedy))))), () => {})
+
   /** Looks whether the device has come. @param {string} id @param {any} state */
   function wait(id, state) {
     timer = window.setInterval(async () => {
       if (document.hidden) return
+      look()
       const found = (await all('app-passwords').catch(() => [])).find((one) => one.id === id)
       if (!found?.last_use) return
       clearInterval(timer)
@@ -104,6 +106,7 @@ export default async function connect({ query }) {
     }, 3000)
   }
 
+  look()
   replace(holder, h('p', t('connect.why')), make)
   drawTabs()
   draw()
@@ -111,8 +114,8 @@ export default async function connect({ query }) {
   qr(`${location.origin}/connect`).then((picture) => picture && replace(code2, h('h2', t('connect.phone')), picture, h('p.hint', t('connect.qr'))))
   return {
     title: t('view.connect'),
-    el: h('div.page', heading(t('view.connect')), h('p', t('connect.text')), h('section', h('h2', t('connect.step1')), copyable(address, t('connect.address'))),
-      h('section', h('h2', t('connect.step2')), holder), h('section', h('h2', t('connect.step3')), tabs, panel), h('section', code2)),
+    el: h('div.page', heading(t('view.connect')), h('p', t('connect.text')), h('section', h('h2', t('connect.step1')), copyable(address, t('address'))),
+      h('section', h('h2', t('connect.step2')), holder), h('section', h('h2', t('connect.step3')), tabs, panel), troubles, h('section', code2)),
     leave: () => clearInterval(timer),
   }
 }

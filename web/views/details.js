@@ -2,7 +2,7 @@
 
 import { date, h, icon, replace, size, t } from '../dom.js'
 import { address, all, api, bare, explain, parent } from '../api.js'
-import { ask, button, confirm, copyable, failed, table, toast, tool } from '../ui.js'
+import { ask, button, copyable, danger, failed, table, toast, tool } from '../ui.js'
 
 /** The BLAKE3 of a file as `b3sum` writes it, where the server knows it. @param {string} path */
 async function checksum(path) {
@@ -31,7 +31,7 @@ export async function show(file, close, changed) {
   }).flatMap(([head, value]) => (value ? [h('dt', head), h('dd', h('bdi', value))] : []))),
   hash && [h('h3', t('hash')), copyable(hash, t('hash'))],
   part(t('share.people'), mine(shares).map((share) => h('li', h('bdi', share.to.account || share.to.group), h('span.hint', t(`rights.${share.rights}`))))),
-  part(t('links'), mine(links).map((link) => h('li', h('span', t(`rights.${link.rights}`)), h('span.hint', t('used.n', { n: link.downloads }))))),
+  part(t('shared.links'), mine(links).map((link) => h('li', h('span', t(`rights.${link.rights}`)), h('span.hint', t('used.n', { n: link.downloads }))))),
   part(t('locks'), mine(locks).map((lock) => h('li', h('span', icon('lock'), t('openby', { who: lock.holder, when: date(lock.since) })), button('', t('lock.end'), () => api('DELETE', `locks/${lock.id}`).then(() => show(file, close, changed)).then((next) => el.replaceWith(next), failed))))),
   h('p.row-actions', button('share', t('share'), async () => (await import('./sharing.js')).share(file.path, file.folder)), !file.folder && button('versions', t('versions'), () => versions(file, changed))))
   return el
@@ -52,7 +52,7 @@ export async function versions(file, changed) {
           await draw()
         } catch (error) { failed(await explain(error, file.path)) }
       }),
-      button('', t('purge'), () => confirm(t('purge'), t('purge.text', { n: 1, size: size(one.size) }), async () => { await api('DELETE', 'versions', { query: { path: file.path, id: one.id } }); await draw() }), { class: 'danger' }))]
+      danger(t('purge'), t('purge.text', { n: 1, size: size(one.size) }), async () => { await api('DELETE', 'versions', { query: { path: file.path, id: one.id } }); await draw() }))]
     replace(holder, table(t('versions'), [t('modified'), t('size'), ''], items.map(row), t('versions.none')))
     holder.removeAttribute('aria-busy')
   }

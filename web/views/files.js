@@ -411,7 +411,7 @@ export default async function files(ctx) {
   }
 
   function makeFolder() {
-    line(t('newfolder'), t('name.file'), t('newfolder.name'), t('create'), async (name) => {
+    line(t('newfolder'), t('name.file'), t('newfolder'), t('create'), async (name) => {
       const to = join(path, name)
       await api('POST', 'files/folder', { body: { path: to } })
       await load(to)

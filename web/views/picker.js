@@ -31,7 +31,7 @@ export function pickFolder(from, title, submit) {
     }
     if (focus) tree.querySelector('button')?.focus()
   }
-  const make = button('newfolder', t('newfolder'), () => line(t('newfolder'), t('name.file'), t('newfolder.name'), t('create'), async (name) => {
+  const make = button('newfolder', t('newfolder'), () => line(t('newfolder'), t('name.file'), t('newfolder'), t('create'), async (name) => {
     await api('POST', 'files/folder', { body: { path: join(path, name) } })
     await go(join(path, name), false)
   }), { class: 'start' })

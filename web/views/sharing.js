@@ -2,7 +2,7 @@
 
 import { date, day, h, icon, isolate, replace, t, until } from '../dom.js'
 import { all, api, bare, base } from '../api.js'
-import { ask, button, choice, confirm, copyable, failed, field, tick, toast } from '../ui.js'
+import { ask, button, choice, copyable, danger, failed, field, tick, toast } from '../ui.js'
 import { qr } from './qr.js'
 
 /** What nobody guesses, and everybody can type. */
@@ -25,7 +25,7 @@ export async function share(path, folder) {
   }
   const shown = ask({ title: t('share.of', { name: base(path) || t('view.files') }), wide: true, body: [
     h('section', h('h3', t('share.people')), people, button('share', t('share.add'), () => add(path).then(draw, failed))),
-    h('section', h('h3', t('links')), links, h('p.row-actions', button('link', t('link.new'), () => newLink(path, folder).then(draw, failed)), folder && button('upload', t('link.request'), () => newLink(path, folder, 'drop').then(draw, failed))))] })
+    h('section', h('h3', t('shared.links')), links, h('p.row-actions', button('link', t('link.new'), () => newLink(path, folder).then(draw, failed)), folder && button('upload', t('link.request'), () => newLink(path, folder, 'drop').then(draw, failed))))] })
   draw().catch(failed)
   return shown
 }
@@ -33,9 +33,9 @@ export async function share(path, folder) {
 /** Links with what can be done to each. @param {any[]} rows @param {() => any} draw @param {boolean} [paths] */
 export function linkList(rows, draw, paths = false) {
   if (!rows.length) return h('p.hint', t('links.none'))
-  return h('ul.plain-list', rows.map((one) => h('li', h('span', icon('link'), ' ', paths && [h('bdi', bare(one.path)), ' '], h('span.hint', [t(`rights.${one.rights}`), one.has_password && t('link.password'), one.expires && t('until', { when: day(one.expires) }),
+  return h('ul.plain-list', rows.map((one) => h('li', h('span', icon('link'), ' ', paths && [h('bdi', bare(one.path)), ' '], h('span.hint', [t(`rights.${one.rights}`), one.has_password && t('password'), one.expires && t('until', { when: day(one.expires) }),
     one.max_downloads ? t('used.of', { n: one.downloads, all: one.max_downloads }) : t('used.n', { n: one.downloads }), one.last_used && t('lastused', { when: date(one.last_used) }), one.note && isolate(one.note)].filter(Boolean).join(', '))),
-  h('span.row-actions', button('', t('change'), () => changeLink(one).then(draw, failed)), button('', t('link.end'), () => confirm(t('link.end'), t('link.end.text'), () => api('DELETE', `links/${one.id}`).then(draw)), { class: 'danger' })))))
+  h('span.row-actions', button('', t('change'), () => changeLink(one).then(draw, failed)), danger(t('link.end'), t('link.end.text'), () => api('DELETE', `links/${one.id}`).then(draw))))))
 }
 
 /** @param {string} path */
@@ -44,7 +44,7 @@ async function add(path) {
   const names = h('datalist', { id: 'names' })
   let typing = 0
   const soon = () => { clearTimeout(typing); typing = setTimeout(() => find().catch(() => {}), 200) }
-  const name = field(t('share.name'), { required: true, autocomplete: 'off', autocapitalize: 'none', list: 'names', oninput: soon }, t('share.name.hint'))
+  const name = field(t('name.file'), { required: true, autocomplete: 'off', autocapitalize: 'none', list: 'names', oninput: soon }, t('share.name.hint'))
   // Where the server tells nobody who there is, whole names are typed.
   const find = async () => {
     const search = name.input.value.trim()
@@ -63,7 +63,7 @@ async function add(path) {
 
 /** @param {any} link */
 function fields(link) {
-  const password = field(t('link.password'), { autocomplete: 'off', placeholder: link?.has_password ? t('link.keep') : '' })
+  const password = field(t('password'), { autocomplete: 'off', placeholder: link?.has_password ? t('link.keep') : '' })
   password.input.after(button('', t('generate'), () => { password.input.value = generated() }))
   password.el.classList.add('with-button')
   const clear = tick(t('link.nopassword'))
@@ -83,7 +83,7 @@ async function newLink(path, folder, wanted = 'view') {
   } })
   if (!made) return
   const url = new URL(made.url, location.origin).href
-  await ask({ title: t('link.made'), body: [h('p', t('link.once')), copyable(url, t('link')), password.input.value && [h('p', t('link.password')), copyable(password.input.value, t('link.password'))], await qr(url)] })
+  await ask({ title: t('link.made'), body: [h('p', t('link.once')), copyable(url, t('link')), password.input.value && [h('p', t('password')), copyable(password.input.value, t('password'))], await qr(url)] })
 }
 
 /** @param {any} link */
