@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-/// Doors to which a password must be enough, alone or with a code that is asked for afterwards.
+/// Doors to which a password is enough, alone or with a code afterwards.
 const ALONE: &str = "alone";
 const WITH_CODE: &str = "with code";
 
@@ -138,9 +138,8 @@ impl Door {
         // Who goes on with what had signed in over the same connection does not guess.
         let reserved = if origin.is_proven(&key) { None } else { Some(self.reserve(&attempt)?) };
         let flight = self.flights.join(attempt.key);
-        let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
-            return Err(password::busy());
-        };
+        let alone = tokio::time::timeout_at(deadline, flight.mutex.lock()).await;
+        let _alone = alone.map_err(|_| password::busy())?;
         if let Some(identity) = self.cache.recall(&key, Instant::now()) {
             if let Some(reserved) = reserved {
                 self.throttle.refund(reserved);
@@ -160,15 +159,14 @@ impl Door {
         let deadline = tokio::time::Instant::now() + password::WAIT;
         // Of one credential only one try is in the queue, which is for all.
         let flight = self.flights.join(attempt.key);
-        let Ok(_alone) = tokio::time::timeout_at(deadline, flight.mutex.lock()).await else {
-            return Err(password::busy());
-        };
+        let alone = tokio::time::timeout_at(deadline, flight.mutex.lock()).await;
+        let _alone = alone.map_err(|_| password::busy())?;
         let turn = self.wait_for_turn(&attempt, Some(&reserved), deadline).await?;
         let done = tokio::spawn(Arc::clone(self).verify_once(turn, attempt, reserved)).await;
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
     }
 
-    /// Takes part in the flight of a try at another door.
+    /// Takes part in the flight of a try.
     pub fn join(&self, key: Key) -> Flight<'_> {
         self.flights.join(key)
     }
