@@ -3,6 +3,7 @@
 
 use crate::config::{LogConfig, LogFormat};
 use crate::model::time;
+use http::Version;
 use parking_lot::Mutex;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -53,6 +54,8 @@ pub struct RequestLine<'a> {
     pub account: Option<&'a str>,
     /// The `User-Agent`.
     pub agent: Option<&'a [u8]>,
+    /// The version of HTTP.
+    pub version: Version,
 }
 
 /// Writes out what waits when dropped.
@@ -203,7 +206,7 @@ impl RequestLine<'_> {
         out.push_str(self.account.unwrap_or("-"));
         out.push_str(" \"");
         escape(out, self.agent.unwrap_or_default());
-        write!(out, "\" {}", self.id)
+        write!(out, "\" {} HTTP/{}", self.id, self.version())
     }
 
     fn write_json(&self, out: &mut String, now: SystemTime) -> std::fmt::Result {
@@ -221,7 +224,15 @@ impl RequestLine<'_> {
         }
         out.push_str("\"agent\":\"");
         escape(out, self.agent.unwrap_or_default());
-        write!(out, "\",\"id\":\"{}\"}}", self.id)
+        write!(out, "\",\"id\":\"{}\",\"version\":\"{}\"}}", self.id, self.version())
+    }
+
+    fn version(&self) -> &'static str {
+        match self.version {
+            Version::HTTP_2 => "2",
+            Version::HTTP_10 => "1.0",
+            _ => "1.1",
+        }
     }
 }
 
@@ -273,6 +284,7 @@ mod tests {
             client: Ipv4Addr::LOCALHOST.into(),
             account: Some("ana"),
             agent: Some(b"x\"\\\n\x1b[31m\xff\xc2\x85"),
+            version: Version::HTTP_2,
         };
         let mut out = Vec::new();
         line.write_to(&mut out, format, UNIX_EPOCH + Duration::from_millis(784_111_777_042));
@@ -284,7 +296,7 @@ mod tests {
         assert_eq!(
             line(LogFormat::Text),
             "1994-11-06T08:49:37.042Z  INFO request: GET /dav/a 200 5B 1200us 127.0.0.1 ana \
-             \"x\\\"\\\\\\u000a\\u001b[31m\u{FFFD}\\u0085\" abc-1\n"
+             \"x\\\"\\\\\\u000a\\u001b[31m\u{FFFD}\\u0085\" abc-1 HTTP/2\n"
         );
     }
 
@@ -294,6 +306,6 @@ mod tests {
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["agent"], "x\"\\\n\u{1b}[31m\u{FFFD}\u{85}");
         assert_eq!((&value["status"], &value["account"], &value["bytes"]), (&200.into(), &"ana".into(), &5.into()));
-        assert_eq!(text.matches('\n').count(), 1);
+        assert_eq!((&value["version"], text.matches('\n').count()), (&"2".into(), 1));
     }
 }

@@ -19,6 +19,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 pub struct Metrics {
     /// Requests, by what was asked and answered.
     pub requests: Requests,
+    /// Those of them that came over HTTP/2.
+    pub http2: Counter,
     /// Bytes of requests, with their heads and without TLS.
     pub received: Counter,
     /// Bytes of answers, likewise.
@@ -27,6 +29,8 @@ pub struct Metrics {
     pub connections: AtomicU64,
     /// Connections beyond a limit, answered with 503.
     pub refused: Counter,
+    /// Connections of HTTP/2 that were ended since they sent more resets, or frames that ask nothing, than any client needs.
+    pub floods: Counter,
     /// Requests whose handling panicked; each was answered with 500.
     pub panics: Counter,
     /// Hourly jobs.

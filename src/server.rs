@@ -1,10 +1,12 @@
-//! Connections: accepting them within limits, serving HTTP/1.1 on each, and ending them at shutdown.
+//! Connections: accepting them within limits, serving HTTP/1.1 or HTTP/2 on each, and ending them at shutdown.
 
 mod admission;
 mod answers;
 mod cores;
 mod framing;
 mod handed;
+mod http1;
+mod http2;
 mod patience;
 mod proxy;
 mod pulse;
@@ -16,8 +18,6 @@ use crate::app::App;
 use crate::auth::{Connection, Origin};
 use crate::certs::Issuers;
 use crate::config::{ServerConfig, TlsConfig};
-use crate::http::framing::Ambiguous;
-use crate::http::intake::BodyIn;
 use crate::metrics::Metrics;
 use crate::model::Result;
 pub use admission::Limits;
@@ -26,13 +26,9 @@ use answers::Answers;
 pub use cores::Cores;
 pub use handed::Handed;
 use handed::open;
-use http::Request;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::server::conn::http1::Builder;
 use proxy::Proxies;
 pub use pulse::{Pulse, reachable};
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -41,11 +37,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tls::Tls;
 pub use tls::{Certificates, LOOK as CERTIFICATES_LOOK};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use wire::{Noticed, Wire};
 
 const MAX_HEADERS: usize = 100;
 const MAX_HEAD: usize = 32 << 10;
@@ -55,8 +49,6 @@ const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 /// How long a connection that was accepted just before the end may take to say what it wants: whoever has connected has a request under way.
 const LAST_WORD: Duration = Duration::from_secs(1);
-/// How often it is asked whether it has.
-const TURN: Duration = Duration::from_millis(10);
 /// How long accepting rests when the process has no file handles left.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -164,7 +156,7 @@ impl Listeners {
         handed: Handed,
     ) -> Result<Self> {
         let certificates = Certificates::load(tls, issuers)?;
-        let acceptor = certificates.as_ref().map(Certificates::acceptor).transpose()?;
+        let acceptor = certificates.as_ref().map(|certificates| certificates.acceptor(tls.http2)).transpose()?;
         handed.check(acceptor.is_some())?;
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for (listener, address) in open(&config.listen, handed.plain).await? {
@@ -254,28 +246,7 @@ impl<A: Answers> Door<A> {
         }
     }
 
-    fn builder(&self) -> http1::Builder {
-        let mut builder = http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            // hyper's clock starts when a connection becomes idle; that a head comes in time is the wire's business.
-            .header_read_timeout(Duration::from_secs(self.config.keep_alive.max(self.config.header_timeout)))
-            .half_close(false)
-            .max_headers(MAX_HEADERS)
-            .max_header_size(MAX_HEAD)
-            .max_buf_size(MAX_READ)
-            // With it, hyper never writes its own 400 and 431, as bytes of the bad request are still unread.
-            .pipeline_flush(false);
-        builder
-    }
-
-    async fn serve(
-        self,
-        builder: http1::Builder,
-        stream: std::net::TcpStream,
-        mut peer: SocketAddr,
-        mut ticket: Ticket,
-    ) {
+    async fn serve(self, builder: Builder, stream: std::net::TcpStream, mut peer: SocketAddr, mut ticket: Ticket) {
         let mut stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
@@ -302,6 +273,9 @@ impl<A: Answers> Door<A> {
                 };
                 match shaken {
                     // In a box: connections without TLS need no room for it.
+                    Ok(stream) if tls::is_http2(&stream) => {
+                        return Box::pin(self.converse_2(stream, peer, ticket)).await;
+                    }
                     Ok(stream) => Box::pin(self.converse(&builder, stream, peer)).await,
                     Err(error) => {
                         tracing::debug!(%peer, %error, "a TLS handshake failed");
@@ -329,61 +303,27 @@ impl<A: Answers> Door<A> {
         Some(client)
     }
 
+    /// The time for a head, and for a pause in a body.
+    fn patience(&self) -> (Duration, Duration) {
+        (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout))
+    }
+
+    /// How long a connection may lie idle.
+    fn keep_alive(&self) -> Duration {
+        Duration::from_secs(self.config.keep_alive.max(self.config.header_timeout))
+    }
+
+    /// Where the requests of a connection come from. Those of HTTP/2 are of one connection, too: what one of them tries ends what another
+    /// has proven, whichever comes first.
+    fn origin(&self, peer: SocketAddr) -> Origin {
+        let connection = Some(Arc::new(Connection::default()));
+        Origin { connection, is_tls: self.tls.is_some(), ..Origin::from(peer.ip()) }
+    }
+
     /// Ends when the server stops and new connections have had their time.
     async fn last_word(&self) {
         let _ = self.stopping.clone().changed().await;
         tokio::time::sleep(LAST_WORD).await;
-    }
-
-    /// Answers requests until the client or the server ends it.
-    async fn converse<S>(&self, builder: &http1::Builder, stream: S, peer: SocketAddr)
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let noticed = Arc::new(Noticed::default());
-        let patience = (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout));
-        let wire = Wire::new(stream, patience, Arc::clone(&noticed), Arc::clone(&self.metrics));
-        let wire = TokioIo::new(wire);
-        let connection = Some(Arc::new(Connection::default()));
-        let origin = Origin { connection, is_tls: self.tls.is_some(), ..Origin::from(peer.ip()) };
-        let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            let mut request = request.map(BodyIn::from);
-            if noticed.ambiguous.load(Ordering::Relaxed) {
-                request.extensions_mut().insert(Ambiguous);
-            }
-            let answer = self.answers.answer(origin.clone(), request);
-            async { Ok::<_, Infallible>(answer.await) }
-        });
-        let mut connection = pin!(builder.serve_connection(wire, service));
-        let mut stopping = self.stopping.clone();
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            _ = stopping.changed() => {
-                let until = Instant::now() + LAST_WORD;
-                // hyper closes a connection of which nothing has come yet.
-                let has_begun = || noticed.began.load(Ordering::Relaxed) || Instant::now() >= until;
-                let early = loop {
-                    if has_begun() {
-                        break None;
-                    }
-                    if let Ok(ended) = tokio::time::timeout(TURN, connection.as_mut()).await {
-                        break Some(ended);
-                    }
-                };
-                if let Some(ended) = early {
-                    ended
-                } else {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
-                }
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%peer, %error, "a connection ended early");
-            if noticed.proxy.load(Ordering::Relaxed) {
-                self.proxies.tell_of_stranger(peer);
-            }
-        }
     }
 }
 

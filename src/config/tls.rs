@@ -7,11 +7,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// `[tls]`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TlsConfig {
     /// Addresses to listen on with TLS; none is without TLS.
     pub listen: Vec<SocketAddr>,
+    /// Whether clients that ask for HTTP/2 are served it; the others, and all without it, speak HTTP/1.1.
+    pub http2: bool,
     /// What plain HTTP is answered while TLS is served.
     pub plain_http: PlainHttp,
     /// Certificates, chosen by the name that a client asks for (SNI); without a fitting one, the first.
@@ -22,6 +24,20 @@ pub struct TlsConfig {
     pub local_names: Vec<String>,
     /// Certificates from an ACME server.
     pub acme: AcmeConfig,
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self {
+            listen: Vec::new(),
+            http2: true,
+            plain_http: PlainHttp::default(),
+            certificates: Vec::new(),
+            local: false,
+            local_names: Vec::new(),
+            acme: AcmeConfig::default(),
+        }
+    }
 }
 
 /// What requests without TLS are answered, but those from this machine and those that a trusted proxy passes on.

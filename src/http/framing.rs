@@ -83,9 +83,16 @@ fn check_host<B>(request: &Request<B>) -> Result<(), &'static str> {
     }
     match host {
         None if request.version() == Version::HTTP_10 => Ok(()),
+        // There it is the target that names the server (RFC 9113, 8.3.1).
+        None if request.version() == Version::HTTP_2 => check_authority(request),
         None => Err("The request has no Host."),
         Some(host) => check_form(host),
     }
+}
+
+fn check_authority<B>(request: &Request<B>) -> Result<(), &'static str> {
+    let authority = request.uri().authority().ok_or("The request names no server.")?;
+    check_form(&HeaderValue::from_str(authority.as_str()).map_err(|_| "The authority of the request is malformed.")?)
 }
 
 fn check_form(host: &HeaderValue) -> Result<(), &'static str> {
@@ -145,6 +152,34 @@ mod tests {
         assert!(verdict("http://A.example:80/x", &["a.example:80"]));
         assert!(!verdict("http://b.example/x", &["a.example"]));
         assert!(!verdict("http://b.example/x", &[]));
+    }
+
+    #[test]
+    fn with_http_2_the_target_or_host_names_the_server_and_both_the_same() {
+        let host_of = |target: &str, host: Option<&str>| {
+            let mut request = Request::builder().version(Version::HTTP_2).method("OPTIONS").uri(target);
+            if let Some(host) = host {
+                request = request.header("host", host);
+            }
+            let mut request = request.body(()).ok()?;
+            check(&mut request).ok()?;
+            Some(request.headers().get("host")?.to_str().ok()?.to_owned())
+        };
+        assert_eq!(host_of("https://a.example:8443/x", None).as_deref(), Some("a.example:8443"));
+        assert_eq!(host_of("https://A.example/x", Some("a.example:443")).as_deref(), Some("A.example"));
+        assert_eq!(host_of("/x", Some("a")).as_deref(), Some("a"));
+        for (target, host) in [
+            ("https://a/x", Some("b")),
+            ("https://a/x", Some("a:80")),
+            ("https://a/x", Some("")),
+            ("https://u@a/x", None),
+            ("https://u@a/x", Some("a")),
+            ("ftp://a/x", None),
+            ("/x", None),
+            ("a:443", None),
+        ] {
+            assert_eq!(host_of(target, host), None, "{target} {host:?}");
+        }
     }
 
     #[test]

@@ -18,9 +18,16 @@ pub enum BodyIn {
     Wire(Incoming),
     /// From memory.
     Memory(Full<Bytes>),
+    /// One of several on a connection; whoever reads it does not wait for it for ever.
+    Stream(Pin<Box<dyn StreamBody>>),
     /// Held to a length that its request announced.
     Announced(Box<Announced>),
 }
+
+/// The body of a request that shares its connection with others.
+pub trait StreamBody: Body<Data = Bytes, Error = io::Error> + std::fmt::Debug + Send {}
+
+impl<B: Body<Data = Bytes, Error = io::Error> + std::fmt::Debug + Send> StreamBody for B {}
 
 impl From<Incoming> for BodyIn {
     fn from(body: Incoming) -> Self {
@@ -48,6 +55,7 @@ impl Body for BodyIn {
         match self.get_mut() {
             Self::Wire(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
             Self::Memory(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Stream(body) => body.as_mut().poll_frame(cx),
             Self::Announced(body) => Pin::new(body.as_mut()).poll_frame(cx),
         }
     }
@@ -56,6 +64,7 @@ impl Body for BodyIn {
         match self {
             Self::Wire(body) => body.is_end_stream(),
             Self::Memory(body) => body.is_end_stream(),
+            Self::Stream(body) => body.is_end_stream(),
             Self::Announced(body) => body.is_end_stream(),
         }
     }
@@ -64,6 +73,7 @@ impl Body for BodyIn {
         match self {
             Self::Wire(body) => body.size_hint(),
             Self::Memory(body) => body.size_hint(),
+            Self::Stream(body) => body.size_hint(),
             Self::Announced(body) => body.size_hint(),
         }
     }

@@ -34,7 +34,7 @@ use crate::model::{Error, Identity};
 use body::Body;
 use dav::body::Lent;
 use futures_util::FutureExt;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, Version, header};
 use intake::BodyIn;
 use request_id::RequestId;
 use std::net::IpAddr;
@@ -157,6 +157,9 @@ impl Surroundings<'_> {
         let is_script = login::is_script(request.headers());
         target::simplify(&mut request);
         let asked = self.metrics.requests.ask(request.method().as_str(), front_of(request.uri().path()));
+        if request.version() == Version::HTTP_2 {
+            self.metrics.http2.add(1);
+        }
         let seen = log::wants_requests().then(|| Seen::of(&request));
         let mut answer = match (framing::check(&mut request), tls_port) {
             (Ok(()), Some(port)) => plain::refuse(self.config, &request, port),
@@ -212,6 +215,7 @@ struct Seen {
     method: Method,
     uri: Uri,
     agent: Option<HeaderValue>,
+    version: Version,
 }
 
 impl Seen {
@@ -220,6 +224,7 @@ impl Seen {
             method: request.method().clone(),
             uri: request.uri().clone(),
             agent: request.headers().get(header::USER_AGENT).cloned(),
+            version: request.version(),
         }
     }
 
@@ -234,6 +239,7 @@ impl Seen {
             client,
             account: answer.identity.as_ref().map(|identity| identity.account.as_str()),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
+            version: self.version,
         });
     }
 }

@@ -42,10 +42,14 @@ fn simple(path: &str) -> Option<String> {
 /// The sentence says what is wrong: another server, another scheme, or a form that names no resource.
 pub fn settle<B>(request: &mut Request<B>) -> Result<(), &'static str> {
     let uri = request.uri();
+    let is_star = uri.path() == "*" && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
+    let is_path = is_star || uri.path().starts_with('/');
     let Some(authority) = uri.authority() else {
-        let star = uri.path() == "*" && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
-        return if star || uri.path().starts_with('/') { Ok(()) } else { Err(NO_PATH) };
+        return if is_path { Ok(()) } else { Err(NO_PATH) };
     };
+    if !is_path {
+        return Err(NO_PATH);
+    }
     // CONNECT has an authority and no scheme.
     let scheme = uri.scheme().filter(|_| request.method() != Method::CONNECT).ok_or(NO_PATH)?;
     let port = default_port(scheme).ok_or(NO_PATH)?;

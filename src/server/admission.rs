@@ -53,7 +53,17 @@ struct Present {
 pub(super) struct Ticket {
     admission: Arc<Admission>,
     /// `None` for a proxy's that has not said whose it is.
-    network: Option<u128>,
+    client: Option<Client>,
+    /// Whether it is for one more request of a connection that has a place.
+    is_beside: bool,
+}
+
+/// Whom a place counts for.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    network: u128,
+    /// Whether many come through it.
+    is_shared: bool,
 }
 
 impl Admission {
@@ -78,35 +88,52 @@ impl Admission {
             return None;
         }
         let is_proxy = self.proxies.iter().any(|network| network.contains(address));
-        let network = if is_proxy { None } else { Some(self.enter(&mut present, address)?) };
+        let client = if is_proxy { None } else { Some(self.enter(&mut present, self.client_at(address))?) };
         present.total += 1;
         self.metrics.connections.fetch_add(1, Ordering::Relaxed);
-        Some(Ticket { admission: Arc::clone(self), network })
+        Some(Ticket { admission: Arc::clone(self), client, is_beside: false })
     }
 
-    /// Counts one more for the network of an address, if it may have that.
-    fn enter(&self, present: &mut Present, address: IpAddr) -> Option<u128> {
-        let network = network_of(address);
-        let here = present.networks.get(&network).copied().unwrap_or(0);
-        let is_full = here >= self.limits.per_network.load(Ordering::Relaxed);
-        if is_full && !self.shared.contains(&address.to_canonical()) {
+    fn client_at(&self, address: IpAddr) -> Client {
+        Client { network: network_of(address), is_shared: self.shared.contains(&address.to_canonical()) }
+    }
+
+    /// Counts one more for a client, if it may have that.
+    fn enter(&self, present: &mut Present, client: Client) -> Option<Client> {
+        let here = present.networks.get(&client.network).copied().unwrap_or(0);
+        if here >= self.limits.per_network.load(Ordering::Relaxed) && !client.is_shared {
             return None;
         }
-        present.networks.insert(network, here + 1);
-        Some(network)
+        present.networks.insert(client.network, here + 1);
+        Some(client)
     }
 }
 
 impl Ticket {
+    /// A place for one more request of this connection at the same time, which counts as a connection of its client does; `None` when
+    /// there is none.
+    pub(super) fn beside(&self) -> Option<Self> {
+        let admission = &self.admission;
+        let mut present = admission.present.lock();
+        let has_room = present.total < admission.limits.total.load(Ordering::Relaxed);
+        let may_enter = |client| admission.enter(&mut present, client).is_some();
+        if !has_room || !self.client.is_none_or(may_enter) {
+            admission.metrics.refused.add(1);
+            return None;
+        }
+        present.total += 1;
+        Some(Self { admission: Arc::clone(admission), client: self.client, is_beside: true })
+    }
+
     /// Counts this connection for the network of the client that it was passed on for; `false` when that has all the places it may have.
     pub(super) fn pass_to(&mut self, client: IpAddr) -> bool {
         let mut present = self.admission.present.lock();
-        let Some(network) = self.admission.enter(&mut present, client) else {
+        let Some(client) = self.admission.enter(&mut present, self.admission.client_at(client)) else {
             self.admission.metrics.refused.add(1);
             return false;
         };
-        if let Some(before) = self.network.replace(network) {
-            present.leave(before);
+        if let Some(before) = self.client.replace(client) {
+            present.leave(before.network);
         }
         true
     }
@@ -127,9 +154,11 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let mut present = self.admission.present.lock();
         present.total -= 1;
-        self.admission.metrics.connections.fetch_sub(1, Ordering::Relaxed);
-        if let Some(network) = self.network {
-            present.leave(network);
+        if !self.is_beside {
+            self.admission.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+        }
+        if let Some(client) = self.client {
+            present.leave(client.network);
         }
     }
 }
@@ -201,6 +230,25 @@ mod tests {
             assert_eq!(passed.collect::<Vec<_>>(), [true, true, false, false], "{client}");
             tickets = (0..4).map(|_| admission.admit(ip("10.0.0.1")).unwrap()).collect();
         }
+    }
+
+    #[test]
+    fn requests_at_once_on_one_connection_count_as_connections_and_are_shown_as_one() {
+        let config = limits(5, 3);
+        let admission = admission(&config);
+        let ticket = admission.admit("1.2.3.4".parse().unwrap()).unwrap();
+        let shown = || admission.metrics.connections.load(Ordering::Relaxed);
+        let second = ticket.beside().unwrap();
+        let third = ticket.beside().unwrap();
+        assert!(ticket.beside().is_none() && admission.admit("1.2.3.4".parse().unwrap()).is_none());
+        let other = admission.admit("1.2.3.5".parse().unwrap()).unwrap();
+        let _all = other.beside().unwrap();
+        assert!(other.beside().is_none(), "all is full");
+        assert_eq!(shown(), 2);
+        drop((second, third));
+        assert!(ticket.beside().is_some());
+        drop(ticket);
+        assert_eq!((shown(), admission.present.lock().total), (1, 2));
     }
 
     #[test]

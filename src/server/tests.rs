@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::http::body::Body;
+use crate::http::intake::BodyIn;
 use crate::http::{framing, intake, login};
 use crate::model::Error;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

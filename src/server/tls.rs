@@ -27,6 +27,7 @@ pub const LOOK: Duration = Duration::from_secs(30);
 const REMIND: Duration = Duration::from_secs(3600);
 /// The protocol of those who look for the proof of a name (RFC 8737).
 const ACME: &[u8] = b"acme-tls/1";
+const HTTP_2: &[u8] = b"h2";
 /// What a TLS record of a handshake begins with (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
 const NOT_ISSUED: &str = "the server could not issue itself a TLS certificate; one from before stays in use";
@@ -93,13 +94,13 @@ impl Certificates {
         Ok(Some(Arc::new(Self { sources, issuers: issuers.clone(), current: RwLock::new(current), seen })))
     }
 
-    /// What makes TLS of a connection.
-    pub(super) fn acceptor(self: &Arc<Self>) -> Result<Tls> {
+    /// What makes TLS of a connection, for HTTP/2 as well or for HTTP/1.1 alone.
+    pub(super) fn acceptor(self: &Arc<Self>, http2: bool) -> Result<Tls> {
         let failed = |e: rustls::Error| Error::io("set up TLS", io::Error::other(e));
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
         let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Self>::clone(self));
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = http2.then(|| HTTP_2.to_vec()).into_iter().chain([b"http/1.1".to_vec()]).collect();
         if self.issuers.acme.is_some() {
             config.alpn_protocols.push(ACME.to_vec());
         }
@@ -232,6 +233,11 @@ impl Tls {
         };
         tokio::time::timeout(patience, shaken).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
+}
+
+/// Whether the client has asked for HTTP/2.
+pub(super) fn is_http2(stream: &TlsStream<TcpStream>) -> bool {
+    stream.get_ref().1.alpn_protocol() == Some(HTTP_2)
 }
 
 /// Reads what is there of a client that does not speak TLS; the error says what that is.

@@ -2,6 +2,7 @@
 //! readers could read differently are noticed here, since hyper resolves them silently.
 
 use super::framing::{Framing, Phase};
+use super::http2::Frames;
 use super::patience::Patience;
 use super::proxy;
 use crate::metrics::Metrics;
@@ -30,11 +31,27 @@ pub(super) struct Noticed {
     pub proxy: AtomicBool,
 }
 
+/// What follows the bytes of a client, by the version of HTTP that it speaks.
+#[derive(Debug)]
+pub(super) enum Course {
+    One(Box<Framing>),
+    Two(Box<Frames>),
+}
+
+impl Course {
+    fn phase(&self) -> Phase {
+        match self {
+            Self::One(framing) => framing.phase(),
+            Self::Two(frames) => frames.phase(),
+        }
+    }
+}
+
 /// A stream with timeouts and a watch on framing.
 #[derive(Debug)]
 pub(super) struct Wire<S> {
     stream: S,
-    framing: Framing,
+    course: Course,
     /// The beginning of a line of a head that hyper does not see before its end has come.
     held: Vec<u8>,
     noticed: Arc<Noticed>,
@@ -56,12 +73,13 @@ impl<S> Wire<S> {
     pub(super) fn new(
         stream: S,
         (head, body): (Duration, Duration),
+        course: Course,
         noticed: Arc<Noticed>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             stream,
-            framing: Framing::default(),
+            course,
             held: Vec::new(),
             noticed,
             head: Patience::new(head, None),
@@ -74,7 +92,7 @@ impl<S> Wire<S> {
 
     /// Whether the client had its time for what is to come next.
     fn reading_is_over(&mut self, cx: &mut Context<'_>) -> bool {
-        match self.framing.phase() {
+        match self.course.phase() {
             Phase::Idle => false,
             Phase::Head => self.head.is_over(cx),
             Phase::Body => self.body.is_over(cx),
@@ -82,31 +100,43 @@ impl<S> Wire<S> {
     }
 
     /// Follows what came: `new` bytes, and before them those that were held. Says how many hyper may see.
-    fn note_read(&mut self, bytes: &mut [u8], new: usize) -> usize {
+    fn note_read(&mut self, bytes: &mut [u8], new: usize) -> io::Result<usize> {
         if new == 0 {
             // What is held ends here.
             self.held.clear();
-            return bytes.len();
+            return Ok(bytes.len());
         }
         self.metrics.received.add(new as u64);
-        match self.framing.phase() {
+        match self.course.phase() {
             Phase::Body => self.body.progress(new),
             Phase::Head => self.head.progress(new),
             Phase::Idle => {}
         }
-        if !self.noticed.began.swap(true, Ordering::Relaxed) && proxy::is_header(bytes) {
-            self.noticed.proxy.store(true, Ordering::Relaxed);
-        }
-        let seen = self.framing.read(bytes);
+        let seen = match &mut self.course {
+            Course::One(framing) => {
+                if !self.noticed.began.swap(true, Ordering::Relaxed) && proxy::is_header(bytes) {
+                    self.noticed.proxy.store(true, Ordering::Relaxed);
+                }
+                let seen = framing.read(bytes);
+                if framing.is_ambiguous() {
+                    self.noticed.ambiguous.store(true, Ordering::Relaxed);
+                }
+                seen
+            }
+            Course::Two(frames) => {
+                if !frames.read(bytes) {
+                    self.metrics.floods.add(1);
+                    return Err(io::Error::other("more resets, or frames that ask nothing, than any client needs"));
+                }
+                bytes.len()
+            }
+        };
         self.held.clear();
         self.held.extend_from_slice(bytes.get(seen..).unwrap_or_default());
-        if self.framing.is_ambiguous() {
-            self.noticed.ambiguous.store(true, Ordering::Relaxed);
-        }
-        if self.framing.phase() != Phase::Head {
+        if self.course.phase() != Phase::Head {
             self.head.renew();
         }
-        seen
+        Ok(seen)
     }
 }
 
@@ -127,7 +157,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             let read = Pin::new(&mut this.stream).poll_read(cx, buf);
             if matches!(read, Poll::Ready(Ok(()))) {
                 let new = buf.filled().len() - old;
-                let seen = this.note_read(buf.filled_mut().get_mut(start..).unwrap_or_default(), new);
+                let seen = match this.note_read(buf.filled_mut().get_mut(start..).unwrap_or_default(), new) {
+                    Ok(seen) => seen,
+                    Err(error) => return Poll::Ready(Err(error)),
+                };
                 buf.set_filled(start + seen);
                 if seen == 0 && new > 0 {
                     // Nothing would mean the end.
@@ -150,6 +183,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Poll::Ready(Ok(length)) => {
                 self.metrics.sent.add(length as u64);
                 self.answer.progress(length);
+                if let Course::Two(frames) = &mut self.course {
+                    frames.sent(length);
+                }
             }
             Poll::Pending if self.answer.is_over(cx) => return Poll::Ready(Err(too_slow())),
             _ => {}
@@ -210,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         if this.linger.is_none() {
             ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
         }
-        if this.framing.phase() == Phase::Body {
+        if this.course.phase() == Phase::Body {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
