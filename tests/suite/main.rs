@@ -45,6 +45,7 @@ mod former_data;
 mod generations;
 mod guessing;
 mod guests;
+mod http2;
 mod identity;
 mod in_place;
 mod kept_connections;

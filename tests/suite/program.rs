@@ -109,7 +109,8 @@ impl Serving {
         self.child.wait().unwrap();
     }
 
-    fn terminate(&self) {
+    /// Asks it to end.
+    pub fn terminate(&self) {
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
     }
 

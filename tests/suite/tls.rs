@@ -36,7 +36,7 @@ pub fn place() -> Place {
 }
 
 /// Writes settings with a listener for TLS and this.
-fn set(place: &Place, settings: &str) {
+pub fn set(place: &Place, settings: &str) {
     fs::write(place.path().join("config.toml"), format!("[tls]\nlisten = [\"127.0.0.1:0\"]\n{settings}\n")).unwrap();
 }
 
@@ -67,6 +67,18 @@ impl Browser {
         Self(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
     }
 
+    /// The same, asking for these protocols in this order (ALPN).
+    pub fn asking_for(protocols: &[&[u8]]) -> Self {
+        let mut config = Self::new().0.as_ref().clone();
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Self(Arc::new(config))
+    }
+
+    /// What it is set up with.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.0)
+    }
+
     pub fn connect(&self, address: SocketAddr, name: &str) -> Tls {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -81,6 +93,11 @@ impl Browser {
 }
 
 impl Tls {
+    /// The bytes within TLS.
+    pub fn stream(&mut self) -> &mut StreamOwned<ClientConnection, TcpStream> {
+        &mut self.0
+    }
+
     /// Sends one request and returns the head and body of its answer; the connection goes on.
     pub fn ask(&mut self, method: &str, path: &str, body: &str) -> std::io::Result<String> {
         let signed = base64::engine::general_purpose::STANDARD.encode(format!("ana:{PASSWORD}"));
