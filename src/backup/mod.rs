@@ -62,6 +62,9 @@ pub struct Summary {
     sarang_backup: u32,
     /// The program that made it.
     program: String,
+    /// Which one it is: one more than that of the one before, 0 in what is from before there were numbers.
+    #[serde(default)]
+    pub number: u64,
     /// When it began, as RFC 3339 has it.
     pub began: String,
     /// Seconds it took.
@@ -76,6 +79,9 @@ pub struct Summary {
     /// How many older generations were removed for it.
     #[serde(skip)]
     pub removed: usize,
+    /// Former generations whose names lie in the future: the clock was wrong.
+    #[serde(skip_deserializing, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<PathBuf>,
 }
 
 /// A generation being made. Dropped before its end it stays as `*.partial`, which the next one takes over from.
@@ -161,18 +167,21 @@ impl Making {
         let mut summary = Summary {
             sarang_backup: FORMAT,
             program: env!("CARGO_PKG_VERSION").to_owned(),
+            number: self.shelf.next(),
             began: iso_date(self.began),
             seconds: 0.0,
             history: self.order.history,
             tally: std::mem::take(&mut self.tally),
             generation: PathBuf::new(),
             removed: 0,
+            ahead: Vec::new(),
         };
         copy::settle(&self.partial)?;
         summary.seconds = self.clock.elapsed().as_secs_f64();
         let text = serde_json::to_vec_pretty(&summary).map_err(|e| failed("describe the backup", e.into()))?;
         write_durably(&self.partial.join(HEADER), &text)?;
         summary.generation = self.shelf.finish(&self.partial)?;
+        summary.ahead = self.shelf.ahead(&summary.generation);
         summary.removed = self.shelf.prune(self.order.keep)?;
         Ok(summary)
     }

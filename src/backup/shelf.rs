@@ -2,6 +2,7 @@
 
 use super::{HEADER, Summary, failed, make_folder, sync_folder};
 use crate::model::{Error, Result};
+use serde::Deserialize;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,10 @@ const PARTIAL: &str = "partial";
 #[derive(Debug)]
 pub(super) struct Shelf {
     dir: PathBuf,
+    /// The whole generations, oldest first.
+    whole: Vec<PathBuf>,
+    /// The number of the next one.
+    next: u64,
     /// The newest whole generation and all that were cut short: where files may be found that need not be copied.
     formers: Vec<PathBuf>,
     #[expect(dead_code, reason = "locked as long as a generation is made")]
@@ -41,9 +46,17 @@ impl Shelf {
             }
             Err(TryLockError::Error(e)) => return Err(failed("lock the folder of backups", e)),
         }
-        let mut formers: Vec<_> = generations(&dir)?.pop().into_iter().collect();
+        let numbered = numbered(&dir)?;
+        let next = numbered.last().map_or(0, |(number, _)| *number).saturating_add(1);
+        let whole: Vec<_> = numbered.into_iter().map(|(_, path)| path).collect();
+        let mut formers: Vec<_> = whole.last().cloned().into_iter().collect();
         formers.extend(partials(&dir)?);
-        Ok(Self { dir, formers, lock })
+        Ok(Self { dir, whole, next, formers, lock })
+    }
+
+    /// The number of the generation that is made: it counts them, whatever the clock says.
+    pub fn next(&self) -> u64 {
+        self.next
     }
 
     /// Makes the folder of a new generation.
@@ -75,12 +88,19 @@ impl Shelf {
         Ok(whole)
     }
 
-    /// Removes all but the newest generations; returns how many.
+    /// Those whose names lie after that of a generation which was just made.
+    pub fn ahead(&self, made: &Path) -> Vec<PathBuf> {
+        self.whole.iter().filter(|other| other.file_name() > made.file_name()).cloned().collect()
+    }
+
+    /// Removes all but the newest of the generations that there were, so that with the new one as many are left as are to be kept;
+    /// returns how many.
     pub fn prune(&self, keep: Option<usize>) -> Result<usize> {
         let Some(keep) = keep else { return Ok(0) };
-        let generations = generations(&self.dir)?;
-        let surplus = generations.len().saturating_sub(keep.max(1));
-        for old in generations.iter().take(surplus) {
+        // Somebody may have deleted one meanwhile.
+        let left: Vec<_> = self.whole.iter().filter(|old| old.join(HEADER).is_file()).collect();
+        let surplus = left.len().saturating_sub(keep.saturating_sub(1));
+        for old in left.into_iter().take(surplus) {
             // First the name: a generation that is half removed must not look whole.
             let cut = old.with_extension(PARTIAL);
             let removed = fs::rename(old, &cut).and_then(|()| fs::remove_dir_all(cut));
@@ -92,8 +112,25 @@ impl Shelf {
 
 /// The whole generations in a folder, oldest first.
 pub(super) fn generations(dir: &Path) -> Result<Vec<PathBuf>> {
+    Ok(numbered(dir)?.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The same with their numbers. Those without one are from before there were numbers, and are told by their names, as the clock was.
+fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    #[derive(Deserialize)]
+    struct Numbered {
+        #[serde(default)]
+        number: u64,
+    }
     let whole = |path: &PathBuf| path.extension().is_none() && path.join(HEADER).is_file();
-    Ok(list(dir)?.into_iter().filter(whole).collect())
+    let number = |path: &PathBuf| {
+        let text = fs::read(path.join(HEADER)).ok()?;
+        serde_json::from_slice::<Numbered>(&text).ok().map(|header| header.number)
+    };
+    let with_number = |path: PathBuf| (number(&path).unwrap_or_default(), path);
+    let mut all: Vec<_> = list(dir)?.into_iter().filter(whole).map(with_number).collect();
+    all.sort();
+    Ok(all)
 }
 
 /// What the generation in a folder says of itself; `Corrupt` when it is none, or of a newer program.

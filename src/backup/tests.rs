@@ -80,3 +80,17 @@ async fn small_pictures_are_in_no_generation() {
     let files = summary.generation.join("files");
     assert!(files.join("homes/ana/folder/0").exists() && !files.join(kept).exists());
 }
+
+#[tokio::test]
+async fn one_that_is_deleted_meanwhile_counts_no_more() {
+    let (around, export) = data_folder(1).await;
+    let (first, second) = (whole(order(&around, None), &export), whole(order(&around, None), &export));
+    assert_eq!((first.number, second.number), (1, 2));
+    let mut making = Making::begin(order(&around, Some(2))).unwrap();
+    fs::remove_dir_all(first.generation).unwrap();
+    making.add_state(&export).unwrap();
+    assert!(making.copy_files(&mut |_| {}).unwrap());
+    let third = making.finish().unwrap();
+    assert_eq!((third.number, third.removed), (3, 0));
+    assert!(second.generation.exists());
+}

@@ -162,6 +162,13 @@ fn describe(summary: &Summary) -> String {
             tally.left_out
         );
     }
+    for other in &summary.ahead {
+        let _ = writeln!(
+            text,
+            "The name of {} lies in the future: the clock was wrong when it was made, or is now.",
+            other.display()
+        );
+    }
     if summary.removed > 0 {
         let _ = writeln!(text, "Removed {} older backups.", summary.removed);
     }

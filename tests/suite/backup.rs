@@ -10,10 +10,10 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const DATA: &str = "sarang-data";
+pub const DATA: &str = "sarang-data";
 
 #[track_caller]
-fn ran(place: &Place, arguments: &[&str]) -> String {
+pub fn ran(place: &Place, arguments: &[&str]) -> String {
     let output = place.run(arguments, PASSWORD);
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap()
@@ -28,13 +28,13 @@ fn refused(place: &Place, arguments: &[&str]) -> String {
 
 /// The summary of a backup.
 #[track_caller]
-fn backup(place: &Place, arguments: &[&str]) -> Value {
+pub fn backup(place: &Place, arguments: &[&str]) -> Value {
     let line = [&["backup", "../backups", "--json"], arguments].concat();
     serde_json::from_str(&ran(place, &line)).unwrap()
 }
 
 /// A place whose folder of backups lies beside it.
-fn place() -> (tempfile::TempDir, Place) {
+pub fn place() -> (tempfile::TempDir, Place) {
     let around = tempfile::TempDir::new().unwrap();
     fs::create_dir(around.path().join("here")).unwrap();
     let place = Place::at(tempfile::TempDir::new_in(around.path()).unwrap());
@@ -42,7 +42,7 @@ fn place() -> (tempfile::TempDir, Place) {
     (around, place)
 }
 
-fn generations(around: &tempfile::TempDir) -> Vec<PathBuf> {
+pub fn generations(around: &tempfile::TempDir) -> Vec<PathBuf> {
     let entries = fs::read_dir(around.path().join("backups")).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> = entries.filter(|path| path.is_dir()).collect();
     found.sort();

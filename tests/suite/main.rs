@@ -25,6 +25,7 @@ mod api_two_factor;
 mod attacks;
 mod audited;
 mod backup;
+mod backup_kept;
 mod beside;
 mod bursts;
 mod carried;
