@@ -106,9 +106,12 @@ impl Making {
         Ok(Self { order, shelf, partial, began, clock: Instant::now(), tally: Tally::default() })
     }
 
-    /// Takes the state as it is exported to a file; the first thing to do.
+    /// Takes the state as it is exported to a file; the first thing to do. `Forbidden` where a home or team folder and the folder of
+    /// backups overlap: there is nothing of this generation yet that its owner would see.
     pub fn add_state(&self, export: &Path) -> Result<()> {
-        SledStore::read_export(export)?;
+        let places = Places::of(&SledStore::read_export(export)?, &self.order.data_dir)?;
+        let refused = self.trees(&places).and_then(|trees| places.refuse_overlap(&trees, self.shelf.dir()));
+        refused.inspect_err(|_| self.shelf.leave(&self.partial))?;
         let copied = fs::copy(export, self.partial.join(STATE));
         copied.map(drop).map_err(|e| failed("copy the state", e))
     }
@@ -118,7 +121,6 @@ impl Making {
     pub fn copy_files(&mut self, progress: &mut dyn FnMut(&Tally)) -> Result<bool> {
         let state = SledStore::read_export(&self.partial.join(STATE))?;
         let places = Places::of(&state, &self.order.data_dir)?;
-        places.refuse_overlap(&self.partial)?;
         let (missing, trees) = (missing::find(&state, &places)?, self.trees(&places)?);
         let mut index = Index::new(&self.partial, progress);
         let mut skip: Vec<&str> = NEVER.to_vec();

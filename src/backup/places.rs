@@ -1,5 +1,6 @@
 //! Where the files lie that are to be copied: below the data folder, or in folders that were there before.
 
+use super::shelf;
 use crate::app::removal::{self, Files, Removal};
 use crate::app::{EXISTING, ExistingFolder, place_of};
 use crate::content::local::in_place::{self, Site};
@@ -7,6 +8,7 @@ use crate::model::{Error, Result};
 use crate::store::sled::Records;
 use crate::store::table::{decode, encode};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where the homes and team folders of a state lie.
@@ -43,16 +45,31 @@ impl Places {
         self.existing.keys()
     }
 
-    /// Refuses a folder of backups that lies in one of them, or one of them in it.
-    pub fn refuse_overlap(&self, backups: &Path) -> Result<()> {
+    /// Refuses a folder of backups that lies in one of these trees or the data folder, or one of them in it: whatever links and mounts
+    /// lead there.
+    pub fn refuse_overlap(&self, trees: &[String], backups: &Path) -> Result<()> {
         let backups = Site::of_own(backups).map_err(|e| Error::io("open the folder of backups", e))?;
-        if self.existing.values().flatten().any(|site| site.overlaps(&backups)) {
+        let data = Site::of_own(&self.data_dir).map_err(|e| Error::io("open the data folder", e))?;
+        if data.overlaps(&backups) {
+            return Err(shelf::WITHIN_DATA);
+        }
+        // What cannot be opened is not copied either.
+        let real = trees.iter().filter_map(|tree| fs::canonicalize(self.path_of(tree)?).ok());
+        let led = real.filter(|path| !path.starts_with(&data.path)).filter_map(|path| Site::of_own(&path).ok());
+        let mounted = data.mounted_below();
+        if mounted.into_iter().chain(led.flat_map(with_mounts)).any(|site| site.overlaps(&backups)) {
             return Err(Error::Forbidden(
                 "A backup within a home or team folder would be lost with it, and be in the next one: choose another folder.",
             ));
         }
         Ok(())
     }
+}
+
+fn with_mounts(site: Site) -> Vec<Site> {
+    let mut all = site.mounted_below();
+    all.push(site);
+    all
 }
 
 /// Lets the files of a state lie below the data folder, as they do in a generation; returns which of them lay elsewhere, and where.

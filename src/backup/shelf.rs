@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 /// Says that the folder is one of backups, and is locked while one is made.
 const MARKER: &str = crate::app::BACKUPS;
 const PARTIAL: &str = "partial";
+pub(super) const WITHIN_DATA: Error =
+    Error::Forbidden("A backup within the data folder would be lost with it: choose another folder.");
 
 /// An open folder of backups.
 #[derive(Debug)]
@@ -21,6 +23,8 @@ pub(super) struct Shelf {
     next: u64,
     /// The newest whole generation and all that were cut short: where files may be found that need not be copied.
     formers: Vec<PathBuf>,
+    /// Whether the folder, and what says what it is, were made just now.
+    made: [bool; 2],
     #[expect(dead_code, reason = "locked as long as a generation is made")]
     lock: File,
 }
@@ -29,10 +33,12 @@ impl Shelf {
     /// Opens `dir`, made if missing.
     pub fn open(dir: &Path, data_dir: &Path) -> Result<Self> {
         refuse_within(dir, data_dir)?;
+        let is_made = !dir.exists();
         make_folder(dir)?;
         let dir = fs::canonicalize(dir).map_err(|e| failed("open the folder of backups", e))?;
         refuse_within(&dir, data_dir)?;
         let marker = dir.join(MARKER);
+        let made = [is_made, !marker.exists()];
         if !marker.exists() && !is_empty(&dir)? {
             return Err(Error::Forbidden("The folder holds something else than backups: choose one that is empty."));
         }
@@ -51,12 +57,30 @@ impl Shelf {
         let whole: Vec<_> = numbered.into_iter().map(|(_, path)| path).collect();
         let mut formers: Vec<_> = whole.last().cloned().into_iter().collect();
         formers.extend(partials(&dir)?);
-        Ok(Self { dir, whole, next, formers, lock })
+        Ok(Self { dir, whole, next, formers, made, lock })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The number of the generation that is made: it counts them, whatever the clock says.
     pub fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Removes what was made here for a generation that is still empty.
+    pub fn leave(&self, partial: &Path) {
+        // What stays is an empty folder that the next run removes.
+        let _ = fs::remove_dir(partial);
+        let [dir, marker] = self.made;
+        if marker {
+            let _ = fs::remove_file(self.dir.join(MARKER));
+        }
+        if dir {
+            let _ = fs::remove_dir(&self.dir);
+        }
     }
 
     /// Makes the folder of a new generation.
@@ -171,7 +195,7 @@ fn refuse_within(dir: &Path, data_dir: &Path) -> Result<()> {
     // What does not exist yet lies where the folder above it lies.
     let there = dir.ancestors().find_map(|above| fs::canonicalize(above).ok());
     if there.or_else(|| fs::canonicalize(".").ok()).is_some_and(|dir| dir.starts_with(data_dir)) {
-        return Err(Error::Forbidden("A backup within the data folder would be lost with it: choose another folder."));
+        return Err(WITHIN_DATA);
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub fn ran(place: &Place, arguments: &[&str]) -> String {
 }
 
 #[track_caller]
-fn refused(place: &Place, arguments: &[&str]) -> String {
+pub fn refused(place: &Place, arguments: &[&str]) -> String {
     let output = place.run(arguments, PASSWORD);
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
     said(&output)

@@ -1,8 +1,55 @@
-//! What a backup keeps whatever goes wrong.
+//! What a backup keeps whatever goes wrong, and what it never takes in.
 
-use crate::backup::{DATA, backup, generations, place, ran};
+use crate::backup::{DATA, backup, generations, place, ran, refused};
+use crate::program::{Place, SARANG, said};
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+const OVERLAP: &str = "within a home or team folder";
+
+/// Whether a backup to a folder is refused before it has made anything; ended before long should it copy itself.
+#[track_caller]
+fn is_refused(place: &Place, mount: Option<(&Path, &Path)>, dir: &Path, sentence: &str) {
+    let mount = mount.map_or(String::new(), |(from, to)| {
+        format!("mount --bind '{}' '{}' || exit 77; ", from.display(), to.display())
+    });
+    let line = format!("{mount}exec timeout 10 {SARANG} backup '{}'", dir.display());
+    let mut command = place.command(if mount.is_empty() { "sh" } else { "unshare" });
+    command.args(if mount.is_empty() { &[][..] } else { &["-m", "sh"] }).args(["-c", &line]);
+    let output = command.output().unwrap();
+    if output.status.code() == Some(77) || said(&output).contains("unshare") {
+        return println!("skipped: nothing can be mounted here: {}", said(&output));
+    }
+    assert!(said(&output).contains(sentence) && output.status.code() == Some(1), "{}: {output:?}", dir.display());
+    assert!(!dir.exists(), "{} was made", dir.display());
+}
+
+#[test]
+fn a_backup_below_a_home_that_is_a_link_or_a_mount_is_refused() {
+    let (around, place) = place();
+    let (srv, homes) = (around.path().join("srv"), place.path().join(DATA).join("homes"));
+    for folder in ["srv/l1", "srv/ben/deep", "srv/inner", "alias"] {
+        fs::create_dir_all(around.path().join(folder)).unwrap();
+    }
+    for home in ["ben", "eva/inner"] {
+        fs::create_dir_all(homes.join(home)).unwrap();
+    }
+    symlink(srv.join("l1"), homes.join("l1")).unwrap();
+    is_refused(&place, None, &srv.join("l1/backups"), OVERLAP);
+    is_refused(&place, Some((&srv.join("ben"), &homes.join("ben"))), &srv.join("ben/backups"), OVERLAP);
+    is_refused(&place, Some((&srv.join("ben/deep"), &homes.join("ben"))), &srv.join("ben/deep/backups"), OVERLAP);
+    is_refused(&place, Some((&srv.join("inner"), &homes.join("eva/inner"))), &srv.join("inner/backups"), OVERLAP);
+    let (data, alias) = (place.path().join(DATA), around.path().join("alias"));
+    is_refused(&place, Some((&data, &alias)), &alias.join("backups"), "within the data folder");
+    // Beside them is well, and what was there before stays.
+    ran(&place, &["backup", srv.join("beside").to_str().unwrap()]);
+    symlink(srv.join("beside"), homes.join("led")).unwrap();
+    assert!(refused(&place, &["backup", srv.join("beside").to_str().unwrap()]).contains(OVERLAP));
+    let left: Vec<_> = fs::read_dir(srv.join("beside")).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(left.len(), 2, "the marker and one generation: {left:?}");
+}
 
 #[test]
 fn a_backup_from_a_time_that_is_yet_to_come_is_not_the_newest() {
