@@ -124,6 +124,7 @@ pub(super) fn trees(generation: &Path) -> Result<Vec<String>> {
     Ok(trees)
 }
 
-fn path(generation: &Path, label: &str) -> PathBuf {
+/// Where that is.
+pub(super) fn path(generation: &Path, label: &str) -> PathBuf {
     generation.join("index").join(format!("{label}.jsonl"))
 }

@@ -41,7 +41,7 @@ impl Making {
                 make_folder(&to)?;
                 let marks = Marks::by_path(index::open(made, label))?;
                 let formers = Former::source(&from).into_iter().collect();
-                let plan = Plan { from: &from, to: &to, label, skip: &[], formers, began: self.began };
+                let plan = Plan { formers, began: self.began, ..Plan::new(&from, &to, label) };
                 index.turn_to(label)?;
                 copy::copy_tree(&plan, &mut self.tally, &mut Carried { index, marks })?;
                 "this backup has it as the one before had it"

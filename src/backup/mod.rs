@@ -15,7 +15,7 @@ mod tests;
 pub use crate::content::local::backup::Tally;
 pub use restore::{Restored, restore};
 
-use crate::content::local::backup::{self as copy, Former, Plan};
+use crate::content::local::backup::{self as copy, Former, Held, Plan};
 use crate::model::time::iso_date;
 use crate::model::{Error, Result};
 use crate::store::sled::SledStore;
@@ -151,7 +151,10 @@ impl Making {
         let formers: Vec<Option<Former>> = self.shelf.formers().iter().map(former).collect::<Result<_>>()?;
         let formers = formers.into_iter().flatten().collect();
         index.turn_to(label)?;
-        let plan = Plan { from, to: &to, label, skip, formers, began: self.began };
+        let held = |made: &PathBuf| Held::new(made.join(FILES).join(below), index::path(made, label));
+        let earlier = self.shelf.whole().map(held).collect();
+        let avoid = Some(copy::identity(self.shelf.dir())?);
+        let plan = Plan { from, to: &to, label, skip, formers, earlier, avoid, began: self.began };
         copy::copy_tree(&plan, &mut self.tally, index)
     }
 

@@ -11,7 +11,6 @@ use crate::store::sled::SledStore;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// What was brought back.
 #[derive(Debug)]
@@ -78,7 +77,7 @@ fn copy_tree(
     let below = if label == REST { "" } else { label };
     let (from, to) = (from.join(FILES).join(below), to.join(below));
     make_folder(&to)?;
-    let plan = Plan { from: &from, to: &to, label, skip, formers: Vec::new(), began: SystemTime::now() };
+    let plan = Plan { skip, ..Plan::new(&from, &to, label) };
     if copy::copy_tree(&plan, tally, watch)? { Ok(()) } else { Err(Error::NotFound) }
 }
 

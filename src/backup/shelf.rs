@@ -65,6 +65,11 @@ impl Shelf {
         &self.dir
     }
 
+    /// The whole generations that there were, newest first.
+    pub fn whole(&self) -> impl Iterator<Item = &PathBuf> {
+        self.whole.iter().rev()
+    }
+
     /// The number of the generation that is made: it counts them, whatever the clock says.
     pub fn next(&self) -> u64 {
         self.next

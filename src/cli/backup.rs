@@ -63,7 +63,7 @@ pub(super) async fn run(args: BackupArgs, config: Config) -> Result<()> {
         print(&if args.json { serde_json::to_string_pretty(&summary)? + "\n" } else { describe(&summary) })?;
         let failures = summary.tally.failures.len();
         if failures > 0 {
-            bail!("{failures} files or folders could not be read and are not in the backup");
+            bail!("{failures} files or folders could not be read: the backup does not have them as they are now");
         }
         return Ok(());
     }

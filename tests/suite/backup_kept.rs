@@ -1,10 +1,14 @@
-//! What a backup keeps whatever goes wrong, and what it never takes in.
+//! What a backup keeps whatever goes wrong: what cannot be read any more, and itself when the clock was wrong. And what it never
+//! takes in: the folder of backups.
 
 use crate::backup::{DATA, backup, generations, place, ran, refused};
 use crate::program::{Place, SARANG, said};
-use serde_json::Value;
-use std::fs;
-use std::os::unix::fs::symlink;
+use rustix::process::geteuid;
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 const OVERLAP: &str = "within a home or team folder";
@@ -49,6 +53,70 @@ fn a_backup_below_a_home_that_is_a_link_or_a_mount_is_refused() {
     assert!(refused(&place, &["backup", srv.join("beside").to_str().unwrap()]).contains(OVERLAP));
     let left: Vec<_> = fs::read_dir(srv.join("beside")).unwrap().flatten().map(|entry| entry.file_name()).collect();
     assert_eq!(left.len(), 2, "the marker and one generation: {left:?}");
+}
+
+/// A backup by a user whom permissions bind, also where the tests run as root; what it says.
+fn bound(place: &Place) -> String {
+    let line = ["backup", "../backups", "--keep", "1"];
+    let mut command = place.command(if geteuid().is_root() { "setpriv" } else { SARANG });
+    if geteuid().is_root() {
+        let caps = "-dac_override,-dac_read_search";
+        command.args([format!("--bounding-set={caps}"), format!("--inh-caps={caps}"), SARANG.to_owned()]);
+    }
+    let output = command.args(line).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output))
+}
+
+#[test]
+fn what_cannot_be_read_any_more_is_kept_from_the_backup_before() {
+    let (around, place) = place();
+    let home = place.path().join(DATA).join("homes/ana");
+    let odd = Path::new("plain").join(OsStr::from_bytes(b"caf\xe9"));
+    let held = [Path::new("closed"), Path::new("folder/y"), Path::new("folder/deep/x"), &odd];
+    for path in held.iter().chain(&[Path::new("plain/open")]) {
+        fs::create_dir_all(home.join(path).parent().unwrap()).unwrap();
+        fs::write(home.join(path), path.as_os_str().as_bytes()).unwrap();
+    }
+    // What is younger than the steps of the clock counts as changed.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    backup(&place, &[]);
+    let first = generations(&around).pop().unwrap().join("files/homes/ana");
+    let inode = fs::metadata(first.join("folder/deep/x")).unwrap().ino();
+    let closed = [Path::new("closed"), Path::new("folder"), &odd];
+    let modes: Vec<_> = closed.iter().map(|path| fs::metadata(home.join(path)).unwrap().permissions()).collect();
+    for path in closed {
+        fs::set_permissions(home.join(path), Permissions::from_mode(0o0)).unwrap();
+    }
+    fs::write(home.join("never"), "x").unwrap();
+    fs::set_permissions(home.join("never"), Permissions::from_mode(0o0)).unwrap();
+    for round in 0..3 {
+        let text = bound(&place);
+        for path in ["closed", "folder", "plain/caf\u{fffd}"] {
+            let told: Vec<_> = text.lines().filter(|line| line.contains(&format!("homes/ana/{path}: "))).collect();
+            assert!(told.len() == 1 && told[0].contains("this backup has it as the one before had it"), "{text}");
+        }
+        assert!(text.contains("homes/ana/never: it cannot be read") && text.contains("in no backup"), "{text}");
+        let left = generations(&around);
+        assert_eq!(left.len(), 1);
+        for path in held {
+            let kept = fs::read(left[0].join("files/homes/ana").join(path));
+            assert_eq!(kept.ok().as_deref(), Some(path.as_os_str().as_bytes()), "round {round}: {}", path.display());
+        }
+        let kept = fs::metadata(left[0].join("files/homes/ana/folder/deep/x")).unwrap();
+        assert_eq!(kept.ino(), inode, "it was copied");
+    }
+    for (path, mode) in closed.iter().zip(modes) {
+        fs::set_permissions(home.join(path), mode).unwrap();
+    }
+    fs::remove_file(home.join("never")).unwrap();
+    let summary = backup(&place, &["--keep", "1"]);
+    assert_eq!(summary["tally"]["failures"], json!([]), "{summary}");
+    ran(&place, &["restore", "../backups", "--to", "restored"]);
+    for path in held {
+        let restored = place.path().join("restored/homes/ana").join(path);
+        assert_eq!(fs::read(restored).unwrap(), path.as_os_str().as_bytes());
+    }
 }
 
 #[test]

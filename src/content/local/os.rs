@@ -362,6 +362,8 @@ pub(super) fn read_names<E: From<Errno>>(
             return Ok(true);
         }
     }
+    #[cfg(test)]
+    pretend::end_of_names(dir)?;
     Ok(false)
 }
 

@@ -26,7 +26,7 @@ impl Walk<'_> {
         let (mut facts, file) = match opened {
             Ok((facts, file)) if facts.found.kind == Kind::File => (facts, file),
             Ok(_) => return Ok(()),
-            Err(e) => return self.pass_over(&path, e),
+            Err(e) => return self.pass_over(to, &path, e),
         };
         let id = self.ids.of_file(fd(&file), &facts.found.node)?;
         let mark = Mark::new(path.clone(), &facts, id);
@@ -49,14 +49,12 @@ impl Walk<'_> {
                 Try::Changed(now) => facts = now,
                 Try::Failed(errno) => {
                     let _ = os::unlink_file(to, name);
-                    self.fail(&path, &format!("it cannot be copied ({errno})"));
-                    return Ok(());
+                    return self.keep(to, path.as_ref(), &format!("it cannot be copied ({errno})"));
                 }
             }
         }
         let _ = os::unlink_file(to, name);
-        self.fail(&path, "it changed again and again while it was copied");
-        Ok(())
+        self.keep(to, path.as_ref(), "it changed again and again while it was copied")
     }
 
     /// Gives what a former copy holds of the same file a name in this one, with the overflow file of its properties; `false` when there

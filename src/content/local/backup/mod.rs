@@ -2,6 +2,7 @@
 //! and our attributes. What a former copy holds unchanged gets a second name there instead of being copied again.
 
 mod file;
+mod held;
 mod ids;
 mod marks;
 mod odd;
@@ -10,6 +11,7 @@ mod props;
 mod tests;
 mod walk;
 
+pub use held::Held;
 pub use marks::Marks;
 
 use super::os::{self, Facts, fd};
@@ -111,8 +113,25 @@ pub struct Plan<'a> {
     pub skip: &'a [&'a str],
     /// Former copies on the same file system as the new one.
     pub formers: Vec<Former>,
+    /// Earlier copies on that file system, newest first: what cannot be read is taken over from them.
+    pub earlier: Vec<Held>,
+    /// Device and inode of a folder that nothing is copied from.
+    pub avoid: Option<(u64, u64)>,
     /// When it began: what was there before must be found, however it is moved about meanwhile.
     pub began: SystemTime,
+}
+
+impl<'a> Plan<'a> {
+    /// A copy of a tree that begins now, of all that is in it and from nothing else.
+    pub fn new(from: &'a Path, to: &'a Path, label: &'a str) -> Self {
+        let (formers, earlier) = (Vec::new(), Vec::new());
+        Self { from, to, label, skip: &[], formers, earlier, avoid: None, began: SystemTime::now() }
+    }
+}
+
+/// Device and inode of a folder.
+pub fn identity(dir: &Path) -> Result<(u64, u64)> {
+    walk::identity(fd(&os::open_root(dir).map_err(|e| explain("open the folder of the copy", e))?))
 }
 
 /// What was done.

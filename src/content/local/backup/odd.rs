@@ -7,14 +7,16 @@ use crate::content::local::fill;
 use crate::content::local::os::{self, Errno, Facts, Kind, fd};
 use crate::content::local::root::explain;
 use crate::model::Result;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// A folder whose files are copied and whose folders wait.
 struct Level {
     from: OwnedFd,
     to: OwnedFd,
-    path: String,
+    path: PathBuf,
     facts: Facts,
     folders: Vec<CString>,
 }
@@ -25,7 +27,7 @@ impl Walk<'_> {
         &mut self,
         (from, to): (BorrowedFd<'_>, BorrowedFd<'_>),
         (name, kind): (&CStr, Kind),
-        path: &str,
+        path: &Path,
     ) -> Result<()> {
         let mut levels = Vec::new();
         levels.extend(self.copy_one((from, to), (name, kind), path)?);
@@ -34,7 +36,7 @@ impl Walk<'_> {
                 self.finish_odd(&level)?;
                 continue;
             };
-            let below = format!("{}/{}", level.path, name.to_string_lossy());
+            let below = joined(&level.path, &name);
             let below = self.copy_one((fd(&level.from), fd(&level.to)), (&name, Kind::Folder), &below)?;
             levels.push(level);
             levels.extend(below);
@@ -47,7 +49,7 @@ impl Walk<'_> {
         &mut self,
         (from, to): (BorrowedFd<'_>, BorrowedFd<'_>),
         (name, kind): (&CStr, Kind),
-        path: &str,
+        path: &Path,
     ) -> Result<Option<Level>> {
         match kind {
             Kind::Folder => return self.enter_odd((from, to), name, path),
@@ -65,13 +67,16 @@ impl Walk<'_> {
         &mut self,
         (from, to): (BorrowedFd<'_>, BorrowedFd<'_>),
         name: &CStr,
-        path: &str,
+        path: &Path,
     ) -> Result<Option<Level>> {
         let opened = os::open_folder_raw(from, name).and_then(|dir| Ok((os::facts_fd(fd(&dir))?, dir)));
         let (facts, dir) = match opened {
             Ok(opened) => opened,
-            Err(e) => return self.pass_over(path, e).map(|()| None),
+            Err(e) => return self.pass_over(to, path, e).map(|()| None),
         };
+        if self.is_avoided(fd(&dir), &path.to_string_lossy())? {
+            return Ok(None);
+        }
         match os::make_folder_raw(to, name) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(explain(DOING, e)),
@@ -82,18 +87,18 @@ impl Walk<'_> {
             if kind == Kind::Folder {
                 folders.push(name);
             } else {
-                let path = format!("{path}/{}", name.to_string_lossy());
+                let path = joined(path, &name);
                 self.copy_one((fd(&dir), fd(&made)), (&name, kind), &path)?;
             }
         }
         Ok(Some(Level { from: dir, to: made, path: path.to_owned(), facts, folders }))
     }
 
-    fn copy_odd_file(&mut self, (from, to): (BorrowedFd<'_>, BorrowedFd<'_>), name: &CStr, path: &str) -> Result<()> {
+    fn copy_odd_file(&mut self, (from, to): (BorrowedFd<'_>, BorrowedFd<'_>), name: &CStr, path: &Path) -> Result<()> {
         let opened = os::open_read_raw(from, name).and_then(|file| Ok((os::facts_fd(fd(&file))?, file)));
         let (mut facts, file) = match opened {
             Ok(opened) => opened,
-            Err(e) => return self.pass_over(path, e),
+            Err(e) => return self.pass_over(to, path, e),
         };
         for _ in 0..TRIES {
             match copy(self, &file, &facts, (to, name))? {
@@ -107,13 +112,13 @@ impl Walk<'_> {
                 }
                 Try::Changed(now) => facts = now,
                 Try::Failed(errno) => {
-                    self.fail(path, &format!("it cannot be copied ({errno})"));
-                    return Ok(());
+                    let _ = os::unlink(to, name);
+                    return self.keep(to, path, &format!("it cannot be copied ({errno})"));
                 }
             }
         }
-        self.fail(path, "it changed again and again while it was copied");
-        Ok(())
+        let _ = os::unlink(to, name);
+        self.keep(to, path, "it changed again and again while it was copied")
     }
 
     fn finish_odd(&mut self, level: &Level) -> Result<()> {
@@ -121,4 +126,8 @@ impl Walk<'_> {
         self.copy_attributes(fd(&level.from), fd(&level.to))?;
         os::set_modified(fd(&level.to), level.facts.found.node.modified).map_err(|e| explain(DOING, e))
     }
+}
+
+fn joined(path: &Path, name: &CStr) -> PathBuf {
+    path.join(OsStr::from_bytes(name.to_bytes()))
 }

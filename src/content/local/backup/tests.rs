@@ -3,6 +3,7 @@
 use super::*;
 use crate::content::FileId;
 use crate::content::local::label::Label;
+use crate::content::local::lacks::Lacks;
 use std::fs;
 use std::io::{Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -63,7 +64,7 @@ impl Place {
         let (from, to) = (self.path("from"), self.path(copy));
         fs::create_dir(&to).unwrap();
         let began = SystemTime::now();
-        let plan = Plan { from: &from, to: &to, label: "from", skip: &[".sarang/tmp"], formers, began };
+        let plan = Plan { skip: &[".sarang/tmp"], formers, began, ..Plan::new(&from, &to, "from") };
         let (mut tally, mut watch) = (Tally::default(), Noting { marks: Vec::new(), act: Box::new(act) });
         assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
         (tally, watch.marks)
@@ -253,7 +254,7 @@ fn a_tree_that_vanishes_is_told() {
     place.write("a", "x");
     let (from, to) = (place.path("from"), place.path("to"));
     fs::create_dir(&to).unwrap();
-    let plan = Plan { from: &from, to: &to, label: "from", skip: &[], formers: Vec::new(), began: SystemTime::now() };
+    let plan = Plan::new(&from, &to, "from");
     let away = |_: &Mark| drop(fs::rename(&from, from.with_extension("away")));
     let mut watch = Noting { marks: Vec::new(), act: Box::new(away) };
     assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
@@ -289,4 +290,59 @@ fn what_is_on_its_way_to_another_tree_is_in_the_copy() {
         assert_eq!(place.read("to", &format!(".sarang/trash/info/{name}.1.trashinfo")), "note");
     }
     assert!(!place.path("to/.sarang/tmp/half").exists());
+}
+
+/// Should a way lead to it that nobody has seen before: by a mount that came meanwhile.
+#[test]
+fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
+    let place = Place::new();
+    place.write("a/backups/one", "x");
+    place.write("a/b", "x");
+    let (from, to) = (place.path("from"), place.path("to"));
+    for (avoid, here, failure) in [
+        ("from/a/backups", true, "from/a/backups: this is the folder of backups"),
+        ("from", false, "from/: this is the folder of backups"),
+    ] {
+        fs::create_dir(&to).unwrap();
+        let plan = Plan { avoid: Some(identity(&place.path(avoid)).unwrap()), ..Plan::new(&from, &to, "from") };
+        let (mut tally, mut watch) = (Tally::default(), Noting { marks: Vec::new(), act: Box::new(|_| {}) });
+        assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
+        assert!(tally.failures.len() == 1 && tally.failures[0].starts_with(failure), "{tally:?}");
+        assert!(!to.join("a/backups").exists() && to.join("a/b").exists() == here);
+        fs::remove_dir_all(&to).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_read_to_its_end_keeps_what_the_copy_before_has_of_it() {
+    let place = Place::new();
+    for path in ["folder/a", "folder/gone", "folder/sub/gone", "folder/left/out", "beside"] {
+        place.write(path, path);
+    }
+    age();
+    let (_, marks) = place.copy("first", Vec::new(), |_| {});
+    let index = place.path("index");
+    let lines: String = marks.iter().map(|mark| serde_json::to_string(mark).unwrap() + "\n").collect();
+    fs::write(&index, lines).unwrap();
+    // What is not listed any more, as far as the copy can tell.
+    fs::remove_file(place.path("from/folder/gone")).unwrap();
+    fs::remove_dir_all(place.path("from/folder/sub")).unwrap();
+    fs::remove_file(place.path("from/beside")).unwrap();
+    place.write("folder/a", "new");
+    let pretence = os::pretend::pretend(&place.path("from/folder"), Lacks::default(), os::Errno::OPNOTSUPP);
+    pretence.tear();
+    let (from, to) = (place.path("from"), place.path("second"));
+    fs::create_dir(&to).unwrap();
+    let earlier = vec![Held::new(place.path("none"), place.path("none")), Held::new(place.path("first"), index)];
+    let plan = Plan { skip: &["folder/left"], earlier, ..Plan::new(&from, &to, "from") };
+    let (mut tally, mut watch) = (Tally::default(), Noting { marks: Vec::new(), act: Box::new(|_| {}) });
+    assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
+    assert_eq!(place.read("second", "folder/a"), "new");
+    for path in ["folder/gone", "folder/sub/gone"] {
+        assert_eq!(place.read("second", path), path);
+        let told = |all: &[Mark]| all.iter().find(|mark| mark.path == path).cloned();
+        assert!(told(&watch.marks).is_some() && told(&watch.marks) == told(&marks), "{path}");
+    }
+    assert!(!to.join("folder/left").exists() && !to.join("beside").exists());
+    assert!(tally.failures.len() == 1 && tally.failures[0].contains("to its end"), "{tally:?}");
 }

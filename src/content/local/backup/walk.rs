@@ -3,7 +3,7 @@
 
 use super::file::TRIES;
 use super::ids::Ids;
-use super::marks::Taken;
+use super::marks::{Marks, Taken};
 use super::{Mark, Plan, Tally, Watch};
 use crate::content::local::os::{self, Errno, Facts, Kind, Lookup, fd};
 use crate::content::local::overflow::PROPS;
@@ -14,8 +14,11 @@ use crate::content::local::trash::tomb_of;
 use crate::content::local::trashed::NOTE;
 use crate::content::local::walk;
 use crate::model::{Error, Result};
-use std::ffi::CString;
+use std::collections::{HashMap, HashSet};
+use std::ffi::{CString, OsStr};
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub(super) const DOING: &str = "copy the files";
@@ -30,14 +33,18 @@ const LAST: &str = ".sarang";
 
 /// One copy being made.
 pub(super) struct Walk<'a> {
-    plan: &'a Plan<'a>,
+    pub(super) plan: &'a Plan<'a>,
     source: BorrowedFd<'a>,
-    target: BorrowedFd<'a>,
+    pub(super) target: BorrowedFd<'a>,
     pub tally: &'a mut Tally,
-    watch: &'a mut dyn Watch,
+    pub(super) watch: &'a mut dyn Watch,
     pub ids: Ids,
     /// What was copied, by its path.
-    taken: Taken,
+    pub(super) taken: Taken,
+    /// What could not be read, by its path.
+    pub(super) given_up: HashSet<PathBuf>,
+    /// What earlier copies tell of, as far as it was asked for.
+    pub(super) marks: HashMap<usize, Marks>,
     folders: Vec<(String, Facts)>,
     began: u64,
     /// Whether this is not the first time through.
@@ -47,11 +54,11 @@ pub(super) struct Walk<'a> {
 }
 
 /// A folder whose files are copied and whose folders wait.
-struct Level {
-    from: OwnedFd,
-    to: OwnedFd,
-    path: String,
-    waiting: Vec<String>,
+pub(super) struct Level {
+    pub from: OwnedFd,
+    pub to: OwnedFd,
+    pub path: String,
+    pub waiting: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -64,12 +71,16 @@ impl<'a> Walk<'a> {
     ) -> Result<Self> {
         let began = since_1970(plan.began);
         let (taken, folders, ids) = (Taken::default(), Vec::new(), Ids::of(source)?);
-        Ok(Self { plan, source, target, tally, watch, ids, taken, folders, began, again: false, moved: false })
+        let (given_up, marks, again, moved) = (HashSet::new(), HashMap::new(), false, false);
+        Ok(Self { plan, source, target, tally, watch, ids, taken, given_up, marks, folders, began, again, moved })
     }
 
     /// Copies all.
     pub fn run(&mut self) -> Result<()> {
         let (source, target) = (self.source, self.target);
+        if self.is_avoided(source, "")? {
+            return Ok(());
+        }
         let open = |dir| os::open_folder(dir, "", Lookup::Full).map_err(|e| explain(DOING, e));
         let top = self.arrive(open(source)?, open(target)?, String::new())?;
         self.descend(top)?;
@@ -133,7 +144,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn descend(&mut self, top: Level) -> Result<()> {
+    /// Whether a folder is that which nothing is copied from; says so.
+    pub fn is_avoided(&mut self, folder: BorrowedFd<'_>, path: &str) -> Result<bool> {
+        if self.plan.avoid.is_none() || self.plan.avoid != Some(identity(folder)?) {
+            return Ok(false);
+        }
+        // Done with, so that it is not looked for again.
+        let facts = os::facts_fd(folder).map_err(|e| explain(DOING, e))?;
+        self.taken.note(&Mark::new(path.to_owned(), &facts, None));
+        self.fail(path, "this is the folder of backups, which is in none of them");
+        Ok(true)
+    }
+
+    pub(super) fn descend(&mut self, top: Level) -> Result<()> {
         let mut levels = vec![top];
         while let Some(mut level) = levels.pop() {
             let Some(name) = level.waiting.pop() else { continue };
@@ -148,8 +171,11 @@ impl<'a> Walk<'a> {
         let path = joined(&level.path, name);
         let from = match os::open_folder(fd(&level.from), name, Lookup::Full) {
             Ok(from) => from,
-            Err(e) => return self.pass_over(&path, e).map(|()| None),
+            Err(e) => return self.pass_over(fd(&level.to), &path, e).map(|()| None),
         };
+        if self.is_avoided(fd(&from), &path)? {
+            return Ok(None);
+        }
         let mut made = os::make_folder(fd(&level.to), name);
         if made == Err(Errno::EXIST) && os::unlink_file(fd(&level.to), name).is_ok() {
             // A file that was there before.
@@ -183,12 +209,9 @@ impl<'a> Walk<'a> {
             }
             Ok::<_, Errno>(())
         });
-        if let Err(e) = read {
-            self.fail(&level.path, &format!("this folder cannot be read to its end ({e})"));
-        }
         for (name, kind) in names {
             let path = joined(&level.path, &name);
-            if self.plan.skip.contains(&path.as_str()) || [PROPS, MOUNTED].contains(&path.as_str()) {
+            if self.is_left_out(&path) {
                 continue;
             }
             match kind.map_or_else(|| os::stat_at(fd(&level.from), &name).map(|found| found.kind), Ok) {
@@ -197,21 +220,28 @@ impl<'a> Walk<'a> {
                 Ok(Kind::Folder) if name == LAST => level.waiting.insert(0, name),
                 Ok(Kind::Folder) => level.waiting.push(name),
                 Ok(Kind::Other) => odd.extend(CString::new(name).map(|name| (name, Some(Kind::Other)))),
-                Err(e) => self.pass_over(&path, e)?,
+                Err(e) => self.pass_over(fd(&level.to), &path, e)?,
             }
         }
         // What comes or changes meanwhile is in the next copy.
         if self.again {
-            return Ok(level);
+            odd.clear();
         }
         for (name, kind) in odd {
-            let path = joined(&level.path, &name.to_string_lossy());
+            let path = Path::new(&level.path).join(OsStr::from_bytes(name.to_bytes()));
             match kind.map_or_else(|| os::stat_entry(fd(&level.from), &name).map(|found| found.kind), Ok) {
                 Ok(kind) => self.copy_odd((fd(&level.from), fd(&level.to)), (&name, kind), &path)?,
-                Err(e) => self.pass_over(&path, e)?,
+                Err(e) => self.pass_over(fd(&level.to), &path, e)?,
             }
         }
+        if let Err(e) = read {
+            self.keep_rest(&level, e)?;
+        }
         Ok(level)
+    }
+
+    pub(super) fn is_left_out(&self, path: &str) -> bool {
+        self.plan.skip.contains(&path) || [PROPS, MOUNTED].contains(&path)
     }
 
     /// Whether a folder was copied already, and is looked through again by itself; notes an older one that was not.
@@ -278,7 +308,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Gives the folders of the copy their times and permissions, now that nothing is put into them any more.
-    fn finish_folders(&mut self) -> Result<()> {
+    pub(super) fn finish_folders(&mut self) -> Result<()> {
         for (path, facts) in std::mem::take(&mut self.folders).into_iter().rev() {
             let made = os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
             os::set_access(fd(&made), &facts).map_err(|e| explain(DOING, e))?;
@@ -299,18 +329,12 @@ impl<'a> Walk<'a> {
         self.fail(path, "its properties changed again and again while they were copied");
         Ok(())
     }
+}
 
-    /// What is gone is no failure; what may not be read is one; anything else ends the copy.
-    pub fn pass_over(&mut self, path: &str, errno: Errno) -> Result<()> {
-        match errno {
-            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Ok(()),
-            Errno::ACCESS | Errno::PERM | Errno::IO => {
-                self.fail(path, &format!("it cannot be read ({errno})"));
-                Ok(())
-            }
-            other => Err(explain(DOING, other)),
-        }
-    }
+/// Device and inode of an open folder.
+pub(super) fn identity(folder: BorrowedFd<'_>) -> Result<(u64, u64)> {
+    let found = os::disk_of(folder).and_then(|disk| Ok((disk, os::stat_fd(folder)?.inode)));
+    found.map_err(|e| explain(DOING, e))
 }
 
 /// A folder before its names are read. What may change after that without showing it counts as changed.

@@ -23,6 +23,8 @@ struct Pretended {
     left: Option<usize>,
     /// How much the file system holds.
     size: Option<u64>,
+    /// Whether no folder can be read to its end.
+    torn: bool,
 }
 
 /// While it is held, what lies below the folder is on such a file system.
@@ -31,7 +33,7 @@ pub(in crate::content::local) struct Pretence(PathBuf);
 /// Pretends that the file system below a folder lacks all this, and says so by `errno`.
 pub(in crate::content::local) fn pretend(dir: &Path, lacks: Lacks, errno: Errno) -> Pretence {
     let dir = dir.canonicalize().unwrap();
-    ALL.lock().push(Pretended { dir: dir.clone(), lacks, errno, left: None, size: None });
+    ALL.lock().push(Pretended { dir: dir.clone(), lacks, errno, left: None, size: None, torn: false });
     COUNT.fetch_add(1, Ordering::Relaxed);
     Pretence(dir)
 }
@@ -48,6 +50,13 @@ impl Pretence {
     pub(in crate::content::local) fn limit(&self, size: u64) {
         for one in ALL.lock().iter_mut().filter(|one| one.dir == self.0) {
             one.size = Some(size);
+        }
+    }
+
+    /// Lets no folder be read to its end.
+    pub(in crate::content::local) fn tear(&self) {
+        for one in ALL.lock().iter_mut().filter(|one| one.dir == self.0) {
+            one.torn = true;
         }
     }
 
@@ -90,6 +99,11 @@ pub(super) fn change(dir: BorrowedFd<'_>, needs: &[Lack]) -> Outcome<()> {
 /// Whether the file system lacks this.
 pub(super) fn lacks(dir: BorrowedFd<'_>, lack: Lack) -> bool {
     with(dir, |one| one.lacks.has(lack)).unwrap_or_default()
+}
+
+/// Fails where no folder can be read to its end.
+pub(super) fn end_of_names(dir: BorrowedFd<'_>) -> Outcome<()> {
+    if with(dir, |one| one.torn).unwrap_or_default() { Err(Errno::IO) } else { Ok(()) }
 }
 
 /// Fails where there are no attributes.
