@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 const OVERLAP: &str = "within a home or team folder";
@@ -146,4 +146,26 @@ fn a_backup_from_a_time_that_is_yet_to_come_is_not_the_newest() {
         assert_eq!(left.len(), 1, "{left:?}");
         assert_eq!(fs::read_to_string(left[0].join("files/homes/ana/file")).unwrap(), "three");
     }
+}
+
+#[test]
+fn holes_of_a_file_take_no_room_in_a_backup() {
+    let (around, place) = place();
+    let home = place.path().join(DATA).join("homes/ana");
+    fs::create_dir_all(&home).unwrap();
+    let file = fs::File::create(home.join("sparse")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    file.write_at(b"middle", 32 << 20).unwrap();
+    fs::File::create(home.join("hole")).unwrap().set_len((64 << 20) + 7).unwrap();
+    if file.metadata().unwrap().blocks() > 2048 {
+        return println!("skipped: this file system keeps no holes");
+    }
+    backup(&place, &[]);
+    let made = generations(&around).pop().unwrap().join("files/homes/ana");
+    for name in ["sparse", "hole"] {
+        let (copy, original) = (fs::metadata(made.join(name)).unwrap(), fs::metadata(home.join(name)).unwrap());
+        assert_eq!(copy.len(), original.len());
+        assert!(copy.blocks() <= original.blocks() + 64, "{name}: {} blocks", copy.blocks());
+    }
+    assert!(fs::read(made.join("sparse")).unwrap() == fs::read(home.join("sparse")).unwrap());
 }

@@ -3,7 +3,7 @@
 use super::attributes::{PROPS, sized};
 use super::{Errno, Found, Outcome, found, nanoseconds, read, retry, write_all};
 use crate::content::local::os;
-use rustix::fs::{self as sys, AtFlags, Gid, Mode, StatxFlags, Uid, XattrFlags};
+use rustix::fs::{self as sys, AtFlags, Gid, Mode, SeekFrom, StatxFlags, Uid, XattrFlags};
 use std::ffi::CStr;
 use std::io::IoSlice;
 use std::os::fd::BorrowedFd;
@@ -30,27 +30,67 @@ pub(in crate::content::local) fn facts_fd(fd: BorrowedFd<'_>) -> Outcome<Facts> 
     Ok(Facts { found: found(&facts), changed, mode, owner })
 }
 
-/// Copies a file's bytes: shared blocks, inside the kernel, or piece by piece. Returns how many there were.
+/// Copies the first `len` bytes of a file: shared blocks, inside the kernel, or piece by piece; what is a hole stays one. Returns how
+/// long the copy is.
 pub(in crate::content::local) fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, len: u64) -> Outcome<u64> {
-    match os::copy_bytes(from, to, len, || true) {
-        Ok(()) => os::stat_fd(to).map(|copy| copy.node.len),
-        // Between file systems, or on one that has no such call.
-        Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => copy_pieces(from, to),
+    let mut at = 0;
+    while let Some((begin, end)) = stretch(from, at, len)? {
+        copy_stretch(from, to, begin, end)?;
+        at = end;
+    }
+    // What has become shorter meanwhile gets no zeros in place of what is gone.
+    let len = os::stat_fd(from)?.node.len.min(len);
+    os::truncate(to, len).map(|()| len)
+}
+
+/// The next stretch of a file that is no hole.
+fn stretch(from: BorrowedFd<'_>, at: u64, len: u64) -> Outcome<Option<(u64, u64)>> {
+    if at >= len {
+        return Ok(None);
+    }
+    match sys::seek(from, SeekFrom::Data(at)) {
+        Ok(begin) if begin < len => {
+            let end = sys::seek(from, SeekFrom::Hole(begin)).unwrap_or(len);
+            Ok(Some((begin, end.min(len))))
+        }
+        Ok(_) | Err(Errno::NXIO) => Ok(None),
+        // A file system that does not tell.
+        Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(Some((at, len))),
         Err(e) => Err(e),
     }
 }
 
-fn copy_pieces(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Outcome<u64> {
-    let (mut room, mut offset) = (vec![0; PIECE], 0);
-    loop {
-        let count = read(from, &mut room, offset)?;
+fn copy_stretch(from: BorrowedFd<'_>, to: BorrowedFd<'_>, begin: u64, end: u64) -> Outcome<()> {
+    let (mut source, mut target) = (begin, begin);
+    while target < end {
+        let most = usize::try_from(end - target).unwrap_or(usize::MAX);
+        match retry(|| sys::copy_file_range(from, Some(&mut source), to, Some(&mut target), most)) {
+            // It has become shorter.
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            // Between file systems, or on one that has no such call.
+            Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
+                return copy_pieces(from, to, target, end);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+fn copy_pieces(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mut offset: u64, end: u64) -> Outcome<()> {
+    let mut room = vec![0; PIECE];
+    while offset < end {
+        let most = usize::try_from(end - offset).unwrap_or(PIECE).min(PIECE);
+        let count = read(from, room.get_mut(..most).unwrap_or_default(), offset)?;
         let piece = room.get(..count).unwrap_or_default();
         if piece.is_empty() {
-            return Ok(offset);
+            break;
         }
         write_all(to, &mut [IoSlice::new(piece)], offset)?;
         offset += piece.len() as u64;
     }
+    Ok(())
 }
 
 /// Copies the attributes that Sarang has set; `EOPNOTSUPP` when there are some and the file system of the copy keeps none. Returns
