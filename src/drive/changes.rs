@@ -51,7 +51,7 @@ impl Drive {
 
     /// Moves to the trash; the locks and shares below end. A mount is only taken out of the drive.
     pub async fn delete(&self, path: &VPath, terms: Terms) -> Result<()> {
-        if let Some(mount) = self.mount_at(path)? {
+        if let Some(mount) = self.mount_at(path).await? {
             return mount.leave(&self.locks).await;
         }
         let place = self.admitted(path, Access::Change).await?;
@@ -81,7 +81,7 @@ impl Drive {
     /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5). Into another root
     /// it is a copy, and the source goes to the trash. Returns whether nothing stood at `to` before.
     pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
-        if let Some(mount) = self.mount_at(from)? {
+        if let Some(mount) = self.mount_at(from).await? {
             return self.rename_mount(&mount, to).await;
         }
         let (source, target) = self.admitted_pair(from, to, Access::Change).await?;
@@ -193,10 +193,11 @@ impl Drive {
     }
 
     /// The mount that a path names itself, if whoever asks may change what the drive shows.
-    fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
+    async fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
         self.check()?;
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
-        let Way::Mount(mount, rest) = mounts.way(&path.beneath(&self.identity.scope)?) else { return Ok(None) };
+        let way = mounts.find_way(&path.beneath(&self.identity.scope)?).await?;
+        let Way::Mount(mount, rest) = way else { return Ok(None) };
         if !rest.is_root() || mount.is_trash() {
             return Ok(None);
         }

@@ -4,12 +4,12 @@
 use super::absent_is_none;
 use super::commons::Commons;
 use super::mounts::{Mount, Source};
-use super::shares::Share;
 use crate::content::{Entry, Etag, Node};
 use crate::model::time::from_unix_seconds;
-use crate::model::{AccountName, Result, VPath};
+use crate::model::{AccountName, Error, Result, VPath};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use tokio::sync::OnceCell;
 
 /// A folder of mounts.
 #[derive(Debug)]
@@ -19,7 +19,8 @@ pub struct Hall {
     kind: HallKind,
     account: AccountName,
     commons: Arc<Commons>,
-    shown: OnceLock<Shown>,
+    /// What it shows to one request that looks into it; the others do not ask.
+    mounts: OnceCell<Vec<Arc<Mount>>>,
 }
 
 /// What is in a folder of mounts.
@@ -29,56 +30,72 @@ pub(super) enum HallKind {
     Teams,
 }
 
-/// What a folder of mounts shows to one request that looks into it; the others do not ask.
-#[derive(Debug)]
-struct Shown {
-    mounts: Vec<Arc<Mount>>,
-    changed: i64,
-}
-
 impl Hall {
     /// One that shows so to an account.
     pub(super) fn new(at: VPath, kind: HallKind, account: &AccountName, commons: &Arc<Commons>) -> Self {
-        Self { at, kind, account: account.clone(), commons: commons.clone(), shown: OnceLock::new() }
+        Self { at, kind, account: account.clone(), commons: commons.clone(), mounts: OnceCell::new() }
     }
 
-    fn shown(&self) -> &Shown {
-        self.shown.get_or_init(|| {
-            let (account, commons) = (&self.account, &self.commons);
-            let (sources, changed): (Vec<_>, _) = match self.kind {
-                HallKind::Shares => {
-                    let shares = commons.shares.to(account);
-                    let changed = shares.iter().map(|share| share.created).max();
-                    let source = |share: &Share| (share.name_for(account).to_owned(), Source::Share(share.id.clone()));
-                    (shares.iter().map(|share| source(share)).collect(), changed)
-                }
-                HallKind::Teams => {
-                    let names = commons.teams.of(account);
-                    let made = names.iter().filter_map(|name| commons.teams.find(name)).map(|team| team.created).max();
-                    (names.into_iter().map(|name| (name.clone(), Source::Team(name))).collect(), made)
-                }
-            };
-            Shown { mounts: mounts_in(&self.at, sources, account, commons), changed: changed.unwrap_or_default() }
-        })
+    /// What shows in it. What shows for the first time has its name on the disk before.
+    pub(super) async fn look(&self) -> Result<&[Arc<Mount>]> {
+        self.mounts.get_or_try_init(|| self.find()).await.map(Vec::as_slice)
     }
 
-    /// What shows in it.
+    /// What shows in it, once somebody has [looked](Self::look).
     pub(super) fn mounts(&self) -> &[Arc<Mount>] {
-        &self.shown().mounts
+        self.mounts.get().map(Vec::as_slice).unwrap_or_default()
+    }
+
+    async fn find(&self) -> Result<Vec<Arc<Mount>>> {
+        let (account, commons) = (&self.account, &self.commons);
+        let sources = match self.kind {
+            HallKind::Shares => self.named_shares().await?,
+            // Names of team folders differ by more than case.
+            HallKind::Teams => {
+                commons.teams.of(account).into_iter().map(|name| (name.clone(), Source::Team(name))).collect()
+            }
+        };
+        let mount = |(name, source): (String, Source)| {
+            Some(Arc::new(Mount::new(self.at.join(&name).ok()?.to_nfc(), source, account, commons)))
+        };
+        Ok(sources.into_iter().filter_map(mount).collect())
+    }
+
+    /// The shares under their names, which are given to those that have none.
+    async fn named_shares(&self) -> Result<Vec<(String, Source)>> {
+        let shares = self.commons.shares.to(&self.account);
+        let (shares, names) = if let Some(names) = self.commons.shares.shown.of(&self.account, &shares) {
+            (shares, names)
+        } else {
+            let (account, at, commons) = (self.account.clone(), self.at.clone(), self.commons.clone());
+            // Whoever asks may leave in between, and memory would know nothing of what is on the disk.
+            let naming = async move { commons.shares.name_to(&account, &at, &commons.halls.shared).await };
+            let ended = |error| Err(Error::io("name what is shared", std::io::Error::other(error)));
+            tokio::spawn(naming).await.unwrap_or_else(ended)?
+        };
+        Ok(names.into_iter().zip(shares).map(|(name, share)| (name, Source::Share(share.id.clone()))).collect())
     }
 
     /// The folder itself.
     pub fn node(&self) -> Node {
-        let Shown { mounts, changed } = self.shown();
-        let modified = from_unix_seconds(*changed);
-        let etag = Etag([0, 0, changed.unsigned_abs(), mounts.len() as u64]);
+        let commons = &self.commons;
+        let made: Vec<_> = match self.kind {
+            HallKind::Shares => commons.shares.to(&self.account).iter().map(|share| share.created).collect(),
+            HallKind::Teams => {
+                let names = commons.teams.of(&self.account).into_iter();
+                names.filter_map(|name| commons.teams.find(&name)).map(|team| team.created).collect()
+            }
+        };
+        let changed = made.iter().max().copied().unwrap_or_default();
+        let modified = from_unix_seconds(changed);
+        let etag = Etag([0, 0, changed.unsigned_abs(), made.len() as u64]);
         Node { modified, created: modified, etag, ..Node::unseen(true) }
     }
 
     /// The same as entries of it.
     pub async fn entries(&self, with_props: bool) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for mount in self.mounts() {
+        for mount in self.look().await? {
             // Revoked meanwhile, gone from the owner's home, or the owner may not use it at present.
             entries.extend(absent_is_none(mount.entry(with_props).await)?);
         }
@@ -86,45 +103,45 @@ impl Hall {
     }
 }
 
-/// The mounts of a hall, each under a name of its own: the older keeps it.
-fn mounts_in(
-    hall: &VPath,
-    sources: Vec<(String, Source)>,
-    account: &AccountName,
-    commons: &Arc<Commons>,
-) -> Vec<Arc<Mount>> {
-    let mut names = Names::default();
-    let mount = |(name, source): (String, Source)| {
-        let at = names.give(hall, &name, &commons.halls.shared)?;
-        Some(Arc::new(Mount::new(at, source, account, commons)))
-    };
-    sources.into_iter().filter_map(mount).collect()
-}
-
 /// The names given out in a hall. Others choose what is asked for, and how often: each name costs about the same.
 #[derive(Default)]
-struct Names {
+pub(super) struct Names {
     /// In lower case.
     taken: HashSet<String>,
     /// The first number that may be free, for each name.
     next: HashMap<String, usize>,
+    /// The same for names of no share.
+    next_other: usize,
 }
 
 impl Names {
-    /// A place of this name, or with a number after it; of another name where that has no room for a number.
-    fn give(&mut self, hall: &VPath, name: &str, other: &str) -> Option<VPath> {
+    /// With these taken.
+    pub(super) fn without<'a>(taken: impl Iterator<Item = &'a str>) -> Self {
+        Self { taken: taken.map(str::to_lowercase).collect(), ..Self::default() }
+    }
+
+    /// This name, or with a number after it; another name where that has no room for a number.
+    pub(super) fn give(&mut self, hall: &VPath, name: &str, other: &str) -> String {
         let next = self.next.entry(name.to_lowercase()).or_default();
-        let numbered = |number| Some((number, hall.join(&numbered(name, number)).ok()?.to_nfc()));
-        let mut free = (*next..=self.taken.len()).map_while(numbered);
-        let at = match free.find(|(_, at)| !self.taken.contains(&at.as_str().to_lowercase())) {
-            Some((number, at)) => {
-                *next = number + 1;
-                at
-            }
-            None => hall.join(&format!("{other} {}", self.taken.len())).ok()?,
+        let numbered = |number| {
+            let at = hall.join(&numbered(name, number)).ok()?.to_nfc();
+            Some((number, at.name()?.to_owned()))
         };
-        self.taken.insert(at.as_str().to_lowercase());
-        Some(at)
+        let is_free = |name: &str| !self.taken.contains(&name.to_lowercase());
+        let mut free = (*next..=self.taken.len()).map_while(numbered);
+        let given = if let Some((number, given)) = free.find(|(_, given)| is_free(given)) {
+            *next = number + 1;
+            given
+        } else {
+            let mut number = self.next_other.max(self.taken.len());
+            while !is_free(&format!("{other} {number}")) {
+                number += 1;
+            }
+            self.next_other = number + 1;
+            format!("{other} {number}")
+        };
+        self.taken.insert(given.to_lowercase());
+        given
     }
 }
 
@@ -148,7 +165,7 @@ mod tests {
 
     fn given(names: &[&str]) -> Vec<String> {
         let (hall, mut all) = (VPath::parse("in").unwrap(), Names::default());
-        names.iter().map(|name| all.give(&hall, name, "Shared").unwrap().name().unwrap().to_owned()).collect()
+        names.iter().map(|name| all.give(&hall, name, "Shared")).collect()
     }
 
     #[test]
@@ -157,6 +174,7 @@ mod tests {
         assert_eq!(given(&["a (1)", "a", "a", "a (1)"]), ["a (1)", "a", "a (2)", "a (1) (1)"]);
         let long = "x".repeat(255);
         assert_eq!(given(&[&long, &long]), [long.as_str(), "Shared 1"]);
+        assert_eq!(given(&["Shared 2", &long, &long]), ["Shared 2", long.as_str(), "Shared 3"]);
     }
 
     /// Trying each number for each of them would take minutes.

@@ -22,7 +22,7 @@ pub(super) enum Landing<'a> {
 }
 
 impl Drive {
-    /// Where a path lands, by what is in memory. In a mount only after [`resolve`](Self::resolve) has opened it.
+    /// Where a path lands, by what is in memory. In a mount only after [`resolve`](Self::resolve) has found and opened it.
     pub(super) fn locate<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
         let scope = &self.identity.scope;
         if self.encased {
@@ -61,7 +61,7 @@ impl Drive {
         self.check()?;
         let scope = &self.identity.scope;
         if let Some(mounts) = &self.mounts
-            && let Way::Mount(mount, _) = mounts.way(&path.beneath(scope)?)
+            && let Way::Mount(mount, _) = mounts.find_way(&path.beneath(scope)?).await?
         {
             mount.node().await?;
         }

@@ -21,6 +21,7 @@ mod resumed;
 mod rewind;
 mod share;
 pub mod shares;
+mod shown_names;
 pub mod teams;
 pub mod terms;
 #[cfg(test)]
@@ -111,9 +112,9 @@ impl Drive {
     }
 
     /// What must hold for whoever goes on reading below a path.
-    pub fn watch_at(&self, path: &VPath) -> Result<Watch> {
+    pub async fn watch_at(&self, path: &VPath) -> Result<Watch> {
         let Some(mounts) = &self.mounts else { return Ok(self.watch(None)) };
-        match mounts.way(&path.beneath(&self.identity.scope)?) {
+        match mounts.find_way(&path.beneath(&self.identity.scope)?).await? {
             Way::Mount(mount, _) => Ok(self.watch(Some(mount))),
             Way::Home | Way::Hall(_) | Way::Nowhere => Ok(self.watch(None)),
         }

@@ -244,7 +244,16 @@ impl Mounts {
         Ok(if halls.is_empty() && trash.is_none() { None } else { Some(Arc::new(Self { halls, trash })) })
     }
 
-    /// Where a path of the account's drive leads.
+    /// Where a path of the account's drive leads, by a look into the folder of mounts that it goes through.
+    pub async fn find_way(&self, path: &VPath) -> Result<Way> {
+        let nfc = path.to_nfc();
+        if let Some(hall) = self.halls.iter().find(|hall| nfc != hall.at && nfc.is_within(&hall.at)) {
+            hall.look().await?;
+        }
+        Ok(self.way(path))
+    }
+
+    /// Where a path of the account's drive leads, by what [`find_way`](Self::find_way) has seen.
     pub fn way(&self, path: &VPath) -> Way {
         let nfc = path.to_nfc();
         let trash = self.trash.iter().find(|trash| nfc.is_within(&trash.at));
@@ -263,6 +272,9 @@ impl Mounts {
     /// The shares among them that can be looked into now, and where they show; looked at all at once, as their disks may not answer.
     pub async fn shares(&self) -> Result<Vec<(Arc<Share>, VPath)>> {
         let mut shares = Vec::new();
+        for hall in &self.halls {
+            hall.look().await?;
+        }
         let mounts = self.halls.iter().flat_map(|hall| hall.mounts());
         let looked_at = mounts.filter(|mount| matches!(mount.source, Source::Share(_)));
         for (mount, node) in join_all(looked_at.map(|mount| async move { (mount, mount.node().await) })).await {

@@ -3,8 +3,9 @@
 
 use super::groups::{Bound, Grantee, Groups};
 pub use super::share::{NewShare, Share};
+use super::shown_names::ShownNames;
 use crate::model::time::unix_seconds;
-use crate::model::{AccountName, Error, RelPath, Result};
+use crate::model::{AccountName, Error, RelPath, Result, VPath};
 use crate::store::StateStore;
 use crate::store::table::{Table, encode, new_id};
 use parking_lot::RwLock;
@@ -61,6 +62,8 @@ pub struct Shares {
     table: Table<Share>,
     index: RwLock<Index>,
     groups: Arc<Groups>,
+    /// What receivers see them under.
+    pub(super) shown: ShownNames,
     /// One change at a time, so that memory and store agree.
     changing: Mutex<()>,
 }
@@ -68,12 +71,13 @@ pub struct Shares {
 impl Shares {
     /// Reads every share.
     pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
-        let table = Table::<Share>::new(store, "share/");
+        let table = Table::<Share>::new(store.clone(), "share/");
         let mut index = Index::default();
         for (_, share) in table.all().await? {
             index.insert(share);
         }
-        Ok(Self { table, index: RwLock::new(index), groups, changing: Mutex::default() })
+        let shown = ShownNames::open(store, |id| index.shares.contains_key(id)).await?;
+        Ok(Self { table, index: RwLock::new(index), groups, shown, changing: Mutex::default() })
     }
 
     /// Every share, oldest first.
@@ -101,6 +105,19 @@ impl Shares {
         let grantees = self.groups.grantees_of(account);
         let shares = grantees.iter().flat_map(|to| index.all(index.grantees.get(to)));
         in_order(shares.filter(|share| self.shows(share, account)))
+    }
+
+    /// What others show to an account at present, and the names under which it sees them, which are given to those that have none.
+    pub(super) async fn name_to(
+        &self,
+        account: &AccountName,
+        hall: &VPath,
+        other: &str,
+    ) -> Result<(Vec<Arc<Share>>, Vec<String>)> {
+        let _turn = self.shown.turn().await;
+        let shares = self.to(account);
+        let names = self.shown.give(account, &shares, hall, other).await?;
+        Ok((shares, names))
     }
 
     /// Whether others show anything to an account at present.
@@ -204,7 +221,10 @@ impl Shares {
     /// Lets one receiver see a share under another name; `NotFound`, `LimitReached`.
     pub async fn rename(&self, account: &AccountName, id: &str, name: &str) -> Result<Arc<Share>> {
         let rename = |share: &mut Share| drop(share.names.insert(account.clone(), name.to_owned()));
-        self.change_by_receiver(account, id, rename).await
+        let share = self.change_by_receiver(account, id, rename).await?;
+        // It may be called so already and have been numbered, for one that has gone since.
+        self.shown.take_back(account, id).await?;
+        Ok(share)
     }
 
     /// Lets the shares of what was moved within a home follow it, and ends those of what it replaced, in the step that moves it; says which
@@ -275,17 +295,20 @@ impl Shares {
             share.names.remove(account);
             self.store(share).await?;
         }
-        Ok(())
+        self.shown.end_account(account).await
     }
 
-    /// The accounts that shares are of, or with.
+    /// The accounts that shares are of, or with, or have names for.
     pub(super) fn accounts_named(&self) -> BTreeSet<AccountName> {
         let index = self.index.read();
         let receivers = index.shares.values().filter_map(|share| match &share.to.named {
             Grantee::Account(name) => Some(name.clone()),
             Grantee::Group(_) => None,
         });
-        receivers.chain(index.shares.values().map(|share| share.owner.clone())).collect()
+        receivers
+            .chain(index.shares.values().map(|share| share.owner.clone()))
+            .chain(self.shown.accounts_named())
+            .collect()
     }
 
     /// Ends every share with one grantee.

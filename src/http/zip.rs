@@ -128,7 +128,7 @@ impl Archive {
     /// Begins a member; `None` when there is nothing to write for it: the drive itself, or what has gone meanwhile.
     async fn begin(&mut self, path: VPath, name: String, node: &Node) -> Result<Option<Bytes>> {
         if node.folder {
-            let watch = self.drive.watch_at(&path)?;
+            let watch = self.drive.watch_at(&path).await?;
             let listing = match self.drive.list(&path, false).await {
                 Ok(listing) => listing,
                 Err(error) => return self.gone(error),

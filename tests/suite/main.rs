@@ -85,6 +85,7 @@ mod scope;
 mod searching;
 mod secrets;
 mod shares;
+mod shown_names;
 mod sign_in;
 mod strange_disk;
 mod table;

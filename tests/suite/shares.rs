@@ -15,7 +15,7 @@ fn share(owner: &Client, path: &str, rights: &str) -> String {
     api(owner, "POST", "/shares", &asked).is(201).json()["id"].as_str().unwrap().to_owned()
 }
 
-fn names(client: &Client, path: &str) -> Vec<String> {
+pub fn names(client: &Client, path: &str) -> Vec<String> {
     let reply = client.propfind(path, "1").is(207).text();
     let hrefs = reply.split("<D:href>").skip(2).filter_map(|rest| rest.split('<').next());
     let mut names: Vec<_> = hrefs

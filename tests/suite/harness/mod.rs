@@ -111,7 +111,7 @@ impl TestServer {
         Self { running, address, metrics, config, data }
     }
 
-    fn add_account(&self, name: &str) {
+    pub fn add_account(&self, name: &str) {
         let name = AccountName::parse(name).unwrap();
         let app = self.app();
         self.block_on(app.auth.create(&name, PASSWORD.as_bytes(), Role::User, None)).expect("make an account");

@@ -56,7 +56,7 @@ struct Folder {
 impl Walk {
     /// Begins to look below a folder for a part of a name, as [`fold`] gives it.
     pub async fn begin(drive: Drive, top: VPath, part: String, bounds: Bounds) -> Result<Self> {
-        let watch = drive.watch_at(&top)?;
+        let watch = drive.watch_at(&top).await?;
         let listing = drive.list(&top, false).await?;
         let open = Some(Folder { path: top, is_top: true, listing });
         let waiting = Waiting::default();
