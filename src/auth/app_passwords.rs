@@ -7,7 +7,7 @@ use super::door::account_in;
 use super::grants::{Grant, Present};
 use super::sessions::{COARSE, Caller, now};
 use super::{Auth, token};
-use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, Via};
+use crate::model::{AccountName, Error, Identity, RelPath, Result, Rights, ScopeTarget, Via};
 use crate::store::table::Record;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -28,6 +28,9 @@ pub struct AppPassword {
     /// What its owner calls it.
     pub name: String,
     scope: String,
+    /// What its scope led to when it was made; none for one of before this was kept, and where nothing was there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    target: Option<ScopeTarget>,
     /// What it may do.
     pub rights: Rights,
     /// When it was made, in seconds since 1970.
@@ -56,6 +59,8 @@ pub struct NewAppPassword {
     pub name: String,
     /// The folder of the drive that is its whole drive.
     pub scope: RelPath,
+    /// What that folder is, where it is there.
+    pub target: Option<ScopeTarget>,
     /// What it may do there.
     pub rights: Rights,
     /// When it ends, in seconds since 1970.
@@ -126,6 +131,7 @@ impl Auth {
             generation: identity.generation,
             name: new.name,
             scope: new.scope.as_str().to_owned(),
+            target: new.target,
             rights: new.rights,
             created: now(),
             expires: new.expires,
@@ -146,10 +152,10 @@ impl Auth {
         if found.last_use.as_ref().is_none_or(|last| now >= last.at + COARSE) {
             self.note_app_use(&id, LastUse { at: now, address: caller.address, agent: caller.kept_agent() });
         }
-        let (scope, rights) = (found.scope(), found.rights);
+        let (scope, target, rights) = (found.scope(), found.target, found.rights);
         let (app_passwords, account) = (Arc::clone(&self.app_passwords), self.accounts.find(&found.account)?);
         let access = Arc::new(AppPasswordAccess { app_passwords, account, id: id.clone(), entered: found });
-        Some(Arc::new(Identity { via: Via::AppPassword(id), scope, rights, access, ..Identity::clone(&whole) }))
+        Some(Arc::new(Identity { via: Via::AppPassword(id), scope, target, rights, access, ..Identity::clone(&whole) }))
     }
 
     /// What the owner calls an app password that lets nobody in any more.

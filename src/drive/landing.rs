@@ -1,10 +1,10 @@
 //! The one way from the paths of a drive to places: its scope, its home and its mounts.
 
-use super::Drive;
 use super::hall::Hall;
 use super::mounts::Way;
 use super::place::{Access, Place, authorise, narrower};
-use crate::model::{Error, Result, VPath};
+use super::{Drive, absent_is_none};
+use crate::model::{Error, Result, ScopeTarget, VPath};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ impl Drive {
         Place { root, path: Cow::Owned(VPath::root()), rights, quota, below: 0, mount: None }
     }
 
-    /// Where a path lands; `NotFound` when what the drive is confined to is gone.
+    /// Where a path lands; `NotFound` when what the drive is confined to is gone, or another thing has its name.
     pub(super) async fn resolve<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
         self.check()?;
         let scope = &self.identity.scope;
@@ -66,12 +66,39 @@ impl Drive {
             mount.node().await?;
         }
         let landing = self.locate(path)?;
-        if !scope.is_root()
-            && let Landing::Place(top) = self.locate(&VPath::root())?
-        {
-            top.root.tree.stat(&top.path).await.map_err(super::gone)?;
+        if !scope.is_root() {
+            self.check_scope().await?;
         }
         Ok(landing)
+    }
+
+    async fn check_scope(&self) -> Result<()> {
+        let top = VPath::root();
+        let is_there = match (self.locate(&top)?, self.identity.target) {
+            (Landing::Place(place), Some(ScopeTarget::File(id))) => {
+                let (_, found) = place.root.tree.identify(&place.path).await.map_err(super::gone)?;
+                found.to_bytes() == id
+            }
+            (Landing::Place(place), None) => {
+                place.root.tree.stat(&place.path).await.map_err(super::gone)?;
+                true
+            }
+            (Landing::Hall(_), Some(ScopeTarget::Mounts)) | (_, None) => true,
+            (_, Some(_)) => false,
+        };
+        if is_there { Ok(()) } else { Err(Error::NotFound) }
+    }
+
+    /// What the drive is confined to, as something bound to it keeps that: a file id is kept with it from now on. `None` where nothing is.
+    pub async fn keep_scope(&self) -> Result<Option<ScopeTarget>> {
+        match absent_is_none(self.resolve(&VPath::root()).await)? {
+            Some(Landing::Place(place)) => {
+                let (_, id) = place.root.tree.keep_id(&place.path).await?;
+                Ok(Some(ScopeTarget::File(id.to_bytes())))
+            }
+            Some(Landing::Hall(_)) => Ok(Some(ScopeTarget::Mounts)),
+            Some(Landing::Case | Landing::Nowhere) | None => Ok(None),
+        }
     }
 
     /// Where a path lands, if `access` is allowed there.

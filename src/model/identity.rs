@@ -86,10 +86,22 @@ pub struct Identity {
     pub via: Via,
     /// The folder of the drive that is its whole drive; the root, unless an app password says otherwise.
     pub scope: RelPath,
+    /// What that folder must be, whatever it is called; `None` for any.
+    pub target: Option<ScopeTarget>,
     /// What it may do there.
     pub rights: Rights,
     /// Whether what it signed in with still holds.
     pub access: Arc<dyn AccessCheck>,
+}
+
+/// What a scope leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScopeTarget {
+    /// The file or folder with this file id.
+    File([u8; 16]),
+    /// A folder of what others share.
+    Mounts,
 }
 
 /// What a request signed in with.
@@ -131,8 +143,8 @@ impl Identity {
     /// The whole account, by its password, for as long as `access` holds.
     pub fn whole(account: AccountName, role: Role, quota: Option<u64>, access: Arc<dyn AccessCheck>) -> Self {
         let (account_id, generation) = (Arc::default(), 0);
-        let (via, scope, rights) = (Via::Password, RelPath::default(), Rights::Edit);
-        Self { account, account_id, generation, role, quota, via, scope, rights, access }
+        let (via, scope, target, rights) = (Via::Password, RelPath::default(), None, Rights::Edit);
+        Self { account, account_id, generation, role, quota, via, scope, target, rights, access }
     }
 
     /// Whether it is confined in any way: then it may use files, but not change the account itself.

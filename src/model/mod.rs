@@ -10,5 +10,5 @@ pub mod windows1252;
 
 pub use access::{AccessCheck, Irrevocable};
 pub use error::{Error, Result};
-pub use identity::{AccountName, Identity, Rights, Role, Via};
+pub use identity::{AccountName, Identity, Rights, Role, ScopeTarget, Via};
 pub use path::{RelPath, VPath, before_extension};

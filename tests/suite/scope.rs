@@ -135,3 +135,111 @@ fn a_scope_may_lie_in_what_others_share() {
     whole.propfind("/", "0").is(404);
     whole.put("/x", "x").is_any(&[404, 409]);
 }
+
+/// That a client finds nothing, and stores nothing.
+#[track_caller]
+fn finds_nothing(client: &Client) {
+    client.propfind("/", "1").is(404);
+    client.get("/a").is(404);
+    client.put("/late", "x").is(404);
+    client.mkcol("/late").is(404);
+    client.delete("/a").is(404);
+    client.lock("/late").send().is(404);
+    client.raw("GET", "/api/v1/files?path=/").send().is(404);
+}
+
+#[test]
+fn another_folder_of_the_name_is_not_the_scope() {
+    let (server, ana, docs) = prepared();
+    ana.transfer("MOVE", "/docs", "/papers").send().is(201);
+    ana.mkcol("/docs").is(201);
+    ana.store("/docs/a", "another");
+    finds_nothing(&docs);
+    ana.holds("/docs/a", "another");
+    ana.lacks("/docs/late");
+    let server = server.restart();
+    let (ana, docs) = (server.ana(), docs_again(&server, &docs));
+    finds_nothing(&docs);
+    ana.transfer("MOVE", "/docs", "/others").send().is(201);
+    finds_nothing(&docs);
+    ana.transfer("MOVE", "/papers", "/docs").send().is(201);
+    docs.holds("/a", "/docs/a");
+    docs.put("/new", "x").is(201);
+    ana.holds("/docs/new", "x");
+    // From the trash it comes back as what it was.
+    ana.delete("/docs").is(204);
+    ana.mkcol("/docs").is(201);
+    finds_nothing(&docs);
+}
+
+/// The same client, after a restart on another port.
+fn docs_again(server: &TestServer, docs: &Client) -> Client {
+    server.stranger().authorized(docs.authorization())
+}
+
+#[test]
+fn another_share_of_the_name_is_not_the_scope() {
+    let server = TestServer::start();
+    server.add_account("eva");
+    let (ana, ben) = (server.ana(), server.ben());
+    let eva = ana.signed_in("eva", crate::harness::PASSWORD);
+    for owner in [&ben, &eva] {
+        owner.mkcol("/docs").is(201);
+        owner.mkcol("/docs/in").is(201);
+        owner.store("/docs/in/a", "1");
+        owner.store("/docs/a", "1");
+    }
+    let asked = json!({"path": "/docs", "to": {"account": "ana"}, "rights": "edit"});
+    let id = ben.api("POST", "/shares", &asked).is(201).json()["id"].as_str().unwrap().to_owned();
+    let [hall, whole, inner] = ["", "/docs", "/docs/in"]
+        .map(|below| confined(&server, &json!({"name": "x", "scope": format!("/Shared with me{below}")})));
+    hall.holds("/docs/in/a", "1");
+    whole.holds("/a", "1");
+    inner.holds("/a", "1");
+    ben.api("DELETE", &format!("/shares/{id}"), &Value::Null).is(204);
+    finds_nothing(&hall);
+    ana.mkcol("/Shared with me").is(201);
+    ana.store("/Shared with me/a", "my own");
+    for client in [&hall, &whole, &inner] {
+        finds_nothing(client);
+    }
+    ana.delete("/Shared with me").is(204);
+    eva.api("POST", "/shares", &asked).is(201);
+    ana.holds("/Shared with me/docs/a", "1");
+    finds_nothing(&whole);
+    finds_nothing(&inner);
+    hall.holds("/docs/a", "1");
+    eva.lacks("/docs/late");
+    eva.lacks("/docs/in/late");
+}
+
+#[test]
+fn another_team_folder_of_the_name_is_not_the_scope() {
+    let server = TestServer::start();
+    let (ana, root) = (server.ana(), crate::shares::admin(&server));
+    let made = json!({"name": "Plans", "members": [{"to": {"account": "ana"}, "rights": "edit"}]});
+    root.api("POST", "/team-folders", &made).is(201);
+    let plans = confined(&server, &json!({"name": "plans", "scope": "/Team folders/Plans"}));
+    plans.put("/a", "x").is(201);
+    root.api("DELETE", "/team-folders/Plans", &Value::Null).is(204);
+    finds_nothing(&plans);
+    root.api("POST", "/team-folders", &made).is(201);
+    ana.store("/Team folders/Plans/a", "another");
+    finds_nothing(&plans);
+    ana.holds("/Team folders/Plans/a", "another");
+}
+
+/// As those of before this was kept.
+#[test]
+fn a_scope_that_nothing_was_at_is_whatever_has_the_name() {
+    let server = TestServer::start();
+    let ana = server.ana();
+    let camera = confined(&server, &json!({"name": "camera", "scope": "/Camera"}));
+    camera.put("/a", "x").is(404);
+    ana.mkcol("/Camera").is(201);
+    camera.put("/a", "1").is(201);
+    ana.transfer("MOVE", "/Camera", "/Old").send().is(201);
+    ana.mkcol("/Camera").is(201);
+    camera.put("/a", "2").is(201);
+    ana.holds("/Camera/a", "2");
+}

@@ -7,10 +7,11 @@ use super::page::{Page, PageQuery};
 use super::problem::{Failures, Problem};
 use crate::audit::Kind;
 use crate::auth::{AppPassword, NewAppPassword};
-use crate::model::{Error, Rights, VPath, time};
+use crate::model::{Error, Identity, Rights, VPath, Via, time};
 use axum::extract::Path;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::SystemTime;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
@@ -112,7 +113,7 @@ impl AppPasswordWish {
             return Err(invalid("/rights", "An app password may `view` or `edit`."));
         }
         let expires = self.expires.as_deref().map(|text| future("/expires", text)).transpose()?;
-        Ok(NewAppPassword { name: name.to_owned(), scope, rights, expires })
+        Ok(NewAppPassword { name: name.to_owned(), scope, target: None, rights, expires })
     }
 }
 
@@ -123,17 +124,27 @@ pub async fn add(
     caller: Account,
     Json(wish): Json<AppPasswordWish>,
 ) -> Result<(StatusCode, axum::Json<NewSecret>), Problem> {
-    let wish = wish.read()?;
+    let mut wish = wish.read()?;
     let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let added = async move {
         let note = format!("{:?}, {} in /{}", wish.name, wish.rights, wish.scope);
+        // A whole drive needs no look at its disk, which may be missing at present.
+        if !wish.scope.is_root() {
+            wish.target = work.drive(&confined(&identity, &wish)).await?.keep_scope().await?;
+        }
         let added = work.auth.add_app_password(&identity, wish).await?;
         reporter.done(Kind::AppPasswordCreated, &added.0, note).await;
         Ok(added)
     };
     let (id, password) = app.finish(added).await?;
     Ok((StatusCode::CREATED, axum::Json(NewSecret { id, password })))
+}
+
+/// Who a client with this app password will be.
+fn confined(identity: &Identity, wish: &NewAppPassword) -> Arc<Identity> {
+    let (via, scope, rights) = (Via::AppPassword(String::new()), wish.scope.clone(), wish.rights);
+    Arc::new(Identity { via, scope, rights, ..identity.clone() })
 }
 
 /// The app passwords of the account.
