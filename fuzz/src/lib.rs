@@ -22,8 +22,8 @@ pub fn address(path: &VPath) -> String {
 /// Asserts all that the rest of the server relies on in a path.
 pub fn check_path(path: &VPath) {
     let text = path.as_str();
-    assert!(text.len() <= 4096, "at most 4096 bytes");
-    assert!(path.names().count() <= 128, "at most 128 levels");
+    assert!(text.len() <= 4096 + 512, "at most 4096 bytes below a mount");
+    assert!(path.names().count() <= 128 + 2, "at most 128 levels below a mount");
     assert_eq!(path.names().collect::<Vec<_>>().join("/"), text, "no empty names");
     for name in path.names() {
         assert!(name != "." && name != ".." && name.len() <= 255, "{name:?}");

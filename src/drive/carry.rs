@@ -116,7 +116,7 @@ impl Carriage<'_> {
         copying: Copying,
     ) -> Result<Carried> {
         let workshop = self.to.tree.workshop().await?;
-        let aside = RelPath::parse("copy")?.beneath(&workshop)?;
+        let aside = workshop.child("copy");
         let outcome = async {
             self.build(&source.path, &aside, node, copying.reach).await?;
             let Some(leave) = leave else {
@@ -179,8 +179,7 @@ impl Carriage<'_> {
                 return Ok(folders);
             }
             for Entry { name, node, props } in page {
-                let name = RelPath::parse(&name)?;
-                let (from, to) = (name.beneath(from)?, name.beneath(to)?);
+                let (from, to) = (from.child(&name), to.child(&name));
                 if node.folder {
                     folders.push((from, to));
                 } else {

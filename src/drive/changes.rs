@@ -196,7 +196,7 @@ impl Drive {
     async fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
         self.check()?;
         let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
-        let way = mounts.find_way(&path.beneath(&self.identity.scope)?).await?;
+        let way = mounts.find_way(&path.beneath(&self.identity.scope)).await?;
         let Way::Mount(mount, rest) = way else { return Ok(None) };
         if !rest.is_root() || mount.is_trash() {
             return Ok(None);
@@ -208,7 +208,7 @@ impl Drive {
     }
 
     async fn rename_mount(&self, mount: &Mount, to: &VPath) -> Result<bool> {
-        let beside = to.beneath(&self.identity.scope)?.to_nfc();
+        let beside = to.beneath(&self.identity.scope).to_nfc();
         let name = beside.name().filter(|_| beside.parent() == mount.at.parent());
         match (self.resolve(to).await, name) {
             (Ok(Landing::Nowhere), Some(name)) => mount.rename(name).await.map(|()| true),

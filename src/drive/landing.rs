@@ -33,7 +33,7 @@ impl Drive {
                 false => Landing::Nowhere,
             });
         }
-        let whole = if scope.is_root() { Cow::Borrowed(path) } else { Cow::Owned(path.beneath(scope)?) };
+        let whole = if scope.is_root() { Cow::Borrowed(path) } else { Cow::Owned(path.beneath(scope)) };
         match self.mounts.as_ref().map_or(Way::Home, |mounts| mounts.way(&whole)) {
             Way::Home => Ok(Landing::Place(Place { path: whole, below: path.names().count(), ..self.top() })),
             Way::Hall(hall) => Ok(Landing::Hall(hall)),
@@ -43,7 +43,7 @@ impl Drive {
                 let opened = mount.opened().ok_or(Error::NotFound)?.clone();
                 let rights = narrower(self.identity.rights, grant.rights).ok_or(Error::NotFound)?;
                 let below = rest.names().count().min(path.names().count());
-                let path = Cow::Owned(rest.beneath(&grant.base)?);
+                let path = Cow::Owned(rest.beneath(&grant.base));
                 let mount = Some(mount);
                 Ok(Landing::Place(Place { root: opened.root, path, rights, quota: opened.quota, below, mount }))
             }
@@ -61,7 +61,7 @@ impl Drive {
         self.check()?;
         let scope = &self.identity.scope;
         if let Some(mounts) = &self.mounts
-            && let Way::Mount(mount, _) = mounts.find_way(&path.beneath(scope)?).await?
+            && let Way::Mount(mount, _) = mounts.find_way(&path.beneath(scope)).await?
         {
             mount.node().await?;
         }

@@ -114,7 +114,7 @@ impl Drive {
     /// What must hold for whoever goes on reading below a path.
     pub async fn watch_at(&self, path: &VPath) -> Result<Watch> {
         let Some(mounts) = &self.mounts else { return Ok(self.watch(None)) };
-        match mounts.find_way(&path.beneath(&self.identity.scope)?).await? {
+        match mounts.find_way(&path.beneath(&self.identity.scope)).await? {
             Way::Mount(mount, _) => Ok(self.watch(Some(mount))),
             Way::Home | Way::Hall(_) | Way::Nowhere => Ok(self.watch(None)),
         }

@@ -33,7 +33,7 @@ impl Bin {
         if self.only.is_some() && item.who != self.only {
             return None;
         }
-        let path = item.path.after(&self.base)?.beneath(&self.shown).ok()?;
+        let path = item.path.after(&self.base)?.beneath(&self.shown);
         Some(Trashed { path, ..item })
     }
 }
@@ -101,6 +101,7 @@ impl Drive {
         if place.root.id != bin.root.id {
             return Err(Error::Forbidden("What was deleted is restored into the drive that it was in."));
         }
+        place.path.left()?;
         self.make_way(&to.parent().unwrap_or_default()).await?;
         let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
         place.root.tree.untrash(id, &place.path, Commit { limit: place.quota, ..commit }).await

@@ -88,7 +88,7 @@ impl Drive {
         let top = top_of(path, &place);
         let seen = |path: &RelPath| path.after(&top.1).unwrap_or_default().beneath(&top.0);
         let changes = tell(&rewind, &seen).await?;
-        let lost = rewind.lost.iter().map(seen).collect::<Result<_>>()?;
+        let lost = rewind.lost.iter().map(seen).collect();
         Ok(Report { changes, count: rewind.count, lost, lost_count: rewind.lost_count, since: rewind.since })
     }
 
@@ -251,7 +251,7 @@ fn needs_of(place: &Place<'_>, steps: &[Step]) -> Vec<Need> {
 }
 
 /// The first steps as they are told.
-async fn tell(rewind: &Rewind, seen: &impl Fn(&RelPath) -> Result<VPath>) -> Result<Vec<Rewound>> {
+async fn tell(rewind: &Rewind, seen: &impl Fn(&RelPath) -> VPath) -> Result<Vec<Rewound>> {
     let (mut changes, mut discarded, mut next) = (Vec::new(), Discarded::default(), 0);
     loop {
         let (steps, end) = rewind.steps.read(next).await?;
@@ -260,7 +260,7 @@ async fn tell(rewind: &Rewind, seen: &impl Fn(&RelPath) -> Result<VPath>) -> Res
         }
         next = end;
         for step in steps.iter().take(MOST_TOLD - changes.len()) {
-            changes.push(told(step, &discarded, seen)?);
+            changes.push(told(step, &discarded, seen));
             if let Step::Discard { path } = step {
                 discarded.note(&rewind.needed, path.as_str().to_owned());
             }
@@ -269,7 +269,7 @@ async fn tell(rewind: &Rewind, seen: &impl Fn(&RelPath) -> Result<VPath>) -> Res
 }
 
 /// A step as it is told; `discarded` says where lay what went to the trash before.
-fn told(step: &Step, discarded: &Discarded, seen: &impl Fn(&RelPath) -> Result<VPath>) -> Result<Rewound> {
+fn told(step: &Step, discarded: &Discarded, seen: &impl Fn(&RelPath) -> VPath) -> Rewound {
     let (change, path, from) = match step {
         Step::Discard { path } => (Change::Discarded, path, None),
         Step::Make { path } => (Change::Made, path, None),
@@ -278,10 +278,10 @@ fn told(step: &Step, discarded: &Discarded, seen: &impl Fn(&RelPath) -> Result<V
         Step::Move { from: Found::Trash { .. }, to } => (Change::Restored, to, None),
         Step::Move { from: Found::Discarded { index, inner }, to } => {
             let from = discarded.ids.get(index).map(|path| inner.beneath(&RelPath::restore(path.clone())));
-            (Change::Moved, to, from.transpose()?)
+            (Change::Moved, to, from)
         }
     };
-    Ok(Rewound { change, path: seen(path)?, from: from.as_ref().map(seen).transpose()? })
+    Rewound { change, path: seen(path), from: from.as_ref().map(seen) }
 }
 
 #[cfg(test)]

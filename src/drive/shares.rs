@@ -235,13 +235,11 @@ impl Shares {
         let mut ended: Vec<Arc<Share>> = Vec::new();
         for share in shares {
             match share.path().after(from).map(|rest| rest.beneath(to)) {
-                Some(Ok(path)) => {
+                Some(path) => {
                     let mut share = Share::clone(&share);
                     share.follow(&path);
                     index.insert(share);
                 }
-                // A path that has become too long, or what was replaced.
-                Some(Err(_)) => ended.push(share),
                 None if share.path().is_within(to) => ended.push(share),
                 None => {}
             }

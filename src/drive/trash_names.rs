@@ -24,7 +24,7 @@ impl Listing for Shown {
 pub(super) fn meant(path: &RelPath) -> Result<RelPath> {
     let mut names = path.names();
     let Some(first) = names.next() else { return Ok(RelPath::root()) };
-    names.try_fold(RelPath::parse(&id(first))?, |path, name| path.join(name))
+    Ok(names.fold(RelPath::parse(&id(first))?, |path, name| path.child(name)))
 }
 
 /// `report.txt.18d2c5b1e0a4f993` shows as `report (18d2c5b1e0a4f993).txt`, which the right program opens.

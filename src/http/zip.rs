@@ -21,6 +21,8 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// The most bytes of a name that an archive can have, but for the slash of a folder.
+const MAX_NAME: usize = u16::MAX as usize - 1;
 /// How much is read of a file at a time.
 const CHUNK: usize = 256 * 1024;
 
@@ -108,8 +110,7 @@ impl Archive {
                     self.open.pop();
                     continue;
                 };
-                // What is too long to be addressed cannot be opened either.
-                let Ok(path) = folder.path.join(&entry.name) else { continue };
+                let path = folder.path.child(&entry.name);
                 let name = format!("{}{}", folder.prefix, safe_name(&entry.name, &self.random));
                 self.begin(path, name, &entry.node).await?
             } else if let Some(path) = self.tops.pop_front() {
@@ -127,6 +128,9 @@ impl Archive {
 
     /// Begins a member; `None` when there is nothing to write for it: the drive itself, or what has gone meanwhile.
     async fn begin(&mut self, path: VPath, name: String, node: &Node) -> Result<Option<Bytes>> {
+        if name.len() > MAX_NAME {
+            return Err(Error::BadName("This name or path is too long for an archive."));
+        }
         if node.folder {
             let watch = self.drive.watch_at(&path).await?;
             let listing = match self.drive.list(&path, false).await {

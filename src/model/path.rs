@@ -6,12 +6,19 @@ use std::borrow::Cow;
 use std::fmt;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
-/// The most components a path may have.
+/// The most components that the path of what is made in a root may have.
 pub const MAX_DEPTH: usize = 128;
-/// The most bytes a path may have.
+/// The most bytes that it may have.
 pub const MAX_BYTES: usize = 4096;
 /// The most bytes one name may have.
 pub const MAX_NAME: usize = 255;
+
+/// How much longer the path of the same may be in a drive that shows it through a mount: by the folder of the mounts and the mount.
+const MOUNT_DEPTH: usize = 2;
+const MOUNT_BYTES: usize = MOUNT_DEPTH * (MAX_NAME + 1);
+
+const TOO_DEEP: Error = Error::BadName("A path may have at most 128 levels.");
+const TOO_LONG: Error = Error::BadName("A path may have at most 4096 bytes.");
 
 /// A path in a drive, as the client sees it: checked names joined by `/`, empty for the drive itself.
 pub type VPath = RelPath;
@@ -62,7 +69,16 @@ impl RelPath {
         Self(text)
     }
 
+    /// Reads the path of what is or was there, joined by `/`: made beside the server it may be longer than what clients name.
+    pub fn of_existing(text: &str) -> Result<Self> {
+        Self::checked(text.split('/'))
+    }
+
     fn collect<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self> {
+        Self::checked(names)?.bounded()
+    }
+
+    fn checked<'a>(names: impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut joined = String::new();
         for name in names.filter(|name| !name.is_empty() && *name != ".") {
             check_name(name)?;
@@ -71,17 +87,24 @@ impl RelPath {
             }
             joined.push_str(name);
         }
-        Self(joined).bounded()
+        Ok(Self(joined))
     }
 
+    /// Refuses what is longer than any path in a drive of what was made through one.
     fn bounded(self) -> Result<Self> {
-        if self.names().count() > MAX_DEPTH {
-            return Err(Error::BadName("A path may have at most 128 levels."));
+        if self.names().count() > MAX_DEPTH + MOUNT_DEPTH {
+            return Err(TOO_DEEP);
         }
-        if self.0.len() > MAX_BYTES {
-            return Err(Error::BadName("A path may have at most 4096 bytes."));
+        if self.0.len() > MAX_BYTES + MOUNT_BYTES {
+            return Err(TOO_LONG);
         }
         Ok(self)
+    }
+
+    /// How much longer a path in a root may be than this one; refused where this is too long for anything to be made there.
+    pub fn left(&self) -> Result<Left> {
+        let top = Left { levels: MAX_DEPTH, bytes: MAX_BYTES + 1 };
+        self.names().try_fold(top, Left::below)
     }
 
     /// The path as text, names joined by `/`.
@@ -112,6 +135,12 @@ impl RelPath {
         Some(Self(self.0.rsplit_once('/').map_or_else(String::new, |(head, _)| head.to_owned())))
     }
 
+    /// This path and the name of something that is there.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        if self.is_root() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
+    }
+
     /// This path and one more name, checked by the name policy.
     pub fn join(&self, name: &str) -> Result<Self> {
         Self::collect(self.names().chain([name]))
@@ -122,12 +151,10 @@ impl RelPath {
         other.is_root() || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// This path beneath `base`; no name is checked again, but the whole may be too long.
-    pub fn beneath(&self, base: &Self) -> Result<Self> {
-        if base.is_root() || self.is_root() {
-            return Ok(if base.is_root() { self.clone() } else { base.clone() });
-        }
-        Self(format!("{}/{}", base.0, self.0)).bounded()
+    /// This path beneath `base`, however long that is: what is made is refused by its tree ([`left`](Self::left)).
+    #[must_use]
+    pub fn beneath(&self, base: &Self) -> Self {
+        if self.is_root() { base.clone() } else { base.child(&self.0) }
     }
 
     /// What of this path follows `base`, by whole names; `None` when it does not lie within.
@@ -155,6 +182,28 @@ impl RelPath {
             return self.clone();
         }
         Self(self.0.nfc().collect())
+    }
+}
+
+/// What of the longest path is left below one.
+#[derive(Clone, Copy, Debug)]
+pub struct Left {
+    levels: usize,
+    /// Each name counted with a slash.
+    bytes: usize,
+}
+
+impl Left {
+    /// What is left below a name.
+    pub fn below(self, name: &str) -> Result<Self> {
+        let levels = self.levels.checked_sub(1).ok_or(TOO_DEEP)?;
+        let bytes = self.bytes.checked_sub(name.len() + 1).ok_or(TOO_LONG)?;
+        Ok(Self { levels, bytes })
+    }
+
+    /// Whether any one name would fit.
+    pub fn fits_a_name(self) -> bool {
+        self.levels > 0 && self.bytes > MAX_NAME
     }
 }
 
@@ -279,16 +328,17 @@ mod tests {
         }
         for prefix in ["", "/dav"] {
             let deep = |levels| RelPath::from_url(&format!("{prefix}{}", "/a".repeat(levels)), prefix);
-            assert_eq!(deep(MAX_DEPTH).unwrap().unwrap().names().count(), MAX_DEPTH);
-            assert!(matches!(deep(MAX_DEPTH + 1), Err(Error::BadName(_))));
+            let most = MAX_DEPTH + MOUNT_DEPTH;
+            assert_eq!(deep(most).unwrap().unwrap().names().count(), most);
+            assert!(matches!(deep(most + 1), Err(Error::BadName(_))));
             let long = |last| {
                 RelPath::from_url(
-                    &format!("{prefix}{}/{}", format!("/{}", "a".repeat(240)).repeat(16), "b".repeat(last)),
+                    &format!("{prefix}{}/{}", format!("/{}", "a".repeat(240)).repeat(19), "b".repeat(last)),
                     prefix,
                 )
             };
-            assert_eq!(long(240).unwrap().unwrap().as_str().len(), MAX_BYTES);
-            assert!(matches!(long(241), Err(Error::BadName(_))));
+            assert_eq!(long(29).unwrap().unwrap().as_str().len(), MAX_BYTES + MOUNT_BYTES);
+            assert!(matches!(long(30), Err(Error::BadName(_))));
         }
     }
 
@@ -307,10 +357,24 @@ mod tests {
         assert_eq!(path("a/bc").after(&path("a/b")), None);
         assert_eq!([0, 1, 2, 3].map(|count| path("a/b").skip(count)), ["a/b", "b", "", ""].map(path));
         assert_eq!(path("a").after(&path("a")), Some(RelPath::root()));
-        assert_eq!(path("c").beneath(&path("a/b")).unwrap(), path("a/b/c"));
-        assert_eq!(RelPath::root().beneath(&path("a")).unwrap(), path("a"));
-        let deep = "a/".repeat(MAX_DEPTH);
-        assert!(path("b").beneath(&path(&deep)).is_err());
+        assert_eq!(path("c").beneath(&path("a/b")), path("a/b/c"));
+        assert_eq!(RelPath::root().beneath(&path("a")), path("a"));
+        assert_eq!(path("a").beneath(&RelPath::root()), path("a"));
+        assert_eq!(RelPath::root().child("a").child("b"), path("a/b"));
+    }
+
+    #[test]
+    fn what_is_made_has_a_shorter_path_than_what_is_read() {
+        let deep = |levels| RelPath::parse(&"a/".repeat(levels)).unwrap();
+        assert!(deep(MAX_DEPTH).left().is_ok_and(|left| left.below("b").is_err() && !left.fits_a_name()));
+        assert!(matches!(deep(MAX_DEPTH + 1).left(), Err(Error::BadName(_))));
+        let long = |last| RelPath::parse(&(format!("{}/", "a".repeat(240)).repeat(16) + &"b".repeat(last))).unwrap();
+        assert!(long(240).left().is_ok_and(|left| left.below("b").is_err()));
+        assert!(matches!(long(241).left(), Err(Error::BadName(_))));
+        assert!(RelPath::root().left().is_ok_and(Left::fits_a_name));
+        let longer = "a/".repeat(MAX_BYTES) + "a";
+        assert_eq!(RelPath::of_existing(&longer).unwrap().names().count(), MAX_BYTES + 1);
+        assert!(RelPath::of_existing("a/..").is_err() && RelPath::parse(&longer).is_err());
     }
 
     #[test]

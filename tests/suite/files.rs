@@ -307,7 +307,7 @@ fn many_paths_change_in_one_call() {
 }
 
 /// Reads an archive by its directory, and checks each member against its head and checksum.
-fn unzip(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
+pub fn unzip(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
     let n = |at: usize, len: usize| -> usize {
         archive[at..at + len].iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte))
     };

@@ -37,6 +37,7 @@ mod dav_locks;
 mod dav_moves;
 mod dav_overflow;
 mod dav_props;
+mod depths;
 mod doctor;
 mod edges;
 mod email;

@@ -103,7 +103,7 @@ pub(super) fn finish(root: &Root) -> Result<()> {
         let mut path = String::new();
         let file = os::open_read(fd(&own), &name, Lookup::Full).map_err(failed)?;
         std::fs::File::from(file).read_to_string(&mut path).map_err(|e| Error::io(DOING, e))?;
-        let mut folders: Vec<_> = RelPath::parse(&path).into_iter().collect();
+        let mut folders: Vec<_> = RelPath::of_existing(&path).into_iter().collect();
         // It may have been renamed.
         folders.extend(names(fd(&root.dir))?.iter().flat_map(|name| RelPath::parse(name)));
         for folder in folders {
@@ -185,7 +185,7 @@ fn take_trash(root: &Root, own: BorrowedFd<'_>, to: &RelPath) -> Result<usize> {
     let (Some(files), Some(info)) = (folder(own, "trash/files")?, folder(own, "trash/info")?) else { return Ok(0) };
     for item in names(fd(&files))? {
         let text = note_in(fd(&info), &item).map_err(failed)?.unwrap_or_default();
-        let path = path_in(&text).map_or_else(|| RelPath::parse(&item), Ok)?.beneath(to)?;
+        let path = path_in(&text).map_or_else(|| RelPath::parse(&item), Ok)?.beneath(to);
         let is_taken = [(&root.trash_files, item.clone()), (&root.trash_info, format!("{item}{NOTE}"))]
             .iter()
             .any(|(dir, name)| os::stat_at(fd(*dir), name).is_ok());

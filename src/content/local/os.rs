@@ -50,6 +50,8 @@ const CONFINED: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 /// The most that the kernel copies between two looks whether to go on.
 const PIECE: usize = 64 << 20;
+/// So many bytes of a path are too many for the kernel at once.
+const PATH_MAX: usize = 4096;
 /// How long opening waits for another program (Samba, knfsd) to give up its lease on a file, `F_SETLEASE` of fcntl(2).
 const LEASE_WAIT: Duration = Duration::from_secs(5);
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
@@ -114,7 +116,16 @@ pub(super) fn open_folder(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> O
 }
 
 fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, lookup: Lookup) -> Outcome<OwnedFd> {
-    let path = if path.is_empty() { "." } else { path };
+    let mut path = if path.is_empty() { "." } else { path };
+    let mut above: Option<OwnedFd> = None;
+    while path.len() >= PATH_MAX {
+        let cut = path.bytes().take(PATH_MAX).rposition(|byte| byte == b'/').ok_or(Errno::NAMETOOLONG)?;
+        let (head, rest) = path.split_at(cut);
+        let folder = ALWAYS | OFlags::PATH | OFlags::DIRECTORY;
+        above = Some(open_confined(above.as_ref().map_or(root, fd), head, folder, lookup)?);
+        path = rest.get(1..).unwrap_or_default();
+    }
+    let root = above.as_ref().map_or(root, fd);
     #[cfg(test)]
     let path = &*pretend::spelled(root, path);
     open_confined(root, path, flags, lookup)

@@ -241,8 +241,12 @@ impl Root {
         self.place(path).map_err(|e| if matches!(e, Error::ParentMissing) { Error::NotFound } else { e })
     }
 
-    /// Refuses a new name that this tree does not make.
+    /// Refuses a new name that this tree does not make, or at which nothing would be found. What is built in `.sarang/tmp` is looked at when
+    /// it gets its place.
     pub fn check_new_name(&self, path: &RelPath) -> Result<()> {
+        if !chronicle::is_own(path.as_str()) {
+            path.left()?;
+        }
         match path.name() {
             Some(name) if self.settings.portable_names => check_portable(name),
             _ => Ok(()),

@@ -40,7 +40,7 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
     root.check_new_name(to)?;
     let mut place = root.place(to)?;
     let from = RelPath::restore(format!("{TRASH}/{id}"));
-    let from = inner.beneath(&from)?;
+    let from = inner.beneath(&from);
     let is_whole = inner.is_root();
     let source = root.place_of(&from)?;
     let bytes = if is_whole { bytes_of(root, id)? } else { weigh(root, &source)? };
@@ -171,7 +171,7 @@ pub(super) fn note_in(info: BorrowedFd<'_>, id: &str) -> os::Outcome<Option<Stri
 /// Where a note says that its thing lay.
 pub(super) fn path_in(note: &str) -> Option<RelPath> {
     let path = field(note, "Path").and_then(|path| percent_decode_str(path).decode_utf8().ok())?;
-    RelPath::parse(&path).ok().filter(|path| !path.is_root())
+    RelPath::of_existing(&path).ok().filter(|path| !path.is_root())
 }
 
 fn field<'a>(note: &'a str, key: &str) -> Option<&'a str> {

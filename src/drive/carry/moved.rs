@@ -106,8 +106,7 @@ impl Carriage<'_> {
                     break;
                 }
                 for entry in page {
-                    let name = RelPath::parse(&entry.name)?;
-                    let (from, to) = (name.beneath(&from)?, name.beneath(&to)?);
+                    let (from, to) = (from.child(&entry.name), to.child(&entry.name));
                     due.extend(self.renew(&mut copied, &mut junk, (&from, &to), (&entry.node, &entry.props)).await?);
                 }
             }
@@ -154,7 +153,7 @@ impl Carriage<'_> {
                     break;
                 }
                 for entry in page {
-                    let path = RelPath::parse(&entry.name)?.beneath(&folder)?;
+                    let path = folder.child(&entry.name);
                     if gone.has(&path) {
                         junk.add(&path).await?;
                     } else if entry.node.folder {
@@ -177,7 +176,7 @@ struct Junk<'a> {
 impl Junk<'_> {
     async fn add(&mut self, path: &RelPath) -> Result<()> {
         self.count += 1;
-        let to = RelPath::parse(&format!("gone-{}", self.count))?.beneath(self.workshop)?;
+        let to = self.workshop.child(&format!("gone-{}", self.count));
         match self.carriage.to.tree.rename(path, &to, self.carriage.free.clone()).await {
             // It was noted, and gone before it was copied.
             Err(Error::NotFound) => Ok(()),

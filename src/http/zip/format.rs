@@ -244,7 +244,7 @@ fn narrow(value: u64) -> u32 {
     u32::try_from(value).unwrap_or(ELSEWHERE)
 }
 
-/// The length of a name or extra field; paths have at most 4096 bytes, and the marks of safe names are few.
+/// The length of a name or extra field; longer names are no members.
 fn short(len: usize) -> u16 {
     u16::try_from(len).unwrap_or(ELSEWHERE_16)
 }

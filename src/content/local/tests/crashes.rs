@@ -259,7 +259,7 @@ async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
 async fn a_workshop_of_an_earlier_run_is_swept() {
     let (tree, dir) = relaxed();
     put(&tree, "kept", b"x").await;
-    let built = path("copy").beneath(&tree.workshop().await.unwrap()).unwrap();
+    let built = path("copy").beneath(&tree.workshop().await.unwrap());
     tree.mkdir(&built, commit()).await.unwrap();
     drop(tree);
     assert!(!in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
