@@ -176,6 +176,8 @@ pub struct Commit {
     /// Whether the name need not be on the disk when the call returns: who makes many changes waits for all of them at once, by
     /// [`Steps::settle`](history::Steps::settle).
     pub is_settled_later: bool,
+    /// Whether nothing of what is moved is too deep where it goes, or not for long: so it is not looked over.
+    pub fits: bool,
     /// Judges the change under the same guard.
     pub judge: Arc<dyn Judge>,
 }
@@ -191,6 +193,7 @@ impl Commit {
             overwrite: true,
             limit: None,
             is_settled_later: false,
+            fits: false,
             judge: Arc::new(Unjudged),
         }
     }

@@ -12,7 +12,7 @@ use crate::content::{Commit, DeadProp, Entry, Expect, Node, PropChange, Reach, R
 use crate::model::{Error, RelPath, Result};
 use moved::Copied;
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What is read and written at a time.
 const CHUNK: usize = 256 * 1024;
@@ -21,6 +21,9 @@ const CHUNK: usize = 256 * 1024;
 struct Carriage<'a> {
     from: &'a Root,
     to: &'a Root,
+    target: &'a RelPath,
+    /// Where it is built until it gets its place.
+    aside: OnceLock<RelPath>,
     /// A change without conditions, within the quota of whoever pays, for what nobody sees yet.
     free: Commit,
     /// Asked before each step whether both ends may still be used.
@@ -83,7 +86,8 @@ impl Drive {
         let limit = target.quota.map(|quota| quota.saturating_add(spared));
         let free = Commit { limit, ..Commit::by(self.identity.account.clone()) };
         let copied = Mutex::new(leave.is_some().then(Copied::default));
-        let carriage = Carriage { from: &source.root, to: &target.root, free, bench: &bench, copied };
+        let (from, to, aside) = (&source.root, &target.root, OnceLock::new());
+        let carriage = Carriage { from, to, target: &target.path, aside, free, bench: &bench, copied };
         if copying.reach.leaves_standing(&node, there.as_ref()) {
             let commit = Commit { limit, ..bench.commit() };
             carriage.props(&source.path, &target.path, commit).await?;
@@ -116,14 +120,14 @@ impl Carriage<'_> {
         copying: Copying,
     ) -> Result<Carried> {
         let workshop = self.to.tree.workshop().await?;
-        let aside = workshop.child("copy");
+        let aside = self.aside.get_or_init(|| workshop.child("copy"));
         let outcome = async {
-            self.build(&source.path, &aside, node, copying.reach).await?;
+            self.build(&source.path, aside, node, copying.reach).await?;
             let Some(leave) = leave else {
-                let created = self.publish(&aside, target, copying).await?;
+                let created = self.publish(aside, target, copying).await?;
                 return Ok(Carried { created, id: None });
             };
-            let (created, id) = self.replace_source((source, leave), (&workshop, &aside), target, copying).await?;
+            let (created, id) = self.replace_source((source, leave), (&workshop, aside), target, copying).await?;
             Ok(Carried { created, id: Some(id) })
         };
         let outcome = outcome.await;
@@ -134,6 +138,7 @@ impl Carriage<'_> {
     }
 
     async fn build(&self, from: &RelPath, to: &RelPath, node: &Node, reach: Reach) -> Result<()> {
+        self.check_depth(to)?;
         if node.folder {
             return self.folder(from, to, reach).await;
         }
@@ -141,8 +146,15 @@ impl Carriage<'_> {
     }
 
     async fn publish(&self, aside: &RelPath, target: &Place<'_>, copying: Copying) -> Result<bool> {
-        let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, ..self.bench.commit() };
+        // Each path was looked at when it was copied.
+        let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, fits: true, ..self.bench.commit() };
         self.to.tree.rename(aside, &target.path, commit).await
+    }
+
+    /// Refuses what would be too deep to be found at its place.
+    fn check_depth(&self, built: &RelPath) -> Result<()> {
+        let rest = self.aside.get().and_then(|aside| built.after(aside));
+        rest.map_or(Ok(()), |rest| rest.beneath(self.target).left().map(drop))
     }
 
     async fn folder(&self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<()> {
@@ -180,6 +192,7 @@ impl Carriage<'_> {
             }
             for Entry { name, node, props } in page {
                 let (from, to) = (from.child(&name), to.child(&name));
+                self.check_depth(&to)?;
                 if node.folder {
                     folders.push((from, to));
                 } else {

@@ -87,8 +87,8 @@ impl Bench {
     /// The conditions to hand to a tree.
     pub(super) fn commit(self: &Arc<Self>) -> Commit {
         let expect = self.claim.terms.expect.clone();
-        let is_settled_later = self.claim.terms.is_settled_later;
-        Commit { expect, is_settled_later, judge: self.clone(), ..Commit::by(self.claim.who.account.clone()) }
+        let Terms { is_settled_later, fits, .. } = self.claim.terms;
+        Commit { expect, is_settled_later, fits, judge: self.clone(), ..Commit::by(self.claim.who.account.clone()) }
     }
 
     /// The tokens of the locks that have lost what they stood on. Known from the moment of the change,

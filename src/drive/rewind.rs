@@ -147,7 +147,7 @@ impl Drive {
     }
 
     async fn take_step(&self, place: &Place<'_>, step: &Step, way: &Way<'_>, discarded: &mut Discarded) -> Result<()> {
-        let later = || Terms { is_settled_later: way.is_settled_later, ..Terms::default() };
+        let later = || Terms { is_settled_later: way.is_settled_later, fits: true, ..Terms::default() };
         match step {
             Step::Discard { path } => {
                 let id = self.remove(&at(place, path), later()).await?.id;
@@ -181,7 +181,7 @@ impl Drive {
     async fn fetch(&self, place: &Place<'_>, (id, inner): (&str, &RelPath), to: &RelPath) -> Result<()> {
         let to = at(place, to);
         let commit = self.commit(&to, Terms::default(), judge::creating(&to)).await?;
-        let commit = Commit { limit: to.quota, ..commit };
+        let commit = Commit { limit: to.quota, fits: true, ..commit };
         to.root.tree.untrash_part(id, inner, &to.path, commit).await
     }
 

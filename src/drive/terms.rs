@@ -17,6 +17,8 @@ pub struct Terms {
     pub tokens: Vec<String>,
     /// Whether the change need not be durable when it is made: it is one of many that are waited for together.
     pub is_settled_later: bool,
+    /// Whether what moves is known to fit where it goes, as [`Commit::fits`](crate::content::Commit::fits) says.
+    pub fits: bool,
 }
 
 /// One list of an `If` header: all its conditions must hold on one resource.

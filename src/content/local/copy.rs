@@ -43,7 +43,7 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
     let fill = Fill::new((root, root, target.dir()), is_synced, reservation, commit.judge.as_ref())?;
     let mut copied =
         Copied { root, name: root.stamp(), kind: found.kind, fill, made: OnceCell::new(), published: false };
-    copied.fill(fd(&source), &found, reach, &target)?;
+    copied.fill(fd(&source), &found, reach, (&target, to))?;
     copied.note_made()?;
     let created = {
         let _guard = root.guard();
@@ -116,7 +116,13 @@ impl Copied<'_> {
     }
 
     /// Copies the content and makes it durable, if the settings want that.
-    fn fill(&self, source: BorrowedFd<'_>, found: &Found, reach: Reach, target: &Place<'_>) -> Result<()> {
+    fn fill(
+        &self,
+        source: BorrowedFd<'_>,
+        found: &Found,
+        reach: Reach,
+        (target, to): (&Place<'_>, &RelPath),
+    ) -> Result<()> {
         let tmp = fd(&self.root.tmp);
         let name = CString::new(self.name.as_str()).map_err(|_| Error::NotFound)?;
         if self.kind == Kind::File {
@@ -131,7 +137,7 @@ impl Copied<'_> {
         if reach == Reach::Shallow {
             return self.root.settle(fd(&made));
         }
-        self.fill.below(source, made)?;
+        self.fill.below(source, made, to.left()?)?;
         if self.root.is_strict() {
             // One wait for the whole tree instead of one a file.
             os::sync_all(fd(&witness)).map_err(|e| Error::io("write to the disk", e))?;

@@ -8,6 +8,7 @@ use super::reservation::Reservation;
 use super::root::{Root, explain};
 use super::{chronicle, label, props};
 use crate::content::{Commit, Judge, Unshown, redraw_time};
+use crate::model::path::Left;
 use crate::model::{Error, RelPath, Result};
 use std::cell::RefCell;
 use std::ffi::{CStr, CString};
@@ -35,6 +36,8 @@ struct Level {
     from: OwnedFd,
     to: OwnedFd,
     path: String,
+    /// How much longer paths may get below it; `None` where none leads there.
+    left: Option<Left>,
     folders: Vec<CString>,
 }
 
@@ -103,15 +106,15 @@ impl<'a> Fill<'a> {
         Ok(made)
     }
 
-    /// Copies all below `from`, with two open folders a level and no recursion.
-    pub fn below(&self, from: BorrowedFd<'_>, to: OwnedFd) -> Result<()> {
+    /// Copies all below `from`, with two open folders a level and no recursion; refused where paths below get longer than what is `left`.
+    pub fn below(&self, from: BorrowedFd<'_>, to: OwnedFd, left: Left) -> Result<()> {
         let again = os::open_folder(from, "", Lookup::Full).map_err(failed)?;
-        self.descend(self.level(again, to, String::new(), |_, _| true)?)
+        self.descend(self.level((again, to), String::new(), Some(left), |_, _| true)?)
     }
 
     /// Copies what lies in a folder, and all below that, but is not shown there.
     pub fn unshown(&self, from: OwnedFd, to: OwnedFd, path: &str) -> Result<()> {
-        self.descend(self.level(from, to, path.to_owned(), |name, kind| is_unshown(path, name, kind))?)
+        self.descend(self.level((from, to), path.to_owned(), None, |name, kind| is_unshown(path, name, kind))?)
     }
 
     fn descend(&self, top: Level) -> Result<()> {
@@ -121,7 +124,8 @@ impl<'a> Fill<'a> {
             let below = match os::open_folder_raw(fd(&level.from), &name) {
                 Ok(from) => {
                     let to = self.folder(fd(&from), fd(&level.to), &name)?;
-                    Some(self.level(from, to, joined(&level.path, &name), |_, _| true)?)
+                    let left = level.left.and_then(|left| left.below(visible(&name)?).ok());
+                    Some(self.level((from, to), joined(&level.path, &name), left, |_, _| true)?)
                 }
                 Err(Errno::NOENT) => None,
                 Err(e) => return Err(failed(e)),
@@ -135,9 +139,9 @@ impl<'a> Fill<'a> {
     /// Copies what is in a folder and `is_wanted`, but for its folders.
     fn level(
         &self,
-        from: OwnedFd,
-        to: OwnedFd,
+        (from, to): (OwnedFd, OwnedFd),
         path: String,
+        left: Option<Left>,
         is_wanted: impl Fn(&CStr, Kind) -> bool,
     ) -> Result<Level> {
         let mut folders = Vec::new();
@@ -145,13 +149,16 @@ impl<'a> Fill<'a> {
             if !is_wanted(&name, kind) {
                 continue;
             }
+            if let (Some(left), Some(name), true) = (left, visible(&name), kind != Kind::Other) {
+                left.below(name)?;
+            }
             match kind {
                 Kind::Folder => folders.push(name),
                 Kind::File => self.member(fd(&from), fd(&to), &name)?,
                 Kind::Other => copy_other(fd(&from), fd(&to), &name, &path)?,
             }
         }
-        Ok(Level { from, to, path, folders })
+        Ok(Level { from, to, path, left, folders })
     }
 
     fn member(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()> {

@@ -12,6 +12,7 @@ pub mod check;
 mod chronicle;
 pub mod closed;
 mod copy;
+mod depth;
 mod digest;
 mod due;
 mod fill;
@@ -290,7 +291,15 @@ impl ContentTree for LocalTree {
     }
 
     async fn rename(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<bool> {
+        let looks_over = self.looks_over(from, to, &commit);
         let (from, to) = (from.clone(), to.clone());
+        if looks_over {
+            let rename = move |root: &Arc<Root>| {
+                depth::check(root, &from, &to, &commit)?;
+                change::rename(root, &from, &to, &commit)
+            };
+            return self.run(rename).await;
+        }
         changed(&self.root, move |root| change::rename(root, &from, &to, &commit)).await
     }
 

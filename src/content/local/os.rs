@@ -33,7 +33,7 @@ pub(super) use attributes::{
     clear_label, is_given, kept_fd, label_at, label_fd, label_path, props_at, props_fd, set_given, set_kept, set_label,
     set_props, small_props_at,
 };
-pub(super) use disk::{disk_of, folder_size, free_bytes, is_local, mount_of, mounted, mounted_at};
+pub(super) use disk::{counts_folders, disk_of, folder_size, free_bytes, is_local, mount_of, mounted, mounted_at};
 pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
 pub(super) use names::{
     create_file, create_unnamed, exchange, link, link_open, make_folder, remove_folder, rename_new, rename_over,

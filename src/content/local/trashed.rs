@@ -8,7 +8,7 @@ use super::reservation::Reservation;
 use super::root::{Place, Root, change, checked, existing, explain, replaceable, stat_name};
 use super::stuck::Stuck;
 use super::trash::At;
-use super::{change as changes, stage, tally, walk};
+use super::{change as changes, depth, stage, tally, walk};
 use crate::content::Commit;
 use crate::content::history::{Retention, Trashed};
 use crate::model::{AccountName, Error, RelPath, Result, time};
@@ -43,6 +43,9 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
     let from = inner.beneath(&from);
     let is_whole = inner.is_root();
     let source = root.place_of(&from)?;
+    if !commit.fits {
+        check_depth(root, (id, inner), (&source, &from), (to, commit))?;
+    }
     let bytes = if is_whole { bytes_of(root, id)? } else { weigh(root, &source)? };
     // What was promised to uploads is not free. An item that is on the books still is taken off them where it would count twice.
     let mut reservation = Reservation::new(root, commit.limit, 0).of_history();
@@ -80,6 +83,20 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
     root.settle(source.dir())?;
     root.pen.settle(root, commit)?;
     if is_whole { forget(root, id) } else { Ok(()) }
+}
+
+/// Refuses to put a folder back to where something in it would be too deep. What comes to where it lay, or no further down, is not looked over.
+fn check_depth(
+    root: &Root,
+    (id, inner): (&str, &RelPath),
+    (source, from): (&Place<'_>, &RelPath),
+    (to, commit): (&RelPath, &Commit),
+) -> Result<()> {
+    let lay = origin(root, id)?.map(|(path, _)| inner.beneath(&path));
+    if lay.is_some_and(|lay| !depth::is_further(&lay, to)) || source.find_existing()?.1.kind != Kind::Folder {
+        return Ok(());
+    }
+    depth::check_below(root, from, to.left()?, commit.judge.as_ref())
 }
 
 /// Bytes of a part of an item. The item is taken off the books first, so that what it holds is not on them twice.

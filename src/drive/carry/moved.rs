@@ -107,6 +107,7 @@ impl Carriage<'_> {
                 }
                 for entry in page {
                     let (from, to) = (from.child(&entry.name), to.child(&entry.name));
+                    self.check_depth(&to)?;
                     due.extend(self.renew(&mut copied, &mut junk, (&from, &to), (&entry.node, &entry.props)).await?);
                 }
             }

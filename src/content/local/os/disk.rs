@@ -14,6 +14,14 @@ pub(in crate::content::local) fn is_local(dir: BorrowedFd<'_>) -> bool {
     sys::fstatfs(dir).is_ok_and(|facts| LOCAL.contains(&facts.f_type))
 }
 
+/// The file systems among them of which a folder has two names more than it has folders in it.
+const COUNTING: [i64; 3] = [0xef53, 0x5846_5342, 0x0102_1994];
+
+/// Whether a folder that has two names has no folder in it.
+pub(in crate::content::local) fn counts_folders(dir: BorrowedFd<'_>) -> bool {
+    sys::fstatfs(dir).is_ok_and(|facts| COUNTING.contains(&facts.f_type))
+}
+
 /// The number of the disk.
 pub(in crate::content::local) fn disk_of(dir: BorrowedFd<'_>) -> Outcome<u64> {
     sys::fstat(dir).map(|facts| facts.st_dev)
