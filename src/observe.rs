@@ -69,13 +69,13 @@ impl Seen {
             took,
         )?;
         page.gauge("sarang_requests_running", "Requests that are under way", metrics.requests.running())?;
-        page.counter("sarang_http2_requests", "Requests that came over HTTP/2", &metrics.http2)?;
+        page.counter("sarang_multiplexed_requests", "Requests that came over HTTP/2", &metrics.http2)?;
         page.counter("sarang_received_bytes", "Bytes of requests, heads included, without TLS", &metrics.received)?;
         page.counter("sarang_sent_bytes", "Bytes of answers, heads included, without TLS", &metrics.sent)?;
         page.gauge("sarang_connections", "Connections that are open", metrics.connections.load(Ordering::Relaxed))?;
         page.counter("sarang_connections_refused", "Connections beyond a limit, answered with 503", &metrics.refused)?;
         page.counter(
-            "sarang_http2_floods",
+            "sarang_connection_floods",
             "Connections of HTTP/2 ended for more resets or idle frames than any client needs",
             &metrics.floods,
         )?;

@@ -265,28 +265,34 @@ impl<A: Answers> Door<A> {
         }
         match &self.tls {
             None => self.converse(&builder, stream, peer).await,
-            Some(tls) => {
-                let patience = Duration::from_secs(self.config.header_timeout);
-                let shaken = tokio::select! {
-                    shaken = tls.shake(stream, patience) => shaken,
-                    () = self.last_word() => return,
-                };
-                match shaken {
-                    // In a box: connections without TLS need no room for it.
-                    Ok(stream) if tls::is_http2(&stream) => {
-                        return Box::pin(self.converse_2(stream, peer, ticket)).await;
-                    }
-                    Ok(stream) => Box::pin(self.converse(&builder, stream, peer)).await,
-                    Err(error) => {
-                        tracing::debug!(%peer, %error, "a TLS handshake failed");
-                        if error.kind() == io::ErrorKind::InvalidInput {
-                            self.proxies.tell_of_stranger(peer);
-                        }
-                    }
+            // In a box: connections without TLS need no room for it.
+            Some(tls) => return Box::pin(self.serve_over_tls(tls, &builder, (stream, peer), ticket)).await,
+        }
+        drop(ticket);
+    }
+
+    async fn serve_over_tls(
+        &self,
+        tls: &Tls,
+        builder: &Builder,
+        (stream, peer): (TcpStream, SocketAddr),
+        ticket: Ticket,
+    ) {
+        let patience = Duration::from_secs(self.config.header_timeout);
+        let shaken = tokio::select! {
+            shaken = tls.shake(stream, patience) => shaken,
+            () = self.last_word() => return,
+        };
+        match shaken {
+            Ok(stream) if tls::is_http2(&stream) => Box::pin(self.converse_2(stream, peer, ticket)).await,
+            Ok(stream) => Box::pin(self.converse(builder, stream, peer)).await,
+            Err(error) => {
+                tracing::debug!(%peer, %error, "a TLS handshake failed");
+                if error.kind() == io::ErrorKind::InvalidInput {
+                    self.proxies.tell_of_stranger(peer);
                 }
             }
         }
-        drop(ticket);
     }
 
     /// Whose connection a proxy passes on; `None` when it is not to be served.

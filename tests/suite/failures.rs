@@ -119,6 +119,7 @@ fn sign_ins_that_failed_say_which_device_and_why() {
     let new = |name: &str, expires| NewAppPassword {
         name: name.into(),
         scope: RelPath::default(),
+        target: None,
         rights: Rights::Edit,
         expires,
     };

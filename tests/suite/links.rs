@@ -453,15 +453,3 @@ fn a_link_to_one_file_is_a_drive_with_that_file_alone() {
     ana.delete(name).is(204);
     dav(&server, &shared, "PROPFIND", "/").is(404);
 }
-
-#[test]
-fn visitors_are_not_told_how_much_the_owner_stores() {
-    let server = server();
-    for rights in ["view", "edit", "drop"] {
-        let shared = share(&server.ana(), &json!({"path": "/inbox", "rights": rights}));
-        let target = format!("/s/{}/dav/", shared.token);
-        let body = crate::harness::propfind_body("<D:quota-available-bytes/><D:quota-used-bytes/>");
-        let told = server.stranger().raw("PROPFIND", &target).header("Depth", "0").xml(body).send().is(207).text();
-        assert!(told.contains("404 Not Found") && !told.contains("200 OK"), "{rights}: {told}");
-    }
-}

@@ -25,10 +25,9 @@ use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 
-/// Up to this many bytes are read at once and leave together with the headers.
+/// Up to this many bytes leave together with the headers.
 const SMALL: u64 = 64 * 1024;
-/// The hash of the whole file (RFC 9530).
-const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest");
+const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest"); // of the whole file (RFC 9530)
 /// What a GET on a folder says.
 const FOLDER: &str = "This is a folder; open it with a WebDAV client.\n";
 

@@ -36,7 +36,7 @@ use crate::drive::Drive;
 use crate::http::body::Body;
 use crate::http::intake::BodyIn;
 use crate::http::reply;
-use crate::model::{Error, Identity, Result, VPath, Via};
+use crate::model::{Error, Identity, Result, VPath};
 use body::Lent;
 use bytes::Bytes;
 use exchange::Verb;
@@ -185,9 +185,7 @@ async fn propfind(
     };
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let agent = user_agent(head);
-    // What visitors are told of it would tell them of all that its owner stores.
-    let is_visitor = matches!(drive.identity().via, Via::Link(_));
-    let hide_quota = is_visitor || app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
+    let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
     let request = propfind::PropfindRequest { depth, user_agent: agent, hide_quota, find, prefix };
     propfind::answer(drive, path, request).await
 }

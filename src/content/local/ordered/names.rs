@@ -6,7 +6,6 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
-use tokio::runtime::Handle;
 
 /// What the names of one folder may take, and what is kept of all folders.
 const ROOM: usize = 16 << 20;
@@ -105,13 +104,9 @@ impl Reading {
 
 /// Keeps names for who reads on in the folder.
 pub(super) fn keep(key: Key, names: &Arc<Names>) {
-    KEPT.lock().keep(key, names);
-    if let Ok(runtime) = Handle::try_current() {
-        runtime.spawn(async {
-            tokio::time::sleep(KEPT_FOR).await;
-            KEPT.lock().sweep(Instant::now());
-        });
-    }
+    let mut kept = KEPT.lock();
+    kept.sweep(Instant::now());
+    kept.keep(key, names);
 }
 
 /// The names that are kept of a folder and follow this one, and from which on.
