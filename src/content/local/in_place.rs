@@ -5,6 +5,7 @@
 pub(super) mod mounts;
 
 use super::os;
+pub use super::stage::purge_folder;
 use mounts::{mounts, on};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};

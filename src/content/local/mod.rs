@@ -81,9 +81,7 @@ use overflow::sweep_props;
 use read::LocalReader;
 pub use root::LocalSettings;
 use root::Root;
-pub use stage::purge_folder;
-use std::path::Path;
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use upload::LocalUpload;
 use waiting::{begin, changed, looked, on_thread};
 
