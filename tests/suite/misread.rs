@@ -66,18 +66,6 @@ fn overwrite_of_a_resumable_upload_is_one_of_two_words() {
 }
 
 #[test]
-fn a_date_joins_no_parts_of_two_contents() {
-    let (_server, ana) = photos();
-    let put =
-        |body: &str| ana.request("PUT", "/file").header("X-OC-Mtime", "1000").body(body).send().is_any(&[201, 204]);
-    put("0123456789");
-    let date = ana.head("/file").header("last-modified").unwrap().to_owned();
-    put("abcdefghij");
-    let reply = ana.request("GET", "/file").header("Range", "bytes=5-").header("If-Range", date).send().is(200);
-    assert_eq!(reply.text(), "abcdefghij");
-}
-
-#[test]
 fn a_body_that_is_compressed_is_no_file() {
     let (_server, ana) = photos();
     let mut coded = GzEncoder::new(Vec::new(), Compression::fast());

@@ -25,6 +25,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Bytes that are compared at once.
 const PART: usize = 128 << 10;
 
+/// How often a folder is made again that another writer of the file takes away, as nothing lies in it yet.
+const TRIES: usize = 64;
+
 /// Where the content that an upload replaces is kept.
 pub(super) struct Shelf<'a> {
     root: &'a Root,
@@ -64,13 +67,14 @@ impl<'a> Shelf<'a> {
     /// Lays something here by `name_it`, which is given the place.
     pub fn lay(&mut self, id: &str, name_it: impl Fn((BorrowedFd<'_>, &str)) -> os::Outcome<()>) -> Result<()> {
         let to = (fd(&self.root.versions), self.place(id));
-        match name_it((to.0, &to.1)) {
-            Err(Errno::NOENT) => {
-                self.make()?;
-                name_it((to.0, &to.1)).map_err(failed)
+        for _ in 0..TRIES {
+            match name_it((to.0, &to.1)) {
+                Err(Errno::NOENT) => self.make()?,
+                // It lies in the folder that is there now.
+                laid => return laid.and_then(|()| self.open()).map_err(failed),
             }
-            other => other.map_err(failed),
         }
+        Err(failed(Errno::NOENT))
     }
 
     /// Lets what was laid here and what is at another name change places.
@@ -107,13 +111,19 @@ impl<'a> Shelf<'a> {
     }
 
     fn make(&mut self) -> Result<()> {
-        match os::make_folder(fd(&self.root.versions), &self.history) {
-            Ok(()) => self.is_loose = true,
-            Err(Errno::EXIST) => {}
-            Err(e) => return Err(failed(e)),
+        for _ in 0..TRIES {
+            match os::make_folder(fd(&self.root.versions), &self.history) {
+                Ok(()) => self.is_loose = true,
+                Err(Errno::EXIST) => {}
+                Err(e) => return Err(failed(e)),
+            }
+            self.root.settle(fd(&self.root.versions))?;
+            match self.open() {
+                Err(Errno::NOENT) => {}
+                opened => return opened.map_err(failed),
+            }
         }
-        self.root.settle(fd(&self.root.versions))?;
-        self.open().map_err(failed)
+        Err(failed(Errno::NOENT))
     }
 
     fn open(&mut self) -> os::Outcome<()> {

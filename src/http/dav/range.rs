@@ -40,7 +40,7 @@ pub enum Selection {
 /// What a GET of a file asks for. A range is no list: several lines of `Range` are the whole file.
 pub fn requested(headers: &HeaderMap, etag: &str, node: &Node) -> Selection {
     let range = only(headers, &RANGE).and_then(|value| value.to_str().ok());
-    let counts = |_: &&str| range_counts(headers, etag);
+    let counts = |_: &&str| range_counts(headers, etag, node.modified);
     range.filter(counts).map_or(Selection::Whole, |range| select(range, node.len))
 }
 
