@@ -1,7 +1,7 @@
 // The files view by mouse, by keyboard alone, and by touch at 390 px.
 import { test, before, after } from 'node:test'
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { browse, open, serve, shot, signIn } from './harness.mjs'
 
@@ -237,27 +237,54 @@ test('a search that is under way ends by Escape, and a look at the folder does n
 
 test('results show as they come, can be walked through by keyboard, and other text or another view ends the search', async () => {
   const page = await open(browser, server)
-  await at(page, 'Stream', ['needle.txt', 'other.txt'], [])
-  for (let n = 0; n < 10_000; n++) mkdirSync(join(server.home('ana'), `Stream/f${n}`))
-  await server.put('Stream/f7000/second needle.txt', 'x')
+  // However fast the server is: a line of its answer comes when the test lets it.
+  await page.addInitScript(() => {
+    const [real, held] = [window.fetch, { lines: 0, signals: [] }]
+    Object.assign(window, { held })
+    window.fetch = async (what, how) => {
+      const answer = await real(what, how)
+      if (!String(what.url ?? what).includes('files/search?')) return answer
+      const text = await answer.text()
+      held.signals.push(how?.signal ?? what.signal)
+      const signal = held.signals.at(-1)
+      const lines = text.split('\n').filter(Boolean)
+      const body = new ReadableStream({
+        async pull(out) {
+          while (held.lines <= 0 && !signal.aborted) await new Promise((go) => setTimeout(go, 10))
+          if (signal.aborted) return out.error(new DOMException('', 'AbortError'))
+          held.lines--
+          const line = lines.shift()
+          line === undefined ? out.close() : out.enqueue(new TextEncoder().encode(`${line}\n`))
+        },
+      }, { highWaterMark: 0 })
+      return new Response(body, { status: answer.status, headers: answer.headers })
+    }
+  })
+  await at(page, 'Stream', ['needle.txt', 'other.txt'], ['sub'])
+  await server.put('Stream/sub/second needle.txt', 'x')
   const input = page.locator('.search input')
-  const search = async () => {
+  const search = async (lines) => {
+    await page.evaluate((lines) => { window.held.lines = lines }, lines)
     await input.fill('needle')
     await Promise.all([page.waitForRequest('**/files/search?*'), input.press('Enter')])
   }
-  await search()
+  await search(1)
   // The count is said while more may come, by what waits until nothing else is said.
   await page.waitForFunction(() => /1 found.*Searching/.test(document.querySelector('.note[role=status][aria-live=polite]').textContent))
   assert.equal(await row(page, 'other.txt').count(), 0)
   await input.press('ArrowDown')
   const focused = () => page.evaluate(() => document.activeElement.closest('[data-index]')?.querySelector('bdi.name')?.textContent)
   assert.equal(await focused(), 'needle.txt')
-  await page.waitForFunction(() => /2 found/.test(document.querySelector('.note').textContent) && !/Searching/.test(document.querySelector('.note').textContent), null, { timeout: 60_000 })
+  await page.evaluate(() => { window.held.lines = 99 })
+  await page.waitForFunction(() => /2 found/.test(document.querySelector('.note').textContent) && !/Searching/.test(document.querySelector('.note').textContent))
   await row(page, 'second needle.txt').waitFor()
   assert.equal(await focused(), 'needle.txt', 'the focus stays')
   for (const leave of [() => input.fill('other'), () => input.press('Escape'), () => page.click('nav.rail >> text=Trash')]) {
-    await search()
-    await Promise.all([page.waitForEvent('requestfailed', (request) => request.url().includes('files/search')), leave()])
+    const before = await page.evaluate(() => window.held.signals.length)
+    await search(1)
+    await page.waitForFunction((before) => window.held.signals.length > before, before)
+    await leave()
+    await page.waitForFunction(() => window.held.signals.at(-1).aborted)
     if (leave.toString().includes('fill')) {
       await page.waitForFunction(() => document.querySelectorAll('.scroll .row').length === 1)
       assert.match(await page.textContent('.scroll .row'), /other/)
