@@ -17,7 +17,9 @@ def series():
 
     yield "flat", run(lambda _: 80 * MIB), set()
     yield "given back at each restart", run(lambda at: (60 if at < 10 else 80) * MIB), set()
-    yield "memory leaks, and each restart hides it", run(lambda at: (60 + at) * MIB), {"memory"}
+    yield "warms up after each restart", run(lambda at: (60 + 40 * at / 60) * MIB), set()
+    yield "memory leaks fast, and each restart hides it", run(lambda at: (60 + 2 * at) * MIB), {"memory"}
+    yield "memory leaks, and each restart hides it", run(lambda at: (60 + at / 4) * MIB, length=300), {"memory"}
     yield "memory leaks over one life", run(lambda at: (60 + at / 4) * MIB, lives=1, length=240), {"memory"}
     yield "threads stay", run(lambda _: 80 * MIB, threads=lambda at: 20 + at), {"threads"}
     yield "descriptors stay open", run(lambda _: 80 * MIB, descriptors=lambda at: 200 + 4 * at), {"descriptors"}
@@ -41,7 +43,11 @@ def answers():
     yield "cut short and whole for HTTP", [[said(200, FILE.content[:-1])]], 1, "torn", 0
     yield "lost", [[said(404)]], 1, "404", 0
     yield "an error of the server", [[said(500, b"a mistake")]], 1, "500", 0
-    yield "busy", [[said(503, more="Retry-After: 5\r\n")]], 1, "503", 0
+    busy = said(503, more="Retry-After: 1\r\n")
+    yield "busy", [[busy]], 1, "503", 0
+    yield "other programs have the cores", [[busy, good]], 1, None, 0
+    yield "other programs have the cores for long", [[busy, busy]], 1, "503", 0
+    yield "other programs have the cores, and it is a mistake", [[said(500)]], 1, "500", 0
     yield "no answer on a new connection", [[b""]], 1, "a new connection", 0
     yield "an answer that breaks off", [[good[:-1]]], 1, "answer begun", 0
     yield "a kept connection that is closed", [[good], [good]], 2, None, 0
@@ -49,9 +55,9 @@ def answers():
     yield "no answer the second time either", [[good, b""], [b""]], 2, "a new connection", 1
 
 
-async def meet(connections, asks):
+async def meet(connections, asks, is_overloaded):
     """What a client notes of a server that says this."""
-    left, tally = list(connections), Tally()
+    left, tally = list(connections), Tally(lambda: is_overloaded)
 
     async def serve(reader, writer):
         try:
@@ -85,7 +91,7 @@ def run():
                 findings.append(f"{name}: {figure} judged {'flat' if figure in growing else 'growing'}")
     for name, connections, asks, wanted, repeated in answers():
         count += 1
-        tally = asyncio.run(meet(connections, asks))
+        tally = asyncio.run(meet(connections, asks, name.startswith("other programs")))
         found = " ".join(tally.take())
         if bool(found) != bool(wanted) or (wanted or "") not in found or tally.repeated.total() != repeated:
             findings.append(f"{name}: found {found or 'nothing'}, {tally.repeated.total()} repeated")

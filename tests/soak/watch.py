@@ -20,10 +20,11 @@ class Sample(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """How much more a figure may be later: the larger of a share and an amount."""
+    """How much more a figure may be later: the larger of a share and an amount; in lives that are over before the server has warmed up, another amount."""
 
     share: float
     amount: float
+    cold: float
     word: str
     unit: float = 1
 
@@ -31,7 +32,10 @@ class Bound(NamedTuple):
         return f"{value / self.unit:.1f} MiB" if self.unit == MIB else f"{value:.0f}"
 
 
-BOUNDS = {"memory": Bound(0.2, 8 * MIB, "anonymous memory", MIB), "threads": Bound(0.5, 16, "threads"), "descriptors": Bound(0.25, 40, "descriptors")}
+BOUNDS = {"memory": Bound(0.2, 16 * MIB, 48 * MIB, "anonymous memory", MIB), "threads": Bound(0.5, 16, 16, "threads"),
+          "descriptors": Bound(0.25, 40, 40, "descriptors")}
+# Seconds after which it has: its caches are full, and each thread has had work.
+WARM = 300
 
 
 def look(pid, life):
@@ -67,8 +71,8 @@ def quarters(values):
     return statistics.median(values[quarter:2 * quarter]), statistics.median(values[-quarter:])
 
 
-def too_much(bound, before, after):
-    return after - before > max(bound.share * before, bound.amount)
+def too_much(bound, before, after, is_warm=True):
+    return after - before > max(bound.share * before, bound.amount if is_warm else bound.cold)
 
 
 def lives(samples, figure):
@@ -85,12 +89,13 @@ def judge(samples, figure):
     if len(values) < 8:
         return "too few samples", [f"only {len(values)} samples of {bound.word}"]
     before, after = quarters(values)
-    within = [quarters(life) for life in lives(samples, figure)]
-    middle = [statistics.median(side) for side in zip(*within)] if within else [before, after]
+    each = lives(samples, figure)
+    middle = [statistics.median(side) for side in zip(*map(quarters, each))] if each else [before, after]
+    is_warm = statistics.median(map(len, each or [values])) * EVERY >= WARM
     findings = []
     if too_much(bound, before, after):
         findings.append(f"{bound.word} grew over the run: {bound.told(before)} in its second quarter, {bound.told(after)} in its last")
-    if too_much(bound, *middle):
+    if too_much(bound, *middle, is_warm):
         findings.append(f"{bound.word} grew between restarts: {bound.told(middle[0])} in the second quarter of a life, {bound.told(middle[1])} in the last")
     said = (f"{bound.told(before)} in the second quarter of the run, {bound.told(after)} in the last, {bound.told(max(values))} at most; "
             f"{bound.told(middle[0])} and {bound.told(middle[1])} in those of a life")

@@ -1,6 +1,7 @@
 """HTTP/1.1 over TLS as the clients of the soak speak it, and the tally of what they asked and were answered."""
 import asyncio
 import contextlib
+import os
 import ssl
 import time
 from array import array
@@ -10,6 +11,8 @@ from typing import NamedTuple
 PATIENCE = 90
 # docs/operations.md: a connection that was taken in the last moment still has a second to say what it wants.
 LAST_WORD = 0.8
+# Processes that wait for each core, beyond which other programs keep the server from its work.
+OVERLOAD = 4
 BROKEN = (OSError, EOFError, ssl.SSLError, asyncio.IncompleteReadError)
 MOST_FINDINGS = 200
 
@@ -24,10 +27,15 @@ class Answer(NamedTuple):
     body: bytes
 
 
+def overloaded():
+    return os.getloadavg()[0] > OVERLOAD * (os.cpu_count() or 1)
+
+
 class Tally:
     """Times and statuses by kind of request, how many were repeated, and what should not have been."""
 
-    def __init__(self):
+    def __init__(self, is_overloaded=overloaded):
+        self.is_overloaded, self.busy = is_overloaded, 0
         self.times, self.statuses = defaultdict(lambda: array("f")), defaultdict(Counter)
         self.repeated, self.cut, self.findings, self.found = Counter(), 0, [], 0
 
@@ -89,6 +97,11 @@ class Line:
         began = time.monotonic()
         answer = await self.answered(f"{method} {path}", kind, method, path, body, headers, pause)
         self.tally.note(kind, answer.status, time.monotonic() - began)
+        if answer.status == 503 and "retry-after" in answer.headers and self.tally.is_overloaded():
+            # A sign-in waits two seconds at most for its password to be verified, which takes a core.
+            self.tally.busy += 1
+            await asyncio.sleep(int(answer.headers["retry-after"]))
+            answer = await self.answered(f"{method} {path}", kind, method, path, body, headers, pause)
         if answer.status not in wanted:
             said = answer.body[:160] if answer.status >= 300 else b""
             self.tally.find(f"{method} {path} -> {answer.status} {said.decode(errors='replace')}")
