@@ -93,7 +93,7 @@ def judge(samples, figure):
     middle = [statistics.median(side) for side in zip(*map(quarters, each))] if each else [before, after]
     is_warm = statistics.median(map(len, each or [values])) * EVERY >= WARM
     findings = []
-    if too_much(bound, before, after):
+    if too_much(bound, before, after, len(values) * EVERY >= WARM):
         findings.append(f"{bound.word} grew over the run: {bound.told(before)} in its second quarter, {bound.told(after)} in its last")
     if too_much(bound, *middle, is_warm):
         findings.append(f"{bound.word} grew between restarts: {bound.told(middle[0])} in the second quarter of a life, {bound.told(middle[1])} in the last")
