@@ -56,7 +56,8 @@ impl Homes {
     ) -> Result<Option<RelPath>> {
         let is_there = self.is_there(kind, folder).await?;
         let dir = self.opener.own_dir(kind, folder);
-        if dir.is_symlink() {
+        let looked = dir.clone();
+        if patiently(move || Ok(looked.is_symlink())).await? {
             return Err(LINKED);
         }
         let (_held, tree) = self.with_open(TreeKind::Home, to.as_str(), |o| (o.root.clone(), o.tree.clone())).await?;
