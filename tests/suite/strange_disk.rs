@@ -1,6 +1,6 @@
 //! Homes on disks that behave oddly: a file that another program holds a lease on, a file system mounted inside a home.
 
-use crate::harness::{PASSWORD, TestServer};
+use crate::harness::{Immutable, PASSWORD, TestServer};
 use crate::program::Place;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -256,10 +256,8 @@ fn a_home_behind_a_link_is_not_moved_without_its_files_and_is_deleted_with_them(
     assert!(!moved.join("a").exists() && !moved.join(".sarang").exists());
 }
 
-/// As root, on file systems that know immutable files.
 #[test]
 fn what_cannot_be_deleted_of_a_crash_keeps_nothing_else_there() {
-    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
     let server = TestServer::start();
     server.ana().store("/a", "x");
     let tmp = server.home("ana").join(".sarang/tmp");
@@ -267,15 +265,10 @@ fn what_cannot_be_deleted_of_a_crash_keeps_nothing_else_there() {
         std::fs::write(tmp.join(format!("left{n}")), "x").unwrap();
     }
     let first = std::fs::read_dir(&tmp).unwrap().next().unwrap().unwrap().path();
-    let file = std::fs::File::open(&first).unwrap();
-    let flags = ioctl_getflags(&file).unwrap_or(IFlags::empty());
-    if ioctl_setflags(&file, flags | IFlags::IMMUTABLE).is_err() {
-        println!("not run: no file can be made immutable here");
-        return;
-    }
+    let Some(immutable) = Immutable::make(&first) else { return };
     let server = server.restart();
     server.ana().holds("/a", "x");
     let left: Vec<_> = std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().path()).collect();
-    ioctl_setflags(&file, flags).unwrap();
+    drop(immutable);
     assert_eq!(left, [first]);
 }

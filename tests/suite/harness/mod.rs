@@ -233,3 +233,26 @@ pub fn poll(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
         std::thread::park_timeout(Duration::from_millis(10));
     }
 }
+
+/// A file that nobody can delete, until this is dropped.
+pub struct Immutable(std::fs::File, rustix::fs::IFlags);
+
+impl Immutable {
+    /// `None` but for root, on file systems that know such files.
+    pub fn make(path: &Path) -> Option<Self> {
+        use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+        let file = std::fs::File::open(path).unwrap();
+        let before = ioctl_getflags(&file).unwrap_or(IFlags::empty());
+        if ioctl_setflags(&file, before | IFlags::IMMUTABLE).is_err() {
+            println!("not run: no file can be made immutable here");
+            return None;
+        }
+        Some(Self(file, before))
+    }
+}
+
+impl Drop for Immutable {
+    fn drop(&mut self) {
+        let _ = rustix::fs::ioctl_setflags(&self.0, self.1);
+    }
+}
