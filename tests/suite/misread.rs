@@ -76,6 +76,8 @@ fn a_body_that_is_compressed_is_no_file() {
     ana.raw("PUT", "/api/v1/files/content?path=notes").header("Content-Encoding", "br").body(&coded).send().is(415);
     ana.holds("/notes", "kept");
     ana.lacks("/fresh");
+    ana.request("PUT", "/fresh").header("Content-Encoding", "gzip").body(&coded).chunked().send().is(415);
+    ana.request("GET", "/notes").header("Content-Encoding", "gzip").send().is(200);
     ana.request("PUT", "/notes").header("Content-Encoding", "identity").body("plain").send().is(204);
 }
 
