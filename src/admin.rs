@@ -126,7 +126,11 @@ pub struct OpenLock {
 impl Administrator {
     /// Whoever `reporter` speaks of, at work for as long as `access` holds.
     pub fn new(app: &Arc<App>, reporter: Reporter, access: Arc<dyn AccessCheck>) -> Self {
-        Self { app: app.clone(), reporter, access }
+        Self {
+            app: app.clone(),
+            reporter,
+            access,
+        }
     }
 
     /// Makes an account. As [`App::create_account`].
@@ -138,12 +142,21 @@ impl Administrator {
         home: Option<&str>,
     ) -> Result<AccountView> {
         check_quota(quota)?;
-        let made = self.app.create_account(name, password, (role, quota), home).await;
-        let mut note = words(Alteration { role: Some(role), quota: Some(quota), disabled: None });
+        let made = self
+            .app
+            .create_account(name, password, (role, quota), home)
+            .await;
+        let mut note = words(Alteration {
+            role: Some(role),
+            quota: Some(quota),
+            disabled: None,
+        });
         if let Some(home) = home {
             let _ = write!(note, ", its files in {home}");
         }
-        self.reporter.report(Kind::AccountCreated, name.as_str(), note, &made).await;
+        self.reporter
+            .report(Kind::AccountCreated, name.as_str(), note, &made)
+            .await;
         made
     }
 
@@ -158,7 +171,14 @@ impl Administrator {
         let before = self.app.auth.account(name).map(|view| view.revision());
         let altered = self.app.auth.alter(name, what, only_at).await;
         let is_change = altered.as_ref().ok().map(AccountView::revision) != before;
-        self.reporter.report_change(Kind::AccountChanged, name.as_str(), words(what), (&altered, is_change)).await;
+        self.reporter
+            .report_change(
+                Kind::AccountChanged,
+                name.as_str(),
+                words(what),
+                (&altered, is_change),
+            )
+            .await;
         self.app.end_lost_locks().await;
         altered
     }
@@ -166,7 +186,9 @@ impl Administrator {
     /// Sets a password. As [`Auth::set_password`](crate::auth::Auth::set_password).
     pub async fn set_password(&self, name: &AccountName, password: &[u8]) -> Result<()> {
         let set = self.app.auth.set_password(name, password).await;
-        self.reporter.report(Kind::PasswordChanged, name.as_str(), String::new(), &set).await;
+        self.reporter
+            .report(Kind::PasswordChanged, name.as_str(), String::new(), &set)
+            .await;
         set
     }
 
@@ -178,7 +200,9 @@ impl Administrator {
         let note = format!("e-mail from {} to {}", words(&before), words(&email));
         let set = self.app.auth.set_email(name, email).await;
         let is_change = self.app.auth.profile(name) != profile;
-        self.reporter.report_change(Kind::AccountChanged, name.as_str(), note, (&set, is_change)).await;
+        self.reporter
+            .report_change(Kind::AccountChanged, name.as_str(), note, (&set, is_change))
+            .await;
         set
     }
 
@@ -187,26 +211,50 @@ impl Administrator {
     pub async fn link_openid(&self, name: &AccountName, subject: &str) -> Result<OpenIdLink> {
         let provider = self.app.openid.as_ref();
         let issuer = &provider
-            .ok_or(Error::Forbidden("This server has no sign-in provider: set [openid] up first."))?
+            .ok_or(Error::Forbidden(
+                "This server has no sign-in provider: set [openid] up first.",
+            ))?
             .config()
             .issuer;
         let linked = self.app.auth.link_openid(name, issuer, subject).await;
-        self.reporter.report(Kind::OpenidLinked, name.as_str(), format!("to {subject} of {issuer}"), &linked).await;
+        self.reporter
+            .report(
+                Kind::OpenidLinked,
+                name.as_str(),
+                format!("to {subject} of {issuer}"),
+                &linked,
+            )
+            .await;
         linked
     }
 
     /// Ends the links of an account to a provider. `NotFound` when it has none.
     pub async fn unlink_openid(&self, name: &AccountName) -> Result<()> {
         let ended = self.app.auth.unlink_openid(name).await;
-        let ended = ended.and_then(|count| if count == 0 { Err(Error::NotFound) } else { Ok(()) });
-        self.reporter.report(Kind::OpenidUnlinked, name.as_str(), "", &ended).await;
+        let ended = ended.and_then(|count| {
+            if count == 0 {
+                Err(Error::NotFound)
+            } else {
+                Ok(())
+            }
+        });
+        self.reporter
+            .report(Kind::OpenidUnlinked, name.as_str(), "", &ended)
+            .await;
         ended
     }
 
     /// Ends two-factor sign-in. As [`Auth::drop_two_factor`](crate::auth::Auth::drop_two_factor).
     pub async fn drop_two_factor(&self, name: &AccountName) -> Result<()> {
         let dropped = self.app.auth.drop_two_factor(name).await;
-        self.reporter.report(Kind::TwoFactorChanged, name.as_str(), "off, and its sessions ended", &dropped).await;
+        self.reporter
+            .report(
+                Kind::TwoFactorChanged,
+                name.as_str(),
+                "off, and its sessions ended",
+                &dropped,
+            )
+            .await;
         dropped
     }
 
@@ -218,15 +266,21 @@ impl Administrator {
         let mut note = note_of(&files);
         let removed = self.app.remove_account(name, files).await;
         match &removed {
-            Ok(Outcome { moved: Some(path), .. }) => {
+            Ok(Outcome {
+                moved: Some(path), ..
+            }) => {
                 let _ = write!(note, ", into {:?}", path.as_str());
             }
-            Ok(Outcome { aside: Some(place), .. }) => {
+            Ok(Outcome {
+                aside: Some(place), ..
+            }) => {
                 let _ = write!(note, ", in {place}");
             }
             _ => {}
         }
-        self.reporter.report(Kind::AccountRemoved, name.as_str(), note, &removed).await;
+        self.reporter
+            .report(Kind::AccountRemoved, name.as_str(), note, &removed)
+            .await;
         removed
     }
 
@@ -239,7 +293,9 @@ impl Administrator {
         };
         let place = self.place_of(which);
         let back = self.app.bring_back(which, to).await;
-        self.reporter.report(Kind::RemovedFilesRestored, &place, note, &back).await;
+        self.reporter
+            .report(Kind::RemovedFilesRestored, &place, note, &back)
+            .await;
         back
     }
 
@@ -247,25 +303,46 @@ impl Administrator {
     pub async fn purge_aside(&self, which: &str) -> Result<()> {
         let place = self.place_of(which);
         let purged = self.app.purge_aside(which).await;
-        self.reporter.report(Kind::RemovedFilesPurged, &place, "", &purged).await;
+        self.reporter
+            .report(Kind::RemovedFilesPurged, &place, "", &purged)
+            .await;
         purged
     }
 
     /// Gives up a home or team folder that is missing. As [`App::renew`].
     pub async fn renew(&self, place: &str) -> Result<()> {
         let (kind, name) = self.app.renew(place).await?;
-        let kind = if kind == TreeKind::Home { Kind::AccountChanged } else { Kind::TeamFolderChanged };
-        self.reporter.done(kind, &name, "what lies in the place of its missing folder is its folder now").await;
+        let kind = if kind == TreeKind::Home {
+            Kind::AccountChanged
+        } else {
+            Kind::TeamFolderChanged
+        };
+        self.reporter
+            .done(
+                kind,
+                &name,
+                "what lies in the place of its missing folder is its folder now",
+            )
+            .await;
         Ok(())
     }
 
     fn place_of(&self, which: &str) -> String {
-        let found = self.app.removed_files().into_iter().find(|files| files.id == which);
+        let found = self
+            .app
+            .removed_files()
+            .into_iter()
+            .find(|files| files.id == which);
         found.map_or_else(|| which.to_owned(), |files| files.place)
     }
 
     async fn check_transfer(&self, name: &AccountName, to: &AccountName) -> Result<()> {
-        let wrong = |why: &str| Err(Error::Invalid { pointer: "/to".into(), why: why.into() });
+        let wrong = |why: &str| {
+            Err(Error::Invalid {
+                pointer: "/to".into(),
+                why: why.into(),
+            })
+        };
         if name == to {
             return wrong("The files must go to another account.");
         }
@@ -282,18 +359,36 @@ impl Administrator {
     /// Ends the lock with this id; `admits` says whether this administrator may. `NotFound`.
     pub async fn break_lock(&self, id: &str, admits: impl Fn(&Lock) -> bool) -> Result<()> {
         let locks = self.app.locks.all();
-        let lock = locks.iter().find(|lock| lock.id() == id && admits(lock)).ok_or(Error::NotFound)?;
+        let lock = locks
+            .iter()
+            .find(|lock| lock.id() == id && admits(lock))
+            .ok_or(Error::NotFound)?;
         let broken = self.app.locks.break_lock(&lock.token).await;
         let place = format!("{}/{}", lock.spot.root, lock.spot.path.as_str());
-        self.reporter.report(Kind::LockBroken, &place, format!("held by {}", lock.holder), &broken).await;
-        broken.map_err(|error| if matches!(error, Error::NoSuchLock) { Error::NotFound } else { error })
+        self.reporter
+            .report(
+                Kind::LockBroken,
+                &place,
+                format!("held by {}", lock.holder),
+                &broken,
+            )
+            .await;
+        broken.map_err(|error| {
+            if matches!(error, Error::NoSuchLock) {
+                Error::NotFound
+            } else {
+                error
+            }
+        })
     }
 }
 
 /// How the server is.
 pub async fn overview(app: &App) -> Result<Overview> {
     let accounts = app.auth.list();
-    let count = |which: &dyn Fn(&AccountView) -> bool| accounts.iter().filter(|account| which(account)).count() as u64;
+    let count = |which: &dyn Fn(&AccountView) -> bool| {
+        accounts.iter().filter(|account| which(account)).count() as u64
+    };
     Ok(Overview {
         version: env!("CARGO_PKG_VERSION").into(),
         uptime: app.uptime().as_secs(),
@@ -311,22 +406,39 @@ pub async fn overview(app: &App) -> Result<Overview> {
         held: app
             .held()
             .into_iter()
-            .map(|(root, until)| HeldHistory { root: root.to_string(), until: time::iso_date(until) })
+            .map(|(root, until)| HeldHistory {
+                root: root.to_string(),
+                until: time::iso_date(until),
+            })
             .collect(),
         missing: app.missing_trees(),
         file_systems: app
             .lacking()
             .into_iter()
-            .map(|(lacks, roots)| FileSystem { lacks: lacks.into_iter().map(str::to_owned).collect(), roots })
+            .map(|(lacks, roots)| FileSystem {
+                lacks: lacks.into_iter().map(str::to_owned).collect(),
+                roots,
+            })
             .collect(),
-        untrusted_proxies: app.metrics.untrusted_proxies.all().iter().map(ToString::to_string).collect(),
+        untrusted_proxies: app
+            .metrics
+            .untrusted_proxies
+            .all()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         date_doubted: app.metrics.is_date_doubted.load(Ordering::Relaxed),
     })
 }
 
 /// The locks that `admits` lets through, by place.
 pub fn open_locks(app: &App, admits: impl Fn(&Lock) -> bool) -> Vec<OpenLock> {
-    app.locks.all().iter().filter(|lock| admits(lock)).map(|lock| OpenLock::of(lock)).collect()
+    app.locks
+        .all()
+        .iter()
+        .filter(|lock| admits(lock))
+        .map(|lock| OpenLock::of(lock))
+        .collect()
 }
 
 impl OpenLock {
@@ -352,7 +464,10 @@ impl OpenLock {
 pub fn check_quota(quota: Option<u64>) -> Result<()> {
     if quota.is_some_and(|bytes| i64::try_from(bytes).is_err()) {
         let why = "A quota is at most 9223372036854775807 bytes; null is unlimited.".into();
-        return Err(Error::Invalid { pointer: "/quota".into(), why });
+        return Err(Error::Invalid {
+            pointer: "/quota".into(),
+            why,
+        });
     }
     Ok(())
 }
@@ -362,11 +477,19 @@ fn words(what: Alteration) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     if let Some(role) = what.role {
-        let _ = write!(text, "role {}", if role == Role::Admin { "admin" } else { "user" });
+        let _ = write!(
+            text,
+            "role {}",
+            if role == Role::Admin { "admin" } else { "user" }
+        );
     }
     if let Some(quota) = what.quota {
         let quota = quota.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
-        let _ = write!(text, "{}quota {quota}", if text.is_empty() { "" } else { ", " });
+        let _ = write!(
+            text,
+            "{}quota {quota}",
+            if text.is_empty() { "" } else { ", " }
+        );
     }
     if let Some(disabled) = what.disabled {
         let state = if disabled { "disabled" } else { "enabled" };

@@ -126,8 +126,15 @@ impl App {
             Setup::done()
         };
         let known = Known::open(store.clone()).await?;
-        let existing = Arc::new(Existing::open(store.clone(), &config.data_dir, &config.storage.allowed).await?);
-        let homes = Arc::new(Homes::new(&config, auth.clone(), uploads.clone(), (known, existing)));
+        let existing = Arc::new(
+            Existing::open(store.clone(), &config.data_dir, &config.storage.allowed).await?,
+        );
+        let homes = Arc::new(Homes::new(
+            &config,
+            auth.clone(),
+            uploads.clone(),
+            (known, existing),
+        ));
         let removals = Removals::open(store.clone()).await?;
         let commons = open_commons(&store, &homes, &audit, &config).await?;
         locks.check_by(Arc::new(LockCheck::new(&auth, &links, &commons)));
@@ -176,7 +183,9 @@ impl App {
     async fn root(&self, id: &str) -> Result<Arc<Root>> {
         match id.split_once('/') {
             Some(("home", account)) => self.homes.home_of(&AccountName::parse(account)?).await,
-            Some(("team", name)) if self.commons.teams.find(name).is_some() => self.homes.team(name).await,
+            Some(("team", name)) if self.commons.teams.find(name).is_some() => {
+                self.homes.team(name).await
+            }
             _ => Err(Error::NotFound),
         }
     }
@@ -184,7 +193,9 @@ impl App {
     /// The drive of an identity; its home is made at the first use.
     pub async fn drive(&self, identity: &Arc<Identity>) -> Result<Drive> {
         let home = self.homes.home_of(&identity.account).await?;
-        Drive::new(identity.clone(), home, self.locks.clone()).among(&self.commons).await
+        Drive::new(identity.clone(), home, self.locks.clone())
+            .among(&self.commons)
+            .await
     }
 
     /// The homes and team folders that were not there when they were looked for last.
@@ -212,7 +223,10 @@ impl App {
     /// Until when nothing of the history of an account's home expires, if it has been open.
     pub fn held_in_home(&self, account: &AccountName) -> Option<SystemTime> {
         let id = TreeKind::Home.id(account.as_str());
-        self.held().into_iter().find(|(root, _)| **root == *id).map(|(_, until)| until)
+        self.held()
+            .into_iter()
+            .find(|(root, _)| **root == *id)
+            .map(|(_, until)| until)
     }
 
     /// The drives whose history is held, and until when, of those that have been open.
@@ -228,10 +242,15 @@ impl App {
                 Some(used) => Ok(used),
                 None => timely(async { Ok(tree.usage().await?.used) }).await,
             };
-            used.inspect_err(|error| tracing::warn!(root = &*id, %error, "its files cannot be counted")).unwrap_or(0)
+            used.inspect_err(
+                |error| tracing::warn!(root = &*id, %error, "its files cannot be counted"),
+            )
+            .unwrap_or(0)
         };
         let counted = join_all(self.homes.open_trees().into_iter().map(count)).await;
-        Ok(counted.into_iter().fold(self.homes.used_in_closed(), u64::saturating_add))
+        Ok(counted
+            .into_iter()
+            .fold(self.homes.used_in_closed(), u64::saturating_add))
     }
 
     /// Counts the files of the homes and team folders that are open anew; returns those whose books were wrong, with what they said
@@ -239,7 +258,11 @@ impl App {
     pub async fn audit_books(&self) -> Result<Vec<(String, u64, u64)>> {
         let mut wrong = Vec::new();
         for (id, tree) in self.homes.open_trees() {
-            wrong.extend(tree.audit_books().await?.map(|(said, counted)| (id.to_string(), said, counted)));
+            wrong.extend(
+                tree.audit_books()
+                    .await?
+                    .map(|(said, counted)| (id.to_string(), said, counted)),
+            );
         }
         Ok(wrong)
     }
@@ -266,7 +289,10 @@ impl App {
             Ok(own)
         };
         let file = blocking(export).await?;
-        Ok(file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default())
+        Ok(file
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default())
     }
 
     /// When the store was exported last.
@@ -286,12 +312,17 @@ impl App {
     }
 
     /// Runs what changes files to its end, even when whoever waits for it leaves.
-    pub async fn finish<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    pub async fn finish<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
         match self.tasks.spawn(work).await {
             Ok(result) => result,
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::Busy { retry_after: Duration::from_secs(1) }),
+                Err(_) => Err(Error::Busy {
+                    retry_after: Duration::from_secs(1),
+                }),
             },
         }
     }
@@ -300,7 +331,9 @@ impl App {
     pub async fn export_daily(&self) -> Result<()> {
         let sled = self.sled.clone();
         blocking(move || {
-            let age = sled.newest_export()?.map(|made| made.elapsed().unwrap_or_default());
+            let age = sled
+                .newest_export()?
+                .map(|made| made.elapsed().unwrap_or_default());
             if age.is_none_or(|age| age >= EXPORT_EVERY) {
                 sled.export_daily()?;
             }
@@ -312,7 +345,10 @@ impl App {
     /// Waits for running changes, writes everything and lets go of the data folder.
     pub async fn close(&self) -> Result<()> {
         self.tasks.close();
-        if tokio::time::timeout(LAST_WAIT, self.tasks.wait()).await.is_err() {
+        if tokio::time::timeout(LAST_WAIT, self.tasks.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(
                 "changes still wait for their disk; they are cut off, and what was begun is taken back when the home is opened again"
             );
@@ -326,15 +362,28 @@ impl App {
 /// Where the tree of a name in records lies in a data folder.
 pub fn place_of(tree: &str) -> Option<String> {
     let kinds = [TreeKind::Home, TreeKind::Team];
-    kinds.into_iter().find_map(|kind| Some(format!("{}/{}", kind.folder(), tree.strip_prefix(&kind.id(""))?)))
+    kinds.into_iter().find_map(|kind| {
+        Some(format!(
+            "{}/{}",
+            kind.folder(),
+            tree.strip_prefix(&kind.id(""))?
+        ))
+    })
 }
 
 async fn timely<T>(count: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(COUNT_PATIENCE, count).await.unwrap_or(Err(Error::Busy { retry_after: COUNT_PATIENCE }))
+    tokio::time::timeout(COUNT_PATIENCE, count)
+        .await
+        .unwrap_or(Err(Error::Busy {
+            retry_after: COUNT_PATIENCE,
+        }))
 }
 
 fn unix_nanoseconds() -> u128 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos()
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_nanos()
 }
 
 fn refuse_unfinished(dir: &Path) -> Result<()> {
@@ -362,12 +411,25 @@ async fn open_commons(
         trash: names.trash_folder.map(String::from),
     };
     let bursts = Bursts::new(&config.history);
-    Ok(Arc::new(Commons { groups, shares, teams, halls, bursts, audit: audit.clone(), roots: homes.clone() }))
+    Ok(Arc::new(Commons {
+        groups,
+        shares,
+        teams,
+        halls,
+        bursts,
+        audit: audit.clone(),
+        roots: homes.clone(),
+    }))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
-        Err(failed) => Err(Error::io("finish a task", std::io::Error::other(failed.to_string()))),
+        Err(failed) => Err(Error::io(
+            "finish a task",
+            std::io::Error::other(failed.to_string()),
+        )),
     }
 }

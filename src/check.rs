@@ -51,9 +51,19 @@ pub struct Order {
 
 /// Checks a data folder whose state is `records`.
 pub fn check(order: &Order, records: &Records) -> Result<Report> {
-    let report = Report { records: records.len(), ..Report::default() };
+    let report = Report {
+        records: records.len(),
+        ..Report::default()
+    };
     let (existing, lacking) = (BTreeMap::new(), BTreeMap::new());
-    let mut check = Check { order, records, removals: Vec::new(), existing, report, lacking };
+    let mut check = Check {
+        order,
+        records,
+        removals: Vec::new(),
+        existing,
+        report,
+        lacking,
+    };
     check.check_records();
     check.check_existing()?;
     check.check_removals();
@@ -86,13 +96,20 @@ enum Spot {
 
 impl Check<'_> {
     fn find(&mut self, place: impl Into<String>, what: impl Into<String>) {
-        self.report.findings.push((place.into(), Finding { what: what.into(), repaired: false }));
+        self.report.findings.push((
+            place.into(),
+            Finding {
+                what: what.into(),
+                repaired: false,
+            },
+        ));
     }
 
     /// Every record must be an object that carries its version.
     fn check_records(&mut self) {
         let readable = |text: &str| {
-            serde_json::from_str::<Value>(text).is_ok_and(|value| value.get("v").is_some_and(Value::is_u64))
+            serde_json::from_str::<Value>(text)
+                .is_ok_and(|value| value.get("v").is_some_and(Value::is_u64))
         };
         let records = self.records;
         for (key, _) in records.iter().filter(|(_, text)| !readable(text)) {
@@ -111,9 +128,13 @@ impl Check<'_> {
                 self.find("state", format!("an export is of no use: {error}"));
             }
         }
-        for name in names_in(&state)?.into_iter().filter(|name| name.starts_with("broken-")) {
-            let note =
-                format!("state/{name} is what a repair of the state store put aside: look at it, then remove it.");
+        for name in names_in(&state)?
+            .into_iter()
+            .filter(|name| name.starts_with("broken-"))
+        {
+            let note = format!(
+                "state/{name} is what a repair of the state store put aside: look at it, then remove it."
+            );
             self.report.notes.push(note);
         }
         Ok(())
@@ -124,14 +145,27 @@ impl Check<'_> {
         let data_dir = &self.order.data_dir;
         let server = in_place::owner_of(data_dir).map_err(|e| Error::io(DOING, e))?;
         let mut sites: Vec<(String, Site)> = Vec::new();
-        sites.extend(Site::of_own(data_dir).ok().map(|site| ("the data folder".to_owned(), site)));
+        sites.extend(
+            Site::of_own(data_dir)
+                .ok()
+                .map(|site| ("the data folder".to_owned(), site)),
+        );
         for (key, text) in self.records {
-            let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) else { continue };
+            let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) else {
+                continue;
+            };
             let path = PathBuf::from(decode::<ExistingFolder>(key, text)?.path);
             let spot = match Site::find(&path, server) {
                 Ok(site) => {
-                    if let Some((whose, _)) = sites.iter().find(|(_, other)| other.overlaps(&site)) {
-                        Spot::Unfit(Unfit::Overlap { path: site.path, whose: whose.clone() }.to_string())
+                    if let Some((whose, _)) = sites.iter().find(|(_, other)| other.overlaps(&site))
+                    {
+                        Spot::Unfit(
+                            Unfit::Overlap {
+                                path: site.path,
+                                whose: whose.clone(),
+                            }
+                            .to_string(),
+                        )
                     } else {
                         sites.push((place.clone(), site.clone()));
                         Spot::At(site.path)
@@ -159,23 +193,33 @@ impl Check<'_> {
     fn check_trees(&mut self, folder: &str, prefix: &str, owner: &str) -> Result<()> {
         let dir = self.order.data_dir.join(folder);
         let start = format!("{folder}/");
-        let existing = self.existing.keys().filter_map(|place| place.strip_prefix(&start)).map(str::to_owned);
+        let existing = self
+            .existing
+            .keys()
+            .filter_map(|place| place.strip_prefix(&start))
+            .map(str::to_owned);
         let existing: BTreeSet<String> = existing.collect();
-        let known: BTreeSet<String> =
-            self.records.keys().filter_map(|key| key.strip_prefix(prefix)).map(str::to_owned).collect();
+        let known: BTreeSet<String> = self
+            .records
+            .keys()
+            .filter_map(|key| key.strip_prefix(prefix))
+            .map(str::to_owned)
+            .collect();
         let mut present: BTreeSet<String> = names_in(&dir)?.into_iter().collect();
         let missing = self.missing(prefix, folder, &known)?;
         for name in &existing {
             if present.contains(name) {
-                self.report
-                    .notes
-                    .push(format!("{folder}/{name} is not used: the {owner} {name} has its files elsewhere."));
+                self.report.notes.push(format!(
+                    "{folder}/{name} is not used: the {owner} {name} has its files elsewhere."
+                ));
             }
             present.insert(name.clone());
         }
         for name in present.iter().filter(|name| !missing.contains(*name)) {
             let place = format!("{folder}/{name}");
-            let Some(path) = self.path_of(&place) else { continue };
+            let Some(path) = self.path_of(&place) else {
+                continue;
+            };
             if !path.is_dir() {
                 self.find(place, "it is no folder");
                 continue;
@@ -183,48 +227,86 @@ impl Check<'_> {
             if !known.contains(name) {
                 self.note_unowned(owner, name, &place);
             }
-            let care = Care { served: self.order.served, repair: self.order.repair };
+            let care = Care {
+                served: self.order.served,
+                repair: self.order.repair,
+            };
             match look_over(&path, care) {
                 Ok(seen) => {
-                    self.report.findings.extend(seen.findings.into_iter().map(|finding| (place.clone(), finding)));
+                    self.report.findings.extend(
+                        seen.findings
+                            .into_iter()
+                            .map(|finding| (place.clone(), finding)),
+                    );
                     if seen.lacks != Lacks::default() {
-                        self.lacking.entry(seen.lacks.tell()).or_default().push(place.clone());
+                        self.lacking
+                            .entry(seen.lacks.tell())
+                            .or_default()
+                            .push(place.clone());
                     }
-                    self.report.notes.extend(seen.notes.into_iter().map(|note| format!("{place}: {note}")));
+                    self.report.notes.extend(
+                        seen.notes
+                            .into_iter()
+                            .map(|note| format!("{place}: {note}")),
+                    );
                 }
-                Err(error) => self.find(place.as_str(), format!("it cannot be looked over: {error}")),
+                Err(error) => {
+                    self.find(place.as_str(), format!("it cannot be looked over: {error}"))
+                }
             }
             if self.order.scrub {
                 self.scrub(&place, &path);
             }
             self.report.trees += 1;
         }
-        for name in known.iter().filter(|name| !present.contains(*name) && !missing.contains(*name)) {
-            let note = format!("The {owner} {name} has no folder in {folder}: it is made at the first use.");
+        for name in known
+            .iter()
+            .filter(|name| !present.contains(*name) && !missing.contains(*name))
+        {
+            let note = format!(
+                "The {owner} {name} has no folder in {folder}: it is made at the first use."
+            );
             self.report.notes.push(note);
         }
         Ok(())
     }
 
     /// Those that have been made and are not there, or cannot be served.
-    fn missing(&mut self, prefix: &str, folder: &str, known: &BTreeSet<String>) -> Result<BTreeSet<String>> {
-        let kind = if prefix == "team/" { TreeKind::Team } else { TreeKind::Home };
+    fn missing(
+        &mut self,
+        prefix: &str,
+        folder: &str,
+        known: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>> {
+        let kind = if prefix == "team/" {
+            TreeKind::Team
+        } else {
+            TreeKind::Home
+        };
         let (records, mut missing) = (self.records, BTreeSet::new());
         for name in known {
-            let (key, place) = (format!("{TREES}{}", kind.id(name)), format!("{folder}/{name}"));
+            let (key, place) = (
+                format!("{TREES}{}", kind.id(name)),
+                format!("{folder}/{name}"),
+            );
             if let Some(Spot::Unfit(why)) = self.existing.get(&place) {
                 let why = format!("it is not served: {why}");
                 self.find(place, why);
                 missing.insert(name.clone());
                 continue;
             }
-            let (Some(text), Some(path)) = (records.get(&key), self.path_of(&place)) else { continue };
+            let (Some(text), Some(path)) = (records.get(&key), self.path_of(&place)) else {
+                continue;
+            };
             let made = decode::<TreeRecord>(&key, text)?;
             if LocalTree::id_at(&path)?.is_some_and(|found| found == made.id) {
                 continue;
             }
-            let whose =
-                if self.existing.contains_key(&place) { format!("{}: ", path.display()) } else { String::new() };
+            let whose = if self.existing.contains_key(&place) {
+                format!("{}: ", path.display())
+            } else {
+                String::new()
+            };
             self.find(
                 place.as_str(),
                 format!(
@@ -239,7 +321,10 @@ impl Check<'_> {
 
     /// What belongs to nobody lies aside after a removal, or came there beside the server.
     fn note_unowned(&mut self, owner: &str, name: &str, place: &str) {
-        let removal = self.removals.iter().find(|removal| removal.place() == place);
+        let removal = self
+            .removals
+            .iter()
+            .find(|removal| removal.place() == place);
         self.report.notes.push(match removal {
             Some(removal) if removal.settled && !removal.files.is_purge() => format!(
                 "{place} keeps the files of the {owner} {}, removed at {}: `sarang removed` brings them back or deletes them.",
@@ -254,7 +339,10 @@ impl Check<'_> {
     /// Removals that a crash cut short, and those whose files were taken away beside the server.
     fn check_removals(&mut self) {
         let records = self.records;
-        for (key, text) in records.iter().filter(|(key, _)| key.starts_with(removal::PREFIX)) {
+        for (key, text) in records
+            .iter()
+            .filter(|(key, _)| key.starts_with(removal::PREFIX))
+        {
             match decode::<Removal>(key, text) {
                 Ok(removal) => self.removals.push(removal),
                 Err(error) => self.find("state", error.to_string()),
@@ -263,12 +351,14 @@ impl Check<'_> {
         for removal in &self.removals {
             let name = &removal.name;
             if !removal.settled {
-                self.report
-                    .notes
-                    .push(format!("The removal of {name} is not finished: a start of the server does it."));
+                self.report.notes.push(format!(
+                    "The removal of {name} is not finished: a start of the server does it."
+                ));
             } else if !self.order.data_dir.join(removal.place()).exists() {
                 let place = removal.place();
-                self.report.notes.push(format!("The files of {name}, which was removed, are not in {place} any more."));
+                self.report.notes.push(format!(
+                    "The files of {name}, which was removed, are not in {place} any more."
+                ));
             }
         }
     }
@@ -280,7 +370,9 @@ impl Check<'_> {
         };
         let read = self.report.read.get_or_insert_default();
         let more = [scrubbed.files, scrubbed.bytes, scrubbed.new];
-        read.iter_mut().zip(more).for_each(|(sum, more)| *sum = sum.saturating_add(more));
+        read.iter_mut()
+            .zip(more)
+            .for_each(|(sum, more)| *sum = sum.saturating_add(more));
         for file in scrubbed.damaged {
             self.find(
                 place,
@@ -288,7 +380,10 @@ impl Check<'_> {
             );
         }
         for file in scrubbed.unreadable {
-            self.find(place, format!("{file} cannot be read: the disk may be failing"));
+            self.find(
+                place,
+                format!("{file} cannot be read: the disk may be failing"),
+            );
         }
     }
 
@@ -312,25 +407,31 @@ impl Check<'_> {
     }
 
     fn check_share(&mut self, share: &Share) -> Result<()> {
-        let Some(home) = self.home(share.owner.as_str()) else { return Ok(()) };
+        let Some(home) = self.home(share.owner.as_str()) else {
+            return Ok(());
+        };
         let there = look_at(&home, &share.path())?;
         if there.is_none_or(|(_, id, _)| id != share.node) {
             let (owner, path, id) = (&share.owner, share.path(), &share.id);
             let path = path.as_str();
-            let note =
-                format!("The share {id} of {owner} shows nothing: what it was made for is not at /{path} any more.");
+            let note = format!(
+                "The share {id} of {owner} shows nothing: what it was made for is not at /{path} any more."
+            );
             self.report.notes.push(note);
         }
         Ok(())
     }
 
     fn check_link(&mut self, id: &str, link: &LinkRecord) -> Result<()> {
-        let Some(home) = self.home(link.owner.as_str()) else { return Ok(()) };
+        let Some(home) = self.home(link.owner.as_str()) else {
+            return Ok(());
+        };
         let there = look_at(&home, &RelPath::restore(link.path.clone()))?;
         if there.is_none_or(|(node, id, props)| !link.target.is(&node, id, &props)) {
             let (owner, path) = (&link.owner, &link.path);
-            let note =
-                format!("The link {id} of {owner} shows nothing: what it was made for is not at /{path} any more.");
+            let note = format!(
+                "The link {id} of {owner} shows nothing: what it was made for is not at /{path} any more."
+            );
             self.report.notes.push(note);
         }
         Ok(())
@@ -340,7 +441,9 @@ impl Check<'_> {
     fn note_lacking(&mut self) {
         for (lacks, places) in std::mem::take(&mut self.lacking) {
             let (places, lacks) = (some_of(&places), lacks.join("; "));
-            self.report.notes.push(format!("The file system of {places} has no {lacks}."));
+            self.report
+                .notes
+                .push(format!("The file system of {places} has no {lacks}."));
         }
     }
 
@@ -366,7 +469,13 @@ fn names_in(dir: &Path) -> Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        names.push(entry.map_err(|e| Error::io(DOING, e))?.file_name().to_string_lossy().into_owned());
+        names.push(
+            entry
+                .map_err(|e| Error::io(DOING, e))?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
     }
     names.sort();
     Ok(names)

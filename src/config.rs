@@ -305,7 +305,12 @@ impl Default for DriveConfig {
 
 impl Default for StorageConfig {
     fn default() -> Self {
-        Self { open_homes: 256, file_mode: Mode::PRIVATE_FILE, folder_mode: Mode::PRIVATE_FOLDER, allowed: Vec::new() }
+        Self {
+            open_homes: 256,
+            file_mode: Mode::PRIVATE_FILE,
+            folder_mode: Mode::PRIVATE_FOLDER,
+            allowed: Vec::new(),
+        }
     }
 }
 
@@ -339,12 +344,21 @@ impl Default for AccountsConfig {
 
 impl Default for LocksConfig {
     fn default() -> Self {
-        Self { default_timeout: 600, max_timeout: 86_400, per_account: 1000, per_resource: 10 }
+        Self {
+            default_timeout: 600,
+            max_timeout: 86_400,
+            per_account: 1000,
+            per_resource: 10,
+        }
     }
 }
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into(), requests: true }
+        Self {
+            format: LogFormat::Text,
+            level: "info".into(),
+            requests: true,
+        }
     }
 }

@@ -20,7 +20,11 @@ pub async fn run(app: Arc<App>, shutdown: impl Future<Output = ()> + Send) {
     let mut shutdown = std::pin::pin!(shutdown);
     let mut hours = interval_at(tokio::time::Instant::now() + FIRST, PERIOD);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut clock = Clock::open(app.store.clone(), app.newest_export().await.unwrap_or_default()).await;
+    let mut clock = Clock::open(
+        app.store.clone(),
+        app.newest_export().await.unwrap_or_default(),
+    )
+    .await;
     loop {
         tokio::select! {
             () = &mut shutdown => return,
@@ -28,7 +32,9 @@ pub async fn run(app: Arc<App>, shutdown: impl Future<Output = ()> + Send) {
         }
         let began = Instant::now();
         let date = clock.look().await;
-        let date = date.inspect_err(|error| tracing::error!(%error, "the date is not noted for the next start"));
+        let date = date.inspect_err(
+            |error| tracing::error!(%error, "the date is not noted for the next start"),
+        );
         hourly(&app, date.unwrap_or(Date::Doubted)).await;
         tracing::debug!(took = ?began.elapsed(), "the hourly jobs are done");
     }
@@ -44,7 +50,9 @@ async fn hourly(app: &Arc<App>, date: Date) {
     perform(app, Job::Locks, app.locks.sweep()).await;
     perform(app, Job::Removals, app.finish_removals()).await;
     perform(app, Job::Purge, app.purge_removed()).await;
-    app.metrics.is_date_doubted.store(date != Date::Believed, Ordering::Relaxed);
+    app.metrics
+        .is_date_doubted
+        .store(date != Date::Believed, Ordering::Relaxed);
     match date {
         Date::Believed => {}
         Date::Doubted => {
@@ -85,19 +93,32 @@ mod tests {
     #[tokio::test]
     async fn nothing_expires_while_the_date_is_not_believed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        let mut config = Config {
+            data_dir: dir.path().to_owned(),
+            ..Config::default()
+        };
         (config.drive.durability, config.drive.reserve) = (Durability::Relaxed, 0);
         let app = App::open(config).await.unwrap();
         let ana = AccountName::parse("ana").unwrap();
-        app.auth.create(&ana, b"orange teapot 77", Role::User, None).await.unwrap();
+        app.auth
+            .create(&ana, b"orange teapot 77", Role::User, None)
+            .await
+            .unwrap();
         let trash = dir.path().join("homes/ana/.sarang/trash");
         for folder in ["files", "info"] {
             fs::create_dir_all(trash.join(folder)).unwrap();
         }
         fs::write(trash.join("files/old.1"), "x").unwrap();
-        fs::write(trash.join("info/old.1.trashinfo"), "[Trash Info]\nPath=old\nDeletionDate=2001-01-01T00:00:00\n")
-            .unwrap();
-        for (date, is_left) in [(Date::Doubted, true), (Date::Refused, true), (Date::Believed, false)] {
+        fs::write(
+            trash.join("info/old.1.trashinfo"),
+            "[Trash Info]\nPath=old\nDeletionDate=2001-01-01T00:00:00\n",
+        )
+        .unwrap();
+        for (date, is_left) in [
+            (Date::Doubted, true),
+            (Date::Refused, true),
+            (Date::Believed, false),
+        ] {
             hourly(&app, date).await;
             assert_eq!(trash.join("files/old.1").exists(), is_left, "{date:?}");
         }
@@ -106,18 +127,43 @@ mod tests {
     #[tokio::test]
     async fn how_each_job_went_is_noted() {
         let dir = tempfile::tempdir().unwrap();
-        let app = App::open(Config { data_dir: dir.path().to_owned(), ..Config::default() }).await.unwrap();
-        let succeeded = || app.metrics.jobs.all().iter().filter(|(_, run)| run.succeeded.is_some()).count();
-        assert_eq!((app.metrics.jobs.all().len(), succeeded()), (6, 0), "each is there before its first run");
+        let app = App::open(Config {
+            data_dir: dir.path().to_owned(),
+            ..Config::default()
+        })
+        .await
+        .unwrap();
+        let succeeded = || {
+            app.metrics
+                .jobs
+                .all()
+                .iter()
+                .filter(|(_, run)| run.succeeded.is_some())
+                .count()
+        };
+        assert_eq!(
+            (app.metrics.jobs.all().len(), succeeded()),
+            (6, 0),
+            "each is there before its first run"
+        );
         hourly(&app, Date::Doubted).await;
         assert_eq!(succeeded(), 4, "nothing expires");
         hourly(&app, Date::Believed).await;
         let jobs = app.metrics.jobs.all();
-        assert!(succeeded() == 6 && jobs.iter().all(|(_, run)| run.failures == 0), "{jobs:?}");
+        assert!(
+            succeeded() == 6 && jobs.iter().all(|(_, run)| run.failures == 0),
+            "{jobs:?}"
+        );
         perform(&app, Job::Expire, async { Err(Error::ReadOnly) }).await;
         let jobs = app.metrics.jobs.all();
-        let (_, failed) = jobs.iter().find(|(job, _)| *job == "expire the past").unwrap();
-        assert!(failed.failures == 1 && failed.succeeded.is_some(), "{failed:?}");
+        let (_, failed) = jobs
+            .iter()
+            .find(|(job, _)| *job == "expire the past")
+            .unwrap();
+        assert!(
+            failed.failures == 1 && failed.succeeded.is_some(),
+            "{failed:?}"
+        );
         app.close().await.unwrap();
     }
 }

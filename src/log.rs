@@ -82,7 +82,9 @@ pub fn start(config: &LogConfig) -> Flush {
     if LOG.set(log).is_err() {
         return Flush(());
     }
-    let events = tracing_subscriber::fmt::layer().with_writer(Lines).with_ansi(false);
+    let events = tracing_subscriber::fmt::layer()
+        .with_writer(Lines)
+        .with_ansi(false);
     let filtered = tracing_subscriber::registry().with(filter);
     match config.format {
         LogFormat::Text => filtered.with(events).init(),
@@ -104,7 +106,8 @@ pub fn start(config: &LogConfig) -> Flush {
 /// Takes level and request lines of other settings; their format stays what it was.
 pub fn change(config: &LogConfig) {
     let Some(log) = LOG.get() else { return };
-    log.requests.store(counts_requests(config), Ordering::Relaxed);
+    log.requests
+        .store(counts_requests(config), Ordering::Relaxed);
     // It is gone only with the log itself.
     let _ = log.level.reload(LevelFilter::from_level(level_of(config)));
 }
@@ -119,12 +122,15 @@ fn counts_requests(config: &LogConfig) -> bool {
 
 /// Whether requests get a line.
 pub fn wants_requests() -> bool {
-    LOG.get().is_some_and(|log| log.requests.load(Ordering::Relaxed))
+    LOG.get()
+        .is_some_and(|log| log.requests.load(Ordering::Relaxed))
 }
 
 /// Logs one request.
 pub fn request(line: &RequestLine<'_>) {
-    let Some(log) = LOG.get().filter(|log| log.requests.load(Ordering::Relaxed)) else { return };
+    let Some(log) = LOG.get().filter(|log| log.requests.load(Ordering::Relaxed)) else {
+        return;
+    };
     let mut waiting = log.waiting.lock();
     line.write_to(&mut waiting, log.format, SystemTime::now());
     let full = waiting.len() > CAPACITY / 2;
@@ -159,7 +165,9 @@ impl<'a> MakeWriter<'a> for Lines {
         Line { urgent: true }
     }
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line {
-        Line { urgent: *event.level() <= Level::WARN }
+        Line {
+            urgent: *event.level() <= Level::WARN,
+        }
     }
 }
 
@@ -212,19 +220,33 @@ impl RequestLine<'_> {
     fn write_json(&self, out: &mut String, now: SystemTime) -> std::fmt::Result {
         out.push_str("{\"timestamp\":\"");
         write_moment(out, now)?;
-        write!(out, "\",\"level\":\"INFO\",\"message\":\"request\",\"method\":\"{}\",\"path\":\"", self.method)?;
+        write!(
+            out,
+            "\",\"level\":\"INFO\",\"message\":\"request\",\"method\":\"{}\",\"path\":\"",
+            self.method
+        )?;
         escape(out, self.path.as_bytes());
         write!(out, "\",\"status\":{},", self.status)?;
         if let Some(bytes) = self.bytes {
             write!(out, "\"bytes\":{bytes},")?;
         }
-        write!(out, "\"micros\":{},\"client\":\"{}\",", self.took.as_micros(), self.client)?;
+        write!(
+            out,
+            "\"micros\":{},\"client\":\"{}\",",
+            self.took.as_micros(),
+            self.client
+        )?;
         if let Some(account) = self.account {
             write!(out, "\"account\":\"{account}\",")?;
         }
         out.push_str("\"agent\":\"");
         escape(out, self.agent.unwrap_or_default());
-        write!(out, "\",\"id\":\"{}\",\"version\":\"{}\"}}", self.id, self.version())
+        write!(
+            out,
+            "\",\"id\":\"{}\",\"version\":\"{}\"}}",
+            self.id,
+            self.version()
+        )
     }
 
     fn version(&self) -> &'static str {
@@ -240,7 +262,10 @@ impl RequestLine<'_> {
 fn write_moment(out: &mut String, now: SystemTime) -> std::fmt::Result {
     use std::cell::RefCell;
     thread_local!(static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) });
-    let millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let millis = now
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .subsec_millis();
     SECOND.with_borrow_mut(|(second, text)| {
         if *second != time::unix_seconds(now) {
             *second = time::unix_seconds(now);
@@ -256,7 +281,9 @@ fn escape(out: &mut String, text: &[u8]) {
         for c in chunk.valid().chars() {
             match c {
                 '"' | '\\' => out.extend(['\\', c]),
-                c if c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}') => {
+                c if c.is_control()
+                    || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}') =>
+                {
                     let _ = write!(out, "\\u{:04x}", u32::from(c));
                 }
                 c => out.push(c),
@@ -287,7 +314,11 @@ mod tests {
             version: Version::HTTP_2,
         };
         let mut out = Vec::new();
-        line.write_to(&mut out, format, UNIX_EPOCH + Duration::from_millis(784_111_777_042));
+        line.write_to(
+            &mut out,
+            format,
+            UNIX_EPOCH + Duration::from_millis(784_111_777_042),
+        );
         String::from_utf8(out).unwrap()
     }
 
@@ -305,7 +336,13 @@ mod tests {
         let text = line(LogFormat::Json);
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["agent"], "x\"\\\n\u{1b}[31m\u{FFFD}\u{85}");
-        assert_eq!((&value["status"], &value["account"], &value["bytes"]), (&200.into(), &"ana".into(), &5.into()));
-        assert_eq!((&value["version"], text.matches('\n').count()), (&"2".into(), 1));
+        assert_eq!(
+            (&value["status"], &value["account"], &value["bytes"]),
+            (&200.into(), &"ana".into(), &5.into())
+        );
+        assert_eq!(
+            (&value["version"], text.matches('\n').count()),
+            (&"2".into(), 1)
+        );
     }
 }

@@ -15,15 +15,16 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Connections have runtimes of their own.
-    let ended =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(anyhow::Error::from).and_then(
-            |runtime| {
-                let ended = runtime.block_on(cli::run(cli));
-                // A job that waits for a disk which hangs does not keep the process.
-                runtime.shutdown_timeout(LAST_WAIT);
-                ended
-            },
-        );
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| {
+            let ended = runtime.block_on(cli::run(cli));
+            // A job that waits for a disk which hangs does not keep the process.
+            runtime.shutdown_timeout(LAST_WAIT);
+            ended
+        });
     match ended {
         Ok(code) => code,
         Err(error) => {

@@ -20,8 +20,15 @@ use std::time::SystemTime;
 /// The page of all metrics. It is made on a thread that may wait, and no disk is waited for that does not answer.
 pub async fn page(app: &Arc<App>, certificates: Vec<SystemTime>, format: Format) -> Result<String> {
     let (room, unready) = tokio::join!(app.look_at_disk(), app.unready());
-    let seen = Seen { app: Arc::clone(app), certificates, room: room.ok(), is_ready: unready.is_empty() };
-    let written = tokio::task::spawn_blocking(move || format.write(seen)).await.map_err(std::io::Error::other);
+    let seen = Seen {
+        app: Arc::clone(app),
+        certificates,
+        room: room.ok(),
+        is_ready: unready.is_empty(),
+    };
+    let written = tokio::task::spawn_blocking(move || format.write(seen))
+        .await
+        .map_err(std::io::Error::other);
     let written = written.and_then(|page| page.map_err(std::io::Error::other));
     written.map_err(|error| Error::io("write the page of metrics", error))
 }
@@ -54,7 +61,8 @@ impl Seen {
         let metrics = &self.app.metrics;
         let counts = metrics.requests.each().flat_map(|(method, front, cell)| {
             let labels = move |status| [("front", front), ("method", method), ("status", status)];
-            cell.statuses().map(move |(status, count)| (labels(status), count))
+            cell.statuses()
+                .map(move |(status, count)| (labels(status), count))
         });
         page.counters(
             "sarang_requests",
@@ -62,25 +70,59 @@ impl Seen {
             counts,
         )?;
         let took = metrics.requests.each();
-        let took = took.map(|(method, front, cell)| ([("front", front), ("method", method)], cell.took()));
+        let took =
+            took.map(|(method, front, cell)| ([("front", front), ("method", method)], cell.took()));
         page.histograms(
             "sarang_request_duration_seconds",
             "From the head of a request to the head of its answer",
             took,
         )?;
-        page.gauge("sarang_requests_running", "Requests that are under way", metrics.requests.running())?;
-        page.counter("sarang_multiplexed_requests", "Requests that came over HTTP/2", &metrics.http2)?;
-        page.counter("sarang_received_bytes", "Bytes of requests, heads included, without TLS", &metrics.received)?;
-        page.counter("sarang_sent_bytes", "Bytes of answers, heads included, without TLS", &metrics.sent)?;
-        page.gauge("sarang_connections", "Connections that are open", metrics.connections.load(Ordering::Relaxed))?;
-        page.counter("sarang_connections_refused", "Connections beyond a limit, answered with 503", &metrics.refused)?;
+        page.gauge(
+            "sarang_requests_running",
+            "Requests that are under way",
+            metrics.requests.running(),
+        )?;
+        page.counter(
+            "sarang_multiplexed_requests",
+            "Requests that came over HTTP/2",
+            &metrics.http2,
+        )?;
+        page.counter(
+            "sarang_received_bytes",
+            "Bytes of requests, heads included, without TLS",
+            &metrics.received,
+        )?;
+        page.counter(
+            "sarang_sent_bytes",
+            "Bytes of answers, heads included, without TLS",
+            &metrics.sent,
+        )?;
+        page.gauge(
+            "sarang_connections",
+            "Connections that are open",
+            metrics.connections.load(Ordering::Relaxed),
+        )?;
+        page.counter(
+            "sarang_connections_refused",
+            "Connections beyond a limit, answered with 503",
+            &metrics.refused,
+        )?;
         page.counter(
             "sarang_connection_floods",
             "Connections of HTTP/2 ended for more resets or idle frames than any client needs",
             &metrics.floods,
         )?;
-        page.counter("sarang_panics", "Requests whose handling panicked before their answer began", &metrics.panics)?;
-        let proxies = metrics.untrusted_proxies.all().into_iter().filter(|peer| !is_public(*peer)).count();
+        page.counter(
+            "sarang_panics",
+            "Requests whose handling panicked before their answer began",
+            &metrics.panics,
+        )?;
+        let proxies = metrics
+            .untrusted_proxies
+            .all()
+            .into_iter()
+            .filter(|peer| !is_public(*peer))
+            .count();
         page.gauge(
             "sarang_untrusted_proxies",
             "Addresses of this machine and of private networks that sent X-Forwarded-For and are not trusted",
@@ -90,16 +132,25 @@ impl Seen {
 
     fn write_sign_ins(&self, page: &mut Page<'_>) -> fmt::Result {
         let auth = &self.app.auth;
-        let outcomes =
-            auth.sign_ins().all().map(|(with, outcome, count)| ([("with", with), ("outcome", outcome)], count));
+        let outcomes = auth
+            .sign_ins()
+            .all()
+            .map(|(with, outcome, count)| ([("with", with), ("outcome", outcome)], count));
         page.counters(
             "sarang_sign_ins",
             "Requests by what they signed in with and what came of it; what is remembered is not counted again",
             outcomes,
         )?;
         let (running, waiting) = auth.hashing();
-        let hashes = [([("state", "running")], running), ([("state", "waiting")], waiting)];
-        page.gauges("sarang_password_hashes", "Passwords that are being hashed, and that wait for it", hashes)
+        let hashes = [
+            ([("state", "running")], running),
+            ([("state", "waiting")], waiting),
+        ];
+        page.gauges(
+            "sarang_password_hashes",
+            "Passwords that are being hashed, and that wait for it",
+            hashes,
+        )
     }
 
     fn write_disks(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -116,14 +167,22 @@ impl Seen {
             u64::from(self.app.store.is_writable()),
         )?;
         let calls = LocalTree::disk_calls();
-        let took = calls.iter().map(|(disk, calls)| ([("disk", *disk)], calls.took()));
+        let took = calls
+            .iter()
+            .map(|(disk, calls)| ([("disk", *disk)], calls.took()));
         page.histograms(
             "sarang_disk_call_duration_seconds",
             "Calls to the disks of homes: the one of the state, other local ones, remote ones (FUSE, NFS)",
             took,
         )?;
-        let running = calls.iter().map(|(disk, calls)| ([("disk", *disk)], calls.running()));
-        page.gauges("sarang_disk_calls", "Calls to the disks of homes that are under way", running)?;
+        let running = calls
+            .iter()
+            .map(|(disk, calls)| ([("disk", *disk)], calls.running()));
+        page.gauges(
+            "sarang_disk_calls",
+            "Calls to the disks of homes that are under way",
+            running,
+        )?;
         let room = self.room.map(|bytes| ([], bytes));
         page.gauges(
             "sarang_disk_free_bytes",
@@ -134,7 +193,11 @@ impl Seen {
 
     fn write_drives(&self, page: &mut Page<'_>) -> fmt::Result {
         let app = &self.app;
-        page.gauge("sarang_homes_open", "Homes and team folders that are open", app.count_open_homes())?;
+        page.gauge(
+            "sarang_homes_open",
+            "Homes and team folders that are open",
+            app.count_open_homes(),
+        )?;
         page.gauge(
             "sarang_homes_missing",
             "Homes and team folders that were not there when they were looked for last",
@@ -145,8 +208,16 @@ impl Seen {
             "Drives of which much was overwritten or deleted at once: nothing of their history expires",
             app.held().len(),
         )?;
-        page.gauge("sarang_locks", "WebDAV locks that are held", app.locks.count())?;
-        page.gauge("sarang_uploads", "Uploads by tus that are not finished", app.uploads.unfinished().len())
+        page.gauge(
+            "sarang_locks",
+            "WebDAV locks that are held",
+            app.locks.count(),
+        )?;
+        page.gauge(
+            "sarang_uploads",
+            "Uploads by tus that are not finished",
+            app.uploads.unfinished().len(),
+        )
     }
 
     fn write_jobs(&self, page: &mut Page<'_>) -> fmt::Result {
@@ -161,10 +232,22 @@ impl Seen {
             "When an hourly job went well last; the start of the server until it has",
             succeeded,
         )?;
-        let took = runs.iter().map(|(task, run)| ([("task", *task)], run.took.as_secs_f64()));
-        page.gauges("sarang_job_duration_seconds", "How long an hourly job took last", took)?;
-        let failures = runs.iter().map(|(task, run)| ([("task", *task)], run.failures));
-        page.counters("sarang_job_failures", "How often an hourly job failed", failures)?;
+        let took = runs
+            .iter()
+            .map(|(task, run)| ([("task", *task)], run.took.as_secs_f64()));
+        page.gauges(
+            "sarang_job_duration_seconds",
+            "How long an hourly job took last",
+            took,
+        )?;
+        let failures = runs
+            .iter()
+            .map(|(task, run)| ([("task", *task)], run.failures));
+        page.counters(
+            "sarang_job_failures",
+            "How often an hourly job failed",
+            failures,
+        )?;
         let is_doubted = metrics.is_date_doubted.load(Ordering::Relaxed);
         page.gauge(
             "sarang_date_doubted",
@@ -174,17 +257,36 @@ impl Seen {
     }
 
     fn write_server(&self, page: &mut Page<'_>) -> fmt::Result {
-        let places: Vec<String> = (1..=self.certificates.len()).map(|place| place.to_string()).collect();
+        let places: Vec<String> = (1..=self.certificates.len())
+            .map(|place| place.to_string())
+            .collect();
         let expiry = places.iter().zip(&self.certificates);
-        let expiry = expiry.map(|(place, until)| ([("certificate", place.as_str())], time::unix_seconds(*until)));
+        let expiry = expiry.map(|(place, until)| {
+            (
+                [("certificate", place.as_str())],
+                time::unix_seconds(*until),
+            )
+        });
         page.gauges(
             "sarang_certificate_expiry_timestamp_seconds",
             "When a TLS certificate expires, by its place among those in use",
             expiry,
         )?;
-        page.gauge("sarang_ready", "1 while /readyz says so", u64::from(self.is_ready))?;
-        page.gauges("sarang_build_info", "The program", [([("version", env!("CARGO_PKG_VERSION"))], 1_u64)])?;
+        page.gauge(
+            "sarang_ready",
+            "1 while /readyz says so",
+            u64::from(self.is_ready),
+        )?;
+        page.gauges(
+            "sarang_build_info",
+            "The program",
+            [([("version", env!("CARGO_PKG_VERSION"))], 1_u64)],
+        )?;
         let started = time::unix_seconds(self.app.started());
-        page.gauge("process_start_time_seconds", "When the server was started", started)
+        page.gauge(
+            "process_start_time_seconds",
+            "When the server was started",
+            started,
+        )
     }
 }

@@ -38,7 +38,11 @@ pub struct Unanswered(pub String);
 impl Outgoing {
     /// One that trusts the authorities of the system, or those in a PEM file.
     pub fn new(authority: Option<PathBuf>, patience: Duration) -> Self {
-        Self { sender: OnceLock::new(), authority, patience }
+        Self {
+            sender: OnceLock::new(),
+            authority,
+            patience,
+        }
     }
 
     /// Sends a request and reads its whole answer.
@@ -47,11 +51,21 @@ impl Outgoing {
         let exchange = async {
             let response = self.sender()?.request(request.map(Full::new)).await;
             let (head, body) = response.map_err(|e| Unanswered(causes(&e)))?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| Unanswered(causes(&*e)))?;
+            let body = Limited::new(body, MAX_ANSWER)
+                .collect()
+                .await
+                .map_err(|e| Unanswered(causes(&*e)))?;
             Ok(Response::from_parts(head, body.to_bytes()))
         };
-        let late = |_| Err(Unanswered(format!("{address} did not answer in {} seconds", self.patience.as_secs())));
-        tokio::time::timeout(self.patience, exchange).await.unwrap_or_else(late)
+        let late = |_| {
+            Err(Unanswered(format!(
+                "{address} did not answer in {} seconds",
+                self.patience.as_secs()
+            )))
+        };
+        tokio::time::timeout(self.patience, exchange)
+            .await
+            .unwrap_or_else(late)
     }
 
     fn sender(&self) -> Result<&Sender, Unanswered> {
@@ -65,7 +79,9 @@ impl Outgoing {
                 .map_err(|e| Unanswered(format!("the system has no certificates to trust: {e}")))?,
         };
         let connector = builder.https_or_http().enable_http1().build();
-        let made = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let made = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .build(connector);
         Ok(self.sender.get_or_init(|| made))
     }
 }
@@ -74,19 +90,27 @@ impl Outgoing {
 pub fn authorities(file: &Path) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_file_iter(file).map_err(io::Error::other)? {
-        roots.add(certificate.map_err(io::Error::other)?).map_err(io::Error::other)?;
+        roots
+            .add(certificate.map_err(io::Error::other)?)
+            .map_err(io::Error::other)?;
     }
     if roots.is_empty() {
-        return Err(io::Error::other("it holds no certificate in PEM form (BEGIN CERTIFICATE)"));
+        return Err(io::Error::other(
+            "it holds no certificate in PEM form (BEGIN CERTIFICATE)",
+        ));
     }
     Ok(roots)
 }
 
 fn trusting(file: &Path) -> Result<ClientConfig, Unanswered> {
-    let unusable = |error: &dyn std::fmt::Display| Unanswered(format!("{} cannot be used: {error}", file.display()));
+    let unusable = |error: &dyn std::fmt::Display| {
+        Unanswered(format!("{} cannot be used: {error}", file.display()))
+    };
     let roots = authorities(file).map_err(|e| unusable(&e))?;
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().map_err(|e| unusable(&e))?;
+    let builder = builder
+        .with_safe_default_protocol_versions()
+        .map_err(|e| unusable(&e))?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 

@@ -70,13 +70,27 @@ impl Server {
 
     /// The same with sockets that were handed over, which take the place of the configured addresses of their kind.
     pub async fn bind_with(app: Arc<App>, cores: Arc<Cores>, handed: Handed) -> Result<Self> {
-        let listeners = Listeners::bind(&app.config.server, &app.config.tls, &app.issuers, cores, handed).await?;
+        let listeners = Listeners::bind(
+            &app.config.server,
+            &app.config.tls,
+            &app.issuers,
+            cores,
+            handed,
+        )
+        .await?;
         if let Some(certificates) = &listeners.certificates {
             certificates.check_host(&app.config.server.public_url);
         }
-        let listeners = Listeners { metrics: Arc::clone(&app.metrics), ..listeners };
+        let listeners = Listeners {
+            metrics: Arc::clone(&app.metrics),
+            ..listeners
+        };
         let scraped = scrape::bind(&app.config.metrics).await?;
-        Ok(Self { app, listeners, scraped })
+        Ok(Self {
+            app,
+            listeners,
+            scraped,
+        })
     }
 
     /// The addresses taken, with their ports.
@@ -106,8 +120,16 @@ impl Server {
 
     /// What tells whether it answers.
     pub fn pulse(&self) -> Pulse {
-        let Listeners { addresses, tls_addresses, config, .. } = &self.listeners;
-        Pulse::new(addresses.iter().chain(tls_addresses).copied(), Proxies::new(&config.proxy_protocol))
+        let Listeners {
+            addresses,
+            tls_addresses,
+            config,
+            ..
+        } = &self.listeners;
+        Pulse::new(
+            addresses.iter().chain(tls_addresses).copied(),
+            Proxies::new(&config.proxy_protocol),
+        )
     }
 
     /// Serves until `shutdown` resolves; returns when every connection has ended.
@@ -128,7 +150,10 @@ impl Server {
             self.listeners.serve(answer, shutdown).await;
             drop(serving);
         };
-        tokio::join!(serve, self.scraped.serve(scrape, async { drop(served.await) }));
+        tokio::join!(
+            serve,
+            self.scraped.serve(scrape, async { drop(served.await) })
+        );
         Ok(())
     }
 }
@@ -156,7 +181,10 @@ impl Listeners {
         handed: Handed,
     ) -> Result<Self> {
         let certificates = Certificates::load(tls, issuers)?;
-        let acceptor = certificates.as_ref().map(|certificates| certificates.acceptor(tls.http2)).transpose()?;
+        let acceptor = certificates
+            .as_ref()
+            .map(|certificates| certificates.acceptor(tls.http2))
+            .transpose()?;
         handed.check(acceptor.is_some())?;
         let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
         for (listener, address) in open(&config.listen, handed.plain).await? {
@@ -169,7 +197,16 @@ impl Listeners {
             tls_addresses.push(address);
         }
         let (limits, config) = (Arc::new(Limits::new(config)), config.clone());
-        Ok(Self { sockets, addresses, tls_addresses, certificates, config, cores, limits, metrics: Arc::default() })
+        Ok(Self {
+            sockets,
+            addresses,
+            tls_addresses,
+            certificates,
+            config,
+            cores,
+            limits,
+            metrics: Arc::default(),
+        })
     }
 
     async fn serve(self, answers: impl Answers, shutdown: impl Future<Output = ()> + Send) {
@@ -178,9 +215,17 @@ impl Listeners {
         let proxies = Arc::new(Proxies::new(&self.config.proxy_protocol));
         let mut accepting = JoinSet::new();
         for (listener, tls) in self.sockets {
-            let (answers, config, proxies) = (answers.clone(), self.config.clone(), Arc::clone(&proxies));
+            let (answers, config, proxies) =
+                (answers.clone(), self.config.clone(), Arc::clone(&proxies));
             let (stopping, metrics) = (stopping.clone(), Arc::clone(&self.metrics));
-            let door = Door { answers, config, tls, proxies, stopping, metrics };
+            let door = Door {
+                answers,
+                config,
+                tls,
+                proxies,
+                stopping,
+                metrics,
+            };
             accepting.spawn(door.accept(listener, Arc::clone(&self.cores), Arc::clone(&admission)));
         }
         drop(stopping);
@@ -218,8 +263,13 @@ impl<A: Answers> Door<A> {
             match accepted {
                 Ok((stream, peer)) => match admission.admit(peer.ip()).zip(cores.next()) {
                     Some((ticket, core)) => {
-                        let Ok(stream) = stream.into_std() else { continue };
-                        connections.spawn_on(self.clone().serve(builder.clone(), stream, peer, ticket), core);
+                        let Ok(stream) = stream.into_std() else {
+                            continue;
+                        };
+                        connections.spawn_on(
+                            self.clone().serve(builder.clone(), stream, peer, ticket),
+                            core,
+                        );
                     }
                     // One attempt: a client that is over its limit gets no more of our time.
                     None => drop(stream.try_write(FULL)),
@@ -246,7 +296,13 @@ impl<A: Answers> Door<A> {
         }
     }
 
-    async fn serve(self, builder: Builder, stream: std::net::TcpStream, mut peer: SocketAddr, mut ticket: Ticket) {
+    async fn serve(
+        self,
+        builder: Builder,
+        stream: std::net::TcpStream,
+        mut peer: SocketAddr,
+        mut ticket: Ticket,
+    ) {
         let mut stream = match TcpStream::from_std(stream) {
             Ok(stream) => stream,
             Err(error) => return tracing::warn!(%error, "a connection cannot be served"),
@@ -254,7 +310,8 @@ impl<A: Answers> Door<A> {
         // Without it answers are slower, not wrong.
         let _ = stream.set_nodelay(true);
         // What a client does not take is given up by the kernel, too, which holds it after the connection was closed.
-        let patience = u32::try_from(self.config.body_timeout.saturating_mul(1000)).unwrap_or(u32::MAX);
+        let patience =
+            u32::try_from(self.config.body_timeout.saturating_mul(1000)).unwrap_or(u32::MAX);
         let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, patience);
         if self.proxies.contain(peer.ip()) {
             // In a box: other connections need no room for it.
@@ -266,7 +323,9 @@ impl<A: Answers> Door<A> {
         match &self.tls {
             None => self.converse(&builder, stream, peer).await,
             // In a box: connections without TLS need no room for it.
-            Some(tls) => return Box::pin(self.serve_over_tls(tls, &builder, (stream, peer), ticket)).await,
+            Some(tls) => {
+                return Box::pin(self.serve_over_tls(tls, &builder, (stream, peer), ticket)).await;
+            }
         }
         drop(ticket);
     }
@@ -284,7 +343,9 @@ impl<A: Answers> Door<A> {
             () = self.last_word() => return,
         };
         match shaken {
-            Ok(stream) if tls::is_http2(&stream) => Box::pin(self.converse_2(stream, peer, ticket)).await,
+            Ok(stream) if tls::is_http2(&stream) => {
+                Box::pin(self.converse_2(stream, peer, ticket)).await
+            }
             Ok(stream) => Box::pin(self.converse(builder, stream, peer)).await,
             Err(error) => {
                 tracing::debug!(%peer, %error, "a TLS handshake failed");
@@ -296,7 +357,12 @@ impl<A: Answers> Door<A> {
     }
 
     /// Whose connection a proxy passes on; `None` when it is not to be served.
-    async fn introduce(&self, stream: &mut TcpStream, peer: SocketAddr, ticket: &mut Ticket) -> Option<SocketAddr> {
+    async fn introduce(
+        &self,
+        stream: &mut TcpStream,
+        peer: SocketAddr,
+        ticket: &mut Ticket,
+    ) -> Option<SocketAddr> {
         let patience = Duration::from_secs(self.config.header_timeout);
         let client = tokio::select! {
             client = self.proxies.read(stream, peer, patience) => client?,
@@ -311,7 +377,10 @@ impl<A: Answers> Door<A> {
 
     /// The time for a head, and for a pause in a body.
     fn patience(&self) -> (Duration, Duration) {
-        (Duration::from_secs(self.config.header_timeout), Duration::from_secs(self.config.body_timeout))
+        (
+            Duration::from_secs(self.config.header_timeout),
+            Duration::from_secs(self.config.body_timeout),
+        )
     }
 
     /// How long a connection may lie idle.
@@ -323,7 +392,11 @@ impl<A: Answers> Door<A> {
     /// has proven, whichever comes first.
     fn origin(&self, peer: SocketAddr) -> Origin {
         let connection = Some(Arc::new(Connection::default()));
-        Origin { connection, is_tls: self.tls.is_some(), ..Origin::from(peer.ip()) }
+        Origin {
+            connection,
+            is_tls: self.tls.is_some(),
+            ..Origin::from(peer.ip())
+        }
     }
 
     /// Ends when the server stops and new connections have had their time.
@@ -336,7 +409,10 @@ impl<A: Answers> Door<A> {
 /// Whether accepting failed for this one connection only.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
+    )
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ pub struct Setup(Mutex<Option<Token>>);
 
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("open", &self.is_open()).finish()
+        f.debug_struct("Setup")
+            .field("open", &self.is_open())
+            .finish()
     }
 }
 
@@ -24,7 +26,9 @@ impl Setup {
     pub fn open() -> std::io::Result<Self> {
         let mut secret = Zeroizing::new([0_u8; 32]);
         getrandom::fill(secret.as_mut_slice()).map_err(|e| std::io::Error::other(e.to_string()))?;
-        Ok(Self(Mutex::new(Some(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(secret.as_slice()))))))
+        Ok(Self(Mutex::new(Some(Zeroizing::new(
+            BASE64_URL_SAFE_NO_PAD.encode(secret.as_slice()),
+        )))))
     }
 
     /// Set-up that is over: there are accounts.
@@ -50,11 +54,16 @@ impl Setup {
     /// Takes the secret if `given` is it, compared in constant time; nobody else can take it until the claim is dropped.
     pub fn claim(&self, given: &str) -> Option<Claim<'_>> {
         let mut held = self.0.lock();
-        let same = held.as_ref().is_some_and(|token| bool::from(token.as_bytes().ct_eq(given.as_bytes())));
+        let same = held
+            .as_ref()
+            .is_some_and(|token| bool::from(token.as_bytes().ct_eq(given.as_bytes())));
         if !same {
             return None;
         }
-        Some(Claim { setup: self, token: held.take() })
+        Some(Claim {
+            setup: self,
+            token: held.take(),
+        })
     }
 }
 

@@ -94,7 +94,13 @@ pub struct Turn {
 impl Unfinished {
     fn new(id: String, record: UploadRecord, reserved: Option<Box<dyn Reserved>>) -> Arc<Self> {
         let (record, reserved) = (RwLock::new(Arc::new(record)), Mutex::new(reserved));
-        Arc::new(Self { id, record, turn: Arc::default(), present: Mutex::default(), reserved })
+        Arc::new(Self {
+            id,
+            record,
+            turn: Arc::default(),
+            present: Mutex::default(),
+            reserved,
+        })
     }
 
     /// What is stored of it.
@@ -106,12 +112,17 @@ impl Unfinished {
     pub async fn turn(&self) -> Turn {
         let ended = CancellationToken::new();
         std::mem::replace(&mut *self.present.lock(), ended.clone()).cancel();
-        Turn { ended, _alone: Arc::clone(&self.turn).lock_owned().await }
+        Turn {
+            ended,
+            _alone: Arc::clone(&self.turn).lock_owned().await,
+        }
     }
 
     /// Whether whoever has this drive may go on with it: asked before its turn, which ends that of another request. `Forbidden`, `NotFound`.
     pub async fn check(&self, drive: &Drive) -> Result<()> {
-        drive.check_change(&VPath::parse(&self.record().path)?).await
+        drive
+            .check_change(&VPath::parse(&self.record().path)?)
+            .await
     }
 
     /// Opens it at its end; `NotFound` when what had come is gone.
@@ -120,7 +131,18 @@ impl Unfinished {
         let path = VPath::parse(&record.path)?;
         let modified = record.modified.map(time::from_unix_seconds);
         let terms = terms(record.fresh, &record.tags, tokens);
-        drive.resume(&self.id, &path, Publication { root: record.root.clone(), len: record.len, modified, terms }).await
+        drive
+            .resume(
+                &self.id,
+                &path,
+                Publication {
+                    root: record.root.clone(),
+                    len: record.len,
+                    modified,
+                    terms,
+                },
+            )
+            .await
     }
 }
 
@@ -131,7 +153,11 @@ fn terms(fresh: bool, tags: &[String], tokens: Vec<String>) -> Terms {
         (false, true) => Expect::Any,
         (false, false) => Expect::Etag(tags.to_vec()),
     };
-    Terms { expect, tokens, ..Terms::default() }
+    Terms {
+        expect,
+        tokens,
+        ..Terms::default()
+    }
 }
 
 /// All uploads.
@@ -161,12 +187,24 @@ impl Uploads {
     pub async fn open(store: Arc<dyn StateStore>, days: u32) -> Result<Self> {
         let table = Table::<UploadRecord>::new(store, "upload/");
         let all = table.all().await?.into_iter();
-        let index = all.map(|(id, record)| (id.clone(), Unfinished::new(id, record, None))).collect();
-        Ok(Self { table, days, index: RwLock::new(index), beginning: Mutex::default() })
+        let index = all
+            .map(|(id, record)| (id.clone(), Unfinished::new(id, record, None)))
+            .collect();
+        Ok(Self {
+            table,
+            days,
+            index: RwLock::new(index),
+            beginning: Mutex::default(),
+        })
     }
 
     /// Begins an upload: refused at once where it could not be published now.
-    pub async fn begin(&self, drive: &Drive, plan: Plan, tokens: Vec<String>) -> Result<Arc<Unfinished>> {
+    pub async fn begin(
+        &self,
+        drive: &Drive,
+        plan: Plan,
+        tokens: Vec<String>,
+    ) -> Result<Arc<Unfinished>> {
         let terms = terms(plan.fresh, &plan.tags, tokens);
         let (path, len) = (plan.path.clone(), plan.len);
         let lay_aside = |id: String| async move { drive.lay_aside(&id, &path, len, terms).await };
@@ -210,10 +248,15 @@ impl Uploads {
         let mut all = self.beginning.lock();
         let begun = all.values().filter(|other| *other == owner).count();
         if self.of(owner, false).len() + begun >= MAX_UPLOADS {
-            return Err(Error::LimitReached("An account may have at most 1000 unfinished uploads."));
+            return Err(Error::LimitReached(
+                "An account may have at most 1000 unfinished uploads.",
+            ));
         }
         all.insert(id.clone(), owner.clone());
-        Ok(Beginning { all: &self.beginning, id })
+        Ok(Beginning {
+            all: &self.beginning,
+            id,
+        })
     }
 
     /// An upload of this identity; `NotFound`.
@@ -221,7 +264,11 @@ impl Uploads {
         let upload = self.index.read().get(id).cloned().ok_or(Error::NotFound)?;
         let record = upload.record();
         let is_own = record.owner == identity.account && record.scope == identity.scope.as_str();
-        if is_own && now() < record.expires { Ok(upload) } else { Err(Error::NotFound) }
+        if is_own && now() < record.expires {
+            Ok(upload)
+        } else {
+            Err(Error::NotFound)
+        }
     }
 
     /// Notes that an upload goes on, once in a while.
@@ -229,7 +276,14 @@ impl Uploads {
         let record = upload.record();
         let (end, half) = (self.end(), i64::from(self.days) * 12 * 3600);
         if end - record.expires >= half {
-            self.note(upload, UploadRecord { expires: end, ..record.as_ref().clone() }).await;
+            self.note(
+                upload,
+                UploadRecord {
+                    expires: end,
+                    ..record.as_ref().clone()
+                },
+            )
+            .await;
         }
     }
 
@@ -238,7 +292,15 @@ impl Uploads {
         *upload.reserved.lock() = None;
         let expires = now().saturating_add_unsigned(REMEMBERED.as_secs());
         let record = upload.record();
-        self.note(upload, UploadRecord { expires, published: Some(etag), ..record.as_ref().clone() }).await;
+        self.note(
+            upload,
+            UploadRecord {
+                expires,
+                published: Some(etag),
+                ..record.as_ref().clone()
+            },
+        )
+        .await;
         let mut published = self.of(&record.owner, true);
         published.sort_by_key(|upload| std::cmp::Reverse(upload.record().expires));
         for upload in published.iter().skip(MAX_REMEMBERED) {
@@ -250,8 +312,15 @@ impl Uploads {
 
     /// The uploads of an account that are published, or those that are not.
     fn of(&self, owner: &AccountName, published: bool) -> Vec<Arc<Unfinished>> {
-        let is_meant = |record: &UploadRecord| record.owner == *owner && record.published.is_some() == published;
-        self.index.read().values().filter(|upload| is_meant(&upload.record())).cloned().collect()
+        let is_meant = |record: &UploadRecord| {
+            record.owner == *owner && record.published.is_some() == published
+        };
+        self.index
+            .read()
+            .values()
+            .filter(|upload| is_meant(&upload.record()))
+            .cloned()
+            .collect()
     }
 
     /// Forgets an upload; what has come of it is the caller's to discard.
@@ -264,7 +333,12 @@ impl Uploads {
 
     /// All uploads that are not published yet.
     pub fn unfinished(&self) -> Vec<Arc<Unfinished>> {
-        self.index.read().values().filter(|upload| upload.record().published.is_none()).cloned().collect()
+        self.index
+            .read()
+            .values()
+            .filter(|upload| upload.record().published.is_none())
+            .cloned()
+            .collect()
     }
 
     /// All uploads whose time is over, and all of an account.
@@ -274,17 +348,31 @@ impl Uploads {
             Some(account) => record.owner == *account || record.root == format!("home/{account}"),
             None => record.expires <= now,
         };
-        self.index.read().values().filter(|upload| is_over(&upload.record())).cloned().collect()
+        self.index
+            .read()
+            .values()
+            .filter(|upload| is_over(&upload.record()))
+            .cloned()
+            .collect()
     }
 
     /// All uploads into a root.
     pub fn in_root(&self, root: &str) -> Vec<Arc<Unfinished>> {
-        self.index.read().values().filter(|upload| upload.record().root == root).cloned().collect()
+        self.index
+            .read()
+            .values()
+            .filter(|upload| upload.record().root == root)
+            .cloned()
+            .collect()
     }
 
     /// Whose uploads there are.
     pub fn owners(&self) -> BTreeSet<AccountName> {
-        self.index.read().values().map(|upload| upload.record().owner.clone()).collect()
+        self.index
+            .read()
+            .values()
+            .map(|upload| upload.record().owner.clone())
+            .collect()
     }
 
     /// Gives an upload the room again that it was promised before a restart.
@@ -336,16 +424,32 @@ mod tests {
     impl Reserved for Nothing {}
 
     fn identity(name: &str) -> Identity {
-        Identity::whole(AccountName::parse(name).unwrap(), Role::User, None, Arc::new(Irrevocable))
+        Identity::whole(
+            AccountName::parse(name).unwrap(),
+            Role::User,
+            None,
+            Arc::new(Irrevocable),
+        )
     }
 
     fn plan() -> Plan {
         let (path, metadata) = (VPath::parse("file").unwrap(), String::new());
-        Plan { path, len: 1, metadata, modified: None, fresh: false, tags: Vec::new() }
+        Plan {
+            path,
+            len: 1,
+            metadata,
+            modified: None,
+            fresh: false,
+            tags: Vec::new(),
+        }
     }
 
     async fn laid_aside(id: String) -> Result<Aside> {
-        Ok(Aside { root: "home/ben".into(), at: RelPath::parse(&id)?, reserved: Box::new(Nothing) })
+        Ok(Aside {
+            root: "home/ben".into(),
+            at: RelPath::parse(&id)?,
+            reserved: Box::new(Nothing),
+        })
     }
 
     #[tokio::test(start_paused = true)]
@@ -370,12 +474,23 @@ mod tests {
     async fn what_is_being_begun_counts_and_is_forgotten_when_it_fails() {
         let uploads = Uploads::open(MemoryStore::new(), 7).await.unwrap();
         let ana = identity("ana");
-        let entered: Vec<_> = (0..MAX_UPLOADS).map(|_| uploads.enter(&ana.account).unwrap()).collect();
-        assert!(matches!(uploads.begin_by(&ana, plan(), laid_aside).await, Err(Error::LimitReached(_))));
-        uploads.begin_by(&identity("ben"), plan(), laid_aside).await.unwrap();
+        let entered: Vec<_> = (0..MAX_UPLOADS)
+            .map(|_| uploads.enter(&ana.account).unwrap())
+            .collect();
+        assert!(matches!(
+            uploads.begin_by(&ana, plan(), laid_aside).await,
+            Err(Error::LimitReached(_))
+        ));
+        uploads
+            .begin_by(&identity("ben"), plan(), laid_aside)
+            .await
+            .unwrap();
         drop(entered);
         let failing = |_: String| std::future::ready(Err(Error::NoSpace));
-        assert!(matches!(uploads.begin_by(&ana, plan(), failing).await, Err(Error::NoSpace)));
+        assert!(matches!(
+            uploads.begin_by(&ana, plan(), failing).await,
+            Err(Error::NoSpace)
+        ));
         assert!(uploads.beginning.lock().is_empty());
         uploads.begin_by(&ana, plan(), laid_aside).await.unwrap();
     }

@@ -12,7 +12,11 @@ use sarang::model::{RelPath, VPath};
 pub const HOST: &str = "nest.example:8080";
 
 /// What counts as this server.
-pub const ORIGIN: Origin<'static> = Origin { host: HOST, also: &[], prefix: PREFIX };
+pub const ORIGIN: Origin<'static> = Origin {
+    host: HOST,
+    also: &[],
+    prefix: PREFIX,
+};
 
 /// The address of a path.
 pub fn address(path: &VPath) -> String {
@@ -23,19 +27,46 @@ pub fn address(path: &VPath) -> String {
 pub fn check_path(path: &VPath) {
     let text = path.as_str();
     assert!(text.len() <= 4096 + 512, "at most 4096 bytes below a mount");
-    assert!(path.names().count() <= 128 + 2, "at most 128 levels below a mount");
-    assert_eq!(path.names().collect::<Vec<_>>().join("/"), text, "no empty names");
+    assert!(
+        path.names().count() <= 128 + 2,
+        "at most 128 levels below a mount"
+    );
+    assert_eq!(
+        path.names().collect::<Vec<_>>().join("/"),
+        text,
+        "no empty names"
+    );
     for name in path.names() {
         assert!(name != "." && name != ".." && name.len() <= 255, "{name:?}");
-        assert!(!name.contains('\0') && !name.chars().any(char::is_control), "{name:?}");
-        assert!(!is_reserved(name) && !name.eq_ignore_ascii_case(".sarang"), "{name:?}");
-        assert!(is_balanced(name) && !name.contains(['\u{202d}', '\u{202e}']), "{name:?}");
+        assert!(
+            !name.contains('\0') && !name.chars().any(char::is_control),
+            "{name:?}"
+        );
+        assert!(
+            !is_reserved(name) && !name.eq_ignore_ascii_case(".sarang"),
+            "{name:?}"
+        );
+        assert!(
+            is_balanced(name) && !name.contains(['\u{202d}', '\u{202e}']),
+            "{name:?}"
+        );
     }
-    assert_eq!(RelPath::parse(text).ok().as_ref(), Some(path), "reads back from its text");
+    assert_eq!(
+        RelPath::parse(text).ok().as_ref(),
+        Some(path),
+        "reads back from its text"
+    );
     let href = address(path);
-    assert!(href.bytes().all(|b| b.is_ascii_graphic()) && !href.contains(['<', '>', '&', '"', '\'']), "{href}");
+    assert!(
+        href.bytes().all(|b| b.is_ascii_graphic()) && !href.contains(['<', '>', '&', '"', '\'']),
+        "{href}"
+    );
     let read = RelPath::from_url(&href, PREFIX).ok().flatten();
-    assert_eq!(read.as_ref(), Some(path), "reads back from its address {href}");
+    assert_eq!(
+        read.as_ref(),
+        Some(path),
+        "reads back from its address {href}"
+    );
     check_relations(path);
 }
 
@@ -53,10 +84,14 @@ fn check_relations(path: &VPath) {
 pub fn header_lines(data: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in data.split(|&b| b == b'\n') {
-        let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
+        let Some(colon) = line.iter().position(|&b| b == b':') else {
+            continue;
+        };
         let (name, value) = line.split_at(colon);
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_bytes(value[1..].trim_ascii()))
-        {
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(name),
+            HeaderValue::from_bytes(value[1..].trim_ascii()),
+        ) {
             headers.append(name, value);
         }
     }

@@ -52,12 +52,27 @@ const BODIES: [(u8, &str); 14] = [
         b'x',
         "<lockinfo xmlns='DAV:'><lockscope><exclusive/></lockscope><locktype><write/></locktype><owner>me</owner></lockinfo>",
     ),
-    (b's', "<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>"),
-    (b'a', "<propfind xmlns='DAV:'><allprop/><include><quota-used-bytes/></include></propfind>"),
+    (
+        b's',
+        "<lockinfo xmlns='DAV:'><lockscope><shared/></lockscope><locktype><write/></locktype></lockinfo>",
+    ),
+    (
+        b'a',
+        "<propfind xmlns='DAV:'><allprop/><include><quota-used-bytes/></include></propfind>",
+    ),
     (b'n', "<propfind xmlns='DAV:'><propname/></propfind>"),
-    (b'p', "<propfind xmlns='DAV:'><prop><getetag/><lockdiscovery/><p xmlns='urn:x'/><nothing/></prop></propfind>"),
-    (b'u', "<propertyupdate xmlns='DAV:'><set><prop><p xmlns='urn:x'>v<b/>&amp;</p></prop></set></propertyupdate>"),
-    (b'v', "<propertyupdate xmlns='DAV:'><remove><prop><p xmlns='urn:x'/></prop></remove></propertyupdate>"),
+    (
+        b'p',
+        "<propfind xmlns='DAV:'><prop><getetag/><lockdiscovery/><p xmlns='urn:x'/><nothing/></prop></propfind>",
+    ),
+    (
+        b'u',
+        "<propertyupdate xmlns='DAV:'><set><prop><p xmlns='urn:x'>v<b/>&amp;</p></prop></set></propertyupdate>",
+    ),
+    (
+        b'v',
+        "<propertyupdate xmlns='DAV:'><remove><prop><p xmlns='urn:x'/></prop></remove></propertyupdate>",
+    ),
     (
         b'w',
         "<propertyupdate xmlns='DAV:'><set><prop><q xmlns='urn:x'/><getetag>no</getetag></prop></set></propertyupdate>",
@@ -88,7 +103,10 @@ impl Line<'_> {
         let mut rest = self.0.iter().copied();
         let method = Method::from_bytes(pick(&METHODS, rest.next()?).as_bytes()).ok()?;
         let path = path(&mut rest)?;
-        let mut request = Request::builder().method(method).uri(path).header("host", host);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", host);
         let mut body = Bytes::new();
         while let Some(letter) = rest.next() {
             match letter {
@@ -101,7 +119,10 @@ impl Line<'_> {
                 }
                 _ => {
                     for (name, value) in header(letter, &mut rest, memory) {
-                        request = request.header(HeaderName::from_static(name), HeaderValue::try_from(value).ok()?);
+                        request = request.header(
+                            HeaderName::from_static(name),
+                            HeaderValue::try_from(value).ok()?,
+                        );
                     }
                 }
             }
@@ -122,24 +143,43 @@ fn pick<'a>(table: &[(u8, &'a str)], letter: u8) -> &'a str {
 /// A path from the table, or after `%` as it is written up to a space.
 fn path(rest: &mut impl Iterator<Item = u8>) -> Option<String> {
     match rest.next()? {
-        b'%' => Some(format!("/dav/{}", String::from_utf8(rest.take_while(|&b| b != b' ').collect()).ok()?)),
+        b'%' => Some(format!(
+            "/dav/{}",
+            String::from_utf8(rest.take_while(|&b| b != b' ').collect()).ok()?
+        )),
         letter => Some(pick(&PATHS, letter).to_owned()),
     }
 }
 
-fn header(letter: u8, rest: &mut impl Iterator<Item = u8>, memory: &Memory) -> Vec<(&'static str, String)> {
+fn header(
+    letter: u8,
+    rest: &mut impl Iterator<Item = u8>,
+    memory: &Memory,
+) -> Vec<(&'static str, String)> {
     let Memory { token, etag } = memory;
     let one = |name, value: &str| vec![(name, value.to_owned())];
     match letter {
-        b'>' => path(rest).map(|path| ("destination", path)).into_iter().collect(),
-        b')' => path(rest).map(|path| ("destination", format!("https://nest.example{path}"))).into_iter().collect(),
+        b'>' => path(rest)
+            .map(|path| ("destination", path))
+            .into_iter()
+            .collect(),
+        b')' => path(rest)
+            .map(|path| ("destination", format!("https://nest.example{path}")))
+            .into_iter()
+            .collect(),
         b'0' => one("depth", "0"),
         b'1' => one("depth", "1"),
         b'i' => one("depth", "infinity"),
         b'F' => one("overwrite", "F"),
         b'L' => one("if", &format!("(<{token}>)")),
-        b'K' => path(rest).map(|path| ("if", format!("<{path}> (<{token}>)"))).into_iter().collect(),
-        b'J' => one("if", &format!("(<{token}> [{etag}]) (Not <DAV:no-lock> [{etag}])")),
+        b'K' => path(rest)
+            .map(|path| ("if", format!("<{path}> (<{token}>)")))
+            .into_iter()
+            .collect(),
+        b'J' => one(
+            "if",
+            &format!("(<{token}> [{etag}]) (Not <DAV:no-lock> [{etag}])"),
+        ),
         b'N' => one("if", &format!("(Not <{token}>)")),
         b'U' => one("lock-token", &format!("<{token}>")),
         b'M' => one("if-match", etag),
@@ -159,5 +199,11 @@ fn header(letter: u8, rest: &mut impl Iterator<Item = u8>, memory: &Memory) -> V
 }
 
 fn update(range: &str) -> Vec<(&'static str, String)> {
-    vec![("x-update-range", range.to_owned()), ("content-type", "application/x-sabredav-partialupdate".to_owned())]
+    vec![
+        ("x-update-range", range.to_owned()),
+        (
+            "content-type",
+            "application/x-sabredav-partialupdate".to_owned(),
+        ),
+    ]
 }

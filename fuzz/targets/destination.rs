@@ -14,22 +14,46 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(uri) = Uri::try_from(data.trim_ascii())
         && let Some(host) = uri.host()
     {
-        assert!(HOST.starts_with(&format!("{}:", host.to_ascii_lowercase())), "{host} is another server");
+        assert!(
+            HOST.starts_with(&format!("{}:", host.to_ascii_lowercase())),
+            "{host} is another server"
+        );
     }
     let href = address(&path);
-    for spelling in [href.clone(), format!("http://{HOST}{href}"), format!("HTTPS://me@NEST.example{href}/")] {
-        assert_eq!(read(spelling.as_bytes()), Some(Some(path.clone())), "{spelling}");
+    for spelling in [
+        href.clone(),
+        format!("http://{HOST}{href}"),
+        format!("HTTPS://me@NEST.example{href}/"),
+    ] {
+        assert_eq!(
+            read(spelling.as_bytes()),
+            Some(Some(path.clone())),
+            "{spelling}"
+        );
     }
-    assert_eq!(read(format!("{href}?q").as_bytes()), None, "a query is refused");
-    for foreign in
-        [format!("http://evil.example{href}"), format!("http://{HOST}@evil.example{href}"), format!("/other{href}")]
-    {
-        assert!(!matches!(read(foreign.as_bytes()), Some(Some(_))), "{foreign}");
+    assert_eq!(
+        read(format!("{href}?q").as_bytes()),
+        None,
+        "a query is refused"
+    );
+    for foreign in [
+        format!("http://evil.example{href}"),
+        format!("http://{HOST}@evil.example{href}"),
+        format!("/other{href}"),
+    ] {
+        assert!(
+            !matches!(read(foreign.as_bytes()), Some(Some(_))),
+            "{foreign}"
+        );
     }
 });
 
 /// The destination; `None` when refused, `Some(None)` when it lies elsewhere.
 fn read(value: &[u8]) -> Option<Option<VPath>> {
     let value = HeaderValue::from_bytes(value).ok()?;
-    destination(&HeaderMap::from_iter([(http::HeaderName::from_static("destination"), value)]), ORIGIN).ok()
+    destination(
+        &HeaderMap::from_iter([(http::HeaderName::from_static("destination"), value)]),
+        ORIGIN,
+    )
+    .ok()
 }

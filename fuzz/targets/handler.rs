@@ -39,7 +39,11 @@ fuzz_target!(|script: &[u8]| {
             }
         }
         server.check_outside();
-        server.app.clear_account(&server.account).await.expect("the home can be deleted");
+        server
+            .app
+            .clear_account(&server.account)
+            .await
+            .expect("the home can be deleted");
     });
 });
 
@@ -55,39 +59,69 @@ impl Server {
     fn open() -> Self {
         let dir = std::env::var_os("FUZZ_DIR").map_or_else(std::env::temp_dir, PathBuf::from);
         let data = dir.join(format!("sarang-fuzz-{}", std::process::id()));
-        let mut config = Config { data_dir: data.clone(), ..Config::default() };
+        let mut config = Config {
+            data_dir: data.clone(),
+            ..Config::default()
+        };
         config.drive.durability = Durability::Relaxed;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         let account = AccountName::parse("me").unwrap();
         let app = runtime.block_on(async {
             let app = App::open(config).await.expect("a data folder");
-            app.auth.create(&account, b"password of the nest", Role::User, None).await.expect("an account");
+            app.auth
+                .create(&account, b"password of the nest", Role::User, None)
+                .await
+                .expect("an account");
             app
         });
         let home = data.join("homes/me");
-        Self { runtime, app, account, data, home }
+        Self {
+            runtime,
+            app,
+            account,
+            data,
+            home,
+        }
     }
 
     /// Sends a request and checks all that must hold after any.
-    async fn converse(&self, request: Request<BodyIn>, body: Bytes, memory: &mut Memory, before: Snapshot) -> Snapshot {
+    async fn converse(
+        &self,
+        request: Request<BodyIn>,
+        body: Bytes,
+        memory: &mut Memory,
+        before: Snapshot,
+    ) -> Snapshot {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let response = self.send(request).await;
         let status = response.status();
         let shown = format!("{method} {uri} was answered {status}");
         let after = self.snapshot();
-        let reads = matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "PROPPATCH" | "UNLOCK");
+        let reads = matches!(
+            method.as_str(),
+            "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "PROPPATCH" | "UNLOCK"
+        );
         if reads || status.is_client_error() || status.is_server_error() {
             assert_eq!(after, before, "{shown}, and yet something changed");
         }
         if let Some(etag) = response.headers().get("etag").and_then(|v| v.to_str().ok()) {
             etag.clone_into(&mut memory.etag);
         }
-        if let Some(token) = response.headers().get("lock-token").and_then(|v| v.to_str().ok()) {
+        if let Some(token) = response
+            .headers()
+            .get("lock-token")
+            .and_then(|v| v.to_str().ok())
+        {
             token.trim_matches(['<', '>']).clone_into(&mut memory.token);
         }
         check_answer(&shown, response).await;
         match method.as_str() {
-            "PUT" if status.is_success() => assert_eq!(self.content(uri.path()).await, Some(body), "{shown}"),
+            "PUT" if status.is_success() => {
+                assert_eq!(self.content(uri.path()).await, Some(body), "{shown}")
+            }
             "DELETE" if status.is_success() && status != StatusCode::MULTI_STATUS => {
                 assert_eq!(self.content(uri.path()).await, None, "{shown}");
             }
@@ -97,8 +131,11 @@ impl Server {
     }
 
     async fn send(&self, mut request: Request<BodyIn>) -> Response<sarang::http::body::Body> {
-        request.headers_mut().append("authorization", CREDENTIALS.parse().unwrap());
-        let response = sarang::http::handle(&self.app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
+        request
+            .headers_mut()
+            .append("authorization", CREDENTIALS.parse().unwrap());
+        let response =
+            sarang::http::handle(&self.app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
         assert_eq!(self.app.metrics.panics.get(), 0);
         let meant = [
             StatusCode::NOT_IMPLEMENTED,
@@ -106,17 +143,32 @@ impl Server {
             StatusCode::SERVICE_UNAVAILABLE,
             StatusCode::INSUFFICIENT_STORAGE,
         ];
-        assert!(!response.status().is_server_error() || meant.contains(&response.status()), "{}", response.status());
+        assert!(
+            !response.status().is_server_error() || meant.contains(&response.status()),
+            "{}",
+            response.status()
+        );
         response
     }
 
     /// What a GET finds.
     async fn content(&self, path: &str) -> Option<Bytes> {
-        let request =
-            Request::builder().method(Method::GET).uri(path).header("host", HOST).body(BodyIn::from(b"")).unwrap();
+        let request = Request::builder()
+            .method(Method::GET)
+            .uri(path)
+            .header("host", HOST)
+            .body(BodyIn::from(b""))
+            .unwrap();
         let response = self.send(request).await;
         match response.status() {
-            StatusCode::OK => Some(response.into_body().collect().await.expect("a whole body").to_bytes()),
+            StatusCode::OK => Some(
+                response
+                    .into_body()
+                    .collect()
+                    .await
+                    .expect("a whole body")
+                    .to_bytes(),
+            ),
             StatusCode::NOT_FOUND => None,
             other => panic!("GET {path} was answered {other}"),
         }
@@ -132,19 +184,28 @@ impl Server {
 
     /// Nothing is left half done, and nothing was made outside of the home.
     fn check_outside(&self) {
-        assert_eq!(names(&self.home.join(".sarang/tmp")), [""; 0], "an upload was left behind");
-        assert!(names(&self.data.join("homes")).iter().all(|name| name == "me"));
-        assert!(
-            names(&self.data)
-                .iter()
-                .all(|name| ["homes", "state", "audit", "sarang.data"].contains(&name.as_str()) || name.starts_with('.'))
+        assert_eq!(
+            names(&self.home.join(".sarang/tmp")),
+            [""; 0],
+            "an upload was left behind"
         );
+        assert!(
+            names(&self.data.join("homes"))
+                .iter()
+                .all(|name| name == "me")
+        );
+        assert!(names(&self.data).iter().all(|name| {
+            ["homes", "state", "audit", "sarang.data"].contains(&name.as_str())
+                || name.starts_with('.')
+        }));
     }
 }
 
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 fn walk(dir: &Path, top: bool, seen: &mut Snapshot) {
@@ -153,7 +214,10 @@ fn walk(dir: &Path, top: bool, seen: &mut Snapshot) {
             continue;
         }
         let folder = entry.file_type().expect("a type").is_dir();
-        seen.push((entry.path(), (!folder).then(|| fs::read(entry.path()).expect("a file"))));
+        seen.push((
+            entry.path(),
+            (!folder).then(|| fs::read(entry.path()).expect("a file")),
+        ));
         if folder {
             walk(&entry.path(), false, seen);
         }
@@ -161,9 +225,13 @@ fn walk(dir: &Path, top: bool, seen: &mut Snapshot) {
 }
 
 async fn check_answer(shown: &str, response: Response<sarang::http::body::Body>) {
-    let is_xml =
-        response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/xml"));
-    let written = is_xml && response.status() != StatusCode::OK && response.status() != StatusCode::PARTIAL_CONTENT;
+    let is_xml = response
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/xml"));
+    let written = is_xml
+        && response.status() != StatusCode::OK
+        && response.status() != StatusCode::PARTIAL_CONTENT;
     let body = response
         .into_body()
         .collect()

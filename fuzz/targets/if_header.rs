@@ -13,10 +13,20 @@ use sarang_fuzz::{ORIGIN, address, check_path, header_lines};
 fuzz_target!(|data: &[u8]| {
     let given = header_lines(data);
     check_small(&given);
-    let Ok(terms) = headers::terms(&given, ORIGIN) else { return };
-    assert!(terms.lists.iter().map(|list| list.conditions.len()).sum::<usize>() <= 256);
+    let Ok(terms) = headers::terms(&given, ORIGIN) else {
+        return;
+    };
+    assert!(
+        terms
+            .lists
+            .iter()
+            .map(|list| list.conditions.len())
+            .sum::<usize>()
+            <= 256
+    );
     terms.lists.iter().for_each(check_list);
-    let again = headers::terms(&written(&terms.lists, &terms.expect), ORIGIN).expect("what was read can be written");
+    let again = headers::terms(&written(&terms.lists, &terms.expect), ORIGIN)
+        .expect("what was read can be written");
     assert_eq!(again.lists, terms.lists);
     assert_eq!(again.expect, terms.expect);
 });
@@ -28,8 +38,14 @@ fn check_list(list: &IfList) {
     }
     for condition in &list.conditions {
         match &condition.state {
-            State::Token(token) => assert!(!token.is_empty() && !token.contains(['>', ' ', '\t']), "{token:?}"),
-            State::Etag(tag) => assert!(tag.ends_with('"') && tag.trim_start_matches("W/").starts_with('"'), "{tag:?}"),
+            State::Token(token) => assert!(
+                !token.is_empty() && !token.contains(['>', ' ', '\t']),
+                "{token:?}"
+            ),
+            State::Etag(tag) => assert!(
+                tag.ends_with('"') && tag.trim_start_matches("W/").starts_with('"'),
+                "{tag:?}"
+            ),
         }
     }
 }
@@ -57,7 +73,9 @@ fn written(lists: &[IfList], expect: &Expect) -> HeaderMap {
         }
         Expect::Etag(tags) => set("if-match", &tags.join(", ")),
         Expect::NotEtag(tags) => set("if-none-match", &tags.join(",")),
-        Expect::UnmodifiedSince(since) => set("if-unmodified-since", &http_date(from_unix_seconds(*since))),
+        Expect::UnmodifiedSince(since) => {
+            set("if-unmodified-since", &http_date(from_unix_seconds(*since)))
+        }
     }
     headers
 }
@@ -81,9 +99,16 @@ fn written_list(list: &IfList) -> String {
 }
 
 fn check_small(given: &HeaderMap) {
-    let _ = (headers::depth(given), headers::overwrite(given), headers::timeout(given));
+    let _ = (
+        headers::depth(given),
+        headers::overwrite(given),
+        headers::timeout(given),
+    );
     for token in tokens::lock_tokens(given).unwrap_or_default() {
-        assert!(!token.is_empty() && !token.contains(['<', '>', ' ']), "{token:?}");
+        assert!(
+            !token.is_empty() && !token.contains(['<', '>', ' ']),
+            "{token:?}"
+        );
     }
     if let Ok(Some(time)) = headers::oc_mtime(given) {
         let text = sarang::model::time::http_date(time);

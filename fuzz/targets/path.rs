@@ -9,7 +9,8 @@ use sarang::model::RelPath;
 use sarang_fuzz::check_path;
 
 fuzz_target!(|url: &str| {
-    let read = RelPath::from_url(url, "").map(|path| path.expect("everything lies beneath nothing"));
+    let read =
+        RelPath::from_url(url, "").map(|path| path.expect("everything lies beneath nothing"));
     if let Ok(path) = &read {
         check_path(path);
         assert_eq!(
@@ -20,7 +21,10 @@ fuzz_target!(|url: &str| {
     if let Ok(Some(path)) = RelPath::from_url(url, PREFIX) {
         check_path(&path);
         let whole = resolve(url).expect("an accepted path never climbs above the root");
-        assert_eq!(whole.join("/"), format!("{PREFIX}/{path}").trim_matches('/'));
+        assert_eq!(
+            whole.join("/"),
+            format!("{PREFIX}/{path}").trim_matches('/')
+        );
     }
     if let Ok(path) = RelPath::parse(url) {
         check_path(&path);

@@ -24,8 +24,14 @@ fn check(header: &str, len: u64) {
     let total: u128 = spans.iter().map(|span| u128::from(span.count())).sum();
     assert!(total <= u128::from(len), "{spans:?} of {len}");
     for (at, span) in spans.iter().enumerate() {
-        assert!(span.first <= span.last && span.last < len, "{span:?} of {len}");
-        assert!(spans.iter().skip(at + 1).all(|other| apart(*span, *other)), "{spans:?}");
+        assert!(
+            span.first <= span.last && span.last < len,
+            "{span:?} of {len}"
+        );
+        assert!(
+            spans.iter().skip(at + 1).all(|other| apart(*span, *other)),
+            "{spans:?}"
+        );
     }
     check_again(&spans, len);
 }
@@ -36,7 +42,10 @@ fn apart(one: Span, other: Span) -> bool {
 
 /// Asking for exactly what was chosen chooses the same.
 fn check_again(spans: &[Span], len: u64) {
-    let written: Vec<String> = spans.iter().map(|span| format!("{}-{}", span.first, span.last)).collect();
+    let written: Vec<String> = spans
+        .iter()
+        .map(|span| format!("{}-{}", span.first, span.last))
+        .collect();
     let again = match select(&format!("bytes={}", written.join(", ")), len) {
         Selection::One(span) => vec![span],
         Selection::Several(spans) => spans,

@@ -9,7 +9,9 @@ use sarang::http::pictures::shrink::shrink;
 const SIZE: u32 = 64;
 
 fuzz_target!(|data: &[u8]| {
-    let Ok(picture) = shrink(Bytes::copy_from_slice(data), SIZE) else { return };
+    let Ok(picture) = shrink(Bytes::copy_from_slice(data), SIZE) else {
+        return;
+    };
     // What was made is a picture itself, and stays as it is but for a second loss.
     assert!(picture.starts_with(b"\x89PNG") || picture.starts_with(b"\xff\xd8"));
     assert!(shrink(picture, SIZE).is_ok(), "what was made is no picture");

@@ -23,7 +23,9 @@ fuzz_target!(|body: &[u8]| {
 });
 
 fn check_update(body: &[u8]) {
-    let Ok(steps) = parse_propertyupdate(body) else { return };
+    let Ok(steps) = parse_propertyupdate(body) else {
+        return;
+    };
     assert!(!steps.is_empty() && steps.len() <= 256);
     for step in &steps {
         if let Instruction::Set(name, captured) = step {
@@ -33,25 +35,34 @@ fn check_update(body: &[u8]) {
 }
 
 fn check_lock(body: &[u8]) {
-    let Ok(info) = parse_lockinfo(body) else { return };
+    let Ok(info) = parse_lockinfo(body) else {
+        return;
+    };
     assert!(info.owner.len() <= MAX_OWNER);
     let scope = if info.shared { "shared" } else { "exclusive" };
     let alone = format!(
         "<L:lockinfo xmlns:L='DAV:'><L:lockscope><L:{scope}/></L:lockscope><L:locktype><L:write/></L:locktype>{}</L:lockinfo>",
         info.owner
     );
-    assert_eq!(parse_lockinfo(alone.as_bytes()).expect("an owner kept is well-formed"), info);
+    assert_eq!(
+        parse_lockinfo(alone.as_bytes()).expect("an owner kept is well-formed"),
+        info
+    );
     roxmltree::Document::parse(&alone).unwrap_or_else(|error| panic!("{error}: {alone}"));
 }
 
 fn check_property(name: &Name, captured: &Captured) {
-    let (head, tail) = ("<D:propertyupdate xmlns:D='DAV:'><D:set><D:prop>", "</D:prop></D:set></D:propertyupdate>");
+    let (head, tail) = (
+        "<D:propertyupdate xmlns:D='DAV:'><D:set><D:prop>",
+        "</D:prop></D:set></D:propertyupdate>",
+    );
     let alone = [head, &captured.xml, tail].concat();
     if alone.len() <= 64 * 1024 {
         let again = parse_propertyupdate(alone.as_bytes()).expect("a property kept is well-formed");
         assert_eq!(again, [Instruction::Set(name.clone(), captured.clone())]);
     }
-    let document = roxmltree::Document::parse(&alone).unwrap_or_else(|error| panic!("{error}: {alone}"));
+    let document =
+        roxmltree::Document::parse(&alone).unwrap_or_else(|error| panic!("{error}: {alone}"));
     let element = document
         .root_element()
         .first_element_child()
@@ -60,7 +71,10 @@ fn check_property(name: &Name, captured: &Captured) {
         .first_element_child();
     let element = element.expect("the property");
     assert_eq!(element.tag_name().name(), name.local);
-    assert_eq!(words(element.tag_name().namespace().unwrap_or_default()), words(&name.ns));
+    assert_eq!(
+        words(element.tag_name().namespace().unwrap_or_default()),
+        words(&name.ns)
+    );
 }
 
 /// A namespace without its white space, which our reader does not normalize (XML 1.0 section 3.3.3).

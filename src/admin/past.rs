@@ -166,37 +166,73 @@ impl Administrator {
     /// Looks at the past of an account's drive, or restores from it. `NotFound`.
     pub async fn recall(&self, name: &AccountName, what: Recall) -> Result<Recalled> {
         let account = self.app.auth.account(name).ok_or(Error::NotFound)?;
-        let identity = Arc::new(Identity::whole(account.name, account.role, account.quota, self.access.clone()));
+        let identity = Arc::new(Identity::whole(
+            account.name,
+            account.role,
+            account.quota,
+            self.access.clone(),
+        ));
         let drive = self.app.drive(&identity).await?;
         match what {
             Recall::Trash => {
                 let items = drive.trashed(None, None, usize::MAX).await?;
-                Ok(Recalled::Trash(items.into_iter().map(TrashItem::from).collect()))
+                Ok(Recalled::Trash(
+                    items.into_iter().map(TrashItem::from).collect(),
+                ))
             }
             Recall::Versions { path } => {
                 let versions = drive.versions(&VPath::parse(&path)?).await?;
-                Ok(Recalled::Versions(versions.into_iter().map(Former::from).collect()))
+                Ok(Recalled::Versions(
+                    versions.into_iter().map(Former::from).collect(),
+                ))
             }
             Recall::Purge { .. } | Recall::Empty => self.purge_past(name, &drive, what).await,
-            Recall::Rewind(wish) => rewind(&drive, &self.reporter, wish).await.map(Recalled::Rewound),
-            Recall::Untrash { .. } | Recall::Revert { .. } => self.restore_past(name, &drive, what).await,
+            Recall::Rewind(wish) => rewind(&drive, &self.reporter, wish)
+                .await
+                .map(Recalled::Rewound),
+            Recall::Untrash { .. } | Recall::Revert { .. } => {
+                self.restore_past(name, &drive, what).await
+            }
         }
     }
 
-    async fn purge_past(&self, name: &AccountName, drive: &Drive, what: Recall) -> Result<Recalled> {
+    async fn purge_past(
+        &self,
+        name: &AccountName,
+        drive: &Drive,
+        what: Recall,
+    ) -> Result<Recalled> {
         let (purged, note) = if let Recall::Purge { id } = what {
-            (drive.purge(&id).await.map(|()| 1), format!("{id:?} of the trash"))
+            (
+                drive.purge(&id).await.map(|()| 1),
+                format!("{id:?} of the trash"),
+            )
         } else {
             let emptied = drive.empty_trash().await;
-            let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
+            let note = emptied
+                .as_ref()
+                .map(|items| format!("all of the trash: {items}"))
+                .unwrap_or_default();
             (emptied, note)
         };
         let is_change = purged.as_ref().is_ok_and(|items| *items > 0);
-        self.reporter.report_change(Kind::HistoryPurged, name.as_str(), note, (&purged, is_change)).await;
+        self.reporter
+            .report_change(
+                Kind::HistoryPurged,
+                name.as_str(),
+                note,
+                (&purged, is_change),
+            )
+            .await;
         purged.map(Recalled::Purged)
     }
 
-    async fn restore_past(&self, name: &AccountName, drive: &Drive, what: Recall) -> Result<Recalled> {
+    async fn restore_past(
+        &self,
+        name: &AccountName,
+        drive: &Drive,
+        what: Recall,
+    ) -> Result<Recalled> {
         let restored = match what {
             Recall::Untrash { id, to } => {
                 let wish = to.map(|to| VPath::parse(&to)).transpose()?;
@@ -204,21 +240,41 @@ impl Administrator {
             }
             Recall::Revert { path, id } => {
                 let path = VPath::parse(&path)?;
-                drive.revert(&path, &id, Terms::default()).await.map(|()| path)
+                drive
+                    .revert(&path, &id, Terms::default())
+                    .await
+                    .map(|()| path)
             }
             _ => return Err(Error::NotFound),
         };
-        let note = restored.as_ref().map(|path| format!("/{path}")).unwrap_or_default();
-        self.reporter.report(Kind::HistoryRestored, name.as_str(), note.clone(), &restored).await;
+        let note = restored
+            .as_ref()
+            .map(|path| format!("/{path}"))
+            .unwrap_or_default();
+        self.reporter
+            .report(
+                Kind::HistoryRestored,
+                name.as_str(),
+                note.clone(),
+                &restored,
+            )
+            .await;
         restored.map(|_| Recalled::Restored(note))
     }
 }
 
 /// Rewinds what a drive shows, with its entry in the audit log.
 pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Result<RewindReport> {
-    let wrong = |pointer: &str, why: &str| Error::Invalid { pointer: pointer.into(), why: why.into() };
-    let moment = time::parse_iso_moment(&wish.to)
-        .ok_or_else(|| wrong("/to", "Write a time as 2026-11-21T10:00:00Z, with any offset."))?;
+    let wrong = |pointer: &str, why: &str| Error::Invalid {
+        pointer: pointer.into(),
+        why: why.into(),
+    };
+    let moment = time::parse_iso_moment(&wish.to).ok_or_else(|| {
+        wrong(
+            "/to",
+            "Write a time as 2026-11-21T10:00:00Z, with any offset.",
+        )
+    })?;
     if moment > SystemTime::now() {
         return Err(wrong("/to", "This lies in the future."));
     }
@@ -226,13 +282,28 @@ pub async fn rewind(drive: &Drive, reporter: &Reporter, wish: Rewinding) -> Resu
         return Err(wrong("/only", "One call takes at most 1000 paths."));
     }
     let path = VPath::parse(&wish.path)?;
-    let only = wish.only.iter().map(|path| VPath::parse(path)).collect::<Result<Vec<_>>>()?;
-    let report = drive.rewind(&path, Wish { moment, only, dry: wish.dry_run }).await;
+    let only = wish
+        .only
+        .iter()
+        .map(|path| VPath::parse(path))
+        .collect::<Result<Vec<_>>>()?;
+    let report = drive
+        .rewind(
+            &path,
+            Wish {
+                moment,
+                only,
+                dry: wish.dry_run,
+            },
+        )
+        .await;
     if !wish.dry_run {
         let changes = report.as_ref().map_or(0, |report| report.count);
         let note = format!("/{path} to {}: {changes} changes", time::iso_date(moment));
         let name = drive.identity().account.as_str();
-        reporter.report_change(Kind::HistoryRestored, name, note, (&report, changes > 0)).await;
+        reporter
+            .report_change(Kind::HistoryRestored, name, note, (&report, changes > 0))
+            .await;
     }
     report.map(RewindReport::from)
 }
@@ -265,13 +336,28 @@ impl From<Report> for RewindReport {
 impl From<Trashed> for TrashItem {
     fn from(item: Trashed) -> Self {
         let (path, deleted) = (format!("/{}", item.path), item.when.map(time::iso_date));
-        Self { id: item.id, path, folder: item.node.folder, size: item.node.len, deleted, by: item.who }
+        Self {
+            id: item.id,
+            path,
+            folder: item.node.folder,
+            size: item.node.len,
+            deleted,
+            by: item.who,
+        }
     }
 }
 
 impl From<Version> for Former {
     fn from(version: Version) -> Self {
-        let (modified, replaced) = (time::iso_date(version.node.modified), time::iso_date(version.replaced));
-        Self { id: version.id, size: version.node.len, modified, replaced }
+        let (modified, replaced) = (
+            time::iso_date(version.node.modified),
+            time::iso_date(version.replaced),
+        );
+        Self {
+            id: version.id,
+            size: version.node.len,
+            modified,
+            replaced,
+        }
     }
 }

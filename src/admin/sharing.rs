@@ -10,7 +10,9 @@ impl Administrator {
         let shares = &self.app.commons.shares;
         let share = shares.find(id).ok_or(Error::NotFound)?;
         let ended = shares.revoke(&share.owner, id).await;
-        self.reporter.report(Kind::ShareEnded, id, share.words(), &ended).await;
+        self.reporter
+            .report(Kind::ShareEnded, id, share.words(), &ended)
+            .await;
         self.app.commons.release(&self.app.locks, &*ended?).await
     }
 
@@ -21,7 +23,9 @@ impl Administrator {
         let link = links.find(&owner, id)?;
         let ended = links.remove(&owner, id).await;
         let note = format!("/{} of {owner}", link.record.path);
-        self.reporter.report(Kind::LinkEnded, id, note, &ended).await;
+        self.reporter
+            .report(Kind::LinkEnded, id, note, &ended)
+            .await;
         self.app.end_lost_locks().await;
         ended
     }

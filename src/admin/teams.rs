@@ -40,7 +40,10 @@ pub fn bind_member(app: &App, member: &Member) -> Option<Member> {
     if let Grantee::Account(name) = &member.to.named {
         app.auth.account(name)?;
     }
-    Some(Member { to: app.commons.groups.bind(&member.to.named)?, rights: member.rights })
+    Some(Member {
+        to: app.commons.groups.bind(&member.to.named)?,
+        rights: member.rights,
+    })
 }
 
 impl Administrator {
@@ -58,7 +61,9 @@ impl Administrator {
         if let Some(folder) = folder.filter(|_| made.is_ok()) {
             note = format!("{note}; its files in {folder}");
         }
-        self.reporter.report(Kind::TeamFolderCreated, name, note, &made).await;
+        self.reporter
+            .report(Kind::TeamFolderCreated, name, note, &made)
+            .await;
         made
     }
 
@@ -68,14 +73,29 @@ impl Administrator {
         let removed = self.app.remove_team(name, files).await;
         let place = removed.as_ref().ok().and_then(|done| done.aside.as_deref());
         let note = place.map_or(kept, |place| format!("its files are kept, in {place}"));
-        self.reporter.report(Kind::TeamFolderRemoved, name, note, &removed).await;
+        self.reporter
+            .report(Kind::TeamFolderRemoved, name, note, &removed)
+            .await;
         removed
     }
 }
 
 /// `ana edit, group crew view; quota 10 bytes`
 pub fn terms_of(team: &Team) -> String {
-    let members: Vec<String> = team.members.iter().map(|member| format!("{} {}", member.to, member.rights)).collect();
-    let quota = team.quota.map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
-    format!("{}; quota {quota}", if members.is_empty() { "no members".to_owned() } else { members.join(", ") })
+    let members: Vec<String> = team
+        .members
+        .iter()
+        .map(|member| format!("{} {}", member.to, member.rights))
+        .collect();
+    let quota = team
+        .quota
+        .map_or_else(|| "unlimited".to_owned(), |bytes| format!("{bytes} bytes"));
+    format!(
+        "{}; quota {quota}",
+        if members.is_empty() {
+            "no members".to_owned()
+        } else {
+            members.join(", ")
+        }
+    )
 }

@@ -55,7 +55,9 @@ pub(super) struct Vacating(pub Weak<App>);
 #[async_trait]
 impl Vacate for Vacating {
     async fn vacate(&self, name: &AccountName) -> Result<()> {
-        let Some(app) = self.0.upgrade() else { return Ok(()) };
+        let Some(app) = self.0.upgrade() else {
+            return Ok(());
+        };
         app.end_records(name).await?;
         app.vacate(TreeKind::Home, name.as_str()).await
     }
@@ -65,7 +67,11 @@ impl App {
     /// The files that lie aside, by place.
     pub fn removed_files(&self) -> Vec<RemovedFiles> {
         let date = |seconds| time::iso_date(time::from_unix_seconds(seconds));
-        let settled = self.removals.list().into_iter().filter(|(_, removal)| removal.settled);
+        let settled = self
+            .removals
+            .list()
+            .into_iter()
+            .filter(|(_, removal)| removal.settled);
         let mut found: Vec<RemovedFiles> = settled
             .map(|(id, removal)| RemovedFiles {
                 id,
@@ -93,11 +99,14 @@ impl App {
         let moved = match to {
             Destination::Folder(to) => {
                 self.auth.account(&to).ok_or(Error::NotFound)?;
-                self.homes.adopt(aside, &format!("Files of {}", removal.name), &to).await?
+                self.homes
+                    .adopt(aside, &format!("Files of {}", removal.name), &to)
+                    .await?
             }
             Destination::Home(to) => {
                 self.auth.account(&to).ok_or(Error::NotFound)?;
-                self.take_place(aside, (TreeKind::Home, to.as_str())).await?;
+                self.take_place(aside, (TreeKind::Home, to.as_str()))
+                    .await?;
                 None
             }
             Destination::Team(to) => {
@@ -115,7 +124,15 @@ impl App {
         let id = {
             let _turn = self.removals.turn.lock().await;
             let (id, removal) = self.kept(which)?;
-            self.removals.put(&id, Removal { files: Files::Purge, ..removal.as_ref().clone() }).await?;
+            self.removals
+                .put(
+                    &id,
+                    Removal {
+                        files: Files::Purge,
+                        ..removal.as_ref().clone()
+                    },
+                )
+                .await?;
             id
         };
         self.settle_files(&id).await.map(drop)
@@ -123,8 +140,13 @@ impl App {
 
     fn kept(&self, which: &str) -> Result<(String, Arc<Removal>)> {
         let kept = |removal: &Removal| removal.settled && !removal.files.is_purge();
-        let mut all = self.removals.list().into_iter().filter(|(_, removal)| kept(removal));
-        all.find(|(id, removal)| id == which || removal.place() == which).ok_or(Error::NotFound)
+        let mut all = self
+            .removals
+            .list()
+            .into_iter()
+            .filter(|(_, removal)| kept(removal));
+        all.find(|(id, removal)| id == which || removal.place() == which)
+            .ok_or(Error::NotFound)
     }
 
     /// Lets files that lie aside become a home or team folder that holds none.
@@ -140,10 +162,16 @@ impl App {
         if self.homes.is_empty(kind, name).await? {
             return self.homes.forget(kind, name).await;
         }
-        let mut removal = self.removals.new_removal(self, kind, name, Files::Keep).await?;
+        let mut removal = self
+            .removals
+            .new_removal(self, kind, name, Files::Keep)
+            .await?;
         removal.settled = true;
         let (id, folder) = (crate::store::table::new_id()?, removal.folder.clone());
-        tracing::warn!(place = removal.place(), "files of an earlier holder of the name lie aside");
+        tracing::warn!(
+            place = removal.place(),
+            "files of an earlier holder of the name lie aside"
+        );
         // First the record: what is aside is always named by one.
         self.removals.put(&id, removal).await?;
         self.homes.lay_aside(kind, name, &folder).await

@@ -40,10 +40,16 @@ impl DiskLook {
             })
             .await
         };
-        let found = tokio::time::timeout(PATIENCE, found).await.unwrap_or(Err(Error::Busy { retry_after: PATIENCE }));
+        let found = tokio::time::timeout(PATIENCE, found)
+            .await
+            .unwrap_or(Err(Error::Busy {
+                retry_after: PATIENCE,
+            }));
         let was_silent = self.is_silent.swap(found.is_err(), Ordering::Relaxed);
         match &found {
-            Err(error) if !was_silent => tracing::error!(%error, "the disk of the data folder does not answer"),
+            Err(error) if !was_silent => {
+                tracing::error!(%error, "the disk of the data folder does not answer")
+            }
             Ok(_) if was_silent => tracing::info!("the disk of the data folder answers again"),
             _ => {}
         }
@@ -62,7 +68,9 @@ impl App {
             why.push("The state store is read-only; the log says why.");
         }
         if self.look_at_disk().await.is_err() {
-            why.push("The disk of the homes or of the data folder does not answer; the log says more.");
+            why.push(
+                "The disk of the homes or of the data folder does not answer; the log says more.",
+            );
         }
         why
     }
@@ -114,7 +122,14 @@ mod tests {
         };
         let asked = tokio::join!(ask(), ask(), ask());
         assert!(
-            matches!(asked, (Err(Error::Busy { .. }), Err(Error::Busy { .. }), Err(Error::Busy { .. }))),
+            matches!(
+                asked,
+                (
+                    Err(Error::Busy { .. }),
+                    Err(Error::Busy { .. }),
+                    Err(Error::Busy { .. })
+                )
+            ),
             "{asked:?}"
         );
         assert_eq!(looks.load(Ordering::Relaxed), 1);
@@ -124,13 +139,19 @@ mod tests {
         answer.send(7).unwrap();
         assert_eq!((ask().await.unwrap(), ask().await.unwrap()), (7, 7));
         let is_fresh = answered.elapsed() < FRESH;
-        assert!(looks.load(Ordering::Relaxed) == 1 || !is_fresh, "what was found is good for a second");
+        assert!(
+            looks.load(Ordering::Relaxed) == 1 || !is_fresh,
+            "what was found is good for a second"
+        );
     }
 
     #[tokio::test]
     async fn the_room_is_that_of_the_fuller_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        let mut config = Config {
+            data_dir: dir.path().to_owned(),
+            ..Config::default()
+        };
         config.drive.reserve = 0;
         let app = App::open(config).await.unwrap();
         assert!(app.look_at_disk().await.unwrap() > 0);

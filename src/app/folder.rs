@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 /// The file in a data folder that says that it is one.
 pub(super) const MARKER: &str = "sarang.data";
-const MARKER_TEXT: &str =
-    "This is the data folder of a Sarang server. Without this file the server does not start on it.\n";
+const MARKER_TEXT: &str = "This is the data folder of a Sarang server. Without this file the server does not start on it.\n";
 /// What may lie in a folder that is new: the settings, and what a file system keeps for itself.
 const STRANGERS: [&str; 2] = ["config.toml", "lost+found"];
 /// Where the files of accounts and team folders will be: made before the first start where they lie on another disk.
@@ -53,7 +52,9 @@ fn refuse_former(dir: &Path) -> Result<()> {
              restore`), mount its disk, or start with no accounts: `sarang serve --new`.",
         ));
     }
-    let is_new = |name: &str| STRANGERS.contains(&name) || (TREES.contains(&name) && holds_nothing(&dir.join(name), 1));
+    let is_new = |name: &str| {
+        STRANGERS.contains(&name) || (TREES.contains(&name) && holds_nothing(&dir.join(name), 1))
+    };
     if !names.iter().all(|name| is_new(name)) {
         return Err(Error::Forbidden(
             "There is something in it, and no state of a server: maybe its disk is not mounted, or only part of it was brought \
@@ -72,14 +73,18 @@ fn refuse_former(dir: &Path) -> Result<()> {
 
 /// Whether something is a folder without anything in it but such folders, so many levels deep.
 fn holds_nothing(dir: &Path, levels: usize) -> bool {
-    let below = |name: &String| name == "lost+found" || (levels > 0 && holds_nothing(&dir.join(name), levels - 1));
+    let below = |name: &String| {
+        name == "lost+found" || (levels > 0 && holds_nothing(&dir.join(name), levels - 1))
+    };
     dir.is_dir() && names_in(dir).is_ok_and(|names| names.iter().all(below))
 }
 
 /// The names in a folder; none where there is none.
 fn names_in(dir: &Path) -> std::io::Result<Vec<String>> {
     match fs::read_dir(dir) {
-        Ok(entries) => entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect(),
+        Ok(entries) => entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect(),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -88,9 +93,13 @@ fn names_in(dir: &Path) -> std::io::Result<Vec<String>> {
 /// A path without links, as far as it exists.
 fn absolute(dir: &Path) -> PathBuf {
     let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
-    let there = dir.ancestors().find_map(|above| Some((above, fs::canonicalize(above).ok()?)));
+    let there = dir
+        .ancestors()
+        .find_map(|above| Some((above, fs::canonicalize(above).ok()?)));
     match there {
-        Some((above, real)) => dir.strip_prefix(above).map_or_else(|_| dir.clone(), |rest| real.join(rest)),
+        Some((above, real)) => dir
+            .strip_prefix(above)
+            .map_or_else(|_| dir.clone(), |rest| real.join(rest)),
         None => dir,
     }
 }
@@ -98,10 +107,15 @@ fn absolute(dir: &Path) -> PathBuf {
 /// The mount point over a path that the machine is set up with and that is not mounted.
 fn unmounted(dir: &Path, fstab: &str, mounts: &str) -> Option<PathBuf> {
     let present: Vec<PathBuf> = mounts.lines().filter_map(|line| path_in(line, 4)).collect();
-    let lines = fstab.lines().filter(|line| !line.trim_start().starts_with('#'));
-    let wanted =
-        lines.filter_map(|line| path_in(line, 1)).filter(|point| point.is_absolute() && dir.starts_with(point));
-    wanted.filter(|point| point != Path::new("/")).find(|point| !present.contains(point))
+    let lines = fstab
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    let wanted = lines
+        .filter_map(|line| path_in(line, 1))
+        .filter(|point| point.is_absolute() && dir.starts_with(point));
+    wanted
+        .filter(|point| point != Path::new("/"))
+        .find(|point| !present.contains(point))
 }
 
 /// Whether a folder lies where a disk should be mounted within the data folder, and is not.
@@ -111,7 +125,9 @@ pub(super) fn is_unmounted_within(data: &Path, dir: &Path) -> bool {
 }
 
 fn is_unmounted(data: &Path, dir: &Path, fstab: &str, mounts: &str) -> bool {
-    let is_within = |line: &&str| path_in(line, 1).is_some_and(|point| point.starts_with(data) && point != data);
+    let is_within = |line: &&str| {
+        path_in(line, 1).is_some_and(|point| point.starts_with(data) && point != data)
+    };
     let within: Vec<&str> = fstab.lines().filter(is_within).collect();
     unmounted(dir, &within.join("\n"), mounts).is_some()
 }
@@ -119,7 +135,12 @@ fn is_unmounted(data: &Path, dir: &Path, fstab: &str, mounts: &str) -> bool {
 /// A field of a line in one of the tables of mounts, in which blanks are `\040`.
 fn path_in(line: &str, field: usize) -> Option<PathBuf> {
     let text = line.split_whitespace().nth(field)?;
-    Some(text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\").into())
+    Some(
+        text.replace("\\040", " ")
+            .replace("\\011", "\t")
+            .replace("\\134", "\\")
+            .into(),
+    )
 }
 
 #[cfg(test)]
@@ -134,7 +155,10 @@ mod tests {
         let mounted = format!("{root}30 22 8:3 / /srv/my\\040disk rw - ext4 /dev/sdc1 rw\n");
         let disk = Path::new("/srv/my disk");
         assert_eq!(unmounted(disk, fstab, root).as_deref(), Some(disk));
-        assert_eq!(unmounted(&disk.join("data"), fstab, root).as_deref(), Some(disk));
+        assert_eq!(
+            unmounted(&disk.join("data"), fstab, root).as_deref(),
+            Some(disk)
+        );
         assert_eq!(unmounted(&disk.join("data"), fstab, &mounted), None);
         for other in ["/srv/my disk 2", "/srv", "/old/data", "/var/lib/sarang"] {
             assert_eq!(unmounted(Path::new(other), fstab, root), None, "{other}");
@@ -146,10 +170,16 @@ mod tests {
     fn a_home_whose_disk_should_be_mounted_is_not_made() {
         let fstab = "UUID=1 /srv ext4 noauto 0 2\nUUID=2 /srv/data/homes/ana ext4 nofail 0 2\n#UUID=3 /srv/data/teams ext4 0 2\n";
         let mounted = "30 22 8:3 / /srv/data/homes/ana rw - ext4 /dev/sdc1 rw\n";
-        let at = |dir: &str, mounts: &str| is_unmounted(Path::new("/srv/data"), Path::new(dir), fstab, mounts);
+        let at = |dir: &str, mounts: &str| {
+            is_unmounted(Path::new("/srv/data"), Path::new(dir), fstab, mounts)
+        };
         assert!(at("/srv/data/homes/ana", ""));
         assert!(!at("/srv/data/homes/ana", mounted));
-        assert!(!at("/srv/data/homes/ben", "") && !at("/srv/data/homes/ana2", "") && !at("/srv/data/teams/x", ""));
+        assert!(
+            !at("/srv/data/homes/ben", "")
+                && !at("/srv/data/homes/ana2", "")
+                && !at("/srv/data/teams/x", "")
+        );
     }
 
     #[test]
@@ -169,8 +199,14 @@ mod tests {
         drop(open_state(&dir, false).unwrap());
         fs::remove_file(dir.join(MARKER)).unwrap();
         drop(open_state(&dir, false).unwrap());
-        assert!(dir.join(MARKER).exists(), "a data folder from before there was a marker gets one");
+        assert!(
+            dir.join(MARKER).exists(),
+            "a data folder from before there was a marker gets one"
+        );
         fs::remove_dir_all(dir.join("state")).unwrap();
-        assert!(matches!(refuse_former(&dir), Err(Error::Forbidden(_))), "its state is gone");
+        assert!(
+            matches!(refuse_former(&dir), Err(Error::Forbidden(_))),
+            "its state is gone"
+        );
     }
 }

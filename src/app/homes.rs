@@ -39,7 +39,9 @@ use tokio::time::timeout;
 /// How long a request waits for a disk that does not answer before it is told so.
 pub(super) const DISK_PATIENCE: Duration = Duration::from_secs(20);
 /// What it is told: when to come back.
-pub(super) const SLOW_DISK: Error = Error::Busy { retry_after: Duration::from_secs(10) };
+pub(super) const SLOW_DISK: Error = Error::Busy {
+    retry_after: Duration::from_secs(10),
+};
 
 /// What a tree of files belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -85,7 +87,12 @@ pub(super) struct Homes {
 }
 
 impl Homes {
-    pub(super) fn new(config: &Config, auth: Arc<Auth>, uploads: Arc<Uploads>, made: (Known, Arc<Existing>)) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        auth: Arc<Auth>,
+        uploads: Arc<Uploads>,
+        made: (Known, Arc<Existing>),
+    ) -> Self {
         Self {
             opener: Arc::new(Opener::new(config, auth, uploads, made)),
             trees: Trees::new(config.storage.open_homes),
@@ -102,7 +109,12 @@ impl Homes {
         self.with_open(kind, name, |open| open.root.clone()).await
     }
 
-    async fn with_open<T>(&self, kind: TreeKind, name: &str, of: impl Fn(&OpenHome) -> T) -> Result<T> {
+    async fn with_open<T>(
+        &self,
+        kind: TreeKind,
+        name: &str,
+        of: impl Fn(&OpenHome) -> T,
+    ) -> Result<T> {
         loop {
             let home = self.trees.entry(kind, name);
             if home.get().is_none()
@@ -115,14 +127,18 @@ impl Homes {
             if !self.has_moved(kind, name, open).await? {
                 return Ok(of(open));
             }
-            tracing::warn!(folder = kind.id(name), "it was replaced beside the server; it is opened anew");
+            tracing::warn!(
+                folder = kind.id(name),
+                "it was replaced beside the server; it is opened anew"
+            );
             self.trees.remove_this(kind, name, &home);
         }
     }
 
     async fn open(&self, kind: TreeKind, name: &str, home: &Arc<Home>) -> Result<()> {
         let mut opened = self.try_open(kind, name, home).await?;
-        let lacks = |error: &Error| error.lacks_descriptors() || matches!(error, Error::Busy { .. });
+        let lacks =
+            |error: &Error| error.lacks_descriptors() || matches!(error, Error::Busy { .. });
         if opened.as_ref().is_err_and(lacks) {
             self.trees.shed();
             opened = self.try_open(kind, name, home).await?;
@@ -141,11 +157,17 @@ impl Homes {
         let closed = self.trees.until_closed(&kind.id(&name));
         let opening = tokio::spawn(async move {
             closed.await;
-            home.cell.get_or_try_init(|| opener.open(kind, &name, was_swept)).await.map(|_| ())
+            home.cell
+                .get_or_try_init(|| opener.open(kind, &name, was_swept))
+                .await
+                .map(|_| ())
         });
         match timeout(DISK_PATIENCE, opening).await {
             Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(failed)) => Err(Error::io("open the folder of files", std::io::Error::other(failed))),
+            Ok(Err(failed)) => Err(Error::io(
+                "open the folder of files",
+                std::io::Error::other(failed),
+            )),
             Err(_) => Err(SLOW_DISK),
         }
     }
@@ -158,7 +180,9 @@ impl Homes {
         let (look, dir) = (open.look.clone(), self.opener.own_dir(kind, name));
         let (existing, tree) = (self.opener.existing.clone(), kind.id(name));
         let has_moved = move || {
-            let found = existing.find(&tree).map(|site| site.map_or(dir, |site| site.path));
+            let found = existing
+                .find(&tree)
+                .map(|site| site.map_or(dir, |site| site.path));
             Ok(look.has_moved(found.ok().as_deref()))
         };
         patiently(has_moved).await
@@ -181,7 +205,10 @@ impl Homes {
 
     /// Whether an account's home has been made, as far as is known without looking.
     pub(super) fn is_made(&self, account: &AccountName) -> bool {
-        self.opener.known.get(&TreeKind::Home.id(account.as_str())).is_some()
+        self.opener
+            .known
+            .get(&TreeKind::Home.id(account.as_str()))
+            .is_some()
     }
 
     /// The names of the folders of a kind that there are, and of those that have been made and may be missing.
@@ -189,7 +216,10 @@ impl Homes {
         let (dir, made) = (self.opener.folder_of(kind), self.opener.known.names(kind));
         blocking(move || {
             let names = names_in(&dir).map_err(|e| Error::io("list the homes", e))?;
-            Ok(names.into_iter().chain(made.into_iter().map(OsString::from)).collect())
+            Ok(names
+                .into_iter()
+                .chain(made.into_iter().map(OsString::from))
+                .collect())
         })
         .await
     }
@@ -215,7 +245,10 @@ impl Homes {
 
     /// Closes all homes and team folders that nobody holds; the rest are counted when they are opened again.
     pub(super) async fn close_all(&self) {
-        if timeout(DISK_PATIENCE, self.trees.close_all()).await.is_err() {
+        if timeout(DISK_PATIENCE, self.trees.close_all())
+            .await
+            .is_err()
+        {
             tracing::warn!("a disk does not answer: not every home was closed");
         }
     }
@@ -242,7 +275,10 @@ impl Homes {
 
     /// The trees whose history is held, and until when, of those that have been open.
     pub(super) fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
-        let open = self.open_roots().into_iter().filter_map(|root| Some((root.id.clone(), root.tree.held()?)));
+        let open = self
+            .open_roots()
+            .into_iter()
+            .filter_map(|root| Some((root.id.clone(), root.tree.held()?)));
         let mut held: Vec<_> = self.trees.held().into_iter().chain(open).collect();
         held.sort();
         held
@@ -261,7 +297,11 @@ impl Homes {
     /// The id of a home or team folder, which is opened if it was not yet. `Missing`.
     pub(super) async fn id_of(&self, kind: TreeKind, name: &str) -> Result<String> {
         self.root_of(kind, name).await?;
-        self.opener.known.get(&kind.id(name)).map(|id| id.to_string()).ok_or_else(known::missing)
+        self.opener
+            .known
+            .get(&kind.id(name))
+            .map(|id| id.to_string())
+            .ok_or_else(known::missing)
     }
 
     /// Makes a folder that was there before a tree; returns its id.
@@ -270,7 +310,12 @@ impl Homes {
     }
 
     /// What is stored and done with the account or team folder that a folder is made the tree of.
-    pub(super) fn along(&self, kind: TreeKind, name: &str, (site, id): (Site, String)) -> Result<Along> {
+    pub(super) fn along(
+        &self,
+        kind: TreeKind,
+        name: &str,
+        (site, id): (Site, String),
+    ) -> Result<Along> {
         let (opener, tree) = (self.opener.clone(), kind.id(name));
         let batch = opener.existing.put_in(Batch::new(), &tree, &site)?;
         let batch = opener.known.put_in(batch, &tree, &id)?;
@@ -283,12 +328,18 @@ impl Homes {
     /// Refuses to go on with a home or team folder that has been made and is not there. `Missing`.
     pub(super) async fn check_there(&self, kind: TreeKind, name: &str) -> Result<()> {
         let tree = kind.id(name);
-        let Some(id) = self.opener.known.get(&tree) else { return Ok(()) };
+        let Some(id) = self.opener.known.get(&tree) else {
+            return Ok(());
+        };
         let dir = self.opener.find_dir(kind, name).await?;
         let found = patiently(move || LocalTree::id_at(&dir)).await?;
         let is_there = found.is_some_and(|found| *found == *id);
         self.opener.known.note(&tree, is_there);
-        if is_there { Ok(()) } else { Err(known::missing()) }
+        if is_there {
+            Ok(())
+        } else {
+            Err(known::missing())
+        }
     }
 
     /// Forgets that a home or team folder has been made: what lies in its place when it is used next is it, else it is made.
@@ -306,7 +357,9 @@ impl Homes {
 }
 
 /// Looks at the disk for as long as a request waits for that.
-async fn patiently<T: Send + 'static>(look: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn patiently<T: Send + 'static>(
+    look: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     in_time(blocking(look)).await
 }
 
@@ -318,7 +371,12 @@ pub(super) async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<
 #[async_trait]
 impl Roots for Homes {
     async fn home(&self, account: &AccountName) -> Result<(Arc<Root>, Option<u64>)> {
-        let view = self.opener.auth.account(account).filter(|view| !view.disabled).ok_or(Error::NotFound)?;
+        let view = self
+            .opener
+            .auth
+            .account(account)
+            .filter(|view| !view.disabled)
+            .ok_or(Error::NotFound)?;
         match self.home_of(account).await {
             Ok(root) => Ok((root, view.quota)),
             Err(Error::Unauthenticated) => Err(Error::NotFound),
@@ -327,7 +385,12 @@ impl Roots for Homes {
     }
 
     fn check_home(&self, account: &AccountName) -> Result<()> {
-        self.opener.auth.account(account).filter(|view| !view.disabled).map(drop).ok_or(Error::NotFound)
+        self.opener
+            .auth
+            .account(account)
+            .filter(|view| !view.disabled)
+            .map(drop)
+            .ok_or(Error::NotFound)
     }
 
     async fn team(&self, name: &str) -> Result<Arc<Root>> {

@@ -19,10 +19,13 @@ impl App {
         (role, quota): (Role, Option<u64>),
         home: Option<&str>,
     ) -> Result<AccountView> {
-        let Some(home) = home else { return self.auth.create(name, password, role, quota).await };
+        let Some(home) = home else {
+            return self.auth.create(name, password, role, quota).await;
+        };
         self.auth.check_new(name, password)?;
         let make = |along| self.auth.create_along(name, password, (role, quota), along);
-        self.make_in_place((TreeKind::Home, name.as_str()), ("/home", home), make).await
+        self.make_in_place((TreeKind::Home, name.as_str()), ("/home", home), make)
+            .await
     }
 
     /// Makes a team folder, without anything of one that had its name; its files lie in `folder`, where that is given. As
@@ -36,7 +39,9 @@ impl App {
     ) -> Result<Arc<Team>> {
         let _turn = self.removals.turn.lock().await;
         if name.contains(INFIX) {
-            return Err(Error::BadName("A name with “.removed-” is of what was removed; choose another."));
+            return Err(Error::BadName(
+                "A name with “.removed-” is of what was removed; choose another.",
+            ));
         }
         let teams = &self.commons.teams;
         let stored = teams.check_new(name)?;
@@ -46,14 +51,20 @@ impl App {
             teams.create(name, members, quota, along).await
         };
         match folder {
-            Some(folder) => self.make_in_place((TreeKind::Team, stored.as_str()), ("/folder", folder), make).await,
+            Some(folder) => {
+                self.make_in_place((TreeKind::Team, stored.as_str()), ("/folder", folder), make)
+                    .await
+            }
             None => make(Batch::new().into()).await,
         }
     }
 
     /// Where the files of an account or team folder lie, if not in the data folder.
     pub fn existing_folder(&self, kind: TreeKind, name: &str) -> Option<String> {
-        self.homes.existing().path_of(&kind.id(name)).map(|path| path.to_string_lossy().into_owned())
+        self.homes
+            .existing()
+            .path_of(&kind.id(name))
+            .map(|path| path.to_string_lossy().into_owned())
     }
 
     /// Makes something whose files lie in the folder at `path`, which the request has at `pointer`. Two at once take turns, so that
@@ -64,14 +75,21 @@ impl App {
         (pointer, path): (&str, &str),
         make: impl FnOnce(Along) -> F,
     ) -> Result<T> {
-        let wrong = |why: String| Error::Invalid { pointer: pointer.into(), why };
+        let wrong = |why: String| Error::Invalid {
+            pointer: pointer.into(),
+            why,
+        };
         let existing = self.homes.existing().clone();
         let _alone = existing.adding.lock().await;
         let (looking, path, leaving) = (existing.clone(), path.to_owned(), self.leaving_folders());
-        let found = in_time(blocking(move || Ok(looking.check_new(path.as_ref(), &leaving)))).await?;
+        let found = in_time(blocking(move || {
+            Ok(looking.check_new(path.as_ref(), &leaving))
+        }))
+        .await?;
         let site = found.map_err(wrong)?;
         let prepared = in_time(self.homes.prepare(site.path.clone())).await;
-        let id = prepared.map_err(|error| wrong(format!("{} cannot be served: {error}", site.path.display())))?;
+        let id = prepared
+            .map_err(|error| wrong(format!("{} cannot be served: {error}", site.path.display())))?;
         make(self.homes.along(kind, name, (site, id))?).await
     }
 }

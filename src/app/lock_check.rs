@@ -22,18 +22,27 @@ pub struct LockCheck {
 impl LockCheck {
     /// Asks these.
     pub fn new(auth: &Arc<Auth>, links: &Arc<Links>, commons: &Arc<Commons>) -> Self {
-        Self { auth: auth.clone(), links: links.clone(), commons: commons.clone() }
+        Self {
+            auth: auth.clone(),
+            links: links.clone(),
+            commons: commons.clone(),
+        }
     }
 
     fn may_come_in(&self, holder: &Holder) -> bool {
         self.auth.may_sign_in(&holder.account)
             && match &holder.via {
                 Via::Password => {
-                    holder.generation == 0 || self.auth.opens_by_password(&holder.account, holder.generation)
+                    holder.generation == 0
+                        || self
+                            .auth
+                            .opens_by_password(&holder.account, holder.generation)
                 }
                 Via::Session(id) => self.auth.has_session(&holder.account, id),
                 Via::AppPassword(id) => self.auth.has_app_password(&holder.account, id),
-                Via::Link(id) => self.links.lets_change(&holder.account, id, holder.generation),
+                Via::Link(id) => self
+                    .links
+                    .lets_change(&holder.account, id, holder.generation),
             }
     }
 
@@ -41,12 +50,18 @@ impl LockCheck {
         let account = &holder.account;
         match spot.root.split_once('/') {
             Some(("home", owner)) if owner != account.as_str() => {
-                let may_edit = |share: &Share| share.rights == Rights::Edit && spot.path.is_within(&share.path());
-                AccountName::parse(owner).is_ok_and(|owner| self.commons.shares.any_between(&owner, account, may_edit))
+                let may_edit = |share: &Share| {
+                    share.rights == Rights::Edit && spot.path.is_within(&share.path())
+                };
+                AccountName::parse(owner)
+                    .is_ok_and(|owner| self.commons.shares.any_between(&owner, account, may_edit))
             }
             Some(("team", name)) => {
                 let teams = &self.commons.teams;
-                teams.find(name).and_then(|team| teams.rights(&team, account)) == Some(Rights::Edit)
+                teams
+                    .find(name)
+                    .and_then(|team| teams.rights(&team, account))
+                    == Some(Rights::Edit)
             }
             _ => true,
         }

@@ -15,11 +15,19 @@ impl App {
         let Registered { account, invite } = self.auth.register(applicant, from).await?;
         let reporter = self.audit.reporter(Actor::Nobody, Some(from));
         let Some((id, invite)) = invite else {
-            reporter.done(Kind::AccountCreated, account.name.as_str(), "role user, by open registration").await;
+            reporter
+                .done(
+                    Kind::AccountCreated,
+                    account.name.as_str(),
+                    "role user, by open registration",
+                )
+                .await;
             return Ok(account);
         };
         let note = format!("role user, with the invite {id} of {}", invite.by);
-        reporter.done(Kind::AccountCreated, account.name.as_str(), note).await;
+        reporter
+            .done(Kind::AccountCreated, account.name.as_str(), note)
+            .await;
         let mut note = format!("made the account {}", account.name);
         for group in &invite.groups {
             let id = invite.group_ids.get(group).map(String::as_str);
@@ -27,19 +35,34 @@ impl App {
             // Writing to a String cannot fail.
             let _ = match &joined {
                 Ok(()) => write!(note, ", in the group {group}"),
-                Err(Error::NotFound) => write!(note, ", not in the group {group}, which is no more"),
+                Err(Error::NotFound) => {
+                    write!(note, ", not in the group {group}, which is no more")
+                }
                 Err(error) => {
                     tracing::error!(account = %account.name, group, %error, "an invited account is not in its group");
-                    write!(note, ", not in the group {group}, for a failure of the server")
+                    write!(
+                        note,
+                        ", not in the group {group}, for a failure of the server"
+                    )
                 }
             };
-            reporter.report(Kind::GroupChanged, group, format!("{} joined by invite", account.name), &joined).await;
+            reporter
+                .report(
+                    Kind::GroupChanged,
+                    group,
+                    format!("{} joined by invite", account.name),
+                    &joined,
+                )
+                .await;
         }
         reporter.done(Kind::InviteUsed, &id, note).await;
         Ok(account)
     }
 
     async fn join(&self, group: &str, id: Option<&str>, account: &AccountName) -> Result<()> {
-        self.commons.groups.add(&GroupName::parse(group)?, id, account).await
+        self.commons
+            .groups
+            .add(&GroupName::parse(group)?, id, account)
+            .await
     }
 }

@@ -101,7 +101,13 @@ pub enum Step {
 
 impl Step {
     /// The steps in their order; before the first, the account or team folder is gone and the removal recorded.
-    pub const ALL: [Self; 5] = [Self::Credentials, Self::Records, Self::Aside, Self::Transfer, Self::Free];
+    pub const ALL: [Self; 5] = [
+        Self::Credentials,
+        Self::Records,
+        Self::Aside,
+        Self::Transfer,
+        Self::Free,
+    ];
 }
 
 /// What became of the files.
@@ -127,13 +133,27 @@ pub(super) struct Removals {
 impl Removals {
     pub(super) async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
         let table = Table::<Removal>::new(store, PREFIX);
-        let all = table.all().await?.into_iter().map(|(id, removal)| (id, Arc::new(removal))).collect();
+        let all = table
+            .all()
+            .await?
+            .into_iter()
+            .map(|(id, removal)| (id, Arc::new(removal)))
+            .collect();
         let (turn, purging) = (tokio::sync::Mutex::default(), tokio::sync::Mutex::default());
-        Ok(Self { table, all: RwLock::new(all), turn, purging })
+        Ok(Self {
+            table,
+            all: RwLock::new(all),
+            turn,
+            purging,
+        })
     }
 
     pub(super) fn list(&self) -> Vec<(String, Arc<Removal>)> {
-        self.all.read().iter().map(|(id, removal)| (id.clone(), removal.clone())).collect()
+        self.all
+            .read()
+            .iter()
+            .map(|(id, removal)| (id.clone(), removal.clone()))
+            .collect()
     }
 
     fn get(&self, id: &str) -> Result<Arc<Removal>> {
@@ -143,8 +163,11 @@ impl Removals {
     /// The removal of this name that is not finished.
     fn pending(&self, kind: TreeKind, name: &str) -> Option<String> {
         let all = self.all.read();
-        let pending = |removal: &Removal| !removal.settled && removal.kind == kind && removal.name == name;
-        all.iter().find(|(_, removal)| pending(removal)).map(|(id, _)| id.clone())
+        let pending =
+            |removal: &Removal| !removal.settled && removal.kind == kind && removal.name == name;
+        all.iter()
+            .find(|(_, removal)| pending(removal))
+            .map(|(id, _)| id.clone())
     }
 
     pub(super) async fn put(&self, id: &str, removal: Removal) -> Result<()> {
@@ -160,19 +183,47 @@ impl Removals {
     }
 
     /// A removal of now, whose folder gets a name that nothing has.
-    pub(super) async fn new_removal(&self, app: &App, kind: TreeKind, name: &str, files: Files) -> Result<Removal> {
+    pub(super) async fn new_removal(
+        &self,
+        app: &App,
+        kind: TreeKind,
+        name: &str,
+        files: Files,
+    ) -> Result<Removal> {
         let now = SystemTime::now();
         let stamp = time::iso_date(now).replace(['-', ':'], "");
-        let end = name.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= MAX_NAME).last();
+        let end = name
+            .char_indices()
+            .map(|(at, c)| at + c.len_utf8())
+            .take_while(|end| *end <= MAX_NAME)
+            .last();
         let start = name.get(..end.unwrap_or_default()).unwrap_or_default();
         for n in 1_u32.. {
-            let folder = if n == 1 { format!("{start}{INFIX}{stamp}") } else { format!("{start}{INFIX}{stamp}-{n}") };
-            let is_named = self.all.read().values().any(|other| other.kind == kind && other.folder == folder);
+            let folder = if n == 1 {
+                format!("{start}{INFIX}{stamp}")
+            } else {
+                format!("{start}{INFIX}{stamp}-{n}")
+            };
+            let is_named = self
+                .all
+                .read()
+                .values()
+                .any(|other| other.kind == kind && other.folder == folder);
             if !is_named && !app.homes.is_there(kind, &folder).await? {
                 let removed = time::unix_seconds(now);
                 let (tree, existing) = (app.homes.known_id(kind, name), None);
                 let (name, settled) = (name.into(), false);
-                return Ok(Removal { kind, name, created: 0, removed, folder, files, settled, existing, tree });
+                return Ok(Removal {
+                    kind,
+                    name,
+                    created: 0,
+                    removed,
+                    folder,
+                    files,
+                    settled,
+                    existing,
+                    tree,
+                });
             }
         }
         Err(Error::Exists)
@@ -187,7 +238,10 @@ impl App {
             let taken = self.take_step(id, step).await;
             if step == Step::Transfer {
                 if taken.is_err() {
-                    let kept = Removal { files: Files::Keep, ..self.removals.get(id)?.as_ref().clone() };
+                    let kept = Removal {
+                        files: Files::Keep,
+                        ..self.removals.get(id)?.as_ref().clone()
+                    };
                     self.removals.put(id, kept).await?;
                 }
                 moved = taken;
@@ -201,8 +255,14 @@ impl App {
     /// Takes one step of a removal, whether or not it was taken before.
     pub async fn take_step(&self, id: &str, step: Step) -> Result<Option<VPath>> {
         let removal = self.removals.get(id)?;
-        let Removal { kind, name, folder, .. } = removal.as_ref();
-        let account = if *kind == TreeKind::Home { Some(AccountName::parse(name)?) } else { None };
+        let Removal {
+            kind, name, folder, ..
+        } = removal.as_ref();
+        let account = if *kind == TreeKind::Home {
+            Some(AccountName::parse(name)?)
+        } else {
+            None
+        };
         match (step, &account) {
             (Step::Credentials, Some(account)) => self.auth.end_credentials(account).await?,
             (Step::Credentials, None) => {}
@@ -219,16 +279,29 @@ impl App {
                 self.homes.lay_aside(*kind, name, folder).await?;
             }
             (Step::Transfer, _) => {
-                let Files::Transfer(to) = &removal.files else { return Ok(None) };
+                let Files::Transfer(to) = &removal.files else {
+                    return Ok(None);
+                };
                 let from = (*kind, folder.as_str());
                 if let Some(left) = &removal.existing {
                     self.homes.gather(left, from).await?;
                 }
-                return self.homes.adopt(from, &format!("Files of {name}"), to).await;
+                return self
+                    .homes
+                    .adopt(from, &format!("Files of {name}"), to)
+                    .await;
             }
             (Step::Free, _) => {
                 if self.is_left(&removal).await? {
-                    self.removals.put(id, Removal { settled: true, ..removal.as_ref().clone() }).await?;
+                    self.removals
+                        .put(
+                            id,
+                            Removal {
+                                settled: true,
+                                ..removal.as_ref().clone()
+                            },
+                        )
+                        .await?;
                 } else {
                     self.removals.forget(id).await?;
                 }
@@ -243,20 +316,28 @@ impl App {
 
     /// Whether something is left of the files that is to be deleted or brought back.
     async fn is_left(&self, removal: &Removal) -> Result<bool> {
-        Ok(matches!(removal.files, Files::PurgeAt(_)) || self.homes.is_there(removal.kind, &removal.folder).await?)
+        Ok(matches!(removal.files, Files::PurgeAt(_))
+            || self.homes.is_there(removal.kind, &removal.folder).await?)
     }
 
     /// The folders that were there before, of removals that are not over.
     pub(super) fn leaving_folders(&self) -> Vec<PathBuf> {
-        let left = |(_, removal): (String, Arc<Removal>)| removal.existing.as_ref().map(|left| (&left.path).into());
+        let left = |(_, removal): (String, Arc<Removal>)| {
+            removal.existing.as_ref().map(|left| (&left.path).into())
+        };
         self.removals.list().into_iter().filter_map(left).collect()
     }
 
     /// Deletes the files of a finished removal where that is wanted, and says where they lie otherwise.
     pub(super) async fn settle_files(&self, id: &str) -> Result<Outcome> {
-        let Ok(removal) = self.removals.get(id) else { return Ok(Outcome::default()) };
+        let Ok(removal) = self.removals.get(id) else {
+            return Ok(Outcome::default());
+        };
         if !removal.files.is_purge() {
-            return Ok(Outcome { moved: None, aside: Some(removal.place()) });
+            return Ok(Outcome {
+                moved: None,
+                aside: Some(removal.place()),
+            });
         }
         let _alone = self.removals.purging.lock().await;
         match (&removal.files, &removal.existing) {
@@ -270,7 +351,9 @@ impl App {
     /// Ends everything that is keyed by the name of an account that is none, but its sign-ins.
     pub(super) async fn end_records(&self, name: &AccountName) -> Result<()> {
         self.homes.close(TreeKind::Home, name.as_str());
-        self.locks.end_account(name, &TreeKind::Home.id(name.as_str())).await?;
+        self.locks
+            .end_account(name, &TreeKind::Home.id(name.as_str()))
+            .await?;
         self.commons.end_account(name).await?;
         self.links.forget_account(name).await?;
         for upload in self.uploads.over(Some(name)) {
@@ -299,9 +382,16 @@ impl App {
     /// At the start: keeps the names of removals under way taken, finishes them, and ends what names accounts that are none. What
     /// fails stays as it is, with a line in the log, and is tried again every hour.
     pub(super) async fn begin_with_removals(self: &Arc<Self>) {
-        for (_, removal) in self.removals.list().into_iter().filter(|(_, removal)| !removal.settled) {
+        for (_, removal) in self
+            .removals
+            .list()
+            .into_iter()
+            .filter(|(_, removal)| !removal.settled)
+        {
             match removal.kind {
-                TreeKind::Home => AccountName::parse(&removal.name).into_iter().for_each(|it| self.auth.take_name(it)),
+                TreeKind::Home => AccountName::parse(&removal.name)
+                    .into_iter()
+                    .for_each(|it| self.auth.take_name(it)),
                 TreeKind::Team => self.commons.teams.take_name(&removal.name),
             }
         }
@@ -335,7 +425,10 @@ impl App {
             let finished = self.finish_removal(&id).await.map(drop);
             let note = format!("finished after a stop; {}", note_of(&removal.files));
             let kind = removal.kind.audit_kind();
-            self.audit.reporter(crate::audit::Actor::Server, None).report(kind, &removal.name, note, &finished).await;
+            self.audit
+                .reporter(crate::audit::Actor::Server, None)
+                .report(kind, &removal.name, note, &finished)
+                .await;
             outcome = outcome.and(finished);
         }
         outcome
@@ -344,7 +437,12 @@ impl App {
     /// Deletes the files of removed accounts and team folders that are to be deleted.
     pub async fn purge_removed(&self) -> Result<()> {
         let mut outcome = Ok(());
-        for (id, _) in self.removals.list().into_iter().filter(|(_, it)| it.settled && it.files.is_purge()) {
+        for (id, _) in self
+            .removals
+            .list()
+            .into_iter()
+            .filter(|(_, it)| it.settled && it.files.is_purge())
+        {
             outcome = outcome.and(self.settle_files(&id).await.map(drop));
         }
         outcome
@@ -355,7 +453,12 @@ impl App {
         let mut named = self.commons.accounts_named();
         named.extend(self.links.owners());
         named.extend(self.uploads.owners());
-        named.extend(self.locks.all().iter().map(|lock| lock.holder.account.clone()));
+        named.extend(
+            self.locks
+                .all()
+                .iter()
+                .map(|lock| lock.holder.account.clone()),
+        );
         named.retain(|name| self.auth.account(name).is_none());
         self.commons.end_lost_groups().await?;
         for name in named {

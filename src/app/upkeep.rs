@@ -47,7 +47,10 @@ impl Upkeep {
         if !self.0.lock().insert(id.to_owned()) {
             return Err(stuck("an earlier job is not done with it"));
         }
-        let at_work = AtWork { all: self.0.clone(), id: id.to_owned() };
+        let at_work = AtWork {
+            all: self.0.clone(),
+            id: id.to_owned(),
+        };
         let task = tokio::spawn(async move {
             let _at_work = at_work;
             work.await
@@ -65,7 +68,10 @@ impl Upkeep {
 }
 
 fn stuck(why: &'static str) -> Error {
-    Error::io("finish a job", std::io::Error::new(std::io::ErrorKind::TimedOut, why))
+    Error::io(
+        "finish a job",
+        std::io::Error::new(std::io::ErrorKind::TimedOut, why),
+    )
 }
 
 impl App {
@@ -86,14 +92,23 @@ impl App {
         let mut outcome = Ok(());
         for upload in self.uploads.over(None) {
             let (app, id) = (self.clone(), upload.record().root.clone());
-            outcome = outcome.and(self.in_tree(&id, async move { app.discard_upload(&upload).await }).await);
+            outcome = outcome.and(
+                self.in_tree(&id, async move { app.discard_upload(&upload).await })
+                    .await,
+            );
         }
         let swept = self.in_each_tree(
             |dir, _| LocalTree::has_uploads(dir),
             |app, root, _| async move {
                 // First what is there, then what belongs to somebody: what comes meanwhile is not among the one.
                 let mut outcome = Ok(());
-                for id in root.tree.laid_aside().await?.into_iter().filter(|id| !app.uploads.has(id)) {
+                for id in root
+                    .tree
+                    .laid_aside()
+                    .await?
+                    .into_iter()
+                    .filter(|id| !app.uploads.has(id))
+                {
                     outcome = outcome.and(root.tree.discard(&id).await);
                 }
                 outcome
@@ -116,12 +131,17 @@ impl App {
             let (app, id) = (self.clone(), kind.id(&name));
             let visit = async move {
                 app.homes.check_there(kind, &name).await?;
-                let (dir, is_swept) = (app.homes.dir_of(kind, &name), app.homes.is_swept(kind, &name));
+                let (dir, is_swept) = (
+                    app.homes.dir_of(kind, &name),
+                    app.homes.is_swept(kind, &name),
+                );
                 if !super::blocking(move || is_due(&dir, is_swept)).await? {
                     return Ok(());
                 }
                 let worker = app.clone();
-                app.homes.visit((kind, &name), move |root| work(worker, root, quota)).await
+                app.homes
+                    .visit((kind, &name), move |root| work(worker, root, quota))
+                    .await
             };
             outcome = outcome.and(self.in_tree(&id, visit).await);
         }
@@ -132,9 +152,14 @@ impl App {
     /// `place` is as `homes/ana`. `NotFound`, `Forbidden` when it is not missing.
     pub async fn renew(&self, place: &str) -> Result<(TreeKind, String)> {
         let (folder, name) = place.split_once('/').ok_or(Error::NotFound)?;
-        let kind = [TreeKind::Home, TreeKind::Team].into_iter().find(|kind| kind.folder() == folder);
+        let kind = [TreeKind::Home, TreeKind::Team]
+            .into_iter()
+            .find(|kind| kind.folder() == folder);
         let (kind, is_there) = match kind.ok_or(Error::NotFound)? {
-            TreeKind::Home => (TreeKind::Home, self.auth.account(&AccountName::parse(name)?).is_some()),
+            TreeKind::Home => (
+                TreeKind::Home,
+                self.auth.account(&AccountName::parse(name)?).is_some(),
+            ),
             TreeKind::Team => (TreeKind::Team, self.commons.teams.find(name).is_some()),
         };
         if !is_there {
@@ -142,24 +167,48 @@ impl App {
         }
         match self.homes.check_there(kind, name).await {
             Ok(()) => Err(Error::Forbidden("It is not missing.")),
-            Err(Error::Missing(_)) => self.homes.forget(kind, name).await.map(|()| (kind, name.to_owned())),
+            Err(Error::Missing(_)) => self
+                .homes
+                .forget(kind, name)
+                .await
+                .map(|()| (kind, name.to_owned())),
             Err(error) => Err(error),
         }
     }
 
-    async fn in_tree(&self, id: &str, work: impl Future<Output = Result<()>> + Send + 'static) -> Result<()> {
+    async fn in_tree(
+        &self,
+        id: &str,
+        work: impl Future<Output = Result<()>> + Send + 'static,
+    ) -> Result<()> {
         let done = self.upkeep.work(id, PATIENCE, work).await;
-        done.inspect_err(|error| tracing::error!(folder = id, %error, "an hourly job is not done here"))
+        done.inspect_err(
+            |error| tracing::error!(folder = id, %error, "an hourly job is not done here"),
+        )
     }
 
     /// The homes and team folders that have come into being, with their quotas, though they may be missing. Nothing is made for who
     /// never came.
     async fn trees_there(&self) -> Result<Vec<(TreeKind, String, Option<u64>)>> {
-        let (homes, teams) = (self.homes.names(TreeKind::Home).await?, self.homes.names(TreeKind::Team).await?);
-        let accounts = self.auth.list().into_iter().map(|it| (TreeKind::Home, it.name.to_string(), it.quota));
+        let (homes, teams) = (
+            self.homes.names(TreeKind::Home).await?,
+            self.homes.names(TreeKind::Team).await?,
+        );
+        let accounts = self
+            .auth
+            .list()
+            .into_iter()
+            .map(|it| (TreeKind::Home, it.name.to_string(), it.quota));
         let accounts = accounts.filter(|(_, name, _)| homes.contains(OsStr::new(name)));
-        let listed = self.commons.teams.list().into_iter().map(|(name, team)| (TreeKind::Team, name, team.quota));
-        Ok(accounts.chain(listed.filter(|(_, name, _)| teams.contains(OsStr::new(name)))).collect())
+        let listed = self
+            .commons
+            .teams
+            .list()
+            .into_iter()
+            .map(|(name, team)| (TreeKind::Team, name, team.quota));
+        Ok(accounts
+            .chain(listed.filter(|(_, name, _)| teams.contains(OsStr::new(name))))
+            .collect())
     }
 }
 
@@ -169,10 +218,18 @@ async fn expire(root: Arc<Root>, retention: Retention, quota: Option<u64>) -> Re
         Some(quota) => Some(quota.saturating_sub(root.tree.usage().await?.used)),
         None => None,
     };
-    let retention = Retention { room: left, ..retention };
+    let retention = Retention {
+        room: left,
+        ..retention
+    };
     let Expired { items, versions } = root.tree.expire(retention, SystemTime::now()).await?;
     if items > 0 || versions > 0 {
-        tracing::info!(root = &*root.id, items, versions, "deleted what is kept no longer of the history");
+        tracing::info!(
+            root = &*root.id,
+            items,
+            versions,
+            "deleted what is kept no longer of the history"
+        );
     }
     Ok(())
 }
@@ -190,16 +247,37 @@ mod tests {
         let began = tokio::time::Instant::now();
         assert!(upkeep.work("home/ana", minute, hung).await.is_err());
         assert!(began.elapsed() < 2 * minute, "{:?}", began.elapsed());
-        assert!(upkeep.work("home/ben", minute, async { Ok(()) }).await.is_ok());
-        assert!(upkeep.work("home/ana", minute, async { Ok(()) }).await.is_err(), "it is still at work there");
+        assert!(
+            upkeep
+                .work("home/ben", minute, async { Ok(()) })
+                .await
+                .is_ok()
+        );
+        assert!(
+            upkeep
+                .work("home/ana", minute, async { Ok(()) })
+                .await
+                .is_err(),
+            "it is still at work there"
+        );
         for n in 1..MAX_STUCK {
             assert!(!upkeep.is_overrun());
-            assert!(upkeep.work(&format!("home/{n}"), minute, std::future::pending()).await.is_err());
+            assert!(
+                upkeep
+                    .work(&format!("home/{n}"), minute, std::future::pending())
+                    .await
+                    .is_err()
+            );
         }
         assert!(upkeep.is_overrun());
         answer.send(()).unwrap();
         tokio::time::sleep(minute).await;
         assert!(!upkeep.is_overrun());
-        assert!(upkeep.work("home/ana", minute, async { Ok(()) }).await.is_ok());
+        assert!(
+            upkeep
+                .work("home/ana", minute, async { Ok(()) })
+                .await
+                .is_ok()
+        );
     }
 }

@@ -91,27 +91,34 @@ pub enum Kind {
 impl Kind {
     /// Whether it is written without waiting for the disk.
     pub(super) fn is_sign_in(self) -> bool {
-        matches!(self, Self::SignIn | Self::SignInFailed | Self::SessionStarted | Self::SessionEnded)
+        matches!(
+            self,
+            Self::SignIn | Self::SignInFailed | Self::SessionStarted | Self::SessionEnded
+        )
     }
 
     /// Whether every account does it, to what is its own.
     fn is_personal(self) -> bool {
         use Kind::{
-            AppPasswordCreated, AppPasswordRemoved, HistoryHeld, LinkChanged, LinkCreated, LinkRemoved, ShareChanged,
-            ShareCreated, ShareRemoved,
+            AppPasswordCreated, AppPasswordRemoved, HistoryHeld, LinkChanged, LinkCreated,
+            LinkRemoved, ShareChanged, ShareCreated, ShareRemoved,
         };
-        matches!(self, LinkCreated | LinkChanged | LinkRemoved | ShareCreated | ShareChanged | ShareRemoved)
-            || matches!(self, AppPasswordCreated | AppPasswordRemoved | HistoryHeld)
+        matches!(
+            self,
+            LinkCreated | LinkChanged | LinkRemoved | ShareCreated | ShareChanged | ShareRemoved
+        ) || matches!(self, AppPasswordCreated | AppPasswordRemoved | HistoryHeld)
     }
 
     /// Whether every account does it to itself, and administrators to others.
     fn is_of_an_account(self) -> bool {
         use Kind::{
-            AccountChanged, HistoryPurged, HistoryRestored, OpenidLinked, OpenidUnlinked, PasswordChanged,
-            TwoFactorChanged,
+            AccountChanged, HistoryPurged, HistoryRestored, OpenidLinked, OpenidUnlinked,
+            PasswordChanged, TwoFactorChanged,
         };
-        matches!(self, AccountChanged | PasswordChanged | TwoFactorChanged | OpenidLinked | OpenidUnlinked)
-            || matches!(self, HistoryPurged | HistoryRestored)
+        matches!(
+            self,
+            AccountChanged | PasswordChanged | TwoFactorChanged | OpenidLinked | OpenidUnlinked
+        ) || matches!(self, HistoryPurged | HistoryRestored)
     }
 }
 
@@ -172,7 +179,10 @@ pub enum Actor {
 impl From<&Identity> for Actor {
     fn from(identity: &Identity) -> Self {
         match &identity.via {
-            Via::Link(id) => Self::Link { id: id.clone(), owner: identity.account.clone() },
+            Via::Link(id) => Self::Link {
+                id: id.clone(),
+                owner: identity.account.clone(),
+            },
             _ => Self::Account(identity.account.clone()),
         }
     }
@@ -223,7 +233,14 @@ pub struct Event {
 impl Event {
     /// Something that was done.
     pub fn new(actor: Actor, kind: Kind, target: impl Into<String>) -> Self {
-        Self { actor, from: None, kind, target: target.into(), note: String::new(), outcome: Outcome::Done }
+        Self {
+            actor,
+            from: None,
+            kind,
+            target: target.into(),
+            note: String::new(),
+            outcome: Outcome::Done,
+        }
     }
 
     /// With the address it came from.
@@ -252,10 +269,14 @@ impl Event {
         match (&self.actor, self.kind) {
             (Actor::Account(name), kind) if kind.is_sign_in() => SeriesId::OwnSignIns(name.clone()),
             (Actor::Account(name), kind) if kind.is_personal() => SeriesId::Own(name.clone()),
-            (Actor::Account(name), kind) if kind.is_of_an_account() && self.target == name.as_str() => {
+            (Actor::Account(name), kind)
+                if kind.is_of_an_account() && self.target == name.as_str() =>
+            {
                 SeriesId::Own(name.clone())
             }
-            (Actor::Account(name), Kind::LockBroken) if self.is_in_home_of(name) => SeriesId::Own(name.clone()),
+            (Actor::Account(name), Kind::LockBroken) if self.is_in_home_of(name) => {
+                SeriesId::Own(name.clone())
+            }
             (Actor::Link { owner, .. }, _) => SeriesId::OwnVisitors(owner.clone()),
             (Actor::Account(_) | Actor::CommandLine, _) => SeriesId::Administration,
             (_, kind) if kind.is_sign_in() => SeriesId::SignIns,
@@ -264,7 +285,10 @@ impl Event {
     }
 
     fn is_in_home_of(&self, name: &AccountName) -> bool {
-        let place = self.target.strip_prefix("home/").and_then(|rest| rest.strip_prefix(name.as_str()));
+        let place = self
+            .target
+            .strip_prefix("home/")
+            .and_then(|rest| rest.strip_prefix(name.as_str()));
         place.is_some_and(|path| path.starts_with('/'))
     }
 
@@ -331,8 +355,9 @@ pub struct Filter {
 
 impl Filter {
     pub(super) fn lets(&self, entry: &Entry) -> bool {
-        let concerns =
-            |name: &String| entry.target == *name || (entry.by == By::Account && entry.who.as_ref() == Some(name));
+        let concerns = |name: &String| {
+            entry.target == *name || (entry.by == By::Account && entry.who.as_ref() == Some(name))
+        };
         // All times have one form, in which they sort as text.
         self.account.as_ref().is_none_or(concerns)
             && self.kind.is_none_or(|kind| kind == entry.kind)

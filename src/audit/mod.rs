@@ -36,7 +36,10 @@ impl Audit {
     }
 
     fn limited(dir: &Path, room: Room) -> Self {
-        Self { log: Arc::new(Mutex::new(Log::new(dir, room))), counting: TaskTracker::new() }
+        Self {
+            log: Arc::new(Mutex::new(Log::new(dir, room))),
+            counting: TaskTracker::new(),
+        }
     }
 
     /// Writes an entry, or counts it with those like it; when this returns, a change that was not just repeated is on the disk. Once
@@ -53,8 +56,17 @@ impl Audit {
 
     /// Counts a failed sign-in: the first of an account from an address gets an entry at once, more of them one entry together.
     pub fn count_failure(&self, name: Option<&AccountName>, from: IpAddr) {
-        let (log, key) = (Arc::clone(&self.log), Key { name: name.cloned(), from: from.to_canonical() });
-        drop(self.counting.spawn_blocking(move || log.lock().record_failure(&key, Instant::now())));
+        let (log, key) = (
+            Arc::clone(&self.log),
+            Key {
+                name: name.cloned(),
+                from: from.to_canonical(),
+            },
+        );
+        drop(
+            self.counting
+                .spawn_blocking(move || log.lock().record_failure(&key, Instant::now())),
+        );
     }
 
     /// Writes what was only counted so far; `all` also when its time has not come, and after what is still being counted.
@@ -66,7 +78,11 @@ impl Audit {
         let log = Arc::clone(&self.log);
         let settled = tokio::task::spawn_blocking(move || {
             let mut log = log.lock();
-            if all { log.write_all_counted() } else { log.write_counted(Instant::now()) }
+            if all {
+                log.write_all_counted()
+            } else {
+                log.write_counted(Instant::now())
+            }
         });
         if let Err(error) = settled.await {
             tracing::error!(%error, "counted entries were not written to the audit log");
@@ -85,7 +101,11 @@ impl Audit {
             let mut entries = Vec::new();
             for files in readers {
                 // What is older than all of a full page need not be read.
-                let above = if entries.len() == limit { entries.last().map_or(0, |last: &Entry| last.id) } else { 0 };
+                let above = if entries.len() == limit {
+                    entries.last().map_or(0, |last: &Entry| last.id)
+                } else {
+                    0
+                };
                 entries.extend(files.newest(&filter, (above, below), limit)?);
                 entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
                 entries.truncate(limit);

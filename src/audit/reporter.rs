@@ -16,7 +16,11 @@ pub struct Reporter {
 impl Audit {
     /// `actor` at work, with the address they come from, if over the network.
     pub fn reporter(&self, actor: Actor, from: Option<IpAddr>) -> Reporter {
-        Reporter { audit: self.clone(), actor, from }
+        Reporter {
+            audit: self.clone(),
+            actor,
+            from,
+        }
     }
 }
 
@@ -32,12 +36,18 @@ impl Reporter {
         let outcome = match result.as_ref().map_err(Borrow::borrow) {
             Ok(_) => Outcome::Done,
             Err(Error::Forbidden(_)) => Outcome::Refused,
-            Err(Error::Io { .. } | Error::Corrupt(_) | Error::ReadOnly | Error::NoSpace | Error::Unsupported) => {
-                Outcome::Failed
-            }
+            Err(
+                Error::Io { .. }
+                | Error::Corrupt(_)
+                | Error::ReadOnly
+                | Error::NoSpace
+                | Error::Unsupported,
+            ) => Outcome::Failed,
             Err(_) => return,
         };
-        let mut event = Event::new(self.actor.clone(), kind, target).note(note).ended(outcome);
+        let mut event = Event::new(self.actor.clone(), kind, target)
+            .note(note)
+            .ended(outcome);
         event.from = self.from;
         self.audit.record(event).await;
     }

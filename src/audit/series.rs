@@ -25,7 +25,11 @@ pub(super) struct Limits {
 
 impl Limits {
     pub const fn of_total(total: u64) -> Self {
-        Self { total, turn: DAY.saturating_mul(30), keep: DAY.saturating_mul(730) }
+        Self {
+            total,
+            turn: DAY.saturating_mul(30),
+            keep: DAY.saturating_mul(730),
+        }
     }
 
     fn file(&self) -> u64 {
@@ -59,8 +63,15 @@ pub(super) struct Files {
 
 impl Series {
     pub fn new(dir: &Path, name: &str, limits: Limits) -> Self {
-        let files = Files { dir: dir.to_owned(), prefix: format!("{name}-") };
-        Self { files, limits, present: None }
+        let files = Files {
+            dir: dir.to_owned(),
+            prefix: format!("{name}-"),
+        };
+        Self {
+            files,
+            limits,
+            present: None,
+        }
     }
 
     pub fn reader(&self) -> Files {
@@ -71,7 +82,9 @@ impl Series {
     pub fn append(&mut self, id: u64, mut line: Vec<u8>, durable: bool) -> io::Result<()> {
         line.push(b'\n');
         self.make_ready(id, line.len() as u64)?;
-        let Some(present) = &mut self.present else { return Err(ErrorKind::NotFound.into()) };
+        let Some(present) = &mut self.present else {
+            return Err(ErrorKind::NotFound.into());
+        };
         if present.torn {
             line.insert(0, b'\n');
         }
@@ -79,12 +92,18 @@ impl Series {
         present.len += line.len() as u64;
         present.file.write_all(&line)?;
         present.torn = false;
-        if durable { present.file.sync_data() } else { Ok(()) }
+        if durable {
+            present.file.sync_data()
+        } else {
+            Ok(())
+        }
     }
 
     /// The number of the last entry, 0 when there is none.
     pub fn last_id(&self) -> io::Result<u64> {
-        let Some((first, path)) = self.files.list()?.pop() else { return Ok(0) };
+        let Some((first, path)) = self.files.list()?.pop() else {
+            return Ok(0);
+        };
         let last = entries(&std::fs::read(path)?).map(|entry| entry.id).max();
         // Of a file whose only line was cut short the name is known.
         Ok(last.unwrap_or(first))
@@ -93,17 +112,29 @@ impl Series {
     /// Opens the file that the entry `id` goes to: the last one, unless it is full, old or gone.
     fn make_ready(&mut self, id: u64, more: u64) -> io::Result<()> {
         if self.present.is_none() {
-            self.present = self.files.list()?.pop().map(|(_, path)| Present::open(&path)).transpose()?;
+            self.present = self
+                .files
+                .list()?
+                .pop()
+                .map(|(_, path)| Present::open(&path))
+                .transpose()?;
         }
         let fits = |present: &Present| {
-            present.len + more < self.limits.file() && present.began.elapsed().is_ok_and(|age| age < self.limits.turn)
+            present.len + more < self.limits.file()
+                && present
+                    .began
+                    .elapsed()
+                    .is_ok_and(|age| age < self.limits.turn)
         };
         if self.present.as_ref().is_some_and(fits) {
             return Ok(());
         }
         let path = self.files.path_of(id);
         if !self.files.dir.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&self.files.dir)?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&self.files.dir)?;
             for above in self.files.dir.ancestors().skip(1).take(2) {
                 File::open(above)?.sync_all()?;
             }
@@ -116,7 +147,12 @@ impl Series {
     /// Removes the files of a series that nothing was written to for so long that all of it is old.
     pub fn expire(&self) -> io::Result<()> {
         for (_, path) in self.files.list()? {
-            if path.metadata()?.modified()?.elapsed().is_ok_and(|age| age >= self.limits.keep) {
+            if path
+                .metadata()?
+                .modified()?
+                .elapsed()
+                .is_ok_and(|age| age >= self.limits.keep)
+            {
                 std::fs::remove_file(path)?;
             }
         }
@@ -130,7 +166,10 @@ impl Series {
         let mut room = self.limits.total.saturating_sub(self.limits.file());
         for (_, path) in files.iter().rev() {
             let facts = path.metadata()?;
-            let is_old = facts.modified()?.elapsed().is_ok_and(|age| age >= self.limits.keep);
+            let is_old = facts
+                .modified()?
+                .elapsed()
+                .is_ok_and(|age| age >= self.limits.keep);
             match room.checked_sub(facts.len()) {
                 Some(left) if !is_old => room = left,
                 _ => {
@@ -145,7 +184,12 @@ impl Series {
 
 impl Present {
     fn open(path: &Path) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)?;
         let facts = file.metadata()?;
         let mut last = [b'\n'];
         if facts.len() > 0 {
@@ -154,13 +198,23 @@ impl Present {
         }
         // A file system that does not know when a file was made begins a new one by size alone.
         let began = facts.created().unwrap_or_else(|_| SystemTime::now());
-        Ok(Self { file, len: facts.len(), began, torn: last != *b"\n" })
+        Ok(Self {
+            file,
+            len: facts.len(),
+            began,
+            torn: last != *b"\n",
+        })
     }
 }
 
 impl Files {
     /// Up to `limit` entries between `above` and `below` that `filter` lets through, newest first.
-    pub fn newest(&self, filter: &Filter, (above, below): (u64, u64), limit: usize) -> io::Result<Vec<Entry>> {
+    pub fn newest(
+        &self,
+        filter: &Filter,
+        (above, below): (u64, u64),
+        limit: usize,
+    ) -> io::Result<Vec<Entry>> {
         let mut found = Vec::new();
         let mut after = u64::MAX;
         for (first, path) in self.list()?.into_iter().rev() {
@@ -176,7 +230,9 @@ impl Files {
                 text => text?,
             };
             let is_within = |entry: &Entry| entry.id > above && entry.id < below;
-            let mut here: Vec<Entry> = entries(&text).filter(|entry| is_within(entry) && filter.lets(entry)).collect();
+            let mut here: Vec<Entry> = entries(&text)
+                .filter(|entry| is_within(entry) && filter.lets(entry))
+                .collect();
             here.reverse();
             found.extend(here.into_iter().take(limit - found.len()));
             if found.len() == limit {
@@ -196,7 +252,9 @@ impl Files {
         for entry in folder {
             let entry = entry?;
             let name = entry.file_name();
-            let number = name.to_str().and_then(|n| n.strip_prefix(&self.prefix)?.strip_suffix(SUFFIX));
+            let number = name
+                .to_str()
+                .and_then(|n| n.strip_prefix(&self.prefix)?.strip_suffix(SUFFIX));
             if let Some(first) = number.and_then(|number| number.parse().ok()) {
                 files.push((first, entry.path()));
             }
@@ -212,5 +270,6 @@ impl Files {
 
 /// The whole lines of a file; one that was cut short is passed over.
 fn entries(text: &[u8]) -> impl Iterator<Item = Entry> {
-    text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok())
+    text.split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
 }

@@ -61,7 +61,14 @@ pub(super) struct Log {
 impl Log {
     pub fn new(dir: &Path, room: Room) -> Self {
         let (failures, repeats) = (Tally::default(), Repeats::default());
-        Self { dir: dir.to_owned(), room, open: HashMap::new(), failures, repeats, last: None }
+        Self {
+            dir: dir.to_owned(),
+            room,
+            open: HashMap::new(),
+            failures,
+            repeats,
+            last: None,
+        }
     }
 
     /// Writes an entry, or counts it with those like it. What administrators do is always written, each by itself.
@@ -113,10 +120,19 @@ impl Log {
     pub fn readers(&self, account: Option<&str>) -> io::Result<Vec<Files>> {
         let all = self.all()?;
         let concerns = |id: &SeriesId| match id {
-            SeriesId::Own(name) | SeriesId::OwnSignIns(name) => account.is_none_or(|account| account == name.as_str()),
-            SeriesId::OwnVisitors(_) | SeriesId::Administration | SeriesId::SignIns | SeriesId::Others => true,
+            SeriesId::Own(name) | SeriesId::OwnSignIns(name) => {
+                account.is_none_or(|account| account == name.as_str())
+            }
+            SeriesId::OwnVisitors(_)
+            | SeriesId::Administration
+            | SeriesId::SignIns
+            | SeriesId::Others => true,
         };
-        Ok(all.iter().filter(|id| concerns(id)).map(|id| self.series(id).reader()).collect())
+        Ok(all
+            .iter()
+            .filter(|id| concerns(id))
+            .map(|id| self.series(id).reader())
+            .collect())
     }
 
     fn write(&mut self, event: Event, count: u64, at: SystemTime) {
@@ -126,7 +142,9 @@ impl Log {
         let line = serde_json::to_vec(&entry).map_err(io::Error::other);
         match line.and_then(|line| self.opened(series).append(id, line, durable)) {
             Ok(()) => self.last = Some(id),
-            Err(error) => tracing::error!(%error, ?entry, "an entry of the audit log could not be written"),
+            Err(error) => {
+                tracing::error!(%error, ?entry, "an entry of the audit log could not be written")
+            }
         }
     }
 
@@ -135,7 +153,9 @@ impl Log {
         if self.last.is_none() {
             match self.look() {
                 Ok(last) => self.last = Some(last),
-                Err(error) => tracing::error!(%error, "the audit log cannot be read, and nothing is written to it"),
+                Err(error) => {
+                    tracing::error!(%error, "the audit log cannot be read, and nothing is written to it")
+                }
             }
         }
         self.last.map(|last| last + 1)
@@ -147,7 +167,10 @@ impl Log {
         for id in self.all()? {
             let series = self.series(&id);
             last = last.max(series.last_id()?);
-            if matches!(id, SeriesId::Own(_) | SeriesId::OwnSignIns(_) | SeriesId::OwnVisitors(_)) {
+            if matches!(
+                id,
+                SeriesId::Own(_) | SeriesId::OwnSignIns(_) | SeriesId::OwnVisitors(_)
+            ) {
                 series.expire()?;
             }
         }
@@ -156,7 +179,11 @@ impl Log {
 
     /// Every series that there is.
     fn all(&self) -> io::Result<Vec<SeriesId>> {
-        let mut all = vec![SeriesId::Administration, SeriesId::Others, SeriesId::SignIns];
+        let mut all = vec![
+            SeriesId::Administration,
+            SeriesId::Others,
+            SeriesId::SignIns,
+        ];
         let folders = match std::fs::read_dir(self.dir.join(ACCOUNTS)) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(all),
             folders => folders?,
@@ -164,8 +191,11 @@ impl Log {
         for folder in folders {
             let name = folder?.file_name();
             if let Some(name) = name.to_str().and_then(|name| AccountName::parse(name).ok()) {
-                let own =
-                    [SeriesId::Own(name.clone()), SeriesId::OwnSignIns(name.clone()), SeriesId::OwnVisitors(name)];
+                let own = [
+                    SeriesId::Own(name.clone()),
+                    SeriesId::OwnSignIns(name.clone()),
+                    SeriesId::OwnVisitors(name),
+                ];
                 all.extend(own);
             }
         }

@@ -25,8 +25,14 @@ pub(super) struct Key {
 
 impl Key {
     pub fn event(&self) -> Event {
-        let target = self.name.as_ref().map(ToString::to_string).unwrap_or_default();
-        Event::new(Actor::Nobody, Kind::SignInFailed, target).from(self.from).ended(Outcome::Refused)
+        let target = self
+            .name
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        Event::new(Actor::Nobody, Kind::SignInFailed, target)
+            .from(self.from)
+            .ended(Outcome::Refused)
     }
 }
 
@@ -56,15 +62,20 @@ impl Tally {
 
     /// What was counted, once the window is over.
     pub fn due(&mut self, now: Instant) -> Vec<(Event, u64)> {
-        let over = self.since.is_some_and(|since| now.duration_since(since) >= WINDOW);
+        let over = self
+            .since
+            .is_some_and(|since| now.duration_since(since) >= WINDOW);
         if over { self.take() } else { Vec::new() }
     }
 
     /// What was counted so far; a new window begins with the next failure.
     pub fn take(&mut self) -> Vec<(Event, u64)> {
         let Self { more, others, .. } = std::mem::take(self);
-        let mut counted: Vec<_> =
-            more.into_iter().filter(|(_, more)| *more > 0).map(|(key, more)| (key.event(), more)).collect();
+        let mut counted: Vec<_> = more
+            .into_iter()
+            .filter(|(_, more)| *more > 0)
+            .map(|(key, more)| (key.event(), more))
+            .collect();
         if others > 0 {
             let event = Event::new(Actor::Nobody, Kind::SignInFailed, "").ended(Outcome::Refused);
             counted.push((event.note("many accounts or addresses"), others));
@@ -95,7 +106,10 @@ impl Repeats {
         self.acts += 1;
         let last = (SystemTime::now(), self.acts);
         if let Some(repeated) = self.more.get_mut(event) {
-            *repeated = Repeated { count: repeated.count + 1, last };
+            *repeated = Repeated {
+                count: repeated.count + 1,
+                last,
+            };
             return false;
         }
         self.more.insert(event.clone(), Repeated { count: 0, last });
@@ -104,15 +118,27 @@ impl Repeats {
 
     /// What was counted, once the window is over or too much is told apart.
     pub fn due(&mut self, now: Instant) -> Vec<(Event, u64, SystemTime)> {
-        let over = self.since.is_some_and(|since| now.duration_since(since) >= WINDOW);
-        if over || self.more.len() >= MAX_ACTS { self.take() } else { Vec::new() }
+        let over = self
+            .since
+            .is_some_and(|since| now.duration_since(since) >= WINDOW);
+        if over || self.more.len() >= MAX_ACTS {
+            self.take()
+        } else {
+            Vec::new()
+        }
     }
 
     /// What was counted so far, in the order in which it happened last; a new window begins with the next act.
     pub fn take(&mut self) -> Vec<(Event, u64, SystemTime)> {
-        let mut counted: Vec<_> =
-            std::mem::take(self).more.into_iter().filter(|(_, repeated)| repeated.count > 0).collect();
+        let mut counted: Vec<_> = std::mem::take(self)
+            .more
+            .into_iter()
+            .filter(|(_, repeated)| repeated.count > 0)
+            .collect();
         counted.sort_by_key(|(_, repeated)| repeated.last.1);
-        counted.into_iter().map(|(event, repeated)| (event, repeated.count, repeated.last.0)).collect()
+        counted
+            .into_iter()
+            .map(|(event, repeated)| (event, repeated.count, repeated.last.0))
+            .collect()
     }
 }

@@ -19,7 +19,14 @@ fn here() -> IpAddr {
 
 fn all_of(limits: Limits) -> Room {
     let (own_sign_ins, own_visitors) = (limits, limits);
-    Room { administration: limits, sign_ins: limits, others: limits, own: limits, own_sign_ins, own_visitors }
+    Room {
+        administration: limits,
+        sign_ins: limits,
+        others: limits,
+        own: limits,
+        own_sign_ins,
+        own_visitors,
+    }
 }
 
 async fn all(audit: &Audit, filter: Filter) -> Vec<Entry> {
@@ -27,8 +34,10 @@ async fn all(audit: &Audit, filter: Filter) -> Vec<Entry> {
 }
 
 fn files(dir: &Path) -> Vec<String> {
-    let mut names: Vec<_> =
-        std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
     names.sort();
     names
 }
@@ -39,25 +48,83 @@ async fn entries_are_read_newest_first_by_pages_and_filters() {
     let audit = Audit::new(&dir.path().join("audit"));
     assert!(all(&audit, Filter::default()).await.is_empty());
     for target in ["ben", "eva", "zoe"] {
-        audit.record(event(target).from(here()).note("role user")).await;
+        audit
+            .record(event(target).from(here()).note("role user"))
+            .await;
     }
-    audit.record(Event::new(Actor::CommandLine, Kind::SignIn, "ben")).await;
+    audit
+        .record(Event::new(Actor::CommandLine, Kind::SignIn, "ben"))
+        .await;
     let entries = all(&audit, Filter::default()).await;
     assert_eq!(
-        entries.iter().map(|e| (e.id, e.target.as_str())).collect::<Vec<_>>(),
+        entries
+            .iter()
+            .map(|e| (e.id, e.target.as_str()))
+            .collect::<Vec<_>>(),
         [(4, "ben"), (3, "zoe"), (2, "eva"), (1, "ben")]
     );
-    assert_eq!((entries[3].who.as_deref(), entries[3].from.as_deref()), (Some("ana"), Some("192.0.2.1")));
+    assert_eq!(
+        (entries[3].who.as_deref(), entries[3].from.as_deref()),
+        (Some("ana"), Some("192.0.2.1"))
+    );
     let page = audit.read(Filter::default(), 4, 2).await.unwrap();
     assert_eq!(page.iter().map(|e| e.id).collect::<Vec<_>>(), [3, 2]);
-    let filtered = async |filter| all(&audit, filter).await.iter().map(|e| e.id).collect::<Vec<_>>();
-    assert_eq!(filtered(Filter { account: Some("ben".into()), ..Filter::default() }).await, [4, 1]);
-    assert_eq!(filtered(Filter { account: Some("ana".into()), ..Filter::default() }).await, [3, 2, 1]);
-    assert_eq!(filtered(Filter { kind: Some(Kind::SignIn), ..Filter::default() }).await, [4]);
+    let filtered = async |filter| {
+        all(&audit, filter)
+            .await
+            .iter()
+            .map(|e| e.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        filtered(Filter {
+            account: Some("ben".into()),
+            ..Filter::default()
+        })
+        .await,
+        [4, 1]
+    );
+    assert_eq!(
+        filtered(Filter {
+            account: Some("ana".into()),
+            ..Filter::default()
+        })
+        .await,
+        [3, 2, 1]
+    );
+    assert_eq!(
+        filtered(Filter {
+            kind: Some(Kind::SignIn),
+            ..Filter::default()
+        })
+        .await,
+        [4]
+    );
     let now = entries[0].at.clone();
-    assert_eq!(filtered(Filter { from: Some("2999-01-01T00:00:00Z".into()), ..Filter::default() }).await, [0; 0]);
-    assert_eq!(filtered(Filter { to: Some(entries[3].at.clone()), ..Filter::default() }).await, [0; 0]);
-    assert!(filtered(Filter { from: Some(now), ..Filter::default() }).await.contains(&4));
+    assert_eq!(
+        filtered(Filter {
+            from: Some("2999-01-01T00:00:00Z".into()),
+            ..Filter::default()
+        })
+        .await,
+        [0; 0]
+    );
+    assert_eq!(
+        filtered(Filter {
+            to: Some(entries[3].at.clone()),
+            ..Filter::default()
+        })
+        .await,
+        [0; 0]
+    );
+    assert!(
+        filtered(Filter {
+            from: Some(now),
+            ..Filter::default()
+        })
+        .await
+        .contains(&4)
+    );
 }
 
 #[tokio::test]
@@ -71,14 +138,22 @@ async fn a_torn_line_harms_no_other_and_numbers_go_on() {
     let audit = Audit::new(dir.path());
     audit.record(event("eva")).await;
     let entries = all(&audit, Filter::default()).await;
-    assert_eq!(entries.iter().map(|e| (e.id, e.target.as_str())).collect::<Vec<_>>(), [(2, "eva"), (1, "ben")]);
+    assert_eq!(
+        entries
+            .iter()
+            .map(|e| (e.id, e.target.as_str()))
+            .collect::<Vec<_>>(),
+        [(2, "eva"), (1, "ben")]
+    );
 }
 
 #[tokio::test]
 async fn what_a_client_chose_is_bounded_and_cannot_fool_a_reader() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::new(dir.path());
-    audit.record(event("a\nb\x1b[31m\u{202e}é").note("x".repeat(5000))).await;
+    audit
+        .record(event("a\nb\x1b[31m\u{202e}é").note("x".repeat(5000)))
+        .await;
     let entry = all(&audit, Filter::default()).await.remove(0);
     assert_eq!(entry.target, "a\\u{a}b\\u{1b}[31m\\u{202e}é");
     assert_eq!(entry.note.chars().count(), 301);
@@ -89,27 +164,50 @@ async fn what_a_client_chose_is_bounded_and_cannot_fool_a_reader() {
 #[tokio::test]
 async fn files_turn_by_size_and_age_and_the_oldest_go() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { total: 16 * 1024, ..Limits::of_total(0) };
+    let limits = Limits {
+        total: 16 * 1024,
+        ..Limits::of_total(0)
+    };
     let audit = Audit::limited(dir.path(), all_of(limits));
     for n in 0..400 {
         audit.record(event(&format!("u{n}"))).await;
     }
     let kept = files(dir.path());
-    let total: u64 = kept.iter().map(|n| std::fs::metadata(dir.path().join(n)).unwrap().len()).sum();
-    assert!(kept.len() > 8 && total <= 16 * 1024, "{} files, {total} bytes", kept.len());
+    let total: u64 = kept
+        .iter()
+        .map(|n| std::fs::metadata(dir.path().join(n)).unwrap().len())
+        .sum();
+    assert!(
+        kept.len() > 8 && total <= 16 * 1024,
+        "{} files, {total} bytes",
+        kept.len()
+    );
     let entries = all(&audit, Filter::default()).await;
     assert_eq!(entries[0].target, "u399");
     assert!(entries.len() > 50 && entries.windows(2).all(|pair| pair[0].id == pair[1].id + 1));
 
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { turn: Duration::ZERO, ..Room::default().administration };
+    let limits = Limits {
+        turn: Duration::ZERO,
+        ..Room::default().administration
+    };
     let audit = Audit::limited(dir.path(), all_of(limits));
     for n in 0..3 {
         audit.record(event(&format!("u{n}"))).await;
     }
-    assert_eq!(files(dir.path()).len(), 3, "a file for each, for all are old at once");
-    let limits = Limits { turn: Duration::ZERO, keep: Duration::ZERO, ..Room::default().administration };
-    Audit::limited(dir.path(), all_of(limits)).record(event("u3")).await;
+    assert_eq!(
+        files(dir.path()).len(),
+        3,
+        "a file for each, for all are old at once"
+    );
+    let limits = Limits {
+        turn: Duration::ZERO,
+        keep: Duration::ZERO,
+        ..Room::default().administration
+    };
+    Audit::limited(dir.path(), all_of(limits))
+        .record(event("u3"))
+        .await;
     assert_eq!(files(dir.path()), ["changes-000000000004.jsonl"]);
 }
 
@@ -119,7 +217,11 @@ async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
     let audit = Audit::new(dir.path());
     audit.record(event("ben")).await;
     for n in 0..1000_u32 {
-        let from = if n % 2 == 0 { here() } else { IpAddr::from(n.to_be_bytes()) };
+        let from = if n % 2 == 0 {
+            here()
+        } else {
+            IpAddr::from(n.to_be_bytes())
+        };
         audit.count_failure(Some(&name("ana")), from);
     }
     // Entries are written one after the other: with this one all before it are.
@@ -139,23 +241,43 @@ async fn an_attack_on_passwords_gets_a_handful_of_lines_of_its_own() {
         tokio::task::yield_now().await;
         audit.settle(true).await;
     }
-    let entries = all(&audit, Filter { kind: Some(Kind::SignInFailed), ..Filter::default() }).await;
+    let entries = all(
+        &audit,
+        Filter {
+            kind: Some(Kind::SignInFailed),
+            ..Filter::default()
+        },
+    )
+    .await;
     assert_eq!(entries.iter().map(|e| e.count).sum::<u64>(), 1000);
-    assert!(entries.iter().all(|e| e.outcome == Outcome::Refused && e.by == By::Nobody));
-    let changes = files(dir.path()).into_iter().filter(|name| name.starts_with("changes")).count();
+    assert!(
+        entries
+            .iter()
+            .all(|e| e.outcome == Outcome::Refused && e.by == By::Nobody)
+    );
+    let changes = files(dir.path())
+        .into_iter()
+        .filter(|name| name.starts_with("changes"))
+        .count();
     assert_eq!(changes, 1);
 }
 
 #[test]
 fn failures_are_counted_within_bounds() {
     let (mut tally, now) = (Tally::default(), Instant::now());
-    let key = |n: u32| Key { name: Some(name("ana")), from: IpAddr::from(n.to_be_bytes()) };
+    let key = |n: u32| Key {
+        name: Some(name("ana")),
+        from: IpAddr::from(n.to_be_bytes()),
+    };
     let written = (0..1000).filter(|n| tally.count(&key(*n), now)).count();
     assert_eq!(written, 50);
     assert!(!tally.count(&key(1), now));
     assert!(tally.due(now + Duration::from_secs(599)).is_empty());
     let counted = tally.due(now + Duration::from_secs(600));
-    assert_eq!(counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1, 950]);
+    assert_eq!(
+        counted.iter().map(|(_, count)| *count).collect::<Vec<_>>(),
+        [1, 950]
+    );
     assert!(tally.count(&key(1), now), "a new window");
 }
 
@@ -175,13 +297,36 @@ async fn a_log_that_cannot_be_written_stops_nothing() {
 #[tokio::test]
 async fn nobody_washes_away_what_others_did() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { total: 16 * 1024, ..Limits::of_total(0) };
+    let limits = Limits {
+        total: 16 * 1024,
+        ..Limits::of_total(0)
+    };
     let audit = Audit::limited(dir.path(), all_of(limits));
     audit.record(event("evil")).await;
-    audit.record(Event::new(Actor::CommandLine, Kind::PasswordChanged, "evil")).await;
-    audit.record(Event::new(Actor::Account(name("ana")), Kind::LinkCreated, "anas")).await;
-    audit.record(Event::new(Actor::Account(name("ana")), Kind::SignIn, "ana").from(here())).await;
-    audit.record(Event::new(Actor::Account(name("evil")), Kind::AppPasswordCreated, "first")).await;
+    audit
+        .record(Event::new(
+            Actor::CommandLine,
+            Kind::PasswordChanged,
+            "evil",
+        ))
+        .await;
+    audit
+        .record(Event::new(
+            Actor::Account(name("ana")),
+            Kind::LinkCreated,
+            "anas",
+        ))
+        .await;
+    audit
+        .record(Event::new(Actor::Account(name("ana")), Kind::SignIn, "ana").from(here()))
+        .await;
+    audit
+        .record(Event::new(
+            Actor::Account(name("evil")),
+            Kind::AppPasswordCreated,
+            "first",
+        ))
+        .await;
     let before = all(&audit, Filter::default()).await.len();
     assert_eq!(before, 5);
     let evil = || Actor::Account(name("evil"));
@@ -210,44 +355,114 @@ async fn nobody_washes_away_what_others_did() {
             Kind::HistoryPurged,
             Kind::HistoryRestored,
         ] {
-            audit.record(Event::new(evil(), kind, "evil").note(&target)).await;
+            audit
+                .record(Event::new(evil(), kind, "evil").note(&target))
+                .await;
         }
         let (id, owner) = (target.clone(), name("evil"));
-        audit.record(Event::new(Actor::Link { id, owner }, Kind::HistoryHeld, "ana")).await;
-        audit.record(Event::new(Actor::Nobody, Kind::AccountCreated, &target)).await;
-        audit.record(Event::new(Actor::Nobody, Kind::SignInFailed, &target)).await;
+        audit
+            .record(Event::new(
+                Actor::Link { id, owner },
+                Kind::HistoryHeld,
+                "ana",
+            ))
+            .await;
+        audit
+            .record(Event::new(Actor::Nobody, Kind::AccountCreated, &target))
+            .await;
+        audit
+            .record(Event::new(Actor::Nobody, Kind::SignInFailed, &target))
+            .await;
     }
     let entries = all(&audit, Filter::default()).await;
-    let has = |kind, target: &str| entries.iter().any(|entry| entry.kind == kind && entry.target == target);
-    assert!(has(Kind::AccountCreated, "evil") && has(Kind::PasswordChanged, "evil"), "what administrators did");
-    assert!(has(Kind::LinkCreated, "anas") && has(Kind::SignIn, "ana"), "what another account did");
-    assert!(!has(Kind::AppPasswordCreated, "first"), "its own is pushed out by its own");
-    assert!(entries.windows(2).all(|pair| pair[0].id > pair[1].id), "all series are one log, in order");
-    let own = all(&audit, Filter { account: Some("ana".into()), ..Filter::default() }).await;
+    let has = |kind, target: &str| {
+        entries
+            .iter()
+            .any(|entry| entry.kind == kind && entry.target == target)
+    };
+    assert!(
+        has(Kind::AccountCreated, "evil") && has(Kind::PasswordChanged, "evil"),
+        "what administrators did"
+    );
+    assert!(
+        has(Kind::LinkCreated, "anas") && has(Kind::SignIn, "ana"),
+        "what another account did"
+    );
+    assert!(
+        !has(Kind::AppPasswordCreated, "first"),
+        "its own is pushed out by its own"
+    );
+    assert!(
+        entries.windows(2).all(|pair| pair[0].id > pair[1].id),
+        "all series are one log, in order"
+    );
+    let own = all(
+        &audit,
+        Filter {
+            account: Some("ana".into()),
+            ..Filter::default()
+        },
+    )
+    .await;
     assert!(own.iter().any(|entry| entry.target == "anas"));
-    let page = audit.read(Filter::default(), entries[9].id, 20).await.unwrap();
-    assert_eq!(page.iter().map(|e| e.id).collect::<Vec<_>>(), entries[10..30].iter().map(|e| e.id).collect::<Vec<_>>());
+    let page = audit
+        .read(Filter::default(), entries[9].id, 20)
+        .await
+        .unwrap();
+    assert_eq!(
+        page.iter().map(|e| e.id).collect::<Vec<_>>(),
+        entries[10..30].iter().map(|e| e.id).collect::<Vec<_>>()
+    );
 }
 
 /// Locks in one's own home are broken, and shares are deleted by one's own links, as often as anybody likes.
 #[tokio::test]
 async fn visitors_of_links_and_broken_locks_wash_away_only_their_own() {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { total: 16 * 1024, ..Limits::of_total(0) };
+    let limits = Limits {
+        total: 16 * 1024,
+        ..Limits::of_total(0)
+    };
     let audit = Audit::limited(dir.path(), all_of(limits));
     let evil = || Actor::Account(name("evil"));
-    audit.record(Event::new(Actor::Nobody, Kind::AccountCreated, "invited")).await;
+    audit
+        .record(Event::new(Actor::Nobody, Kind::AccountCreated, "invited"))
+        .await;
     audit.record(event("ben")).await;
-    audit.record(Event::new(evil(), Kind::LockBroken, "home/evilyn/file")).await;
-    audit.record(Event::new(evil(), Kind::LinkCreated, "first")).await;
+    audit
+        .record(Event::new(evil(), Kind::LockBroken, "home/evilyn/file"))
+        .await;
+    audit
+        .record(Event::new(evil(), Kind::LinkCreated, "first"))
+        .await;
     for n in 0..300 {
         let (id, owner) = (format!("l{n}"), name("evil"));
-        audit.record(Event::new(Actor::Link { id, owner }, Kind::ShareRemoved, format!("s{n}"))).await;
+        audit
+            .record(Event::new(
+                Actor::Link { id, owner },
+                Kind::ShareRemoved,
+                format!("s{n}"),
+            ))
+            .await;
     }
-    let has = async |target: &str| all(&audit, Filter::default()).await.iter().any(|entry| entry.target == target);
-    assert!(has("first").await, "visitors leave alone what the account did");
+    let has = async |target: &str| {
+        all(&audit, Filter::default())
+            .await
+            .iter()
+            .any(|entry| entry.target == target)
+    };
+    assert!(
+        has("first").await,
+        "visitors leave alone what the account did"
+    );
     for n in 0..300 {
-        audit.record(Event::new(evil(), Kind::LockBroken, format!("home/evil/f{n}"))).await;
+        audit
+            .record(Event::new(
+                evil(),
+                Kind::LockBroken,
+                format!("home/evil/f{n}"),
+            ))
+            .await;
     }
     for target in ["invited", "ben", "home/evilyn/file"] {
         assert!(has(target).await, "{target}");
@@ -259,7 +474,8 @@ async fn visitors_of_links_and_broken_locks_wash_away_only_their_own() {
 async fn what_is_repeated_is_counted_in_one_entry() {
     let dir = tempfile::tempdir().unwrap();
     let audit = Audit::new(dir.path());
-    let change = |note: &str| Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x").note(note);
+    let change =
+        |note: &str| Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x").note(note);
     for n in 0..1000 {
         audit.record(change("a")).await;
         if n == 500 {
@@ -268,14 +484,23 @@ async fn what_is_repeated_is_counted_in_one_entry() {
     }
     audit.record(event("ben")).await;
     audit.record(event("ben")).await;
-    let told = |entries: &[Entry]| entries.iter().map(|e| (e.note.clone(), e.count)).collect::<Vec<_>>();
-    let expected = [("a", 999), ("", 1), ("", 1), ("b", 1), ("a", 1)].map(|(note, count)| (note.to_owned(), count));
+    let told = |entries: &[Entry]| {
+        entries
+            .iter()
+            .map(|e| (e.note.clone(), e.count))
+            .collect::<Vec<_>>()
+    };
+    let expected = [("a", 999), ("", 1), ("", 1), ("b", 1), ("a", 1)]
+        .map(|(note, count)| (note.to_owned(), count));
     assert_eq!(told(&all(&audit, Filter::default()).await), expected);
     audit.record(change("a")).await;
     audit.record(change("a")).await;
     audit.settle(true).await;
     let entries = all(&Audit::new(dir.path()), Filter::default()).await;
-    assert_eq!(told(&entries[..2]), [("a".to_owned(), 1), ("a".to_owned(), 1)]);
+    assert_eq!(
+        told(&entries[..2]),
+        [("a".to_owned(), 1), ("a".to_owned(), 1)]
+    );
 }
 
 /// What earlier versions wrote lies in the two files of the top alone.
@@ -293,10 +518,28 @@ async fn files_of_earlier_versions_are_read_and_their_numbers_go_on() {
     let sign_ins = format!("{}{}", line(2, "sign-in"), line(3, "session-started"));
     std::fs::write(dir.path().join("sign-ins-000000000002.jsonl"), sign_ins).unwrap();
     let audit = Audit::new(dir.path());
-    audit.record(Event::new(Actor::Account(name("ana")), Kind::LinkChanged, "x")).await;
-    let ids = all(&audit, Filter::default()).await.iter().map(|entry| entry.id).collect::<Vec<_>>();
+    audit
+        .record(Event::new(
+            Actor::Account(name("ana")),
+            Kind::LinkChanged,
+            "x",
+        ))
+        .await;
+    let ids = all(&audit, Filter::default())
+        .await
+        .iter()
+        .map(|entry| entry.id)
+        .collect::<Vec<_>>();
     assert_eq!(ids, [5, 4, 3, 2, 1]);
-    let own = all(&audit, Filter { account: Some("ana".into()), ..Filter::default() }).await.len();
+    let own = all(
+        &audit,
+        Filter {
+            account: Some("ana".into()),
+            ..Filter::default()
+        },
+    )
+    .await
+    .len();
     assert_eq!(own, 5);
 }
 
@@ -307,7 +550,12 @@ async fn accounts_that_are_silent_keep_no_old_files() {
     Audit::new(dir.path()).record(change()).await;
     let files = || files(&dir.path().join("accounts/ana"));
     assert_eq!(files(), ["changes-000000000001.jsonl"]);
-    let limits = Limits { keep: Duration::ZERO, ..Room::default().own };
-    Audit::limited(dir.path(), all_of(limits)).record(event("ben")).await;
+    let limits = Limits {
+        keep: Duration::ZERO,
+        ..Room::default().own
+    };
+    Audit::limited(dir.path(), all_of(limits))
+        .record(event("ben"))
+        .await;
     assert!(files().is_empty());
 }

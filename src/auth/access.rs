@@ -45,7 +45,9 @@ impl fmt::Debug for SessionAccess {
 impl AccessCheck for SessionAccess {
     fn check(&self) -> Result<()> {
         let session = self.sessions.get(&self.id).ok_or(Error::AccessEnded)?;
-        let is_of = self.bearer_of.is_none_or(|generation| session.is_of(generation));
+        let is_of = self
+            .bearer_of
+            .is_none_or(|generation| session.is_of(generation));
         holds(is_of && session.holds(&self.account, now()))
     }
 }
@@ -72,5 +74,9 @@ impl AccessCheck for AppPasswordAccess {
 }
 
 fn holds(holds: bool) -> Result<()> {
-    if holds { Ok(()) } else { Err(Error::AccessEnded) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Error::AccessEnded)
+    }
 }

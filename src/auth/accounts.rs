@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 
 const PREFIX: &str = "account/";
 const PAGE: usize = 1000;
-const LAST: Error = Error::Forbidden("This is the last administrator that may sign in: make another one first.");
+const LAST: Error =
+    Error::Forbidden("This is the last administrator that may sign in: make another one first.");
 
 /// One account in memory; whoever holds it sees every change at once.
 pub struct Account {
@@ -49,7 +50,10 @@ impl std::fmt::Debug for Account {
 impl Account {
     fn new(name: AccountName, record: Record, text: String) -> Arc<Self> {
         let present = Present::new(&name, record, text, Arc::default());
-        Arc::new(Self { name, present: RwLock::new(present) })
+        Arc::new(Self {
+            name,
+            present: RwLock::new(present),
+        })
     }
 
     /// The identity as it is now, if the account may sign in and its credentials are still of this generation.
@@ -60,7 +64,9 @@ impl Account {
     /// The generation and password hash to verify a sign-in against; `None` when it may not sign in.
     pub fn credentials(&self) -> Option<(u64, String)> {
         let present = self.present.read();
-        present.is_open().then(|| (present.record.generation, present.record.password.clone()))
+        present
+            .is_open()
+            .then(|| (present.record.generation, present.record.password.clone()))
     }
 
     /// The generation of its credentials; `None` when it may not sign in.
@@ -72,7 +78,9 @@ impl Account {
     /// As [`identity_at`](Self::identity_at), for a session of this generation.
     pub fn identity_of(&self, session: &str, generation: u64) -> Option<Arc<Identity>> {
         let present = self.present.read();
-        present.holds_session(session, generation).then(|| Arc::clone(&present.identity))
+        present
+            .holds_session(session, generation)
+            .then(|| Arc::clone(&present.identity))
     }
 
     /// Whether a session of this generation still holds.
@@ -89,7 +97,10 @@ impl Account {
             present.by_password.revoke();
             Arc::default()
         };
-        *present = Present { kept, ..Present::new(&self.name, record, text, by_password) };
+        *present = Present {
+            kept,
+            ..Present::new(&self.name, record, text, by_password)
+        };
     }
 
     /// Says that it is no more.
@@ -107,7 +118,9 @@ impl Account {
     /// The identity as it is now, if the account may sign in with its password alone.
     pub fn identity_by_password(&self, generation: u64) -> Option<Arc<Identity>> {
         let present = self.present.read();
-        present.identity_at(generation).filter(|_| !present.wants_code())
+        present
+            .identity_at(generation)
+            .filter(|_| !present.wants_code())
     }
 
     /// Whether sign-in asks for a code after the password.
@@ -118,9 +131,20 @@ impl Account {
     /// What the account says of itself.
     pub fn profile(&self) -> Profile {
         let present = self.present.read();
-        let Record { display_name, email, email_source, email_since, .. } = &present.record;
+        let Record {
+            display_name,
+            email,
+            email_source,
+            email_since,
+            ..
+        } = &present.record;
         let (email_source, email_since) = (*email_source, *email_since);
-        Profile { display_name: display_name.clone(), email: email.clone(), email_source, email_since }
+        Profile {
+            display_name: display_name.clone(),
+            email: email.clone(),
+            email_source,
+            email_since,
+        }
     }
 
     fn administers(&self) -> bool {
@@ -130,8 +154,21 @@ impl Account {
 
     fn view(&self) -> AccountView {
         let present = self.present.read();
-        let Record { role, disabled, quota, created, .. } = present.record;
-        AccountView { name: self.name.clone(), role, disabled, quota, created, email: present.record.email.clone() }
+        let Record {
+            role,
+            disabled,
+            quota,
+            created,
+            ..
+        } = present.record;
+        AccountView {
+            name: self.name.clone(),
+            role,
+            disabled,
+            quota,
+            created,
+            email: present.record.email.clone(),
+        }
     }
 }
 
@@ -139,8 +176,19 @@ impl Present {
     fn new(name: &AccountName, record: Record, text: String, by_password: Arc<Revocation>) -> Self {
         let whole = Identity::whole(name.clone(), record.role, record.quota, by_password.clone());
         let (account_id, generation) = (record.id.as_str().into(), record.generation);
-        let identity = Arc::new(Identity { account_id, generation, ..whole });
-        Self { record, text, identity, by_password, kept: None, removed: false }
+        let identity = Arc::new(Identity {
+            account_id,
+            generation,
+            ..whole
+        });
+        Self {
+            record,
+            text,
+            identity,
+            by_password,
+            kept: None,
+            removed: false,
+        }
     }
 
     fn identity_at(&self, generation: u64) -> Option<Arc<Identity>> {
@@ -153,7 +201,11 @@ impl Present {
     }
 
     fn holds_session(&self, session: &str, generation: u64) -> bool {
-        let is_kept = || self.kept.as_ref().is_some_and(|(hash, before)| hash == session && *before == generation);
+        let is_kept = || {
+            self.kept
+                .as_ref()
+                .is_some_and(|(hash, before)| hash == session && *before == generation)
+        };
         self.is_open() && (self.record.generation == generation || is_kept())
     }
 
@@ -191,9 +243,20 @@ impl Accounts {
                 by_name.insert(name.clone(), Account::new(name, record, text));
             }
         }
-        let (by_name, changing, changes) = (RwLock::new(by_name), tokio::sync::Mutex::default(), AtomicU64::new(0));
+        let (by_name, changing, changes) = (
+            RwLock::new(by_name),
+            tokio::sync::Mutex::default(),
+            AtomicU64::new(0),
+        );
         let (leaving, vacate) = (RwLock::default(), OnceLock::new());
-        Ok(Arc::new(Self { store, by_name, leaving, vacate, changing, changes }))
+        Ok(Arc::new(Self {
+            store,
+            by_name,
+            leaving,
+            vacate,
+            changing,
+            changes,
+        }))
     }
 
     /// How many changes there were since the start: a verdict about a name nobody had holds until the next one.
@@ -218,12 +281,25 @@ impl Accounts {
 
     /// What an administrator sees of all accounts, by name.
     pub fn list(&self) -> Vec<AccountView> {
-        self.by_name.read().values().map(|account| account.view()).collect()
+        self.by_name
+            .read()
+            .values()
+            .map(|account| account.view())
+            .collect()
     }
 
     /// Up to `most` of what `look` finds in the accounts, by name.
-    pub fn pick<T>(&self, most: usize, look: impl Fn(&Account, &AccountName) -> Option<T>) -> Vec<T> {
-        self.by_name.read().iter().filter_map(|(name, account)| look(account, name)).take(most).collect()
+    pub fn pick<T>(
+        &self,
+        most: usize,
+        look: impl Fn(&Account, &AccountName) -> Option<T>,
+    ) -> Vec<T> {
+        self.by_name
+            .read()
+            .iter()
+            .filter_map(|(name, account)| look(account, name))
+            .take(most)
+            .collect()
     }
 
     /// Whether a new account may have this name: `Exists`, or `BadName` when it looks like another's.
@@ -233,11 +309,19 @@ impl Accounts {
             return Err(Error::Exists);
         }
         if name.as_str().contains(".removed-") {
-            return Err(Error::BadName("A name with “.removed-” is of what was removed; choose another."));
+            return Err(Error::BadName(
+                "A name with “.removed-” is of what was removed; choose another.",
+            ));
         }
         let look = look_of(name);
-        if by_name.keys().chain(&*leaving).any(|other| look_of(other) == look) {
-            return Err(Error::BadName("This name looks too much like the name of another account."));
+        if by_name
+            .keys()
+            .chain(&*leaving)
+            .any(|other| look_of(other) == look)
+        {
+            return Err(Error::BadName(
+                "This name looks too much like the name of another account.",
+            ));
         }
         Ok(())
     }
@@ -317,7 +401,12 @@ impl Accounts {
             }
             let text = table::encode(&record)?;
             let key = key_of(&name);
-            accounts.commit(&name, Batch::new().expect(&key, Some(before)).put(&key, &text)).await?;
+            accounts
+                .commit(
+                    &name,
+                    Batch::new().expect(&key, Some(before)).put(&key, &text),
+                )
+                .await?;
             account.show(record, text, kept);
             accounts.changes.fetch_add(1, Ordering::Release);
             Ok(())
@@ -328,7 +417,11 @@ impl Accounts {
     /// Refuses when nobody but this account administers; called while changes are held up.
     fn keep_an_administrator(&self, name: &AccountName) -> Result<()> {
         let by_name = self.by_name.read();
-        by_name.values().any(|account| account.name != *name && account.administers()).then_some(()).ok_or(LAST)
+        by_name
+            .values()
+            .any(|account| account.name != *name && account.administers())
+            .then_some(())
+            .ok_or(LAST)
     }
 
     /// Commits, and on a conflict reads what the store has now, so that trying again can succeed.
@@ -347,7 +440,9 @@ impl Accounts {
         match self.find(name) {
             Some(account) => account.show(record, text, None),
             None => {
-                self.by_name.write().insert(name.clone(), Account::new(name.clone(), record, text));
+                self.by_name
+                    .write()
+                    .insert(name.clone(), Account::new(name.clone(), record, text));
             }
         }
         self.changes.fetch_add(1, Ordering::Release);
@@ -362,7 +457,9 @@ impl Accounts {
 }
 
 /// Runs a change to its end even when whoever asked goes away: store and memory must not part.
-pub async fn to_the_end<T: Send + 'static>(change: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+pub async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     let done = tokio::spawn(change).await;
     done.unwrap_or_else(|e| Err(Error::io("change the account", std::io::Error::other(e))))
 }

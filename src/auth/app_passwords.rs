@@ -77,8 +77,15 @@ impl Grant for AppPassword {
     }
 
     fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
-        if present.values().filter(|other| other.account == self.account).count() >= MAX_PER_ACCOUNT {
-            return Err(Error::LimitReached("There are 100 app passwords, as many as may be; revoke one first."));
+        if present
+            .values()
+            .filter(|other| other.account == self.account)
+            .count()
+            >= MAX_PER_ACCOUNT
+        {
+            return Err(Error::LimitReached(
+                "There are 100 app passwords, as many as may be; revoke one first.",
+            ));
         }
         Ok(Vec::new())
     }
@@ -112,7 +119,10 @@ impl AppPassword {
 
     /// The whole account, while it stands.
     fn whole(&self, accounts: &Accounts, now: i64) -> Option<Arc<Identity>> {
-        accounts.find(&self.account).filter(|account| self.holds(account, now))?.identity_at(self.generation)
+        accounts
+            .find(&self.account)
+            .filter(|account| self.holds(account, now))?
+            .identity_at(self.generation)
     }
 }
 
@@ -137,58 +147,107 @@ impl Auth {
             expires: new.expires,
             last_use: None,
         };
-        self.app_passwords.insert_with(&id, app_password, self.while_same(identity)).await?;
+        self.app_passwords
+            .insert_with(&id, app_password, self.while_same(identity))
+            .await?;
         Ok((id, secret))
     }
 
     /// Who an app password stands for; with a name, only for the account of that name.
-    pub fn by_app_password(&self, user: Option<&str>, secret: &str, caller: Caller<'_>) -> Option<Arc<Identity>> {
+    pub fn by_app_password(
+        &self,
+        user: Option<&str>,
+        secret: &str,
+        caller: Caller<'_>,
+    ) -> Option<Arc<Identity>> {
         let (id, found) = self.app_passwords.find(&token::as_made(secret))?;
         if user.is_some_and(|user| account_in(user).as_ref() != Some(&found.account)) {
             return None;
         }
         let now = now();
         let whole = found.whole(&self.accounts, now)?;
-        if found.last_use.as_ref().is_none_or(|last| now >= last.at + COARSE) {
-            self.note_app_use(&id, LastUse { at: now, address: caller.address, agent: caller.kept_agent() });
+        if found
+            .last_use
+            .as_ref()
+            .is_none_or(|last| now >= last.at + COARSE)
+        {
+            self.note_app_use(
+                &id,
+                LastUse {
+                    at: now,
+                    address: caller.address,
+                    agent: caller.kept_agent(),
+                },
+            );
         }
         let (scope, target, rights) = (found.scope(), found.target, found.rights);
-        let (app_passwords, account) = (Arc::clone(&self.app_passwords), self.accounts.find(&found.account)?);
-        let access = Arc::new(AppPasswordAccess { app_passwords, account, id: id.clone(), entered: found });
-        Some(Arc::new(Identity { via: Via::AppPassword(id), scope, target, rights, access, ..Identity::clone(&whole) }))
+        let (app_passwords, account) = (
+            Arc::clone(&self.app_passwords),
+            self.accounts.find(&found.account)?,
+        );
+        let access = Arc::new(AppPasswordAccess {
+            app_passwords,
+            account,
+            id: id.clone(),
+            entered: found,
+        });
+        Some(Arc::new(Identity {
+            via: Via::AppPassword(id),
+            scope,
+            target,
+            rights,
+            access,
+            ..Identity::clone(&whole)
+        }))
     }
 
     /// What the owner calls an app password that lets nobody in any more.
     pub(super) fn ended_app_password(&self, user: &str, secret: &[u8]) -> Option<String> {
-        let (_, found) = self.app_passwords.find(&token::as_made(std::str::from_utf8(secret).ok()?))?;
+        let (_, found) = self
+            .app_passwords
+            .find(&token::as_made(std::str::from_utf8(secret).ok()?))?;
         let is_ended = !found.stands(&self.accounts, now());
         (is_ended && account_in(user).as_ref() == Some(&found.account)).then(|| found.name.clone())
     }
 
     /// Whether an app password of an account stands.
     pub fn has_app_password(&self, account: &AccountName, id: &str) -> bool {
-        let found = self.app_passwords.get(id).filter(|found| found.account == *account);
+        let found = self
+            .app_passwords
+            .get(id)
+            .filter(|found| found.account == *account);
         found.is_some_and(|found| found.stands(&self.accounts, now()))
     }
 
     /// The app passwords of an account that stand.
     pub fn app_passwords_of(&self, account: &AccountName) -> Vec<(String, Arc<AppPassword>)> {
         let now = now();
-        self.app_passwords.list(|found| found.account == *account && found.stands(&self.accounts, now))
+        self.app_passwords
+            .list(|found| found.account == *account && found.stands(&self.accounts, now))
     }
 
     /// Revokes an app password of an account, from the next request on. `NotFound`.
     pub async fn revoke_app_password(&self, account: &AccountName, id: &str) -> Result<()> {
         let (account, wanted) = (account.clone(), id.to_owned());
-        let revoked = self.app_passwords.remove(move |id, found| id == wanted && found.account == account).await?;
-        if revoked == 0 { Err(Error::NotFound) } else { Ok(()) }
+        let revoked = self
+            .app_passwords
+            .remove(move |id, found| id == wanted && found.account == account)
+            .await?;
+        if revoked == 0 {
+            Err(Error::NotFound)
+        } else {
+            Ok(())
+        }
     }
 
     fn note_app_use(&self, id: &str, present: LastUse) {
         let (app_passwords, id) = (Arc::clone(&self.app_passwords), id.to_owned());
         tokio::spawn(async move {
             let late = move |found: &mut AppPassword| {
-                let is_late = found.last_use.as_ref().is_none_or(|last| present.at >= last.at + COARSE);
+                let is_late = found
+                    .last_use
+                    .as_ref()
+                    .is_none_or(|last| present.at >= last.at + COARSE);
                 if is_late {
                     found.last_use = Some(present);
                 }
@@ -196,7 +255,9 @@ impl Auth {
             };
             match app_passwords.change(&id, late).await {
                 Ok(()) | Err(Error::NotFound) => {}
-                Err(error) => tracing::warn!(%error, "the use of an app password could not be noted"),
+                Err(error) => {
+                    tracing::warn!(%error, "the use of an app password could not be noted")
+                }
             }
         });
     }

@@ -60,12 +60,18 @@ impl Signer {
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
         let table = Table::<Key>::new(store, PREFIX);
         if let Some(Key { key }) = table.get(ID).await? {
-            let bytes = BASE64_URL_SAFE_NO_PAD.decode(key.as_bytes()).ok().filter(|bytes| bytes.len() == KEY_LEN);
-            let bytes = bytes.ok_or_else(|| Error::damaged("The key that bearers are signed with"))?;
+            let bytes = BASE64_URL_SAFE_NO_PAD
+                .decode(key.as_bytes())
+                .ok()
+                .filter(|bytes| bytes.len() == KEY_LEN);
+            let bytes =
+                bytes.ok_or_else(|| Error::damaged("The key that bearers are signed with"))?;
             return Self::new(Some(&Zeroizing::new(bytes)));
         }
         let bytes = Zeroizing::new(random_bytes::<KEY_LEN>()?);
-        let key = Key { key: Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice())) };
+        let key = Key {
+            key: Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice())),
+        };
         let batch = table.put_in(table.absent_in(Batch::new(), ID), ID, &key)?;
         match table.commit(batch).await {
             Ok(()) => Self::new(Some(bytes.as_slice())),
@@ -78,7 +84,9 @@ impl Signer {
 
     fn new(key: Option<&[u8]>) -> Result<Self> {
         let keyed = key.map(Hmac::new_from_slice).transpose();
-        keyed.map(Self).map_err(|e| Error::io("make a key", std::io::Error::other(e)))
+        keyed
+            .map(Self)
+            .map_err(|e| Error::io("make a key", std::io::Error::other(e)))
     }
 
     /// A bearer with these claims.
@@ -99,7 +107,8 @@ impl Signer {
         let mut mac = self.0.clone()?;
         mac.update(signed.as_bytes());
         mac.verify_slice(&tag).ok()?;
-        let claims: Claims = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
+        let claims: Claims =
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
         (now < claims.exp).then_some(claims)
     }
 }
@@ -110,7 +119,12 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     fn claims() -> Claims {
-        Claims { sid: "abc".into(), generation: 7, iat: 100, exp: 200 }
+        Claims {
+            sid: "abc".into(),
+            generation: 7,
+            iat: 100,
+            exp: 200,
+        }
     }
 
     #[tokio::test]
@@ -120,15 +134,26 @@ mod tests {
         let bearer = signer.sign(&claims()).unwrap();
         assert_eq!(signer.read(&bearer, 199), Some(claims()));
         assert_eq!(signer.read(&bearer, 200), None);
-        assert_eq!(Signer::open(store).await.unwrap().read(&bearer, 150), Some(claims()), "the key is kept");
-        assert_eq!(Signer::open(MemoryStore::new()).await.unwrap().read(&bearer, 150), None);
+        assert_eq!(
+            Signer::open(store).await.unwrap().read(&bearer, 150),
+            Some(claims()),
+            "the key is kept"
+        );
+        assert_eq!(
+            Signer::open(MemoryStore::new())
+                .await
+                .unwrap()
+                .read(&bearer, 150),
+            None
+        );
     }
 
     #[tokio::test]
     async fn forged_bearers_are_refused() {
         let signer = Signer::open(MemoryStore::new()).await.unwrap();
         let bearer = signer.sign(&claims()).unwrap();
-        let [head, body, tag]: [&str; 3] = bearer.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let [head, body, tag]: [&str; 3] =
+            bearer.split('.').collect::<Vec<_>>().try_into().unwrap();
         let none = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
         let more = BASE64_URL_SAFE_NO_PAD.encode(r#"{"sid":"abc","gen":7,"iat":100,"exp":999}"#);
         for forged in [
@@ -153,7 +178,10 @@ mod tests {
         let empty = Signer::new(Some(b"")).unwrap();
         assert_eq!(none.read(&empty.sign(&claims()).unwrap(), 150), None);
         let store = MemoryStore::new();
-        store.commit(Batch::new().put("key/bearer", r#"{"v":1,"key":""}"#)).await.unwrap();
+        store
+            .commit(Batch::new().put("key/bearer", r#"{"v":1,"key":""}"#))
+            .await
+            .unwrap();
         assert!(matches!(Signer::open(store).await, Err(Error::Corrupt(_))));
     }
 }

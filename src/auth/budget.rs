@@ -44,7 +44,11 @@ impl<K: Eq + Hash + Clone> Budget<K> {
     /// A limit of 0 counts as 1.
     pub fn new(limit: u32, window: Duration) -> Self {
         let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
-        Self { limit, window, tries: Mutex::default() }
+        Self {
+            limit,
+            window,
+            tries: Mutex::default(),
+        }
     }
 
     /// Whether another try would be counted. `Throttled`.
@@ -68,7 +72,9 @@ impl<K: Eq + Hash + Clone> Budget<K> {
     /// Gives a try back.
     pub fn refund(&self, key: &K, print: Print) {
         let mut tries = self.tries.lock();
-        let Some(own) = tries.get_mut(key) else { return };
+        let Some(own) = tries.get_mut(key) else {
+            return;
+        };
         own.retain(|one| one.print != print);
         if own.is_empty() {
             tries.remove(key);
@@ -76,18 +82,38 @@ impl<K: Eq + Hash + Clone> Budget<K> {
     }
 
     fn check_in(&self, tries: &HashMap<K, Vec<Try>>, key: &K, now: Instant) -> Result<()> {
-        let Some(own) = tries.get(key).filter(|own| own.len() >= self.limit) else { return Ok(()) };
-        let mut counted: Vec<Instant> = own.iter().filter(|one| self.counts(one, now)).map(|one| one.counted).collect();
+        let Some(own) = tries.get(key).filter(|own| own.len() >= self.limit) else {
+            return Ok(());
+        };
+        let mut counted: Vec<Instant> = own
+            .iter()
+            .filter(|one| self.counts(one, now))
+            .map(|one| one.counted)
+            .collect();
         counted.sort_unstable();
         // There is room again when so many of them are over that one less than the limit is left.
-        let Some(ends) = counted.len().checked_sub(self.limit).and_then(|at| counted.get(at)) else { return Ok(()) };
-        let wait = self.window.saturating_sub(now.saturating_duration_since(*ends));
+        let Some(ends) = counted
+            .len()
+            .checked_sub(self.limit)
+            .and_then(|at| counted.get(at))
+        else {
+            return Ok(());
+        };
+        let wait = self
+            .window
+            .saturating_sub(now.saturating_duration_since(*ends));
         // Rounded up: a client that comes back after the whole seconds it was told must get in.
         let retry_after = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
         Err(Error::Throttled { retry_after })
     }
 
-    fn add(&self, tries: &mut HashMap<K, Vec<Try>>, key: &K, secret: Option<Print>, now: Instant) -> Print {
+    fn add(
+        &self,
+        tries: &mut HashMap<K, Vec<Try>>,
+        key: &K,
+        secret: Option<Print>,
+        now: Instant,
+    ) -> Print {
         let print = secret.unwrap_or_else(nameless);
         self.make_room(tries, key, now);
         let own = tries.entry(key.clone()).or_default();
@@ -97,12 +123,19 @@ impl<K: Eq + Hash + Clone> Budget<K> {
             return print;
         }
         if own.len() >= self.limit.saturating_mul(2) {
-            let last = own.iter().enumerate().min_by_key(|(_, one)| (self.counts(one, now), one.seen));
+            let last = own
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, one)| (self.counts(one, now), one.seen));
             if let Some(at) = last.map(|(at, _)| at) {
                 own.swap_remove(at);
             }
         }
-        own.push(Try { print, counted: now, seen: now });
+        own.push(Try {
+            print,
+            counted: now,
+            seen: now,
+        });
         print
     }
 
@@ -162,10 +195,16 @@ mod tests {
             budget.reserve(&1, Some(at), start + seconds(at)).unwrap();
         }
         let refused = budget.reserve(&1, Some(9), start + Duration::from_millis(9500));
-        assert!(matches!(refused, Err(Error::Throttled { retry_after }) if retry_after == seconds(51)), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::Throttled { retry_after }) if retry_after == seconds(51)),
+            "{refused:?}"
+        );
         budget.reserve(&2, Some(9), start).unwrap();
         budget.reserve(&1, Some(9), start + WINDOW).unwrap();
-        assert!(budget.check(&1, start + WINDOW).is_err(), "those of the seconds 1 and 2 still count");
+        assert!(
+            budget.check(&1, start + WINDOW).is_err(),
+            "those of the seconds 1 and 2 still count"
+        );
         budget.check(&1, start + WINDOW + seconds(1)).unwrap();
     }
 
@@ -177,13 +216,21 @@ mod tests {
         }
         let now = start + seconds(600);
         budget.reserve(&1, Some(8), now).unwrap();
-        budget.check(&1, now).expect("the old one is known and does not count any more");
+        budget
+            .check(&1, now)
+            .expect("the old one is known and does not count any more");
         budget.reserve(&1, Some(9), now).unwrap();
-        assert!(budget.reserve(&1, Some(7), now).is_err(), "there is no room: nothing is judged");
+        assert!(
+            budget.reserve(&1, Some(7), now).is_err(),
+            "there is no room: nothing is judged"
+        );
         let later = now + KNOWN + seconds(1);
         budget.reserve(&1, Some(7), later).unwrap();
         budget.reserve(&1, Some(8), later).unwrap();
-        assert!(budget.check(&1, later).is_err(), "both were forgotten and count as new");
+        assert!(
+            budget.check(&1, later).is_err(),
+            "both were forgotten and count as new"
+        );
     }
 
     #[test]
@@ -214,7 +261,10 @@ mod tests {
         budget.reserve(&1, None, now).unwrap();
         assert!(budget.check(&1, now).is_err());
         budget.refund(&1, right);
-        assert!(budget.check(&1, now).is_err(), "another try's is not given back");
+        assert!(
+            budget.check(&1, now).is_err(),
+            "another try's is not given back"
+        );
     }
 
     #[test]
@@ -225,8 +275,14 @@ mod tests {
         for n in 0..total {
             budget.count(&n, Some(1), at(n));
         }
-        assert!((MAX_KEYS * 9 / 10..=MAX_KEYS).contains(&budget.len()), "{}", budget.len());
-        assert!(budget.check(&0, at(total)).is_ok() && budget.check(&(total - 1), at(total)).is_err());
+        assert!(
+            (MAX_KEYS * 9 / 10..=MAX_KEYS).contains(&budget.len()),
+            "{}",
+            budget.len()
+        );
+        assert!(
+            budget.check(&0, at(total)).is_ok() && budget.check(&(total - 1), at(total)).is_err()
+        );
         for n in 0..1000 {
             budget.count(&5000, Some(n), at(total));
         }

@@ -60,7 +60,10 @@ impl Cache {
     pub fn new() -> Result<Self> {
         let keyed = Hmac::new_from_slice(&random_bytes::<32>()?)
             .map_err(|e| Error::io("make a key", std::io::Error::other(e)))?;
-        Ok(Self { keyed, shards: std::array::from_fn(|_| Mutex::default()) })
+        Ok(Self {
+            keyed,
+            shards: std::array::from_fn(|_| Mutex::default()),
+        })
     }
 
     /// The key of a header value that came from a network.
@@ -83,7 +86,8 @@ impl Cache {
         let mut mac = self.keyed.clone();
         update_with(&mut mac, &[b"print", name, secret]);
         let tag: Key = mac.finalize().into_bytes().into();
-        tag.first_chunk().map_or(0, |first| Print::from_be_bytes(*first))
+        tag.first_chunk()
+            .map_or(0, |first| Print::from_be_bytes(*first))
     }
 
     fn keyed_for(&self, network: Network) -> Hmac<Sha256> {
@@ -113,7 +117,9 @@ impl Cache {
     /// Whether a credential was wrong a moment ago, and no account has changed since; `changes` is the present count of changes.
     pub fn is_wrong(&self, key: &Key, changes: u64, now: Instant) -> bool {
         let shard = self.shard(key).lock();
-        let holds = |wrong: &Wrong| wrong.changes == changes && now.duration_since(wrong.verified) < WRONG_LIFE;
+        let holds = |wrong: &Wrong| {
+            wrong.changes == changes && now.duration_since(wrong.verified) < WRONG_LIFE
+        };
         shard.wrong.get(key).is_some_and(holds)
     }
 
@@ -121,23 +127,43 @@ impl Cache {
     pub fn remember_right(&self, key: &Key, account: Arc<Account>, generation: u64, now: Instant) {
         let mut shard = self.shard(key).lock();
         shard.wrong.remove(key);
-        make_room(&mut shard.right, key, |right| (right.identity(now).is_some(), right.used));
-        shard.right.insert(*key, Right { account, generation, verified: now, used: now });
+        make_room(&mut shard.right, key, |right| {
+            (right.identity(now).is_some(), right.used)
+        });
+        shard.right.insert(
+            *key,
+            Right {
+                account,
+                generation,
+                verified: now,
+                used: now,
+            },
+        );
     }
 
     /// Remembers that a credential was wrong when the count of changes was this; true when that is nothing new.
     pub fn remember_wrong(&self, key: &Key, changes: u64, now: Instant) -> bool {
         let mut shard = self.shard(key).lock();
         let is_repeat = |wrong: &Wrong| now.duration_since(wrong.verified) < REPEAT;
-        make_room(&mut shard.wrong, key, |wrong| (is_repeat(wrong), wrong.verified));
-        let before = shard.wrong.insert(*key, Wrong { verified: now, changes });
+        make_room(&mut shard.wrong, key, |wrong| {
+            (is_repeat(wrong), wrong.verified)
+        });
+        let before = shard.wrong.insert(
+            *key,
+            Wrong {
+                verified: now,
+                changes,
+            },
+        );
         before.as_ref().is_some_and(is_repeat)
     }
 
     /// Forgets what was right.
     #[cfg(test)]
     pub fn forget(&self) {
-        self.shards.iter().for_each(|shard| shard.lock().right.clear());
+        self.shards
+            .iter()
+            .for_each(|shard| shard.lock().right.clear());
     }
 
     fn shard(&self, key: &Key) -> &Mutex<Shard> {
@@ -149,8 +175,13 @@ impl Cache {
 
 impl Right {
     fn identity(&self, now: Instant) -> Option<Arc<Identity>> {
-        let is_fresh = now.duration_since(self.used) < IDLE && now.duration_since(self.verified) < LIFE;
-        if is_fresh { self.account.identity_by_password(self.generation) } else { None }
+        let is_fresh =
+            now.duration_since(self.used) < IDLE && now.duration_since(self.verified) < LIFE;
+        if is_fresh {
+            self.account.identity_by_password(self.generation)
+        } else {
+            None
+        }
     }
 }
 
@@ -171,7 +202,11 @@ fn make_room<V>(map: &mut HashMap<Key, V>, key: &Key, look: impl Fn(&V) -> (bool
     if map.len() < MAX_PER_SHARD {
         return;
     }
-    if let Some(oldest) = map.iter().min_by_key(|(_, value)| look(value).1).map(|(key, _)| *key) {
+    if let Some(oldest) = map
+        .iter()
+        .min_by_key(|(_, value)| look(value).1)
+        .map(|(key, _)| *key)
+    {
         map.remove(&oldest);
     }
 }
@@ -198,14 +233,24 @@ mod tests {
             let accounts = Accounts::open(MemoryStore::new()).await.unwrap();
             let ana = AccountName::parse("ana").unwrap();
             let record = Record::new("hash".into(), Role::User, None, 0).unwrap();
-            accounts.insert(&ana, record, crate::store::Batch::new()).await.unwrap();
+            accounts
+                .insert(&ana, record, crate::store::Batch::new())
+                .await
+                .unwrap();
             let account = accounts.find(&ana).unwrap();
             let generation = account.credentials().unwrap().0;
-            Self { cache: Cache::new().unwrap(), accounts, account, generation, start: Instant::now() }
+            Self {
+                cache: Cache::new().unwrap(),
+                accounts,
+                account,
+                generation,
+                start: Instant::now(),
+            }
         }
 
         fn verify(&self, key: &Key, now: Instant) {
-            self.cache.remember_right(key, Arc::clone(&self.account), self.generation, now);
+            self.cache
+                .remember_right(key, Arc::clone(&self.account), self.generation, now);
         }
 
         fn is_right(&self, key: &Key, now: Instant) -> bool {
@@ -226,8 +271,14 @@ mod tests {
         let (one, two) = (Cache::new().unwrap(), Cache::new().unwrap());
         assert_eq!(one.key(HERE, b"Basic YTpi"), one.key(HERE, b"Basic YTpi"));
         assert_ne!(one.key(HERE, b"Basic YTpi"), one.key(HERE, b"Basic YTpj"));
-        assert_ne!(one.key(HERE, b"Basic YTpi"), one.key(Network::V4(2), b"Basic YTpi"));
-        assert_ne!(one.key(HERE, b"Basic YTpi"), one.key(Network::V6(1), b"Basic YTpi"));
+        assert_ne!(
+            one.key(HERE, b"Basic YTpi"),
+            one.key(Network::V4(2), b"Basic YTpi")
+        );
+        assert_ne!(
+            one.key(HERE, b"Basic YTpi"),
+            one.key(Network::V6(1), b"Basic YTpi")
+        );
         assert_ne!(one.key(HERE, b"Basic YTpi"), two.key(HERE, b"Basic YTpi"));
         assert_eq!(one.print(b"ana", b"x"), one.print(b"ana", b"x"));
         assert_ne!(one.print(b"ana", b"x"), one.print(b"an", b"ax"));
@@ -250,8 +301,14 @@ mod tests {
         }
         assert!(!f.is_right(&key, f.start + LIFE), "an hour is over");
         f.verify(&key, f.start);
-        assert!(!f.is_right(&key, f.start + IDLE), "five idle minutes are over");
-        assert!(!f.is_right(&key, f.start + seconds(1)), "what has expired is gone");
+        assert!(
+            !f.is_right(&key, f.start + IDLE),
+            "five idle minutes are over"
+        );
+        assert!(
+            !f.is_right(&key, f.start + seconds(1)),
+            "what has expired is gone"
+        );
     }
 
     #[tokio::test]
@@ -262,8 +319,15 @@ mod tests {
         assert!(!f.cache.remember_wrong(&key, changes, f.start));
         assert!(f.is_wrong(&key, f.start + seconds(29)));
         assert!(!f.is_wrong(&key, f.start + seconds(30)));
-        assert!(f.cache.remember_wrong(&key, changes, f.start + seconds(31)), "a repetition");
-        assert!(!f.cache.remember_wrong(&key, changes, f.start + seconds(31) + REPEAT), "long forgotten");
+        assert!(
+            f.cache.remember_wrong(&key, changes, f.start + seconds(31)),
+            "a repetition"
+        );
+        assert!(
+            !f.cache
+                .remember_wrong(&key, changes, f.start + seconds(31) + REPEAT),
+            "long forgotten"
+        );
         f.verify(&key, f.start);
         assert!(f.is_right(&key, f.start), "right replaces wrong");
     }
@@ -274,7 +338,10 @@ mod tests {
         let key = f.cache.key(HERE, b"a");
         f.cache.remember_wrong(&key, f.accounts.changes(), f.start);
         assert!(f.is_wrong(&key, f.start));
-        f.accounts.change(&AccountName::parse("ana").unwrap(), |r| r.quota = Some(1)).await.unwrap();
+        f.accounts
+            .change(&AccountName::parse("ana").unwrap(), |r| r.quota = Some(1))
+            .await
+            .unwrap();
         assert!(!f.is_wrong(&key, f.start));
     }
 
@@ -283,9 +350,15 @@ mod tests {
         let f = Fixture::new().await;
         let (key, ana) = (f.cache.key(HERE, b"a"), AccountName::parse("ana").unwrap());
         f.verify(&key, f.start);
-        f.accounts.change(&ana, |r| r.quota = Some(5)).await.unwrap();
+        f.accounts
+            .change(&ana, |r| r.quota = Some(5))
+            .await
+            .unwrap();
         assert_eq!(f.cache.recall(&key, f.start).unwrap().quota, Some(5));
-        f.accounts.change(&ana, |r| r.generation += 1).await.unwrap();
+        f.accounts
+            .change(&ana, |r| r.generation += 1)
+            .await
+            .unwrap();
         assert!(!f.is_right(&key, f.start));
     }
 
@@ -301,7 +374,8 @@ mod tests {
         for n in 0..count {
             let now = f.start + Duration::from_millis(u64::from(n));
             f.verify(&key(n), now);
-            f.cache.remember_wrong(&key(n + count), f.accounts.changes(), now);
+            f.cache
+                .remember_wrong(&key(n + count), f.accounts.changes(), now);
             assert!(f.is_right(&key(0), now), "used all the time");
         }
         let sizes = {

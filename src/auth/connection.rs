@@ -32,14 +32,21 @@ pub struct Origin {
 
 impl From<IpAddr> for Origin {
     fn from(address: IpAddr) -> Self {
-        Self { address, connection: None, is_tls: false, client: Client::default() }
+        Self {
+            address,
+            connection: None,
+            is_tls: false,
+            client: Client::default(),
+        }
     }
 }
 
 impl Origin {
     /// Whether this credential signed in over the connection, and nothing else was tried since.
     pub fn is_proven(&self, key: &Key) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.0.lock().as_ref() == Some(key))
+        self.connection
+            .as_ref()
+            .is_some_and(|connection| connection.0.lock().as_ref() == Some(key))
     }
 
     /// Notes what has signed in over the connection; `None` after a failure.

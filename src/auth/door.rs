@@ -65,7 +65,9 @@ pub struct Attempted<'a> {
 
 impl std::fmt::Debug for Attempted<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attempted").field("user", &self.user).finish_non_exhaustive()
+        f.debug_struct("Attempted")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
     }
 }
 
@@ -80,12 +82,26 @@ pub struct Entry {
 
 impl Door {
     /// A door to these accounts.
-    pub fn new(accounts: Arc<Accounts>, hasher: Arc<Hasher>, config: &AccountsConfig) -> Result<Arc<Self>> {
+    pub fn new(
+        accounts: Arc<Accounts>,
+        hasher: Arc<Hasher>,
+        config: &AccountsConfig,
+    ) -> Result<Arc<Self>> {
         let throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let codes = Budget::new(WRONG_CODES, WINDOW);
         let (cache, dummy, flights) = (Cache::new()?, password::dummy_hash()?, Flights::default());
         let (audit, failures) = (OnceLock::new(), FailureLog::default());
-        Ok(Arc::new(Self { accounts, cache, throttle, codes, hasher, dummy, flights, audit, failures }))
+        Ok(Arc::new(Self {
+            accounts,
+            cache,
+            throttle,
+            codes,
+            hasher,
+            dummy,
+            flights,
+            audit,
+            failures,
+        }))
     }
 
     /// Tells the audit log of sign-ins from now on.
@@ -116,7 +132,11 @@ impl Door {
         device: Option<String>,
     ) -> Result<Arc<Identity>> {
         let key = self.cache.key(Network::from(origin.address), header);
-        let attempt = Attempt { client: origin.client, device, ..self.attempt(ALONE, attempted, origin.address) };
+        let attempt = Attempt {
+            client: origin.client,
+            device,
+            ..self.attempt(ALONE, attempted, origin.address)
+        };
         let name = attempt.name.clone();
         let signed_in = self.sign_in_as(key, attempt, origin).await;
         match &signed_in {
@@ -133,10 +153,19 @@ impl Door {
         signed_in
     }
 
-    async fn sign_in_as(self: &Arc<Self>, key: Key, attempt: Attempt, origin: &Origin) -> Result<Arc<Identity>> {
+    async fn sign_in_as(
+        self: &Arc<Self>,
+        key: Key,
+        attempt: Attempt,
+        origin: &Origin,
+    ) -> Result<Arc<Identity>> {
         let deadline = tokio::time::Instant::now() + password::WAIT;
         // Who goes on with what had signed in over the same connection does not guess.
-        let reserved = if origin.is_proven(&key) { None } else { Some(self.reserve(&attempt)?) };
+        let reserved = if origin.is_proven(&key) {
+            None
+        } else {
+            Some(self.reserve(&attempt)?)
+        };
         let flight = self.flights.join(attempt.key);
         let alone = tokio::time::timeout_at(deadline, flight.mutex.lock()).await;
         let _alone = alone.map_err(|_| password::busy())?;
@@ -146,7 +175,9 @@ impl Door {
             }
             return Ok(identity);
         }
-        let turn = self.wait_for_turn(&attempt, reserved.as_ref(), deadline).await?;
+        let turn = self
+            .wait_for_turn(&attempt, reserved.as_ref(), deadline)
+            .await?;
         // A client that leaves before the answer has still made its try.
         let done = tokio::spawn(Arc::clone(self).verify(turn, key, attempt, reserved)).await;
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
@@ -161,7 +192,9 @@ impl Door {
         let flight = self.flights.join(attempt.key);
         let alone = tokio::time::timeout_at(deadline, flight.mutex.lock()).await;
         let _alone = alone.map_err(|_| password::busy())?;
-        let turn = self.wait_for_turn(&attempt, Some(&reserved), deadline).await?;
+        let turn = self
+            .wait_for_turn(&attempt, Some(&reserved), deadline)
+            .await?;
         let done = tokio::spawn(Arc::clone(self).verify_once(turn, attempt, reserved)).await;
         done.unwrap_or_else(|e| Err(Error::io("check a password", std::io::Error::other(e))))
     }
@@ -175,7 +208,9 @@ impl Door {
     /// network, before it is judged. `Throttled`.
     pub fn reserve_try(&self, from: IpAddr) -> Result<Reserved> {
         let now = Instant::now();
-        let reserved = self.throttle.reserve(Network::from(from), None, None, now)?;
+        let reserved = self
+            .throttle
+            .reserve(Network::from(from), None, None, now)?;
         self.throttle.charge(&reserved, now)?;
         Ok(reserved)
     }
@@ -220,8 +255,14 @@ impl Door {
     /// Refuses what was wrong a moment ago without hashing it again: it is no new guess, so that no budget bounds it.
     /// `Unauthenticated`.
     pub fn refuse_wrong(&self, key: &Key) -> Result<()> {
-        let is_wrong = self.cache.is_wrong(key, self.accounts.changes(), Instant::now());
-        if is_wrong { Err(Error::Unauthenticated) } else { Ok(()) }
+        let is_wrong = self
+            .cache
+            .is_wrong(key, self.accounts.changes(), Instant::now());
+        if is_wrong {
+            Err(Error::Unauthenticated)
+        } else {
+            Ok(())
+        }
     }
 
     /// Remembers what was wrong when the count of changes to accounts was this; true when that is nothing new.
@@ -234,16 +275,38 @@ impl Door {
         self.accounts.changes()
     }
 
-    fn attempt(&self, door: &str, Attempted { user, password }: Attempted<'_>, from: IpAddr) -> Attempt {
+    fn attempt(
+        &self,
+        door: &str,
+        Attempted { user, password }: Attempted<'_>,
+        from: IpAddr,
+    ) -> Attempt {
         let (name, network) = (account_in(user), Network::from(from));
         let meant = name.as_ref().map_or(user, AccountName::as_str).as_bytes();
-        let (key, print) = (self.key_of_try(network, door, (meant, password)), self.print(meant, password));
+        let (key, print) = (
+            self.key_of_try(network, door, (meant, password)),
+            self.print(meant, password),
+        );
         let (password, client, device) = (Secret::new(password.to_vec()), Client::default(), None);
-        Attempt { name, network, from, password, key, print, client, device }
+        Attempt {
+            name,
+            network,
+            from,
+            password,
+            key,
+            print,
+            client,
+            device,
+        }
     }
 
     fn reserve(&self, attempt: &Attempt) -> Result<Reserved> {
-        self.throttle.reserve(attempt.network, attempt.name.as_ref(), Some(attempt.print), Instant::now())
+        self.throttle.reserve(
+            attempt.network,
+            attempt.name.as_ref(),
+            Some(attempt.print),
+            Instant::now(),
+        )
     }
 
     /// Waits for a turn to hash, but not for what is known to be wrong.
@@ -254,9 +317,23 @@ impl Door {
         deadline: tokio::time::Instant,
     ) -> Result<Turn> {
         self.refuse_wrong(&attempt.key)?;
-        let is_known = self.throttle.is_proven(attempt.network, attempt.name.as_ref(), Instant::now());
-        let turn = self.hasher.turn(if is_known { Lane::Known } else { Lane::Stranger }, deadline).await?;
-        reserved.map_or(Ok(()), |reserved| self.throttle.charge(reserved, Instant::now()))?;
+        let is_known =
+            self.throttle
+                .is_proven(attempt.network, attempt.name.as_ref(), Instant::now());
+        let turn = self
+            .hasher
+            .turn(
+                if is_known {
+                    Lane::Known
+                } else {
+                    Lane::Stranger
+                },
+                deadline,
+            )
+            .await?;
+        reserved.map_or(Ok(()), |reserved| {
+            self.throttle.charge(reserved, Instant::now())
+        })?;
         // Once more: others may have tried the same meanwhile.
         self.refuse_wrong(&attempt.key)?;
         Ok(turn)
@@ -271,10 +348,14 @@ impl Door {
     ) -> Result<Arc<Identity>> {
         // Read before the account: a change during the hash must void the verdict.
         let changes = self.accounts.changes();
-        if let Some(Entry { account, generation }) = self.compare(turn, &attempt).await?
+        if let Some(Entry {
+            account,
+            generation,
+        }) = self.compare(turn, &attempt).await?
             && let Some(identity) = account.identity_by_password(generation)
         {
-            self.cache.remember_right(&key, account, generation, Instant::now());
+            self.cache
+                .remember_right(&key, account, generation, Instant::now());
             if let Some(reserved) = reserved {
                 self.throttle.refund(reserved);
             }
@@ -282,7 +363,12 @@ impl Door {
             return Ok(identity);
         }
         if reserved.is_none() {
-            self.throttle.count(attempt.network, attempt.name.as_ref(), Some(attempt.print), Instant::now());
+            self.throttle.count(
+                attempt.network,
+                attempt.name.as_ref(),
+                Some(attempt.print),
+                Instant::now(),
+            );
         }
         if !self.remember_wrong(&attempt.key, changes) {
             self.note_failure(attempt.name.as_ref(), attempt.from);
@@ -291,7 +377,12 @@ impl Door {
         Err(Error::Unauthenticated)
     }
 
-    async fn verify_once(self: Arc<Self>, turn: Turn, attempt: Attempt, reserved: Reserved) -> Result<Entry> {
+    async fn verify_once(
+        self: Arc<Self>,
+        turn: Turn,
+        attempt: Attempt,
+        reserved: Reserved,
+    ) -> Result<Entry> {
         let changes = self.accounts.changes();
         let entry = self.compare(turn, &attempt).await?;
         let (Some(entry), Some(name)) = (entry, attempt.name.clone()) else {
@@ -309,25 +400,40 @@ impl Door {
 
     /// The account, if the password is the right one and it may sign in; costs the same for every name.
     async fn compare(&self, turn: Turn, attempt: &Attempt) -> Result<Option<Entry>> {
-        let account = attempt.name.as_ref().and_then(|name| self.accounts.find(name));
-        let present = account.and_then(|account| account.credentials().map(|(at, hash)| (account, at, hash)));
+        let account = attempt
+            .name
+            .as_ref()
+            .and_then(|name| self.accounts.find(name));
+        let present =
+            account.and_then(|account| account.credentials().map(|(at, hash)| (account, at, hash)));
         let (account, stored) = match present {
             Some((account, generation, hash)) => (Some((account, generation)), hash),
             None => (None, self.dummy.clone()),
         };
         let verdict = turn.verify(stored, attempt.password.clone()).await?;
-        let Some((account, generation)) = account.filter(|_| verdict.matches) else { return Ok(None) };
-        if let (Some(renewed), Some(identity)) = (verdict.renewed, account.identity_at(generation)) {
+        let Some((account, generation)) = account.filter(|_| verdict.matches) else {
+            return Ok(None);
+        };
+        if let (Some(renewed), Some(identity)) = (verdict.renewed, account.identity_at(generation))
+        {
             self.renew(&identity.account, generation, renewed).await;
         }
-        Ok(account.identity_at(generation).map(|_| Entry { account, generation }))
+        Ok(account.identity_at(generation).map(|_| Entry {
+            account,
+            generation,
+        }))
     }
 
     /// Notes a sign-in: which network it came from, and in the audit log, when it is the first from there.
     pub fn welcome(&self, name: AccountName, from: IpAddr) {
         let (network, now) = (Network::from(from), Instant::now());
-        if let Some(audit) = self.audit.get().filter(|_| !self.throttle.is_proven(network, Some(&name), now)) {
-            let event = Event::new(Actor::Account(name.clone()), Kind::SignIn, name.as_str()).from(from);
+        if let Some(audit) = self
+            .audit
+            .get()
+            .filter(|_| !self.throttle.is_proven(network, Some(&name), now))
+        {
+            let event =
+                Event::new(Actor::Account(name.clone()), Kind::SignIn, name.as_str()).from(from);
             drop(audit.record(event));
         }
         self.throttle.prove(network, name, now);
@@ -343,7 +449,8 @@ impl Door {
     /// Notes a wrong code of the second factor: a failed sign-in, as a wrong password is.
     pub fn turn_away(&self, name: &AccountName, from: IpAddr) {
         self.note_failure(Some(name), from);
-        self.throttle.count(Network::from(from), Some(name), None, Instant::now());
+        self.throttle
+            .count(Network::from(from), Some(name), None, Instant::now());
     }
 
     /// Stores the hash with today's parameters. Who signed in is not refused when that fails: the next sign-in tries again.
@@ -363,7 +470,8 @@ impl Door {
 impl Door {
     /// Whether a password is known to be wrong.
     pub fn is_wrong(&self, user: &str, password: &[u8], from: IpAddr) -> bool {
-        self.refuse_wrong(&self.attempt(ALONE, Attempted { user, password }, from).key).is_err()
+        self.refuse_wrong(&self.attempt(ALONE, Attempted { user, password }, from).key)
+            .is_err()
     }
 
     /// Forgets the codes that were tried, as time does.
@@ -390,7 +498,14 @@ mod tests {
 
     #[test]
     fn windows_and_mail_forms_name_the_account() {
-        for user in ["ana", "ANA", "CORP\\ana", "drive.example\\Ana", "ana@drive.example", "CORP\\ana@drive.example"] {
+        for user in [
+            "ana",
+            "ANA",
+            "CORP\\ana",
+            "drive.example\\Ana",
+            "ana@drive.example",
+            "CORP\\ana@drive.example",
+        ] {
             assert_eq!(account_in(user).unwrap().as_str(), "ana", "{user}");
         }
         for user in ["", "CORP\\", "@host", "a b", "ana%40host", "ana/"] {

@@ -14,15 +14,28 @@ impl Auth {
     /// The failures of an account, newest first, with those of clients at the address `near` that named no account. `NotFound`.
     pub fn failures_of(&self, name: &AccountName, near: Option<IpAddr>) -> Result<Vec<Failure>> {
         let owner = self.door.owner(Some(name));
-        let app_passwords = if owner.is_some() { self.app_passwords_of(name) } else { return Err(Error::NotFound) };
+        let app_passwords = if owner.is_some() {
+            self.app_passwords_of(name)
+        } else {
+            return Err(Error::NotFound);
+        };
         let known = |from: IpAddr, client: Client| {
-            let is_it = |address: IpAddr, agent: &str| address.to_canonical() == from && Client::of(agent) == client;
-            let mut known = app_passwords
-                .iter()
-                .filter(|(_, one)| one.last_use.as_ref().is_some_and(|last| is_it(last.address, &last.agent)));
+            let is_it = |address: IpAddr, agent: &str| {
+                address.to_canonical() == from && Client::of(agent) == client
+            };
+            let mut known = app_passwords.iter().filter(|(_, one)| {
+                one.last_use
+                    .as_ref()
+                    .is_some_and(|last| is_it(last.address, &last.agent))
+            });
             known.next().map(|(_, one)| one.name.clone())
         };
-        Ok(self.failures().of(&owner, near).into_iter().map(|failure| failure.or_device(known)).collect())
+        Ok(self
+            .failures()
+            .of(&owner, near)
+            .into_iter()
+            .map(|failure| failure.or_device(known))
+            .collect())
     }
 
     /// Keeps a failure of somebody who is signed in.
@@ -36,10 +49,15 @@ impl Auth {
         match user.map(account_in) {
             Some(name) => {
                 let failure = Failure::new(client, from, Cause::PlainHttp.into());
-                self.failures().before(self.door.owner(name.as_ref()), failure);
+                self.failures()
+                    .before(self.door.owner(name.as_ref()), failure);
             }
             None if client == Client::Windows => {
-                self.failures().nameless(Failure::new(client, from, Cause::WindowsPlainHttp.into()));
+                self.failures().nameless(Failure::new(
+                    client,
+                    from,
+                    Cause::WindowsPlainHttp.into(),
+                ));
             }
             None => {}
         }

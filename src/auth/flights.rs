@@ -22,7 +22,11 @@ impl Flights {
     /// Takes part in the flight of a key.
     pub fn join(&self, key: Key) -> Flight<'_> {
         let mutex = Arc::clone(self.0.lock().entry(key).or_default());
-        Flight { flights: self, key, mutex }
+        Flight {
+            flights: self,
+            key,
+            mutex,
+        }
     }
 }
 
@@ -43,7 +47,11 @@ mod tests {
     #[test]
     fn flights_are_shared_and_cleared_away() {
         let flights = Flights::default();
-        let (one, two, other) = (flights.join([1; 32]), flights.join([1; 32]), flights.join([2; 32]));
+        let (one, two, other) = (
+            flights.join([1; 32]),
+            flights.join([1; 32]),
+            flights.join([2; 32]),
+        );
         assert!(Arc::ptr_eq(&one.mutex, &two.mutex) && !Arc::ptr_eq(&one.mutex, &other.mutex));
         drop(one);
         assert_eq!(flights.0.lock().len(), 2);

@@ -58,7 +58,10 @@ impl<G: Grant> Grants<G> {
         holds: impl Fn(&G) -> bool,
     ) -> Result<Arc<Self>> {
         let table = Table::new(store, prefix);
-        let mut shelf = Shelf { by_id: BTreeMap::new(), ids: HashMap::new() };
+        let mut shelf = Shelf {
+            by_id: BTreeMap::new(),
+            ids: HashMap::new(),
+        };
         let mut over = Vec::new();
         for (id, grant) in table.all().await? {
             if holds(&grant) {
@@ -70,7 +73,11 @@ impl<G: Grant> Grants<G> {
         if let Err(error) = table.delete_all(&over).await {
             tracing::warn!(%error, "what has ended could not be cleared away; it ends nonetheless");
         }
-        Ok(Arc::new(Self { table, shelf: RwLock::new(shelf), changing: tokio::sync::Mutex::default() }))
+        Ok(Arc::new(Self {
+            table,
+            shelf: RwLock::new(shelf),
+            changing: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// The grant that answers to a secret, with its id.
@@ -89,13 +96,23 @@ impl<G: Grant> Grants<G> {
     /// The wanted ones, in the order of their ids.
     pub fn list(&self, wanted: impl Fn(&G) -> bool) -> Vec<(String, Arc<G>)> {
         let present = self.shelf.read();
-        present.by_id.iter().filter(|(_, grant)| wanted(grant)).map(|(id, grant)| (id.clone(), grant.clone())).collect()
+        present
+            .by_id
+            .iter()
+            .filter(|(_, grant)| wanted(grant))
+            .map(|(id, grant)| (id.clone(), grant.clone()))
+            .collect()
     }
 
     /// Stores a new one, and ends those that it displaces.
     pub async fn insert(self: &Arc<Self>, id: &str, grant: G) -> Result<()> {
         let table = self.table.clone();
-        self.insert_with(id, grant, move |batch| async move { table.commit(batch).await }).await
+        self.insert_with(
+            id,
+            grant,
+            move |batch| async move { table.commit(batch).await },
+        )
+        .await
     }
 
     /// As [`insert`](Self::insert): `work` commits the batch that stores it together with what it is given with.
@@ -112,8 +129,16 @@ impl<G: Grant> Grants<G> {
         to_the_end(async move {
             let _alone = grants.changing.lock().await;
             let displaced = grant.displaces(&grants.shelf.read().by_id)?;
-            let batch = grants.table.put_in(grants.table.absent_in(Batch::new(), &id), &id, &grant)?;
-            let done = work(displaced.iter().fold(batch, |batch, id| grants.table.delete_in(batch, id))).await?;
+            let batch =
+                grants
+                    .table
+                    .put_in(grants.table.absent_in(Batch::new(), &id), &id, &grant)?;
+            let done = work(
+                displaced
+                    .iter()
+                    .fold(batch, |batch, id| grants.table.delete_in(batch, id)),
+            )
+            .await?;
             let mut present = grants.shelf.write();
             for id in &displaced {
                 present.remove(id);
@@ -125,13 +150,19 @@ impl<G: Grant> Grants<G> {
     }
 
     /// Changes one; `edit` says whether it did. `NotFound`.
-    pub async fn change(self: &Arc<Self>, id: &str, edit: impl FnOnce(&mut G) -> bool + Send + 'static) -> Result<()> {
+    pub async fn change(
+        self: &Arc<Self>,
+        id: &str,
+        edit: impl FnOnce(&mut G) -> bool + Send + 'static,
+    ) -> Result<()> {
         let (grants, id) = (Arc::clone(self), id.to_owned());
         to_the_end(async move {
             let _alone = grants.changing.lock().await;
             let mut grant = grants.get(&id).ok_or(Error::NotFound)?.as_ref().clone();
             if edit(&mut grant) {
-                grants.commit(grants.table.put_in(Batch::new(), &id, &grant)?).await?;
+                grants
+                    .commit(grants.table.put_in(Batch::new(), &id, &grant)?)
+                    .await?;
                 grants.shelf.write().insert(id, grant);
             }
             Ok(())
@@ -140,12 +171,23 @@ impl<G: Grant> Grants<G> {
     }
 
     /// Ends the wanted ones and says how many they were.
-    pub async fn remove(self: &Arc<Self>, wanted: impl Fn(&str, &G) -> bool + Send + 'static) -> Result<usize> {
+    pub async fn remove(
+        self: &Arc<Self>,
+        wanted: impl Fn(&str, &G) -> bool + Send + 'static,
+    ) -> Result<usize> {
         let grants = Arc::clone(self);
         to_the_end(async move {
             let _alone = grants.changing.lock().await;
             let mut ids: Vec<String> = Vec::new();
-            ids.extend(grants.shelf.read().by_id.iter().filter(|(id, g)| wanted(id, g)).map(|(id, _)| id.clone()));
+            ids.extend(
+                grants
+                    .shelf
+                    .read()
+                    .by_id
+                    .iter()
+                    .filter(|(id, g)| wanted(id, g))
+                    .map(|(id, _)| id.clone()),
+            );
             grants.table.delete_all(&ids).await?;
             let mut present = grants.shelf.write();
             for id in &ids {
@@ -216,13 +258,24 @@ mod tests {
         let id = |n: usize| format!("{n:064}");
         for start in (0..6000).step_by(500) {
             let some = start..start + 500;
-            let batch =
-                some.fold(Batch::new(), |batch, n| table.put_in(batch, &id(n), &Ended { hash: id(n) }).unwrap());
+            let batch = some.fold(Batch::new(), |batch, n| {
+                table.put_in(batch, &id(n), &Ended { hash: id(n) }).unwrap()
+            });
             store.commit(batch).await.unwrap();
         }
-        let grants = Grants::<Ended>::open(store.clone(), "ended/", |_| true).await.unwrap();
-        assert_eq!(grants.remove(move |_, grant| grant.hash >= id(100)).await.unwrap(), 5900);
-        Grants::<Ended>::open(store.clone(), "ended/", move |grant| grant.hash == id(7)).await.unwrap();
+        let grants = Grants::<Ended>::open(store.clone(), "ended/", |_| true)
+            .await
+            .unwrap();
+        assert_eq!(
+            grants
+                .remove(move |_, grant| grant.hash >= id(100))
+                .await
+                .unwrap(),
+            5900
+        );
+        Grants::<Ended>::open(store.clone(), "ended/", move |grant| grant.hash == id(7))
+            .await
+            .unwrap();
         assert_eq!(table.all().await.unwrap().len(), 1);
     }
 }

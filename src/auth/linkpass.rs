@@ -15,28 +15,56 @@ impl Auth {
         // Whoever sets passwords of links all the time must leave room for those who sign in.
         let one = tokio::time::timeout_at(deadline, self.link_hashes.acquire()).await;
         let _one = one.ok().and_then(Result::ok).ok_or_else(password::busy)?;
-        self.hasher.turn(Lane::Known, deadline).await?.hash(Secret::new(password.to_vec())).await
+        self.hasher
+            .turn(Lane::Known, deadline)
+            .await?
+            .hash(Secret::new(password.to_vec()))
+            .await
     }
 
     /// Whether somebody there may try another password of a link, which the throttle knows by `key`; `Throttled`.
     pub fn check_link_tries(&self, key: &str, from: IpAddr) -> Result<()> {
-        let Ok(key) = AccountName::parse(key) else { return Ok(()) };
-        self.link_throttle.check(Network::from(from), &key, Instant::now())
+        let Ok(key) = AccountName::parse(key) else {
+            return Ok(());
+        };
+        self.link_throttle
+            .check(Network::from(from), &key, Instant::now())
     }
 
     /// Verifies the password of a link, which the throttle knows by `key`; `Unauthenticated`, `Throttled`, `Busy`.
-    pub async fn check_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
-        let checked = self.compare_link_password(key, stored, password, from).await;
+    pub async fn check_link_password(
+        &self,
+        key: &str,
+        stored: &str,
+        password: &[u8],
+        from: IpAddr,
+    ) -> Result<()> {
+        let checked = self
+            .compare_link_password(key, stored, password, from)
+            .await;
         self.sign_ins.note(Shown::LinkPassword, &checked);
         checked
     }
 
-    async fn compare_link_password(&self, key: &str, stored: &str, password: &[u8], from: IpAddr) -> Result<()> {
+    async fn compare_link_password(
+        &self,
+        key: &str,
+        stored: &str,
+        password: &[u8],
+        from: IpAddr,
+    ) -> Result<()> {
         let (network, account) = (Network::from(from), AccountName::parse(key).ok());
-        let (print, changes) = (self.door.print(key.as_bytes(), password), self.door.changes());
+        let (print, changes) = (
+            self.door.print(key.as_bytes(), password),
+            self.door.changes(),
+        );
         // By its hash, as what was wrong can be the next one.
-        let wrong = self.door.key_of_try(network, "link", (stored.as_bytes(), password));
-        let tried = self.link_throttle.reserve(network, account.as_ref(), Some(print), Instant::now())?;
+        let wrong = self
+            .door
+            .key_of_try(network, "link", (stored.as_bytes(), password));
+        let tried =
+            self.link_throttle
+                .reserve(network, account.as_ref(), Some(print), Instant::now())?;
         self.door.refuse_wrong(&wrong)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
         // Of one password from one network only one try is in the queue, which is for all.
@@ -47,7 +75,9 @@ impl Auth {
         let turn = self.hasher.turn(Lane::Stranger, deadline).await?;
         self.link_throttle.charge(&tried, Instant::now())?;
         self.door.refuse_wrong(&wrong)?;
-        let verdict = turn.verify(stored.to_owned(), Secret::new(password.to_vec())).await?;
+        let verdict = turn
+            .verify(stored.to_owned(), Secret::new(password.to_vec()))
+            .await?;
         if !verdict.matches {
             self.door.remember_wrong(&wrong, changes);
             return Err(Error::Unauthenticated);
@@ -71,7 +101,9 @@ mod tests {
     /// One account that sets passwords of links all the time takes a few places of the queue, not all.
     #[tokio::test(start_paused = true)]
     async fn new_passwords_of_links_leave_room_for_those_who_sign_in() {
-        let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default()).await.unwrap();
+        let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default())
+            .await
+            .unwrap();
         let far = tokio::time::Instant::now() + Duration::from_secs(60);
         let turn = auth.hasher.turn(Lane::Known, far).await.unwrap();
         let tasks: Vec<_> = (0..40)
@@ -83,7 +115,10 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert_eq!(auth.hasher.waiting.load(Ordering::Relaxed), 4);
         for task in tasks {
-            assert!(matches!(task.await.unwrap(), Err(crate::model::Error::Busy { .. })));
+            assert!(matches!(
+                task.await.unwrap(),
+                Err(crate::model::Error::Busy { .. })
+            ));
         }
         drop(turn);
         auth.hash_link_password(b"any").await.unwrap();

@@ -86,7 +86,11 @@ impl AccountView {
         use sha2::{Digest, Sha256};
         let text = serde_json::to_vec(self).unwrap_or_default();
         let digest = Sha256::digest(text);
-        digest.iter().take(8).fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}")) + "\""
+        digest
+            .iter()
+            .take(8)
+            .fold(String::from("\""), |tag, byte| format!("{tag}{byte:02x}"))
+            + "\""
     }
 }
 
@@ -129,7 +133,10 @@ pub struct Auth {
 impl Auth {
     /// Reads every account into memory; `Corrupt` when a record cannot be read.
     pub async fn open(store: Arc<dyn StateStore>, config: &AccountsConfig) -> Result<Arc<Self>> {
-        let (accounts, hasher) = (Accounts::open(store.clone()).await?, Hasher::for_this_machine());
+        let (accounts, hasher) = (
+            Accounts::open(store.clone()).await?,
+            Hasher::for_this_machine(),
+        );
         let door = Door::new(Arc::clone(&accounts), Arc::clone(&hasher), config)?;
         let link_throttle = Throttle::new(config.failures_per_network, config.failures_per_account);
         let signer = Signer::open(store.clone()).await?;
@@ -142,7 +149,10 @@ impl Auth {
         let invites = Grants::open(store.clone(), registration::PREFIX, stands).await?;
         let stands = |link: &OpenIdLink| link.stands(&accounts);
         let openid_links = Grants::open(store, openid::PREFIX, stands).await?;
-        let (half_open, config) = (Budget::new(two_factor::WRONG_CODES, openid::OWING), config.clone());
+        let (half_open, config) = (
+            Budget::new(two_factor::WRONG_CODES, openid::OWING),
+            config.clone(),
+        );
         Ok(Arc::new(Self {
             accounts,
             door,
@@ -180,8 +190,14 @@ impl Auth {
         password: &[u8],
         origin: impl Into<Origin>,
     ) -> Result<Arc<Identity>> {
-        let (attempted, device) = (Attempted { user, password }, self.ended_app_password(user, password));
-        let signed_in = self.door.sign_in(header, attempted, &origin.into(), device).await;
+        let (attempted, device) = (
+            Attempted { user, password },
+            self.ended_app_password(user, password),
+        );
+        let signed_in = self
+            .door
+            .sign_in(header, attempted, &origin.into(), device)
+            .await;
         self.sign_ins.note(Shown::Password, &signed_in);
         signed_in
     }
@@ -215,7 +231,8 @@ impl Auth {
         role: Role,
         quota: Option<u64>,
     ) -> Result<AccountView> {
-        self.create_along(name, password, (role, quota), Batch::new().into()).await
+        self.create_along(name, password, (role, quota), Batch::new().into())
+            .await
     }
 
     /// As [`create`](Self::create), in one step with what comes along.
@@ -229,7 +246,9 @@ impl Auth {
         self.check_new(name, password)?;
         let hash = self.hash_new(name, password).await?;
         let created = time::unix_seconds(SystemTime::now());
-        self.accounts.insert(name, Record::new(hash, role, quota, created)?, along).await
+        self.accounts
+            .insert(name, Record::new(hash, role, quota, created)?, along)
+            .await
     }
 
     /// Refuses name or password of a new account, as [`create`](Self::create) does.
@@ -250,7 +269,9 @@ impl Auth {
 
     /// Whether an account is there and not disabled.
     pub fn may_sign_in(&self, name: &AccountName) -> bool {
-        self.accounts.find(name).is_some_and(|account| account.generation().is_some())
+        self.accounts
+            .find(name)
+            .is_some_and(|account| account.generation().is_some())
     }
 
     /// Sets a password; the old one fails from the next request on. `NotFound`, `BadRequest` (weak password).
@@ -298,7 +319,11 @@ impl Auth {
                     return Err(at.map_or(Error::PreconditionFailed, |etag| Error::Stale { etag }));
                 }
             }
-            let Alteration { role, quota, disabled } = what;
+            let Alteration {
+                role,
+                quota,
+                disabled,
+            } = what;
             let before = (record.role, record.disabled);
             record.role = role.unwrap_or(record.role);
             record.disabled = disabled.unwrap_or(record.disabled);
@@ -315,7 +340,9 @@ impl Auth {
 
     /// Sets the quota in bytes, from the next request on; `None` is unlimited. `NotFound`.
     pub async fn set_quota(&self, name: &AccountName, quota: Option<u64>) -> Result<()> {
-        self.accounts.change(name, move |record| record.quota = quota).await
+        self.accounts
+            .change(name, move |record| record.quota = quota)
+            .await
     }
 
     /// Removes the account, and with it every sign-in, in one step with what else is in the batch. Its name stays taken until
@@ -358,11 +385,17 @@ impl Auth {
     /// Clears away what was granted under a generation that is over. It is void already, so a failure harms nothing.
     async fn clear_void(&self, name: &AccountName) {
         let (accounts, own, now) = (self.accounts.clone(), name.clone(), sessions::now());
-        let sessions = self.sessions.remove(move |_, it| it.account == own && !it.stands(&accounts, now));
+        let sessions = self
+            .sessions
+            .remove(move |_, it| it.account == own && !it.stands(&accounts, now));
         let (accounts, own) = (self.accounts.clone(), name.clone());
-        let app_passwords = self.app_passwords.remove(move |_, it| it.is_of(&own) && !it.stands(&accounts, now));
+        let app_passwords = self
+            .app_passwords
+            .remove(move |_, it| it.is_of(&own) && !it.stands(&accounts, now));
         let (accounts, own) = (self.accounts.clone(), name.clone());
-        let invites = self.invites.remove(move |_, it| it.by == own && !it.stands(&accounts, now));
+        let invites = self
+            .invites
+            .remove(move |_, it| it.by == own && !it.stands(&accounts, now));
         for outcome in [sessions.await, app_passwords.await, invites.await] {
             if let Err(error) = outcome {
                 tracing::warn!(account = %name, %error, "what has ended could not be cleared away");
@@ -393,6 +426,10 @@ impl Auth {
     async fn hash_in(&self, lane: Lane, name: &AccountName, password: &[u8]) -> Result<String> {
         password::check_strength(name, password, self.config.min_password_length)?;
         let deadline = tokio::time::Instant::now() + password::WAIT;
-        self.hasher.turn(lane, deadline).await?.hash(Secret::new(password.to_vec())).await
+        self.hasher
+            .turn(lane, deadline)
+            .await?
+            .hash(Secret::new(password.to_vec()))
+            .await
     }
 }

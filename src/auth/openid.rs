@@ -27,11 +27,14 @@ pub const OWING: Duration = Duration::from_secs(600);
 const MAX_SUBJECT: usize = 255;
 
 /// Said to everybody whom no account lets in: the log knows more.
-const STRANGER: Error =
-    Error::Forbidden("No account here belongs to this sign-in. Ask the administrator of the server for one.");
-const TAKEN: Error =
-    Error::Forbidden("An account named like you is there already. Sign in with its password and link it.");
-const NAMELESS: Error = Error::Forbidden("The provider gave no name that an account here can have.");
+const STRANGER: Error = Error::Forbidden(
+    "No account here belongs to this sign-in. Ask the administrator of the server for one.",
+);
+const TAKEN: Error = Error::Forbidden(
+    "An account named like you is there already. Sign in with its password and link it.",
+);
+const NAMELESS: Error =
+    Error::Forbidden("The provider gave no name that an account here can have.");
 
 /// What binds an account to a subject of a provider.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -63,27 +66,60 @@ impl Grant for OpenIdLink {
 
     fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
         let rivals = |link: &OpenIdLink| {
-            link.hash == self.hash || (link.account == self.account && link.issuer == self.issuer && link.of == self.of)
+            link.hash == self.hash
+                || (link.account == self.account
+                    && link.issuer == self.issuer
+                    && link.of == self.of)
         };
-        if present.values().any(|link| rivals(link)) { Err(Error::Exists) } else { Ok(Vec::new()) }
+        if present.values().any(|link| rivals(link)) {
+            Err(Error::Exists)
+        } else {
+            Ok(Vec::new())
+        }
     }
 }
 
 impl OpenIdLink {
-    fn new(issuer: &str, subject: &str, account: &AccountName, (of, account_id): (i64, &str)) -> Result<Self> {
-        if subject.is_empty() || subject.len() > MAX_SUBJECT || subject.chars().any(char::is_control) {
+    fn new(
+        issuer: &str,
+        subject: &str,
+        account: &AccountName,
+        (of, account_id): (i64, &str),
+    ) -> Result<Self> {
+        if subject.is_empty()
+            || subject.len() > MAX_SUBJECT
+            || subject.chars().any(char::is_control)
+        {
             let why = "A subject has 1 to 255 characters, none of them control characters.".into();
-            return Err(Error::Invalid { pointer: "/subject".into(), why });
+            return Err(Error::Invalid {
+                pointer: "/subject".into(),
+                why,
+            });
         }
         let hash = token::digest(&secret_of(issuer, subject));
         let (issuer, subject, account_id) = (issuer.into(), subject.into(), account_id.into());
-        Ok(Self { hash, issuer, subject, account: account.clone(), of, account_id, created: now() })
+        Ok(Self {
+            hash,
+            issuer,
+            subject,
+            account: account.clone(),
+            of,
+            account_id,
+            created: now(),
+        })
     }
 
     /// Whether its account is still the one it was made for.
     pub(super) fn stands(&self, accounts: &Accounts) -> bool {
-        let same_id = || accounts.find(&self.account).is_some_and(|account| *account.id() == *self.account_id);
-        accounts.view(&self.account).is_some_and(|account| account.created == self.of) && same_id()
+        let same_id = || {
+            accounts
+                .find(&self.account)
+                .is_some_and(|account| *account.id() == *self.account_id)
+        };
+        accounts
+            .view(&self.account)
+            .is_some_and(|account| account.created == self.of)
+            && same_id()
     }
 }
 
@@ -143,8 +179,13 @@ impl Auth {
         let admitted = match self.admit(said, config, caller.address).await {
             Ok(admitted) => admitted,
             Err(error) => {
-                let event = Event::new(Actor::Nobody, Kind::SignInFailed, said.subject.as_str()).from(caller.address);
-                self.door.note(event.note(format!("by OpenID Connect: {error}")).ended(Outcome::Refused));
+                let event = Event::new(Actor::Nobody, Kind::SignInFailed, said.subject.as_str())
+                    .from(caller.address);
+                self.door.note(
+                    event
+                        .note(format!("by OpenID Connect: {error}"))
+                        .ended(Outcome::Refused),
+                );
                 let refused = Err(error);
                 self.sign_ins.note(Shown::Provider, &refused);
                 return refused;
@@ -154,7 +195,8 @@ impl Auth {
         if entry.account.wants_code() {
             return Ok(Welcome::Code(admitted));
         }
-        self.door.welcome(admitted.standing.account.clone(), caller.address);
+        self.door
+            .welcome(admitted.standing.account.clone(), caller.address);
         let begun = self.let_in(&admitted, &entry, caller).await;
         self.sign_ins.note(Shown::Provider, &begun);
         Ok(Welcome::In(begun?))
@@ -171,8 +213,13 @@ impl Auth {
         let begun = async {
             let entry = self.entry_of(admitted)?;
             self.check_still(admitted, config)?;
-            let step = SecondStep { code: Some(code), half_open: Some(&admitted.id), from: caller.address };
-            self.pass_second_step(&admitted.standing.account, &entry, step).await?;
+            let step = SecondStep {
+                code: Some(code),
+                half_open: Some(&admitted.id),
+                from: caller.address,
+            };
+            self.pass_second_step(&admitted.standing.account, &entry, step)
+                .await?;
             self.let_in(admitted, &entry, caller).await
         };
         let begun = begun.await;
@@ -182,36 +229,62 @@ impl Auth {
 
     /// Links an account to who the provider says has signed in, if its credentials are those under which that was begun.
     /// `Forbidden`, `Exists` when either has another link.
-    pub async fn link_openid_of(&self, standing: &Standing, issuer: &str, subject: &str) -> Result<OpenIdLink> {
-        const OVER: Error = Error::Forbidden("The account has changed since this was begun. Start again.");
+    pub async fn link_openid_of(
+        &self,
+        standing: &Standing,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<OpenIdLink> {
+        const OVER: Error =
+            Error::Forbidden("The account has changed since this was begun. Start again.");
         let entry = self.standing(standing).ok_or(OVER)?;
         let identity = entry.account.identity_at(entry.generation).ok_or(OVER)?;
         let view = self.accounts.view(&standing.account).ok_or(OVER)?;
         let link = OpenIdLink::new(issuer, subject, &view.name, (view.created, &standing.id))?;
         let id = token::public_id()?;
-        let linked = self.openid_links.insert_with(&id, link.clone(), self.while_same(&identity)).await;
-        linked.map_err(|error| if matches!(error, Error::Unauthenticated) { OVER } else { error })?;
+        let linked = self
+            .openid_links
+            .insert_with(&id, link.clone(), self.while_same(&identity))
+            .await;
+        linked.map_err(|error| {
+            if matches!(error, Error::Unauthenticated) {
+                OVER
+            } else {
+                error
+            }
+        })?;
         Ok(link)
     }
 
     /// Links an account to who the provider says has signed in. `Exists` when either has another link, `NotFound`.
-    pub async fn link_openid(&self, name: &AccountName, issuer: &str, subject: &str) -> Result<OpenIdLink> {
+    pub async fn link_openid(
+        &self,
+        name: &AccountName,
+        issuer: &str,
+        subject: &str,
+    ) -> Result<OpenIdLink> {
         let view = self.accounts.view(name).ok_or(Error::NotFound)?;
         let id = self.accounts.find(name).ok_or(Error::NotFound)?.id();
         let link = OpenIdLink::new(issuer, subject, name, (view.created, &id))?;
-        self.openid_links.insert(&token::public_id()?, link.clone()).await?;
+        self.openid_links
+            .insert(&token::public_id()?, link.clone())
+            .await?;
         Ok(link)
     }
 
     /// Ends the links of an account, and says how many they were. Its sessions go on.
     pub async fn unlink_openid(&self, name: &AccountName) -> Result<usize> {
         let name = name.clone();
-        self.openid_links.remove(move |_, link| link.account == name).await
+        self.openid_links
+            .remove(move |_, link| link.account == name)
+            .await
     }
 
     /// The links of an account.
     pub fn openid_links_of(&self, name: &AccountName) -> Vec<Arc<OpenIdLink>> {
-        let links = self.openid_links.list(|link| link.account == *name && link.stands(&self.accounts));
+        let links = self
+            .openid_links
+            .list(|link| link.account == *name && link.stands(&self.accounts));
         links.into_iter().map(|(_, link)| link).collect()
     }
 
@@ -222,16 +295,34 @@ impl Auth {
 
     /// Asks for the account's password before its links change, and says under which credentials it was right. `Invalid`,
     /// `Throttled`, `Busy`.
-    pub async fn prove_password(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<Standing> {
-        let Entry { account, generation } = self.confirm(name, password, "/password", from).await?;
-        Ok(Standing { account: name.clone(), id: account.id().to_string(), generation })
+    pub async fn prove_password(
+        &self,
+        name: &AccountName,
+        password: &[u8],
+        from: IpAddr,
+    ) -> Result<Standing> {
+        let Entry {
+            account,
+            generation,
+        } = self.confirm(name, password, "/password", from).await?;
+        Ok(Standing {
+            account: name.clone(),
+            id: account.id().to_string(),
+            generation,
+        })
     }
 
     /// The account, while its credentials are these.
     fn standing(&self, standing: &Standing) -> Option<Entry> {
-        let account = self.accounts.find(&standing.account).filter(|account| *account.id() == *standing.id)?;
+        let account = self
+            .accounts
+            .find(&standing.account)
+            .filter(|account| *account.id() == *standing.id)?;
         account.identity_at(standing.generation)?;
-        Some(Entry { account, generation: standing.generation })
+        Some(Entry {
+            account,
+            generation: standing.generation,
+        })
     }
 
     fn entry_of(&self, admitted: &Admitted) -> Result<Entry> {
@@ -240,10 +331,17 @@ impl Auth {
 
     /// Refuses a sign-in under way whose link has ended, or whose address counts no longer.
     fn check_still(&self, admitted: &Admitted, config: &OpenIdConfig) -> Result<()> {
-        let Admitted { standing, said, link, .. } = admitted;
+        let Admitted {
+            standing,
+            said,
+            link,
+            ..
+        } = admitted;
         let holds = match link {
             Some(id) => self.openid_links.get(id).is_some_and(|link| {
-                link.stands(&self.accounts) && link.account == standing.account && link.subject == said.subject
+                link.stands(&self.accounts)
+                    && link.account == standing.account
+                    && link.subject == said.subject
             }),
             None => match self.link_of(said) {
                 Some((_, link)) => link.account == standing.account,
@@ -254,81 +352,196 @@ impl Auth {
     }
 
     /// Begins the session, and makes the first link: only now everything that sign-in asks for is passed.
-    async fn let_in(&self, admitted: &Admitted, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
-        let Admitted { standing, said, link, .. } = admitted;
+    async fn let_in(
+        &self,
+        admitted: &Admitted,
+        entry: &Entry,
+        caller: Caller<'_>,
+    ) -> Result<Begun> {
+        let Admitted {
+            standing,
+            said,
+            link,
+            ..
+        } = admitted;
         let name = &standing.account;
         if link.is_none() && self.link_of(said).is_none() {
-            let Assertion { issuer, subject, .. } = said;
+            let Assertion {
+                issuer, subject, ..
+            } = said;
             let linked = self.link_openid_of(standing, issuer, subject).await;
-            linked.map_err(|error| if matches!(error, Error::Exists) { STRANGER } else { error })?;
-            self.note_link(name, (issuer, subject), "by the verified e-mail address", caller.address);
+            linked.map_err(|error| {
+                if matches!(error, Error::Exists) {
+                    STRANGER
+                } else {
+                    error
+                }
+            })?;
+            self.note_link(
+                name,
+                (issuer, subject),
+                "by the verified e-mail address",
+                caller.address,
+            );
         }
         let begun = self.session_of(entry, caller).await?;
-        let event = Event::new(Actor::Account(name.clone()), Kind::SessionStarted, name.as_str()).from(caller.address);
+        let event = Event::new(
+            Actor::Account(name.clone()),
+            Kind::SessionStarted,
+            name.as_str(),
+        )
+        .from(caller.address);
         self.door.note(event.note("by OpenID Connect"));
         Ok(begun)
     }
 
-    async fn admit(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<Admitted> {
+    async fn admit(
+        &self,
+        said: &Assertion,
+        config: &OpenIdConfig,
+        from: IpAddr,
+    ) -> Result<Admitted> {
         let (account, link) = match self.link_of(said) {
             Some((id, link)) => (link.account.clone(), Some(id)),
             None => match self.with_address_of(said, config)? {
                 Some(name) => (name, None),
-                None => (self.create_for(said, config, from).await?, self.link_of(said).map(|(id, _)| id)),
+                None => (
+                    self.create_for(said, config, from).await?,
+                    self.link_of(said).map(|(id, _)| id),
+                ),
             },
         };
         let found = self.accounts.find(&account).ok_or(STRANGER)?;
         let (of, generation) = (found.id().to_string(), found.generation().ok_or(STRANGER)?);
-        let standing = Standing { account, id: of, generation };
-        Ok(Admitted { id: token::public_id()?, standing, said: said.clone(), link })
+        let standing = Standing {
+            account,
+            id: of,
+            generation,
+        };
+        Ok(Admitted {
+            id: token::public_id()?,
+            standing,
+            said: said.clone(),
+            link,
+        })
     }
 
     /// The link to this person that stands, with its id.
     fn link_of(&self, said: &Assertion) -> Option<(String, Arc<OpenIdLink>)> {
-        self.openid_links.find(&secret_of(&said.issuer, &said.subject)).filter(|(_, link)| link.stands(&self.accounts))
+        self.openid_links
+            .find(&secret_of(&said.issuer, &said.subject))
+            .filter(|(_, link)| link.stands(&self.accounts))
     }
 
     /// The account of somebody who has no link yet: the one that their e-mail address counts for. It is not told whose it is.
-    fn with_address_of(&self, said: &Assertion, config: &OpenIdConfig) -> Result<Option<AccountName>> {
-        let Some(name) = said.email.as_deref().and_then(|email| self.accounts.with_email(email)) else {
+    fn with_address_of(
+        &self,
+        said: &Assertion,
+        config: &OpenIdConfig,
+    ) -> Result<Option<AccountName>> {
+        let Some(name) = said
+            .email
+            .as_deref()
+            .and_then(|email| self.accounts.with_email(email))
+        else {
             return Ok(None);
         };
         // Somebody else may have got the address meanwhile: the account stays with who was first.
-        let is_taken = self.openid_links_of(&name).iter().any(|link| link.issuer == said.issuer);
-        if is_taken || !config.link_by_email { Err(STRANGER) } else { Ok(Some(name)) }
+        let is_taken = self
+            .openid_links_of(&name)
+            .iter()
+            .any(|link| link.issuer == said.issuer);
+        if is_taken || !config.link_by_email {
+            Err(STRANGER)
+        } else {
+            Ok(Some(name))
+        }
     }
 
     /// A new account, where the settings say so.
-    async fn create_for(&self, said: &Assertion, config: &OpenIdConfig, from: IpAddr) -> Result<AccountName> {
+    async fn create_for(
+        &self,
+        said: &Assertion,
+        config: &OpenIdConfig,
+        from: IpAddr,
+    ) -> Result<AccountName> {
         if config.strangers == Strangers::Refuse || self.accounts.list().is_empty() {
             return Err(STRANGER);
         }
-        let name = said.name.as_deref().and_then(|name| AccountName::parse(name).ok()).ok_or(NAMELESS)?;
-        let taken = |error| if matches!(error, Error::Exists | Error::BadName(_)) { TAKEN } else { error };
+        let name = said
+            .name
+            .as_deref()
+            .and_then(|name| AccountName::parse(name).ok())
+            .ok_or(NAMELESS)?;
+        let taken = |error| {
+            if matches!(error, Error::Exists | Error::BadName(_)) {
+                TAKEN
+            } else {
+                error
+            }
+        };
         self.accounts.check_free(&name).map_err(taken)?;
         // Nobody knows the password: an administrator sets one where it is wanted.
-        let hash = self.hash_in(Lane::Stranger, &name, token::long_secret()?.as_bytes()).await?;
+        let hash = self
+            .hash_in(Lane::Stranger, &name, token::long_secret()?.as_bytes())
+            .await?;
         let mut record = Record::new(hash, Role::User, self.config.default_quota, now())?;
-        for (display_name, email) in [(said.display_name.clone(), None), (None, said.email.clone())] {
+        for (display_name, email) in [
+            (said.display_name.clone(), None),
+            (None, said.email.clone()),
+        ] {
             let set = |text: Option<String>| text.map_or(FieldChange::Keep, FieldChange::Set);
             // What cannot stand in a profile is left out.
-            if let Ok(profile) = (ProfileChange { display_name: set(display_name), email: set(email) }).checked() {
+            if let Ok(profile) = (ProfileChange {
+                display_name: set(display_name),
+                email: set(email),
+            })
+            .checked()
+            {
                 profile.apply(&mut record);
             }
         }
-        let link = OpenIdLink::new(&said.issuer, &said.subject, &name, (record.created, &record.id))?;
+        let link = OpenIdLink::new(
+            &said.issuer,
+            &said.subject,
+            &name,
+            (record.created, &record.id),
+        )?;
         let (accounts, new) = (Arc::clone(&self.accounts), name.clone());
         let make = move |along| async move { accounts.insert(&new, record, along).await };
-        self.openid_links.insert_with(&token::public_id()?, link, make).await.map_err(taken)?;
-        self.door
-            .note(Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str()).from(from).note("by OpenID Connect"));
-        self.note_link(&name, (&said.issuer, &said.subject), "with the new account", from);
+        self.openid_links
+            .insert_with(&token::public_id()?, link, make)
+            .await
+            .map_err(taken)?;
+        self.door.note(
+            Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str())
+                .from(from)
+                .note("by OpenID Connect"),
+        );
+        self.note_link(
+            &name,
+            (&said.issuer, &said.subject),
+            "with the new account",
+            from,
+        );
         Ok(name)
     }
 
-    fn note_link(&self, name: &AccountName, (issuer, subject): (&str, &str), how: &str, from: IpAddr) {
-        let event = Event::new(Actor::Account(name.clone()), Kind::OpenidLinked, name.as_str()).from(from);
-        self.door.note(event.note(format!("to {subject} of {issuer}, {how}")));
+    fn note_link(
+        &self,
+        name: &AccountName,
+        (issuer, subject): (&str, &str),
+        how: &str,
+        from: IpAddr,
+    ) {
+        let event = Event::new(
+            Actor::Account(name.clone()),
+            Kind::OpenidLinked,
+            name.as_str(),
+        )
+        .from(from);
+        self.door
+            .note(event.note(format!("to {subject} of {issuer}, {how}")));
     }
 }
 
@@ -348,16 +561,31 @@ mod tests {
     #[tokio::test]
     async fn a_link_is_to_the_account_it_was_made_for_and_to_no_namesake() {
         let (store, ana) = (MemoryStore::new(), AccountName::parse("ana").unwrap());
-        let open = async || Auth::open(store.clone(), &AccountsConfig::default()).await.unwrap();
+        let open = async || {
+            Auth::open(store.clone(), &AccountsConfig::default())
+                .await
+                .unwrap()
+        };
         let auth = open().await;
-        let made = auth.create(&ana, b"blue kettle 77", Role::User, None).await.unwrap().created;
+        let made = auth
+            .create(&ana, b"blue kettle 77", Role::User, None)
+            .await
+            .unwrap()
+            .created;
         for (of, stands) in [(made, 1), (made - 1, 0)] {
             let id = auth.accounts.find(&ana).unwrap().id();
             let link = OpenIdLink::new("https://id.example", "s1", &ana, (of, &id)).unwrap();
-            store.commit(Batch::new().put("openid/x", encode(&link).unwrap())).await.unwrap();
+            store
+                .commit(Batch::new().put("openid/x", encode(&link).unwrap()))
+                .await
+                .unwrap();
             let auth = open().await;
             assert_eq!(auth.openid_links_of(&ana).len(), stands);
-            assert_eq!(store.get("openid/x").await.unwrap().is_some(), stands == 1, "what is void is cleared away");
+            assert_eq!(
+                store.get("openid/x").await.unwrap().is_some(),
+                stands == 1,
+                "what is void is cleared away"
+            );
         }
     }
 }

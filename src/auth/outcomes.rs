@@ -40,6 +40,11 @@ impl SignIns {
     /// What was shown, what came of it, and how often.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         let rows = SHOWN.into_iter().zip(&self.0);
-        rows.flat_map(|(shown, row)| OUTCOMES.into_iter().zip(row).map(move |(outcome, n)| (shown, outcome, n.get())))
+        rows.flat_map(|(shown, row)| {
+            OUTCOMES
+                .into_iter()
+                .zip(row)
+                .map(move |(outcome, n)| (shown, outcome, n.get()))
+        })
     }
 }

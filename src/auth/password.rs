@@ -39,7 +39,8 @@ const MAX_PASSWORD_LEN: usize = 1024;
 /// The default of `min_password_length`, which its refusal can therefore name.
 const USUAL_MIN_LENGTH: usize = 10;
 
-static COMMON: LazyLock<HashSet<&str>> = LazyLock::new(|| include_str!("common-passwords.txt").lines().collect());
+static COMMON: LazyLock<HashSet<&str>> =
+    LazyLock::new(|| include_str!("common-passwords.txt").lines().collect());
 
 /// A password as it is hashed: keyboards of different systems write the same letters in different forms of Unicode (RFC 8265 section 4.2).
 fn normal(password: &[u8]) -> Secret {
@@ -64,13 +65,17 @@ pub fn check_strength(name: &AccountName, password: &[u8], min_length: usize) ->
         return refuse("The password is too long: at most 1024 bytes are kept.");
     }
     if password.iter().any(u8::is_ascii_control) {
-        return refuse("The password has a control character, which sign-in over HTTP cannot carry.");
+        return refuse(
+            "The password has a control character, which sign-in over HTTP cannot carry.",
+        );
     }
     if folded.as_str() == name.as_str() {
         return refuse("The password cannot be the account's name.");
     }
     if COMMON.contains(folded.as_str()) {
-        return refuse("This password is on the list of common ones, which are guessed first; choose another.");
+        return refuse(
+            "This password is on the list of common ones, which are guessed first; choose another.",
+        );
     }
     Ok(())
 }
@@ -86,7 +91,11 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N]> {
 
 /// A hash that no password matches and that costs as much to check as a real one.
 pub fn dummy_hash() -> Result<String> {
-    Ok(phc(&current_params()?, &random_bytes::<SALT_LEN>()?, &random_bytes::<HASH_LEN>()?))
+    Ok(phc(
+        &current_params()?,
+        &random_bytes::<SALT_LEN>()?,
+        &random_bytes::<HASH_LEN>()?,
+    ))
 }
 
 /// Who waits for a turn.
@@ -149,7 +158,10 @@ impl Hasher {
     pub async fn turn(self: &Arc<Self>, lane: Lane, deadline: Instant) -> Result<Turn> {
         let _place = self.queue_up(lane)?;
         match tokio::time::timeout_at(deadline, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn { hasher: Arc::clone(self), _permit: permit }),
+            Ok(Ok(permit)) => Ok(Turn {
+                hasher: Arc::clone(self),
+                _permit: permit,
+            }),
             Ok(Err(_)) | Err(_) => Err(busy()),
         }
     }
@@ -165,18 +177,30 @@ impl Hasher {
             Lane::Known => QUEUE,
             Lane::Stranger => QUEUE_FOR_STRANGERS,
         };
-        let joined = self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| (n < room).then_some(n + 1));
-        joined.map(|_| QueuePlace(&self.waiting)).map_err(|_| busy())
+        let joined = self
+            .waiting
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+                (n < room).then_some(n + 1)
+            });
+        joined
+            .map(|_| QueuePlace(&self.waiting))
+            .map_err(|_| busy())
     }
 
     /// One argon2id run. Its memory is kept while somebody waits for it, and else given back at once: a server that idles has none.
-    fn run(&self, argon: &Argon2<'_>, password: &[u8], salt: &[u8]) -> Result<Zeroizing<[u8; HASH_LEN]>> {
+    fn run(
+        &self,
+        argon: &Argon2<'_>,
+        password: &[u8],
+        salt: &[u8],
+    ) -> Result<Zeroizing<[u8; HASH_LEN]>> {
         #[cfg(test)]
         self.hashes.fetch_add(1, Ordering::Relaxed);
         let mut memory = self.spare.lock().pop().unwrap_or_default();
         memory.resize(argon.params().block_count(), Block::default());
         let mut out = Zeroizing::new([0; HASH_LEN]);
-        let outcome = argon.hash_password_into_with_memory(password, salt, out.as_mut(), &mut memory);
+        let outcome =
+            argon.hash_password_into_with_memory(password, salt, out.as_mut(), &mut memory);
         self.keep(memory);
         outcome.map_err(|_| unreadable_hash())?;
         Ok(out)
@@ -201,21 +225,35 @@ impl Hasher {
     fn verify(&self, stored: &str, password: &[u8]) -> Result<Verdict> {
         let stored = PasswordHash::new(stored).map_err(|_| unreadable_hash())?;
         let algorithm = Algorithm::try_from(stored.algorithm).map_err(|_| unreadable_hash())?;
-        let version = stored.version.map_or(Ok(Version::V0x13), Version::try_from).map_err(|_| unreadable_hash())?;
+        let version = stored
+            .version
+            .map_or(Ok(Version::V0x13), Version::try_from)
+            .map_err(|_| unreadable_hash())?;
         let params = Params::try_from(&stored).map_err(|_| unreadable_hash())?;
-        let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else { return Err(unreadable_hash()) };
+        let (Some(salt), Some(expected)) = (stored.salt, stored.hash) else {
+            return Err(unreadable_hash());
+        };
         let mut buffer = [0; 64];
-        let salt = salt.decode_b64(&mut buffer).map_err(|_| unreadable_hash())?;
+        let salt = salt
+            .decode_b64(&mut buffer)
+            .map_err(|_| unreadable_hash())?;
         let today = current_params()?;
         let is_current = algorithm == Algorithm::Argon2id
             && version == Version::V0x13
-            && (params.m_cost(), params.t_cost(), params.p_cost()) == (today.m_cost(), today.t_cost(), today.p_cost());
+            && (params.m_cost(), params.t_cost(), params.p_cost())
+                == (today.m_cost(), today.t_cost(), today.p_cost());
         let argon = Argon2::new(algorithm, version, params);
         let run = |password: &[u8]| self.run(&argon, password, salt);
-        let is_right = |password: &[u8]| run(password).map(|it| bool::from(it.as_slice().ct_eq(expected.as_bytes())));
+        let is_right = |password: &[u8]| {
+            run(password).map(|it| bool::from(it.as_slice().ct_eq(expected.as_bytes())))
+        };
         let normal = normal(password);
         let matches = is_right(&normal)? || (*normal != password && is_right(password)?);
-        let renewed = if matches && !is_current { Some(self.hash(password)?) } else { None };
+        let renewed = if matches && !is_current {
+            Some(self.hash(password)?)
+        } else {
+            None
+        };
         Ok(Verdict { matches, renewed })
     }
 }
@@ -228,11 +266,15 @@ impl Turn {
 
     /// Compares a password with a stored PHC string.
     pub async fn verify(self, stored: String, password: Secret) -> Result<Verdict> {
-        self.work(move |hasher| hasher.verify(&stored, &password)).await
+        self.work(move |hasher| hasher.verify(&stored, &password))
+            .await
     }
 
     /// The turn ends with the work, not with whoever waits for it: a caller that goes away frees no core.
-    async fn work<T: Send + 'static>(self, work: impl FnOnce(&Hasher) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Hasher) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let done = tokio::task::spawn_blocking(move || work(&self.hasher)).await;
         done.unwrap_or_else(|e| Err(Error::io("hash a password", std::io::Error::other(e))))
     }
@@ -249,11 +291,15 @@ impl Drop for QueuePlace<'_> {
 
 /// The refusal of a server that has too many passwords to check.
 pub fn busy() -> Error {
-    Error::Busy { retry_after: RETRY_AFTER }
+    Error::Busy {
+        retry_after: RETRY_AFTER,
+    }
 }
 
 fn unreadable_hash() -> Error {
-    Error::Corrupt("A stored password hash cannot be read; set a new one with `sarang user passwd`.".into())
+    Error::Corrupt(
+        "A stored password hash cannot be read; set a new one with `sarang user passwd`.".into(),
+    )
 }
 
 fn current_params() -> Result<Params> {
@@ -272,7 +318,9 @@ pub(super) fn old_hash(password: &[u8]) -> String {
     let params = Params::new(8, 1, 1, Some(HASH_LEN)).unwrap();
     let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let mut out = [0; HASH_LEN];
-    argon.hash_password_into(password, b"sixteen bytes ok", &mut out).unwrap();
+    argon
+        .hash_password_into(password, b"sixteen bytes ok", &mut out)
+        .unwrap();
     phc(&params, b"sixteen bytes ok", &out)
 }
 
@@ -285,7 +333,10 @@ mod tests {
     }
 
     async fn any_turn(hasher: &Arc<Hasher>) -> Turn {
-        hasher.turn(Lane::Known, Instant::now() + Duration::from_secs(60)).await.unwrap()
+        hasher
+            .turn(Lane::Known, Instant::now() + Duration::from_secs(60))
+            .await
+            .unwrap()
     }
 
     #[test]
@@ -296,7 +347,10 @@ mod tests {
             other => panic!("{password:?}: {other:?}"),
         };
         assert!(refusal("ninechars").contains("at least 10"));
-        assert!(refusal("ééééééééé").contains("too short"), "characters are counted, not bytes");
+        assert!(
+            refusal("ééééééééé").contains("too short"),
+            "characters are counted, not bytes"
+        );
         assert!(refusal("Longest.Name").contains("name"));
         assert!(refusal("Qwertyuiop123").contains("common"));
         assert!(refusal(&"x".repeat(1025)).contains("too long"));
@@ -308,13 +362,32 @@ mod tests {
     #[tokio::test]
     async fn a_hash_is_salted_phc_and_verifies_only_its_password() {
         let hasher = Hasher::with_turns(1);
-        let one = any_turn(&hasher).await.hash(secret("blue kettle")).await.unwrap();
-        let two = any_turn(&hasher).await.hash(secret("blue kettle")).await.unwrap();
+        let one = any_turn(&hasher)
+            .await
+            .hash(secret("blue kettle"))
+            .await
+            .unwrap();
+        let two = any_turn(&hasher)
+            .await
+            .hash(secret("blue kettle"))
+            .await
+            .unwrap();
         assert!(one.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{one}");
         assert_ne!(one, two);
-        let right = any_turn(&hasher).await.verify(one.clone(), secret("blue kettle")).await.unwrap();
+        let right = any_turn(&hasher)
+            .await
+            .verify(one.clone(), secret("blue kettle"))
+            .await
+            .unwrap();
         assert!(right.matches && right.renewed.is_none());
-        assert!(!any_turn(&hasher).await.verify(one, secret("blue kettl")).await.unwrap().matches);
+        assert!(
+            !any_turn(&hasher)
+                .await
+                .verify(one, secret("blue kettl"))
+                .await
+                .unwrap()
+                .matches
+        );
         assert_eq!(hasher.hashes.load(Ordering::Relaxed), 4);
     }
 
@@ -322,10 +395,27 @@ mod tests {
     async fn an_old_hash_is_renewed_when_it_matches_only() {
         let hasher = Hasher::with_turns(1);
         let old = old_hash(b"blue kettle");
-        let wrong = any_turn(&hasher).await.verify(old.clone(), secret("red kettle")).await.unwrap();
+        let wrong = any_turn(&hasher)
+            .await
+            .verify(old.clone(), secret("red kettle"))
+            .await
+            .unwrap();
         assert!(!wrong.matches && wrong.renewed.is_none());
-        let renewed = any_turn(&hasher).await.verify(old, secret("blue kettle")).await.unwrap().renewed.unwrap();
-        assert!(any_turn(&hasher).await.verify(renewed, secret("blue kettle")).await.unwrap().matches);
+        let renewed = any_turn(&hasher)
+            .await
+            .verify(old, secret("blue kettle"))
+            .await
+            .unwrap()
+            .renewed
+            .unwrap();
+        assert!(
+            any_turn(&hasher)
+                .await
+                .verify(renewed, secret("blue kettle"))
+                .await
+                .unwrap()
+                .matches
+        );
     }
 
     #[tokio::test]
@@ -333,7 +423,11 @@ mod tests {
         let hasher = Hasher::with_turns(1);
         let dummy = dummy_hash().unwrap();
         assert!(dummy.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        let verdict = any_turn(&hasher).await.verify(dummy, secret("")).await.unwrap();
+        let verdict = any_turn(&hasher)
+            .await
+            .verify(dummy, secret(""))
+            .await
+            .unwrap();
         assert!(!verdict.matches);
         assert_eq!(hasher.hashes.load(Ordering::Relaxed), 1);
     }
@@ -347,7 +441,11 @@ mod tests {
         let place = hasher.queue_up(Lane::Known).unwrap();
         for _ in 0..2 {
             hasher.verify(&old, b"red kettle").unwrap();
-            assert_eq!(hasher.spare.lock().len(), 1, "one for each turn, however often it is used");
+            assert_eq!(
+                hasher.spare.lock().len(),
+                1,
+                "one for each turn, however often it is used"
+            );
         }
         drop(place);
         hasher.verify(&old, b"red kettle").unwrap();
@@ -357,8 +455,16 @@ mod tests {
     #[tokio::test]
     async fn a_broken_hash_is_reported_not_matched() {
         let hasher = Hasher::with_turns(1);
-        for broken in ["", "plain", "$argon2id$v=19$m=19456,t=2,p=1", "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ"] {
-            let outcome = any_turn(&hasher).await.verify(broken.into(), secret("x")).await;
+        for broken in [
+            "",
+            "plain",
+            "$argon2id$v=19$m=19456,t=2,p=1",
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ",
+        ] {
+            let outcome = any_turn(&hasher)
+                .await
+                .verify(broken.into(), secret("x"))
+                .await;
             assert!(matches!(outcome, Err(Error::Corrupt(_))), "{broken}");
         }
     }
@@ -372,16 +478,24 @@ mod tests {
             let hasher = Arc::clone(&hasher);
             tokio::spawn(async move { hasher.turn(lane, far).await.map(drop) })
         };
-        let mut waiting: Vec<_> = (0..QUEUE_FOR_STRANGERS).map(|_| join(Lane::Stranger)).collect();
+        let mut waiting: Vec<_> = (0..QUEUE_FOR_STRANGERS)
+            .map(|_| join(Lane::Stranger))
+            .collect();
         while hasher.waiting.load(Ordering::Relaxed) < QUEUE_FOR_STRANGERS {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(hasher.turn(Lane::Stranger, far).await, Err(Error::Busy { .. })));
+        assert!(matches!(
+            hasher.turn(Lane::Stranger, far).await,
+            Err(Error::Busy { .. })
+        ));
         waiting.extend((QUEUE_FOR_STRANGERS..QUEUE).map(|_| join(Lane::Known)));
         while hasher.waiting.load(Ordering::Relaxed) < QUEUE {
             tokio::task::yield_now().await;
         }
-        assert!(matches!(hasher.turn(Lane::Known, far).await, Err(Error::Busy { .. })));
+        assert!(matches!(
+            hasher.turn(Lane::Known, far).await,
+            Err(Error::Busy { .. })
+        ));
         drop(held);
         for waiter in waiting {
             waiter.await.unwrap().unwrap();

@@ -17,7 +17,9 @@ impl Auth {
     /// Counts a search for people by `who`. `Forbidden` where only administrators may look, `Throttled`.
     pub fn count_search(&self, who: &AccountName, role: Role) -> Result<()> {
         if !self.config.people_search && role != Role::Admin {
-            return Err(Error::Forbidden("This server does not tell who else has an account: type the whole name."));
+            return Err(Error::Forbidden(
+                "This server does not tell who else has an account: type the whole name.",
+            ));
         }
         self.searches.reserve(who, None, Instant::now()).map(drop)
     }

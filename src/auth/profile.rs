@@ -76,7 +76,10 @@ impl ProfileChange {
     /// The same without blanks around; `Invalid` says what cannot be.
     pub(super) fn checked(self) -> Result<Self> {
         let display_name = self.display_name.checked(check_display_name)?;
-        Ok(Self { display_name, email: self.email.checked(check_email)? })
+        Ok(Self {
+            display_name,
+            email: self.email.checked(check_email)?,
+        })
     }
 
     /// As a new account says it of itself: nobody vouches for its address.
@@ -111,7 +114,10 @@ impl Auth {
         password: Option<&[u8]>,
         from: IpAddr,
     ) -> Result<()> {
-        let ProfileChange { display_name, email } = change.checked()?;
+        let ProfileChange {
+            display_name,
+            email,
+        } = change.checked()?;
         let present = self.profile(name).ok_or(Error::NotFound)?.email;
         let email = match email {
             FieldChange::Keep => None,
@@ -122,10 +128,15 @@ impl Auth {
         let email = email.filter(|email| password.is_some() || *email != present);
         let entry = match (&email, password) {
             (None, _) => None,
-            (Some(_), Some(password)) => Some(self.confirm(name, password, "/password", from).await?),
+            (Some(_), Some(password)) => {
+                Some(self.confirm(name, password, "/password", from).await?)
+            }
             (Some(_), None) => {
                 let why = "Another e-mail address needs your present password.".into();
-                return Err(Error::Invalid { pointer: "/password".into(), why });
+                return Err(Error::Invalid {
+                    pointer: "/password".into(),
+                    why,
+                });
             }
         };
         let accounts = self.accounts.clone();
@@ -147,10 +158,18 @@ impl Auth {
         let email = email.map(|email| check_email(&email)).transpose()?;
         let (accounts, own) = (self.accounts.clone(), name.clone());
         let edit = move |record: &mut Record| {
-            let other = email.as_deref().and_then(|email| accounts.vouched_for(email)).filter(|other| *other != own);
+            let other = email
+                .as_deref()
+                .and_then(|email| accounts.vouched_for(email))
+                .filter(|other| *other != own);
             if let Some(other) = other {
-                let why = format!("This is the address of {other} already, and one address is of one account.");
-                return Err(Error::Invalid { pointer: "/email".into(), why });
+                let why = format!(
+                    "This is the address of {other} already, and one address is of one account."
+                );
+                return Err(Error::Invalid {
+                    pointer: "/email".into(),
+                    why,
+                });
             }
             let at = accounts.next_claim(email.as_deref().unwrap_or_default());
             set_email(record, email, (EmailSource::Administrator, at));
@@ -161,10 +180,18 @@ impl Auth {
 
     /// Changes the password for who knows the old one. Every session, bearer, app password and remembered verdict of the
     /// account ends, but for the session that asks. `Invalid`, `Throttled`, `Busy`, `Conflict`.
-    pub async fn change_password(&self, identity: &Identity, (old, new): (&[u8], &[u8]), from: IpAddr) -> Result<()> {
+    pub async fn change_password(
+        &self,
+        identity: &Identity,
+        (old, new): (&[u8], &[u8]),
+        from: IpAddr,
+    ) -> Result<()> {
         let name = &identity.account;
         let entry = self.confirm(name, old, "/old", from).await?;
-        let hash = self.hash_new(name, new).await.map_err(|error| at("/new", error))?;
+        let hash = self
+            .hash_new(name, new)
+            .await
+            .map_err(|error| at("/new", error))?;
         let (before, after) = (entry.generation, entry.generation + 1);
         let edit = move |record: &mut Record| {
             record.check_same(&entry.account.id(), before)?;
@@ -176,9 +203,13 @@ impl Auth {
             Via::Session(id) => Some(id.as_str()),
             Via::Password | Via::AppPassword(_) | Via::Link(_) => None,
         };
-        let session = kept.and_then(|id| self.sessions.get(id)).filter(|session| session.is_of(before));
+        let session = kept
+            .and_then(|id| self.sessions.get(id))
+            .filter(|session| session.is_of(before));
         let session = session.map(|session| session.kept());
-        self.accounts.try_change_keeping(name, session, edit).await?;
+        self.accounts
+            .try_change_keeping(name, session, edit)
+            .await?;
         if let Some(id) = kept {
             let carry_over = move |session: &mut Session| session.carry_over(before, after);
             match self.sessions.change(id, carry_over).await {
@@ -199,19 +230,32 @@ impl Auth {
         from: IpAddr,
     ) -> Result<super::door::Entry> {
         let wrong = |error| match error {
-            Error::Unauthenticated => {
-                Error::Invalid { pointer: pointer.into(), why: "This is not your present password.".into() }
-            }
+            Error::Unauthenticated => Error::Invalid {
+                pointer: pointer.into(),
+                why: "This is not your present password.".into(),
+            },
             other => other,
         };
-        self.door.check(Attempted { user: name.as_str(), password }, from).await.map_err(wrong)
+        self.door
+            .check(
+                Attempted {
+                    user: name.as_str(),
+                    password,
+                },
+                from,
+            )
+            .await
+            .map_err(wrong)
     }
 }
 
 /// A refusal of a value as one that points at its field.
 pub(super) fn at(pointer: &str, error: Error) -> Error {
     match error {
-        Error::BadRequest(why) | Error::BadName(why) => Error::Invalid { pointer: pointer.into(), why: why.into() },
+        Error::BadRequest(why) | Error::BadName(why) => Error::Invalid {
+            pointer: pointer.into(),
+            why: why.into(),
+        },
         other => other,
     }
 }
@@ -219,19 +263,28 @@ pub(super) fn at(pointer: &str, error: Error) -> Error {
 fn check_display_name(text: &str) -> Result<String> {
     let name = text.trim();
     if name.is_empty() || name.chars().count() > MAX_DISPLAY_NAME || name.chars().any(is_hidden) {
-        return Err(at("/display_name", Error::BadRequest("A display name has 1 to 100 visible characters.")));
+        return Err(at(
+            "/display_name",
+            Error::BadRequest("A display name has 1 to 100 visible characters."),
+        ));
     }
     Ok(name.to_owned())
 }
 
 fn check_email(text: &str) -> Result<String> {
     let email = text.trim();
-    let is_plain = email.len() <= MAX_EMAIL && !email.chars().any(|c| c.is_whitespace() || is_hidden(c));
-    let has_sides = email.rsplit_once('@').is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
+    let is_plain =
+        email.len() <= MAX_EMAIL && !email.chars().any(|c| c.is_whitespace() || is_hidden(c));
+    let has_sides = email
+        .rsplit_once('@')
+        .is_some_and(|(user, host)| !user.is_empty() && !host.is_empty());
     if is_plain && has_sides {
         return Ok(email.to_owned());
     }
-    Err(at("/email", Error::BadRequest("This is not an e-mail address.")))
+    Err(at(
+        "/email",
+        Error::BadRequest("This is not an e-mail address."),
+    ))
 }
 
 /// Control characters, and those that turn or hide the text around them.
@@ -247,14 +300,27 @@ mod tests {
     #[test]
     fn names_and_addresses_are_what_people_write() {
         assert_eq!(check_display_name(" Ana Müller ").unwrap(), "Ana Müller");
-        assert_eq!(check_email(" ana@drive.example ").unwrap(), "ana@drive.example");
+        assert_eq!(
+            check_email(" ana@drive.example ").unwrap(),
+            "ana@drive.example"
+        );
         for bad in ["", "  ", "a\nb", "a\u{202e}b", &"x".repeat(101)] {
             assert!(
                 matches!(check_display_name(bad), Err(Error::Invalid { pointer, .. }) if pointer == "/display_name")
             );
         }
-        for bad in ["", "ana", "@drive", "ana@", "a na@drive", &format!("{}@x", "a".repeat(254))] {
-            assert!(matches!(check_email(bad), Err(Error::Invalid { pointer, .. }) if pointer == "/email"), "{bad}");
+        for bad in [
+            "",
+            "ana",
+            "@drive",
+            "ana@",
+            "a na@drive",
+            &format!("{}@x", "a".repeat(254)),
+        ] {
+            assert!(
+                matches!(check_email(bad), Err(Error::Invalid { pointer, .. }) if pointer == "/email"),
+                "{bad}"
+            );
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::store::table::{self, new_id};
 use serde::{Deserialize, Serialize};
 
 /// Who vouches for an e-mail address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum EmailSource {
     /// An administrator set it.
@@ -79,7 +81,11 @@ impl Record {
 
     /// Refuses what was begun under other credentials, or by another account of the name. `Conflict`.
     pub fn check_same(&self, id: &str, generation: u64) -> Result<()> {
-        if self.id == id && self.generation == generation { Ok(()) } else { Err(Error::Conflict) }
+        if self.id == id && self.generation == generation {
+            Ok(())
+        } else {
+            Err(Error::Conflict)
+        }
     }
 
     /// Whether sign-in asks for a code after the password.

@@ -85,7 +85,9 @@ pub struct Applicant<'a> {
 
 impl std::fmt::Debug for Applicant<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Applicant").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Applicant")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -100,10 +102,15 @@ impl Grant for Invite {
 
     fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
         let now = now();
-        let over: Vec<String> =
-            present.iter().filter(|(_, invite)| invite.expires <= now).map(|(id, _)| id.clone()).collect();
+        let over: Vec<String> = present
+            .iter()
+            .filter(|(_, invite)| invite.expires <= now)
+            .map(|(id, _)| id.clone())
+            .collect();
         if present.len() - over.len() >= MAX_INVITES {
-            return Err(Error::LimitReached("There are 1000 open invites, as many as may be; withdraw some first."));
+            return Err(Error::LimitReached(
+                "There are 1000 open invites, as many as may be; withdraw some first.",
+            ));
         }
         Ok(over)
     }
@@ -112,8 +119,12 @@ impl Grant for Invite {
 impl Invite {
     /// Whether it is still good for anything.
     pub(super) fn stands(&self, accounts: &Accounts, now: i64) -> bool {
-        let Some(by) = accounts.find(&self.by).filter(|_| now < self.expires) else { return false };
-        let same = |(id, generation): &(String, u64)| *by.id() == **id && by.generation() == Some(*generation);
+        let Some(by) = accounts.find(&self.by).filter(|_| now < self.expires) else {
+            return false;
+        };
+        let same = |(id, generation): &(String, u64)| {
+            *by.id() == **id && by.generation() == Some(*generation)
+        };
         accounts.administers(&self.by) && self.under.as_ref().is_none_or(same)
     }
 }
@@ -121,7 +132,11 @@ impl Invite {
 impl Auth {
     /// Makes an invite; its id, and the secret, which nobody can tell again. `LimitReached`, `Unauthenticated` when the
     /// credentials of who asks have ended meanwhile.
-    pub async fn invite(&self, by: &Identity, new: NewInvite) -> Result<(String, Zeroizing<String>)> {
+    pub async fn invite(
+        &self,
+        by: &Identity,
+        new: NewInvite,
+    ) -> Result<(String, Zeroizing<String>)> {
         let (id, secret, created) = (token::public_id()?, token::long_secret()?, now());
         let invite = Invite {
             hash: token::digest(&secret),
@@ -134,49 +149,73 @@ impl Auth {
             created,
             expires: new.expires.unwrap_or(created + USUAL_LIFE),
         };
-        self.invites.insert_with(&id, invite, self.while_same(by)).await?;
+        self.invites
+            .insert_with(&id, invite, self.while_same(by))
+            .await?;
         Ok((id, secret))
     }
 
     /// The invites that are open.
     pub fn open_invites(&self) -> Vec<(String, Arc<Invite>)> {
         let now = now();
-        self.invites.list(|invite| invite.stands(&self.accounts, now))
+        self.invites
+            .list(|invite| invite.stands(&self.accounts, now))
     }
 
     /// Withdraws an invite. `NotFound`.
     pub async fn withdraw_invite(&self, id: &str) -> Result<()> {
         let wanted = id.to_owned();
         let withdrawn = self.invites.remove(move |id, _| id == wanted).await?;
-        if withdrawn == 0 { Err(Error::NotFound) } else { Ok(()) }
+        if withdrawn == 0 {
+            Err(Error::NotFound)
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes an account for somebody who is not signed in. Every try counts as a failed sign-in of its network.
     /// `Forbidden`, `Invalid`, `Exists`, `Throttled`, `Busy`.
     pub async fn register(&self, applicant: Applicant<'_>, from: IpAddr) -> Result<Registered> {
         if self.config.registration == Registration::Closed {
-            return Err(Error::Forbidden("Nobody can register here; ask the administrator for an account."));
+            return Err(Error::Forbidden(
+                "Nobody can register here; ask the administrator for an account.",
+            ));
         }
         if self.accounts.list().is_empty() {
-            return Err(Error::Forbidden("The first account is made by the set-up link that the server prints."));
+            return Err(Error::Forbidden(
+                "The first account is made by the set-up link that the server prints.",
+            ));
         }
         // Never given back: who makes accounts by the dozen is slowed, too.
         drop(self.door.reserve_try(from)?);
-        let invite = applicant.invite.map(|secret| self.open_invite(secret)).transpose()?;
+        let invite = applicant
+            .invite
+            .map(|secret| self.open_invite(secret))
+            .transpose()?;
         if invite.is_none() && self.config.registration != Registration::Open {
-            return Err(at("/invite", Error::BadRequest("An account here needs an invite.")));
+            return Err(at(
+                "/invite",
+                Error::BadRequest("An account here needs an invite."),
+            ));
         }
         let name = AccountName::parse(applicant.name).map_err(|error| at("/name", error))?;
         let profile = applicant.profile.checked()?;
         self.accounts.check_free(&name).map_err(taken)?;
-        let hash = self.hash_in(Lane::Stranger, &name, applicant.password).await;
+        let hash = self
+            .hash_in(Lane::Stranger, &name, applicant.password)
+            .await;
         let hash = hash.map_err(|error| at("/password", error))?;
-        let quota = invite.as_ref().map_or(self.config.default_quota, |(_, invite)| invite.quota);
+        let quota = invite
+            .as_ref()
+            .map_or(self.config.default_quota, |(_, invite)| invite.quota);
         let mut record = Record::new(hash, Role::User, quota, now())?;
         profile.apply(&mut record);
         let accounts = Arc::clone(&self.accounts);
         let account = match &invite {
-            None => accounts.insert(&name, record, Batch::new()).await.map_err(taken)?,
+            None => accounts
+                .insert(&name, record, Batch::new())
+                .await
+                .map_err(taken)?,
             Some((id, invite)) => {
                 let invite = Arc::clone(invite);
                 let insert = move |spent| async move {
@@ -187,22 +226,35 @@ impl Auth {
                     accounts.insert(&name, record, spent).await
                 };
                 let made = self.invites.spend(id, insert).await;
-                made.map_err(|error| if matches!(error, Error::NotFound) { SPENT } else { taken(error) })?
+                made.map_err(|error| {
+                    if matches!(error, Error::NotFound) {
+                        SPENT
+                    } else {
+                        taken(error)
+                    }
+                })?
             }
         };
         Ok(Registered { account, invite })
     }
 
     fn open_invite(&self, secret: &str) -> Result<(String, Arc<Invite>)> {
-        self.invites.find(secret).filter(|(_, invite)| invite.stands(&self.accounts, now())).ok_or(SPENT)
+        self.invites
+            .find(secret)
+            .filter(|(_, invite)| invite.stands(&self.accounts, now()))
+            .ok_or(SPENT)
     }
 }
 
 fn taken(error: Error) -> Error {
     match error {
-        Error::Exists => at("/name", Error::BadName("This name is taken; choose another.")),
+        Error::Exists => at(
+            "/name",
+            Error::BadName("This name is taken; choose another."),
+        ),
         other => at("/name", other),
     }
 }
 
-const SPENT: Error = Error::Forbidden("This invite is not open: it was used or withdrawn, or its time is over.");
+const SPENT: Error =
+    Error::Forbidden("This invite is not open: it was used or withdrawn, or its time is over.");

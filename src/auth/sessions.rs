@@ -97,10 +97,17 @@ impl Grant for Session {
     }
 
     fn displaces(&self, present: &Present<Self>) -> Result<Vec<String>> {
-        let mut own: Vec<_> = present.iter().filter(|(_, session)| session.account == self.account).collect();
+        let mut own: Vec<_> = present
+            .iter()
+            .filter(|(_, session)| session.account == self.account)
+            .collect();
         own.sort_by_key(|(_, session)| session.used);
         let surplus = (own.len() + 1).saturating_sub(MAX_PER_ACCOUNT);
-        Ok(own.into_iter().take(surplus).map(|(id, _)| id.clone()).collect())
+        Ok(own
+            .into_iter()
+            .take(surplus)
+            .map(|(id, _)| id.clone())
+            .collect())
     }
 }
 
@@ -157,16 +164,27 @@ impl Auth {
         caller: Caller<'_>,
     ) -> Result<Begun> {
         let entry = self.door.check(attempted, caller.address).await?;
-        let identity = entry.account.identity_at(entry.generation).ok_or(Error::Unauthenticated)?;
-        let step = SecondStep { code, half_open: None, from: caller.address };
-        self.pass_second_step(&identity.account, &entry, step).await?;
+        let identity = entry
+            .account
+            .identity_at(entry.generation)
+            .ok_or(Error::Unauthenticated)?;
+        let step = SecondStep {
+            code,
+            half_open: None,
+            from: caller.address,
+        };
+        self.pass_second_step(&identity.account, &entry, step)
+            .await?;
         self.session_of(&entry, caller).await
     }
 
     /// Begins a session for who has passed everything that sign-in asks for.
     pub(super) async fn session_of(&self, entry: &Entry, caller: Caller<'_>) -> Result<Begun> {
         let (id, secret, now) = (token::public_id()?, token::long_secret()?, now());
-        let identity = entry.account.identity_at(entry.generation).ok_or(Error::Unauthenticated)?;
+        let identity = entry
+            .account
+            .identity_at(entry.generation)
+            .ok_or(Error::Unauthenticated)?;
         let session = Session {
             hash: token::digest(&secret),
             account: identity.account.clone(),
@@ -177,7 +195,11 @@ impl Auth {
             agent: caller.kept_agent(),
         };
         self.sessions.insert(&id, session).await?;
-        Ok(Begun { id, secret, identity })
+        Ok(Begun {
+            id,
+            secret,
+            identity,
+        })
     }
 
     /// Who a session's secret stands for, while the session does.
@@ -188,8 +210,13 @@ impl Auth {
 
     /// Who a bearer stands for, while its session does.
     pub fn by_bearer(&self, bearer: &str) -> Option<Arc<Identity>> {
-        let Claims { sid, generation, .. } = self.signer.read(bearer, now())?;
-        let session = self.sessions.get(&sid).filter(|session| session.generation == generation)?;
+        let Claims {
+            sid, generation, ..
+        } = self.signer.read(bearer, now())?;
+        let session = self
+            .sessions
+            .get(&sid)
+            .filter(|session| session.generation == generation)?;
         self.stand_in(sid, &session, Some(generation))
     }
 
@@ -197,55 +224,98 @@ impl Auth {
     pub fn bearer_of(&self, id: &str) -> Result<Zeroizing<String>> {
         let session = self.sessions.get(id).ok_or(Error::NotFound)?;
         let iat = now();
-        self.signer.sign(&Claims { sid: id.to_owned(), generation: session.generation, iat, exp: iat + bearer::LIFE })
+        self.signer.sign(&Claims {
+            sid: id.to_owned(),
+            generation: session.generation,
+            iat,
+            exp: iat + bearer::LIFE,
+        })
     }
 
     /// The sessions of an account that stand.
     pub fn sessions_of(&self, account: &AccountName) -> Vec<(String, Arc<Session>)> {
         let now = now();
-        self.sessions.list(|session| session.account == *account && session.stands(&self.accounts, now))
+        self.sessions
+            .list(|session| session.account == *account && session.stands(&self.accounts, now))
     }
 
     /// Whether an account has this session, and it stands.
     pub fn has_session(&self, account: &AccountName, id: &str) -> bool {
-        let found = self.sessions.get(id).filter(|session| session.account == *account);
+        let found = self
+            .sessions
+            .get(id)
+            .filter(|session| session.account == *account);
         found.is_some_and(|session| session.stands(&self.accounts, now()))
     }
 
     /// Whether an account's password of this generation still opens it, and alone.
     pub fn opens_by_password(&self, name: &AccountName, generation: u64) -> bool {
-        self.accounts.find(name).is_some_and(|account| account.identity_by_password(generation).is_some())
+        self.accounts
+            .find(name)
+            .is_some_and(|account| account.identity_by_password(generation).is_some())
     }
 
     /// How many sessions stand, of all accounts.
     pub fn count_sessions(&self) -> usize {
         let now = now();
-        self.sessions.list(|session| session.stands(&self.accounts, now)).len()
+        self.sessions
+            .list(|session| session.stands(&self.accounts, now))
+            .len()
     }
 
     /// Ends a session of an account, from the next request on. `NotFound`.
     pub async fn end_session(&self, account: &AccountName, id: &str) -> Result<()> {
         let (account, wanted) = (account.clone(), id.to_owned());
-        let ended = self.sessions.remove(move |id, session| id == wanted && session.account == account).await?;
-        if ended == 0 { Err(Error::NotFound) } else { Ok(()) }
+        let ended = self
+            .sessions
+            .remove(move |id, session| id == wanted && session.account == account)
+            .await?;
+        if ended == 0 {
+            Err(Error::NotFound)
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends all sessions of an account but one, from the next request on.
-    pub async fn end_other_sessions(&self, account: &AccountName, kept: Option<&str>) -> Result<usize> {
+    pub async fn end_other_sessions(
+        &self,
+        account: &AccountName,
+        kept: Option<&str>,
+    ) -> Result<usize> {
         let (account, kept) = (account.clone(), kept.map(str::to_owned));
-        let other = move |id: &str, session: &Session| session.account == account && kept.as_deref() != Some(id);
+        let other = move |id: &str, session: &Session| {
+            session.account == account && kept.as_deref() != Some(id)
+        };
         self.sessions.remove(other).await
     }
 
-    fn stand_in(&self, id: String, session: &Session, bearer_of: Option<u64>) -> Option<Arc<Identity>> {
+    fn stand_in(
+        &self,
+        id: String,
+        session: &Session,
+        bearer_of: Option<u64>,
+    ) -> Option<Arc<Identity>> {
         let now = now();
         let whole = session.identity(&self.accounts, now)?;
         if now >= session.used + COARSE {
             self.note_use(&id, now);
         }
-        let (sessions, account) = (Arc::clone(&self.sessions), self.accounts.find(&session.account)?);
-        let access = Arc::new(SessionAccess { sessions, account, id: id.clone(), bearer_of });
-        Some(Arc::new(Identity { via: Via::Session(id), access, ..Identity::clone(&whole) }))
+        let (sessions, account) = (
+            Arc::clone(&self.sessions),
+            self.accounts.find(&session.account)?,
+        );
+        let access = Arc::new(SessionAccess {
+            sessions,
+            account,
+            id: id.clone(),
+            bearer_of,
+        });
+        Some(Arc::new(Identity {
+            via: Via::Session(id),
+            access,
+            ..Identity::clone(&whole)
+        }))
     }
 
     fn note_use(&self, id: &str, now: i64) {
@@ -279,18 +349,32 @@ mod tests {
     use crate::store::{Batch, StateStore};
 
     const GOOD: &[u8] = b"blue kettle 77";
-    const CALLER: Caller<'static> = Caller { address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), agent: "Nest/1" };
+    const CALLER: Caller<'static> = Caller {
+        address: IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
+        agent: "Nest/1",
+    };
 
     fn ana() -> AccountName {
         AccountName::parse("ana").unwrap()
     }
 
     async fn open(store: &Arc<MemoryStore>) -> Arc<Auth> {
-        Auth::open(store.clone(), &AccountsConfig::default()).await.unwrap()
+        Auth::open(store.clone(), &AccountsConfig::default())
+            .await
+            .unwrap()
     }
 
     async fn log_in(auth: &Auth) -> Begun {
-        auth.begin_session(Attempted { user: "ana", password: GOOD }, None, CALLER).await.unwrap()
+        auth.begin_session(
+            Attempted {
+                user: "ana",
+                password: GOOD,
+            },
+            None,
+            CALLER,
+        )
+        .await
+        .unwrap()
     }
 
     /// A store with one session of ana's that began and was last used so many seconds ago, and its secret.
@@ -302,7 +386,10 @@ mod tests {
         let mut session = auth.sessions.get(&begun.id).unwrap().as_ref().clone();
         (session.created, session.used) = (now() - created, now() - used);
         let key = format!("{PREFIX}{}", begun.id);
-        store.commit(Batch::new().put(key, encode(&session).unwrap())).await.unwrap();
+        store
+            .commit(Batch::new().put(key, encode(&session).unwrap()))
+            .await
+            .unwrap();
         (store, begun)
     }
 
@@ -318,7 +405,11 @@ mod tests {
         ] {
             let (store, begun) = store_with(created, used).await;
             let auth = open(&store).await;
-            assert_eq!(auth.by_session(&begun.secret).is_some(), stands, "{created} {used}");
+            assert_eq!(
+                auth.by_session(&begun.secret).is_some(),
+                stands,
+                "{created} {used}"
+            );
             assert_eq!(auth.sessions_of(&ana()).len(), usize::from(stands));
             let kept = store.get(&format!("{PREFIX}{}", begun.id)).await.unwrap();
             assert_eq!(kept.is_some(), stands, "what has ended is cleared away");
@@ -334,10 +425,17 @@ mod tests {
         while auth.sessions.get(&begun.id).unwrap().used < before {
             tokio::task::yield_now().await;
         }
-        let stored = Table::<Session>::new(store.clone(), PREFIX).get(&begun.id).await.unwrap().unwrap();
+        let stored = Table::<Session>::new(store.clone(), PREFIX)
+            .get(&begun.id)
+            .await
+            .unwrap()
+            .unwrap();
         assert!(stored.used >= before, "also on disk");
         store.break_disk();
-        assert!(auth.by_session(&begun.secret).is_some(), "the next use within the hour writes nothing");
+        assert!(
+            auth.by_session(&begun.secret).is_some(),
+            "the next use within the hour writes nothing"
+        );
     }
 
     #[tokio::test]
@@ -346,12 +444,21 @@ mod tests {
         let auth = open(&store).await;
         let present = auth.sessions.get(&first.id).unwrap();
         for at in 1..MAX_PER_ACCOUNT {
-            let other = Session { hash: format!("hash {at}"), used: now(), ..present.as_ref().clone() };
-            auth.sessions.insert(&format!("id{at}"), other).await.unwrap();
+            let other = Session {
+                hash: format!("hash {at}"),
+                used: now(),
+                ..present.as_ref().clone()
+            };
+            auth.sessions
+                .insert(&format!("id{at}"), other)
+                .await
+                .unwrap();
         }
         assert!(auth.by_session(&first.secret).is_some());
         let last = log_in(&auth).await;
-        assert!(auth.by_session(&first.secret).is_none() && auth.by_session(&last.secret).is_some());
+        assert!(
+            auth.by_session(&first.secret).is_none() && auth.by_session(&last.secret).is_some()
+        );
         assert_eq!(auth.sessions_of(&ana()).len(), MAX_PER_ACCOUNT);
     }
 
@@ -360,12 +467,18 @@ mod tests {
         let (store, begun) = store_with(0, 0).await;
         let auth = open(&store).await;
         store.break_disk();
-        assert!(matches!(auth.end_session(&ana(), &begun.id).await, Err(Error::ReadOnly)));
+        assert!(matches!(
+            auth.end_session(&ana(), &begun.id).await,
+            Err(Error::ReadOnly)
+        ));
     }
 
     #[test]
     fn little_is_kept_of_a_user_agent() {
-        let long = Caller { agent: &"é\u{7}".repeat(200), ..CALLER };
+        let long = Caller {
+            agent: &"é\u{7}".repeat(200),
+            ..CALLER
+        };
         assert_eq!(long.kept_agent(), "é".repeat(100));
     }
 }

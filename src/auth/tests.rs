@@ -12,7 +12,11 @@ const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
 fn over_a_connection() -> Origin {
-    Origin { address: HERE, connection: Some(Arc::default()), ..HERE.into() }
+    Origin {
+        address: HERE,
+        connection: Some(Arc::default()),
+        ..HERE.into()
+    }
 }
 
 fn name(text: &str) -> AccountName {
@@ -24,8 +28,12 @@ fn header(user: &str, password: &[u8]) -> Vec<u8> {
 }
 
 async fn auth_with_ana() -> Arc<Auth> {
-    let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default()).await.unwrap();
-    auth.create(&name("ana"), GOOD, Role::User, Some(9)).await.unwrap();
+    let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default())
+        .await
+        .unwrap();
+    auth.create(&name("ana"), GOOD, Role::User, Some(9))
+        .await
+        .unwrap();
     auth
 }
 
@@ -46,7 +54,12 @@ impl Auth {
         self.ask_over(&Origin::from(from), user, password).await
     }
 
-    async fn ask_over(&self, origin: &Origin, user: &str, password: &[u8]) -> Result<Arc<Identity>> {
+    async fn ask_over(
+        &self,
+        origin: &Origin,
+        user: &str,
+        password: &[u8],
+    ) -> Result<Arc<Identity>> {
         let header = header(user, password);
         match self.recall(&header, origin) {
             Some(identity) => Ok(identity),
@@ -62,7 +75,10 @@ async fn a_right_password_is_hashed_once_and_then_recalled() {
     assert!(!auth.is_known(&header("CORP\\Ana", GOOD)));
     for _ in 0..3 {
         let identity = auth.ask("CORP\\Ana", GOOD, HERE).await.unwrap();
-        assert_eq!((identity.account.as_str(), identity.role, identity.quota), ("ana", Role::User, Some(9)));
+        assert_eq!(
+            (identity.account.as_str(), identity.role, identity.quota),
+            ("ana", Role::User, Some(9))
+        );
     }
     assert_eq!(auth.hashes() - before, 1);
 }
@@ -75,7 +91,10 @@ async fn eight_first_sign_ins_at_once_hash_once() {
         let tries: Vec<_> = (0..8)
             .map(|_| {
                 let auth = Arc::clone(&auth);
-                tokio::spawn(async move { auth.sign_in(&header("ana", password), "ana", password, HERE).await })
+                tokio::spawn(async move {
+                    auth.sign_in(&header("ana", password), "ana", password, HERE)
+                        .await
+                })
             })
             .collect();
         for one in tries {
@@ -88,14 +107,22 @@ async fn eight_first_sign_ins_at_once_hash_once() {
 #[tokio::test]
 async fn unknown_disabled_and_wrong_cost_one_hash_and_read_the_same() {
     let auth = auth_with_ana().await;
-    auth.create(&name("gone"), GOOD, Role::User, None).await.unwrap();
+    auth.create(&name("gone"), GOOD, Role::User, None)
+        .await
+        .unwrap();
     auth.set_disabled(&name("gone"), true).await.unwrap();
-    for (user, password) in
-        [("ana", b"wrong password".as_slice()), ("nobody", GOOD), ("gone", GOOD), ("no name!", GOOD)]
-    {
+    for (user, password) in [
+        ("ana", b"wrong password".as_slice()),
+        ("nobody", GOOD),
+        ("gone", GOOD),
+        ("no name!", GOOD),
+    ] {
         let before = auth.hashes();
         let outcome = auth.ask(user, password, HERE).await;
-        assert!(matches!(outcome, Err(Error::Unauthenticated)), "{user}: {outcome:?}");
+        assert!(
+            matches!(outcome, Err(Error::Unauthenticated)),
+            "{user}: {outcome:?}"
+        );
         assert_eq!(auth.hashes() - before, 1, "{user}");
         assert!(auth.is_wrong(user, password), "{user}");
     }
@@ -105,13 +132,23 @@ async fn unknown_disabled_and_wrong_cost_one_hash_and_read_the_same() {
 async fn a_new_password_ends_the_old_one_at_once() {
     let auth = auth_with_ana().await;
     auth.ask("ana", GOOD, HERE).await.unwrap();
-    auth.set_password(&name("ana"), b"green teapot 88").await.unwrap();
+    auth.set_password(&name("ana"), b"green teapot 88")
+        .await
+        .unwrap();
     assert!(!auth.is_known(&header("ana", GOOD)));
-    assert!(matches!(auth.ask("ana", GOOD, HERE).await, Err(Error::Unauthenticated)));
+    assert!(matches!(
+        auth.ask("ana", GOOD, HERE).await,
+        Err(Error::Unauthenticated)
+    ));
     auth.ask("ana", b"green teapot 88", HERE).await.unwrap();
     auth.set_password(&name("ana"), GOOD).await.unwrap();
-    auth.ask("ana", GOOD, HERE).await.expect("its wrong verdict was about an older password");
-    assert!(matches!(auth.ask("ana", b"green teapot 88", HERE).await, Err(Error::Unauthenticated)));
+    auth.ask("ana", GOOD, HERE)
+        .await
+        .expect("its wrong verdict was about an older password");
+    assert!(matches!(
+        auth.ask("ana", b"green teapot 88", HERE).await,
+        Err(Error::Unauthenticated)
+    ));
 }
 
 #[tokio::test]
@@ -120,7 +157,10 @@ async fn disabling_and_enabling_act_at_once() {
     auth.ask("ana", GOOD, HERE).await.unwrap();
     auth.set_disabled(&name("ana"), true).await.unwrap();
     assert!(!auth.is_known(&header("ana", GOOD)));
-    assert!(matches!(auth.ask("ana", GOOD, HERE).await, Err(Error::Unauthenticated)));
+    assert!(matches!(
+        auth.ask("ana", GOOD, HERE).await,
+        Err(Error::Unauthenticated)
+    ));
     assert!(auth.account(&name("ana")).unwrap().disabled);
     auth.set_disabled(&name("ana"), false).await.unwrap();
     auth.ask("ana", GOOD, HERE).await.unwrap();
@@ -132,15 +172,32 @@ async fn a_removed_account_is_gone_and_a_new_one_of_its_name_owes_it_nothing() {
     auth.ask("ana", GOOD, HERE).await.unwrap();
     auth.remove(&name("ana")).await.unwrap();
     assert!(!auth.is_known(&header("ana", GOOD)));
-    assert!(matches!(auth.ask("ana", GOOD, HERE).await, Err(Error::Unauthenticated)));
+    assert!(matches!(
+        auth.ask("ana", GOOD, HERE).await,
+        Err(Error::Unauthenticated)
+    ));
     assert!(auth.account(&name("ana")).is_none() && auth.list().is_empty());
-    auth.create(&name("ana"), b"green teapot 88", Role::Admin, None).await.unwrap();
-    assert!(matches!(auth.ask("ana", GOOD, HERE).await, Err(Error::Unauthenticated)));
-    assert_eq!(auth.ask("ana", b"green teapot 88", HERE).await.unwrap().role, Role::Admin);
+    auth.create(&name("ana"), b"green teapot 88", Role::Admin, None)
+        .await
+        .unwrap();
+    assert!(matches!(
+        auth.ask("ana", GOOD, HERE).await,
+        Err(Error::Unauthenticated)
+    ));
+    assert_eq!(
+        auth.ask("ana", b"green teapot 88", HERE)
+            .await
+            .unwrap()
+            .role,
+        Role::Admin
+    );
 }
 
 /// Starts a sign-in and returns while its hash is under way; holding the hasher's spare memory keeps it there.
-async fn begin_sign_in(auth: &Arc<Auth>, password: &'static [u8]) -> tokio::task::JoinHandle<Result<Arc<Identity>>> {
+async fn begin_sign_in(
+    auth: &Arc<Auth>,
+    password: &'static [u8],
+) -> tokio::task::JoinHandle<Result<Arc<Identity>>> {
     let (hashes, at) = (auth.hashes(), Arc::clone(auth));
     let sign_in = tokio::spawn(async move { at.sign_in(b"h", "ana", password, HERE).await });
     while auth.hashes() == hashes {
@@ -155,10 +212,19 @@ async fn a_password_changed_during_the_hash_lets_nobody_in() {
     let auth = auth_with_ana().await;
     let held = auth.hasher.spare.lock();
     let sign_in = begin_sign_in(&auth, GOOD).await;
-    auth.accounts.change(&name("ana"), |record| record.generation += 1).await.unwrap();
+    auth.accounts
+        .change(&name("ana"), |record| record.generation += 1)
+        .await
+        .unwrap();
     drop(held);
-    assert!(matches!(sign_in.await.unwrap(), Err(Error::Unauthenticated)));
-    assert!(!auth.is_known(b"h"), "the verdict is about a generation that is over");
+    assert!(matches!(
+        sign_in.await.unwrap(),
+        Err(Error::Unauthenticated)
+    ));
+    assert!(
+        !auth.is_known(b"h"),
+        "the verdict is about a generation that is over"
+    );
 }
 
 #[tokio::test]
@@ -182,19 +248,39 @@ async fn beyond_the_budget_a_connection_that_had_signed_in_goes_on_and_nothing_e
     auth.ask_over(&active, "ana", GOOD).await.unwrap();
     for n in 0..5 {
         let guess = format!("guess number {n}");
-        assert!(matches!(auth.ask_over(&other, "ana", guess.as_bytes()).await, Err(Error::Unauthenticated)), "{n}");
+        assert!(
+            matches!(
+                auth.ask_over(&other, "ana", guess.as_bytes()).await,
+                Err(Error::Unauthenticated)
+            ),
+            "{n}"
+        );
     }
     let before = auth.hashes();
     for said in [b"guess number 5".as_slice(), b"guess number 4", GOOD] {
-        assert!(matches!(auth.ask_over(&other, "ana", said).await, Err(Error::Throttled { .. })));
-        assert!(matches!(auth.ask("ana", said, HERE).await, Err(Error::Throttled { .. })));
+        assert!(matches!(
+            auth.ask_over(&other, "ana", said).await,
+            Err(Error::Throttled { .. })
+        ));
+        assert!(matches!(
+            auth.ask("ana", said, HERE).await,
+            Err(Error::Throttled { .. })
+        ));
     }
-    auth.ask_over(&active, "ana", GOOD).await.expect("signed in before");
+    auth.ask_over(&active, "ana", GOOD)
+        .await
+        .expect("signed in before");
     assert_eq!(auth.hashes(), before, "none of these is hashed");
     auth.ask("ana", GOOD, ELSEWHERE).await.unwrap();
     // What a proxy sends over the same connection for others ends what it stands for.
-    assert!(matches!(auth.ask_over(&active, "ana", b"guess number 6").await, Err(Error::Throttled { .. })));
-    assert!(matches!(auth.ask_over(&active, "ana", GOOD).await, Err(Error::Throttled { .. })));
+    assert!(matches!(
+        auth.ask_over(&active, "ana", b"guess number 6").await,
+        Err(Error::Throttled { .. })
+    ));
+    assert!(matches!(
+        auth.ask_over(&active, "ana", GOOD).await,
+        Err(Error::Throttled { .. })
+    ));
 }
 
 #[tokio::test]
@@ -203,24 +289,42 @@ async fn an_active_connection_goes_on_also_when_its_verdict_is_over_until_its_pa
     let active = over_a_connection();
     auth.ask_over(&active, "ana", GOOD).await.unwrap();
     for n in 0..5 {
-        let _ = auth.ask("ana", format!("guess number {n}").as_bytes(), HERE).await;
+        let _ = auth
+            .ask("ana", format!("guess number {n}").as_bytes(), HERE)
+            .await;
     }
     auth.door.forget_verdicts();
     auth.ask_over(&active, "ana", GOOD).await.unwrap();
-    auth.set_password(&name("ana"), b"green teapot 88").await.unwrap();
-    assert!(matches!(auth.ask_over(&active, "ana", GOOD).await, Err(Error::Unauthenticated)));
-    assert!(matches!(auth.ask_over(&active, "ana", GOOD).await, Err(Error::Throttled { .. })));
+    auth.set_password(&name("ana"), b"green teapot 88")
+        .await
+        .unwrap();
+    assert!(matches!(
+        auth.ask_over(&active, "ana", GOOD).await,
+        Err(Error::Unauthenticated)
+    ));
+    assert!(matches!(
+        auth.ask_over(&active, "ana", GOOD).await,
+        Err(Error::Throttled { .. })
+    ));
 }
 
 #[tokio::test]
 async fn what_one_network_has_shown_is_told_to_no_other() {
     let auth = auth_with_ana().await;
     auth.ask("ana", GOOD, HERE).await.unwrap();
-    assert!(auth.recall(&header("ana", GOOD), &Origin::from(ELSEWHERE)).is_none());
+    assert!(
+        auth.recall(&header("ana", GOOD), &Origin::from(ELSEWHERE))
+            .is_none()
+    );
     for n in 0..5 {
-        let _ = auth.ask("ana", format!("guess number {n}").as_bytes(), ELSEWHERE).await;
+        let _ = auth
+            .ask("ana", format!("guess number {n}").as_bytes(), ELSEWHERE)
+            .await;
     }
-    assert!(matches!(auth.ask("ana", GOOD, ELSEWHERE).await, Err(Error::Throttled { .. })));
+    assert!(matches!(
+        auth.ask("ana", GOOD, ELSEWHERE).await,
+        Err(Error::Throttled { .. })
+    ));
     auth.ask("ana", GOOD, HERE).await.unwrap();
     let wrong = auth.ask("ana", b"guess number 0", HERE).await;
     assert!(matches!(wrong, Err(Error::Unauthenticated)));
@@ -233,25 +337,46 @@ async fn of_many_guesses_at_once_five_are_judged_and_so_many_a_network_has_for_a
         let before = auth.hashes();
         let tries: Vec<_> = (0..40)
             .map(|n| {
-                let (auth, user) = (Arc::clone(&auth), account.map_or_else(|| format!("ana{n}"), str::to_owned));
+                let (auth, user) = (
+                    Arc::clone(&auth),
+                    account.map_or_else(|| format!("ana{n}"), str::to_owned),
+                );
                 tokio::spawn(async move {
                     let password = format!("guess number {n}");
                     if n % 2 == 0 {
                         auth.ask(&user, password.as_bytes(), HERE).await.map(drop)
                     } else {
-                        let attempted = Attempted { user: &user, password: password.as_bytes() };
-                        auth.begin_session(attempted, None, Caller { address: HERE, agent: "" }).await.map(drop)
+                        let attempted = Attempted {
+                            user: &user,
+                            password: password.as_bytes(),
+                        };
+                        auth.begin_session(
+                            attempted,
+                            None,
+                            Caller {
+                                address: HERE,
+                                agent: "",
+                            },
+                        )
+                        .await
+                        .map(drop)
                     }
                 })
             })
             .collect();
         for one in tries {
             let outcome = one.await.unwrap();
-            let expected =
-                matches!(outcome, Err(Error::Unauthenticated | Error::Throttled { .. } | Error::Busy { .. }));
+            let expected = matches!(
+                outcome,
+                Err(Error::Unauthenticated | Error::Throttled { .. } | Error::Busy { .. })
+            );
             assert!(expected, "{outcome:?}");
         }
-        assert!(auth.hashes() - before <= most, "{} were judged", auth.hashes() - before);
+        assert!(
+            auth.hashes() - before <= most,
+            "{} were judged",
+            auth.hashes() - before
+        );
     }
 }
 
@@ -261,7 +386,13 @@ async fn a_client_with_an_old_password_locks_nobody_out() {
     for round in 0..20 {
         // Any change voids the wrong verdict, so that each round is hashed again.
         auth.set_quota(&name("ana"), Some(round)).await.unwrap();
-        assert!(matches!(auth.ask("ana", b"last year's one", HERE).await, Err(Error::Unauthenticated)), "{round}");
+        assert!(
+            matches!(
+                auth.ask("ana", b"last year's one", HERE).await,
+                Err(Error::Unauthenticated)
+            ),
+            "{round}"
+        );
     }
     auth.ask("ana", GOOD, HERE).await.unwrap();
 }
@@ -271,10 +402,25 @@ async fn a_wrong_password_is_hashed_once_at_each_kind_of_door_in_whatever_form_i
     let auth = auth_with_ana().await;
     let before = auth.hashes();
     for user in ["ana", "CORP\\ana", "ana@host", "ANA"] {
-        let login = Attempted { user, password: b"last year's one" };
-        let begun = auth.begin_session(login, None, Caller { address: HERE, agent: "" }).await;
+        let login = Attempted {
+            user,
+            password: b"last year's one",
+        };
+        let begun = auth
+            .begin_session(
+                login,
+                None,
+                Caller {
+                    address: HERE,
+                    agent: "",
+                },
+            )
+            .await;
         assert!(matches!(begun, Err(Error::Unauthenticated)));
-        assert!(matches!(auth.ask(user, b"last year's one", HERE).await, Err(Error::Unauthenticated)));
+        assert!(matches!(
+            auth.ask(user, b"last year's one", HERE).await,
+            Err(Error::Unauthenticated)
+        ));
     }
     assert_eq!(auth.hashes() - before, 2);
 }
@@ -283,11 +429,26 @@ async fn a_wrong_password_is_hashed_once_at_each_kind_of_door_in_whatever_form_i
 async fn signing_in_renews_an_old_hash() {
     let store = MemoryStore::new();
     let record = Record::new(old_hash(GOOD), Role::User, None, 0).unwrap();
-    store.commit(Batch::new().put("account/ana", crate::store::table::encode(&record).unwrap())).await.unwrap();
-    let auth = Auth::open(store.clone(), &AccountsConfig::default()).await.unwrap();
+    store
+        .commit(Batch::new().put("account/ana", crate::store::table::encode(&record).unwrap()))
+        .await
+        .unwrap();
+    let auth = Auth::open(store.clone(), &AccountsConfig::default())
+        .await
+        .unwrap();
     auth.ask("ana", GOOD, HERE).await.unwrap();
-    assert!(store.get("account/ana").await.unwrap().unwrap().contains("m=19456,t=2,p=1"));
-    assert!(auth.is_known(&header("ana", GOOD)), "the same password, the same generation");
+    assert!(
+        store
+            .get("account/ana")
+            .await
+            .unwrap()
+            .unwrap()
+            .contains("m=19456,t=2,p=1")
+    );
+    assert!(
+        auth.is_known(&header("ana", GOOD)),
+        "the same password, the same generation"
+    );
     let again = Auth::open(store, &AccountsConfig::default()).await.unwrap();
     again.ask("ana", GOOD, HERE).await.unwrap();
 }
@@ -301,13 +462,35 @@ async fn refused_accounts_leave_nothing_behind() {
     };
     assert!(matches!(make("ana", GOOD).await, Err(Error::Exists)));
     assert!(matches!(make("a-n-a", GOOD).await, Err(Error::BadName(_))));
-    assert!(matches!(make("ben", b"short").await, Err(Error::BadRequest(_))));
-    assert!(matches!(auth.set_password(&name("ana"), b"password123").await, Err(Error::BadRequest(_))));
-    assert!(matches!(auth.set_password(&name("ben"), GOOD).await, Err(Error::NotFound)));
-    assert!(matches!(auth.set_disabled(&name("ben"), true).await, Err(Error::NotFound)));
-    assert!(matches!(auth.set_quota(&name("ben"), None).await, Err(Error::NotFound)));
-    assert!(matches!(auth.remove(&name("ben")).await, Err(Error::NotFound)));
-    let names: Vec<_> = auth.list().into_iter().map(|account| account.name).collect();
+    assert!(matches!(
+        make("ben", b"short").await,
+        Err(Error::BadRequest(_))
+    ));
+    assert!(matches!(
+        auth.set_password(&name("ana"), b"password123").await,
+        Err(Error::BadRequest(_))
+    ));
+    assert!(matches!(
+        auth.set_password(&name("ben"), GOOD).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        auth.set_disabled(&name("ben"), true).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        auth.set_quota(&name("ben"), None).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        auth.remove(&name("ben")).await,
+        Err(Error::NotFound)
+    ));
+    let names: Vec<_> = auth
+        .list()
+        .into_iter()
+        .map(|account| account.name)
+        .collect();
     assert_eq!(names, [name("ana")]);
     auth.ask("ana", GOOD, HERE).await.unwrap();
 }

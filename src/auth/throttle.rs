@@ -59,8 +59,15 @@ pub struct Throttle {
 impl Throttle {
     /// Limits of failures a minute; a limit of 0 counts as 1.
     pub fn new(per_network: u32, per_account: u32) -> Self {
-        let (networks, accounts) = (Budget::new(per_network, WINDOW), Budget::new(per_account, WINDOW));
-        Self { networks, accounts, proofs: Mutex::default() }
+        let (networks, accounts) = (
+            Budget::new(per_network, WINDOW),
+            Budget::new(per_account, WINDOW),
+        );
+        Self {
+            networks,
+            accounts,
+            proofs: Mutex::default(),
+        }
     }
 
     /// Whether another try on an account is allowed, as far as the account's own budget goes. `Throttled`.
@@ -83,9 +90,14 @@ impl Throttle {
         }
         let print = secret.unwrap_or_else(nameless);
         if let Some(name) = account {
-            self.accounts.reserve(&(network, name.clone()), Some(print), now)?;
+            self.accounts
+                .reserve(&(network, name.clone()), Some(print), now)?;
         }
-        Ok(Reserved { network, account: account.cloned(), print })
+        Ok(Reserved {
+            network,
+            account: account.cloned(),
+            print,
+        })
     }
 
     /// Counts the same try against its network, unless the account has signed in from there. `Throttled` when others have used
@@ -94,12 +106,18 @@ impl Throttle {
         if self.is_proven(reserved.network, reserved.account.as_ref(), now) {
             return Ok(());
         }
-        self.networks.reserve(&reserved.network, Some(reserved.print), now).map(drop)
+        self.networks
+            .reserve(&reserved.network, Some(reserved.print), now)
+            .map(drop)
     }
 
     /// Gives a try back that was right.
     pub fn refund(&self, reserved: Reserved) {
-        let Reserved { network, account, print } = reserved;
+        let Reserved {
+            network,
+            account,
+            print,
+        } = reserved;
         self.networks.refund(&network, print);
         if let Some(name) = account {
             self.accounts.refund(&(network, name), print);
@@ -107,7 +125,13 @@ impl Throttle {
     }
 
     /// Counts a failure that no [`reserve`](Self::reserve) went before.
-    pub fn count(&self, network: Network, account: Option<&AccountName>, secret: Option<Print>, now: Instant) {
+    pub fn count(
+        &self,
+        network: Network,
+        account: Option<&AccountName>,
+        secret: Option<Print>,
+        now: Instant,
+    ) {
         let secret = Some(secret.unwrap_or_else(nameless));
         if let Some(name) = account {
             self.accounts.count(&(network, name.clone()), secret, now);
@@ -121,7 +145,9 @@ impl Throttle {
     pub fn is_proven(&self, network: Network, account: Option<&AccountName>, now: Instant) -> bool {
         let Some(name) = account else { return false };
         let proofs = self.proofs.lock();
-        proofs.get(&(network, name.clone())).is_some_and(|since| now.saturating_duration_since(*since) < PROOF)
+        proofs
+            .get(&(network, name.clone()))
+            .is_some_and(|since| now.saturating_duration_since(*since) < PROOF)
     }
 
     /// Remembers a success.
@@ -131,7 +157,10 @@ impl Throttle {
             proofs.retain(|_, since| now.saturating_duration_since(*since) < PROOF);
         }
         if proofs.len() >= MAX_KEYS && !proofs.contains_key(&key) {
-            let oldest = proofs.iter().min_by_key(|(_, since)| **since).map(|(key, _)| key.clone());
+            let oldest = proofs
+                .iter()
+                .min_by_key(|(_, since)| **since)
+                .map(|(key, _)| key.clone());
             oldest.map(|oldest| proofs.remove(&oldest));
         }
         proofs.insert(key, now);
@@ -139,7 +168,9 @@ impl Throttle {
 
     /// Forgets where an account that was removed has signed in from: the next of its name has not.
     pub fn forget(&self, account: &AccountName) {
-        self.proofs.lock().retain(|(_, proven), _| proven != account);
+        self.proofs
+            .lock()
+            .retain(|(_, proven), _| proven != account);
     }
 }
 
@@ -157,8 +188,15 @@ mod tests {
     }
 
     /// A try that turns out to be wrong; whether it was judged.
-    fn guess(throttle: &Throttle, network: Network, account: Option<&AccountName>, now: Instant) -> bool {
-        let judged = throttle.reserve(network, account, None, now).and_then(|tried| throttle.charge(&tried, now));
+    fn guess(
+        throttle: &Throttle,
+        network: Network,
+        account: Option<&AccountName>,
+        now: Instant,
+    ) -> bool {
+        let judged = throttle
+            .reserve(network, account, None, now)
+            .and_then(|tried| throttle.charge(&tried, now));
         assert!(matches!(judged, Ok(()) | Err(Error::Throttled { .. })));
         judged.is_ok()
     }
@@ -178,9 +216,17 @@ mod tests {
         for _ in 0..3 {
             assert!(guess(&throttle, here, Some(&ana), now));
         }
-        assert!(!guess(&throttle, here, Some(&ana), now) && throttle.check(here, &ana, now).is_err());
-        assert!(guess(&throttle, net("192.0.2.2"), Some(&ana), now), "other networks go on");
-        assert!(guess(&throttle, here, Some(&name("ben")), now), "other accounts go on");
+        assert!(
+            !guess(&throttle, here, Some(&ana), now) && throttle.check(here, &ana, now).is_err()
+        );
+        assert!(
+            guess(&throttle, net("192.0.2.2"), Some(&ana), now),
+            "other networks go on"
+        );
+        assert!(
+            guess(&throttle, here, Some(&name("ben")), now),
+            "other accounts go on"
+        );
         assert!(guess(&throttle, here, Some(&ana), now + WINDOW));
     }
 
@@ -190,16 +236,29 @@ mod tests {
         let (now, here, ana) = (Instant::now(), net("2001:db8::1"), name("ana"));
         throttle.prove(here, ana.clone(), now);
         for _ in 0..2 {
-            assert!(guess(&throttle, here, Some(&ana), now), "who belongs takes nothing from the network's budget");
+            assert!(
+                guess(&throttle, here, Some(&ana), now),
+                "who belongs takes nothing from the network's budget"
+            );
         }
         for other in ["a", "b", "c"] {
             assert!(guess(&throttle, here, Some(&name(other)), now));
         }
         assert!(guess(&throttle, here, None, now));
-        assert!(!guess(&throttle, here, Some(&name("ben")), now) && !guess(&throttle, here, None, now));
-        assert!(guess(&throttle, net("2001:db8:1::1"), Some(&name("ben")), now));
+        assert!(
+            !guess(&throttle, here, Some(&name("ben")), now) && !guess(&throttle, here, None, now)
+        );
+        assert!(guess(
+            &throttle,
+            net("2001:db8:1::1"),
+            Some(&name("ben")),
+            now
+        ));
         assert!(guess(&throttle, here, Some(&ana), now));
-        assert!(!guess(&throttle, here, Some(&ana), now), "its own limit still binds");
+        assert!(
+            !guess(&throttle, here, Some(&ana), now),
+            "its own limit still binds"
+        );
         assert!(!throttle.is_proven(here, Some(&ana), now + PROOF));
     }
 
@@ -207,8 +266,13 @@ mod tests {
     fn those_who_wait_for_a_turn_take_nothing_from_their_network_yet() {
         let throttle = Throttle::new(2, 5);
         let (now, here) = (Instant::now(), net("192.0.2.1"));
-        let tried: Vec<_> =
-            (0..9).map(|n| throttle.reserve(here, Some(&name(&format!("a{n}"))), Some(n), now).unwrap()).collect();
+        let tried: Vec<_> = (0..9)
+            .map(|n| {
+                throttle
+                    .reserve(here, Some(&name(&format!("a{n}"))), Some(n), now)
+                    .unwrap()
+            })
+            .collect();
         for one in tried {
             throttle.charge(&one, now).unwrap();
             throttle.refund(one);
@@ -226,10 +290,15 @@ mod tests {
         for _ in 0..3 {
             let tried = throttle.reserve(here, Some(&ana), Some(5), now).unwrap();
             throttle.charge(&tried, now).unwrap();
-            assert!(throttle.reserve(here, Some(&ana), Some(6), now).is_err(), "counted while it is judged");
+            assert!(
+                throttle.reserve(here, Some(&ana), Some(6), now).is_err(),
+                "counted while it is judged"
+            );
             throttle.refund(tried);
         }
-        assert!(guess(&throttle, here, Some(&ana), now) && !guess(&throttle, here, Some(&ana), now));
+        assert!(
+            guess(&throttle, here, Some(&ana), now) && !guess(&throttle, here, Some(&ana), now)
+        );
     }
 
     #[test]

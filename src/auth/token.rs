@@ -11,7 +11,9 @@ const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// A secret for programs: 256 bits in 43 characters.
 pub fn long_secret() -> Result<Zeroizing<String>> {
-    Ok(Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(Zeroizing::new(random_bytes::<32>()?).as_slice())))
+    Ok(Zeroizing::new(
+        BASE64_URL_SAFE_NO_PAD.encode(Zeroizing::new(random_bytes::<32>()?).as_slice()),
+    ))
 }
 
 /// A secret that people type: `N` random bytes (a multiple of five) in groups of four characters.
@@ -29,7 +31,13 @@ pub fn readable_secret<const N: usize>() -> Result<Zeroizing<String>> {
 
 /// A readable secret as it was made, whatever case and separators it was typed with.
 pub fn as_made(typed: &str) -> Zeroizing<String> {
-    Zeroizing::new(typed.chars().filter(|c| !matches!(c, '-' | ' ')).map(|c| c.to_ascii_lowercase()).collect())
+    Zeroizing::new(
+        typed
+            .chars()
+            .filter(|c| !matches!(c, '-' | ' '))
+            .map(|c| c.to_ascii_lowercase())
+            .collect(),
+    )
 }
 
 /// A public id: 128 random bits in letters and digits.
@@ -44,7 +52,8 @@ pub fn digest(secret: &str) -> String {
 
 /// RFC 4648 section 6, in small letters and without padding.
 pub fn base32(bytes: &[u8]) -> String {
-    let (mut text, mut held, mut bits) = (String::with_capacity(bytes.len() * 8 / 5 + 1), 0_u32, 0_u32);
+    let (mut text, mut held, mut bits) =
+        (String::with_capacity(bytes.len() * 8 / 5 + 1), 0_u32, 0_u32);
     for byte in bytes {
         held = (held << 8) | u32::from(*byte);
         bits += 8;
@@ -61,7 +70,9 @@ pub fn base32(bytes: &[u8]) -> String {
 }
 
 fn symbol(five_bits: u32) -> char {
-    ALPHABET.get((five_bits & 31) as usize).map_or('a', |byte| char::from(*byte))
+    ALPHABET
+        .get((five_bits & 31) as usize)
+        .map_or('a', |byte| char::from(*byte))
 }
 
 #[cfg(test)]
@@ -70,18 +81,30 @@ mod tests {
 
     #[test]
     fn base32_is_that_of_the_rfc() {
-        for (bytes, text) in [("", ""), ("f", "my"), ("fo", "mzxq"), ("foo", "mzxw6"), ("foobar", "mzxw6ytboi")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "my"),
+            ("fo", "mzxq"),
+            ("foo", "mzxw6"),
+            ("foobar", "mzxw6ytboi"),
+        ] {
             assert_eq!(base32(bytes.as_bytes()), text);
         }
     }
 
     #[test]
     fn secrets_are_long_and_never_the_same() {
-        assert_eq!((long_secret().unwrap().len(), public_id().unwrap().len()), (43, 26));
+        assert_eq!(
+            (long_secret().unwrap().len(), public_id().unwrap().len()),
+            (43, 26)
+        );
         assert_ne!(long_secret().unwrap(), long_secret().unwrap());
         let secret = readable_secret::<20>().unwrap();
         assert_eq!(secret.split('-').map(str::len).collect::<Vec<_>>(), [4; 8]);
-        assert_eq!(as_made(&secret), as_made(&secret.to_uppercase().replace('-', " ")));
+        assert_eq!(
+            as_made(&secret),
+            as_made(&secret.to_uppercase().replace('-', " "))
+        );
         assert_ne!(digest("a"), digest("b"));
     }
 }

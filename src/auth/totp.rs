@@ -12,7 +12,8 @@ pub fn step_of(secret: &[u8], code: &str, now: i64, last: u64) -> Option<u64> {
     let present = u64::try_from(now / STEP).ok()?;
     let mut found = None;
     for step in present.saturating_sub(1)..=present + 1 {
-        let same = code_at(secret, step).is_some_and(|right| bool::from(right.as_bytes().ct_eq(code.as_bytes())));
+        let same = code_at(secret, step)
+            .is_some_and(|right| bool::from(right.as_bytes().ct_eq(code.as_bytes())));
         if same && step > last {
             found = Some(step);
         }
@@ -27,7 +28,10 @@ fn code_at(secret: &[u8], step: u64) -> Option<String> {
     let tag = mac.finalize().into_bytes();
     let offset = usize::from(tag.last()? & 15);
     let four: [u8; 4] = tag.get(offset..offset + 4)?.try_into().ok()?;
-    Some(format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000))
+    Some(format!(
+        "{:06}",
+        (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000
+    ))
 }
 
 #[cfg(test)]

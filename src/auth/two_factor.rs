@@ -19,7 +19,8 @@ const RECOVERY_CODES: usize = 10;
 const RECOVERY_LEN: usize = 10;
 /// Wrong codes a minute on one account, from wherever they come: six digits are soon guessed.
 pub const WRONG_CODES: u32 = 5;
-const VOID: Error = Error::Forbidden("There were too many wrong codes: this sign-in is over. Start again.");
+const VOID: Error =
+    Error::Forbidden("There were too many wrong codes: this sign-in is over. Start again.");
 
 /// The second factor of an account, from its beginning on.
 #[derive(Clone, Serialize, Deserialize)]
@@ -63,7 +64,12 @@ impl TwoFactor {
 
     fn begin(secret: &[u8]) -> Self {
         let secret = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(secret));
-        Self { secret, confirmed: false, last_step: 0, recovery: Vec::new() }
+        Self {
+            secret,
+            confirmed: false,
+            last_step: 0,
+            recovery: Vec::new(),
+        }
     }
 
     /// Uses a code up; whether it was a good one.
@@ -87,7 +93,12 @@ impl TwoFactor {
 impl Auth {
     /// Begins two-factor sign-in for who knows the password; it asks for nothing until it is confirmed.
     /// `Invalid`, `Throttled`, `Busy`, `Exists` when it is on already.
-    pub async fn begin_two_factor(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<Enrolment> {
+    pub async fn begin_two_factor(
+        &self,
+        name: &AccountName,
+        password: &[u8],
+        from: IpAddr,
+    ) -> Result<Enrolment> {
         let entry = self.confirm(name, password, "/password", from).await?;
         let bytes = Zeroizing::new(random_bytes::<SECRET_LEN>()?);
         let begun = TwoFactor::begin(bytes.as_slice());
@@ -101,17 +112,31 @@ impl Auth {
         };
         self.accounts.try_change(name, edit).await?;
         let secret = Zeroizing::new(token::base32(bytes.as_slice()).to_ascii_uppercase());
-        let uri = format!("otpauth://totp/Sarang:{name}?secret={}&issuer=Sarang", secret.as_str());
-        Ok(Enrolment { secret, uri: Zeroizing::new(uri) })
+        let uri = format!(
+            "otpauth://totp/Sarang:{name}?secret={}&issuer=Sarang",
+            secret.as_str()
+        );
+        Ok(Enrolment {
+            secret,
+            uri: Zeroizing::new(uri),
+        })
     }
 
     /// Turns two-factor sign-in on with a first code; the recovery codes, which nobody can tell again.
     /// `Invalid`, `Throttled`, `NotFound` when it was not begun, or not under the present password.
-    pub async fn confirm_two_factor(&self, identity: &Identity, code: &str) -> Result<Vec<Zeroizing<String>>> {
+    pub async fn confirm_two_factor(
+        &self,
+        identity: &Identity,
+        code: &str,
+    ) -> Result<Vec<Zeroizing<String>>> {
         let name = &identity.account;
-        let codes =
-            (0..RECOVERY_CODES).map(|_| token::readable_secret::<RECOVERY_LEN>()).collect::<Result<Vec<_>>>()?;
-        let hashes = codes.iter().map(|code| token::digest(&token::as_made(code))).collect();
+        let codes = (0..RECOVERY_CODES)
+            .map(|_| token::readable_secret::<RECOVERY_LEN>())
+            .collect::<Result<Vec<_>>>()?;
+        let hashes = codes
+            .iter()
+            .map(|code| token::digest(&token::as_made(code)))
+            .collect();
         let tried = self.door.reserve_code(name)?;
         let (given, now) = (Zeroizing::new(code.to_owned()), now());
         let (id, generation) = (identity.account_id.clone(), identity.generation);
@@ -134,7 +159,11 @@ impl Auth {
         match outcome {
             Ok(()) => {
                 // What was begun by the password alone ends with it.
-                let kept = if let Via::Session(id) = &identity.via { Some(id.as_str()) } else { None };
+                let kept = if let Via::Session(id) = &identity.via {
+                    Some(id.as_str())
+                } else {
+                    None
+                };
                 self.end_other_sessions(name, kept).await?;
                 Ok(codes)
             }
@@ -147,7 +176,12 @@ impl Auth {
     }
 
     /// Ends two-factor sign-in for who knows the password. `Invalid`, `Throttled`, `Busy`.
-    pub async fn end_two_factor(&self, name: &AccountName, password: &[u8], from: IpAddr) -> Result<()> {
+    pub async fn end_two_factor(
+        &self,
+        name: &AccountName,
+        password: &[u8],
+        from: IpAddr,
+    ) -> Result<()> {
         let entry = self.confirm(name, password, "/password", from).await?;
         let edit = move |record: &mut Record| {
             record.check_same(&entry.account.id(), entry.generation)?;
@@ -164,24 +198,36 @@ impl Auth {
             return Err(Error::NotFound);
         }
         self.end_other_sessions(name, None).await?;
-        self.accounts.change(name, |record| record.two_factor = None).await
+        self.accounts
+            .change(name, |record| record.two_factor = None)
+            .await
     }
 
     /// Whether an account's sign-in asks for a code.
     pub fn has_two_factor(&self, name: &AccountName) -> bool {
-        self.accounts.find(name).is_some_and(|account| account.wants_code())
+        self.accounts
+            .find(name)
+            .is_some_and(|account| account.wants_code())
     }
 
     /// What comes after the right password: nothing, or a code. `CodeRequired`, `Unauthenticated`, `Throttled`, and `Forbidden`
     /// when too many wrong codes have ended the sign-in that owes one.
-    pub(super) async fn pass_second_step(&self, name: &AccountName, entry: &Entry, step: SecondStep<'_>) -> Result<()> {
+    pub(super) async fn pass_second_step(
+        &self,
+        name: &AccountName,
+        entry: &Entry,
+        step: SecondStep<'_>,
+    ) -> Result<()> {
         if !entry.account.wants_code() {
             return Ok(());
         }
         let code = Zeroizing::new(step.code.ok_or(Error::CodeRequired)?.to_owned());
         let tried = self.door.reserve_code(name)?;
         let half_open = step.half_open.map(str::to_owned);
-        let owed = half_open.as_ref().map(|id| self.half_open.reserve(id, None, Instant::now())).transpose();
+        let owed = half_open
+            .as_ref()
+            .map(|id| self.half_open.reserve(id, None, Instant::now()))
+            .transpose();
         let Ok(owed) = owed else {
             self.door.refund_code(name, tried);
             return Err(VOID);
@@ -189,8 +235,15 @@ impl Auth {
         let (id, generation, now) = (entry.account.id(), entry.generation, now());
         let edit = move |record: &mut Record| {
             let is_present = record.check_same(&id, generation).is_ok();
-            let is_right = record.two_factor.as_mut().is_some_and(|two_factor| two_factor.spend(&code, now));
-            if is_present && is_right { Ok(()) } else { Err(Error::Unauthenticated) }
+            let is_right = record
+                .two_factor
+                .as_mut()
+                .is_some_and(|two_factor| two_factor.spend(&code, now));
+            if is_present && is_right {
+                Ok(())
+            } else {
+                Err(Error::Unauthenticated)
+            }
         };
         let outcome = self.accounts.try_change(name, edit).await;
         match &outcome {
@@ -218,30 +271,62 @@ mod tests {
 
     #[tokio::test]
     async fn after_five_wrong_codes_a_sign_in_that_owes_one_is_over_for_good() {
-        let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default()).await.unwrap();
-        let (ana, from) = (AccountName::parse("ana").unwrap(), IpAddr::from([192, 0, 2, 1]));
-        auth.create(&ana, b"blue kettle 77", Role::User, None).await.unwrap();
+        let auth = Auth::open(MemoryStore::new(), &AccountsConfig::default())
+            .await
+            .unwrap();
+        let (ana, from) = (
+            AccountName::parse("ana").unwrap(),
+            IpAddr::from([192, 0, 2, 1]),
+        );
+        auth.create(&ana, b"blue kettle 77", Role::User, None)
+            .await
+            .unwrap();
         let on = |record: &mut Record| {
             let recovery = (0..9).map(|n| token::digest(&format!("code{n}"))).collect();
-            record.two_factor = Some(TwoFactor { confirmed: true, recovery, ..TwoFactor::begin(b"secret") });
+            record.two_factor = Some(TwoFactor {
+                confirmed: true,
+                recovery,
+                ..TwoFactor::begin(b"secret")
+            });
         };
         auth.accounts.change(&ana, on).await.unwrap();
         let account = auth.accounts.find(&ana).unwrap();
-        let entry = Entry { generation: account.generation().unwrap(), account };
+        let entry = Entry {
+            generation: account.generation().unwrap(),
+            account,
+        };
         let give = async |half_open, code| {
-            let step = SecondStep { code: Some(code), half_open: Some(half_open), from };
+            let step = SecondStep {
+                code: Some(code),
+                half_open: Some(half_open),
+                from,
+            };
             auth.pass_second_step(&ana, &entry, step).await
         };
         for n in 0..4 {
-            assert!(matches!(give("one", "wrong").await, Err(Error::Unauthenticated)), "{n}");
+            assert!(
+                matches!(give("one", "wrong").await, Err(Error::Unauthenticated)),
+                "{n}"
+            );
         }
         give("one", "code0").await.expect("one is left");
-        assert!(matches!(give("one", "wrong").await, Err(Error::Unauthenticated)));
-        assert!(matches!(give("one", "code1").await, Err(Error::Throttled { .. })));
+        assert!(matches!(
+            give("one", "wrong").await,
+            Err(Error::Unauthenticated)
+        ));
+        assert!(matches!(
+            give("one", "code1").await,
+            Err(Error::Throttled { .. })
+        ));
         auth.door.forget_codes();
         for _ in 0..9 {
-            assert!(matches!(give("one", "code1").await, Err(Error::Forbidden(_))));
+            assert!(matches!(
+                give("one", "code1").await,
+                Err(Error::Forbidden(_))
+            ));
         }
-        give("two", "code1").await.expect("begun anew, and the refused ones took nothing from the account's budget");
+        give("two", "code1")
+            .await
+            .expect("begun anew, and the refused ones took nothing from the account's budget");
     }
 }

@@ -37,7 +37,11 @@ impl Bindings {
             }
         }
         let wanted = named.values().cloned().collect();
-        Ok(Self { named, wanted, found: HashMap::new() })
+        Ok(Self {
+            named,
+            wanted,
+            found: HashMap::new(),
+        })
     }
 
     /// Looks for what is bound in one tree.
@@ -46,7 +50,9 @@ impl Bindings {
             return;
         }
         for mark in marks.filter(|mark| !mark.path.starts_with(OWN)) {
-            let Some(thing) = mark.id.map(|id| (tree.to_owned(), id)) else { continue };
+            let Some(thing) = mark.id.map(|id| (tree.to_owned(), id)) else {
+                continue;
+            };
             if self.wanted.contains(&thing) {
                 self.found.entry(thing).or_default().push(mark.path);
             }
@@ -57,7 +63,9 @@ impl Bindings {
     pub fn apply(&self, state: &mut Records) -> Result<usize> {
         let mut lost = 0;
         for (key, thing) in &self.named {
-            let Some(text) = state.get_mut(key) else { continue };
+            let Some(text) = state.get_mut(key) else {
+                continue;
+            };
             let places = self.found.get(thing).map(Vec::as_slice).unwrap_or_default();
             match shown(key, text, places)? {
                 Some(shown) => *text = shown,
@@ -90,18 +98,25 @@ fn tree_of(owner: &AccountName) -> String {
 fn shown(key: &str, text: &str, places: &[String]) -> Result<Option<String>> {
     if key.starts_with(SHARES) {
         let mut share: Share = decode(key, text)?;
-        let places = places.iter().map(|place| RelPath::parse(place)).collect::<Result<Vec<_>>>()?;
+        let places = places
+            .iter()
+            .map(|place| RelPath::parse(place))
+            .collect::<Result<Vec<_>>>()?;
         if places.iter().any(|place| place.to_nfc() == share.path()) {
             return Ok(Some(text.to_owned()));
         }
-        let Some(place) = places.last() else { return Ok(None) };
+        let Some(place) = places.last() else {
+            return Ok(None);
+        };
         share.follow(place);
         return encode(&share).map(Some);
     }
     // A link shows what it shows at its path, and nowhere else; one of before files had ids may know its file by a mark.
     let link: LinkRecord = decode(key, text)?;
     let path = RelPath::restore(link.path).to_nfc();
-    let is_there = places.iter().any(|place| RelPath::restore(place.clone()).to_nfc() == path);
+    let is_there = places
+        .iter()
+        .any(|place| RelPath::restore(place.clone()).to_nfc() == path);
     Ok((is_there || link.target.is_marked()).then(|| text.to_owned()))
 }
 
@@ -113,12 +128,23 @@ mod tests {
         "rights":"view","created":1,"expires":null,"note":"","names":{},"left":[]}"#;
 
     fn state() -> Records {
-        Records::from([("share/ana/x".to_owned(), SHARE.to_owned()), ("account/ana".into(), "?".into())])
+        Records::from([
+            ("share/ana/x".to_owned(), SHARE.to_owned()),
+            ("account/ana".into(), "?".into()),
+        ])
     }
 
     fn mark(path: &str, id: [u64; 2]) -> Mark {
         let id = serde_json::from_value(serde_json::json!(id)).unwrap();
-        Mark { path: path.into(), node: [0, 0], len: 0, modified: 0, changed: 1, folder: false, id: Some(id) }
+        Mark {
+            path: path.into(),
+            node: [0, 0],
+            len: 0,
+            modified: 0,
+            changed: 1,
+            folder: false,
+            id: Some(id),
+        }
     }
 
     fn restored(marks: Vec<Mark>) -> (usize, String) {
@@ -133,14 +159,24 @@ mod tests {
 
     #[test]
     fn a_share_finds_its_file_where_it_was_moved_meanwhile() {
-        assert_eq!(restored(vec![mark("a", [9, 9]), mark("moved", [1, 2])]), (0, "moved".into()));
-        assert_eq!(restored(vec![mark("moved", [1, 2]), mark("a", [1, 2])]), (0, "a".into()), "it was copied twice");
+        assert_eq!(
+            restored(vec![mark("a", [9, 9]), mark("moved", [1, 2])]),
+            (0, "moved".into())
+        );
+        assert_eq!(
+            restored(vec![mark("moved", [1, 2]), mark("a", [1, 2])]),
+            (0, "a".into()),
+            "it was copied twice"
+        );
     }
 
     #[test]
     fn what_was_deleted_or_is_another_of_the_name_is_not_shared() {
         assert_eq!(restored(vec![mark("a", [5, 6])]), (1, "a".into()));
-        assert_eq!(restored(vec![mark(".sarang/trash/files/a.1", [1, 2])]), (1, "a".into()));
+        assert_eq!(
+            restored(vec![mark(".sarang/trash/files/a.1", [1, 2])]),
+            (1, "a".into())
+        );
         assert_eq!(restored(Vec::new()), (1, "a".into()));
     }
 }

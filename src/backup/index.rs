@@ -31,14 +31,23 @@ pub(super) struct Index<'a> {
 
 impl fmt::Debug for Index<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Index").field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Index")
+            .field("generation", &self.generation)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> Index<'a> {
     pub fn new(generation: &Path, progress: &'a mut dyn FnMut(&Tally)) -> Self {
         let (generation, settled) = (generation.to_owned(), Instant::now());
-        Self { generation, label: String::new(), waiting: Vec::new(), settled, settling: None, progress }
+        Self {
+            generation,
+            label: String::new(),
+            waiting: Vec::new(),
+            settled,
+            settling: None,
+            progress,
+        }
     }
 
     /// Lets the next lines be about another tree.
@@ -63,7 +72,9 @@ impl<'a> Index<'a> {
         self.settled = Instant::now();
         self.settling = Some(std::thread::spawn(move || {
             copy::settle(&generation)?;
-            lines.iter().try_for_each(|(label, lines)| append(&generation, label, lines))
+            lines
+                .iter()
+                .try_for_each(|(label, lines)| append(&generation, label, lines))
         }));
         Ok(())
     }
@@ -94,13 +105,21 @@ impl Watch for Index<'_> {
             full = lines.len() >= ROOM;
         }
         (self.progress)(tally);
-        if full || self.settled.elapsed() >= PERIOD { self.begin_settling() } else { Ok(()) }
+        if full || self.settled.elapsed() >= PERIOD {
+            self.begin_settling()
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn append(generation: &Path, label: &str, lines: &[u8]) -> Result<()> {
-    let file = OpenOptions::new().append(true).create(true).open(path(generation, label));
-    file.and_then(|mut file| file.write_all(lines)).map_err(|e| failed(DOING, e))
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path(generation, label));
+    file.and_then(|mut file| file.write_all(lines))
+        .map_err(|e| failed(DOING, e))
 }
 
 /// What a generation says of one of its trees, line by line.
@@ -110,7 +129,9 @@ pub(super) fn open(generation: &Path, label: &str) -> Option<File> {
 
 /// What a generation says of one of its trees. A line that is cut short ends it.
 pub(super) fn read(generation: &Path, label: &str) -> impl Iterator<Item = Mark> + use<> {
-    let lines = open(generation, label).into_iter().flat_map(|file| BufReader::new(file).lines());
+    let lines = open(generation, label)
+        .into_iter()
+        .flat_map(|file| BufReader::new(file).lines());
     lines.map_while(|line| serde_json::from_str(&line.ok()?).ok())
 }
 

@@ -40,7 +40,13 @@ const REST: &str = "rest";
 /// Where the data folder has its trees.
 const TREES: [&str; 2] = ["homes", "teams"];
 /// What is in the data folder and in no backup: the store is exported, the socket is no file, and the file system keeps its own.
-const NEVER: [&str; 5] = ["state", "control.sock", "control.new", "lost+found", crate::app::UNFINISHED];
+const NEVER: [&str; 5] = [
+    "state",
+    "control.sock",
+    "control.new",
+    "lost+found",
+    crate::app::UNFINISHED,
+];
 
 /// What is to be backed up, and how.
 #[derive(Clone, Debug)]
@@ -99,18 +105,28 @@ impl Making {
     /// Begins a generation. `Forbidden` for a folder of backups that lies in the data folder, or holds anything else;
     /// `Io` of kind `ResourceBusy` while another one is made there.
     pub fn begin(mut order: Order) -> Result<Self> {
-        order.data_dir = fs::canonicalize(&order.data_dir).map_err(|e| Error::io("open the data folder", e))?;
+        order.data_dir =
+            fs::canonicalize(&order.data_dir).map_err(|e| Error::io("open the data folder", e))?;
         let shelf = Shelf::open(&order.dir, &order.data_dir)?;
         let began = SystemTime::now();
         let partial = shelf.begin(&iso_date(began).replace(':', ""))?;
-        Ok(Self { order, shelf, partial, began, clock: Instant::now(), tally: Tally::default() })
+        Ok(Self {
+            order,
+            shelf,
+            partial,
+            began,
+            clock: Instant::now(),
+            tally: Tally::default(),
+        })
     }
 
     /// Takes the state as it is exported to a file; the first thing to do. `Forbidden` where a home or team folder and the folder of
     /// backups overlap: there is nothing of this generation yet that its owner would see.
     pub fn add_state(&self, export: &Path) -> Result<()> {
         let places = Places::of(&SledStore::read_export(export)?, &self.order.data_dir)?;
-        let refused = self.trees(&places).and_then(|trees| places.refuse_overlap(&trees, self.shelf.dir()));
+        let refused = self
+            .trees(&places)
+            .and_then(|trees| places.refuse_overlap(&trees, self.shelf.dir()));
         refused.inspect_err(|_| self.shelf.leave(&self.partial))?;
         let copied = fs::copy(export, self.partial.join(STATE));
         copied.map(drop).map_err(|e| failed("copy the state", e))
@@ -143,18 +159,40 @@ impl Making {
         Ok(stayed)
     }
 
-    fn copy_tree(&mut self, label: &str, from: &Path, skip: &[&str], index: &mut Index<'_>) -> Result<bool> {
+    fn copy_tree(
+        &mut self,
+        label: &str,
+        from: &Path,
+        skip: &[&str],
+        index: &mut Index<'_>,
+    ) -> Result<bool> {
         let below = if label == REST { "" } else { label };
         let to = self.partial.join(FILES).join(below);
         make_folder(&to)?;
-        let former = |made: &PathBuf| Former::open(&made.join(FILES).join(below), index::open(made, label));
-        let formers: Vec<Option<Former>> = self.shelf.formers().iter().map(former).collect::<Result<_>>()?;
+        let former =
+            |made: &PathBuf| Former::open(&made.join(FILES).join(below), index::open(made, label));
+        let formers: Vec<Option<Former>> = self
+            .shelf
+            .formers()
+            .iter()
+            .map(former)
+            .collect::<Result<_>>()?;
         let formers = formers.into_iter().flatten().collect();
         index.turn_to(label)?;
-        let held = |made: &PathBuf| Held::new(made.join(FILES).join(below), index::path(made, label));
+        let held =
+            |made: &PathBuf| Held::new(made.join(FILES).join(below), index::path(made, label));
         let earlier = self.shelf.whole().map(held).collect();
         let avoid = Some(copy::identity(self.shelf.dir())?);
-        let plan = Plan { from, to: &to, label, skip, formers, earlier, avoid, began: self.began };
+        let plan = Plan {
+            from,
+            to: &to,
+            label,
+            skip,
+            formers,
+            earlier,
+            avoid,
+            began: self.began,
+        };
         copy::copy_tree(&plan, &mut self.tally, index)
     }
 
@@ -162,7 +200,11 @@ impl Making {
     fn trees(&self, places: &Places) -> Result<Vec<String>> {
         let mut trees: BTreeSet<String> = places.elsewhere().cloned().collect();
         for kind in TREES {
-            trees.extend(folders_in(&self.order.data_dir.join(kind))?.into_iter().map(|name| format!("{kind}/{name}")));
+            trees.extend(
+                folders_in(&self.order.data_dir.join(kind))?
+                    .into_iter()
+                    .map(|name| format!("{kind}/{name}")),
+            );
         }
         Ok(trees.into_iter().collect())
     }
@@ -183,7 +225,8 @@ impl Making {
         };
         copy::settle(&self.partial)?;
         summary.seconds = self.clock.elapsed().as_secs_f64();
-        let text = serde_json::to_vec_pretty(&summary).map_err(|e| failed("describe the backup", e.into()))?;
+        let text = serde_json::to_vec_pretty(&summary)
+            .map_err(|e| failed("describe the backup", e.into()))?;
         write_durably(&self.partial.join(HEADER), &text)?;
         summary.generation = self.shelf.finish(&self.partial)?;
         summary.ahead = self.shelf.ahead(&summary.generation);
@@ -211,20 +254,30 @@ fn folders_in(dir: &Path) -> Result<Vec<String>> {
 }
 
 fn make_folder(path: &Path) -> Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.map_err(|e| failed("make a folder", e))
 }
 
 fn write_durably(path: &Path, text: &[u8]) -> Result<()> {
-    let written = File::create(path).and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()));
+    let written =
+        File::create(path).and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()));
     written.map_err(|e| failed("write what describes the backup", e))?;
     sync_folder(path.parent().unwrap_or(Path::new(".")))
 }
 
 fn sync_folder(path: &Path) -> Result<()> {
-    File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| failed("write the backup to the disk", e))
+    File::open(path)
+        .and_then(|dir| dir.sync_all())
+        .map_err(|e| failed("write the backup to the disk", e))
 }
 
 fn failed(doing: &'static str, error: std::io::Error) -> Error {
-    if error.kind() == std::io::ErrorKind::StorageFull { Error::NoSpace } else { Error::io(doing, error) }
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        Error::NoSpace
+    } else {
+        Error::io(doing, error)
+    }
 }

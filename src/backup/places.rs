@@ -21,15 +21,24 @@ pub(super) struct Places {
 
 impl Places {
     pub fn of(state: &Records, data_dir: &Path) -> Result<Self> {
-        let server = in_place::owner_of(data_dir).map_err(|e| Error::io("look at the data folder", e))?;
+        let server =
+            in_place::owner_of(data_dir).map_err(|e| Error::io("look at the data folder", e))?;
         let mut existing = BTreeMap::new();
         for (key, text) in state {
-            let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) else { continue };
+            let Some(place) = key.strip_prefix(EXISTING).and_then(place_of) else {
+                continue;
+            };
             let path = decode::<ExistingFolder>(key, text)?.path;
             let site = Site::find(path.as_ref(), server);
-            existing.insert(place, site.inspect_err(|unfit| tracing::warn!("{unfit}")).ok());
+            existing.insert(
+                place,
+                site.inspect_err(|unfit| tracing::warn!("{unfit}")).ok(),
+            );
         }
-        Ok(Self { data_dir: data_dir.to_owned(), existing })
+        Ok(Self {
+            data_dir: data_dir.to_owned(),
+            existing,
+        })
     }
 
     /// Where the files of `homes/ana` lie; `None` when they cannot be reached safely.
@@ -48,16 +57,26 @@ impl Places {
     /// Refuses a folder of backups that lies in one of these trees or the data folder, or one of them in it: whatever links and mounts
     /// lead there.
     pub fn refuse_overlap(&self, trees: &[String], backups: &Path) -> Result<()> {
-        let backups = Site::of_own(backups).map_err(|e| Error::io("open the folder of backups", e))?;
-        let data = Site::of_own(&self.data_dir).map_err(|e| Error::io("open the data folder", e))?;
+        let backups =
+            Site::of_own(backups).map_err(|e| Error::io("open the folder of backups", e))?;
+        let data =
+            Site::of_own(&self.data_dir).map_err(|e| Error::io("open the data folder", e))?;
         if data.overlaps(&backups) {
             return Err(shelf::WITHIN_DATA);
         }
         // What cannot be opened is not copied either.
-        let real = trees.iter().filter_map(|tree| fs::canonicalize(self.path_of(tree)?).ok());
-        let led = real.filter(|path| !path.starts_with(&data.path)).filter_map(|path| Site::of_own(&path).ok());
+        let real = trees
+            .iter()
+            .filter_map(|tree| fs::canonicalize(self.path_of(tree)?).ok());
+        let led = real
+            .filter(|path| !path.starts_with(&data.path))
+            .filter_map(|path| Site::of_own(&path).ok());
         let mounted = data.mounted_below();
-        if mounted.into_iter().chain(led.flat_map(with_mounts)).any(|site| site.overlaps(&backups)) {
+        if mounted
+            .into_iter()
+            .chain(led.flat_map(with_mounts))
+            .any(|site| site.overlaps(&backups))
+        {
             return Err(Error::Forbidden(
                 "A backup within a home or team folder would be lost with it, and be in the next one: choose another folder.",
             ));
@@ -81,7 +100,10 @@ pub(super) fn bring_home(state: &mut Records) -> Result<Vec<(String, String)>> {
         }
     }
     state.retain(|key, _| !key.starts_with(EXISTING));
-    let removals: Vec<_> = state.iter().filter(|(key, _)| key.starts_with(removal::PREFIX)).collect();
+    let removals: Vec<_> = state
+        .iter()
+        .filter(|(key, _)| key.starts_with(removal::PREFIX))
+        .collect();
     let mut left = Vec::new();
     for (key, text) in removals {
         let removal = decode::<Removal>(key, text)?;
@@ -94,7 +116,14 @@ pub(super) fn bring_home(state: &mut Records) -> Result<Vec<(String, String)>> {
         if removal.settled {
             state.remove(&key);
         } else {
-            state.insert(key, encode(&Removal { files: Files::Keep, existing: None, ..removal })?);
+            state.insert(
+                key,
+                encode(&Removal {
+                    files: Files::Keep,
+                    existing: None,
+                    ..removal
+                })?,
+            );
         }
     }
     Ok(lay)

@@ -3,7 +3,9 @@
 
 use super::bindings::Bindings;
 use super::shelf::{describe, generations, is_empty};
-use super::{FILES, REST, STATE, Summary, failed, index, make_folder, places, sync_folder, write_durably};
+use super::{
+    FILES, REST, STATE, Summary, failed, index, make_folder, places, sync_folder, write_durably,
+};
 use crate::app::UNFINISHED;
 use crate::content::local::backup::{self as copy, Mark, Plan, Tally, Watch};
 use crate::model::{Error, Result};
@@ -32,10 +34,14 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Re
     let mut summary = describe(&generation)?;
     make_folder(to)?;
     if to.join(UNFINISHED).exists() {
-        return Err(Error::Forbidden("An earlier restore into this folder was not finished: empty the folder first."));
+        return Err(Error::Forbidden(
+            "An earlier restore into this folder was not finished: empty the folder first.",
+        ));
     }
     if !is_empty(to)? {
-        return Err(Error::Forbidden("The folder to restore into is not empty: nothing was changed."));
+        return Err(Error::Forbidden(
+            "The folder to restore into is not empty: nothing was changed.",
+        ));
     }
     let mut state = SledStore::read_export(&generation.join(STATE))?;
     let mut bindings = Bindings::of(&state)?;
@@ -56,14 +62,21 @@ pub fn restore(backup: &Path, to: &Path, progress: &mut dyn FnMut(&Tally)) -> Re
     fs::remove_file(to.join(UNFINISHED)).map_err(|e| failed("finish the data folder", e))?;
     sync_folder(to)?;
     summary.generation = generation;
-    Ok(Restored { summary, tally, lost_bindings, brought_home })
+    Ok(Restored {
+        summary,
+        tally,
+        lost_bindings,
+        brought_home,
+    })
 }
 
 fn newest(backup: &Path) -> Result<PathBuf> {
     if backup.join(super::HEADER).is_file() {
         return Ok(backup.to_owned());
     }
-    generations(backup)?.pop().ok_or(Error::Forbidden("There is no whole backup in this folder."))
+    generations(backup)?
+        .pop()
+        .ok_or(Error::Forbidden("There is no whole backup in this folder."))
 }
 
 /// Copies a tree of the generation, `from`, into the data folder, `to`.
@@ -77,8 +90,15 @@ fn copy_tree(
     let below = if label == REST { "" } else { label };
     let (from, to) = (from.join(FILES).join(below), to.join(below));
     make_folder(&to)?;
-    let plan = Plan { skip, ..Plan::new(&from, &to, label) };
-    if copy::copy_tree(&plan, tally, watch)? { Ok(()) } else { Err(Error::NotFound) }
+    let plan = Plan {
+        skip,
+        ..Plan::new(&from, &to, label)
+    };
+    if copy::copy_tree(&plan, tally, watch)? {
+        Ok(())
+    } else {
+        Err(Error::NotFound)
+    }
 }
 
 /// Tells how far it is.

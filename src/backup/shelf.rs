@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 /// Says that the folder is one of backups, and is locked while one is made.
 const MARKER: &str = crate::app::BACKUPS;
 const PARTIAL: &str = "partial";
-pub(super) const WITHIN_DATA: Error =
-    Error::Forbidden("A backup within the data folder would be lost with it: choose another folder.");
+pub(super) const WITHIN_DATA: Error = Error::Forbidden(
+    "A backup within the data folder would be lost with it: choose another folder.",
+);
 
 /// An open folder of backups.
 #[derive(Debug)]
@@ -40,24 +41,43 @@ impl Shelf {
         let marker = dir.join(MARKER);
         let made = [is_made, !marker.exists()];
         if !marker.exists() && !is_empty(&dir)? {
-            return Err(Error::Forbidden("The folder holds something else than backups: choose one that is empty."));
+            return Err(Error::Forbidden(
+                "The folder holds something else than backups: choose one that is empty.",
+            ));
         }
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).open(marker);
+        let lock = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(marker);
         let lock = lock.map_err(|e| failed("write to the folder of backups", e))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let busy = std::io::Error::new(ErrorKind::ResourceBusy, "another backup to this folder is under way");
+                let busy = std::io::Error::new(
+                    ErrorKind::ResourceBusy,
+                    "another backup to this folder is under way",
+                );
                 return Err(Error::io("begin the backup", busy));
             }
             Err(TryLockError::Error(e)) => return Err(failed("lock the folder of backups", e)),
         }
         let numbered = numbered(&dir)?;
-        let next = numbered.last().map_or(0, |(number, _)| *number).saturating_add(1);
+        let next = numbered
+            .last()
+            .map_or(0, |(number, _)| *number)
+            .saturating_add(1);
         let whole: Vec<_> = numbered.into_iter().map(|(_, path)| path).collect();
         let mut formers: Vec<_> = whole.last().cloned().into_iter().collect();
         formers.extend(partials(&dir)?);
-        Ok(Self { dir, whole, next, formers, made, lock })
+        Ok(Self {
+            dir,
+            whole,
+            next,
+            formers,
+            made,
+            lock,
+        })
     }
 
     /// The folder.
@@ -91,7 +111,11 @@ impl Shelf {
     /// Makes the folder of a new generation.
     pub fn begin(&self, name: &str) -> Result<PathBuf> {
         for n in 1_u32.. {
-            let name = if n == 1 { name.to_owned() } else { format!("{name}-{n}") };
+            let name = if n == 1 {
+                name.to_owned()
+            } else {
+                format!("{name}-{n}")
+            };
             let partial = self.dir.join(format!("{name}.{PARTIAL}"));
             if !partial.exists() && !self.dir.join(&name).exists() {
                 make_folder(&partial)?;
@@ -119,7 +143,11 @@ impl Shelf {
 
     /// Those whose names lie after that of a generation which was just made.
     pub fn ahead(&self, made: &Path) -> Vec<PathBuf> {
-        self.whole.iter().filter(|other| other.file_name() > made.file_name()).cloned().collect()
+        self.whole
+            .iter()
+            .filter(|other| other.file_name() > made.file_name())
+            .cloned()
+            .collect()
     }
 
     /// Removes all but the newest of the generations that there were, so that with the new one as many are left as are to be kept;
@@ -127,7 +155,11 @@ impl Shelf {
     pub fn prune(&self, keep: Option<usize>) -> Result<usize> {
         let Some(keep) = keep else { return Ok(0) };
         // Somebody may have deleted one meanwhile.
-        let left: Vec<_> = self.whole.iter().filter(|old| old.join(HEADER).is_file()).collect();
+        let left: Vec<_> = self
+            .whole
+            .iter()
+            .filter(|old| old.join(HEADER).is_file())
+            .collect();
         let surplus = left.len().saturating_sub(keep.saturating_sub(1));
         for old in left.into_iter().take(surplus) {
             // First the name: a generation that is half removed must not look whole.
@@ -154,19 +186,29 @@ fn numbered(dir: &Path) -> Result<Vec<(u64, PathBuf)>> {
     let whole = |path: &PathBuf| path.extension().is_none() && path.join(HEADER).is_file();
     let number = |path: &PathBuf| {
         let text = fs::read(path.join(HEADER)).ok()?;
-        serde_json::from_slice::<Numbered>(&text).ok().map(|header| header.number)
+        serde_json::from_slice::<Numbered>(&text)
+            .ok()
+            .map(|header| header.number)
     };
     let with_number = |path: PathBuf| (number(&path).unwrap_or_default(), path);
-    let mut all: Vec<_> = list(dir)?.into_iter().filter(whole).map(with_number).collect();
+    let mut all: Vec<_> = list(dir)?
+        .into_iter()
+        .filter(whole)
+        .map(with_number)
+        .collect();
     all.sort();
     Ok(all)
 }
 
 /// What the generation in a folder says of itself; `Corrupt` when it is none, or of a newer program.
 pub(super) fn describe(generation: &Path) -> Result<Summary> {
-    let text = fs::read(generation.join(HEADER)).map_err(|e| failed("read what describes the backup", e))?;
+    let text = fs::read(generation.join(HEADER))
+        .map_err(|e| failed("read what describes the backup", e))?;
     let summary: Summary = serde_json::from_slice(&text).map_err(|e| {
-        Error::Corrupt(format!("{} does not describe a backup ({e}).", generation.join(HEADER).display()))
+        Error::Corrupt(format!(
+            "{} does not describe a backup ({e}).",
+            generation.join(HEADER).display()
+        ))
     })?;
     if summary.sarang_backup > super::FORMAT {
         return Err(Error::Corrupt(format!(
@@ -178,28 +220,40 @@ pub(super) fn describe(generation: &Path) -> Result<Summary> {
 }
 
 fn partials(dir: &Path) -> Result<Vec<PathBuf>> {
-    let cut = |path: &PathBuf| path.extension().is_some_and(|extension| extension == PARTIAL);
+    let cut = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension == PARTIAL)
+    };
     Ok(list(dir)?.into_iter().filter(cut).collect())
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let doing = "list the backups";
     let entries = fs::read_dir(dir).map_err(|e| failed(doing, e))?;
-    let mut found: Vec<_> =
-        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>().map_err(|e| failed(doing, e))?;
+    let mut found: Vec<_> = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<_, _>>()
+        .map_err(|e| failed(doing, e))?;
     found.sort();
     Ok(found)
 }
 
 /// Whether a folder holds nothing, a file system's own folder aside.
 pub(super) fn is_empty(dir: &Path) -> Result<bool> {
-    Ok(list(dir)?.iter().all(|path| path.file_name().is_some_and(|name| name == "lost+found")))
+    Ok(list(dir)?
+        .iter()
+        .all(|path| path.file_name().is_some_and(|name| name == "lost+found")))
 }
 
 fn refuse_within(dir: &Path, data_dir: &Path) -> Result<()> {
     // What does not exist yet lies where the folder above it lies.
-    let there = dir.ancestors().find_map(|above| fs::canonicalize(above).ok());
-    if there.or_else(|| fs::canonicalize(".").ok()).is_some_and(|dir| dir.starts_with(data_dir)) {
+    let there = dir
+        .ancestors()
+        .find_map(|above| fs::canonicalize(above).ok());
+    if there
+        .or_else(|| fs::canonicalize(".").ok())
+        .is_some_and(|dir| dir.starts_with(data_dir))
+    {
         return Err(WITHIN_DATA);
     }
     Ok(())

@@ -13,7 +13,11 @@ async fn data_folder(files: usize) -> (TempDir, PathBuf) {
     store.close().await.unwrap();
     fs::create_dir_all(data.join("homes/ana/folder")).unwrap();
     for number in 0..files {
-        fs::write(data.join(format!("homes/ana/folder/{number}")), number.to_string()).unwrap();
+        fs::write(
+            data.join(format!("homes/ana/folder/{number}")),
+            number.to_string(),
+        )
+        .unwrap();
     }
     // What is younger than the steps of the clock counts as changed.
     std::thread::sleep(std::time::Duration::from_millis(50));
@@ -21,7 +25,12 @@ async fn data_folder(files: usize) -> (TempDir, PathBuf) {
 }
 
 fn order(around: &TempDir, keep: Option<usize>) -> Order {
-    Order { data_dir: around.path().join("data"), dir: around.path().join("backups"), history: true, keep }
+    Order {
+        data_dir: around.path().join("data"),
+        dir: around.path().join("backups"),
+        history: true,
+        keep,
+    }
 }
 
 fn whole(order: Order, export: &Path) -> Summary {
@@ -38,12 +47,31 @@ async fn what_a_cut_one_has_copied_is_not_copied_again() {
     cut.add_state(&export).unwrap();
     cut.copy_files(&mut |_| {}).unwrap();
     drop(cut);
-    let names = || shelf::generations(&around.path().join("backups")).unwrap().len();
+    let names = || {
+        shelf::generations(&around.path().join("backups"))
+            .unwrap()
+            .len()
+    };
     assert_eq!(names(), 0);
     let summary = whole(order(&around, None), &export);
-    assert_eq!((summary.tally.files, summary.tally.linked, summary.tally.copied), (20, 20, 0), "{summary:?}");
-    assert_eq!(fs::read(summary.generation.join("files/homes/ana/folder/7")).unwrap(), b"7");
-    assert_eq!(fs::read_dir(around.path().join("backups")).unwrap().count(), 2, "the marker and one generation");
+    assert_eq!(
+        (
+            summary.tally.files,
+            summary.tally.linked,
+            summary.tally.copied
+        ),
+        (20, 20, 0),
+        "{summary:?}"
+    );
+    assert_eq!(
+        fs::read(summary.generation.join("files/homes/ana/folder/7")).unwrap(),
+        b"7"
+    );
+    assert_eq!(
+        fs::read_dir(around.path().join("backups")).unwrap().count(),
+        2,
+        "the marker and one generation"
+    );
 }
 
 #[tokio::test]
@@ -54,7 +82,10 @@ async fn an_index_line_cut_short_costs_only_a_copy() {
     let text = fs::read(&index).unwrap();
     fs::write(&index, &text[..text.len() / 2]).unwrap();
     let second = whole(order(&around, None), &export);
-    assert!(second.tally.linked > 0 && second.tally.copied > 0, "{second:?}");
+    assert!(
+        second.tally.linked > 0 && second.tally.copied > 0,
+        "{second:?}"
+    );
     assert_eq!(second.tally.files, 20);
 }
 
@@ -65,9 +96,16 @@ async fn only_one_is_made_at_a_time_and_as_many_are_kept_as_was_asked() {
     let refusal = Making::begin(order(&around, None)).unwrap_err().to_string();
     assert!(refusal.contains("under way"), "{refusal}");
     drop(first);
-    let removed: Vec<_> = (0..4).map(|_| whole(order(&around, Some(2)), &export).removed).collect();
+    let removed: Vec<_> = (0..4)
+        .map(|_| whole(order(&around, Some(2)), &export).removed)
+        .collect();
     assert_eq!(removed, [0, 0, 1, 1]);
-    assert_eq!(shelf::generations(&around.path().join("backups")).unwrap().len(), 2);
+    assert_eq!(
+        shelf::generations(&around.path().join("backups"))
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
@@ -84,7 +122,10 @@ async fn small_pictures_are_in_no_generation() {
 #[tokio::test]
 async fn one_that_is_deleted_meanwhile_counts_no_more() {
     let (around, export) = data_folder(1).await;
-    let (first, second) = (whole(order(&around, None), &export), whole(order(&around, None), &export));
+    let (first, second) = (
+        whole(order(&around, None), &export),
+        whole(order(&around, None), &export),
+    );
     assert_eq!((first.number, second.number), (1, 2));
     let mut making = Making::begin(order(&around, Some(2))).unwrap();
     fs::remove_dir_all(first.generation).unwrap();

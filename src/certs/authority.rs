@@ -7,7 +7,8 @@ use crate::config::{Config, ServerConfig, TlsConfig};
 use crate::model::time::{from_unix_seconds, iso_date, unix_seconds};
 use parking_lot::Mutex;
 use rcgen::{
-    CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
+    CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
+    SerialNumber, date_time_ymd,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -39,10 +40,18 @@ pub struct Authority {
 impl Authority {
     pub(super) fn open(config: &Config) -> io::Result<Self> {
         let (root, key) = Root::open(&config.data_dir, &host::names(&config.server, &config.tls))?;
-        let issuer = Issuer::from_ca_cert_der(&root.der().to_vec().into(), key).map_err(io::Error::other)?;
+        let issuer =
+            Issuer::from_ca_cert_der(&root.der().to_vec().into(), key).map_err(io::Error::other)?;
         let file = folder_in(&config.data_dir).join(FILE);
         let (server, tls) = (config.server.clone(), config.tls.clone());
-        Ok(Self { root, issuer, server, tls, file, told: Mutex::default() })
+        Ok(Self {
+            root,
+            issuer,
+            server,
+            tls,
+            file,
+            told: Mutex::default(),
+        })
     }
 
     /// What devices install to trust this server.
@@ -62,7 +71,8 @@ impl Authority {
     }
 
     pub(super) fn keep_up_for(&self, names: BTreeSet<String>, now: SystemTime) -> io::Result<()> {
-        let (names, refused): (BTreeSet<_>, BTreeSet<_>) = names.into_iter().partition(|name| self.root.permits(name));
+        let (names, refused): (BTreeSet<_>, BTreeSet<_>) =
+            names.into_iter().partition(|name| self.root.permits(name));
         self.tell(refused);
         let current = file::read(&self.file)?.and_then(|bytes| first_certificate(&bytes).ok());
         if current.is_some_and(|der| self.is_good(&der, &names, now)) {
@@ -78,14 +88,23 @@ impl Authority {
         let until = iso_date(now + LIFETIME);
         file::put(&self.file, self.issue(&names, at)?.as_bytes())?;
         let names = Vec::from_iter(names).join(", ");
-        tracing::info!(names, until, "issued a TLS certificate by this server's own authority");
+        tracing::info!(
+            names,
+            until,
+            "issued a TLS certificate by this server's own authority"
+        );
         Ok(())
     }
 
     fn is_good(&self, der: &[u8], names: &BTreeSet<String>, now: SystemTime) -> bool {
-        let Ok((_, certificate)) = X509Certificate::from_der(der) else { return false };
+        let Ok((_, certificate)) = X509Certificate::from_der(der) else {
+            return false;
+        };
         let validity = certificate.validity();
-        let (from, until) = (validity.not_before.timestamp(), validity.not_after.timestamp());
+        let (from, until) = (
+            validity.not_before.timestamp(),
+            validity.not_after.timestamp(),
+        );
         let due = from_unix_seconds(from + (until - from) / 3 * 2);
         self.root.has_signed(&certificate)
             && (from_unix_seconds(from)..due).contains(&now)
@@ -112,7 +131,9 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().map_err(io::Error::other)?;
-        let certificate = params.signed_by(&key, &self.issuer).map_err(io::Error::other)?;
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .map_err(io::Error::other)?;
         Ok(certificate.pem() + &key.serialize_pem())
     }
 
@@ -123,7 +144,11 @@ impl Authority {
         if refused.is_empty() || refused.is_subset(&told) {
             return;
         }
-        let names = refused.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let names = refused
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
         tracing::warn!(
             names,
             "this server's own authority was made for other names: the TLS certificate is not for these. Get a certificate for them \
@@ -134,14 +159,23 @@ impl Authority {
 }
 
 pub(super) fn names_of(certificate: &X509Certificate<'_>) -> BTreeSet<String> {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return BTreeSet::new() };
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return BTreeSet::new();
+    };
     let name = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
         GeneralName::IPAddress(bytes) => {
             let v4 = <[u8; 4]>::try_from(*bytes).map(IpAddr::from);
-            v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from)).ok().map(|address| address.to_string())
+            v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+                .ok()
+                .map(|address| address.to_string())
         }
         _ => None,
     };
-    extension.value.general_names.iter().filter_map(name).collect()
+    extension
+        .value
+        .general_names
+        .iter()
+        .filter_map(name)
+        .collect()
 }

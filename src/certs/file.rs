@@ -20,7 +20,10 @@ pub fn stamp(path: &Path) -> Stamp {
 /// Makes a folder in the data folder that only the server's user may enter, and those above it; they are on disk when this returns.
 pub(super) fn make_folder(data_dir: &Path, path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
-    let mut above = path.ancestors().skip(1).take_while(|above| above.starts_with(data_dir));
+    let mut above = path
+        .ancestors()
+        .skip(1)
+        .take_while(|above| above.starts_with(data_dir));
     above.try_for_each(|above| File::open(above)?.sync_all())
 }
 
@@ -32,11 +35,16 @@ pub(super) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    path.parent()
+        .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// What a file holds; `None` when there is none.
@@ -44,7 +52,10 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(io::Error::new(error.kind(), format!("{} cannot be read: {error}", path.display()))),
+        Err(error) => Err(io::Error::new(
+            error.kind(),
+            format!("{} cannot be read: {error}", path.display()),
+        )),
     }
 }
 

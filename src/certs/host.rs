@@ -14,28 +14,55 @@ pub(super) fn names(server: &ServerConfig, tls: &TlsConfig) -> BTreeSet<String> 
     names.extend(host_of(&server.public_url).map(str::to_owned));
     names.extend(server.hosts.iter().map(|host| host_part(host).to_owned()));
     names.extend(tls.local_names.iter().cloned());
-    let listening: Vec<IpAddr> = tls.listen.iter().map(|address| address.ip().to_canonical()).collect();
-    let mut addresses: BTreeSet<IpAddr> =
-        listening.iter().copied().filter(|address| !address.is_unspecified()).collect();
+    let listening: Vec<IpAddr> = tls
+        .listen
+        .iter()
+        .map(|address| address.ip().to_canonical())
+        .collect();
+    let mut addresses: BTreeSet<IpAddr> = listening
+        .iter()
+        .copied()
+        .filter(|address| !address.is_unspecified())
+        .collect();
     if listening.iter().any(IpAddr::is_unspecified) {
         let has_v6 = listening.contains(&Ipv6Addr::UNSPECIFIED.into());
-        addresses.extend(interfaces().filter(|address| address.is_ipv4() || has_v6).take(MAX_ADDRESSES));
+        addresses.extend(
+            interfaces()
+                .filter(|address| address.is_ipv4() || has_v6)
+                .take(MAX_ADDRESSES),
+        );
     }
-    addresses.extend([IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()]);
+    addresses.extend([
+        IpAddr::from(Ipv4Addr::LOCALHOST),
+        Ipv6Addr::LOCALHOST.into(),
+    ]);
     names.extend(addresses.iter().map(IpAddr::to_string));
     let is_usable = |name: &String| name.parse::<IpAddr>().is_ok() || is_host_name(name);
-    names.into_iter().map(|name| canonical(&name)).filter(is_usable).collect()
+    names
+        .into_iter()
+        .map(|name| canonical(&name))
+        .filter(is_usable)
+        .collect()
 }
 
 /// A name or address as it is read from a certificate.
 fn canonical(name: &str) -> String {
-    name.parse::<IpAddr>().map_or_else(|_| name.to_ascii_lowercase(), |address| address.to_canonical().to_string())
+    name.parse::<IpAddr>().map_or_else(
+        |_| name.to_ascii_lowercase(),
+        |address| address.to_canonical().to_string(),
+    )
 }
 
 /// What others in the local network call this machine by multicast DNS.
 pub fn local_name() -> String {
     let uname = rustix::system::uname();
-    match uname.nodename().to_str().unwrap_or_default().split('.').next() {
+    match uname
+        .nodename()
+        .to_str()
+        .unwrap_or_default()
+        .split('.')
+        .next()
+    {
         None | Some("" | "localhost") => "localhost".into(),
         Some(first) => format!("{first}.local"),
     }
@@ -70,9 +97,12 @@ fn host_part(host: &str) -> &str {
 /// The addresses of this machine's interfaces, but for those that only mean something on one link. From `/proc`: netlink is closed to a
 /// confined service.
 fn interfaces() -> impl Iterator<Item = IpAddr> {
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default();
+    let read =
+        |name: &str| std::fs::read_to_string(format!("/proc/self/net/{name}")).unwrap_or_default();
     let (v4, v6) = (ipv4(&read("fib_trie")), ipv6(&read("if_inet6")));
-    v4.into_iter().map(IpAddr::from).chain(v6.into_iter().map(IpAddr::from))
+    v4.into_iter()
+        .map(IpAddr::from)
+        .chain(v6.into_iter().map(IpAddr::from))
 }
 
 /// The host's own addresses in the kernel's table of routes.
@@ -98,8 +128,13 @@ fn ipv6(if_inet6: &str) -> BTreeSet<Ipv6Addr> {
         let flags = u8::from_str_radix(fields.nth(3)?, 16).ok()?;
         (flags & (TEMPORARY | TENTATIVE) == 0).then_some(address)
     };
-    let is_for_many = |address: &Ipv6Addr| !address.is_loopback() && !address.is_unicast_link_local();
-    if_inet6.lines().filter_map(address).filter(is_for_many).collect()
+    let is_for_many =
+        |address: &Ipv6Addr| !address.is_loopback() && !address.is_unicast_link_local();
+    if_inet6
+        .lines()
+        .filter_map(address)
+        .filter(is_for_many)
+        .collect()
 }
 
 #[cfg(test)]
@@ -120,7 +155,10 @@ mod tests {
             host_names("nas.lan"),
             BTreeSet::from(["localhost", "nas", "nas.lan", "nas.local"].map(str::to_owned))
         );
-        assert_eq!(host_names("localhost"), BTreeSet::from(["localhost".to_owned()]));
+        assert_eq!(
+            host_names("localhost"),
+            BTreeSet::from(["localhost".to_owned()])
+        );
         assert_eq!(host_names(""), host_names("localhost"));
     }
 
@@ -139,17 +177,37 @@ mod tests {
 
     #[test]
     fn a_listener_on_every_address_is_reached_by_those_of_the_interfaces() {
-        let server = ServerConfig { public_url: "https://Files.example.org".into(), ..ServerConfig::default() };
+        let server = ServerConfig {
+            public_url: "https://Files.example.org".into(),
+            ..ServerConfig::default()
+        };
         let local_names = vec!["NAS.fritz.box".into(), "192.0.2.7".into()];
         let listen = vec!["192.0.2.1:443".parse().unwrap()];
-        let mut tls = TlsConfig { listen, local_names, ..TlsConfig::default() };
+        let mut tls = TlsConfig {
+            listen,
+            local_names,
+            ..TlsConfig::default()
+        };
         let few = names(&server, &tls);
-        for name in ["files.example.org", "nas.fritz.box", "192.0.2.7", "192.0.2.1", "localhost", "127.0.0.1", "::1"] {
+        for name in [
+            "files.example.org",
+            "nas.fritz.box",
+            "192.0.2.7",
+            "192.0.2.1",
+            "localhost",
+            "127.0.0.1",
+            "::1",
+        ] {
             assert!(few.contains(name), "{name}: {few:?}");
         }
         tls.listen = vec!["[::]:443".parse().unwrap()];
         let all = names(&server, &tls);
         assert!(!all.contains("192.0.2.1") && !all.contains("::"), "{all:?}");
-        assert!(interfaces().take(MAX_ADDRESSES).all(|address| all.contains(&address.to_string())), "{all:?}");
+        assert!(
+            interfaces()
+                .take(MAX_ADDRESSES)
+                .all(|address| all.contains(&address.to_string())),
+            "{all:?}"
+        );
     }
 }

@@ -31,11 +31,20 @@ pub struct Issuers {
 impl Issuers {
     /// Opens what the settings ask for; makes what is not there yet. The data folder must be there.
     pub fn open(config: &Config) -> Result<Self> {
-        let local = config.tls.local.then(|| Authority::open(config)).transpose();
+        let local = config
+            .tls
+            .local
+            .then(|| Authority::open(config))
+            .transpose();
         let local = local.map_err(|e| Error::io("set up its own certificate authority", e))?;
-        let acme = (!config.tls.acme.domains.is_empty()).then(|| Acme::open(config)).transpose();
+        let acme = (!config.tls.acme.domains.is_empty())
+            .then(|| Acme::open(config))
+            .transpose();
         let acme = acme.map_err(|e| Error::io("make a folder for certificates by ACME", e))?;
-        Ok(Self { local: local.map(Arc::new), acme: acme.map(Arc::new) })
+        Ok(Self {
+            local: local.map(Arc::new),
+            acme: acme.map(Arc::new),
+        })
     }
 
     /// The PEM files of certificates that come from elsewhere, each with its key; some may not be there yet.
@@ -45,12 +54,16 @@ impl Issuers {
 
     /// The same of those that [`keep_up`](Self::keep_up) makes.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.local.iter().map(|authority| authority.file().to_owned())
+        self.local
+            .iter()
+            .map(|authority| authority.file().to_owned())
     }
 
     /// Issues anew what is due and needs nobody else.
     pub fn keep_up(&self, now: SystemTime) -> io::Result<()> {
-        self.local.as_ref().map_or(Ok(()), |authority| authority.keep_up(now))
+        self.local
+            .as_ref()
+            .map_or(Ok(()), |authority| authority.keep_up(now))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{file, folder_in};
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, KeyPair,
-    KeyUsagePurpose, NameConstraints, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -39,8 +39,12 @@ pub struct Root {
 impl Root {
     /// The root of the server with this data folder; `None` where none was made.
     pub fn read(data_dir: &Path) -> io::Result<Option<Self>> {
-        let Some(bytes) = file::read(&file_in(data_dir))? else { return Ok(None) };
-        Ok(Some(Self { der: first_certificate(&bytes)? }))
+        let Some(bytes) = file::read(&file_in(data_dir))? else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            der: first_certificate(&bytes)?,
+        }))
     }
 
     /// The root and its key; both are made at the first time, with what it may sign for beside the names of local networks.
@@ -60,9 +64,17 @@ impl Root {
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let certificate = params(names)?.self_signed(&key).map_err(io::Error::other)?;
         file::make_folder(data_dir, &folder_in(data_dir))?;
-        file::put(&path, format!("{}{}", certificate.pem(), key.serialize_pem()).as_bytes())?;
-        let root = Self { der: certificate.der().to_vec() };
-        tracing::info!(fingerprint = root.fingerprint(), "a certificate authority was made for this server");
+        file::put(
+            &path,
+            format!("{}{}", certificate.pem(), key.serialize_pem()).as_bytes(),
+        )?;
+        let root = Self {
+            der: certificate.der().to_vec(),
+        };
+        tracing::info!(
+            fingerprint = root.fingerprint(),
+            "a certificate authority was made for this server"
+        );
         Ok((root, key))
     }
 
@@ -95,9 +107,15 @@ impl Root {
 
     /// What it is called in lists of authorities.
     pub fn name(&self) -> String {
-        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else { return String::new() };
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
+            return String::new();
+        };
         let mut names = parsed.subject().iter_common_name();
-        names.next().and_then(|name| name.as_str().ok()).unwrap_or_default().to_owned()
+        names
+            .next()
+            .and_then(|name| name.as_str().ok())
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Whether a certificate says that it is from this authority.
@@ -108,16 +126,20 @@ impl Root {
 
     /// Whether it may sign for a name or address: devices refuse what is outside.
     pub(super) fn permits(&self, name: &str) -> bool {
-        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else { return false };
-        let Ok(Some(constraints)) = parsed.name_constraints() else { return true };
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
+            return false;
+        };
+        let Ok(Some(constraints)) = parsed.name_constraints() else {
+            return true;
+        };
         let permitted = constraints.value.permitted_subtrees.iter().flatten();
         match name.parse::<IpAddr>() {
-            Ok(address) => permitted
-                .clone()
-                .any(|tree| matches!(&tree.base, GeneralName::IPAddress(net) if is_within(address, net))),
-            Err(_) => {
-                permitted.clone().any(|tree| matches!(&tree.base, GeneralName::DNSName(above) if is_below(name, above)))
-            }
+            Ok(address) => permitted.clone().any(
+                |tree| matches!(&tree.base, GeneralName::IPAddress(net) if is_within(address, net)),
+            ),
+            Err(_) => permitted.clone().any(
+                |tree| matches!(&tree.base, GeneralName::DNSName(above) if is_below(name, above)),
+            ),
         }
     }
 }
@@ -128,32 +150,53 @@ fn params(names: &BTreeSet<String>) -> io::Result<CertificateParams> {
     getrandom::fill(&mut random).map_err(|e| io::Error::other(e.to_string()))?;
     let [a, b, c] = random;
     let mut params = CertificateParams::default();
-    let host = names.iter().find(|name| name.parse::<IpAddr>().is_err() && !name.contains('.') && *name != "localhost");
+    let host = names.iter().find(|name| {
+        name.parse::<IpAddr>().is_err() && !name.contains('.') && *name != "localhost"
+    });
     // One that is made anew has another name: browsers mix up authorities of one name.
-    let name = format!("Sarang at {} ({a:02x}{b:02x}{c:02x})", host.map_or("localhost", String::as_str));
+    let name = format!(
+        "Sarang at {} ({a:02x}{b:02x}{c:02x})",
+        host.map_or("localhost", String::as_str)
+    );
     params.distinguished_name.push(DnType::CommonName, name);
-    params.distinguished_name.push(DnType::OrganizationName, "Sarang");
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, "Sarang");
     params.not_before = date_time_ymd(2025, 1, 1);
     params.not_after = date_time_ymd(2049, 12, 31);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let own = names.iter().filter_map(|name| match name.parse::<IpAddr>() {
-        Ok(address) if LOCAL_NETWORKS.iter().any(|(net, len)| is_within(address, &subnet(*net, *len))) => None,
-        Ok(address) => Some(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
-            address,
-            if address.is_ipv4() { 32 } else { 128 },
-        ))),
-        Err(_) if LOCAL_DOMAINS.iter().any(|above| is_below(name, above)) => None,
-        // It would be for a whole top-level domain.
-        Err(_) if !name.contains('.') => None,
-        Err(_) => Some(GeneralSubtree::DnsName(name.clone())),
-    });
-    let domains = LOCAL_DOMAINS.iter().map(|name| GeneralSubtree::DnsName((*name).to_owned()));
-    let networks =
-        LOCAL_NETWORKS.iter().map(|(net, len)| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*net, *len)));
+    let own = names
+        .iter()
+        .filter_map(|name| match name.parse::<IpAddr>() {
+            Ok(address)
+                if LOCAL_NETWORKS
+                    .iter()
+                    .any(|(net, len)| is_within(address, &subnet(*net, *len))) =>
+            {
+                None
+            }
+            Ok(address) => Some(GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(
+                address,
+                if address.is_ipv4() { 32 } else { 128 },
+            ))),
+            Err(_) if LOCAL_DOMAINS.iter().any(|above| is_below(name, above)) => None,
+            // It would be for a whole top-level domain.
+            Err(_) if !name.contains('.') => None,
+            Err(_) => Some(GeneralSubtree::DnsName(name.clone())),
+        });
+    let domains = LOCAL_DOMAINS
+        .iter()
+        .map(|name| GeneralSubtree::DnsName((*name).to_owned()));
+    let networks = LOCAL_NETWORKS
+        .iter()
+        .map(|(net, len)| GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(*net, *len)));
     let permitted_subtrees = domains.chain(networks).chain(own).collect();
-    params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+    params.name_constraints = Some(NameConstraints {
+        permitted_subtrees,
+        excluded_subtrees: Vec::new(),
+    });
     Ok(params)
 }
 
@@ -171,11 +214,17 @@ fn is_within(address: IpAddr, net: &[u8]) -> bool {
         IpAddr::V6(address) => address.octets().to_vec(),
     };
     let (base, mask) = net.split_at(net.len() / 2);
-    base.len() == bytes.len() && bytes.iter().zip(base).zip(mask).all(|((own, base), mask)| own & mask == base & mask)
+    base.len() == bytes.len()
+        && bytes
+            .iter()
+            .zip(base)
+            .zip(mask)
+            .all(|((own, base), mask)| own & mask == base & mask)
 }
 
 fn is_below(name: &str, above: &str) -> bool {
-    name.strip_suffix(above).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    name.strip_suffix(above)
+        .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// The certificate that a PEM file begins with.
@@ -191,7 +240,9 @@ pub(super) fn key_in(pem: &[u8]) -> Option<KeyPair> {
 
 fn section(pem: &[u8], label: &str) -> Option<Vec<u8>> {
     let mut sections = Pem::iter_from_buffer(pem).filter_map(Result::ok);
-    sections.find(|section| section.label == label).map(|section| section.contents)
+    sections
+        .find(|section| section.label == label)
+        .map(|section| section.contents)
 }
 
 pub(super) fn wrong(sentence: &str) -> io::Error {

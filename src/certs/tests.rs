@@ -27,7 +27,10 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = Config { data_dir: dir.path().join("data"), ..Config::default() };
+        let mut config = Config {
+            data_dir: dir.path().join("data"),
+            ..Config::default()
+        };
         config.tls.local = true;
         config.tls.local_names = vec!["nas.example".into(), "192.0.2.7".into()];
         Self { dir, config }
@@ -49,13 +52,23 @@ fn leaf(authority: &Authority) -> Vec<u8> {
 /// Whether a client that trusts the root takes a certificate for a name.
 fn takes(root: &Root, leaf: &[u8], name: &str, at: SystemTime) -> Result<(), TlsError> {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(root.der().to_vec())).unwrap();
-    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::new(ring::default_provider()))
-        .build()
+    roots
+        .add(CertificateDer::from(root.der().to_vec()))
         .unwrap();
+    let verifier = WebPkiServerVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::new(ring::default_provider()),
+    )
+    .build()
+    .unwrap();
     let now = UnixTime::since_unix_epoch(at.duration_since(UNIX_EPOCH).unwrap());
-    let (leaf, name) = (CertificateDer::from(leaf.to_vec()), ServerName::try_from(name.to_owned()).unwrap());
-    verifier.verify_server_cert(&leaf, &[], &name, &[], now).map(drop)
+    let (leaf, name) = (
+        CertificateDer::from(leaf.to_vec()),
+        ServerName::try_from(name.to_owned()).unwrap(),
+    );
+    verifier
+        .verify_server_cert(&leaf, &[], &name, &[], now)
+        .map(drop)
 }
 
 #[test]
@@ -64,14 +77,22 @@ fn clients_that_trust_the_root_take_its_certificate_for_every_name_and_address()
     let authority = place.open();
     authority.keep_up(day(0)).unwrap();
     for name in ["localhost", "127.0.0.1", "::1", "nas.example", "192.0.2.7"] {
-        takes(authority.root(), &leaf(&authority), name, day(0)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        takes(authority.root(), &leaf(&authority), name, day(0))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
     }
     assert!(takes(authority.root(), &leaf(&authority), "other.example", day(0)).is_err());
     assert!(takes(authority.root(), &leaf(&authority), "localhost", day(89)).is_ok());
     assert!(takes(authority.root(), &leaf(&authority), "localhost", day(91)).is_err());
     assert_eq!(authority.root().fingerprint().len(), 32 * 3 - 1);
-    assert!(authority.root().name().starts_with("Sarang at "), "{}", authority.root().name());
-    assert_eq!(first_certificate(authority.root().pem().as_bytes()).unwrap(), authority.root().der());
+    assert!(
+        authority.root().name().starts_with("Sarang at "),
+        "{}",
+        authority.root().name()
+    );
+    assert_eq!(
+        first_certificate(authority.root().pem().as_bytes()).unwrap(),
+        authority.root().der()
+    );
 }
 
 #[test]
@@ -81,16 +102,36 @@ fn the_root_is_made_once_and_its_key_is_for_the_server_alone() {
     let first = place.open().root().fingerprint();
     place.open().keep_up(day(0)).unwrap();
     assert_eq!(place.open().root().fingerprint(), first);
-    assert_eq!(Root::read(&place.config.data_dir).unwrap().unwrap().fingerprint(), first);
+    assert_eq!(
+        Root::read(&place.config.data_dir)
+            .unwrap()
+            .unwrap()
+            .fingerprint(),
+        first
+    );
     let tls = place.config.data_dir.join("tls");
-    assert_eq!(std::fs::metadata(&tls).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_eq!(
+        std::fs::metadata(&tls).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
     for entry in std::fs::read_dir(&tls).unwrap() {
         let entry = entry.unwrap();
-        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{:?}",
+            entry.path()
+        );
     }
     std::fs::write(tls.join("authority.pem"), "torn").unwrap();
-    assert!(Authority::open(&place.config).is_err(), "a root that devices trust is never made anew by itself");
-    assert_ne!(Place::new().open().root().name(), Place::new().open().root().name());
+    assert!(
+        Authority::open(&place.config).is_err(),
+        "a root that devices trust is never made anew by itself"
+    );
+    assert_ne!(
+        Place::new().open().root().name(),
+        Place::new().open().root().name()
+    );
 }
 
 #[test]
@@ -103,7 +144,11 @@ fn a_certificate_is_made_anew_in_time_and_for_new_names_only() {
     };
     let first = after(&["localhost", "nas.lan"], day(0));
     assert_eq!(after(&["localhost", "nas.lan"], day(59)), first);
-    assert_eq!(after(&["localhost"], day(1)), first, "an address that went may come back");
+    assert_eq!(
+        after(&["localhost"], day(1)),
+        first,
+        "an address that went may come back"
+    );
     let second = after(&["localhost", "nas.lan"], day(61));
     assert_ne!(second, first);
     let third = after(&["localhost", "nas.lan", "192.168.7.2"], day(61));
@@ -112,7 +157,11 @@ fn a_certificate_is_made_anew_in_time_and_for_new_names_only() {
     std::fs::write(authority.file(), "torn").unwrap();
     assert_ne!(after(&["localhost"], day(61)), third);
     // Another authority: its certificate is not that of the first.
-    std::fs::rename(place.config.data_dir.join("tls/authority.pem"), place.dir.path().join("away")).unwrap();
+    std::fs::rename(
+        place.config.data_dir.join("tls/authority.pem"),
+        place.dir.path().join("away"),
+    )
+    .unwrap();
     let other = place.open();
     other.keep_up_for(names(&["localhost"]), day(61)).unwrap();
     takes(other.root(), &leaf(&other), "localhost", day(61)).unwrap();
@@ -127,7 +176,11 @@ fn an_address_in_another_spelling_is_the_same_address() {
     let first = leaf(&authority);
     takes(authority.root(), &first, "fd00::7", day(0)).unwrap();
     authority.keep_up(day(1)).unwrap();
-    assert_eq!(leaf(&authority), first, "no certificate is issued for what is in it already");
+    assert_eq!(
+        leaf(&authority),
+        first,
+        "no certificate is issued for what is in it already"
+    );
 }
 
 #[test]
@@ -147,9 +200,17 @@ fn the_root_signs_for_servers_and_for_no_whole_top_level_domain() {
 fn a_clock_that_was_wrong_leaves_nothing_unusable_behind() {
     let place = Place::new();
     let authority = place.open();
-    for wrong in [UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(3600), day(400 * 365), day(90 * 365), day(200)] {
+    for wrong in [
+        UNIX_EPOCH,
+        UNIX_EPOCH + Duration::from_secs(3600),
+        day(400 * 365),
+        day(90 * 365),
+        day(200),
+    ] {
         authority.keep_up_for(names(&["localhost"]), wrong).unwrap();
-        authority.keep_up_for(names(&["localhost"]), day(0)).unwrap();
+        authority
+            .keep_up_for(names(&["localhost"]), day(0))
+            .unwrap();
         takes(authority.root(), &leaf(&authority), "localhost", day(0))
             .unwrap_or_else(|error| panic!("{wrong:?}: {error}"));
     }
@@ -172,20 +233,38 @@ fn the_root_signs_for_local_networks_and_the_names_it_was_made_with() {
     ] {
         assert!(authority.root().permits(name), "{name}");
     }
-    let outside = ["example", "bank.example", "notlocal", "192.0.2.8", "172.32.0.1", "2001:db8::1"];
+    let outside = [
+        "example",
+        "bank.example",
+        "notlocal",
+        "192.0.2.8",
+        "172.32.0.1",
+        "2001:db8::1",
+    ];
     for name in outside {
         assert!(!authority.root().permits(name), "{name}");
     }
-    authority.keep_up_for(names(&["localhost", "bank.example", "192.0.2.8"]), day(0)).unwrap();
+    authority
+        .keep_up_for(names(&["localhost", "bank.example", "192.0.2.8"]), day(0))
+        .unwrap();
     let text = String::from_utf8_lossy(&leaf(&authority)).into_owned();
     assert!(
         text.contains("localhost") && !text.contains("bank.example"),
         "a name outside would make clients refuse the whole"
     );
     // Whoever has stolen the key gets no further: clients look, too.
-    for (name, is_taken) in [("nas.example", true), ("nas.lan", true), ("bank.example", false), ("192.0.2.8", false)] {
+    for (name, is_taken) in [
+        ("nas.example", true),
+        ("nas.lan", true),
+        ("bank.example", false),
+        ("192.0.2.8", false),
+    ] {
         let forged = authority.issue(&names(&[name]), 1_796_083_200).unwrap();
         let forged = first_certificate(forged.as_bytes()).unwrap();
-        assert_eq!(takes(authority.root(), &forged, name, day(0)).is_ok(), is_taken, "{name}");
+        assert_eq!(
+            takes(authority.root(), &forged, name, day(0)).is_ok(),
+            is_taken,
+            "{name}"
+        );
     }
 }

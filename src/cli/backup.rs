@@ -56,18 +56,34 @@ pub(super) async fn run(args: BackupArgs, config: Config) -> Result<()> {
         keep: args.keep.map(usize::from),
     };
     if !config.data_dir.join("state").is_dir() {
-        bail!("There is no data folder {} to back up", config.data_dir.display());
+        bail!(
+            "There is no data folder {} to back up",
+            config.data_dir.display()
+        );
     }
     for _ in 0..ATTEMPTS {
-        let Some(summary) = attempt(order.clone(), &config).await.context("The backup was not made")? else { continue };
-        print(&if args.json { serde_json::to_string_pretty(&summary)? + "\n" } else { describe(&summary) })?;
+        let Some(summary) = attempt(order.clone(), &config)
+            .await
+            .context("The backup was not made")?
+        else {
+            continue;
+        };
+        print(&if args.json {
+            serde_json::to_string_pretty(&summary)? + "\n"
+        } else {
+            describe(&summary)
+        })?;
         let failures = summary.tally.failures.len();
         if failures > 0 {
-            bail!("{failures} files or folders could not be read: the backup does not have them as they are now");
+            bail!(
+                "{failures} files or folders could not be read: the backup does not have them as they are now"
+            );
         }
         return Ok(());
     }
-    bail!("The backup was not made: homes or team folders were moved again and again; run it again to go on from here")
+    bail!(
+        "The backup was not made: homes or team folders were moved again and again; run it again to go on from here"
+    )
 }
 
 /// One generation; `None` when it has to be given up for the next.
@@ -80,7 +96,9 @@ async fn attempt(order: Order, config: &Config) -> Result<Option<Summary>> {
         let stayed = making.copy_files(&mut |tally| progress.tell(tally))?;
         Ok(stayed.then_some(making))
     });
-    let Some(making) = copied.await? else { return Ok(None) };
+    let Some(making) = copied.await? else {
+        return Ok(None);
+    };
     blocking(move || Ok(Some(making.finish()?))).await
 }
 
@@ -102,7 +120,9 @@ async fn export(config: &Config) -> Result<Export> {
 /// The file that an answer tells of.
 pub(super) fn exported(answer: Response, config: &Config) -> Result<Export> {
     match answer {
-        Response::Exported(name) if !name.contains('/') => Ok(Export(config.data_dir.join(FOR_BACKUP).join(name))),
+        Response::Exported(name) if !name.contains('/') => {
+            Ok(Export(config.data_dir.join(FOR_BACKUP).join(name)))
+        }
         Response::Refused(sentence) => bail!(sentence),
         _ => bail!(OTHER_VERSION),
     }
@@ -115,9 +135,13 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
     let (dir, target) = (args.dir, to.clone());
     let restored = blocking(move || {
         let mut progress = Progress::new("restored");
-        Ok(backup::restore(&dir, &target, &mut |tally| progress.tell(tally))?)
+        Ok(backup::restore(&dir, &target, &mut |tally| {
+            progress.tell(tally)
+        })?)
     });
-    let restored = restored.await.with_context(|| format!("The restore to {} failed", to.display()))?;
+    let restored = restored
+        .await
+        .with_context(|| format!("The restore to {} failed", to.display()))?;
     let mut text = format!(
         "Restored {} as of {} to {}: {} files, {}.\n",
         restored.summary.generation.display(),
@@ -128,10 +152,16 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
     );
     if restored.lost_bindings > 0 {
         let count = restored.lost_bindings;
-        let _ = writeln!(text, "{count} shares or links show nothing: what they showed is not in the backup.");
+        let _ = writeln!(
+            text,
+            "{count} shares or links show nothing: what they showed is not in the backup."
+        );
     }
     for (place, path) in &restored.brought_home {
-        let _ = writeln!(text, "{place} lay in {path}; it is below the data folder now, and {path} was not touched.");
+        let _ = writeln!(
+            text,
+            "{place} lay in {path}; it is below the data folder now, and {path} was not touched."
+        );
     }
     for failure in restored.tally.failures.iter().take(TOLD) {
         let _ = writeln!(text, "  {failure}");
@@ -139,7 +169,9 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
     print(&text)?;
     match restored.tally.failures.len() {
         0 => Ok(()),
-        failures => bail!("{failures} files or folders of the backup could not be read and are missing"),
+        failures => {
+            bail!("{failures} files or folders of the backup could not be read and are missing")
+        }
     }
 }
 
@@ -173,8 +205,10 @@ fn describe(summary: &Summary) -> String {
         let _ = writeln!(text, "Removed {} older backups.", summary.removed);
     }
     for tree in &tally.restless {
-        let _ =
-            writeln!(text, "Files were moved about in {tree} all the time: run it again when there is less going on.");
+        let _ = writeln!(
+            text,
+            "Files were moved about in {tree} all the time: run it again when there is less going on."
+        );
     }
     for failure in tally.failures.iter().take(TOLD) {
         let _ = writeln!(text, "  {failure}");
@@ -192,11 +226,20 @@ struct Progress {
 
 impl Progress {
     fn new(done: &'static str) -> Self {
-        Self { done, told: Instant::now(), on_screen: std::io::stderr().is_terminal(), shown: false }
+        Self {
+            done,
+            told: Instant::now(),
+            on_screen: std::io::stderr().is_terminal(),
+            shown: false,
+        }
     }
 
     fn tell(&mut self, tally: &Tally) {
-        let period = if self.on_screen { Duration::from_millis(500) } else { Duration::from_secs(30) };
+        let period = if self.on_screen {
+            Duration::from_millis(500)
+        } else {
+            Duration::from_secs(30)
+        };
         if self.told.elapsed() < period {
             return;
         }
@@ -210,7 +253,11 @@ impl Progress {
         );
         let mut screen = std::io::stderr().lock();
         // Nobody is told of progress that cannot be shown.
-        let _ = if self.on_screen { write!(screen, "\r{text}\x1b[K") } else { writeln!(screen, "{text}") };
+        let _ = if self.on_screen {
+            write!(screen, "\r{text}\x1b[K")
+        } else {
+            writeln!(screen, "{text}")
+        };
         self.shown = self.on_screen;
     }
 }
@@ -223,6 +270,8 @@ impl Drop for Progress {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

@@ -26,7 +26,10 @@ pub(super) struct CheckArgs {
 /// Checks and says what was found; an error when something is not as it should be.
 pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
     if !config.data_dir.join("state").is_dir() {
-        bail!("There is no data folder {} to check", config.data_dir.display());
+        bail!(
+            "There is no data folder {} to check",
+            config.data_dir.display()
+        );
     }
     let report = match control::call(&config.data_dir, &Request::Export).await {
         Some(_) if args.repair => bail!(
@@ -37,7 +40,11 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
     };
     print(&describe(&report))?;
     let count = report.findings.len();
-    let repaired = report.findings.iter().filter(|(_, finding)| finding.repaired).count();
+    let repaired = report
+        .findings
+        .iter()
+        .filter(|(_, finding)| finding.repaired)
+        .count();
     if repaired < count {
         bail!("{count} findings, {repaired} of them repaired");
     }
@@ -47,11 +54,19 @@ pub(super) async fn run(args: CheckArgs, config: Config) -> Result<()> {
 /// Beside the server that runs on the folder.
 async fn beside(answer: Response, args: CheckArgs, config: &Config) -> Result<Report> {
     let export = exported(answer, config)?;
-    let order = Order { data_dir: config.data_dir.clone(), served: true, scrub: args.scrub, repair: None };
+    let order = Order {
+        data_dir: config.data_dir.clone(),
+        served: true,
+        scrub: args.scrub,
+        repair: None,
+    };
     let mut report = look(order, export).await?;
-    let books =
-        control::call(&config.data_dir, &Request::AuditBooks).await.context("The server has stopped meanwhile")??;
-    let Response::Books(books) = books else { bail!(OTHER_VERSION) };
+    let books = control::call(&config.data_dir, &Request::AuditBooks)
+        .await
+        .context("The server has stopped meanwhile")??;
+    let Response::Books(books) = books else {
+        bail!(OTHER_VERSION)
+    };
     for (root, said, counted) in books {
         report.notes.push(format!(
             "The books of {root} said {said} bytes where {counted} are, as after changes beside the server: corrected."
@@ -71,10 +86,20 @@ async fn alone(args: CheckArgs, config: Config) -> Result<Report> {
         portable_names: config.drive.portable_names,
         versions: config.history.versions,
         reserve: config.drive.reserve,
-        modes: [config.storage.file_mode.bits(), config.storage.folder_mode.bits()],
+        modes: [
+            config.storage.file_mode.bits(),
+            config.storage.folder_mode.bits(),
+        ],
     });
-    let app = App::open(config.clone()).await.context("The state store cannot be opened")?;
-    let order = Order { data_dir: config.data_dir.clone(), served: false, scrub: args.scrub, repair };
+    let app = App::open(config.clone())
+        .await
+        .context("The state store cannot be opened")?;
+    let order = Order {
+        data_dir: config.data_dir.clone(),
+        served: false,
+        scrub: args.scrub,
+        repair,
+    };
     let report = match exported(control::execute(&app, Request::Export).await, &config) {
         Ok(export) => look(order, export).await,
         Err(error) => Err(error),
@@ -98,10 +123,21 @@ fn describe(report: &Report) -> String {
         let _ = writeln!(text, "Note: {note}");
     }
     if let Some([files, bytes, new]) = report.read {
-        let _ = writeln!(text, "Read {files} files, {bytes} bytes; {new} of them can be compared from now on.");
+        let _ = writeln!(
+            text,
+            "Read {files} files, {bytes} bytes; {new} of them can be compared from now on."
+        );
     }
     let count = report.findings.len();
-    let verdict = if count == 0 { "nothing is wrong".to_owned() } else { format!("{count} findings") };
-    let _ = writeln!(text, "Checked {} records, {} homes and team folders: {verdict}.", report.records, report.trees);
+    let verdict = if count == 0 {
+        "nothing is wrong".to_owned()
+    } else {
+        format!("{count} findings")
+    };
+    let _ = writeln!(
+        text,
+        "Checked {} records, {} homes and team folders: {verdict}.",
+        report.records, report.trees
+    );
     text
 }

@@ -36,7 +36,10 @@ pub(super) struct ConnectArgs {
 
 /// Prints the kit of a device.
 pub(super) fn run(args: ConnectArgs, config: &Config) -> Result<()> {
-    let address = args.url.map_or_else(|| own_address(config, "--url https://drive.example.org/dav/"), Ok)?;
+    let address = args.url.map_or_else(
+        || own_address(config, "--url https://drive.example.org/dav/"),
+        Ok,
+    )?;
     ensure!(
         address.starts_with("https://") || address.starts_with("http://"),
         "{address} is not an address: write it as https://drive.example.org/dav/."
@@ -54,7 +57,11 @@ pub(super) fn own_address(config: &Config, example: &str) -> Result<String> {
     if !config.server.public_url.is_empty() {
         return Ok(format!("{}/dav/", config.server.public_url));
     }
-    let told = config.server.listen.first().filter(|address| !address.ip().is_unspecified());
+    let told = config
+        .server
+        .listen
+        .first()
+        .filter(|address| !address.ip().is_unspecified());
     let address = told.filter(|_| config.tls.listen.is_empty()).with_context(|| {
         format!("The settings do not say by which address clients reach the server: give it ({example}), or set server.public_url.")
     })?;
@@ -64,13 +71,22 @@ pub(super) fn own_address(config: &Config, example: &str) -> Result<String> {
 /// The file by which Avahi announces the drive (DNS-SD), as its DTD wants it. A host that is an address is left out: Avahi then says the
 /// machine's own name, and so it does for `localhost`.
 fn announcement(address: &str) -> Result<String> {
-    let wrong = || format!("{address} is not an address: write it as https://drive.example.org/dav/.");
+    let wrong =
+        || format!("{address} is not an address: write it as https://drive.example.org/dav/.");
     let uri: http::Uri = address.parse().with_context(wrong)?;
     let host = uri.host().with_context(wrong)?;
-    let (kind, port) = if uri.scheme_str() == Some("https") { ("_webdavs._tcp", 443) } else { ("_webdav._tcp", 80) };
+    let (kind, port) = if uri.scheme_str() == Some("https") {
+        ("_webdavs._tcp", 443)
+    } else {
+        ("_webdav._tcp", 80)
+    };
     let port = uri.port_u16().unwrap_or(port);
     let is_name = !host.starts_with('[') && host.parse::<IpAddr>().is_err() && host != "localhost";
-    let host = if is_name { format!("    <host-name>{host}</host-name>\n") } else { String::new() };
+    let host = if is_name {
+        format!("    <host-name>{host}</host-name>\n")
+    } else {
+        String::new()
+    };
     let path = uri.path().replace('&', "&amp;");
     Ok(format!(
         "<?xml version=\"1.0\" standalone=\"no\"?>\n<!DOCTYPE service-group SYSTEM \"avahi-service.dtd\">\n\
@@ -98,8 +114,12 @@ fn kit(device: Device, address: &str, user: &str) -> String {
                  Files above 50 MB open once FileSizeLimitInBytes of the same registry key is raised (4 GB at most).\n"
             )
         }
-        Device::Macos => format!("Finder, Go, Connect to Server (Cmd+K): {address}, as Registered User {user}.\n"),
-        Device::Gnome => format!("Files, Network, Connect to Server: {dav}\nOr by a command:\n\n    gio mount {dav}\n"),
+        Device::Macos => format!(
+            "Finder, Go, Connect to Server (Cmd+K): {address}, as Registered User {user}.\n"
+        ),
+        Device::Gnome => format!(
+            "Files, Network, Connect to Server: {dav}\nOr by a command:\n\n    gio mount {dav}\n"
+        ),
         Device::Kde => format!("Dolphin, Ctrl+L: {webdav}\n"),
         Device::Davfs2 => format!(
             "As root, with davfs2 installed and APP-PASSWORD filled in:\n\n    mkdir -p /mnt/sarang\n    \
@@ -132,13 +152,19 @@ mod tests {
 
     #[test]
     fn every_kit_has_address_and_password() {
-        for device in Device::value_variants().iter().filter(|device| **device != Device::Avahi) {
+        for device in Device::value_variants()
+            .iter()
+            .filter(|device| **device != Device::Avahi)
+        {
             for (address, host) in [
                 ("https://drive.example.org/dav/", "drive.example.org/dav"),
                 ("http://[::1]:4918/dav/", "[::1]:4918/dav"),
             ] {
                 let text = kit(*device, address, "ana");
-                assert!(text.contains(host) && text.contains("app-passwords"), "{device:?}: {text}");
+                assert!(
+                    text.contains(host) && text.contains("app-passwords"),
+                    "{device:?}: {text}"
+                );
             }
         }
         assert!(kit(Device::Gnome, "https://a/dav/", "ana").contains("davs://a/dav/"));
@@ -153,17 +179,44 @@ mod tests {
     #[test]
     fn avahi_announces_scheme_host_port_and_path() {
         for (address, kind, host, port) in [
-            ("https://drive.example.org/dav/", "_webdavs._tcp", Some("drive.example.org"), "443"),
-            ("http://nas.local:4918/dav/", "_webdav._tcp", Some("nas.local"), "4918"),
-            ("http://[2001:db8::1]:4918/dav/", "_webdav._tcp", None, "4918"),
+            (
+                "https://drive.example.org/dav/",
+                "_webdavs._tcp",
+                Some("drive.example.org"),
+                "443",
+            ),
+            (
+                "http://nas.local:4918/dav/",
+                "_webdav._tcp",
+                Some("nas.local"),
+                "4918",
+            ),
+            (
+                "http://[2001:db8::1]:4918/dav/",
+                "_webdav._tcp",
+                None,
+                "4918",
+            ),
             ("https://192.0.2.1/a&b/dav/", "_webdavs._tcp", None, "443"),
             ("http://localhost/dav/", "_webdav._tcp", None, "80"),
         ] {
             let text = announcement(address).unwrap();
-            let options = roxmltree::ParsingOptions { allow_dtd: true, ..roxmltree::ParsingOptions::default() };
+            let options = roxmltree::ParsingOptions {
+                allow_dtd: true,
+                ..roxmltree::ParsingOptions::default()
+            };
             let document = roxmltree::Document::parse_with_options(&text, options).unwrap();
-            let said = |name| document.descendants().find(|node| node.has_tag_name(name)).and_then(|node| node.text());
-            assert_eq!((said("type"), said("host-name"), said("port")), (Some(kind), host, Some(port)), "{address}");
+            let said = |name| {
+                document
+                    .descendants()
+                    .find(|node| node.has_tag_name(name))
+                    .and_then(|node| node.text())
+            };
+            assert_eq!(
+                (said("type"), said("host-name"), said("port")),
+                (Some(kind), host, Some(port)),
+                "{address}"
+            );
             let path = format!("path=/{}", address.splitn(4, '/').last().unwrap());
             assert_eq!(said("txt-record"), Some(path.as_str()));
         }
@@ -173,10 +226,15 @@ mod tests {
     #[test]
     fn the_address_is_the_public_one_then_where_it_listens_and_never_guessed() {
         let mut config = Config::default();
-        let address = |config: &Config| own_address(config, "sarang doctor URL").map_err(|e| e.to_string());
+        let address =
+            |config: &Config| own_address(config, "sarang doctor URL").map_err(|e| e.to_string());
         assert!(address(&config).unwrap().starts_with("http://"));
         config.tls.listen = vec!["127.0.0.1:443".parse().unwrap()];
-        assert!(address(&config).unwrap_err().contains("give it (sarang doctor URL), or set server.public_url"));
+        assert!(
+            address(&config)
+                .unwrap_err()
+                .contains("give it (sarang doctor URL), or set server.public_url")
+        );
         config.tls.listen.clear();
         for everywhere in ["0.0.0.0:4918", "[::]:4918"] {
             config.server.listen = vec![everywhere.parse().unwrap()];

@@ -34,10 +34,15 @@ pub(super) struct DoctorArgs {
 /// Prints what was found. Ends with 0 where all is well, with 1 where clients cannot work, with 3 where some will have trouble.
 pub(super) async fn run(args: DoctorArgs, config: &Config) -> Result<ExitCode> {
     let trust = match &args.authority {
-        Some(file) => Trust::of(file).with_context(|| format!("{} cannot be used", file.display()))?,
+        Some(file) => {
+            Trust::of(file).with_context(|| format!("{} cannot be used", file.display()))?
+        }
         None => Trust::System,
     };
-    let url = args.url.map_or_else(|| own_address(config, "sarang doctor https://drive.example.org/dav/"), Ok)?;
+    let url = args.url.map_or_else(
+        || own_address(config, "sarang doctor https://drive.example.org/dav/"),
+        Ok,
+    )?;
     let server = Server::parse(&url, trust).map_err(|sentence| anyhow!(sentence))?;
     let account = match args.user {
         Some(name) => {
@@ -67,6 +72,10 @@ fn line(finding: &Finding) -> String {
         Verdict::Warning => "warning",
         Verdict::Failure => "FAILURE",
     };
-    let fix = finding.fix.as_ref().map(|fix| format!("        {fix}\n")).unwrap_or_default();
+    let fix = finding
+        .fix
+        .as_ref()
+        .map(|fix| format!("        {fix}\n"))
+        .unwrap_or_default();
     format!("{word} {}: {}\n{fix}", finding.check, finding.seen)
 }

@@ -10,7 +10,11 @@ use std::fmt::Write as _;
 
 /// Asks the running server and prints what it remembers.
 pub(super) async fn run(name: AccountName, as_json: bool, config: &Config) -> Result<()> {
-    let answer = control::call(&config.data_dir, &Request::UserFailures { name: name.clone() }).await;
+    let answer = control::call(
+        &config.data_dir,
+        &Request::UserFailures { name: name.clone() },
+    )
+    .await;
     let answer = answer.with_context(|| {
         let folder = config.data_dir.display();
         format!(
@@ -19,9 +23,13 @@ pub(super) async fn run(name: AccountName, as_json: bool, config: &Config) -> Re
     })?;
     match answer? {
         Response::Refused(sentence) => bail!(sentence),
-        Response::Failures(failures) if as_json => print(&(serde_json::to_string_pretty(&failures)? + "\n")),
+        Response::Failures(failures) if as_json => {
+            print(&(serde_json::to_string_pretty(&failures)? + "\n"))
+        }
         Response::Failures(failures) => print(&text(&name, &failures)),
-        _ => bail!("The running server is of another version: its answer does not belong to the question"),
+        _ => bail!(
+            "The running server is of another version: its answer does not belong to the question"
+        ),
     }
 }
 
@@ -30,12 +38,37 @@ fn text(name: &AccountName, failures: &[ClientFailure]) -> String {
         return format!("No client of {name} has failed since the server started.\n");
     }
     failures.iter().fold(String::new(), |mut text, failure| {
-        let ClientFailure { at, client, from, device, method, path, cause, remedy, count, .. } = failure;
-        let device = device.as_ref().map(|device| format!(" ({device})")).unwrap_or_default();
-        let asked = method.as_ref().zip(path.as_ref()).map(|(method, path)| format!(", {method} {path}"));
-        let often = if *count > 1 { format!(", {count} times") } else { String::new() };
+        let ClientFailure {
+            at,
+            client,
+            from,
+            device,
+            method,
+            path,
+            cause,
+            remedy,
+            count,
+            ..
+        } = failure;
+        let device = device
+            .as_ref()
+            .map(|device| format!(" ({device})"))
+            .unwrap_or_default();
+        let asked = method
+            .as_ref()
+            .zip(path.as_ref())
+            .map(|(method, path)| format!(", {method} {path}"));
+        let often = if *count > 1 {
+            format!(", {count} times")
+        } else {
+            String::new()
+        };
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{at}  {client}{device} from {from}{often}{}", asked.unwrap_or_default());
+        let _ = writeln!(
+            text,
+            "{at}  {client}{device} from {from}{often}{}",
+            asked.unwrap_or_default()
+        );
         let _ = writeln!(text, "    {cause}\n    {remedy}");
         text
     })
@@ -50,8 +83,12 @@ mod tests {
     fn each_failure_has_its_line_its_cause_and_what_to_do() {
         let ana = AccountName::parse("ana").unwrap();
         assert!(text(&ana, &[]).starts_with("No client of ana has failed"));
-        let reason = Reason { cause: Cause::Locked, detail: "ben".into() };
-        let failure = Failure::new(Client::Windows, [192, 0, 2, 7].into(), reason).asked("PUT", "/a.txt");
+        let reason = Reason {
+            cause: Cause::Locked,
+            detail: "ben".into(),
+        };
+        let failure =
+            Failure::new(Client::Windows, [192, 0, 2, 7].into(), reason).asked("PUT", "/a.txt");
         let told = ClientFailure {
             count: 3,
             ..ClientFailure::of(failure.of_device(Some("Laptop".into())), Language::English)
@@ -63,8 +100,16 @@ mod tests {
     #[tokio::test]
     async fn without_a_server_it_says_that_none_remembers() {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { data_dir: dir.path().into(), ..Config::default() };
-        let error = run(AccountName::parse("ana").unwrap(), false, &config).await.unwrap_err();
-        assert!(error.to_string().contains("only a running one remembers"), "{error}");
+        let config = Config {
+            data_dir: dir.path().into(),
+            ..Config::default()
+        };
+        let error = run(AccountName::parse("ana").unwrap(), false, &config)
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("only a running one remembers"),
+            "{error}"
+        );
     }
 }

@@ -19,13 +19,26 @@ const READY: &str = "200";
 
 /// Asks the first listener without TLS. An error says what is wrong, also where none can be asked.
 pub(super) async fn run(config: &Config) -> Result<()> {
-    let Some(address) = config.server.listen.first().copied().filter(|address| address.port() != 0) else {
-        bail!("Nothing can be asked: server.listen names no address with a port. One on 127.0.0.1 is enough.");
+    let Some(address) = config
+        .server
+        .listen
+        .first()
+        .copied()
+        .filter(|address| address.port() != 0)
+    else {
+        bail!(
+            "Nothing can be asked: server.listen names no address with a port. One on 127.0.0.1 is enough."
+        );
     };
     let address = reachable(address);
     let answered = timeout(PATIENCE, ask(address, &config.server)).await;
     let status = answered
-        .unwrap_or_else(|_| Err(anyhow!("there was no answer within {} seconds", PATIENCE.as_secs())))
+        .unwrap_or_else(|_| {
+            Err(anyhow!(
+                "there was no answer within {} seconds",
+                PATIENCE.as_secs()
+            ))
+        })
         .with_context(|| format!("The server does not answer on {address}"))?;
     if status != READY {
         bail!("The server on {address} is not ready: it answers {status}. Its log says why.");
@@ -37,11 +50,21 @@ pub(super) async fn run(config: &Config) -> Result<()> {
 async fn ask(address: SocketAddr, config: &ServerConfig) -> Result<String> {
     let mut stream = TcpStream::connect(address).await?;
     let own = stream.local_addr()?.ip();
-    let before: &[u8] = if config.proxy_protocol.iter().any(|network| network.contains(own)) { NOBODY } else { b"" };
+    let before: &[u8] = if config
+        .proxy_protocol
+        .iter()
+        .any(|network| network.contains(own))
+    {
+        NOBODY
+    } else {
+        b""
+    };
     stream.write_all(&[before, QUESTION].concat()).await?;
     let mut begin = [0; 12];
     stream.read_exact(&mut begin).await?;
     let line = String::from_utf8_lossy(&begin);
-    let status = line.strip_prefix("HTTP/1.1 ").context("what answers there is no HTTP server")?;
+    let status = line
+        .strip_prefix("HTTP/1.1 ")
+        .context("what answers there is no HTTP server")?;
     Ok(status.to_owned())
 }

@@ -39,7 +39,11 @@ impl Manager {
                 None
             }
         });
-        Self { to, watchdog: env.watchdog, stopping: watch::Sender::new(false) }
+        Self {
+            to,
+            watchdog: env.watchdog,
+            stopping: watch::Sender::new(false),
+        }
     }
 
     pub(super) fn ready(&self, status: &str) {
@@ -57,7 +61,9 @@ impl Manager {
     pub(super) fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=Reading settings and certificates"));
+        self.tell(&format!(
+            "RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=Reading settings and certificates"
+        ));
     }
 
     fn tell(&self, message: &str) {
@@ -114,7 +120,9 @@ impl Manager {
 
     /// How long until the next sign of life.
     fn pause(&self, answers: bool) -> Duration {
-        let pause = self.watchdog.map_or(STATUS, |within| (within / TRIES).min(STATUS));
+        let pause = self
+            .watchdog
+            .map_or(STATUS, |within| (within / TRIES).min(STATUS));
         if answers { pause } else { pause.min(RETRY) }
     }
 }
@@ -161,16 +169,28 @@ mod tests {
         let address = SocketAddr::from_abstract_name(&name).unwrap();
         let cases = [
             (UnixDatagram::bind(&path).unwrap(), path.into_os_string()),
-            (UnixDatagram::bind_addr(&address).unwrap(), OsString::from(format!("@{name}"))),
+            (
+                UnixDatagram::bind_addr(&address).unwrap(),
+                OsString::from(format!("@{name}")),
+            ),
         ];
         for (socket, notify) in cases {
-            let manager = Manager::new(&ManagerEnv { notify: Some(notify), ..ManagerEnv::default() });
+            let manager = Manager::new(&ManagerEnv {
+                notify: Some(notify),
+                ..ManagerEnv::default()
+            });
             manager.ready("Well");
             assert_eq!(heard(&socket), "READY=1\nSTATUS=Well");
             manager.reloading();
             let said = heard(&socket);
-            let micros = said.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
-            assert!(said.starts_with("RELOADING=1\n") && micros.parse::<u64>().unwrap() > 0, "{said}");
+            let micros = said
+                .lines()
+                .find_map(|line| line.strip_prefix("MONOTONIC_USEC="))
+                .unwrap();
+            assert!(
+                said.starts_with("RELOADING=1\n") && micros.parse::<u64>().unwrap() > 0,
+                "{said}"
+            );
         }
     }
 
@@ -179,26 +199,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        let manager = Manager::new(&ManagerEnv { notify: Some(path.into_os_string()), ..ManagerEnv::default() });
+        let manager = Manager::new(&ManagerEnv {
+            notify: Some(path.into_os_string()),
+            ..ManagerEnv::default()
+        });
         manager.stopping();
         manager.ready("Well");
         assert!(heard(&socket).starts_with("STOPPING=1\n"));
         socket.set_nonblocking(true).unwrap();
-        assert_eq!(socket.recv(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(
+            socket.recv(&mut [0; 9]).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
         let (done, ended) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             // More than the socket holds.
             (0..10_000).for_each(|_| manager.send("STATUS=Well"));
             done.send(())
         });
-        ended.recv_timeout(Duration::from_secs(20)).expect("it does not wait");
+        ended
+            .recv_timeout(Duration::from_secs(20))
+            .expect("it does not wait");
     }
 
     #[test]
     fn a_sign_of_life_that_failed_is_tried_again_soon() {
         let pauses = |watchdog: u64| {
             let watchdog = Some(Duration::from_millis(watchdog));
-            let manager = Manager::new(&ManagerEnv { watchdog, ..ManagerEnv::default() });
+            let manager = Manager::new(&ManagerEnv {
+                watchdog,
+                ..ManagerEnv::default()
+            });
             [true, false].map(|answers| manager.pause(answers).as_millis())
         };
         assert_eq!([pauses(60_000), pauses(900)], [[20_000, 1000], [300, 300]]);
@@ -207,7 +238,10 @@ mod tests {
     #[test]
     fn without_a_manager_nothing_is_said() {
         Manager::new(&ManagerEnv::default()).ready("Well");
-        let nowhere = ManagerEnv { notify: Some("/nowhere/at/all".into()), ..ManagerEnv::default() };
+        let nowhere = ManagerEnv {
+            notify: Some("/nowhere/at/all".into()),
+            ..ManagerEnv::default()
+        };
         Manager::new(&nowhere).stopping();
     }
 }

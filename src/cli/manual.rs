@@ -15,8 +15,14 @@ pub(super) fn completions(shell: Shell) -> String {
 
 /// Writes a manual page for the program and for each of its commands into a folder, which is made.
 pub(super) fn pages(folder: &Path) -> Result<()> {
-    let written = std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
-    written.with_context(|| format!("The manual pages cannot be written into {}", folder.display()))
+    let written = std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder));
+    written.with_context(|| {
+        format!(
+            "The manual pages cannot be written into {}",
+            folder.display()
+        )
+    })
 }
 
 #[cfg(test)]
@@ -28,7 +34,10 @@ mod tests {
     fn every_shell_completes_the_commands() {
         for shell in Shell::value_variants() {
             let script = completions(*shell);
-            assert!(script.contains("serve") && script.contains("two-factor-off"), "{shell:?}");
+            assert!(
+                script.contains("serve") && script.contains("two-factor-off"),
+                "{shell:?}"
+            );
         }
     }
 
@@ -38,7 +47,10 @@ mod tests {
         pages(&dir.path().join("new")).unwrap();
         let page = |name: &str| std::fs::read_to_string(dir.path().join("new").join(name)).unwrap();
         let backup = page("sarang-backup.1");
-        assert!(backup.contains(".TH") && backup.contains("\\-\\-keep"), "{backup}");
+        assert!(
+            backup.contains(".TH") && backup.contains("\\-\\-keep"),
+            "{backup}"
+        );
         assert!(page("sarang-user-add.1").contains("sarang-user-add"));
         assert!(page("sarang.1").contains("SUBCOMMANDS"));
     }

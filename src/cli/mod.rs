@@ -169,7 +169,9 @@ enum ConfigCommand {
 pub async fn run(cli: Cli) -> Result<ExitCode> {
     // What describes the program needs no settings, and what it writes is for everybody.
     match &cli.command {
-        Command::Completions { shell } => return print(&manual::completions(*shell)).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            return print(&manual::completions(*shell)).map(|()| ExitCode::SUCCESS);
+        }
         Command::Man { folder } => return manual::pages(folder).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
@@ -179,7 +181,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor { args } => return doctor::run(args, &config).await,
         Command::Serve { new } => {
             let _flush = log::start(&config.log);
-            serve::run(Config { anew: new, ..config }, cli.config).await
+            serve::run(
+                Config {
+                    anew: new,
+                    ..config
+                },
+                cli.config,
+            )
+            .await
         }
         Command::User { command } => user::run(command, config).await,
         Command::Audit { args } => show::audit(args, config).await,
@@ -199,8 +208,12 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Check { args } => check::run(args, config).await,
         Command::Store { command } => store::run(command, &config).await,
         Command::Trust { certificate } => trust::run(certificate, &config),
-        Command::Config { command: ConfigCommand::Print } => print(&config.to_text()?),
-        Command::Config { command: ConfigCommand::Check } => print("The settings are right.\n"),
+        Command::Config {
+            command: ConfigCommand::Print,
+        } => print(&config.to_text()?),
+        Command::Config {
+            command: ConfigCommand::Check,
+        } => print("The settings are right.\n"),
         Command::Completions { .. } | Command::Man { .. } => Ok(()),
     };
     ended.map(|()| ExitCode::SUCCESS)
@@ -208,11 +221,13 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
 
 /// An error with its causes, except those that it quotes already.
 pub fn sentence_of(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, cause| match cause.to_string() {
-        cause if text.contains(&cause) => text,
-        cause if text.is_empty() => cause,
-        cause => format!("{text}: {cause}"),
-    })
+    error
+        .chain()
+        .fold(String::new(), |text, cause| match cause.to_string() {
+            cause if text.contains(&cause) => text,
+            cause if text.is_empty() => cause,
+            cause => format!("{text}: {cause}"),
+        })
 }
 
 /// Prints text as it is; a reader that went away is no failure.
@@ -233,13 +248,20 @@ mod tests {
     fn causes_are_told_once() {
         let io = crate::model::Error::io("listen", std::io::Error::other("port taken"));
         let error = anyhow::Error::from(io).context("The start failed");
-        assert_eq!(sentence_of(&error), "The start failed: The server could not listen: port taken");
+        assert_eq!(
+            sentence_of(&error),
+            "The start failed: The server could not listen: port taken"
+        );
     }
 
     #[test]
     fn commands_are_well_formed() {
         Cli::command().debug_assert();
-        for line in ["sarang --config x serve", "sarang serve --config x", "sarang config check --config x"] {
+        for line in [
+            "sarang --config x serve",
+            "sarang serve --config x",
+            "sarang config check --config x",
+        ] {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert_eq!(cli.config, Some(PathBuf::from("x")));
         }

@@ -2,7 +2,9 @@
 
 use super::{print, show, size, user};
 use crate::config::Config;
-use crate::control::{Former, Recall, Recalled, Request, Response, RewindAct, RewindReport, Rewinding, TrashItem};
+use crate::control::{
+    Former, Recall, Recalled, Request, Response, RewindAct, RewindReport, Rewinding, TrashItem,
+};
 use crate::model::AccountName;
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -112,8 +114,26 @@ pub struct RewindArgs {
 
 /// `sarang rewind`.
 pub(super) async fn rewind(args: RewindArgs, config: Config) -> Result<()> {
-    let RewindArgs { name, path, to, only, dry_run, json } = args;
-    recall(name, Recall::Rewind(Rewinding { path, to, dry_run, only }), json, config).await
+    let RewindArgs {
+        name,
+        path,
+        to,
+        only,
+        dry_run,
+        json,
+    } = args;
+    recall(
+        name,
+        Recall::Rewind(Rewinding {
+            path,
+            to,
+            dry_run,
+            only,
+        }),
+        json,
+        config,
+    )
+    .await
 }
 
 /// `sarang trash`.
@@ -121,7 +141,11 @@ pub(super) async fn trash(command: TrashCommand, config: Config) -> Result<()> {
     let (name, what, json) = match command {
         TrashCommand::List { name, json } => (name, Recall::Trash, json),
         TrashCommand::Restore { name, id, to, json } => (name, Recall::Untrash { id, to }, json),
-        TrashCommand::Purge { name, which: Which { id: Some(id), .. }, json } => (name, Recall::Purge { id }, json),
+        TrashCommand::Purge {
+            name,
+            which: Which { id: Some(id), .. },
+            json,
+        } => (name, Recall::Purge { id }, json),
         TrashCommand::Purge { name, json, .. } => (name, Recall::Empty, json),
     };
     recall(name, what, json, config).await
@@ -131,7 +155,12 @@ pub(super) async fn trash(command: TrashCommand, config: Config) -> Result<()> {
 pub(super) async fn versions(command: VersionsCommand, config: Config) -> Result<()> {
     let (name, what, json) = match command {
         VersionsCommand::List { name, path, json } => (name, Recall::Versions { path }, json),
-        VersionsCommand::Restore { name, path, id, json } => (name, Recall::Revert { path, id }, json),
+        VersionsCommand::Restore {
+            name,
+            path,
+            id,
+            json,
+        } => (name, Recall::Revert { path, id }, json),
     };
     recall(name, what, json, config).await
 }
@@ -148,7 +177,9 @@ fn text_of(recalled: &Recalled) -> String {
     match recalled {
         Recalled::Trash(items) if items.is_empty() => "The trash is empty.\n".into(),
         Recalled::Trash(items) => items.iter().map(line_of).collect(),
-        Recalled::Versions(versions) if versions.is_empty() => "There are no versions of it.\n".into(),
+        Recalled::Versions(versions) if versions.is_empty() => {
+            "There are no versions of it.\n".into()
+        }
         Recalled::Versions(versions) => versions.iter().map(version_line).collect(),
         Recalled::Restored(path) => format!("Restored {}.\n", path.escape_debug()),
         Recalled::Rewound(report) => report_of(report),
@@ -159,10 +190,22 @@ fn text_of(recalled: &Recalled) -> String {
 
 /// Names may hold what a terminal would act on.
 fn line_of(item: &TrashItem) -> String {
-    let size = if item.folder { "folder".into() } else { size::show(item.size) };
+    let size = if item.folder {
+        "folder".into()
+    } else {
+        size::show(item.size)
+    };
     let when = item.deleted.as_deref().unwrap_or("some time ago");
-    let by = item.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-    format!("{}  {}  {size}  {when}{by}\n", item.id.escape_debug(), item.path.escape_debug())
+    let by = item
+        .by
+        .as_ref()
+        .map(|by| format!(" by {by}"))
+        .unwrap_or_default();
+    format!(
+        "{}  {}  {size}  {when}{by}\n",
+        item.id.escape_debug(),
+        item.path.escape_debug()
+    )
 }
 
 fn report_of(report: &RewindReport) -> String {
@@ -175,19 +218,31 @@ fn report_of(report: &RewindReport) -> String {
             RewindAct::Discarded => "to the trash",
             RewindAct::Made => "made anew",
         };
-        let from = change.from.as_ref().map(|from| format!(" from {}", from.escape_debug())).unwrap_or_default();
+        let from = change
+            .from
+            .as_ref()
+            .map(|from| format!(" from {}", from.escape_debug()))
+            .unwrap_or_default();
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{act:15} {}{from}", change.path.escape_debug());
     }
     let more = |all: u64, told: usize| all.saturating_sub(told as u64);
     if more(report.change_count, report.changes.len()) > 0 {
-        let _ = writeln!(text, "and {} more changes", more(report.change_count, report.changes.len()));
+        let _ = writeln!(
+            text,
+            "and {} more changes",
+            more(report.change_count, report.changes.len())
+        );
     }
     for path in &report.lost {
         let _ = writeln!(text, "{:15} {}", "NOT KEPT", path.escape_debug());
     }
     if more(report.lost_count, report.lost.len()) > 0 {
-        let _ = writeln!(text, "and {} more that are NOT KEPT", more(report.lost_count, report.lost.len()));
+        let _ = writeln!(
+            text,
+            "and {} more that are NOT KEPT",
+            more(report.lost_count, report.lost.len())
+        );
     }
     if text.is_empty() {
         text = "Nothing has changed since.\n".into();
@@ -197,6 +252,14 @@ fn report_of(report: &RewindReport) -> String {
 }
 
 fn version_line(version: &Former) -> String {
-    let Former { id, size, modified, replaced } = version;
-    format!("{id}  {}  written {modified}, replaced {replaced}\n", size::show(*size))
+    let Former {
+        id,
+        size,
+        modified,
+        replaced,
+    } = version;
+    format!(
+        "{id}  {}  written {modified}, replaced {replaced}\n",
+        size::show(*size)
+    )
 }

@@ -17,8 +17,13 @@ struct Owner {
 impl Owner {
     /// Whom the state belongs to, or the data folder while there is no state; `None` while there is neither.
     fn of(data_dir: &Path) -> Option<Self> {
-        let facts = std::fs::metadata(data_dir.join("state")).or_else(|_| std::fs::metadata(data_dir)).ok()?;
-        Some(Self { uid: facts.uid(), gid: facts.gid() })
+        let facts = std::fs::metadata(data_dir.join("state"))
+            .or_else(|_| std::fs::metadata(data_dir))
+            .ok()?;
+        Some(Self {
+            uid: facts.uid(),
+            gid: facts.gid(),
+        })
     }
 
     /// Makes the calling thread, and every thread that it starts from now on, act as this user with no other groups.
@@ -27,7 +32,12 @@ impl Owner {
         set_thread_groups(&[gid])
             .and_then(|()| set_thread_res_gid(gid, gid, gid))
             .and_then(|()| set_thread_res_uid(uid, uid, uid))
-            .with_context(|| format!("Root could not become the user with id {} that owns the data folder", self.uid))
+            .with_context(|| {
+                format!(
+                    "Root could not become the user with id {} that owns the data folder",
+                    self.uid
+                )
+            })
     }
 }
 
@@ -40,15 +50,25 @@ pub(super) fn keep_files_private() {
 /// `None` for no limit.
 pub(super) fn raise_open_files() -> Option<usize> {
     let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    ) {
         tracing::debug!(%error, "the number of open files stays as it is");
     }
-    getrlimit(Resource::Nofile).current.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
+    getrlimit(Resource::Nofile)
+        .current
+        .map(|limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Refuses to serve a data folder that belongs to another user: what the one makes there the other could not read.
 pub(super) fn refuse_other_owner(data_dir: &Path) -> Result<()> {
-    let (Some(Owner { uid, gid }), me) = (Owner::of(data_dir), geteuid().as_raw()) else { return Ok(()) };
+    let (Some(Owner { uid, gid }), me) = (Owner::of(data_dir), geteuid().as_raw()) else {
+        return Ok(());
+    };
     let folder = data_dir.display();
     match me {
         _ if uid == me => Ok(()),
@@ -71,16 +91,23 @@ pub(super) async fn as_owner_of<T: Send + 'static, F: Future<Output = Result<T>>
     data_dir: &Path,
     work: impl FnOnce() -> F + Send + 'static,
 ) -> Result<T> {
-    let Some(owner) = Owner::of(data_dir).filter(|owner| geteuid().is_root() && owner.uid != 0) else {
+    let Some(owner) = Owner::of(data_dir).filter(|owner| geteuid().is_root() && owner.uid != 0)
+    else {
         return work().await;
     };
     let as_owner = move || {
         owner.become_on_this_thread()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(work())
     };
     let (done, outcome) = tokio::sync::oneshot::channel();
     // The sender is dropped without a word only when the thread panicked.
-    std::thread::Builder::new().name("owner".into()).spawn(move || done.send(as_owner()).is_ok())?;
-    outcome.await.unwrap_or_else(|_| Err(anyhow!("The command failed; what it said is above.")))
+    std::thread::Builder::new()
+        .name("owner".into())
+        .spawn(move || done.send(as_owner()).is_ok())?;
+    outcome
+        .await
+        .unwrap_or_else(|_| Err(anyhow!("The command failed; what it said is above.")))
 }

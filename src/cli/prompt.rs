@@ -46,9 +46,14 @@ fn ask(mut terminal: &File, question: &str) -> Result<String> {
 
 fn read_line(input: &mut impl BufRead) -> Result<String> {
     let mut line = Zeroizing::new(Vec::new());
-    input.take(MAX_LINE).read_until(b'\n', &mut line).context("The password could not be read")?;
+    input
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut line)
+        .context("The password could not be read")?;
     let text = std::str::from_utf8(&line).context("The password is not valid UTF-8")?;
-    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    let text = text
+        .strip_suffix('\n')
+        .map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     Ok(text.to_owned())
 }
 
@@ -81,11 +86,24 @@ mod tests {
 
     #[test]
     fn one_line_is_read_without_its_end() {
-        for (input, password) in
-            [("a b\n", "a b"), ("a b\r\nc\n", "a b"), ("no end", "no end"), (" spaced \n", " spaced "), ("", "")]
-        {
-            assert_eq!(read_line(&mut input.as_bytes()).unwrap(), password, "{input:?}");
+        for (input, password) in [
+            ("a b\n", "a b"),
+            ("a b\r\nc\n", "a b"),
+            ("no end", "no end"),
+            (" spaced \n", " spaced "),
+            ("", ""),
+        ] {
+            assert_eq!(
+                read_line(&mut input.as_bytes()).unwrap(),
+                password,
+                "{input:?}"
+            );
         }
-        assert!(read_line(&mut b"\xff\n".as_slice()).unwrap_err().to_string().contains("UTF-8"));
+        assert!(
+            read_line(&mut b"\xff\n".as_slice())
+                .unwrap_err()
+                .to_string()
+                .contains("UTF-8")
+        );
     }
 }

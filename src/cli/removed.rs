@@ -50,7 +50,10 @@ impl Choice {
     fn into_destination(self) -> Result<Destination> {
         Ok(match self {
             Self { home: Some(to), .. } => Destination::Home(to),
-            Self { folder_of: Some(to), .. } => Destination::Folder(to),
+            Self {
+                folder_of: Some(to),
+                ..
+            } => Destination::Folder(to),
             Self { team: Some(to), .. } => Destination::Team(to),
             Self { .. } => bail!("Say where to: --home, --folder-of or --team"),
         })
@@ -64,7 +67,13 @@ pub(super) async fn run(command: RemovedCommand, config: Config) -> Result<()> {
         RemovedCommand::List { .. } => (Request::RemovedList, String::new()),
         RemovedCommand::Restore { which, to } => {
             let report = format!("Brought {which} back.\n");
-            (Request::RemovedRestore { which, to: to.into_destination()? }, report)
+            (
+                Request::RemovedRestore {
+                    which,
+                    to: to.into_destination()?,
+                },
+                report,
+            )
         }
         RemovedCommand::Purge { which } => {
             let report = format!("Deleted {which}.\n");
@@ -74,17 +83,23 @@ pub(super) async fn run(command: RemovedCommand, config: Config) -> Result<()> {
     let text = match user::ask(request, config).await? {
         Response::Refused(sentence) => bail!(sentence),
         Response::Done => report,
-        Response::Moved(Some(folder)) => format!("{report}They are in the folder {folder:?} of its drive.\n"),
+        Response::Moved(Some(folder)) => {
+            format!("{report}They are in the folder {folder:?} of its drive.\n")
+        }
         Response::Removed(files) if as_json => serde_json::to_string_pretty(&files)? + "\n",
         Response::Removed(files) => table(&files),
-        _ => bail!("The running server is of another version: its answer does not belong to the question"),
+        _ => bail!(
+            "The running server is of another version: its answer does not belong to the question"
+        ),
     };
     print(&text)
 }
 
 /// Gives up a home or team folder that is missing.
 pub(super) async fn new_home(place: String, config: Config) -> Result<()> {
-    let report = format!("What lies in {place} is used from now on; where nothing lies, it is made at the next use.\n");
+    let report = format!(
+        "What lies in {place} is used from now on; where nothing lies, it is made at the next use.\n"
+    );
     match user::ask(Request::NewHome { place }, config).await? {
         Response::Refused(sentence) => bail!(sentence),
         _ => print(&report),
@@ -95,9 +110,21 @@ fn table(files: &[RemovedFiles]) -> String {
     if files.is_empty() {
         return "No files of removed accounts or team folders lie aside.\n".into();
     }
-    let width = files.iter().map(|files| files.place.len()).max().unwrap_or(0).max(5);
+    let width = files
+        .iter()
+        .map(|files| files.place.len())
+        .max()
+        .unwrap_or(0)
+        .max(5);
     let mut text = format!("{:width$}  {:20}  {:8}  ID\n", "PLACE", "REMOVED", "STATE");
-    for RemovedFiles { id, place, removed, deleting, .. } in files {
+    for RemovedFiles {
+        id,
+        place,
+        removed,
+        deleting,
+        ..
+    } in files
+    {
         let state = if *deleting { "deleting" } else { "kept" };
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{place:width$}  {removed:20}  {state:8}  {id}");

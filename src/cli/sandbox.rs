@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use landlock::{
-    ABI, Access as _, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreated,
-    RulesetCreatedAttr as _, RulesetError, RulesetStatus,
+    ABI, Access as _, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    RulesetCreated, RulesetCreatedAttr as _, RulesetError, RulesetStatus,
 };
 use std::path::{Path, PathBuf};
 
@@ -35,15 +35,23 @@ pub(super) fn confine(config: &Config, file: &Path) -> String {
     match enforce(&written, &read) {
         Ok(RulesetStatus::NotEnforced) => "no sandbox: this kernel has no Landlock".into(),
         Ok(RulesetStatus::PartiallyEnforced | RulesetStatus::FullyEnforced) => {
-            let written: Vec<_> = written.iter().map(|folder| folder.display().to_string()).collect();
-            format!("confined by Landlock: files are written in {} alone", written.join(", "))
+            let written: Vec<_> = written
+                .iter()
+                .map(|folder| folder.display().to_string())
+                .collect();
+            format!(
+                "confined by Landlock: files are written in {} alone",
+                written.join(", ")
+            )
         }
         Err(error) => format!("no sandbox: Landlock failed: {error}"),
     }
 }
 
 fn enforce(written: &[PathBuf], read: &[PathBuf]) -> Result<RulesetStatus, RulesetError> {
-    let rules = Ruleset::default().handle_access(AccessFs::from_all(KNOWN))?.create()?;
+    let rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))?
+        .create()?;
     let rules = allow(rules, written, may_write())?;
     let rules = allow(rules, read, AccessFs::ReadFile | AccessFs::ReadDir)?;
     Ok(rules.restrict_self()?.ruleset)
@@ -51,35 +59,69 @@ fn enforce(written: &[PathBuf], read: &[PathBuf]) -> Result<RulesetStatus, Rules
 
 /// All but what no drive needs: running programs and making devices.
 fn may_write() -> BitFlags<AccessFs> {
-    AccessFs::from_all(KNOWN) & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev)
+    AccessFs::from_all(KNOWN)
+        & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev)
 }
 
 /// A rule is for what lies at a path now. So it is made for the folder above one that may be mounted later, or again.
 fn written(config: &Config) -> Vec<PathBuf> {
     let allowed = config.storage.allowed.iter().map(|folder| above(folder));
-    std::iter::once(there(&config.data_dir)).chain(allowed).chain(linked(&config.data_dir)).collect()
+    std::iter::once(there(&config.data_dir))
+        .chain(allowed)
+        .chain(linked(&config.data_dir))
+        .collect()
 }
 
 /// Where symbolic links in the data folder lead: homes that were moved to another disk.
 fn linked(data_dir: &Path) -> Vec<PathBuf> {
-    let folders = [data_dir.to_owned(), data_dir.join("homes"), data_dir.join("teams")];
-    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    let folders = [
+        data_dir.to_owned(),
+        data_dir.join("homes"),
+        data_dir.join("teams"),
+    ];
+    let entries = folders
+        .iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flatten()
+        .flatten();
     let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
     links
-        .filter_map(|link| std::fs::read_link(link.path()).ok().map(|to| above(&link.path().with_file_name(to))))
+        .filter_map(|link| {
+            std::fs::read_link(link.path())
+                .ok()
+                .map(|to| above(&link.path().with_file_name(to)))
+        })
         .collect()
 }
 
 /// The folders of what the settings name: a file there is replaced when it changes.
 fn read(config: &Config, file: &Path) -> Vec<PathBuf> {
-    let certificates = config.tls.certificates.iter().flat_map(|pair| [&pair.certificate, &pair.key]);
-    let files = [&config.tls.acme.authority, &config.openid.client_secret_file];
-    let named =
-        certificates.chain(files).map(PathBuf::as_path).chain([file]).filter(|path| !path.as_os_str().is_empty());
-    let with_targets = named.flat_map(|path| [Some(path.to_owned()), path.canonicalize().ok()]).flatten();
+    let certificates = config
+        .tls
+        .certificates
+        .iter()
+        .flat_map(|pair| [&pair.certificate, &pair.key]);
+    let files = [
+        &config.tls.acme.authority,
+        &config.openid.client_secret_file,
+    ];
+    let named = certificates
+        .chain(files)
+        .map(PathBuf::as_path)
+        .chain([file])
+        .filter(|path| !path.as_os_str().is_empty());
+    let with_targets = named
+        .flat_map(|path| [Some(path.to_owned()), path.canonicalize().ok()])
+        .flatten();
     // Debug builds read the web app from the source.
     let app = cfg!(debug_assertions).then_some(concat!(env!("CARGO_MANIFEST_DIR"), "/web"));
-    SYSTEM.iter().copied().chain(app).map(PathBuf::from).chain(with_targets.map(|path| above(&path))).collect()
+    SYSTEM
+        .iter()
+        .copied()
+        .chain(app)
+        .map(PathBuf::from)
+        .chain(with_targets.map(|path| above(&path)))
+        .collect()
 }
 
 /// The folder that a path lies in, or itself below the root: a rule for the root would confine nothing.
@@ -94,7 +136,10 @@ fn above(path: &Path) -> PathBuf {
 /// The folder itself, or the nearest one above it that is there: a new server makes its own.
 fn there(folder: &Path) -> PathBuf {
     let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    folder.ancestors().find(|path| path.exists()).map_or(folder.clone(), Path::to_owned)
+    folder
+        .ancestors()
+        .find(|path| path.exists())
+        .map_or(folder.clone(), Path::to_owned)
 }
 
 /// What is not there cannot be reached either way.

@@ -22,8 +22,12 @@ use tokio::time::MissedTickBehavior;
 const DESCRIPTORS_A_HOME: usize = 16;
 
 /// What is read again at SIGHUP; all other settings want a restart.
-const READ_AGAIN: [&str; 4] =
-    ["log.level", "log.requests", "server.max_connections", "server.max_connections_per_address"];
+const READ_AGAIN: [&str; 4] = [
+    "log.level",
+    "log.requests",
+    "server.max_connections",
+    "server.max_connections_per_address",
+];
 
 /// Serves until SIGTERM or SIGINT. The settings come from `file`, or from where they are without one.
 pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()> {
@@ -33,17 +37,29 @@ pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()>
     let folder = config.data_dir.clone();
     process::refuse_other_owner(&folder)?;
     let sandbox = sandbox::confine(&config, &Config::source(file.as_deref()));
-    let outside = Outside { manager: Manager::new(&env), file, settings: config.clone(), sandbox };
+    let outside = Outside {
+        manager: Manager::new(&env),
+        file,
+        settings: config.clone(),
+        sandbox,
+    };
     if let Some(limit) = process::raise_open_files() {
         // Connections, files and the state need theirs, too.
-        config.storage.open_homes = config.storage.open_homes.min((limit / DESCRIPTORS_A_HOME).max(1));
+        config.storage.open_homes = config
+            .storage
+            .open_homes
+            .min((limit / DESCRIPTORS_A_HOME).max(1));
     }
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     // From here on it ends nothing, however long the start takes.
     let hangup = signal(SignalKind::hangup())?;
     let cores = Arc::new(Cores::start().context("The threads that serve cannot be started")?);
-    let app =
-        App::open(config).await.with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
+    let app = App::open(config)
+        .await
+        .with_context(|| format!("The data folder {} cannot be opened", folder.display()))?;
     let binding = Server::bind_with(Arc::clone(&app), Arc::clone(&cores), handed);
     let served = serve(&app, binding, Arc::new(outside), hangup, async move {
         tokio::select! {
@@ -53,7 +69,10 @@ pub(super) async fn run(mut config: Config, file: Option<PathBuf>) -> Result<()>
         tracing::info!("stopping");
     });
     let served = served.await;
-    let closed = app.close().await.context("The data folder could not be closed cleanly");
+    let closed = app
+        .close()
+        .await
+        .context("The data folder could not be closed cleanly");
     tokio::task::spawn_blocking(move || drop(cores)).await?;
     served.and(closed)
 }
@@ -69,9 +88,18 @@ async fn serve(
     // Before the greeting: who has read it may give a command at once.
     let desk = Desk::open(Arc::clone(app)).await;
     let link = app.setup.token();
-    let fingerprint = app.issuers.local.as_ref().map(|authority| authority.root().fingerprint());
+    let fingerprint = app
+        .issuers
+        .local
+        .as_ref()
+        .map(|authority| authority.root().fingerprint());
     let token = link.as_ref().map(|token| token.as_str());
-    print(&greeting(server.addresses(), server.tls_addresses(), fingerprint.as_deref(), token))?;
+    print(&greeting(
+        server.addresses(),
+        server.tls_addresses(),
+        fingerprint.as_deref(),
+        token,
+    ))?;
     tracing::info!("{}", outside.sandbox);
     let (stop, stopping) = watch::channel(());
     let stopped = || {
@@ -135,7 +163,8 @@ struct Outside {
 impl Outside {
     /// Reads the settings again, takes what can be taken, and says what wants a restart.
     fn read_settings(&self, limits: &Limits) {
-        let read = Config::load(self.file.as_deref()).and_then(|now| Ok((self.settings.differences(&now)?, now)));
+        let read = Config::load(self.file.as_deref())
+            .and_then(|now| Ok((self.settings.differences(&now)?, now)));
         let (mut changed, now) = match read {
             Ok(read) => read,
             Err(error) => {
@@ -202,17 +231,29 @@ fn greeting(
     for address in with_tls {
         let _ = writeln!(text, "Sarang serves https://{address}/dav/");
     }
-    let Some(near) = addresses.first().copied().map(reachable) else { return text };
+    let Some(near) = addresses.first().copied().map(reachable) else {
+        return text;
+    };
     if let Some(fingerprint) = fingerprint {
         let page = trust_page(addresses, with_tls, &local_name());
-        let _ = writeln!(text, "Devices trust it by {page}, whose certificate has the SHA-256 fingerprint");
+        let _ = writeln!(
+            text,
+            "Devices trust it by {page}, whose certificate has the SHA-256 fingerprint"
+        );
         let _ = writeln!(text, "  {fingerprint}");
     }
     // Without TLS only this machine's own address is served where TLS is.
-    let with_tls = with_tls.first().copied().map(reachable).filter(|_| !near.ip().is_loopback());
+    let with_tls = with_tls
+        .first()
+        .copied()
+        .map(reachable)
+        .filter(|_| !near.ip().is_loopback());
     let (scheme, near) = with_tls.map_or(("http", near), |near| ("https", near));
     if let Some(token) = token {
-        let _ = writeln!(text, "First administrator: open {scheme}://{near}/setup?token={token}");
+        let _ = writeln!(
+            text,
+            "First administrator: open {scheme}://{near}/setup?token={token}"
+        );
         let _ = writeln!(text, "                     or run: sarang user add NAME");
     }
     let _ = writeln!(text, "Mount: {}", mount_command(scheme, near));
@@ -221,7 +262,10 @@ fn greeting(
 
 /// Where other devices find the root certificate: without TLS if they reach such an address, since they do not trust it yet.
 fn trust_page(addresses: &[SocketAddr], with_tls: &[SocketAddr], name: &str) -> String {
-    let plain = addresses.iter().find(|address| !address.ip().is_loopback()).map(|address| ("http", address));
+    let plain = addresses
+        .iter()
+        .find(|address| !address.ip().is_loopback())
+        .map(|address| ("http", address));
     let found = plain.or(with_tls.first().map(|address| ("https", address)));
     match found.or(addresses.first().map(|address| ("http", address))) {
         Some((scheme, address)) if address.ip().is_unspecified() => {
@@ -236,7 +280,10 @@ fn mount_command(scheme: &str, address: SocketAddr) -> String {
     if cfg!(target_os = "macos") {
         format!("open {scheme}://{address}/dav/")
     } else {
-        format!("gio mount {}://{address}/dav/", scheme.replace("http", "dav"))
+        format!(
+            "gio mount {}://{address}/dav/",
+            scheme.replace("http", "dav")
+        )
     }
 }
 
@@ -247,15 +294,30 @@ mod tests {
     #[test]
     fn the_greeting_says_where_and_how() {
         let addresses = ["0.0.0.0:80".parse().unwrap(), "[::1]:81".parse().unwrap()];
-        let text = greeting(&addresses, &["0.0.0.0:443".parse().unwrap()], None, Some("secret"));
+        let text = greeting(
+            &addresses,
+            &["0.0.0.0:443".parse().unwrap()],
+            None,
+            Some("secret"),
+        );
         assert!(text.contains("http://0.0.0.0:80/dav/") && text.contains("http://[::1]:81/dav/"));
         assert!(text.contains("http://127.0.0.1:80/setup?token=secret"));
         assert!(text.contains("https://0.0.0.0:443/dav/") && text.lines().count() <= 6);
         assert!(!greeting(&addresses, &[], None, None).contains("setup"));
-        let (lan, tls) = (["192.0.2.1:80".parse().unwrap()], ["192.0.2.1:443".parse().unwrap()]);
+        let (lan, tls) = (
+            ["192.0.2.1:80".parse().unwrap()],
+            ["192.0.2.1:443".parse().unwrap()],
+        );
         let text = greeting(&lan, &tls, Some("AB:CD"), Some("secret"));
-        assert!(text.contains("https://192.0.2.1:443/setup") && text.contains("davs://192.0.2.1:443/dav/"), "{text}");
-        assert!(text.contains("http://192.0.2.1:80/trust") && text.contains("\n  AB:CD\n"), "{text}");
+        assert!(
+            text.contains("https://192.0.2.1:443/setup")
+                && text.contains("davs://192.0.2.1:443/dav/"),
+            "{text}"
+        );
+        assert!(
+            text.contains("http://192.0.2.1:80/trust") && text.contains("\n  AB:CD\n"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -264,9 +326,21 @@ mod tests {
             let address = |text: &str| text.parse().ok().into_iter().collect::<Vec<SocketAddr>>();
             trust_page(&address(plain), &address(tls), "nas.local")
         };
-        assert_eq!(of("0.0.0.0:4918", "0.0.0.0:443"), "http://nas.local:4918/trust");
-        assert_eq!(of("192.0.2.1:80", "0.0.0.0:443"), "http://192.0.2.1:80/trust");
-        assert_eq!(of("127.0.0.1:4918", "0.0.0.0:443"), "https://nas.local:443/trust");
-        assert_eq!(of("127.0.0.1:4918", "192.0.2.1:443"), "https://192.0.2.1:443/trust");
+        assert_eq!(
+            of("0.0.0.0:4918", "0.0.0.0:443"),
+            "http://nas.local:4918/trust"
+        );
+        assert_eq!(
+            of("192.0.2.1:80", "0.0.0.0:443"),
+            "http://192.0.2.1:80/trust"
+        );
+        assert_eq!(
+            of("127.0.0.1:4918", "0.0.0.0:443"),
+            "https://nas.local:443/trust"
+        );
+        assert_eq!(
+            of("127.0.0.1:4918", "192.0.2.1:443"),
+            "https://192.0.2.1:443/trust"
+        );
     }
 }

@@ -51,11 +51,27 @@ pub enum LockCommand {
 
 /// `sarang audit`: newest first.
 pub(super) async fn audit(args: AuditArgs, config: Config) -> Result<()> {
-    let AuditArgs { account, kind, from, to, limit, json } = args;
-    let filter = Filter { account: account.map(String::from), kind, from, to };
+    let AuditArgs {
+        account,
+        kind,
+        from,
+        to,
+        limit,
+        json,
+    } = args;
+    let filter = Filter {
+        account: account.map(String::from),
+        kind,
+        from,
+        to,
+    };
     match user::ask(Request::Audit { filter, limit }, config).await? {
         Response::Audit(entries) if json => print(&pretty(&entries)?),
-        Response::Audit(entries) => print(&entries.iter().fold(String::new(), |text, entry| text + &line_of(entry))),
+        Response::Audit(entries) => print(
+            &entries
+                .iter()
+                .fold(String::new(), |text, entry| text + &line_of(entry)),
+        ),
         other => refused(other),
     }
 }
@@ -86,7 +102,9 @@ pub(super) async fn lock(command: LockCommand, config: Config) -> Result<()> {
 pub(super) fn refused(response: Response) -> Result<()> {
     match response {
         Response::Refused(sentence) => bail!(sentence),
-        _ => bail!("The running server is of another version: it gave an answer that does not belong to the question"),
+        _ => bail!(
+            "The running server is of another version: it gave an answer that does not belong to the question"
+        ),
     }
 }
 
@@ -99,8 +117,11 @@ fn parse_kind(text: &str) -> Result<Kind> {
 }
 
 fn parse_moment(text: &str) -> Result<String> {
-    let moment = time::parse_iso_date(text).or_else(|| time::parse_iso_date(&format!("{text}T00:00:00Z")));
-    moment.map(time::iso_date).with_context(|| format!("{text:?} is no time; write 2026-11-21 or 2026-11-21T10:00:00Z"))
+    let moment =
+        time::parse_iso_date(text).or_else(|| time::parse_iso_date(&format!("{text}T00:00:00Z")));
+    moment
+        .map(time::iso_date)
+        .with_context(|| format!("{text:?} is no time; write 2026-11-21 or 2026-11-21T10:00:00Z"))
 }
 
 fn line_of(entry: &Entry) -> String {
@@ -111,23 +132,44 @@ fn line_of(entry: &Entry) -> String {
         (By::Server, _) => "the server".into(),
         _ => "somebody".into(),
     };
-    let from = entry.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default();
-    let times = if entry.count > 1 { format!(" ({} times)", entry.count) } else { String::new() };
-    let note = if entry.note.is_empty() { String::new() } else { format!(": {}", entry.note) };
+    let from = entry
+        .from
+        .as_ref()
+        .map(|from| format!(" from {from}"))
+        .unwrap_or_default();
+    let times = if entry.count > 1 {
+        format!(" ({} times)", entry.count)
+    } else {
+        String::new()
+    };
+    let note = if entry.note.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", entry.note)
+    };
     let end = match entry.outcome {
         Outcome::Done => "",
         Outcome::Refused => " refused",
         Outcome::Failed => " FAILED",
     };
-    let kind =
-        serde_json::to_value(entry.kind).ok().and_then(|kind| kind.as_str().map(str::to_owned)).unwrap_or_default();
-    format!("{}  {kind}{end}  {}  by {who}{from}{note}{times}\n", entry.at, entry.target)
+    let kind = serde_json::to_value(entry.kind)
+        .ok()
+        .and_then(|kind| kind.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    format!(
+        "{}  {kind}{end}  {}  by {who}{from}{note}{times}\n",
+        entry.at, entry.target
+    )
 }
 
 fn text_of(overview: &Overview) -> String {
     let mut text = String::new();
     let exported = overview.exported.as_deref().unwrap_or("never");
-    let state = if overview.writable { "writable" } else { "READ-ONLY: the log says why" };
+    let state = if overview.writable {
+        "writable"
+    } else {
+        "READ-ONLY: the log says why"
+    };
     let rows = [
         ("Version", overview.version.clone()),
         ("Up for", format!("{} s", overview.uptime)),
@@ -135,7 +177,10 @@ fn text_of(overview: &Overview) -> String {
         ("State exported", exported.to_owned()),
         (
             "Accounts",
-            format!("{}, {} administer, {} disabled", overview.accounts, overview.administrators, overview.disabled),
+            format!(
+                "{}, {} administer, {} disabled",
+                overview.accounts, overview.administrators, overview.disabled
+            ),
         ),
         ("Used", size::show(overview.used)),
         ("Free", size::show(overview.free)),
@@ -149,14 +194,25 @@ fn text_of(overview: &Overview) -> String {
         let _ = writeln!(text, "{name:15} {value}");
     }
     if overview.date_doubted {
-        let _ =
-            writeln!(text, "{:15} jumped: nothing of the history expires for now; the server's log says more", "Clock");
+        let _ = writeln!(
+            text,
+            "{:15} jumped: nothing of the history expires for now; the server's log says more",
+            "Clock"
+        );
     }
     for held in &overview.held {
-        let _ = writeln!(text, "{:15} {} until {}", "History held", held.root, held.until);
+        let _ = writeln!(
+            text,
+            "{:15} {} until {}",
+            "History held", held.root, held.until
+        );
     }
     for tree in &overview.missing {
-        let _ = writeln!(text, "{:15} {tree}: its disk may not be mounted; `sarang check` says more", "Missing");
+        let _ = writeln!(
+            text,
+            "{:15} {tree}: its disk may not be mounted; `sarang check` says more",
+            "Missing"
+        );
     }
     for found in &overview.file_systems {
         let roots = crate::check::some_of(&found.roots);
@@ -189,7 +245,12 @@ mod tests {
     #[test]
     fn arguments_are_read() {
         assert_eq!(parse_kind("account-removed").unwrap(), Kind::AccountRemoved);
-        assert!(parse_kind("murder").unwrap_err().to_string().contains("no kind"));
+        assert!(
+            parse_kind("murder")
+                .unwrap_err()
+                .to_string()
+                .contains("no kind")
+        );
         assert_eq!(parse_moment("2026-11-21").unwrap(), "2026-11-21T00:00:00Z");
         assert!(parse_moment("yesterday").is_err());
     }

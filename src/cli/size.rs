@@ -6,10 +6,13 @@ const UNITS: [char; 5] = ['K', 'M', 'G', 'T', 'P'];
 
 /// Reads a size; `500M`, `500MB` and `500MiB` mean the same.
 pub fn parse(text: &str) -> Result<u64> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let split = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at(split);
     let bytes = scale_of(unit.trim_start()).and_then(|scale| scaled(number, scale));
-    bytes.with_context(|| format!("{text:?} is no size; write 500M, 10G, 1.5T or a number of bytes"))
+    bytes
+        .with_context(|| format!("{text:?} is no size; write 500M, 10G, 1.5T or a number of bytes"))
 }
 
 /// Writes a size with one decimal at most.
@@ -34,8 +37,14 @@ fn scale_of(unit: &str) -> Option<u32> {
     if unit.is_empty() || unit == "B" {
         return Some(0);
     }
-    let letter = unit.strip_suffix("IB").or_else(|| unit.strip_suffix('B')).unwrap_or(&unit);
-    (1..).zip(UNITS).find(|(_, known)| letter.chars().eq([*known])).map(|(scale, _)| scale)
+    let letter = unit
+        .strip_suffix("IB")
+        .or_else(|| unit.strip_suffix('B'))
+        .unwrap_or(&unit);
+    (1..)
+        .zip(UNITS)
+        .find(|(_, known)| letter.chars().eq([*known]))
+        .map(|(scale, _)| scale)
 }
 
 /// `number` times 1024 to the power of `scale`, exactly, rounded down to bytes.
@@ -46,7 +55,8 @@ fn scaled(number: &str, scale: u32) -> Option<u64> {
         return None;
     }
     let factor = 1024u128.checked_pow(scale)?;
-    let bytes = digits.parse::<u64>().ok().map(u128::from)? * factor / 10u128.pow(u32::try_from(places).ok()?);
+    let bytes = digits.parse::<u64>().ok().map(u128::from)? * factor
+        / 10u128.pow(u32::try_from(places).ok()?);
     u64::try_from(bytes).ok()
 }
 
@@ -71,7 +81,21 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap(), bytes, "{text}");
         }
-        for text in ["", "M", ".5M", "1.2.3M", "-1", "1X", "10 MM", "1.5", "1KBB", "1IB", "none", "99999999P", "1e3"] {
+        for text in [
+            "",
+            "M",
+            ".5M",
+            "1.2.3M",
+            "-1",
+            "1X",
+            "10 MM",
+            "1.5",
+            "1KBB",
+            "1IB",
+            "none",
+            "99999999P",
+            "1e3",
+        ] {
             let refusal = parse(text).unwrap_err().to_string();
             assert!(refusal.contains("is no size"), "{text}: {refusal}");
         }

@@ -18,10 +18,15 @@ pub(super) enum StoreCommand {
 }
 
 /// Carries out a command and says what it did.
-pub(super) async fn run(StoreCommand::Restore { file }: StoreCommand, config: &Config) -> Result<()> {
+pub(super) async fn run(
+    StoreCommand::Restore { file }: StoreCommand,
+    config: &Config,
+) -> Result<()> {
     let (dir, export) = (config.data_dir.join("state"), file.clone());
     let restore = async move || Ok(SledStore::restore(&dir, &export)?);
-    process::as_owner_of(&config.data_dir, restore).await.context("Nothing was restored")?;
+    process::as_owner_of(&config.data_dir, restore)
+        .await
+        .context("Nothing was restored")?;
     print(&format!(
         "The state is as {} has it; what was there before is kept in {}.\n",
         file.display(),
@@ -37,18 +42,32 @@ mod tests {
     #[tokio::test]
     async fn an_export_is_restored_unless_the_store_is_in_use() {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config { data_dir: dir.path().into(), ..Config::default() };
+        let config = Config {
+            data_dir: dir.path().into(),
+            ..Config::default()
+        };
         let store = SledStore::open(&dir.path().join("state")).unwrap();
-        store.commit(Batch::new().put("a", "exported")).await.unwrap();
+        store
+            .commit(Batch::new().put("a", "exported"))
+            .await
+            .unwrap();
         let file = store.export_daily().unwrap();
         store.commit(Batch::new().put("a", "later")).await.unwrap();
         let restore = |file: PathBuf| StoreCommand::Restore { file };
-        let refusal = format!("{:#}", run(restore(file.clone()), &config).await.unwrap_err());
+        let refusal = format!(
+            "{:#}",
+            run(restore(file.clone()), &config).await.unwrap_err()
+        );
         assert!(refusal.contains("is in use by process"), "{refusal}");
         store.close().await.unwrap();
 
         std::fs::write(dir.path().join("torn"), &std::fs::read(&file).unwrap()[1..]).unwrap();
-        let refusal = format!("{:#}", run(restore(dir.path().join("torn")), &config).await.unwrap_err());
+        let refusal = format!(
+            "{:#}",
+            run(restore(dir.path().join("torn")), &config)
+                .await
+                .unwrap_err()
+        );
         assert!(refusal.contains("not a whole export"), "{refusal}");
         assert_eq!(value_of_a(&config).await.as_deref(), Some("later"));
         run(restore(file), &config).await.unwrap();

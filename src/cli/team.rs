@@ -61,8 +61,12 @@ pub(super) struct Choice {
 impl From<Choice> for Files {
     fn from(choice: Choice) -> Self {
         match choice {
-            Choice { purge: Some(path), .. } => Self::PurgeAt(path),
-            Choice { purge_files: true, .. } => Self::Purge,
+            Choice {
+                purge: Some(path), ..
+            } => Self::PurgeAt(path),
+            Choice {
+                purge_files: true, ..
+            } => Self::Purge,
             Choice { .. } => Self::Keep,
         }
     }
@@ -72,10 +76,23 @@ impl From<Choice> for Files {
 pub(super) async fn run(command: TeamCommand, config: Config) -> Result<()> {
     let as_json = matches!(command, TeamCommand::List { json: true });
     let (request, report) = match command {
-        TeamCommand::Add { name, members, quota, folder } => {
+        TeamCommand::Add {
+            name,
+            members,
+            quota,
+            folder,
+        } => {
             let report = format!("Added the team folder {name}.\n");
             let quota = quota.and_then(|Limit(bytes)| bytes);
-            (Request::TeamAdd { name, members, quota, folder }, report)
+            (
+                Request::TeamAdd {
+                    name,
+                    members,
+                    quota,
+                    folder,
+                },
+                report,
+            )
         }
         TeamCommand::List { .. } => (Request::TeamList, String::new()),
         TeamCommand::Remove { name, files } => {
@@ -90,7 +107,9 @@ pub(super) async fn run(command: TeamCommand, config: Config) -> Result<()> {
         Response::Aside(None) => format!("{report}It had no files.\n"),
         Response::Teams(teams) if as_json => serde_json::to_string_pretty(&teams)? + "\n",
         Response::Teams(teams) => table(&teams),
-        _ => bail!("The running server is of another version: its answer does not belong to the question"),
+        _ => bail!(
+            "The running server is of another version: its answer does not belong to the question"
+        ),
     };
     print(&text)
 }
@@ -104,7 +123,10 @@ fn parse_member(text: &str) -> Result<Member> {
     };
     let to = match who.strip_prefix("group:") {
         // Which group that is, the server looks up.
-        Some(group) => Bound { named: Grantee::Group(GroupName::parse(group)?), group_id: None },
+        Some(group) => Bound {
+            named: Grantee::Group(GroupName::parse(group)?),
+            group_id: None,
+        },
         None => AccountName::parse(who)?.into(),
     };
     Ok(Member { to, rights })
@@ -114,13 +136,35 @@ fn table(teams: &[TeamSummary]) -> String {
     if teams.is_empty() {
         return "There are no team folders yet; make one with `sarang team add NAME`.\n".into();
     }
-    let width = teams.iter().map(|team| team.name.chars().count()).max().unwrap_or(0).max(4);
+    let width = teams
+        .iter()
+        .map(|team| team.name.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max(4);
     let mut text = format!("{:width$}  {:>10}  MEMBERS\n", "NAME", "QUOTA");
-    for TeamSummary { name, quota, members, folder } in teams {
-        let members: Vec<String> = members.iter().map(|it| format!("{} ({})", it.to, it.rights)).collect();
-        let place = folder.as_ref().map(|folder| format!("  in {folder}")).unwrap_or_default();
+    for TeamSummary {
+        name,
+        quota,
+        members,
+        folder,
+    } in teams
+    {
+        let members: Vec<String> = members
+            .iter()
+            .map(|it| format!("{} ({})", it.to, it.rights))
+            .collect();
+        let place = folder
+            .as_ref()
+            .map(|folder| format!("  in {folder}"))
+            .unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{name:width$}  {:>10}  {}{place}", show_quota(*quota), members.join(", "));
+        let _ = writeln!(
+            text,
+            "{name:width$}  {:>10}  {}{place}",
+            show_quota(*quota),
+            members.join(", ")
+        );
     }
     text
 }
@@ -131,7 +175,8 @@ mod tests {
 
     #[test]
     fn members_are_read_as_they_are_written() {
-        let member = |text| parse_member(text).map(|member| format!("{} {}", member.to, member.rights));
+        let member =
+            |text| parse_member(text).map(|member| format!("{} {}", member.to, member.rights));
         assert_eq!(member("ana").unwrap(), "ana edit");
         assert_eq!(member("ben=view").unwrap(), "ben view");
         assert_eq!(member("group:crew=edit").unwrap(), "group crew edit");

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 /// Prints the fingerprint, or the certificate itself.
 pub(super) fn run(certificate: bool, config: &Config) -> Result<()> {
     let folder = config.data_dir.display();
-    let root = Root::read(&config.data_dir).with_context(|| format!("The authority in {folder} cannot be read"))?;
+    let root = Root::read(&config.data_dir)
+        .with_context(|| format!("The authority in {folder} cannot be read"))?;
     let Some(root) = root else {
         bail!(
             "The server with the data folder {folder} has no certificate authority of its own: set tls.local = true and start it."
@@ -17,5 +18,9 @@ pub(super) fn run(certificate: bool, config: &Config) -> Result<()> {
     if certificate {
         return print(&root.pem());
     }
-    print(&format!("{}\nSHA-256 {}\n", root.name(), root.fingerprint()))
+    print(&format!(
+        "{}\nSHA-256 {}\n",
+        root.name(),
+        root.fingerprint()
+    ))
 }

@@ -146,9 +146,16 @@ pub struct FilesChoice {
 impl From<FilesChoice> for Files {
     fn from(choice: FilesChoice) -> Self {
         match choice {
-            FilesChoice { transfer_to: Some(to), .. } => Self::Transfer(to),
-            FilesChoice { purge_files: true, .. } => Self::Purge,
-            FilesChoice { purge: Some(path), .. } => Self::PurgeAt(path),
+            FilesChoice {
+                transfer_to: Some(to),
+                ..
+            } => Self::Transfer(to),
+            FilesChoice {
+                purge_files: true, ..
+            } => Self::Purge,
+            FilesChoice {
+                purge: Some(path), ..
+            } => Self::PurgeAt(path),
             FilesChoice { .. } => Self::Keep,
         }
     }
@@ -159,7 +166,11 @@ impl From<FilesChoice> for Files {
 pub struct Limit(pub(super) Option<u64>);
 
 pub(super) fn parse_quota(text: &str) -> Result<Limit> {
-    if text.eq_ignore_ascii_case("none") { Ok(Limit(None)) } else { size::parse(text).map(|bytes| Limit(Some(bytes))) }
+    if text.eq_ignore_ascii_case("none") {
+        Ok(Limit(None))
+    } else {
+        size::parse(text).map(|bytes| Limit(Some(bytes)))
+    }
 }
 
 fn parse_role(text: &str) -> Result<Role> {
@@ -180,13 +191,17 @@ pub async fn run(command: UserCommand, config: Config) -> Result<()> {
     let text = match ask(command.into_request()?, config).await? {
         Response::Refused(sentence) => bail!(sentence),
         Response::Done => report,
-        Response::Moved(Some(folder)) => format!("{report}They are in the folder {folder:?} of its drive.\n"),
+        Response::Moved(Some(folder)) => {
+            format!("{report}They are in the folder {folder:?} of its drive.\n")
+        }
         Response::Moved(None) => format!("{report}There were none.\n"),
         Response::Aside(Some(place)) => format!("{report}{}", where_kept(&place)),
         Response::Aside(None) => format!("{report}It had no files.\n"),
         Response::Accounts(accounts) if as_json => serde_json::to_string_pretty(&accounts)? + "\n",
         Response::Accounts(accounts) => table(&accounts),
-        _ => bail!("The running server is of another version: its answer does not belong to the question"),
+        _ => bail!(
+            "The running server is of another version: its answer does not belong to the question"
+        ),
     };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
@@ -220,7 +235,13 @@ impl UserCommand {
     fn into_request(self) -> Result<Request> {
         let password = |from_stdin| prompt::new_password(from_stdin).map(Password::new);
         Ok(match self {
-            Self::Add { name, admin, quota, password_stdin, home } => Request::UserAdd {
+            Self::Add {
+                name,
+                admin,
+                quota,
+                password_stdin,
+                home,
+            } => Request::UserAdd {
                 name,
                 role: if admin { Role::Admin } else { Role::User },
                 quota: match quota {
@@ -232,17 +253,30 @@ impl UserCommand {
                 home,
             },
             Self::List { .. } => Request::UserList,
-            Self::Passwd { name, password_stdin } => Request::UserPasswd { name, password: password(password_stdin)? },
+            Self::Passwd {
+                name,
+                password_stdin,
+            } => Request::UserPasswd {
+                name,
+                password: password(password_stdin)?,
+            },
             Self::TwoFactorOff { name } => Request::UserTwoFactorOff { name },
             Self::Disable { name } => Request::UserDisable { name },
             Self::Enable { name } => Request::UserEnable { name },
-            Self::Remove { name, files } => Request::UserRemove { name, files: files.into() },
+            Self::Remove { name, files } => Request::UserRemove {
+                name,
+                files: files.into(),
+            },
             Self::Role { name, role } => Request::UserRole { name, role },
             Self::Failures { name, .. } => Request::UserFailures { name },
-            Self::Quota { name, size: Limit(quota) } => Request::UserQuota { name, quota },
-            Self::Email { name, address } => {
-                Request::UserEmail { name, email: Some(address).filter(|address| address != "none") }
-            }
+            Self::Quota {
+                name,
+                size: Limit(quota),
+            } => Request::UserQuota { name, quota },
+            Self::Email { name, address } => Request::UserEmail {
+                name,
+                email: Some(address).filter(|address| address != "none"),
+            },
             Self::Link { name, subject } => Request::UserLink { name, subject },
             Self::Unlink { name } => Request::UserUnlink { name },
         })
@@ -252,29 +286,55 @@ impl UserCommand {
 /// What to print when it is done.
 fn report_of(command: &UserCommand) -> String {
     match command {
-        UserCommand::Add { name, admin: true, .. } => format!("Added the administrator {name}.\n"),
+        UserCommand::Add {
+            name, admin: true, ..
+        } => format!("Added the administrator {name}.\n"),
         UserCommand::Add { name, .. } => format!("Added the account {name}.\n"),
         UserCommand::List { .. } | UserCommand::Failures { .. } => String::new(),
-        UserCommand::Passwd { name, .. } => format!("Set the password of {name}; the old one fails from now on.\n"),
+        UserCommand::Passwd { name, .. } => {
+            format!("Set the password of {name}; the old one fails from now on.\n")
+        }
         UserCommand::TwoFactorOff { name } => {
             format!("Sign-in of {name} asks for no code from now on, and its sessions ended.\n")
         }
-        UserCommand::Disable { name } => format!("Disabled {name}: it cannot sign in from now on.\n"),
+        UserCommand::Disable { name } => {
+            format!("Disabled {name}: it cannot sign in from now on.\n")
+        }
         UserCommand::Enable { name } => format!("Enabled {name}.\n"),
-        UserCommand::Remove { name, files: FilesChoice { transfer_to: Some(to), .. } } => {
+        UserCommand::Remove {
+            name,
+            files:
+                FilesChoice {
+                    transfer_to: Some(to),
+                    ..
+                },
+        } => {
             format!("Removed {name}; its files go to {to}.\n")
         }
-        UserCommand::Role { name, role: Role::Admin } => format!("{name} is an administrator now.\n"),
+        UserCommand::Role {
+            name,
+            role: Role::Admin,
+        } => format!("{name} is an administrator now.\n"),
         UserCommand::Role { name, .. } => format!("{name} is no administrator now.\n"),
         UserCommand::Remove { name, files } if files.purge_files || files.purge.is_some() => {
             format!("Removed {name} and its files.\n")
         }
         UserCommand::Remove { name, .. } => format!("Removed {name}.\n"),
-        UserCommand::Email { name, address } if address == "none" => format!("{name} has no e-mail address now.\n"),
-        UserCommand::Email { name, address } => format!("The e-mail address of {name} is {address} now.\n"),
-        UserCommand::Link { name, subject } => format!("{subject} of the provider signs in to {name} from now on.\n"),
-        UserCommand::Unlink { name } => format!("{name} is linked to nobody now; its sessions go on.\n"),
-        UserCommand::Quota { name, size } => format!("Set the quota of {name}: {}.\n", show_quota(size.0)),
+        UserCommand::Email { name, address } if address == "none" => {
+            format!("{name} has no e-mail address now.\n")
+        }
+        UserCommand::Email { name, address } => {
+            format!("The e-mail address of {name} is {address} now.\n")
+        }
+        UserCommand::Link { name, subject } => {
+            format!("{subject} of the provider signs in to {name} from now on.\n")
+        }
+        UserCommand::Unlink { name } => {
+            format!("{name} is linked to nobody now; its sessions go on.\n")
+        }
+        UserCommand::Quota { name, size } => {
+            format!("Set the quota of {name}: {}.\n", show_quota(size.0))
+        }
     }
 }
 
@@ -286,18 +346,33 @@ fn table(accounts: &[AccountView]) -> String {
     if accounts.is_empty() {
         return "There are no accounts yet; make one with `sarang user add NAME`.\n".into();
     }
-    let width = accounts.iter().map(|account| account.name.as_str().len()).max().unwrap_or(0).max(4);
-    let mut text = format!("{:width$}  {:5}  {:8}  {:>10}  CREATED\n", "NAME", "ROLE", "SIGN-IN", "QUOTA");
+    let width = accounts
+        .iter()
+        .map(|account| account.name.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let mut text = format!(
+        "{:width$}  {:5}  {:8}  {:>10}  CREATED\n",
+        "NAME", "ROLE", "SIGN-IN", "QUOTA"
+    );
     for account in accounts {
         let role = match account.role {
             Role::User => "user",
             Role::Admin => "admin",
         };
-        let sign_in = if account.disabled { "disabled" } else { "enabled" };
+        let sign_in = if account.disabled {
+            "disabled"
+        } else {
+            "enabled"
+        };
         let created = time::iso_date(time::from_unix_seconds(account.created));
         let (name, quota) = (account.name.as_str(), show_quota(account.quota));
         let day = created.get(..10).unwrap_or_default();
-        let _ = writeln!(text, "{name:width$}  {role:5}  {sign_in:8}  {quota:>10}  {day}");
+        let _ = writeln!(
+            text,
+            "{name:width$}  {role:5}  {sign_in:8}  {quota:>10}  {day}"
+        );
     }
     text
 }
@@ -314,31 +389,65 @@ mod tests {
     }
 
     fn request(line: &str) -> String {
-        let command = Line::try_parse_from(format!("user {line}").split(' ')).unwrap().command;
+        let command = Line::try_parse_from(format!("user {line}").split(' '))
+            .unwrap()
+            .command;
         serde_json::to_string(&command.into_request().unwrap()).unwrap()
     }
 
     fn refusal(line: &str) -> String {
-        Line::try_parse_from(format!("user {line}").split(' ')).unwrap_err().to_string()
+        Line::try_parse_from(format!("user {line}").split(' '))
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn lines_become_requests() {
         assert_eq!(request("list --json"), r#"{"do":"user-list"}"#);
-        assert_eq!(request("disable ANA"), r#"{"do":"user-disable","name":"ana"}"#);
-        assert_eq!(request("two-factor-off ana"), r#"{"do":"user-two-factor-off","name":"ana"}"#);
-        assert_eq!(request("enable ana"), r#"{"do":"user-enable","name":"ana"}"#);
-        assert_eq!(request("remove ana --keep-files"), r#"{"do":"user-remove","name":"ana","files":"keep"}"#);
-        assert_eq!(request("remove ana --purge-files"), r#"{"do":"user-remove","name":"ana","files":"purge"}"#);
+        assert_eq!(
+            request("disable ANA"),
+            r#"{"do":"user-disable","name":"ana"}"#
+        );
+        assert_eq!(
+            request("two-factor-off ana"),
+            r#"{"do":"user-two-factor-off","name":"ana"}"#
+        );
+        assert_eq!(
+            request("enable ana"),
+            r#"{"do":"user-enable","name":"ana"}"#
+        );
+        assert_eq!(
+            request("remove ana --keep-files"),
+            r#"{"do":"user-remove","name":"ana","files":"keep"}"#
+        );
+        assert_eq!(
+            request("remove ana --purge-files"),
+            r#"{"do":"user-remove","name":"ana","files":"purge"}"#
+        );
         let transfer = r#"{"do":"user-remove","name":"ana","files":{"transfer":"ben"}}"#;
         assert_eq!(request("remove ana --transfer-to ben"), transfer);
         let at = r#"{"do":"user-remove","name":"ana","files":{"purge-at":"/srv/ana"}}"#;
         assert_eq!(request("remove ana --purge /srv/ana"), at);
-        assert_eq!(request("role ana admin"), r#"{"do":"user-role","name":"ana","role":"admin"}"#);
-        assert_eq!(request("quota ana 1.5K"), r#"{"do":"user-quota","name":"ana","quota":1536}"#);
-        assert_eq!(request("email ana a@x.example"), r#"{"do":"user-email","name":"ana","email":"a@x.example"}"#);
-        assert_eq!(request("email ana none"), r#"{"do":"user-email","name":"ana","email":null}"#);
-        assert_eq!(request("quota ana none"), r#"{"do":"user-quota","name":"ana","quota":null}"#);
+        assert_eq!(
+            request("role ana admin"),
+            r#"{"do":"user-role","name":"ana","role":"admin"}"#
+        );
+        assert_eq!(
+            request("quota ana 1.5K"),
+            r#"{"do":"user-quota","name":"ana","quota":1536}"#
+        );
+        assert_eq!(
+            request("email ana a@x.example"),
+            r#"{"do":"user-email","name":"ana","email":"a@x.example"}"#
+        );
+        assert_eq!(
+            request("email ana none"),
+            r#"{"do":"user-email","name":"ana","email":null}"#
+        );
+        assert_eq!(
+            request("quota ana none"),
+            r#"{"do":"user-quota","name":"ana","quota":null}"#
+        );
     }
 
     #[test]
@@ -347,8 +456,17 @@ mod tests {
         assert!(refusal("remove ana --keep-files --purge-files").contains("cannot be used with"));
         assert!(refusal("quota ana much").contains("is no size"));
         assert!(refusal("disable ../ana").contains("An account name is 1 to 64 letters"));
-        let Ok(Line { command: UserCommand::Add { quota, admin, .. } }) =
-            Line::try_parse_from(["user", "add", "ana", "--admin", "--quota", "none", "--password-stdin"])
+        let Ok(Line {
+            command: UserCommand::Add { quota, admin, .. },
+        }) = Line::try_parse_from([
+            "user",
+            "add",
+            "ana",
+            "--admin",
+            "--quota",
+            "none",
+            "--password-stdin",
+        ])
         else {
             panic!()
         };
@@ -365,7 +483,10 @@ mod tests {
             created: 784_111_777,
             email: None,
         };
-        let text = table(&[account("ana", Some(10 << 30), false), account("longer.name", None, true)]);
+        let text = table(&[
+            account("ana", Some(10 << 30), false),
+            account("longer.name", None, true),
+        ]);
         let expected = "NAME         ROLE   SIGN-IN        QUOTA  CREATED
 ana          user   enabled       10 GiB  1994-11-06
 longer.name  user   disabled   unlimited  1994-11-06
@@ -382,14 +503,28 @@ longer.name  user   disabled   unlimited  1994-11-06
         let server = tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut line = String::new();
-            BufReader::new(&mut stream).read_line(&mut line).await.unwrap();
-            stream.write_all(b"{\"refused\":\"There is no account ana.\"}\n").await.unwrap();
+            BufReader::new(&mut stream)
+                .read_line(&mut line)
+                .await
+                .unwrap();
+            stream
+                .write_all(b"{\"refused\":\"There is no account ana.\"}\n")
+                .await
+                .unwrap();
             line
         });
-        let config = Config { data_dir: dir.path().into(), ..Config::default() };
-        let command = UserCommand::Disable { name: AccountName::parse("ana").unwrap() };
+        let config = Config {
+            data_dir: dir.path().into(),
+            ..Config::default()
+        };
+        let command = UserCommand::Disable {
+            name: AccountName::parse("ana").unwrap(),
+        };
         let error = run(command, config).await.unwrap_err();
         assert_eq!(error.to_string(), "There is no account ana.");
-        assert_eq!(server.await.unwrap().trim(), r#"{"do":"user-disable","name":"ana"}"#);
+        assert_eq!(
+            server.await.unwrap().trim(),
+            r#"{"do":"user-disable","name":"ana"}"#
+        );
     }
 }

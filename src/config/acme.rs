@@ -53,13 +53,16 @@ impl AcmeConfig {
     pub(super) fn validate(&self) -> Result<()> {
         let url = self.directory_url();
         ensure!(
-            url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#'])),
+            url.strip_prefix("https://")
+                .is_some_and(|rest| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#'])),
             "tls.acme.directory is {url:?}; it must be \"letsencrypt\", \"staging\" or an address that begins with https://."
         );
         for domain in &self.domains {
             ensure!(
                 is_host_name(domain)
-                    && domain.rsplit_once('.').is_some_and(|(_, top)| !top.eq_ignore_ascii_case("local")),
+                    && domain
+                        .rsplit_once('.')
+                        .is_some_and(|(_, top)| !top.eq_ignore_ascii_case("local")),
                 "tls.acme.domains: {domain:?} is no name that the internet knows; write it like \"files.example.org\", one entry for each \
                  name. Wildcards need another challenge than this server answers."
             );
@@ -71,12 +74,18 @@ impl AcmeConfig {
                 "tls.acme.domains: {domain:?} is there twice, upper and lower case being the same; remove one of the entries."
             );
         }
-        ensure!(self.domains.len() <= MAX_DOMAINS, "tls.acme.domains must be at most {MAX_DOMAINS} names.");
+        ensure!(
+            self.domains.len() <= MAX_DOMAINS,
+            "tls.acme.domains must be at most {MAX_DOMAINS} names."
+        );
         ensure!(
             self.domains.is_empty() || self.agree_terms,
             "tls.acme needs that you agree to the terms of {url}: read what its \"termsOfService\" names, and set agree_terms = true."
         );
-        let is_address = self.contact.split_once('@').is_some_and(|(who, host)| !who.is_empty() && is_host_name(host));
+        let is_address = self
+            .contact
+            .split_once('@')
+            .is_some_and(|(who, host)| !who.is_empty() && is_host_name(host));
         let is_plain = !self.contact.contains(['?', ',', ' ', ':']);
         ensure!(
             self.contact.is_empty() || (is_address && is_plain),

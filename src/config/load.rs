@@ -14,13 +14,18 @@ impl Config {
     /// Where the settings come from: `file`, or what `SARANG_CONFIG` names, or `./config.toml`, which need not be there.
     pub fn source(file: Option<&Path>) -> PathBuf {
         let named = || std::env::var_os("SARANG_CONFIG").map(PathBuf::from);
-        file.map(Path::to_owned).or_else(named).unwrap_or_else(|| FILE.into())
+        file.map(Path::to_owned)
+            .or_else(named)
+            .unwrap_or_else(|| FILE.into())
     }
 
     /// Reads what is at [`source`](Self::source), if there is one; then the environment's overrides.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let variables = std::env::vars_os().filter_map(|(name, value)| {
-            let name = name.into_string().ok().filter(|name| name.starts_with(PREFIX))?;
+            let name = name
+                .into_string()
+                .ok()
+                .filter(|name| name.starts_with(PREFIX))?;
             Some((name, value.to_string_lossy().into_owned()))
         });
         let variables: Vec<(String, String)> = variables.collect();
@@ -43,13 +48,14 @@ impl Config {
         let mut table: Table = text.parse()?;
         let kinds = Table::try_from(Self::default())?;
         // Other SARANG_ variables belong to whoever set them: scripts name the program so, too.
-        let settings = variables.iter().filter(|(name, _)| name == "SARANG_DATA_DIR" || name.contains("__"));
+        let settings = variables
+            .iter()
+            .filter(|(name, _)| name == "SARANG_DATA_DIR" || name.contains("__"));
         for (name, value) in settings {
             override_with(&mut table, &kinds, name, value)?;
-            config = table
-                .clone()
-                .try_into()
-                .with_context(|| format!("The environment variable {name} is not a setting, or has a wrong value"))?;
+            config = table.clone().try_into().with_context(|| {
+                format!("The environment variable {name} is not a setting, or has a wrong value")
+            })?;
         }
         config.validate()?;
         Ok(config)
@@ -66,13 +72,16 @@ impl Config {
         let mut found = Vec::new();
         for (section, value) in &own {
             let theirs = other.get(section);
-            let (Some(keys), Some(others)) = (value.as_table(), theirs.and_then(Value::as_table)) else {
+            let (Some(keys), Some(others)) = (value.as_table(), theirs.and_then(Value::as_table))
+            else {
                 found.extend((theirs != Some(value)).then(|| section.clone()));
                 continue;
             };
             // What is absent by default stands in one of them only.
             let all: BTreeSet<&String> = keys.keys().chain(others.keys()).collect();
-            let changed = all.into_iter().filter(|key| keys.get(*key) != others.get(*key));
+            let changed = all
+                .into_iter()
+                .filter(|key| keys.get(*key) != others.get(*key));
             found.extend(changed.map(|key| format!("{section}.{key}")));
         }
         Ok(found)
@@ -80,25 +89,49 @@ impl Config {
 
     fn validate(&self) -> Result<()> {
         let server = &self.server;
-        ensure!(!self.data_dir.as_os_str().is_empty(), "data_dir must name a folder.");
-        ensure!(!server.listen.is_empty(), "server.listen needs at least one address, such as \"127.0.0.1:4918\".");
+        ensure!(
+            !self.data_dir.as_os_str().is_empty(),
+            "data_dir must name a folder."
+        );
+        ensure!(
+            !server.listen.is_empty(),
+            "server.listen needs at least one address, such as \"127.0.0.1:4918\"."
+        );
         for (key, value) in [
             ("server.header_timeout", server.header_timeout),
             ("server.body_timeout", server.body_timeout),
             ("server.keep_alive", server.keep_alive),
             ("locks.default_timeout", self.locks.default_timeout),
         ] {
-            ensure!((1..=86_400).contains(&value), "{key} must be between 1 second and 86400 seconds (a day).");
+            ensure!(
+                (1..=86_400).contains(&value),
+                "{key} must be between 1 second and 86400 seconds (a day)."
+            );
         }
-        ensure!(server.shutdown_grace <= 3600, "server.shutdown_grace must be at most 3600 seconds.");
-        ensure!(server.max_connections > 0, "server.max_connections must be at least 1.");
-        ensure!(server.max_connections_per_address > 0, "server.max_connections_per_address must be at least 1.");
+        ensure!(
+            server.shutdown_grace <= 3600,
+            "server.shutdown_grace must be at most 3600 seconds."
+        );
+        ensure!(
+            server.max_connections > 0,
+            "server.max_connections must be at least 1."
+        );
+        ensure!(
+            server.max_connections_per_address > 0,
+            "server.max_connections_per_address must be at least 1."
+        );
         ensure!(
             self.locks.max_timeout >= self.locks.default_timeout,
             "locks.max_timeout must not be less than locks.default_timeout."
         );
-        ensure!(self.locks.max_timeout <= 31_622_400, "locks.max_timeout must be at most 31622400 seconds (a year).");
-        ensure!(self.locks.per_account > 0 && self.locks.per_resource > 0, "locks.per_* must be at least 1.");
+        ensure!(
+            self.locks.max_timeout <= 31_622_400,
+            "locks.max_timeout must be at most 31622400 seconds (a year)."
+        );
+        ensure!(
+            self.locks.per_account > 0 && self.locks.per_resource > 0,
+            "locks.per_* must be at least 1."
+        );
         ensure!(
             (1..=128).contains(&self.accounts.min_password_length),
             "accounts.min_password_length must be 1 to 128."
@@ -107,15 +140,25 @@ impl Config {
             self.accounts.failures_per_network > 0 && self.accounts.failures_per_account > 0,
             "accounts.failures_per_* must be at least 1: 0 would refuse every first sign-in."
         );
-        ensure!(self.storage.open_homes > 0, "storage.open_homes must be at least 1.");
+        ensure!(
+            self.storage.open_homes > 0,
+            "storage.open_homes must be at least 1."
+        );
         self.storage.validate()?;
         for host in &server.hosts {
             let plain = !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']);
-            ensure!(plain, "server.hosts: {host:?} is not a host name; write it like \"files.example.org\".");
+            ensure!(
+                plain,
+                "server.hosts: {host:?} is not a host name; write it like \"files.example.org\"."
+            );
         }
         self.drive.validate()?;
-        let origin = server.public_url.strip_prefix("https://").or(server.public_url.strip_prefix("http://"));
-        let is_origin = origin.is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']));
+        let origin = server
+            .public_url
+            .strip_prefix("https://")
+            .or(server.public_url.strip_prefix("http://"));
+        let is_origin = origin
+            .is_some_and(|host| !host.is_empty() && !host.contains(['/', '@', ' ', '?', '#']));
         ensure!(
             server.public_url.is_empty() || is_origin,
             "server.public_url: write scheme and host without a slash at the end, like \"https://files.example.org\"."
@@ -129,9 +172,10 @@ impl Config {
 
 impl StorageConfig {
     fn validate(&self) -> Result<()> {
-        for (key, mode, least) in
-            [("file_mode", self.file_mode, Mode::PRIVATE_FILE), ("folder_mode", self.folder_mode, Mode::PRIVATE_FOLDER)]
-        {
+        for (key, mode, least) in [
+            ("file_mode", self.file_mode, Mode::PRIVATE_FILE),
+            ("folder_mode", self.folder_mode, Mode::PRIVATE_FOLDER),
+        ] {
             let (mode, least) = (mode.bits(), least.bits());
             ensure!(
                 mode & least == least,
@@ -156,13 +200,22 @@ impl DriveConfig {
             ("team_folder", Some(&self.team_folder)),
             ("trash_folder", self.trash_folder.as_ref()),
         ];
-        let names: Vec<_> = names.into_iter().filter_map(|(key, name)| Some((key, name?.as_str()))).collect();
+        let names: Vec<_> = names
+            .into_iter()
+            .filter_map(|(key, name)| Some((key, name?.as_str())))
+            .collect();
         for (at, (key, name)) in names.iter().enumerate() {
             let mut before = names.iter().take(at);
-            if let Some((other, _)) = before.find(|(_, other)| other.to_lowercase() == name.to_lowercase()) {
+            if let Some((other, _)) =
+                before.find(|(_, other)| other.to_lowercase() == name.to_lowercase())
+            {
                 bail!("drive.{other} and drive.{key} are both {name:?}; they must be two names.");
             }
-            let portable = if self.portable_names { check_portable(name) } else { Ok(()) };
+            let portable = if self.portable_names {
+                check_portable(name)
+            } else {
+                Ok(())
+            };
             portable.with_context(|| format!("drive.{key} is {name:?}"))?;
         }
         Ok(())
@@ -172,28 +225,39 @@ impl DriveConfig {
 impl LogConfig {
     fn validate(&self) -> Result<()> {
         let known = ["error", "warn", "info", "debug", "trace"].contains(&self.level.as_str());
-        ensure!(known, "log.level is {:?}; it must be error, warn, info, debug or trace.", self.level);
+        ensure!(
+            known,
+            "log.level is {:?}; it must be error, warn, info, debug or trace.",
+            self.level
+        );
         Ok(())
     }
 }
 
 /// Puts the value of `SARANG_DATA_DIR` or `SARANG_<SECTION>__<KEY>` into the table; `kinds` tells what the key holds.
 fn override_with(table: &mut Table, kinds: &Table, name: &str, value: &str) -> Result<()> {
-    let place = name.strip_prefix(PREFIX).unwrap_or(name).to_ascii_lowercase();
+    let place = name
+        .strip_prefix(PREFIX)
+        .unwrap_or(name)
+        .to_ascii_lowercase();
     if place == "data_dir" {
         table.insert(place, Value::String(value.to_owned()));
         return Ok(());
     }
-    let known = place.split_once("__").filter(|(section, _)| kinds.get(*section).is_some_and(Value::is_table));
+    let known = place
+        .split_once("__")
+        .filter(|(section, _)| kinds.get(*section).is_some_and(Value::is_table));
     let Some((section, key)) = known else {
         bail!(
             "The environment variable {name} is not a setting; settings are SARANG_<SECTION>__<KEY>, such as SARANG_LOG__LEVEL."
         );
     };
     let kind = kinds.get(section).and_then(|s| s.get(key));
-    let value =
-        read_value(kind, value).with_context(|| format!("The environment variable {name} has no readable value"))?;
-    let entry = table.entry(section.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+    let value = read_value(kind, value)
+        .with_context(|| format!("The environment variable {name} has no readable value"))?;
+    let entry = table
+        .entry(section.to_owned())
+        .or_insert_with(|| Value::Table(Table::new()));
     if let Value::Table(entry) = entry {
         entry.insert(key.to_owned(), value);
     }
@@ -205,12 +269,20 @@ fn read_value(kind: Option<&Value>, text: &str) -> Result<Value> {
     match kind {
         Some(Value::String(_)) => Ok(Value::String(text.to_owned())),
         Some(Value::Array(_)) if !text.trim_start().starts_with('[') => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+            let items = text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty());
+            Ok(Value::Array(
+                items.map(|item| Value::String(item.to_owned())).collect(),
+            ))
         }
         Some(_) => Ok(text.trim().parse::<Value>()?),
         // A key without a default, or none at all: whoever reads the table says which.
-        None => Ok(text.trim().parse::<Value>().unwrap_or_else(|_| Value::String(text.to_owned()))),
+        None => Ok(text
+            .trim()
+            .parse::<Value>()
+            .unwrap_or_else(|_| Value::String(text.to_owned()))),
     }
 }
 
@@ -221,7 +293,10 @@ mod tests {
     const EXAMPLE: &str = include_str!("../../config.toml.example");
 
     fn with(variables: &[(&str, &str)]) -> Result<Config> {
-        let variables: Vec<_> = variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+            .collect();
         Config::assemble("[log]\nlevel = \"warn\"\n", &variables)
     }
 
@@ -232,10 +307,15 @@ mod tests {
     #[test]
     fn the_example_documents_every_key_with_its_default() {
         let defaults = Config::default().to_text().unwrap();
-        assert_eq!(Config::assemble(EXAMPLE, &[]).unwrap().to_text().unwrap(), defaults);
+        assert_eq!(
+            Config::assemble(EXAMPLE, &[]).unwrap().to_text().unwrap(),
+            defaults
+        );
         let example: Table = EXAMPLE.parse().unwrap();
         for (section, value) in defaults.parse::<Table>().unwrap() {
-            let documented = example.get(&section).unwrap_or_else(|| panic!("{section} is missing"));
+            let documented = example
+                .get(&section)
+                .unwrap_or_else(|| panic!("{section} is missing"));
             for (key, value) in value.as_table().into_iter().flatten() {
                 assert_eq!(documented.get(key), Some(value), "{section}.{key}");
             }
@@ -250,49 +330,98 @@ mod tests {
         assert!(refusal("[nonsense]\n").contains("nonsense"));
         assert!(refusal("[log]\nlevel = \"loud\"").contains("log.level"));
         assert!(refusal("[server]\nheader_timeout = 0").contains("server.header_timeout"));
-        assert!(refusal("[server]\nproxy_protocol = [\"10.0.0.1/8\"]").contains("write \"10.0.0.0/8\""));
+        assert!(
+            refusal("[server]\nproxy_protocol = [\"10.0.0.1/8\"]").contains("write \"10.0.0.0/8\"")
+        );
         assert!(refusal("[server]\nlisten = []").contains("server.listen"));
         assert!(refusal("[storage]\nallowed = [\"srv\"]").contains("storage.allowed"));
-        assert!(refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout"));
-        for name in ["", "a/b", "..", ".sarang", ".Sarang-x", ".hidden", "a ", "a\\u0007", "a\\u202Eb"] {
+        assert!(
+            refusal("[locks]\nmax_timeout = 9223372036854775807").contains("locks.max_timeout")
+        );
+        for name in [
+            "",
+            "a/b",
+            "..",
+            ".sarang",
+            ".Sarang-x",
+            ".hidden",
+            "a ",
+            "a\\u0007",
+            "a\\u202Eb",
+        ] {
             let sentence = refusal(&format!("[drive]\nteam_folder = \"{name}\""));
-            assert!(sentence.contains("line 2") && sentence.to_lowercase().contains("name"), "{sentence}");
+            assert!(
+                sentence.contains("line 2") && sentence.to_lowercase().contains("name"),
+                "{sentence}"
+            );
         }
         assert!(refusal("[drive]\nshared_folder = \"TEAM folders\"").contains("drive.team_folder"));
         assert!(
-            refusal("[drive]\ntrash_folder = \"team Folders\"").contains("drive.team_folder and drive.trash_folder")
+            refusal("[drive]\ntrash_folder = \"team Folders\"")
+                .contains("drive.team_folder and drive.trash_folder")
         );
-        assert!(refusal("[drive]\nportable_names = true\nshared_folder = \"a:b\"").contains("drive.shared_folder"));
+        assert!(
+            refusal("[drive]\nportable_names = true\nshared_folder = \"a:b\"")
+                .contains("drive.shared_folder")
+        );
         assert!(refusal("[server]\npublic_url = \"https://x/\"").contains("server.public_url"));
         assert!(refusal("[tls]\nlisten = [\"0.0.0.0:443\"]").contains("tls.certificates = ["));
-        assert!(refusal("[tls]\ncertificates = [{ certificate = \"a\", key = \"b\" }]").contains("tls.listen = ["));
+        assert!(
+            refusal("[tls]\ncertificates = [{ certificate = \"a\", key = \"b\" }]")
+                .contains("tls.listen = [")
+        );
         assert!(refusal("[tls]\nplain_http = \"sometimes\"").contains("line 2"));
         assert!(refusal("[tls]\nlocal = true").contains("tls.local needs an address"));
         let tls = |more: &str| refusal(&format!("[tls]\nlisten = [\"0.0.0.0:443\"]\n{more}"));
         assert!(tls("local = true\nlocal_names = [\"a b\"]").contains("tls.local_names: \"a b\""));
-        let acme = |domain: &str, more: &str| tls(&format!("[tls.acme]\ndomains = [\"{domain}\"]\n{more}"));
-        for domain in ["*.nest.example", "192.0.2.1", "nest", "nas.local", "-a.example", "a..example", ""] {
+        let acme = |domain: &str, more: &str| {
+            tls(&format!("[tls.acme]\ndomains = [\"{domain}\"]\n{more}"))
+        };
+        for domain in [
+            "*.nest.example",
+            "192.0.2.1",
+            "nest",
+            "nas.local",
+            "-a.example",
+            "a..example",
+            "",
+        ] {
             let sentence = acme(domain, "agree_terms = true");
-            assert!(sentence.contains(&format!("tls.acme.domains: {domain:?}")), "{sentence}");
+            assert!(
+                sentence.contains(&format!("tls.acme.domains: {domain:?}")),
+                "{sentence}"
+            );
         }
         let twice = acme("nest.example\", \"Nest.EXAMPLE", "agree_terms = true");
         assert!(twice.contains("\"Nest.EXAMPLE\" is there twice"), "{twice}");
         let sentence = acme("nest.example", "");
         assert!(
-            sentence.contains("agree_terms = true") && sentence.contains("acme-v02.api.letsencrypt.org"),
+            sentence.contains("agree_terms = true")
+                && sentence.contains("acme-v02.api.letsencrypt.org"),
             "{sentence}"
         );
         assert!(acme("nest.example", "directory = \"staging\"").contains("acme-staging-v02"));
-        assert!(acme("nest.example", "directory = \"http://ca.example\"").contains("begins with https://"));
-        assert!(acme("nest.example", "agree_terms = true\ncontact = \"ana\"").contains("tls.acme.contact"));
+        assert!(
+            acme("nest.example", "directory = \"http://ca.example\"")
+                .contains("begins with https://")
+        );
+        assert!(
+            acme("nest.example", "agree_terms = true\ncontact = \"ana\"")
+                .contains("tls.acme.contact")
+        );
         assert!(refusal("[server]\nhosts = [\"http://x/\"]").contains("server.hosts"));
         for mode in ["", "7", "rw-r--r--", "0888", "4755", "01777", "+640"] {
             let sentence = refusal(&format!("[storage]\nfile_mode = \"{mode}\""));
-            assert!(sentence.contains("line 2") && sentence.contains("such as \"0640\""), "{sentence}");
+            assert!(
+                sentence.contains("line 2") && sentence.contains("such as \"0640\""),
+                "{sentence}"
+            );
         }
         assert!(refusal("[storage]\nfile_mode = 640").contains("line 2"));
         assert!(refusal("[storage]\nfile_mode = \"0440\"").contains("storage.file_mode"));
-        assert!(refusal("[storage]\nfolder_mode = \"640\"").contains("storage.folder_mode is 0640"));
+        assert!(
+            refusal("[storage]\nfolder_mode = \"640\"").contains("storage.folder_mode is 0640")
+        );
     }
 
     #[test]
@@ -316,16 +445,28 @@ mod tests {
         assert_eq!(config.drive.hide_quota_from, ["a,b"]);
         assert_eq!(config.accounts.default_quota, Some(1000));
         assert_eq!(config.log.level, "warn");
-        assert_eq!(with(&[("SARANG_LOG__LEVEL", "debug")]).unwrap().log.level, "debug");
+        assert_eq!(
+            with(&[("SARANG_LOG__LEVEL", "debug")]).unwrap().log.level,
+            "debug"
+        );
     }
 
     #[test]
     fn differences_name_the_keys() {
         let read = |text: &str| Config::assemble(text, &[]).unwrap();
-        let changed =
-            read("data_dir = \"x\"\n[log]\nlevel = \"warn\"\n[accounts]\ndefault_quota = 5\n[server]\nhosts = [\"a\"]");
-        let both = ["accounts.default_quota", "data_dir", "log.level", "server.hosts"];
-        for (one, other) in [(&changed, &Config::default()), (&Config::default(), &changed)] {
+        let changed = read(
+            "data_dir = \"x\"\n[log]\nlevel = \"warn\"\n[accounts]\ndefault_quota = 5\n[server]\nhosts = [\"a\"]",
+        );
+        let both = [
+            "accounts.default_quota",
+            "data_dir",
+            "log.level",
+            "server.hosts",
+        ];
+        for (one, other) in [
+            (&changed, &Config::default()),
+            (&Config::default(), &changed),
+        ] {
             let mut found = one.differences(other).unwrap();
             found.sort();
             assert_eq!(found, both);
@@ -339,13 +480,19 @@ mod tests {
             let message = format!("{:#}", with(&[(name, "1")]).unwrap_err());
             assert!(message.contains(name), "{message}");
         }
-        assert!(with(&[("SARANG_BIN", "target/release/sarang")]).is_ok(), "not the form of a setting");
+        assert!(
+            with(&[("SARANG_BIN", "target/release/sarang")]).is_ok(),
+            "not the form of a setting"
+        );
     }
 
     #[test]
     fn printed_settings_read_back_the_same() {
         let config = with(&[("SARANG_ACCOUNTS__DEFAULT_QUOTA", "7")]).unwrap();
         let text = config.to_text().unwrap();
-        assert_eq!(Config::assemble(&text, &[]).unwrap().to_text().unwrap(), text);
+        assert_eq!(
+            Config::assemble(&text, &[]).unwrap().to_text().unwrap(),
+            text
+        );
     }
 }

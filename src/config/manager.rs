@@ -19,11 +19,14 @@ impl ManagerEnv {
     /// Reads the environment.
     pub fn read() -> Self {
         let text = |name: &str| std::env::var(name).ok();
-        let is_mine = |name: &str| text(name).is_none_or(|pid| pid == std::process::id().to_string());
+        let is_mine =
+            |name: &str| text(name).is_none_or(|pid| pid == std::process::id().to_string());
         let names = text("LISTEN_FDNAMES").filter(|_| is_mine("LISTEN_PID"));
         let micros = text("WATCHDOG_USEC").filter(|_| is_mine("WATCHDOG_PID"));
         Self {
-            socket_names: names.map(|names| names.split(':').map(str::to_owned).collect()).unwrap_or_default(),
+            socket_names: names
+                .map(|names| names.split(':').map(str::to_owned).collect())
+                .unwrap_or_default(),
             notify: std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty()),
             watchdog: micros
                 .and_then(|micros| micros.parse().ok())

@@ -15,8 +15,14 @@ pub struct MetricsConfig {
 
 impl MetricsConfig {
     pub(super) fn validate(&self, config: &Config) -> Result<()> {
-        for (key, others) in [("server", &config.server.listen), ("tls", &config.tls.listen)] {
-            let both = self.listen.iter().find(|own| own.port() != 0 && others.contains(own));
+        for (key, others) in [
+            ("server", &config.server.listen),
+            ("tls", &config.tls.listen),
+        ] {
+            let both = self
+                .listen
+                .iter()
+                .find(|own| own.port() != 0 && others.contains(own));
             ensure!(
                 both.is_none(),
                 "metrics.listen and {key}.listen are both {}; metrics need an address of their own, such as \"127.0.0.1:9464\".",
@@ -46,9 +52,16 @@ mod tests {
 
     #[test]
     fn loopback_and_private_addresses_are_not_public() {
-        for own in
-            ["127.0.0.1", "::1", "::ffff:127.0.0.1", "10.1.2.3", "192.168.0.9", "169.254.1.1", "fd00::1", "fe80::1"]
-        {
+        for own in [
+            "127.0.0.1",
+            "::1",
+            "::ffff:127.0.0.1",
+            "10.1.2.3",
+            "192.168.0.9",
+            "169.254.1.1",
+            "fd00::1",
+            "fe80::1",
+        ] {
             assert!(!is_public(own.parse().unwrap()), "{own}");
         }
         for public in ["0.0.0.0", "::", "8.8.8.8", "2001:db8::1", "::ffff:8.8.8.8"] {
@@ -60,12 +73,18 @@ mod tests {
     fn an_address_that_is_taken_is_named() {
         let refusal = |text: &str| format!("{:#}", Config::assemble(text, &[]).unwrap_err());
         let taken = refusal("[metrics]\nlisten = [\"127.0.0.1:4918\"]");
-        assert!(taken.contains("metrics.listen and server.listen are both 127.0.0.1:4918"), "{taken}");
+        assert!(
+            taken.contains("metrics.listen and server.listen are both 127.0.0.1:4918"),
+            "{taken}"
+        );
         assert!(refusal("[metrics]\nlisten = \"9464\"").contains("line 2"));
         assert!(refusal("[metrics]\nlisten = [\"localhost:9464\"]").contains("line 2"));
         assert!(
-            Config::assemble("[metrics]\nlisten = [\"127.0.0.1:0\"]\n[server]\nlisten = [\"127.0.0.1:0\"]", &[])
-                .is_ok()
+            Config::assemble(
+                "[metrics]\nlisten = [\"127.0.0.1:0\"]\n[server]\nlisten = [\"127.0.0.1:0\"]",
+                &[]
+            )
+            .is_ok()
         );
     }
 }

@@ -23,8 +23,11 @@ impl TryFrom<String> for Mode {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let is_octal = (3..=4).contains(&text.len()) && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
-        let bits = u16::from_str_radix(&text, 8).ok().filter(|bits| is_octal && *bits <= 0o777);
+        let is_octal = (3..=4).contains(&text.len())
+            && text.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+        let bits = u16::from_str_radix(&text, 8)
+            .ok()
+            .filter(|bits| is_octal && *bits <= 0o777);
         bits.map(Self).ok_or_else(|| {
             format!(
                 "{text:?} are no permissions: write three octal digits for owner, group and others, such as \"0640\""

@@ -18,8 +18,12 @@ impl Network {
     /// Whether an address is one of its; an IPv4 address may be written in IPv6.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => (own.to_bits() ^ other.to_bits()) & mask4(self.prefix) == 0,
-            (IpAddr::V6(own), IpAddr::V6(other)) => (own.to_bits() ^ other.to_bits()) & mask6(self.prefix) == 0,
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (own.to_bits() ^ other.to_bits()) & mask4(self.prefix) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                (own.to_bits() ^ other.to_bits()) & mask6(self.prefix) == 0
+            }
             _ => false,
         }
     }
@@ -37,24 +41,37 @@ impl FromStr for Network {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no network; write it like \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\"");
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let wrong = || {
+            format!(
+                "{text:?} is no network; write it like \"10.0.0.0/8\", \"fd00::/8\" or \"192.0.2.7\""
+            )
+        };
+        let (address, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let address: IpAddr = address.parse().map_err(|_| wrong())?;
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Ok(bits), str::parse).map_err(|_| wrong())?;
         if prefix > bits {
             return Err(wrong());
         }
-        let is_mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
+        let is_mapped =
+            matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
         if is_mapped {
-            return Err(format!("{text:?} is an IPv4 network written in IPv6; write it as IPv4, like \"10.0.0.0/8\""));
+            return Err(format!(
+                "{text:?} is an IPv4 network written in IPv6; write it as IPv4, like \"10.0.0.0/8\""
+            ));
         }
         let first = match address {
             IpAddr::V4(address) => IpAddr::V4((address.to_bits() & mask4(prefix)).into()),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask6(prefix))),
+            IpAddr::V6(address) => {
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & mask6(prefix)))
+            }
         };
         if first != address {
-            return Err(format!("{text:?} has an address beyond its /{prefix}; write \"{first}/{prefix}\""));
+            return Err(format!(
+                "{text:?} has an address beyond its /{prefix}; write \"{first}/{prefix}\""
+            ));
         }
         Ok(Self { address, prefix })
     }
@@ -86,8 +103,12 @@ mod tests {
 
     #[test]
     fn a_network_holds_what_begins_like_it() {
-        let holds =
-            |network: &str, address: &str| network.parse::<Network>().unwrap().contains(address.parse().unwrap());
+        let holds = |network: &str, address: &str| {
+            network
+                .parse::<Network>()
+                .unwrap()
+                .contains(address.parse().unwrap())
+        };
         assert!(holds("10.0.0.0/8", "10.255.0.1") && holds("10.0.0.0/8", "::ffff:10.1.2.3"));
         assert!(!holds("10.0.0.0/8", "11.0.0.1") && !holds("10.0.0.0/8", "a00::1"));
         assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.6"));
@@ -98,10 +119,32 @@ mod tests {
 
     #[test]
     fn what_is_no_network_is_told_so_and_how_to_write_it() {
-        for text in ["", "10", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0.0/8/8", "host"] {
-            assert!(text.parse::<Network>().unwrap_err().contains("10.0.0.0/8"), "{text}");
+        for text in [
+            "",
+            "10",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "10.0.0.0/8/8",
+            "host",
+        ] {
+            assert!(
+                text.parse::<Network>().unwrap_err().contains("10.0.0.0/8"),
+                "{text}"
+            );
         }
-        assert!("10.0.0.1/8".parse::<Network>().unwrap_err().contains("write \"10.0.0.0/8\""));
-        assert!("::ffff:10.0.0.1".parse::<Network>().unwrap_err().contains("IPv4"));
+        assert!(
+            "10.0.0.1/8"
+                .parse::<Network>()
+                .unwrap_err()
+                .contains("write \"10.0.0.0/8\"")
+        );
+        assert!(
+            "::ffff:10.0.0.1"
+                .parse::<Network>()
+                .unwrap_err()
+                .contains("IPv4")
+        );
     }
 }

@@ -89,7 +89,12 @@ impl OpenIdConfig {
     /// A provider with a secret, for tests and embedding.
     pub fn of(issuer: &str, client_id: &str, client_secret: &str) -> Self {
         let client_secret = Hidden(Zeroizing::new(client_secret.to_owned()));
-        Self { issuer: issuer.into(), client_id: client_id.into(), client_secret, ..Self::default() }
+        Self {
+            issuer: issuer.into(),
+            client_id: client_id.into(),
+            client_secret,
+            ..Self::default()
+        }
     }
 
     /// Whether there is a provider.
@@ -104,27 +109,53 @@ impl OpenIdConfig {
         }
         let path = &self.client_secret_file;
         let text = std::fs::read_to_string(path).map(Zeroizing::new);
-        let text = text.with_context(|| format!("openid.client_secret_file: {} cannot be read", path.display()))?;
+        let text = text.with_context(|| {
+            format!(
+                "openid.client_secret_file: {} cannot be read",
+                path.display()
+            )
+        })?;
         let secret = text.lines().next().unwrap_or_default().trim();
-        ensure!(!secret.is_empty(), "openid.client_secret_file: the first line of {} is empty.", path.display());
+        ensure!(
+            !secret.is_empty(),
+            "openid.client_secret_file: the first line of {} is empty.",
+            path.display()
+        );
         Ok(Some(Zeroizing::new(secret.to_owned())))
     }
 
     pub(super) fn validate(&self, public_url: &str) -> Result<()> {
         if !self.is_on() {
-            ensure!(self.client_id.is_empty(), "openid.issuer is missing: openid.client_id alone turns nothing on.");
+            ensure!(
+                self.client_id.is_empty(),
+                "openid.issuer is missing: openid.client_id alone turns nothing on."
+            );
             return Ok(());
         }
         let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_graphic());
         ensure!(
-            is_plain(&self.issuer) && !self.issuer.contains(['?', '#', '@']) && is_safe(&self.issuer),
+            is_plain(&self.issuer)
+                && !self.issuer.contains(['?', '#', '@'])
+                && is_safe(&self.issuer),
             "openid.issuer: write the provider's address, like \"https://accounts.example.org\"; http is for loopback only."
         );
-        ensure!(!self.client_id.is_empty(), "openid.client_id is missing: the provider gives it out.");
-        ensure!(!self.name.trim().is_empty(), "openid.name must not be empty: it stands on the button.");
+        ensure!(
+            !self.client_id.is_empty(),
+            "openid.client_id is missing: the provider gives it out."
+        );
+        ensure!(
+            !self.name.trim().is_empty(),
+            "openid.name must not be empty: it stands on the button."
+        );
         let both = !self.client_secret.0.is_empty() && self.client_secret_file != Path::new("");
-        ensure!(!both, "openid.client_secret and openid.client_secret_file: only one of them may be set.");
-        ensure!(*self.client_secret.0 != SHOWN, "openid.client_secret: `config print` hides it; write the real one.");
+        ensure!(
+            !both,
+            "openid.client_secret and openid.client_secret_file: only one of them may be set."
+        );
+        ensure!(
+            *self.client_secret.0 != SHOWN,
+            "openid.client_secret: `config print` hides it; write the real one."
+        );
         ensure!(
             !public_url.is_empty(),
             "server.public_url is missing: with openid.issuer, the provider must be told where browsers come back to."
@@ -139,8 +170,13 @@ fn is_safe(address: &str) -> bool {
     if let Some(rest) = address.strip_prefix("https://") {
         return !host(rest).is_empty();
     }
-    let Some(host) = address.strip_prefix("http://").map(host) else { return false };
-    let name = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(&*host, |(name, _)| name);
+    let Some(host) = address.strip_prefix("http://").map(host) else {
+        return false;
+    };
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.parse::<u16>().is_ok())
+        .map_or(&*host, |(name, _)| name);
     matches!(name, "localhost" | "127.0.0.1" | "[::1]")
 }
 
@@ -162,19 +198,30 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        assert!(read(&format!("{HERE}{BASE}")).unwrap().openid.is_on() && !Config::default().openid.is_on());
+        assert!(
+            read(&format!("{HERE}{BASE}")).unwrap().openid.is_on()
+                && !Config::default().openid.is_on()
+        );
         assert!(refusal(BASE).contains("server.public_url"));
         assert!(refusal("[openid]\nclient_id = \"x\"\n").contains("openid.issuer"));
         assert!(refusal("[openid]\nissuer = \"https://x\"\n").contains("openid.client_id"));
-        for issuer in
-            ["http://id.example", "http://127.0.0.1.example", "https://", "id.example", "https://a@b", "https://a b"]
-        {
+        for issuer in [
+            "http://id.example",
+            "http://127.0.0.1.example",
+            "https://",
+            "id.example",
+            "https://a@b",
+            "https://a b",
+        ] {
             let text = format!("{HERE}[openid]\nissuer = \"{issuer}\"\nclient_id = \"x\"\n");
             assert!(refusal(&text).contains("openid.issuer"), "{issuer}");
         }
-        for issuer in
-            ["http://127.0.0.1:4444", "http://localhost/realm", "http://[::1]:1", "https://id.example/realms/x/"]
-        {
+        for issuer in [
+            "http://127.0.0.1:4444",
+            "http://localhost/realm",
+            "http://[::1]:1",
+            "https://id.example/realms/x/",
+        ] {
             let text = format!("{HERE}[openid]\nissuer = \"{issuer}\"\nclient_id = \"x\"\n");
             assert!(read(&text).is_ok(), "{issuer}");
         }
@@ -189,11 +236,26 @@ mod tests {
         std::fs::write(&file, "\n").unwrap();
         assert!(refusal(&from_file).contains("is empty"));
         std::fs::write(&file, "kettle \nmore").unwrap();
-        assert_eq!(**read(&from_file).unwrap().openid.secret().unwrap().as_ref().unwrap(), *"kettle");
+        assert_eq!(
+            **read(&from_file)
+                .unwrap()
+                .openid
+                .secret()
+                .unwrap()
+                .as_ref()
+                .unwrap(),
+            *"kettle"
+        );
         assert!(refusal(&format!("{from_file}client_secret = \"x\"\n")).contains("only one"));
-        let variables = [("SARANG_OPENID__CLIENT_SECRET".to_owned(), "teapot".to_owned())];
+        let variables = [(
+            "SARANG_OPENID__CLIENT_SECRET".to_owned(),
+            "teapot".to_owned(),
+        )];
         let config = Config::assemble(&format!("{HERE}{BASE}"), &variables).unwrap();
-        assert_eq!(**config.openid.secret().unwrap().as_ref().unwrap(), *"teapot");
+        assert_eq!(
+            **config.openid.secret().unwrap().as_ref().unwrap(),
+            *"teapot"
+        );
         let text = config.to_text().unwrap();
         assert!(!text.contains("teapot") && !format!("{config:?}").contains("teapot"));
         assert!(refusal(&text).contains("openid.client_secret"));

@@ -64,13 +64,17 @@ pub struct CertificateFiles {
 impl CertificateFiles {
     /// Both in one file.
     pub fn in_one(path: PathBuf) -> Self {
-        Self { certificate: path.clone(), key: path }
+        Self {
+            certificate: path.clone(),
+            key: path,
+        }
     }
 }
 
 impl TlsConfig {
     pub(super) fn validate(&self) -> Result<()> {
-        let has_certificate = !self.certificates.is_empty() || self.local || !self.acme.domains.is_empty();
+        let has_certificate =
+            !self.certificates.is_empty() || self.local || !self.acme.domains.is_empty();
         ensure!(
             self.listen.is_empty() || has_certificate,
             "tls.listen needs a certificate: tls.certificates = [{{ certificate = \"/etc/sarang/cert.pem\", key = \"/etc/sarang/key.pem\" }}], \
@@ -103,7 +107,10 @@ impl TlsConfig {
 
     /// The port that plain requests are sent to instead; `None` where they are served.
     pub fn instead_of_plain(&self) -> Option<u16> {
-        self.listen.first().filter(|_| self.plain_http == PlainHttp::Refuse).map(SocketAddr::port)
+        self.listen
+            .first()
+            .filter(|_| self.plain_http == PlainHttp::Refuse)
+            .map(SocketAddr::port)
     }
 }
 
@@ -111,10 +118,14 @@ impl TlsConfig {
 pub fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
     let is_number = |label: &str| label.bytes().all(|b| b.is_ascii_digit());
-    name.len() <= 253 && name.split('.').all(is_label) && !name.rsplit('.').next().is_some_and(is_number)
+    name.len() <= 253
+        && name.split('.').all(is_label)
+        && !name.rsplit('.').next().is_some_and(is_number)
 }

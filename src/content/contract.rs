@@ -5,7 +5,10 @@ pub use super::digest_contract::*;
 pub use super::history_contract::*;
 pub use super::resumed_contract::*;
 pub use super::room_contract::*;
-use super::{Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Room, Start};
+use super::{
+    Commit, ContentTree, DeadProp, Expect, Judge, Listing, Node, PropChange, Reach, Reader, Room,
+    Start,
+};
 use crate::model::time::{unix_millis, unix_seconds};
 use crate::model::{AccountName, Error, RelPath, Result};
 use bytes::Bytes;
@@ -76,8 +79,15 @@ pub async fn put(tree: &Tree, at: &str, content: &[u8]) -> Node {
     try_put(tree, at, content, commit()).await.unwrap().node
 }
 
-pub(super) async fn try_put(tree: &Tree, at: &str, content: &[u8], commit: Commit) -> Result<super::Put> {
-    let mut upload = tree.begin_put(&path(at), Start::Empty, Room::default()).await?;
+pub(super) async fn try_put(
+    tree: &Tree,
+    at: &str,
+    content: &[u8],
+    commit: Commit,
+) -> Result<super::Put> {
+    let mut upload = tree
+        .begin_put(&path(at), Start::Empty, Room::default())
+        .await?;
     upload.write(Bytes::copy_from_slice(content)).await?;
     upload.commit(commit).await
 }
@@ -110,7 +120,12 @@ pub async fn names(tree: &Tree, at: &str) -> Vec<String> {
 
 pub(super) async fn names_at(tree: &Tree, at: &RelPath) -> Vec<String> {
     let mut listing = tree.list(at, false).await.unwrap();
-    let mut names: Vec<String> = pages(&mut *listing).await.into_iter().flatten().map(|entry| entry.name).collect();
+    let mut names: Vec<String> = pages(&mut *listing)
+        .await
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.name)
+        .collect();
     names.sort();
     names
 }
@@ -131,11 +146,17 @@ async fn mkdir(tree: &Tree, at: &str) {
 }
 
 fn prop(name: &str, text: &str) -> DeadProp {
-    DeadProp { ns: "urn:x".into(), name: name.into(), xml: format!("<{name} xmlns='urn:x'>{text}</{name}>") }
+    DeadProp {
+        ns: "urn:x".into(),
+        name: name.into(),
+        xml: format!("<{name} xmlns='urn:x'>{text}</{name}>"),
+    }
 }
 
 async fn set_prop(tree: &Tree, at: &str, value: DeadProp) {
-    tree.set_props(&path(at), vec![PropChange::Set(value)], commit()).await.unwrap();
+    tree.set_props(&path(at), vec![PropChange::Set(value)], commit())
+        .await
+        .unwrap();
 }
 
 async fn exists(tree: &Tree, at: &str) -> bool {
@@ -174,15 +195,29 @@ pub async fn files_are_written_read_and_replaced(tree: Tree) {
 
 /// Every name the policy allows works everywhere.
 pub async fn hostile_names_are_kept(tree: Tree) {
-    for name in [HOSTILE, "%41", "a\\b", " lead", "-rf", "*", "x\u{200d}y", "🦆", &"é".repeat(127)] {
+    for name in [
+        HOSTILE,
+        "%41",
+        "a\\b",
+        " lead",
+        "-rf",
+        "*",
+        "x\u{200d}y",
+        "🦆",
+        &"é".repeat(127),
+    ] {
         let below = format!("{name}/{name}");
         mkdir(&tree, name).await;
         put(&tree, &below, name.as_bytes()).await;
         assert_eq!(names(&tree, "").await, [name]);
         assert_eq!(names(&tree, name).await, [name]);
         assert_eq!(content(&tree, &below).await, name.as_bytes());
-        tree.rename(&path(name), &path("moved"), commit()).await.unwrap();
-        tree.copy(&path("moved"), &path(name), Reach::Deep, commit()).await.unwrap();
+        tree.rename(&path(name), &path("moved"), commit())
+            .await
+            .unwrap();
+        tree.copy(&path("moved"), &path(name), Reach::Deep, commit())
+            .await
+            .unwrap();
         assert_eq!(content(&tree, &below).await, name.as_bytes());
         tree.delete(&path("moved"), commit()).await.unwrap();
         tree.delete(&path(name), commit()).await.unwrap();
@@ -193,24 +228,47 @@ pub async fn hostile_names_are_kept(tree: Tree) {
 /// Many chunks of odd sizes, read back at odd places.
 pub async fn large_files_arrive_whole(tree: Tree) {
     let whole: Vec<u8> = (0..3_000_001_u32).map(|n| (n % 251) as u8).collect();
-    let mut upload = tree.begin_put(&path("big"), Start::Empty, Room::of(whole.len() as u64)).await.unwrap();
+    let mut upload = tree
+        .begin_put(&path("big"), Start::Empty, Room::of(whole.len() as u64))
+        .await
+        .unwrap();
     for chunk in whole.chunks(77_777) {
         upload.write(Bytes::copy_from_slice(chunk)).await.unwrap();
     }
     assert_eq!(upload.len(), whole.len() as u64);
-    let put = upload.commit(Commit { len: Some(whole.len() as u64), ..commit() }).await.unwrap();
+    let put = upload
+        .commit(Commit {
+            len: Some(whole.len() as u64),
+            ..commit()
+        })
+        .await
+        .unwrap();
     assert_eq!(put.node.len, whole.len() as u64);
     assert!(content(&tree, "big").await == whole);
     let reader = tree.open(&path("big")).await.unwrap();
-    for (offset, len) in [(0, 1), (2_999_999, 10), (65_535, 4096), (1_000_000, 100_000)] {
+    for (offset, len) in [
+        (0, 1),
+        (2_999_999, 10),
+        (65_535, 4096),
+        (1_000_000, 100_000),
+    ] {
         let part = reader.read_at(offset, len).await.unwrap();
         let offset = usize::try_from(offset).unwrap();
         assert!(!part.is_empty() && part.len() <= len);
         assert_eq!(part, whole[offset..offset + part.len()]);
     }
     assert!(reader.read_at(3_000_001, 10).await.unwrap().is_empty());
-    assert!(reader.read_at(u64::from(u32::MAX), 10).await.unwrap().is_empty());
-    let mut tiny = tree.begin_put(&path("tiny"), Start::Empty, Room::default()).await.unwrap();
+    assert!(
+        reader
+            .read_at(u64::from(u32::MAX), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let mut tiny = tree
+        .begin_put(&path("tiny"), Start::Empty, Room::default())
+        .await
+        .unwrap();
     for byte in &whole[..5000] {
         tiny.write(Bytes::copy_from_slice(&[*byte])).await.unwrap();
     }
@@ -229,7 +287,10 @@ pub async fn an_upload_dropped_leaves_no_trace(tree: Tree) {
     put(&tree, "a", b"old").await;
     for size in [10, 100_000, 2_000_000] {
         for at in ["a", "new"] {
-            let mut upload = tree.begin_put(&path(at), Start::Empty, Room::default()).await.unwrap();
+            let mut upload = tree
+                .begin_put(&path(at), Start::Empty, Room::default())
+                .await
+                .unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
             drop(upload);
@@ -244,9 +305,20 @@ pub async fn an_upload_cut_short_changes_nothing(tree: Tree) {
     let before = put(&tree, "a", b"old").await;
     for (size, announced) in [(3, 4), (4, 3), (1_500_000, 1_500_001), (0, 1)] {
         for at in ["a", "new"] {
-            let mut upload = tree.begin_put(&path(at), Start::Empty, Room::of(announced)).await.unwrap();
+            let mut upload = tree
+                .begin_put(&path(at), Start::Empty, Room::of(announced))
+                .await
+                .unwrap();
             upload.write(Bytes::from(vec![7; size])).await.unwrap();
-            fails!(upload.commit(Commit { len: Some(announced), ..commit() }).await, Error::Truncated);
+            fails!(
+                upload
+                    .commit(Commit {
+                        len: Some(announced),
+                        ..commit()
+                    })
+                    .await,
+                Error::Truncated
+            );
         }
     }
     assert_eq!(names(&tree, "").await, ["a"]);
@@ -258,14 +330,37 @@ pub async fn uploads_need_a_folder_and_no_folder_there(tree: Tree) {
     mkdir(&tree, "d").await;
     put(&tree, "f", b"x").await;
     for start in [Start::Empty, Start::Present] {
-        fails!(tree.begin_put(&path("no/x"), start, Room::default()).await, Error::ParentMissing);
-        fails!(tree.begin_put(&path("f/x"), start, Room::default()).await, Error::ParentMissing);
-        fails!(tree.begin_put(&path("d"), start, Room::default()).await, Error::IsFolder);
-        fails!(tree.begin_put(&RelPath::root(), start, Room::default()).await, Error::IsFolder);
-        fails!(tree.begin_put(&path("huge"), start, Room::of(1 << 60)).await, Error::NoSpace);
+        fails!(
+            tree.begin_put(&path("no/x"), start, Room::default()).await,
+            Error::ParentMissing
+        );
+        fails!(
+            tree.begin_put(&path("f/x"), start, Room::default()).await,
+            Error::ParentMissing
+        );
+        fails!(
+            tree.begin_put(&path("d"), start, Room::default()).await,
+            Error::IsFolder
+        );
+        fails!(
+            tree.begin_put(&RelPath::root(), start, Room::default())
+                .await,
+            Error::IsFolder
+        );
+        fails!(
+            tree.begin_put(&path("huge"), start, Room::of(1 << 60))
+                .await,
+            Error::NoSpace
+        );
     }
-    let below = tree.begin_put(&path("d/x"), Start::Empty, Room::default()).await.unwrap();
-    let beside = tree.begin_put(&path("e"), Start::Empty, Room::default()).await.unwrap();
+    let below = tree
+        .begin_put(&path("d/x"), Start::Empty, Room::default())
+        .await
+        .unwrap();
+    let beside = tree
+        .begin_put(&path("e"), Start::Empty, Room::default())
+        .await
+        .unwrap();
     tree.delete(&path("d"), commit()).await.unwrap();
     mkdir(&tree, "e").await;
     fails!(below.commit(commit()).await, Error::ParentMissing);
@@ -276,7 +371,10 @@ pub async fn uploads_need_a_folder_and_no_folder_there(tree: Tree) {
 /// Partial updates overwrite and append.
 pub async fn uploads_begin_with_the_present_content(tree: Tree) {
     put(&tree, "a", b"0123456789").await;
-    let mut upload = tree.begin_put(&path("a"), Start::Present, Room::default()).await.unwrap();
+    let mut upload = tree
+        .begin_put(&path("a"), Start::Present, Room::default())
+        .await
+        .unwrap();
     assert_eq!(upload.len(), 10);
     upload.seek(3).await.unwrap();
     upload.write(Bytes::from_static(b"xyz")).await.unwrap();
@@ -287,7 +385,10 @@ pub async fn uploads_begin_with_the_present_content(tree: Tree) {
     let put = upload.commit(commit()).await.unwrap();
     assert_eq!((put.created, put.node.len), (false, 11));
     assert_eq!(content(&tree, "a").await, b"012xyz6789!");
-    let mut fresh = tree.begin_put(&path("new"), Start::Present, Room::default()).await.unwrap();
+    let mut fresh = tree
+        .begin_put(&path("new"), Start::Present, Room::default())
+        .await
+        .unwrap();
     assert!(fresh.is_empty());
     fresh.write(Bytes::from_static(b"n")).await.unwrap();
     assert!(fresh.commit(commit()).await.unwrap().created);
@@ -296,7 +397,10 @@ pub async fn uploads_begin_with_the_present_content(tree: Tree) {
 /// An update of parts does not bring back the rest as it was before somebody else's upload.
 pub async fn a_change_meanwhile_is_not_lost(tree: Tree) {
     put(&tree, "a", b"0123456789").await;
-    let mut upload = tree.begin_put(&path("a"), Start::Present, Room::default()).await.unwrap();
+    let mut upload = tree
+        .begin_put(&path("a"), Start::Present, Room::default())
+        .await
+        .unwrap();
     upload.write(Bytes::from_static(b"x")).await.unwrap();
     put(&tree, "a", b"theirs").await;
     fails!(upload.commit(commit()).await, Error::Conflict);
@@ -306,16 +410,41 @@ pub async fn a_change_meanwhile_is_not_lost(tree: Tree) {
 /// Times are set as asked, to the second where that is what was asked for and else to the millisecond; tags never repeat.
 pub async fn times_are_kept_and_tags_differ(tree: Tree) {
     let mut tags = Vec::new();
-    for time in [UNIX_EPOCH + Duration::from_secs(1_000_000_000), UNIX_EPOCH - Duration::from_secs(2)] {
+    for time in [
+        UNIX_EPOCH + Duration::from_secs(1_000_000_000),
+        UNIX_EPOCH - Duration::from_secs(2),
+    ] {
         for _ in 0..10 {
-            let node = try_put(&tree, "a", b"x", Commit { modified: Some(time), ..commit() }).await.unwrap().node;
+            let node = try_put(
+                &tree,
+                "a",
+                b"x",
+                Commit {
+                    modified: Some(time),
+                    ..commit()
+                },
+            )
+            .await
+            .unwrap()
+            .node;
             assert_eq!(unix_seconds(node.modified), unix_seconds(time));
             assert_eq!(tree.stat(&path("a")).await.unwrap().modified, node.modified);
             tags.push(node.etag.to_string());
         }
     }
     let time = UNIX_EPOCH - Duration::from_millis(1500);
-    let node = try_put(&tree, "a", b"x", Commit { modified: Some(time), ..commit() }).await.unwrap().node;
+    let node = try_put(
+        &tree,
+        "a",
+        b"x",
+        Commit {
+            modified: Some(time),
+            ..commit()
+        },
+    )
+    .await
+    .unwrap()
+    .node;
     assert_eq!(unix_millis(node.modified), unix_millis(time));
     let before = unix_millis(SystemTime::now());
     for _ in 0..50 {
@@ -334,22 +463,63 @@ pub async fn conditions_are_judged(tree: Tree) {
     let old = put(&tree, "a", b"old").await.etag.to_string();
     let with = |expect: Expect| Commit { expect, ..commit() };
     let other = vec!["\"other\"".to_owned()];
-    let refused = [Expect::Absent, Expect::Etag(other.clone()), Expect::NotEtag(vec![old.clone()])];
+    let refused = [
+        Expect::Absent,
+        Expect::Etag(other.clone()),
+        Expect::NotEtag(vec![old.clone()]),
+    ];
     for expect in refused {
-        fails!(try_put(&tree, "a", b"new", with(expect.clone())).await, Error::PreconditionFailed);
-        fails!(tree.delete(&path("a"), with(expect.clone())).await, Error::PreconditionFailed);
-        fails!(tree.rename(&path("a"), &path("b"), with(expect.clone())).await, Error::PreconditionFailed);
-        fails!(tree.copy(&path("a"), &path("b"), Reach::Deep, with(expect.clone())).await, Error::PreconditionFailed);
-        fails!(tree.set_props(&path("a"), vec![], with(expect)).await, Error::PreconditionFailed);
+        fails!(
+            try_put(&tree, "a", b"new", with(expect.clone())).await,
+            Error::PreconditionFailed
+        );
+        fails!(
+            tree.delete(&path("a"), with(expect.clone())).await,
+            Error::PreconditionFailed
+        );
+        fails!(
+            tree.rename(&path("a"), &path("b"), with(expect.clone()))
+                .await,
+            Error::PreconditionFailed
+        );
+        fails!(
+            tree.copy(&path("a"), &path("b"), Reach::Deep, with(expect.clone()))
+                .await,
+            Error::PreconditionFailed
+        );
+        fails!(
+            tree.set_props(&path("a"), vec![], with(expect)).await,
+            Error::PreconditionFailed
+        );
     }
-    fails!(try_put(&tree, "b", b"new", with(Expect::Exists)).await, Error::PreconditionFailed);
-    fails!(try_put(&tree, "b", b"new", with(Expect::Etag(vec![old.clone()]))).await, Error::PreconditionFailed);
-    fails!(tree.mkdir(&path("b"), with(Expect::Exists)).await, Error::PreconditionFailed);
+    fails!(
+        try_put(&tree, "b", b"new", with(Expect::Exists)).await,
+        Error::PreconditionFailed
+    );
+    fails!(
+        try_put(&tree, "b", b"new", with(Expect::Etag(vec![old.clone()]))).await,
+        Error::PreconditionFailed
+    );
+    fails!(
+        tree.mkdir(&path("b"), with(Expect::Exists)).await,
+        Error::PreconditionFailed
+    );
     assert_eq!(names(&tree, "").await, ["a"]);
     assert_eq!(content(&tree, "a").await, b"old");
-    try_put(&tree, "a", b"new", with(Expect::Etag(vec![other[0].clone(), old]))).await.unwrap();
-    try_put(&tree, "b", b"new", with(Expect::Absent)).await.unwrap();
-    try_put(&tree, "b", b"more", with(Expect::NotEtag(other))).await.unwrap();
+    try_put(
+        &tree,
+        "a",
+        b"new",
+        with(Expect::Etag(vec![other[0].clone(), old])),
+    )
+    .await
+    .unwrap();
+    try_put(&tree, "b", b"new", with(Expect::Absent))
+        .await
+        .unwrap();
+    try_put(&tree, "b", b"more", with(Expect::NotEtag(other)))
+        .await
+        .unwrap();
     tree.delete(&path("b"), with(Expect::Exists)).await.unwrap();
     assert_eq!(names(&tree, "").await, ["a"]);
 }
@@ -370,7 +540,8 @@ struct Watcher {
 
 impl Judge for Watcher {
     fn judge(&self, present: Option<&Node>, change: &mut dyn FnMut() -> Result<()>) -> Result<()> {
-        self.asked.fetch_add(1 + 100 * usize::from(present.is_some()), Ordering::SeqCst);
+        self.asked
+            .fetch_add(1 + 100 * usize::from(present.is_some()), Ordering::SeqCst);
         let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
         if self.caller == Some(std::thread::current().id()) {
             self.asked_by_caller.store(true, Ordering::SeqCst);
@@ -379,7 +550,13 @@ impl Judge for Watcher {
         }
         self.most_inside.fetch_max(inside, Ordering::SeqCst);
         std::thread::sleep(Duration::from_millis(1));
-        let outcome = if self.refuse { Err(Error::Locked { holder: "bo".into() }) } else { change() };
+        let outcome = if self.refuse {
+            Err(Error::Locked {
+                holder: "bo".into(),
+            })
+        } else {
+            change()
+        };
         self.inside.fetch_sub(1, Ordering::SeqCst);
         outcome
     }
@@ -388,19 +565,49 @@ impl Judge for Watcher {
 /// The judge sees what stands there, one at a time, and what it refuses does not happen.
 pub async fn the_judge_rules(tree: Tree) {
     put(&tree, "a", b"old").await;
-    let judge = Arc::new(Watcher { refuse: true, ..Watcher::default() });
-    let judged = |judge: &Arc<Watcher>| Commit { judge: Arc::clone(judge) as Arc<dyn Judge>, ..commit() };
-    fails!(try_put(&tree, "a", b"new", judged(&judge)).await, Error::Locked { .. });
-    fails!(tree.rename(&path("a"), &path("b"), judged(&judge)).await, Error::Locked { .. });
-    fails!(tree.copy(&path("a"), &path("b"), Reach::Deep, judged(&judge)).await, Error::Locked { .. });
-    fails!(tree.delete(&path("a"), judged(&judge)).await, Error::Locked { .. });
+    let judge = Arc::new(Watcher {
+        refuse: true,
+        ..Watcher::default()
+    });
+    let judged = |judge: &Arc<Watcher>| Commit {
+        judge: Arc::clone(judge) as Arc<dyn Judge>,
+        ..commit()
+    };
     fails!(
-        tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], judged(&judge)).await,
+        try_put(&tree, "a", b"new", judged(&judge)).await,
+        Error::Locked { .. }
+    );
+    fails!(
+        tree.rename(&path("a"), &path("b"), judged(&judge)).await,
+        Error::Locked { .. }
+    );
+    fails!(
+        tree.copy(&path("a"), &path("b"), Reach::Deep, judged(&judge))
+            .await,
+        Error::Locked { .. }
+    );
+    fails!(
+        tree.delete(&path("a"), judged(&judge)).await,
+        Error::Locked { .. }
+    );
+    fails!(
+        tree.set_props(
+            &path("a"),
+            vec![PropChange::Set(prop("p", "1"))],
+            judged(&judge)
+        )
+        .await,
         Error::Locked { .. }
     );
     assert_eq!(judge.asked.load(Ordering::SeqCst), 505);
-    fails!(try_put(&tree, "b", b"new", judged(&judge)).await, Error::Locked { .. });
-    fails!(tree.mkdir(&path("b"), judged(&judge)).await, Error::Locked { .. });
+    fails!(
+        try_put(&tree, "b", b"new", judged(&judge)).await,
+        Error::Locked { .. }
+    );
+    fails!(
+        tree.mkdir(&path("b"), judged(&judge)).await,
+        Error::Locked { .. }
+    );
     assert_eq!(judge.asked.load(Ordering::SeqCst), 507);
     assert_eq!(names(&tree, "").await, ["a"]);
     assert_eq!(content(&tree, "a").await, b"old");
@@ -408,7 +615,11 @@ pub async fn the_judge_rules(tree: Tree) {
     let judge = Arc::new(Watcher::default());
     let puts = (0..20).map(|n| {
         let (tree, commit) = (Arc::clone(&tree), judged(&judge));
-        tokio::spawn(async move { try_put(&tree, &format!("f{n}"), b"x", commit).await.unwrap() })
+        tokio::spawn(async move {
+            try_put(&tree, &format!("f{n}"), b"x", commit)
+                .await
+                .unwrap()
+        })
     });
     futures_util::future::join_all(puts.collect::<Vec<_>>()).await;
     assert_eq!(judge.asked.load(Ordering::SeqCst), 20);
@@ -420,9 +631,19 @@ pub async fn one_of_many_first_uploads_wins(tree: Tree) {
     let puts = (0..100).map(|n| {
         let tree = Arc::clone(&tree);
         tokio::spawn(async move {
-            let first = Commit { expect: Expect::Absent, ..commit() };
-            let spelling = if n % 2 == 0 { "caf\u{e9}" } else { "cafe\u{301}" };
-            (n, try_put(&tree, spelling, format!("{n}").as_bytes(), first).await)
+            let first = Commit {
+                expect: Expect::Absent,
+                ..commit()
+            };
+            let spelling = if n % 2 == 0 {
+                "caf\u{e9}"
+            } else {
+                "cafe\u{301}"
+            };
+            (
+                n,
+                try_put(&tree, spelling, format!("{n}").as_bytes(), first).await,
+            )
         })
     });
     let mut winners = Vec::new();
@@ -437,14 +658,20 @@ pub async fn one_of_many_first_uploads_wins(tree: Tree) {
     }
     assert_eq!(winners.len(), 1);
     assert_eq!(names(&tree, "").await.len(), 1);
-    assert_eq!(content(&tree, "caf\u{e9}").await, winners[0].to_string().as_bytes());
+    assert_eq!(
+        content(&tree, "caf\u{e9}").await,
+        winners[0].to_string().as_bytes()
+    );
 }
 
 /// A reader is not disturbed by what happens to the name.
 pub async fn readers_keep_their_content(tree: Tree) {
     let old: Vec<u8> = vec![1; 700_000];
     put(&tree, "a", &old).await;
-    let readers = [tree.open(&path("a")).await.unwrap(), tree.open(&path("a")).await.unwrap()];
+    let readers = [
+        tree.open(&path("a")).await.unwrap(),
+        tree.open(&path("a")).await.unwrap(),
+    ];
     put(&tree, "a", &vec![2; 900_000]).await;
     assert!(read_all(&*readers[0]).await == old);
     tree.delete(&path("a"), commit()).await.unwrap();
@@ -457,10 +684,16 @@ pub async fn folders_are_made_and_listed(tree: Tree) {
     mkdir(&tree, "d").await;
     fails!(tree.mkdir(&path("d"), commit()).await, Error::Exists);
     fails!(tree.mkdir(&RelPath::root(), commit()).await, Error::Exists);
-    fails!(tree.mkdir(&path("no/d"), commit()).await, Error::ParentMissing);
+    fails!(
+        tree.mkdir(&path("no/d"), commit()).await,
+        Error::ParentMissing
+    );
     put(&tree, "d/f", b"abc").await;
     fails!(tree.mkdir(&path("d/f"), commit()).await, Error::Exists);
-    fails!(tree.mkdir(&path("d/f/g"), commit()).await, Error::ParentMissing);
+    fails!(
+        tree.mkdir(&path("d/f/g"), commit()).await,
+        Error::ParentMissing
+    );
     mkdir(&tree, "d/e").await;
     set_prop(&tree, "d/f", prop("p", "1")).await;
     for with_props in [false, true] {
@@ -468,10 +701,24 @@ pub async fn folders_are_made_and_listed(tree: Tree) {
         let mut entries: Vec<_> = pages(&mut *listing).await.into_iter().flatten().collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
         assert_eq!(entries.len(), 2);
-        assert_eq!((entries[0].name.as_str(), entries[0].node.folder, entries[0].node.len), ("e", true, 0));
+        assert_eq!(
+            (
+                entries[0].name.as_str(),
+                entries[0].node.folder,
+                entries[0].node.len
+            ),
+            ("e", true, 0)
+        );
         assert_eq!(entries[1].node, tree.stat(&path("d/f")).await.unwrap());
         assert!(entries[0].props.is_empty());
-        assert_eq!(entries[1].props, if with_props { vec![prop("p", "1")] } else { vec![] });
+        assert_eq!(
+            entries[1].props,
+            if with_props {
+                vec![prop("p", "1")]
+            } else {
+                vec![]
+            }
+        );
     }
     fails!(tree.list(&path("d/f"), false).await, Error::NotFolder);
     fails!(tree.list(&path("d/f/x"), false).await, Error::NotFound);
@@ -490,10 +737,23 @@ pub async fn big_folders_are_listed_whole(tree: Tree) {
     }
     let mut listing = tree.list(&path("d"), false).await.unwrap();
     let pages = pages(&mut *listing).await;
-    assert!(pages.len() > 1 && pages.iter().all(|page| page.len() < 1000), "{}", pages.len());
-    let mut all: Vec<_> = pages.into_iter().flatten().map(|entry| entry.name).collect();
+    assert!(
+        pages.len() > 1 && pages.iter().all(|page| page.len() < 1000),
+        "{}",
+        pages.len()
+    );
+    let mut all: Vec<_> = pages
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.name)
+        .collect();
     all.sort();
-    assert_eq!(all, (0..1500).map(|n| format!("a rather long name of a folder {n:04}")).collect::<Vec<_>>());
+    assert_eq!(
+        all,
+        (0..1500)
+            .map(|n| format!("a rather long name of a folder {n:04}"))
+            .collect::<Vec<_>>()
+    );
 }
 
 /// The pages of the API.
@@ -504,10 +764,21 @@ pub async fn folders_are_listed_in_order_from_any_name(tree: Tree) {
         put(&tree, &format!("d/{name}"), b"abc").await;
     }
     let page = async |after: Option<&str>, most| {
-        let mut listing = tree.list_after(&path("d"), after.map(str::to_owned), most).await.unwrap();
-        pages(&mut *listing).await.into_iter().flatten().collect::<Vec<_>>()
+        let mut listing = tree
+            .list_after(&path("d"), after.map(str::to_owned), most)
+            .await
+            .unwrap();
+        pages(&mut *listing)
+            .await
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
     };
-    let names = |page: &[super::Entry]| page.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
+    let names = |page: &[super::Entry]| {
+        page.iter()
+            .map(|entry| entry.name.clone())
+            .collect::<Vec<_>>()
+    };
     let all = page(None, 10).await;
     assert_eq!(names(&all), ["B2", "a", "b", "c", "z", "é"]);
     assert_eq!(all[1].node, tree.stat(&path("d/a")).await.unwrap());
@@ -518,9 +789,19 @@ pub async fn folders_are_listed_in_order_from_any_name(tree: Tree) {
     assert_eq!(names(&page(Some("bb"), 10).await), ["z", "é"]);
     assert!(page(Some("é"), 10).await.is_empty());
     put(&tree, "d/aa", b"").await;
-    assert_eq!(names(&page(None, 3).await), ["B2", "a", "aa"], "who begins sees what is there now");
-    fails!(tree.list_after(&path("d/a"), None, 1).await, Error::NotFolder);
-    fails!(tree.list_after(&path("d/no"), None, 1).await, Error::NotFound);
+    assert_eq!(
+        names(&page(None, 3).await),
+        ["B2", "a", "aa"],
+        "who begins sees what is there now"
+    );
+    fails!(
+        tree.list_after(&path("d/a"), None, 1).await,
+        Error::NotFolder
+    );
+    fails!(
+        tree.list_after(&path("d/no"), None, 1).await,
+        Error::NotFound
+    );
 }
 
 /// MOVE.
@@ -530,17 +811,40 @@ pub async fn moving_keeps_content_and_properties(tree: Tree) {
     let node = put(&tree, "d/f", b"abc").await;
     set_prop(&tree, "d/f", prop("p", "1")).await;
     set_prop(&tree, "d", prop("q", "2")).await;
-    assert!(tree.rename(&path("d"), &path("e/d2"), commit()).await.unwrap());
-    assert!(tree.rename(&path("e/d2/f"), &path(HOSTILE), commit()).await.unwrap());
+    assert!(
+        tree.rename(&path("d"), &path("e/d2"), commit())
+            .await
+            .unwrap()
+    );
+    assert!(
+        tree.rename(&path("e/d2/f"), &path(HOSTILE), commit())
+            .await
+            .unwrap()
+    );
     assert_eq!(tree.stat(&path(HOSTILE)).await.unwrap(), node);
     assert_eq!(tree.props(&path(HOSTILE)).await.unwrap(), [prop("p", "1")]);
     assert_eq!(tree.props(&path("e/d2")).await.unwrap(), [prop("q", "2")]);
     assert_eq!(names(&tree, "").await, ["e", HOSTILE]);
-    fails!(tree.rename(&path("no"), &path("x"), commit()).await, Error::NotFound);
-    fails!(tree.rename(&path("no/no"), &path("x"), commit()).await, Error::NotFound);
-    fails!(tree.rename(&path("e"), &path("no/x"), commit()).await, Error::ParentMissing);
-    fails!(tree.rename(&RelPath::root(), &path("x"), commit()).await, Error::Forbidden(_));
-    fails!(tree.rename(&path("e"), &RelPath::root(), commit()).await, Error::Forbidden(_));
+    fails!(
+        tree.rename(&path("no"), &path("x"), commit()).await,
+        Error::NotFound
+    );
+    fails!(
+        tree.rename(&path("no/no"), &path("x"), commit()).await,
+        Error::NotFound
+    );
+    fails!(
+        tree.rename(&path("e"), &path("no/x"), commit()).await,
+        Error::ParentMissing
+    );
+    fails!(
+        tree.rename(&RelPath::root(), &path("x"), commit()).await,
+        Error::Forbidden(_)
+    );
+    fails!(
+        tree.rename(&path("e"), &RelPath::root(), commit()).await,
+        Error::Forbidden(_)
+    );
 }
 
 /// All four pairs of file and folder, with and without leave to replace.
@@ -554,14 +858,34 @@ pub async fn moving_over_something_replaces_it(tree: Tree) {
                 put(&tree, at, at.as_bytes()).await;
             }
         }
-        let keep = Commit { overwrite: false, ..commit() };
-        fails!(tree.rename(&path("from"), &path("to"), keep.clone()).await, Error::PreconditionFailed);
-        fails!(tree.copy(&path("from"), &path("to"), Reach::Deep, keep).await, Error::PreconditionFailed);
+        let keep = Commit {
+            overwrite: false,
+            ..commit()
+        };
+        fails!(
+            tree.rename(&path("from"), &path("to"), keep.clone()).await,
+            Error::PreconditionFailed
+        );
+        fails!(
+            tree.copy(&path("from"), &path("to"), Reach::Deep, keep)
+                .await,
+            Error::PreconditionFailed
+        );
         assert_eq!(tree.stat(&path("to")).await.unwrap().folder, to_folder);
-        assert!(!tree.copy(&path("from"), &path("to"), Reach::Deep, commit()).await.unwrap());
+        assert!(
+            !tree
+                .copy(&path("from"), &path("to"), Reach::Deep, commit())
+                .await
+                .unwrap()
+        );
         check_replaced(&tree, from_folder).await;
         assert_eq!(names(&tree, "").await, ["from", "to"]);
-        assert!(!tree.rename(&path("from"), &path("to"), commit()).await.unwrap());
+        assert!(
+            !tree
+                .rename(&path("from"), &path("to"), commit())
+                .await
+                .unwrap()
+        );
         check_replaced(&tree, from_folder).await;
         assert_eq!(names(&tree, "").await, ["to"]);
         tree.delete(&path("to"), commit()).await.unwrap();
@@ -584,17 +908,36 @@ pub async fn sources_and_targets_do_not_overlap(tree: Tree) {
     put(&tree, "a/b/f", b"f").await;
     put(&tree, "a/sibling", b"s").await;
     put(&tree, "ab", b"apart").await;
-    for (from, to) in [("a/b", "a"), ("a", "a/b"), ("a", "a/b/c"), ("a", "a"), ("a/b/f", "a"), ("ab", "ab"), ("a", "")]
-    {
-        fails!(tree.rename(&path(from), &path(to), commit()).await, Error::Forbidden(_));
+    for (from, to) in [
+        ("a/b", "a"),
+        ("a", "a/b"),
+        ("a", "a/b/c"),
+        ("a", "a"),
+        ("a/b/f", "a"),
+        ("ab", "ab"),
+        ("a", ""),
+    ] {
+        fails!(
+            tree.rename(&path(from), &path(to), commit()).await,
+            Error::Forbidden(_)
+        );
         for reach in [Reach::Deep, Reach::Shallow] {
-            fails!(tree.copy(&path(from), &path(to), reach, commit()).await, Error::Forbidden(_));
+            fails!(
+                tree.copy(&path(from), &path(to), reach, commit()).await,
+                Error::Forbidden(_)
+            );
         }
         assert_eq!(content(&tree, "a/b/f").await, b"f");
         assert_eq!(content(&tree, "a/sibling").await, b"s");
     }
-    fails!(tree.copy(&RelPath::root(), &path("x"), Reach::Deep, commit()).await, Error::Forbidden(_));
-    tree.rename(&path("ab"), &path("a/ab"), commit()).await.unwrap();
+    fails!(
+        tree.copy(&RelPath::root(), &path("x"), Reach::Deep, commit())
+            .await,
+        Error::Forbidden(_)
+    );
+    tree.rename(&path("ab"), &path("a/ab"), commit())
+        .await
+        .unwrap();
     assert_eq!(names(&tree, "a").await, ["ab", "b", "sibling"]);
 }
 
@@ -606,19 +949,42 @@ pub async fn spellings_are_one_entry(tree: Tree) {
         let (made_file, asked_file) = (format!("{made}/{made}"), format!("{asked}/{asked}"));
         put(&tree, &made_file, b"one").await;
         assert_eq!(content(&tree, &asked_file).await, b"one");
-        assert_eq!(tree.spelled(&path(&asked_file)).await.unwrap(), path(&made_file));
-        assert_eq!(tree.spelled(&path(&made_file)).await.unwrap(), path(&made_file));
+        assert_eq!(
+            tree.spelled(&path(&asked_file)).await.unwrap(),
+            path(&made_file)
+        );
+        assert_eq!(
+            tree.spelled(&path(&made_file)).await.unwrap(),
+            path(&made_file)
+        );
         let missing = path(&format!("{asked}/x"));
         assert_eq!(tree.spelled(&missing).await.unwrap(), missing);
-        assert!(!try_put(&tree, &asked_file, b"two", commit()).await.unwrap().created);
+        assert!(
+            !try_put(&tree, &asked_file, b"two", commit())
+                .await
+                .unwrap()
+                .created
+        );
         fails!(tree.mkdir(&path(asked), commit()).await, Error::Exists);
         assert_eq!(names(&tree, "").await, [made]);
         assert_eq!(names(&tree, asked).await, [made]);
         set_prop(&tree, &asked_file, prop("p", "1")).await;
-        assert_eq!(tree.props(&path(&made_file)).await.unwrap(), [prop("p", "1")]);
-        fails!(tree.rename(&path(made), &path(&format!("{asked}/in")), commit()).await, Error::Forbidden(_));
+        assert_eq!(
+            tree.props(&path(&made_file)).await.unwrap(),
+            [prop("p", "1")]
+        );
+        fails!(
+            tree.rename(&path(made), &path(&format!("{asked}/in")), commit())
+                .await,
+            Error::Forbidden(_)
+        );
         put(&tree, "other", b"three").await;
-        assert!(!tree.rename(&path("other"), &path(&asked_file), commit()).await.unwrap());
+        assert!(
+            !tree
+                .rename(&path("other"), &path(&asked_file), commit())
+                .await
+                .unwrap()
+        );
         assert_eq!(content(&tree, &made_file).await, b"three");
         tree.delete(&path(asked), commit()).await.unwrap();
         assert!(!exists(&tree, made).await);
@@ -630,7 +996,18 @@ pub async fn a_spelling_can_change(tree: Tree) {
     let (nfc, nfd) = ("caf\u{e9}", "cafe\u{301}");
     put(&tree, nfd, b"x").await;
     for (from, to) in [(nfd, nfc), (nfc, nfd), (nfd, "CAFE"), ("CAFE", "Cafe")] {
-        assert!(tree.rename(&path(from), &path(to), Commit { overwrite: false, ..commit() }).await.unwrap());
+        assert!(
+            tree.rename(
+                &path(from),
+                &path(to),
+                Commit {
+                    overwrite: false,
+                    ..commit()
+                }
+            )
+            .await
+            .unwrap()
+        );
         assert_eq!(names(&tree, "").await, [to]);
         assert_eq!(content(&tree, to).await, b"x");
     }
@@ -643,12 +1020,27 @@ pub async fn copies_are_whole(tree: Tree) {
     mkdir(&tree, "d/e/empty").await;
     let large: Vec<u8> = (0..1_000_000_u32).map(|n| (n % 253) as u8).collect();
     let time = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    let original = try_put(&tree, "d/e/f", &large, Commit { modified: Some(time), ..commit() }).await.unwrap().node;
+    let original = try_put(
+        &tree,
+        "d/e/f",
+        &large,
+        Commit {
+            modified: Some(time),
+            ..commit()
+        },
+    )
+    .await
+    .unwrap()
+    .node;
     put(&tree, "d/none", b"").await;
     for (at, value) in [("d", "1"), ("d/e", "2"), ("d/e/f", "3")] {
         set_prop(&tree, at, prop("p", value)).await;
     }
-    assert!(tree.copy(&path("d"), &path("c"), Reach::Deep, commit()).await.unwrap());
+    assert!(
+        tree.copy(&path("d"), &path("c"), Reach::Deep, commit())
+            .await
+            .unwrap()
+    );
     assert_eq!(names(&tree, "c").await, ["e", "none"]);
     assert_eq!(names(&tree, "c/e").await, ["empty", "f"]);
     assert!(content(&tree, "c/e/f").await == large);
@@ -661,11 +1053,23 @@ pub async fn copies_are_whole(tree: Tree) {
     }
     put(&tree, "c/e/f", b"changed").await;
     assert!(content(&tree, "d/e/f").await == large);
-    assert!(tree.copy(&path("d/e/f"), &path(HOSTILE), Reach::Shallow, commit()).await.unwrap());
+    assert!(
+        tree.copy(&path("d/e/f"), &path(HOSTILE), Reach::Shallow, commit())
+            .await
+            .unwrap()
+    );
     assert!(content(&tree, HOSTILE).await == large);
     assert_eq!(tree.props(&path(HOSTILE)).await.unwrap(), [prop("p", "3")]);
-    fails!(tree.copy(&path("no"), &path("x"), Reach::Deep, commit()).await, Error::NotFound);
-    fails!(tree.copy(&path("d"), &path("no/x"), Reach::Deep, commit()).await, Error::ParentMissing);
+    fails!(
+        tree.copy(&path("no"), &path("x"), Reach::Deep, commit())
+            .await,
+        Error::NotFound
+    );
+    fails!(
+        tree.copy(&path("d"), &path("no/x"), Reach::Deep, commit())
+            .await,
+        Error::ParentMissing
+    );
 }
 
 /// Depth: 0.
@@ -673,12 +1077,21 @@ pub async fn copies_can_be_shallow(tree: Tree) {
     mkdir(&tree, "d").await;
     put(&tree, "d/f", b"x").await;
     set_prop(&tree, "d", prop("p", "1")).await;
-    assert!(tree.copy(&path("d"), &path("c"), Reach::Shallow, commit()).await.unwrap());
+    assert!(
+        tree.copy(&path("d"), &path("c"), Reach::Shallow, commit())
+            .await
+            .unwrap()
+    );
     assert!(names(&tree, "c").await.is_empty());
     assert_eq!(tree.props(&path("c")).await.unwrap(), [prop("p", "1")]);
     put(&tree, "c/member", b"y").await;
     set_prop(&tree, "c", prop("own", "2")).await;
-    assert!(!tree.copy(&path("d"), &path("c"), Reach::Shallow, commit()).await.unwrap());
+    assert!(
+        !tree
+            .copy(&path("d"), &path("c"), Reach::Shallow, commit())
+            .await
+            .unwrap()
+    );
     assert_eq!(names(&tree, "c").await, ["member"]);
     assert_eq!(tree.props(&path("c")).await.unwrap(), [prop("p", "1")]);
 }
@@ -686,23 +1099,46 @@ pub async fn copies_can_be_shallow(tree: Tree) {
 /// An upload gets the first of several names that is free, and nothing of what stands at the others.
 pub async fn taken_names_are_passed_over(tree: Tree) {
     put(&tree, "a", b"a").await;
-    tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], commit()).await.unwrap();
+    tree.set_props(&path("a"), vec![PropChange::Set(prop("p", "1"))], commit())
+        .await
+        .unwrap();
     tree.mkdir(&path("b"), commit()).await.unwrap();
     let begun = async |len: usize| {
-        let mut upload = tree.begin_put(&path("fresh"), Start::Empty, Room::default()).await.unwrap();
+        let mut upload = tree
+            .begin_put(&path("fresh"), Start::Empty, Room::default())
+            .await
+            .unwrap();
         upload.write(Bytes::from(vec![b'x'; len])).await.unwrap();
         upload
     };
-    let absent = || Commit { expect: Expect::Absent, ..commit() };
-    let ways = |names: &[&str]| names.iter().map(|name| (path(name), absent())).collect::<Vec<_>>();
+    let absent = || Commit {
+        expect: Expect::Absent,
+        ..commit()
+    };
+    let ways = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (path(name), absent()))
+            .collect::<Vec<_>>()
+    };
     for (len, free) in [(3, "c"), (300_000, "d")] {
-        let put = begun(len).await.commit_beside(ways(&["a", "b", free])).await.unwrap();
+        let put = begun(len)
+            .await
+            .commit_beside(ways(&["a", "b", free]))
+            .await
+            .unwrap();
         assert!(put.created);
         assert_eq!(content(&tree, free).await.len(), len);
         assert_eq!(tree.props(&path(free)).await.unwrap(), []);
     }
-    fails!(begun(3).await.commit_beside(ways(&["b", "a"])).await, Error::PreconditionFailed);
-    fails!(begun(3).await.commit_beside(ways(&["none/a", "e"])).await, Error::ParentMissing);
+    fails!(
+        begun(3).await.commit_beside(ways(&["b", "a"])).await,
+        Error::PreconditionFailed
+    );
+    fails!(
+        begun(3).await.commit_beside(ways(&["none/a", "e"])).await,
+        Error::ParentMissing
+    );
     assert_eq!(names(&tree, "").await, ["a", "b", "c", "d"]);
     assert_eq!(content(&tree, "a").await, b"a");
 }
@@ -711,21 +1147,38 @@ pub async fn taken_names_are_passed_over(tree: Tree) {
 pub async fn workshops_are_seen_by_nobody(tree: Tree) {
     tree.mkdir(&path("old"), commit()).await.unwrap();
     put(&tree, "old/kept", b"x").await;
-    let (workshop, other) = (tree.workshop().await.unwrap(), tree.workshop().await.unwrap());
+    let (workshop, other) = (
+        tree.workshop().await.unwrap(),
+        tree.workshop().await.unwrap(),
+    );
     assert_ne!(workshop, other);
     let within = |rest: &str| path(rest).beneath(&workshop);
     tree.mkdir(&within("new"), commit()).await.unwrap();
     tree.mkdir(&within("new/ünter"), commit()).await.unwrap();
     for name in ["new/a", &format!("new/ünter/{HOSTILE}"), "left"] {
-        let mut upload = tree.begin_put(&within(name), Start::Empty, Room::default()).await.unwrap();
+        let mut upload = tree
+            .begin_put(&within(name), Start::Empty, Room::default())
+            .await
+            .unwrap();
         upload.write(Bytes::from_static(b"built")).await.unwrap();
         upload.commit(commit()).await.unwrap();
     }
     assert_eq!(names(&tree, "").await, ["old"]);
-    let over = Commit { overwrite: true, ..commit() };
-    assert!(!tree.rename(&within("new"), &path("old"), over).await.unwrap());
+    let over = Commit {
+        overwrite: true,
+        ..commit()
+    };
+    assert!(
+        !tree
+            .rename(&within("new"), &path("old"), over)
+            .await
+            .unwrap()
+    );
     assert_eq!(names(&tree, "old").await, ["a", "ünter"]);
-    assert_eq!(content(&tree, &format!("old/ünter/{HOSTILE}")).await, b"built");
+    assert_eq!(
+        content(&tree, &format!("old/ünter/{HOSTILE}")).await,
+        b"built"
+    );
     tree.close_workshop(&workshop).await.unwrap();
     fails!(tree.close_workshop(&workshop).await, Error::NotFound);
     fails!(tree.close_workshop(&path("old")).await, Error::NotFound);
@@ -745,7 +1198,10 @@ pub async fn deleting_takes_everything(tree: Tree) {
     assert!(names(&tree, "").await.is_empty());
     fails!(tree.delete(&path("d"), commit()).await, Error::NotFound);
     fails!(tree.delete(&path("d/e"), commit()).await, Error::NotFound);
-    fails!(tree.delete(&RelPath::root(), commit()).await, Error::Forbidden(_));
+    fails!(
+        tree.delete(&RelPath::root(), commit()).await,
+        Error::Forbidden(_)
+    );
     for _ in 0..3 {
         mkdir(&tree, "d").await;
         tree.delete(&path("d"), commit()).await.unwrap();
@@ -756,7 +1212,10 @@ pub async fn deleting_takes_everything(tree: Tree) {
 /// PROPPATCH: in order, and through what happens to the file.
 pub async fn properties_are_kept(tree: Tree) {
     put(&tree, "a", b"x").await;
-    let remove = |name: &str| PropChange::Remove { ns: "urn:x".into(), name: name.into() };
+    let remove = |name: &str| PropChange::Remove {
+        ns: "urn:x".into(),
+        name: name.into(),
+    };
     let changes = vec![
         PropChange::Set(prop("p", "1")),
         PropChange::Set(prop("q", "é & <b/>")),
@@ -770,25 +1229,51 @@ pub async fn properties_are_kept(tree: Tree) {
     assert_eq!(tree.props(&path("a")).await.unwrap(), kept);
     put(&tree, "a", b"replaced").await;
     assert_eq!(tree.props(&path("a")).await.unwrap(), kept);
-    tree.set_props(&path("a"), vec![remove("p"), remove("q")], commit()).await.unwrap();
+    tree.set_props(&path("a"), vec![remove("p"), remove("q")], commit())
+        .await
+        .unwrap();
     assert!(tree.props(&path("a")).await.unwrap().is_empty());
-    tree.set_props(&RelPath::root(), vec![PropChange::Set(prop("p", "root"))], commit()).await.unwrap();
-    assert_eq!(tree.props(&RelPath::root()).await.unwrap(), [prop("p", "root")]);
+    tree.set_props(
+        &RelPath::root(),
+        vec![PropChange::Set(prop("p", "root"))],
+        commit(),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        tree.props(&RelPath::root()).await.unwrap(),
+        [prop("p", "root")]
+    );
     fails!(tree.props(&path("no")).await, Error::NotFound);
-    fails!(tree.set_props(&path("no"), vec![], commit()).await, Error::NotFound);
+    fails!(
+        tree.set_props(&path("no"), vec![], commit()).await,
+        Error::NotFound
+    );
 }
 
 /// All or nothing.
 pub async fn properties_too_large_are_refused(tree: Tree) {
     put(&tree, "a", b"x").await;
     set_prop(&tree, "a", prop("p", "1")).await;
-    let changes = vec![PropChange::Set(prop("p", "2")), PropChange::Set(prop("big", &"x".repeat(1 << 20)))];
-    fails!(tree.set_props(&path("a"), changes, commit()).await, Error::LimitReached(_));
+    let changes = vec![
+        PropChange::Set(prop("p", "2")),
+        PropChange::Set(prop("big", &"x".repeat(1 << 20))),
+    ];
+    fails!(
+        tree.set_props(&path("a"), changes, commit()).await,
+        Error::LimitReached(_)
+    );
     assert_eq!(tree.props(&path("a")).await.unwrap(), [prop("p", "1")]);
     set_prop(&tree, "a", prop("p", &"x".repeat(2000))).await;
-    assert_eq!(tree.props(&path("a")).await.unwrap(), [prop("p", &"x".repeat(2000))]);
+    assert_eq!(
+        tree.props(&path("a")).await.unwrap(),
+        [prop("p", &"x".repeat(2000))]
+    );
     let mut listing = tree.list(&RelPath::root(), true).await.unwrap();
-    assert_eq!(pages(&mut *listing).await[0][0].props, [prop("p", &"x".repeat(2000))]);
+    assert_eq!(
+        pages(&mut *listing).await[0][0].props,
+        [prop("p", &"x".repeat(2000))]
+    );
 }
 
 /// Properties leave the time alone unless it is asked for.
@@ -797,12 +1282,34 @@ pub async fn properties_change_with_the_time(tree: Tree) {
     set_prop(&tree, "a", prop("p", "1")).await;
     assert_eq!(tree.stat(&path("a")).await.unwrap(), before);
     let time = UNIX_EPOCH + Duration::from_secs(1_234_567_890);
-    tree.set_props(&path("a"), vec![], Commit { modified: Some(time), ..commit() }).await.unwrap();
+    tree.set_props(
+        &path("a"),
+        vec![],
+        Commit {
+            modified: Some(time),
+            ..commit()
+        },
+    )
+    .await
+    .unwrap();
     let after = tree.stat(&path("a")).await.unwrap();
     assert_eq!(unix_seconds(after.modified), 1_234_567_890);
     assert_ne!(after.etag.to_string(), before.etag.to_string());
-    tree.set_props(&path("a"), vec![], Commit { modified: Some(time), ..commit() }).await.unwrap();
-    assert_eq!(tree.stat(&path("a")).await.unwrap(), after, "the time that it has already");
+    tree.set_props(
+        &path("a"),
+        vec![],
+        Commit {
+            modified: Some(time),
+            ..commit()
+        },
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        tree.stat(&path("a")).await.unwrap(),
+        after,
+        "the time that it has already"
+    );
     assert_eq!(tree.props(&path("a")).await.unwrap(), [prop("p", "1")]);
 }
 
@@ -812,12 +1319,21 @@ pub async fn a_change_ends_without_its_caller(tree: Tree) {
     for n in 0..20 {
         put(&tree, &format!("d/{n}"), &[7; 1000]).await;
     }
-    let mut large = tree.begin_put(&path("large"), Start::Empty, Room::default()).await.unwrap();
+    let mut large = tree
+        .begin_put(&path("large"), Start::Empty, Room::default())
+        .await
+        .unwrap();
     for _ in 0..5 {
         large.write(Bytes::from(vec![1; 1 << 20])).await.unwrap();
     }
-    let judge = Arc::new(Watcher { caller: Some(std::thread::current().id()), ..Watcher::default() });
-    let judged = || Commit { judge: Arc::clone(&judge) as Arc<dyn Judge>, ..commit() };
+    let judge = Arc::new(Watcher {
+        caller: Some(std::thread::current().id()),
+        ..Watcher::default()
+    });
+    let judged = || Commit {
+        judge: Arc::clone(&judge) as Arc<dyn Judge>,
+        ..commit()
+    };
     let (from, to, copied) = (path("d"), path("moved"), path("copy"));
     abandon(&judge, tree.copy(&from, &copied, Reach::Deep, judged())).await;
     abandon(&judge, large.commit(judged())).await;
@@ -835,11 +1351,16 @@ async fn abandon<T>(judge: &Watcher, change: impl Future<Output = Result<T>>) {
     {
         let _wait = judge.elsewhere.lock();
         let outcome = change.now_or_never();
-        assert_eq!(outcome.is_some(), judge.asked_by_caller.swap(false, Ordering::SeqCst));
+        assert_eq!(
+            outcome.is_some(),
+            judge.asked_by_caller.swap(false, Ordering::SeqCst)
+        );
         assert!(outcome.is_none_or(|outcome| outcome.is_ok()));
     }
     for _ in 0..2000 {
-        if judge.asked.load(Ordering::SeqCst) % 100 == before + 1 && judge.inside.load(Ordering::SeqCst) == 0 {
+        if judge.asked.load(Ordering::SeqCst) % 100 == before + 1
+            && judge.inside.load(Ordering::SeqCst) == 0
+        {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -854,10 +1375,14 @@ pub async fn usage_counts_bytes(tree: Tree) {
     put(&tree, "b", &[1; 234]).await;
     let usage = tree.usage().await.unwrap();
     assert_eq!(usage.used, 1234);
-    tree.copy(&path("d"), &path("c"), Reach::Deep, commit()).await.unwrap();
+    tree.copy(&path("d"), &path("c"), Reach::Deep, commit())
+        .await
+        .unwrap();
     put(&tree, "b", &[1; 200]).await;
     assert_eq!(tree.usage().await.unwrap().used, 2200);
-    tree.rename(&path("c/a"), &path("b"), commit()).await.unwrap();
+    tree.rename(&path("c/a"), &path("b"), commit())
+        .await
+        .unwrap();
     tree.delete(&path("d/a"), commit()).await.unwrap();
     assert_eq!(tree.usage().await.unwrap().used, 1000);
     assert!(usage.free > 0);
@@ -870,6 +1395,10 @@ pub async fn missing_things_are_missing(tree: Tree) {
         fails!(tree.stat(&path(at)).await, Error::NotFound);
         fails!(tree.open(&path(at)).await, Error::NotFound);
         fails!(tree.delete(&path(at), commit()).await, Error::NotFound);
-        fails!(tree.copy(&path(at), &path("x"), Reach::Deep, commit()).await, Error::NotFound);
+        fails!(
+            tree.copy(&path(at), &path("x"), Reach::Deep, commit())
+                .await,
+            Error::NotFound
+        );
     }
 }

@@ -53,7 +53,11 @@ impl fmt::Display for Etag {
 
 /// The time that a commit sets where a client wants this one, or none, for a file that had the time `before` until now.
 pub fn draw_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Result<SystemTime> {
-    Ok(draw(wanted.unwrap_or_else(SystemTime::now), before, next_draw()?))
+    Ok(draw(
+        wanted.unwrap_or_else(SystemTime::now),
+        before,
+        next_draw()?,
+    ))
 }
 
 /// The number of the next draw: another one each time, from a random one on. A draw takes one of so many times from its number on.
@@ -63,7 +67,8 @@ fn next_draw() -> Result<u64> {
         next
     } else {
         let random = getrandom::u64();
-        let random = random.map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+        let random = random
+            .map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
         // A multiple, so that no two draws share a time.
         NEXT.get_or_init(|| AtomicU64::new(random / TRIES * TRIES))
     };
@@ -81,7 +86,11 @@ pub fn later_time(wanted: Option<SystemTime>, before: Option<SystemTime>) -> Sys
 /// The time of a copy of a file that has this one: drawn anew where a commit has drawn it, so that a file that is replaced by its own copy
 /// has another tag; else the same.
 pub fn redraw_time(time: SystemTime) -> Result<SystemTime> {
-    if is_drawn(split(time).1) { draw_time(Some(time), Some(time)) } else { Ok(time) }
+    if is_drawn(split(time).1) {
+        draw_time(Some(time), Some(time))
+    } else {
+        Ok(time)
+    }
 }
 
 /// The time that a commit sets where `wanted` is what the client wants, or the present time: within the same millisecond, and for a time in
@@ -89,7 +98,11 @@ pub fn redraw_time(time: SystemTime) -> Result<SystemTime> {
 fn draw(wanted: SystemTime, before: Option<SystemTime>, number: u64) -> SystemTime {
     let (second, nanoseconds) = split(wanted);
     // Whole seconds are what clients send. Of a finer time the milliseconds stay.
-    let (base, room) = if nanoseconds == 0 { (0, SECOND) } else { (nanoseconds / COARSE * COARSE, COARSE) };
+    let (base, room) = if nanoseconds == 0 {
+        (0, SECOND)
+    } else {
+        (nanoseconds / COARSE * COARSE, COARSE)
+    };
     let steps = u64::from(room / STEP);
     let drawn = (0..TRIES).filter_map(|more| u32::try_from(number.wrapping_add(more) % steps).ok());
     let mut times = drawn
@@ -112,7 +125,10 @@ fn nanoseconds_of(modified: u64) -> u32 {
 /// The second that a time lies in, and the nanoseconds after it.
 fn split(time: SystemTime) -> (SystemTime, u32) {
     match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => (time - Duration::from_nanos(after.subsec_nanos().into()), after.subsec_nanos()),
+        Ok(after) => (
+            time - Duration::from_nanos(after.subsec_nanos().into()),
+            after.subsec_nanos(),
+        ),
         Err(before) => {
             let rest = (SECOND - before.duration().subsec_nanos()) % SECOND;
             (time - Duration::from_nanos(rest.into()), rest)
@@ -136,15 +152,25 @@ mod tests {
 
     fn at(nanoseconds: i64) -> SystemTime {
         let distance = Duration::from_nanos(nanoseconds.unsigned_abs());
-        if nanoseconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
+        if nanoseconds < 0 {
+            UNIX_EPOCH - distance
+        } else {
+            UNIX_EPOCH + distance
+        }
     }
 
     #[test]
     fn a_coarse_time_is_later_than_the_one_before() {
         let (second, first) = (1_000_000_000, Some(at(7_000_000_000)));
         for (wanted, expected) in [(3, 9), (7, 9), (8, 9), (20, 20)] {
-            assert_eq!(later_time(Some(at(wanted * second + 5)), first), at(expected * second));
-            assert_eq!(later_time(Some(at(wanted * second + 5)), None), at(wanted * second));
+            assert_eq!(
+                later_time(Some(at(wanted * second + 5)), first),
+                at(expected * second)
+            );
+            assert_eq!(
+                later_time(Some(at(wanted * second + 5)), None),
+                at(wanted * second)
+            );
         }
     }
 
@@ -152,8 +178,13 @@ mod tests {
     #[test]
     fn no_time_is_drawn_twice() {
         let second = at(1_700_000_000_000_000_000);
-        for (time, many) in [(second, 100_000), (second + Duration::from_micros(5300), 2_000)] {
-            let drawn: HashSet<_> = (0..many).map(|_| draw_time(Some(time), None).unwrap()).collect();
+        for (time, many) in [
+            (second, 100_000),
+            (second + Duration::from_micros(5300), 2_000),
+        ] {
+            let drawn: HashSet<_> = (0..many)
+                .map(|_| draw_time(Some(time), None).unwrap())
+                .collect();
             assert_eq!(drawn.len(), many);
         }
     }
@@ -163,9 +194,13 @@ mod tests {
         let time = draw(at(1_700_000_000_000_000_000), None, 12_345);
         assert_eq!(tag(1, time, 5), tag(2, time, 5));
         assert_ne!(tag(1, time, 5), tag(1, time, 6));
-        for whole in
-            [0, 1_700_000_000_000_000_000, 1_700_000_000_120_000_000, 1_700_000_000_123_456_789, -3_600_000_000_000]
-        {
+        for whole in [
+            0,
+            1_700_000_000_000_000_000,
+            1_700_000_000_120_000_000,
+            1_700_000_000_123_456_789,
+            -3_600_000_000_000,
+        ] {
             assert_ne!(tag(1, at(whole), 5), tag(2, at(whole), 5), "{whole}");
         }
     }

@@ -15,7 +15,8 @@ impl FileId {
     /// A random one.
     pub fn new() -> Result<Self> {
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+        getrandom::fill(&mut bytes)
+            .map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
         Ok(Self::from_bytes(bytes))
     }
 
@@ -26,8 +27,14 @@ impl FileId {
 
     /// As it is stored.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        let [low, high] =
-            [0, 8].map(|at| bytes.iter().skip(at).take(8).rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)));
+        let [low, high] = [0, 8].map(|at| {
+            bytes
+                .iter()
+                .skip(at)
+                .take(8)
+                .rev()
+                .fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+        });
         Self([low, high])
     }
 
@@ -54,7 +61,10 @@ mod tests {
     fn an_id_is_stored_as_it_is() {
         let id = FileId::new().unwrap();
         assert_eq!(FileId::from_bytes(id.to_bytes()), id);
-        assert_eq!(FileId([1, 2]).to_string(), "00000000000000010000000000000002");
+        assert_eq!(
+            FileId([1, 2]).to_string(),
+            "00000000000000010000000000000002"
+        );
         assert_eq!(serde_json::to_string(&FileId([1, 2])).unwrap(), "[1,2]");
         assert_ne!(FileId::new().unwrap(), id);
     }

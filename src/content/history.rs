@@ -162,7 +162,11 @@ impl Retention {
     /// What the configuration says.
     pub fn of(config: &HistoryConfig) -> Self {
         let trash = (config.trash_days > 0).then(|| config.trash_days * DAY);
-        Self { trash, room: None, versions: Thinning::of(config) }
+        Self {
+            trash,
+            room: None,
+            versions: Thinning::of(config),
+        }
     }
 }
 
@@ -179,7 +183,10 @@ impl Add for Expired {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { items: self.items + other.items, versions: self.versions + other.versions }
+        Self {
+            items: self.items + other.items,
+            versions: self.versions + other.versions,
+        }
     }
 }
 
@@ -221,8 +228,18 @@ impl Thinning {
 /// Which of the versions of one file are no longer kept, by when they were replaced, newest first; of several in one span the oldest is, so
 /// that what is kept does not change from round to round. What lies in the future is kept.
 pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) -> Vec<usize> {
-    let Thinning { all, hourly, daily, weekly } = thinning;
-    let steps = [(all, Duration::ZERO), (hourly, HOUR), (daily, DAY), (weekly, WEEK)];
+    let Thinning {
+        all,
+        hourly,
+        daily,
+        weekly,
+    } = thinning;
+    let steps = [
+        (all, Duration::ZERO),
+        (hourly, HOUR),
+        (daily, DAY),
+        (weekly, WEEK),
+    ];
     let mut outlived = Vec::new();
     for (index, time) in replaced.iter().enumerate() {
         let age = now.duration_since(*time).unwrap_or_default();
@@ -231,7 +248,10 @@ pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) ->
             continue;
         };
         let slot = |time: &SystemTime| {
-            let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+            let since = time
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_secs();
             since.checked_div(span.as_secs())
         };
         let older = replaced.get(index + 1);
@@ -247,7 +267,8 @@ pub fn outlived(replaced: &[SystemTime], thinning: Thinning, now: SystemTime) ->
 pub trait History: Send + Sync {
     /// What lies in the trash, newest first: up to `limit` items after the one called `after`.
     async fn trashed(&self, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
-        self.trashed_below(&RelPath::root(), None, after, limit).await
+        self.trashed_below(&RelPath::root(), None, after, limit)
+            .await
     }
     /// As [`trashed`](Self::trashed), of what lay below `folder`, by whomever or by `who` alone.
     async fn trashed_below(
@@ -264,9 +285,20 @@ pub trait History: Send + Sync {
     /// Moves an item back, whole, to `to`, where nothing may stand: `Exists`, `ParentMissing`, `NotFound`.
     async fn untrash(&self, id: &str, to: &RelPath, commit: Commit) -> Result<()>;
     /// As [`untrash`](Self::untrash), for a part of an item: what lies at `inner` in it.
-    async fn untrash_part(&self, id: &str, inner: &RelPath, to: &RelPath, commit: Commit) -> Result<()>;
+    async fn untrash_part(
+        &self,
+        id: &str,
+        inner: &RelPath,
+        to: &RelPath,
+        commit: Commit,
+    ) -> Result<()>;
     /// What makes the items `only` of `folder`, or all of it if none are named, as they were at `moment`. `NotFound` when it was not there.
-    async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind>;
+    async fn plan_rewind(
+        &self,
+        folder: &RelPath,
+        moment: SystemTime,
+        only: &[RelPath],
+    ) -> Result<Rewind>;
     /// Deletes an item for good, with its versions; `NotFound`.
     async fn purge(&self, id: &str) -> Result<()>;
     /// The former contents of a file, newest first.
@@ -292,9 +324,16 @@ mod tests {
     use super::*;
 
     fn kept(ages: &[u64], now: SystemTime) -> Vec<u64> {
-        let times: Vec<_> = ages.iter().map(|age| now - Duration::from_secs(*age)).collect();
+        let times: Vec<_> = ages
+            .iter()
+            .map(|age| now - Duration::from_secs(*age))
+            .collect();
         let gone = outlived(&times, Thinning::default(), now);
-        ages.iter().enumerate().filter(|(index, _)| !gone.contains(index)).map(|(_, age)| *age).collect()
+        ages.iter()
+            .enumerate()
+            .filter(|(index, _)| !gone.contains(index))
+            .map(|(_, age)| *age)
+            .collect()
     }
 
     #[test]
@@ -303,9 +342,18 @@ mod tests {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(7 * 86400 * 2900);
         let (minute, hour, day) = (60, 3600, 86400);
         assert_eq!(kept(&[1, 2, 59 * minute], now), [1, 2, 59 * minute]);
-        assert_eq!(kept(&[70 * minute, 80 * minute, 110 * minute, 130 * minute], now), [110 * minute, 130 * minute]);
-        assert_eq!(kept(&[2 * day - 100, 2 * day - 50, 3 * day], now), [2 * day - 50, 3 * day]);
-        assert_eq!(kept(&[40 * day, 41 * day, 60 * day, 364 * day, 366 * day], now), [41 * day, 60 * day, 364 * day]);
+        assert_eq!(
+            kept(&[70 * minute, 80 * minute, 110 * minute, 130 * minute], now),
+            [110 * minute, 130 * minute]
+        );
+        assert_eq!(
+            kept(&[2 * day - 100, 2 * day - 50, 3 * day], now),
+            [2 * day - 50, 3 * day]
+        );
+        assert_eq!(
+            kept(&[40 * day, 41 * day, 60 * day, 364 * day, 366 * day], now),
+            [41 * day, 60 * day, 364 * day]
+        );
         assert_eq!(kept(&[], now), [0; 0]);
         assert!(outlived(&[now + Duration::from_secs(hour)], Thinning::default(), now).is_empty());
     }
@@ -313,10 +361,26 @@ mod tests {
     #[test]
     fn steps_can_be_longer_or_left_out() {
         let now = SystemTime::UNIX_EPOCH + 2900 * WEEK;
-        let times = [1, 2, 25, 26, 40 * 24].map(|hours| now - hours * HOUR - Duration::from_secs(1));
-        let thinning = Thinning { all: 2 * HOUR, hourly: Duration::ZERO, daily: 2 * DAY, weekly: Duration::ZERO };
+        let times =
+            [1, 2, 25, 26, 40 * 24].map(|hours| now - hours * HOUR - Duration::from_secs(1));
+        let thinning = Thinning {
+            all: 2 * HOUR,
+            hourly: Duration::ZERO,
+            daily: 2 * DAY,
+            weekly: Duration::ZERO,
+        };
         assert_eq!(outlived(&times, thinning, now), [2, 4]);
-        assert_eq!(outlived(&times, Thinning { all: 2900 * WEEK, ..thinning }, now), [0; 0]);
+        assert_eq!(
+            outlived(
+                &times,
+                Thinning {
+                    all: 2900 * WEEK,
+                    ..thinning
+                },
+                now
+            ),
+            [0; 0]
+        );
     }
 
     #[test]
@@ -325,6 +389,10 @@ mod tests {
         let ages: Vec<u64> = (0..400 * 24 * 6).map(|n| n * 600).collect();
         let once = kept(&ages, now);
         assert_eq!(kept(&once, now), once);
-        assert!((6 + 23 + 29 + 47..=6 + 24 + 31 + 50).contains(&once.len()), "{}", once.len());
+        assert!(
+            (6 + 23 + 29 + 47..=6 + 24 + 31 + 50).contains(&once.len()),
+            "{}",
+            once.len()
+        );
     }
 }

@@ -19,12 +19,24 @@ pub async fn the_trash_is_listed_newest_first(tree: Tree) {
     let items = tree.trashed(None, 100).await.unwrap();
     let paths: Vec<_> = items.iter().map(|item| item.path.as_str()).collect();
     assert_eq!(paths, ["c", "b", HOSTILE]);
-    assert!(items.iter().all(|item| item.who.as_ref().is_some_and(|who| who.as_str() == "ben")));
-    assert!(items.iter().all(|item| item.when.is_some_and(|when| when.elapsed().is_ok_and(|age| age.as_secs() < 60))));
+    assert!(
+        items
+            .iter()
+            .all(|item| item.who.as_ref().is_some_and(|who| who.as_str() == "ben"))
+    );
+    assert!(items.iter().all(|item| {
+        item.when
+            .is_some_and(|when| when.elapsed().is_ok_and(|age| age.as_secs() < 60))
+    }));
     assert_eq!((items[0].node.folder, items[1].node.len), (true, 3));
     let second = tree.trashed(Some(&items[0].id), 1).await.unwrap();
     assert_eq!(second, items[1..2]);
-    assert!(tree.trashed(Some(&items[2].id), 9).await.unwrap().is_empty());
+    assert!(
+        tree.trashed(Some(&items[2].id), 9)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 /// What lies in the trash can be read where it lies, each item under its id, and copied from there.
@@ -45,10 +57,20 @@ pub async fn the_trash_can_be_looked_at(tree: Tree) {
     for item in items {
         let at = path(&item.id).beneath(&trash);
         assert_eq!(tree.stat(&at).await.unwrap(), item.node);
-        let file = if item.node.folder { path("x").beneath(&at) } else { at.clone() };
-        let was = if item.node.folder { "a/x" } else { item.path.as_str() };
+        let file = if item.node.folder {
+            path("x").beneath(&at)
+        } else {
+            at.clone()
+        };
+        let was = if item.node.folder {
+            "a/x"
+        } else {
+            item.path.as_str()
+        };
         assert_eq!(content_at(&tree, &file).await, was.as_bytes());
-        tree.copy(&at, &item.path, Reach::Deep, commit()).await.unwrap();
+        tree.copy(&at, &item.path, Reach::Deep, commit())
+            .await
+            .unwrap();
         assert_eq!(content(&tree, was).await, was.as_bytes());
     }
     assert_eq!(names_at(&tree, &trash).await, ids);
@@ -61,15 +83,30 @@ pub async fn the_trash_gives_back(tree: Tree) {
     tree.delete(&path("a"), commit()).await.unwrap();
     let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
     put(&tree, "a", b"another").await;
-    assert!(matches!(tree.untrash(&id, &path("a"), commit()).await, Err(Error::Exists)));
-    assert!(matches!(tree.untrash(&id, &path("no/a"), commit()).await, Err(Error::ParentMissing)));
-    let never = Commit { expect: Expect::Exists, ..commit() };
-    assert!(matches!(tree.untrash(&id, &path("b"), never).await, Err(Error::PreconditionFailed)));
+    assert!(matches!(
+        tree.untrash(&id, &path("a"), commit()).await,
+        Err(Error::Exists)
+    ));
+    assert!(matches!(
+        tree.untrash(&id, &path("no/a"), commit()).await,
+        Err(Error::ParentMissing)
+    ));
+    let never = Commit {
+        expect: Expect::Exists,
+        ..commit()
+    };
+    assert!(matches!(
+        tree.untrash(&id, &path("b"), never).await,
+        Err(Error::PreconditionFailed)
+    ));
     tree.untrash(&id, &path("b"), commit()).await.unwrap();
     assert_eq!(content(&tree, "b/x").await, b"content");
     assert_eq!(content(&tree, "a").await, b"another");
     assert!(tree.trashed(None, 9).await.unwrap().is_empty());
-    assert!(matches!(tree.untrash(&id, &path("c"), commit()).await, Err(Error::NotFound)));
+    assert!(matches!(
+        tree.untrash(&id, &path("c"), commit()).await,
+        Err(Error::NotFound)
+    ));
 }
 
 /// What is purged is gone; ids that are no names find nothing and touch nothing.
@@ -82,13 +119,24 @@ pub async fn the_trash_is_emptied(tree: Tree) {
     put(&tree, "kept", b"kept").await;
     for id in ["", ".", "..", "../info", "../../../kept", "a/b", "nothing"] {
         assert!(matches!(tree.purge(id).await, Err(Error::NotFound)), "{id}");
-        assert!(matches!(tree.untrash(id, &path("z"), commit()).await, Err(Error::NotFound)), "{id}");
+        assert!(
+            matches!(
+                tree.untrash(id, &path("z"), commit()).await,
+                Err(Error::NotFound)
+            ),
+            "{id}"
+        );
     }
     let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
     tree.purge(&id).await.unwrap();
     assert!(matches!(tree.purge(&id).await, Err(Error::NotFound)));
     let left = tree.trashed(None, 9).await.unwrap();
-    assert_eq!(left.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(), ["a"]);
+    assert_eq!(
+        left.iter()
+            .map(|item| item.path.as_str())
+            .collect::<Vec<_>>(),
+        ["a"]
+    );
     assert_eq!(content(&tree, "kept").await, b"kept");
 }
 
@@ -101,21 +149,50 @@ pub async fn overwriting_leaves_versions(tree: Tree) {
     }
     let versions = tree.versions(&path(HOSTILE)).await.unwrap();
     assert_eq!(
-        versions.iter().map(|version| version.node.clone()).collect::<Vec<_>>(),
+        versions
+            .iter()
+            .map(|version| version.node.clone())
+            .collect::<Vec<_>>(),
         [nodes[1].clone(), nodes[0].clone()]
     );
     assert!(versions[0].replaced >= versions[1].replaced);
-    let old = tree.open_version(&path(HOSTILE), &versions[1].id).await.unwrap();
+    let old = tree
+        .open_version(&path(HOSTILE), &versions[1].id)
+        .await
+        .unwrap();
     assert_eq!(&old.read_at(0, 100).await.unwrap()[..], b"one");
     put(&tree, "new", b"x").await;
     assert!(tree.versions(&path("new")).await.unwrap().is_empty());
-    for id in ["", "..", "../x", "nothing", &format!("{}/..", versions[0].id)] {
-        assert!(matches!(tree.open_version(&path(HOSTILE), id).await, Err(Error::NotFound)), "{id}");
-        assert!(matches!(tree.purge_version(&path(HOSTILE), id).await, Err(Error::NotFound)), "{id}");
+    for id in [
+        "",
+        "..",
+        "../x",
+        "nothing",
+        &format!("{}/..", versions[0].id),
+    ] {
+        assert!(
+            matches!(
+                tree.open_version(&path(HOSTILE), id).await,
+                Err(Error::NotFound)
+            ),
+            "{id}"
+        );
+        assert!(
+            matches!(
+                tree.purge_version(&path(HOSTILE), id).await,
+                Err(Error::NotFound)
+            ),
+            "{id}"
+        );
     }
-    tree.purge_version(&path(HOSTILE), &versions[0].id).await.unwrap();
+    tree.purge_version(&path(HOSTILE), &versions[0].id)
+        .await
+        .unwrap();
     assert_eq!(tree.versions(&path(HOSTILE)).await.unwrap(), versions[1..]);
-    assert!(matches!(tree.versions(&path("missing")).await, Err(Error::NotFound)));
+    assert!(matches!(
+        tree.versions(&path("missing")).await,
+        Err(Error::NotFound)
+    ));
 }
 
 /// Versions go wherever their file goes: through renames of it and its folders, into the trash and back. Copies have none.
@@ -123,18 +200,25 @@ pub async fn versions_follow_their_file(tree: Tree) {
     tree.mkdir(&path("a"), commit()).await.unwrap();
     put(&tree, "a/x", b"one").await;
     put(&tree, "a/x", b"two").await;
-    tree.rename(&path("a/x"), &path("a/y"), commit()).await.unwrap();
+    tree.rename(&path("a/x"), &path("a/y"), commit())
+        .await
+        .unwrap();
     tree.rename(&path("a"), &path("b"), commit()).await.unwrap();
     put(&tree, "b/y", b"three").await;
     assert_eq!(tree.versions(&path("b/y")).await.unwrap().len(), 2);
-    tree.copy(&path("b/y"), &path("copy"), super::Reach::Deep, commit()).await.unwrap();
+    tree.copy(&path("b/y"), &path("copy"), super::Reach::Deep, commit())
+        .await
+        .unwrap();
     assert!(tree.versions(&path("copy")).await.unwrap().is_empty());
     tree.delete(&path("b"), commit()).await.unwrap();
     let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
     tree.untrash(&id, &path("c"), commit()).await.unwrap();
     let versions = tree.versions(&path("c/y")).await.unwrap();
     assert_eq!(versions.len(), 2);
-    let oldest = tree.open_version(&path("c/y"), &versions[1].id).await.unwrap();
+    let oldest = tree
+        .open_version(&path("c/y"), &versions[1].id)
+        .await
+        .unwrap();
     assert_eq!(&oldest.read_at(0, 100).await.unwrap()[..], b"one");
 }
 
@@ -143,15 +227,24 @@ pub async fn reverting_keeps_the_present(tree: Tree) {
     put(&tree, "x", b"one").await;
     put(&tree, "x", b"two").await;
     let id = tree.versions(&path("x")).await.unwrap().remove(0).id;
-    let wrong = Commit { expect: Expect::Absent, ..commit() };
-    assert!(matches!(tree.revert(&path("x"), &id, wrong).await, Err(Error::PreconditionFailed)));
+    let wrong = Commit {
+        expect: Expect::Absent,
+        ..commit()
+    };
+    assert!(matches!(
+        tree.revert(&path("x"), &id, wrong).await,
+        Err(Error::PreconditionFailed)
+    ));
     assert_eq!(content(&tree, "x").await, b"two");
     let put = tree.revert(&path("x"), &id, commit()).await.unwrap();
     assert!(!put.created && put.node.len == 3);
     assert_eq!(content(&tree, "x").await, b"one");
     let versions = tree.versions(&path("x")).await.unwrap();
     assert_eq!(versions.len(), 2);
-    let newest = tree.open_version(&path("x"), &versions[0].id).await.unwrap();
+    let newest = tree
+        .open_version(&path("x"), &versions[0].id)
+        .await
+        .unwrap();
     assert_eq!(&newest.read_at(0, 100).await.unwrap()[..], b"two");
 }
 
@@ -173,7 +266,10 @@ pub async fn no_version_is_lost_between_writers(tree: Tree) {
         contents.push(reader.read_at(0, 100).await.unwrap().to_vec());
     }
     contents.sort();
-    let mut expected: Vec<Vec<u8>> = (1..=16u8).map(|n| vec![n; 10]).chain([b"0".to_vec()]).collect();
+    let mut expected: Vec<Vec<u8>> = (1..=16u8)
+        .map(|n| vec![n; 10])
+        .chain([b"0".to_vec()])
+        .collect();
     expected.sort();
     assert_eq!(contents, expected);
 }
@@ -185,13 +281,40 @@ pub async fn the_past_expires(tree: Tree) {
     put(&tree, "gone", b"gone").await;
     tree.delete(&path("gone"), commit()).await.unwrap();
     let days = |n: u64| Duration::from_secs(n * 86400);
-    let retention = Retention { trash: Some(days(30)), ..Retention::default() };
-    let expire = async |after| tree.expire(retention, SystemTime::now() + after).await.unwrap();
+    let retention = Retention {
+        trash: Some(days(30)),
+        ..Retention::default()
+    };
+    let expire = async |after| {
+        tree.expire(retention, SystemTime::now() + after)
+            .await
+            .unwrap()
+    };
     assert_eq!(expire(days(29)).await, Expired::default());
-    assert_eq!(tree.expire(Retention::default(), SystemTime::now() + days(300)).await.unwrap(), Expired::default());
-    assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
-    assert_eq!(expire(days(366)).await, Expired { items: 0, versions: 1 });
-    assert!(tree.trashed(None, 9).await.unwrap().is_empty() && tree.versions(&path("x")).await.unwrap().is_empty());
+    assert_eq!(
+        tree.expire(Retention::default(), SystemTime::now() + days(300))
+            .await
+            .unwrap(),
+        Expired::default()
+    );
+    assert_eq!(
+        expire(days(31)).await,
+        Expired {
+            items: 1,
+            versions: 0
+        }
+    );
+    assert_eq!(
+        expire(days(366)).await,
+        Expired {
+            items: 0,
+            versions: 1
+        }
+    );
+    assert!(
+        tree.trashed(None, 9).await.unwrap().is_empty()
+            && tree.versions(&path("x")).await.unwrap().is_empty()
+    );
     assert_eq!(content(&tree, "x").await, b"two");
     put(&tree, "x", b"three").await;
     assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
@@ -205,19 +328,43 @@ pub async fn what_is_held_does_not_expire(tree: Tree) {
     }
     assert_eq!(tree.count_files(None).await.unwrap(), 3);
     let id = tree.delete(&path("d"), commit()).await.unwrap();
-    assert_eq!((tree.count_files(None).await.unwrap(), tree.count_files(Some(&id)).await.unwrap()), (1, 2));
-    assert!(matches!(tree.count_files(Some("../info")).await, Err(Error::NotFound)));
+    assert_eq!(
+        (
+            tree.count_files(None).await.unwrap(),
+            tree.count_files(Some(&id)).await.unwrap()
+        ),
+        (1, 2)
+    );
+    assert!(matches!(
+        tree.count_files(Some("../info")).await,
+        Err(Error::NotFound)
+    ));
     assert!(tree.held().is_none());
     let days = |n: u64| Duration::from_secs(n * 86400);
     let expire = async |after| {
-        tree.expire(Retention { trash: Some(days(1)), ..Retention::default() }, SystemTime::now() + after)
-            .await
-            .unwrap()
+        tree.expire(
+            Retention {
+                trash: Some(days(1)),
+                ..Retention::default()
+            },
+            SystemTime::now() + after,
+        )
+        .await
+        .unwrap()
     };
     tree.hold(SystemTime::now() + days(30)).await.unwrap();
-    assert!(tree.held().is_some_and(|until| until > SystemTime::now() + days(29)));
+    assert!(
+        tree.held()
+            .is_some_and(|until| until > SystemTime::now() + days(29))
+    );
     assert_eq!(expire(days(29)).await, Expired::default());
-    assert_eq!(expire(days(31)).await, Expired { items: 1, versions: 0 });
+    assert_eq!(
+        expire(days(31)).await,
+        Expired {
+            items: 1,
+            versions: 0
+        }
+    );
 }
 
 /// What lies deep in an item of the trash comes back without the rest, within the limit.
@@ -228,15 +375,36 @@ pub async fn parts_of_the_trash_come_back(tree: Tree) {
     put(&tree, "a/b/x", b"12345").await;
     put(&tree, "a/y", b"y").await;
     let id = tree.delete(&path("a"), commit()).await.unwrap();
-    let part = async |inner, to, commit| tree.untrash_part(&id, &path(inner), &path(to), commit).await;
-    assert!(matches!(part("no", "c", commit()).await, Err(Error::NotFound)));
-    let limited = Commit { limit: Some(4), ..commit() };
+    let part = async |inner, to, commit| {
+        tree.untrash_part(&id, &path(inner), &path(to), commit)
+            .await
+    };
+    assert!(matches!(
+        part("no", "c", commit()).await,
+        Err(Error::NotFound)
+    ));
+    let limited = Commit {
+        limit: Some(4),
+        ..commit()
+    };
     assert!(matches!(part("b", "c", limited).await, Err(Error::NoSpace)));
-    part("b", "c", Commit { limit: Some(5), ..commit() }).await.unwrap();
+    part(
+        "b",
+        "c",
+        Commit {
+            limit: Some(5),
+            ..commit()
+        },
+    )
+    .await
+    .unwrap();
     assert_eq!(content(&tree, "c/x").await, b"12345");
     assert_eq!(tree.usage().await.unwrap().used, 5);
     tree.untrash(&id, &path("a"), commit()).await.unwrap();
     assert_eq!(content(&tree, "a/y").await, b"y");
-    assert!(matches!(tree.stat(&path("a/b")).await, Err(Error::NotFound)));
+    assert!(matches!(
+        tree.stat(&path("a/b")).await,
+        Err(Error::NotFound)
+    ));
     assert_eq!(tree.usage().await.unwrap().used, 6);
 }

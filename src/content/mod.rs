@@ -48,7 +48,13 @@ pub struct Node {
 impl Node {
     /// A file or folder of which nothing else is known.
     pub const fn unseen(folder: bool) -> Self {
-        Self { folder, len: 0, modified: SystemTime::UNIX_EPOCH, created: SystemTime::UNIX_EPOCH, etag: Etag([0; 4]) }
+        Self {
+            folder,
+            len: 0,
+            modified: SystemTime::UNIX_EPOCH,
+            created: SystemTime::UNIX_EPOCH,
+            etag: Etag([0; 4]),
+        }
     }
 
     /// What stays the same for as long as this file or folder exists, wherever it is moved within its tree. A file that is saved
@@ -122,14 +128,17 @@ pub enum Expect {
 impl Expect {
     /// Whether `present` (what stands at the target now) satisfies this; tags compare quoted and strongly.
     pub fn holds(&self, present: Option<&Node>) -> bool {
-        let among = |tags: &[String]| present.is_some_and(|node| tags.contains(&node.etag.to_string()));
+        let among =
+            |tags: &[String]| present.is_some_and(|node| tags.contains(&node.etag.to_string()));
         match self {
             Self::Any => true,
             Self::Absent => present.is_none(),
             Self::Exists => present.is_some(),
             Self::Etag(tags) => among(tags),
             Self::NotEtag(tags) => !among(tags),
-            Self::UnmodifiedSince(since) => present.is_none_or(|node| unix_seconds(node.modified) <= *since),
+            Self::UnmodifiedSince(since) => {
+                present.is_none_or(|node| unix_seconds(node.modified) <= *since)
+            }
         }
     }
 }
@@ -201,7 +210,10 @@ impl Commit {
 
 impl Debug for Commit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Commit").field("who", &self.who).field("expect", &self.expect).finish_non_exhaustive()
+        f.debug_struct("Commit")
+            .field("who", &self.who)
+            .field("expect", &self.expect)
+            .finish_non_exhaustive()
     }
 }
 
@@ -226,7 +238,10 @@ pub struct Room {
 impl Room {
     /// Room for so many bytes, without a limit.
     pub const fn of(len: u64) -> Self {
-        Self { len: Some(len), limit: None }
+        Self {
+            len: Some(len),
+            limit: None,
+        }
     }
 }
 
@@ -330,7 +345,12 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>>;
     /// Begins to read at most so many entries of a folder, without dead properties, in byte order of their names: those that follow `after`, or
     /// the first. Who goes on after the last name of a page misses nothing that was there since the first page was asked for. `NotFolder`.
-    async fn list_after(&self, path: &RelPath, after: Option<String>, most: usize) -> Result<Box<dyn Listing>>;
+    async fn list_after(
+        &self,
+        path: &RelPath,
+        after: Option<String>,
+        most: usize,
+    ) -> Result<Box<dyn Listing>>;
     /// Opens a file; `IsFolder` for a folder.
     async fn open(&self, path: &RelPath) -> Result<Arc<dyn Reader>>;
     /// Begins an upload; its length, when known, is reserved, of the limit and, unless it is small or history must go for it, on the disk, or fails at once with
@@ -351,7 +371,13 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     /// Copies `from` to `to` with dead properties and what is not shown, staged aside and published in one step; otherwise as
     /// [`rename`](Self::rename). `NotCopied`.
     /// A shallow copy of a folder onto an existing folder replaces its properties and keeps its members.
-    async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool>;
+    async fn copy(
+        &self,
+        from: &RelPath,
+        to: &RelPath,
+        reach: Reach,
+        commit: Commit,
+    ) -> Result<bool>;
     /// What lies in a folder and no listing shows, for [`copy_unshown`](Self::copy_unshown); `None` when there is nothing.
     async fn unshown(&self, path: &RelPath) -> Result<Option<Unshown>>;
     /// Copies what is not shown into a folder that nobody sees yet; `NotCopied` for what cannot be, `NoSpace` beyond the
@@ -371,7 +397,12 @@ pub trait ContentTree: history::History + Debug + Send + Sync + 'static {
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>>;
     /// Changes dead properties in order, and the modification time if `Commit::modified` says, all or nothing, whatever a crash cuts;
     /// `LimitReached` when they outgrow [`PROPS_LIMIT`], `NoSpace`.
-    async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()>;
+    async fn set_props(
+        &self,
+        path: &RelPath,
+        changes: Vec<PropChange>,
+        commit: Commit,
+    ) -> Result<()>;
     /// Makes an upload that outlives restarts, empty and under a new id, for [`resume`](Self::resume). The disk keeps room for all of
     /// its `len` bytes until it is published or discarded, unless history must go for it; `NoSpace` where there is too little beside what others were promised.
     async fn lay_aside(&self, id: &str, len: u64) -> Result<()>;

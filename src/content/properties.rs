@@ -35,7 +35,9 @@ impl DeadProp {
             c == '>' && quote.is_none()
         });
         let begin = begin.map_or(self.xml.len(), |at| at + 1);
-        self.xml.get(begin..self.xml.rfind("</").unwrap_or(begin)).unwrap_or_default()
+        self.xml
+            .get(begin..self.xml.rfind("</").unwrap_or(begin))
+            .unwrap_or_default()
     }
 }
 
@@ -67,7 +69,11 @@ mod tests {
             ("<a></a>", ""),
             ("", ""),
         ] {
-            let prop = DeadProp { ns: String::new(), name: "a".into(), xml: xml.into() };
+            let prop = DeadProp {
+                ns: String::new(),
+                name: "a".into(),
+                xml: xml.into(),
+            };
             assert_eq!(prop.value(), value, "{xml}");
         }
     }

@@ -21,7 +21,10 @@ pub async fn an_upload_laid_aside_goes_on(tree: Tree) {
     assert!(put.created && put.node.len == 10);
     assert_eq!(content(&tree, "x").await, b"abcde12345");
     assert!(tree.laid_aside().await.unwrap().is_empty());
-    assert!(matches!(tree.resume("id", &path("x"), Room::of(10)).await, Err(Error::NotFound)));
+    assert!(matches!(
+        tree.resume("id", &path("x"), Room::of(10)).await,
+        Err(Error::NotFound)
+    ));
 }
 
 /// What is refused at its end stays, to be tried again; what it replaces becomes a version.
@@ -30,16 +33,35 @@ pub async fn an_upload_laid_aside_outlives_a_refusal(tree: Tree) {
     tree.lay_aside("id", 0).await.unwrap();
     let mut upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
     upload.write(Bytes::from_static(b"new")).await.unwrap();
-    let refusal = upload.commit(Commit { expect: Expect::Absent, ..commit() }).await;
+    let refusal = upload
+        .commit(Commit {
+            expect: Expect::Absent,
+            ..commit()
+        })
+        .await;
     assert!(matches!(refusal, Err(Error::PreconditionFailed)));
-    assert_eq!((tree.laid_aside().await.unwrap(), content(&tree, "x").await), (vec!["id".to_owned()], b"old".to_vec()));
-    tree.resume("id", &path("x"), Room::of(3)).await.unwrap().commit(commit()).await.unwrap();
+    assert_eq!(
+        (tree.laid_aside().await.unwrap(), content(&tree, "x").await),
+        (vec!["id".to_owned()], b"old".to_vec())
+    );
+    tree.resume("id", &path("x"), Room::of(3))
+        .await
+        .unwrap()
+        .commit(commit())
+        .await
+        .unwrap();
     assert_eq!(content(&tree, "x").await, b"new");
     assert_eq!(tree.versions(&path("x")).await.unwrap().len(), 1);
     tree.lay_aside("id", 0).await.unwrap();
-    let mut upload = tree.resume("id", &path("gone/x"), Room::of(3)).await.unwrap();
+    let mut upload = tree
+        .resume("id", &path("gone/x"), Room::of(3))
+        .await
+        .unwrap();
     upload.write(Bytes::from_static(b"all")).await.unwrap();
-    assert!(matches!(upload.commit(commit()).await, Err(Error::ParentMissing)));
+    assert!(matches!(
+        upload.commit(commit()).await,
+        Err(Error::ParentMissing)
+    ));
     let upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
     assert_eq!(upload.len(), 3);
     upload.commit(commit()).await.unwrap();
@@ -53,13 +75,28 @@ pub async fn an_upload_refused_has_nothing_of_what_it_met(tree: Tree) {
     }
     let (ns, name, xml) = ("urn:x".into(), "p".into(), "<p xmlns='urn:x'>1</p>".into());
     let change = PropChange::Set(DeadProp { ns, name, xml });
-    tree.set_props(&path("x"), vec![change], commit()).await.unwrap();
+    tree.set_props(&path("x"), vec![change], commit())
+        .await
+        .unwrap();
     tree.lay_aside("id", 0).await.unwrap();
     let mut upload = tree.resume("id", &path("x"), Room::of(3)).await.unwrap();
     upload.write(Bytes::from_static(b"new")).await.unwrap();
-    assert!(upload.commit(Commit { expect: Expect::Absent, ..commit() }).await.is_err());
+    assert!(
+        upload
+            .commit(Commit {
+                expect: Expect::Absent,
+                ..commit()
+            })
+            .await
+            .is_err()
+    );
     let gone = tree.delete(&path("x"), commit()).await.unwrap();
-    tree.resume("id", &path("x"), Room::of(3)).await.unwrap().commit(commit()).await.unwrap();
+    tree.resume("id", &path("x"), Room::of(3))
+        .await
+        .unwrap()
+        .commit(commit())
+        .await
+        .unwrap();
     assert_eq!(tree.props(&path("x")).await.unwrap(), []);
     assert_eq!(tree.versions(&path("x")).await.unwrap(), []);
     tree.untrash(&gone, &path("y"), commit()).await.unwrap();
@@ -83,30 +120,62 @@ pub async fn uploads_laid_aside_are_discarded(tree: Tree) {
 
 /// Room that is promised is nobody else's; promised again after a restart it is held even where there is none.
 pub async fn promised_room_is_kept(tree: Tree) {
-    let room = |len| Room { len: Some(len), limit: Some(100) };
+    let room = |len| Room {
+        len: Some(len),
+        limit: Some(100),
+    };
     put(&tree, "x", &[0; 40]).await;
     let promised = tree.reserve(&path("y"), room(50)).await.unwrap();
-    assert!(matches!(tree.reserve(&path("z"), room(11)).await, Err(Error::NoSpace)));
-    assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(11)).await, Err(Error::NoSpace)));
+    assert!(matches!(
+        tree.reserve(&path("z"), room(11)).await,
+        Err(Error::NoSpace)
+    ));
+    assert!(matches!(
+        tree.begin_put(&path("z"), Start::Empty, room(11)).await,
+        Err(Error::NoSpace)
+    ));
     let over = tree.reserve(&path("x"), room(50)).await.unwrap();
     drop(promised);
     // The bytes of what is replaced are room for one of those that outlive a request.
-    assert!(matches!(tree.reserve(&path("x"), room(51)).await, Err(Error::NoSpace)));
-    drop(tree.begin_put(&path("x"), Start::Empty, room(90)).await.unwrap());
+    assert!(matches!(
+        tree.reserve(&path("x"), room(51)).await,
+        Err(Error::NoSpace)
+    ));
+    drop(
+        tree.begin_put(&path("x"), Start::Empty, room(90))
+            .await
+            .unwrap(),
+    );
     drop(tree.reserve(&path("x"), room(50)).await.unwrap());
     // Not though it is another file each time: what it replaced is history.
     put(&tree, "x", &[1; 40]).await;
-    assert!(matches!(tree.reserve(&path("x"), room(51)).await, Err(Error::NoSpace)));
+    assert!(matches!(
+        tree.reserve(&path("x"), room(51)).await,
+        Err(Error::NoSpace)
+    ));
     let held = tree.reserve(&path("y"), Room::of(1000)).await.unwrap();
-    assert!(matches!(tree.begin_put(&path("z"), Start::Empty, room(1)).await, Err(Error::NoSpace)));
+    assert!(matches!(
+        tree.begin_put(&path("z"), Start::Empty, room(1)).await,
+        Err(Error::NoSpace)
+    ));
     drop((over, held));
     let gone = tree.delete(&path("x"), commit()).await.unwrap();
     let promised = tree.reserve(&path("y"), room(61)).await.unwrap();
-    let limited = || Commit { limit: Some(100), ..commit() };
-    assert!(matches!(tree.untrash(&gone, &path("x"), limited()).await, Err(Error::NoSpace)));
+    let limited = || Commit {
+        limit: Some(100),
+        ..commit()
+    };
+    assert!(matches!(
+        tree.untrash(&gone, &path("x"), limited()).await,
+        Err(Error::NoSpace)
+    ));
     drop(promised);
     let promised = tree.reserve(&path("y"), room(60)).await.unwrap();
     tree.untrash(&gone, &path("x"), limited()).await.unwrap();
     drop(promised);
-    drop(tree.begin_put(&path("z"), Start::Empty, room(60)).await.unwrap());
+    drop(
+        tree.begin_put(&path("z"), Start::Empty, room(60))
+            .await
+            .unwrap(),
+    );
 }

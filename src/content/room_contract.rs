@@ -9,12 +9,18 @@ use bytes::Bytes;
 const LIMIT: u64 = 1000;
 
 fn limited() -> Commit {
-    Commit { limit: Some(LIMIT), ..commit() }
+    Commit {
+        limit: Some(LIMIT),
+        ..commit()
+    }
 }
 
 /// Uploads zeros, announced or not.
 async fn fill(tree: &Tree, at: &str, len: usize, announced: bool) -> Result<Put> {
-    let room = Room { len: announced.then_some(len as u64), limit: Some(LIMIT) };
+    let room = Room {
+        len: announced.then_some(len as u64),
+        limit: Some(LIMIT),
+    };
     let mut upload = tree.begin_put(&path(at), Start::Empty, room).await?;
     for chunk in vec![0; len].chunks(64) {
         upload.write(Bytes::copy_from_slice(chunk)).await?;
@@ -33,7 +39,18 @@ async fn used(tree: &Tree) -> u64 {
 /// The last byte fits, one more does not: told before the body where the length is known, and while it comes where not.
 pub async fn the_limit_is_exact_for_uploads(tree: Tree) {
     fill(&tree, "a", 600, true).await.unwrap();
-    assert!(is_full(&tree.begin_put(&path("b"), Start::Empty, Room { len: Some(401), limit: Some(LIMIT) }).await));
+    assert!(is_full(
+        &tree
+            .begin_put(
+                &path("b"),
+                Start::Empty,
+                Room {
+                    len: Some(401),
+                    limit: Some(LIMIT)
+                }
+            )
+            .await
+    ));
     assert!(is_full(&fill(&tree, "b", 401, false).await));
     fill(&tree, "b", 400, false).await.unwrap();
     assert_eq!(used(&tree).await, LIMIT);
@@ -45,8 +62,14 @@ pub async fn the_limit_is_exact_for_uploads(tree: Tree) {
     }
     fill(&tree, "b", 390, true).await.unwrap();
     for (more, fits) in [(11, false), (10, true)] {
-        let room = Room { len: None, limit: Some(LIMIT) };
-        let mut upload = tree.begin_put(&path("b"), Start::Present, room).await.unwrap();
+        let room = Room {
+            len: None,
+            limit: Some(LIMIT),
+        };
+        let mut upload = tree
+            .begin_put(&path("b"), Start::Present, room)
+            .await
+            .unwrap();
         upload.seek(390).await.unwrap();
         assert_eq!(upload.write(Bytes::from(vec![0; more])).await.is_ok(), fits);
         if fits {
@@ -61,12 +84,28 @@ pub async fn the_limit_is_exact_for_copies_and_the_past(tree: Tree) {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     fill(&tree, "d/a", 300, true).await.unwrap();
     fill(&tree, "d/b", 200, true).await.unwrap();
-    tree.copy(&path("d"), &path("e"), Reach::Deep, limited()).await.unwrap();
+    tree.copy(&path("d"), &path("e"), Reach::Deep, limited())
+        .await
+        .unwrap();
     assert_eq!(used(&tree).await, LIMIT);
-    assert!(is_full(&tree.copy(&path("d/b"), &path("x"), Reach::Deep, limited()).await));
-    assert!(is_full(&tree.copy(&path("d"), &path("x"), Reach::Deep, limited()).await));
-    tree.copy(&path("d/b"), &path("e/b"), Reach::Deep, limited()).await.unwrap();
-    assert!(is_full(&tree.copy(&path("d/a"), &path("e/b"), Reach::Deep, limited()).await));
+    assert!(is_full(
+        &tree
+            .copy(&path("d/b"), &path("x"), Reach::Deep, limited())
+            .await
+    ));
+    assert!(is_full(
+        &tree
+            .copy(&path("d"), &path("x"), Reach::Deep, limited())
+            .await
+    ));
+    tree.copy(&path("d/b"), &path("e/b"), Reach::Deep, limited())
+        .await
+        .unwrap();
+    assert!(is_full(
+        &tree
+            .copy(&path("d/a"), &path("e/b"), Reach::Deep, limited())
+            .await
+    ));
     assert_eq!(content(&tree, "e/b").await.len(), 200);
     tree.delete(&path("e"), commit()).await.unwrap();
     let id = tree.trashed(None, 1).await.unwrap().remove(0).id;
@@ -78,9 +117,13 @@ pub async fn the_limit_is_exact_for_copies_and_the_past(tree: Tree) {
     fill(&tree, "e/a", 10, true).await.unwrap();
     fill(&tree, "x", 1, true).await.unwrap();
     let version = tree.versions(&path("e/a")).await.unwrap().remove(0).id;
-    assert!(is_full(&tree.revert(&path("e/a"), &version, limited()).await));
+    assert!(is_full(
+        &tree.revert(&path("e/a"), &version, limited()).await
+    ));
     tree.delete(&path("x"), commit()).await.unwrap();
-    tree.revert(&path("e/a"), &version, limited()).await.unwrap();
+    tree.revert(&path("e/a"), &version, limited())
+        .await
+        .unwrap();
     assert_eq!(used(&tree).await, LIMIT);
 }
 
@@ -90,8 +133,14 @@ pub async fn what_shrinks_is_let_through(tree: Tree) {
     assert!(is_full(&fill(&tree, "b", 1, true).await));
     fill(&tree, "a", 1999, true).await.unwrap();
     fill(&tree, "a", 1999, false).await.unwrap();
-    tree.rename(&path("a"), &path("b"), limited()).await.unwrap();
-    assert!(is_full(&tree.copy(&path("b"), &path("c"), Reach::Deep, limited()).await));
+    tree.rename(&path("a"), &path("b"), limited())
+        .await
+        .unwrap();
+    assert!(is_full(
+        &tree
+            .copy(&path("b"), &path("c"), Reach::Deep, limited())
+            .await
+    ));
     tree.delete(&path("b"), limited()).await.unwrap();
     fill(&tree, "b", 1000, true).await.unwrap();
 }
@@ -108,18 +157,35 @@ pub async fn many_uploads_at_once_keep_the_limit(tree: Tree) {
     for (n, upload) in uploads.into_iter().enumerate() {
         there.extend(upload.await.unwrap().then_some(n));
     }
-    assert_eq!((there.len() as u64 * 100, used(&tree).await), (LIMIT, LIMIT));
+    assert_eq!(
+        (there.len() as u64 * 100, used(&tree).await),
+        (LIMIT, LIMIT)
+    );
     let again = there.iter().cycle().take(30).map(|n| {
         let (tree, n) = (tree.clone(), *n);
         tokio::spawn(async move { fill(&tree, &format!("{n}"), 100, false).await.map(drop) })
     });
     for upload in again.collect::<Vec<_>>() {
-        upload.await.unwrap().expect("what replaces as much as it brings always fits");
+        upload
+            .await
+            .unwrap()
+            .expect("what replaces as much as it brings always fits");
     }
-    tree.delete(&path(&there[0].to_string()), commit()).await.unwrap();
-    let held = Room { len: Some(LIMIT - used(&tree).await), limit: Some(LIMIT) };
-    let reserved = tree.begin_put(&path("x"), Start::Empty, held).await.unwrap();
-    assert!(is_full(&fill(&tree, "y", 1, true).await), "what is promised is not given away");
+    tree.delete(&path(&there[0].to_string()), commit())
+        .await
+        .unwrap();
+    let held = Room {
+        len: Some(LIMIT - used(&tree).await),
+        limit: Some(LIMIT),
+    };
+    let reserved = tree
+        .begin_put(&path("x"), Start::Empty, held)
+        .await
+        .unwrap();
+    assert!(
+        is_full(&fill(&tree, "y", 1, true).await),
+        "what is promised is not given away"
+    );
     drop(reserved);
     fill(&tree, "y", 1, true).await.unwrap();
 }
@@ -133,9 +199,13 @@ pub async fn deleted_folders_make_room_at_once(tree: Tree) {
     fill(&tree, "b", 1000, true).await.unwrap();
     tree.delete(&path("b"), commit()).await.unwrap();
     let trashed = async |at: usize| tree.trashed(None, 10).await.unwrap().remove(at).id;
-    tree.untrash(&trashed(1).await, &path("d"), limited()).await.unwrap();
+    tree.untrash(&trashed(1).await, &path("d"), limited())
+        .await
+        .unwrap();
     tree.delete(&path("d"), commit()).await.unwrap();
-    tree.untrash(&trashed(0).await, &path("d"), limited()).await.unwrap();
+    tree.untrash(&trashed(0).await, &path("d"), limited())
+        .await
+        .unwrap();
     assert_eq!(used(&tree).await, 900);
     tree.delete(&path("d"), commit()).await.unwrap();
     tree.purge(&trashed(0).await).await.unwrap();
@@ -143,7 +213,9 @@ pub async fn deleted_folders_make_room_at_once(tree: Tree) {
     tree.mkdir(&path("d"), commit()).await.unwrap();
     fill(&tree, "d/a", 700, true).await.unwrap();
     fill(&tree, "f", 300, true).await.unwrap();
-    tree.rename(&path("f"), &path("d"), limited()).await.unwrap();
+    tree.rename(&path("f"), &path("d"), limited())
+        .await
+        .unwrap();
     assert_eq!(used(&tree).await, 300);
 }
 
@@ -151,7 +223,9 @@ pub async fn deleted_folders_make_room_at_once(tree: Tree) {
 pub async fn the_books_are_right_after_anything(tree: Tree) {
     let mut seed = 0x5eed_u64;
     let mut random = move |below: u64| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) % below
     };
     for folder in ["p", "q", "p/r"] {
@@ -163,10 +237,20 @@ pub async fn the_books_are_right_after_anything(tree: Tree) {
         let (one, other) = (name(), name());
         // Most fail, as most of what clients try on such names would.
         let _ = match random(9) {
-            0..3 => fill(&tree, one.as_str(), usize::try_from(random(200)).unwrap(), round % 2 == 0).await.map(drop),
+            0..3 => fill(
+                &tree,
+                one.as_str(),
+                usize::try_from(random(200)).unwrap(),
+                round % 2 == 0,
+            )
+            .await
+            .map(drop),
             3 => tree.delete(&one, commit()).await.map(drop),
             4 => tree.rename(&one, &other, limited()).await.map(drop),
-            5 => tree.copy(&one, &other, Reach::Deep, limited()).await.map(drop),
+            5 => tree
+                .copy(&one, &other, Reach::Deep, limited())
+                .await
+                .map(drop),
             6 => tree.mkdir(&one, commit()).await,
             kind => match tree.trashed(None, 3).await.unwrap().pop() {
                 Some(item) if kind == 7 => tree.untrash(&item.id, &one, limited()).await,
@@ -193,7 +277,11 @@ async fn held(tree: &Tree) -> u64 {
                 break;
             }
             sum += page.iter().map(|entry| entry.node.len).sum::<u64>();
-            due.extend(page.iter().filter(|entry| entry.node.folder).map(|entry| folder.join(&entry.name).unwrap()));
+            due.extend(
+                page.iter()
+                    .filter(|entry| entry.node.folder)
+                    .map(|entry| folder.join(&entry.name).unwrap()),
+            );
         }
     }
     sum

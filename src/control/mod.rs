@@ -8,7 +8,9 @@ mod teams;
 mod tests;
 
 pub use crate::admin::Files;
-pub use crate::admin::past::{Former, Recall, Recalled, RewindAct, RewindReport, Rewinding, TrashItem};
+pub use crate::admin::past::{
+    Former, Recall, Recalled, RewindAct, RewindReport, Rewinding, TrashItem,
+};
 pub use crate::admin::teams::TeamSummary;
 use crate::admin::{Administrator, OpenLock, Overview, open_locks, overview};
 use crate::app::App;
@@ -223,7 +225,9 @@ pub enum Response {
 pub async fn execute(app: &Arc<App>, request: Request) -> Response {
     let answer = match request {
         Request::UserList => Ok(Response::Accounts(app.auth.list())),
-        Request::Overview => overview(app).await.map(|overview| Response::Overview(Box::new(overview))),
+        Request::Overview => overview(app)
+            .await
+            .map(|overview| Response::Overview(Box::new(overview))),
         Request::Export => app.export_for_backup().await.map(Response::Exported),
         Request::AuditBooks => app.audit_books().await.map(Response::Books),
         Request::LockList => Ok(Response::Locks(open_locks(app, |_| true))),
@@ -231,7 +235,10 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         Request::UserFailures { name } => {
             let told = |failure| ClientFailure::of(failure, Language::English);
             let failures = app.auth.failures_of(&name, None);
-            return done(&name, failures.map(|all| Response::Failures(all.into_iter().map(told).collect())));
+            return done(
+                &name,
+                failures.map(|all| Response::Failures(all.into_iter().map(told).collect())),
+            );
         }
         Request::Past { name, what } => {
             let recalled = at_work(app).recall(&name, what).await;
@@ -242,10 +249,13 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         }
         Request::RemovedList => Ok(Response::Removed(app.removed_files())),
         Request::RemovedRestore { which, to } => {
-            let back = at_work(app).bring_back(&which, to).await.map(|path| match path {
-                Some(path) => Response::Moved(Some(format!("/{path}"))),
-                None => Response::Done,
-            });
+            let back = at_work(app)
+                .bring_back(&which, to)
+                .await
+                .map(|path| match path {
+                    Some(path) => Response::Moved(Some(format!("/{path}"))),
+                    None => Response::Done,
+                });
             return of_removed(&which, back);
         }
         Request::RemovedPurge { which } => {
@@ -254,16 +264,20 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
         }
         Request::NewHome { place } => {
             return match at_work(app).renew(&place).await {
-                Err(Error::NotFound) => {
-                    Response::Refused(format!("There is no account or team folder with {place:?}."))
+                Err(Error::NotFound) => Response::Refused(format!(
+                    "There is no account or team folder with {place:?}."
+                )),
+                renewed => {
+                    renewed.map_or_else(|e| Response::Refused(e.to_string()), |()| Response::Done)
                 }
-                renewed => renewed.map_or_else(|e| Response::Refused(e.to_string()), |()| Response::Done),
             };
         }
         Request::LockBreak { id } => {
             let work = at_work(app);
             match work.break_lock(&id, |_| true).await {
-                Err(Error::NotFound) => return Response::Refused(format!("There is no lock {id}.")),
+                Err(Error::NotFound) => {
+                    return Response::Refused(format!("There is no lock {id}."));
+                }
                 broken => broken.map(|()| Response::Done),
             }
         }
@@ -275,12 +289,19 @@ pub async fn execute(app: &Arc<App>, request: Request) -> Response {
 async fn read_audit(app: &App, filter: Filter, limit: u32) -> Result<Response> {
     app.audit.settle(false).await;
     let limit = usize::try_from(limit.min(MAX_ENTRIES)).unwrap_or(usize::MAX);
-    app.audit.read(filter, u64::MAX, limit).await.map(Response::Audit)
+    app.audit
+        .read(filter, u64::MAX, limit)
+        .await
+        .map(Response::Audit)
 }
 
 /// Whoever is at the command line, at work.
 fn at_work(app: &Arc<App>) -> Administrator {
-    Administrator::new(app, app.audit.reporter(Actor::CommandLine, None), Arc::new(Irrevocable))
+    Administrator::new(
+        app,
+        app.audit.reporter(Actor::CommandLine, None),
+        Arc::new(Irrevocable),
+    )
 }
 
 /// A request that changes one account.
@@ -291,13 +312,21 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
         done(&name, outcome)
     };
     match request {
-        Request::UserAdd { name, role, quota, password, home } => {
+        Request::UserAdd {
+            name,
+            role,
+            quota,
+            password,
+            home,
+        } => {
             let quota = match quota {
                 QuotaChoice::Default => app.config.accounts.default_quota,
                 QuotaChoice::Unlimited => None,
                 QuotaChoice::Bytes(bytes) => Some(bytes),
             };
-            let made = work.create(&name, password.as_bytes(), (role, quota), home.as_deref()).await;
+            let made = work
+                .create(&name, password.as_bytes(), (role, quota), home.as_deref())
+                .await;
             done(&name, made.map(|_| Response::Done))
         }
         Request::UserPasswd { name, password } => {
@@ -306,37 +335,77 @@ async fn change_account(app: &Arc<App>, request: Request) -> Response {
         }
         Request::UserTwoFactorOff { name } if app.auth.account(&name).is_some() => {
             match work.drop_two_factor(&name).await {
-                Err(Error::NotFound) => Response::Refused(format!("The sign-in of {name} asks for no code.")),
+                Err(Error::NotFound) => {
+                    Response::Refused(format!("The sign-in of {name} asks for no code."))
+                }
                 dropped => done(&name, dropped.map(|()| Response::Done)),
             }
         }
         Request::UserTwoFactorOff { name } => done(&name, Err(Error::NotFound)),
         Request::UserDisable { name } => {
-            alter(name, Alteration { disabled: Some(true), ..Alteration::default() }).await
+            alter(
+                name,
+                Alteration {
+                    disabled: Some(true),
+                    ..Alteration::default()
+                },
+            )
+            .await
         }
         Request::UserEnable { name } => {
-            alter(name, Alteration { disabled: Some(false), ..Alteration::default() }).await
+            alter(
+                name,
+                Alteration {
+                    disabled: Some(false),
+                    ..Alteration::default()
+                },
+            )
+            .await
         }
         Request::UserQuota { name, quota } => {
-            alter(name, Alteration { quota: Some(quota), ..Alteration::default() }).await
+            alter(
+                name,
+                Alteration {
+                    quota: Some(quota),
+                    ..Alteration::default()
+                },
+            )
+            .await
         }
-        Request::UserRole { name, role } => alter(name, Alteration { role: Some(role), ..Alteration::default() }).await,
+        Request::UserRole { name, role } => {
+            alter(
+                name,
+                Alteration {
+                    role: Some(role),
+                    ..Alteration::default()
+                },
+            )
+            .await
+        }
         Request::UserEmail { name, email } => {
             let set = work.set_email(&name, email).await;
             done(&name, set.map(|()| Response::Done))
         }
-        Request::UserLink { .. } | Request::UserUnlink { .. } => change_link(app, &work, request).await,
+        Request::UserLink { .. } | Request::UserUnlink { .. } => {
+            change_link(app, &work, request).await
+        }
         Request::UserRemove { name, files } => remove_account(app, &work, (name, files)).await,
         other => Response::Refused(format!("{other:?} changes no account.")),
     }
 }
 
-async fn remove_account(app: &App, work: &Administrator, (name, files): (AccountName, Files)) -> Response {
+async fn remove_account(
+    app: &App,
+    work: &Administrator,
+    (name, files): (AccountName, Files),
+) -> Response {
     let (kept, purged) = (files == Files::Keep, files.is_purge());
     match work.remove(&name, files).await {
         Ok(Outcome { aside, .. }) if kept => Response::Aside(aside),
         Ok(_) if purged => Response::Done,
-        Ok(Outcome { moved: Some(path), .. }) => Response::Moved(Some(format!("/{path}"))),
+        Ok(Outcome {
+            moved: Some(path), ..
+        }) => Response::Moved(Some(format!("/{path}"))),
         Ok(_) => Response::Moved(None),
         Err(error) if app.auth.account(&name).is_none() && !matches!(error, Error::NotFound) => {
             Response::Refused(format!(
@@ -362,7 +431,9 @@ fn of_removed(which: &str, outcome: Result<Response>) -> Response {
 async fn change_link(app: &App, work: &Administrator, request: Request) -> Response {
     match request {
         Request::UserLink { name, subject } => match work.link_openid(&name, &subject).await {
-            Err(Error::Exists) => Response::Refused(format!("{name} or that subject is linked already.")),
+            Err(Error::Exists) => {
+                Response::Refused(format!("{name} or that subject is linked already."))
+            }
             linked => done(&name, linked.map(|_| Response::Done)),
         },
         Request::UserUnlink { name } => match work.unlink_openid(&name).await {

@@ -37,7 +37,10 @@ pub struct Desk {
 impl Desk {
     /// Opens the socket of the data folder: from now on requests wait to be answered.
     pub async fn open(app: Arc<App>) -> Result<Self> {
-        Ok(Self { socket: Socket::bind(&app.config.data_dir).await?, app })
+        Ok(Self {
+            socket: Socket::bind(&app.config.data_dir).await?,
+            app,
+        })
     }
 
     /// Answers until `shutdown` ends; requests under way are finished.
@@ -56,7 +59,10 @@ pub async fn call(data_dir: &Path, request: &Request) -> Option<Result<Response>
     match connect(data_dir).await {
         Ok(stream) => Some(ask(stream, request).await),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => None,
-        Err(e) => Some(Err(Error::io("reach the running server over its control socket", e))),
+        Err(e) => Some(Err(Error::io(
+            "reach the running server over its control socket",
+            e,
+        ))),
     }
 }
 
@@ -75,14 +81,16 @@ fn address(data_dir: &Path, folder: &File, name: &str) -> PathBuf {
 }
 
 async fn ask(mut stream: UnixStream, request: &Request) -> Result<Response> {
-    let failed = |e: std::io::Error| Error::io("talk to the running server over its control socket", e);
+    let failed =
+        |e: std::io::Error| Error::io("talk to the running server over its control socket", e);
     let mut line = Zeroizing::new(serde_json::to_vec(request).map_err(|e| failed(e.into()))?);
     line.push(b'\n');
     stream.write_all(&line).await.map_err(failed)?;
     let mut reply = Vec::new();
     let mut reader = BufReader::new(stream.take(MAX_RESPONSE));
     let read = tokio::time::timeout(ANSWER_TIMEOUT, reader.read_until(b'\n', &mut reply)).await;
-    read.map_err(|_| failed(ErrorKind::TimedOut.into()))?.map_err(failed)?;
+    read.map_err(|_| failed(ErrorKind::TimedOut.into()))?
+        .map_err(failed)?;
     serde_json::from_slice(&reply).map_err(|e| failed(e.into()))
 }
 
@@ -100,20 +108,32 @@ impl Socket {
     async fn bind(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join(NAME);
         if connect(data_dir).await.is_ok() {
-            return Err(Error::Forbidden("Another server already answers on the control socket of this data folder."));
+            return Err(Error::Forbidden(
+                "Another server already answers on the control socket of this data folder.",
+            ));
         }
-        let failed = |e| Error::io("open its control socket (control.sock in the data folder)", e);
+        let failed = |e| {
+            Error::io(
+                "open its control socket (control.sock in the data folder)",
+                e,
+            )
+        };
         let fresh = data_dir.join(FRESH_NAME);
         match std::fs::remove_file(&fresh) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(failed(e)),
             _ => {}
         }
         let folder = File::open(data_dir).map_err(failed)?;
-        let listener = UnixListener::bind(address(data_dir, &folder, FRESH_NAME)).map_err(failed)?;
+        let listener =
+            UnixListener::bind(address(data_dir, &folder, FRESH_NAME)).map_err(failed)?;
         std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let owner = std::fs::metadata(&fresh).map_err(failed)?.uid();
         std::fs::rename(&fresh, &path).map_err(failed)?;
-        Ok(Self { listener, path, owner })
+        Ok(Self {
+            listener,
+            path,
+            owner,
+        })
     }
 
     async fn serve<F>(
@@ -144,7 +164,9 @@ impl Socket {
     }
 
     fn may_ask(&self, stream: &UnixStream) -> bool {
-        stream.peer_cred().is_ok_and(|peer| is_allowed(peer.uid(), self.owner))
+        stream
+            .peer_cred()
+            .is_ok_and(|peer| is_allowed(peer.uid(), self.owner))
     }
 }
 
@@ -197,7 +219,10 @@ mod tests {
         let socket = Socket::bind(data_dir).await.unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let answer = |request: Request| async move { Response::Refused(format!("{request:?}")) };
-        (stop, tokio::spawn(socket.serve(answer, async { drop(stopped.await) })))
+        (
+            stop,
+            tokio::spawn(socket.serve(answer, async { drop(stopped.await) })),
+        )
     }
 
     async fn send(data_dir: &Path, bytes: &[u8]) -> String {
@@ -213,7 +238,10 @@ mod tests {
     #[tokio::test]
     async fn a_request_reaches_the_server_and_its_answer_comes_back() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(call(dir.path(), &Request::UserList).await.is_none(), "no server yet");
+        assert!(
+            call(dir.path(), &Request::UserList).await.is_none(),
+            "no server yet"
+        );
         let (stop, server) = serve(dir.path()).await;
         let mode = std::fs::metadata(dir.path().join(NAME)).unwrap().mode();
         assert_eq!(mode & 0o7777, 0o600);
@@ -221,11 +249,19 @@ mod tests {
             name: "ana".to_owned().try_into().unwrap(),
             password: super::super::Password::new("blue kettle 77".into()),
         };
-        let Some(Ok(Response::Refused(seen))) = call(dir.path(), &request).await else { panic!() };
-        assert!(seen.contains("UserPasswd") && seen.contains("ana") && !seen.contains("kettle"), "{seen}");
+        let Some(Ok(Response::Refused(seen))) = call(dir.path(), &request).await else {
+            panic!()
+        };
+        assert!(
+            seen.contains("UserPasswd") && seen.contains("ana") && !seen.contains("kettle"),
+            "{seen}"
+        );
         stop.send(()).unwrap();
         server.await.unwrap();
-        assert!(call(dir.path(), &Request::UserList).await.is_none(), "the server has gone");
+        assert!(
+            call(dir.path(), &Request::UserList).await.is_none(),
+            "the server has gone"
+        );
         assert!(!dir.path().join(NAME).exists());
     }
 
@@ -233,12 +269,33 @@ mod tests {
     async fn bad_requests_are_refused_with_a_sentence() {
         let dir = tempfile::tempdir().unwrap();
         let (stop, server) = serve(dir.path()).await;
-        assert!(send(dir.path(), b"{}\n").await.contains("does not understand"));
-        assert!(send(dir.path(), b"{\"do\":\"user-disable\",\"name\":\"../x\"}\n").await.contains("not understand"));
-        assert!(send(dir.path(), b"{\"do\":\"user-list\"}").await.contains("cut short"));
+        assert!(
+            send(dir.path(), b"{}\n")
+                .await
+                .contains("does not understand")
+        );
+        assert!(
+            send(dir.path(), b"{\"do\":\"user-disable\",\"name\":\"../x\"}\n")
+                .await
+                .contains("not understand")
+        );
+        assert!(
+            send(dir.path(), b"{\"do\":\"user-list\"}")
+                .await
+                .contains("cut short")
+        );
         let large = [b"\"".as_slice(), &vec![b'x'; 64 * 1024], b"\"\n"].concat();
-        assert!(send(dir.path(), &large).await.contains("larger than 64 KiB"));
-        assert!(send(dir.path(), b"{\"do\":\"user-list\"}\n").await.contains("UserList"), "the server goes on");
+        assert!(
+            send(dir.path(), &large)
+                .await
+                .contains("larger than 64 KiB")
+        );
+        assert!(
+            send(dir.path(), b"{\"do\":\"user-list\"}\n")
+                .await
+                .contains("UserList"),
+            "the server goes on"
+        );
         stop.send(()).unwrap();
         server.await.unwrap();
     }
@@ -247,10 +304,19 @@ mod tests {
     async fn a_leftover_socket_is_replaced_and_a_live_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
         drop(std::os::unix::net::UnixListener::bind(dir.path().join(NAME)).unwrap());
-        assert!(call(dir.path(), &Request::UserList).await.is_none(), "nobody answers on a leftover");
+        assert!(
+            call(dir.path(), &Request::UserList).await.is_none(),
+            "nobody answers on a leftover"
+        );
         let (stop, server) = serve(dir.path()).await;
-        assert!(matches!(Socket::bind(dir.path()).await, Err(Error::Forbidden(_))));
-        assert!(call(dir.path(), &Request::UserList).await.unwrap().is_ok(), "the first still answers");
+        assert!(matches!(
+            Socket::bind(dir.path()).await,
+            Err(Error::Forbidden(_))
+        ));
+        assert!(
+            call(dir.path(), &Request::UserList).await.unwrap().is_ok(),
+            "the first still answers"
+        );
         stop.send(()).unwrap();
         server.await.unwrap();
     }
@@ -265,8 +331,15 @@ mod tests {
         assert!(call(&deep, &Request::UserList).await.unwrap().is_ok());
         stop.send(()).unwrap();
         server.await.unwrap();
-        assert!(std::fs::read_dir(&deep).unwrap().next().is_none(), "nothing is left behind");
-        assert!(call(&dir.path().join("absent"), &Request::UserList).await.is_none());
+        assert!(
+            std::fs::read_dir(&deep).unwrap().next().is_none(),
+            "nothing is left behind"
+        );
+        assert!(
+            call(&dir.path().join("absent"), &Request::UserList)
+                .await
+                .is_none()
+        );
     }
 
     #[test]

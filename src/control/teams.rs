@@ -9,7 +9,12 @@ use crate::model::Error;
 
 pub(super) async fn execute(app: &App, work: &Administrator, request: Request) -> Response {
     match request {
-        Request::TeamAdd { name, members, quota, folder } => {
+        Request::TeamAdd {
+            name,
+            members,
+            quota,
+            folder,
+        } => {
             let mut bound = Vec::new();
             for member in members {
                 match bind_member(app, &member) {
@@ -17,9 +22,14 @@ pub(super) async fn execute(app: &App, work: &Administrator, request: Request) -
                     None => return Response::Refused(format!("There is no {}.", member.to)),
                 }
             }
-            match work.create_team(&name, bound, quota, folder.as_deref()).await {
+            match work
+                .create_team(&name, bound, quota, folder.as_deref())
+                .await
+            {
                 Ok(_) => Response::Done,
-                Err(Error::Exists) => Response::Refused(format!("There is already a team folder {name}.")),
+                Err(Error::Exists) => {
+                    Response::Refused(format!("There is already a team folder {name}."))
+                }
                 Err(error) => Response::Refused(error.to_string()),
             }
         }
@@ -28,7 +38,9 @@ pub(super) async fn execute(app: &App, work: &Administrator, request: Request) -
             match work.remove_team(&name, files).await {
                 Ok(Outcome { aside, .. }) if kept => Response::Aside(aside),
                 Ok(_) => Response::Done,
-                Err(Error::NotFound) => Response::Refused(format!("There is no team folder {name}.")),
+                Err(Error::NotFound) => {
+                    Response::Refused(format!("There is no team folder {name}."))
+                }
                 Err(error) => Response::Refused(error.to_string()),
             }
         }

@@ -57,19 +57,38 @@ pub struct Findings(pub Vec<Finding>);
 impl Findings {
     /// The worst of them.
     pub fn verdict(&self) -> Verdict {
-        self.0.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok)
+        self.0
+            .iter()
+            .map(|finding| finding.verdict)
+            .max()
+            .unwrap_or(Verdict::Ok)
     }
 
     fn fine(&mut self, check: &'static str, seen: impl Into<String>) {
-        self.0.push(Finding { check, verdict: Verdict::Ok, seen: seen.into(), fix: None });
+        self.0.push(Finding {
+            check,
+            verdict: Verdict::Ok,
+            seen: seen.into(),
+            fix: None,
+        });
     }
 
     fn warn(&mut self, check: &'static str, seen: impl Into<String>, fix: impl Into<String>) {
-        self.0.push(Finding { check, verdict: Verdict::Warning, seen: seen.into(), fix: Some(fix.into()) });
+        self.0.push(Finding {
+            check,
+            verdict: Verdict::Warning,
+            seen: seen.into(),
+            fix: Some(fix.into()),
+        });
     }
 
     fn fail(&mut self, check: &'static str, seen: impl Into<String>, fix: impl Into<String>) {
-        self.0.push(Finding { check, verdict: Verdict::Failure, seen: seen.into(), fix: Some(fix.into()) });
+        self.0.push(Finding {
+            check,
+            verdict: Verdict::Failure,
+            seen: seen.into(),
+            fix: Some(fix.into()),
+        });
     }
 
     /// Fine where it holds, else a failure.
@@ -91,14 +110,19 @@ struct Wrong {
 
 impl Wrong {
     fn new(seen: impl Into<String>, fix: &'static str) -> Self {
-        Self { seen: seen.into(), fix }
+        Self {
+            seen: seen.into(),
+            fix,
+        }
     }
 }
 
 /// Plays the first minute of a client. With an account it works in a folder of its own, which it deletes afterwards.
 pub async fn examine(server: &Server, account: Option<&Account>) -> Findings {
     let mut found = Findings::default();
-    let Some(reached) = outside::reach(server, &mut found).await else { return found };
+    let Some(reached) = outside::reach(server, &mut found).await else {
+        return found;
+    };
     if outside::greet(server, &reached, &mut found).await {
         match account {
             Some(account) => drive::work(server, account, &mut found).await,

@@ -21,21 +21,40 @@ pub(super) struct Reached {
 pub(super) async fn reach(server: &Server, found: &mut Findings) -> Option<Reached> {
     let is_local = match server.resolve().await {
         Ok(addresses) => {
-            let named: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+            let named: Vec<_> = addresses
+                .iter()
+                .map(|address| address.ip().to_string())
+                .collect();
             found.fine("name", format!("{} is {}.", server.host, named.join(", ")));
             addresses.iter().all(|address| address.ip().is_loopback())
         }
         Err(error) => {
-            let fix = "Make an A or AAAA record for the name, or look for a typing error in the address.";
-            found.fail("name", format!("The name {} is not known: {}.", server.host, error.why()), fix);
+            let fix =
+                "Make an A or AAAA record for the name, or look for a typing error in the address.";
+            found.fail(
+                "name",
+                format!("The name {} is not known: {}.", server.host, error.why()),
+                fix,
+            );
             return None;
         }
     };
-    match server.ask(Method::OPTIONS, &server.path, &HeaderMap::new(), Sent::nothing()).await {
+    match server
+        .ask(
+            Method::OPTIONS,
+            &server.path,
+            &HeaderMap::new(),
+            Sent::nothing(),
+        )
+        .await
+    {
         Ok(options) => {
             found.fine("port", format!("Port {} answers.", server.port));
             if server.is_tls {
-                found.fine("certificate", "The certificate is believed, and is for this name.");
+                found.fine(
+                    "certificate",
+                    "The certificate is believed, and is for this name.",
+                );
             }
             is_passed_on(&options, found).then_some(Reached { options, is_local })
         }
@@ -88,15 +107,21 @@ fn tls_fix(why: &str) -> &'static str {
 /// Whether the answer is the server's own, and not one of a proxy that leads elsewhere or nowhere.
 fn is_passed_on(answer: &Exchange, found: &mut Findings) -> bool {
     let status = answer.status.as_u16();
-    let is_own = answer.header("x-request-id").is_some() && answer.header("x-content-type-options") == Some("nosniff");
+    let is_own = answer.header("x-request-id").is_some()
+        && answer.header("x-content-type-options") == Some("nosniff");
     if BEHIND.contains(&status) && !is_own {
         let seen = format!("A proxy answers {status}: it does not reach the server.");
-        found.fail("proxy", seen, "See that sarang runs, and that the proxy passes requests to its address and port.");
+        found.fail(
+            "proxy",
+            seen,
+            "See that sarang runs, and that the proxy passes requests to its address and port.",
+        );
         return false;
     }
     if answer.status.is_redirection() {
         let to = answer.header("location").unwrap_or("elsewhere").to_owned();
-        let fix = "Give clients the address that it leads to: they lose password or body on the way.";
+        let fix =
+            "Give clients the address that it leads to: they lose password or body on the way.";
         found.fail("redirect", format!("The drive is redirected to {to}."), fix);
         return false;
     }
@@ -105,17 +130,33 @@ fn is_passed_on(answer: &Exchange, found: &mut Findings) -> bool {
 
 /// Whether the server can change anything, which it says at another path; proxies need not pass that on.
 async fn health(server: &Server, found: &mut Findings) {
-    let asked = server.ask(Method::GET, "/healthz", &HeaderMap::new(), Sent::nothing()).await;
-    if asked.is_ok_and(|answer| answer.status == 503 && answer.text().contains("state store is read-only")) {
+    let asked = server
+        .ask(Method::GET, "/healthz", &HeaderMap::new(), Sent::nothing())
+        .await;
+    if asked.is_ok_and(|answer| {
+        answer.status == 503 && answer.text().contains("state store is read-only")
+    }) {
         let fix = "Look into the server's log for what it could not write (a full or failing disk), mend that, and restart it.";
-        found.fail("state", "The server's state is read-only: nothing can be changed.", fix);
+        found.fail(
+            "state",
+            "The server's state is read-only: nothing can be changed.",
+            fix,
+        );
     }
 }
 
 /// Whether a drive answers, and lets clients sign in.
 pub(super) async fn greet(server: &Server, reached: &Reached, found: &mut Findings) -> bool {
     let Reached { options, is_local } = reached;
-    let unsigned = match server.ask(method("PROPFIND"), &server.path, &HeaderMap::new(), Sent::nothing()).await {
+    let unsigned = match server
+        .ask(
+            method("PROPFIND"),
+            &server.path,
+            &HeaderMap::new(),
+            Sent::nothing(),
+        )
+        .await
+    {
         Ok(unsigned) => unsigned,
         Err(error) => {
             found.fail(
@@ -141,10 +182,17 @@ pub(super) async fn greet(server: &Server, reached: &Reached, found: &mut Findin
     };
     let seen = format!("OPTIONS {} is {}.", server.path, options.status.as_u16());
     let is_drive = options.status == StatusCode::UNAUTHORIZED || options.header("dav").is_some();
-    if !found.judge("drive", is_drive, "There is a drive.", Wrong::new(seen, fix)) {
+    if !found.judge(
+        "drive",
+        is_drive,
+        "There is a drive.",
+        Wrong::new(seen, fix),
+    ) {
         return false;
     }
-    let offers_basic = unsigned.header("www-authenticate").is_some_and(|offer| offer.to_lowercase().contains("basic"));
+    let offers_basic = unsigned
+        .header("www-authenticate")
+        .is_some_and(|offer| offer.to_lowercase().contains("basic"));
     let fix = match unsigned.status.as_u16() {
         401 => {
             "The proxy takes the header WWW-Authenticate away, or asks for a sign-in of its own: turn that off for the drive."
@@ -153,7 +201,10 @@ pub(super) async fn greet(server: &Server, reached: &Reached, found: &mut Findin
             "The proxy refuses PROPFIND: let it pass all methods of WebDAV (PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK)."
         }
     };
-    let seen = format!("PROPFIND without a password is {} and offers no sign-in.", unsigned.status.as_u16());
+    let seen = format!(
+        "PROPFIND without a password is {} and offers no sign-in.",
+        unsigned.status.as_u16()
+    );
     found.judge(
         "sign-in",
         unsigned.status == 401 && offers_basic,
@@ -163,12 +214,17 @@ pub(super) async fn greet(server: &Server, reached: &Reached, found: &mut Findin
 }
 
 fn clock(answer: &Exchange, found: &mut Findings) {
-    let said = answer.header("date").and_then(crate::model::time::parse_http_date);
+    let said = answer
+        .header("date")
+        .and_then(crate::model::time::parse_http_date);
     let Some(said) = said else { return };
     let now = SystemTime::now();
     let off = now.duration_since(said).unwrap_or_else(|e| e.duration());
     if off > CLOCK {
-        let seen = format!("The server's clock and this machine's differ by {} seconds.", off.as_secs());
+        let seen = format!(
+            "The server's clock and this machine's differ by {} seconds.",
+            off.as_secs()
+        );
         let fix = "Set both by the network's time (systemd-timesyncd, chrony): two-factor codes and dates of files depend on it.";
         found.warn("clock", seen, fix);
     } else {
@@ -181,7 +237,8 @@ async fn plain(server: &Server, is_local: bool, found: &mut Findings) {
     if !server.is_tls {
         if !is_local {
             let fix = "Serve it with TLS (README, Configure), and give clients the address with https://.";
-            let seen = "Passwords go over the network in the clear, and Windows refuses to send them.";
+            let seen =
+                "Passwords go over the network in the clear, and Windows refuses to send them.";
             found.warn("plain-http", seen, fix);
         }
         return;
@@ -189,10 +246,23 @@ async fn plain(server: &Server, is_local: bool, found: &mut Findings) {
     if server.port != 443 {
         return;
     }
-    match server.plain().ask(method("PROPFIND"), &server.path, &HeaderMap::new(), Sent::nothing()).await {
+    match server
+        .plain()
+        .ask(
+            method("PROPFIND"),
+            &server.path,
+            &HeaderMap::new(),
+            Sent::nothing(),
+        )
+        .await
+    {
         Ok(answer) if answer.status == 401 => {
             let fix = "Refuse the drive on port 80; redirect browsers only.";
-            found.warn("plain-http", "The drive takes passwords without TLS, too.", fix);
+            found.warn(
+                "plain-http",
+                "The drive takes passwords without TLS, too.",
+                fix,
+            );
         }
         _ => found.fine("plain-http", "Without TLS no password is asked for."),
     }
@@ -211,16 +281,35 @@ mod tests {
 
     #[test]
     fn what_rustls_says_of_a_certificate_has_its_fix() {
-        let (time, not_before, not_after) = (UnixTime::since_unix_epoch(Duration::from_secs(9)), 20, 5);
+        let (time, not_before, not_after) =
+            (UnixTime::since_unix_epoch(Duration::from_secs(9)), 20, 5);
         let at = |secs| UnixTime::since_unix_epoch(Duration::from_secs(secs));
         let expected = ServerName::try_from("nest.example").unwrap();
         for (error, fix) in [
             (CertificateError::Expired, "Renew"),
-            (CertificateError::ExpiredContext { time, not_after: at(not_after) }, "Renew"),
+            (
+                CertificateError::ExpiredContext {
+                    time,
+                    not_after: at(not_after),
+                },
+                "Renew",
+            ),
             (CertificateError::NotValidYet, "has not begun"),
-            (CertificateError::NotValidYetContext { time, not_before: at(not_before) }, "has not begun"),
+            (
+                CertificateError::NotValidYetContext {
+                    time,
+                    not_before: at(not_before),
+                },
+                "has not begun",
+            ),
             (CertificateError::NotValidForName, "for the name"),
-            (CertificateError::NotValidForNameContext { expected, presented: vec![] }, "for the name"),
+            (
+                CertificateError::NotValidForNameContext {
+                    expected,
+                    presented: vec![],
+                },
+                "for the name",
+            ),
             (CertificateError::UnknownIssuer, "fullchain.pem"),
         ] {
             let why = Error::InvalidCertificate(error).to_string();

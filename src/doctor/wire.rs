@@ -85,30 +85,49 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 impl Server {
     /// From an address as people write it; a path that is missing is that of the drives. The error is a sentence.
     pub fn parse(url: &str, trust: Trust) -> Result<Self, String> {
-        let wrong = || format!("{url} is not an address: write it as https://drive.example.org/dav/.");
+        let wrong =
+            || format!("{url} is not an address: write it as https://drive.example.org/dav/.");
         let uri: Uri = url.parse().map_err(|_| wrong())?;
         let is_tls = match uri.scheme_str() {
             Some("https") => true,
             Some("http") => false,
             _ => return Err(wrong()),
         };
-        let host = uri.host().ok_or_else(wrong)?.trim_matches(['[', ']']).to_owned();
+        let host = uri
+            .host()
+            .ok_or_else(wrong)?
+            .trim_matches(['[', ']'])
+            .to_owned();
         let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
         let path = match uri.path().trim_end_matches('/') {
             "" => "/dav/".to_owned(),
             path => format!("{path}/"),
         };
-        Ok(Self { is_tls, host, port, path, trust })
+        Ok(Self {
+            is_tls,
+            host,
+            port,
+            path,
+            trust,
+        })
     }
 
     /// The same without TLS, where browsers try first.
     pub(super) fn plain(&self) -> Self {
-        Self { is_tls: false, port: 80, ..self.clone() }
+        Self {
+            is_tls: false,
+            port: 80,
+            ..self.clone()
+        }
     }
 
     /// Host and port, as the header `Host` and addresses have them.
     pub(super) fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
         match (self.is_tls, self.port) {
             (true, 443) | (false, 80) => host,
             _ => format!("{host}:{}", self.port),
@@ -117,12 +136,20 @@ impl Server {
 
     /// The address of something in the drive, for `Destination`.
     pub(super) fn url(&self, path: &str) -> String {
-        format!("{}://{}{path}", if self.is_tls { "https" } else { "http" }, self.authority())
+        format!(
+            "{}://{}{path}",
+            if self.is_tls { "https" } else { "http" },
+            self.authority()
+        )
     }
 
     /// The addresses of the name.
     pub(super) async fn resolve(&self) -> Result<Vec<SocketAddr>, Unreachable> {
-        let looked = tokio::time::timeout(CONNECT, tokio::net::lookup_host((self.host.as_str(), self.port))).await;
+        let looked = tokio::time::timeout(
+            CONNECT,
+            tokio::net::lookup_host((self.host.as_str(), self.port)),
+        )
+        .await;
         match looked {
             Ok(Ok(addresses)) => Ok(addresses.collect()),
             Ok(Err(error)) => Err(Unreachable::Name(error.to_string())),
@@ -133,18 +160,30 @@ impl Server {
     async fn connect(&self) -> Result<Box<dyn Stream>, Unreachable> {
         let connecting = async {
             let addresses = self.resolve().await?;
-            let stream = TcpStream::connect(&*addresses).await.map_err(|e| Unreachable::Port(e.to_string()))?;
+            let stream = TcpStream::connect(&*addresses)
+                .await
+                .map_err(|e| Unreachable::Port(e.to_string()))?;
             if !self.is_tls {
                 return Ok(Box::new(stream) as Box<dyn Stream>);
             }
             let tls = |e: &dyn std::error::Error| Unreachable::Tls(e.to_string());
             let name = ServerName::try_from(self.host.clone()).map_err(|e| tls(&e))?;
             let config = Arc::new(self.trust.config().map_err(|e| tls(&e))?);
-            let shaken = TlsConnector::from(config).connect(name, stream).await.map_err(|e| tls(&e))?;
+            let shaken = TlsConnector::from(config)
+                .connect(name, stream)
+                .await
+                .map_err(|e| tls(&e))?;
             Ok(Box::new(shaken) as Box<dyn Stream>)
         };
-        let late = |_| Err(Unreachable::Port(format!("no answer within {} seconds", CONNECT.as_secs())));
-        tokio::time::timeout(CONNECT, connecting).await.unwrap_or_else(late)
+        let late = |_| {
+            Err(Unreachable::Port(format!(
+                "no answer within {} seconds",
+                CONNECT.as_secs()
+            )))
+        };
+        tokio::time::timeout(CONNECT, connecting)
+            .await
+            .unwrap_or_else(late)
     }
 
     /// Sends a request with this target and these headers.
@@ -156,24 +195,44 @@ impl Server {
         body: Sent,
     ) -> Result<Exchange, Unreachable> {
         let failed = |e: &dyn std::error::Error| Unreachable::Answer(causes(e));
-        let mut request =
-            Request::builder().method(method).uri(target).header("Host", self.authority()).header("User-Agent", AGENT);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header("Host", self.authority())
+            .header("User-Agent", AGENT);
         for (name, value) in headers {
             request = request.header(name, value);
         }
         let request = request.body(body.0).map_err(|e| failed(&e))?;
         let stream = self.connect().await?;
         let exchange = async {
-            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| failed(&e))?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|e| failed(&e))?;
             let connection = tokio::spawn(connection);
             let answer = sender.send_request(request).await.map_err(|e| failed(&e))?;
             let (head, body) = answer.into_parts();
-            let body = Limited::new(body, MOST).collect().await.map_err(|e| failed(&*e))?.to_bytes();
+            let body = Limited::new(body, MOST)
+                .collect()
+                .await
+                .map_err(|e| failed(&*e))?
+                .to_bytes();
             connection.abort();
-            Ok(Exchange { status: head.status, headers: head.headers, body })
+            Ok(Exchange {
+                status: head.status,
+                headers: head.headers,
+                body,
+            })
         };
-        let late = |_| Err(Unreachable::Answer(format!("no answer within {} seconds", ANSWER.as_secs())));
-        tokio::time::timeout(ANSWER, exchange).await.unwrap_or_else(late)
+        let late = |_| {
+            Err(Unreachable::Answer(format!(
+                "no answer within {} seconds",
+                ANSWER.as_secs()
+            )))
+        };
+        tokio::time::timeout(ANSWER, exchange)
+            .await
+            .unwrap_or_else(late)
     }
 
     /// The first status of an answer to a head alone, which asks whether its body may come; nothing of that is sent. `None` where the
@@ -185,20 +244,31 @@ impl Server {
         len: u64,
     ) -> Result<Option<u16>, Unreachable> {
         let failed = |e: io::Error| Unreachable::Answer(e.to_string());
-        let mut head = format!("PUT {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {AGENT}\r\n", self.authority());
+        let mut head = format!(
+            "PUT {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {AGENT}\r\n",
+            self.authority()
+        );
         for (name, value) in headers {
-            let value = value.to_str().map_err(|e| Unreachable::Answer(e.to_string()))?;
+            let value = value
+                .to_str()
+                .map_err(|e| Unreachable::Answer(e.to_string()))?;
             head = format!("{head}{name}: {value}\r\n");
         }
-        head = format!("{head}Content-Length: {len}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n");
+        head = format!(
+            "{head}Content-Length: {len}\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
+        );
         let mut stream = self.connect().await?;
         stream.write_all(head.as_bytes()).await.map_err(failed)?;
         stream.flush().await.map_err(failed)?;
         let mut line = [0; 12];
         match tokio::time::timeout(CONNECT, stream.read_exact(&mut line)).await {
             Ok(Ok(_)) => {
-                let status = std::str::from_utf8(&line).ok().and_then(|line| line.rsplit(' ').next()?.parse().ok());
-                status.map(Some).ok_or_else(|| Unreachable::Answer("the answer is not HTTP".into()))
+                let status = std::str::from_utf8(&line)
+                    .ok()
+                    .and_then(|line| line.rsplit(' ').next()?.parse().ok());
+                status
+                    .map(Some)
+                    .ok_or_else(|| Unreachable::Answer("the answer is not HTTP".into()))
             }
             Ok(Err(error)) => Err(failed(error)),
             Err(_) => Ok(None),
@@ -235,7 +305,9 @@ impl Sent {
     }
 
     pub fn in_chunks(parts: Vec<&'static str>) -> Self {
-        let frames = parts.into_iter().map(|part| Ok(http_body::Frame::data(Bytes::from_static(part.as_bytes()))));
+        let frames = parts
+            .into_iter()
+            .map(|part| Ok(http_body::Frame::data(Bytes::from_static(part.as_bytes()))));
         Self(http_body_util::StreamBody::new(futures_util::stream::iter(frames)).boxed_unsync())
     }
 }

@@ -49,7 +49,11 @@ pub(super) struct Harm {
 impl Bursts {
     /// By what share, and by how many changes, it is one.
     pub fn new(config: &HistoryConfig) -> Self {
-        Self { share: config.burst_share, least: u64::from(config.burst_count.max(1)), windows: Mutex::default() }
+        Self {
+            share: config.burst_share,
+            least: u64::from(config.burst_count.max(1)),
+            windows: Mutex::default(),
+        }
     }
 
     /// Counts changes; returns what was counted when it is time to look how many files there are.
@@ -61,7 +65,12 @@ impl Bursts {
         if windows.len() > MANY {
             windows.retain(|_, window| window.began.elapsed() < WINDOW);
         }
-        let fresh = Window { began: Instant::now(), changed: 0, removed: 0, due: self.least };
+        let fresh = Window {
+            began: Instant::now(),
+            changed: 0,
+            removed: 0,
+            due: self.least,
+        };
         let window = windows.entry(key.clone()).or_insert(fresh);
         if window.began.elapsed() >= WINDOW {
             *window = fresh;
@@ -77,7 +86,12 @@ impl Bursts {
     }
 
     /// How many changes are a burst, where there were so many files.
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share")]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share"
+    )]
     fn bound(&self, files: u64) -> u64 {
         ((files as f64 * self.share).ceil() as u64).max(self.least)
     }
@@ -113,13 +127,27 @@ impl Drive {
 
     /// As [`note_harm`](Self::note_harm), of what went to the trash.
     pub(super) fn note_removed(&self, root: &Arc<Root>, removed: Removed) {
-        self.note_harm(root, Harm { removed: 1, overwritten: 0 }, Some(removed.id).filter(|_| removed.folder));
+        self.note_harm(
+            root,
+            Harm {
+                removed: 1,
+                overwritten: 0,
+            },
+            Some(removed.id).filter(|_| removed.folder),
+        );
     }
 
     async fn count_item(&self, root: &Root, key: Key, item: Option<String>) -> Result<()> {
         let removed = root.tree.count_files(item.as_deref()).await?;
-        let window =
-            self.commons.as_ref().and_then(|commons| commons.bursts.count(&key, Harm { removed, overwritten: 0 }));
+        let window = self.commons.as_ref().and_then(|commons| {
+            commons.bursts.count(
+                &key,
+                Harm {
+                    removed,
+                    overwritten: 0,
+                },
+            )
+        });
         match window {
             Some(window) => self.look(root, key, window).await,
             None => Ok(()),
@@ -128,8 +156,14 @@ impl Drive {
 
     /// Looks whether so many changes are a burst, and holds the history if they are.
     async fn look(&self, root: &Root, key: Key, window: Window) -> Result<()> {
-        let Some(commons) = &self.commons else { return Ok(()) };
-        let files = root.tree.count_files(None).await?.saturating_add(window.removed);
+        let Some(commons) = &self.commons else {
+            return Ok(());
+        };
+        let files = root
+            .tree
+            .count_files(None)
+            .await?
+            .saturating_add(window.removed);
         let bound = commons.bursts.bound(files);
         if window.changed < bound {
             commons.bursts.look_again(&key, bound);
@@ -144,7 +178,9 @@ impl Drive {
             let changed = window.changed;
             tracing::warn!(root = &*root.id, account = %self.identity.account, changed, files, until,
                 "a large part of a drive was overwritten or deleted within minutes: its history is held");
-            let note = format!("{changed} of {files} files overwritten or deleted within minutes; held until {until}");
+            let note = format!(
+                "{changed} of {files} files overwritten or deleted within minutes; held until {until}"
+            );
             let owner = root.id.strip_prefix("home/").unwrap_or(&root.id);
             let reporter = commons.audit.reporter(Actor::from(&*self.identity), None);
             reporter.done(Kind::HistoryHeld, owner, note).await;

@@ -49,14 +49,33 @@ impl Drive {
         overwrite: bool,
         terms: Terms,
     ) -> Result<bool> {
-        let bench = Arc::new(self.bench_for(source, source, terms.clone(), judge::removing(source)).await?);
+        let bench = Arc::new(
+            self.bench_for(source, source, terms.clone(), judge::removing(source))
+                .await?,
+        );
         self.pre_judge(source, &bench.commit()).await?;
-        let copying = Copying { reach: Reach::Deep, overwrite };
-        let carried = self.carry((source, Access::Change, Some(bench.commit())), target, copying, terms).await?;
+        let copying = Copying {
+            reach: Reach::Deep,
+            overwrite,
+        };
+        let carried = self
+            .carry(
+                (source, Access::Change, Some(bench.commit())),
+                target,
+                copying,
+                terms,
+            )
+            .await?;
         self.locks.forget(bench.ended()).await;
         self.end_shares(&source.spot()).await;
         if let Some(id) = carried.id {
-            self.note_removed(&source.root, Removed { id, folder: bench.met_folder() });
+            self.note_removed(
+                &source.root,
+                Removed {
+                    id,
+                    folder: bench.met_folder(),
+                },
+            );
         }
         Ok(carried.created)
     }
@@ -71,38 +90,83 @@ impl Drive {
     ) -> Result<Carried> {
         // The conditions speak of the source, the locks in the way are the target's.
         let tokens = terms.submitted().map(str::to_owned).collect();
-        let early = Arc::new(self.bench_for(source, target, terms, Vec::new()).await?.also(source, access));
+        let early = Arc::new(
+            self.bench_for(source, target, terms, Vec::new())
+                .await?
+                .also(source, access),
+        );
         self.pre_judge(source, &early.commit()).await?;
-        let expect = if copying.overwrite { Expect::Any } else { Expect::Absent };
-        let terms = Terms { expect, tokens, ..Terms::default() };
-        let bench = self.bench_for(target, target, terms, judge::replacing(target)).await?;
+        let expect = if copying.overwrite {
+            Expect::Any
+        } else {
+            Expect::Absent
+        };
+        let terms = Terms {
+            expect,
+            tokens,
+            ..Terms::default()
+        };
+        let bench = self
+            .bench_for(target, target, terms, judge::replacing(target))
+            .await?;
         let bench = Arc::new(bench.also(source, access));
         self.pre_judge(target, &bench.commit()).await?;
         let node = source.root.tree.stat(&source.path).await?;
         let there = present(target).await?;
         let free_before = there.is_none();
         // A file that makes way for a file makes room for it as well.
-        let spared = there.as_ref().filter(|_| !node.folder).map_or(0, |there| there.len);
+        let spared = there
+            .as_ref()
+            .filter(|_| !node.folder)
+            .map_or(0, |there| there.len);
         let limit = target.quota.map(|quota| quota.saturating_add(spared));
-        let free = Commit { limit, ..Commit::by(self.identity.account.clone()) };
+        let free = Commit {
+            limit,
+            ..Commit::by(self.identity.account.clone())
+        };
         let copied = Mutex::new(leave.is_some().then(Copied::default));
         let (from, to, aside) = (&source.root, &target.root, OnceLock::new());
-        let carriage = Carriage { from, to, target: &target.path, aside, free, bench: &bench, copied };
+        let carriage = Carriage {
+            from,
+            to,
+            target: &target.path,
+            aside,
+            free,
+            bench: &bench,
+            copied,
+        };
         if copying.reach.leaves_standing(&node, there.as_ref()) {
-            let commit = Commit { limit, ..bench.commit() };
+            let commit = Commit {
+                limit,
+                ..bench.commit()
+            };
             carriage.props(&source.path, &target.path, commit).await?;
-            return Ok(Carried { created: false, id: None });
+            return Ok(Carried {
+                created: false,
+                id: None,
+            });
         }
         let carried = if node.folder || !free_before || leave.is_some() {
-            carriage.aside((source, leave), target, &node, copying).await?
+            carriage
+                .aside((source, leave), target, &node, copying)
+                .await?
         } else {
-            let created = carriage.file(&source.path, &target.path, &node, bench.commit()).await?;
+            let created = carriage
+                .file(&source.path, &target.path, &node, bench.commit())
+                .await?;
             Carried { created, id: None }
         };
         self.locks.forget(bench.ended()).await;
         let created = carried.created && free_before;
         if !created {
-            self.note_harm(&target.root, Harm { overwritten: 1, removed: 0 }, None);
+            self.note_harm(
+                &target.root,
+                Harm {
+                    overwritten: 1,
+                    removed: 0,
+                },
+                None,
+            );
             self.end_shares(&target.spot()).await;
         }
         Ok(Carried { created, ..carried })
@@ -127,8 +191,13 @@ impl Carriage<'_> {
                 let created = self.publish(aside, target, copying).await?;
                 return Ok(Carried { created, id: None });
             };
-            let (created, id) = self.replace_source((source, leave), (&workshop, aside), target, copying).await?;
-            Ok(Carried { created, id: Some(id) })
+            let (created, id) = self
+                .replace_source((source, leave), (&workshop, aside), target, copying)
+                .await?;
+            Ok(Carried {
+                created,
+                id: Some(id),
+            })
         };
         let outcome = outcome.await;
         if let Err(error) = self.to.tree.close_workshop(&workshop).await {
@@ -142,12 +211,18 @@ impl Carriage<'_> {
         if node.folder {
             return self.folder(from, to, reach).await;
         }
-        self.member((from, to), node, &self.from.tree.props(from).await?).await
+        self.member((from, to), node, &self.from.tree.props(from).await?)
+            .await
     }
 
     async fn publish(&self, aside: &RelPath, target: &Place<'_>, copying: Copying) -> Result<bool> {
         // Each path was looked at when it was copied.
-        let commit = Commit { overwrite: copying.overwrite, expect: Expect::Any, fits: true, ..self.bench.commit() };
+        let commit = Commit {
+            overwrite: copying.overwrite,
+            expect: Expect::Any,
+            fits: true,
+            ..self.bench.commit()
+        };
         self.to.tree.rename(aside, &target.path, commit).await
     }
 
@@ -170,7 +245,12 @@ impl Carriage<'_> {
     }
 
     /// Copies a folder with what is in it but for its folders; returns those.
-    async fn level(&self, from: &RelPath, to: &RelPath, reach: Reach) -> Result<Vec<(RelPath, RelPath)>> {
+    async fn level(
+        &self,
+        from: &RelPath,
+        to: &RelPath,
+        reach: Reach,
+    ) -> Result<Vec<(RelPath, RelPath)>> {
         let mut folders = Vec::new();
         self.bench.check()?;
         self.begin(to, &Node::unseen(true));
@@ -180,7 +260,10 @@ impl Carriage<'_> {
             return Ok(folders);
         }
         if let Some(unshown) = self.from.tree.unshown(from).await? {
-            let commit = Commit { limit: self.free.limit, ..self.bench.commit() };
+            let commit = Commit {
+                limit: self.free.limit,
+                ..self.bench.commit()
+            };
             self.to.tree.copy_unshown(unshown, to, commit).await?;
         }
         let mut listing = self.from.tree.list(from, self.is_first()).await?;
@@ -203,7 +286,12 @@ impl Carriage<'_> {
     }
 
     /// Copies a file that nobody sees yet; of a move, what goes away meanwhile is looked at later.
-    async fn member(&self, (from, to): (&RelPath, &RelPath), node: &Node, props: &[DeadProp]) -> Result<()> {
+    async fn member(
+        &self,
+        (from, to): (&RelPath, &RelPath),
+        node: &Node,
+        props: &[DeadProp],
+    ) -> Result<()> {
         self.begin(to, node);
         match self.file(from, to, node, self.free.clone()).await {
             Ok(_) => self.done(to, node, props),
@@ -213,10 +301,26 @@ impl Carriage<'_> {
         Ok(())
     }
 
-    async fn file(&self, from: &RelPath, to: &RelPath, node: &Node, commit: Commit) -> Result<bool> {
+    async fn file(
+        &self,
+        from: &RelPath,
+        to: &RelPath,
+        node: &Node,
+        commit: Commit,
+    ) -> Result<bool> {
         let reader = self.from.tree.open(from).await?;
-        let mut upload =
-            self.to.tree.begin_put(to, Start::Empty, Room { len: Some(node.len), limit: self.free.limit }).await?;
+        let mut upload = self
+            .to
+            .tree
+            .begin_put(
+                to,
+                Start::Empty,
+                Room {
+                    len: Some(node.len),
+                    limit: self.free.limit,
+                },
+            )
+            .await?;
         let mut offset = 0;
         loop {
             self.bench.check()?;
@@ -227,22 +331,45 @@ impl Carriage<'_> {
             offset += bytes.len() as u64;
             upload.write(bytes).await?;
         }
-        let put =
-            upload.commit(Commit { modified: Some(reader.node().modified), limit: self.free.limit, ..commit }).await?;
+        let put = upload
+            .commit(Commit {
+                modified: Some(reader.node().modified),
+                limit: self.free.limit,
+                ..commit
+            })
+            .await?;
         let modified = Some(reader.node().modified);
-        self.props(from, to, Commit { modified, ..self.free.clone() }).await?;
+        self.props(
+            from,
+            to,
+            Commit {
+                modified,
+                ..self.free.clone()
+            },
+        )
+        .await?;
         Ok(put.created)
     }
 
     /// Gives the copy exactly the dead properties of its source.
     async fn props(&self, from: &RelPath, to: &RelPath, commit: Commit) -> Result<()> {
-        let (mut wanted, present) = (self.from.tree.props(from).await?, self.to.tree.props(to).await?);
+        let (mut wanted, present) = (
+            self.from.tree.props(from).await?,
+            self.to.tree.props(to).await?,
+        );
         wanted.retain(|prop| !prop.is_mark());
-        let is_wanted = |prop: &DeadProp| wanted.iter().any(|p| p.ns == prop.ns && p.name == prop.name);
+        let is_wanted = |prop: &DeadProp| {
+            wanted
+                .iter()
+                .any(|p| p.ns == prop.ns && p.name == prop.name)
+        };
         let mut changes: Vec<_> = present
             .iter()
             .filter(|prop| !is_wanted(prop))
-            .map(|prop| PropChange::Remove { ns: prop.ns.clone(), name: prop.name.clone() })
+            .map(|prop| PropChange::Remove {
+                ns: prop.ns.clone(),
+                name: prop.name.clone(),
+            })
             .collect();
         changes.extend(wanted.iter().cloned().map(PropChange::Set));
         if changes.is_empty() {

@@ -37,9 +37,19 @@ impl Drive {
         terms: Terms,
     ) -> Result<()> {
         let place = self.admitted(path, Access::Change).await?;
-        let commit = self.commit(&place, terms, vec![Need::Content(place.spot())]).await?;
-        let commit = Commit { modified, limit: place.quota, ..commit };
-        place.root.tree.set_props(&place.path, changes, commit).await
+        let commit = self
+            .commit(&place, terms, vec![Need::Content(place.spot())])
+            .await?;
+        let commit = Commit {
+            modified,
+            limit: place.quota,
+            ..commit
+        };
+        place
+            .root
+            .tree
+            .set_props(&place.path, changes, commit)
+            .await
     }
 
     /// Makes a folder.
@@ -63,7 +73,9 @@ impl Drive {
 
     /// Moves what is at a place to the trash.
     pub(super) async fn remove(&self, place: &Place<'_>, terms: Terms) -> Result<Removed> {
-        let bench = self.bench_for(place, place, terms, judge::removing(place)).await?;
+        let bench = self
+            .bench_for(place, place, terms, judge::removing(place))
+            .await?;
         self.remove_by(place, bench).await
     }
 
@@ -75,12 +87,21 @@ impl Drive {
         if outcome.is_ok() && !is_twin {
             self.end_shares(&place.spot()).await;
         }
-        outcome.map(|id| Removed { id, folder: bench.met_folder() })
+        outcome.map(|id| Removed {
+            id,
+            folder: bench.met_folder(),
+        })
     }
 
     /// Moves `from` to `to`; the locks on both end, for locks do not follow a move (RFC 4918 section 7.5). Into another root
     /// it is a copy, and the source goes to the trash. Returns whether nothing stood at `to` before.
-    pub async fn rename(&self, from: &VPath, to: &VPath, overwrite: bool, terms: Terms) -> Result<bool> {
+    pub async fn rename(
+        &self,
+        from: &VPath,
+        to: &VPath,
+        overwrite: bool,
+        terms: Terms,
+    ) -> Result<bool> {
         if let Some(mount) = self.mount_at(from).await? {
             return self.rename_mount(&mount, to).await;
         }
@@ -91,7 +112,14 @@ impl Drive {
         }
         let created = self.shift(&source, &target, overwrite, terms).await?;
         if !created {
-            self.note_harm(&target.root, Harm { removed: 1, overwritten: 0 }, None);
+            self.note_harm(
+                &target.root,
+                Harm {
+                    removed: 1,
+                    overwritten: 0,
+                },
+                None,
+            );
         }
         Ok(created)
     }
@@ -104,16 +132,29 @@ impl Drive {
         overwrite: bool,
         terms: Terms,
     ) -> Result<bool> {
-        let needs = judge::removing(source).into_iter().chain(judge::replacing(target)).collect();
-        let bench = self.bench_for(source, target, terms, needs).await?.also(source, Access::Change);
+        let needs = judge::removing(source)
+            .into_iter()
+            .chain(judge::replacing(target))
+            .collect();
+        let bench = self
+            .bench_for(source, target, terms, needs)
+            .await?
+            .also(source, Access::Change);
         let is_twin = has_twin(source).await? || has_twin(target).await?;
         let (bench, followers) = if is_twin {
             (Arc::new(bench), Ended::default())
         } else {
             self.with_shares(bench, source.spot(), target.spot())
         };
-        let commit = Commit { overwrite, ..bench.commit() };
-        let outcome = source.root.tree.rename(&source.path, &target.path, commit).await;
+        let commit = Commit {
+            overwrite,
+            ..bench.commit()
+        };
+        let outcome = source
+            .root
+            .tree
+            .rename(&source.path, &target.path, commit)
+            .await;
         self.locks.forget(bench.ended()).await;
         if outcome.is_ok() {
             self.keep_shares(&target.spot(), &followers).await;
@@ -122,11 +163,19 @@ impl Drive {
     }
 
     /// Copies `from` to `to`, within the quota. Returns whether nothing stood at `to` before.
-    pub async fn copy(&self, from: &VPath, to: &VPath, copying: Copying, terms: Terms) -> Result<bool> {
+    pub async fn copy(
+        &self,
+        from: &VPath,
+        to: &VPath,
+        copying: Copying,
+        terms: Terms,
+    ) -> Result<bool> {
         let Copying { reach, overwrite } = copying;
         let (source, target) = self.admitted_pair(from, to, Access::Read).await?;
         if source.below == 0 && source.mount.as_ref().is_some_and(|mount| mount.is_trash()) {
-            return Err(Error::Forbidden("The trash is not copied as a whole; copy what is in it."));
+            return Err(Error::Forbidden(
+                "The trash is not copied as a whole; copy what is in it.",
+            ));
         }
         if source.root.id != target.root.id {
             return self
@@ -135,17 +184,38 @@ impl Drive {
                 .map(|carried| carried.created);
         }
         let node = source.root.tree.stat(&source.path).await?;
-        let there = if reach == Reach::Shallow { present(&target).await? } else { None };
+        let there = if reach == Reach::Shallow {
+            present(&target).await?
+        } else {
+            None
+        };
         let replaces = !reach.leaves_standing(&node, there.as_ref());
-        let bench = self.bench_for(&source, &target, terms, judge::replacing(&target)).await?;
+        let bench = self
+            .bench_for(&source, &target, terms, judge::replacing(&target))
+            .await?;
         let bench = Arc::new(bench.also(&source, Access::Read));
-        let commit = Commit { overwrite, limit: target.quota, ..bench.commit() };
-        let outcome = source.root.tree.copy(&source.path, &target.path, reach, commit).await;
+        let commit = Commit {
+            overwrite,
+            limit: target.quota,
+            ..bench.commit()
+        };
+        let outcome = source
+            .root
+            .tree
+            .copy(&source.path, &target.path, reach, commit)
+            .await;
         if replaces && !matches!(outcome, Ok(true)) {
             self.locks.forget(bench.ended()).await;
         }
         if replaces && matches!(outcome, Ok(false)) {
-            self.note_harm(&target.root, Harm { overwritten: 1, removed: 0 }, None);
+            self.note_harm(
+                &target.root,
+                Harm {
+                    overwritten: 1,
+                    removed: 0,
+                },
+                None,
+            );
             self.end_shares(&target.spot()).await;
         }
         outcome
@@ -158,7 +228,10 @@ impl Drive {
         to: &'a VPath,
         access: Access,
     ) -> Result<(Place<'a>, Place<'a>)> {
-        let (source, target) = (self.admitted(from, access).await?, self.admitted(to, Access::Change).await?);
+        let (source, target) = (
+            self.admitted(from, access).await?,
+            self.admitted(to, Access::Change).await?,
+        );
         refuse_root(&target)?;
         let (one, other) = (source.spot(), target.spot());
         if one.root != other.root || (from != to && one == other) {
@@ -177,7 +250,9 @@ impl Drive {
     pub async fn shareable(&self, path: &VPath) -> Result<(RelPath, bool, FileId)> {
         let place = self.admitted(path, Access::Change).await?;
         if place.below == 0 {
-            return Err(Error::Forbidden("The drive as a whole cannot be shared; share a folder in it."));
+            return Err(Error::Forbidden(
+                "The drive as a whole cannot be shared; share a folder in it.",
+            ));
         }
         if place.mount.is_some() {
             return Err(Error::Forbidden("Only what is your own can be shared."));
@@ -195,9 +270,13 @@ impl Drive {
     /// The mount that a path names itself, if whoever asks may change what the drive shows.
     async fn mount_at(&self, path: &VPath) -> Result<Option<Arc<Mount>>> {
         self.check()?;
-        let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else { return Ok(None) };
+        let Some(mounts) = self.mounts.as_ref().filter(|_| !path.is_root()) else {
+            return Ok(None);
+        };
         let way = mounts.find_way(&path.beneath(&self.identity.scope)).await?;
-        let Way::Mount(mount, rest) = way else { return Ok(None) };
+        let Way::Mount(mount, rest) = way else {
+            return Ok(None);
+        };
         if !rest.is_root() || mount.is_trash() {
             return Ok(None);
         }
@@ -209,7 +288,9 @@ impl Drive {
 
     async fn rename_mount(&self, mount: &Mount, to: &VPath) -> Result<bool> {
         let beside = to.beneath(&self.identity.scope).to_nfc();
-        let name = beside.name().filter(|_| beside.parent() == mount.at.parent());
+        let name = beside
+            .name()
+            .filter(|_| beside.parent() == mount.at.parent());
         match (self.resolve(to).await, name) {
             (Ok(Landing::Nowhere), Some(name)) => mount.rename(name).await.map(|()| true),
             _ => Err(Error::Forbidden(
@@ -263,17 +344,24 @@ async fn has_twin(place: &Place<'_>) -> Result<bool> {
         return Ok(false);
     }
     let tree = &place.root.tree;
-    Ok(tree.spelled(&known).await? != tree.spelled(&place.path).await? && tree.stat(&place.path).await.is_ok())
+    Ok(
+        tree.spelled(&known).await? != tree.spelled(&place.path).await?
+            && tree.stat(&place.path).await.is_ok(),
+    )
 }
 
 /// Whose home a spot lies in.
 fn owner(spot: &Spot) -> Option<AccountName> {
-    spot.root.strip_prefix("home/").and_then(|name| AccountName::parse(name).ok())
+    spot.root
+        .strip_prefix("home/")
+        .and_then(|name| AccountName::parse(name).ok())
 }
 
 fn refuse_root(place: &Place<'_>) -> Result<()> {
     if place.below == 0 {
-        return Err(Error::Forbidden("The drive itself cannot be moved, replaced or deleted."));
+        return Err(Error::Forbidden(
+            "The drive itself cannot be moved, replaced or deleted.",
+        ));
     }
     Ok(())
 }

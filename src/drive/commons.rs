@@ -66,7 +66,12 @@ impl Commons {
     pub fn accounts_named(&self) -> BTreeSet<AccountName> {
         let mut named = self.shares.accounts_named();
         named.extend(self.teams.accounts_named());
-        named.extend(self.groups.list().iter().flat_map(|(_, group)| group.members.clone()));
+        named.extend(
+            self.groups
+                .list()
+                .iter()
+                .flat_map(|(_, group)| group.members.clone()),
+        );
         named
     }
 
@@ -74,12 +79,21 @@ impl Commons {
     pub async fn release(&self, locks: &Locks, share: &Share) -> Result<()> {
         let root = format!("home/{}", share.owner).into();
         let may_change = |lock: &Lock| {
-            self.shares.any_between(&share.owner, &lock.holder.account, |other| {
-                other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
-            })
+            self.shares
+                .any_between(&share.owner, &lock.holder.account, |other| {
+                    other.rights == Rights::Edit && lock.spot.path.is_within(&other.path())
+                })
         };
         let lost = |lock: &Lock| lock.holder.account != share.owner && !may_change(lock);
-        locks.end_within(&Spot { root, path: share.path() }, lost).await
+        locks
+            .end_within(
+                &Spot {
+                    root,
+                    path: share.path(),
+                },
+                lost,
+            )
+            .await
     }
 
     /// Ends the locks of those who may not change any more what is shared with a group.
@@ -96,9 +110,17 @@ impl Commons {
     /// Ends the locks of those who may not change a team folder any more.
     pub async fn release_team(&self, locks: &Locks, name: &str) -> Result<()> {
         let team = self.teams.find(name);
-        let rights = |lock: &Lock| team.as_ref().and_then(|team| self.teams.rights(team, &lock.holder.account));
-        let spot = Spot { root: format!("team/{name}").into(), path: RelPath::root() };
-        locks.end_within(&spot, |lock| rights(lock) != Some(Rights::Edit)).await
+        let rights = |lock: &Lock| {
+            team.as_ref()
+                .and_then(|team| self.teams.rights(team, &lock.holder.account))
+        };
+        let spot = Spot {
+            root: format!("team/{name}").into(),
+            path: RelPath::root(),
+        };
+        locks
+            .end_within(&spot, |lock| rights(lock) != Some(Rights::Edit))
+            .await
     }
 
     /// Changes who is in a group, and ends the locks of those who lose by it. `NotFound`.
@@ -109,7 +131,8 @@ impl Commons {
         members: BTreeSet<AccountName>,
     ) -> Result<Arc<Group>> {
         let group = self.groups.set_members(name, members).await?;
-        self.release_group(locks, &Bound::to_group(name, &group)).await?;
+        self.release_group(locks, &Bound::to_group(name, &group))
+            .await?;
         Ok(group)
     }
 

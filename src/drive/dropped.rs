@@ -24,39 +24,63 @@ impl Drive {
         if matches!(terms.expect, Expect::Exists | Expect::Etag(_)) {
             return Err(Error::PreconditionFailed);
         }
-        let terms = Terms { expect: Expect::Absent, ..terms };
+        let terms = Terms {
+            expect: Expect::Absent,
+            ..terms
+        };
         let tree = &place.root.tree;
         match tree.begin_put(&place.path, Start::Empty, Room::of(0)).await {
             Ok(_) | Err(Error::IsFolder) => {}
             Err(error) => return Err(error),
         }
-        let room = Room { len: announced.len.or(announced.estimate), limit: place.quota };
+        let room = Room {
+            len: announced.len.or(announced.estimate),
+            limit: place.quota,
+        };
         let mut ways = Vec::new();
         for path in names(&place.path)? {
-            let way = Place { path: Cow::Owned(path), ..place.clone() };
-            let bench = self.bench(&way, terms.clone(), judge::creating(&way)).await?;
-            let commit =
-                Commit { len: announced.len, modified: announced.modified, limit: place.quota, ..bench.commit() };
+            let way = Place {
+                path: Cow::Owned(path),
+                ..place.clone()
+            };
+            let bench = self
+                .bench(&way, terms.clone(), judge::creating(&way))
+                .await?;
+            let commit = Commit {
+                len: announced.len,
+                modified: announced.modified,
+                limit: place.quota,
+                ..bench.commit()
+            };
             ways.push((way, bench, commit));
         }
-        let Some((fresh, bench, commit)) = ways.last() else { return Err(Error::NotFound) };
+        let Some((fresh, bench, commit)) = ways.last() else {
+            return Err(Error::NotFound);
+        };
         self.pre_judge(fresh, commit).await?;
         let upload = tree.begin_put(&fresh.path, Start::Empty, room).await?;
         let (bench, commit) = (bench.clone(), commit.clone());
-        let ways = ways.into_iter().map(|(way, _, commit)| (way.path.into_owned(), commit)).collect();
+        let ways = ways
+            .into_iter()
+            .map(|(way, _, commit)| (way.path.into_owned(), commit))
+            .collect();
         Ok(DriveUpload::new(upload, commit, bench, self.clone()).beside(ways, announced.checksum))
     }
 }
 
 /// The names that a file may get, in order; the last is nobody's.
 fn names(path: &RelPath) -> Result<Vec<RelPath>> {
-    let (name, parent) = (path.name().unwrap_or_default(), path.parent().unwrap_or_default());
+    let (name, parent) = (
+        path.name().unwrap_or_default(),
+        path.parent().unwrap_or_default(),
+    );
     let numbers = (2..=MAX_NUMBER).map(|number| number.to_string());
     let fresh = format!("{:016x}", RandomState::new().hash_one(name));
     // Cut in two, some names are none.
     let numbered = |mark: String| parent.join(&before_extension(name, &format!(" ({mark})")));
-    let others =
-        numbers.chain([fresh]).map(|mark| numbered(mark.clone()).or_else(|_| parent.join(&format!("({mark})"))));
+    let others = numbers
+        .chain([fresh])
+        .map(|mark| numbered(mark.clone()).or_else(|_| parent.join(&format!("({mark})"))));
     std::iter::once(Ok(path.clone())).chain(others).collect()
 }
 
@@ -69,12 +93,18 @@ mod tests {
         let named = |name: &str| names(&RelPath::parse(&format!("in/{name}")).unwrap()).unwrap();
         let plain = named("a.tar.gz");
         let texts: Vec<_> = plain.iter().map(RelPath::as_str).collect();
-        assert_eq!(texts[..3], ["in/a.tar.gz", "in/a.tar (2).gz", "in/a.tar (3).gz"]);
+        assert_eq!(
+            texts[..3],
+            ["in/a.tar.gz", "in/a.tar (2).gz", "in/a.tar (3).gz"]
+        );
         assert_eq!(texts.len(), 21);
         assert_ne!(named("x").last(), named("x").last());
-        for name in
-            ["x".repeat(255), "\u{e9}".repeat(127) + "x", "y".repeat(250) + ".jpeg", "z.".to_owned() + &"e".repeat(253)]
-        {
+        for name in [
+            "x".repeat(255),
+            "\u{e9}".repeat(127) + "x",
+            "y".repeat(250) + ".jpeg",
+            "z.".to_owned() + &"e".repeat(253),
+        ] {
             assert_eq!(named(&name).len(), 21, "{name}");
         }
     }

@@ -16,7 +16,9 @@ use std::time::SystemTime;
 use tokio::sync::Mutex;
 
 /// A checked group name, of the same form as an account name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
 pub struct GroupName(String);
@@ -57,7 +59,9 @@ impl fmt::Display for GroupName {
 }
 
 /// Whom something is shown to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Grantee {
     /// One account.
@@ -89,13 +93,19 @@ pub struct Bound {
 impl Bound {
     /// A group by its name and id.
     pub(super) fn to_group(name: &GroupName, group: &Group) -> Self {
-        Self { named: Grantee::Group(name.clone()), group_id: group.id.clone() }
+        Self {
+            named: Grantee::Group(name.clone()),
+            group_id: group.id.clone(),
+        }
     }
 }
 
 impl From<AccountName> for Bound {
     fn from(name: AccountName) -> Self {
-        Self { named: Grantee::Account(name), group_id: None }
+        Self {
+            named: Grantee::Account(name),
+            group_id: None,
+        }
     }
 }
 
@@ -130,12 +140,20 @@ impl Groups {
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
         let records = Records::new(store);
         let all = RwLock::new(records.read().await?);
-        Ok(Self { records, all, changing: Mutex::default() })
+        Ok(Self {
+            records,
+            all,
+            changing: Mutex::default(),
+        })
     }
 
     /// All groups by name.
     pub fn list(&self) -> Vec<(GroupName, Arc<Group>)> {
-        self.all.read().iter().map(|(name, stored)| (name.clone(), stored.group.clone())).collect()
+        self.all
+            .read()
+            .iter()
+            .map(|(name, stored)| (name.clone(), stored.group.clone()))
+            .collect()
     }
 
     /// One group.
@@ -163,47 +181,85 @@ impl Groups {
     pub fn includes(&self, to: &Bound, account: &AccountName) -> bool {
         match &to.named {
             Grantee::Account(name) => name == account,
-            Grantee::Group(name) => self
-                .all
-                .read()
-                .get(name)
-                .is_some_and(|Stored { group, .. }| group.id == to.group_id && group.members.contains(account)),
+            Grantee::Group(name) => {
+                self.all
+                    .read()
+                    .get(name)
+                    .is_some_and(|Stored { group, .. }| {
+                        group.id == to.group_id && group.members.contains(account)
+                    })
+            }
         }
     }
 
     /// The groups that an account is in, by name.
     pub fn names_of(&self, account: &AccountName) -> Vec<GroupName> {
         let all = self.all.read();
-        all.iter().filter(|(_, stored)| stored.group.members.contains(account)).map(|(name, _)| name.clone()).collect()
+        all.iter()
+            .filter(|(_, stored)| stored.group.members.contains(account))
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// The account and the groups it is in.
     pub fn grantees_of(&self, account: &AccountName) -> Vec<Bound> {
         let all = self.all.read();
-        let groups = all.iter().filter(|(_, stored)| stored.group.members.contains(account));
+        let groups = all
+            .iter()
+            .filter(|(_, stored)| stored.group.members.contains(account));
         let groups = groups.map(|(name, stored)| Bound::to_group(name, &stored.group));
-        std::iter::once(Bound::from(account.clone())).chain(groups).collect()
+        std::iter::once(Bound::from(account.clone()))
+            .chain(groups)
+            .collect()
     }
 
     /// Makes a group; `Exists`.
-    pub async fn create(&self, name: &GroupName, members: BTreeSet<AccountName>) -> Result<Arc<Group>> {
+    pub async fn create(
+        &self,
+        name: &GroupName,
+        members: BTreeSet<AccountName>,
+    ) -> Result<Arc<Group>> {
         let _turn = self.changing.lock().await;
         if self.find(name).is_some() {
             return Err(Error::Exists);
         }
         let (id, created) = (Some(new_id()?), unix_seconds(SystemTime::now()));
-        self.store(name, Group { id, members, created }).await
+        self.store(
+            name,
+            Group {
+                id,
+                members,
+                created,
+            },
+        )
+        .await
     }
 
     /// Changes who is in a group, from the next request on; `NotFound`.
-    pub async fn set_members(&self, name: &GroupName, members: BTreeSet<AccountName>) -> Result<Arc<Group>> {
+    pub async fn set_members(
+        &self,
+        name: &GroupName,
+        members: BTreeSet<AccountName>,
+    ) -> Result<Arc<Group>> {
         let _turn = self.changing.lock().await;
         let present = self.find(name).ok_or(Error::NotFound)?;
-        self.store(name, Group { members, ..Group::clone(&present) }).await
+        self.store(
+            name,
+            Group {
+                members,
+                ..Group::clone(&present)
+            },
+        )
+        .await
     }
 
     /// Adds one account to a group; `NotFound`, also where another group has the name by now.
-    pub async fn add(&self, name: &GroupName, id: Option<&str>, account: &AccountName) -> Result<()> {
+    pub async fn add(
+        &self,
+        name: &GroupName,
+        id: Option<&str>,
+        account: &AccountName,
+    ) -> Result<()> {
         let _turn = self.changing.lock().await;
         let present = self.find(name).filter(|group| group.id.as_deref() == id);
         let mut group = Group::clone(&*present.ok_or(Error::NotFound)?);

@@ -32,13 +32,27 @@ pub(super) enum HallKind {
 
 impl Hall {
     /// One that shows so to an account.
-    pub(super) fn new(at: VPath, kind: HallKind, account: &AccountName, commons: &Arc<Commons>) -> Self {
-        Self { at, kind, account: account.clone(), commons: commons.clone(), mounts: OnceCell::new() }
+    pub(super) fn new(
+        at: VPath,
+        kind: HallKind,
+        account: &AccountName,
+        commons: &Arc<Commons>,
+    ) -> Self {
+        Self {
+            at,
+            kind,
+            account: account.clone(),
+            commons: commons.clone(),
+            mounts: OnceCell::new(),
+        }
     }
 
     /// What shows in it. What shows for the first time has its name on the disk before.
     pub(super) async fn look(&self) -> Result<&[Arc<Mount>]> {
-        self.mounts.get_or_try_init(|| self.find()).await.map(Vec::as_slice)
+        self.mounts
+            .get_or_try_init(|| self.find())
+            .await
+            .map(Vec::as_slice)
     }
 
     /// What shows in it, once somebody has [looked](Self::look).
@@ -51,12 +65,20 @@ impl Hall {
         let sources = match self.kind {
             HallKind::Shares => self.named_shares().await?,
             // Names of team folders differ by more than case.
-            HallKind::Teams => {
-                commons.teams.of(account).into_iter().map(|name| (name.clone(), Source::Team(name))).collect()
-            }
+            HallKind::Teams => commons
+                .teams
+                .of(account)
+                .into_iter()
+                .map(|name| (name.clone(), Source::Team(name)))
+                .collect(),
         };
         let mount = |(name, source): (String, Source)| {
-            Some(Arc::new(Mount::new(self.at.join(&name).ok()?.to_nfc(), source, account, commons)))
+            Some(Arc::new(Mount::new(
+                self.at.join(&name).ok()?.to_nfc(),
+                source,
+                account,
+                commons,
+            )))
         };
         Ok(sources.into_iter().filter_map(mount).collect())
     }
@@ -64,32 +86,61 @@ impl Hall {
     /// The shares under their names, which are given to those that have none.
     async fn named_shares(&self) -> Result<Vec<(String, Source)>> {
         let shares = self.commons.shares.to(&self.account);
-        let (shares, names) = if let Some(names) = self.commons.shares.shown.of(&self.account, &shares) {
-            (shares, names)
-        } else {
-            let (account, at, commons) = (self.account.clone(), self.at.clone(), self.commons.clone());
-            // Whoever asks may leave in between, and memory would know nothing of what is on the disk.
-            let naming = async move { commons.shares.name_to(&account, &at, &commons.halls.shared).await };
-            let ended = |error| Err(Error::io("name what is shared", std::io::Error::other(error)));
-            tokio::spawn(naming).await.unwrap_or_else(ended)?
-        };
-        Ok(names.into_iter().zip(shares).map(|(name, share)| (name, Source::Share(share.id.clone()))).collect())
+        let (shares, names) =
+            if let Some(names) = self.commons.shares.shown.of(&self.account, &shares) {
+                (shares, names)
+            } else {
+                let (account, at, commons) =
+                    (self.account.clone(), self.at.clone(), self.commons.clone());
+                // Whoever asks may leave in between, and memory would know nothing of what is on the disk.
+                let naming = async move {
+                    commons
+                        .shares
+                        .name_to(&account, &at, &commons.halls.shared)
+                        .await
+                };
+                let ended = |error| {
+                    Err(Error::io(
+                        "name what is shared",
+                        std::io::Error::other(error),
+                    ))
+                };
+                tokio::spawn(naming).await.unwrap_or_else(ended)?
+            };
+        Ok(names
+            .into_iter()
+            .zip(shares)
+            .map(|(name, share)| (name, Source::Share(share.id.clone())))
+            .collect())
     }
 
     /// The folder itself.
     pub fn node(&self) -> Node {
         let commons = &self.commons;
         let made: Vec<_> = match self.kind {
-            HallKind::Shares => commons.shares.to(&self.account).iter().map(|share| share.created).collect(),
+            HallKind::Shares => commons
+                .shares
+                .to(&self.account)
+                .iter()
+                .map(|share| share.created)
+                .collect(),
             HallKind::Teams => {
                 let names = commons.teams.of(&self.account).into_iter();
-                names.filter_map(|name| commons.teams.find(&name)).map(|team| team.created).collect()
+                names
+                    .filter_map(|name| commons.teams.find(&name))
+                    .map(|team| team.created)
+                    .collect()
             }
         };
         let changed = made.iter().max().copied().unwrap_or_default();
         let modified = from_unix_seconds(changed);
         let etag = Etag([0, 0, changed.unsigned_abs(), made.len() as u64]);
-        Node { modified, created: modified, etag, ..Node::unseen(true) }
+        Node {
+            modified,
+            created: modified,
+            etag,
+            ..Node::unseen(true)
+        }
     }
 
     /// The same as entries of it.
@@ -117,7 +168,10 @@ pub(super) struct Names {
 impl Names {
     /// With these taken.
     pub(super) fn without<'a>(taken: impl Iterator<Item = &'a str>) -> Self {
-        Self { taken: taken.map(str::to_lowercase).collect(), ..Self::default() }
+        Self {
+            taken: taken.map(str::to_lowercase).collect(),
+            ..Self::default()
+        }
     }
 
     /// This name, or with a number after it; another name where that has no room for a number.
@@ -146,7 +200,11 @@ impl Names {
 }
 
 pub(super) fn numbered(name: &str, number: usize) -> String {
-    if number == 0 { name.to_owned() } else { marked(name, &number.to_string()) }
+    if number == 0 {
+        name.to_owned()
+    } else {
+        marked(name, &number.to_string())
+    }
 }
 
 /// `name (mark)`, and before the ending of a file: `name (mark).txt`. Both spellings of a name have the same ending.
@@ -165,23 +223,43 @@ mod tests {
 
     fn given(names: &[&str]) -> Vec<String> {
         let (hall, mut all) = (VPath::parse("in").unwrap(), Names::default());
-        names.iter().map(|name| all.give(&hall, name, "Shared")).collect()
+        names
+            .iter()
+            .map(|name| all.give(&hall, name, "Shared"))
+            .collect()
     }
 
     #[test]
     fn every_name_is_given_once() {
-        assert_eq!(given(&["a", "b", "A", "a.txt", "a.txt", "a"]), ["a", "b", "A (1)", "a.txt", "a (1).txt", "a (2)"]);
-        assert_eq!(given(&["a (1)", "a", "a", "a (1)"]), ["a (1)", "a", "a (2)", "a (1) (1)"]);
+        assert_eq!(
+            given(&["a", "b", "A", "a.txt", "a.txt", "a"]),
+            ["a", "b", "A (1)", "a.txt", "a (1).txt", "a (2)"]
+        );
+        assert_eq!(
+            given(&["a (1)", "a", "a", "a (1)"]),
+            ["a (1)", "a", "a (2)", "a (1) (1)"]
+        );
         let long = "x".repeat(255);
         assert_eq!(given(&[&long, &long]), [long.as_str(), "Shared 1"]);
-        assert_eq!(given(&["Shared 2", &long, &long]), ["Shared 2", long.as_str(), "Shared 3"]);
+        assert_eq!(
+            given(&["Shared 2", &long, &long]),
+            ["Shared 2", long.as_str(), "Shared 3"]
+        );
     }
 
     /// Trying each number for each of them would take minutes.
     #[test]
     fn many_equal_names_are_given_at_once() {
         let (long, same) = ("y".repeat(255), "same".to_owned());
-        let names: Vec<_> = (0..20_000).map(|n| if n % 2 == 0 { same.as_str() } else { long.as_str() }).collect();
+        let names: Vec<_> = (0..20_000)
+            .map(|n| {
+                if n % 2 == 0 {
+                    same.as_str()
+                } else {
+                    long.as_str()
+                }
+            })
+            .collect();
         let all: HashSet<_> = given(&names).into_iter().collect();
         assert_eq!(all.len(), names.len());
     }

@@ -15,7 +15,9 @@ use std::time::Instant;
 /// A refusal that does not say whose lock is in the way.
 pub(super) fn without_holder(error: Error) -> Error {
     match error {
-        Error::Locked { .. } => Error::Locked { holder: "somebody else".into() },
+        Error::Locked { .. } => Error::Locked {
+            holder: "somebody else".into(),
+        },
         error => error,
     }
 }
@@ -36,7 +38,10 @@ pub(super) enum Need {
 impl Need {
     fn spot(&self) -> &Spot {
         match self {
-            Self::Content(spot) | Self::Members(spot) | Self::NewMember(spot) | Self::Subtree(spot) => spot,
+            Self::Content(spot)
+            | Self::Members(spot)
+            | Self::NewMember(spot)
+            | Self::Subtree(spot) => spot,
         }
     }
 }
@@ -44,18 +49,27 @@ impl Need {
 /// What writing at a place needs: a lock on the folder guards only against new members.
 pub(super) fn creating(place: &Place<'_>) -> Vec<Need> {
     let parent = parent(place).map(Need::NewMember);
-    parent.into_iter().chain([Need::Content(place.spot())]).collect()
+    parent
+        .into_iter()
+        .chain([Need::Content(place.spot())])
+        .collect()
 }
 
 /// What replacing whatever is at a place needs.
 pub(super) fn replacing(place: &Place<'_>) -> Vec<Need> {
     let parent = parent(place).map(Need::Members);
-    parent.into_iter().chain([Need::Content(place.spot()), Need::Subtree(place.spot())]).collect()
+    parent
+        .into_iter()
+        .chain([Need::Content(place.spot()), Need::Subtree(place.spot())])
+        .collect()
 }
 
 fn parent(place: &Place<'_>) -> Option<Spot> {
     let spot = place.spot();
-    spot.path.parent().map(|path| Spot { root: spot.root, path })
+    spot.path.parent().map(|path| Spot {
+        root: spot.root,
+        path,
+    })
 }
 
 /// What taking something away needs.
@@ -87,8 +101,18 @@ impl Bench {
     /// The conditions to hand to a tree.
     pub(super) fn commit(self: &Arc<Self>) -> Commit {
         let expect = self.claim.terms.expect.clone();
-        let Terms { is_settled_later, fits, .. } = self.claim.terms;
-        Commit { expect, is_settled_later, fits, judge: self.clone(), ..Commit::by(self.claim.who.account.clone()) }
+        let Terms {
+            is_settled_later,
+            fits,
+            ..
+        } = self.claim.terms;
+        Commit {
+            expect,
+            is_settled_later,
+            fits,
+            judge: self.clone(),
+            ..Commit::by(self.claim.who.account.clone())
+        }
     }
 
     /// The tokens of the locks that have lost what they stood on. Known from the moment of the change,
@@ -110,12 +134,15 @@ impl Bench {
     /// Whether the identity, and the mounts at both ends, still let it do this; a look into memory.
     pub(super) fn check(&self) -> Result<()> {
         self.access.check()?;
-        self.mounts.iter().try_for_each(|(mount, access)| mount.check(*access))
+        self.mounts
+            .iter()
+            .try_for_each(|(mount, access)| mount.check(*access))
     }
 
     /// The same, if it also has this access at another place.
     pub(super) fn also(mut self, place: &Place<'_>, access: Access) -> Self {
-        self.mounts.extend(place.mount.clone().map(|mount| (mount, access)));
+        self.mounts
+            .extend(place.mount.clone().map(|mount| (mount, access)));
         self
     }
 
@@ -133,18 +160,39 @@ impl Bench {
         self.check()?;
         let (held, now) = (self.locks.hold(), Instant::now());
         self.claim.check_lists(&held, present, now)?;
-        if self.needs.iter().all(|need| held.none_in(&need.spot().root)) {
+        if self
+            .needs
+            .iter()
+            .all(|need| held.none_in(&need.spot().root))
+        {
             return Ok(Vec::new());
         }
-        let (who, tokens) = (&self.claim.who, self.claim.terms.submitted().collect::<Vec<_>>());
+        let (who, tokens) = (
+            &self.claim.who,
+            self.claim.terms.submitted().collect::<Vec<_>>(),
+        );
         let admitted = self.needs.iter().try_for_each(|need| match need {
             Need::Content(spot) => held.admit_content(spot, who, &tokens, now),
             Need::NewMember(_) if present.is_some() => Ok(()),
-            Need::Members(spot) | Need::NewMember(spot) => held.admit_members(spot, who, &tokens, now),
+            Need::Members(spot) | Need::NewMember(spot) => {
+                held.admit_members(spot, who, &tokens, now)
+            }
             Need::Subtree(spot) => held.admit_subtree(spot, who, &tokens, now),
         });
-        admitted.map_err(|error| if self.discreet { without_holder(error) } else { error })?;
-        let gone = self.needs.iter().filter_map(|need| if let Need::Subtree(spot) = need { Some(spot) } else { None });
+        admitted.map_err(|error| {
+            if self.discreet {
+                without_holder(error)
+            } else {
+                error
+            }
+        })?;
+        let gone = self.needs.iter().filter_map(|need| {
+            if let Need::Subtree(spot) = need {
+                Some(spot)
+            } else {
+                None
+            }
+        });
         Ok(gone.flat_map(|spot| held.tokens_within(spot)).collect())
     }
 }
@@ -158,7 +206,8 @@ impl Judge for Bench {
         // What the verdict rests on holds until this is over: whoever takes a lock from here on waits for it.
         let _turn = self.root.under_way.begin();
         let ended = self.verdict(present)?;
-        self.met_folder.store(present.is_some_and(|node| node.folder), Ordering::Relaxed);
+        self.met_folder
+            .store(present.is_some_and(|node| node.folder), Ordering::Relaxed);
         change()?;
         self.following.iter().for_each(|follow| follow());
         self.ended.lock().extend(ended);
@@ -168,7 +217,12 @@ impl Judge for Bench {
 
 impl Drive {
     /// The judge of a change at `place`.
-    pub(super) async fn bench(&self, place: &Place<'_>, terms: Terms, needs: Vec<Need>) -> Result<Arc<Bench>> {
+    pub(super) async fn bench(
+        &self,
+        place: &Place<'_>,
+        terms: Terms,
+        needs: Vec<Need>,
+    ) -> Result<Arc<Bench>> {
         Ok(Arc::new(self.bench_for(place, place, terms, needs).await?))
     }
 
@@ -185,12 +239,28 @@ impl Drive {
         let (root, locks, mounts) = (changed.root.clone(), self.locks.clone(), Vec::new());
         let (ended, met_folder, following) = (Mutex::default(), AtomicBool::default(), None);
         let (access, discreet) = (self.identity.access.clone(), self.is_discreet());
-        let bench = Bench { root, access, mounts, discreet, locks, claim, needs, ended, met_folder, following };
+        let bench = Bench {
+            root,
+            access,
+            mounts,
+            discreet,
+            locks,
+            claim,
+            needs,
+            ended,
+            met_folder,
+            following,
+        };
         Ok(bench.also(changed, Access::Change))
     }
 
     /// The conditions of a change at `place`, to be judged when it happens.
-    pub(super) async fn commit(&self, place: &Place<'_>, terms: Terms, needs: Vec<Need>) -> Result<Commit> {
+    pub(super) async fn commit(
+        &self,
+        place: &Place<'_>,
+        terms: Terms,
+        needs: Vec<Need>,
+    ) -> Result<Commit> {
         Ok(self.bench(place, terms, needs).await?.commit())
     }
 
@@ -211,19 +281,36 @@ impl Drive {
                 Subject::Request | Subject::Elsewhere => None,
             });
         }
-        Ok(Claim { who: self.holder(), subject: place.spot(), terms, tagged })
+        Ok(Claim {
+            who: self.holder(),
+            subject: place.spot(),
+            terms,
+            tagged,
+        })
     }
 
     async fn tagged(&self, path: &crate::model::VPath, terms: &Terms) -> Result<Tagged> {
         let place = match self.admitted(path, Access::Read).await {
             Ok(place) => place,
             // What may not be seen has no state.
-            Err(Error::NotFound | Error::Forbidden(_)) => return Ok(Tagged { spot: Spot::nowhere(), etag: None }),
+            Err(Error::NotFound | Error::Forbidden(_)) => {
+                return Ok(Tagged {
+                    spot: Spot::nowhere(),
+                    etag: None,
+                });
+            }
             Err(error) => return Err(error),
         };
         let asked = terms.asked_paths().any(|asked| asked == path);
-        let etag = if asked { present(&place).await?.map(|node| node.etag) } else { None };
-        Ok(Tagged { spot: place.spot(), etag })
+        let etag = if asked {
+            present(&place).await?.map(|node| node.etag)
+        } else {
+            None
+        };
+        Ok(Tagged {
+            spot: place.spot(),
+            etag,
+        })
     }
 }
 
@@ -239,9 +326,20 @@ mod tests {
 
     async fn drive(dir: &std::path::Path) -> Drive {
         let tree = LocalTree::open(dir, LocalSettings::RELAXED).unwrap();
-        let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
-        let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));
-        Drive::new(Arc::new(identity), Arc::new(Root::new("home/ana".into(), tree)), Arc::new(locks))
+        let locks = Locks::open(MemoryStore::new(), LocksConfig::default())
+            .await
+            .unwrap();
+        let identity = Identity::whole(
+            AccountName::parse("ana").unwrap(),
+            Role::User,
+            None,
+            Arc::new(Irrevocable),
+        );
+        Drive::new(
+            Arc::new(identity),
+            Arc::new(Root::new("home/ana".into(), tree)),
+            Arc::new(locks),
+        )
     }
 
     #[tokio::test]
@@ -249,14 +347,29 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let drive = drive(dir.path()).await;
         let path = |text| VPath::parse(text).unwrap();
-        let request = || LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
-        let old = drive.lock(&path("a/b"), request(), Terms::default()).await.unwrap();
-        let terms = Terms { tokens: old.token.iter().cloned().collect(), ..Terms::default() };
+        let request = || LockRequest {
+            owner: String::new(),
+            shared: false,
+            deep: false,
+            folder: false,
+            timeout: None,
+        };
+        let old = drive
+            .lock(&path("a/b"), request(), Terms::default())
+            .await
+            .unwrap();
+        let terms = Terms {
+            tokens: old.token.iter().cloned().collect(),
+            ..Terms::default()
+        };
         let at = path("a");
         let place = drive.admitted(&at, Access::Change).await.unwrap();
         let bench = drive.bench(&place, terms, removing(&place)).await.unwrap();
         bench.commit().judge.judge(None, &mut || Ok(())).unwrap();
-        let new = drive.lock(&path("a"), request(), Terms::default()).await.unwrap();
+        let new = drive
+            .lock(&path("a"), request(), Terms::default())
+            .await
+            .unwrap();
         drive.locks.forget(bench.ended()).await;
         assert_eq!(drive.locks_on(&path("a")), [new]);
         assert!(drive.locks_on(&path("a/b")).is_empty());
@@ -267,13 +380,31 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let drive = drive(dir.path()).await;
         let path = VPath::parse("a").unwrap();
-        let request = LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
+        let request = LockRequest {
+            owner: String::new(),
+            shared: false,
+            deep: false,
+            folder: false,
+            timeout: None,
+        };
         let lock = drive.lock(&path, request, Terms::default()).await.unwrap();
         std::fs::write(dir.path().join("a"), "made meanwhile").unwrap();
-        let absent = Terms { expect: Expect::Absent, ..Terms::default() };
-        assert!(matches!(drive.create_locked(&path, &lock, &absent).await, Err(Error::PreconditionFailed)));
-        drive.create_locked(&path, &lock, &Terms::default()).await.unwrap();
-        assert_eq!(std::fs::read(dir.path().join("a")).unwrap(), b"made meanwhile");
+        let absent = Terms {
+            expect: Expect::Absent,
+            ..Terms::default()
+        };
+        assert!(matches!(
+            drive.create_locked(&path, &lock, &absent).await,
+            Err(Error::PreconditionFailed)
+        ));
+        drive
+            .create_locked(&path, &lock, &Terms::default())
+            .await
+            .unwrap();
+        assert_eq!(
+            std::fs::read(dir.path().join("a")).unwrap(),
+            b"made meanwhile"
+        );
     }
 
     #[tokio::test]
@@ -281,10 +412,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let drive = drive(dir.path()).await;
         let path = VPath::parse("a").unwrap();
-        let request = LockRequest { owner: String::new(), shared: false, deep: false, folder: false, timeout: None };
+        let request = LockRequest {
+            owner: String::new(),
+            shared: false,
+            deep: false,
+            folder: false,
+            timeout: None,
+        };
         let lock = drive.lock(&path, request, Terms::default()).await.unwrap();
-        let terms = Terms { tokens: lock.token.iter().cloned().collect(), ..Terms::default() };
-        assert!(matches!(drive.delete(&path, terms).await, Err(Error::NotFound)));
+        let terms = Terms {
+            tokens: lock.token.iter().cloned().collect(),
+            ..Terms::default()
+        };
+        assert!(matches!(
+            drive.delete(&path, terms).await,
+            Err(Error::NotFound)
+        ));
         assert_eq!(drive.locks_on(&path).len(), 1);
     }
 }

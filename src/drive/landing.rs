@@ -26,16 +26,33 @@ impl Drive {
     pub(super) fn locate<'a>(&self, path: &'a VPath) -> Result<Landing<'a>> {
         let scope = &self.identity.scope;
         if self.encased {
-            let is_file = path.names().count() == 1 && path.to_nfc().name() == scope.to_nfc().name();
+            let is_file =
+                path.names().count() == 1 && path.to_nfc().name() == scope.to_nfc().name();
             return Ok(match is_file {
-                true => Landing::Place(Place { path: Cow::Owned(scope.clone()), below: 0, ..self.top() }),
+                true => Landing::Place(Place {
+                    path: Cow::Owned(scope.clone()),
+                    below: 0,
+                    ..self.top()
+                }),
                 false if path.is_root() => Landing::Case,
                 false => Landing::Nowhere,
             });
         }
-        let whole = if scope.is_root() { Cow::Borrowed(path) } else { Cow::Owned(path.beneath(scope)) };
-        match self.mounts.as_ref().map_or(Way::Home, |mounts| mounts.way(&whole)) {
-            Way::Home => Ok(Landing::Place(Place { path: whole, below: path.names().count(), ..self.top() })),
+        let whole = if scope.is_root() {
+            Cow::Borrowed(path)
+        } else {
+            Cow::Owned(path.beneath(scope))
+        };
+        match self
+            .mounts
+            .as_ref()
+            .map_or(Way::Home, |mounts| mounts.way(&whole))
+        {
+            Way::Home => Ok(Landing::Place(Place {
+                path: whole,
+                below: path.names().count(),
+                ..self.top()
+            })),
             Way::Hall(hall) => Ok(Landing::Hall(hall)),
             Way::Nowhere => Ok(Landing::Nowhere),
             Way::Mount(mount, rest) => {
@@ -45,7 +62,14 @@ impl Drive {
                 let below = rest.names().count().min(path.names().count());
                 let path = Cow::Owned(rest.beneath(&grant.base));
                 let mount = Some(mount);
-                Ok(Landing::Place(Place { root: opened.root, path, rights, quota: opened.quota, below, mount }))
+                Ok(Landing::Place(Place {
+                    root: opened.root,
+                    path,
+                    rights,
+                    quota: opened.quota,
+                    below,
+                    mount,
+                }))
             }
         }
     }
@@ -53,7 +77,14 @@ impl Drive {
     /// The top of the home.
     pub(super) fn top(&self) -> Place<'static> {
         let (root, rights, quota) = (self.home.clone(), self.identity.rights, self.identity.quota);
-        Place { root, path: Cow::Owned(VPath::root()), rights, quota, below: 0, mount: None }
+        Place {
+            root,
+            path: Cow::Owned(VPath::root()),
+            rights,
+            quota,
+            below: 0,
+            mount: None,
+        }
     }
 
     /// Where a path lands; `NotFound` when what the drive is confined to is gone, or another thing has its name.
@@ -76,17 +107,31 @@ impl Drive {
         let top = VPath::root();
         let is_there = match (self.locate(&top)?, self.identity.target) {
             (Landing::Place(place), Some(ScopeTarget::File(id))) => {
-                let (_, found) = place.root.tree.identify(&place.path).await.map_err(super::gone)?;
+                let (_, found) = place
+                    .root
+                    .tree
+                    .identify(&place.path)
+                    .await
+                    .map_err(super::gone)?;
                 found.to_bytes() == id
             }
             (Landing::Place(place), None) => {
-                place.root.tree.stat(&place.path).await.map_err(super::gone)?;
+                place
+                    .root
+                    .tree
+                    .stat(&place.path)
+                    .await
+                    .map_err(super::gone)?;
                 true
             }
             (Landing::Hall(_), Some(ScopeTarget::Mounts)) | (_, None) => true,
             (_, Some(_)) => false,
         };
-        if is_there { Ok(()) } else { Err(Error::NotFound) }
+        if is_there {
+            Ok(())
+        } else {
+            Err(Error::NotFound)
+        }
     }
 
     /// What the drive is confined to, as something bound to it keeps that: a file id is kept with it from now on. `None` where nothing is.
@@ -108,10 +153,12 @@ impl Drive {
                 authorise(&place, access)?;
                 Ok(place)
             }
-            Landing::Nowhere if matches!(access, Access::Stat | Access::Read) => Err(Error::NotFound),
-            Landing::Hall(_) | Landing::Nowhere | Landing::Case => {
-                Err(Error::Forbidden("This folder shows what was shared, and nothing else can be in it."))
+            Landing::Nowhere if matches!(access, Access::Stat | Access::Read) => {
+                Err(Error::NotFound)
             }
+            Landing::Hall(_) | Landing::Nowhere | Landing::Case => Err(Error::Forbidden(
+                "This folder shows what was shared, and nothing else can be in it.",
+            )),
         }
     }
 }

@@ -33,12 +33,23 @@ impl Drive {
     /// Grants a lock on what the terms speak of. The file, where there is none, is made by [`create_locked`](Self::create_locked).
     pub async fn lock(&self, path: &VPath, request: LockRequest, terms: Terms) -> Result<LockView> {
         let place = self.admitted(path, Access::Change).await?;
-        let conditions = if terms.is_empty() { None } else { Some(self.commit(&place, terms, Vec::new()).await?) };
+        let conditions = if terms.is_empty() {
+            None
+        } else {
+            Some(self.commit(&place, terms, Vec::new()).await?)
+        };
         if let Some(conditions) = &conditions {
             self.pre_judge(&place, conditions).await?;
         }
-        let granted = self.locks.grant(place.spot(), &self.holder(), request).await;
-        let lock = if self.is_discreet() { granted.map_err(judge::without_holder) } else { granted }?;
+        let granted = self
+            .locks
+            .grant(place.spot(), &self.holder(), request)
+            .await;
+        let lock = if self.is_discreet() {
+            granted.map_err(judge::without_holder)
+        } else {
+            granted
+        }?;
         if let Err(unmet) = self.confirm(&place, conditions.as_ref()).await {
             self.locks.forget(vec![lock.token.clone()]).await;
             return Err(unmet);
@@ -57,21 +68,40 @@ impl Drive {
 
     /// Makes the empty file that a lock on an unmapped URL stands for (RFC 4918 section 7.3); `submitted` are the terms
     /// of the request, with the token of a lock on the folder.
-    pub async fn create_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
+    pub async fn create_locked(
+        &self,
+        path: &VPath,
+        lock: &LockView,
+        submitted: &Terms,
+    ) -> Result<()> {
         let made = self.make_locked(path, lock, submitted).await;
         if made.is_err() && self.check().is_err() {
             // Nobody is left who could end it.
-            self.locks.forget(lock.token.iter().cloned().collect()).await;
+            self.locks
+                .forget(lock.token.iter().cloned().collect())
+                .await;
         }
         made
     }
 
     async fn make_locked(&self, path: &VPath, lock: &LockView, submitted: &Terms) -> Result<()> {
         let place = self.admitted(path, Access::Change).await?;
-        let tokens = submitted.submitted().map(str::to_owned).chain(lock.token.clone()).collect();
-        let terms = Terms { expect: Expect::Absent, tokens, ..Terms::default() };
+        let tokens = submitted
+            .submitted()
+            .map(str::to_owned)
+            .chain(lock.token.clone())
+            .collect();
+        let terms = Terms {
+            expect: Expect::Absent,
+            tokens,
+            ..Terms::default()
+        };
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
-        let upload = place.root.tree.begin_put(&place.path, Start::Empty, Room::of(0)).await?;
+        let upload = place
+            .root
+            .tree
+            .begin_put(&place.path, Start::Empty, Room::of(0))
+            .await?;
         match upload.commit(commit).await {
             // Somebody made the file meanwhile: then the lock stands on that, unless it was to be new.
             Err(Error::PreconditionFailed) if submitted.expect != Expect::Absent => Ok(()),
@@ -87,9 +117,17 @@ impl Drive {
     }
 
     /// Prolongs a lock of this identity that covers `path`; `PreconditionFailed` when there is none such.
-    pub async fn refresh_lock(&self, path: &VPath, token: &str, timeout: Option<Duration>) -> Result<LockView> {
+    pub async fn refresh_lock(
+        &self,
+        path: &VPath,
+        token: &str,
+        timeout: Option<Duration>,
+    ) -> Result<LockView> {
         let place = self.admitted(path, Access::Change).await?;
-        let lock = self.locks.refresh(&place.spot(), &self.holder(), token, timeout).await?;
+        let lock = self
+            .locks
+            .refresh(&place.spot(), &self.holder(), token, timeout)
+            .await?;
         Ok(self.granted(&lock, path, &place))
     }
 
@@ -101,12 +139,17 @@ impl Drive {
 
     /// The locks that cover a path, as this identity may see them. Cheap: memory only.
     pub fn locks_on(&self, path: &VPath) -> Vec<LockView> {
-        let Ok(Landing::Place(place)) = self.locate(path) else { return Vec::new() };
+        let Ok(Landing::Place(place)) = self.locate(path) else {
+            return Vec::new();
+        };
         if authorise(&place, Access::Read).is_err() {
             return Vec::new();
         }
         let locks = self.locks.hold().on(&place.spot(), Instant::now());
-        locks.iter().map(|lock| self.view(lock, path, &place)).collect()
+        locks
+            .iter()
+            .map(|lock| self.view(lock, path, &place))
+            .collect()
     }
 
     /// Whether no lock exists anywhere near a folder: its listing need not ask for each entry.
@@ -126,19 +169,28 @@ impl Drive {
 
     /// A lock as whoever asked for it sees it.
     fn granted(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
-        LockView { token: Some(lock.token.clone()), owner: lock.owner.clone(), ..self.view(lock, path, place) }
+        LockView {
+            token: Some(lock.token.clone()),
+            owner: lock.owner.clone(),
+            ..self.view(lock, path, place)
+        }
     }
 
     /// A lock as seen at `path`, which it covers.
     fn view(&self, lock: &Lock, path: &VPath, place: &Place<'_>) -> LockView {
         // All visitors of a link act for one account, and are strangers to each other. And what a lock says of more than the
         // drive shows is not for a drive that is confined to a part.
-        let own = lock.holder.is(&self.holder()) && !self.is_discreet() && !reaches_beyond(lock, place);
+        let own =
+            lock.holder.is(&self.holder()) && !self.is_discreet() && !reaches_beyond(lock, place);
         LockView {
             token: own.then(|| lock.token.clone()),
             root: shown_root(lock, path, place),
             root_is_folder: lock.folder,
-            owner: if self.is_discreet() { String::new() } else { lock.owner.clone() },
+            owner: if self.is_discreet() {
+                String::new()
+            } else {
+                lock.owner.clone()
+            },
             shared: lock.shared,
             deep: lock.deep,
             remaining: whole_seconds(lock.ends.saturating_duration_since(Instant::now())),
@@ -154,7 +206,12 @@ fn reaches_beyond(lock: &Lock, place: &Place<'_>) -> bool {
 
 /// Where what was locked shows in the drive; the top, when it is something above that.
 fn shown_root(lock: &Lock, path: &VPath, place: &Place<'_>) -> VPath {
-    let above = place.path.names().count().saturating_sub(lock.spot.path.names().count()).min(place.below);
+    let above = place
+        .path
+        .names()
+        .count()
+        .saturating_sub(lock.spot.path.names().count())
+        .min(place.below);
     (0..above).fold(path.to_nfc(), |path, _| path.parent().unwrap_or_default())
 }
 

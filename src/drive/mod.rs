@@ -84,7 +84,14 @@ pub struct Copying {
 impl Drive {
     /// The drive of `identity`, whose home is `home`.
     pub fn new(identity: Arc<Identity>, home: Arc<Root>, locks: Arc<Locks>) -> Self {
-        Self { identity, home, locks, commons: None, mounts: None, encased: false }
+        Self {
+            identity,
+            home,
+            locks,
+            commons: None,
+            mounts: None,
+            encased: false,
+        }
     }
 
     /// The same drive with what others share with its account.
@@ -113,7 +120,9 @@ impl Drive {
 
     /// What must hold for whoever goes on reading below a path.
     pub async fn watch_at(&self, path: &VPath) -> Result<Watch> {
-        let Some(mounts) = &self.mounts else { return Ok(self.watch(None)) };
+        let Some(mounts) = &self.mounts else {
+            return Ok(self.watch(None));
+        };
         match mounts.find_way(&path.beneath(&self.identity.scope)).await? {
             Way::Mount(mount, _) => Ok(self.watch(Some(mount))),
             Way::Home | Way::Hall(_) | Way::Nowhere => Ok(self.watch(None)),
@@ -159,9 +168,23 @@ impl Drive {
             }
             Landing::Hall(hall) => Ok(hall.node()),
             Landing::Case => {
-                let Node { modified, created, etag, .. } =
-                    self.home.tree.stat(&self.identity.scope).await.map_err(gone)?;
-                Ok(Node { modified, created, etag, ..Node::unseen(true) })
+                let Node {
+                    modified,
+                    created,
+                    etag,
+                    ..
+                } = self
+                    .home
+                    .tree
+                    .stat(&self.identity.scope)
+                    .await
+                    .map_err(gone)?;
+                Ok(Node {
+                    modified,
+                    created,
+                    etag,
+                    ..Node::unseen(true)
+                })
             }
             Landing::Nowhere => Err(Error::NotFound),
         }
@@ -187,7 +210,10 @@ impl Drive {
         let inner = place.root.tree.list(&place.path, with_props).await?;
         let listing = match (&self.mounts, &place.mount) {
             (_, Some(mount)) => mount.listing(&place.path, inner),
-            (Some(mounts), None) if place.path.is_root() => Box::new(Extended { inner, extra: mounts.entries().await }),
+            (Some(mounts), None) if place.path.is_root() => Box::new(Extended {
+                inner,
+                extra: mounts.entries().await,
+            }),
             _ => inner,
         };
         Ok(self.watch(place.mount).listing(listing))
@@ -201,8 +227,15 @@ impl Drive {
     /// The only entry of a drive that shows one file.
     async fn encased_file(&self, with_props: bool) -> Result<Entry> {
         let (tree, path) = (&self.home.tree, &self.identity.scope);
-        let props = if with_props { tree.props(path).await.map_err(gone)? } else { Vec::new() };
-        let (name, node) = (path.name().unwrap_or_default().to_owned(), tree.stat(path).await.map_err(gone)?);
+        let props = if with_props {
+            tree.props(path).await.map_err(gone)?
+        } else {
+            Vec::new()
+        };
+        let (name, node) = (
+            path.name().unwrap_or_default().to_owned(),
+            tree.stat(path).await.map_err(gone)?,
+        );
         Ok(Entry { name, node, props })
     }
 
@@ -220,7 +253,9 @@ impl Drive {
 
     /// The dead properties of a file or folder.
     pub async fn props(&self, path: &VPath) -> Result<Vec<DeadProp>> {
-        let Landing::Place(place) = self.resolve(path).await? else { return Ok(Vec::new()) };
+        let Landing::Place(place) = self.resolve(path).await? else {
+            return Ok(Vec::new());
+        };
         authorise(&place, Access::Stat)?;
         if authorise(&place, Access::Read).is_err() {
             return Ok(Vec::new());
@@ -237,8 +272,15 @@ impl Drive {
         };
         authorise(&place, Access::Stat)?;
         let Usage { used, free } = place.root.tree.usage().await?;
-        let available = place.quota.map_or(u64::MAX, |quota| quota.saturating_sub(used)).min(free);
-        let used = if authorise(&place, Access::Read).is_ok() { used } else { 0 };
+        let available = place
+            .quota
+            .map_or(u64::MAX, |quota| quota.saturating_sub(used))
+            .min(free);
+        let used = if authorise(&place, Access::Read).is_ok() {
+            used
+        } else {
+            0
+        };
         Ok(Quota { used, available })
     }
 }
@@ -258,7 +300,11 @@ fn absent_is_none<T>(found: Result<T>) -> Result<Option<T>> {
 
 /// What a look finds, unless it takes too long: `Busy`. For what lies on a disk that hangs, beside others that do not.
 async fn timely<T>(look: impl Future<Output = Result<T>>) -> Result<T> {
-    tokio::time::timeout(PATIENCE, look).await.unwrap_or(Err(Error::Busy { retry_after: PATIENCE }))
+    tokio::time::timeout(PATIENCE, look)
+        .await
+        .unwrap_or(Err(Error::Busy {
+            retry_after: PATIENCE,
+        }))
 }
 
 /// However the folder that a drive is confined to has gone, nothing is there.

@@ -61,29 +61,61 @@ pub struct Grant {
 }
 
 impl Mount {
-    pub(super) fn new(at: VPath, source: Source, account: &AccountName, commons: &Arc<Commons>) -> Self {
+    pub(super) fn new(
+        at: VPath,
+        source: Source,
+        account: &AccountName,
+        commons: &Arc<Commons>,
+    ) -> Self {
         let (account, commons) = (account.clone(), commons.clone());
-        Self { at, source, account, commons, opened: OnceLock::new() }
+        Self {
+            at,
+            source,
+            account,
+            commons,
+            opened: OnceLock::new(),
+        }
     }
 
     /// What is granted now; `NotFound` when nothing is any more.
     pub fn grant(&self) -> Result<Grant> {
         match &self.source {
             Source::Share(id) => {
-                let share = self.commons.shares.shown_to(&self.account, id).ok_or(Error::NotFound)?;
+                let share = self
+                    .commons
+                    .shares
+                    .shown_to(&self.account, id)
+                    .ok_or(Error::NotFound)?;
                 self.commons.roots.check_home(&share.owner)?;
                 let (rights, owner) = (share.rights, Some(share.owner.clone()));
-                Ok(Grant { rights, base: share.path(), owner, id: Some(share.node) })
+                Ok(Grant {
+                    rights,
+                    base: share.path(),
+                    owner,
+                    id: Some(share.node),
+                })
             }
             Source::Team(name) => {
                 let teams = &self.commons.teams;
-                let rights = teams.find(name).and_then(|team| teams.rights(&team, &self.account));
+                let rights = teams
+                    .find(name)
+                    .and_then(|team| teams.rights(&team, &self.account));
                 let rights = rights.ok_or(Error::NotFound)?;
-                Ok(Grant { rights, base: RelPath::root(), owner: None, id: None })
+                Ok(Grant {
+                    rights,
+                    base: RelPath::root(),
+                    owner: None,
+                    id: None,
+                })
             }
             Source::Trash(base) => {
                 let owner = Some(self.account.clone());
-                Ok(Grant { rights: Rights::View, base: base.clone(), owner, id: None })
+                Ok(Grant {
+                    rights: Rights::View,
+                    base: base.clone(),
+                    owner,
+                    id: None,
+                })
             }
         }
     }
@@ -113,7 +145,12 @@ impl Mount {
         let grant = self.grant()?;
         let opened = self.open(&grant).await?;
         let found = match grant.id {
-            Some(id) => opened.root.tree.identify(&grant.base).await.map(|(node, found)| (found == id).then_some(node)),
+            Some(id) => opened
+                .root
+                .tree
+                .identify(&grant.base)
+                .await
+                .map(|(node, found)| (found == id).then_some(node)),
             None => opened.root.tree.stat(&grant.base).await.map(Some),
         };
         Ok((found.map_err(super::gone)?.ok_or(Error::NotFound)?, opened))
@@ -122,7 +159,11 @@ impl Mount {
     async fn open(&self, grant: &Grant) -> Result<Opened> {
         let roots = &self.commons.roots;
         let (root, quota) = match &self.source {
-            Source::Share(_) | Source::Trash(_) => roots.home(grant.owner.as_ref().ok_or(Error::NotFound)?).await?,
+            Source::Share(_) | Source::Trash(_) => {
+                roots
+                    .home(grant.owner.as_ref().ok_or(Error::NotFound)?)
+                    .await?
+            }
             Source::Team(name) => {
                 let quota = self.commons.teams.find(name).ok_or(Error::NotFound)?.quota;
                 (roots.team(name).await?, quota)
@@ -136,10 +177,14 @@ impl Mount {
         match &self.source {
             Source::Share(id) => {
                 let share = self.commons.shares.leave(&self.account, id).await?;
-                self.reporter().done(Kind::ShareChanged, id, share.left_words(&self.account)).await;
+                self.reporter()
+                    .done(Kind::ShareChanged, id, share.left_words(&self.account))
+                    .await;
                 self.commons.release(locks, &share).await
             }
-            Source::Team(_) => Err(Error::Forbidden("Only an administrator can take you out of a team folder.")),
+            Source::Team(_) => Err(Error::Forbidden(
+                "Only an administrator can take you out of a team folder.",
+            )),
             Source::Trash(_) => Err(Error::Forbidden(VIEW_ONLY)),
         }
     }
@@ -151,18 +196,26 @@ impl Mount {
                 let before = self.commons.shares.shown_to(&self.account, id);
                 let share = self.commons.shares.rename(&self.account, id, name).await?;
                 if before.as_ref() != Some(&share) {
-                    self.reporter().done(Kind::ShareChanged, id, share.name_words(&self.account)).await;
+                    self.reporter()
+                        .done(Kind::ShareChanged, id, share.name_words(&self.account))
+                        .await;
                 }
                 Ok(())
             }
-            Source::Team(_) => Err(Error::Forbidden("A team folder has the same name for all who use it.")),
+            Source::Team(_) => Err(Error::Forbidden(
+                "A team folder has the same name for all who use it.",
+            )),
             Source::Trash(_) => Err(Error::Forbidden(VIEW_ONLY)),
         }
     }
 
     /// The listing of a path in its root, with the names that show here.
     pub fn listing(&self, path: &RelPath, inner: Box<dyn Listing>) -> Box<dyn Listing> {
-        if self.renames(path) { Box::new(trash_names::Shown(inner)) } else { inner }
+        if self.renames(path) {
+            Box::new(trash_names::Shown(inner))
+        } else {
+            inner
+        }
     }
 
     /// Whether what lies at a path in its root shows under other names here.
@@ -177,11 +230,17 @@ impl Mount {
 
     /// The path below what it shows that the names which show here mean.
     fn meant(&self, rest: RelPath) -> Result<RelPath> {
-        if self.is_trash() { trash_names::meant(&rest) } else { Ok(rest) }
+        if self.is_trash() {
+            trash_names::meant(&rest)
+        } else {
+            Ok(rest)
+        }
     }
 
     fn reporter(&self) -> Reporter {
-        self.commons.audit.reporter(Actor::Account(self.account.clone()), None)
+        self.commons
+            .audit
+            .reporter(Actor::Account(self.account.clone()), None)
     }
 
     pub(super) async fn entry(&self, with_props: bool) -> Result<Entry> {
@@ -190,7 +249,11 @@ impl Mount {
             Some(opened) if with_props => opened.root.tree.props(&self.grant()?.base).await?,
             _ => Vec::new(),
         };
-        Ok(Entry { name: self.at.name().unwrap_or_default().to_owned(), node, props })
+        Ok(Entry {
+            name: self.at.name().unwrap_or_default().to_owned(),
+            node,
+            props,
+        })
     }
 }
 
@@ -216,16 +279,28 @@ pub enum Way {
 
 impl Mounts {
     /// What `identity` sees beside `home`; `None` for nothing.
-    pub async fn of(identity: &Identity, home: &Root, commons: &Arc<Commons>) -> Result<Option<Arc<Self>>> {
+    pub async fn of(
+        identity: &Identity,
+        home: &Root,
+        commons: &Arc<Commons>,
+    ) -> Result<Option<Arc<Self>>> {
         // Who made a link may not pass on what others share with them, and who may only add sees nothing.
         if matches!(identity.via, Via::Link(_)) || identity.rights == Rights::Drop {
             return Ok(None);
         }
         let account = &identity.account;
-        let HallNames { shared, teams, trash } = &commons.halls;
+        let HallNames {
+            shared,
+            teams,
+            trash,
+        } = &commons.halls;
         let mut halls = Vec::new();
         for (kind, name, has_any) in [
-            (HallKind::Shares, shared, commons.shares.has_any_for(account)),
+            (
+                HallKind::Shares,
+                shared,
+                commons.shares.has_any_for(account),
+            ),
             (HallKind::Teams, teams, commons.teams.has_any_for(account)),
         ] {
             if has_any {
@@ -236,18 +311,29 @@ impl Mounts {
         let trash = match trash {
             // As the trash itself is for nobody who sees less, or may less.
             Some(name) if identity.scope.is_root() && identity.rights == Rights::Edit => {
-                let (at, source) = (free_name(home, name).await?, Source::Trash(home.tree.trash_at()));
+                let (at, source) = (
+                    free_name(home, name).await?,
+                    Source::Trash(home.tree.trash_at()),
+                );
                 Some(Arc::new(Mount::new(at, source, account, commons)))
             }
             _ => None,
         };
-        Ok(if halls.is_empty() && trash.is_none() { None } else { Some(Arc::new(Self { halls, trash })) })
+        Ok(if halls.is_empty() && trash.is_none() {
+            None
+        } else {
+            Some(Arc::new(Self { halls, trash }))
+        })
     }
 
     /// Where a path of the account's drive leads, by a look into the folder of mounts that it goes through.
     pub async fn find_way(&self, path: &VPath) -> Result<Way> {
         let nfc = path.to_nfc();
-        if let Some(hall) = self.halls.iter().find(|hall| nfc != hall.at && nfc.is_within(&hall.at)) {
+        if let Some(hall) = self
+            .halls
+            .iter()
+            .find(|hall| nfc != hall.at && nfc.is_within(&hall.at))
+        {
             hall.look().await?;
         }
         Ok(self.way(path))
@@ -266,7 +352,9 @@ impl Mounts {
         };
         // What lies below may be spelled in neither normal form.
         let rest = |mount: &Mount| mount.meant(path.skip(mount.at.names().count())).ok();
-        mount.and_then(|mount| Some(Way::Mount(mount.clone(), rest(mount)?))).unwrap_or(Way::Nowhere)
+        mount
+            .and_then(|mount| Some(Way::Mount(mount.clone(), rest(mount)?)))
+            .unwrap_or(Way::Nowhere)
     }
 
     /// The shares among them that can be looked into now, and where they show; looked at all at once, as their disks may not answer.
@@ -277,8 +365,12 @@ impl Mounts {
         }
         let mounts = self.halls.iter().flat_map(|hall| hall.mounts());
         let looked_at = mounts.filter(|mount| matches!(mount.source, Source::Share(_)));
-        for (mount, node) in join_all(looked_at.map(|mount| async move { (mount, mount.node().await) })).await {
-            let Source::Share(id) = &mount.source else { continue };
+        for (mount, node) in
+            join_all(looked_at.map(|mount| async move { (mount, mount.node().await) })).await
+        {
+            let Source::Share(id) = &mount.source else {
+                continue;
+            };
             match node {
                 // It is shared still while the files of its owner are missing, or do not answer.
                 Ok(_) | Err(Error::Missing(_) | Error::Busy { .. }) => {}
@@ -295,8 +387,13 @@ impl Mounts {
     pub async fn entries(&self) -> Vec<Entry> {
         let name = |hall: &Hall| hall.at.name().unwrap_or_default().to_owned();
         let halls = self.halls.iter();
-        let mut entries: Vec<_> =
-            halls.map(|hall| Entry { name: name(hall), node: hall.node(), props: Vec::new() }).collect();
+        let mut entries: Vec<_> = halls
+            .map(|hall| Entry {
+                name: name(hall),
+                node: hall.node(),
+                props: Vec::new(),
+            })
+            .collect();
         if let Some(trash) = &self.trash {
             // Without it the drive is still all there.
             entries.extend(trash.entry(false).await.ok());
@@ -330,7 +427,11 @@ pub struct Extended {
 impl Listing for Extended {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
         let page = self.inner.next_page().await?;
-        Ok(if page.is_empty() { std::mem::take(&mut self.extra) } else { page })
+        Ok(if page.is_empty() {
+            std::mem::take(&mut self.extra)
+        } else {
+            page
+        })
     }
 }
 

@@ -15,16 +15,32 @@ static LARGE: Semaphore = Semaphore::const_new(4);
 impl Drive {
     /// At most so many entries of a folder in byte order of their names: those that follow `after`, or the first. Who goes on after the last
     /// name of a page misses nothing that was there since the first page was asked for. Those who may only add to it see nothing in it.
-    pub async fn list_after(&self, path: &VPath, after: Option<&str>, most: usize) -> Result<Vec<Entry>> {
+    pub async fn list_after(
+        &self,
+        path: &VPath,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<Entry>> {
         let place = match self.resolve(path).await? {
-            Landing::Place(place) if !place.mount.as_ref().is_some_and(|mount| mount.renames(&place.path)) => place,
+            Landing::Place(place)
+                if !place
+                    .mount
+                    .as_ref()
+                    .is_some_and(|mount| mount.renames(&place.path)) =>
+            {
+                place
+            }
             _ => return self.lowest(path, after, most).await,
         };
         authorise(&place, Access::Stat)?;
         if authorise(&place, Access::Read).is_err() {
             return Ok(Vec::new());
         }
-        let inner = place.root.tree.list_after(&place.path, after.map(str::to_owned), most).await?;
+        let inner = place
+            .root
+            .tree
+            .list_after(&place.path, after.map(str::to_owned), most)
+            .await?;
         let is_top = place.mount.is_none() && place.path.is_root();
         let watch = self.watch(place.mount);
         let (mut listing, mut all) = (watch.clone().listing(inner), Vec::new());
@@ -56,17 +72,27 @@ impl Drive {
                 turn = LARGE.acquire().await.ok();
             }
             let later = |entry: &Entry| after.is_none_or(|after| entry.name.as_str() > after);
-            entries.into_iter().filter(later).for_each(|entry| lowest.add(entry));
+            entries
+                .into_iter()
+                .filter(later)
+                .for_each(|entry| lowest.add(entry));
         }
     }
 }
 
 /// A page of the drive's own folder, with what is shown in it.
-async fn with_mounts(page: Vec<Entry>, mounts: &Mounts, after: Option<&str>, most: usize) -> Vec<Entry> {
+async fn with_mounts(
+    page: Vec<Entry>,
+    mounts: &Mounts,
+    after: Option<&str>,
+    most: usize,
+) -> Vec<Entry> {
     let extra = mounts.entries().await.into_iter();
     let later = extra.filter(|entry| after.is_none_or(|after| entry.name.as_str() > after));
     let mut lowest = Lowest::new(most);
-    page.into_iter().chain(later).for_each(|entry| lowest.add(entry));
+    page.into_iter()
+        .chain(later)
+        .for_each(|entry| lowest.add(entry));
     lowest.finish()
 }
 
@@ -80,7 +106,11 @@ struct Lowest {
 
 impl Lowest {
     fn new(most: usize) -> Self {
-        Self { most, kept: Vec::new(), bound: None }
+        Self {
+            most,
+            kept: Vec::new(),
+            bound: None,
+        }
     }
 
     fn add(&mut self, entry: Entry) {
@@ -91,7 +121,9 @@ impl Lowest {
         if self.kept.len() > 2 * self.most
             && let Some(last) = self.most.checked_sub(1)
         {
-            let (_, last, _) = self.kept.select_nth_unstable_by(last, |a, b| a.name.cmp(&b.name));
+            let (_, last, _) = self
+                .kept
+                .select_nth_unstable_by(last, |a, b| a.name.cmp(&b.name));
             self.bound = Some(last.name.clone());
             self.kept.truncate(self.most);
         }
@@ -111,13 +143,31 @@ mod tests {
 
     #[test]
     fn the_lowest_join_to_the_whole_in_whatever_order_they_come() {
-        let entry = |n: usize| Entry { name: format!("{n:03}"), node: Node::unseen(false), props: Vec::new() };
-        for (total, most) in [(0, 2), (1, 1), (3, 2), (3, 3), (100, 7), (100, 99), (100, 100)] {
+        let entry = |n: usize| Entry {
+            name: format!("{n:03}"),
+            node: Node::unseen(false),
+            props: Vec::new(),
+        };
+        for (total, most) in [
+            (0, 2),
+            (1, 1),
+            (3, 2),
+            (3, 3),
+            (100, 7),
+            (100, 99),
+            (100, 100),
+        ] {
             let (mut all, mut after): (Vec<String>, Option<String>) = (Vec::new(), None);
             loop {
                 let mut lowest = Lowest::new(most);
                 // 37 and 100 have no divisor in common, so that every number comes once.
-                let names = (0..total).map(|n| if total == 100 { n * 37 % 100 } else { total - 1 - n });
+                let names = (0..total).map(|n| {
+                    if total == 100 {
+                        n * 37 % 100
+                    } else {
+                        total - 1 - n
+                    }
+                });
                 let later = |entry: &Entry| after.as_ref().is_none_or(|after| entry.name > *after);
                 names.map(entry).filter(later).for_each(|entry| {
                     lowest.add(entry);
@@ -129,7 +179,11 @@ mod tests {
                 let Some(last) = page.last() else { break };
                 after = Some(last.name.clone());
             }
-            assert_eq!(all, (0..total).map(|n| format!("{n:03}")).collect::<Vec<_>>(), "{total} by {most}");
+            assert_eq!(
+                all,
+                (0..total).map(|n| format!("{n:03}")).collect::<Vec<_>>(),
+                "{total} by {most}"
+            );
         }
     }
 }

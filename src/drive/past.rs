@@ -41,19 +41,38 @@ impl Bin {
 impl Drive {
     /// What lies in the trash of the home, or what was deleted below `folder`, newest first: up to `limit` items after the one called
     /// `after`. Where the folder was shared by another it is what this account deleted, in a team folder what anybody did.
-    pub async fn trashed(&self, folder: Option<&VPath>, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
+    pub async fn trashed(
+        &self,
+        folder: Option<&VPath>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Trashed>> {
         let bin = self.bin(folder).await?;
         bin.watch.check()?;
-        let items = bin.root.tree.trashed_below(&bin.base, bin.only.as_ref(), after, limit).await?;
+        let items = bin
+            .root
+            .tree
+            .trashed_below(&bin.base, bin.only.as_ref(), after, limit)
+            .await?;
         bin.watch.check()?;
-        Ok(items.into_iter().filter_map(|item| bin.show(item)).collect())
+        Ok(items
+            .into_iter()
+            .filter_map(|item| bin.show(item))
+            .collect())
     }
 
     /// Restores an item of the trash of `folder`, or of the home, to `wish`, or else to where it lay, or else beside that; says where it
     /// is now. The folders that should hold it are made. `Exists`, `NotFound`, `NoSpace`; `Forbidden` where the wish lies in another drive.
-    pub async fn put_back(&self, folder: Option<&VPath>, id: &str, wish: Option<VPath>) -> Result<VPath> {
+    pub async fn put_back(
+        &self,
+        folder: Option<&VPath>,
+        id: &str,
+        wish: Option<VPath>,
+    ) -> Result<VPath> {
         let bin = self.bin(folder).await?;
-        let item = bin.show(bin.root.tree.trash_item(id).await?).ok_or(Error::NotFound)?;
+        let item = bin
+            .show(bin.root.tree.trash_item(id).await?)
+            .ok_or(Error::NotFound)?;
         if let Some(path) = wish {
             self.untrash(&bin, id, &path).await?;
             return Ok(path);
@@ -99,12 +118,27 @@ impl Drive {
     async fn untrash(&self, bin: &Bin, id: &str, to: &VPath) -> Result<()> {
         let place = self.admitted(to, Access::Change).await?;
         if place.root.id != bin.root.id {
-            return Err(Error::Forbidden("What was deleted is restored into the drive that it was in."));
+            return Err(Error::Forbidden(
+                "What was deleted is restored into the drive that it was in.",
+            ));
         }
         place.path.left()?;
         self.make_way(&to.parent().unwrap_or_default()).await?;
-        let commit = self.commit(&place, Terms::default(), judge::creating(&place)).await?;
-        place.root.tree.untrash(id, &place.path, Commit { limit: place.quota, ..commit }).await
+        let commit = self
+            .commit(&place, Terms::default(), judge::creating(&place))
+            .await?;
+        place
+            .root
+            .tree
+            .untrash(
+                id,
+                &place.path,
+                Commit {
+                    limit: place.quota,
+                    ..commit
+                },
+            )
+            .await
     }
 
     /// Deletes all that lies in the trash now for good; returns how many items that were.
@@ -113,7 +147,9 @@ impl Drive {
         let (mut count, mut after, mut outcome) = (0, None, Ok(()));
         loop {
             let page = tree.trashed(after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else { return outcome.map(|()| count) };
+            let Some(last) = page.last() else {
+                return outcome.map(|()| count);
+            };
             after = Some(last.id.clone());
             for item in page {
                 self.check()?;
@@ -151,14 +187,23 @@ impl Drive {
 
     /// Gives a file its former content again, within the quota; the present one becomes a version. Shares go on with it.
     pub async fn revert(&self, path: &VPath, id: &str, terms: Terms) -> Result<()> {
-        self.revert_at(&self.admitted(path, Access::Change).await?, id, terms).await
+        self.revert_at(&self.admitted(path, Access::Change).await?, id, terms)
+            .await
     }
 
     /// As [`revert`](Self::revert), at a place.
     pub(super) async fn revert_at(&self, place: &Place<'_>, id: &str, terms: Terms) -> Result<()> {
         let bench = self.bench(place, terms, judge::creating(place)).await?;
-        let commit = Commit { limit: place.quota, ..bench.commit() };
-        place.root.tree.revert(&place.path, id, commit).await.map(drop)
+        let commit = Commit {
+            limit: place.quota,
+            ..bench.commit()
+        };
+        place
+            .root
+            .tree
+            .revert(&place.path, id, commit)
+            .await
+            .map(drop)
     }
 
     /// Deletes a former content of a file in the home for good; `NotFound`. What is shared has its past at its owner.
@@ -166,7 +211,9 @@ impl Drive {
         self.own_home()?;
         let place = self.admitted(path, Access::Change).await?;
         if place.mount.is_some() {
-            return Err(Error::Forbidden("Only the owner of a file deletes its versions."));
+            return Err(Error::Forbidden(
+                "Only the owner of a file deletes its versions.",
+            ));
         }
         place.root.tree.purge_version(&place.path, id).await
     }
@@ -185,14 +232,29 @@ impl Drive {
         let home = self.own_home()?;
         let Some(folder) = folder else {
             let (root, watch) = (Arc::clone(home), self.watch(None));
-            return Ok(Bin { root, base: VPath::root(), shown: VPath::root(), only: None, watch });
+            return Ok(Bin {
+                root,
+                base: VPath::root(),
+                shown: VPath::root(),
+                only: None,
+                watch,
+            });
         };
         let place = self.admitted(folder, Access::Change).await?;
         place.root.tree.stat(&place.path).await?;
-        let is_shared = place.mount.as_ref().is_some_and(|mount| matches!(mount.source, Source::Share(_)));
+        let is_shared = place
+            .mount
+            .as_ref()
+            .is_some_and(|mount| matches!(mount.source, Source::Share(_)));
         let only = is_shared.then(|| self.identity.account.clone());
         let watch = self.watch(place.mount);
-        Ok(Bin { root: place.root, base: place.path.into_owned(), shown: folder.clone(), only, watch })
+        Ok(Bin {
+            root: place.root,
+            base: place.path.into_owned(),
+            shown: folder.clone(),
+            only,
+            watch,
+        })
     }
 
     /// Makes the folders on the way to something, where there are none.
@@ -223,7 +285,9 @@ fn beside(path: &VPath, n: u32) -> Result<VPath> {
     let name = path.name().unwrap_or_default();
     let dot = name.rfind('.').filter(|dot| *dot > 0).unwrap_or(name.len());
     let (stem, extension) = name.split_at(dot);
-    path.parent().unwrap_or_default().join(&format!("{stem}{mark}{extension}"))
+    path.parent()
+        .unwrap_or_default()
+        .join(&format!("{stem}{mark}{extension}"))
 }
 
 #[cfg(test)]
@@ -232,8 +296,20 @@ mod tests {
 
     #[test]
     fn a_name_beside_keeps_its_extension() {
-        let names = |path: &str| [0, 1, 2].map(|n| beside(&VPath::parse(path).unwrap(), n).unwrap().to_string());
-        assert_eq!(names("a/b.tar.gz"), ["a/b.tar.gz", "a/b.tar (restored).gz", "a/b.tar (restored 2).gz"]);
-        assert_eq!(names(".hidden"), [".hidden", ".hidden (restored)", ".hidden (restored 2)"]);
+        let names = |path: &str| {
+            [0, 1, 2].map(|n| beside(&VPath::parse(path).unwrap(), n).unwrap().to_string())
+        };
+        assert_eq!(
+            names("a/b.tar.gz"),
+            [
+                "a/b.tar.gz",
+                "a/b.tar (restored).gz",
+                "a/b.tar (restored 2).gz"
+            ]
+        );
+        assert_eq!(
+            names(".hidden"),
+            [".hidden", ".hidden (restored)", ".hidden (restored 2)"]
+        );
     }
 }

@@ -23,7 +23,12 @@ pub struct Root {
 impl Root {
     /// A tree under its name.
     pub fn new(id: Arc<str>, tree: Arc<dyn ContentTree>) -> Self {
-        Self { id, tree, closed: AtomicBool::new(false), under_way: UnderWay::default() }
+        Self {
+            id,
+            tree,
+            closed: AtomicBool::new(false),
+            under_way: UnderWay::default(),
+        }
     }
 
     /// Lets nothing change any more, neither by requests that are under way nor by drives that are still held.
@@ -78,7 +83,9 @@ pub fn authorise(place: &Place<'_>, access: Access) -> Result<()> {
         (Rights::Drop, Access::Stat) if place.below == 0 => Ok(()),
         (Rights::Drop, Access::Create) if place.below == 1 => Ok(()),
         (Rights::Drop, Access::Stat | Access::Read) => Err(Error::NotFound),
-        (Rights::Drop, _) => Err(Error::Forbidden("You may add new files here, and nothing else.")),
+        (Rights::Drop, _) => Err(Error::Forbidden(
+            "You may add new files here, and nothing else.",
+        )),
     }
 }
 
@@ -93,7 +100,10 @@ pub fn narrower(one: Rights, other: Rights) -> Option<Rights> {
 impl Place<'_> {
     /// What records and locks know this place by: both spellings of a name are one place.
     pub fn spot(&self) -> Spot {
-        Spot { root: self.root.id.clone(), path: self.path.to_nfc() }
+        Spot {
+            root: self.root.id.clone(),
+            path: self.path.to_nfc(),
+        }
     }
 }
 
@@ -109,6 +119,9 @@ pub struct Spot {
 impl Spot {
     /// What nothing stands at and no lock covers.
     pub fn nowhere() -> Self {
-        Self { root: "".into(), path: RelPath::root() }
+        Self {
+            root: "".into(),
+            path: RelPath::root(),
+        }
     }
 }

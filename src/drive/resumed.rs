@@ -39,12 +39,25 @@ impl Drive {
         let terms = admit_target(&place, terms).await?;
         let commit = self.commit(&place, terms, judge::creating(&place)).await?;
         self.pre_judge(&place, &commit).await?;
-        let (tree, room) = (&place.root.tree, Room { len: Some(len), limit: place.quota });
+        let (tree, room) = (
+            &place.root.tree,
+            Room {
+                len: Some(len),
+                limit: place.quota,
+            },
+        );
         // What is wrong with the place is told before a byte has come; nothing of this stays.
-        drop(tree.begin_put(&place.path, Start::Empty, Room { len: None, ..room }).await?);
+        drop(
+            tree.begin_put(&place.path, Start::Empty, Room { len: None, ..room })
+                .await?,
+        );
         let reserved = tree.reserve(&place.path, room).await?;
         tree.lay_aside(id, len).await?;
-        Ok(Aside { root: place.root.id.clone(), at: place.path.into_owned(), reserved })
+        Ok(Aside {
+            root: place.root.id.clone(),
+            at: place.path.into_owned(),
+            reserved,
+        })
     }
 
     /// Whether something may be made at a path, by what it leads through alone.
@@ -53,16 +66,28 @@ impl Drive {
     }
 
     /// Goes on with an upload; `NotFound` when it is gone, or the path leads to another root than it is laid aside in.
-    pub async fn resume(&self, id: &str, path: &VPath, publication: Publication) -> Result<DriveUpload> {
+    pub async fn resume(
+        &self,
+        id: &str,
+        path: &VPath,
+        publication: Publication,
+    ) -> Result<DriveUpload> {
         let place = self.admitted(path, Access::Create).await?;
         if *place.root.id != *publication.root {
             return Err(Error::NotFound);
         }
         let terms = admit_target(&place, publication.terms).await?;
         let bench = self.bench(&place, terms, judge::creating(&place)).await?;
-        let room = Room { len: Some(publication.len), limit: place.quota };
+        let room = Room {
+            len: Some(publication.len),
+            limit: place.quota,
+        };
         let upload = place.root.tree.resume(id, &place.path, room).await?;
-        let commit = Commit { modified: publication.modified, limit: place.quota, ..bench.commit() };
+        let commit = Commit {
+            modified: publication.modified,
+            limit: place.quota,
+            ..bench.commit()
+        };
         Ok(DriveUpload::new(upload, commit, bench, self.clone()))
     }
 }

@@ -76,11 +76,18 @@ impl Drive {
             let item = self.rewindable(item).await?;
             if item.root.id != place.root.id || !item.path.is_within(&place.path) {
                 let why = "Each must lie in the folder that is rewound.".into();
-                return Err(Error::Invalid { pointer: "/only".into(), why });
+                return Err(Error::Invalid {
+                    pointer: "/only".into(),
+                    why,
+                });
             }
             only.push(item.path.into_owned());
         }
-        let rewind = place.root.tree.plan_rewind(&place.path, wish.moment, &only).await?;
+        let rewind = place
+            .root
+            .tree
+            .plan_rewind(&place.path, wish.moment, &only)
+            .await?;
         if !wish.dry {
             self.admit_rewind(&place, &rewind).await?;
             self.carry_out(&place, &rewind).await?;
@@ -89,7 +96,13 @@ impl Drive {
         let seen = |path: &RelPath| path.after(&top.1).unwrap_or_default().beneath(&top.0);
         let changes = tell(&rewind, &seen).await?;
         let lost = rewind.lost.iter().map(seen).collect();
-        Ok(Report { changes, count: rewind.count, lost, lost_count: rewind.lost_count, since: rewind.since })
+        Ok(Report {
+            changes,
+            count: rewind.count,
+            lost,
+            lost_count: rewind.lost_count,
+            since: rewind.since,
+        })
     }
 
     /// A place whose past is for whoever asks: in the home or a team folder. What is shared is its owner's to rewind.
@@ -113,21 +126,39 @@ impl Drive {
                 break;
             }
             next = end;
-            let commit = self.commit(place, Terms::default(), needs_of(place, &steps)).await?;
-            commit.judge.judge(present(place).await?.as_ref(), &mut || Ok(()))?;
+            let commit = self
+                .commit(place, Terms::default(), needs_of(place, &steps))
+                .await?;
+            commit
+                .judge
+                .judge(present(place).await?.as_ref(), &mut || Ok(()))?;
         }
-        let Some(quota) = place.quota.filter(|_| rewind.grows > rewind.shrinks) else { return Ok(()) };
+        let Some(quota) = place.quota.filter(|_| rewind.grows > rewind.shrinks) else {
+            return Ok(());
+        };
         let used = place.root.tree.usage().await?.used;
-        let after = used.saturating_add(rewind.grows).saturating_sub(rewind.shrinks);
-        if after > quota { Err(Error::NoSpace) } else { Ok(()) }
+        let after = used
+            .saturating_add(rewind.grows)
+            .saturating_sub(rewind.shrinks);
+        if after > quota {
+            Err(Error::NoSpace)
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes the steps, without a limit on the room of each: what they come to was admitted.
     async fn carry_out(&self, place: &Place<'_>, rewind: &Rewind) -> Result<()> {
-        let place = &Place { quota: None, ..place.clone() };
+        let place = &Place {
+            quota: None,
+            ..place.clone()
+        };
         let (mut discarded, mut next) = (Discarded::default(), 0);
         // The records of shares that follow a step must not reach the disk before it.
-        let way = Way { needed: &rewind.needed, is_settled_later: !self.has_shares_in(place) };
+        let way = Way {
+            needed: &rewind.needed,
+            is_settled_later: !self.has_shares_in(place),
+        };
         loop {
             let (steps, end) = rewind.steps.read(next).await?;
             if steps.is_empty() {
@@ -146,48 +177,98 @@ impl Drive {
         }
     }
 
-    async fn take_step(&self, place: &Place<'_>, step: &Step, way: &Way<'_>, discarded: &mut Discarded) -> Result<()> {
-        let later = || Terms { is_settled_later: way.is_settled_later, fits: true, ..Terms::default() };
+    async fn take_step(
+        &self,
+        place: &Place<'_>,
+        step: &Step,
+        way: &Way<'_>,
+        discarded: &mut Discarded,
+    ) -> Result<()> {
+        let later = || Terms {
+            is_settled_later: way.is_settled_later,
+            fits: true,
+            ..Terms::default()
+        };
         match step {
             Step::Discard { path } => {
                 let id = self.remove(&at(place, path), later()).await?.id;
                 discarded.note(way.needed, id);
                 Ok(())
             }
-            Step::Move { from: Found::Path(from), to } => {
-                self.shift(&at(place, from), &at(place, to), false, later()).await.map(drop)
-            }
-            Step::Move { from: Found::Trash { id, inner }, to } => self.fetch(place, (id, inner), to).await,
-            Step::Move { from: Found::Discarded { index, inner }, to } => {
+            Step::Move {
+                from: Found::Path(from),
+                to,
+            } => self
+                .shift(&at(place, from), &at(place, to), false, later())
+                .await
+                .map(drop),
+            Step::Move {
+                from: Found::Trash { id, inner },
+                to,
+            } => self.fetch(place, (id, inner), to).await,
+            Step::Move {
+                from: Found::Discarded { index, inner },
+                to,
+            } => {
                 let id = discarded.ids.get(index).ok_or(Error::Conflict)?;
                 self.fetch(place, (id, inner), to).await
             }
             Step::Make { path } => {
                 let place = at(place, path);
-                let commit = self.commit(&place, later(), judge::creating(&place)).await?;
+                let commit = self
+                    .commit(&place, later(), judge::creating(&place))
+                    .await?;
                 place.root.tree.mkdir(&place.path, commit).await
             }
-            Step::Revert { path, version } => self.revert_at(&at(place, path), version, Terms::default()).await,
+            Step::Revert { path, version } => {
+                self.revert_at(&at(place, path), version, Terms::default())
+                    .await
+            }
             Step::Blank { path } => self.blank(&at(place, path)).await,
         }
     }
 
     fn has_shares_in(&self, place: &Place<'_>) -> bool {
-        let owner = place.root.id.strip_prefix("home/").and_then(|name| AccountName::parse(name).ok());
-        let shares = self.commons.as_ref().zip(owner).map(|(commons, owner)| commons.shares.of(&owner));
+        let owner = place
+            .root
+            .id
+            .strip_prefix("home/")
+            .and_then(|name| AccountName::parse(name).ok());
+        let shares = self
+            .commons
+            .as_ref()
+            .zip(owner)
+            .map(|(commons, owner)| commons.shares.of(&owner));
         shares.is_some_and(|shares| !shares.is_empty())
     }
 
-    async fn fetch(&self, place: &Place<'_>, (id, inner): (&str, &RelPath), to: &RelPath) -> Result<()> {
+    async fn fetch(
+        &self,
+        place: &Place<'_>,
+        (id, inner): (&str, &RelPath),
+        to: &RelPath,
+    ) -> Result<()> {
         let to = at(place, to);
-        let commit = self.commit(&to, Terms::default(), judge::creating(&to)).await?;
-        let commit = Commit { limit: to.quota, fits: true, ..commit };
+        let commit = self
+            .commit(&to, Terms::default(), judge::creating(&to))
+            .await?;
+        let commit = Commit {
+            limit: to.quota,
+            fits: true,
+            ..commit
+        };
         to.root.tree.untrash_part(id, inner, &to.path, commit).await
     }
 
     async fn blank(&self, place: &Place<'_>) -> Result<()> {
-        let bench = self.bench(place, Terms::default(), judge::creating(place)).await?;
-        let upload = place.root.tree.begin_put(&place.path, Start::Empty, Room::of(0)).await?;
+        let bench = self
+            .bench(place, Terms::default(), judge::creating(place))
+            .await?;
+        let upload = place
+            .root
+            .tree
+            .begin_put(&place.path, Start::Empty, Room::of(0))
+            .await?;
         upload.commit(bench.commit()).await.map(drop)
     }
 }
@@ -203,7 +284,14 @@ struct Way<'a> {
 fn at(place: &Place<'_>, path: &RelPath) -> Place<'static> {
     let (root, mount) = (place.root.clone(), place.mount.clone());
     let below = path.names().count();
-    Place { root, path: Cow::Owned(path.clone()), rights: place.rights, quota: place.quota, below, mount }
+    Place {
+        root,
+        path: Cow::Owned(path.clone()),
+        rights: place.rights,
+        quota: place.quota,
+        below,
+        mount,
+    }
 }
 
 /// Where the root of a place shows in the drive, and which of its paths that is.
@@ -244,7 +332,9 @@ fn needs_of(place: &Place<'_>, steps: &[Step]) -> Vec<Need> {
             }
             Step::Discard { path } => needs.extend(judge::removing(&at(place, path))),
             Step::Make { path } => needs.extend(judge::replacing(&at(place, path))),
-            Step::Revert { path, .. } | Step::Blank { path } => needs.push(Need::Content(at(place, path).spot())),
+            Step::Revert { path, .. } | Step::Blank { path } => {
+                needs.push(Need::Content(at(place, path).spot()))
+            }
         }
     }
     needs
@@ -274,14 +364,30 @@ fn told(step: &Step, discarded: &Discarded, seen: &impl Fn(&RelPath) -> VPath) -
         Step::Discard { path } => (Change::Discarded, path, None),
         Step::Make { path } => (Change::Made, path, None),
         Step::Revert { path, .. } | Step::Blank { path } => (Change::Reverted, path, None),
-        Step::Move { from: Found::Path(from), to } => (Change::Moved, to, Some(from.clone())),
-        Step::Move { from: Found::Trash { .. }, to } => (Change::Restored, to, None),
-        Step::Move { from: Found::Discarded { index, inner }, to } => {
-            let from = discarded.ids.get(index).map(|path| inner.beneath(&RelPath::restore(path.clone())));
+        Step::Move {
+            from: Found::Path(from),
+            to,
+        } => (Change::Moved, to, Some(from.clone())),
+        Step::Move {
+            from: Found::Trash { .. },
+            to,
+        } => (Change::Restored, to, None),
+        Step::Move {
+            from: Found::Discarded { index, inner },
+            to,
+        } => {
+            let from = discarded
+                .ids
+                .get(index)
+                .map(|path| inner.beneath(&RelPath::restore(path.clone())));
             (Change::Moved, to, from)
         }
     };
-    Rewound { change, path: seen(path), from: from.as_ref().map(seen) }
+    Rewound {
+        change,
+        path: seen(path),
+        from: from.as_ref().map(seen),
+    }
 }
 
 #[cfg(test)]
@@ -301,10 +407,20 @@ mod tests {
     #[tokio::test]
     async fn many_steps_wait_for_the_disk_together() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = LocalSettings { durability: Durability::Strict, ..LocalSettings::RELAXED };
+        let settings = LocalSettings {
+            durability: Durability::Strict,
+            ..LocalSettings::RELAXED
+        };
         let tree = LocalTree::open(dir.path(), settings).unwrap();
-        let locks = Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap();
-        let identity = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));
+        let locks = Locks::open(MemoryStore::new(), LocksConfig::default())
+            .await
+            .unwrap();
+        let identity = Identity::whole(
+            AccountName::parse("ana").unwrap(),
+            Role::User,
+            None,
+            Arc::new(Irrevocable),
+        );
         let root = Arc::new(Root::new("home/ana".into(), tree.clone()));
         let drive = Drive::new(Arc::new(identity), root, Arc::new(locks));
         let path = |text: &str| VPath::parse(text).unwrap();
@@ -314,14 +430,28 @@ mod tests {
             std::fs::write(dir.path().join(format!("{n}")), "x").unwrap();
             let (from, to) = (path(&format!("{n}")), path(&format!("new {n}")));
             let before = tree.settled();
-            drive.rename(&from, &to, false, Terms::default()).await.unwrap();
-            assert!(tree.settled() >= before + 2, "a change alone waits for itself");
+            drive
+                .rename(&from, &to, false, Terms::default())
+                .await
+                .unwrap();
+            assert!(
+                tree.settled() >= before + 2,
+                "a change alone waits for itself"
+            );
         }
         let before = tree.settled();
-        let wish = Wish { moment, only: Vec::new(), dry: false };
+        let wish = Wish {
+            moment,
+            only: Vec::new(),
+            dry: false,
+        };
         let report = drive.rewind(&VPath::root(), wish).await.unwrap();
         let waited = tree.settled() - before;
-        assert!((report.count, waited) == (MANY as u64, 0), "{} steps, {waited} waits", report.count);
+        assert!(
+            (report.count, waited) == (MANY as u64, 0),
+            "{} steps, {waited} waits",
+            report.count
+        );
         assert!((0..MANY).all(|n| dir.path().join(format!("{n}")).exists()));
     }
 }

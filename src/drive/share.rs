@@ -75,7 +75,10 @@ impl Share {
 
     /// The name under which a receiver sees it, before it is made unique.
     pub fn name_for(&self, account: &AccountName) -> &str {
-        self.names.get(account).map_or_else(|| self.path.rsplit('/').next().unwrap_or_default(), String::as_str)
+        self.names.get(account).map_or_else(
+            || self.path.rsplit('/').next().unwrap_or_default(),
+            String::as_str,
+        )
     }
 
     /// A text that puts shares in their order, oldest first.
@@ -85,12 +88,19 @@ impl Share {
 
     /// What the audit log says of it: `/folder of ana to group crew, view`.
     pub fn words(&self) -> String {
-        format!("/{} of {} to {}, {}", self.path, self.owner, self.to, self.rights)
+        format!(
+            "/{} of {} to {}, {}",
+            self.path, self.owner, self.to, self.rights
+        )
     }
 
     /// What the audit log says of the name that a receiver gave it.
     pub fn name_words(&self, account: &AccountName) -> String {
-        format!("{}: {account} names it {:?}", self.words(), self.name_for(account))
+        format!(
+            "{}: {account} names it {:?}",
+            self.words(),
+            self.name_for(account)
+        )
     }
 
     /// What the audit log says of a receiver who does not want it.
@@ -100,7 +110,8 @@ impl Share {
 
     /// Whether its time is not over.
     pub(super) fn is_live(&self) -> bool {
-        self.expires.is_none_or(|end| end > unix_seconds(SystemTime::now()))
+        self.expires
+            .is_none_or(|end| end > unix_seconds(SystemTime::now()))
     }
 
     /// The key of its record.

@@ -29,8 +29,14 @@ struct Index {
 impl Index {
     fn insert(&mut self, share: Share) -> Arc<Share> {
         let (id, share) = (share.id.clone(), Arc::new(share));
-        self.grantees.entry(share.to.clone()).or_default().insert(id.clone());
-        self.owners.entry(share.owner.clone()).or_default().insert(id.clone());
+        self.grantees
+            .entry(share.to.clone())
+            .or_default()
+            .insert(id.clone());
+        self.owners
+            .entry(share.owner.clone())
+            .or_default()
+            .insert(id.clone());
         self.shares.insert(id, share.clone());
         share
     }
@@ -45,8 +51,13 @@ impl Index {
         }
     }
 
-    fn all<'a>(&'a self, ids: Option<&'a BTreeSet<String>>) -> impl Iterator<Item = &'a Arc<Share>> {
-        ids.into_iter().flatten().filter_map(|id| self.shares.get(id))
+    fn all<'a>(
+        &'a self,
+        ids: Option<&'a BTreeSet<String>>,
+    ) -> impl Iterator<Item = &'a Arc<Share>> {
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.shares.get(id))
     }
 }
 
@@ -77,7 +88,13 @@ impl Shares {
             index.insert(share);
         }
         let shown = ShownNames::open(store, |id| index.shares.contains_key(id)).await?;
-        Ok(Self { table, index: RwLock::new(index), groups, shown, changing: Mutex::default() })
+        Ok(Self {
+            table,
+            index: RwLock::new(index),
+            groups,
+            shown,
+            changing: Mutex::default(),
+        })
     }
 
     /// Every share, oldest first.
@@ -103,7 +120,9 @@ impl Shares {
             return Vec::new();
         }
         let grantees = self.groups.grantees_of(account);
-        let shares = grantees.iter().flat_map(|to| index.all(index.grantees.get(to)));
+        let shares = grantees
+            .iter()
+            .flat_map(|to| index.all(index.grantees.get(to)));
         in_order(shares.filter(|share| self.shows(share, account)))
     }
 
@@ -123,24 +142,45 @@ impl Shares {
     /// Whether others show anything to an account at present.
     pub fn has_any_for(&self, account: &AccountName) -> bool {
         let index = self.index.read();
-        let any = |to: &Bound| index.all(index.grantees.get(to)).any(|share| self.shows(share, account));
+        let any = |to: &Bound| {
+            index
+                .all(index.grantees.get(to))
+                .any(|share| self.shows(share, account))
+        };
         !index.shares.is_empty() && self.groups.grantees_of(account).iter().any(any)
     }
 
     /// Whether `owner` shows something to an account at present of which `holds` is true.
-    pub fn any_between(&self, owner: &AccountName, account: &AccountName, holds: impl Fn(&Share) -> bool) -> bool {
+    pub fn any_between(
+        &self,
+        owner: &AccountName,
+        account: &AccountName,
+        holds: impl Fn(&Share) -> bool,
+    ) -> bool {
         let index = self.index.read();
-        index.all(index.owners.get(owner)).any(|share| self.shows(share, account) && holds(share))
+        index
+            .all(index.owners.get(owner))
+            .any(|share| self.shows(share, account) && holds(share))
     }
 
     /// The share with this id, if it is shown to this account at present.
     pub fn shown_to(&self, account: &AccountName, id: &str) -> Option<Arc<Share>> {
-        self.index.read().shares.get(id).filter(|share| self.shows(share, account)).cloned()
+        self.index
+            .read()
+            .shares
+            .get(id)
+            .filter(|share| self.shows(share, account))
+            .cloned()
     }
 
     /// The share with this id, if this account made it.
     pub fn made_by(&self, owner: &AccountName, id: &str) -> Option<Arc<Share>> {
-        self.index.read().shares.get(id).filter(|share| share.owner == *owner).cloned()
+        self.index
+            .read()
+            .shares
+            .get(id)
+            .filter(|share| share.owner == *owner)
+            .cloned()
     }
 
     fn shows(&self, share: &Share, account: &AccountName) -> bool {
@@ -159,16 +199,43 @@ impl Shares {
         let path = new.path.to_nfc().as_str().to_owned();
         let present = self.of(owner);
         if present.len() >= MAX_SHARES {
-            return Err(Error::LimitReached("Your account already has as many shares as it may have."));
+            return Err(Error::LimitReached(
+                "Your account already has as many shares as it may have.",
+            ));
         }
-        if present.iter().any(|share| share.path == path && share.node == new.node && share.to == new.to) {
+        if present
+            .iter()
+            .any(|share| share.path == path && share.node == new.node && share.to == new.to)
+        {
             return Err(Error::Exists);
         }
-        let NewShare { node, folder, to, rights, expires, note, .. } = new;
+        let NewShare {
+            node,
+            folder,
+            to,
+            rights,
+            expires,
+            note,
+            ..
+        } = new;
         let (id, created) = (new_id()?, unix_seconds(SystemTime::now()));
         let (names, left) = (BTreeMap::new(), BTreeSet::new());
         let owner = owner.clone();
-        self.store(Share { id, owner, path, node, folder, to, rights, created, expires, note, names, left }).await
+        self.store(Share {
+            id,
+            owner,
+            path,
+            node,
+            folder,
+            to,
+            rights,
+            created,
+            expires,
+            note,
+            names,
+            left,
+        })
+        .await
     }
 
     /// Changes a share that `which` finds, from the next request on.
@@ -229,7 +296,12 @@ impl Shares {
 
     /// Lets the shares of what was moved within a home follow it, and ends those of what it replaced, in the step that moves it; says which
     /// have ended. What this changes must be kept ([`keep_moved`](Self::keep_moved)).
-    pub(super) fn follow(&self, owner: &AccountName, from: &RelPath, to: &RelPath) -> Vec<Arc<Share>> {
+    pub(super) fn follow(
+        &self,
+        owner: &AccountName,
+        from: &RelPath,
+        to: &RelPath,
+    ) -> Vec<Arc<Share>> {
         let mut index = self.index.write();
         let shares: Vec<_> = index.all(index.owners.get(owner)).cloned().collect();
         let mut ended: Vec<Arc<Share>> = Vec::new();
@@ -252,14 +324,25 @@ impl Shares {
 
     /// Keeps what [`follow`](Self::follow) has changed: a record that cannot be changed is no failure of the move.
     pub(super) async fn keep_moved(&self, owner: &AccountName, to: &RelPath, ended: &[Arc<Share>]) {
-        if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) && ended.is_empty() {
+        if self
+            .index
+            .read()
+            .owners
+            .get(owner)
+            .is_none_or(BTreeSet::is_empty)
+            && ended.is_empty()
+        {
             return;
         }
         let _turn = self.changing.lock().await;
         for share in ended {
             warn_of(self.table.delete(&share.key()).await);
         }
-        for share in self.of(owner).into_iter().filter(|share| share.path().is_within(to)) {
+        for share in self
+            .of(owner)
+            .into_iter()
+            .filter(|share| share.path().is_within(to))
+        {
             warn_of(self.table.put(&share.key(), &share).await);
         }
     }
@@ -267,7 +350,13 @@ impl Shares {
     /// Ends the shares of what is gone from a home, and says which they were. What made it necessary has happened: memory changes at
     /// once, and a record that cannot be deleted is no failure of that; it shows nothing, for its file is not there.
     pub(super) async fn end_within(&self, owner: &AccountName, path: &RelPath) -> Vec<Arc<Share>> {
-        if self.index.read().owners.get(owner).is_none_or(BTreeSet::is_empty) {
+        if self
+            .index
+            .read()
+            .owners
+            .get(owner)
+            .is_none_or(BTreeSet::is_empty)
+        {
             return Vec::new();
         }
         let _turn = self.changing.lock().await;
@@ -285,8 +374,16 @@ impl Shares {
         let _turn = self.changing.lock().await;
         self.end(&self.of(account)).await?;
         self.end(&self.with(&account.clone().into())).await?;
-        let known = |share: &&Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
-        let shares: Vec<_> = self.index.read().shares.values().filter(known).cloned().collect();
+        let known =
+            |share: &&Arc<Share>| share.left.contains(account) || share.names.contains_key(account);
+        let shares: Vec<_> = self
+            .index
+            .read()
+            .shares
+            .values()
+            .filter(known)
+            .cloned()
+            .collect();
         for share in shares {
             let mut share = Share::clone(&share);
             share.left.remove(account);
@@ -299,10 +396,13 @@ impl Shares {
     /// The accounts that shares are of, or with, or have names for.
     pub(super) fn accounts_named(&self) -> BTreeSet<AccountName> {
         let index = self.index.read();
-        let receivers = index.shares.values().filter_map(|share| match &share.to.named {
-            Grantee::Account(name) => Some(name.clone()),
-            Grantee::Group(_) => None,
-        });
+        let receivers = index
+            .shares
+            .values()
+            .filter_map(|share| match &share.to.named {
+                Grantee::Account(name) => Some(name.clone()),
+                Grantee::Group(_) => None,
+            });
         receivers
             .chain(index.shares.values().map(|share| share.owner.clone()))
             .chain(self.shown.accounts_named())
@@ -319,7 +419,14 @@ impl Shares {
     pub(super) async fn end_lost_groups(&self) -> Result<()> {
         let _turn = self.changing.lock().await;
         let lost = |share: &&Arc<Share>| !self.groups.stands(&share.to);
-        let shares: Vec<_> = self.index.read().shares.values().filter(lost).cloned().collect();
+        let shares: Vec<_> = self
+            .index
+            .read()
+            .shares
+            .values()
+            .filter(lost)
+            .cloned()
+            .collect();
         self.end(&shares).await
     }
 
@@ -342,7 +449,11 @@ impl Shares {
         loop {
             self.table.put(&share.key(), &share).await?;
             let mut index = self.index.write();
-            match index.shares.get(&share.id).map(|present| present.path.clone()) {
+            match index
+                .shares
+                .get(&share.id)
+                .map(|present| present.path.clone())
+            {
                 Some(path) if path != share.path => share.path = path,
                 _ => return Ok(index.insert(share)),
             }

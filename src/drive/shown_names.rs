@@ -47,7 +47,9 @@ impl ShownNames {
         let (mut given, mut over) = (HashMap::<_, OfShares>::new(), Vec::new());
         for (key, shown) in table.all().await? {
             let of = key.split_once('/').filter(|(_, id)| is_there(id));
-            match of.and_then(|(account, id)| Some((AccountName::parse(account).ok()?, id.to_owned()))) {
+            match of
+                .and_then(|(account, id)| Some((AccountName::parse(account).ok()?, id.to_owned())))
+            {
                 Some((account, id)) => drop(given.entry(account).or_default().insert(id, shown)),
                 None => over.push(key),
             }
@@ -55,14 +57,21 @@ impl ShownNames {
         if let Err(error) = table.delete_all(&over).await {
             tracing::warn!(%error, "names of shares that have ended could not be cleared away; they are in nobody's way");
         }
-        Ok(Self { table, given: RwLock::new(given), giving: Mutex::default() })
+        Ok(Self {
+            table,
+            given: RwLock::new(given),
+            giving: Mutex::default(),
+        })
     }
 
     /// The names of these shares for an account, in their order; `None` while one of them has none.
     pub fn of(&self, account: &AccountName, shares: &[Arc<Share>]) -> Option<Vec<String>> {
         let given = self.given.read();
         let own = given.get(account);
-        shares.iter().map(|share| valid(own?, share, account).map(|shown| shown.name.clone())).collect()
+        shares
+            .iter()
+            .map(|share| valid(own?, share, account).map(|shown| shown.name.clone()))
+            .collect()
     }
 
     /// The right to give names.
@@ -81,24 +90,40 @@ impl ShownNames {
     ) -> Result<Vec<String>> {
         let own = self.given.read().get(account).cloned().unwrap_or_default();
         let seen: HashSet<_> = shares.iter().map(|share| share.id.as_str()).collect();
-        let mut changes: Vec<(String, Option<ShownName>)> =
-            own.keys().filter(|id| !seen.contains(id.as_str())).map(|id| (id.clone(), None)).collect();
+        let mut changes: Vec<(String, Option<ShownName>)> = own
+            .keys()
+            .filter(|id| !seen.contains(id.as_str()))
+            .map(|id| (id.clone(), None))
+            .collect();
         let kept = |share: &Share| valid(&own, share, account).map(|shown| shown.name.as_str());
         let mut taken = Names::without(shares.iter().filter_map(|share| kept(share)));
         let mut give = |share: &Share| {
             let wanted = share.name_for(account).to_owned();
             let name = taken.give(hall, &wanted, other);
-            changes.push((share.id.clone(), Some(ShownName { wanted, name: name.clone() })));
+            changes.push((
+                share.id.clone(),
+                Some(ShownName {
+                    wanted,
+                    name: name.clone(),
+                }),
+            ));
             name
         };
-        let names = shares.iter().map(|share| kept(share).map_or_else(|| give(share), str::to_owned)).collect();
+        let names = shares
+            .iter()
+            .map(|share| kept(share).map_or_else(|| give(share), str::to_owned))
+            .collect();
         for some in changes.chunks(AT_ONCE) {
             self.change(account, some).await?;
         }
         Ok(names)
     }
 
-    async fn change(&self, account: &AccountName, changes: &[(String, Option<ShownName>)]) -> Result<()> {
+    async fn change(
+        &self,
+        account: &AccountName,
+        changes: &[(String, Option<ShownName>)],
+    ) -> Result<()> {
         let mut batch = Batch::new();
         for (id, shown) in changes {
             batch = match shown {
@@ -127,8 +152,17 @@ impl ShownNames {
     /// Forgets the names of an account that was removed.
     pub async fn end_account(&self, account: &AccountName) -> Result<()> {
         let _turn = self.turn().await;
-        let ids: Vec<_> = self.given.read().get(account).into_iter().flat_map(OfShares::keys).cloned().collect();
-        self.table.delete_all(&ids.iter().map(|id| key(account, id)).collect::<Vec<_>>()).await?;
+        let ids: Vec<_> = self
+            .given
+            .read()
+            .get(account)
+            .into_iter()
+            .flat_map(OfShares::keys)
+            .cloned()
+            .collect();
+        self.table
+            .delete_all(&ids.iter().map(|id| key(account, id)).collect::<Vec<_>>())
+            .await?;
         self.given.write().remove(account);
         Ok(())
     }
@@ -141,7 +175,8 @@ impl ShownNames {
 
 /// The name of a share, unless the share is called otherwise since.
 fn valid<'a>(own: &'a OfShares, share: &Share, account: &AccountName) -> Option<&'a ShownName> {
-    own.get(&share.id).filter(|shown| shown.wanted == share.name_for(account))
+    own.get(&share.id)
+        .filter(|shown| shown.wanted == share.name_for(account))
 }
 
 fn key(account: &AccountName, id: &str) -> String {
@@ -164,20 +199,29 @@ mod tests {
 
     #[tokio::test]
     async fn names_stay_over_a_restart_and_end_with_their_share_and_account() {
-        let (store, ben, hall) = (MemoryStore::new(), AccountName::parse("ben").unwrap(), VPath::parse("in").unwrap());
+        let (store, ben, hall) = (
+            MemoryStore::new(),
+            AccountName::parse("ben").unwrap(),
+            VPath::parse("in").unwrap(),
+        );
         let all: Vec<_> = (0..SHARES).map(share).collect();
         let names = ShownNames::open(store.clone(), |_| true).await.unwrap();
         assert!(names.of(&ben, &all).is_none());
         let given = names.give(&ben, &all, &hall, "Shared").await.unwrap();
         assert_eq!(given.iter().collect::<HashSet<_>>().len(), SHARES);
         assert_eq!(names.of(&ben, &all), Some(given.clone()));
-        let names = ShownNames::open(store.clone(), |id| id != "0").await.unwrap();
+        let names = ShownNames::open(store.clone(), |id| id != "0")
+            .await
+            .unwrap();
         assert_eq!(names.of(&ben, &all[1..]).unwrap(), given[1..]);
         assert!(names.of(&ben, &all).is_none());
         // What shows no more has no name, and what comes takes the first that is free.
         let late = [&all[2..], &[share(SHARES)]].concat();
         let given_late = names.give(&ben, &late, &hall, "Shared").await.unwrap();
-        assert_eq!((&given_late[..SHARES - 2], given_late[SHARES - 2].as_str()), (&given[2..], "same"));
+        assert_eq!(
+            (&given_late[..SHARES - 2], given_late[SHARES - 2].as_str()),
+            (&given[2..], "same")
+        );
         assert!(names.of(&ben, &all[1..2]).is_none());
         names.end_account(&ben).await.unwrap();
         assert!(names.accounts_named().is_empty());

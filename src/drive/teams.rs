@@ -54,14 +54,29 @@ impl Teams {
     /// Reads every team folder.
     pub async fn open(store: Arc<dyn StateStore>, groups: Arc<Groups>) -> Result<Self> {
         let table = Table::<Team>::new(store, "team/");
-        let all = table.all().await?.into_iter().map(|(name, team)| (name, Arc::new(team))).collect();
+        let all = table
+            .all()
+            .await?
+            .into_iter()
+            .map(|(name, team)| (name, Arc::new(team)))
+            .collect();
         let (all, leaving, changing) = (RwLock::new(all), RwLock::default(), Mutex::default());
-        Ok(Self { table, all, leaving, groups, changing })
+        Ok(Self {
+            table,
+            all,
+            leaving,
+            groups,
+            changing,
+        })
     }
 
     /// All team folders by name.
     pub fn list(&self) -> Vec<(String, Arc<Team>)> {
-        self.all.read().iter().map(|(name, team)| (name.clone(), team.clone())).collect()
+        self.all
+            .read()
+            .iter()
+            .map(|(name, team)| (name.clone(), team.clone()))
+            .collect()
     }
 
     /// One team folder.
@@ -71,19 +86,30 @@ impl Teams {
 
     /// What an account may do in a team folder; `None` when it is not shown to it.
     pub fn rights(&self, team: &Team, account: &AccountName) -> Option<Rights> {
-        let granted = team.members.iter().filter(|member| self.groups.includes(&member.to, account));
-        granted.map(|member| member.rights).max_by_key(|rights| *rights == Rights::Edit)
+        let granted = team
+            .members
+            .iter()
+            .filter(|member| self.groups.includes(&member.to, account));
+        granted
+            .map(|member| member.rights)
+            .max_by_key(|rights| *rights == Rights::Edit)
     }
 
     /// The names of the team folders that an account sees.
     pub fn of(&self, account: &AccountName) -> Vec<String> {
         let all = self.all.read();
-        all.iter().filter(|(_, team)| self.rights(team, account).is_some()).map(|(name, _)| name.clone()).collect()
+        all.iter()
+            .filter(|(_, team)| self.rights(team, account).is_some())
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 
     /// Whether an account sees a team folder.
     pub fn has_any_for(&self, account: &AccountName) -> bool {
-        self.all.read().values().any(|team| self.rights(team, account).is_some())
+        self.all
+            .read()
+            .values()
+            .any(|team| self.rights(team, account).is_some())
     }
 
     /// Makes a team folder, in one step with what comes along; `Exists` also for a name that differs in case alone.
@@ -97,11 +123,19 @@ impl Teams {
         let _turn = self.changing.lock().await;
         let name = self.check_new(name)?;
         let members = self.without_lost(members);
-        let team = Arc::new(Team { members, quota, created: unix_seconds(SystemTime::now()) });
+        let team = Arc::new(Team {
+            members,
+            quota,
+            created: unix_seconds(SystemTime::now()),
+        });
         let (batch, stored) = along.into_parts();
-        self.table.commit(self.table.put_in(batch, name.as_str(), &team)?).await?;
+        self.table
+            .commit(self.table.put_in(batch, name.as_str(), &team)?)
+            .await?;
         stored();
-        self.all.write().insert(name.as_str().to_owned(), team.clone());
+        self.all
+            .write()
+            .insert(name.as_str().to_owned(), team.clone());
         Ok(team)
     }
 
@@ -109,7 +143,9 @@ impl Teams {
     pub fn check_new(&self, name: &str) -> Result<RelPath> {
         check_name(name)?;
         if name.starts_with('.') || name.chars().count() > 64 {
-            return Err(Error::BadName("The name of a team folder has at most 64 characters and begins with no dot."));
+            return Err(Error::BadName(
+                "The name of a team folder has at most 64 characters and begins with no dot.",
+            ));
         }
         let name = RelPath::parse(name)?.to_nfc();
         self.check_free(name.as_str())?;
@@ -129,7 +165,10 @@ impl Teams {
     pub fn check_free(&self, name: &str) -> Result<()> {
         let folded = name.to_lowercase();
         let (all, leaving) = (self.all.read(), self.leaving.read());
-        let taken = all.keys().chain(&*leaving).any(|taken| taken.to_lowercase() == folded);
+        let taken = all
+            .keys()
+            .chain(&*leaving)
+            .any(|taken| taken.to_lowercase() == folded);
         if taken { Err(Error::Exists) } else { Ok(()) }
     }
 
@@ -159,7 +198,13 @@ impl Teams {
         let all = self.all.read();
         let members = all.values().flat_map(|team| &team.members);
         members
-            .filter_map(|member| if let Grantee::Account(name) = &member.to.named { Some(name.clone()) } else { None })
+            .filter_map(|member| {
+                if let Grantee::Account(name) = &member.to.named {
+                    Some(name.clone())
+                } else {
+                    None
+                }
+            })
             .collect()
     }
 

@@ -67,17 +67,28 @@ impl Terms {
 
     /// Every lock token the request submits.
     pub fn submitted(&self) -> impl Iterator<Item = &str> {
-        let in_lists = self.lists.iter().flat_map(|list| &list.conditions).filter_map(|c| match &c.state {
-            State::Token(token) => Some(token.as_str()),
-            State::Etag(_) => None,
-        });
+        let in_lists = self
+            .lists
+            .iter()
+            .flat_map(|list| &list.conditions)
+            .filter_map(|c| match &c.state {
+                State::Token(token) => Some(token.as_str()),
+                State::Etag(_) => None,
+            });
         self.tokens.iter().map(String::as_str).chain(in_lists)
     }
 
     /// The paths beside the request's own whose entity tags the lists ask for.
     pub fn asked_paths(&self) -> impl Iterator<Item = &VPath> {
         self.lists.iter().filter_map(|list| match &list.subject {
-            Subject::Path(path) if list.conditions.iter().any(|c| matches!(c.state, State::Etag(_))) => Some(path),
+            Subject::Path(path)
+                if list
+                    .conditions
+                    .iter()
+                    .any(|c| matches!(c.state, State::Etag(_))) =>
+            {
+                Some(path)
+            }
             _ => None,
         })
     }
@@ -112,19 +123,38 @@ impl Claim {
             return Ok(());
         }
         let present = present.map(|node| node.etag);
-        let holds = self.terms.lists.iter().zip(&self.tagged).any(|(list, tagged)| {
-            let (spot, etag) = match (&list.subject, tagged) {
-                (Subject::Elsewhere, _) => return list.conditions.iter().all(|c| c.not),
-                (Subject::Path(_), Some(other)) if other.spot != self.subject => (&other.spot, other.etag),
-                _ => (&self.subject, present),
-            };
-            list.conditions.iter().all(|c| c.not != state_holds(&c.state, held, spot, etag, now))
-        });
-        if holds { Ok(()) } else { Err(Error::PreconditionFailed) }
+        let holds = self
+            .terms
+            .lists
+            .iter()
+            .zip(&self.tagged)
+            .any(|(list, tagged)| {
+                let (spot, etag) = match (&list.subject, tagged) {
+                    (Subject::Elsewhere, _) => return list.conditions.iter().all(|c| c.not),
+                    (Subject::Path(_), Some(other)) if other.spot != self.subject => {
+                        (&other.spot, other.etag)
+                    }
+                    _ => (&self.subject, present),
+                };
+                list.conditions
+                    .iter()
+                    .all(|c| c.not != state_holds(&c.state, held, spot, etag, now))
+            });
+        if holds {
+            Ok(())
+        } else {
+            Err(Error::PreconditionFailed)
+        }
     }
 }
 
-fn state_holds(state: &State, held: &Held<'_>, spot: &Spot, etag: Option<Etag>, now: Instant) -> bool {
+fn state_holds(
+    state: &State,
+    held: &Held<'_>,
+    spot: &Spot,
+    etag: Option<Etag>,
+    now: Instant,
+) -> bool {
     match state {
         State::Token(token) => held.covers(spot, token, now),
         State::Etag(tag) => etag.is_some_and(|etag| etag.to_string() == *tag),

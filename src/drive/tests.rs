@@ -32,8 +32,15 @@ struct Home {
 impl Home {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let root = Arc::new(Root::new("home/ana".into(), LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap()));
-        let locks = Arc::new(Locks::open(MemoryStore::new(), LocksConfig::default()).await.unwrap());
+        let root = Arc::new(Root::new(
+            "home/ana".into(),
+            LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap(),
+        ));
+        let locks = Arc::new(
+            Locks::open(MemoryStore::new(), LocksConfig::default())
+                .await
+                .unwrap(),
+        );
         for folder in ["docs/in", "docs-private"] {
             std::fs::create_dir_all(dir.path().join(folder)).unwrap();
         }
@@ -44,8 +51,18 @@ impl Home {
     }
 
     fn drive(&self, scope: &str, rights: Rights) -> Drive {
-        let whole = Identity::whole(AccountName::parse("ana").unwrap(), Role::User, None, Arc::new(Irrevocable));
-        let identity = Identity { scope: path(scope), rights, via: Via::AppPassword("1".into()), ..whole };
+        let whole = Identity::whole(
+            AccountName::parse("ana").unwrap(),
+            Role::User,
+            None,
+            Arc::new(Irrevocable),
+        );
+        let identity = Identity {
+            scope: path(scope),
+            rights,
+            via: Via::AppPassword("1".into()),
+            ..whole
+        };
         Drive::new(Arc::new(identity), self.root.clone(), self.locks.clone())
     }
 }
@@ -55,15 +72,29 @@ fn path(text: &str) -> VPath {
 }
 
 fn deep_lock() -> LockRequest {
-    LockRequest { owner: String::new(), shared: false, deep: true, folder: true, timeout: None }
+    LockRequest {
+        owner: String::new(),
+        shared: false,
+        deep: true,
+        folder: true,
+        timeout: None,
+    }
 }
 
 fn announced(start: Start) -> Announced {
-    Announced { len: None, estimate: None, modified: None, start, checksum: None }
+    Announced {
+        len: None,
+        estimate: None,
+        modified: None,
+        start,
+        checksum: None,
+    }
 }
 
 async fn put(drive: &Drive, at: &str, text: &'static str) -> Result<()> {
-    let mut upload = drive.begin_put(&path(at), announced(Start::Empty), Terms::default()).await?;
+    let mut upload = drive
+        .begin_put(&path(at), announced(Start::Empty), Terms::default())
+        .await?;
     upload.write(text.as_bytes().into()).await?;
     upload.commit().await.map(drop)
 }
@@ -87,15 +118,33 @@ async fn a_scope_is_the_whole_drive() {
     let drive = home.drive("docs", Rights::Edit);
     assert_eq!(names(&drive, "").await, ["a", "in"]);
     put(&drive, "in/new", "new").await.unwrap();
-    assert_eq!(std::fs::read(home.dir.path().join("docs/in/new")).unwrap(), b"new");
-    assert!(matches!(drive.stat(&path("docs/a")).await, Err(Error::NotFound)));
-    assert!(matches!(drive.stat(&path("top")).await, Err(Error::NotFound)));
-    drive.rename(&path("a"), &path("in/a"), false, Terms::default()).await.unwrap();
+    assert_eq!(
+        std::fs::read(home.dir.path().join("docs/in/new")).unwrap(),
+        b"new"
+    );
+    assert!(matches!(
+        drive.stat(&path("docs/a")).await,
+        Err(Error::NotFound)
+    ));
+    assert!(matches!(
+        drive.stat(&path("top")).await,
+        Err(Error::NotFound)
+    ));
+    drive
+        .rename(&path("a"), &path("in/a"), false, Terms::default())
+        .await
+        .unwrap();
     assert!(home.dir.path().join("docs/in/a").exists());
     for refused in [
         drive.delete(&path(""), Terms::default()).await,
-        drive.rename(&path(""), &path("x"), true, Terms::default()).await.map(drop),
-        drive.rename(&path("in"), &path(""), true, Terms::default()).await.map(drop),
+        drive
+            .rename(&path(""), &path("x"), true, Terms::default())
+            .await
+            .map(drop),
+        drive
+            .rename(&path("in"), &path(""), true, Terms::default())
+            .await
+            .map(drop),
     ] {
         assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
     }
@@ -106,15 +155,24 @@ async fn a_scope_is_the_whole_drive() {
 async fn a_scope_that_is_gone_leaves_nothing() {
     let home = Home::new().await;
     let drive = home.drive("docs/in", Rights::Edit);
-    let moved = home.drive("", Rights::Edit).rename(&path("docs"), &path("other"), false, Terms::default()).await;
+    let moved = home
+        .drive("", Rights::Edit)
+        .rename(&path("docs"), &path("other"), false, Terms::default())
+        .await;
     assert!(moved.unwrap());
-    let nothing = |outcome: Result<()>| assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
+    let nothing =
+        |outcome: Result<()>| assert!(matches!(outcome, Err(Error::NotFound)), "{outcome:?}");
     nothing(drive.stat(&path("")).await.map(drop));
     nothing(drive.list(&path(""), false).await.map(drop));
     nothing(put(&drive, "x", "x").await);
     nothing(drive.mkdir(&path("x"), Terms::default()).await);
     nothing(drive.delete(&path("b"), Terms::default()).await);
-    nothing(drive.lock(&path("x"), deep_lock(), Terms::default()).await.map(drop));
+    nothing(
+        drive
+            .lock(&path("x"), deep_lock(), Terms::default())
+            .await
+            .map(drop),
+    );
     nothing(drive.quota(&path("")).await.map(drop));
     std::fs::write(home.dir.path().join("docs"), "a file now").unwrap();
     nothing(put(&drive, "x", "x").await);
@@ -126,21 +184,43 @@ async fn to_view_is_to_change_nothing() {
     let drive = home.drive("", Rights::View);
     assert_eq!(names(&drive, "docs").await, ["a", "in"]);
     drive.open(&path("docs/a")).await.unwrap();
-    let lock = home.drive("", Rights::Edit).lock(&path("top"), deep_lock(), Terms::default()).await.unwrap();
+    let lock = home
+        .drive("", Rights::Edit)
+        .lock(&path("top"), deep_lock(), Terms::default())
+        .await
+        .unwrap();
     let token = lock.token.unwrap();
     let (at, to) = (path("docs/a"), path("docs/z"));
-    let remove = vec![PropChange::Remove { ns: String::new(), name: "x".into() }];
-    let copying = Copying { reach: Reach::Deep, overwrite: true };
+    let remove = vec![PropChange::Remove {
+        ns: String::new(),
+        name: "x".into(),
+    }];
+    let copying = Copying {
+        reach: Reach::Deep,
+        overwrite: true,
+    };
     for refused in [
         put(&drive, "docs/a", "x").await,
         put(&drive, "docs/new", "x").await,
         drive.mkdir(&to, Terms::default()).await,
         drive.delete(&at, Terms::default()).await,
-        drive.rename(&at, &to, true, Terms::default()).await.map(drop),
-        drive.copy(&at, &to, copying, Terms::default()).await.map(drop),
+        drive
+            .rename(&at, &to, true, Terms::default())
+            .await
+            .map(drop),
+        drive
+            .copy(&at, &to, copying, Terms::default())
+            .await
+            .map(drop),
         drive.set_props(&at, remove, None, Terms::default()).await,
-        drive.lock(&at, deep_lock(), Terms::default()).await.map(drop),
-        drive.refresh_lock(&path("top"), &token, None).await.map(drop),
+        drive
+            .lock(&at, deep_lock(), Terms::default())
+            .await
+            .map(drop),
+        drive
+            .refresh_lock(&path("top"), &token, None)
+            .await
+            .map(drop),
         drive.unlock(&path("top"), &token).await,
     ] {
         assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
@@ -155,25 +235,45 @@ async fn to_drop_is_to_add_unseen() {
     put(&drive, "new", "1").await.unwrap();
     for taken in ["new", "a"] {
         put(&drive, taken, "2").await.unwrap();
-        assert_eq!(std::fs::read(home.dir.path().join(format!("docs/{taken} (2)"))).unwrap(), b"2");
+        assert_eq!(
+            std::fs::read(home.dir.path().join(format!("docs/{taken} (2)"))).unwrap(),
+            b"2"
+        );
     }
-    let patch = drive.begin_put(&path("a"), announced(Start::Present), Terms::default()).await.unwrap();
+    let patch = drive
+        .begin_put(&path("a"), announced(Start::Present), Terms::default())
+        .await
+        .unwrap();
     assert!(patch.is_empty(), "nothing of what is there is handed out");
-    let terms = Terms { expect: Expect::Exists, ..Terms::default() };
-    let over = drive.begin_put(&path("a"), announced(Start::Empty), terms).await;
+    let terms = Terms {
+        expect: Expect::Exists,
+        ..Terms::default()
+    };
+    let over = drive
+        .begin_put(&path("a"), announced(Start::Empty), terms)
+        .await;
     assert!(matches!(over, Err(Error::PreconditionFailed)));
-    assert_eq!(std::fs::read(home.dir.path().join("docs/a")).unwrap(), b"docs/a");
+    assert_eq!(
+        std::fs::read(home.dir.path().join("docs/a")).unwrap(),
+        b"docs/a"
+    );
     assert!(drive.stat(&path("")).await.unwrap().folder);
     assert!(names(&drive, "").await.is_empty());
     assert_eq!(drive.quota(&path("")).await.unwrap().used, 0);
-    let copying = Copying { reach: Reach::Deep, overwrite: true };
+    let copying = Copying {
+        reach: Reach::Deep,
+        overwrite: true,
+    };
     for unseen in [
         drive.stat(&path("a")).await.map(drop),
         drive.stat(&path("none")).await.map(drop),
         drive.open(&path("a")).await.map(drop),
         drive.props(&path("a")).await.map(drop),
         drive.list(&path("in"), false).await.map(drop),
-        drive.copy(&path("a"), &path("z"), copying, Terms::default()).await.map(drop),
+        drive
+            .copy(&path("a"), &path("z"), copying, Terms::default())
+            .await
+            .map(drop),
     ] {
         assert!(matches!(unseen, Err(Error::NotFound)), "{unseen:?}");
     }
@@ -181,47 +281,87 @@ async fn to_drop_is_to_add_unseen() {
         put(&drive, "in/deep", "x").await,
         drive.mkdir(&path("z"), Terms::default()).await,
         drive.delete(&path("a"), Terms::default()).await,
-        drive.rename(&path("a"), &path("z"), true, Terms::default()).await.map(drop),
-        drive.lock(&path("z"), deep_lock(), Terms::default()).await.map(drop),
+        drive
+            .rename(&path("a"), &path("z"), true, Terms::default())
+            .await
+            .map(drop),
+        drive
+            .lock(&path("z"), deep_lock(), Terms::default())
+            .await
+            .map(drop),
     ] {
         assert!(matches!(refused, Err(Error::Forbidden(_))), "{refused:?}");
     }
-    home.drive("", Rights::Edit).lock(&path("docs"), deep_lock(), Terms::default()).await.unwrap();
+    home.drive("", Rights::Edit)
+        .lock(&path("docs"), deep_lock(), Terms::default())
+        .await
+        .unwrap();
     assert!(drive.locks_on(&path("")).is_empty());
 }
 
 #[tokio::test]
 async fn locks_hold_across_scopes_and_show_within_them() {
     let home = Home::new().await;
-    let (whole, docs, inner) =
-        (home.drive("", Rights::Edit), home.drive("docs", Rights::Edit), home.drive("docs/in", Rights::Edit));
-    let lock = docs.lock(&path(""), deep_lock(), Terms::default()).await.unwrap();
+    let (whole, docs, inner) = (
+        home.drive("", Rights::Edit),
+        home.drive("docs", Rights::Edit),
+        home.drive("docs/in", Rights::Edit),
+    );
+    let lock = docs
+        .lock(&path(""), deep_lock(), Terms::default())
+        .await
+        .unwrap();
     assert_eq!(lock.root, path(""));
     assert_eq!(whole.locks_on(&path("docs/a"))[0].root, path("docs"));
     assert_eq!(docs.locks_on(&path("in/b"))[0].root, path(""));
-    assert_eq!(inner.locks_on(&path("b"))[0].root, path(""), "what lies above the drive shows as its top");
-    assert!(matches!(put(&inner, "b", "x").await, Err(Error::Locked { .. })));
+    assert_eq!(
+        inner.locks_on(&path("b"))[0].root,
+        path(""),
+        "what lies above the drive shows as its top"
+    );
+    assert!(matches!(
+        put(&inner, "b", "x").await,
+        Err(Error::Locked { .. })
+    ));
     let token = lock.token.unwrap();
     let list = |subject: &str| IfList {
         subject: Subject::Path(path(subject)),
-        conditions: vec![Condition { not: false, state: State::Token(token.clone()) }],
+        conditions: vec![Condition {
+            not: false,
+            state: State::Token(token.clone()),
+        }],
     };
     let begin = async |drive: &Drive, subject| {
-        let terms = Terms { lists: vec![list(subject)], ..Terms::default() };
-        drive.begin_put(&path("n"), announced(Start::Empty), terms).await.map(drop)
+        let terms = Terms {
+            lists: vec![list(subject)],
+            ..Terms::default()
+        };
+        drive
+            .begin_put(&path("n"), announced(Start::Empty), terms)
+            .await
+            .map(drop)
     };
     begin(&docs, "in").await.unwrap();
     begin(&inner, "b").await.unwrap();
-    assert!(matches!(begin(&whole, "top").await, Err(Error::PreconditionFailed)));
+    assert!(matches!(
+        begin(&whole, "top").await,
+        Err(Error::PreconditionFailed)
+    ));
 }
 
 #[tokio::test]
 async fn visitors_of_a_link_do_not_see_each_others_tokens() {
     let home = Home::new().await;
     let owner = home.drive("", Rights::Edit);
-    let identity = Identity { via: Via::Link("1".into()), ..owner.identity().clone() };
+    let identity = Identity {
+        via: Via::Link("1".into()),
+        ..owner.identity().clone()
+    };
     let visitor = Drive::new(Arc::new(identity), home.root.clone(), home.locks.clone());
-    let lock = visitor.lock(&path("docs/a"), deep_lock(), Terms::default()).await.unwrap();
+    let lock = visitor
+        .lock(&path("docs/a"), deep_lock(), Terms::default())
+        .await
+        .unwrap();
     assert!(lock.token.is_some());
     assert_eq!(visitor.locks_on(&path("docs/a"))[0].token, None);
 }
@@ -259,13 +399,24 @@ fn name(text: &str) -> AccountName {
 async fn commons_of(ana: &Home, ben: &Arc<Root>) -> Arc<Commons> {
     let groups = Arc::new(Groups::open(MemoryStore::new()).await.unwrap());
     Arc::new(Commons {
-        shares: Shares::open(MemoryStore::new(), groups.clone()).await.unwrap(),
-        teams: Teams::open(MemoryStore::new(), groups.clone()).await.unwrap(),
+        shares: Shares::open(MemoryStore::new(), groups.clone())
+            .await
+            .unwrap(),
+        teams: Teams::open(MemoryStore::new(), groups.clone())
+            .await
+            .unwrap(),
         groups,
-        halls: HallNames { shared: "Shared with me".into(), teams: "Team folders".into(), trash: None },
+        halls: HallNames {
+            shared: "Shared with me".into(),
+            teams: "Team folders".into(),
+            trash: None,
+        },
         bursts: Bursts::new(&HistoryConfig::default()),
         audit: Audit::new(&ana.dir.path().join(".sarang/audit")),
-        roots: Arc::new(TwoHomes { ana: ana.root.clone(), ben: ben.clone() }),
+        roots: Arc::new(TwoHomes {
+            ana: ana.root.clone(),
+            ben: ben.clone(),
+        }),
     })
 }
 
@@ -276,10 +427,24 @@ async fn shared(rights: Rights, of_ben: Rights) -> (Home, Home, Arc<Commons>, Dr
     let commons = commons_of(&ana, &root).await;
     let (at, to) = (path("docs"), name("ben").into());
     let (_, node) = ana.root.tree.keep_id(&at).await.unwrap();
-    let new = NewShare { path: at, node, folder: true, to, rights, expires: None, note: String::new() };
+    let new = NewShare {
+        path: at,
+        node,
+        folder: true,
+        to,
+        rights,
+        expires: None,
+        note: String::new(),
+    };
     commons.shares.create(&name("ana"), new).await.unwrap();
-    let identity = Identity { rights: of_ben, ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable)) };
-    let drive = Drive::new(Arc::new(identity), root, ana.locks.clone()).among(&commons).await.unwrap();
+    let identity = Identity {
+        rights: of_ben,
+        ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable))
+    };
+    let drive = Drive::new(Arc::new(identity), root, ana.locks.clone())
+        .among(&commons)
+        .await
+        .unwrap();
     (ana, ben, commons, drive)
 }
 
@@ -294,7 +459,11 @@ async fn a_listing_ends_with_the_share() {
     let first = listing.next_page().await.unwrap().len();
     assert!((1..2000).contains(&first), "{first}");
     let share = &commons.shares.of(&name("ana"))[0];
-    commons.shares.revoke(&name("ana"), &share.id).await.unwrap();
+    commons
+        .shares
+        .revoke(&name("ana"), &share.id)
+        .await
+        .unwrap();
     assert!(matches!(listing.next_page().await, Err(Error::NotFound)));
     assert!(matches!(drive.stat(&at).await, Err(Error::NotFound)));
 }
@@ -303,11 +472,18 @@ async fn a_listing_ends_with_the_share() {
 async fn an_upload_under_way_ends_with_the_share() {
     let (ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
     let at = path("Shared with me/docs/late");
-    let mut upload = drive.begin_put(&at, announced(Start::Empty), Terms::default()).await.unwrap();
+    let mut upload = drive
+        .begin_put(&at, announced(Start::Empty), Terms::default())
+        .await
+        .unwrap();
     upload.write("x".into()).await.unwrap();
     let share = &commons.shares.of(&name("ana"))[0];
     let view = |share: &mut Share| share.rights = Rights::View;
-    commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), view).await.unwrap();
+    commons
+        .shares
+        .change(|shares| shares.made_by(&name("ana"), &share.id), view)
+        .await
+        .unwrap();
     assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
     assert!(!ana.dir.path().join("docs/late").exists());
 }
@@ -318,11 +494,33 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
     let (_ana, _ben, commons, _drive) = shared(Rights::Edit, Rights::Edit).await;
     let members: Vec<_> = (0..600).map(|n| name(&format!("{n:040}"))).collect();
     let crew = GroupName::parse("crew").unwrap();
-    commons.groups.create(&crew, members.iter().cloned().collect()).await.unwrap();
+    commons
+        .groups
+        .create(&crew, members.iter().cloned().collect())
+        .await
+        .unwrap();
     let first = commons.shares.of(&name("ana"))[0].clone();
-    let (path, node, to) = (first.path(), first.node, commons.groups.bind(&Grantee::Group(crew)).unwrap());
-    let new = NewShare { path, node, folder: true, to, rights: Rights::Edit, expires: None, note: String::new() };
-    let id = commons.shares.create(&name("ana"), new).await.unwrap().id.clone();
+    let (path, node, to) = (
+        first.path(),
+        first.node,
+        commons.groups.bind(&Grantee::Group(crew)).unwrap(),
+    );
+    let new = NewShare {
+        path,
+        node,
+        folder: true,
+        to,
+        rights: Rights::Edit,
+        expires: None,
+        note: String::new(),
+    };
+    let id = commons
+        .shares
+        .create(&name("ana"), new)
+        .await
+        .unwrap()
+        .id
+        .clone();
     let (mut is_full, long) = (false, "\"".repeat(200));
     for (n, member) in members.iter().enumerate() {
         let changed = match n % 2 {
@@ -333,18 +531,32 @@ async fn receivers_leave_room_in_the_record_of_a_share() {
     }
     assert!(is_full);
     let lower = |share: &mut Share| {
-        (share.rights, share.expires, share.note) = (Rights::View, Some(i64::MAX), "\u{1f4c1}".repeat(1000));
+        (share.rights, share.expires, share.note) =
+            (Rights::View, Some(i64::MAX), "\u{1f4c1}".repeat(1000));
     };
-    commons.shares.change(|shares| shares.made_by(&name("ana"), &id), lower).await.unwrap();
+    commons
+        .shares
+        .change(|shares| shares.made_by(&name("ana"), &id), lower)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_share_with_an_end_ends() {
     let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
     let share = &commons.shares.of(&name("ana"))[0];
-    let over = |share: &mut Share| share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
-    commons.shares.change(|shares| shares.made_by(&name("ana"), &share.id), over).await.unwrap();
-    assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
+    let over = |share: &mut Share| {
+        share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1)
+    };
+    commons
+        .shares
+        .change(|shares| shares.made_by(&name("ana"), &share.id), over)
+        .await
+        .unwrap();
+    assert!(matches!(
+        drive.stat(&path("Shared with me/docs")).await,
+        Err(Error::NotFound)
+    ));
     assert!(commons.shares.to(&name("ben")).is_empty());
 }
 
@@ -356,7 +568,11 @@ async fn nobody_gets_more_than_both_the_share_and_the_sign_in_allow() {
             let seen = drive.stat(&path("Shared with me/docs/a")).await.is_ok();
             let changed = put(&drive, "Shared with me/docs/new", "x").await.is_ok();
             assert_eq!(seen, own != Rights::Drop, "{granted:?} {own:?}");
-            assert_eq!(changed, granted == Rights::Edit && own == Rights::Edit, "{granted:?} {own:?}");
+            assert_eq!(
+                changed,
+                granted == Rights::Edit && own == Rights::Edit,
+                "{granted:?} {own:?}"
+            );
         }
     }
 }
@@ -364,9 +580,18 @@ async fn nobody_gets_more_than_both_the_share_and_the_sign_in_allow() {
 #[tokio::test]
 async fn a_link_passes_nothing_on_that_others_share() {
     let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
-    let link = Identity { via: Via::Link("1".into()), ..drive.identity().clone() };
-    let drive = Drive::new(Arc::new(link), drive.home.clone(), drive.locks.clone()).among(&commons).await.unwrap();
-    assert!(matches!(drive.stat(&path("Shared with me/docs")).await, Err(Error::NotFound)));
+    let link = Identity {
+        via: Via::Link("1".into()),
+        ..drive.identity().clone()
+    };
+    let drive = Drive::new(Arc::new(link), drive.home.clone(), drive.locks.clone())
+        .among(&commons)
+        .await
+        .unwrap();
+    assert!(matches!(
+        drive.stat(&path("Shared with me/docs")).await,
+        Err(Error::NotFound)
+    ));
 }
 
 fn any_rights() -> impl Strategy<Value = Rights> {

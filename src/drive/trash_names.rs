@@ -16,14 +16,22 @@ pub(super) struct Shown(pub Box<dyn Listing>);
 impl Listing for Shown {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
         let page = self.0.next_page().await?;
-        Ok(page.into_iter().map(|entry| Entry { name: shown(&entry.name), ..entry }).collect())
+        Ok(page
+            .into_iter()
+            .map(|entry| Entry {
+                name: shown(&entry.name),
+                ..entry
+            })
+            .collect())
     }
 }
 
 /// The path in the trash that a path means where the trash is shown.
 pub(super) fn meant(path: &RelPath) -> Result<RelPath> {
     let mut names = path.names();
-    let Some(first) = names.next() else { return Ok(RelPath::root()) };
+    let Some(first) = names.next() else {
+        return Ok(RelPath::root());
+    };
     Ok(names.fold(RelPath::parse(&id(first))?, |path, name| path.child(name)))
 }
 
@@ -37,7 +45,9 @@ fn shown(id: &str) -> String {
 
 /// What shows so is called so in the trash.
 fn id(name: &str) -> String {
-    unmarked(name).filter(|id| shown(id) == name).unwrap_or_else(|| name.to_owned())
+    unmarked(name)
+        .filter(|id| shown(id) == name)
+        .unwrap_or_else(|| name.to_owned())
 }
 
 fn unmarked(name: &str) -> Option<String> {
@@ -50,11 +60,16 @@ fn unmarked(name: &str) -> Option<String> {
 
 /// A name without the mark at its end, and the mark.
 fn split(name: &str) -> Option<(&str, &str)> {
-    name.strip_suffix(')')?.rsplit_once(" (").filter(|(_, stamp)| is_stamp(stamp))
+    name.strip_suffix(')')?
+        .rsplit_once(" (")
+        .filter(|(_, stamp)| is_stamp(stamp))
 }
 
 fn is_stamp(text: &str) -> bool {
-    text.len() == STAMP && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == STAMP
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
@@ -70,15 +85,29 @@ mod tests {
             ("folder", "folder (18d2c5b1e0a4f993)"),
             (".bashrc", ".bashrc (18d2c5b1e0a4f993)"),
             ("a.lengthyending", "a.lengthyending (18d2c5b1e0a4f993)"),
-            ("twice (18d2c5b1e0a4f993).txt", "twice (18d2c5b1e0a4f993) (18d2c5b1e0a4f993).txt"),
+            (
+                "twice (18d2c5b1e0a4f993).txt",
+                "twice (18d2c5b1e0a4f993) (18d2c5b1e0a4f993).txt",
+            ),
         ] {
             assert_eq!(shown(&format!("{name}.{stamp}")), shows);
         }
-        for other in ["thrown away by another.txt", "short.18d2", "UPPER.18D2C5B1E0A4F993", ".18d2c5b1e0a4f993"] {
-            assert_eq!((shown(other), id(other)), (other.to_owned(), other.to_owned()));
+        for other in [
+            "thrown away by another.txt",
+            "short.18d2",
+            "UPPER.18D2C5B1E0A4F993",
+            ".18d2c5b1e0a4f993",
+        ] {
+            assert_eq!(
+                (shown(other), id(other)),
+                (other.to_owned(), other.to_owned())
+            );
         }
         let inner = RelPath::parse("folder (18d2c5b1e0a4f993)/in (18d2c5b1e0a4f993)").unwrap();
-        assert_eq!(meant(&inner).unwrap().as_str(), "folder.18d2c5b1e0a4f993/in (18d2c5b1e0a4f993)");
+        assert_eq!(
+            meant(&inner).unwrap().as_str(),
+            "folder.18d2c5b1e0a4f993/in (18d2c5b1e0a4f993)"
+        );
     }
 
     proptest! {

@@ -43,7 +43,13 @@ impl UnderWay {
         timely(async {
             loop {
                 let ended = self.ended.notified();
-                if self.turns.lock().open.first().is_none_or(|first| *first >= now) {
+                if self
+                    .turns
+                    .lock()
+                    .open
+                    .first()
+                    .is_none_or(|first| *first >= now)
+                {
                     return Ok(());
                 }
                 ended.await;

@@ -40,7 +40,10 @@ pub struct DriveUpload {
 /// mount shows can be written to, but not made again.
 pub(super) async fn admit_target(place: &Place<'_>, terms: Terms) -> Result<Terms> {
     if place.rights == Rights::Drop {
-        return Ok(Terms { expect: Expect::Absent, ..terms });
+        return Ok(Terms {
+            expect: Expect::Absent,
+            ..terms
+        });
     }
     if place.below > 0 {
         return Ok(terms);
@@ -48,14 +51,22 @@ pub(super) async fn admit_target(place: &Place<'_>, terms: Terms) -> Result<Term
     match present(place).await? {
         None => Err(Error::NotFound),
         Some(node) if node.folder => Err(Error::IsFolder),
-        Some(_) if terms.expect == Expect::Any => Ok(Terms { expect: Expect::Exists, ..terms }),
+        Some(_) if terms.expect == Expect::Any => Ok(Terms {
+            expect: Expect::Exists,
+            ..terms
+        }),
         Some(_) => Ok(terms),
     }
 }
 
 impl Drive {
     /// Begins an upload: refuses at once what conditions, locks, quota or the disk will not let through.
-    pub async fn begin_put(&self, path: &VPath, announced: Announced, terms: Terms) -> Result<DriveUpload> {
+    pub async fn begin_put(
+        &self,
+        path: &VPath,
+        announced: Announced,
+        terms: Terms,
+    ) -> Result<DriveUpload> {
         let place = self.admitted(path, Access::Create).await?;
         if place.rights == Rights::Drop {
             return self.begin_drop(&place, announced, terms).await;
@@ -69,23 +80,56 @@ impl Drive {
             self.pre_judge(&place, &commit).await?;
         }
         let expected = announced.len.or(announced.estimate);
-        let room = Room { len: expected, limit: place.quota };
-        let upload = place.root.tree.begin_put(&place.path, announced.start, room).await?;
+        let room = Room {
+            len: expected,
+            limit: place.quota,
+        };
+        let upload = place
+            .root
+            .tree
+            .begin_put(&place.path, announced.start, room)
+            .await?;
         let len = announced.len.filter(|_| announced.start == Start::Empty);
-        let commit = Commit { len, modified: announced.modified, limit: place.quota, ..commit };
-        let checksum = announced.checksum.filter(|_| announced.start == Start::Empty);
-        Ok(DriveUpload { checksum, ..DriveUpload::new(upload, commit, bench, self.clone()) })
+        let commit = Commit {
+            len,
+            modified: announced.modified,
+            limit: place.quota,
+            ..commit
+        };
+        let checksum = announced
+            .checksum
+            .filter(|_| announced.start == Start::Empty);
+        Ok(DriveUpload {
+            checksum,
+            ..DriveUpload::new(upload, commit, bench, self.clone())
+        })
     }
 }
 
 impl DriveUpload {
-    pub(super) fn new(upload: Box<dyn Upload>, commit: Commit, bench: Arc<Bench>, drive: Drive) -> Self {
-        Self { upload, commit, checksum: None, bench, drive, ways: Vec::new() }
+    pub(super) fn new(
+        upload: Box<dyn Upload>,
+        commit: Commit,
+        bench: Arc<Bench>,
+        drive: Drive,
+    ) -> Self {
+        Self {
+            upload,
+            commit,
+            checksum: None,
+            bench,
+            drive,
+            ways: Vec::new(),
+        }
     }
 
     /// The same upload, to be published under the first of these names that is free.
     pub(super) fn beside(self, ways: Vec<(RelPath, Commit)>, checksum: Option<Checksum>) -> Self {
-        Self { checksum, ways, ..self }
+        Self {
+            checksum,
+            ways,
+            ..self
+        }
     }
 
     /// Bytes that lie in the upload now.
@@ -134,7 +178,14 @@ impl DriveUpload {
             self.upload.commit_beside(self.ways).await?
         };
         if !put.created {
-            self.drive.note_harm(self.bench.root(), Harm { overwritten: 1, removed: 0 }, None);
+            self.drive.note_harm(
+                self.bench.root(),
+                Harm {
+                    overwritten: 1,
+                    removed: 0,
+                },
+                None,
+            );
         }
         Ok(put)
     }

@@ -28,7 +28,9 @@ impl Watch {
     /// `AccessEnded` or `NotFound` once it holds no longer.
     pub fn check(&self) -> Result<()> {
         self.access.check()?;
-        self.mount.as_ref().map_or(Ok(()), |mount| mount.check(Access::Read))
+        self.mount
+            .as_ref()
+            .map_or(Ok(()), |mount| mount.check(Access::Read))
     }
 
     /// A listing that fails as soon as this holds no longer.

@@ -95,7 +95,10 @@ pub struct Reason {
 
 impl From<Cause> for Reason {
     fn from(cause: Cause) -> Self {
-        Self { cause, detail: String::new() }
+        Self {
+            cause,
+            detail: String::new(),
+        }
     }
 }
 
@@ -120,6 +123,9 @@ impl Reason {
             Error::ReadOnly | Error::Corrupt(_) | Error::Io { .. } => (Cause::Unavailable, ""),
             _ => return None,
         };
-        Some(Self { cause, detail: detail.to_owned() })
+        Some(Self {
+            cause,
+            detail: detail.to_owned(),
+        })
     }
 }

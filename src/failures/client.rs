@@ -62,7 +62,10 @@ impl Client {
     /// The client of a `User-Agent`.
     pub fn of(agent: &str) -> Self {
         let agent = agent.to_ascii_lowercase();
-        MARKS.iter().find(|(mark, _)| agent.contains(mark)).map_or(Self::Other, |(_, client)| *client)
+        MARKS
+            .iter()
+            .find(|(mark, _)| agent.contains(mark))
+            .map_or(Self::Other, |(_, client)| *client)
     }
 
     /// What people call it.
@@ -94,19 +97,37 @@ mod tests {
         for (agent, client) in [
             ("Microsoft-WebDAV-MiniRedir/10.0.19045", Client::Windows),
             ("Microsoft Office Existence Discovery", Client::Office),
-            ("Mozilla/4.0 (compatible; ms-office; MSOffice 16)", Client::Browser),
-            ("Microsoft Office Word 2014 (16.0.4266) Windows NT 10.0", Client::Office),
-            ("WebDAVFS/3.0.0 (03008000) Darwin/22.1.0 (x86_64)", Client::MacOs),
+            (
+                "Mozilla/4.0 (compatible; ms-office; MSOffice 16)",
+                Client::Browser,
+            ),
+            (
+                "Microsoft Office Word 2014 (16.0.4266) Windows NT 10.0",
+                Client::Office,
+            ),
+            (
+                "WebDAVFS/3.0.0 (03008000) Darwin/22.1.0 (x86_64)",
+                Client::MacOs,
+            ),
             ("WebDAVLib/1.3", Client::MacOs),
             ("gvfs/1.50.3", Client::Gnome),
-            ("Mozilla/5.0 (X11; Linux x86_64) KIO/5.103 dolphin/22.12.3", Client::Kde),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) KIO/5.103 dolphin/22.12.3",
+                Client::Kde,
+            ),
             ("davfs2/1.6.1 neon/0.32.4", Client::Davfs2),
             ("rclone/v1.60.1", Client::Rclone),
             ("cadaver/0.24 neon/0.32.4", Client::Cadaver),
             ("curl/7.88.1", Client::Curl),
-            ("Documents/8.4.3 CFNetwork/1404.0.5 Darwin/22.3.0", Client::Ios),
+            (
+                "Documents/8.4.3 CFNetwork/1404.0.5 Darwin/22.3.0",
+                Client::Ios,
+            ),
             ("okhttp/4.11.0", Client::Android),
-            ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0", Client::Browser),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0",
+                Client::Browser,
+            ),
             ("", Client::Other),
             ("python-requests/2.28", Client::Other),
         ] {

@@ -50,8 +50,19 @@ impl Failure {
     /// A failure at this moment.
     pub fn new(client: Client, from: IpAddr, reason: Reason) -> Self {
         let Reason { cause, detail } = reason;
-        let reason = Reason { cause, detail: shown(&detail) };
-        Self { at: SystemTime::now(), client, from: from.to_canonical(), reason, asked: None, device: None, count: 1 }
+        let reason = Reason {
+            cause,
+            detail: shown(&detail),
+        };
+        Self {
+            at: SystemTime::now(),
+            client,
+            from: from.to_canonical(),
+            reason,
+            asked: None,
+            device: None,
+            count: 1,
+        }
     }
 
     /// With what was asked for.
@@ -82,7 +93,8 @@ impl Failure {
     /// the client says it is.
     fn is_like(&self, other: &Self) -> bool {
         let is_one = self.client == other.client && self.device == other.device;
-        self.reason == other.reason && (is_one || matches!(self.reason.cause, Cause::PlainHttp | Cause::Throttled))
+        self.reason == other.reason
+            && (is_one || matches!(self.reason.cause, Cause::PlainHttp | Cause::Throttled))
     }
 }
 
@@ -120,7 +132,15 @@ pub struct ClientFailure {
 impl ClientFailure {
     /// A failure in the words of a language.
     pub fn of(failure: Failure, language: Language) -> Self {
-        let Failure { at, client, from, reason, asked, device, count } = failure;
+        let Failure {
+            at,
+            client,
+            from,
+            reason,
+            asked,
+            device,
+            count,
+        } = failure;
         let (cause, remedy) = language.say(&reason);
         let (method, path) = asked.unzip();
         Self {
@@ -173,7 +193,11 @@ impl FailureLog {
     pub fn nameless(&self, failure: Failure) {
         let mut kept = self.0.lock();
         let like = |other: &Failure| other.from == failure.from && other.is_like(&failure);
-        let before = kept.nameless.iter().position(like).and_then(|at| kept.nameless.remove(at));
+        let before = kept
+            .nameless
+            .iter()
+            .position(like)
+            .and_then(|at| kept.nameless.remove(at));
         let count = before.map_or(0, |before| before.count) + 1;
         kept.nameless.push_back(Failure { count, ..failure });
         if kept.nameless.len() > NAMELESS {
@@ -184,14 +208,24 @@ impl FailureLog {
     /// Forgets what a client had failed at without a name: it has signed in.
     pub fn succeeded(&self, client: Client, from: IpAddr) {
         let from = from.to_canonical();
-        self.0.lock().nameless.retain(|failure| (failure.client, failure.from) != (client, from));
+        self.0
+            .lock()
+            .nameless
+            .retain(|failure| (failure.client, failure.from) != (client, from));
     }
 
     /// The failures of an account, newest first, with those of clients without a name at an address.
     pub fn of(&self, owner: &Owner, near: Option<IpAddr>) -> Vec<Failure> {
         let (kept, near) = (self.0.lock(), near.map(|near| near.to_canonical()));
-        let own = kept.lists.get(owner).into_iter().flat_map(|list| list.signed_in.iter().chain(&list.before));
-        let nameless = kept.nameless.iter().filter(|failure| Some(failure.from) == near);
+        let own = kept
+            .lists
+            .get(owner)
+            .into_iter()
+            .flat_map(|list| list.signed_in.iter().chain(&list.before));
+        let nameless = kept
+            .nameless
+            .iter()
+            .filter(|failure| Some(failure.from) == near);
         let mut found: Vec<Failure> = own.chain(nameless).cloned().collect();
         found.sort_by_key(|failure| std::cmp::Reverse(failure.at));
         found
@@ -202,7 +236,11 @@ impl Kept {
     /// The list of an account. Where there are too many, the one that was longest without a failure goes.
     fn list(&mut self, owner: Owner) -> &mut List {
         if self.lists.len() >= ACCOUNTS && !self.lists.contains_key(&owner) {
-            let oldest = self.lists.iter().min_by_key(|(_, list)| list.noted).map(|(owner, _)| owner.clone());
+            let oldest = self
+                .lists
+                .iter()
+                .min_by_key(|(_, list)| list.noted)
+                .map(|(owner, _)| owner.clone());
             oldest.map(|oldest| self.lists.remove(&oldest));
         }
         self.notes += 1;
@@ -214,7 +252,10 @@ impl Kept {
 
 /// Counts a failure with those like it, or lets the oldest go for it.
 fn push(list: &mut VecDeque<Failure>, failure: Failure, room: usize) {
-    let before = list.iter().position(|other| other.is_like(&failure)).and_then(|at| list.remove(at));
+    let before = list
+        .iter()
+        .position(|other| other.is_like(&failure))
+        .and_then(|at| list.remove(at));
     let count = before.map_or(0, |before| before.count) + 1;
     list.push_back(Failure { count, ..failure });
     if list.len() > room {

@@ -48,23 +48,34 @@ static WORDS: LazyLock<HashMap<Language, Catalogue>> = LazyLock::new(|| {
 impl Language {
     /// The first language of an `Accept-Language` header that there are words in; English without one.
     pub fn accepted(header: &str) -> Self {
-        let tags = header.split(',').map(|tag| tag.trim().get(..2).unwrap_or_default().to_ascii_lowercase());
-        let known =
-            |tag: String| LANGUAGES.into_iter().find(|(name, ..)| *name == tag).map(|(_, language, _)| language);
+        let tags = header
+            .split(',')
+            .map(|tag| tag.trim().get(..2).unwrap_or_default().to_ascii_lowercase());
+        let known = |tag: String| {
+            LANGUAGES
+                .into_iter()
+                .find(|(name, ..)| *name == tag)
+                .map(|(_, language, _)| language)
+        };
         tags.into_iter().find_map(known).unwrap_or_default()
     }
 
     /// What happened, and what to do.
     pub(super) fn say(self, reason: &Reason) -> (String, String) {
         let key = serde_json::to_value(reason.cause).unwrap_or_default();
-        let found = WORDS.get(&self).and_then(|words| words.get(key.as_str().unwrap_or_default()));
+        let found = WORDS
+            .get(&self)
+            .and_then(|words| words.get(key.as_str().unwrap_or_default()));
         let Sentences { cause, remedy } = found.cloned().unwrap_or_default();
         // A name keeps its direction to itself.
         let detail = match self {
             Self::Arabic => format!("\u{2068}{}\u{2069}", reason.detail),
             _ => reason.detail.clone(),
         };
-        (cause.replace("{detail}", &detail).trim_end().to_owned(), remedy)
+        (
+            cause.replace("{detail}", &detail).trim_end().to_owned(),
+            remedy,
+        )
     }
 }
 
@@ -80,12 +91,27 @@ mod tests {
             assert_eq!(words.len(), Cause::ALL.len(), "{tag}");
             for cause in Cause::ALL {
                 let (what, remedy) = language.say(&cause.into());
-                assert!(what.len() > 8 && remedy.len() > 8, "{tag} {cause:?}: {what} {remedy}");
+                assert!(
+                    what.len() > 8 && remedy.len() > 8,
+                    "{tag} {cause:?}: {what} {remedy}"
+                );
                 let key = serde_json::to_value(cause).unwrap();
-                let has_detail = |words: &Catalogue| words[key.as_str().unwrap()].cause.contains("{detail}");
-                assert_eq!(has_detail(words), has_detail(&WORDS[&Language::English]), "{tag} {cause:?}");
-                let told = Reason { cause, detail: "ben".into() };
-                assert_eq!(language.say(&told).0.contains("ben"), has_detail(words), "{tag} {cause:?}");
+                let has_detail =
+                    |words: &Catalogue| words[key.as_str().unwrap()].cause.contains("{detail}");
+                assert_eq!(
+                    has_detail(words),
+                    has_detail(&WORDS[&Language::English]),
+                    "{tag} {cause:?}"
+                );
+                let told = Reason {
+                    cause,
+                    detail: "ben".into(),
+                };
+                assert_eq!(
+                    language.say(&told).0.contains("ben"),
+                    has_detail(words),
+                    "{tag} {cause:?}"
+                );
             }
         }
     }

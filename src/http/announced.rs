@@ -19,11 +19,19 @@ const OC_CHUNKED: HeaderName = HeaderName::from_static("oc-chunked");
 /// The length of the body as its request announces it beside its framing; `BadRequest` when that is no number, there twice, or two
 /// different ones; `ContentCoding` for a body that is coded.
 pub fn length(method: &Method, headers: &HeaderMap) -> Result<Option<u64>> {
-    let mut codings = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
+    let mut codings = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(HeaderValue::as_bytes);
     // Some clients send the headers of bodies with every request.
     let may_have_body = !matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS");
     if may_have_body
-        && codings.any(|coding| !matches!(coding.trim_ascii().to_ascii_lowercase().as_slice(), b"" | b"identity"))
+        && codings.any(|coding| {
+            !matches!(
+                coding.trim_ascii().to_ascii_lowercase().as_slice(),
+                b"" | b"identity"
+            )
+        })
     {
         return Err(Error::ContentCoding);
     }
@@ -32,7 +40,11 @@ pub fn length(method: &Method, headers: &HeaderMap) -> Result<Option<u64>> {
     }
     // With OC-Chunked it is the length of the file that this body is a part of.
     let has_total = *method == Method::PUT && !headers.contains_key(OC_CHUNKED);
-    let total = if has_total { number(headers, &OC_TOTAL_LENGTH)? } else { None };
+    let total = if has_total {
+        number(headers, &OC_TOTAL_LENGTH)?
+    } else {
+        None
+    };
     match (number(headers, &X_EXPECTED_ENTITY_LENGTH)?, total) {
         (Some(one), Some(other)) if one != other => Err(CONTRADICTION),
         (one, other) => Ok(one.or(other)),
@@ -41,17 +53,28 @@ pub fn length(method: &Method, headers: &HeaderMap) -> Result<Option<u64>> {
 
 /// The length of a body, by its framing or else by what is announced beside that.
 pub fn body_length(method: &Method, headers: &HeaderMap) -> Result<Option<u64>> {
-    let framed = headers.get(CONTENT_LENGTH).and_then(|len| len.to_str().ok()?.parse().ok());
+    let framed = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|len| len.to_str().ok()?.parse().ok());
     framed.map_or_else(|| length(method, headers), |framed| Ok(Some(framed)))
 }
 
-const CONTRADICTION: Error = Error::BadRequest("The request announces two different lengths; nothing was changed.");
+const CONTRADICTION: Error =
+    Error::BadRequest("The request announces two different lengths; nothing was changed.");
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>> {
-    let malformed = Error::BadRequest("X-Expected-Entity-Length and OC-Total-Length must be a number of bytes.");
-    let Some(text) = headers::text(headers, name)? else { return Ok(None) };
+    let malformed = Error::BadRequest(
+        "X-Expected-Entity-Length and OC-Total-Length must be a number of bytes.",
+    );
+    let Some(text) = headers::text(headers, name)? else {
+        return Ok(None);
+    };
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| is_number).map(Some).ok_or(malformed)
+    text.parse()
+        .ok()
+        .filter(|_| is_number)
+        .map(Some)
+        .ok_or(malformed)
 }
 
 /// Holds a body to the announced length. `BadRequest` at once when its framing says another.
@@ -77,7 +100,13 @@ pub struct Announced {
 
 impl Announced {
     fn new(inner: BodyIn, len: u64) -> Self {
-        Self { inner, left: len, held: None, failed: None, is_over: false }
+        Self {
+            inner,
+            left: len,
+            held: None,
+            failed: None,
+            is_over: false,
+        }
     }
 
     fn end(&mut self, error: Option<io::Error>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
@@ -93,7 +122,10 @@ impl Body for Announced {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         if let Some(error) = this.failed.take() {
             return this.end(Some(error));
@@ -106,10 +138,13 @@ impl Body for Announced {
             }
             match frame {
                 Some(Ok(frame)) => {
-                    let Ok(piece) = frame.into_data() else { continue };
+                    let Ok(piece) = frame.into_data() else {
+                        continue;
+                    };
                     let Some(left) = this.left.checked_sub(piece.len() as u64) else {
                         this.held = None;
-                        return this.end(Some(io::Error::other("the body is longer than announced")));
+                        return this
+                            .end(Some(io::Error::other("the body is longer than announced")));
                     };
                     this.left = left;
                     if let Some(before) = this.held.replace(piece) {
@@ -142,7 +177,10 @@ impl Body for Announced {
         if self.is_over {
             return self.inner.size_hint();
         }
-        SizeHint::with_exact(self.left.saturating_add(self.held.as_ref().map_or(0, |held| held.len() as u64)))
+        SizeHint::with_exact(
+            self.left
+                .saturating_add(self.held.as_ref().map_or(0, |held| held.len() as u64)),
+        )
     }
 }
 
@@ -151,8 +189,16 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    fn announced(method: &Method, pairs: &[(&'static str, &'static str)]) -> Result<Option<u64>, ()> {
-        let pairs = pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+    fn announced(
+        method: &Method,
+        pairs: &[(&'static str, &'static str)],
+    ) -> Result<Option<u64>, ()> {
+        let pairs = pairs.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(name, value);
@@ -165,18 +211,56 @@ mod tests {
         let expected = "x-expected-entity-length";
         assert_eq!(announced(&Method::PUT, &[]), Ok(None));
         assert_eq!(announced(&Method::PUT, &[(expected, "5")]), Ok(Some(5)));
-        assert_eq!(announced(&Method::PUT, &[("oc-total-length", "5")]), Ok(Some(5)));
-        assert_eq!(announced(&Method::PUT, &[("oc-total-length", "5"), (expected, "5")]), Ok(Some(5)));
-        assert_eq!(announced(&Method::PUT, &[("oc-total-length", "6"), (expected, "5")]), Err(()));
-        assert_eq!(announced(&Method::PUT, &[("oc-total-length", "6"), ("oc-chunked", "1")]), Ok(None));
-        assert_eq!(announced(&Method::PATCH, &[("oc-total-length", "6")]), Ok(None), "that of the whole file");
+        assert_eq!(
+            announced(&Method::PUT, &[("oc-total-length", "5")]),
+            Ok(Some(5))
+        );
+        assert_eq!(
+            announced(&Method::PUT, &[("oc-total-length", "5"), (expected, "5")]),
+            Ok(Some(5))
+        );
+        assert_eq!(
+            announced(&Method::PUT, &[("oc-total-length", "6"), (expected, "5")]),
+            Err(())
+        );
+        assert_eq!(
+            announced(
+                &Method::PUT,
+                &[("oc-total-length", "6"), ("oc-chunked", "1")]
+            ),
+            Ok(None)
+        );
+        assert_eq!(
+            announced(&Method::PATCH, &[("oc-total-length", "6")]),
+            Ok(None),
+            "that of the whole file"
+        );
         assert_eq!(announced(&Method::GET, &[(expected, "x")]), Ok(None));
-        assert_eq!(announced(&Method::PUT, &[(expected, "5"), (expected, "5")]), Err(()));
-        for bad in ["", "+5", "-5", "5.0", "0x5", "5,5", "1e3", "99999999999999999999", "abc"] {
-            for (method, name) in
-                [(&Method::PUT, expected), (&Method::PUT, "oc-total-length"), (&Method::POST, expected)]
-            {
-                assert_eq!(announced(method, &[(name, bad)]), Err(()), "{name}: {bad:?}");
+        assert_eq!(
+            announced(&Method::PUT, &[(expected, "5"), (expected, "5")]),
+            Err(())
+        );
+        for bad in [
+            "",
+            "+5",
+            "-5",
+            "5.0",
+            "0x5",
+            "5,5",
+            "1e3",
+            "99999999999999999999",
+            "abc",
+        ] {
+            for (method, name) in [
+                (&Method::PUT, expected),
+                (&Method::PUT, "oc-total-length"),
+                (&Method::POST, expected),
+            ] {
+                assert_eq!(
+                    announced(method, &[(name, bad)]),
+                    Err(()),
+                    "{name}: {bad:?}"
+                );
             }
         }
     }

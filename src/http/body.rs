@@ -41,12 +41,22 @@ impl Body {
     /// All bytes at once.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        if bytes.is_empty() { Self::Empty } else { Self::Full(bytes) }
+        if bytes.is_empty() {
+            Self::Empty
+        } else {
+            Self::Full(bytes)
+        }
     }
 
     /// Piece by piece; `len` is the exact length, if known.
-    pub fn stream(pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static, len: Option<u64>) -> Self {
-        Self::Stream { pieces: Box::pin(pieces), left: len }
+    pub fn stream(
+        pieces: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        len: Option<u64>,
+    ) -> Self {
+        Self::Stream {
+            pieces: Box::pin(pieces),
+            left: len,
+        }
     }
 
     /// What axum made, piece by piece.
@@ -77,7 +87,10 @@ impl http_body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let body = self.get_mut();
         match body {
             Self::Empty => Poll::Ready(None),
@@ -102,7 +115,8 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.len().map_or_else(SizeHint::default, SizeHint::with_exact)
+        self.len()
+            .map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -127,7 +141,10 @@ impl fmt::Debug for Body {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Full(bytes) => f.debug_tuple("Full").field(bytes).finish(),
-            Self::Stream { left, .. } => f.debug_struct("Stream").field("left", left).finish_non_exhaustive(),
+            Self::Stream { left, .. } => f
+                .debug_struct("Stream")
+                .field("left", left)
+                .finish_non_exhaustive(),
         }
     }
 }
@@ -150,7 +167,10 @@ mod tests {
         let mut body = Body::full("abc");
         assert_eq!(body.size_hint().exact(), Some(3));
         assert!(!body.is_end_stream());
-        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "abc");
+        assert_eq!(
+            body.frame().await.unwrap().unwrap().into_data().unwrap(),
+            "abc"
+        );
         assert!(body.is_end_stream());
         assert_eq!(body.size_hint().exact(), Some(0));
     }
@@ -169,6 +189,11 @@ mod tests {
     async fn a_stream_of_another_length_fails() {
         let short = Body::stream(pieces(&["ab"]), Some(3)).collect().await;
         assert_eq!(short.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
-        assert!(Body::stream(pieces(&["ab", "cd"]), Some(3)).collect().await.is_err());
+        assert!(
+            Body::stream(pieces(&["ab", "cd"]), Some(3))
+                .collect()
+                .await
+                .is_err()
+        );
     }
 }

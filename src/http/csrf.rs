@@ -12,10 +12,12 @@ use http::{HeaderMap, HeaderName, Method, Request, header};
 /// What scripts in pages say, and forms cannot.
 pub const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-const FOREIGN: Error =
-    Error::Forbidden("This request comes from another site; only this server's own pages may make changes.");
-const UNMARKED: Error =
-    Error::Forbidden("With a cookie, a change must say X-Requested-With, or be JSON: no form of another site can.");
+const FOREIGN: Error = Error::Forbidden(
+    "This request comes from another site; only this server's own pages may make changes.",
+);
+const UNMARKED: Error = Error::Forbidden(
+    "With a cookie, a change must say X-Requested-With, or be JSON: no form of another site can.",
+);
 
 /// Where a browser says that a request comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,11 @@ pub fn is_foreign<B>(config: &ServerConfig, request: &Request<B>) -> bool {
 /// The answer to such a request: a sentence over WebDAV, else a problem.
 pub async fn refuse(request: Request<BodyIn>, dav: bool) -> Answer {
     let (parts, mut body) = request.into_parts();
-    let response = if dav { reply::failure(&FOREIGN) } else { reply::problem(&FOREIGN) };
+    let response = if dav {
+        reply::failure(&FOREIGN)
+    } else {
+        reply::problem(&FOREIGN)
+    };
     login::after_body(&parts, &mut body, response).await.into()
 }
 
@@ -52,7 +58,11 @@ pub fn check(config: &ServerConfig, parts: &Parts) -> Result<()> {
         return Err(FOREIGN);
     }
     let is_json = parts.uri.path().starts_with("/api/") && is_json(&parts.headers);
-    if is_json || parts.headers.contains_key(X_REQUESTED_WITH) { Ok(()) } else { Err(UNMARKED) }
+    if is_json || parts.headers.contains_key(X_REQUESTED_WITH) {
+        Ok(())
+    } else {
+        Err(UNMARKED)
+    }
 }
 
 /// Refuses what surely is not from this server's own pages; programs, which say nothing of it, may go on.
@@ -65,7 +75,10 @@ pub fn check_if_told(config: &ServerConfig, parts: &Parts) -> Result<()> {
 }
 
 fn is_safe(method: &Method) -> bool {
-    matches!(method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "REPORT")
+    matches!(
+        method.as_str(),
+        "GET" | "HEAD" | "OPTIONS" | "PROPFIND" | "REPORT"
+    )
 }
 
 fn site(config: &ServerConfig, headers: &HeaderMap) -> Site {
@@ -78,12 +91,21 @@ fn site(config: &ServerConfig, headers: &HeaderMap) -> Site {
         _ => return Site::Foreign,
     };
     let mut origins = headers.get_all(header::ORIGIN).iter();
-    let Some(origin) = origins.next() else { return said };
+    let Some(origin) = origins.next() else {
+        return said;
+    };
     let origin = origin.to_str().unwrap_or_default();
-    match origin.split_once("://").filter(|_| origins.next().is_none()) {
+    match origin
+        .split_once("://")
+        .filter(|_| origins.next().is_none())
+    {
         // An extension is what the browser's user installed, and no site.
         Some((scheme, _)) if scheme.ends_with("-extension") => Site::Browser,
-        Some((scheme, authority)) if said == Site::Untold && is_here(config, headers, (scheme, authority)) => Site::Own,
+        Some((scheme, authority))
+            if said == Site::Untold && is_here(config, headers, (scheme, authority)) =>
+        {
+            Site::Own
+        }
         _ => Site::Foreign,
     }
 }
@@ -91,19 +113,30 @@ fn site(config: &ServerConfig, headers: &HeaderMap) -> Site {
 /// Whether an origin is this server, by the address in the settings or by what the request names as its host.
 fn is_here(config: &ServerConfig, headers: &HeaderMap, origin: (&str, &str)) -> bool {
     let is_same = |known: (&str, &str)| {
-        known.0 == origin.0 && !origin.1.is_empty() && parts_of(known).is_some_and(|it| Some(it) == parts_of(origin))
+        known.0 == origin.0
+            && !origin.1.is_empty()
+            && parts_of(known).is_some_and(|it| Some(it) == parts_of(origin))
     };
     let public = config.public_url.split_once("://");
     if public.is_some_and(is_same) {
         return true;
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let scheme = if cookie::is_https(config, headers) { "https" } else { "http" };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let scheme = if cookie::is_https(config, headers) {
+        "https"
+    } else {
+        "http"
+    };
     // Under another name than the public one clients may come without the proxy that speaks TLS.
-    let is_public = public.is_some_and(|(scheme, name)| parts_of((scheme, name)) == parts_of((scheme, host)));
+    let is_public =
+        public.is_some_and(|(scheme, name)| parts_of((scheme, name)) == parts_of((scheme, host)));
     let is_direct = !is_public && !cookie::is_forwarded(headers);
     let mut known = config.hosts.iter().map(String::as_str).chain([host]);
-    known.any(|name| is_same((scheme, name)) || is_direct && name == host && is_same(("http", name)))
+    known
+        .any(|name| is_same((scheme, name)) || is_direct && name == host && is_same(("http", name)))
 }
 
 /// The host of an origin in small letters and its port, which need not be said when it is that of the scheme.
@@ -118,8 +151,15 @@ fn parts_of((scheme, authority): (&str, &str)) -> Option<(String, u16)> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    kind.split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/json")
 }
 
 #[cfg(test)]
@@ -128,18 +168,34 @@ mod tests {
 
     const MARK: (&str, &str) = ("x-requested-with", "x");
 
-    fn verdict(config: &ServerConfig, method: &str, path: &str, headers: &[(&str, &str)]) -> (bool, bool) {
-        let mut request = http::Request::builder().method(method).uri(path).header("host", "drive.example:8080");
+    fn verdict(
+        config: &ServerConfig,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (bool, bool) {
+        let mut request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "drive.example:8080");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        (check(config, &parts).is_ok(), check_if_told(config, &parts).is_ok())
+        (
+            check(config, &parts).is_ok(),
+            check_if_told(config, &parts).is_ok(),
+        )
     }
 
     fn foreign(config: &ServerConfig, method: &str, host: &str, headers: &[(&str, &str)]) -> bool {
-        let request = http::Request::builder().method(method).uri("/dav/a").header("host", host);
-        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = http::Request::builder()
+            .method(method)
+            .uri("/dav/a")
+            .header("host", host);
+        let request = headers.iter().fold(request, |request, (name, value)| {
+            request.header(*name, *value)
+        });
         is_foreign(config, &request.body(()).unwrap())
     }
 
@@ -157,8 +213,14 @@ mod tests {
             (vec![origin("http://drive.example:8080")], false),
             (vec![site("cross-site")], true),
             (vec![site("same-site")], true),
-            (vec![site("same-site"), origin("http://drive.example:8080")], true),
-            (vec![site("cross-site"), origin("chrome-extension://abc")], true),
+            (
+                vec![site("same-site"), origin("http://drive.example:8080")],
+                true,
+            ),
+            (
+                vec![site("cross-site"), origin("chrome-extension://abc")],
+                true,
+            ),
             (vec![site("Same-Origin")], true),
             (vec![site("")], true),
             (vec![site("same-origin"), site("cross-site")], true),
@@ -169,33 +231,62 @@ mod tests {
             (vec![origin("https://drive.example:8080")], true),
             (vec![origin("http://sub.drive.example:8080")], true),
             (vec![origin("http://drive.example:8080.evil.example")], true),
-            (vec![origin("http://drive.example:8080"), origin("http://drive.example:8080")], true),
+            (
+                vec![
+                    origin("http://drive.example:8080"),
+                    origin("http://drive.example:8080"),
+                ],
+                true,
+            ),
             (vec![origin("null")], true),
             (vec![origin("")], true),
             (vec![origin("file://")], true),
         ] {
-            for method in ["POST", "PUT", "DELETE", "MOVE", "LOCK", "PATCH", "SEARCH", "post"] {
-                assert_eq!(foreign(&config, method, "drive.example:8080", &headers), expected, "{method} {headers:?}");
+            for method in [
+                "POST", "PUT", "DELETE", "MOVE", "LOCK", "PATCH", "SEARCH", "post",
+            ] {
+                assert_eq!(
+                    foreign(&config, method, "drive.example:8080", &headers),
+                    expected,
+                    "{method} {headers:?}"
+                );
             }
-            assert!(!foreign(&config, "GET", "drive.example:8080", &headers), "{headers:?}");
+            assert!(
+                !foreign(&config, "GET", "drive.example:8080", &headers),
+                "{headers:?}"
+            );
         }
     }
 
     #[test]
     fn ports_that_need_not_be_said_need_not_agree() {
         let mut config = ServerConfig::default();
-        let is_own =
-            |config: &ServerConfig, host: &str, origin: &str| !foreign(config, "PUT", host, &[("origin", origin)]);
+        let is_own = |config: &ServerConfig, host: &str, origin: &str| {
+            !foreign(config, "PUT", host, &[("origin", origin)])
+        };
         assert!(is_own(&config, "a:80", "http://a") && is_own(&config, "A", "http://a:80"));
         assert!(!is_own(&config, "a:443", "https://a") && !is_own(&config, "a:443", "http://a"));
-        assert!(is_own(&config, "[::1]:4918", "http://[::1]:4918") && is_own(&config, "[::1]", "http://[::1]:80"));
+        assert!(
+            is_own(&config, "[::1]:4918", "http://[::1]:4918")
+                && is_own(&config, "[::1]", "http://[::1]:80")
+        );
         config.public_url = "https://files.example:443".into();
         assert!(is_own(&config, "127.0.0.1:4918", "https://files.example"));
-        assert!(is_own(&config, "files.example:443", "https://files.example"));
-        assert!(is_own(&config, "files.example", "https://files.example:443"));
+        assert!(is_own(
+            &config,
+            "files.example:443",
+            "https://files.example"
+        ));
+        assert!(is_own(
+            &config,
+            "files.example",
+            "https://files.example:443"
+        ));
         // A page that came without TLS under the public name is anybody's; under another name it is the drive at home.
         assert!(!is_own(&config, "files.example", "http://files.example"));
-        assert!(is_own(&config, "nas:4918", "http://nas:4918") && is_own(&config, "nas", "https://nas"));
+        assert!(
+            is_own(&config, "nas:4918", "http://nas:4918") && is_own(&config, "nas", "https://nas")
+        );
     }
 
     #[test]
@@ -204,26 +295,72 @@ mod tests {
         let origin = |origin| ("origin", origin);
         let cases = [
             (vec![("sec-fetch-site", "same-origin"), MARK], (true, true)),
-            (vec![("sec-fetch-site", "same-origin"), origin("https://evil.example"), MARK], (true, true)),
-            (vec![("sec-fetch-site", "same-site"), origin("http://drive.example:8080"), MARK], (false, false)),
+            (
+                vec![
+                    ("sec-fetch-site", "same-origin"),
+                    origin("https://evil.example"),
+                    MARK,
+                ],
+                (true, true),
+            ),
+            (
+                vec![
+                    ("sec-fetch-site", "same-site"),
+                    origin("http://drive.example:8080"),
+                    MARK,
+                ],
+                (false, false),
+            ),
             (vec![("sec-fetch-site", "cross-site"), MARK], (false, false)),
             (vec![("sec-fetch-site", "none"), MARK], (false, false)),
-            (vec![("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-origin"), MARK], (false, false)),
-            (vec![origin("http://drive.example:8080"), MARK], (true, true)),
-            (vec![origin("http://DRIVE.example:8080"), MARK], (true, true)),
+            (
+                vec![
+                    ("sec-fetch-site", "same-origin"),
+                    ("sec-fetch-site", "same-origin"),
+                    MARK,
+                ],
+                (false, false),
+            ),
+            (
+                vec![origin("http://drive.example:8080"), MARK],
+                (true, true),
+            ),
+            (
+                vec![origin("http://DRIVE.example:8080"), MARK],
+                (true, true),
+            ),
             (vec![origin("http://drive.example"), MARK], (false, false)),
-            (vec![origin("https://drive.example:8080"), MARK], (false, false)),
-            (vec![origin("http://drive.example:8080.evil.example"), MARK], (false, false)),
+            (
+                vec![origin("https://drive.example:8080"), MARK],
+                (false, false),
+            ),
+            (
+                vec![origin("http://drive.example:8080.evil.example"), MARK],
+                (false, false),
+            ),
             (vec![origin("null"), MARK], (false, false)),
             (vec![origin("http://"), MARK], (false, false)),
             (vec![MARK], (false, true)),
             (vec![], (false, true)),
         ];
         for (headers, expected) in cases {
-            assert_eq!(verdict(&config, "DELETE", "/dav/a", &headers), expected, "{headers:?}");
+            assert_eq!(
+                verdict(&config, "DELETE", "/dav/a", &headers),
+                expected,
+                "{headers:?}"
+            );
         }
         for method in ["GET", "HEAD", "OPTIONS", "PROPFIND", "REPORT"] {
-            assert!(verdict(&config, method, "/dav/a", &[("sec-fetch-site", "cross-site")]).0, "{method}");
+            assert!(
+                verdict(
+                    &config,
+                    method,
+                    "/dav/a",
+                    &[("sec-fetch-site", "cross-site")]
+                )
+                .0,
+                "{method}"
+            );
         }
     }
 
@@ -235,12 +372,20 @@ mod tests {
         for (path, headers, expected) in [
             ("/api/v1/logout", vec![site, json], true),
             ("/api/v1/logout", vec![site, MARK], true),
-            ("/api/v1/logout", vec![site, ("content-type", "text/plain")], false),
+            (
+                "/api/v1/logout",
+                vec![site, ("content-type", "text/plain")],
+                false,
+            ),
             ("/api/v1/logout", vec![site], false),
             ("/dav/a", vec![site, json], false),
             ("/dav/a", vec![site, MARK], true),
         ] {
-            assert_eq!(verdict(&config, "POST", path, &headers).0, expected, "{path} {headers:?}");
+            assert_eq!(
+                verdict(&config, "POST", path, &headers).0,
+                expected,
+                "{path} {headers:?}"
+            );
         }
     }
 
@@ -248,8 +393,13 @@ mod tests {
     fn the_settings_name_more_origins() {
         let mut config = ServerConfig::default();
         config.hosts.push("files.example.org".into());
-        let is_own = |config: &ServerConfig, origin| verdict(config, "PUT", "/dav/a", &[("origin", origin), MARK]).0;
-        assert!(is_own(&config, "http://files.example.org") && !is_own(&config, "https://files.example.org"));
+        let is_own = |config: &ServerConfig, origin| {
+            verdict(config, "PUT", "/dav/a", &[("origin", origin), MARK]).0
+        };
+        assert!(
+            is_own(&config, "http://files.example.org")
+                && !is_own(&config, "https://files.example.org")
+        );
         config.public_url = "https://files.example.org".into();
         assert!(is_own(&config, "https://files.example.org"));
     }

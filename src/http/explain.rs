@@ -30,7 +30,9 @@ pub(super) fn of_drive(
     let Some(mut reason) = response.extensions_mut().remove::<Reason>() else {
         let agent = login::agent_of(&parts.headers);
         if super::dav::quirks::wants_lean_listings(agent) {
-            app.auth.failures().succeeded(Client::Windows, origin.address);
+            app.auth
+                .failures()
+                .succeeded(Client::Windows, origin.address);
         }
         return;
     };
@@ -38,20 +40,28 @@ pub(super) fn of_drive(
         reason.detail = parts.method.to_string();
     }
     let failure = Failure::new(client_of(&parts.headers), origin.address, reason);
-    app.auth.note_failure(identity, failure.asked(parts.method.as_str(), &path_of(&parts.uri)));
+    app.auth.note_failure(
+        identity,
+        failure.asked(parts.method.as_str(), &path_of(&parts.uri)),
+    );
 }
 
 /// Keeps what Windows does where there is no TLS: it asks once without a password, and never with one.
 pub(super) fn of_stranger(app: &App, parts: &Parts, origin: &Origin) {
-    let is_mute = !parts.headers.contains_key(header::AUTHORIZATION) && !parts.headers.contains_key(header::COOKIE);
+    let is_mute = !parts.headers.contains_key(header::AUTHORIZATION)
+        && !parts.headers.contains_key(header::COOKIE);
     if is_mute && !cookie::is_https(&app.config.server, &parts.headers) {
-        app.auth.note_unencrypted(None, client_of(&parts.headers), origin.address);
+        app.auth
+            .note_unencrypted(None, client_of(&parts.headers), origin.address);
     }
 }
 
 /// Marks the refusal of a request without TLS.
 pub(super) fn mark_unencrypted(headers: &HeaderMap, response: &mut Response<Body>) {
-    let mark = Unencrypted { user: login::basic_user(headers), client: client_of(headers) };
+    let mark = Unencrypted {
+        user: login::basic_user(headers),
+        client: client_of(headers),
+    };
     response.extensions_mut().insert(mark);
 }
 
@@ -84,27 +94,48 @@ mod tests {
     #[tokio::test]
     async fn a_password_without_tls_is_told_to_the_account_that_it_was_for() {
         let dir = tempfile::tempdir().unwrap();
-        let mut config = Config { data_dir: dir.path().to_owned(), ..Config::default() };
+        let mut config = Config {
+            data_dir: dir.path().to_owned(),
+            ..Config::default()
+        };
         config.tls.listen = vec![([127, 0, 0, 1], 8443).into()];
         let app = App::open(config).await.unwrap();
         let ana = AccountName::parse("ana").unwrap();
-        app.auth.create(&ana, b"blue kettle 77", Role::User, None).await.unwrap();
+        app.auth
+            .create(&ana, b"blue kettle 77", Role::User, None)
+            .await
+            .unwrap();
         let from = IpAddr::from([192, 0, 2, 1]);
         // The passwords are wrong: nothing is looked up for a request that is refused anyway.
-        for (authorization, agent) in
-            [("Basic YW5hOng=", "WebDAVFS/3"), ("Basic Ym9iOng=", "WebDAVFS/3"), ("", "Microsoft-WebDAV-MiniRedir/10")]
-        {
-            let request = Request::builder().uri("/dav/").header("host", "a").header("user-agent", agent);
-            let request =
-                if authorization.is_empty() { request } else { request.header("authorization", authorization) };
-            let answer = crate::http::handle(&app, from.into(), request.body(BodyIn::from(b"")).unwrap()).await;
+        for (authorization, agent) in [
+            ("Basic YW5hOng=", "WebDAVFS/3"),
+            ("Basic Ym9iOng=", "WebDAVFS/3"),
+            ("", "Microsoft-WebDAV-MiniRedir/10"),
+        ] {
+            let request = Request::builder()
+                .uri("/dav/")
+                .header("host", "a")
+                .header("user-agent", agent);
+            let request = if authorization.is_empty() {
+                request
+            } else {
+                request.header("authorization", authorization)
+            };
+            let answer =
+                crate::http::handle(&app, from.into(), request.body(BodyIn::from(b"")).unwrap())
+                    .await;
             assert_eq!(answer.status(), 403, "{agent}");
         }
         let told = |near| {
             let failures = app.auth.failures_of(&ana, near).unwrap().into_iter();
-            failures.map(|one| ClientFailure::of(one, Language::English).kind).collect::<Vec<_>>()
+            failures
+                .map(|one| ClientFailure::of(one, Language::English).kind)
+                .collect::<Vec<_>>()
         };
         assert_eq!(told(None), [Cause::PlainHttp]);
-        assert_eq!(told(Some(from)), [Cause::WindowsPlainHttp, Cause::PlainHttp]);
+        assert_eq!(
+            told(Some(from)),
+            [Cause::WindowsPlainHttp, Cause::PlainHttp]
+        );
     }
 }

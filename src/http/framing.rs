@@ -26,7 +26,9 @@ impl Refusal {
     /// The answer, after which the connection ends.
     pub fn answer(self) -> Response<Body> {
         let mut response = reply::sentence(self.status, self.sentence);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
 }
@@ -43,7 +45,10 @@ const LENGTH: Refusal = Refusal {
 
 impl From<&'static str> for Refusal {
     fn from(sentence: &'static str) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, sentence }
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            sentence,
+        }
     }
 }
 
@@ -91,8 +96,14 @@ fn check_host<B>(request: &Request<B>) -> Result<(), &'static str> {
 }
 
 fn check_authority<B>(request: &Request<B>) -> Result<(), &'static str> {
-    let authority = request.uri().authority().ok_or("The request names no server.")?;
-    check_form(&HeaderValue::from_str(authority.as_str()).map_err(|_| "The authority of the request is malformed.")?)
+    let authority = request
+        .uri()
+        .authority()
+        .ok_or("The request names no server.")?;
+    check_form(
+        &HeaderValue::from_str(authority.as_str())
+            .map_err(|_| "The authority of the request is malformed.")?,
+    )
 }
 
 fn check_form(host: &HeaderValue) -> Result<(), &'static str> {
@@ -100,7 +111,10 @@ fn check_form(host: &HeaderValue) -> Result<(), &'static str> {
     let simple = |byte: &u8| byte.is_ascii_alphanumeric() || b".-".contains(byte);
     let bytes = host.as_bytes();
     let (name, port) = match bytes.iter().position(|&b| b == b':') {
-        Some(colon) => (bytes.get(..colon).unwrap_or_default(), bytes.get(colon..).unwrap_or_default()),
+        Some(colon) => (
+            bytes.get(..colon).unwrap_or_default(),
+            bytes.get(colon..).unwrap_or_default(),
+        ),
         None => (bytes, &[][..]),
     };
     let plain = !name.is_empty() && name.iter().all(simple) && is_port(port);
@@ -118,7 +132,9 @@ fn check_form(host: &HeaderValue) -> Result<(), &'static str> {
 /// Whether this is what may follow a host: nothing, or a colon and up to five digits.
 fn is_port(text: &[u8]) -> bool {
     match text.split_first() {
-        Some((colon, digits)) => *colon == b':' && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit),
+        Some((colon, digits)) => {
+            *colon == b':' && digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit)
+        }
         None => true,
     }
 }
@@ -137,10 +153,20 @@ mod tests {
 
     #[test]
     fn exactly_one_well_formed_host() {
-        for good in ["localhost", "127.0.0.1:4918", "[::1]:4918", "[::1]", "files.example.org", "a_b", "x:"] {
+        for good in [
+            "localhost",
+            "127.0.0.1:4918",
+            "[::1]:4918",
+            "[::1]",
+            "files.example.org",
+            "a_b",
+            "x:",
+        ] {
             assert!(verdict("/", &[good]), "{good}");
         }
-        for bad in ["", "a b", "a@b", "a/b", "a,b", ":80", "a:123456", "a:b", "[::1", "a?b"] {
+        for bad in [
+            "", "a b", "a@b", "a/b", "a,b", ":80", "a:123456", "a:b", "[::1", "a?b",
+        ] {
             assert!(!verdict("/", &[bad]), "{bad}");
         }
         assert!(!verdict("/", &[]));
@@ -157,7 +183,10 @@ mod tests {
     #[test]
     fn with_http_2_the_target_or_host_names_the_server_and_both_the_same() {
         let host_of = |target: &str, host: Option<&str>| {
-            let mut request = Request::builder().version(Version::HTTP_2).method("OPTIONS").uri(target);
+            let mut request = Request::builder()
+                .version(Version::HTTP_2)
+                .method("OPTIONS")
+                .uri(target);
             if let Some(host) = host {
                 request = request.header("host", host);
             }
@@ -165,8 +194,14 @@ mod tests {
             check(&mut request).ok()?;
             Some(request.headers().get("host")?.to_str().ok()?.to_owned())
         };
-        assert_eq!(host_of("https://a.example:8443/x", None).as_deref(), Some("a.example:8443"));
-        assert_eq!(host_of("https://A.example/x", Some("a.example:443")).as_deref(), Some("A.example"));
+        assert_eq!(
+            host_of("https://a.example:8443/x", None).as_deref(),
+            Some("a.example:8443")
+        );
+        assert_eq!(
+            host_of("https://A.example/x", Some("a.example:443")).as_deref(),
+            Some("A.example")
+        );
         assert_eq!(host_of("/x", Some("a")).as_deref(), Some("a"));
         for (target, host) in [
             ("https://a/x", Some("b")),
@@ -184,10 +219,22 @@ mod tests {
 
     #[test]
     fn http_1_0_needs_no_host_and_ambiguity_is_refused() {
-        let mut old = Request::builder().version(Version::HTTP_10).uri("/").body(()).unwrap();
+        let mut old = Request::builder()
+            .version(Version::HTTP_10)
+            .uri("/")
+            .body(())
+            .unwrap();
         assert!(check(&mut old).is_ok());
-        let marked = || Request::builder().uri("/").header("host", "a").extension(Ambiguous);
-        assert_eq!(check(&mut marked().body(()).unwrap()).unwrap_err().status, 400);
+        let marked = || {
+            Request::builder()
+                .uri("/")
+                .header("host", "a")
+                .extension(Ambiguous)
+        };
+        assert_eq!(
+            check(&mut marked().body(()).unwrap()).unwrap_err().status,
+            400
+        );
         let coded = marked().header(UNKNOWN_CODING, "gzip").body(());
         assert_eq!(check(&mut coded.unwrap()).unwrap_err().status, 501);
     }

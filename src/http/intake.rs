@@ -51,10 +51,15 @@ impl Body for BodyIn {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match self.get_mut() {
             Self::Wire(body) => Pin::new(body).poll_frame(cx).map_err(io::Error::other),
-            Self::Memory(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+            Self::Memory(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|never| match never {}),
             Self::Stream(body) => body.as_mut().poll_frame(cx),
             Self::Announced(body) => Pin::new(body.as_mut()).poll_frame(cx),
         }
@@ -90,9 +95,15 @@ pub struct DrainLimit {
 
 impl DrainLimit {
     /// Before a 401: KIO sends a whole upload first and sees the challenge only after it (clients.md row 11).
-    pub const CHALLENGE: Self = Self { bytes: 64 << 20, time: Duration::from_secs(10) };
+    pub const CHALLENGE: Self = Self {
+        bytes: 64 << 20,
+        time: Duration::from_secs(10),
+    };
     /// Before any other refusal.
-    pub const REFUSAL: Self = Self { bytes: 1 << 20, time: Duration::from_secs(10) };
+    pub const REFUSAL: Self = Self {
+        bytes: 1 << 20,
+        time: Duration::from_secs(10),
+    };
 }
 
 /// Reads a refused body to its end within the limit. `false` when the rest was left: the connection must close then.
@@ -101,7 +112,9 @@ pub async fn drain(headers: &HeaderMap, body: &mut BodyIn, limit: DrainLimit) ->
     if body.is_end_stream() {
         return true;
     }
-    let waits = headers.get(header::EXPECT).is_some_and(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    let waits = headers
+        .get(header::EXPECT)
+        .is_some_and(|e| e.as_bytes().eq_ignore_ascii_case(b"100-continue"));
     if waits || body.size_hint().lower() > limit.bytes {
         return false;
     }
@@ -117,7 +130,9 @@ pub async fn drain(headers: &HeaderMap, body: &mut BodyIn, limit: DrainLimit) ->
         }
         true
     };
-    tokio::time::timeout(limit.time, read).await.unwrap_or(false)
+    tokio::time::timeout(limit.time, read)
+        .await
+        .unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -127,7 +142,10 @@ mod tests {
 
     #[tokio::test]
     async fn refused_bodies_are_read_within_the_limit_only() {
-        let limit = DrainLimit { bytes: 4, time: Duration::from_secs(1) };
+        let limit = DrainLimit {
+            bytes: 4,
+            time: Duration::from_secs(1),
+        };
         let none = HeaderMap::new();
         assert!(drain(&none, &mut BodyIn::from(b""), limit).await);
         let mut body = BodyIn::from(b"1234");
@@ -136,7 +154,8 @@ mod tests {
         let mut body = BodyIn::from(b"12345");
         assert!(!drain(&none, &mut body, limit).await);
         assert!(!body.is_end_stream());
-        let waits = HeaderMap::from_iter([(header::EXPECT, HeaderValue::from_static("100-Continue"))]);
+        let waits =
+            HeaderMap::from_iter([(header::EXPECT, HeaderValue::from_static("100-Continue"))]);
         let mut body = BodyIn::from(b"1234");
         assert!(!drain(&waits, &mut body, limit).await);
         assert!(!body.is_end_stream());

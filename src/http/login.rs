@@ -26,16 +26,24 @@ const MAX_CREDENTIALS: usize = 4096;
 /// Who the request comes from, by its one `Authorization` header or else by its cookie.
 pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<Arc<Identity>> {
     let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next().map(HeaderValue::as_bytes) else { return by_cookie(app, parts) };
+    let Some(value) = values.next().map(HeaderValue::as_bytes) else {
+        return by_cookie(app, parts);
+    };
     if values.next().is_some() {
         return Err(Error::Unauthenticated);
     }
     if let Some(identity) = app.auth.recall(value, origin) {
         return Ok(identity);
     }
-    let caller = Caller { address: origin.address, agent: agent_of(&parts.headers) };
+    let caller = Caller {
+        address: origin.address,
+        agent: agent_of(&parts.headers),
+    };
     if let Some(bearer) = bearer_in(value) {
-        let identity = app.auth.by_bearer(bearer).or_else(|| app.auth.by_app_password(None, bearer, caller));
+        let identity = app
+            .auth
+            .by_bearer(bearer)
+            .or_else(|| app.auth.by_app_password(None, bearer, caller));
         return identity.ok_or(Error::Unauthenticated);
     }
     let Credentials { text, colon } = Credentials::parse(value).ok_or(Error::Unauthenticated)?;
@@ -44,21 +52,30 @@ pub async fn authenticate(app: &App, parts: &Parts, origin: &Origin) -> Result<A
     if let Some(identity) = app.auth.by_app_password(Some(user), password, caller) {
         return Ok(identity);
     }
-    let origin = Origin { client: Client::of(caller.agent), ..origin.clone() };
+    let origin = Origin {
+        client: Client::of(caller.agent),
+        ..origin.clone()
+    };
     Box::pin(app.auth.sign_in(value, user, password.as_bytes(), origin)).await
 }
 
 /// The password of a Basic `Authorization` header, whatever its user name; `Unauthenticated` without one.
 pub fn basic_password(headers: &HeaderMap) -> Result<Zeroizing<String>> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(Error::Unauthenticated) };
-    let Credentials { text, colon } = Credentials::parse(value.as_bytes()).ok_or(Error::Unauthenticated)?;
-    Ok(Zeroizing::new(text.get(colon + 1..).unwrap_or_default().to_owned()))
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err(Error::Unauthenticated);
+    };
+    let Credentials { text, colon } =
+        Credentials::parse(value.as_bytes()).ok_or(Error::Unauthenticated)?;
+    Ok(Zeroizing::new(
+        text.get(colon + 1..).unwrap_or_default().to_owned(),
+    ))
 }
 
 /// The user name of a Basic `Authorization` header.
 pub(super) fn basic_user(headers: &HeaderMap) -> Option<String> {
-    let Credentials { text, colon } = Credentials::parse(headers.get(header::AUTHORIZATION)?.as_bytes())?;
+    let Credentials { text, colon } =
+        Credentials::parse(headers.get(header::AUTHORIZATION)?.as_bytes())?;
     text.get(..colon).map(str::to_owned)
 }
 
@@ -66,7 +83,9 @@ pub(super) fn basic_user(headers: &HeaderMap) -> Option<String> {
 fn by_cookie(app: &App, parts: &Parts) -> Result<Arc<Identity>> {
     let config = &app.config.server;
     let secret = cookie::SESSION.read(cookie::is_https(config, &parts.headers), &parts.headers);
-    let identity = secret.and_then(|secret| app.auth.by_session(secret)).ok_or(Error::Unauthenticated)?;
+    let identity = secret
+        .and_then(|secret| app.auth.by_session(secret))
+        .ok_or(Error::Unauthenticated)?;
     csrf::check(config, parts)?;
     Ok(identity)
 }
@@ -75,12 +94,18 @@ fn by_cookie(app: &App, parts: &Parts) -> Result<Arc<Identity>> {
 fn bearer_in(value: &[u8]) -> Option<&str> {
     let (scheme, token) = value.split_at_checked(7)?;
     let is_bearer = value.len() <= MAX_CREDENTIALS && scheme.eq_ignore_ascii_case(b"bearer ");
-    std::str::from_utf8(token).ok().map(str::trim).filter(|token| is_bearer && !token.is_empty())
+    std::str::from_utf8(token)
+        .ok()
+        .map(str::trim)
+        .filter(|token| is_bearer && !token.is_empty())
 }
 
 /// What the client says it is.
 pub fn agent_of(headers: &HeaderMap) -> &str {
-    headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default()
+    headers
+        .get(header::USER_AGENT)
+        .and_then(|agent| agent.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// Whether a request comes from a script in a page: browsers say so, other clients do not.
@@ -90,7 +115,8 @@ pub fn is_script(headers: &HeaderMap) -> bool {
 
 /// Notes a peer that sends `X-Forwarded-For` as proxies do, but is none that is believed: all who come through it are one network.
 pub fn note_forwarded(metrics: &Metrics, headers: &HeaderMap, peer: IpAddr) {
-    if headers.contains_key(X_FORWARDED_FOR) && metrics.untrusted_proxies.note(peer.to_canonical()) {
+    if headers.contains_key(X_FORWARDED_FOR) && metrics.untrusted_proxies.note(peer.to_canonical())
+    {
         tracing::warn!(
             %peer,
             "requests come with X-Forwarded-For from an address that is not in server.trusted_proxies: whoever comes through \
@@ -102,7 +128,10 @@ pub fn note_forwarded(metrics: &Metrics, headers: &HeaderMap, peer: IpAddr) {
 /// Whether a peer is one of the proxies that are believed.
 pub fn is_trusted(config: &ServerConfig, peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
-    config.trusted_proxies.iter().any(|proxy| proxy.to_canonical() == peer)
+    config
+        .trusted_proxies
+        .iter()
+        .any(|proxy| proxy.to_canonical() == peer)
 }
 
 /// The client's address: the peer, or behind trusted proxies the right-most hop that is not one of them.
@@ -114,7 +143,9 @@ pub fn client_address(config: &ServerConfig, headers: &HeaderMap, peer: IpAddr) 
     let mut nearest = peer;
     let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
     for hop in lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(',')) {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            return nearest;
+        };
         nearest = address.to_canonical();
         if !is_trusted(config, nearest) {
             return nearest;
@@ -130,9 +161,15 @@ pub async fn refuse(error: &Error, parts: &Parts, body: &mut BodyIn) -> Response
 }
 
 /// An answer after the rest of the request's body, which is read within bounds, so that the client sees it.
-pub async fn after_body(parts: &Parts, body: &mut BodyIn, mut response: Response<Body>) -> Response<Body> {
+pub async fn after_body(
+    parts: &Parts,
+    body: &mut BodyIn,
+    mut response: Response<Body>,
+) -> Response<Body> {
     if !drain(&parts.headers, body, DrainLimit::CHALLENGE).await {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }
@@ -152,7 +189,10 @@ impl Credentials {
         }
         let decoded = Zeroizing::new(BASE64_STANDARD.decode(rest.trim_ascii()).ok()?);
         // RFC 7617 section 2.1: without a charset, clients send what their system has. What is no UTF-8 is Windows-1252.
-        let text = std::str::from_utf8(&decoded).map(str::to_owned).ok().or_else(|| windows1252::decode(&decoded))?;
+        let text = std::str::from_utf8(&decoded)
+            .map(str::to_owned)
+            .ok()
+            .or_else(|| windows1252::decode(&decoded))?;
         let text = Zeroizing::new(text);
         let colon = text.find(':').filter(|colon| *colon > 0)?;
         Some(Self { text, colon })
@@ -178,10 +218,24 @@ mod tests {
     fn basic_credentials_are_read_and_all_else_is_not() {
         let pair = |a: &str, b: &str| Some((a.to_owned(), b.to_owned()));
         assert_eq!(parse(&basic(b"ana:pass:word")), pair("ana", "pass:word"));
-        assert_eq!(parse(&basic("DOM\\ana:pä".as_bytes())), pair("DOM\\ana", "pä"));
+        assert_eq!(
+            parse(&basic("DOM\\ana:pä".as_bytes())),
+            pair("DOM\\ana", "pä")
+        );
         assert_eq!(parse("bAsIc  YTpi "), pair("a", "b"));
-        assert_eq!(parse(&basic(b"ana:p\xe4\x80")), pair("ana", "p\u{e4}\u{20ac}"));
-        for bad in ["", "Basic", "Basic ", "Basic !!!", "Bearer YTpi", "BasicYTpi", "Bearer"] {
+        assert_eq!(
+            parse(&basic(b"ana:p\xe4\x80")),
+            pair("ana", "p\u{e4}\u{20ac}")
+        );
+        for bad in [
+            "",
+            "Basic",
+            "Basic ",
+            "Basic !!!",
+            "Bearer YTpi",
+            "BasicYTpi",
+            "Bearer",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
         for bad in [&b"nocolon"[..], b":nobody", b"a:\x81\xff", &[b'a'; 5000]] {
@@ -193,18 +247,33 @@ mod tests {
     fn forwarded_addresses_count_only_from_trusted_proxies() {
         let mut config = ServerConfig::default();
         let mut headers = HeaderMap::new();
-        headers.append("x-forwarded-for", HeaderValue::from_static("6.6.6.6, 1.2.3.4"));
+        headers.append(
+            "x-forwarded-for",
+            HeaderValue::from_static("6.6.6.6, 1.2.3.4"),
+        );
         headers.append("x-forwarded-for", HeaderValue::from_static("10.0.0.2"));
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let proxy = address("::ffff:10.0.0.1");
-        assert_eq!(client_address(&config, &headers, proxy), address("10.0.0.1"));
+        assert_eq!(
+            client_address(&config, &headers, proxy),
+            address("10.0.0.1")
+        );
         config.trusted_proxies = vec![address("10.0.0.1")];
-        assert_eq!(client_address(&config, &headers, address("9.9.9.9")), address("9.9.9.9"));
-        assert_eq!(client_address(&config, &headers, proxy), address("10.0.0.2"));
+        assert_eq!(
+            client_address(&config, &headers, address("9.9.9.9")),
+            address("9.9.9.9")
+        );
+        assert_eq!(
+            client_address(&config, &headers, proxy),
+            address("10.0.0.2")
+        );
         config.trusted_proxies.push(address("10.0.0.2"));
         assert_eq!(client_address(&config, &headers, proxy), address("1.2.3.4"));
         headers.append("x-forwarded-for", HeaderValue::from_static("junk"));
-        assert_eq!(client_address(&config, &headers, proxy), address("10.0.0.1"));
+        assert_eq!(
+            client_address(&config, &headers, proxy),
+            address("10.0.0.1")
+        );
     }
 
     #[tokio::test]
@@ -216,8 +285,14 @@ mod tests {
         assert_eq!(response.headers()[header::WWW_AUTHENTICATE], CHALLENGE);
         assert!(http_body::Body::is_end_stream(&body));
         assert!(!response.headers().contains_key(header::CONNECTION));
-        let busy = Error::Busy { retry_after: Duration::from_millis(1500) };
-        let (parts, ()) = http::Request::builder().header("expect", "100-continue").body(()).unwrap().into_parts();
+        let busy = Error::Busy {
+            retry_after: Duration::from_millis(1500),
+        };
+        let (parts, ()) = http::Request::builder()
+            .header("expect", "100-continue")
+            .body(())
+            .unwrap()
+            .into_parts();
         let response = refuse(&busy, &parts, &mut BodyIn::from(b"upload")).await;
         assert_eq!(response.headers()[header::RETRY_AFTER], "2");
         assert_eq!(response.headers()[header::CONNECTION], "close");

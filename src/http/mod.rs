@@ -53,16 +53,27 @@ struct Answer {
 
 impl From<Response<Body>> for Answer {
     fn from(response: Response<Body>) -> Self {
-        Self { response, identity: None }
+        Self {
+            response,
+            identity: None,
+        }
     }
 }
 
 /// Answers one request, whatever happens while it is handled.
 pub async fn handle(app: &Arc<App>, peer: Origin, request: Request<BodyIn>) -> Response<Body> {
     let tls_port = app.config.tls.instead_of_plain();
-    let around = Surroundings { config: &app.config.server, metrics: &app.metrics, tls_port };
+    let around = Surroundings {
+        config: &app.config.server,
+        metrics: &app.metrics,
+        tls_port,
+    };
     let from = peer.address;
-    let mut response = around.enclose(peer, request, |request, origin| choose_front(app, request, origin)).await;
+    let mut response = around
+        .enclose(peer, request, |request, origin| {
+            choose_front(app, request, origin)
+        })
+        .await;
     explain::of_unencrypted(app, from, &mut response);
     response
 }
@@ -78,8 +89,11 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
         },
     };
     let path = request.uri().path();
-    let drive = path.strip_prefix("/dav").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    let above = matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
+    let drive = path
+        .strip_prefix("/dav")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let above =
+        matches!(path, "/" | "*") && matches!(request.method().as_str(), "OPTIONS" | "PROPFIND");
     let mounted = public::mounted(path);
     if web::is_foreign_code(path, request.headers()) {
         return web::refuse_code().into();
@@ -89,7 +103,13 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
         return Box::pin(csrf::refuse(request, dav)).await;
     }
     if let Some(token) = mounted {
-        return Box::pin(public::mount::handle(app, token.to_owned(), &origin, request)).await;
+        return Box::pin(public::mount::handle(
+            app,
+            token.to_owned(),
+            &origin,
+            request,
+        ))
+        .await;
     }
     if !drive && !above {
         return Box::pin(pages::answer(app, origin, request)).await;
@@ -99,7 +119,9 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
         Ok(identity) => identity,
         Err(error) => {
             explain::of_stranger(app, &parts, &origin);
-            return Box::pin(login::refuse(&error, &parts, &mut body)).await.into();
+            return Box::pin(login::refuse(&error, &parts, &mut body))
+                .await
+                .into();
         }
     };
     let mut response = if drive {
@@ -108,7 +130,10 @@ async fn choose_front(app: &Arc<App>, request: Request<BodyIn>, origin: Origin) 
         Box::pin(dav::parents::handle(&identity, &parts, body)).await
     };
     explain::of_drive(app, &identity, (&parts, &origin), &mut response);
-    Answer { response, identity: Some(identity) }
+    Answer {
+        response,
+        identity: Some(identity),
+    }
 }
 
 /// The request with its body held to the length that it announces, or the refusal of lengths that cannot be.
@@ -123,7 +148,10 @@ async fn held_to_its_length(
     };
     match held {
         Ok(body) => Ok(Request::from_parts(parts, body)),
-        Err((error, body)) => Err(Lent::new(body).settle(&parts.headers, reply::failure(&error)).await.into()),
+        Err((error, body)) => Err(Lent::new(body)
+            .settle(&parts.headers, reply::failure(&error))
+            .await
+            .into()),
     }
 }
 
@@ -136,7 +164,12 @@ struct Surroundings<'a> {
 }
 
 impl Surroundings<'_> {
-    async fn enclose<F, A>(&self, peer: Origin, mut request: Request<BodyIn>, front: F) -> Response<Body>
+    async fn enclose<F, A>(
+        &self,
+        peer: Origin,
+        mut request: Request<BodyIn>,
+        front: F,
+    ) -> Response<Body>
     where
         F: FnOnce(Request<BodyIn>, Origin) -> A,
         A: Future<Output = Answer>,
@@ -149,14 +182,25 @@ impl Surroundings<'_> {
             login::note_forwarded(self.metrics, request.headers(), peer.address);
         }
         if peer.is_tls && !cookie::is_forwarded(request.headers()) {
-            request.headers_mut().insert(cookie::X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+            request
+                .headers_mut()
+                .insert(cookie::X_FORWARDED_PROTO, HeaderValue::from_static("https"));
         }
-        let is_served_plain = peer.is_tls || is_trusted || peer.address.to_canonical().is_loopback();
-        let tls_port = self.tls_port.filter(|_| !is_served_plain && !plain::is_for_all(request.uri().path()));
-        let origin = Origin { address: client, ..peer };
+        let is_served_plain =
+            peer.is_tls || is_trusted || peer.address.to_canonical().is_loopback();
+        let tls_port = self
+            .tls_port
+            .filter(|_| !is_served_plain && !plain::is_for_all(request.uri().path()));
+        let origin = Origin {
+            address: client,
+            ..peer
+        };
         let is_script = login::is_script(request.headers());
         target::simplify(&mut request);
-        let asked = self.metrics.requests.ask(request.method().as_str(), front_of(request.uri().path()));
+        let asked = self
+            .metrics
+            .requests
+            .ask(request.method().as_str(), front_of(request.uri().path()));
         if request.version() == Version::HTTP_2 {
             self.metrics.http2.add(1);
         }
@@ -164,7 +208,10 @@ impl Surroundings<'_> {
         let mut answer = match (framing::check(&mut request), tls_port) {
             (Ok(()), Some(port)) => plain::refuse(self.config, &request, port),
             // The future is gone after a panic, and what it shares is built to outlive one (no lock is poisoned).
-            (Ok(()), None) => match AssertUnwindSafe(async { front(request, origin).await }).catch_unwind().await {
+            (Ok(()), None) => match AssertUnwindSafe(async { front(request, origin).await })
+                .catch_unwind()
+                .await
+            {
                 Ok(answer) => answer,
                 Err(_) => self.after_panic(&id),
             },
@@ -172,7 +219,10 @@ impl Surroundings<'_> {
         };
         caching::confine(&mut answer.response);
         let headers = answer.response.headers_mut();
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        );
         headers.insert(X_REQUEST_ID, id.header());
         if is_script {
             // A browser would ask with its own box, in front of the page that made the request.
@@ -187,20 +237,29 @@ impl Surroundings<'_> {
 
     fn after_panic(&self, id: &RequestId) -> Answer {
         self.metrics.panics.add(1);
-        tracing::error!(id = id.as_str(), "handling a request panicked; it was answered with 500");
+        tracing::error!(
+            id = id.as_str(),
+            "handling a request panicked; it was answered with 500"
+        );
         let mut response = Response::new(Body::full(format!(
             "The server made a mistake. Its log tells more about request {}.\n",
             id.as_str()
         )));
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/plain; charset=utf-8"),
+        );
         response.into()
     }
 }
 
 /// The front that answers a path, for who counts.
 fn front_of(path: &str) -> Front {
-    let is_below = |front: &str| path.strip_prefix(front).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let is_below = |front: &str| {
+        path.strip_prefix(front)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
     match path {
         _ if is_below("/dav") => Front::Dav,
         _ if is_below("/api") => Front::Api,
@@ -237,7 +296,10 @@ impl Seen {
             bytes: http_body::Body::size_hint(answer.response.body()).exact(),
             took,
             client,
-            account: answer.identity.as_ref().map(|identity| identity.account.as_str()),
+            account: answer
+                .identity
+                .as_ref()
+                .map(|identity| identity.account.as_str()),
             agent: self.agent.as_ref().map(HeaderValue::as_bytes),
             version: self.version,
         });
@@ -253,7 +315,13 @@ mod tests {
         request: http::request::Builder,
         front: impl FnOnce(Request<BodyIn>, Origin) -> A,
     ) -> Response<Body> {
-        answer_from(Origin::from(IpAddr::from([127, 0, 0, 1])), metrics, request, front).await
+        answer_from(
+            Origin::from(IpAddr::from([127, 0, 0, 1])),
+            metrics,
+            request,
+            front,
+        )
+        .await
     }
 
     async fn answer_from<A: Future<Output = Answer>>(
@@ -262,8 +330,14 @@ mod tests {
         request: http::request::Builder,
         front: impl FnOnce(Request<BodyIn>, Origin) -> A,
     ) -> Response<Body> {
-        let around = Surroundings { config: &ServerConfig::default(), metrics, tls_port: Some(8443) };
-        around.enclose(peer, request.body(BodyIn::from(b"")).unwrap(), front).await
+        let around = Surroundings {
+            config: &ServerConfig::default(),
+            metrics,
+            tls_port: Some(8443),
+        };
+        around
+            .enclose(peer, request.body(BodyIn::from(b"")).unwrap(), front)
+            .await
     }
 
     #[tokio::test]
@@ -297,7 +371,10 @@ mod tests {
                 Answer::from(Response::new(Body::empty()))
             };
             let response = answer(&metrics, request, front).await;
-            assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+            assert_eq!(
+                response.headers()[header::X_CONTENT_TYPE_OPTIONS],
+                "nosniff"
+            );
             assert!(!response.headers().contains_key(header::SERVER));
             ids.push(response.headers()[X_REQUEST_ID].clone());
         }
@@ -307,41 +384,109 @@ mod tests {
     #[tokio::test]
     async fn without_tls_only_this_machine_is_served_where_tls_is() {
         let metrics = Metrics::default();
-        let request = || Request::builder().uri("/dav/a%20b?x").header("host", "nest.example:4918");
+        let request = || {
+            Request::builder()
+                .uri("/dav/a%20b?x")
+                .header("host", "nest.example:4918")
+        };
         let served = |_, _| async { Answer::from(Response::new(Body::empty())) };
         let stranger = || Origin::from(IpAddr::from([192, 0, 2, 1]));
         let refused = answer_from(stranger(), &metrics, request(), served).await;
         assert_eq!(
-            (refused.status().as_u16(), &refused.headers()[header::CONNECTION]),
+            (
+                refused.status().as_u16(),
+                &refused.headers()[header::CONNECTION]
+            ),
             (403, &"close".parse().unwrap())
         );
         let page_of = |path: &str| request().uri(path).header("accept", "text/html,*/*");
         let redirected = answer_from(stranger(), &metrics, page_of("/dav/a%20b?x"), served).await;
         assert_eq!(redirected.status(), 308);
-        assert_eq!(redirected.headers()[header::LOCATION], "https://nest.example:8443/dav/a%20b?x");
-        let config = ServerConfig { public_url: "https://nest.example".into(), ..ServerConfig::default() };
-        let named = plain::refuse(&config, &page_of("/a?b").body(BodyIn::from(b"")).unwrap(), 8443);
-        assert_eq!(named.response.headers()[header::LOCATION], "https://nest.example/a?b");
-        let signed_in = request().header("accept", "text/html").header("authorization", "Basic YTpi");
-        assert_eq!(answer_from(stranger(), &metrics, signed_in, served).await.status(), 403);
-        for open in ["/healthz", "/readyz", "/trust", "/trust/sarang.crt", "/_/0/app.css"] {
-            assert_eq!(answer_from(stranger(), &metrics, request().uri(open), served).await.status(), 200, "{open}");
-        }
-        for closed in ["/trusted", "/_/0/app.js", "/trust/../dav/", "/_/../dav/app.css"] {
+        assert_eq!(
+            redirected.headers()[header::LOCATION],
+            "https://nest.example:8443/dav/a%20b?x"
+        );
+        let config = ServerConfig {
+            public_url: "https://nest.example".into(),
+            ..ServerConfig::default()
+        };
+        let named = plain::refuse(
+            &config,
+            &page_of("/a?b").body(BodyIn::from(b"")).unwrap(),
+            8443,
+        );
+        assert_eq!(
+            named.response.headers()[header::LOCATION],
+            "https://nest.example/a?b"
+        );
+        let signed_in = request()
+            .header("accept", "text/html")
+            .header("authorization", "Basic YTpi");
+        assert_eq!(
+            answer_from(stranger(), &metrics, signed_in, served)
+                .await
+                .status(),
+            403
+        );
+        for open in [
+            "/healthz",
+            "/readyz",
+            "/trust",
+            "/trust/sarang.crt",
+            "/_/0/app.css",
+        ] {
             assert_eq!(
-                answer_from(stranger(), &metrics, request().uri(closed), served).await.status(),
+                answer_from(stranger(), &metrics, request().uri(open), served)
+                    .await
+                    .status(),
+                200,
+                "{open}"
+            );
+        }
+        for closed in [
+            "/trusted",
+            "/_/0/app.js",
+            "/trust/../dav/",
+            "/_/../dav/app.css",
+        ] {
+            assert_eq!(
+                answer_from(stranger(), &metrics, request().uri(closed), served)
+                    .await
+                    .status(),
                 403,
                 "{closed}"
             );
         }
-        for here in [IpAddr::from([127, 0, 0, 1]), "::ffff:127.0.0.1".parse().unwrap(), "::1".parse().unwrap()] {
-            assert_eq!(answer_from(here.into(), &metrics, request(), served).await.status(), 200);
+        for here in [
+            IpAddr::from([127, 0, 0, 1]),
+            "::ffff:127.0.0.1".parse().unwrap(),
+            "::1".parse().unwrap(),
+        ] {
+            assert_eq!(
+                answer_from(here.into(), &metrics, request(), served)
+                    .await
+                    .status(),
+                200
+            );
         }
         let seen = |request: Request<BodyIn>, _| async move {
             assert_eq!(request.headers()["x-forwarded-proto"], "https");
             Answer::from(Response::new(Body::empty()))
         };
         let forged = request().header("x-forwarded-proto", "http");
-        assert_eq!(answer_from(Origin { is_tls: true, ..stranger() }, &metrics, forged, seen).await.status(), 200);
+        assert_eq!(
+            answer_from(
+                Origin {
+                    is_tls: true,
+                    ..stranger()
+                },
+                &metrics,
+                forged,
+                seen
+            )
+            .await
+            .status(),
+            200
+        );
     }
 }

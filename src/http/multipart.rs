@@ -17,11 +17,13 @@ const MAX_HEADS: usize = 1 << 20;
 /// The longest boundary (RFC 2046 section 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
-const NO_FORM: Error =
-    Error::BadRequest("The body must be a form with files, with Content-Type: multipart/form-data and a boundary.");
+const NO_FORM: Error = Error::BadRequest(
+    "The body must be a form with files, with Content-Type: multipart/form-data and a boundary.",
+);
 const MALFORMED: Error = Error::BadRequest("The parts of the form are malformed.");
-const ENDLESS: Error =
-    Error::BadRequest("The form has no part where one must begin, or a head of a part that is too long.");
+const ENDLESS: Error = Error::BadRequest(
+    "The form has no part where one must begin, or a head of a part that is too long.",
+);
 
 /// A form being read.
 pub struct Form {
@@ -50,10 +52,21 @@ pub struct Field<'f> {
 impl Form {
     /// The form in a request.
     pub fn of(request: Request) -> Result<Self> {
-        let kind = request.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
-        let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-        let boundary = parameter(kind, "boundary").filter(|it| (1..=MAX_BOUNDARY).contains(&it.len()));
-        let boundary = boundary.filter(|_| essence.eq_ignore_ascii_case(b"multipart/form-data")).ok_or(NO_FORM)?;
+        let kind = request
+            .headers()
+            .get(CONTENT_TYPE)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let essence = kind
+            .split(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
+        let boundary =
+            parameter(kind, "boundary").filter(|it| (1..=MAX_BOUNDARY).contains(&it.len()));
+        let boundary = boundary
+            .filter(|_| essence.eq_ignore_ascii_case(b"multipart/form-data"))
+            .ok_or(NO_FORM)?;
         let delimiter = [b"\r\n--", boundary.as_slice()].concat();
         Ok(Self {
             body: request.into_body().into_data_stream(),
@@ -70,7 +83,11 @@ impl Form {
         let mut passed = 0;
         while matches!(self.place, Place::Preamble | Place::Content) {
             let bytes = self.chunk().await?.map_or(0, |chunk| chunk.len());
-            passed += if self.place == Place::Preamble { bytes } else { 0 };
+            passed += if self.place == Place::Preamble {
+                bytes
+            } else {
+                0
+            };
             if passed > LIMIT {
                 return Err(ENDLESS);
             }
@@ -84,7 +101,10 @@ impl Form {
         };
         self.place = Place::Content;
         let headers = parse_head(&head)?;
-        Ok(Some(Field { form: self, headers }))
+        Ok(Some(Field {
+            form: self,
+            headers,
+        }))
     }
 
     /// What comes next before the next delimiter; `None` once that is passed.
@@ -114,7 +134,8 @@ impl Form {
             if self.buffer.starts_with(b"--") {
                 return Ok(None);
             }
-            let end = memmem::find(self.buffer.get(seen..).unwrap_or_default(), b"\r\n\r\n").map(|at| seen + at + 4);
+            let end = memmem::find(self.buffer.get(seen..).unwrap_or_default(), b"\r\n\r\n")
+                .map(|at| seen + at + 4);
             if end.unwrap_or(self.buffer.len()) > LIMIT {
                 return Err(ENDLESS);
             }
@@ -132,7 +153,12 @@ impl Form {
     }
 
     async fn fill(&mut self) -> Result<()> {
-        let bytes = self.body.next().await.and_then(Result::ok).ok_or(Error::Truncated)?;
+        let bytes = self
+            .body
+            .next()
+            .await
+            .and_then(Result::ok)
+            .ok_or(Error::Truncated)?;
         self.buffer.extend_from_slice(&bytes);
         Ok(())
     }
@@ -169,7 +195,10 @@ fn parse_head(head: &[u8]) -> Result<HeaderMap> {
             }
             continue;
         }
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(MALFORMED)?;
+        let colon = line
+            .iter()
+            .position(|byte| *byte == b':')
+            .ok_or(MALFORMED)?;
         let (name, value) = line.split_at(colon);
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         let name = HeaderName::from_bytes(name).map_err(|_| MALFORMED)?;
@@ -182,12 +211,22 @@ fn parse_head(head: &[u8]) -> Result<HeaderMap> {
 fn parameter(header: &[u8], wanted: &str) -> Option<Vec<u8>> {
     let mut rest = header.get(header.iter().position(|byte| *byte == b';')?..)?;
     while let Some(equals) = rest.iter().position(|byte| *byte == b'=') {
-        let (name, value) = (rest.get(..equals)?, rest.get(equals + 1..)?.trim_ascii_start());
-        let name = name.rsplit(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let (name, value) = (
+            rest.get(..equals)?,
+            rest.get(equals + 1..)?.trim_ascii_start(),
+        );
+        let name = name
+            .rsplit(|byte| *byte == b';')
+            .next()
+            .unwrap_or_default()
+            .trim_ascii();
         let (text, after) = if let Some(quoted) = value.strip_prefix(b"\"") {
             unquote(quoted)?
         } else {
-            let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
+            let end = value
+                .iter()
+                .position(|byte| *byte == b';')
+                .unwrap_or(value.len());
             let (token, after) = value.split_at(end);
             (token.trim_ascii().to_vec(), after)
         };
@@ -234,7 +273,10 @@ mod tests {
             counted.fetch_add(piece.len(), Ordering::Relaxed);
             Ok::<_, std::io::Error>(piece)
         }));
-        let request = Request::builder().header("content-type", kind).body(Body::from_stream(pieces)).unwrap();
+        let request = Request::builder()
+            .header("content-type", kind)
+            .body(Body::from_stream(pieces))
+            .unwrap();
         (Form::of(request), read)
     }
 
@@ -247,7 +289,8 @@ mod tests {
     async fn parts(form: &mut Form) -> Result<Vec<(Option<String>, Vec<u8>)>> {
         let mut parts = Vec::new();
         while let Some(field) = form.next_field().await? {
-            let (name, mut content, mut bytes) = (file_name(&field), pin!(field.content()), Vec::new());
+            let (name, mut content, mut bytes) =
+                (file_name(&field), pin!(field.content()), Vec::new());
             while let Some(chunk) = content.next().await {
                 bytes.extend_from_slice(&chunk?);
             }
@@ -257,7 +300,9 @@ mod tests {
     }
 
     fn part(name: &str, content: &str) -> String {
-        format!("--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{name}\"\r\n\r\n{content}\r\n")
+        format!(
+            "--x\r\nContent-Disposition: form-data; name=\"f\"; filename=\"{name}\"\r\n\r\n{content}\r\n"
+        )
     }
 
     #[tokio::test]
@@ -295,7 +340,9 @@ mod tests {
     #[tokio::test]
     async fn what_leads_nowhere_ends_after_the_limit() {
         let head = "--x\r\nContent-Disposition: form-data; filename=\"a\"\r\n";
-        let endless = |start: &str, filler: &str| [start.as_bytes(), filler.repeat(4 << 20).as_bytes()].concat();
+        let endless = |start: &str, filler: &str| {
+            [start.as_bytes(), filler.repeat(4 << 20).as_bytes()].concat()
+        };
         for body in [
             endless("", "a"),
             endless("", "\r"),
@@ -307,42 +354,99 @@ mod tests {
         ] {
             for size in [997, 16_384] {
                 let (form, read) = form(KIND, body.clone(), size);
-                assert!(matches!(parts(&mut form.unwrap()).await, Err(Error::BadRequest(_))));
-                assert!(read.load(Ordering::Relaxed) <= LIMIT + 1024 + size, "{}", read.load(Ordering::Relaxed));
+                assert!(matches!(
+                    parts(&mut form.unwrap()).await,
+                    Err(Error::BadRequest(_))
+                ));
+                assert!(
+                    read.load(Ordering::Relaxed) <= LIMIT + 1024 + size,
+                    "{}",
+                    read.load(Ordering::Relaxed)
+                );
             }
         }
-        let padded = |bytes: usize| format!("--x\r\nX: {}\r\n\r\n1\r\n--x--", "y".repeat(bytes)).into_bytes();
-        assert_eq!(parts(&mut form(KIND, padded(LIMIT - 9), 5000).0.unwrap()).await.unwrap().len(), 1);
-        assert!(parts(&mut form(KIND, padded(LIMIT - 8), 50_000).0.unwrap()).await.is_err());
+        let padded = |bytes: usize| {
+            format!("--x\r\nX: {}\r\n\r\n1\r\n--x--", "y".repeat(bytes)).into_bytes()
+        };
+        assert_eq!(
+            parts(&mut form(KIND, padded(LIMIT - 9), 5000).0.unwrap())
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
+        assert!(
+            parts(&mut form(KIND, padded(LIMIT - 8), 50_000).0.unwrap())
+                .await
+                .is_err()
+        );
         let before = |bytes: usize| ("p".repeat(bytes) + "\r\n--x\r\n\r\n1\r\n--x--").into_bytes();
-        assert_eq!(parts(&mut form(KIND, before(LIMIT - 2), 50_000).0.unwrap()).await.unwrap().len(), 1);
-        assert!(parts(&mut form(KIND, before(LIMIT), 50_000).0.unwrap()).await.is_err());
+        assert_eq!(
+            parts(&mut form(KIND, before(LIMIT - 2), 50_000).0.unwrap())
+                .await
+                .unwrap()
+                .len(),
+            1
+        );
+        assert!(
+            parts(&mut form(KIND, before(LIMIT), 50_000).0.unwrap())
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]
     async fn all_heads_have_a_limit_together() {
         let head = format!("--x\r\nX: {}\r\n\r\n\r\n", "y".repeat(15 << 10));
         let (form, read) = form(KIND, head.repeat(400).into_bytes(), 8192);
-        assert!(matches!(parts(&mut form.unwrap()).await, Err(Error::BadRequest(_))));
+        assert!(matches!(
+            parts(&mut form.unwrap()).await,
+            Err(Error::BadRequest(_))
+        ));
         assert!(read.load(Ordering::Relaxed) < MAX_HEADS + (64 << 10));
     }
 
     #[tokio::test]
     async fn forms_that_break_off_or_are_none_are_refused() {
-        for body in ["", "--x", "--x\r\n\r\nabc", "--x\r\nX: y\r\n", "--x\r\n\r\nabc\r\n--x"] {
+        for body in [
+            "",
+            "--x",
+            "--x\r\n\r\nabc",
+            "--x\r\nX: y\r\n",
+            "--x\r\n\r\nabc\r\n--x",
+        ] {
             let mut form = form(KIND, body.into(), 3).0.unwrap();
-            assert!(matches!(parts(&mut form).await, Err(Error::Truncated)), "{body:?}");
+            assert!(
+                matches!(parts(&mut form).await, Err(Error::Truncated)),
+                "{body:?}"
+            );
         }
-        for body in ["--xy\r\n\r\n1\r\n--x--", "--x\r\nno colon\r\n\r\n1\r\n--x--", "--x\r\na b: c\r\n\r\n1\r\n--x--"] {
+        for body in [
+            "--xy\r\n\r\n1\r\n--x--",
+            "--x\r\nno colon\r\n\r\n1\r\n--x--",
+            "--x\r\na b: c\r\n\r\n1\r\n--x--",
+        ] {
             let mut form = form(KIND, body.into(), 3).0.unwrap();
-            assert!(matches!(parts(&mut form).await, Err(Error::BadRequest(_))), "{body:?}");
+            assert!(
+                matches!(parts(&mut form).await, Err(Error::BadRequest(_))),
+                "{body:?}"
+            );
         }
         let long = format!("multipart/form-data; boundary={}", "b".repeat(71));
-        let others = ["", "text/plain; boundary=x", "multipart/form-data", "multipart/form-data; boundary=\"\"", &long];
+        let others = [
+            "",
+            "text/plain; boundary=x",
+            "multipart/form-data",
+            "multipart/form-data; boundary=\"\"",
+            &long,
+        ];
         for kind in others {
             assert!(form(kind, Vec::new(), 1).0.is_err(), "{kind}");
         }
-        for kind in ["Multipart/Form-Data; charset=\"a;b\"; Boundary=\"x\"", "multipart/form-data;boundary=x ;y=z"] {
+        for kind in [
+            "Multipart/Form-Data; charset=\"a;b\"; Boundary=\"x\"",
+            "multipart/form-data;boundary=x ;y=z",
+        ] {
             let mut form = form(kind, b"--x\r\n\r\n1\r\n--x--".to_vec(), 2).0.unwrap();
             assert_eq!(parts(&mut form).await.unwrap().len(), 1, "{kind}");
         }

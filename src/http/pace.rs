@@ -44,7 +44,11 @@ impl Pace {
         }
         let sent = poll_fn(|context| {
             self.0.waiting.register(context.waker());
-            if self.0.count.load(Ordering::Acquire) == 0 { Poll::Ready(()) } else { Poll::Pending }
+            if self.0.count.load(Ordering::Acquire) == 0 {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         });
         sent.await;
         SMALL
@@ -54,7 +58,10 @@ impl Pace {
     pub fn hold(&self, bytes: Bytes) -> Bytes {
         HELD.fetch_add(bytes.len(), Ordering::Relaxed);
         self.0.count.fetch_add(1, Ordering::Relaxed);
-        Bytes::from_owner(Held { bytes, out: Arc::clone(&self.0) })
+        Bytes::from_owner(Held {
+            bytes,
+            out: Arc::clone(&self.0),
+        })
     }
 }
 
@@ -90,7 +97,11 @@ mod tests {
         assert_eq!(modest.next().now_or_never(), None);
         let part = piece.slice(1..2);
         drop(piece);
-        assert_eq!(modest.next().now_or_never(), None, "some of it was not sent yet");
+        assert_eq!(
+            modest.next().now_or_never(),
+            None,
+            "some of it was not sent yet"
+        );
         let next = tokio::spawn(async move { modest.next().await });
         tokio::task::yield_now().await;
         drop(part);

@@ -38,7 +38,12 @@ static ROUTES: LazyLock<Router> = LazyLock::new(|| {
         .merge(api::routes())
         .merge(public::routes())
         .merge(trust::routes())
-        .fallback(|| async { (StatusCode::NOT_FOUND, "There is nothing at this address. The drive is at /dav/.\n") })
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "There is nothing at this address. The drive is at /dav/.\n",
+            )
+        })
         .layer(middleware::map_response(secure))
 });
 
@@ -58,13 +63,19 @@ pub(super) async fn answer(app: &Arc<App>, origin: Origin, request: Request<Body
     if let Some(headers) = kept {
         response = lent.settle(&headers, response).await;
     }
-    Answer { response, identity: arrival.identity() }
+    Answer {
+        response,
+        identity: arrival.identity(),
+    }
 }
 
 /// The headers of every answer that does not bring its own, as files do.
 async fn secure(mut response: axum::response::Response) -> axum::response::Response {
     for (name, value) in SECURITY {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
     }
     caching::confine_page(&mut response);
     response
@@ -128,7 +139,10 @@ async fn alive(Public { app, .. }: Public) -> impl IntoResponse {
     if app.store.is_writable() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "The state store is read-only; the log says why.\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The state store is read-only; the log says why.\n",
+        )
     }
 }
 
@@ -154,28 +168,49 @@ mod tests {
     #[tokio::test]
     async fn health_is_whether_anything_can_be_changed() {
         let dir = tempfile::tempdir().unwrap();
-        let config = crate::config::Config { data_dir: dir.path().to_owned(), ..crate::config::Config::default() };
+        let config = crate::config::Config {
+            data_dir: dir.path().to_owned(),
+            ..crate::config::Config::default()
+        };
         let app = App::open(config).await.unwrap();
         let ask = async |path: &str| {
-            let request = Request::builder().uri(path).body(BodyIn::from(b"")).unwrap();
-            answer(&app, std::net::IpAddr::from([127, 0, 0, 1]).into(), request).await.response.status()
+            let request = Request::builder()
+                .uri(path)
+                .body(BodyIn::from(b""))
+                .unwrap();
+            answer(&app, std::net::IpAddr::from([127, 0, 0, 1]).into(), request)
+                .await
+                .response
+                .status()
         };
-        assert_eq!((ask("/healthz").await, ask("/readyz").await), (StatusCode::OK, StatusCode::OK));
+        assert_eq!(
+            (ask("/healthz").await, ask("/readyz").await),
+            (StatusCode::OK, StatusCode::OK)
+        );
         app.store.close().await.unwrap();
         let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-        assert_eq!((ask("/healthz").await, ask("/readyz").await), (unavailable, unavailable));
+        assert_eq!(
+            (ask("/healthz").await, ask("/readyz").await),
+            (unavailable, unavailable)
+        );
     }
 
     #[tokio::test]
     async fn pages_are_locked_down() {
-        let request = Request::builder().uri("/_/0/none.css").body(axum::body::Body::empty()).unwrap();
+        let request = Request::builder()
+            .uri("/_/0/none.css")
+            .body(axum::body::Body::empty())
+            .unwrap();
         let response = ROUTES.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), 404);
         for (name, value) in SECURITY {
             assert_eq!(response.headers()[&name], value, "{name}");
         }
         assert_eq!(response.headers()[header::CACHE_CONTROL], caching::NEVER);
-        let request = Request::builder().uri("/nothing").body(axum::body::Body::empty()).unwrap();
+        let request = Request::builder()
+            .uri("/nothing")
+            .body(axum::body::Body::empty())
+            .unwrap();
         assert_eq!(ROUTES.clone().oneshot(request).await.unwrap().status(), 404);
     }
 }

@@ -6,7 +6,10 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 
 /// Whether an address is served without TLS, too: it tells and takes no secret, and who asks may not trust the server's certificate yet.
 pub fn is_for_all(path: &str) -> bool {
-    let app_file = path.strip_prefix("/_/").and_then(|rest| rest.split_once('/')).map(|(_, name)| name);
+    let app_file = path
+        .strip_prefix("/_/")
+        .and_then(|rest| rest.split_once('/'))
+        .map(|(_, name)| name);
     pages::is_health(path) || trust::PATHS.contains(&path) || app_file == Some("app.css")
 }
 
@@ -16,7 +19,8 @@ pub fn refuse(config: &ServerConfig, request: &Request<BodyIn>, port: u16) -> An
     let address = instead(config, request, port);
     let mut response = match &address {
         Some(address) if is_page(request) => {
-            let mut response = reply::sentence(StatusCode::PERMANENT_REDIRECT, "This server wants TLS.");
+            let mut response =
+                reply::sentence(StatusCode::PERMANENT_REDIRECT, "This server wants TLS.");
             if let Ok(address) = HeaderValue::from_str(address) {
                 response.headers_mut().insert(header::LOCATION, address);
             }
@@ -24,7 +28,9 @@ pub fn refuse(config: &ServerConfig, request: &Request<BodyIn>, port: u16) -> An
         }
         _ => reply::sentence(StatusCode::FORBIDDEN, sentence(request)),
     };
-    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(header::CONNECTION, HeaderValue::from_static("close"));
     explain::mark_unencrypted(request.headers(), &mut response);
     response.into()
 }
@@ -39,7 +45,11 @@ fn sentence(request: &Request<BodyIn>) -> &'static str {
 
 /// Whether it is a browser that asks for a page.
 fn is_page(request: &Request<BodyIn>) -> bool {
-    let mut accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut accepted = request
+        .headers()
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
     matches!(*request.method(), Method::GET | Method::HEAD)
         && !request.headers().contains_key(header::AUTHORIZATION)
         && accepted.any(|accept| accept.contains("text/html"))
@@ -47,11 +57,24 @@ fn is_page(request: &Request<BodyIn>) -> bool {
 
 /// The same address with TLS: as the settings say that browsers see it, else by the name that was asked for.
 fn instead(config: &ServerConfig, request: &Request<BodyIn>, port: u16) -> Option<String> {
-    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", http::uri::PathAndQuery::as_str);
     if config.public_url.starts_with("https://") {
         return Some(format!("{}{path}", config.public_url));
     }
-    let host = request.headers().get(header::HOST)?.to_str().ok()?.parse::<http::uri::Authority>().ok()?;
-    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let host = request
+        .headers()
+        .get(header::HOST)?
+        .to_str()
+        .ok()?
+        .parse::<http::uri::Authority>()
+        .ok()?;
+    let port = if port == 443 {
+        String::new()
+    } else {
+        format!(":{port}")
+    };
     Some(format!("https://{}{port}{path}", host.host()))
 }

@@ -11,42 +11,60 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use std::time::Duration;
 
 /// The challenge of every 401.
-pub const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"Sarang\", charset=\"UTF-8\"");
+pub const CHALLENGE: HeaderValue =
+    HeaderValue::from_static("Basic realm=\"Sarang\", charset=\"UTF-8\"");
 /// The methods that something existing understands.
-pub const ALLOWED: HeaderValue =
-    HeaderValue::from_static("OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, COPY, MOVE, DELETE, LOCK, UNLOCK");
+pub const ALLOWED: HeaderValue = HeaderValue::from_static(
+    "OPTIONS, GET, HEAD, PROPFIND, PROPPATCH, COPY, MOVE, DELETE, LOCK, UNLOCK",
+);
 /// The content type of problem details (RFC 9457).
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 /// What clients see of failures whose details are for the log.
 const INTERNAL: &str = "Something went wrong in the server; its log says more.";
 
 /// What is told of a want of descriptors.
-static BUSY: Error = Error::Busy { retry_after: Duration::from_secs(1) };
+static BUSY: Error = Error::Busy {
+    retry_after: Duration::from_secs(1),
+};
 
 /// The failure as it is told: without descriptors, the request that met it may just come again.
 fn told(error: &Error) -> &Error {
-    if error.lacks_descriptors() { &BUSY } else { error }
+    if error.lacks_descriptors() {
+        &BUSY
+    } else {
+        error
+    }
 }
 
 /// The status of a failure.
 pub fn status(error: &Error) -> StatusCode {
     match told(error) {
         Error::NotFound => StatusCode::NOT_FOUND,
-        Error::ParentMissing | Error::NotFolder | Error::NoSuchLock | Error::Conflict => StatusCode::CONFLICT,
+        Error::ParentMissing | Error::NotFolder | Error::NoSuchLock | Error::Conflict => {
+            StatusCode::CONFLICT
+        }
         Error::Exists | Error::IsFolder => StatusCode::METHOD_NOT_ALLOWED,
-        Error::BadName(_) | Error::BadRequest(_) | Error::Truncated | Error::Checksum => StatusCode::BAD_REQUEST,
+        Error::BadName(_) | Error::BadRequest(_) | Error::Truncated | Error::Checksum => {
+            StatusCode::BAD_REQUEST
+        }
         Error::Invalid { .. } => StatusCode::UNPROCESSABLE_ENTITY,
         Error::Forbidden(_) | Error::NotCopied(_) => StatusCode::FORBIDDEN,
         Error::PreconditionFailed | Error::Stale { .. } => StatusCode::PRECONDITION_FAILED,
         Error::Locked { .. } => StatusCode::LOCKED,
-        Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => StatusCode::INSUFFICIENT_STORAGE,
+        Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => {
+            StatusCode::INSUFFICIENT_STORAGE
+        }
         Error::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Error::UnexpectedBody | Error::ContentCoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Error::Unauthenticated | Error::CodeRequired | Error::AccessEnded => StatusCode::UNAUTHORIZED,
-        Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Busy { .. } | Error::ReadOnly | Error::ProviderDown | Error::Missing(_) | Error::Unfit(_) => {
-            StatusCode::SERVICE_UNAVAILABLE
+        Error::Unauthenticated | Error::CodeRequired | Error::AccessEnded => {
+            StatusCode::UNAUTHORIZED
         }
+        Error::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Busy { .. }
+        | Error::ReadOnly
+        | Error::ProviderDown
+        | Error::Missing(_)
+        | Error::Unfit(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Corrupt(_) | Error::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -81,7 +99,9 @@ pub fn fs_error(error: &Error) -> FsError {
         | Error::Unauthenticated
         | Error::CodeRequired
         | Error::AccessEnded => FsError::Forbidden,
-        Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => FsError::InsufficientStorage,
+        Error::NoSpace | Error::LimitReached(_) | Error::Unsupported => {
+            FsError::InsufficientStorage
+        }
         Error::TooLarge => FsError::TooLarge,
         Error::Truncated
         | Error::Checksum
@@ -139,7 +159,11 @@ pub fn code(error: &Error) -> &'static str {
 /// A failure as one sentence of plain text.
 pub fn failure(error: &Error) -> Response<Body> {
     let mut response = Response::new(Body::full(text_of(error)));
-    finish(&mut response, error, HeaderValue::from_static("text/plain; charset=utf-8"));
+    finish(
+        &mut response,
+        error,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     if let Some(reason) = Reason::of(told(error)) {
         response.extensions_mut().insert(reason);
     }
@@ -159,7 +183,12 @@ pub fn problem(error: &Error) -> Response<Body> {
 pub fn wrong_method() -> Response<Body> {
     let status = StatusCode::METHOD_NOT_ALLOWED;
     let text = "There is no such method at this address.".to_owned();
-    let mut response = Response::new(Body::full(written(&document(status, "method_not_allowed", text, Vec::new()))));
+    let mut response = Response::new(Body::full(written(&document(
+        status,
+        "method_not_allowed",
+        text,
+        Vec::new(),
+    ))));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, PROBLEM);
     response
@@ -168,15 +197,30 @@ pub fn wrong_method() -> Response<Body> {
 /// The same as a document, for where a status can be told no more.
 pub fn problem_document(error: &Error) -> ProblemDocument {
     let errors = match error {
-        Error::Invalid { pointer, why } => vec![FieldProblem { pointer: pointer.clone(), detail: why.clone() }],
+        Error::Invalid { pointer, why } => vec![FieldProblem {
+            pointer: pointer.clone(),
+            detail: why.clone(),
+        }],
         _ => Vec::new(),
     };
     document(api_status(error), code(error), text_of(error), errors)
 }
 
-fn document(status: StatusCode, code: &'static str, detail: String, errors: Vec<FieldProblem>) -> ProblemDocument {
+fn document(
+    status: StatusCode,
+    code: &'static str,
+    detail: String,
+    errors: Vec<FieldProblem>,
+) -> ProblemDocument {
     let title = status.canonical_reason().unwrap_or("Error");
-    ProblemDocument { r#type: "about:blank", title, status: status.as_u16(), code, detail, errors }
+    ProblemDocument {
+        r#type: "about:blank",
+        title,
+        status: status.as_u16(),
+        code,
+        detail,
+        errors,
+    }
 }
 
 fn written(document: &ProblemDocument) -> String {
@@ -187,7 +231,10 @@ fn written(document: &ProblemDocument) -> String {
 pub fn sentence(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::full(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     let cause = match status {
         StatusCode::BAD_GATEWAY => Cause::Destination,
         StatusCode::METHOD_NOT_ALLOWED => Cause::Method,
@@ -212,10 +259,15 @@ pub fn cut_off(error: Error) -> std::io::Error {
 
 /// A 416: nothing of what `Range` asks for lies in a file of `len` bytes.
 pub fn unsatisfiable(len: u64) -> Response<Body> {
-    let mut response = Response::new(Body::full("The file ends before the range that was asked for."));
+    let mut response = Response::new(Body::full(
+        "The file ends before the range that was asked for.",
+    ));
     *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     if let Ok(range) = HeaderValue::try_from(format!("bytes */{len}")) {
         headers.insert(CONTENT_RANGE, range);
     }
@@ -242,15 +294,22 @@ fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValu
         Error::Unauthenticated | Error::AccessEnded => {
             headers.insert(WWW_AUTHENTICATE, CHALLENGE);
         }
-        Error::Stale { etag } => headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag))),
-        Error::Throttled { retry_after } | Error::Busy { retry_after } => come_back(headers, *retry_after),
+        Error::Stale { etag } => {
+            headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)))
+        }
+        Error::Throttled { retry_after } | Error::Busy { retry_after } => {
+            come_back(headers, *retry_after)
+        }
         _ => {}
     }
 }
 
 /// `Retry-After` in whole seconds, rounded up, at least one.
 fn come_back(headers: &mut HeaderMap, after: Duration) {
-    headers.insert(RETRY_AFTER, HeaderValue::from((after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1)));
+    headers.insert(
+        RETRY_AFTER,
+        HeaderValue::from((after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1)),
+    );
 }
 
 #[cfg(test)]
@@ -259,7 +318,16 @@ mod tests {
     use http_body_util::BodyExt;
 
     async fn text(response: Response<Body>) -> String {
-        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+        String::from_utf8(
+            response
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+                .to_vec(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -270,7 +338,12 @@ mod tests {
             (Error::Exists, 405),
             (Error::NotFolder, 409),
             (Error::PreconditionFailed, 412),
-            (Error::Locked { holder: "ann".into() }, 423),
+            (
+                Error::Locked {
+                    holder: "ann".into(),
+                },
+                423,
+            ),
             (Error::NoSpace, 507),
             (Error::LimitReached("x"), 507),
             (Error::TooLarge, 413),
@@ -285,22 +358,37 @@ mod tests {
 
     #[tokio::test]
     async fn headers_say_what_to_do() {
-        let busy = failure(&Error::Busy { retry_after: Duration::from_millis(300) });
+        let busy = failure(&Error::Busy {
+            retry_after: Duration::from_millis(300),
+        });
         assert_eq!(busy.headers()[RETRY_AFTER], "1");
         let unknown = failure(&Error::Unauthenticated);
         assert_eq!(unknown.status(), 401);
-        assert_eq!(unknown.headers()[WWW_AUTHENTICATE], "Basic realm=\"Sarang\", charset=\"UTF-8\"");
+        assert_eq!(
+            unknown.headers()[WWW_AUTHENTICATE],
+            "Basic realm=\"Sarang\", charset=\"UTF-8\""
+        );
         assert!(failure(&Error::IsFolder).headers().contains_key(ALLOW));
-        assert_eq!(text(failure(&Error::NotFound)).await, "There is nothing at this address.");
+        assert_eq!(
+            text(failure(&Error::NotFound)).await,
+            "There is nothing at this address."
+        );
     }
 
     #[tokio::test]
     async fn details_of_the_server_stay_inside() {
         let secret = Error::io("read /srv/homes", std::io::Error::other("secret"));
-        for response in [failure(&secret), problem(&secret), failure(&Error::Corrupt("secret".into()))] {
+        for response in [
+            failure(&secret),
+            problem(&secret),
+            failure(&Error::Corrupt("secret".into())),
+        ] {
             assert_eq!(response.status(), 500);
             let body = text(response).await;
-            assert!(!body.contains("secret") && !body.contains("homes"), "{body}");
+            assert!(
+                !body.contains("secret") && !body.contains("homes"),
+                "{body}"
+            );
         }
     }
 
@@ -316,12 +404,17 @@ mod tests {
                 assert!(text(response).await.contains("busy"));
             }
         }
-        assert_eq!(status(&Error::io("open it", std::io::Error::from_raw_os_error(5))).as_u16(), 500);
+        assert_eq!(
+            status(&Error::io("open it", std::io::Error::from_raw_os_error(5))).as_u16(),
+            500
+        );
     }
 
     #[tokio::test]
     async fn problems_are_json_with_a_code() {
-        let response = problem(&Error::Locked { holder: "a\"b".into() });
+        let response = problem(&Error::Locked {
+            holder: "a\"b".into(),
+        });
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         let value: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
         assert_eq!(value["code"], "locked");

@@ -41,7 +41,10 @@ impl RequestId {
 
     /// As text.
     pub(super) fn as_str(&self) -> &str {
-        self.text.get(..self.length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or("-")
+        self.text
+            .get(..self.length)
+            .and_then(|text| std::str::from_utf8(text).ok())
+            .unwrap_or("-")
     }
 
     /// As a header value.
@@ -63,10 +66,16 @@ mod tests {
 
     #[test]
     fn ids_are_short_and_differ() {
-        let ids: std::collections::HashSet<String> = (0..2000).map(|_| RequestId::next().as_str().to_owned()).collect();
+        let ids: std::collections::HashSet<String> = (0..2000)
+            .map(|_| RequestId::next().as_str().to_owned())
+            .collect();
         assert_eq!(ids.len(), 2000);
         let prefix = RequestId::next().as_str()[..=PREFIX].to_owned();
-        assert!(ids.iter().all(|id| id.starts_with(&prefix) && id.len() <= PREFIX + 5), "{ids:?}");
+        assert!(
+            ids.iter()
+                .all(|id| id.starts_with(&prefix) && id.len() <= PREFIX + 5),
+            "{ids:?}"
+        );
         COUNT.fetch_max(u64::MAX - 5000, Ordering::Relaxed);
         assert_eq!(RequestId::next().as_str().len(), PREFIX + 14);
     }

@@ -10,7 +10,9 @@ const OTHER: &str = "The request names one server in its target and another in H
 /// Takes empty and `.` segments out of the path, as they are in `Destination`: some clients join addresses with one slash
 /// too many (Duplicati). `..` and escapes stay what they are: a front that climbs knows its own bounds.
 pub fn simplify<B>(request: &mut Request<B>) {
-    let Some(path) = simple(request.uri().path()) else { return };
+    let Some(path) = simple(request.uri().path()) else {
+        return;
+    };
     let target = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path,
@@ -24,11 +26,16 @@ pub fn simplify<B>(request: &mut Request<B>) {
 
 /// The path without its empty and `.` segments; `None` when it has none.
 fn simple(path: &str) -> Option<String> {
-    if !path.starts_with('/') || !(path.contains("//") || path.contains("/./") || path.ends_with("/.")) {
+    if !path.starts_with('/')
+        || !(path.contains("//") || path.contains("/./") || path.ends_with("/."))
+    {
         return None;
     }
     let mut simple = String::with_capacity(path.len());
-    for segment in path.split('/').filter(|segment| !segment.is_empty() && *segment != ".") {
+    for segment in path
+        .split('/')
+        .filter(|segment| !segment.is_empty() && *segment != ".")
+    {
         simple.push('/');
         simple.push_str(segment);
     }
@@ -51,17 +58,26 @@ pub fn settle<B>(request: &mut Request<B>) -> Result<(), &'static str> {
         return Err(NO_PATH);
     }
     // CONNECT has an authority and no scheme.
-    let scheme = uri.scheme().filter(|_| request.method() != Method::CONNECT).ok_or(NO_PATH)?;
+    let scheme = uri
+        .scheme()
+        .filter(|_| request.method() != Method::CONNECT)
+        .ok_or(NO_PATH)?;
     let port = default_port(scheme).ok_or(NO_PATH)?;
     if authority.as_str().contains('@') {
         return Err("The target of the request may not hold a user name.");
     }
-    let host = request.headers().get(header::HOST).map(HeaderValue::as_bytes);
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .map(HeaderValue::as_bytes);
     if host.is_some_and(|host| !is_same(authority, host, port)) {
         return Err(OTHER);
     }
     let host = HeaderValue::try_from(authority.as_str()).map_err(|_| NO_PATH)?;
-    let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+    let path = uri
+        .path_and_query()
+        .cloned()
+        .unwrap_or(PathAndQuery::from_static("/"));
     request.headers_mut().insert(header::HOST, host);
     *request.uri_mut() = Uri::from(path);
     Ok(())
@@ -78,8 +94,15 @@ fn default_port(scheme: &Scheme) -> Option<u16> {
 fn is_same(authority: &Authority, host: &[u8], default: u16) -> bool {
     let host = std::str::from_utf8(host).unwrap_or_default();
     let ((one, one_port), (other, other_port)) = (split_port(authority.as_str()), split_port(host));
-    let number = |port: &str| if port.is_empty() { Some(u32::from(default)) } else { port.parse().ok() };
-    one.eq_ignore_ascii_case(other) && number(one_port).is_some_and(|port| number(other_port) == Some(port))
+    let number = |port: &str| {
+        if port.is_empty() {
+            Some(u32::from(default))
+        } else {
+            port.parse().ok()
+        }
+    };
+    one.eq_ignore_ascii_case(other)
+        && number(one_port).is_some_and(|port| number(other_port) == Some(port))
 }
 
 /// A host and its port, which is empty where none is said.
@@ -94,7 +117,11 @@ pub fn split_port(authority: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    fn settled(method: &str, target: &str, host: Option<&str>) -> Result<(String, String), &'static str> {
+    fn settled(
+        method: &str,
+        target: &str,
+        host: Option<&str>,
+    ) -> Result<(String, String), &'static str> {
         let mut request = Request::builder().method(method).uri(target);
         if let Some(host) = host {
             request = request.header("host", host);
@@ -102,7 +129,10 @@ mod tests {
         let mut request = request.body(()).unwrap();
         simplify(&mut request);
         settle(&mut request)?;
-        let host = request.headers().get("host").map(|host| host.to_str().unwrap().to_owned());
+        let host = request
+            .headers()
+            .get("host")
+            .map(|host| host.to_str().unwrap().to_owned());
         Ok((request.uri().to_string(), host.unwrap_or_default()))
     }
 
@@ -122,10 +152,17 @@ mod tests {
             ("/%2e/dav//x%2f%2Fy", "/%2e/dav/x%2f%2Fy"),
             ("/dav/.../.x/x.", "/dav/.../.x/x."),
         ] {
-            assert_eq!(settled("GET", given, Some("a")).unwrap().0, expected, "{given}");
+            assert_eq!(
+                settled("GET", given, Some("a")).unwrap().0,
+                expected,
+                "{given}"
+            );
         }
         assert_eq!(settled("OPTIONS", "*", Some("a")).unwrap().0, "*");
-        assert_eq!(settled("GET", "http://a//dav/./x?y", Some("a")).unwrap().0, "/dav/x?y");
+        assert_eq!(
+            settled("GET", "http://a//dav/./x?y", Some("a")).unwrap().0,
+            "/dav/x?y"
+        );
     }
 
     #[test]
@@ -141,7 +178,8 @@ mod tests {
             ("HTTP://[::1]:80/x", Some("[::1]")),
             ("http://a/x", None),
         ] {
-            let (path, host) = settled("GET", target, host).unwrap_or_else(|why| panic!("{target} {host:?}: {why}"));
+            let (path, host) = settled("GET", target, host)
+                .unwrap_or_else(|why| panic!("{target} {host:?}: {why}"));
             assert!(path == "/x" && target.contains(&host), "{target} {host}");
         }
         assert_eq!(settled("OPTIONS", "http://a", Some("a")).unwrap().0, "/");
@@ -157,7 +195,10 @@ mod tests {
             ("ftp://a/x", "a"),
             ("a:80", "a:80"),
         ] {
-            assert!(settled("GET", target, Some(host)).is_err(), "{target} {host}");
+            assert!(
+                settled("GET", target, Some(host)).is_err(),
+                "{target} {host}"
+            );
         }
         assert!(settled("CONNECT", "a:80", Some("a:80")).is_err());
         assert!(settled("GET", "*", Some("a")).is_err());

@@ -17,7 +17,12 @@ const PEM: &str = "application/x-pem-file";
 const PROFILE: &str = "application/x-apple-aspen-config";
 
 /// The addresses of all of it.
-pub(super) const PATHS: [&str; 4] = ["/trust", "/trust/sarang.crt", "/trust/sarang.pem", "/trust/sarang.mobileconfig"];
+pub(super) const PATHS: [&str; 4] = [
+    "/trust",
+    "/trust/sarang.crt",
+    "/trust/sarang.pem",
+    "/trust/sarang.mobileconfig",
+];
 
 /// The page, and the certificate in each form.
 pub(super) fn routes() -> Router {
@@ -25,16 +30,26 @@ pub(super) fn routes() -> Router {
         .route("/trust", get(async |caller: Public| answer(&caller, page)))
         .route(
             "/trust/sarang.crt",
-            get(async |caller: Public| answer(&caller, |root| file(CERTIFICATE, "sarang.crt", root.der().to_vec()))),
+            get(async |caller: Public| {
+                answer(&caller, |root| {
+                    file(CERTIFICATE, "sarang.crt", root.der().to_vec())
+                })
+            }),
         )
         .route(
             "/trust/sarang.pem",
-            get(async |caller: Public| answer(&caller, |root| file(PEM, "sarang.pem", root.pem().into_bytes()))),
+            get(async |caller: Public| {
+                answer(&caller, |root| {
+                    file(PEM, "sarang.pem", root.pem().into_bytes())
+                })
+            }),
         )
         .route(
             "/trust/sarang.mobileconfig",
             get(async |caller: Public| {
-                answer(&caller, |root| file(PROFILE, "sarang.mobileconfig", profile(root).into_bytes()))
+                answer(&caller, |root| {
+                    file(PROFILE, "sarang.mobileconfig", profile(root).into_bytes())
+                })
             }),
         )
 }
@@ -43,13 +58,21 @@ fn answer(caller: &Public, of: impl FnOnce(&Root) -> Response) -> Response {
     if let Some(authority) = &caller.app.issuers.local {
         return of(authority.root());
     }
-    let text = "<p>This server has no certificate authority of its own: there is nothing to install.</p>";
+    let text =
+        "<p>This server has no certificate authority of its own: there is nothing to install.</p>";
     (StatusCode::NOT_FOUND, pages::page("Nothing to trust", text)).into_response()
 }
 
 fn file(kind: &'static str, name: &str, bytes: Vec<u8>) -> Response {
     let disposition = format!("attachment; filename=\"{name}\"");
-    ([(CONTENT_TYPE, kind.to_owned()), (CONTENT_DISPOSITION, disposition)], bytes).into_response()
+    (
+        [
+            (CONTENT_TYPE, kind.to_owned()),
+            (CONTENT_DISPOSITION, disposition),
+        ],
+        bytes,
+    )
+        .into_response()
 }
 
 fn page(root: &Root) -> Response {
@@ -95,9 +118,17 @@ fn page(root: &Root) -> Response {
 fn profile(root: &Root) -> String {
     let digits = root.fingerprint().replace(':', "");
     let id = |from: usize| {
-        let part = |at: usize, len: usize| digits.get(from + at..from + at + len).unwrap_or_default();
+        let part =
+            |at: usize, len: usize| digits.get(from + at..from + at + len).unwrap_or_default();
         // Version 8 is for identifiers that are made in a way of one's own (RFC 9562, 5.8).
-        format!("{}-{}-8{}-A{}-{}", part(0, 8), part(8, 4), part(13, 3), part(17, 3), part(20, 12))
+        format!(
+            "{}-{}-8{}-A{}-{}",
+            part(0, 8),
+            part(8, 4),
+            part(13, 3),
+            part(17, 3),
+            part(20, 12)
+        )
     };
     let (name, content) = (pages::escape(&root.name()), STANDARD.encode(root.der()));
     let (inner, outer) = (id(0), id(32));

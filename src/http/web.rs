@@ -14,7 +14,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HOST, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    HOST, VARY,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rust_embed::Embed;
@@ -78,25 +79,45 @@ static SITE: OnceCell<Arc<Site>> = OnceCell::const_new();
 /// The pages of the app and the files that they load.
 pub(super) fn routes() -> Router {
     let router = Router::new().route("/_/{id}/{*name}", get(file));
-    VIEWS.iter().fold(router, |router, path| router.route(path, get(shell)))
+    VIEWS
+        .iter()
+        .fold(router, |router, path| router.route(path, get(shell)))
 }
 
 /// Where the files of the app lie, with a slash at the end.
 pub(super) fn assets() -> String {
-    if cfg!(debug_assertions) { prefix() } else { PREFIX.clone() }
+    if cfg!(debug_assertions) {
+        prefix()
+    } else {
+        PREFIX.clone()
+    }
 }
 
 /// Whether a browser asks, for code of a page, for something that is no code of this server: files of users never are.
 /// Browsers say so on HTTPS and on the machine itself.
 pub(super) fn is_foreign_code(path: &str, headers: &HeaderMap) -> bool {
-    let code = ["script", "style", "worker", "sharedworker", "serviceworker", "audioworklet", "paintworklet", "xslt"];
-    let wanted = headers.get(FETCH_DEST).is_some_and(|dest| code.iter().any(|code| dest == code));
+    let code = [
+        "script",
+        "style",
+        "worker",
+        "sharedworker",
+        "serviceworker",
+        "audioworklet",
+        "paintworklet",
+        "xslt",
+    ];
+    let wanted = headers
+        .get(FETCH_DEST)
+        .is_some_and(|dest| code.iter().any(|code| dest == code));
     wanted && !path.starts_with("/_/")
 }
 
 /// The refusal of what [`is_foreign_code`] finds.
 pub(super) fn refuse_code() -> http::Response<super::body::Body> {
-    reply::sentence(StatusCode::FORBIDDEN, "Files of this drive are never code of a page.")
+    reply::sentence(
+        StatusCode::FORBIDDEN,
+        "Files of this drive are never code of a page.",
+    )
 }
 
 /// A page with these contents that runs the app: what it holds is for browsers without scripts.
@@ -106,37 +127,62 @@ pub(super) fn page(title: &str, content: &str) -> Response {
 
 /// What runs a script of the app in a page of the server.
 pub(super) fn script(name: &str) -> String {
-    format!("<script type=\"module\" src=\"{}{name}\"></script>", assets())
+    format!(
+        "<script type=\"module\" src=\"{}{name}\"></script>",
+        assets()
+    )
 }
 
 fn with_policy(mut response: Response) -> Response {
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
 }
 
 /// The page that every view of the app begins with.
-async fn shell(Public { app, .. }: Public, headers: HeaderMap) -> Result<Response, super::api::problem::Problem> {
+async fn shell(
+    Public { app, .. }: Public,
+    headers: HeaderMap,
+) -> Result<Response, super::api::problem::Problem> {
     let (Some(template), assets) = (Files::get(SHELL), assets()) else {
         return Ok(StatusCode::NOT_FOUND.into_response());
     };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let host = headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
     let plain = pages::welcome(&escape(host), super::api::setup::is_open(&app));
-    let text = String::from_utf8_lossy(&template.data).replace(ASSETS, &assets).replace(NOSCRIPT, &plain);
+    let text = String::from_utf8_lossy(&template.data)
+        .replace(ASSETS, &assets)
+        .replace(NOSCRIPT, &plain);
     let etag = format!("\"{}\"", short_hash([text.as_bytes()]));
     let known = headers.contains_key(http::header::IF_NONE_MATCH)
         && judge(&headers, &etag, SystemTime::now())? == Verdict::NotModified;
-    let mut response =
-        if known { StatusCode::NOT_MODIFIED.into_response() } else { axum::response::Html(text).into_response() };
-    response.headers_mut().extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)));
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        axum::response::Html(text).into_response()
+    };
+    response
+        .headers_mut()
+        .extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)));
     Ok(with_policy(response))
 }
 
 /// One file of the app. Its address changes with every version, so that it may be kept for ever.
 async fn file(Path((id, name)): Path<(String, String)>, headers: HeaderMap) -> Response {
     let site = site().await;
-    let found = site.files.get(&name).filter(|_| site.prefix == format!("/_/{id}/") && name != SHELL);
+    let found = site
+        .files
+        .get(&name)
+        .filter(|_| site.prefix == format!("/_/{id}/") && name != SHELL);
     let Some(asset) = found else {
-        return (StatusCode::NOT_FOUND, "This version of the app is no more.\n").into_response();
+        return (
+            StatusCode::NOT_FOUND,
+            "This version of the app is no more.\n",
+        )
+            .into_response();
     };
     let (coding, bytes) = asset.best(&headers);
     let mut response = Response::new(bytes.clone().into());
@@ -166,23 +212,40 @@ async fn site() -> Arc<Site> {
 fn prefix() -> String {
     let mut names: Vec<_> = Files::iter().collect();
     names.sort();
-    let contents: Vec<_> = names.iter().filter_map(|name| Some((name, Files::get(name)?.data))).collect();
-    let all = contents.iter().flat_map(|(name, data)| [name.as_bytes(), data.as_ref()]);
+    let contents: Vec<_> = names
+        .iter()
+        .filter_map(|name| Some((name, Files::get(name)?.data)))
+        .collect();
+    let all = contents
+        .iter()
+        .flat_map(|(name, data)| [name.as_bytes(), data.as_ref()]);
     format!("/_/{}/", short_hash(all))
 }
 
 impl Site {
     fn read(compressed: bool) -> Self {
-        let asset = |name: &str| Some(Asset::new(&trimmed(name, &Files::get(name)?.data, compressed), compressed));
-        let files = Files::iter().filter_map(|name| Some((name.to_string(), asset(&name)?))).collect();
-        Self { prefix: prefix(), files }
+        let asset = |name: &str| {
+            Some(Asset::new(
+                &trimmed(name, &Files::get(name)?.data, compressed),
+                compressed,
+            ))
+        };
+        let files = Files::iter()
+            .filter_map(|name| Some((name.to_string(), asset(&name)?)))
+            .collect();
+        Self {
+            prefix: prefix(),
+            files,
+        }
     }
 }
 
 /// A script or style sheet without indentation and the comments that have lines of their own, a script without types, too; its lines
 /// keep their numbers, unless empty ones are left out. A text that goes on over several lines would lose its indentation, so that a test refuses one.
 fn trimmed(name: &str, data: &[u8], without_empty: bool) -> Vec<u8> {
-    let is_code = ["text/javascript", "text/css"].iter().any(|kind| media_type(name).starts_with(kind));
+    let is_code = ["text/javascript", "text/css"]
+        .iter()
+        .any(|kind| media_type(name).starts_with(kind));
     let Some(text) = std::str::from_utf8(data).ok().filter(|_| is_code) else {
         return data.to_owned();
     };
@@ -191,19 +254,29 @@ fn trimmed(name: &str, data: &[u8], without_empty: bool) -> Vec<u8> {
         let start = line.trim_start();
         let begins = start.starts_with("/**") || start.starts_with("/* ");
         // A type before code on the same line is taken out of it.
-        let is_comment =
-            inside || start.starts_with("//") || begins && (!start.contains("*/") || start.trim_end().ends_with("*/"));
+        let is_comment = inside
+            || start.starts_with("//")
+            || begins && (!start.contains("*/") || start.trim_end().ends_with("*/"));
         inside = (inside || begins) && !start.contains("*/");
-        if is_comment { String::new() } else { without_types(start) }
+        if is_comment {
+            String::new()
+        } else {
+            without_types(start)
+        }
     });
-    lines.filter(|line| !without_empty || !line.is_empty()).collect::<Vec<_>>().join("\n").into_bytes()
+    lines
+        .filter(|line| !without_empty || !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n")
+        .into_bytes()
 }
 
 /// A line of a script without the types in it.
 fn without_types(line: &str) -> String {
     let (mut left, mut rest) = (String::new(), line);
-    while let Some((before, (_, after))) =
-        rest.split_once("/** @").and_then(|(before, after)| Some((before, after.split_once("*/")?)))
+    while let Some((before, (_, after))) = rest
+        .split_once("/** @")
+        .and_then(|(before, after)| Some((before, after.split_once("*/")?)))
     {
         left.push_str(before);
         rest = after.strip_prefix(' ').unwrap_or(after);
@@ -213,8 +286,16 @@ fn without_types(line: &str) -> String {
 
 impl Asset {
     fn new(data: &[u8], compressed: bool) -> Self {
-        let (brotli, gzip) = if compressed { (brotli(data), gzip(data)) } else { (Bytes::new(), Bytes::new()) };
-        Self { plain: Bytes::copy_from_slice(data), brotli, gzip }
+        let (brotli, gzip) = if compressed {
+            (brotli(data), gzip(data))
+        } else {
+            (Bytes::new(), Bytes::new())
+        };
+        Self {
+            plain: Bytes::copy_from_slice(data),
+            brotli,
+            gzip,
+        }
     }
 
     /// The smallest form that a client takes, and its coding.
@@ -232,16 +313,25 @@ impl Asset {
 
 /// Whether a client names a coding and does not refuse it (RFC 9110 section 12.5.3).
 fn accepts(headers: &HeaderMap, coding: &str) -> bool {
-    let lines = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|line| line.to_str().ok());
+    let lines = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|line| line.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|item| {
         let (name, weight) = item.split_once(';').unwrap_or((item, "q=1"));
-        let weight = weight.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok());
+        let weight = weight
+            .trim()
+            .strip_prefix("q=")
+            .and_then(|q| q.parse::<f32>().ok());
         name.trim().eq_ignore_ascii_case(coding) && weight.is_some_and(|q| q > 0.0)
     })
 }
 
 fn brotli(data: &[u8]) -> Bytes {
-    let params = brotli::enc::BrotliEncoderParams { quality: QUALITY, ..Default::default() };
+    let params = brotli::enc::BrotliEncoderParams {
+        quality: QUALITY,
+        ..Default::default()
+    };
     let mut out = Vec::new();
     let done = brotli::BrotliCompress(&mut std::io::Cursor::new(data), &mut out, &params);
     done.map(|_| Bytes::from(out)).unwrap_or_default()
@@ -257,10 +347,13 @@ fn gzip(data: &[u8]) -> Bytes {
 fn short_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
     let mut hash = Sha256::new();
     parts.into_iter().for_each(|part| hash.update(part));
-    hash.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hash.finalize()
+        .iter()
+        .take(8)
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn media_type(name: &str) -> &'static str {
@@ -284,7 +377,11 @@ mod tests {
     use tower::ServiceExt;
 
     async fn get_of(path: &str, accepted: &str) -> Response {
-        let request = Request::builder().uri(path).header("accept-encoding", accepted).body(Body::empty()).unwrap();
+        let request = Request::builder()
+            .uri(path)
+            .header("accept-encoding", accepted)
+            .body(Body::empty())
+            .unwrap();
         routes().oneshot(request).await.unwrap()
     }
 
@@ -297,7 +394,10 @@ mod tests {
         let response = get_of(&format!("{}main.js", assets()), "gzip, br").await;
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()[CACHE_CONTROL], caching::FOR_EVER);
-        assert_eq!(response.headers()[CONTENT_TYPE], "text/javascript; charset=utf-8");
+        assert_eq!(
+            response.headers()[CONTENT_TYPE],
+            "text/javascript; charset=utf-8"
+        );
         for path in [
             "/_/0000000000000000/main.js".to_owned(),
             format!("{}nothing.js", assets()),
@@ -315,8 +415,17 @@ mod tests {
         assert_eq!(coding("gzip, deflate"), Some("gzip"));
         assert_eq!(coding("br;q=0, GZIP;q=0.5"), Some("gzip"));
         assert_eq!(coding("identity"), None);
-        assert_eq!(Asset::new(b"x", true).best(&accepting("br, gzip")).0, None, "nothing grows");
-        assert_eq!(Asset::new(b"words words words", false).best(&accepting("br")).0, None);
+        assert_eq!(
+            Asset::new(b"x", true).best(&accepting("br, gzip")).0,
+            None,
+            "nothing grows"
+        );
+        assert_eq!(
+            Asset::new(b"words words words", false)
+                .best(&accepting("br"))
+                .0,
+            None
+        );
     }
 
     #[test]
@@ -326,14 +435,24 @@ mod tests {
             sent("// a\nlet b = '//c' // d\n/** e\n f */\n  /** g */ h()\n/** i */\nj()"),
             "\nlet b = '//c' // d\n\n\n/** g */ h()\n\nj()"
         );
-        assert_eq!(sent("let a = (/** @type {X} */ b, /** @type {Y} */ (c)) // d"), "let a = (b, (c)) // d");
+        assert_eq!(
+            sent("let a = (/** @type {X} */ b, /** @type {Y} */ (c)) // d"),
+            "let a = (b, (c)) // d"
+        );
         assert_eq!(sent("'/** @'"), "'/** @'");
         assert_eq!(
-            trimmed("a.css", b"/* a */\n@media x {\n  b { c: d } /* e */\n}", false),
+            trimmed(
+                "a.css",
+                b"/* a */\n@media x {\n  b { c: d } /* e */\n}",
+                false
+            ),
             b"\n@media x {\nb { c: d } /* e */\n}"
         );
         assert_eq!(trimmed("a.json", b"  /* a */\n\n", true), b"  /* a */\n\n");
-        assert_eq!(trimmed("a.js", b"// a\nb()\n\n/** c */\n\n  d()", true), b"b()\nd()");
+        assert_eq!(
+            trimmed("a.js", b"// a\nb()\n\n/** c */\n\n  d()", true),
+            b"b()\nd()"
+        );
     }
 
     #[test]
@@ -345,11 +464,15 @@ mod tests {
     #[test]
     fn files_of_users_are_no_code() {
         let dest = |dest: &'static str| {
-            HeaderMap::from_iter([(HeaderName::from_static(FETCH_DEST), HeaderValue::from_static(dest))])
+            HeaderMap::from_iter([(
+                HeaderName::from_static(FETCH_DEST),
+                HeaderValue::from_static(dest),
+            )])
         };
         for code in ["script", "style", "serviceworker", "worker"] {
             assert!(
-                is_foreign_code("/dav/x.js", &dest(code)) && is_foreign_code("/api/v1/files/content", &dest(code)),
+                is_foreign_code("/dav/x.js", &dest(code))
+                    && is_foreign_code("/api/v1/files/content", &dest(code)),
                 "{code}"
             );
             assert!(!is_foreign_code("/_/0/main.js", &dest(code)), "{code}");

@@ -28,7 +28,11 @@ const CHUNK: usize = 256 * 1024;
 
 /// The archive of these paths, with all below, as it is now or will be when it is come to, for who asks from a network.
 pub fn archive(drive: Drive, paths: Vec<VPath>, network: Network) -> Body {
-    let room = if let Via::Link(id) = &drive.identity().via { Some(Room::new(id, network)) } else { None };
+    let room = if let Via::Link(id) = &drive.identity().via {
+        Some(Room::new(id, network))
+    } else {
+        None
+    };
     let archive = Archive {
         drive,
         room,
@@ -129,7 +133,9 @@ impl Archive {
     /// Begins a member; `None` when there is nothing to write for it: the drive itself, or what has gone meanwhile.
     async fn begin(&mut self, path: VPath, name: String, node: &Node) -> Result<Option<Bytes>> {
         if name.len() > MAX_NAME {
-            return Err(Error::BadName("This name or path is too long for an archive."));
+            return Err(Error::BadName(
+                "This name or path is too long for an archive.",
+            ));
         }
         if node.folder {
             let watch = self.drive.watch_at(&path).await?;
@@ -138,36 +144,61 @@ impl Archive {
                 Err(error) => return self.gone(error),
             };
             let prefix = if name.is_empty() { name } else { name + "/" };
-            let head = (!prefix.is_empty()).then(|| self.add(Member::folder(&prefix, node.modified)));
-            self.open.push(Folder { path, prefix, listing, page: VecDeque::new(), watch });
+            let head =
+                (!prefix.is_empty()).then(|| self.add(Member::folder(&prefix, node.modified)));
+            self.open.push(Folder {
+                path,
+                prefix,
+                listing,
+                page: VecDeque::new(),
+                watch,
+            });
             return Ok(head);
         }
         let reader = match self.drive.open(&path).await {
             Ok(reader) => reader,
             Err(error) => return self.gone(error),
         };
-        let member = self.placed(Member::file(&name, reader.node().modified, reader.node().len));
+        let member = self.placed(Member::file(
+            &name,
+            reader.node().modified,
+            reader.node().len,
+        ));
         let head = member.head();
-        self.directory.iter_mut().for_each(|directory| directory.advance(head.len()));
-        self.file = Some(Content { reader, offset: 0, member });
+        self.directory
+            .iter_mut()
+            .for_each(|directory| directory.advance(head.len()));
+        self.file = Some(Content {
+            reader,
+            offset: 0,
+            member,
+        });
         Ok(Some(head))
     }
 
     /// Passes over what is there no longer. What is only seen no longer ends the archive.
     fn gone(&self, error: Error) -> Result<Option<Bytes>> {
         self.check()?;
-        if vanished(&error) { Ok(None) } else { Err(error) }
+        if vanished(&error) {
+            Ok(None)
+        } else {
+            Err(error)
+        }
     }
 
     /// Whether what is being read may still be.
     fn check(&self) -> Result<()> {
         self.drive.check()?;
-        self.open.last().map_or(Ok(()), |folder| folder.watch.check())
+        self.open
+            .last()
+            .map_or(Ok(()), |folder| folder.watch.check())
     }
 
     /// The next bytes of the file being written, and after the last what follows them.
     async fn next_content(&mut self) -> Result<Bytes> {
-        let Some(mut content) = self.file.take() else { return Ok(Bytes::new()) };
+        let Some(mut content) = self.file.take() else {
+            return Ok(Bytes::new());
+        };
         let left = content.member.len() - content.offset;
         if left == 0 {
             let tail = content.member.tail();
@@ -181,11 +212,16 @@ impl Archive {
         let mut bytes = content.reader.read_at(content.offset, wanted).await?;
         bytes.truncate(wanted);
         if bytes.is_empty() {
-            return Err(Error::io("read the whole file, which has become shorter", io::ErrorKind::UnexpectedEof));
+            return Err(Error::io(
+                "read the whole file, which has become shorter",
+                io::ErrorKind::UnexpectedEof,
+            ));
         }
         content.member.update(&bytes);
         content.offset += bytes.len() as u64;
-        self.directory.iter_mut().for_each(|directory| directory.advance(bytes.len()));
+        self.directory
+            .iter_mut()
+            .for_each(|directory| directory.advance(bytes.len()));
         self.file = Some(content);
         Ok(bytes)
     }
@@ -208,7 +244,9 @@ impl Archive {
 
     /// A name at the top of the archive that no other has.
     fn top_name(&mut self, path: &VPath) -> String {
-        let Some(name) = path.name() else { return String::new() };
+        let Some(name) = path.name() else {
+            return String::new();
+        };
         let name = safe_name(name, &self.random);
         let mut unique = name.clone();
         for number in 2_u32.. {
@@ -239,7 +277,14 @@ impl Folder {
 
 /// Whether a failure says that there is nothing there any more, or nothing that may be seen.
 fn vanished(error: &Error) -> bool {
-    matches!(error, Error::NotFound | Error::ParentMissing | Error::NotFolder | Error::IsFolder | Error::Forbidden(_))
+    matches!(
+        error,
+        Error::NotFound
+            | Error::ParentMissing
+            | Error::NotFolder
+            | Error::IsFolder
+            | Error::Forbidden(_)
+    )
 }
 
 /// A name that no system reads as more than a name. What had to be changed gets a mark that nobody can foresee, so that
@@ -257,7 +302,10 @@ fn safe_name(name: &str, random: &RandomState) -> String {
             if unsafe_here { '_' } else { c }
         })
         .collect();
-    before_extension(&clean, &format!("~{:08x}", random.hash_one(name) & 0xFFFF_FFFF))
+    before_extension(
+        &clean,
+        &format!("~{:08x}", random.hash_one(name) & 0xFFFF_FFFF),
+    )
 }
 
 #[cfg(test)]
@@ -267,10 +315,24 @@ mod tests {
     #[test]
     fn hostile_names_become_plain_ones() {
         let random = RandomState::new();
-        for name in ["..\\..\\evil.exe", "C:evil", "a\\b", "a\nb", "\u{9b}31m", "..", "\u{7f}"] {
+        for name in [
+            "..\\..\\evil.exe",
+            "C:evil",
+            "a\\b",
+            "a\nb",
+            "\u{9b}31m",
+            "..",
+            "\u{7f}",
+        ] {
             let safe = safe_name(name, &random);
-            assert!(!safe.contains(['\\', '/', '\n', '\u{9b}', '\u{7f}']) && safe != "..", "{safe:?}");
-            assert!(safe.as_bytes().get(1) != Some(&b':') && safe.contains('~'), "{safe:?}");
+            assert!(
+                !safe.contains(['\\', '/', '\n', '\u{9b}', '\u{7f}']) && safe != "..",
+                "{safe:?}"
+            );
+            assert!(
+                safe.as_bytes().get(1) != Some(&b':') && safe.contains('~'),
+                "{safe:?}"
+            );
         }
         for name in ["10:30 notes.txt", "über.txt", ".hidden", "a b", "...x"] {
             assert_eq!(safe_name(name, &random), name);

@@ -49,7 +49,10 @@ enum Apart {
 impl Clocks {
     /// As they are.
     pub fn now() -> Self {
-        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+        Self {
+            monotonic: Instant::now(),
+            wall: SystemTime::now(),
+        }
     }
 
     fn apart(self, before: Self) -> Apart {
@@ -87,12 +90,24 @@ impl Belief {
     fn at_start(stored: Option<SystemTime>, now: Clocks) -> Self {
         let believed = match stored {
             // Not much later, or never before: else the first round sees it as a jump.
-            Some(stored) if now.wall < stored || now.apart(Clocks { wall: stored, ..now }) == Apart::Far => {
-                Clocks { wall: stored, ..now }
+            Some(stored)
+                if now.wall < stored
+                    || now.apart(Clocks {
+                        wall: stored,
+                        ..now
+                    }) == Apart::Far =>
+            {
+                Clocks {
+                    wall: stored,
+                    ..now
+                }
             }
             _ => now,
         };
-        Self { believed, even_since: None }
+        Self {
+            believed,
+            even_since: None,
+        }
     }
 
     /// At a round.
@@ -105,16 +120,26 @@ impl Belief {
         let since = *self.even_since.get_or_insert(now);
         if now.apart(since) != Apart::Hardly {
             self.even_since = Some(now);
-        } else if apart != Apart::Far && now.monotonic.saturating_duration_since(since.monotonic) >= EVENLY {
-            *self = Self { believed: now, even_since: None };
+        } else if apart != Apart::Far
+            && now.monotonic.saturating_duration_since(since.monotonic) >= EVENLY
+        {
+            *self = Self {
+                believed: now,
+                even_since: None,
+            };
             return Date::Believed;
         }
-        if apart == Apart::Far { Date::Refused } else { Date::Doubted }
+        if apart == Apart::Far {
+            Date::Refused
+        } else {
+            Date::Doubted
+        }
     }
 
     /// What the next start is to go by; `None` for what is stored.
     fn to_store(self, now: Clocks) -> Option<SystemTime> {
-        let is_even = |since: Clocks| now.monotonic.saturating_duration_since(since.monotonic) >= EVENLY;
+        let is_even =
+            |since: Clocks| now.monotonic.saturating_duration_since(since.monotonic) >= EVENLY;
         self.even_since.is_none_or(is_even).then_some(now.wall)
     }
 }
@@ -134,8 +159,13 @@ impl Clock {
             tracing::warn!(%error, "which date it was at the last stop is not known");
             None
         });
-        let stored = stored.map(|record| time::from_unix_seconds(record.believed)).or(exported);
-        Self { table, belief: Belief::at_start(stored, Clocks::now()) }
+        let stored = stored
+            .map(|record| time::from_unix_seconds(record.believed))
+            .or(exported);
+        Self {
+            table,
+            belief: Belief::at_start(stored, Clocks::now()),
+        }
     }
 
     /// What is made of the date now.
@@ -143,7 +173,14 @@ impl Clock {
         let now = Clocks::now();
         let date = self.belief.judge(now);
         if let Some(wall) = self.belief.to_store(now) {
-            self.table.put(ID, &ClockRecord { believed: time::unix_seconds(wall) }).await?;
+            self.table
+                .put(
+                    ID,
+                    &ClockRecord {
+                        believed: time::unix_seconds(wall),
+                    },
+                )
+                .await?;
         }
         Ok(date)
     }
@@ -160,7 +197,10 @@ mod tests {
     fn at(first: Clocks, run: u32, set: i64) -> Clocks {
         let days = DAY * u32::try_from(set.unsigned_abs()).unwrap();
         let wall = first.wall + HOUR * run;
-        Clocks { monotonic: first.monotonic + HOUR * run, wall: if set < 0 { wall - days } else { wall + days } }
+        Clocks {
+            monotonic: first.monotonic + HOUR * run,
+            wall: if set < 0 { wall - days } else { wall + days },
+        }
     }
 
     fn begun() -> (Clocks, Belief) {
@@ -173,10 +213,18 @@ mod tests {
         let (first, mut belief) = begun();
         assert_eq!(belief.judge(at(first, 1, 0)), Date::Believed);
         for run in 2..100 {
-            assert_eq!(belief.judge(at(first, run, 365)), Date::Refused, "round {run}");
+            assert_eq!(
+                belief.judge(at(first, run, 365)),
+                Date::Refused,
+                "round {run}"
+            );
         }
         for run in 100..124 {
-            assert_eq!(belief.judge(at(first, run, 0)), Date::Doubted, "round {run}");
+            assert_eq!(
+                belief.judge(at(first, run, 0)),
+                Date::Doubted,
+                "round {run}"
+            );
         }
         assert_eq!(belief.judge(at(first, 124, 0)), Date::Believed);
         assert_eq!(belief.judge(at(first, 125, 0)), Date::Believed);
@@ -188,12 +236,20 @@ mod tests {
             let (first, mut belief) = begun();
             assert_eq!(belief.judge(at(first, 1, 0)), Date::Believed);
             for run in 2..26 {
-                assert_eq!(belief.judge(at(first, run, set)), Date::Doubted, "{set} days, round {run}");
+                assert_eq!(
+                    belief.judge(at(first, run, set)),
+                    Date::Doubted,
+                    "{set} days, round {run}"
+                );
             }
             assert_eq!(belief.judge(at(first, 26, set)), Date::Believed);
         }
         let (first, mut belief) = begun();
-        assert_eq!(belief.judge(at(first, 25, 1)), Date::Believed, "a day is nothing");
+        assert_eq!(
+            belief.judge(at(first, 25, 1)),
+            Date::Believed,
+            "a day is nothing"
+        );
     }
 
     #[test]
@@ -201,7 +257,13 @@ mod tests {
         let first = Clocks::now();
         let mut belief = Belief::at_start(Some(first.wall - 31 * DAY), first);
         for run in 0..24 {
-            assert_eq!((belief.judge(at(first, run, 0)), belief.to_store(at(first, run, 0))), (Date::Refused, None));
+            assert_eq!(
+                (
+                    belief.judge(at(first, run, 0)),
+                    belief.to_store(at(first, run, 0))
+                ),
+                (Date::Refused, None)
+            );
         }
         let day = at(first, 24, 0);
         assert_eq!(belief.judge(day), Date::Refused);
@@ -209,7 +271,11 @@ mod tests {
         assert_eq!(stored, Some(day.wall));
         assert_eq!(Belief::at_start(stored, day).judge(day), Date::Believed);
         for stored in [None, Some(first.wall - 29 * DAY), Some(first.wall)] {
-            assert_eq!(Belief::at_start(stored, first).judge(at(first, 1, 0)), Date::Believed, "{stored:?}");
+            assert_eq!(
+                Belief::at_start(stored, first).judge(at(first, 1, 0)),
+                Date::Believed,
+                "{stored:?}"
+            );
         }
         // A clock without a battery, until it is set.
         let mut belief = Belief::at_start(Some(first.wall), at(first, 0, -9000));
@@ -224,9 +290,35 @@ mod tests {
         let mut clock = Clock::open(store.clone(), None).await;
         assert_eq!(clock.look().await.unwrap(), Date::Believed);
         let long_ago = SystemTime::now() - 100 * DAY;
-        assert_eq!(Clock::open(store.clone(), Some(long_ago)).await.look().await.unwrap(), Date::Believed);
-        clock.table.put(ID, &ClockRecord { believed: time::unix_seconds(long_ago) }).await.unwrap();
-        assert_eq!(Clock::open(store, None).await.look().await.unwrap(), Date::Refused);
-        assert_eq!(Clock::open(MemoryStore::new(), Some(long_ago)).await.look().await.unwrap(), Date::Refused);
+        assert_eq!(
+            Clock::open(store.clone(), Some(long_ago))
+                .await
+                .look()
+                .await
+                .unwrap(),
+            Date::Believed
+        );
+        clock
+            .table
+            .put(
+                ID,
+                &ClockRecord {
+                    believed: time::unix_seconds(long_ago),
+                },
+            )
+            .await
+            .unwrap();
+        assert_eq!(
+            Clock::open(store, None).await.look().await.unwrap(),
+            Date::Refused
+        );
+        assert_eq!(
+            Clock::open(MemoryStore::new(), Some(long_ago))
+                .await
+                .look()
+                .await
+                .unwrap(),
+            Date::Refused
+        );
     }
 }

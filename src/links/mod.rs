@@ -77,7 +77,11 @@ pub struct Target {
 impl Target {
     /// A file or folder.
     pub const fn new(folder: bool, id: FileId) -> Self {
-        Self { folder, node: id, mark: None }
+        Self {
+            folder,
+            node: id,
+            mark: None,
+        }
     }
 
     /// Which file or folder it is.
@@ -99,7 +103,10 @@ impl Target {
 
 /// The mark among a file's properties.
 fn mark_of(props: &[DeadProp]) -> Option<String> {
-    props.iter().find(|prop| (prop.ns.as_str(), prop.name.as_str()) == MARK).map(|prop| prop.xml.clone())
+    props
+        .iter()
+        .find(|prop| (prop.ns.as_str(), prop.name.as_str()) == MARK)
+        .map(|prop| prop.xml.clone())
 }
 
 /// A link in memory.
@@ -139,7 +146,13 @@ impl Links {
             index.by_id.insert(id, Arc::new(record));
         }
         let (index, changing) = (RwLock::new(index), tokio::sync::Mutex::default());
-        Ok(Self { table, store, index, changing, passes: Passes::new()? })
+        Ok(Self {
+            table,
+            store,
+            index,
+            changing,
+            passes: Passes::new()?,
+        })
     }
 
     /// The link of a token, if it still is one; the token itself is compared by its hash.
@@ -147,38 +160,72 @@ impl Links {
         let index = self.index.read();
         let id = index.by_token.get(&hash(token))?;
         let record = index.by_id.get(id)?;
-        record.is_live(now()).then(|| Link { id: id.clone(), record: Arc::clone(record) })
+        record.is_live(now()).then(|| Link {
+            id: id.clone(),
+            record: Arc::clone(record),
+        })
     }
 
     /// Every link, by id.
     pub fn list(&self) -> Vec<Link> {
         let index = self.index.read();
-        index.by_id.iter().map(|(id, record)| Link { id: id.clone(), record: Arc::clone(record) }).collect()
+        index
+            .by_id
+            .iter()
+            .map(|(id, record)| Link {
+                id: id.clone(),
+                record: Arc::clone(record),
+            })
+            .collect()
     }
 
     /// Whose the link with this id is.
     pub fn owner_of(&self, id: &str) -> Option<AccountName> {
-        self.index.read().by_id.get(id).map(|record| record.owner.clone())
+        self.index
+            .read()
+            .by_id
+            .get(id)
+            .map(|record| record.owner.clone())
     }
 
     /// The links of an account, by id.
     pub fn of(&self, owner: &AccountName) -> Vec<Link> {
         let index = self.index.read();
-        let own = index.by_id.iter().filter(|(_, record)| record.owner == *owner);
-        own.map(|(id, record)| Link { id: id.clone(), record: Arc::clone(record) }).collect()
+        let own = index
+            .by_id
+            .iter()
+            .filter(|(_, record)| record.owner == *owner);
+        own.map(|(id, record)| Link {
+            id: id.clone(),
+            record: Arc::clone(record),
+        })
+        .collect()
     }
 
     /// One link of an account; `NotFound`.
     pub fn find(&self, owner: &AccountName, id: &str) -> Result<Link> {
-        let record = self.index.read().by_id.get(id).filter(|record| record.owner == *owner).cloned();
-        record.map(|record| Link { id: id.to_owned(), record }).ok_or(Error::NotFound)
+        let record = self
+            .index
+            .read()
+            .by_id
+            .get(id)
+            .filter(|record| record.owner == *owner)
+            .cloned();
+        record
+            .map(|record| Link {
+                id: id.to_owned(),
+                record,
+            })
+            .ok_or(Error::NotFound)
     }
 
     /// Whether visitors of a link, entered under this generation of its password, may change what it shows.
     pub fn lets_change(&self, owner: &AccountName, id: &str, generation: u64) -> bool {
         self.find(owner, id).is_ok_and(|link| {
             let record = link.record.as_ref();
-            record.generation == generation && record.rights == Rights::Edit && record.is_live(now())
+            record.generation == generation
+                && record.rights == Rights::Edit
+                && record.is_live(now())
         })
     }
 
@@ -186,13 +233,17 @@ impl Links {
     pub async fn create(&self, mut record: LinkRecord) -> Result<(Link, String)> {
         let _alone = self.changing.lock().await;
         if self.of(&record.owner).len() >= MAX_LINKS {
-            return Err(Error::LimitReached("An account may have at most 1000 links."));
+            return Err(Error::LimitReached(
+                "An account may have at most 1000 links.",
+            ));
         }
         let token = random_text::<32>()?;
         let id: String = hash(&random_text::<16>()?).chars().take(24).collect();
         record.token = hash(&token);
         let batch = self.table.absent_in(Batch::new(), &id);
-        self.store.commit(self.table.put_in(batch, &id, &record)?).await?;
+        self.store
+            .commit(self.table.put_in(batch, &id, &record)?)
+            .await?;
         Ok((self.show(id, record), token))
     }
 
@@ -221,7 +272,12 @@ impl Links {
 
     /// Whose links there are.
     pub fn owners(&self) -> BTreeSet<AccountName> {
-        self.index.read().by_id.values().map(|record| record.owner.clone()).collect()
+        self.index
+            .read()
+            .by_id
+            .values()
+            .map(|record| record.owner.clone())
+            .collect()
     }
 
     /// Ends all links of an account that was removed.
@@ -238,7 +294,9 @@ impl Links {
     /// Where nothing limits the downloads, a count that cannot be stored is worth a line in the log, and not the download.
     pub async fn count_download(&self, link: &Link) -> Result<()> {
         match self.take_download(link).await {
-            Err(error) if link.record.max_downloads.is_none() && !matches!(error, Error::NotFound) => {
+            Err(error)
+                if link.record.max_downloads.is_none() && !matches!(error, Error::NotFound) =>
+            {
                 tracing::warn!(%error, "could not count a download by a link");
                 Ok(())
             }
@@ -248,7 +306,11 @@ impl Links {
 
     async fn take_download(&self, link: &Link) -> Result<()> {
         let _alone = self.changing.lock().await;
-        let mut record = self.find(&link.record.owner, &link.id)?.record.as_ref().clone();
+        let mut record = self
+            .find(&link.record.owner, &link.id)?
+            .record
+            .as_ref()
+            .clone();
         let now = now();
         if !record.is_live(now) {
             return Err(Error::NotFound);
@@ -263,7 +325,11 @@ impl Links {
     /// Remembers that a link was used. That is worth a line in the log when it fails, and not the request.
     pub async fn touch(&self, link: &Link) {
         let now = now();
-        if link.record.last_used.is_some_and(|last| now - last < USE_STEP) {
+        if link
+            .record
+            .last_used
+            .is_some_and(|last| now - last < USE_STEP)
+        {
             return;
         }
         let noted = |record: &mut LinkRecord| {
@@ -296,7 +362,8 @@ impl Links {
 impl LinkRecord {
     /// Whether it has neither expired nor been used up.
     fn is_live(&self, now: i64) -> bool {
-        self.expires.is_none_or(|end| now < end) && self.max_downloads.is_none_or(|most| self.downloads < most)
+        self.expires.is_none_or(|end| now < end)
+            && self.max_downloads.is_none_or(|most| self.downloads < most)
     }
 }
 
@@ -306,10 +373,12 @@ fn now() -> i64 {
 }
 
 fn hash(token: &str) -> String {
-    Sha256::digest(token).iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(token)
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// So many random bytes as text that stands in an address as it is.
@@ -319,6 +388,7 @@ fn random_text<const N: usize>() -> Result<String> {
 
 fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
     Ok(bytes)
 }

@@ -54,7 +54,11 @@ impl Passes {
     pub(super) fn new() -> Result<Self> {
         let key = Hmac::new_from_slice(&random_bytes::<TAG>()?);
         let signer = Signer(key.map_err(|e| Error::io("make a key", std::io::Error::other(e)))?);
-        Ok(Self { signer, start: Instant::now(), proofs: Mutex::default() })
+        Ok(Self {
+            signer,
+            start: Instant::now(),
+            proofs: Mutex::default(),
+        })
     }
 
     /// How long a pass lasts.
@@ -73,28 +77,52 @@ impl Passes {
 
     /// Whether `text` is a pass that was issued for this link and is not over. A new password of the link voids all passes.
     pub fn admits(&self, link: &Link, text: &str) -> bool {
-        let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(text) else { return false };
-        let Some((said, tag)) = bytes.split_at_checked(STAMP + NONCE) else { return false };
-        let Some(until) = said.first_chunk::<STAMP>().map(|stamp| u64::from_be_bytes(*stamp)) else { return false };
-        self.start.elapsed().as_secs() < until && self.signer.mac("pass", link, said).verify_slice(tag).is_ok()
+        let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(text) else {
+            return false;
+        };
+        let Some((said, tag)) = bytes.split_at_checked(STAMP + NONCE) else {
+            return false;
+        };
+        let Some(until) = said
+            .first_chunk::<STAMP>()
+            .map(|stamp| u64::from_be_bytes(*stamp))
+        else {
+            return false;
+        };
+        self.start.elapsed().as_secs() < until
+            && self
+                .signer
+                .mac("pass", link, said)
+                .verify_slice(tag)
+                .is_ok()
     }
 
     /// What stands for a password of this link in memory; nobody can compute it.
     pub fn key(&self, link: &Link, password: &[u8]) -> [u8; TAG] {
-        self.signer.mac("basic", link, password).finalize().into_bytes().into()
+        self.signer
+            .mac("basic", link, password)
+            .finalize()
+            .into_bytes()
+            .into()
     }
 
     /// Remembers that somebody in this network gave the link's password, whose key this is.
     pub fn prove(&self, link: &Link, from: Network, key: [u8; TAG]) {
         let now = Instant::now();
-        let proof = Proof { key, until: now + LIFE };
+        let proof = Proof {
+            key,
+            until: now + LIFE,
+        };
         let mut proofs = self.proofs.lock();
         if proofs.len() >= MANY_LINKS {
             proofs.retain(|_, networks| networks.values().any(|proof| proof.until > now));
         }
         let networks = proofs.entry(link.id.clone()).or_default();
         if networks.len() >= MAX_NETWORKS && !networks.contains_key(&from) {
-            let oldest = networks.iter().min_by_key(|(_, proof)| proof.until).map(|(network, _)| *network);
+            let oldest = networks
+                .iter()
+                .min_by_key(|(_, proof)| proof.until)
+                .map(|(network, _)| *network);
             oldest.map(|network| networks.remove(&network));
         }
         networks.insert(from, proof);
@@ -103,7 +131,12 @@ impl Passes {
     /// Whether somebody in this network gave the password of this key, which still is the link's, within the hour.
     pub fn is_proven(&self, link: &Link, from: Network, key: &[u8; TAG]) -> bool {
         let proofs = self.proofs.lock();
-        let Some(proof) = proofs.get(&link.id).and_then(|networks| networks.get(&from)) else { return false };
+        let Some(proof) = proofs
+            .get(&link.id)
+            .and_then(|networks| networks.get(&from))
+        else {
+            return false;
+        };
         proof.until > Instant::now() && bool::from(proof.key.ct_eq(key))
     }
 }
@@ -112,7 +145,11 @@ impl Signer {
     /// The signature of `said` in one use, for one link under its present password.
     fn mac(&self, what: &str, link: &Link, said: &[u8]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
-        for part in [what.as_bytes(), link.id.as_bytes(), &link.record.generation.to_be_bytes()] {
+        for part in [
+            what.as_bytes(),
+            link.id.as_bytes(),
+            &link.record.generation.to_be_bytes(),
+        ] {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
@@ -145,7 +182,10 @@ mod tests {
             last_used: None,
             note: String::new(),
         };
-        Link { id: id.into(), record: Arc::new(record) }
+        Link {
+            id: id.into(),
+            record: Arc::new(record),
+        }
     }
 
     fn network(n: u8) -> Network {
@@ -158,13 +198,26 @@ mod tests {
         let pass = passes.issue(&link("a", 1)).unwrap();
         assert!(passes.admits(&link("a", 1), &pass));
         assert!(!passes.admits(&link("a", 2), &pass) && !passes.admits(&link("b", 1), &pass));
-        assert!(!Passes::new().unwrap().admits(&link("a", 1), &pass), "a restart asks again");
+        assert!(
+            !Passes::new().unwrap().admits(&link("a", 1), &pass),
+            "a restart asks again"
+        );
         for at in 0..pass.len() - 1 {
             let mut other = pass.clone().into_bytes();
             other[at] = if other[at] == b'A' { b'B' } else { b'A' };
-            assert!(!passes.admits(&link("a", 1), std::str::from_utf8(&other).unwrap()), "{at}");
+            assert!(
+                !passes.admits(&link("a", 1), std::str::from_utf8(&other).unwrap()),
+                "{at}"
+            );
         }
-        for text in ["", "AAAA", "basic:secret", &pass[..20], &format!("{pass}A"), &format!("{pass}{pass}")] {
+        for text in [
+            "",
+            "AAAA",
+            "basic:secret",
+            &pass[..20],
+            &format!("{pass}A"),
+            &format!("{pass}{pass}"),
+        ] {
             assert!(!passes.admits(&link("a", 1), text), "{text}");
         }
     }
@@ -196,7 +249,10 @@ mod tests {
         assert!(!is_proven(&passes, &link("a", 1), network(1), b"guess"));
         assert!(!is_proven(&passes, &link("a", 2), network(1), b"secret"));
         assert!(!is_proven(&passes, &link("b", 1), network(1), b"secret"));
-        assert!(!passes.admits(&link("a", 1), "secret") && !passes.admits(&link("a", 1), "basic:secret"));
+        assert!(
+            !passes.admits(&link("a", 1), "secret")
+                && !passes.admits(&link("a", 1), "basic:secret")
+        );
     }
 
     #[test]

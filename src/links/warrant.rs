@@ -16,14 +16,20 @@ pub struct LinkWarrant {
 
 impl fmt::Debug for LinkWarrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LinkWarrant").field(&self.entered.id).finish()
+        f.debug_tuple("LinkWarrant")
+            .field(&self.entered.id)
+            .finish()
     }
 }
 
 impl LinkWarrant {
     /// The warrant of whoever has just entered by `entered`.
     pub fn new(links: Arc<Links>, auth: Arc<Auth>, entered: Link) -> Self {
-        Self { links, auth, entered }
+        Self {
+            links,
+            auth,
+            entered,
+        }
     }
 }
 
@@ -35,9 +41,13 @@ impl AccessCheck for LinkWarrant {
     fn check(&self) -> Result<()> {
         let before = &self.entered.record;
         let present = self.links.find(&before.owner, &self.entered.id)?.record;
-        let is_same =
-            present.rights == before.rights && present.generation == before.generation && present.path == before.path;
-        let owner = self.auth.account(&before.owner).is_some_and(|owner| !owner.disabled);
+        let is_same = present.rights == before.rights
+            && present.generation == before.generation
+            && present.path == before.path;
+        let owner = self
+            .auth
+            .account(&before.owner)
+            .is_some_and(|owner| !owner.disabled);
         let holds = owner && is_same && present.expires.is_none_or(|end| now() < end);
         if holds { Ok(()) } else { Err(Error::NotFound) }
     }

@@ -48,7 +48,10 @@ impl Durations {
     /// Counts one.
     pub fn note(&self, took: Duration) {
         let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        let at = BOUNDS.iter().zip(&self.buckets).find(|(bound, _)| took <= **bound);
+        let at = BOUNDS
+            .iter()
+            .zip(&self.buckets)
+            .find(|(bound, _)| took <= **bound);
         at.map_or(&self.longer, |(_, bucket)| bucket).add(1);
         self.nanoseconds.add(took);
     }
@@ -56,8 +59,13 @@ impl Durations {
     /// The upper bound of each bucket in seconds, and how many are in it and in none below.
     #[expect(clippy::cast_precision_loss, reason = "every bound is exact enough")]
     pub fn buckets(&self) -> Vec<(f64, u64)> {
-        let bounded = BOUNDS.iter().zip(&self.buckets).map(|(bound, count)| (*bound as f64 / 1e9, count.get()));
-        bounded.chain([(f64::INFINITY, self.longer.get())]).collect()
+        let bounded = BOUNDS
+            .iter()
+            .zip(&self.buckets)
+            .map(|(bound, count)| (*bound as f64 / 1e9, count.get()));
+        bounded
+            .chain([(f64::INFINITY, self.longer.get())])
+            .collect()
     }
 
     /// How long all took together.
@@ -82,7 +90,10 @@ impl Calls {
     /// Counts a call while it is made.
     pub fn watch<T>(&self, call: impl FnOnce() -> T) -> T {
         self.running.fetch_add(1, Ordering::Relaxed);
-        let _until_the_end = UnderWay { calls: self, began: Instant::now() };
+        let _until_the_end = UnderWay {
+            calls: self,
+            began: Instant::now(),
+        };
         call()
     }
 
@@ -115,7 +126,10 @@ mod tests {
             durations.note(Duration::from_micros(micros));
         }
         let buckets = durations.buckets();
-        assert_eq!((buckets.len(), buckets[0], buckets[1], buckets[11]), (13, (0.0001, 2), (0.0003, 1), (30.0, 1)));
+        assert_eq!(
+            (buckets.len(), buckets[0], buckets[1], buckets[11]),
+            (13, (0.0001, 2), (0.0003, 1), (30.0, 1))
+        );
         assert_eq!(buckets[12], (f64::INFINITY, 1));
         assert_eq!(durations.sum(), Duration::from_micros(61_000_201));
     }
@@ -124,8 +138,21 @@ mod tests {
     fn a_call_that_panics_is_over_too() {
         let calls = Calls::default();
         assert_eq!(calls.watch(|| calls.running()), 1);
-        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| calls.watch(|| panic!("on purpose"))));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            calls.watch(|| panic!("on purpose"))
+        }));
         assert!(panicked.is_err());
-        assert_eq!((calls.running(), calls.took().buckets().iter().map(|(_, count)| count).sum::<u64>()), (0, 2));
+        assert_eq!(
+            (
+                calls.running(),
+                calls
+                    .took()
+                    .buckets()
+                    .iter()
+                    .map(|(_, count)| count)
+                    .sum::<u64>()
+            ),
+            (0, 2)
+        );
     }
 }

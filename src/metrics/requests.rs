@@ -41,8 +41,13 @@ pub enum Front {
 }
 
 impl Front {
-    const ALL: [(Self, &str); 5] =
-        [(Self::Dav, "dav"), (Self::Link, "link"), (Self::Api, "api"), (Self::Web, "web"), (Self::Health, "health")];
+    const ALL: [(Self, &str); 5] = [
+        (Self::Dav, "dav"),
+        (Self::Link, "link"),
+        (Self::Api, "api"),
+        (Self::Web, "web"),
+        (Self::Health, "health"),
+    ];
 }
 
 /// All requests since the start.
@@ -65,9 +70,15 @@ impl Requests {
     /// A request that has come; it is counted when it is answered, or else when what is returned is dropped.
     pub fn ask(&self, method: &str, front: Front) -> Asked<'_> {
         self.came.add(1);
-        let row = METHODS.iter().zip(self.over.iter()).find(|(name, _)| **name == method);
+        let row = METHODS
+            .iter()
+            .zip(self.over.iter())
+            .find(|(name, _)| **name == method);
         let row = row.map(|(_, row)| row).or(self.over.last());
-        Asked { cell: row.and_then(|row| row.get(front as usize)), began: Instant::now() }
+        Asked {
+            cell: row.and_then(|row| row.get(front as usize)),
+            began: Instant::now(),
+        }
     }
 
     /// How many requests have come.
@@ -85,7 +96,10 @@ impl Requests {
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, &Cell)> {
         let rows = METHODS.into_iter().zip(self.over.iter());
         let cells = rows.flat_map(|(method, row)| {
-            Front::ALL.into_iter().zip(row).map(move |((_, front), cell)| (method, front, cell))
+            Front::ALL
+                .into_iter()
+                .zip(row)
+                .map(move |((_, front), cell)| (method, front, cell))
         });
         cells.filter(|(.., cell)| cell.count() > 0)
     }
@@ -105,7 +119,10 @@ impl Cell {
 
     /// How many were answered by each class of statuses.
     pub fn statuses(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        STATUSES.into_iter().zip(self.statuses.iter().map(Counter::get)).filter(|(_, count)| *count > 0)
+        STATUSES
+            .into_iter()
+            .zip(self.statuses.iter().map(Counter::get))
+            .filter(|(_, count)| *count > 0)
     }
 
     /// From the head of the request to the head of the answer.
@@ -147,7 +164,11 @@ mod tests {
     #[test]
     fn every_request_counts_once_where_it_belongs() {
         let requests = Requests::default();
-        for (method, front, status) in [("GET", Front::Dav, 200), ("GET", Front::Dav, 404), ("BREW", Front::Web, 405)] {
+        for (method, front, status) in [
+            ("GET", Front::Dav, 200),
+            ("GET", Front::Dav, 404),
+            ("BREW", Front::Web, 405),
+        ] {
             requests.ask(method, front).answered(status);
         }
         let left = requests.ask("GET", Front::Api);
@@ -155,14 +176,24 @@ mod tests {
         drop(left);
         let seen: Vec<_> = requests
             .each()
-            .flat_map(|(method, front, cell)| cell.statuses().map(move |(status, n)| (method, front, status, n)))
+            .flat_map(|(method, front, cell)| {
+                cell.statuses()
+                    .map(move |(status, n)| (method, front, status, n))
+            })
             .collect();
-        let wanted =
-            [("GET", "dav", "2xx", 1), ("GET", "dav", "4xx", 1), ("GET", "api", "none", 1), ("other", "web", "4xx", 1)];
+        let wanted = [
+            ("GET", "dav", "2xx", 1),
+            ("GET", "dav", "4xx", 1),
+            ("GET", "api", "none", 1),
+            ("other", "web", "4xx", 1),
+        ];
         assert_eq!(seen, wanted);
         assert_eq!((requests.total(), requests.running()), (4, 0));
         for (at, (front, _)) in Front::ALL.into_iter().enumerate() {
-            assert_eq!(front as usize, at, "the row of a request has a cell for each front, in this order");
+            assert_eq!(
+                front as usize, at,
+                "the row of a request has a cell for each front, in this order"
+            );
         }
     }
 
@@ -178,7 +209,9 @@ mod tests {
                     scope.spawn(|| {
                         for n in 0..EACH {
                             let method = if n % 2 == 0 { "PROPFIND" } else { "PROPPATCH" };
-                            let asked = metrics.requests.ask(std::hint::black_box(method), Front::Dav);
+                            let asked = metrics
+                                .requests
+                                .ask(std::hint::black_box(method), Front::Dav);
                             metrics.received.add(300);
                             metrics.sent.add(800);
                             asked.answered(207);

@@ -71,7 +71,9 @@ pub enum Error {
     #[error("This method takes no request body.")]
     UnexpectedBody,
     /// A body came with a `Content-Encoding`: it would be stored as it is, and be another file than is meant.
-    #[error("The body is compressed (Content-Encoding), which this server does not take: send it as it is.")]
+    #[error(
+        "The body is compressed (Content-Encoding), which this server does not take: send it as it is."
+    )]
     ContentCoding,
     /// A count limit of the account (locks, properties) is reached; the text says which.
     #[error("{0}")]
@@ -86,7 +88,9 @@ pub enum Error {
     #[error("Sign in with your account name and password.")]
     Unauthenticated,
     /// The password is right, and the account also asks for a code.
-    #[error("This account also asks for a code: one that its authenticator app shows, or a recovery code.")]
+    #[error(
+        "This account also asks for a code: one that its authenticator app shows, or a recovery code."
+    )]
     CodeRequired,
     /// What the request was let in by has ended while it ran: a password, an app password, a session, the account.
     #[error("What you signed in with has ended meanwhile; sign in again.")]
@@ -110,7 +114,9 @@ pub enum Error {
     #[error("{0}")]
     Unfit(&'static str),
     /// The provider that people sign in by does not answer.
-    #[error("The sign-in provider cannot be reached. Sign in with your password, or try again later.")]
+    #[error(
+        "The sign-in provider cannot be reached. Sign in with your password, or try again later."
+    )]
     ProviderDown,
     /// The state store took an I/O error: changes are refused until a restart.
     #[error("The server is read-only after a disk error; its log says more.")]
@@ -137,7 +143,10 @@ pub enum Error {
 impl Error {
     /// Wraps a system error with what was tried ("read the folder").
     pub fn io(doing: &'static str, source: impl Into<std::io::Error>) -> Self {
-        Self::Io { doing, source: source.into() }
+        Self::Io {
+            doing,
+            source: source.into(),
+        }
     }
 
     /// Whether the process or the system had no descriptor left for it: one more try may succeed.

@@ -141,14 +141,32 @@ impl fmt::Display for Rights {
 
 impl Identity {
     /// The whole account, by its password, for as long as `access` holds.
-    pub fn whole(account: AccountName, role: Role, quota: Option<u64>, access: Arc<dyn AccessCheck>) -> Self {
+    pub fn whole(
+        account: AccountName,
+        role: Role,
+        quota: Option<u64>,
+        access: Arc<dyn AccessCheck>,
+    ) -> Self {
         let (account_id, generation) = (Arc::default(), 0);
         let (via, scope, target, rights) = (Via::Password, RelPath::default(), None, Rights::Edit);
-        Self { account, account_id, generation, role, quota, via, scope, target, rights, access }
+        Self {
+            account,
+            account_id,
+            generation,
+            role,
+            quota,
+            via,
+            scope,
+            target,
+            rights,
+            access,
+        }
     }
 
     /// Whether it is confined in any way: then it may use files, but not change the account itself.
     pub fn is_confined(&self) -> bool {
-        self.rights != Rights::Edit || !self.scope.is_root() || matches!(self.via, Via::AppPassword(_) | Via::Link(_))
+        self.rights != Rights::Edit
+            || !self.scope.is_root()
+            || matches!(self.via, Via::AppPassword(_) | Via::Link(_))
     }
 }

@@ -103,7 +103,10 @@ impl RelPath {
 
     /// How much longer a path in a root may be than this one; refused where this is too long for anything to be made there.
     pub fn left(&self) -> Result<Left> {
-        let top = Left { levels: MAX_DEPTH, bytes: MAX_BYTES + 1 };
+        let top = Left {
+            levels: MAX_DEPTH,
+            bytes: MAX_BYTES + 1,
+        };
         self.names().try_fold(top, Left::below)
     }
 
@@ -132,13 +135,21 @@ impl RelPath {
         if self.is_root() {
             return None;
         }
-        Some(Self(self.0.rsplit_once('/').map_or_else(String::new, |(head, _)| head.to_owned())))
+        Some(Self(
+            self.0
+                .rsplit_once('/')
+                .map_or_else(String::new, |(head, _)| head.to_owned()),
+        ))
     }
 
     /// This path and the name of something that is there.
     #[must_use]
     pub fn child(&self, name: &str) -> Self {
-        if self.is_root() { Self(name.to_owned()) } else { Self(format!("{}/{name}", self.0)) }
+        if self.is_root() {
+            Self(name.to_owned())
+        } else {
+            Self(format!("{}/{name}", self.0))
+        }
     }
 
     /// This path and one more name, checked by the name policy.
@@ -148,13 +159,21 @@ impl RelPath {
 
     /// Whether `self` is `other` or lies beneath it, by whole names.
     pub fn is_within(&self, other: &Self) -> bool {
-        other.is_root() || self.0.strip_prefix(&other.0).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        other.is_root()
+            || self
+                .0
+                .strip_prefix(&other.0)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
     /// This path beneath `base`, however long that is: what is made is refused by its tree ([`left`](Self::left)).
     #[must_use]
     pub fn beneath(&self, base: &Self) -> Self {
-        if self.is_root() { base.clone() } else { base.child(&self.0) }
+        if self.is_root() {
+            base.clone()
+        } else {
+            base.child(&self.0)
+        }
     }
 
     /// What of this path follows `base`, by whole names; `None` when it does not lie within.
@@ -172,7 +191,13 @@ impl RelPath {
     /// What follows the first `count` names, as it is spelled.
     #[must_use]
     pub fn skip(&self, count: usize) -> Self {
-        Self(self.0.splitn(count + 1, '/').nth(count).unwrap_or_default().to_owned())
+        Self(
+            self.0
+                .splitn(count + 1, '/')
+                .nth(count)
+                .unwrap_or_default()
+                .to_owned(),
+        )
     }
 
     /// The same path in Unicode NFC: the form under which both spellings of a name are one key.
@@ -223,10 +248,11 @@ const OUTSIDE: Error = Error::Forbidden("The address leads out of the drive.");
 
 /// One segment of a URL, decoded.
 fn decode(segment: &str) -> Result<Cow<'_, str>> {
-    let is_escape =
-        |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    let is_escape = |rest: &str| matches!(rest.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     if !segment.split('%').skip(1).all(is_escape) {
-        return Err(Error::BadRequest("The address has a percent sign that begins no escape."));
+        return Err(Error::BadRequest(
+            "The address has a percent sign that begins no escape.",
+        ));
     }
     let decoded = percent_encoding::percent_decode_str(segment).decode_utf8();
     decoded.map_err(|_| Error::BadName("A name must be valid UTF-8."))
@@ -236,7 +262,8 @@ fn decode(segment: &str) -> Result<Cow<'_, str>> {
 pub fn check_name(name: &str) -> Result<()> {
     // Nearly all names are plain ASCII, in which nothing below finds fault.
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'/';
-    if (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_plain) {
+    if (1..=MAX_NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(is_plain)
+    {
         return Ok(());
     }
     if name.is_empty() || name == "." || name == ".." {
@@ -270,8 +297,15 @@ pub fn check_portable(name: &str) -> Result<()> {
             "Windows cannot show this name: it has one of < > : \" \\ | ? * or ends in a dot or space.",
         ));
     }
-    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let numbered = |port: &str| stem.strip_prefix(port).is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']));
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let numbered = |port: &str| {
+        stem.strip_prefix(port)
+            .is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']))
+    };
     if DEVICES.contains(&stem.as_str()) || numbered("com") || numbered("lpt") {
         return Err(Error::BadName("Windows keeps this name for a device."));
     }
@@ -281,11 +315,21 @@ pub fn check_portable(name: &str) -> Result<()> {
 /// A name with something added before its extension; where that makes it longer than a name may be, its end is cut off.
 pub fn before_extension(name: &str, addition: &str) -> String {
     let room = MAX_NAME.saturating_sub(addition.len());
-    let split = name.rsplit_once('.').filter(|(stem, extension)| !stem.is_empty() && extension.len() < room / 2);
-    let (stem, extension) = split.map_or((name, String::new()), |(stem, extension)| (stem, format!(".{extension}")));
+    let split = name
+        .rsplit_once('.')
+        .filter(|(stem, extension)| !stem.is_empty() && extension.len() < room / 2);
+    let (stem, extension) = split.map_or((name, String::new()), |(stem, extension)| {
+        (stem, format!(".{extension}"))
+    });
     let most = room.saturating_sub(extension.len());
-    let end = (0..=most.min(stem.len())).rev().find(|end| stem.is_char_boundary(*end)).unwrap_or_default();
-    format!("{}{addition}{extension}", stem.get(..end).unwrap_or_default())
+    let end = (0..=most.min(stem.len()))
+        .rev()
+        .find(|end| stem.is_char_boundary(*end))
+        .unwrap_or_default();
+    format!(
+        "{}{addition}{extension}",
+        stem.get(..end).unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -301,7 +345,15 @@ mod tests {
         assert_eq!(text("/a%252fb"), "a%2fb");
         assert_eq!(text("/"), "");
         assert!(matches!(read("/../x"), Err(Error::Forbidden(_))));
-        for bad in ["/a%2fb", "/a%00b", "/%ff", "/.sarang/trash", "/.SARANG", "/a%0ab", "/%E2%80%AEgnp.exe"] {
+        for bad in [
+            "/a%2fb",
+            "/a%00b",
+            "/%ff",
+            "/.sarang/trash",
+            "/.SARANG",
+            "/a%0ab",
+            "/%E2%80%AEgnp.exe",
+        ] {
             assert!(matches!(read(bad), Err(Error::BadName(_))), "{bad}");
         }
         for bad in ["/%", "/a%zz", "/%4", "/100% sure", "/%%20", "/%é"] {
@@ -312,7 +364,11 @@ mod tests {
 
     #[test]
     fn what_lies_beneath_a_prefix_has_the_whole_room_of_a_path() {
-        let read = |url: &str| RelPath::from_url(url, "/dav").unwrap().map(|path| path.as_str().to_owned());
+        let read = |url: &str| {
+            RelPath::from_url(url, "/dav")
+                .unwrap()
+                .map(|path| path.as_str().to_owned())
+        };
         for (url, expected) in [
             ("/dav", Some("")),
             ("/dav/", Some("")),
@@ -327,17 +383,25 @@ mod tests {
             assert_eq!(read(url).as_deref(), expected, "{url}");
         }
         for prefix in ["", "/dav"] {
-            let deep = |levels| RelPath::from_url(&format!("{prefix}{}", "/a".repeat(levels)), prefix);
+            let deep =
+                |levels| RelPath::from_url(&format!("{prefix}{}", "/a".repeat(levels)), prefix);
             let most = MAX_DEPTH + MOUNT_DEPTH;
             assert_eq!(deep(most).unwrap().unwrap().names().count(), most);
             assert!(matches!(deep(most + 1), Err(Error::BadName(_))));
             let long = |last| {
                 RelPath::from_url(
-                    &format!("{prefix}{}/{}", format!("/{}", "a".repeat(240)).repeat(19), "b".repeat(last)),
+                    &format!(
+                        "{prefix}{}/{}",
+                        format!("/{}", "a".repeat(240)).repeat(19),
+                        "b".repeat(last)
+                    ),
                     prefix,
                 )
             };
-            assert_eq!(long(29).unwrap().unwrap().as_str().len(), MAX_BYTES + MOUNT_BYTES);
+            assert_eq!(
+                long(29).unwrap().unwrap().as_str().len(),
+                MAX_BYTES + MOUNT_BYTES
+            );
             assert!(matches!(long(30), Err(Error::BadName(_))));
         }
     }
@@ -355,7 +419,10 @@ mod tests {
         assert_eq!(path("cafe\u{301}").to_nfc(), path("café"));
         assert_eq!(path("a/b/c").after(&path("a/b")), Some(path("c")));
         assert_eq!(path("a/bc").after(&path("a/b")), None);
-        assert_eq!([0, 1, 2, 3].map(|count| path("a/b").skip(count)), ["a/b", "b", "", ""].map(path));
+        assert_eq!(
+            [0, 1, 2, 3].map(|count| path("a/b").skip(count)),
+            ["a/b", "b", "", ""].map(path)
+        );
         assert_eq!(path("a").after(&path("a")), Some(RelPath::root()));
         assert_eq!(path("c").beneath(&path("a/b")), path("a/b/c"));
         assert_eq!(RelPath::root().beneath(&path("a")), path("a"));
@@ -366,14 +433,24 @@ mod tests {
     #[test]
     fn what_is_made_has_a_shorter_path_than_what_is_read() {
         let deep = |levels| RelPath::parse(&"a/".repeat(levels)).unwrap();
-        assert!(deep(MAX_DEPTH).left().is_ok_and(|left| left.below("b").is_err() && !left.fits_a_name()));
+        assert!(
+            deep(MAX_DEPTH)
+                .left()
+                .is_ok_and(|left| left.below("b").is_err() && !left.fits_a_name())
+        );
         assert!(matches!(deep(MAX_DEPTH + 1).left(), Err(Error::BadName(_))));
-        let long = |last| RelPath::parse(&(format!("{}/", "a".repeat(240)).repeat(16) + &"b".repeat(last))).unwrap();
+        let long = |last| {
+            RelPath::parse(&(format!("{}/", "a".repeat(240)).repeat(16) + &"b".repeat(last)))
+                .unwrap()
+        };
         assert!(long(240).left().is_ok_and(|left| left.below("b").is_err()));
         assert!(matches!(long(241).left(), Err(Error::BadName(_))));
         assert!(RelPath::root().left().is_ok_and(Left::fits_a_name));
         let longer = "a/".repeat(MAX_BYTES) + "a";
-        assert_eq!(RelPath::of_existing(&longer).unwrap().names().count(), MAX_BYTES + 1);
+        assert_eq!(
+            RelPath::of_existing(&longer).unwrap().names().count(),
+            MAX_BYTES + 1
+        );
         assert!(RelPath::of_existing("a/..").is_err() && RelPath::parse(&longer).is_err());
     }
 
@@ -392,9 +469,15 @@ mod tests {
         assert_eq!(before_extension("a.tar.gz", "~1"), "a.tar~1.gz");
         assert_eq!(before_extension(".x", "~1"), ".x~1");
         assert_eq!(before_extension("x", " (2)"), "x (2)");
-        for (name, end) in [("\u{e9}".repeat(127) + "x", " (2)"), ("y".repeat(250) + ".jpeg", " (2).jpeg")] {
+        for (name, end) in [
+            ("\u{e9}".repeat(127) + "x", " (2)"),
+            ("y".repeat(250) + ".jpeg", " (2).jpeg"),
+        ] {
             let longer = before_extension(&name, " (2)");
-            assert!(longer.ends_with(end) && longer.len() > 250 && longer.len() <= MAX_NAME, "{longer}");
+            assert!(
+                longer.ends_with(end) && longer.len() > 250 && longer.len() <= MAX_NAME,
+                "{longer}"
+            );
         }
     }
 }

@@ -4,7 +4,9 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// A moment split into calendar fields, in UTC.
 struct Civil {
@@ -25,7 +27,11 @@ pub fn unix_seconds(time: SystemTime) -> i64 {
 
 /// Milliseconds since 1970, negative before; rounded down.
 pub fn unix_millis(time: SystemTime) -> i64 {
-    floor(time, |distance| u64::try_from(distance.as_millis()).unwrap_or(u64::MAX), 1_000_000)
+    floor(
+        time,
+        |distance| u64::try_from(distance.as_millis()).unwrap_or(u64::MAX),
+        1_000_000,
+    )
 }
 
 const NANOS: u32 = 1_000_000_000;
@@ -45,7 +51,11 @@ fn floor(time: SystemTime, whole: impl Fn(Duration) -> u64, unit: u32) -> i64 {
 /// The moment `seconds` after 1970.
 pub fn from_unix_seconds(seconds: i64) -> SystemTime {
     let distance = Duration::from_secs(seconds.unsigned_abs());
-    let moment = if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) };
+    let moment = if seconds < 0 {
+        UNIX_EPOCH.checked_sub(distance)
+    } else {
+        UNIX_EPOCH.checked_add(distance)
+    };
     moment.unwrap_or(UNIX_EPOCH)
 }
 
@@ -59,28 +69,52 @@ pub fn parse_seconds(text: &str) -> Option<i64> {
 
 /// The moment `seconds` after 1970, if it lies in the years 1 to 9999: no client could read another back.
 pub fn in_calendar(seconds: i64) -> Option<SystemTime> {
-    CALENDAR.contains(&seconds).then(|| from_unix_seconds(seconds))
+    CALENDAR
+        .contains(&seconds)
+        .then(|| from_unix_seconds(seconds))
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110 section 5.6.7).
 pub fn http_date(time: SystemTime) -> String {
     let c = civil(unix_seconds(time));
-    let (day, month) = (DAYS.get(c.weekday).unwrap_or(&"Thu"), MONTHS.get(c.month - 1).unwrap_or(&"Jan"));
+    let (day, month) = (
+        DAYS.get(c.weekday).unwrap_or(&"Thu"),
+        MONTHS.get(c.month - 1).unwrap_or(&"Jan"),
+    );
     let (h, m, s) = (c.seconds / 3600, c.seconds / 60 % 60, c.seconds % 60);
-    format!("{day}, {:02} {month} {:04} {h:02}:{m:02}:{s:02} GMT", c.day, c.year)
+    format!(
+        "{day}, {:02} {month} {:04} {h:02}:{m:02}:{s:02} GMT",
+        c.day, c.year
+    )
 }
 
 /// `1994-11-06T08:49:37Z` (RFC 3339), as `creationdate` wants it.
 pub fn iso_date(time: SystemTime) -> String {
     let c = civil(unix_seconds(time));
     let (h, m, s) = (c.seconds / 3600, c.seconds / 60 % 60, c.seconds % 60);
-    format!("{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z", c.year, c.month, c.day)
+    format!(
+        "{:04}-{:02}-{:02}T{h:02}:{m:02}:{s:02}Z",
+        c.year, c.month, c.day
+    )
 }
 
 /// Year, month, day, hour, minute and second, in UTC.
 pub fn calendar(time: SystemTime) -> [i64; 6] {
-    let Civil { year, month, day, seconds, .. } = civil(unix_seconds(time));
-    [year, i64::try_from(month).unwrap_or(1), day, seconds / 3600, seconds / 60 % 60, seconds % 60]
+    let Civil {
+        year,
+        month,
+        day,
+        seconds,
+        ..
+    } = civil(unix_seconds(time));
+    [
+        year,
+        i64::try_from(month).unwrap_or(1),
+        day,
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60,
+    ]
 }
 
 /// Reads a time as RFC 3339 writes it, with any offset; what is below a second is cut off. `None` when it is none.
@@ -93,7 +127,10 @@ pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
         (clock, offset_of(offset)?)
     };
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let ([year, month, day], [h, m, s]) = (numbers(date, '-', [4, 2, 2])?, numbers(clock, ':', [2, 2, 2])?);
+    let ([year, month, day], [h, m, s]) = (
+        numbers(date, '-', [4, 2, 2])?,
+        numbers(clock, ':', [2, 2, 2])?,
+    );
     let fraction_reads = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
     if !fraction_reads || !(1..=12).contains(&month) || h > 23 || m > 59 || s > 60 {
         return None;
@@ -102,13 +139,20 @@ pub fn parse_iso_date(text: &str) -> Option<SystemTime> {
     let days = days_since_epoch(year, month, day);
     let back = civil(days * 86400);
     let exists = (back.month, back.day) == (month, day);
-    exists.then(|| in_calendar(days * 86400 + h * 3600 + m * 60 + s - offset)).flatten()
+    exists
+        .then(|| in_calendar(days * 86400 + h * 3600 + m * 60 + s - offset))
+        .flatten()
 }
 
 /// As [`parse_iso_date`], to the nanosecond.
 pub fn parse_iso_moment(text: &str) -> Option<SystemTime> {
     let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
-    let digits: String = fraction.chars().take_while(char::is_ascii_digit).chain("000000000".chars()).take(9).collect();
+    let digits: String = fraction
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .chain("000000000".chars())
+        .take(9)
+        .collect();
     parse_iso_date(text)?.checked_add(Duration::from_nanos(digits.parse().ok()?))
 }
 
@@ -129,7 +173,9 @@ fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> O
     let mut parts = text.split(separator);
     let mut found = [0; N];
     for (number, digits) in found.iter_mut().zip(digits) {
-        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()))?;
+        let part = parts
+            .next()
+            .filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()))?;
         *number = part.parse().ok()?;
     }
     parts.next().is_none().then_some(found)
@@ -137,9 +183,20 @@ fn numbers<const N: usize>(text: &str, separator: char, digits: [usize; N]) -> O
 
 /// Reads the three forms of an HTTP date (RFC 9110 section 5.6.7) in the years 1 to 9999; `None` when it is none of them.
 pub fn parse_http_date(text: &str) -> Option<SystemTime> {
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<i64>().ok()).flatten();
-    let words: Vec<&str> = text.split([' ', ',', '-']).filter(|w| !w.is_empty()).collect();
-    let ([_, day, month, year, clock, "GMT"] | [_, month, day, clock, year]) = words.as_slice() else { return None };
+    let digits = |text: &str| {
+        text.bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| text.parse::<i64>().ok())
+            .flatten()
+    };
+    let words: Vec<&str> = text
+        .split([' ', ',', '-'])
+        .filter(|w| !w.is_empty())
+        .collect();
+    let ([_, day, month, year, clock, "GMT"] | [_, month, day, clock, year]) = words.as_slice()
+    else {
+        return None;
+    };
     let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(month))?;
     let year = match year.len() {
         2 => digits(year).map(|y| if y < 70 { y + 2000 } else { y + 1900 })?,
@@ -147,9 +204,15 @@ pub fn parse_http_date(text: &str) -> Option<SystemTime> {
         _ => return None,
     };
     let parts: Vec<i64> = clock.split(':').map_while(digits).collect();
-    let [h, m, s] = parts.as_slice() else { return None };
+    let [h, m, s] = parts.as_slice() else {
+        return None;
+    };
     let day = digits(day)?;
-    if !(1..=31).contains(&day) || !(0..24).contains(h) || !(0..60).contains(m) || !(0..=60).contains(s) {
+    if !(1..=31).contains(&day)
+        || !(0..24).contains(h)
+        || !(0..60).contains(m)
+        || !(0..=60).contains(s)
+    {
         return None;
     }
     in_calendar(days_since_epoch(year, month + 1, day) * 86400 + h * 3600 + m * 60 + s)
@@ -161,13 +224,24 @@ fn civil(seconds: i64) -> Civil {
     let weekday = usize::try_from(days.rem_euclid(7)).unwrap_or(0);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    Civil { year, month: usize::try_from(month).unwrap_or(1), day, weekday, seconds }
+    Civil {
+        year,
+        month: usize::try_from(month).unwrap_or(1),
+        day,
+        weekday,
+        seconds,
+    }
 }
 
 /// Day count of a Gregorian date, the inverse of [`civil`].
@@ -189,12 +263,20 @@ mod tests {
         let moment = from_unix_seconds(784_111_777);
         assert_eq!(http_date(moment), "Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(iso_date(moment), "1994-11-06T08:49:37Z");
-        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+        for text in [
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+        ] {
             assert_eq!(parse_http_date(text), Some(moment), "{text}");
         }
         for seconds in [-1, 0, 951_782_400, 4_102_444_800, -2_208_988_800] {
             let moment = from_unix_seconds(seconds);
-            assert_eq!(parse_http_date(&http_date(moment)), Some(moment), "{seconds}");
+            assert_eq!(
+                parse_http_date(&http_date(moment)),
+                Some(moment),
+                "{seconds}"
+            );
         }
         for text in [
             "",
@@ -212,8 +294,14 @@ mod tests {
     #[test]
     fn times_before_1970_are_rounded_down_and_far_ones_stay_in_the_calendar() {
         let before = |millis| UNIX_EPOCH - Duration::from_millis(millis);
-        assert_eq!([0, 1, 1000, 1500].map(|millis| unix_seconds(before(millis))), [0, -1, -1, -2]);
-        assert_eq!([0, 1, 1500].map(|millis| unix_millis(before(millis))), [0, -1, -1500]);
+        assert_eq!(
+            [0, 1, 1000, 1500].map(|millis| unix_seconds(before(millis))),
+            [0, -1, -1, -2]
+        );
+        assert_eq!(
+            [0, 1, 1500].map(|millis| unix_millis(before(millis))),
+            [0, -1, -1500]
+        );
         assert_eq!(unix_millis(UNIX_EPOCH - Duration::from_nanos(1)), -1);
         assert_eq!(http_date(before(1500)), "Wed, 31 Dec 1969 23:59:58 GMT");
         for (seconds, date) in [
@@ -229,7 +317,10 @@ mod tests {
                 Some(unix_seconds(time)),
                 "what is shown is known again"
             );
-            assert_eq!(parse_iso_date(&iso_date(time)).map(unix_seconds), Some(unix_seconds(time)));
+            assert_eq!(
+                parse_iso_date(&iso_date(time)).map(unix_seconds),
+                Some(unix_seconds(time))
+            );
         }
     }
 

@@ -58,7 +58,9 @@ impl Page<'_> {
         help: &str,
         values: impl IntoIterator<Item = (Labels<'a, N>, V)>,
     ) -> fmt::Result {
-        self.each((name, help, MetricType::Gauge), values, |mut to, value| to.encode_gauge(value))
+        self.each((name, help, MetricType::Gauge), values, |mut to, value| {
+            to.encode_gauge(value)
+        })
     }
 
     /// What only grows: its name gets the end `_total`.
@@ -73,9 +75,11 @@ impl Page<'_> {
         help: &str,
         counts: impl IntoIterator<Item = (Labels<'a, N>, u64)>,
     ) -> fmt::Result {
-        self.each((name, help, MetricType::Counter), counts, |mut to, count| {
-            to.encode_counter::<NoLabelSet, _, f64>(count, None)
-        })
+        self.each(
+            (name, help, MetricType::Counter),
+            counts,
+            |mut to, count| to.encode_counter::<NoLabelSet, _, f64>(count, None),
+        )
     }
 
     /// Histograms: `_bucket`, `_sum` and `_count`.
@@ -85,11 +89,20 @@ impl Page<'_> {
         help: &str,
         durations: impl IntoIterator<Item = (Labels<'a, N>, &'a Durations)>,
     ) -> fmt::Result {
-        self.each((name, help, MetricType::Histogram), durations, |mut to, durations| {
-            let buckets = durations.buckets();
-            let count = buckets.iter().map(|(_, count)| count).sum();
-            to.encode_histogram::<NoLabelSet>(durations.sum().as_secs_f64(), count, &buckets, None)
-        })
+        self.each(
+            (name, help, MetricType::Histogram),
+            durations,
+            |mut to, durations| {
+                let buckets = durations.buckets();
+                let count = buckets.iter().map(|(_, count)| count).sum();
+                to.encode_histogram::<NoLabelSet>(
+                    durations.sum().as_secs_f64(),
+                    count,
+                    &buckets,
+                    None,
+                )
+            },
+        )
     }
 
     fn each<'a, const N: usize, V>(

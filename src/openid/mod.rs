@@ -9,13 +9,15 @@ use crate::config::{NameClaim, OpenIdConfig};
 use crate::model::{Error, Result, time};
 use crate::outgoing::causes;
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier,
-    CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse, CoreUserInfoClaims,
+    CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenClaims,
+    CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreTokenResponse,
+    CoreUserInfoClaims,
 };
 use openidconnect::{
-    AccessTokenHash, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, TokenResponse,
+    AccessTokenHash, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    Scope, SignatureVerificationError, TokenResponse,
 };
 use seal::Sealer;
 use serde::{Deserialize, Serialize};
@@ -34,7 +36,8 @@ const FRESH: Duration = Duration::from_secs(3600);
 /// How long a provider that failed is left alone.
 const PAUSE: Duration = Duration::from_secs(1);
 
-const UNCONFIRMED: Error = Error::Forbidden("The provider did not confirm this sign-in. Start again.");
+const UNCONFIRMED: Error =
+    Error::Forbidden("The provider did not confirm this sign-in. Start again.");
 /// Whoever comes back is not who left, or took too long.
 pub const LOST: Error = Error::Forbidden(
     "This sign-in was not begun in this browser, or took too long. Start again from this server's address.",
@@ -53,8 +56,14 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
     CoreJwsSigningAlgorithm::EdDsa,
 ];
 
-type Client =
-    CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
+type Client = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
 
 /// The provider.
 #[derive(Debug)]
@@ -98,7 +107,9 @@ pub struct Errand {
 
 impl std::fmt::Debug for Errand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Errand").field("purpose", &self.purpose).finish_non_exhaustive()
+        f.debug_struct("Errand")
+            .field("purpose", &self.purpose)
+            .finish_non_exhaustive()
     }
 }
 
@@ -127,7 +138,10 @@ impl OpenId {
             return Ok(None);
         }
         let wrong = |error: &dyn std::fmt::Display| {
-            Error::io("set up OpenID Connect", std::io::Error::other(error.to_string()))
+            Error::io(
+                "set up OpenID Connect",
+                std::io::Error::other(error.to_string()),
+            )
         };
         let secret = config.secret().map_err(|e| wrong(&format!("{e:#}")))?;
         Ok(Some(Self {
@@ -150,13 +164,27 @@ impl OpenId {
     pub async fn depart(&self, purpose: Purpose, back: String) -> Result<Departure> {
         let client = self.client(&*self.provider(None).await?);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let request =
-            client.authorize_url(CoreAuthenticationFlow::AuthorizationCode, CsrfToken::new_random, Nonce::new_random);
-        let request = request.add_scope(Scope::new("email".into())).add_scope(Scope::new("profile".into()));
+        let request = client.authorize_url(
+            CoreAuthenticationFlow::AuthorizationCode,
+            CsrfToken::new_random,
+            Nonce::new_random,
+        );
+        let request = request
+            .add_scope(Scope::new("email".into()))
+            .add_scope(Scope::new("profile".into()));
         let (location, state, nonce) = request.set_pkce_challenge(challenge).url();
         let (state, nonce) = (state.into_secret(), nonce.secret().clone());
-        let errand = Errand { state, nonce, verifier: verifier.into_secret(), back, purpose };
-        Ok(Departure { location: location.into(), kept: self.sealer.seal("errand", errand, now() + PATIENCE) })
+        let errand = Errand {
+            state,
+            nonce,
+            verifier: verifier.into_secret(),
+            back,
+            purpose,
+        };
+        Ok(Departure {
+            location: location.into(),
+            kept: self.sealer.seal("errand", errand, now() + PATIENCE),
+        })
     }
 
     /// Who comes back, by what their browser kept. `Forbidden` when it is not the one that left.
@@ -177,7 +205,12 @@ impl OpenId {
     }
 
     /// What the provider says of who has come back with a code. `ProviderDown`, `Forbidden` when it says nothing that holds.
-    pub async fn redeem(&self, errand: &Errand, code: &str, said_issuer: Option<&str>) -> Result<Assertion> {
+    pub async fn redeem(
+        &self,
+        errand: &Errand,
+        code: &str,
+        said_issuer: Option<&str>,
+    ) -> Result<Assertion> {
         if said_issuer.is_some_and(|issuer| issuer != self.issuer.as_str()) {
             return Err(unconfirmed("the answer is from another issuer"));
         }
@@ -186,12 +219,18 @@ impl OpenId {
         let request = client.exchange_code(AuthorizationCode::new(code.to_owned()));
         let request = request.map_err(|e| unconfirmed(causes(&e)))?;
         let verifier = PkceCodeVerifier::new(errand.verifier.clone());
-        let tokens = match request.set_pkce_verifier(verifier).request_async(&self.transport).await {
+        let tokens = match request
+            .set_pkce_verifier(verifier)
+            .request_async(&self.transport)
+            .await
+        {
             Ok(tokens) => tokens,
             Err(RequestTokenError::Request(error)) => return Err(down(&error)),
             Err(error) => return Err(unconfirmed(causes(&error))),
         };
-        let token = tokens.id_token().ok_or_else(|| unconfirmed("there is no ID token"))?;
+        let token = tokens
+            .id_token()
+            .ok_or_else(|| unconfirmed("there is no ID token"))?;
         let nonce = Nonce::new(errand.nonce.clone());
         if lacks_key(&client, token, &nonce) {
             // The provider may have new keys.
@@ -212,8 +251,10 @@ impl OpenId {
         if said.email.is_none() || said.name(self.config.name_claim).is_none() {
             let token = tokens.access_token().clone();
             if let Ok(request) = client.user_info(token, Some(subject.clone())) {
-                let more: CoreUserInfoClaims =
-                    request.request_async(&self.transport).await.map_err(|e| unconfirmed(causes(&e)))?;
+                let more: CoreUserInfoClaims = request
+                    .request_async(&self.transport)
+                    .await
+                    .map_err(|e| unconfirmed(causes(&e)))?;
                 said = said.or(Said::from(&more));
             }
         }
@@ -234,10 +275,15 @@ impl OpenId {
         let id = ClientId::new(self.config.client_id.clone());
         let methods = provider.token_endpoint_auth_methods_supported();
         let takes = |method| methods.is_some_and(|known| known.contains(&method));
-        let in_body = takes(CoreClientAuthMethod::ClientSecretPost) && !takes(CoreClientAuthMethod::ClientSecretBasic);
+        let in_body = takes(CoreClientAuthMethod::ClientSecretPost)
+            && !takes(CoreClientAuthMethod::ClientSecretBasic);
         let client = CoreClient::from_provider_metadata(provider.clone(), id, self.secret.clone());
         let client = client.set_redirect_uri(self.redirect.clone());
-        if in_body { client.set_auth_type(AuthType::RequestBody) } else { client }
+        if in_body {
+            client.set_auth_type(AuthType::RequestBody)
+        } else {
+            client
+        }
     }
 
     /// What the provider says of itself and its keys, learned after `since` where that is given. `ProviderDown`.
@@ -247,14 +293,23 @@ impl OpenId {
         if let Some((provider, _)) = known.found.as_ref().filter(|(_, at)| is_new(at)) {
             return Ok(provider.clone());
         }
-        let stale = || known.found.as_ref().filter(|_| since.is_none()).map(|(provider, _)| provider.clone());
+        let stale = || {
+            known
+                .found
+                .as_ref()
+                .filter(|_| since.is_none())
+                .map(|(provider, _)| provider.clone())
+        };
         if known.failed.is_some_and(|at| at.elapsed() < PAUSE) {
             return stale().ok_or(Error::ProviderDown);
         }
         match self.discover().await {
             Ok(provider) => {
                 let provider = Arc::new(provider);
-                *known = Known { found: Some((provider.clone(), Instant::now())), failed: None };
+                *known = Known {
+                    found: Some((provider.clone(), Instant::now())),
+                    failed: None,
+                };
                 Ok(provider)
             }
             Err(why) => {
@@ -266,10 +321,15 @@ impl OpenId {
     }
 
     async fn discover(&self) -> Result<CoreProviderMetadata, String> {
-        let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.transport).await;
+        let found =
+            CoreProviderMetadata::discover_async(self.issuer.clone(), &self.transport).await;
         let found = found.map_err(|error| causes(&error))?;
         let page = found.authorization_endpoint().as_str();
-        if self.transport.admits(page) { Ok(found) } else { Err(format!("its page {page} is not on https")) }
+        if self.transport.admits(page) {
+            Ok(found)
+        } else {
+            Err(format!("its page {page} is not on https"))
+        }
     }
 }
 
@@ -290,9 +350,17 @@ macro_rules! said_by {
                 Self {
                     email: claims.email().map(|email| email.as_str().to_owned()),
                     is_verified: claims.email_verified() == Some(true),
-                    preferred: claims.preferred_username().map(|name| name.as_str().to_owned()),
-                    nickname: claims.nickname().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned()),
-                    display_name: claims.name().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned()),
+                    preferred: claims
+                        .preferred_username()
+                        .map(|name| name.as_str().to_owned()),
+                    nickname: claims
+                        .nickname()
+                        .and_then(|name| name.get(None))
+                        .map(|name| name.as_str().to_owned()),
+                    display_name: claims
+                        .name()
+                        .and_then(|name| name.get(None))
+                        .map(|name| name.as_str().to_owned()),
                 }
             }
         }
@@ -320,8 +388,11 @@ impl Said {
 
     /// This, and what it lacks from `more`; an address and whether it is verified belong together.
     fn or(self, more: Self) -> Self {
-        let (email, is_verified) =
-            if self.email.is_some() { (self.email, self.is_verified) } else { (more.email, more.is_verified) };
+        let (email, is_verified) = if self.email.is_some() {
+            (self.email, self.is_verified)
+        } else {
+            (more.email, more.is_verified)
+        };
         Self {
             email,
             is_verified,
@@ -339,8 +410,13 @@ fn verifier_of(client: &Client) -> CoreIdTokenVerifier<'_> {
 /// Whether an ID token is signed with a key that is not known.
 fn lacks_key(client: &Client, token: &CoreIdToken, nonce: &Nonce) -> bool {
     let verdict = token.claims(&verifier_of(client), nonce);
-    let Err(ClaimsVerificationError::SignatureVerification(error)) = verdict else { return false };
-    matches!(error, SignatureVerificationError::NoMatchingKey | SignatureVerificationError::CryptoError(_))
+    let Err(ClaimsVerificationError::SignatureVerification(error)) = verdict else {
+        return false;
+    };
+    matches!(
+        error,
+        SignatureVerificationError::NoMatchingKey | SignatureVerificationError::CryptoError(_)
+    )
 }
 
 /// The claims of an ID token: signature, issuer, audience, expiry, nonce and the access token that it came with.
@@ -351,13 +427,25 @@ fn verify<'t>(
     nonce: &Nonce,
 ) -> Result<&'t CoreIdTokenClaims, String> {
     let verifier = verifier_of(client);
-    let claims = token.claims(&verifier, nonce).map_err(|error| causes(&error))?;
+    let claims = token
+        .claims(&verifier, nonce)
+        .map_err(|error| causes(&error))?;
     check_party(claims, client.client_id())?;
-    let Some(expected) = claims.access_token_hash() else { return Ok(claims) };
+    let Some(expected) = claims.access_token_hash() else {
+        return Ok(claims);
+    };
     let (algorithm, key) = (token.signing_alg(), token.signing_key(&verifier));
-    let (algorithm, key) = (algorithm.map_err(|e| causes(&e))?, key.map_err(|e| causes(&e))?);
-    let found = AccessTokenHash::from_token(tokens.access_token(), algorithm, key).map_err(|e| causes(&e))?;
-    if found == *expected { Ok(claims) } else { Err("the ID token is of another access token".into()) }
+    let (algorithm, key) = (
+        algorithm.map_err(|e| causes(&e))?,
+        key.map_err(|e| causes(&e))?,
+    );
+    let found = AccessTokenHash::from_token(tokens.access_token(), algorithm, key)
+        .map_err(|e| causes(&e))?;
+    if found == *expected {
+        Ok(claims)
+    } else {
+        Err("the ID token is of another access token".into())
+    }
 }
 
 /// Refuses an ID token that was issued to another client (OpenID Connect Core 3.1.3.7, steps 4 and 5): `azp` must be ours, and
@@ -365,7 +453,10 @@ fn verify<'t>(
 fn check_party(claims: &CoreIdTokenClaims, own: &ClientId) -> Result<(), String> {
     match claims.authorized_party() {
         Some(party) if party == own => Ok(()),
-        Some(party) => Err(format!("the ID token was issued to another client, {:?}", party.as_str())),
+        Some(party) => Err(format!(
+            "the ID token was issued to another client, {:?}",
+            party.as_str()
+        )),
         None if claims.audiences().len() > 1 => {
             Err("the ID token has several audiences and no authorized party".into())
         }

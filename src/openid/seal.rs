@@ -29,22 +29,36 @@ impl Sealer {
     pub fn new() -> std::io::Result<Self> {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(key.as_mut_slice()).map_err(|e| std::io::Error::other(e.to_string()))?;
-        Hmac::new_from_slice(key.as_slice()).map(Self).map_err(std::io::Error::other)
+        Hmac::new_from_slice(key.as_slice())
+            .map(Self)
+            .map_err(std::io::Error::other)
     }
 
     /// `what`, good until `ends`; only [`open`](Self::open) for the same kind reads it.
     pub fn seal<T: Serialize>(&self, kind: &str, what: T, ends: i64) -> Zeroizing<String> {
-        let text =
-            Zeroizing::new(serde_json::to_vec(&Sealed { kind: kind.to_owned(), ends, what }).unwrap_or_default());
+        let text = Zeroizing::new(
+            serde_json::to_vec(&Sealed {
+                kind: kind.to_owned(),
+                ends,
+                what,
+            })
+            .unwrap_or_default(),
+        );
         let tag = self.mac(&text).finalize().into_bytes();
-        Zeroizing::new(format!("{}.{}", BASE64_URL_SAFE_NO_PAD.encode(&*text), BASE64_URL_SAFE_NO_PAD.encode(tag)))
+        Zeroizing::new(format!(
+            "{}.{}",
+            BASE64_URL_SAFE_NO_PAD.encode(&*text),
+            BASE64_URL_SAFE_NO_PAD.encode(tag)
+        ))
     }
 
     /// What was sealed, if it was here, for this, and its time is not over.
     pub fn open<T: DeserializeOwned>(&self, kind: &str, sealed: &str, now: i64) -> Option<T> {
         let (text, tag) = sealed.split_once('.')?;
         let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.decode(text).ok()?);
-        self.mac(&text).verify_slice(&BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?).ok()?;
+        self.mac(&text)
+            .verify_slice(&BASE64_URL_SAFE_NO_PAD.decode(tag).ok()?)
+            .ok()?;
         let sealed: Sealed<T> = serde_json::from_slice(&text).ok()?;
         (sealed.kind == kind && now < sealed.ends).then_some(sealed.what)
     }
@@ -70,7 +84,13 @@ mod tests {
         assert_eq!(open(&ours, "b", &sealed, 1), None);
         assert_eq!(open(&other, "a", &sealed, 1), None);
         let (text, tag) = sealed.split_once('.').unwrap();
-        for forged in [text, &format!("{text}."), &format!("{text}A.{tag}"), &format!(".{tag}"), ""] {
+        for forged in [
+            text,
+            &format!("{text}."),
+            &format!("{text}A.{tag}"),
+            &format!(".{tag}"),
+            "",
+        ] {
             assert_eq!(open(&ours, "a", forged, 1), None, "{forged}");
         }
     }

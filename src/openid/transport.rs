@@ -19,12 +19,17 @@ pub struct Transport {
 impl Transport {
     /// To a provider at this address.
     pub fn to(issuer: &str) -> Self {
-        Self { outgoing: Outgoing::new(None, PATIENCE), is_plain: issuer.starts_with("http://") }
+        Self {
+            outgoing: Outgoing::new(None, PATIENCE),
+            is_plain: issuer.starts_with("http://"),
+        }
     }
 
     /// Whether an address that the provider named may be used: https, or http on loopback where the provider is there too.
     pub fn admits(&self, address: &str) -> bool {
-        let Ok(uri) = address.parse::<http::Uri>() else { return false };
+        let Ok(uri) = address.parse::<http::Uri>() else {
+            return false;
+        };
         let is_loopback = matches!(uri.host(), Some("localhost" | "127.0.0.1" | "[::1]"));
         match uri.scheme_str() {
             Some("https") => true,
@@ -36,9 +41,15 @@ impl Transport {
     async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
         let address = request.uri().to_string();
         if !self.admits(&address) {
-            return Err(Unanswered(format!("{address} is neither https nor http on loopback")));
+            return Err(Unanswered(format!(
+                "{address} is neither https nor http on loopback"
+            )));
         }
-        Ok(self.outgoing.ask(request.map(Bytes::from)).await?.map(|body| body.to_vec()))
+        Ok(self
+            .outgoing
+            .ask(request.map(Bytes::from))
+            .await?
+            .map(|body| body.to_vec()))
     }
 }
 
@@ -60,8 +71,13 @@ mod tests {
 
     #[test]
     fn plain_http_stays_on_this_machine() {
-        let (far, near) = (Transport::to("https://id.example"), Transport::to("http://127.0.0.1:4"));
-        assert!(far.admits("https://other.example/keys") && near.admits("https://other.example/keys"));
+        let (far, near) = (
+            Transport::to("https://id.example"),
+            Transport::to("http://127.0.0.1:4"),
+        );
+        assert!(
+            far.admits("https://other.example/keys") && near.admits("https://other.example/keys")
+        );
         assert!(near.admits("http://127.0.0.1:9/keys") && near.admits("http://[::1]:9/keys"));
         for (transport, address) in [
             (&far, "http://127.0.0.1:9/keys"),
@@ -84,7 +100,9 @@ mod tests {
             // Who has read enough hangs up.
             let _ = stream.write_all(answer.as_bytes());
         });
-        let request = http::Request::get(format!("{issuer}/keys")).body(Vec::new()).unwrap();
+        let request = http::Request::get(format!("{issuer}/keys"))
+            .body(Vec::new())
+            .unwrap();
         let outcome = Transport::to(&issuer).ask(request).await;
         thread.join().unwrap();
         outcome
@@ -92,10 +110,24 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_bounded_and_redirects_are_not_followed() {
-        let moved = ask("HTTP/1.1 302 x\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".into()).await.unwrap();
+        let moved =
+            ask("HTTP/1.1 302 x\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n".into())
+                .await
+                .unwrap();
         assert_eq!(moved.status(), 302);
-        let of = |length: usize| format!("HTTP/1.1 200 x\r\nContent-Length: {length}\r\n\r\n{}", "a".repeat(length));
+        let of = |length: usize| {
+            format!(
+                "HTTP/1.1 200 x\r\nContent-Length: {length}\r\n\r\n{}",
+                "a".repeat(length)
+            )
+        };
         assert_eq!(ask(of(MAX_ANSWER)).await.unwrap().body().len(), MAX_ANSWER);
-        assert!(ask(of(MAX_ANSWER + 1)).await.unwrap_err().to_string().contains("length limit"));
+        assert!(
+            ask(of(MAX_ANSWER + 1))
+                .await
+                .unwrap_err()
+                .to_string()
+                .contains("length limit")
+        );
     }
 }

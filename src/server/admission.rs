@@ -17,7 +17,10 @@ pub struct Limits {
 
 impl Limits {
     pub(super) fn new(config: &ServerConfig) -> Self {
-        let limits = Self { total: AtomicUsize::new(0), per_network: AtomicUsize::new(0) };
+        let limits = Self {
+            total: AtomicUsize::new(0),
+            per_network: AtomicUsize::new(0),
+        };
         limits.change(config);
         limits
     }
@@ -25,7 +28,8 @@ impl Limits {
     /// Takes those of other settings. Whoever is connected stays.
     pub fn change(&self, config: &ServerConfig) {
         self.total.store(config.max_connections, Ordering::Relaxed);
-        self.per_network.store(config.max_connections_per_address, Ordering::Relaxed);
+        self.per_network
+            .store(config.max_connections_per_address, Ordering::Relaxed);
     }
 }
 
@@ -67,10 +71,24 @@ struct Client {
 }
 
 impl Admission {
-    pub(super) fn new(config: &ServerConfig, limits: Arc<Limits>, metrics: Arc<Metrics>) -> Arc<Self> {
-        let shared = config.trusted_proxies.iter().map(IpAddr::to_canonical).collect();
+    pub(super) fn new(
+        config: &ServerConfig,
+        limits: Arc<Limits>,
+        metrics: Arc<Metrics>,
+    ) -> Arc<Self> {
+        let shared = config
+            .trusted_proxies
+            .iter()
+            .map(IpAddr::to_canonical)
+            .collect();
         let proxies = config.proxy_protocol.clone();
-        Arc::new(Self { limits, shared, proxies, present: Mutex::default(), metrics })
+        Arc::new(Self {
+            limits,
+            shared,
+            proxies,
+            present: Mutex::default(),
+            metrics,
+        })
     }
 
     /// A place for one more connection from this address, or `None`.
@@ -88,14 +106,25 @@ impl Admission {
             return None;
         }
         let is_proxy = self.proxies.iter().any(|network| network.contains(address));
-        let client = if is_proxy { None } else { Some(self.enter(&mut present, self.client_at(address))?) };
+        let client = if is_proxy {
+            None
+        } else {
+            Some(self.enter(&mut present, self.client_at(address))?)
+        };
         present.total += 1;
         self.metrics.connections.fetch_add(1, Ordering::Relaxed);
-        Some(Ticket { admission: Arc::clone(self), client, is_beside: false })
+        Some(Ticket {
+            admission: Arc::clone(self),
+            client,
+            is_beside: false,
+        })
     }
 
     fn client_at(&self, address: IpAddr) -> Client {
-        Client { network: network_of(address), is_shared: self.shared.contains(&address.to_canonical()) }
+        Client {
+            network: network_of(address),
+            is_shared: self.shared.contains(&address.to_canonical()),
+        }
     }
 
     /// Counts one more for a client, if it may have that.
@@ -122,13 +151,20 @@ impl Ticket {
             return None;
         }
         present.total += 1;
-        Some(Self { admission: Arc::clone(admission), client: self.client, is_beside: true })
+        Some(Self {
+            admission: Arc::clone(admission),
+            client: self.client,
+            is_beside: true,
+        })
     }
 
     /// Counts this connection for the network of the client that it was passed on for; `false` when that has all the places it may have.
     pub(super) fn pass_to(&mut self, client: IpAddr) -> bool {
         let mut present = self.admission.present.lock();
-        let Some(client) = self.admission.enter(&mut present, self.admission.client_at(client)) else {
+        let Some(client) = self
+            .admission
+            .enter(&mut present, self.admission.client_at(client))
+        else {
             self.admission.metrics.refused.add(1);
             return false;
         };
@@ -155,7 +191,10 @@ impl Drop for Ticket {
         let mut present = self.admission.present.lock();
         present.total -= 1;
         if !self.is_beside {
-            self.admission.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+            self.admission
+                .metrics
+                .connections
+                .fetch_sub(1, Ordering::Relaxed);
         }
         if let Some(client) = self.client {
             present.leave(client.network);
@@ -186,7 +225,10 @@ mod tests {
         let third = admit("1.2.3.4").unwrap();
         assert!(admit("2001:db8:0:1::1").is_none(), "all is full");
         drop(first);
-        assert!(admit("::ffff:1.2.3.4").is_some(), "a second from the same IPv4 address");
+        assert!(
+            admit("::ffff:1.2.3.4").is_some(),
+            "a second from the same IPv4 address"
+        );
         let _fourth = admit("::ffff:1.2.3.4").unwrap();
         drop(second);
         assert!(admit("1.2.3.4").is_none());
@@ -198,20 +240,33 @@ mod tests {
     #[test]
     fn a_trusted_proxy_has_all_the_places_that_there_are() {
         let proxy: IpAddr = "10.0.0.1".parse().unwrap();
-        let config = ServerConfig { trusted_proxies: vec![proxy], ..limits(3, 1) };
+        let config = ServerConfig {
+            trusted_proxies: vec![proxy],
+            ..limits(3, 1)
+        };
         let admission = admission(&config);
-        let _places: Vec<_> = (0..3).map(|_| admission.admit("::ffff:10.0.0.1".parse().unwrap()).unwrap()).collect();
+        let _places: Vec<_> = (0..3)
+            .map(|_| admission.admit("::ffff:10.0.0.1".parse().unwrap()).unwrap())
+            .collect();
         assert!(admission.admit(proxy).is_none());
     }
 
     #[test]
     fn a_connection_that_was_passed_on_counts_for_its_client() {
-        let config = ServerConfig { proxy_protocol: vec!["10.0.0.0/8".parse().unwrap()], ..limits(9, 2) };
+        let config = ServerConfig {
+            proxy_protocol: vec!["10.0.0.0/8".parse().unwrap()],
+            ..limits(9, 2)
+        };
         let admission = admission(&config);
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let mut tickets: Vec<_> = (0..4).map(|_| admission.admit(ip("10.0.0.1")).unwrap()).collect();
+        let mut tickets: Vec<_> = (0..4)
+            .map(|_| admission.admit(ip("10.0.0.1")).unwrap())
+            .collect();
         assert!(tickets[0].pass_to(ip("192.0.2.1")) && tickets[1].pass_to(ip("192.0.2.1")));
-        assert!(!tickets[2].pass_to(ip("192.0.2.1")), "the client is at its limit");
+        assert!(
+            !tickets[2].pass_to(ip("192.0.2.1")),
+            "the client is at its limit"
+        );
         assert!(tickets[2].pass_to(ip("192.0.2.2")));
         assert_eq!(admission.present.lock().networks.len(), 2);
         drop(tickets);
@@ -221,14 +276,25 @@ mod tests {
 
     #[test]
     fn a_client_beside_the_proxies_has_the_limit_of_any_client() {
-        let config = ServerConfig { proxy_protocol: vec!["10.0.0.0/8".parse().unwrap()], ..limits(9, 2) };
+        let config = ServerConfig {
+            proxy_protocol: vec!["10.0.0.0/8".parse().unwrap()],
+            ..limits(9, 2)
+        };
         let admission = admission(&config);
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let mut tickets: Vec<_> = (0..4).map(|_| admission.admit(ip("10.0.0.1")).unwrap()).collect();
+        let mut tickets: Vec<_> = (0..4)
+            .map(|_| admission.admit(ip("10.0.0.1")).unwrap())
+            .collect();
         for client in ["10.0.0.2", "10.0.0.1"] {
             let passed = tickets.iter_mut().map(|ticket| ticket.pass_to(ip(client)));
-            assert_eq!(passed.collect::<Vec<_>>(), [true, true, false, false], "{client}");
-            tickets = (0..4).map(|_| admission.admit(ip("10.0.0.1")).unwrap()).collect();
+            assert_eq!(
+                passed.collect::<Vec<_>>(),
+                [true, true, false, false],
+                "{client}"
+            );
+            tickets = (0..4)
+                .map(|_| admission.admit(ip("10.0.0.1")).unwrap())
+                .collect();
         }
     }
 
@@ -269,6 +335,10 @@ mod tests {
     }
 
     fn limits(total: usize, each: usize) -> ServerConfig {
-        ServerConfig { max_connections: total, max_connections_per_address: each, ..ServerConfig::default() }
+        ServerConfig {
+            max_connections: total,
+            max_connections_per_address: each,
+            ..ServerConfig::default()
+        }
     }
 }

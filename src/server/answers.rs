@@ -7,7 +7,11 @@ use http::{Request, Response};
 
 /// What makes answers. A panic in it ends the connection, so it catches its own.
 pub(super) trait Answers: Clone + Send + Sync + 'static {
-    fn answer(&self, peer: Origin, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send;
+    fn answer(
+        &self,
+        peer: Origin,
+        request: Request<BodyIn>,
+    ) -> impl Future<Output = Response<Body>> + Send;
 }
 
 impl<F, A> Answers for F
@@ -15,7 +19,11 @@ where
     F: Fn(Origin, Request<BodyIn>) -> A + Clone + Send + Sync + 'static,
     A: Future<Output = Response<Body>> + Send,
 {
-    fn answer(&self, peer: Origin, request: Request<BodyIn>) -> impl Future<Output = Response<Body>> + Send {
+    fn answer(
+        &self,
+        peer: Origin,
+        request: Request<BodyIn>,
+    ) -> impl Future<Output = Response<Body>> + Send {
         self(peer, request)
     }
 }

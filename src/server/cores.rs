@@ -42,25 +42,46 @@ impl Cores {
     pub fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, usize::from);
         let cores = (0..count).map(Core::start).collect::<io::Result<_>>()?;
-        Ok(Self { cores, next: AtomicUsize::new(0) })
+        Ok(Self {
+            cores,
+            next: AtomicUsize::new(0),
+        })
     }
 
     /// The runtime that this is called on, as if it were a core: for connections that shall keep no core from its work.
     pub(super) fn here() -> Self {
-        let core = Core { runtime: Handle::current(), asked: Arc::default(), stop: None, thread: None };
-        Self { cores: vec![core], next: AtomicUsize::new(0) }
+        let core = Core {
+            runtime: Handle::current(),
+            asked: Arc::default(),
+            stop: None,
+            thread: None,
+        };
+        Self {
+            cores: vec![core],
+            next: AtomicUsize::new(0),
+        }
     }
 
     /// How many tasks there are on all of them.
     pub fn tasks(&self) -> usize {
-        self.cores.iter().map(|core| core.runtime.metrics().num_alive_tasks()).sum()
+        self.cores
+            .iter()
+            .map(|core| core.runtime.metrics().num_alive_tasks())
+            .sum()
     }
 
     /// Where the next connection goes: to each in turn, but to none that a disk which hangs keeps from its work while another goes on.
     pub(super) fn next(&self) -> Option<&Handle> {
-        let turn = self.next.fetch_add(1, Ordering::Relaxed).checked_rem(self.cores.len())?;
+        let turn = self
+            .next
+            .fetch_add(1, Ordering::Relaxed)
+            .checked_rem(self.cores.len())?;
         let (before, from) = self.cores.split_at_checked(turn)?;
-        let core = from.iter().chain(before).find(|core| core.goes_on()).or(from.first())?;
+        let core = from
+            .iter()
+            .chain(before)
+            .find(|core| core.goes_on())
+            .or(from.first())?;
         core.ask();
         Some(&core.runtime)
     }
@@ -79,7 +100,10 @@ impl Drop for Cores {
 
 impl Core {
     fn start(number: usize) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().max_blocking_threads(MAX_WAITING).enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .max_blocking_threads(MAX_WAITING)
+            .enable_all()
+            .build()?;
         let (handle, (stop, stopped)) = (runtime.handle().clone(), oneshot::channel());
         let serve = move || {
             // Nothing is ever sent.
@@ -87,13 +111,22 @@ impl Core {
             // A disk that hangs does not keep the process.
             runtime.shutdown_timeout(LAST_WAIT);
         };
-        let thread = thread::Builder::new().name(format!("core-{number}")).spawn(serve)?;
-        Ok(Self { runtime: handle, asked: Arc::default(), stop: Some(stop), thread: Some(thread) })
+        let thread = thread::Builder::new()
+            .name(format!("core-{number}"))
+            .spawn(serve)?;
+        Ok(Self {
+            runtime: handle,
+            asked: Arc::default(),
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Whether it has said lately that it goes on, or has not been asked for long.
     fn goes_on(&self) -> bool {
-        self.asked.lock().is_none_or(|asked| asked.elapsed() < PATIENCE)
+        self.asked
+            .lock()
+            .is_none_or(|asked| asked.elapsed() < PATIENCE)
     }
 
     fn ask(&self) {
@@ -113,8 +146,15 @@ mod tests {
 
     #[test]
     fn a_core_that_does_not_go_on_gets_no_more_connections_until_it_does() {
-        let cores = Cores { cores: (0..2).map(|n| Core::start(n).unwrap()).collect(), next: AtomicUsize::new(0) };
-        let ids = || (0..6).map(|_| cores.next().unwrap().id()).collect::<Vec<_>>();
+        let cores = Cores {
+            cores: (0..2).map(|n| Core::start(n).unwrap()).collect(),
+            next: AtomicUsize::new(0),
+        };
+        let ids = || {
+            (0..6)
+                .map(|_| cores.next().unwrap().id())
+                .collect::<Vec<_>>()
+        };
         let (first, second) = (cores.cores[0].runtime.id(), cores.cores[1].runtime.id());
         assert_eq!(ids(), [first, second].repeat(3));
         let (disk, waits) = mpsc::channel::<()>();

@@ -13,9 +13,17 @@ const UNKNOWN_INITIAL: u8 = b'!';
 fn is_chunked(value: &[u8]) -> bool {
     let value = value.strip_suffix(b"\r").unwrap_or(value);
     let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let start = value.iter().position(|byte| !is_blank(byte)).unwrap_or(value.len());
-    let end = value.iter().rposition(|byte| !is_blank(byte)).map_or(start, |last| last + 1);
-    value.get(start..end).is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
+    let start = value
+        .iter()
+        .position(|byte| !is_blank(byte))
+        .unwrap_or(value.len());
+    let end = value
+        .iter()
+        .rposition(|byte| !is_blank(byte))
+        .map_or(start, |last| last + 1);
+    value
+        .get(start..end)
+        .is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"))
 }
 
 /// What the next byte belongs to.
@@ -41,7 +49,10 @@ enum Place {
 
 /// The state of one connection's request stream.
 #[derive(Debug, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "facts of one head that do not depend on each other")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts of one head that do not depend on each other"
+)]
 pub(super) struct Framing {
     place: Place,
     line: Vec<u8>,
@@ -65,7 +76,9 @@ impl Framing {
     /// What the next byte belongs to.
     pub(super) fn phase(&self) -> Phase {
         match self.place {
-            Place::Head if self.requests > 0 && self.lines == 0 && self.line.is_empty() => Phase::Idle,
+            Place::Head if self.requests > 0 && self.lines == 0 && self.line.is_empty() => {
+                Phase::Idle
+            }
             Place::Head => Phase::Head,
             _ => Phase::Body,
         }
@@ -103,7 +116,9 @@ impl Framing {
         if self.is_coding(bytes.get(..length).unwrap_or_default(), end.is_some()) {
             match end {
                 None if length <= LINE => return 0,
-                Some(_) if length <= LINE && self.may_be_chunked(bytes.get(..length).unwrap_or_default()) => {}
+                Some(_)
+                    if length <= LINE
+                        && self.may_be_chunked(bytes.get(..length).unwrap_or_default()) => {}
                 _ => {
                     self.unknown_coding = true;
                     if let Some(first) = bytes.first_mut() {
@@ -130,7 +145,8 @@ impl Framing {
         self.look_at_target(text);
         let room = LINE.saturating_sub(self.line.len());
         self.cut |= text.len() > room;
-        self.line.extend_from_slice(text.get(..room).unwrap_or(text));
+        self.line
+            .extend_from_slice(text.get(..room).unwrap_or(text));
         if self.cut
             && let (Some(kept), Some(&last)) = (self.line.last_mut(), text.last())
         {
@@ -141,19 +157,31 @@ impl Framing {
 
     /// Whether this `Transfer-Encoding` is one `chunked` and the first of its head.
     fn may_be_chunked(&self, line: &[u8]) -> bool {
-        !self.chunked && !self.unknown_coding && is_chunked(line.get(CODING.len()..).unwrap_or_default())
+        !self.chunked
+            && !self.unknown_coding
+            && is_chunked(line.get(CODING.len()..).unwrap_or_default())
     }
 
     /// Whether a line of a head is a `Transfer-Encoding`, or may become one when more of it comes. It is never taken in part.
     fn is_coding(&self, line: &[u8], whole: bool) -> bool {
         let is_at_start = self.place == Place::Head && self.lines > 0 && self.line.is_empty();
-        let length = if whole { CODING.len() } else { CODING.len().min(line.len()) };
+        let length = if whole {
+            CODING.len()
+        } else {
+            CODING.len().min(line.len())
+        };
         let (head, name) = (line.get(..length), CODING.get(..length));
-        is_at_start && !line.is_empty() && head.zip(name).is_some_and(|(head, name)| head.eq_ignore_ascii_case(name))
+        is_at_start
+            && !line.is_empty()
+            && head
+                .zip(name)
+                .is_some_and(|(head, name)| head.eq_ignore_ascii_case(name))
     }
 
     fn end_line(&mut self, line: &[u8]) {
-        let (line, is_bare) = line.strip_suffix(b"\r").map_or((line, true), |line| (line, false));
+        let (line, is_bare) = line
+            .strip_suffix(b"\r")
+            .map_or((line, true), |line| (line, false));
         self.ambiguous |= is_bare;
         match self.place {
             Place::Head if !line.is_empty() => self.head_line(line),
@@ -172,14 +200,19 @@ impl Framing {
         if self.lines == 1 {
             return;
         }
-        let colon = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
+        let colon = line
+            .iter()
+            .position(|&byte| byte == b':')
+            .unwrap_or(line.len());
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"transfer-encoding") {
             // An unknown one has another name here.
             self.chunked = true;
         } else if name.eq_ignore_ascii_case(b"content-length") {
             let digits = value.get(1..).unwrap_or_default().trim_ascii();
-            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            let number = std::str::from_utf8(digits)
+                .ok()
+                .and_then(|digits| digits.parse().ok());
             self.ambiguous |= self.cut || number.is_none();
             self.length = number;
         }
@@ -204,8 +237,14 @@ impl Framing {
     }
 
     fn chunk_line(&mut self, line: &[u8]) {
-        let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
-        let digits = line.get(..end).and_then(|digits| std::str::from_utf8(digits).ok()).unwrap_or_default();
+        let end = line
+            .iter()
+            .position(|byte| !byte.is_ascii_hexdigit())
+            .unwrap_or(line.len());
+        let digits = line
+            .get(..end)
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .unwrap_or_default();
         match u64::from_str_radix(digits, 16) {
             Ok(0) => self.place = Place::Trailer,
             // The chunk's own CRLF follows its bytes.
@@ -224,7 +263,11 @@ mod tests {
         let (whole, _) = pass(stream, stream.len().max(1));
         for size in [1, 2, 7] {
             let (pieces, _) = pass(stream, size);
-            assert_eq!((pieces.is_ambiguous(), pieces.phase()), (whole.is_ambiguous(), whole.phase()), "{stream:?}");
+            assert_eq!(
+                (pieces.is_ambiguous(), pieces.phase()),
+                (whole.is_ambiguous(), whole.phase()),
+                "{stream:?}"
+            );
         }
         (whole.is_ambiguous(), whole.phase())
     }
@@ -244,7 +287,10 @@ mod tests {
     fn codings_other_than_one_chunked_get_another_name() {
         let head = |lines: &str| format!("PUT / HTTP/1.1\r\nhost: a\r\n{lines}\r\n\r\n");
         for (lines, seen) in [
-            ("transfer-encoding:\tChunked ", "transfer-encoding:\tChunked "),
+            (
+                "transfer-encoding:\tChunked ",
+                "transfer-encoding:\tChunked ",
+            ),
             (
                 "transfer-encodin: gzip\r\nTrailer: transfer-encoding: x",
                 "transfer-encodin: gzip\r\nTrailer: transfer-encoding: x",
@@ -252,21 +298,32 @@ mod tests {
             ("TE: trailers", "TE: trailers"),
             ("Transfer-Encoding: gzip", "!ransfer-Encoding: gzip"),
             ("transfer-encoding:", "!ransfer-encoding:"),
-            ("transfer-encoding: gzip, chunked", "!ransfer-encoding: gzip, chunked"),
+            (
+                "transfer-encoding: gzip, chunked",
+                "!ransfer-encoding: gzip, chunked",
+            ),
             (
                 "Transfer-encoding: chunked\r\ntransfer-encoding: chunked",
                 "Transfer-encoding: chunked\r\n!ransfer-encoding: chunked",
             ),
         ] {
             for size in [1, 2, 7, 500] {
-                assert_eq!(pass(&head(lines), size).1, head(seen), "{lines:?} by {size}");
+                assert_eq!(
+                    pass(&head(lines), size).1,
+                    head(seen),
+                    "{lines:?} by {size}"
+                );
             }
         }
         let long = head(&format!("transfer-encoding: {}chunked", " ".repeat(300)));
         for size in [1, 7, 500] {
             assert_eq!(pass(&long, size).1, long.replace("\r\nt", "\r\n!"));
         }
-        assert_eq!(pass("transfer-encoding: gzip\r\n\r\n", 1).1, "transfer-encoding: gzip\r\n\r\n", "no header");
+        assert_eq!(
+            pass("transfer-encoding: gzip\r\n\r\n", 1).1,
+            "transfer-encoding: gzip\r\n\r\n",
+            "no header"
+        );
     }
 
     #[test]
@@ -284,7 +341,10 @@ mod tests {
         }
         assert_eq!(follow(""), (false, Phase::Head));
         assert_eq!(follow("GET / HT"), (false, Phase::Head));
-        assert_eq!(follow("PUT / HTTP/1.1\r\ncontent-length: 3\r\n\r\nab"), (false, Phase::Body));
+        assert_eq!(
+            follow("PUT / HTTP/1.1\r\ncontent-length: 3\r\n\r\nab"),
+            (false, Phase::Body)
+        );
     }
 
     #[test]

@@ -29,10 +29,14 @@ impl Handed {
         for at in 0..sockets.len() {
             // Whoever hands sockets over without names means HTTP.
             let name = names.get(at).map_or("sarang", String::as_str);
-            let listener = sockets.take_tcp_listener(at).ok().flatten().filter(|listener| {
-                listener.set_nonblocking(true).is_ok()
-                    && sockopt::socket_acceptconn(listener).is_ok_and(|listens| listens)
-            });
+            let listener = sockets
+                .take_tcp_listener(at)
+                .ok()
+                .flatten()
+                .filter(|listener| {
+                    listener.set_nonblocking(true).is_ok()
+                        && sockopt::socket_acceptconn(listener).is_ok_and(|listens| listens)
+                });
             let listener = listener.ok_or_else(|| {
                 refused(format!(
                     "the socket {name:?} that was handed over (descriptor {}) is none that listens for TCP: its unit needs \
@@ -64,11 +68,17 @@ impl Handed {
 }
 
 fn refused(sentence: String) -> Error {
-    Error::io("listen", io::Error::new(io::ErrorKind::InvalidInput, sentence))
+    Error::io(
+        "listen",
+        io::Error::new(io::ErrorKind::InvalidInput, sentence),
+    )
 }
 
 /// The sockets that were handed over, or else the addresses that are wanted.
-pub(super) async fn open(wanted: &[SocketAddr], handed: Vec<TcpListener>) -> Result<Vec<(Listening, SocketAddr)>> {
+pub(super) async fn open(
+    wanted: &[SocketAddr],
+    handed: Vec<TcpListener>,
+) -> Result<Vec<(Listening, SocketAddr)>> {
     let mut opened = Vec::new();
     if handed.is_empty() {
         for wanted in wanted {
@@ -76,23 +86,31 @@ pub(super) async fn open(wanted: &[SocketAddr], handed: Vec<TcpListener>) -> Res
         }
     }
     for listener in handed {
-        let taken = Listening::from_std(listener).and_then(|l| l.local_addr().map(|address| (l, address)));
+        let taken =
+            Listening::from_std(listener).and_then(|l| l.local_addr().map(|address| (l, address)));
         opened.push(taken.map_err(|error| Error::io("listen", error))?);
     }
     Ok(opened)
 }
 
 async fn listen(wanted: SocketAddr) -> Result<(Listening, SocketAddr)> {
-    let taken = Listening::bind(wanted).await.and_then(|l| l.local_addr().map(|address| (l, address)));
+    let taken = Listening::bind(wanted)
+        .await
+        .and_then(|l| l.local_addr().map(|address| (l, address)));
     taken.map_err(|error| cannot_listen(wanted, &error))
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> Error {
     let why = match error.kind() {
-        io::ErrorKind::AddrInUse => "another program uses this address, maybe another sarang".to_owned(),
+        io::ErrorKind::AddrInUse => {
+            "another program uses this address, maybe another sarang".to_owned()
+        }
         io::ErrorKind::AddrNotAvailable => "this machine does not have this address".to_owned(),
         io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege".to_owned(),
         _ => error.to_string(),
     };
-    Error::Io { doing: "listen", source: io::Error::new(error.kind(), format!("{address}: {why}")) }
+    Error::Io {
+        doing: "listen",
+        source: io::Error::new(error.kind(), format!("{address}: {why}")),
+    }
 }

@@ -43,7 +43,13 @@ impl<A: Answers> Door<A> {
     {
         let noticed = Arc::new(Noticed::default());
         let course = Course::One(Box::default());
-        let wire = Wire::new(stream, self.patience(), course, Arc::clone(&noticed), Arc::clone(&self.metrics));
+        let wire = Wire::new(
+            stream,
+            self.patience(),
+            course,
+            Arc::clone(&noticed),
+            Arc::clone(&self.metrics),
+        );
         let wire = TokioIo::new(wire);
         let origin = self.origin(peer);
         let service = service_fn(|request: Request<hyper::body::Incoming>| {

@@ -49,7 +49,13 @@ impl<A: Answers> Door<A> {
     {
         let course = Course::Two(Box::default());
         let noticed = Arc::new(Noticed::default());
-        let wire = Wire::new(stream, self.patience(), course, noticed, Arc::clone(&self.metrics));
+        let wire = Wire::new(
+            stream,
+            self.patience(),
+            course,
+            noticed,
+            Arc::clone(&self.metrics),
+        );
         let wire = TokioIo::new(wire);
         let (header_timeout, body_timeout) = self.patience();
         let (mut streams, begin) = Streams::new(self.keep_alive(), body_timeout);
@@ -60,7 +66,9 @@ impl<A: Answers> Door<A> {
             async { Ok::<_, Infallible>(answer.await) }
         });
         let mut connection = pin!(builder.serve_connection(wire, service));
-        let close = |connection: std::pin::Pin<&mut http2::Connection<_, _, _>>| connection.graceful_shutdown();
+        let close = |connection: std::pin::Pin<&mut http2::Connection<_, _, _>>| {
+            connection.graceful_shutdown()
+        };
         let mut stopping = self.stopping.clone();
         let ended = tokio::select! {
             ended = streams.run(connection.as_mut(), close, header_timeout) => ended,
@@ -103,11 +111,13 @@ fn answer<A: Answers>(
         let is_head = request.method() == Method::HEAD;
         let response = match &stream {
             None => full(),
-            Some(_) if request.headers().len() > MAX_HEADERS => {
-                reply::sentence(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request has too many headers.")
-            }
+            Some(_) if request.headers().len() > MAX_HEADERS => reply::sentence(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The request has too many headers.",
+            ),
             Some(stream) => {
-                let request = request.map(|body| BodyIn::Stream(Box::pin(Arriving::new(body, Arc::clone(stream)))));
+                let request = request
+                    .map(|body| BodyIn::Stream(Box::pin(Arriving::new(body, Arc::clone(stream)))));
                 answers.answer(origin, request).await
             }
         };
@@ -116,8 +126,13 @@ fn answer<A: Answers>(
 }
 
 fn full() -> Response<Body> {
-    let mut response = reply::sentence(StatusCode::SERVICE_UNAVAILABLE, "Too many requests at once from this address.");
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    let mut response = reply::sentence(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Too many requests at once from this address.",
+    );
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     response
 }
 
@@ -125,9 +140,15 @@ fn full() -> Response<Body> {
 fn sent_as(is_head: bool, response: Response<Body>) -> Response<Body> {
     let (mut parts, mut body) = response.into_parts();
     parts.headers.remove(header::CONNECTION);
-    let has_none = matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let has_none = matches!(
+        parts.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    );
     if is_head && !has_none && !parts.headers.contains_key(header::CONTENT_LENGTH) {
-        parts.headers.extend(body.len().map(|len| (header::CONTENT_LENGTH, HeaderValue::from(len))));
+        parts.headers.extend(
+            body.len()
+                .map(|len| (header::CONTENT_LENGTH, HeaderValue::from(len))),
+        );
     }
     if is_head || has_none {
         body = Body::empty();
@@ -142,13 +163,18 @@ mod tests {
     #[test]
     fn what_is_about_connections_and_bodies_that_none_may_have_are_left_out() {
         let response = |status: u16| {
-            let response = Response::builder().status(status).header("connection", "close");
+            let response = Response::builder()
+                .status(status)
+                .header("connection", "close");
             response.body(Body::full("text")).unwrap()
         };
         let seen = |is_head: bool, status: u16| {
             let sent = sent_as(is_head, response(status));
             assert!(!sent.headers().contains_key("connection"));
-            let length = sent.headers().get("content-length").map(|length| length.to_str().unwrap().to_owned());
+            let length = sent
+                .headers()
+                .get("content-length")
+                .map(|length| length.to_str().unwrap().to_owned());
             (sent.body().len(), length)
         };
         assert_eq!(seen(false, 200), (Some(4), None));

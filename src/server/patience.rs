@@ -21,7 +21,14 @@ impl Patience {
     /// A budget that `rate` bytes a second renew, or that only [`renew`](Self::renew) does.
     pub(super) fn new(budget: Duration, rate: Option<u64>) -> Self {
         let fair = rate.map(|rate| rate.saturating_mul(budget.as_secs()));
-        Self { budget, fair, spent: Duration::ZERO, bytes: 0, since: None, alarm: None }
+        Self {
+            budget,
+            fair,
+            spent: Duration::ZERO,
+            bytes: 0,
+            since: None,
+            alarm: None,
+        }
     }
 
     /// Bytes moved: the wait is over.
@@ -60,8 +67,16 @@ mod tests {
     /// Waits until the budget is spent or `limit` passed, and tells how long that took.
     async fn wait(patience: &mut Patience, limit: u64) -> (bool, u64) {
         let began = Instant::now();
-        let over = poll_fn(|cx| if patience.is_over(cx) { Poll::Ready(()) } else { Poll::Pending });
-        let over = tokio::time::timeout(Duration::from_secs(limit), over).await.is_ok();
+        let over = poll_fn(|cx| {
+            if patience.is_over(cx) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let over = tokio::time::timeout(Duration::from_secs(limit), over)
+            .await
+            .is_ok();
         (over, began.elapsed().as_secs())
     }
 

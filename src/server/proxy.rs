@@ -47,7 +47,11 @@ enum Told {
 
 impl Proxies {
     pub(super) fn new(networks: &[Network]) -> Self {
-        Self { networks: networks.to_vec(), missing: Reminder::default(), stranger: Reminder::default() }
+        Self {
+            networks: networks.to_vec(),
+            missing: Reminder::default(),
+            stranger: Reminder::default(),
+        }
     }
 
     /// Whether a peer must send a header.
@@ -68,7 +72,14 @@ impl Proxies {
             Ok(Told::Client(client)) if may_be_a_client(client.ip(), peer.ip()) => Some(client),
             Ok(_) => Some(peer),
             // One that connects and goes looks whether somebody listens.
-            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => None,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset
+                ) =>
+            {
+                None
+            }
             Err(error) => {
                 if self.missing.is_due() {
                     tracing::warn!(
@@ -117,7 +128,9 @@ pub(super) fn is_header(bytes: &[u8]) -> bool {
 /// Whether a proxy at `proxy` can mean this: that it talks to itself says nothing about this machine.
 fn may_be_a_client(client: IpAddr, proxy: IpAddr) -> bool {
     let (client, proxy) = (client.to_canonical(), proxy.to_canonical());
-    !client.is_unspecified() && !client.is_multicast() && (!client.is_loopback() || proxy.is_loopback())
+    !client.is_unspecified()
+        && !client.is_multicast()
+        && (!client.is_loopback() || proxy.is_loopback())
 }
 
 async fn read(stream: &mut TcpStream) -> io::Result<Told> {
@@ -130,7 +143,9 @@ async fn read(stream: &mut TcpStream) -> io::Result<Told> {
         let [command, family, high, low] = fixed;
         let length = usize::from(u16::from_be_bytes([high, low]));
         if length > MAX_REST {
-            return Err(io::Error::other(format!("the header has {length} bytes, more than {MAX_REST}")));
+            return Err(io::Error::other(format!(
+                "the header has {length} bytes, more than {MAX_REST}"
+            )));
         }
         let mut rest = vec![0; length];
         stream.read_exact(&mut rest).await?;
@@ -148,7 +163,8 @@ async fn read_line(stream: &mut TcpStream, first: &[u8]) -> io::Result<Vec<u8>> 
     while !line.ends_with(b"\n") {
         let mut next = [0; MAX_LINE];
         let room = next.get_mut(line.len()..).filter(|room| !room.is_empty());
-        let room = room.ok_or_else(|| io::Error::other(format!("the line has more than {MAX_LINE} bytes")))?;
+        let room = room
+            .ok_or_else(|| io::Error::other(format!("the line has more than {MAX_LINE} bytes")))?;
         let seen = match stream.peek(room).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             seen => room.get_mut(..seen).unwrap_or_default(),
@@ -169,10 +185,20 @@ fn line(line: &[u8]) -> Option<Told> {
         return Some(Told::Nobody);
     }
     let words: Vec<&str> = std::str::from_utf8(text).ok()?.split(' ').collect();
-    let &[family, source, destination, from, to] = words.as_slice() else { return None };
+    let &[family, source, destination, from, to] = words.as_slice() else {
+        return None;
+    };
     let source: IpAddr = match family {
-        "TCP4" => destination.parse::<Ipv4Addr>().and(source.parse::<Ipv4Addr>()).ok()?.into(),
-        "TCP6" => destination.parse::<Ipv6Addr>().and(source.parse::<Ipv6Addr>()).ok()?.into(),
+        "TCP4" => destination
+            .parse::<Ipv4Addr>()
+            .and(source.parse::<Ipv4Addr>())
+            .ok()?
+            .into(),
+        "TCP6" => destination
+            .parse::<Ipv6Addr>()
+            .and(source.parse::<Ipv6Addr>())
+            .ok()?
+            .into(),
         _ => return None,
     };
     port(to)?;
@@ -181,7 +207,9 @@ fn line(line: &[u8]) -> Option<Told> {
 
 /// A port as it is written in one way only.
 fn port(text: &str) -> Option<u16> {
-    text.parse().ok().filter(|port: &u16| port.to_string() == text)
+    text.parse()
+        .ok()
+        .filter(|port: &u16| port.to_string() == text)
 }
 
 /// What a header of version 2 says; `None` when it is malformed.
@@ -208,7 +236,10 @@ fn binary(command: u8, family: u8, rest: &[u8]) -> Option<Told> {
         0x31 | 0x32 => return (rest.len() >= 216).then_some(Told::Nobody),
         _ => return None,
     };
-    Some(Told::Client(SocketAddr::new(source, u16::from_be_bytes(from))))
+    Some(Told::Client(SocketAddr::new(
+        source,
+        u16::from_be_bytes(from),
+    )))
 }
 
 #[cfg(test)]

@@ -35,8 +35,13 @@ struct Address {
 
 impl Pulse {
     pub(super) fn new(addresses: impl IntoIterator<Item = SocketAddr>, proxies: Proxies) -> Self {
-        let addresses =
-            addresses.into_iter().map(|bound| Address { bound, is_unreached: AtomicBool::default() }).collect();
+        let addresses = addresses
+            .into_iter()
+            .map(|bound| Address {
+                bound,
+                is_unreached: AtomicBool::default(),
+            })
+            .collect();
         Self { addresses, proxies }
     }
 
@@ -44,7 +49,13 @@ impl Pulse {
     /// be connected to says nothing of the server (no IPv6, a firewall), so that only the log tells of it.
     pub async fn feel(&self) -> io::Result<()> {
         let until = Instant::now() + PATIENCE;
-        try_join_all(self.addresses.iter().map(|address| self.ask(address, until))).await.map(drop)
+        try_join_all(
+            self.addresses
+                .iter()
+                .map(|address| self.ask(address, until)),
+        )
+        .await
+        .map(drop)
     }
 
     async fn ask(&self, address: &Address, until: Instant) -> io::Result<()> {
@@ -66,12 +77,20 @@ impl Pulse {
     }
 
     async fn hear(&self, mut stream: TcpStream) -> io::Result<()> {
-        let before: &[u8] = if self.proxies.contain(stream.local_addr()?.ip()) { NOBODY } else { b"" };
+        let before: &[u8] = if self.proxies.contain(stream.local_addr()?.ip()) {
+            NOBODY
+        } else {
+            b""
+        };
         // A refusal for want of room comes unasked, and ends the connection: it is an answer, whether this was still written or not.
         let _ = stream.write_all(&[before, PROBE].concat()).await;
         let mut begin = [0; 7];
         stream.read_exact(&mut begin).await?;
-        if begin == *b"HTTP/1." { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+        if begin == *b"HTTP/1." {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::InvalidData.into())
+        }
     }
 }
 
@@ -86,7 +105,9 @@ async fn connect(bound: SocketAddr) -> io::Result<TcpStream> {
 }
 
 async fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
-    timeout(CONNECTING, TcpStream::connect(address)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    timeout(CONNECTING, TcpStream::connect(address))
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The address by which this machine itself reaches a listener.
@@ -120,14 +141,21 @@ mod tests {
         let error = pulse(&[first, second]).feel().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(error.to_string().contains(&first.to_string()), "{error}");
-        assert!(began.elapsed() <= PATIENCE + CONNECTING, "one bound for all: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() <= PATIENCE + CONNECTING,
+            "one bound for all: {:?}",
+            began.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_for_all_addresses_is_asked_over_ipv4_where_ipv6_fails() {
         let (_listener, address) = silent();
         let bound = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), address.port());
-        assert_eq!(pulse(&[bound]).feel().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(
+            pulse(&[bound]).feel().await.unwrap_err().kind(),
+            io::ErrorKind::TimedOut
+        );
     }
 
     #[tokio::test]
@@ -139,7 +167,10 @@ mod tests {
             stream.write_all(b"220 mail").await.unwrap();
         });
         let pulse = pulse(&[address]);
-        assert_eq!(pulse.feel().await.unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(
+            pulse.feel().await.unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
         others.await.unwrap();
         // Refused here; elsewhere there may be no such address, or no way to it.
         pulse.feel().await.unwrap();
@@ -161,7 +192,10 @@ mod tests {
     #[test]
     fn every_address_is_reached_from_here() {
         let at = |text: &str| reachable(text.parse().unwrap()).to_string();
-        assert_eq!((at("0.0.0.0:80"), at("[::]:80")), ("127.0.0.1:80".into(), "[::1]:80".into()));
+        assert_eq!(
+            (at("0.0.0.0:80"), at("[::]:80")),
+            ("127.0.0.1:80".into(), "[::1]:80".into())
+        );
         assert_eq!(at("192.0.2.1:80"), "192.0.2.1:80");
     }
 }

@@ -30,7 +30,14 @@ fn limits(config: &MetricsConfig) -> ServerConfig {
 /// Takes the addresses of the metrics. They are answered on the runtime that this is called on.
 pub(super) async fn bind(config: &MetricsConfig) -> Result<Listeners> {
     let (tls, here) = (TlsConfig::default(), Arc::new(Cores::here()));
-    let listeners = Listeners::bind(&limits(config), &tls, &Issuers::default(), here, Handed::default()).await?;
+    let listeners = Listeners::bind(
+        &limits(config),
+        &tls,
+        &Issuers::default(),
+        here,
+        Handed::default(),
+    )
+    .await?;
     for address in &listeners.addresses {
         tracing::info!("metrics are at http://{address}/metrics");
     }
@@ -44,7 +51,10 @@ pub(super) async fn bind(config: &MetricsConfig) -> Result<Listeners> {
 }
 
 /// What answers there.
-pub(super) fn answers(app: &Arc<App>, certificates: Option<Arc<Certificates>>) -> impl Answers + use<> {
+pub(super) fn answers(
+    app: &Arc<App>,
+    certificates: Option<Arc<Certificates>>,
+) -> impl Answers + use<> {
     let app = Arc::clone(app);
     move |_, request| {
         let (app, certificates) = (Arc::clone(&app), certificates.clone());
@@ -53,7 +63,11 @@ pub(super) fn answers(app: &Arc<App>, certificates: Option<Arc<Certificates>>) -
 }
 
 /// Answers a request to it.
-async fn answer(app: &Arc<App>, certificates: Option<&Certificates>, mut request: Request<BodyIn>) -> Response<Body> {
+async fn answer(
+    app: &Arc<App>,
+    certificates: Option<&Certificates>,
+    mut request: Request<BodyIn>,
+) -> Response<Body> {
     if let Err(refusal) = framing::check(&mut request) {
         return refusal.answer();
     }
@@ -64,21 +78,42 @@ async fn answer(app: &Arc<App>, certificates: Option<&Certificates>, mut request
         );
     }
     if ![Method::GET, Method::HEAD].contains(request.method()) {
-        let mut response = reply::sentence(StatusCode::METHOD_NOT_ALLOWED, "Metrics are only read: use GET.\n");
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        let mut response = reply::sentence(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Metrics are only read: use GET.\n",
+        );
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let wants_open = accepted.into_iter().any(|value| value.contains("application/openmetrics-text"));
-    let format = if wants_open { Format::OpenMetrics } else { Format::Prometheus };
+    let accepted = request
+        .headers()
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let wants_open = accepted
+        .into_iter()
+        .any(|value| value.contains("application/openmetrics-text"));
+    let format = if wants_open {
+        Format::OpenMetrics
+    } else {
+        Format::Prometheus
+    };
     let expiry = certificates.map(Certificates::expiry).unwrap_or_default();
     match observe::page(app, expiry, format).await {
         Ok(page) => {
             let mut response = Response::new(Body::full(page));
             let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+            headers.insert(
+                header::CONTENT_TYPE,
+                HeaderValue::from_static(format.content_type()),
+            );
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            );
             response
         }
         Err(error) => {

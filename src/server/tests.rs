@@ -21,16 +21,28 @@ struct Running {
 
 impl Running {
     async fn start(change: impl FnOnce(&mut ServerConfig)) -> Self {
-        let mut config = ServerConfig { listen: vec!["127.0.0.1:0".parse().unwrap()], ..ServerConfig::default() };
+        let mut config = ServerConfig {
+            listen: vec!["127.0.0.1:0".parse().unwrap()],
+            ..ServerConfig::default()
+        };
         change(&mut config);
-        let listeners =
-            Listeners::bind(&config, &TlsConfig::default(), &Issuers::default(), cores(), Handed::default())
-                .await
-                .unwrap();
+        let listeners = Listeners::bind(
+            &config,
+            &TlsConfig::default(),
+            &Issuers::default(),
+            cores(),
+            Handed::default(),
+        )
+        .await
+        .unwrap();
         let address = listeners.addresses[0];
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(listeners.serve(answer, async { drop(stopped.await) }));
-        Self { address, stop, task }
+        Self {
+            address,
+            stop,
+            task,
+        }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -54,7 +66,9 @@ impl Running {
 async fn answer(_peer: Origin, mut request: Request<BodyIn>) -> Response<Body> {
     if let Err(refusal) = framing::check(&mut request) {
         let mut response = crate::http::reply::sentence(refusal.status, refusal.sentence);
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
         return response;
     }
     let refuse = request.uri().path() == "/refuse";
@@ -71,7 +85,9 @@ async fn answer(_peer: Origin, mut request: Request<BodyIn>) -> Response<Body> {
 }
 
 async fn within<F: Future>(future: F) -> F::Output {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it took too long")
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("it took too long")
 }
 
 async fn read_all(stream: &mut TcpStream) -> String {
@@ -93,7 +109,10 @@ async fn read_until(stream: &mut TcpStream, end: &str) -> String {
 }
 
 fn status(text: &str) -> u16 {
-    text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
+    text.split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0)
 }
 
 #[tokio::test]
@@ -103,13 +122,31 @@ async fn requests_that_two_readers_could_read_differently_are_refused_and_closed
         ("no Host", "GET / HTTP/1.1\r\n\r\n"),
         ("two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n"),
         ("bad Host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n"),
-        ("foreign target", "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n"),
-        ("CL then TE", "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
-        ("TE then CL", "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+        (
+            "foreign target",
+            "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        ),
+        (
+            "CL then TE",
+            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        ),
+        (
+            "TE then CL",
+            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        ),
         ("bare LF", "GET / HTTP/1.1\nHost: a\n\n"),
-        ("two lengths", "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx"),
-        ("signed length", "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx"),
-        ("folded line", "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n"),
+        (
+            "two lengths",
+            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        ),
+        (
+            "signed length",
+            "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx",
+        ),
+        (
+            "folded line",
+            "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n",
+        ),
         ("space before colon", "GET / HTTP/1.1\r\nHost : a\r\n\r\n"),
     ] {
         assert_eq!(status(&server.exchange(head).await), 400, "{name}");
@@ -140,18 +177,30 @@ async fn only_one_chunked_is_a_known_coding() {
         "Content-Length: 4\r\nTransfer-Encoding: gzip, chunked",
     ] {
         for version in ["1.1", "1.0"] {
-            let request =
-                format!("PUT / HTTP/{version}\r\nHost: a\r\n{lines}\r\n\r\n{body}GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let request = format!(
+                "PUT / HTTP/{version}\r\nHost: a\r\n{lines}\r\n\r\n{body}GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+            );
             let text = server.exchange(&request).await;
             // With HTTP/1.0 even one chunked is faulty framing (RFC 9112 section 6.1).
             let faulty = version == "1.0" && lines.contains(": chunked\r\n");
-            assert_eq!(status(&text), if faulty { 400 } else { 501 }, "HTTP/{version} {lines:?}");
-            assert_eq!(text.matches("HTTP/1.").count(), 1, "the connection ends: {text}");
+            assert_eq!(
+                status(&text),
+                if faulty { 400 } else { 501 },
+                "HTTP/{version} {lines:?}"
+            );
+            assert_eq!(
+                text.matches("HTTP/1.").count(),
+                1,
+                "the connection ends: {text}"
+            );
         }
     }
     let old = "PUT / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(status(&server.exchange(old).await), 400);
-    let long = format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {}chunked\r\n\r\n", " ".repeat(500));
+    let long = format!(
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: {}chunked\r\n\r\n",
+        " ".repeat(500)
+    );
     assert_eq!(status(&server.exchange(&long).await), 501);
     server.stop().await;
 }
@@ -166,7 +215,9 @@ async fn a_coding_is_known_however_its_head_is_cut_and_spelled() {
         ("TransFer-Encoding: gzip", 501),
         ("transfer-encoding: chunked, chunked", 501),
     ] {
-        let request = format!("PUT / HTTP/1.1\r\nHost: a\r\n{line}\r\nConnection: close\r\n\r\n4\r\necho\r\n0\r\n\r\n");
+        let request = format!(
+            "PUT / HTTP/1.1\r\nHost: a\r\n{line}\r\nConnection: close\r\n\r\n4\r\necho\r\n0\r\n\r\n"
+        );
         for size in [1, 3, 40] {
             let mut stream = server.connect().await;
             stream.set_nodelay(true).unwrap();
@@ -175,7 +226,11 @@ async fn a_coding_is_known_however_its_head_is_cut_and_spelled() {
                 let _ = stream.write_all(piece).await;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            assert_eq!(status(&read_all(&mut stream).await), expected, "{line:?} by {size}");
+            assert_eq!(
+                status(&read_all(&mut stream).await),
+                expected,
+                "{line:?} by {size}"
+            );
         }
     }
     server.stop().await;
@@ -194,7 +249,10 @@ async fn ordinary_requests_keep_the_connection() {
         let text = read_until(&mut stream, "echo").await;
         assert_eq!(status(&text), 200, "{request}");
     }
-    assert_eq!(status(&server.exchange("GET / HTTP/1.0\r\n\r\n").await), 200);
+    assert_eq!(
+        status(&server.exchange("GET / HTTP/1.0\r\n\r\n").await),
+        200
+    );
     drop(stream);
     server.stop().await;
 }
@@ -202,11 +260,18 @@ async fn ordinary_requests_keep_the_connection() {
 #[tokio::test]
 async fn heads_have_a_limit() {
     let server = Running::start(|_| {}).await;
-    let head =
-        |bytes: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(bytes));
+    let head = |bytes: usize| {
+        format!(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX: {}\r\n\r\n",
+            "x".repeat(bytes)
+        )
+    };
     assert_eq!(status(&server.exchange(&head(30 << 10)).await), 200);
     assert_eq!(status(&server.exchange(&head(33 << 10)).await), 431);
-    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(100));
+    let many = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\n{}\r\n",
+        "X: y\r\n".repeat(100)
+    );
     assert_eq!(status(&server.exchange(&many).await), 431);
     server.stop().await;
 }
@@ -214,7 +279,11 @@ async fn heads_have_a_limit() {
 #[tokio::test]
 async fn slow_heads_bodies_and_idle_connections_are_closed() {
     let server = Running::start(|config| {
-        (config.header_timeout, config.body_timeout, config.keep_alive) = (1, 1, 2);
+        (
+            config.header_timeout,
+            config.body_timeout,
+            config.keep_alive,
+        ) = (1, 1, 2);
     })
     .await;
     let began = Instant::now();
@@ -223,12 +292,20 @@ async fn slow_heads_bodies_and_idle_connections_are_closed() {
     let body = server.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab");
     let (silent, head, _body) = tokio::join!(silent, head, body);
     assert_eq!((silent.as_str(), head.as_str()), ("", ""));
-    assert!((900..1900).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!(
+        (900..1900).contains(&began.elapsed().as_millis()),
+        "{:?}",
+        began.elapsed()
+    );
 
     let began = Instant::now();
     let idle = server.exchange("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(status(&idle), 200);
-    assert!((1900..4000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!(
+        (1900..4000).contains(&began.elapsed().as_millis()),
+        "{:?}",
+        began.elapsed()
+    );
     server.stop().await;
 }
 
@@ -238,7 +315,13 @@ async fn a_client_that_does_not_read_is_closed() {
     let mut stream = server.connect().await;
     let body = vec![b'x'; 24 << 20];
     stream
-        .write_all(format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
+        .write_all(
+            format!(
+                "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            )
+            .as_bytes(),
+        )
         .await
         .unwrap();
     stream.write_all(&body).await.unwrap();
@@ -253,7 +336,9 @@ async fn a_client_that_does_not_read_is_closed() {
 async fn connections_from_one_address_have_a_limit() {
     let server = Running::start(|config| config.max_connections_per_address = 2).await;
     let (mut one, two) = (server.connect().await, server.connect().await);
-    one.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1").await.unwrap();
+    one.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1")
+        .await
+        .unwrap();
     read_until(&mut one, "\r\n\r\n1").await;
     let mut three = server.connect().await;
     let refusal = read_all(&mut three).await;
@@ -264,7 +349,9 @@ async fn connections_from_one_address_have_a_limit() {
     let again = async {
         loop {
             let mut stream = server.connect().await;
-            let sent = stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+            let sent = stream
+                .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                .await;
             if sent.is_ok() && status(&read_all(&mut stream).await) == 200 {
                 return;
             }
@@ -280,13 +367,24 @@ async fn a_request_in_flight_ends_before_the_server_does() {
     let server = Running::start(|_| {}).await;
     let (mut busy, mut idle) = (server.connect().await, server.connect().await);
     for stream in [&mut busy, &mut idle] {
-        stream.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1").await.unwrap();
+        stream
+            .write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n1")
+            .await
+            .unwrap();
         read_until(stream, "\r\n\r\n1").await;
     }
-    busy.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n").await.unwrap();
+    busy.write_all(
+        b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+    )
+    .await
+    .unwrap();
     assert_eq!(status(&read_until(&mut busy, "\r\n\r\n").await), 100);
     server.stop.send(()).unwrap();
-    assert_eq!(read_all(&mut idle).await, "", "an idle connection is closed at once");
+    assert_eq!(
+        read_all(&mut idle).await,
+        "",
+        "an idle connection is closed at once"
+    );
     assert!(!server.task.is_finished());
     busy.write_all(b"last").await.unwrap();
     let text = read_all(&mut busy).await;
@@ -299,11 +397,20 @@ async fn a_request_in_flight_ends_before_the_server_does() {
 async fn a_stuck_request_does_not_hold_the_server_beyond_its_grace() {
     let server = Running::start(|config| config.shutdown_grace = 1).await;
     let mut stuck = server.connect().await;
-    stuck.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n").await.unwrap();
+    stuck
+        .write_all(
+            b"PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n",
+        )
+        .await
+        .unwrap();
     read_until(&mut stuck, "\r\n\r\n").await;
     let began = Instant::now();
     server.stop().await;
-    assert!((900..5000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    assert!(
+        (900..5000).contains(&began.elapsed().as_millis()),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test]
@@ -312,15 +419,31 @@ async fn a_refused_upload_sees_its_answer_and_goes_on_on_the_same_connection() {
     let mut stream = server.connect().await;
     let body = vec![b'x'; 8 << 20];
     stream
-        .write_all(format!("PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes())
+        .write_all(
+            format!(
+                "PUT /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            )
+            .as_bytes(),
+        )
         .await
         .unwrap();
     stream.write_all(&body).await.unwrap();
     let text = read_until(&mut stream, "\r\n\r\n").await;
     assert_eq!(status(&text), 401);
-    assert!(text.to_ascii_lowercase().contains("www-authenticate: basic realm=\"sarang\""));
-    stream.write_all(b"PUT /again HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\necho").await.unwrap();
-    assert!(read_until(&mut stream, "echo").await.contains("HTTP/1.1 200"));
+    assert!(
+        text.to_ascii_lowercase()
+            .contains("www-authenticate: basic realm=\"sarang\"")
+    );
+    stream
+        .write_all(b"PUT /again HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\necho")
+        .await
+        .unwrap();
+    assert!(
+        read_until(&mut stream, "echo")
+            .await
+            .contains("HTTP/1.1 200")
+    );
     drop(stream);
     server.stop().await;
 }
@@ -328,7 +451,8 @@ async fn a_refused_upload_sees_its_answer_and_goes_on_on_the_same_connection() {
 #[tokio::test]
 async fn a_refused_upload_that_is_too_long_or_waits_is_not_read() {
     let server = Running::start(|_| {}).await;
-    let waits = "PUT /refuse HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let waits =
+        "PUT /refuse HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
     let mut stream = server.connect().await;
     stream.write_all(waits.as_bytes()).await.unwrap();
     let text = read_until(&mut stream, "\r\n\r\n").await;
@@ -369,12 +493,24 @@ async fn an_error_for_head_has_no_body() {
 #[tokio::test]
 async fn a_taken_address_is_named() {
     let server = Running::start(|_| {}).await;
-    let config = ServerConfig { listen: vec![server.address], ..ServerConfig::default() };
-    let error = Listeners::bind(&config, &TlsConfig::default(), &Issuers::default(), cores(), Handed::default())
-        .await
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains(&server.address.to_string()) && error.contains("another program"), "{error}");
+    let config = ServerConfig {
+        listen: vec![server.address],
+        ..ServerConfig::default()
+    };
+    let error = Listeners::bind(
+        &config,
+        &TlsConfig::default(),
+        &Issuers::default(),
+        cores(),
+        Handed::default(),
+    )
+    .await
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains(&server.address.to_string()) && error.contains("another program"),
+        "{error}"
+    );
     server.stop().await;
 }
 
@@ -397,8 +533,18 @@ async fn a_connection_that_does_nothing_holds_little() {
     let (_stop, stopping) = watch::channel(());
     let answer = answer_size(&answers);
     let (proxies, metrics) = (Arc::new(Proxies::new(&[])), Arc::default());
-    let door = Door { answers, config, tls: None, proxies, stopping, metrics };
+    let door = Door {
+        answers,
+        config,
+        tls: None,
+        proxies,
+        stopping,
+        metrics,
+    };
     let builder = door.builder();
     let connection = size_of_val(&door.serve(builder, stream, peer, ticket));
-    assert!(answer <= 6 << 10 && connection <= 3 << 10, "{connection} bytes, {answer} for answers");
+    assert!(
+        answer <= 6 << 10 && connection <= 3 << 10,
+        "{connection} bytes, {answer} for answers"
+    );
 }

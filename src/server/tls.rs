@@ -30,8 +30,10 @@ const ACME: &[u8] = b"acme-tls/1";
 const HTTP_2: &[u8] = b"h2";
 /// What a TLS record of a handshake begins with (RFC 8446, 5.1).
 const HANDSHAKE: u8 = 22;
-const NOT_ISSUED: &str = "the server could not issue itself a TLS certificate; one from before stays in use";
-const UNUSABLE: &str = "a TLS certificate cannot be used; if there is one from before, it stays in use";
+const NOT_ISSUED: &str =
+    "the server could not issue itself a TLS certificate; one from before stays in use";
+const UNUSABLE: &str =
+    "a TLS certificate cannot be used; if there is one from before, it stays in use";
 const NOT_TLS: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 62\r\n\r\n\
     This port speaks TLS: begin the address of it with https://.\r\n";
@@ -71,9 +73,18 @@ impl Certificates {
         if let Err(error) = issuers.keep_up(SystemTime::now()) {
             tracing::error!(%error, "{NOT_ISSUED}");
         }
-        let own = config.certificates.iter().cloned().map(|files| Source { files, is_awaited: false });
-        let awaited = issuers.awaited().map(|path| Source { files: CertificateFiles::in_one(path), is_awaited: true });
-        let local = issuers.files().map(|path| Source { files: CertificateFiles::in_one(path), is_awaited: false });
+        let own = config.certificates.iter().cloned().map(|files| Source {
+            files,
+            is_awaited: false,
+        });
+        let awaited = issuers.awaited().map(|path| Source {
+            files: CertificateFiles::in_one(path),
+            is_awaited: true,
+        });
+        let local = issuers.files().map(|path| Source {
+            files: CertificateFiles::in_one(path),
+            is_awaited: false,
+        });
         let sources: Vec<Source> = own.chain(awaited).chain(local).collect();
         let stamps = stamps(&sources);
         let (mut current, mut complained) = (Vec::new(), None);
@@ -91,16 +102,29 @@ impl Certificates {
         }
         current.iter().flatten().for_each(Certificate::announce);
         let seen = Mutex::new(Seen { stamps, complained });
-        Ok(Some(Arc::new(Self { sources, issuers: issuers.clone(), current: RwLock::new(current), seen })))
+        Ok(Some(Arc::new(Self {
+            sources,
+            issuers: issuers.clone(),
+            current: RwLock::new(current),
+            seen,
+        })))
     }
 
     /// What makes TLS of a connection, for HTTP/2 as well or for HTTP/1.1 alone.
     pub(super) fn acceptor(self: &Arc<Self>, http2: bool) -> Result<Tls> {
         let failed = |e: rustls::Error| Error::io("set up TLS", io::Error::other(e));
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().map_err(failed)?;
-        let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::<Self>::clone(self));
-        config.alpn_protocols = http2.then(|| HTTP_2.to_vec()).into_iter().chain([b"http/1.1".to_vec()]).collect();
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .map_err(failed)?;
+        let mut config = builder
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::<Self>::clone(self));
+        config.alpn_protocols = http2
+            .then(|| HTTP_2.to_vec())
+            .into_iter()
+            .chain([b"http/1.1".to_vec()])
+            .collect();
         if self.issuers.acme.is_some() {
             config.alpn_protocols.push(ACME.to_vec());
         }
@@ -118,7 +142,9 @@ impl Certificates {
         let issued = self.issuers.keep_up(SystemTime::now());
         let now = stamps(&self.sources);
         let has_changed = now != seen.stamps;
-        let is_due = seen.complained.map_or(issued.is_err(), |at| at.elapsed() >= REMIND);
+        let is_due = seen
+            .complained
+            .map_or(issued.is_err(), |at| at.elapsed() >= REMIND);
         if !asked && !has_changed && !is_due {
             return;
         }
@@ -147,10 +173,19 @@ impl Certificates {
 
     /// Says in the log when none is for the host that browsers are told; an address in its place is for nobody to look up here.
     pub(super) fn check_host(&self, public_url: &str) {
-        let Some(host) = public_url.strip_prefix("https://") else { return };
+        let Some(host) = public_url.strip_prefix("https://") else {
+            return;
+        };
         let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
         let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
-        if !is_address && !self.current.read().iter().flatten().any(|certificate| certificate.is_for(host)) {
+        if !is_address
+            && !self
+                .current
+                .read()
+                .iter()
+                .flatten()
+                .any(|certificate| certificate.is_for(host))
+        {
             tracing::warn!(
                 host,
                 "no TLS certificate is for the host of server.public_url: browsers refuse it, unless a proxy has one"
@@ -170,7 +205,12 @@ impl Certificates {
 
     /// When each certificate in use expires, in the order in which they are tried.
     pub fn expiry(&self) -> Vec<SystemTime> {
-        self.current.read().iter().flatten().map(|certificate| certificate.until).collect()
+        self.current
+            .read()
+            .iter()
+            .flatten()
+            .map(|certificate| certificate.until)
+            .collect()
     }
 
     /// The certificate for a name. Who asks for none has an address instead of it.
@@ -180,14 +220,17 @@ impl Certificates {
             Some(name) => certificate.is_for(name),
             None => certificate.has_addresses,
         });
-        fitting.or(current.iter().flatten().next()).map(|certificate| Arc::clone(&certificate.key))
+        fitting
+            .or(current.iter().flatten().next())
+            .map(|certificate| Arc::clone(&certificate.key))
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let wants_proof =
-            hello.alpn().is_some_and(|mut offered| offered.next() == Some(ACME) && offered.next().is_none());
+        let wants_proof = hello
+            .alpn()
+            .is_some_and(|mut offered| offered.next() == Some(ACME) && offered.next().is_none());
         if wants_proof {
             return self.prove(hello.server_name()?);
         }
@@ -206,7 +249,10 @@ impl Source {
 }
 
 fn stamps(sources: &[Source]) -> Vec<Stamp> {
-    sources.iter().flat_map(|source| [stamp(&source.files.certificate), stamp(&source.files.key)]).collect()
+    sources
+        .iter()
+        .flat_map(|source| [stamp(&source.files.certificate), stamp(&source.files.key)])
+        .collect()
 }
 
 /// Makes TLS of connections.
@@ -215,7 +261,11 @@ pub(super) struct Tls(Arc<ServerConfig>);
 
 impl Tls {
     /// The handshake of a connection, in `patience`. A client that speaks plain HTTP is told so.
-    pub(super) async fn shake(&self, mut stream: TcpStream, patience: Duration) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn shake(
+        &self,
+        mut stream: TcpStream,
+        patience: Duration,
+    ) -> io::Result<TlsStream<TcpStream>> {
         let shaken = async {
             let mut first = [0];
             if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE] {
@@ -224,14 +274,18 @@ impl Tls {
                 stream.write_all(NOT_TLS).await?;
                 return Err(failure);
             }
-            let mut stream = TlsAcceptor::from(Arc::clone(&self.0)).accept(stream).await?;
+            let mut stream = TlsAcceptor::from(Arc::clone(&self.0))
+                .accept(stream)
+                .await?;
             if stream.get_ref().1.alpn_protocol() == Some(ACME) {
                 stream.shutdown().await?;
                 return Err(io::Error::other("it only looked for the proof of a name"));
             }
             Ok(stream)
         };
-        tokio::time::timeout(patience, shaken).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        tokio::time::timeout(patience, shaken)
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -245,7 +299,10 @@ fn what_came(stream: &TcpStream) -> io::Error {
     let mut came = [0; 16 << 10];
     let length = stream.try_read(&mut came).unwrap_or(0);
     if proxy::is_header(came.get(..length).unwrap_or_default()) {
-        return io::Error::new(io::ErrorKind::InvalidInput, "it sent a PROXY protocol header");
+        return io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it sent a PROXY protocol header",
+        );
     }
     io::Error::other("it does not speak TLS")
 }

@@ -126,13 +126,16 @@ impl<S> Wire<S> {
             Course::Two(frames) => {
                 if !frames.read(bytes) {
                     self.metrics.floods.add(1);
-                    return Err(io::Error::other("more resets, or frames that ask nothing, than any client needs"));
+                    return Err(io::Error::other(
+                        "more resets, or frames that ask nothing, than any client needs",
+                    ));
                 }
                 bytes.len()
             }
         };
         self.held.clear();
-        self.held.extend_from_slice(bytes.get(seen..).unwrap_or_default());
+        self.held
+            .extend_from_slice(bytes.get(seen..).unwrap_or_default());
         if self.course.phase() != Phase::Head {
             self.head.renew();
         }
@@ -145,7 +148,11 @@ fn too_slow() -> io::Error {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
             let start = buf.filled().len();
@@ -157,7 +164,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
             let read = Pin::new(&mut this.stream).poll_read(cx, buf);
             if matches!(read, Poll::Ready(Ok(()))) {
                 let new = buf.filled().len() - old;
-                let seen = match this.note_read(buf.filled_mut().get_mut(start..).unwrap_or_default(), new) {
+                let seen = match this
+                    .note_read(buf.filled_mut().get_mut(start..).unwrap_or_default(), new)
+                {
                     Ok(seen) => seen,
                     Err(error) => return Poll::Ready(Err(error)),
                 };
@@ -178,7 +187,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    fn judge_write(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn judge_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
         match wrote {
             Poll::Ready(Ok(length)) => {
                 self.metrics.sent.add(length as u64);
@@ -195,8 +208,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// Reads what a client still sends after the last answer, within bounds.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let linger =
-            self.linger.get_or_insert_with(|| Linger { patience: Patience::new(LINGER, None), bytes: LINGER_BYTES });
+        let linger = self.linger.get_or_insert_with(|| Linger {
+            patience: Patience::new(LINGER, None),
+            bytes: LINGER_BYTES,
+        });
         let mut scratch = [0_u8; 16 << 10];
         // The end of patience is asked for on each turn, since a client that sends without pause is never waited for.
         let began = Instant::now();
@@ -217,7 +232,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<S> {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let wrote = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.judge_write(cx, wrote)

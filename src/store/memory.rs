@@ -22,7 +22,12 @@ impl MemoryStore {
     /// An empty store.
     pub fn new() -> Arc<Self> {
         let (changes, _) = tokio::sync::broadcast::channel(16);
-        Arc::new(Self { pairs: Mutex::default(), changes, broken: AtomicBool::default(), slow: AtomicBool::default() })
+        Arc::new(Self {
+            pairs: Mutex::default(),
+            changes,
+            broken: AtomicBool::default(),
+            slow: AtomicBool::default(),
+        })
     }
 
     /// From now on, commits fail as after an I/O error.
@@ -44,8 +49,13 @@ impl StateStore for MemoryStore {
 
     async fn scan(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, String)>> {
         let pairs = self.pairs.lock();
-        let wanted = pairs.iter().filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after);
-        Ok(wanted.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
+        let wanted = pairs
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix) && key.as_str() > after);
+        Ok(wanted
+            .take(limit)
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
     }
 
     async fn commit(&self, batch: Batch) -> Result<()> {
@@ -57,7 +67,11 @@ impl StateStore for MemoryStore {
             yield_now().await;
         }
         let mut pairs = self.pairs.lock();
-        if batch.expect.iter().any(|(key, value)| pairs.get(key) != value.as_ref()) {
+        if batch
+            .expect
+            .iter()
+            .any(|(key, value)| pairs.get(key) != value.as_ref())
+        {
             return Err(Error::Conflict);
         }
         pairs.extend(batch.put);

@@ -61,24 +61,34 @@ pub struct Along {
 impl Along {
     /// A batch, and what is done when it is stored.
     pub fn new(batch: Batch, stored: impl FnOnce() + Send + 'static) -> Self {
-        Self { batch, stored: Some(Box::new(stored)) }
+        Self {
+            batch,
+            stored: Some(Box::new(stored)),
+        }
     }
 
     /// Takes the batch and what is to be done when it is stored.
     pub fn into_parts(self) -> (Batch, impl FnOnce() + Send) {
-        (self.batch, move || self.stored.into_iter().for_each(|stored| stored()))
+        (self.batch, move || {
+            self.stored.into_iter().for_each(|stored| stored())
+        })
     }
 }
 
 impl From<Batch> for Along {
     fn from(batch: Batch) -> Self {
-        Self { batch, stored: None }
+        Self {
+            batch,
+            stored: None,
+        }
     }
 }
 
 impl Debug for Along {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Along").field("batch", &self.batch).finish_non_exhaustive()
+        f.debug_struct("Along")
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
     }
 }
 

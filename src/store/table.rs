@@ -34,20 +34,30 @@ pub struct Table<R> {
 
 impl<R> Clone for Table<R> {
     fn clone(&self) -> Self {
-        Self { store: Arc::clone(&self.store), prefix: self.prefix, record: PhantomData }
+        Self {
+            store: Arc::clone(&self.store),
+            prefix: self.prefix,
+            record: PhantomData,
+        }
     }
 }
 
 impl<R> fmt::Debug for Table<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Table")
+            .field("prefix", &self.prefix)
+            .finish_non_exhaustive()
     }
 }
 
 impl<R: Record> Table<R> {
     /// A view on the keys that begin with `prefix` (`"account/"`).
     pub fn new(store: Arc<dyn StateStore>, prefix: &'static str) -> Self {
-        Self { store, prefix, record: PhantomData }
+        Self {
+            store,
+            prefix,
+            record: PhantomData,
+        }
     }
 
     /// The store's key of a record.
@@ -63,13 +73,19 @@ impl<R: Record> Table<R> {
     /// The record with this id.
     pub async fn get(&self, id: &str) -> Result<Option<R>> {
         let key = self.key(id);
-        self.store.get(&key).await?.map(|text| decode(&key, &text)).transpose()
+        self.store
+            .get(&key)
+            .await?
+            .map(|text| decode(&key, &text))
+            .transpose()
     }
 
     /// The record with this id and its stored text, which a later [`Batch::expect`] can demand unchanged.
     pub async fn get_exact(&self, id: &str) -> Result<Option<(R, String)>> {
         let key = self.key(id);
-        let Some(text) = self.store.get(&key).await? else { return Ok(None) };
+        let Some(text) = self.store.get(&key).await? else {
+            return Ok(None);
+        };
         Ok(Some((decode(&key, &text)?, text)))
     }
 
@@ -98,7 +114,9 @@ impl<R: Record> Table<R> {
 
     /// Stores a record, whatever stood there.
     pub async fn put(&self, id: &str, record: &R) -> Result<()> {
-        self.store.commit(self.put_in(Batch::new(), id, record)?).await
+        self.store
+            .commit(self.put_in(Batch::new(), id, record)?)
+            .await
     }
 
     /// Removes a record; an absent one is no error.
@@ -109,7 +127,12 @@ impl<R: Record> Table<R> {
     /// Removes many records, in steps that a store takes: what fails in between leaves the rest.
     pub async fn delete_all(&self, ids: &[String]) -> Result<()> {
         for some in ids.chunks(DELETED_AT_ONCE) {
-            self.store.commit(some.iter().fold(Batch::new(), |batch, id| self.delete_in(batch, id))).await?;
+            self.store
+                .commit(
+                    some.iter()
+                        .fold(Batch::new(), |batch, id| self.delete_in(batch, id)),
+                )
+                .await?;
         }
         Ok(())
     }
@@ -153,14 +176,22 @@ struct Versioned<'a, R> {
 /// An id for a new record: 128 random bits in hexadecimal.
 pub fn new_id() -> Result<String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("make an id", std::io::Error::other(e.to_string())))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::io("make an id", std::io::Error::other(e.to_string())))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }
 
 /// A record as it is stored, with its version.
 pub fn encode<R: Record>(record: &R) -> Result<String> {
-    let text = serde_json::to_string(&Versioned { v: R::VERSION, fields: record });
-    text.map_err(|e| Error::Corrupt(format!("A record cannot be written ({e}); this is a defect of the program.")))
+    let text = serde_json::to_string(&Versioned {
+        v: R::VERSION,
+        fields: record,
+    });
+    text.map_err(|e| {
+        Error::Corrupt(format!(
+            "A record cannot be written ({e}); this is a defect of the program."
+        ))
+    })
 }
 
 /// What every record has.
@@ -190,7 +221,9 @@ fn decode_any<R: Record>(key: &str, text: &str) -> Result<R> {
     };
     let mut fields: Value = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
     let version = fields.as_object_mut().and_then(|object| object.remove("v"));
-    let version = version.and_then(|v| u32::try_from(v.as_u64()?).ok()).ok_or_else(|| damaged("it has no version"))?;
+    let version = version
+        .and_then(|v| u32::try_from(v.as_u64()?).ok())
+        .ok_or_else(|| damaged("it has no version"))?;
     if version > R::VERSION {
         return Err(Error::Corrupt(format!(
             "The record {key} was written by a newer Sarang (its version is {version}, this program knows {}): \
@@ -198,6 +231,10 @@ fn decode_any<R: Record>(key: &str, text: &str) -> Result<R> {
             R::VERSION
         )));
     }
-    let fields = if version < R::VERSION { R::migrate(version, fields)? } else { fields };
+    let fields = if version < R::VERSION {
+        R::migrate(version, fields)?
+    } else {
+        fields
+    };
     serde_json::from_value(fields).map_err(|e| damaged(&e.to_string()))
 }

@@ -8,7 +8,11 @@ use std::path::{Path, PathBuf};
 impl Run<'_> {
     /// Whoever asks is removed, and made anew.
     pub fn remove_account(&mut self, who: Who, fate: Fate) -> Checked {
-        let (heir, kept, is_made) = (who.other(), self.server.kept().len(), self.is_made(who.home()));
+        let (heir, kept, is_made) = (
+            who.other(),
+            self.server.kept().len(),
+            self.is_made(who.home()),
+        );
         let how = match fate {
             Fate::Keep => "files=keep".to_owned(),
             Fate::Purge => "files=purge".to_owned(),
@@ -19,7 +23,12 @@ impl Run<'_> {
         }
         let target = format!("/api/v1/accounts/{}?{how}", who.name());
         let reply = self.server.administer("DELETE", &target).send();
-        self.judge(&format!("{} is removed, {how}, and made anew", who.name()), &reply, 200, &Refusals::default())?;
+        self.judge(
+            &format!("{} is removed, {how}, and made anew", who.name()),
+            &reply,
+            200,
+            &Refusals::default(),
+        )?;
         self.end_records(who);
         let left = std::mem::take(self.world.holding_mut(who.home()));
         match fate {
@@ -40,14 +49,22 @@ impl Run<'_> {
     fn end_records(&mut self, who: Who) {
         let world = &mut self.world;
         world.share = None;
-        world.uploads.retain(|upload| upload.who != who && upload.root != who.home());
-        world.locks.retain(|lock| lock.holder != who && lock.root != who.home());
+        world
+            .uploads
+            .retain(|upload| upload.who != who && upload.root != who.home());
+        world
+            .locks
+            .retain(|lock| lock.holder != who && lock.root != who.home());
         if who == Who::Ana {
             world.link = None;
             world.locks.retain(|lock| lock.holder != Who::Visitor);
         }
         if let Some(team) = &mut world.team {
-            *if who == Who::Ana { &mut team.ana } else { &mut team.ben } = None;
+            *if who == Who::Ana {
+                &mut team.ana
+            } else {
+                &mut team.ben
+            } = None;
         }
         world.release_team();
     }
@@ -56,13 +73,25 @@ impl Run<'_> {
     fn inherit(&mut self, heir: Who, left: crate::world::Holding, who: Who) -> Checked {
         let to = heir.home();
         let title = format!("Files of {}", who.name());
-        let mut names = (1..).map(|n| if n == 1 { title.clone() } else { format!("{title} ({n})") });
-        let top = names.find(|name| self.world.node(to, name).is_none()).ok_or("names do not end")?;
+        let mut names = (1..).map(|n| {
+            if n == 1 {
+                title.clone()
+            } else {
+                format!("{title} ({n})")
+            }
+        });
+        let top = names
+            .find(|name| self.world.node(to, name).is_none())
+            .ok_or("names do not end")?;
         self.world.make_folder(to, &top);
         self.world.graft(to, &top, left.tree);
         let holding = self.world.holding_mut(to);
         holding.versions.extend(left.versions);
-        let moved = |item: Trashed| Trashed { path: join(&top, &item.path), id: None, ..item };
+        let moved = |item: Trashed| Trashed {
+            path: join(&top, &item.path),
+            id: None,
+            ..item
+        };
         holding.trash.extend(left.trash.into_iter().map(moved));
         holding.trash.sort_by_key(|item| item.stamp);
         holding.moments.clear();
@@ -76,15 +105,25 @@ impl Run<'_> {
         if places.len() != before + usize::from(expected.is_some()) {
             return Err(format!("{places:?} lie aside, and {before} did before"));
         }
-        let Some(expected) = expected else { return Ok(()) };
-        let wanted: Vec<_> = expected.iter().filter(|(path, _)| !path.is_empty()).collect();
-        let wanted: Vec<_> =
-            wanted.iter().map(|(path, node)| ((*path).clone(), node.content.map(Content::bytes))).collect();
+        let Some(expected) = expected else {
+            return Ok(());
+        };
+        let wanted: Vec<_> = expected
+            .iter()
+            .filter(|(path, _)| !path.is_empty())
+            .collect();
+        let wanted: Vec<_> = wanted
+            .iter()
+            .map(|(path, node)| ((*path).clone(), node.content.map(Content::bytes)))
+            .collect();
         let is_kept = |place: &PathBuf| files_in(place, "").is_ok_and(|found| found == wanted);
         if places.iter().any(is_kept) {
             return Ok(());
         }
-        Err(format!("what lies aside is not what there was: {:?}", expected.keys()))
+        Err(format!(
+            "what lies aside is not what there was: {:?}",
+            expected.keys()
+        ))
     }
 }
 

@@ -17,21 +17,37 @@ impl Run<'_> {
             Seat::Place(place) if !place.path.is_empty() => Some(place),
             _ => None,
         };
-        let (Some(from), Some(to)) = (place(from), place(to)) else { return Ok(()) };
-        let Some(node) = self.world.at(&from).cloned() else { return Ok(()) };
-        let is_new = self.world.at(&to).is_none() && self.world.is_folder(to.root, parent(&to.path));
+        let (Some(from), Some(to)) = (place(from), place(to)) else {
+            return Ok(());
+        };
+        let Some(node) = self.world.at(&from).cloned() else {
+            return Ok(());
+        };
+        let is_new =
+            self.world.at(&to).is_none() && self.world.is_folder(to.root, parent(&to.path));
         let hard = hard && from.root == to.root && !node.is_folder();
-        if !is_new || !self.is_made(to.root) || (from.root == to.root && is_within(&to.path, &from.path)) {
+        if !is_new
+            || !self.is_made(to.root)
+            || (from.root == to.root && is_within(&to.path, &from.path))
+        {
             return Ok(());
         }
         let at = |place: &Place| self.server.folder(place.root).join(&place.path);
         let (source, target) = (at(&from), at(&to));
-        let how = if hard { "a second name of" } else { "a copy of" };
+        let how = if hard {
+            "a second name of"
+        } else {
+            "a copy of"
+        };
         self.log.push(format!(
             "beside the server, /{} in {:?} is {how} /{} in {:?}",
             to.path, to.root, from.path, from.root
         ));
-        let done = if hard { fs::hard_link(&source, &target) } else { copy(&source, &target) };
+        let done = if hard {
+            fs::hard_link(&source, &target)
+        } else {
+            copy(&source, &target)
+        };
         done.map_err(|error| format!("it cannot be done: {error}"))?;
         let tree = if hard {
             let id = self.world.new_id();
@@ -66,7 +82,10 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
 fn copy_attributes(from: &Path, to: &Path) -> std::io::Result<()> {
     let (mut names, mut value) = (vec![0; MOST], vec![0; MOST]);
     let count = listxattr(from, &mut names[..])?;
-    for name in names[..count].split(|byte| *byte == 0).filter(|name| name.starts_with(b"user.")) {
+    for name in names[..count]
+        .split(|byte| *byte == 0)
+        .filter(|name| name.starts_with(b"user."))
+    {
         let count = getxattr(from, name, &mut value[..])?;
         setxattr(to, name, &value[..count], XattrFlags::empty())?;
     }

@@ -23,8 +23,14 @@ impl Run<'_> {
         if let Some(place) = place.as_ref().filter(|place| place.rights == Rights::Drop) {
             return self.drop_file((&path, place), content, (condition, how));
         }
-        let present = place.as_ref().and_then(|place| self.world.at(place)).cloned();
-        let tag = present.as_ref().and_then(|node| node.etag.clone()).filter(|_| condition == Condition::Right);
+        let present = place
+            .as_ref()
+            .and_then(|place| self.world.at(place))
+            .cloned();
+        let tag = present
+            .as_ref()
+            .and_then(|node| node.etag.clone())
+            .filter(|_| condition == Condition::Right);
         if let Some(place) = &place {
             self.refuse_writing(&mut no, (who, place), content.len.into(), &terms.tokens);
             no.add(self.unmet(&terms, place), 412);
@@ -49,9 +55,18 @@ impl Run<'_> {
             Condition::Absent => ask.header("if-none-match", "*"),
         };
         let bytes = content.bytes();
-        let reply = if how.announced { ask.body(bytes) } else { ask.unannounced(bytes) }.send();
+        let reply = if how.announced {
+            ask.body(bytes)
+        } else {
+            ask.unannounced(bytes)
+        }
+        .send();
         let success = if present.is_some() { 204 } else { 201 };
-        let said = format!("{} PUT /{path} {content:?} {condition:?} {how:?}{}", who.name(), self.shown(&terms));
+        let said = format!(
+            "{} PUT /{path} {content:?} {condition:?} {how:?}{}",
+            who.name(),
+            self.shown(&terms)
+        );
         if self.judge(&said, &reply, success, &no)?
             && let Some(place) = place
         {
@@ -61,28 +76,61 @@ impl Run<'_> {
     }
 
     /// What refuses a file of so many bytes at a place.
-    pub fn refuse_writing(&self, no: &mut Refusals, (who, place): (Who, &Place), len: u64, tokens: &[String]) {
+    pub fn refuse_writing(
+        &self,
+        no: &mut Refusals,
+        (who, place): (Who, &Place),
+        len: u64,
+        tokens: &[String],
+    ) {
         let (at, present) = (place.spot(), self.world.at(place));
-        no.add(place.path.is_empty() || present.is_some_and(Node::is_folder), 405);
+        no.add(
+            place.path.is_empty() || present.is_some_and(Node::is_folder),
+            405,
+        );
         no.add(self.lacks_parent(place), 409);
         no.add(self.world.writing_barred(at, who, tokens), 423);
-        no.add(!self.world.has_room(place.root, len, present.map_or(0, Node::len)), 507);
+        no.add(
+            !self
+                .world
+                .has_room(place.root, len, present.map_or(0, Node::len)),
+            507,
+        );
     }
 
     pub fn append(&mut self, (who, at): (Who, &Spot), content: Content, tokens: Tokens) -> Checked {
         let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
-        let present = place.as_ref().and_then(|place| self.world.at(place)).cloned();
-        let seen = present.as_ref().filter(|_| place.as_ref().is_some_and(|place| place.rights != Rights::Drop));
+        let present = place
+            .as_ref()
+            .and_then(|place| self.world.at(place))
+            .cloned();
+        let seen = present.as_ref().filter(|_| {
+            place
+                .as_ref()
+                .is_some_and(|place| place.rights != Rights::Drop)
+        });
         let old = seen.and_then(|node| node.content).unwrap_or(Content::EMPTY);
         // The model knows contents of one letter only; and to add nothing is no change.
-        let letter = if old.len > 0 { old.letter } else { content.letter };
-        let content = Content { letter, len: content.len.max(1) };
-        let whole = Content { letter, len: old.len + content.len };
+        let letter = if old.len > 0 {
+            old.letter
+        } else {
+            content.letter
+        };
+        let content = Content {
+            letter,
+            len: content.len.max(1),
+        };
+        let whole = Content {
+            letter,
+            len: old.len + content.len,
+        };
         let append = |ask: Ask<'_>| {
             let ask = ask.header("x-update-range", "append");
-            ask.header("content-type", "application/x-sabredav-partialupdate").body(content.bytes()).send()
+            ask.header("content-type", "application/x-sabredav-partialupdate")
+                .body(content.bytes())
+                .send()
         };
         if let Some(place) = place.as_ref().filter(|place| place.rights == Rights::Drop) {
             // What is there cannot be added to: it becomes a file of its own.
@@ -100,7 +148,11 @@ impl Run<'_> {
             no.add(self.unmet(&terms, place), 412);
         }
         let reply = append(self.dav(who, "PATCH", &path).with(terms.header.clone()));
-        let said = format!("{} PATCH /{path} append {content:?}{}", who.name(), self.shown(&terms));
+        let said = format!(
+            "{} PATCH /{path} append {content:?}{}",
+            who.name(),
+            self.shown(&terms)
+        );
         let success = if present.is_some() { 204 } else { 201 };
         if self.judge(&said, &reply, success, &no)?
             && let Some(place) = place
@@ -117,17 +169,27 @@ impl Run<'_> {
         if let Some(place) = &place {
             no.add(place.path.is_empty() || self.world.at(place).is_some(), 405);
             no.add(self.lacks_parent(place), 409);
-            no.add(self.world.writing_barred(place.spot(), who, &terms.tokens), 423);
+            no.add(
+                self.world.writing_barred(place.spot(), who, &terms.tokens),
+                423,
+            );
             no.add(self.unmet(&terms, place), 412);
         }
         no.by_api(api);
         let ask = if api {
-            self.server.ask(who, "POST", "/api/v1/files/folder").json(&json!({ "path": path }))
+            self.server
+                .ask(who, "POST", "/api/v1/files/folder")
+                .json(&json!({ "path": path }))
         } else {
             self.dav(who, "MKCOL", &path)
         };
         let reply = ask.with(terms.header.clone()).send();
-        let said = format!("{} {} /{path}{}", who.name(), said_by("MKCOL", api), self.shown(&terms));
+        let said = format!(
+            "{} {} /{path}{}",
+            who.name(),
+            said_by("MKCOL", api),
+            self.shown(&terms)
+        );
         if self.judge(&said, &reply, 201, &no)?
             && let Some(place) = place
         {
@@ -140,25 +202,40 @@ impl Run<'_> {
         let path = self.world.address(who, at);
         let terms = self.submit_by(who, (tokens, api));
         let (place, mut no) = self.sit(who, &path, true);
-        let leaves = place.as_ref().is_some_and(|place| place.is_mount && who == Who::Ben && place.root == Root::Ana);
+        let leaves = place
+            .as_ref()
+            .is_some_and(|place| place.is_mount && who == Who::Ben && place.root == Root::Ana);
         match &place {
             Some(_) if leaves => no = Refusals::default(),
             Some(place) => {
                 no.add(place.is_mount, 403);
                 no.add(self.world.at(place).is_none(), 404);
-                no.add(self.world.taking_barred(place.spot(), who, &terms.tokens), 423);
+                no.add(
+                    self.world.taking_barred(place.spot(), who, &terms.tokens),
+                    423,
+                );
                 no.add(self.unmet(&terms, place), 412);
             }
             None => {}
         }
         no.by_api(api);
         let reply = if api {
-            let ask = self.server.ask(who, "POST", "/api/v1/files/delete").json(&json!({ "paths": [path] }));
+            let ask = self
+                .server
+                .ask(who, "POST", "/api/v1/files/delete")
+                .json(&json!({ "paths": [path] }));
             ask.with(terms.header.clone()).send().of_item()
         } else {
-            self.dav(who, "DELETE", &path).with(terms.header.clone()).send()
+            self.dav(who, "DELETE", &path)
+                .with(terms.header.clone())
+                .send()
         };
-        let said = format!("{} {} /{path}{}", who.name(), said_by("DELETE", api), self.shown(&terms));
+        let said = format!(
+            "{} {} /{path}{}",
+            who.name(),
+            said_by("DELETE", api),
+            self.shown(&terms)
+        );
         if !self.judge(&said, &reply, 204, &no)? {
             return Ok(());
         }
@@ -173,7 +250,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    pub fn set_prop(&mut self, (who, at): (Who, &Spot), prop: (char, Option<u8>), tokens: Tokens) -> Checked {
+    pub fn set_prop(
+        &mut self,
+        (who, at): (Who, &Spot),
+        prop: (char, Option<u8>),
+        tokens: Tokens,
+    ) -> Checked {
         let path = self.world.address(who, at);
         let terms = self.submit(who, tokens);
         let (place, mut no) = self.sit(who, &path, true);
@@ -181,7 +263,10 @@ impl Run<'_> {
         no.add(place.is_none(), 404);
         if let Some(place) = &place {
             no.add(self.world.at(place).is_none(), 404);
-            no.add(self.world.content_barred(place.spot(), who, &terms.tokens), 423);
+            no.add(
+                self.world.content_barred(place.spot(), who, &terms.tokens),
+                423,
+            );
             no.add(self.unmet(&terms, place), 412);
         }
         let (name, value) = prop;
@@ -189,9 +274,18 @@ impl Run<'_> {
             Some(value) => format!("<D:set><D:prop><x:{name}>{value}</x:{name}></D:prop></D:set>"),
             None => format!("<D:remove><D:prop><x:{name}/></D:prop></D:remove>"),
         };
-        let body = format!("<D:propertyupdate xmlns:D='DAV:' xmlns:x='urn:x'>{change}</D:propertyupdate>");
-        let reply = self.dav(who, "PROPPATCH", &path).with(terms.header.clone()).body(body).send();
-        let said = format!("{} PROPPATCH /{path} {name}={value:?}{}", who.name(), self.shown(&terms));
+        let body =
+            format!("<D:propertyupdate xmlns:D='DAV:' xmlns:x='urn:x'>{change}</D:propertyupdate>");
+        let reply = self
+            .dav(who, "PROPPATCH", &path)
+            .with(terms.header.clone())
+            .body(body)
+            .send();
+        let said = format!(
+            "{} PROPPATCH /{path} {name}={value:?}{}",
+            who.name(),
+            self.shown(&terms)
+        );
         if self.judge(&said, &reply, 207, &no)?
             && let Some(place) = place
         {
@@ -200,8 +294,16 @@ impl Run<'_> {
             }
             let holding = self.world.holding_mut(place.root);
             let inode = holding.tree[&place.path].inode;
-            let trashed = holding.trash.iter_mut().flat_map(|item| item.tree.values_mut());
-            for node in holding.tree.values_mut().chain(trashed).filter(|node| node.inode == inode) {
+            let trashed = holding
+                .trash
+                .iter_mut()
+                .flat_map(|item| item.tree.values_mut());
+            for node in holding
+                .tree
+                .values_mut()
+                .chain(trashed)
+                .filter(|node| node.inode == inode)
+            {
                 match value {
                     Some(value) => drop(node.props.insert(name, value)),
                     None => drop(node.props.remove(&name)),
@@ -216,14 +318,23 @@ impl Run<'_> {
         let (place, mut no) = self.sit(who, &path, false);
         let node = place.and_then(|place| self.world.at(&place).cloned());
         no.add(node.is_none(), 404);
-        let tag = node.as_ref().filter(|node| known && !node.is_folder()).and_then(|node| node.etag.clone());
+        let tag = node
+            .as_ref()
+            .filter(|node| known && !node.is_folder())
+            .and_then(|node| node.etag.clone());
         let success = if tag.is_some() { 304 } else { 200 };
-        let reply = self.dav(who, "GET", &path).maybe("if-none-match", tag).send();
+        let reply = self
+            .dav(who, "GET", &path)
+            .maybe("if-none-match", tag)
+            .send();
         let said = format!("{} GET /{path}", who.name());
         let found = self.judge(&said, &reply, success, &no)?;
         match node.and_then(|node| node.content) {
             Some(content) if found && success == 200 && reply.body != content.bytes() => {
-                Err(format!("the content is {:?}, and the model says {content:?}", reply.text()))
+                Err(format!(
+                    "the content is {:?}, and the model says {content:?}",
+                    reply.text()
+                ))
             }
             _ => Ok(()),
         }

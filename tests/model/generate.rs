@@ -1,6 +1,8 @@
 //! How cases are made: names from so small a set that they meet.
 
-use crate::operations::{Area, Condition, Content, Fate, How, Pick, Rights, Spot, Step, Tokens, Verb, Who};
+use crate::operations::{
+    Area, Condition, Content, Fate, How, Pick, Rights, Spot, Step, Tokens, Verb, Who,
+};
 use crate::sequence::Sequence;
 use proptest::prelude::*;
 
@@ -61,11 +63,18 @@ fn spot(who: Who, pick: &BoxedStrategy<Pick>) -> BoxedStrategy<Spot> {
     let below = prop::sample::select(vec!["", "a", "a", "b", "b", "a/a", "a/b"]);
     let beneath = |area| {
         let spot = (below.clone(), pick.clone());
-        spot.prop_map(move |(path, pick)| Spot { area, path: path.to_owned(), pick })
+        spot.prop_map(move |(path, pick)| Spot {
+            area,
+            path: path.to_owned(),
+            pick,
+        })
     };
     match who {
         Who::Ana => prop_oneof![4 => own(Area::Own), 1 => own(Area::Team)].boxed(),
-        Who::Ben => prop_oneof![4 => own(Area::Own), 6 => beneath(Area::Shared), 2 => own(Area::Team)].boxed(),
+        Who::Ben => {
+            prop_oneof![4 => own(Area::Own), 6 => beneath(Area::Shared), 2 => own(Area::Team)]
+                .boxed()
+        }
         Who::Visitor => beneath(Area::Own).boxed(),
     }
 }
@@ -73,11 +82,27 @@ fn spot(who: Who, pick: &BoxedStrategy<Pick>) -> BoxedStrategy<Spot> {
 /// What is done first.
 fn build(who: Who) -> BoxedStrategy<Verb> {
     let at = || spot(who, &new());
-    let mkcol = at().prop_map(|at| Verb::Mkcol { at, tokens: Tokens::None, api: false });
-    let how = How { announced: true, dated: false };
+    let mkcol = at().prop_map(|at| Verb::Mkcol {
+        at,
+        tokens: Tokens::None,
+        api: false,
+    });
+    let how = How {
+        announced: true,
+        dated: false,
+    };
     let put = (at(), content()).prop_map(move |(at, content)| {
-        let content = Content { len: content.len.min(60), ..content };
-        Verb::Put { at, content, condition: Condition::None, how, tokens: Tokens::None }
+        let content = Content {
+            len: content.len.min(60),
+            ..content
+        };
+        Verb::Put {
+            at,
+            content,
+            condition: Condition::None,
+            how,
+            tokens: Tokens::None,
+        }
     });
     let members = prop_oneof![1 => Just((Some(true), Some(true))), 1 => Just((Some(true), None))];
     let team = members.prop_map(|(ana, ben)| Verb::Team { ana, ben });
@@ -108,7 +133,8 @@ fn condition() -> impl Strategy<Value = Condition> {
 }
 
 fn how() -> impl Strategy<Value = How> {
-    (prop::bool::weighted(0.8), prop::bool::weighted(0.4)).prop_map(|(announced, dated)| How { announced, dated })
+    (prop::bool::weighted(0.8), prop::bool::weighted(0.4))
+        .prop_map(|(announced, dated)| How { announced, dated })
 }
 
 fn by_api(who: Who) -> impl Strategy<Value = bool> {
@@ -134,7 +160,8 @@ fn verb(who: Who) -> BoxedStrategy<Verb> {
 
 /// What visitors of a link do.
 fn visit() -> BoxedStrategy<Verb> {
-    prop_oneof![6 => file_verb(Who::Visitor), 2 => lock_verb(Who::Visitor), 1 => Just(Verb::Knock)].boxed()
+    prop_oneof![6 => file_verb(Who::Visitor), 2 => lock_verb(Who::Visitor), 1 => Just(Verb::Knock)]
+        .boxed()
 }
 
 fn file_verb(who: Who) -> BoxedStrategy<Verb> {
@@ -142,21 +169,66 @@ fn file_verb(who: Who) -> BoxedStrategy<Verb> {
     let anew = || spot(who, &possible());
     let api = || by_api(who);
     let put = (anew(), content(), condition(), how(), tokens());
-    let put = put.prop_map(|(at, content, condition, how, tokens)| Verb::Put { at, content, condition, how, tokens });
-    let append = (anew(), content(), tokens()).prop_map(|(at, content, tokens)| Verb::Append { at, content, tokens });
-    let mkcol = (spot(who, &new()), tokens(), api()).prop_map(|(at, tokens, api)| Verb::Mkcol { at, tokens, api });
-    let delete = (at(), tokens(), api()).prop_map(|(at, tokens, api)| Verb::Delete { at, tokens, api });
+    let put = put.prop_map(|(at, content, condition, how, tokens)| Verb::Put {
+        at,
+        content,
+        condition,
+        how,
+        tokens,
+    });
+    let append = (anew(), content(), tokens()).prop_map(|(at, content, tokens)| Verb::Append {
+        at,
+        content,
+        tokens,
+    });
+    let mkcol = (spot(who, &new()), tokens(), api()).prop_map(|(at, tokens, api)| Verb::Mkcol {
+        at,
+        tokens,
+        api,
+    });
+    let delete =
+        (at(), tokens(), api()).prop_map(|(at, tokens, api)| Verb::Delete { at, tokens, api });
     let get = (at(), any::<bool>()).prop_map(|(at, known)| Verb::Get { at, known });
     let zip = at().prop_map(|at| Verb::Zip { at });
     let shift = (at(), anew(), prop::bool::weighted(0.75), tokens(), api());
-    let shift = shift.prop_map(|(from, to, overwrite, tokens, api)| Verb::Move { from, to, overwrite, tokens, api });
-    let copy = (at(), anew(), prop::bool::weighted(0.75), prop::bool::weighted(0.75), tokens(), api());
+    let shift = shift.prop_map(|(from, to, overwrite, tokens, api)| Verb::Move {
+        from,
+        to,
+        overwrite,
+        tokens,
+        api,
+    });
+    let copy = (
+        at(),
+        anew(),
+        prop::bool::weighted(0.75),
+        prop::bool::weighted(0.75),
+        tokens(),
+        api(),
+    );
     let copy = copy.prop_map(|(from, to, overwrite, deep, tokens, api)| {
         let deep = deep || api;
-        Verb::Copy { from, to, overwrite, deep, tokens, api }
+        Verb::Copy {
+            from,
+            to,
+            overwrite,
+            deep,
+            tokens,
+            api,
+        }
     });
-    let prop = (at(), prop::sample::select(vec!['p', 'q']), prop::option::weighted(0.7, 0..3_u8), tokens());
-    let prop = prop.prop_map(|(at, name, value, tokens)| Verb::SetProp { at, name, value, tokens });
+    let prop = (
+        at(),
+        prop::sample::select(vec!['p', 'q']),
+        prop::option::weighted(0.7, 0..3_u8),
+        tokens(),
+    );
+    let prop = prop.prop_map(|(at, name, value, tokens)| Verb::SetProp {
+        at,
+        name,
+        value,
+        tokens,
+    });
     prop_oneof![
         90 => put,
         10 => append,
@@ -172,30 +244,59 @@ fn file_verb(who: Who) -> BoxedStrategy<Verb> {
 }
 
 fn lock_verb(who: Who) -> BoxedStrategy<Verb> {
-    let lock = (spot(who, &possible()), any::<bool>(), any::<bool>(), tokens());
-    let lock = lock.prop_map(|(at, shared, deep, tokens)| Verb::Lock { at, shared, deep, tokens });
-    let named = || (prop::option::weighted(0.3, spot(who, &present())), any::<u8>());
+    let lock = (
+        spot(who, &possible()),
+        any::<bool>(),
+        any::<bool>(),
+        tokens(),
+    );
+    let lock = lock.prop_map(|(at, shared, deep, tokens)| Verb::Lock {
+        at,
+        shared,
+        deep,
+        tokens,
+    });
+    let named = || {
+        (
+            prop::option::weighted(0.3, spot(who, &present())),
+            any::<u8>(),
+        )
+    };
     let refresh = named().prop_map(|(at, lock)| Verb::Refresh { at, lock });
     let unlock = named().prop_map(|(at, lock)| Verb::Unlock { at, lock });
     prop_oneof![5 => lock, 1 => refresh, 3 => unlock].boxed()
 }
 
 fn past_verb(who: Who) -> BoxedStrategy<Verb> {
-    let restore = (any::<u8>(), prop::option::weighted(0.4, spot(who, &new())), prop::bool::weighted(0.2));
+    let restore = (
+        any::<u8>(),
+        prop::option::weighted(0.4, spot(who, &new())),
+        prop::bool::weighted(0.2),
+    );
     let restore = restore.prop_map(|(item, to, team)| Verb::Restore { item, to, team });
     let purge = any::<u8>().prop_map(|item| Verb::Purge { item });
-    let revert = (spot(who, &present()), any::<u8>()).prop_map(|(at, version)| Verb::Revert { at, version });
-    let forget = (spot(who, &present()), any::<u8>()).prop_map(|(at, version)| Verb::PurgeVersion { at, version });
-    prop_oneof![28 => restore, 6 => purge, 1 => Just(Verb::EmptyTrash), 24 => revert, 4 => forget].boxed()
+    let revert =
+        (spot(who, &present()), any::<u8>()).prop_map(|(at, version)| Verb::Revert { at, version });
+    let forget = (spot(who, &present()), any::<u8>())
+        .prop_map(|(at, version)| Verb::PurgeVersion { at, version });
+    prop_oneof![28 => restore, 6 => purge, 1 => Just(Verb::EmptyTrash), 24 => revert, 4 => forget]
+        .boxed()
 }
 
 fn rewind_verb(who: Who) -> BoxedStrategy<Verb> {
-    let rewind = (spot(who, &present()), any::<u8>(), prop::bool::weighted(0.3));
-    rewind.prop_map(|(at, moment, dry)| Verb::Rewind { at, moment, dry }).boxed()
+    let rewind = (
+        spot(who, &present()),
+        any::<u8>(),
+        prop::bool::weighted(0.3),
+    );
+    rewind
+        .prop_map(|(at, moment, dry)| Verb::Rewind { at, moment, dry })
+        .boxed()
 }
 
 fn share_verb(who: Who) -> BoxedStrategy<Verb> {
-    let share = (spot(Who::Ana, &folder()), prop::bool::weighted(0.85)).prop_map(|(at, edit)| Verb::Share { at, edit });
+    let share = (spot(Who::Ana, &folder()), prop::bool::weighted(0.85))
+        .prop_map(|(at, edit)| Verb::Share { at, edit });
     let rename = prop::sample::select(vec!['m', 'n']).prop_map(|name| Verb::RenameMount { name });
     match who {
         Who::Ben => rename.boxed(),
@@ -204,8 +305,17 @@ fn share_verb(who: Who) -> BoxedStrategy<Verb> {
 }
 
 fn link() -> BoxedStrategy<Verb> {
-    let link = (spot(Who::Ana, &folder()), link_rights(), prop::bool::weighted(0.06));
-    link.prop_map(|(at, rights, password)| Verb::Link { at, rights, password }).boxed()
+    let link = (
+        spot(Who::Ana, &folder()),
+        link_rights(),
+        prop::bool::weighted(0.06),
+    );
+    link.prop_map(|(at, rights, password)| Verb::Link {
+        at,
+        rights,
+        password,
+    })
+    .boxed()
 }
 
 fn link_rights() -> impl Strategy<Value = Rights> {
@@ -225,17 +335,37 @@ fn team_verb() -> BoxedStrategy<Verb> {
 }
 
 fn upload_verb(who: Who) -> BoxedStrategy<Verb> {
-    let begin = (spot(who, &possible()), content(), prop::bool::weighted(0.2), any::<bool>());
-    let begin = begin.prop_map(|(at, content, fresh, tokens)| Verb::Begin { at, content, fresh, tokens });
+    let begin = (
+        spot(who, &possible()),
+        content(),
+        prop::bool::weighted(0.2),
+        any::<bool>(),
+    );
+    let begin = begin.prop_map(|(at, content, fresh, tokens)| Verb::Begin {
+        at,
+        content,
+        fresh,
+        tokens,
+    });
     let go_on = (any::<u8>(), any::<u8>(), any::<bool>());
-    let go_on = go_on.prop_map(|(upload, share, tokens)| Verb::Continue { upload, share, tokens });
+    let go_on = go_on.prop_map(|(upload, share, tokens)| Verb::Continue {
+        upload,
+        share,
+        tokens,
+    });
     let abandon = any::<u8>().prop_map(|upload| Verb::Abandon { upload });
     prop_oneof![5 => begin, 9 => go_on, 1 => abandon].boxed()
 }
 
 fn beside_verb(who: Who) -> BoxedStrategy<Verb> {
-    let beside = (spot(who, &present()), spot(who, &new()), prop::bool::weighted(0.4));
-    beside.prop_map(|(from, to, hard)| Verb::Beside { from, to, hard }).boxed()
+    let beside = (
+        spot(who, &present()),
+        spot(who, &new()),
+        prop::bool::weighted(0.4),
+    );
+    beside
+        .prop_map(|(from, to, hard)| Verb::Beside { from, to, hard })
+        .boxed()
 }
 
 fn fate() -> impl Strategy<Value = Fate> {

@@ -20,11 +20,24 @@ impl Run<'_> {
         // What it was given for is gone.
         self.end_link()?;
         self.touch(Root::Ana);
-        let path = self.world.address(Who::Ana, &Spot { area: Area::Own, ..at.clone() });
-        let node = self.world.node(Root::Ana, &path).map(|node| (node.file, node.is_folder()));
+        let path = self.world.address(
+            Who::Ana,
+            &Spot {
+                area: Area::Own,
+                ..at.clone()
+            },
+        );
+        let node = self
+            .world
+            .node(Root::Ana, &path)
+            .map(|node| (node.file, node.is_folder()));
         // Files are given away to be viewed; that they cannot be to be changed is tried with one of the others.
         let is_file = node.is_some_and(|(_, folder)| !folder);
-        let rights = if is_file && rights == Rights::Edit { Rights::View } else { rights };
+        let rights = if is_file && rights == Rights::Edit {
+            Rights::View
+        } else {
+            rights
+        };
         let mut no = Refusals::default();
         match node {
             None => no.0.extend([404, 409]),
@@ -35,21 +48,39 @@ impl Run<'_> {
         if let Some(password) = password {
             body["password"] = json!(password);
         }
-        let reply = self.server.ask(Who::Ana, "POST", "/api/v1/links").json(&body).send();
-        let said = format!("ana gives /{path} away by a link to {}, password {password:?}", rights.name());
+        let reply = self
+            .server
+            .ask(Who::Ana, "POST", "/api/v1/links")
+            .json(&body)
+            .send();
+        let said = format!(
+            "ana gives /{path} away by a link to {}, password {password:?}",
+            rights.name()
+        );
         if self.judge(&said, &reply, 201, &no)?
             && let Some((file, folder)) = node
         {
             let answer = reply.json();
             let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
             let (id, token) = (text("id"), text("token"));
-            self.world.link = Some(Link { id, token, path, file, folder, rights, password, ended: false });
+            self.world.link = Some(Link {
+                id,
+                token,
+                path,
+                file,
+                folder,
+                rights,
+                password,
+                ended: false,
+            });
         }
         Ok(())
     }
 
     pub fn change_link(&mut self, rights: Rights, password: bool) -> Checked {
-        let Some(link) = self.world.link.as_mut().filter(|link| !link.ended) else { return Ok(()) };
+        let Some(link) = self.world.link.as_mut().filter(|link| !link.ended) else {
+            return Ok(());
+        };
         let mut no = Refusals::default();
         no.add(!link.folder && rights != Rights::View, 422);
         let mut body = json!({ "rights": rights.name() });
@@ -59,33 +90,53 @@ impl Run<'_> {
         let target = format!("/api/v1/links/{}", link.id);
         if no.0.is_empty() {
             link.rights = rights;
-            link.password = if password { Some(PASSWORD) } else { link.password };
+            link.password = if password {
+                Some(PASSWORD)
+            } else {
+                link.password
+            };
             self.world.release_visitors(!password);
         }
         self.touch(Root::Ana);
-        let reply = self.server.ask(Who::Ana, "PATCH", &target).json(&body).send();
-        let said = format!("ana lets the link {}, with a new password: {password}", rights.name());
+        let reply = self
+            .server
+            .ask(Who::Ana, "PATCH", &target)
+            .json(&body)
+            .send();
+        let said = format!(
+            "ana lets the link {}, with a new password: {password}",
+            rights.name()
+        );
         self.judge(&said, &reply, 200, &no).map(drop)
     }
 
     pub fn end_link(&mut self) -> Checked {
-        let Some(link) = self.world.link.as_mut().filter(|link| !link.ended) else { return Ok(()) };
+        let Some(link) = self.world.link.as_mut().filter(|link| !link.ended) else {
+            return Ok(());
+        };
         link.ended = true;
         let target = format!("/api/v1/links/{}", link.id);
         self.world.release_visitors(false);
         self.touch(Root::Ana);
         let reply = self.server.ask(Who::Ana, "DELETE", &target).send();
-        self.judge("ana ends the link", &reply, 204, &Refusals::default()).map(drop)
+        self.judge("ana ends the link", &reply, 204, &Refusals::default())
+            .map(drop)
     }
 
     /// A visitor who gives no password looks whether the link shows anything.
     pub fn knock(&mut self) -> Checked {
-        let Some(link) = &self.world.link else { return Ok(()) };
+        let Some(link) = &self.world.link else {
+            return Ok(());
+        };
         let mut no = Refusals::default();
         no.add(self.world.open_link().is_none(), 404);
         no.add(no.0.is_empty() && link.password.is_some(), OUTSIDE);
         let target = format!("{}/", self.prefix(Who::Visitor));
-        let reply = self.server.visit(None, "PROPFIND", &target).header("depth", "0").send();
+        let reply = self
+            .server
+            .visit(None, "PROPFIND", &target)
+            .header("depth", "0")
+            .send();
         self.judge("a visitor knocks", &reply, 207, &no).map(drop)
     }
 
@@ -95,7 +146,13 @@ impl Run<'_> {
         let folder = parent(&place.path);
         no.add(place.below != 1, 403);
         no.0.extend([404, 405].into_iter().filter(|_| place.below == 0));
-        no.add(self.world.locks.iter().any(|lock| lock.covers(Root::Ana, folder)), 423);
+        no.add(
+            self.world
+                .locks
+                .iter()
+                .any(|lock| lock.covers(Root::Ana, folder)),
+            423,
+        );
         no.add(!self.world.has_room(Root::Ana, content.len.into(), 0), 507);
         no
     }
@@ -113,9 +170,16 @@ impl Run<'_> {
         }
         let free = |name: &String| {
             let at = (Root::Ana, &**name);
-            self.world.node(at.0, at.1).is_none() && !self.world.content_barred(at, Who::Visitor, &[])
+            self.world.node(at.0, at.1).is_none()
+                && !self.world.content_barred(at, Who::Visitor, &[])
         };
-        let marks = (1..).map(|n| if n == 1 { String::new() } else { format!(" ({n})") });
+        let marks = (1..).map(|n| {
+            if n == 1 {
+                String::new()
+            } else {
+                format!(" ({n})")
+            }
+        });
         let mut names = marks.map(|mark| format!("{}{mark}", place.path));
         let name = names.find(free).expect("names do not end");
         self.world.write((Root::Ana, &name), content, true);
@@ -129,7 +193,13 @@ impl Run<'_> {
         (condition, how): (Condition, How),
     ) -> Checked {
         let mut no = self.refuse_drop(place, content);
-        no.add(matches!(condition, Condition::Right | Condition::Stale | Condition::Exists), 412);
+        no.add(
+            matches!(
+                condition,
+                Condition::Right | Condition::Stale | Condition::Exists
+            ),
+            412,
+        );
         let ask = self.dav(Who::Visitor, "PUT", path);
         let ask = ask.maybe("x-oc-mtime", how.dated.then(|| "1000000000".into()));
         let ask = match condition {
@@ -139,14 +209,24 @@ impl Run<'_> {
             Condition::Absent => ask.header("if-none-match", "*"),
         };
         let bytes = content.bytes();
-        let reply = if how.announced { ask.body(bytes) } else { ask.unannounced(bytes) }.send();
+        let reply = if how.announced {
+            ask.body(bytes)
+        } else {
+            ask.unannounced(bytes)
+        }
+        .send();
         let said = format!("a visitor drops /{path} {content:?} {condition:?} {how:?}");
         self.dropped(&said, (&reply, &no), place, content)
     }
 
     /// The link as its owner sees it.
     pub fn compare_link(&self) -> Checked {
-        let items = self.server.ask(Who::Ana, "GET", "/api/v1/links").send().json()["items"].clone();
+        let items = self
+            .server
+            .ask(Who::Ana, "GET", "/api/v1/links")
+            .send()
+            .json()["items"]
+            .clone();
         let shown: Vec<_> = items
             .as_array()
             .into_iter()
@@ -160,15 +240,34 @@ impl Run<'_> {
             })
             .collect();
         let link = self.world.link.iter().filter(|link| !link.ended);
-        let said: Vec<_> =
-            link.map(|link| (link.path.clone(), json!(link.rights.name()), json!(link.password.is_some()))).collect();
-        if shown == said { Ok(()) } else { Err(format!("the links are {shown:?}, and the model says {said:?}")) }
+        let said: Vec<_> = link
+            .map(|link| {
+                (
+                    link.path.clone(),
+                    json!(link.rights.name()),
+                    json!(link.password.is_some()),
+                )
+            })
+            .collect();
+        if shown == said {
+            Ok(())
+        } else {
+            Err(format!(
+                "the links are {shown:?}, and the model says {said:?}"
+            ))
+        }
     }
 
     /// What a visitor sees.
     pub fn compare_visit(&mut self) -> Checked {
-        let Some(link) = self.world.open_link() else { return Ok(()) };
+        let Some(link) = self.world.open_link() else {
+            return Ok(());
+        };
         let is_drop = link.rights == Rights::Drop;
-        if is_drop { self.compare_level(Who::Visitor, "").map(drop) } else { self.compare_folder(Who::Visitor, "") }
+        if is_drop {
+            self.compare_level(Who::Visitor, "").map(drop)
+        } else {
+            self.compare_folder(Who::Visitor, "")
+        }
     }
 }

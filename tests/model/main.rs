@@ -57,15 +57,23 @@ const REGRESSIONS: &str = "tests/model/regressions.txt";
 
 #[test]
 fn the_server_does_what_the_model_says() {
-    let (cases, seed) = (setting("SARANG_MODEL_CASES", CASES), setting("SARANG_MODEL_SEED", 1_u64));
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let (cases, seed) = (
+        setting("SARANG_MODEL_CASES", CASES),
+        setting("SARANG_MODEL_SEED", 1_u64),
+    );
+    let workers = std::thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(8);
     println!("{cases} sequences of {STEPS} steps, seed {seed}, {workers} at once");
     let (began, over) = (Instant::now(), &AtomicBool::new(false));
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let share = cases.div_ceil(u32::try_from(workers).unwrap());
         let work = |worker| scope.spawn(move || run(share, seed.wrapping_add(worker << 32), over));
         let running: Vec<_> = (0..workers as u64).map(work).collect();
-        running.into_iter().map(|worker| worker.join().expect("a worker")).collect()
+        running
+            .into_iter()
+            .map(|worker| worker.join().expect("a worker"))
+            .collect()
     });
     let steps: u64 = outcomes.iter().map(|(_, steps)| steps).sum();
     println!("{steps} steps in {:.1} s", began.elapsed().as_secs_f64());
@@ -86,7 +94,8 @@ fn run(cases: u32, seed: u64, over: &AtomicBool) -> (Result<(), String>, u64) {
     };
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let outcome = runner.run(&generate::steps(STEPS), |sequence| {
         if over.load(Ordering::Relaxed) && failed.get().is_none() {
             return Ok(());
@@ -105,9 +114,15 @@ fn run(cases: u32, seed: u64, over: &AtomicBool) -> (Result<(), String>, u64) {
         }
         TestError::Abort(why) => format!("given up: {why}"),
     };
-    (outcome.map_err(failure), failed.get().unwrap_or(steps.get()))
+    (
+        outcome.map_err(failure),
+        failed.get().unwrap_or(steps.get()),
+    )
 }
 
 fn setting<T: FromStr>(name: &str, default: T) -> T {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(default)
 }

@@ -1,6 +1,8 @@
 //! What people do.
 
-pub use crate::people::{Area, Condition, Content, Fate, How, Pick, Rights, Root, Spot, Tokens, Who};
+pub use crate::people::{
+    Area, Condition, Content, Fate, How, Pick, Rights, Root, Spot, Tokens, Who,
+};
 
 /// `api` is whether the change comes through the JSON API, where visitors of a link have none.
 #[derive(Clone, Debug)]

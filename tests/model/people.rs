@@ -25,12 +25,20 @@ impl Who {
 
     /// Somebody else.
     pub fn other(self) -> Self {
-        if self == Self::Ana { Self::Ben } else { Self::Ana }
+        if self == Self::Ana {
+            Self::Ben
+        } else {
+            Self::Ana
+        }
     }
 
     /// Where their own paths lead.
     pub fn home(self) -> Root {
-        if self == Self::Ben { Root::Ben } else { Root::Ana }
+        if self == Self::Ben {
+            Root::Ben
+        } else {
+            Root::Ana
+        }
     }
 }
 
@@ -103,7 +111,10 @@ pub struct Content {
 }
 
 impl Content {
-    pub const EMPTY: Self = Self { letter: b'x', len: 0 };
+    pub const EMPTY: Self = Self {
+        letter: b'x',
+        len: 0,
+    };
 
     pub fn bytes(self) -> Vec<u8> {
         vec![self.letter; self.len.into()]

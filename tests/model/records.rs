@@ -27,7 +27,16 @@ pub struct Node {
 impl Node {
     /// Something new; its numbers are its own.
     pub fn new(id: u64, content: Option<Content>, hashed: bool) -> Self {
-        Self { id, file: id, inode: id, content, hashed, history: None, props: BTreeMap::new(), etag: None }
+        Self {
+            id,
+            file: id,
+            inode: id,
+            content,
+            hashed,
+            history: None,
+            props: BTreeMap::new(),
+            etag: None,
+        }
     }
 
     pub fn is_folder(&self) -> bool {
@@ -91,10 +100,22 @@ pub type Past = (Vec<u64>, BTreeMap<String, Vec<u64>>);
 
 impl Holding {
     pub fn past(&self) -> Past {
-        let versions =
-            |history| self.versions.get(&history).into_iter().flatten().map(|version| version.stamp).collect();
-        let files = self.tree.iter().filter_map(|(path, node)| Some((path.clone(), versions(node.history?))));
-        (self.trash.iter().map(|item| item.stamp).collect(), files.collect())
+        let versions = |history| {
+            self.versions
+                .get(&history)
+                .into_iter()
+                .flatten()
+                .map(|version| version.stamp)
+                .collect()
+        };
+        let files = self
+            .tree
+            .iter()
+            .filter_map(|(path, node)| Some((path.clone(), versions(node.history?))));
+        (
+            self.trash.iter().map(|item| item.stamp).collect(),
+            files.collect(),
+        )
     }
 }
 
@@ -206,7 +227,13 @@ pub struct Place {
 impl Place {
     pub fn at(root: Root, top: &str, rest: &str, rights: Rights) -> Self {
         let below = rest.split('/').filter(|name| !name.is_empty()).count();
-        Self { root, path: join(top, rest), rights, is_mount: rest.is_empty(), below }
+        Self {
+            root,
+            path: join(top, rest),
+            rights,
+            is_mount: rest.is_empty(),
+            below,
+        }
     }
 
     /// What a lock, a share or a version is found by.

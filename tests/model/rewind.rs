@@ -42,7 +42,11 @@ impl Run<'_> {
         let reached = self.reached.borrow();
         for root in Root::ALL.into_iter().filter(|root| reached.contains(root)) {
             let holding = self.world.holding_mut(root);
-            let moment = Moment { time: time.clone(), tree: holding.tree.clone(), made };
+            let moment = Moment {
+                time: time.clone(),
+                tree: holding.tree.clone(),
+                made,
+            };
             holding.moments.push(moment);
             if holding.moments.len() > MOST {
                 holding.moments.remove(0);
@@ -58,7 +62,9 @@ impl Run<'_> {
             _ => self.world.address(who, at),
         };
         let (place, mut no) = self.sit(who, &path, true);
-        let is_shared = place.as_ref().is_some_and(|place| place.root != who.home() && place.root != Root::Team);
+        let is_shared = place
+            .as_ref()
+            .is_some_and(|place| place.root != who.home() && place.root != Root::Team);
         no.add(is_shared, 403);
         let root = place.as_ref().map_or(who.home(), |place| place.root);
         let moments = &self.world.holding(root).moments;
@@ -76,20 +82,42 @@ impl Run<'_> {
             }
             let (before, after) = (self.world.used(root), rewound.world.used(root));
             no.add(!dry && rewound.barred, 423);
-            no.add(!dry && after > before && quota(root).is_some_and(|quota| after > quota), 507);
+            no.add(
+                !dry && after > before && quota(root).is_some_and(|quota| after > quota),
+                507,
+            );
             next = Some(rewound);
         }
         let body = json!({ "path": path, "to": then.time, "dry_run": dry });
-        let reply = self.server.ask(who, "POST", "/api/v1/rewind").json(&body).send();
-        let how = if dry { "looks what it takes to rewind" } else { "rewinds" };
+        let reply = self
+            .server
+            .ask(who, "POST", "/api/v1/rewind")
+            .json(&body)
+            .send();
+        let how = if dry {
+            "looks what it takes to rewind"
+        } else {
+            "rewinds"
+        };
         let back = self.world.made() - then.made;
-        if !self.judge(&format!("{} {how} /{path} by {back}", who.name()), &reply, 200, &no)? {
+        if !self.judge(
+            &format!("{} {how} /{path} by {back}", who.name()),
+            &reply,
+            200,
+            &no,
+        )? {
             return Ok(());
         }
         let Some(rewound) = next else { return Ok(()) };
-        compare_changes(&reply, &rewound.changes, |path| self.world.seen_as(who, root, path))?;
+        compare_changes(&reply, &rewound.changes, |path| {
+            self.world.seen_as(who, root, path)
+        })?;
         if !dry {
-            let told: Vec<_> = rewound.changes.iter().map(|(what, at, _)| format!("{what} {at}")).collect();
+            let told: Vec<_> = rewound
+                .changes
+                .iter()
+                .map(|(what, at, _)| format!("{what} {at}"))
+                .collect();
             self.log.push(format!("  {}", told.join(", ")));
             self.world = rewound.world;
             self.touch(root);
@@ -99,18 +127,37 @@ impl Run<'_> {
 }
 
 /// What the answer says that changes, in whatever order.
-fn compare_changes(reply: &Reply, changes: &[Change], seen: impl Fn(&str) -> Option<String>) -> Checked {
+fn compare_changes(
+    reply: &Reply,
+    changes: &[Change],
+    seen: impl Fn(&str) -> Option<String>,
+) -> Checked {
     let shown = |path: &String| json!(format!("/{}", seen(path).unwrap_or_default()));
-    let said = changes.iter().map(|(what, at, from)| (json!(what), shown(at), json!(from.as_ref().map(shown))));
+    let said = changes
+        .iter()
+        .map(|(what, at, from)| (json!(what), shown(at), json!(from.as_ref().map(shown))));
     let mut said: Vec<_> = said.collect();
-    let told = |change: &Value| (change["change"].clone(), change["path"].clone(), change["from"].clone());
-    let mut told: Vec<_> = reply.json()["changes"].as_array().into_iter().flatten().map(told).collect();
+    let told = |change: &Value| {
+        (
+            change["change"].clone(),
+            change["path"].clone(),
+            change["from"].clone(),
+        )
+    };
+    let mut told: Vec<_> = reply.json()["changes"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(told)
+        .collect();
     said.sort_by_key(|change| format!("{change:?}"));
     told.sort_by_key(|change| format!("{change:?}"));
     if said == told {
         return Ok(());
     }
-    Err(format!("it says that it changes {told:?}, and the model says {said:?}"))
+    Err(format!(
+        "it says that it changes {told:?}, and the model says {said:?}"
+    ))
 }
 
 /// Where something lies.
@@ -123,7 +170,16 @@ enum Found {
 impl<'a> Rewinding<'a> {
     fn of(world: &World, (root, top): (Root, &str), who: Who, then: &'a Moment) -> Self {
         let (changes, discarded) = (Vec::new(), Vec::new());
-        let mut this = Self { world: world.clone(), root, who, then, changes, discarded, barred: false, lost: false };
+        let mut this = Self {
+            world: world.clone(),
+            root,
+            who,
+            then,
+            changes,
+            discarded,
+            barred: false,
+            lost: false,
+        };
         this.make_way(top);
         this.move_free(top);
         this.settle(top);
@@ -135,7 +191,12 @@ impl<'a> Rewinding<'a> {
     }
 
     fn wanted_members(&self, at: &str) -> Vec<String> {
-        self.then.tree.keys().filter(|path| parent(path) == at && !path.is_empty()).cloned().collect()
+        self.then
+            .tree
+            .keys()
+            .filter(|path| parent(path) == at && !path.is_empty())
+            .cloned()
+            .collect()
     }
 
     fn now(&self, at: &str) -> Option<&Node> {
@@ -173,7 +234,12 @@ impl<'a> Rewinding<'a> {
 
     /// Moves back what was moved away, where its place is free.
     fn move_free(&mut self, at: &str) {
-        let Some(want) = self.wanted(at).or_else(|| at.is_empty().then(|| Node::new(0, None, false))) else { return };
+        let Some(want) = self
+            .wanted(at)
+            .or_else(|| at.is_empty().then(|| Node::new(0, None, false)))
+        else {
+            return;
+        };
         if !at.is_empty()
             && self.now(at).is_none()
             && let Some(Found::Path(_)) = self.find(want.id)
@@ -188,7 +254,12 @@ impl<'a> Rewinding<'a> {
     }
 
     fn settle(&mut self, at: &str) {
-        let Some(want) = self.wanted(at).or_else(|| at.is_empty().then(|| Node::new(0, None, false))) else { return };
+        let Some(want) = self
+            .wanted(at)
+            .or_else(|| at.is_empty().then(|| Node::new(0, None, false)))
+        else {
+            return;
+        };
         if !self.stands(at) {
             if self.find(want.id).is_none() {
                 self.lost = true;
@@ -204,7 +275,8 @@ impl<'a> Rewinding<'a> {
         }
         let wanted = self.wanted_members(at);
         let tree = &self.world.holding(self.root).tree;
-        let is_extra = |path: &&String| parent(path) == at && !path.is_empty() && !wanted.contains(path);
+        let is_extra =
+            |path: &&String| parent(path) == at && !path.is_empty() && !wanted.contains(path);
         for path in tree.keys().filter(is_extra).cloned().collect::<Vec<_>>() {
             self.discard(&path);
         }
@@ -216,7 +288,12 @@ impl<'a> Rewinding<'a> {
     fn discard(&mut self, at: &str) {
         self.bar(|world, root, who| world.taking_barred((root, at), who, &[]));
         self.world.discard(self.root, at, self.who);
-        let stamp = self.world.holding(self.root).trash.last().map_or(0, |item| item.stamp);
+        let stamp = self
+            .world
+            .holding(self.root)
+            .trash
+            .last()
+            .map_or(0, |item| item.stamp);
         self.discarded.push((stamp, at.to_owned()));
         self.changes.push(("discarded", at.to_owned(), None));
     }
@@ -228,7 +305,8 @@ impl<'a> Rewinding<'a> {
             None => self.lost = true,
             Some(Found::Path(from)) => {
                 self.bar(|world, root, who| {
-                    world.taking_barred((root, &from), who, &[]) || world.taking_barred((root, to), who, &[])
+                    world.taking_barred((root, &from), who, &[])
+                        || world.taking_barred((root, to), who, &[])
                 });
                 let tree = self.world.cut(root, &from);
                 self.world.graft(root, to, tree);
@@ -249,7 +327,11 @@ impl<'a> Rewinding<'a> {
                     self.world.holding_mut(root).trash.remove(index);
                 }
                 self.world.graft(root, to, part);
-                let lay = self.discarded.iter().find(|(item, _)| *item == stamp).map(|(_, path)| join(path, &inner));
+                let lay = self
+                    .discarded
+                    .iter()
+                    .find(|(item, _)| *item == stamp)
+                    .map(|(_, path)| join(path, &inner));
                 let what = if lay.is_some() { "moved" } else { "restored" };
                 self.changes.push((what, to.to_owned(), lay));
             }
@@ -258,20 +340,39 @@ impl<'a> Rewinding<'a> {
 
     /// Gives a file the content that it had.
     fn rewrite(&mut self, at: &str, want: &Node, content: Content) {
-        let Some(now) = self.now(at).cloned() else { return };
+        let Some(now) = self.now(at).cloned() else {
+            return;
+        };
         if now.content.is_some_and(|now| now.is(content)) {
             return;
         }
-        let versions = now.history.and_then(|history| self.world.holding(self.root).versions.get(&history));
-        let former = versions.into_iter().flatten().find(|version| version.stamp > self.then.made).cloned();
-        let is_former = former.as_ref().is_some_and(|former| former.content.is(content));
+        let versions = now
+            .history
+            .and_then(|history| self.world.holding(self.root).versions.get(&history));
+        let former = versions
+            .into_iter()
+            .flatten()
+            .find(|version| version.stamp > self.then.made)
+            .cloned();
+        let is_former = former
+            .as_ref()
+            .is_some_and(|former| former.content.is(content));
         if !is_former && content.len > 0 {
             self.lost = true;
             return;
         }
         self.bar(|world, root, who| world.content_barred((root, at), who, &[]));
-        let hashed = former.filter(|_| is_former).is_none_or(|former| former.hashed);
-        self.world.write((self.root, at), Content { len: content.len, ..want.content.unwrap_or(content) }, hashed);
+        let hashed = former
+            .filter(|_| is_former)
+            .is_none_or(|former| former.hashed);
+        self.world.write(
+            (self.root, at),
+            Content {
+                len: content.len,
+                ..want.content.unwrap_or(content)
+            },
+            hashed,
+        );
         self.changes.push(("reverted", at.to_owned(), None));
     }
 

@@ -46,7 +46,10 @@ impl Refusals {
     /// The same, as the JSON API says it.
     pub fn by_api(&mut self, api: bool) {
         if api {
-            self.0.iter_mut().filter(|status| matches!(status, 405 | 412)).for_each(|status| *status = 409);
+            self.0
+                .iter_mut()
+                .filter(|status| matches!(status, 405 | 412))
+                .for_each(|status| *status = 409);
         }
     }
 }
@@ -87,7 +90,11 @@ impl<'a> Run<'a> {
             self.refused = false;
             self.perform(step)?;
             self.note_moment();
-            if number % WHOLE == WHOLE - 1 { self.compare_whole() } else { self.compare() }
+            if number % WHOLE == WHOLE - 1 {
+                self.compare_whole()
+            } else {
+                self.compare()
+            }
         });
         let outcome = outcome.and_then(|()| self.compare_all());
         outcome.map_err(|why| {
@@ -108,18 +115,47 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         match &step.verb {
-            Verb::Put { at, content, condition, how, tokens } => {
-                self.put((who, at), *content, (*condition, *how), *tokens)
-            }
-            Verb::Append { at, content, tokens } => self.append((who, at), *content, *tokens),
+            Verb::Put {
+                at,
+                content,
+                condition,
+                how,
+                tokens,
+            } => self.put((who, at), *content, (*condition, *how), *tokens),
+            Verb::Append {
+                at,
+                content,
+                tokens,
+            } => self.append((who, at), *content, *tokens),
             Verb::Mkcol { at, tokens, api } => self.mkcol((who, at), (*tokens, *api)),
             Verb::Delete { at, tokens, api } => self.delete((who, at), (*tokens, *api)),
-            Verb::Move { from, to, overwrite, tokens, api } => self.shift(who, (from, to), *overwrite, (*tokens, *api)),
-            Verb::Copy { from, to, overwrite, deep, tokens, api } => {
-                self.copy(who, (from, to), (*overwrite, *deep), (*tokens, *api))
-            }
-            Verb::SetProp { at, name, value, tokens } => self.set_prop((who, at), (*name, *value), *tokens),
-            Verb::Lock { at, shared, deep, tokens } => self.lock((who, at), (*shared, *deep), *tokens),
+            Verb::Move {
+                from,
+                to,
+                overwrite,
+                tokens,
+                api,
+            } => self.shift(who, (from, to), *overwrite, (*tokens, *api)),
+            Verb::Copy {
+                from,
+                to,
+                overwrite,
+                deep,
+                tokens,
+                api,
+            } => self.copy(who, (from, to), (*overwrite, *deep), (*tokens, *api)),
+            Verb::SetProp {
+                at,
+                name,
+                value,
+                tokens,
+            } => self.set_prop((who, at), (*name, *value), *tokens),
+            Verb::Lock {
+                at,
+                shared,
+                deep,
+                tokens,
+            } => self.lock((who, at), (*shared, *deep), *tokens),
             Verb::Refresh { at, lock } => self.refresh(who, at.as_ref(), *lock),
             Verb::Unlock { at, lock } => self.unlock(who, at.as_ref(), *lock),
             Verb::Get { at, known } => self.get((who, at), *known),
@@ -127,7 +163,11 @@ impl<'a> Run<'a> {
             Verb::Share { at, edit } => self.share(at, *edit),
             Verb::Unshare => self.unshare(),
             Verb::RenameMount { name } => self.rename_mount(*name),
-            Verb::Link { at, rights, password } => self.link(at, *rights, *password),
+            Verb::Link {
+                at,
+                rights,
+                password,
+            } => self.link(at, *rights, *password),
             Verb::ChangeLink { rights, password } => self.change_link(*rights, *password),
             Verb::EndLink => self.end_link(),
             Verb::Knock => self.knock(),
@@ -139,8 +179,17 @@ impl<'a> Run<'a> {
             Verb::Revert { at, version } => self.revert((who, at), *version),
             Verb::PurgeVersion { at, version } => self.purge_version((who, at), *version),
             Verb::Rewind { at, moment, dry } => self.rewind((who, at), *moment, *dry),
-            Verb::Begin { at, content, fresh, tokens } => self.begin((who, at), *content, *fresh, *tokens),
-            Verb::Continue { upload, share, tokens } => self.go_on(*upload, *share, *tokens),
+            Verb::Begin {
+                at,
+                content,
+                fresh,
+                tokens,
+            } => self.begin((who, at), *content, *fresh, *tokens),
+            Verb::Continue {
+                upload,
+                share,
+                tokens,
+            } => self.go_on(*upload, *share, *tokens),
             Verb::Abandon { upload } => self.abandon(*upload),
             Verb::Beside { from, to, hard } => self.beside_server(who, (from, to), *hard),
             Verb::RemoveAccount { fate } => self.remove_account(who, *fate),
@@ -148,15 +197,28 @@ impl<'a> Run<'a> {
     }
 
     /// Whether a request succeeded, as the model says it must or must not.
-    pub fn judge(&mut self, said: &str, reply: &Reply, success: u16, refusals: &Refusals) -> Checked<bool> {
+    pub fn judge(
+        &mut self,
+        said: &str,
+        reply: &Reply,
+        success: u16,
+        refusals: &Refusals,
+    ) -> Checked<bool> {
         let status = reply.status;
         self.log.push(format!("{said} -> {status}"));
-        let foreseen = if refusals.0.is_empty() { vec![success] } else { refusals.0.clone() };
+        let foreseen = if refusals.0.is_empty() {
+            vec![success]
+        } else {
+            refusals.0.clone()
+        };
         self.refused = !refusals.0.is_empty();
         if foreseen.contains(&status) {
             return Ok(!self.refused);
         }
-        Err(format!("answered {status} ({}), and the model says {foreseen:?}", reply.text().trim()))
+        Err(format!(
+            "answered {status} ({}), and the model says {foreseen:?}",
+            reply.text().trim()
+        ))
     }
 
     /// Where a path leads for a request that reads or changes; why it is refused, if it leads nowhere.
@@ -201,7 +263,11 @@ impl<'a> Run<'a> {
     /// Where the paths of a drive begin.
     pub fn prefix(&self, who: Who) -> String {
         let token = self.world.link.as_ref().map_or("none", |link| &link.token);
-        if who == Who::Visitor { format!("/s/{token}/dav") } else { "/dav".to_owned() }
+        if who == Who::Visitor {
+            format!("/s/{token}/dav")
+        } else {
+            "/dav".to_owned()
+        }
     }
 
     /// The address of a path, as `Destination` has it.
@@ -217,16 +283,26 @@ impl<'a> Run<'a> {
     /// The same, as the JSON API takes them where that is asked.
     pub fn submit_by(&self, who: Who, (tokens, api): (Tokens, bool)) -> If {
         let locks = &self.world.locks;
-        let held =
-            |holder: Who| locks.iter().filter(|lock| lock.holder == holder).map(|lock| lock.token.clone()).collect();
+        let held = |holder: Who| {
+            locks
+                .iter()
+                .filter(|lock| lock.holder == holder)
+                .map(|lock| lock.token.clone())
+                .collect()
+        };
         let tokens: Vec<_> = match tokens {
             Tokens::Own => held(who),
             Tokens::Others => held(who.other()),
             Tokens::Strict(which) if !locks.is_empty() => {
                 let token = locks[usize::from(which) % locks.len()].token.clone();
                 if !api {
-                    let (header, tokens) = (Some(("if", format!("(<{token}>)"))), vec![token.clone()]);
-                    return If { header, tokens, demanded: Some(token) };
+                    let (header, tokens) =
+                        (Some(("if", format!("(<{token}>)"))), vec![token.clone()]);
+                    return If {
+                        header,
+                        tokens,
+                        demanded: Some(token),
+                    };
                 }
                 vec![token]
             }
@@ -236,18 +312,35 @@ impl<'a> Run<'a> {
             return If::default();
         }
         let header = if api {
-            ("lock-token", tokens.iter().map(|token| format!("<{token}>")).collect::<Vec<_>>().join(", "))
+            (
+                "lock-token",
+                tokens
+                    .iter()
+                    .map(|token| format!("<{token}>"))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            )
         } else {
-            let lists = tokens.iter().fold(String::new(), |lists, token| format!("{lists}(<{token}>) "));
+            let lists = tokens
+                .iter()
+                .fold(String::new(), |lists, token| format!("{lists}(<{token}>) "));
             ("if", lists + "(Not <DAV:no-lock>)")
         };
-        If { header: Some(header), tokens, demanded: None }
+        If {
+            header: Some(header),
+            tokens,
+            demanded: None,
+        }
     }
 
     /// Whether what an `If` header demands does not hold at a place.
     pub fn unmet(&self, terms: &If, place: &Place) -> bool {
         terms.demanded.as_ref().is_some_and(|token| {
-            !self.world.locks.iter().any(|lock| lock.token == *token && lock.covers(place.root, &place.path))
+            !self
+                .world
+                .locks
+                .iter()
+                .any(|lock| lock.token == *token && lock.covers(place.root, &place.path))
         })
     }
 
@@ -256,7 +349,10 @@ impl<'a> Run<'a> {
         let names = |tokens: &[String]| {
             let name = |token: &String| {
                 let lock = self.world.locks.iter().find(|lock| lock.token == *token);
-                lock.map_or_else(|| "?".to_owned(), |lock| format!("{}'s lock on /{}", lock.holder.name(), lock.path))
+                lock.map_or_else(
+                    || "?".to_owned(),
+                    |lock| format!("{}'s lock on /{}", lock.holder.name(), lock.path),
+                )
             };
             tokens.iter().map(name).collect::<Vec<_>>().join(", ")
         };
@@ -269,11 +365,17 @@ impl<'a> Run<'a> {
 
     /// What stands where nothing can be made: the parent is no folder.
     pub fn lacks_parent(&self, place: &Place) -> bool {
-        !self.world.is_folder(place.root, crate::world::parent(&place.path))
+        !self
+            .world
+            .is_folder(place.root, crate::world::parent(&place.path))
     }
 }
 
 /// A method, or what stands for it in the JSON API.
 pub fn said_by(method: &str, api: bool) -> String {
-    if api { format!("{method} by API") } else { method.to_owned() }
+    if api {
+        format!("{method} by API")
+    } else {
+        method.to_owned()
+    }
 }

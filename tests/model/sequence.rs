@@ -13,9 +13,19 @@ impl<S: Strategy> Strategy for Sequence<S> {
     type Value = Vec<S::Value>;
 
     fn new_tree(&self, runner: &mut TestRunner) -> NewTree<Self> {
-        let each = self.0.iter().flat_map(|(strategy, count)| std::iter::repeat_n(strategy, *count));
-        let all = each.map(|strategy| strategy.new_tree(runner)).collect::<Result<Vec<_>, _>>()?;
-        Ok(SequenceTree { size: all.len().div_ceil(2), next: 0, taken: Vec::new(), left: all })
+        let each = self
+            .0
+            .iter()
+            .flat_map(|(strategy, count)| std::iter::repeat_n(strategy, *count));
+        let all = each
+            .map(|strategy| strategy.new_tree(runner))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(SequenceTree {
+            size: all.len().div_ceil(2),
+            next: 0,
+            taken: Vec::new(),
+            left: all,
+        })
     }
 }
 

@@ -49,8 +49,13 @@ impl Reply {
 
     /// What became of the one path of a call that takes many.
     pub fn of_item(self) -> Self {
-        let status = self.json()["results"][0]["status"].as_u64().and_then(|status| u16::try_from(status).ok());
-        Self { status: status.unwrap_or(self.status), ..self }
+        let status = self.json()["results"][0]["status"]
+            .as_u64()
+            .and_then(|status| u16::try_from(status).ok());
+        Self {
+            status: status.unwrap_or(self.status),
+            ..self
+        }
     }
 
     pub fn text(&self) -> String {
@@ -69,19 +74,36 @@ impl Server {
     /// In memory where that can hold all that a drive keeps beside its files, else where temporary files go.
     pub fn open() -> Self {
         let memory = Path::new("/dev/shm");
-        let data = if keeps_attributes(memory) { TempDir::new_in(memory) } else { TempDir::new() }.expect("a folder");
-        let mut config = Config { data_dir: data.path().to_owned(), ..Config::default() };
+        let data = if keeps_attributes(memory) {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
+        }
+        .expect("a folder");
+        let mut config = Config {
+            data_dir: data.path().to_owned(),
+            ..Config::default()
+        };
         config.drive.durability = Durability::Relaxed;
         config.drive.reserve = 0;
         config.history.burst_share = 0.0;
         config.log.requests = false;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let app = runtime.block_on(async {
             let app = App::open(config).await.expect("a data folder");
-            let accounts =
-                [(ADMINISTRATOR, Role::Admin, None), ("ana", Role::User, Some(QUOTA)), ("ben", Role::User, None)];
+            let accounts = [
+                (ADMINISTRATOR, Role::Admin, None),
+                ("ana", Role::User, Some(QUOTA)),
+                ("ben", Role::User, None),
+            ];
             for (name, role, quota) in accounts {
-                app.auth.create(&account(name), PASSWORD.as_bytes(), role, quota).await.expect("an account");
+                app.auth
+                    .create(&account(name), PASSWORD.as_bytes(), role, quota)
+                    .await
+                    .expect("an account");
             }
             app
         });
@@ -92,15 +114,21 @@ impl Server {
     pub fn clear(&self) {
         let app = &self.app;
         if app.commons.teams.find(TEAM).is_some() {
-            let reply = self.administer("DELETE", "/api/v1/team-folders/T?purge=true").send();
+            let reply = self
+                .administer("DELETE", "/api/v1/team-folders/T?purge=true")
+                .send();
             assert_eq!(reply.status, 204, "the team folder can be deleted");
         }
         self.runtime.block_on(async {
             for who in Who::ACCOUNTS {
-                app.clear_account(&account(who.name())).await.expect("the home can be deleted");
+                app.clear_account(&account(who.name()))
+                    .await
+                    .expect("the home can be deleted");
             }
             for files in app.removed_files() {
-                app.purge_aside(&files.id).await.expect("what lies aside can be deleted");
+                app.purge_aside(&files.id)
+                    .await
+                    .expect("what lies aside can be deleted");
             }
         });
     }
@@ -108,13 +136,20 @@ impl Server {
     /// Makes an account anew, as it was at first.
     pub fn make_account(&self, who: Who) {
         let name = account(who.name());
-        let made = self.app.auth.create(&name, PASSWORD.as_bytes(), Role::User, quota(who.home()));
+        let made = self
+            .app
+            .auth
+            .create(&name, PASSWORD.as_bytes(), Role::User, quota(who.home()));
         self.runtime.block_on(made).expect("an account");
     }
 
     /// The places of the files that were kept of removed accounts and team folders.
     pub fn kept(&self) -> Vec<PathBuf> {
-        self.app.removed_files().iter().map(|files| self.data.path().join(&files.place)).collect()
+        self.app
+            .removed_files()
+            .iter()
+            .map(|files| self.data.path().join(&files.place))
+            .collect()
     }
 
     /// The folder that a root is on the disk.
@@ -129,7 +164,9 @@ impl Server {
 
     /// Lets the server count files anew, as it does in time where others change them.
     pub fn count_anew(&self) {
-        self.runtime.block_on(self.app.audit_books()).expect("the files can be counted");
+        self.runtime
+            .block_on(self.app.audit_books())
+            .expect("the files can be counted");
     }
 
     /// A request on a target that is escaped already.
@@ -139,15 +176,31 @@ impl Server {
 
     fn by(&self, name: &str, method: &str, target: &str) -> Ask<'_> {
         let credentials = STANDARD.encode(format!("{name}:{PASSWORD}"));
-        let request = Request::builder().method(method).uri(target).header("host", HOST);
-        Ask { server: self, request, body: Bytes::new() }.header("authorization", format!("Basic {credentials}"))
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", HOST);
+        Ask {
+            server: self,
+            request,
+            body: Bytes::new(),
+        }
+        .header("authorization", format!("Basic {credentials}"))
     }
 
     /// A request by a visitor of a link.
     pub fn visit(&self, password: Option<&str>, method: &str, target: &str) -> Ask<'_> {
-        let request = Request::builder().method(method).uri(target).header("host", HOST);
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", HOST);
         let basic = |password| format!("Basic {}", STANDARD.encode(format!("anybody:{password}")));
-        Ask { server: self, request, body: Bytes::new() }.maybe("authorization", password.map(basic))
+        Ask {
+            server: self,
+            request,
+            body: Bytes::new(),
+        }
+        .maybe("authorization", password.map(basic))
     }
 
     /// A request by the administrator.
@@ -189,18 +242,27 @@ impl Ask<'_> {
     }
 
     pub fn json(self, body: &serde_json::Value) -> Self {
-        self.header("content-type", "application/json").body(body.to_string())
+        self.header("content-type", "application/json")
+            .body(body.to_string())
     }
 
     pub fn send(self) -> Reply {
-        let request = self.request.body(BodyIn::from(self.body)).expect("a request");
+        let request = self
+            .request
+            .body(BodyIn::from(self.body))
+            .expect("a request");
         let app = &self.server.app;
         self.server.runtime.block_on(async {
-            let response = sarang::http::handle(app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
+            let response =
+                sarang::http::handle(app, IpAddr::from([127, 0, 0, 1]).into(), request).await;
             assert_eq!(app.metrics.panics.get(), 0, "handling a request panicked");
             let (parts, body) = Response::into_parts(response);
             let body = body.collect().await.expect("a whole body").to_bytes();
-            Reply { status: parts.status.as_u16(), headers: parts.headers, body }
+            Reply {
+                status: parts.status.as_u16(),
+                headers: parts.headers,
+                body,
+            }
         })
     }
 }
@@ -212,6 +274,12 @@ fn account(name: &str) -> AccountName {
 fn keeps_attributes(dir: &Path) -> bool {
     let probe = tempfile::NamedTempFile::new_in(dir);
     probe.is_ok_and(|probe| {
-        rustix::fs::fsetxattr(probe.as_file(), "user.sarang.probe", b"x", rustix::fs::XattrFlags::empty()).is_ok()
+        rustix::fs::fsetxattr(
+            probe.as_file(),
+            "user.sarang.probe",
+            b"x",
+            rustix::fs::XattrFlags::empty(),
+        )
+        .is_ok()
     })
 }

@@ -19,7 +19,13 @@ impl Ends {
 }
 
 impl Run<'_> {
-    pub fn shift(&mut self, who: Who, (from, to): (&Spot, &Spot), overwrite: bool, by: (Tokens, bool)) -> Checked {
+    pub fn shift(
+        &mut self,
+        who: Who,
+        (from, to): (&Spot, &Spot),
+        overwrite: bool,
+        by: (Tokens, bool),
+    ) -> Checked {
         let (from, to) = (self.world.address(who, from), self.world.address(who, to));
         let terms = self.submit_by(who, by);
         if let Seat::Place(place) = self.world.seat(who, &from)
@@ -33,12 +39,19 @@ impl Run<'_> {
         if let Some(ends) = &ends {
             self.refuse_transfer(&mut no, ends, (who, &terms), overwrite);
             no.add(ends.from.is_mount, 403);
-            no.add(self.world.taking_barred(ends.from.spot(), who, &terms.tokens), 423);
+            no.add(
+                self.world
+                    .taking_barred(ends.from.spot(), who, &terms.tokens),
+                423,
+            );
             no.add(ends.is_far() && !self.has_room_for(ends, true), 507);
         }
         no.by_api(by.1);
-        let (reply, said) = self.ask_transfer("MOVE", (who, &terms, by.1), (&from, &to), (overwrite, true));
-        let there = ends.as_ref().is_some_and(|ends| self.world.at(&ends.to).is_some());
+        let (reply, said) =
+            self.ask_transfer("MOVE", (who, &terms, by.1), (&from, &to), (overwrite, true));
+        let there = ends
+            .as_ref()
+            .is_some_and(|ends| self.world.at(&ends.to).is_some());
         if self.judge(&said, &reply, if there { 204 } else { 201 }, &no)?
             && let Some(ends) = ends
         {
@@ -62,7 +75,9 @@ impl Run<'_> {
             // Two names of one file: one of them goes, and nothing is deleted.
             self.end_share_at(to);
             self.world.follow(from.root, &from.path, &to.path);
-            self.world.locks.retain(|lock| !lock.is_within(to.root, &to.path));
+            self.world
+                .locks
+                .retain(|lock| !lock.is_within(to.root, &to.path));
             self.world.cut(from.root, &from.path);
             // The chronicle tells only of names that something else has had since.
             self.world.holding_mut(to.root).moments.clear();
@@ -75,7 +90,11 @@ impl Run<'_> {
     }
 
     fn end_share_at(&mut self, place: &Place) {
-        if self.world.share.as_ref().is_some_and(|share| place.root == Root::Ana && is_within(&share.path, &place.path))
+        if self
+            .world
+            .share
+            .as_ref()
+            .is_some_and(|share| place.root == Root::Ana && is_within(&share.path, &place.path))
         {
             self.world.share = None;
         }
@@ -96,16 +115,29 @@ impl Run<'_> {
             no.add(!self.has_room_for(ends, deep), 507);
         }
         no.by_api(by.1);
-        let (reply, said) = self.ask_transfer("COPY", (who, &terms, by.1), (&from, &to), (overwrite, deep));
-        let old = ends.as_ref().and_then(|ends| self.world.at(&ends.to)).cloned();
+        let (reply, said) =
+            self.ask_transfer("COPY", (who, &terms, by.1), (&from, &to), (overwrite, deep));
+        let old = ends
+            .as_ref()
+            .and_then(|ends| self.world.at(&ends.to))
+            .cloned();
         if self.judge(&said, &reply, if old.is_some() { 204 } else { 201 }, &no)?
             && let Some(ends) = ends
         {
-            let source = self.world.at(&ends.from).cloned().expect("judged to be there");
+            let source = self
+                .world
+                .at(&ends.from)
+                .cloned()
+                .expect("judged to be there");
             let onto = source.is_folder() && old.is_some_and(|old| old.is_folder());
             if onto && !deep {
                 // Only the folder itself is copied: what is in the other one stays.
-                let target = self.world.holding_mut(ends.to.root).tree.get_mut(&ends.to.path).expect("there");
+                let target = self
+                    .world
+                    .holding_mut(ends.to.root)
+                    .tree
+                    .get_mut(&ends.to.path)
+                    .expect("there");
                 target.props = source.props;
             } else {
                 self.replace(&ends.to, who);
@@ -132,7 +164,13 @@ impl Run<'_> {
     }
 
     /// What refuses a transfer of either kind.
-    fn refuse_transfer(&self, no: &mut Refusals, ends: &Ends, (who, terms): (Who, &If), overwrite: bool) {
+    fn refuse_transfer(
+        &self,
+        no: &mut Refusals,
+        ends: &Ends,
+        (who, terms): (Who, &If),
+        overwrite: bool,
+    ) {
         let Ends { from, to } = ends;
         let there = self.world.at(to).is_some();
         no.add(self.world.at(from).is_none(), 404);
@@ -150,7 +188,15 @@ impl Run<'_> {
         let Ends { from, to } = ends;
         let top = self.world.at(from);
         let is_shallow = !deep && top.is_some_and(Node::is_folder);
-        let new = if is_shallow { 0 } else { self.world.subtree(from.root, &from.path).values().map(Node::len).sum() };
+        let new = if is_shallow {
+            0
+        } else {
+            self.world
+                .subtree(from.root, &from.path)
+                .values()
+                .map(Node::len)
+                .sum()
+        };
         let replaced = self.world.at(to);
         let builds = ends.is_far() && top.is_some_and(Node::is_folder);
         let old = replaced.filter(|_| !builds).map_or(0, Node::len);
@@ -171,18 +217,31 @@ impl Run<'_> {
             (false, false) => " Overwrite: F, Depth: 0",
         };
         let said = said_by(method, api);
-        let said = format!("{} {said} /{from} to /{to}{how}{}", who.name(), self.shown(terms));
+        let said = format!(
+            "{} {said} /{from} to /{to}{how}{}",
+            who.name(),
+            self.shown(terms)
+        );
         if api {
             let target = format!("/api/v1/files/{}", method.to_lowercase());
             let body = json!({ "items": [{ "from": from, "to": to }], "overwrite": overwrite });
             return (
-                self.server.ask(who, "POST", &target).json(&body).with(terms.header.clone()).send().of_item(),
+                self.server
+                    .ask(who, "POST", &target)
+                    .json(&body)
+                    .with(terms.header.clone())
+                    .send()
+                    .of_item(),
                 said,
             );
         }
-        let ask = self.dav(who, method, from).header("destination", self.destination(who, to));
+        let ask = self
+            .dav(who, method, from)
+            .header("destination", self.destination(who, to));
         let ask = ask.header("overwrite", if overwrite { "T" } else { "F" });
-        let ask = ask.header("depth", if deep { "infinity" } else { "0" }).with(terms.header.clone());
+        let ask = ask
+            .header("depth", if deep { "infinity" } else { "0" })
+            .with(terms.header.clone());
         (ask.send(), said)
     }
 
@@ -212,7 +271,12 @@ impl Run<'_> {
         self.touch(Root::Ana);
         let is_free = matches!(self.world.seat(Who::Ben, to), Seat::Nowhere) && parent(to) == HALL;
         no.add(!is_free, 403);
-        let (reply, said) = self.ask_transfer("MOVE", (Who::Ben, &If::default(), api), (from, to), (true, true));
+        let (reply, said) = self.ask_transfer(
+            "MOVE",
+            (Who::Ben, &If::default(), api),
+            (from, to),
+            (true, true),
+        );
         if self.judge(&said, &reply, 201, &no)?
             && let Some(share) = &mut self.world.share
         {
@@ -222,7 +286,9 @@ impl Run<'_> {
     }
 
     pub fn rename_mount(&mut self, name: char) -> Checked {
-        let Some(share) = self.world.shown() else { return Ok(()) };
+        let Some(share) = self.world.shown() else {
+            return Ok(());
+        };
         let (from, to) = (share.mount(), format!("{HALL}/{name}"));
         self.move_mount((&from, &to), false)
     }

@@ -2,7 +2,8 @@
 
 use crate::operations::{Area, Content, Pick, Rights, Root, Spot, Who};
 pub use crate::records::{
-    Holding, Link, Lock, Moment, Node, Past, Place, Seat, Share, Team, Trashed, Tree, Upload, Version, in_team,
+    Holding, Link, Lock, Moment, Node, Past, Place, Seat, Share, Team, Trashed, Tree, Upload,
+    Version, in_team,
 };
 use crate::server::{QUOTA, TEAM_QUOTA};
 
@@ -31,7 +32,11 @@ pub fn leaf(path: &str) -> &str {
 }
 
 pub fn join(folder: &str, name: &str) -> String {
-    if folder.is_empty() || name.is_empty() { format!("{folder}{name}") } else { format!("{folder}/{name}") }
+    if folder.is_empty() || name.is_empty() {
+        format!("{folder}{name}")
+    } else {
+        format!("{folder}/{name}")
+    }
 }
 
 pub fn is_within(path: &str, top: &str) -> bool {
@@ -77,7 +82,9 @@ impl World {
     /// The link, while what it shows is where it was.
     pub fn open_link(&self) -> Option<&Link> {
         let link = self.link.as_ref().filter(|link| !link.ended)?;
-        self.node(Root::Ana, &link.path).filter(|node| node.file == link.file).map(|_| link)
+        self.node(Root::Ana, &link.path)
+            .filter(|node| node.file == link.file)
+            .map(|_| link)
     }
 
     /// Whether `who` sees the team folder, and may edit there.
@@ -94,35 +101,68 @@ impl World {
     pub fn address_of_past(&self, who: Who, spot: &Spot) -> String {
         let versions = &self.holding(self.source_of(who, spot).0).versions;
         self.address_among(who, spot, |node| {
-            node.history.and_then(|history| versions.get(&history)).is_some_and(|versions| !versions.is_empty())
+            node.history
+                .and_then(|history| versions.get(&history))
+                .is_some_and(|versions| !versions.is_empty())
         })
     }
 
     /// The root that a spot is picked from, the top of what is seen of it, and where that shows.
     fn source_of(&self, who: Who, spot: &Spot) -> (Root, Option<String>, String) {
         match (who, spot.area) {
-            (Who::Visitor, _) => (Root::Ana, self.open_link().map(|link| link.path.clone()), String::new()),
+            (Who::Visitor, _) => (
+                Root::Ana,
+                self.open_link().map(|link| link.path.clone()),
+                String::new(),
+            ),
             (_, Area::Shared) if self.shown().is_some() || spot.pick == Pick::None => {
-                let mount = self.shown().map_or_else(|| format!("{HALL}/m"), Share::mount);
-                (Root::Ana, self.shown().map(|share| share.path.clone()), mount)
+                let mount = self
+                    .shown()
+                    .map_or_else(|| format!("{HALL}/m"), Share::mount);
+                (
+                    Root::Ana,
+                    self.shown().map(|share| share.path.clone()),
+                    mount,
+                )
             }
-            (_, Area::Team) if self.in_team(who).is_some() => (Root::Team, Some(String::new()), TEAM_MOUNT.to_owned()),
+            (_, Area::Team) if self.in_team(who).is_some() => {
+                (Root::Team, Some(String::new()), TEAM_MOUNT.to_owned())
+            }
             _ => (who.home(), Some(String::new()), String::new()),
         }
     }
 
     fn address_among(&self, who: Who, spot: &Spot, fits: impl Fn(&Node) -> bool) -> String {
         let (root, top, shown) = self.source_of(who, spot);
-        let tree = || self.holding(root).tree.iter().filter_map(|(at, node)| Some((after(at, top.as_ref()?)?, node)));
-        let one = |which: u8, all: Vec<&str>| (!all.is_empty()).then(|| all[usize::from(which) % all.len()].to_owned());
-        let folders = || tree().filter(|(_, node)| node.is_folder()).map(|(at, _)| at);
+        let tree = || {
+            self.holding(root)
+                .tree
+                .iter()
+                .filter_map(|(at, node)| Some((after(at, top.as_ref()?)?, node)))
+        };
+        let one = |which: u8, all: Vec<&str>| {
+            (!all.is_empty()).then(|| all[usize::from(which) % all.len()].to_owned())
+        };
+        let folders = || {
+            tree()
+                .filter(|(_, node)| node.is_folder())
+                .map(|(at, _)| at)
+        };
         let picked = match spot.pick {
             Pick::None => None,
-            Pick::Any(which) => one(which, tree().filter(|(_, node)| fits(node)).map(|(at, _)| at).collect()),
+            Pick::Any(which) => one(
+                which,
+                tree()
+                    .filter(|(_, node)| fits(node))
+                    .map(|(at, _)| at)
+                    .collect(),
+            ),
             Pick::Folder(which) => one(which, folders().collect()),
             // At the top as often as in all others.
             Pick::In(which) if which % 2 == 0 => Some(leaf(&spot.path).to_owned()),
-            Pick::In(which) => one(which / 2, folders().collect()).map(|folder| join(&folder, leaf(&spot.path))),
+            Pick::In(which) => {
+                one(which / 2, folders().collect()).map(|folder| join(&folder, leaf(&spot.path)))
+            }
         };
         let path = picked.unwrap_or_else(|| spot.path.clone());
         match self.open_link() {
@@ -141,25 +181,43 @@ impl World {
         if let (Who::Ben, Some(share)) = (who, self.shown())
             && is_within(path, HALL)
         {
-            let Some(rest) = after(path, &share.mount()) else { return Seat::Nowhere };
+            let Some(rest) = after(path, &share.mount()) else {
+                return Seat::Nowhere;
+            };
             return Seat::Place(Place::at(
                 Root::Ana,
                 &share.path,
                 rest,
-                if share.edit { Rights::Edit } else { Rights::View },
+                if share.edit {
+                    Rights::Edit
+                } else {
+                    Rights::View
+                },
             ));
         }
         if let Some(edit) = self.in_team(who)
             && is_within(path, TEAMS)
         {
-            let Some(rest) = after(path, TEAM_MOUNT) else { return Seat::Nowhere };
-            return Seat::Place(Place::at(Root::Team, "", rest, if edit { Rights::Edit } else { Rights::View }));
+            let Some(rest) = after(path, TEAM_MOUNT) else {
+                return Seat::Nowhere;
+            };
+            return Seat::Place(Place::at(
+                Root::Team,
+                "",
+                rest,
+                if edit { Rights::Edit } else { Rights::View },
+            ));
         }
-        Seat::Place(Place { is_mount: false, ..Place::at(who.home(), "", path, Rights::Edit) })
+        Seat::Place(Place {
+            is_mount: false,
+            ..Place::at(who.home(), "", path, Rights::Edit)
+        })
     }
 
     fn seat_by_link(&self, path: &str) -> Seat {
-        let Some(link) = self.open_link() else { return Seat::Gone };
+        let Some(link) = self.open_link() else {
+            return Seat::Gone;
+        };
         if link.folder {
             return Seat::Place(Place::at(Root::Ana, &link.path, path, link.rights));
         }
@@ -175,7 +233,11 @@ impl World {
         if who == Who::Visitor {
             let link = self.open_link()?;
             let rest = after(path, &link.path).filter(|_| root == Root::Ana)?;
-            return Some(if link.folder { rest.to_owned() } else { join(leaf(&link.path), rest) });
+            return Some(if link.folder {
+                rest.to_owned()
+            } else {
+                join(leaf(&link.path), rest)
+            });
         }
         if root == who.home() {
             return Some(path.to_owned());
@@ -183,7 +245,9 @@ impl World {
         if root == Root::Team {
             return self.in_team(who).map(|_| in_team(path));
         }
-        let share = self.shown().filter(|_| who == Who::Ben && root == Root::Ana)?;
+        let share = self
+            .shown()
+            .filter(|_| who == Who::Ben && root == Root::Ana)?;
         Some(join(&share.mount(), after(path, &share.path)?))
     }
 
@@ -195,7 +259,8 @@ impl World {
     pub fn has_room(&self, root: Root, new: u64, old: u64) -> bool {
         let here = self.uploads.iter().filter(|upload| upload.root == root);
         let reserved: u64 = here.map(|upload| upload.reserved).sum();
-        quota(root).is_none_or(|quota| new <= old || self.used(root) + reserved + new - old <= quota)
+        quota(root)
+            .is_none_or(|quota| new <= old || self.used(root) + reserved + new - old <= quota)
     }
 
     /// As [`has_room`](Self::has_room), for what was promised its room before.
@@ -234,20 +299,38 @@ impl World {
     pub fn write(&mut self, (root, path): (Root, &str), content: Content, hashed: bool) {
         let fresh = self.new_id();
         let Some(old) = self.holding_mut(root).tree.remove(path) else {
-            self.holding_mut(root).tree.insert(path.to_owned(), Node::new(fresh, Some(content), hashed));
+            self.holding_mut(root)
+                .tree
+                .insert(path.to_owned(), Node::new(fresh, Some(content), hashed));
             return;
         };
         let former = old.content.expect("only files are written");
         let history = old.history.or((former.len > 0).then_some(old.file));
-        let new = Node { inode: fresh, content: Some(content), hashed, history, etag: None, ..old.clone() };
+        let new = Node {
+            inode: fresh,
+            content: Some(content),
+            hashed,
+            history,
+            etag: None,
+            ..old.clone()
+        };
         self.holding_mut(root).tree.insert(path.to_owned(), new);
         let versions = &self.holding(root).versions;
         let has_past = history.is_some_and(|history| versions.contains_key(&history));
         let is_kept = (former.len > 0 || has_past) && !(hashed && old.hashed && former.is(content));
         self.part(root, &old);
         if let Some(history) = history.filter(|_| is_kept) {
-            let version = Version { content: former, hashed: old.hashed, stamp: self.new_id(), id: None };
-            self.holding_mut(root).versions.entry(history).or_default().push(version);
+            let version = Version {
+                content: former,
+                hashed: old.hashed,
+                stamp: self.new_id(),
+                id: None,
+            };
+            self.holding_mut(root)
+                .versions
+                .entry(history)
+                .or_default()
+                .push(version);
         }
     }
 
@@ -255,10 +338,22 @@ impl World {
     fn part(&mut self, root: Root, old: &Node) {
         let own = self.new_id();
         let holding = self.holding_mut(root);
-        let so_far = old.history.and_then(|history| holding.versions.get(&history)).cloned().unwrap_or_default();
-        let trashed = holding.trash.iter_mut().flat_map(|item| item.tree.values_mut());
+        let so_far = old
+            .history
+            .and_then(|history| holding.versions.get(&history))
+            .cloned()
+            .unwrap_or_default();
+        let trashed = holding
+            .trash
+            .iter_mut()
+            .flat_map(|item| item.tree.values_mut());
         let mut is_shared = false;
-        for other in holding.tree.values_mut().chain(trashed).filter(|node| node.inode == old.inode) {
+        for other in holding
+            .tree
+            .values_mut()
+            .chain(trashed)
+            .filter(|node| node.inode == old.inode)
+        {
             (other.history, is_shared) = (Some(own), true);
         }
         if is_shared && !so_far.is_empty() {
@@ -269,27 +364,42 @@ impl World {
     /// What lies at a path and below it, as a tree of its own.
     pub fn subtree(&self, root: Root, path: &str) -> Tree {
         let all = self.holding(root).tree.iter();
-        all.filter_map(|(at, node)| Some((after(at, path)?.to_owned(), node.clone()))).collect()
+        all.filter_map(|(at, node)| Some((after(at, path)?.to_owned(), node.clone())))
+            .collect()
     }
 
     /// Takes a tree away from its place; the locks there end.
     pub fn cut(&mut self, root: Root, path: &str) -> Tree {
         let tree = self.subtree(root, path);
-        self.holding_mut(root).tree.retain(|at, _| !is_within(at, path));
+        self.holding_mut(root)
+            .tree
+            .retain(|at, _| !is_within(at, path));
         self.locks.retain(|lock| !lock.is_within(root, path));
         tree
     }
 
     pub fn graft(&mut self, root: Root, path: &str, tree: Tree) {
-        self.holding_mut(root).tree.extend(tree.into_iter().map(|(at, node)| (join(path, &at), node)));
+        self.holding_mut(root)
+            .tree
+            .extend(tree.into_iter().map(|(at, node)| (join(path, &at), node)));
     }
 
     /// Moves what is at a path to the trash; what it shared is shared no more.
     pub fn discard(&mut self, root: Root, path: &str, who: Who) {
         let (tree, stamp) = (self.cut(root, path), self.new_id());
         let by = if who == Who::Visitor { Who::Ana } else { who }.name();
-        self.holding_mut(root).trash.push(Trashed { path: path.to_owned(), by, tree, stamp, id: None });
-        if self.share.as_ref().is_some_and(|share| root == Root::Ana && is_within(&share.path, path)) {
+        self.holding_mut(root).trash.push(Trashed {
+            path: path.to_owned(),
+            by,
+            tree,
+            stamp,
+            id: None,
+        });
+        if self
+            .share
+            .as_ref()
+            .is_some_and(|share| root == Root::Ana && is_within(&share.path, path))
+        {
             self.share = None;
         }
     }
@@ -307,7 +417,10 @@ impl World {
     pub fn copied(&mut self, mut tree: Tree, is_hashed: bool) -> Tree {
         for node in tree.values_mut() {
             let new = Node::new(self.new_id(), node.content, node.hashed || is_hashed);
-            *node = Node { props: node.props.clone(), ..new };
+            *node = Node {
+                props: node.props.clone(),
+                ..new
+            };
         }
         tree
     }

@@ -13,7 +13,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// Serves with a socket as descriptor 3, and another as 4, as systemd hands them over.
-fn handed(place: &Place, names: &str, socket: impl Into<OwnedFd>, second: Option<TcpListener>) -> Serving {
+fn handed(
+    place: &Place,
+    names: &str,
+    socket: impl Into<OwnedFd>,
+    second: Option<TcpListener>,
+) -> Serving {
     let count = 1 + usize::from(second.is_some());
     let line = format!(
         "exec 3<&0 4<&2 0</dev/null 2>>log; LISTEN_PID=$$ LISTEN_FDS={count} LISTEN_FDNAMES={names} exec {SARANG} serve"
@@ -31,7 +36,11 @@ fn log(place: &Place) -> String {
 }
 
 fn signal(serving: &Serving, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(serving.pid()).unwrap()).unwrap(), signal).unwrap();
+    kill_process(
+        Pid::from_raw(i32::try_from(serving.pid()).unwrap()).unwrap(),
+        signal,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -61,7 +70,10 @@ fn a_restart_on_a_socket_that_was_handed_over_refuses_and_fails_nobody() {
                 kept = Some(connection);
                 reply
             });
-            if reply.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")) {
+            if reply
+                .header("connection")
+                .is_some_and(|value| value.eq_ignore_ascii_case("close"))
+            {
                 kept = None;
             }
             if (reply.status, reply.body.as_slice()) != (200, b"kept") {
@@ -72,18 +84,32 @@ fn a_restart_on_a_socket_that_was_handed_over_refuses_and_fails_nobody() {
         failed
     };
     let failed = std::thread::scope(|scope| {
-        let askers: Vec<_> = [true, true, false, false].map(|fresh| scope.spawn(move || ask_on_and_on(fresh))).into();
+        let askers: Vec<_> = [true, true, false, false]
+            .map(|fresh| scope.spawn(move || ask_on_and_on(fresh)))
+            .into();
         for _ in 0..3 {
             std::thread::sleep(Duration::from_millis(300));
             drop(serving);
             serving = handed(&place, "sarang", socket.try_clone().unwrap(), None);
         }
         let before = asked.load(Ordering::Relaxed);
-        assert!(poll(Duration::from_secs(20), || asked.load(Ordering::Relaxed) > before + 20), "nobody is answered");
+        assert!(
+            poll(Duration::from_secs(20), || asked.load(Ordering::Relaxed)
+                > before + 20),
+            "nobody is answered"
+        );
         over.store(true, Ordering::Relaxed);
-        askers.into_iter().flat_map(|asker| asker.join().unwrap()).collect::<Vec<_>>()
+        askers
+            .into_iter()
+            .flat_map(|asker| asker.join().unwrap())
+            .collect::<Vec<_>>()
     });
-    assert!(failed.is_empty(), "{} of {} failed: {failed:?}", failed.len(), asked.load(Ordering::Relaxed));
+    assert!(
+        failed.is_empty(),
+        "{} of {} failed: {failed:?}",
+        failed.len(),
+        asked.load(Ordering::Relaxed)
+    );
 }
 
 #[test]
@@ -95,18 +121,28 @@ fn whoever_connects_just_before_the_end_is_answered() {
     std::thread::sleep(Duration::from_millis(200));
     signal(&serving, Signal::TERM);
     std::thread::sleep(Duration::from_millis(200));
-    early.exchange("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").is(200);
+    early
+        .exchange("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        .is(200);
     assert!(poll(Duration::from_secs(10), || serving.end() == Some(0)));
 }
 
 #[test]
 fn names_tell_tls_from_http() {
     let place = crate::tls::place();
-    let (plain, tls) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let (plain, tls) = (
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
     let address = tls.local_addr().unwrap();
     let serving = handed(&place, "sarang.socket:sarang-tls", plain, Some(tls));
     assert_eq!(crate::tls::tls_address(&serving), address);
-    crate::tls::is(&crate::tls::Browser::new().connect(address, "localhost").ask("PUT", "/dav/a", "b"), 201);
+    crate::tls::is(
+        &crate::tls::Browser::new()
+            .connect(address, "localhost")
+            .ask("PUT", "/dav/a", "b"),
+        201,
+    );
     serving.ana().holds("/a", "b");
 }
 
@@ -118,24 +154,46 @@ fn what_is_no_listening_socket_for_tcp_is_refused_with_a_sentence() {
     let connected = TcpStream::connect(peer.local_addr().unwrap()).unwrap();
     let unix = UnixListener::bind(place.path().join("unix")).unwrap();
     let cases: [(&str, OwnedFd, &str); 6] = [
-        ("sarang", UdpSocket::bind("127.0.0.1:0").unwrap().into(), "listens for TCP"),
+        (
+            "sarang",
+            UdpSocket::bind("127.0.0.1:0").unwrap().into(),
+            "listens for TCP",
+        ),
         ("sarang", unix.into(), "listens for TCP"),
         ("sarang", connected.into(), "Accept=no"),
-        ("sarang", fs::File::open("/dev/null").unwrap().into(), "ListenStream="),
+        (
+            "sarang",
+            fs::File::open("/dev/null").unwrap().into(),
+            "ListenStream=",
+        ),
         ("web", listener(), "FileDescriptorName="),
         ("sarang-tls", listener(), "[tls] is not set up"),
     ];
     for (name, socket, sentence) in cases {
-        let line =
-            format!("exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name} exec {SARANG} serve");
-        let output = place.command("sh").args(["-c", &line]).stdin(Stdio::from(socket)).output().unwrap();
+        let line = format!(
+            "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name} exec {SARANG} serve"
+        );
+        let output = place
+            .command("sh")
+            .args(["-c", &line])
+            .stdin(Stdio::from(socket))
+            .output()
+            .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.code() == Some(1) && said.contains(sentence), "{name}: {said}");
+        assert!(
+            output.status.code() == Some(1) && said.contains(sentence),
+            "{name}: {said}"
+        );
         assert_eq!(said.trim().lines().count(), 1, "{said}");
     }
     // Sockets of another process are none of this one's.
-    let serving = place.serve_by(&format!("LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=web exec {SARANG} serve"));
-    Client::new(serving.address, None).raw("GET", "/healthz").send().is(200);
+    let serving = place.serve_by(&format!(
+        "LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=web exec {SARANG} serve"
+    ));
+    Client::new(serving.address, None)
+        .raw("GET", "/healthz")
+        .send()
+        .is(200);
 }
 
 /// What the service manager hears.
@@ -144,7 +202,9 @@ struct Ear(UnixDatagram);
 impl Ear {
     fn at(path: &Path) -> Self {
         let socket = UnixDatagram::bind(path).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         Self(socket)
     }
 
@@ -175,16 +235,25 @@ fn the_manager_hears_of_readiness_reloads_signs_of_life_and_the_end() {
     let line = format!("NOTIFY_SOCKET=$PWD/notify WATCHDOG_USEC=900000 exec {SARANG} serve 2>log");
     let serving = place.serve_by(&line);
     let (ready, before) = ear.waits_for("READY=1");
-    assert!(ready.contains("STATUS=Serving") && before.is_empty(), "{ready} {before:?}");
+    assert!(
+        ready.contains("STATUS=Serving") && before.is_empty(),
+        "{ready} {before:?}"
+    );
     for _ in 0..3 {
         ear.waits_for("WATCHDOG=1");
     }
     ear.waits_for("connections open");
-    fs::write(&settings, "[log]\nlevel = \"debug\"\n[server]\nmax_connections_per_address = 1\nhosts = [\"nest\"]\n")
-        .unwrap();
+    fs::write(
+        &settings,
+        "[log]\nlevel = \"debug\"\n[server]\nmax_connections_per_address = 1\nhosts = [\"nest\"]\n",
+    )
+    .unwrap();
     signal(&serving, Signal::HUP);
     let (reloading, _) = ear.waits_for("RELOADING=1");
-    let micros = reloading.lines().find_map(|line| line.strip_prefix("MONOTONIC_USEC=")).unwrap();
+    let micros = reloading
+        .lines()
+        .find_map(|line| line.strip_prefix("MONOTONIC_USEC="))
+        .unwrap();
     assert!(micros.parse::<u64>().unwrap() > 0);
     ear.waits_for("READY=1");
     assert!(log(&place).contains("server.hosts"), "{}", log(&place));
@@ -204,24 +273,33 @@ fn the_manager_hears_of_readiness_reloads_signs_of_life_and_the_end() {
     ear.waits_for("RELOADING=1");
     ear.waits_for("READY=1");
     let length = log(&place).len();
-    assert!(log(&place).contains("those from before stay in use"), "{}", log(&place));
+    assert!(
+        log(&place).contains("those from before stay in use"),
+        "{}",
+        log(&place)
+    );
     // The watchdog's own connections are told of at that level.
     assert!(
-        poll(Duration::from_secs(10), || log(&place)[length..].contains("DEBUG")),
+        poll(Duration::from_secs(10), || log(&place)[length..]
+            .contains("DEBUG")),
         "the level stays: {}",
         log(&place)
     );
     drop(serving);
     ear.waits_for("STOPPING=1");
     ear.0.set_nonblocking(true).unwrap();
-    assert!(ear.0.recv(&mut [0; 1024]).is_err(), "nothing is said behind the end");
+    assert!(
+        ear.0.recv(&mut [0; 1024]).is_err(),
+        "nothing is said behind the end"
+    );
 }
 
 #[test]
 fn signs_of_life_come_behind_a_proxy_and_with_tls_alone() {
     let place = crate::tls::place();
     let settings = place.path().join("config.toml");
-    let text = fs::read_to_string(&settings).unwrap() + "\n[server]\nproxy_protocol = [\"127.0.0.0/8\"]\n";
+    let text =
+        fs::read_to_string(&settings).unwrap() + "\n[server]\nproxy_protocol = [\"127.0.0.0/8\"]\n";
     fs::write(&settings, text).unwrap();
     let ear = Ear::at(&place.path().join("notify"));
     let line = format!("NOTIFY_SOCKET=$PWD/notify WATCHDOG_USEC=900000 exec {SARANG} serve 2>log");
@@ -237,7 +315,12 @@ fn signs_of_life_come_behind_a_proxy_and_with_tls_alone() {
 #[test]
 fn without_sockets_the_settings_say_where() {
     let place = Place::new();
-    let serving = place.serve_by(&format!("LISTEN_FDS=0 SARANG_SERVER__LISTEN=127.0.0.7:0 exec {SARANG} serve"));
+    let serving = place.serve_by(&format!(
+        "LISTEN_FDS=0 SARANG_SERVER__LISTEN=127.0.0.7:0 exec {SARANG} serve"
+    ));
     assert_eq!(serving.address.ip(), IpAddr::from([127, 0, 0, 7]));
-    Client::new(serving.address, None).raw("GET", "/healthz").send().is(200);
+    Client::new(serving.address, None)
+        .raw("GET", "/healthz")
+        .send()
+        .is(200);
 }

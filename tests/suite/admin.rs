@@ -22,13 +22,22 @@ impl Office {
     fn open() -> Self {
         let server = TestServer::start();
         let (stop, stopped) = oneshot::channel::<()>();
-        let desk = server.block_on(Desk::open(server.app())).expect("the control socket");
+        let desk = server
+            .block_on(Desk::open(server.app()))
+            .expect("the control socket");
         let listening = server.spawn(desk.serve(async { drop(stopped.await) }));
-        Self { stop: Some(stop), listening: Some(listening), server }
+        Self {
+            stop: Some(stop),
+            listening: Some(listening),
+            server,
+        }
     }
 
     fn ask(&self, request: &Request) -> Response {
-        self.server.block_on(control::call(self.server.data(), request)).expect("a server").expect("an answer")
+        self.server
+            .block_on(control::call(self.server.data(), request))
+            .expect("a server")
+            .expect("an answer")
     }
 
     #[track_caller]
@@ -58,18 +67,37 @@ fn name(text: &str) -> AccountName {
 #[test]
 fn an_account_added_through_the_socket_signs_in_at_once() {
     let office = Office::open();
-    let mode = std::fs::metadata(office.server.data().join("control.sock")).unwrap().permissions().mode();
+    let mode = std::fs::metadata(office.server.data().join("control.sock"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
     let eva = office.server.stranger().signed_in("eva", OTHER);
     eva.propfind("/", "0").is(401);
     let (quota, password) = (QuotaChoice::Bytes(1000), Password::new(OTHER.into()));
-    office.order(&Request::UserAdd { name: name("eva"), role: Role::User, quota, password, home: None });
+    office.order(&Request::UserAdd {
+        name: name("eva"),
+        role: Role::User,
+        quota,
+        password,
+        home: None,
+    });
     eva.store(NAME, "x");
     eva.put("/large", vec![b'x'; 1001]).is(507);
-    let Response::Accounts(accounts) = office.ask(&Request::UserList) else { panic!() };
-    assert_eq!(accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(), ["ana", "ben", "eva"]);
-    let refused = office.ask(&Request::UserEnable { name: name("nobody") });
-    assert!(matches!(&refused, Response::Refused(why) if why == "There is no account nobody."), "{refused:?}");
+    let Response::Accounts(accounts) = office.ask(&Request::UserList) else {
+        panic!()
+    };
+    assert_eq!(
+        accounts.iter().map(|a| a.name.as_str()).collect::<Vec<_>>(),
+        ["ana", "ben", "eva"]
+    );
+    let refused = office.ask(&Request::UserEnable {
+        name: name("nobody"),
+    });
+    assert!(
+        matches!(&refused, Response::Refused(why) if why == "There is no account nobody."),
+        "{refused:?}"
+    );
 }
 
 #[test]
@@ -87,13 +115,18 @@ fn after_a_new_password_the_old_one_is_refused_100_times_of_100() {
                     while !changed.load(Ordering::SeqCst) {
                         client.propfind("/", "0").is_any(&[207, 401]);
                     }
-                    (0..25).filter(|_| client.propfind("/", "0").status == 207).count()
+                    (0..25)
+                        .filter(|_| client.propfind("/", "0").status == 207)
+                        .count()
                 })
             })
             .collect();
         signed_in.wait();
         std::thread::sleep(Duration::from_millis(50));
-        office.order(&Request::UserPasswd { name: name("ana"), password: Password::new(OTHER.into()) });
+        office.order(&Request::UserPasswd {
+            name: name("ana"),
+            password: Password::new(OTHER.into()),
+        });
         changed.store(true, Ordering::SeqCst);
         let accepted: usize = guests.into_iter().map(|guest| guest.join().unwrap()).sum();
         assert_eq!(accepted, 0, "of 100 requests after the change");
@@ -110,12 +143,20 @@ fn disabling_and_a_new_quota_reach_open_connections() {
     ana.get(NAME).is(401);
     office.order(&Request::UserEnable { name: name("ana") });
     ana.holds(NAME, "12345");
-    office.order(&Request::UserQuota { name: name("ana"), quota: Some(100) });
-    let answer = ana.props("/", "0", "<D:quota-available-bytes/><D:quota-used-bytes/>").multistatus();
+    office.order(&Request::UserQuota {
+        name: name("ana"),
+        quota: Some(100),
+    });
+    let answer = ana
+        .props("/", "0", "<D:quota-available-bytes/><D:quota-used-bytes/>")
+        .multistatus();
     assert_eq!(answer.only().value("quota-available-bytes"), "95");
     assert_eq!(answer.only().value("quota-used-bytes"), "5");
     ana.put("/large", vec![b'x'; 96]).is(507);
-    office.order(&Request::UserQuota { name: name("ana"), quota: None });
+    office.order(&Request::UserQuota {
+        name: name("ana"),
+        quota: None,
+    });
     ana.put("/large", vec![b'x'; 96]).is(201);
 }
 
@@ -126,7 +167,10 @@ fn a_removed_account_is_out_and_its_files_stay_or_go_as_asked() {
         let client = office.server.stranger().signed_in(who, PASSWORD);
         client.store(NAME, who);
         client.lock(NAME).send().is(200);
-        let answer = office.ask(&Request::UserRemove { name: name(who), files: files.clone() });
+        let answer = office.ask(&Request::UserRemove {
+            name: name(who),
+            files: files.clone(),
+        });
         client.get(NAME).is(401);
         assert!(!office.server.home(who).exists(), "{who}");
         match (files, answer) {
@@ -160,7 +204,10 @@ fn purging_wins_against_uploads_under_way() {
             scope.spawn(move || {
                 let client = office.as_ana(PASSWORD);
                 for n in 0_u32.. {
-                    client.request("PUT", &format!("/{at}-{n}")).body(vec![b'x'; 2000]).send();
+                    client
+                        .request("PUT", &format!("/{at}-{n}"))
+                        .body(vec![b'x'; 2000])
+                        .send();
                     if ended.load(Ordering::SeqCst) {
                         return;
                     }
@@ -168,7 +215,10 @@ fn purging_wins_against_uploads_under_way() {
             });
         }
         std::thread::sleep(Duration::from_millis(500));
-        let answer = office.ask(&Request::UserRemove { name: name("ana"), files: Files::Purge });
+        let answer = office.ask(&Request::UserRemove {
+            name: name("ana"),
+            files: Files::Purge,
+        });
         ended.store(true, Ordering::SeqCst);
         assert!(matches!(answer, Response::Done), "{answer:?}");
     });
@@ -186,11 +236,22 @@ fn fresh() -> (TestServer, String) {
 fn the_set_up_form_makes_the_first_administrator_once() {
     let (server, token) = fresh();
     let nobody = server.stranger();
-    let shown = nobody.raw("GET", &format!("/setup?token={token}")).send().is(200);
-    assert!(shown.text().contains(&token) && shown.text().contains("<form"), "{shown}");
+    let shown = nobody
+        .raw("GET", &format!("/setup?token={token}"))
+        .send()
+        .is(200);
+    assert!(
+        shown.text().contains(&token) && shown.text().contains("<form"),
+        "{shown}"
+    );
     let submit = |token: &str, name: &str, password: &str| {
-        let form = format!("token={token}&name={name}&password={}", password.replace(' ', "+"));
-        let request = nobody.raw("POST", "/setup").header("Content-Type", "application/x-www-form-urlencoded");
+        let form = format!(
+            "token={token}&name={name}&password={}",
+            password.replace(' ', "+")
+        );
+        let request = nobody
+            .raw("POST", "/setup")
+            .header("Content-Type", "application/x-www-form-urlencoded");
         request.body(form).send()
     };
     let wrong = submit(&token[1..], "eva", OTHER).is(403);
@@ -198,16 +259,31 @@ fn the_set_up_form_makes_the_first_administrator_once() {
     let weak = submit(&token, "eva", "short").is(400);
     assert!(weak.text().contains("at least 10"), "{weak}");
     submit(&token, "e/va", OTHER).is_any(&[400, 403, 422]);
-    server.stranger().signed_in("eva", OTHER).propfind("/", "0").is(401);
+    server
+        .stranger()
+        .signed_in("eva", OTHER)
+        .propfind("/", "0")
+        .is(401);
     submit(&token, "eva", OTHER).is(201);
     submit(&token, "zoe", OTHER).is(404);
-    nobody.raw("GET", &format!("/setup?token={token}")).send().is(404);
-    server.stranger().signed_in("eva", OTHER).propfind("/", "0").is(207);
+    nobody
+        .raw("GET", &format!("/setup?token={token}"))
+        .send()
+        .is(404);
+    server
+        .stranger()
+        .signed_in("eva", OTHER)
+        .propfind("/", "0")
+        .is(207);
     let accounts = server.app().auth.list();
     assert_eq!((accounts.len(), accounts[0].role), (1, Role::Admin));
     let server = server.restart();
     assert!(!server.app().setup.is_open());
-    server.stranger().raw("GET", &format!("/setup?token={token}")).send().is(404);
+    server
+        .stranger()
+        .raw("GET", &format!("/setup?token={token}"))
+        .send()
+        .is(404);
 }
 
 #[test]
@@ -216,16 +292,31 @@ fn the_set_up_call_makes_one_administrator_however_many_ask() {
     let ask = |token: &str, name: &str| {
         let body = format!(r#"{{"token":"{token}","name":"{name}","password":"{OTHER}"}}"#);
         let nobody = server.stranger();
-        nobody.raw("POST", "/api/v1/setup").header("Content-Type", "application/json").body(body).send()
+        nobody
+            .raw("POST", "/api/v1/setup")
+            .header("Content-Type", "application/json")
+            .body(body)
+            .send()
     };
     ask("", "eva").is(403);
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let (ask, token) = (&ask, token.as_str());
-        let asking: Vec<_> = (0..8).map(|n| scope.spawn(move || ask(token, &format!("eva{n}")).status)).collect();
+        let asking: Vec<_> = (0..8)
+            .map(|n| scope.spawn(move || ask(token, &format!("eva{n}")).status))
+            .collect();
         asking.into_iter().map(|one| one.join().unwrap()).collect()
     });
-    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-    assert!(statuses.iter().all(|status| [201, 403, 404].contains(status)), "{statuses:?}");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert!(
+        statuses
+            .iter()
+            .all(|status| [201, 403, 404].contains(status)),
+        "{statuses:?}"
+    );
     assert_eq!(server.app().auth.list().len(), 1);
     ask(&token, "zoe").is(404);
 }

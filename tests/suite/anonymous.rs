@@ -31,7 +31,13 @@ struct Surface {
 
 impl Surface {
     fn new(at: &'static str, may: &'static str, reply: &Reply) -> Self {
-        Self { at, may, status: reply.status, body: "none".into(), judged: "-".into() }
+        Self {
+            at,
+            may,
+            status: reply.status,
+            body: "none".into(),
+            judged: "-".into(),
+        }
     }
 
     fn body(mut self, body: String) -> Self {
@@ -45,7 +51,10 @@ impl Surface {
     }
 
     fn line(&self) -> String {
-        format!("| {} | {} | {} | {} | {} |\n", self.at, self.may, self.status, self.body, self.judged)
+        format!(
+            "| {} | {} | {} | {} | {} |\n",
+            self.at, self.may, self.status, self.body, self.judged
+        )
     }
 }
 
@@ -53,8 +62,20 @@ impl Surface {
 fn judged(guess: impl FnMut(usize) -> Reply) -> usize {
     let replies: Vec<u16> = (0..TRIES).map(guess).map(|reply| reply.status).collect();
     let refused = replies.iter().filter(|status| **status == 429).count();
-    assert!(replies.iter().all(|status| (400..500).contains(status)), "a guess was let in: {replies:?}");
-    assert_eq!(replies.iter().rev().take(refused).filter(|status| **status == 429).count(), refused, "{replies:?}");
+    assert!(
+        replies.iter().all(|status| (400..500).contains(status)),
+        "a guess was let in: {replies:?}"
+    );
+    assert_eq!(
+        replies
+            .iter()
+            .rev()
+            .take(refused)
+            .filter(|status| **status == 429)
+            .count(),
+        refused,
+        "{replies:?}"
+    );
     TRIES - refused
 }
 
@@ -67,25 +88,45 @@ fn largest(send: impl Fn(usize) -> Reply) -> String {
     let (mut taken, mut refused) = (0, MOST);
     while refused - taken > 1 {
         let middle = usize::midpoint(taken, refused);
-        if is_taken(middle) { taken = middle } else { refused = middle }
+        if is_taken(middle) {
+            taken = middle
+        } else {
+            refused = middle
+        }
     }
-    if taken % 1024 == 0 { format!("{} KiB", taken >> 10) } else { format!("{taken} bytes") }
+    if taken % 1024 == 0 {
+        format!("{} KiB", taken >> 10)
+    } else {
+        format!("{taken} bytes")
+    }
 }
 
 fn json_body(client: &Client, path: &str, len: usize) -> Reply {
     let body = format!("{{\"x\": \"{}\"}}", "x".repeat(len.saturating_sub(9)));
-    client.raw("POST", path).header("Content-Type", "application/json").body(body).send()
+    client
+        .raw("POST", path)
+        .header("Content-Type", "application/json")
+        .body(body)
+        .send()
 }
 
 fn form_body(client: &Client, path: &str, len: usize) -> Reply {
     let body = format!("x={}", "x".repeat(len.saturating_sub(2)));
-    client.raw("POST", path).header("Content-Type", "application/x-www-form-urlencoded").body(body).send()
+    client
+        .raw("POST", path)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(body)
+        .send()
 }
 
 /// A form's field, sent as a browser does.
 fn form(client: &Client, path: &str, field: &str, value: &str) -> Reply {
     let body = format!("{field}={value}");
-    client.raw("POST", path).header("Content-Type", "application/x-www-form-urlencoded").body(body).send()
+    client
+        .raw("POST", path)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(body)
+        .send()
 }
 
 fn stranger_at(server: &TestServer, n: usize) -> Client {
@@ -95,8 +136,8 @@ fn stranger_at(server: &TestServer, n: usize) -> Client {
 fn passwords() -> Vec<Surface> {
     let server = TestServer::start();
     let get = server.stranger().get("/");
-    let drive =
-        Surface::new("`/dav/`", "sign in by Basic; nothing else", &get).judged(|n| stranger_at(&server, n).get("/"));
+    let drive = Surface::new("`/dav/`", "sign in by Basic; nothing else", &get)
+        .judged(|n| stranger_at(&server, n).get("/"));
     let server = TestServer::start();
     let body = largest(|len| json_body(&server.stranger(), "/api/v1/login", len));
     let ask = |n: usize| {
@@ -129,35 +170,65 @@ fn passwords() -> Vec<Surface> {
 fn registration() -> Vec<Surface> {
     let server = TestServer::start();
     let ask = |n: usize| {
-        let body = json!({"name": "new", "password": "blue kettle 77", "invite": format!("guess {n}")});
+        let body =
+            json!({"name": "new", "password": "blue kettle 77", "invite": format!("guess {n}")});
         server.stranger().api("POST", "/register", &body)
     };
     let invited = Surface::new("`POST /api/v1/register`", "show an invite", &ask(99));
-    let invited = invited.body(largest(|len| json_body(&server.stranger(), "/api/v1/register", len)));
+    let invited = invited.body(largest(|len| {
+        json_body(&server.stranger(), "/api/v1/register", len)
+    }));
     let server = TestServer::start();
     let ask = |n: usize| {
-        let body = json!({"name": "new", "password": "blue kettle 77", "invite": format!("guess {n}")});
+        let body =
+            json!({"name": "new", "password": "blue kettle 77", "invite": format!("guess {n}")});
         server.stranger().api("POST", "/register", &body)
     };
     let invited = invited.judged(ask);
     let open = TestServer::with(|config| config.accounts.registration = Registration::Open);
     let free = |n: usize| {
-        open.stranger().api("POST", "/register", &json!({"name": format!("new{n}"), "password": "blue kettle 77"}))
+        open.stranger().api(
+            "POST",
+            "/register",
+            &json!({"name": format!("new{n}"), "password": "blue kettle 77"}),
+        )
     };
-    let made = (0..TRIES).map(free).filter(|reply| reply.status == 201).count();
+    let made = (0..TRIES)
+        .map(free)
+        .filter(|reply| reply.status == 201)
+        .count();
     let again = free(0);
-    let mut free = Surface::new("`POST /api/v1/register`, `registration = \"open\"`", "make an account", &again);
+    let mut free = Surface::new(
+        "`POST /api/v1/register`, `registration = \"open\"`",
+        "make an account",
+        &again,
+    );
     free.judged = format!("{made} accounts");
     let day_one = TestServer::without_accounts();
-    let wrong =
-        |n: usize| form(&day_one.stranger(), "/setup", "token", &format!("guess{n}&name=boss&password=blue+kettle+77"));
-    let setup =
-        Surface::new("`/setup`, `POST /api/v1/setup`", "show the set-up link, while there is no account", &wrong(99));
+    let wrong = |n: usize| {
+        form(
+            &day_one.stranger(),
+            "/setup",
+            "token",
+            &format!("guess{n}&name=boss&password=blue+kettle+77"),
+        )
+    };
+    let setup = Surface::new(
+        "`/setup`, `POST /api/v1/setup`",
+        "show the set-up link, while there is no account",
+        &wrong(99),
+    );
     let day_one = TestServer::without_accounts();
     let setup = setup.body(largest(|len| form_body(&day_one.stranger(), "/setup", len)));
     let day_one = TestServer::without_accounts();
-    let wrong =
-        |n: usize| form(&day_one.stranger(), "/setup", "token", &format!("guess{n}&name=boss&password=blue+kettle+77"));
+    let wrong = |n: usize| {
+        form(
+            &day_one.stranger(),
+            "/setup",
+            "token",
+            &format!("guess{n}&name=boss&password=blue+kettle+77"),
+        )
+    };
     vec![invited, free, setup.judged(wrong)]
 }
 
@@ -176,14 +247,33 @@ fn closed_links() -> Vec<Surface> {
     let secret = json!({"password": "se cret"});
     let (server, shared) = linked(&secret);
     let at = |rest: &str| format!("/s/{}{rest}", shared.token);
-    let page = Surface::new("`/s/TOKEN` with a password", "give the password", &links::page(&server, &shared, ""));
-    let page = page.body(largest(|len| form_body(&server.stranger(), &at("/password"), len)));
+    let page = Surface::new(
+        "`/s/TOKEN` with a password",
+        "give the password",
+        &links::page(&server, &shared, ""),
+    );
+    let page = page.body(largest(|len| {
+        form_body(&server.stranger(), &at("/password"), len)
+    }));
     let (server, shared) = linked(&secret);
     let at = |rest: &str| format!("/s/{}{rest}", shared.token);
-    let page = page.judged(|n| form(&server.stranger(), &at("/password"), "password", &format!("guess{n}")));
+    let page = page.judged(|n| {
+        form(
+            &server.stranger(),
+            &at("/password"),
+            "password",
+            &format!("guess{n}"),
+        )
+    });
     let (server, shared) = linked(&secret);
     let mount = format!("/s/{}/dav/", shared.token);
-    let ask = |n: usize| server.stranger().signed_in("x", &format!("guess {n}")).raw("GET", &mount).send();
+    let ask = |n: usize| {
+        server
+            .stranger()
+            .signed_in("x", &format!("guess {n}"))
+            .raw("GET", &mount)
+            .send()
+    };
     let basic = Surface::new(
         "`/s/TOKEN/dav/` with a password",
         "give the password by Basic",
@@ -191,14 +281,27 @@ fn closed_links() -> Vec<Surface> {
     );
     let basic = basic.judged(ask);
     let (server, shared) = linked(&secret);
-    let cookies: Vec<String> = (0..TRIES).map(|n| format!("pass=basic:guess {n}")).collect();
+    let cookies: Vec<String> = (0..TRIES)
+        .map(|n| format!("pass=basic:guess {n}"))
+        .collect();
     let tried = server
         .stranger()
         .raw("GET", &format!("/s/{}", shared.token))
         .header("Cookie", cookies.join("; ") + "; pass=basic:se cret")
         .send();
-    let cookie = Surface::new("`/s/TOKEN` with a cookie", "show a pass that was given out", &tried);
-    vec![page, basic, Surface { judged: "0: a pass is random".into(), ..cookie }]
+    let cookie = Surface::new(
+        "`/s/TOKEN` with a cookie",
+        "show a pass that was given out",
+        &tried,
+    );
+    vec![
+        page,
+        basic,
+        Surface {
+            judged: "0: a pass is random".into(),
+            ..cookie
+        },
+    ]
 }
 
 fn open_links() -> Vec<Surface> {
@@ -214,7 +317,11 @@ fn open_links() -> Vec<Surface> {
     let propfind = |len: usize| {
         let body = "<D:propfind xmlns:D=\"DAV:\"><D:allprop/></D:propfind>";
         let body = format!("{}{body}", " ".repeat(len.saturating_sub(body.len())));
-        stranger.raw("PROPFIND", &format!("/s/{}/dav/", shared.token)).header("Depth", "0").xml(body).send()
+        stranger
+            .raw("PROPFIND", &format!("/s/{}/dav/", shared.token))
+            .header("Depth", "0")
+            .xml(body)
+            .send()
     };
     let mount = mount.body(largest(propfind));
     let (server, shared) = linked(&json!({"path": "inbox", "rights": "drop"}));
@@ -238,9 +345,17 @@ fn open_links() -> Vec<Surface> {
             .send()
     };
     let first = lock(0);
-    let held = (1..100).map(lock).filter(|reply| reply.status < 300).count() + 1;
+    let held = (1..100)
+        .map(lock)
+        .filter(|reply| reply.status < 300)
+        .count()
+        + 1;
     server.ana().lock("/own").send().is_any(&[200, 201]);
-    let mut edit = Surface::new("`/s/TOKEN/dav/` of an edit link", "change what was shared, and lock it", &first);
+    let mut edit = Surface::new(
+        "`/s/TOKEN/dav/` of an edit link",
+        "change what was shared, and lock it",
+        &first,
+    );
     edit.judged = format!("{held} locks");
     vec![page, mount, drop, edit]
 }
@@ -248,8 +363,16 @@ fn open_links() -> Vec<Surface> {
 /// What the API's document calls public must have a line above, and all else is closed.
 fn api_routes() -> Vec<Surface> {
     let server = TestServer::start();
-    let document = server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200);
-    let described = Surface::new("`GET /api/v1/openapi.json`", "read the description of the API", &document);
+    let document = server
+        .stranger()
+        .raw("GET", "/api/v1/openapi.json")
+        .send()
+        .is(200);
+    let described = Surface::new(
+        "`GET /api/v1/openapi.json`",
+        "read the description of the API",
+        &document,
+    );
     let health = Surface::new(
         "`/` and the other pages of the app, `/_/…`, `/healthz`, `/readyz`",
         "see that a server is there",
@@ -262,8 +385,11 @@ fn api_routes() -> Vec<Surface> {
         &ways,
     );
     let openid = server.stranger().raw("GET", "/api/v1/openid/start").send();
-    let openid =
-        Surface::new("`GET /api/v1/openid/start`, `/callback`", "sign in by the provider, where one is set", &openid);
+    let openid = Surface::new(
+        "`GET /api/v1/openid/start`, `/callback`",
+        "sign in by the provider, where one is set",
+        &openid,
+    );
     let (mut public, mut closed) = (BTreeSet::new(), 0);
     for (path, methods) in document.json()["paths"].as_object().unwrap() {
         for (method, route) in methods.as_object().unwrap() {
@@ -286,7 +412,10 @@ fn api_routes() -> Vec<Surface> {
         "post /api/v1/register",
         "post /api/v1/setup",
     ];
-    assert!(public.iter().eq(known), "what is public has a line in the table: {public:?}");
+    assert!(
+        public.iter().eq(known),
+        "what is public has a line in the table: {public:?}"
+    );
     assert!(closed > 60, "{closed} routes are closed");
     let shut = server.stranger().raw("GET", "/api/v1/me").send();
     let rest = Surface::new("every other route of the API", "nothing", &shut);
@@ -295,15 +424,32 @@ fn api_routes() -> Vec<Surface> {
 
 #[test]
 fn what_anybody_may_do_is_what_the_page_says() {
-    let surfaces = [api_routes(), passwords(), registration(), closed_links(), open_links()].into_iter().flatten();
+    let surfaces = [
+        api_routes(),
+        passwords(),
+        registration(),
+        closed_links(),
+        open_links(),
+    ]
+    .into_iter()
+    .flatten();
     let head = "| Where | Without signing in, anybody may | Answer | Body at most | Judged a minute, from one network |\n|---|---|---|---|---|\n";
     let table = surfaces.fold(head.to_owned(), |table, surface| table + &surface.line());
     let page = std::fs::read_to_string(PAGE).unwrap();
-    let (before, rest) = page.split_once("<!-- tried -->\n").expect("the page says where the table is");
+    let (before, rest) = page
+        .split_once("<!-- tried -->\n")
+        .expect("the page says where the table is");
     let (kept, after) = rest.split_once("<!-- end -->").expect("and where it ends");
     if std::env::var("SARANG_GOLDEN").is_ok_and(|wish| wish == "write") {
-        std::fs::write(PAGE, format!("{before}<!-- tried -->\n{table}<!-- end -->{after}")).unwrap();
+        std::fs::write(
+            PAGE,
+            format!("{before}<!-- tried -->\n{table}<!-- end -->{after}"),
+        )
+        .unwrap();
         return;
     }
-    assert!(kept == table, "docs/security.md is not what was found; SARANG_GOLDEN=write accepts the change:\n{table}");
+    assert!(
+        kept == table,
+        "docs/security.md is not what was found; SARANG_GOLDEN=write accepts the change:\n{table}"
+    );
 }

@@ -9,29 +9,51 @@ use serde_json::{Value, json};
 const NEW: &str = "another:good one";
 
 fn put_password(client: &LoggedIn, old: &str, new: &str) -> Reply {
-    json(client.own("PUT", "/api/v1/me/password"), &json!({"old": old, "new": new})).send()
+    json(
+        client.own("PUT", "/api/v1/me/password"),
+        &json!({"old": old, "new": new}),
+    )
+    .send()
 }
 
 /// An administrator's client.
 fn boss(server: &TestServer) -> Client {
     let app = server.app();
     let name = AccountName::parse("boss").unwrap();
-    server.block_on(app.auth.create(&name, PASSWORD.as_bytes(), Role::Admin, None)).unwrap();
+    server
+        .block_on(
+            app.auth
+                .create(&name, PASSWORD.as_bytes(), Role::Admin, None),
+        )
+        .unwrap();
     server.stranger().signed_in("boss", PASSWORD)
 }
 
 /// Makes an invite; its id and secret.
 fn invite(boss: &Client, wish: &Value) -> (String, String) {
-    let made = json(boss.raw("POST", "/api/v1/invites"), wish).send().is(201).json();
-    (made["id"].as_str().unwrap().to_owned(), made["invite"].as_str().unwrap().to_owned())
+    let made = json(boss.raw("POST", "/api/v1/invites"), wish)
+        .send()
+        .is(201)
+        .json();
+    (
+        made["id"].as_str().unwrap().to_owned(),
+        made["invite"].as_str().unwrap().to_owned(),
+    )
 }
 
 fn register(server: &TestServer, application: &Value) -> Reply {
-    json(server.stranger().raw("POST", "/api/v1/register"), application).send()
+    json(
+        server.stranger().raw("POST", "/api/v1/register"),
+        application,
+    )
+    .send()
 }
 
 fn pointer(reply: Reply) -> String {
-    reply.is(422).json()["errors"][0]["pointer"].as_str().unwrap().to_owned()
+    reply.is(422).json()["errors"][0]["pointer"]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 #[test]
@@ -42,15 +64,37 @@ fn an_account_says_who_it_is_and_takes_it_back() {
     let me = patch(&json!({"display_name": " Ana Müller ", "email": "ana@drive.example", "password": PASSWORD}))
         .is(200)
         .json();
-    assert_eq!((&me["display_name"], &me["email"]), (&"Ana Müller".into(), &"ana@drive.example".into()));
-    let me = patch(&json!({"email": null, "password": PASSWORD})).is(200).json();
-    assert!(me["display_name"] == "Ana Müller" && me.get("email").is_none(), "{me}");
+    assert_eq!(
+        (&me["display_name"], &me["email"]),
+        (&"Ana Müller".into(), &"ana@drive.example".into())
+    );
+    let me = patch(&json!({"email": null, "password": PASSWORD}))
+        .is(200)
+        .json();
+    assert!(
+        me["display_name"] == "Ana Müller" && me.get("email").is_none(),
+        "{me}"
+    );
     assert_eq!(pointer(patch(&json!({"email": "nowhere"}))), "/email");
-    assert_eq!(pointer(patch(&json!({"display_name": "a\u{202e}b"}))), "/display_name");
+    assert_eq!(
+        pointer(patch(&json!({"display_name": "a\u{202e}b"}))),
+        "/display_name"
+    );
     assert_eq!(pointer(patch(&json!({"role": "admin"}))), "/role");
     let server = server.restart();
-    assert_eq!(server.ana().raw("GET", "/api/v1/me").send().json()["display_name"], "Ana Müller");
-    assert!(server.ben().raw("GET", "/api/v1/me").send().json().get("display_name").is_none());
+    assert_eq!(
+        server.ana().raw("GET", "/api/v1/me").send().json()["display_name"],
+        "Ana Müller"
+    );
+    assert!(
+        server
+            .ben()
+            .raw("GET", "/api/v1/me")
+            .send()
+            .json()
+            .get("display_name")
+            .is_none()
+    );
 }
 
 #[test]
@@ -58,12 +102,23 @@ fn a_new_password_leaves_nothing_but_the_session_that_asked() {
     let server = TestServer::start();
     let (this, other) = (LoggedIn::new(&server, "ana"), LoggedIn::new(&server, "ana"));
     let basic = server.ana();
-    let app_password = json(basic.raw("POST", "/api/v1/app-passwords"), &json!({"name": "x"})).send().is(201).json();
-    let phone = server.stranger().signed_in("ana", app_password["password"].as_str().unwrap());
+    let app_password = json(
+        basic.raw("POST", "/api/v1/app-passwords"),
+        &json!({"name": "x"}),
+    )
+    .send()
+    .is(201)
+    .json();
+    let phone = server
+        .stranger()
+        .signed_in("ana", app_password["password"].as_str().unwrap());
     phone.propfind("/", "0").is(207);
     assert_eq!(pointer(put_password(&this, "wrong", NEW)), "/old");
     assert_eq!(pointer(put_password(&this, PASSWORD, "short")), "/new");
-    assert_eq!(pointer(put_password(&this, PASSWORD, "password123")), "/new");
+    assert_eq!(
+        pointer(put_password(&this, PASSWORD, "password123")),
+        "/new"
+    );
     other.own("GET", "/api/v1/me").send().is(200);
     put_password(&this, PASSWORD, NEW).is(204);
     for _ in 0..20 {
@@ -77,7 +132,10 @@ fn a_new_password_leaves_nothing_but_the_session_that_asked() {
     login(&server, "ana", PASSWORD).is(401);
     login(&server, "ana", NEW).is(200);
     let server = server.restart();
-    let this = LoggedIn { client: server.stranger(), ..this };
+    let this = LoggedIn {
+        client: server.stranger(),
+        ..this
+    };
     this.own("GET", "/api/v1/me").send().is(200);
 }
 
@@ -95,18 +153,37 @@ fn guesses_at_the_old_password_are_throttled() {
 fn an_invite_makes_one_account() {
     let server = TestServer::start();
     let boss = boss(&server);
-    let (id, secret) = invite(&boss, &json!({"note": "Cleo", "quota": 1000, "expires": "2999-01-01T00:00:00Z"}));
+    let (id, secret) = invite(
+        &boss,
+        &json!({"note": "Cleo", "quota": 1000, "expires": "2999-01-01T00:00:00Z"}),
+    );
     let list = boss.raw("GET", "/api/v1/invites").send().is(200).json();
-    assert_eq!((&list["items"][0]["id"], &list["items"][0]["note"]), (&id.into(), &"Cleo".into()));
+    assert_eq!(
+        (&list["items"][0]["id"], &list["items"][0]["note"]),
+        (&id.into(), &"Cleo".into())
+    );
     assert!(!list.to_string().contains(&secret), "{list}");
-    let application = json!({"name": "Cleo", "password": NEW, "invite": secret, "display_name": "Cleo K"});
+    let application =
+        json!({"name": "Cleo", "password": NEW, "invite": secret, "display_name": "Cleo K"});
     let made = register(&server, &application).is(201).json();
     assert_eq!(made, json!({"name": "cleo", "role": "user", "quota": 1000}));
     let cleo = server.stranger().signed_in("cleo", NEW);
     cleo.store("/a", "x");
-    assert_eq!(cleo.raw("GET", "/api/v1/me").send().json()["display_name"], "Cleo K");
-    register(&server, &json!({"name": "dora", "password": NEW, "invite": secret})).is(403);
-    assert!(boss.raw("GET", "/api/v1/invites").send().json()["items"].as_array().unwrap().is_empty());
+    assert_eq!(
+        cleo.raw("GET", "/api/v1/me").send().json()["display_name"],
+        "Cleo K"
+    );
+    register(
+        &server,
+        &json!({"name": "dora", "password": NEW, "invite": secret}),
+    )
+    .is(403);
+    assert!(
+        boss.raw("GET", "/api/v1/invites").send().json()["items"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -115,15 +192,24 @@ fn what_is_wrong_with_an_application_spends_no_invite() {
     let boss = boss(&server);
     let (_, secret) = invite(&boss, &json!({}));
     let apply = |name: &str, password: &str| {
-        register(&server, &json!({"name": name, "password": password, "invite": secret, "email": "c@x"}))
+        register(
+            &server,
+            &json!({"name": name, "password": password, "invite": secret, "email": "c@x"}),
+        )
     };
     assert_eq!(pointer(apply("../c", NEW)), "/name");
     assert_eq!(pointer(apply("ana", NEW)), "/name");
     assert_eq!(pointer(apply("a-n-a", NEW)), "/name");
     assert_eq!(pointer(apply("cleo", "password123")), "/password");
-    assert_eq!(pointer(register(&server, &json!({"name": "cleo", "password": NEW}))), "/invite");
     assert_eq!(
-        pointer(register(&server, &json!({"name": "c", "password": NEW, "invite": secret, "role": "admin"}))),
+        pointer(register(&server, &json!({"name": "cleo", "password": NEW}))),
+        "/invite"
+    );
+    assert_eq!(
+        pointer(register(
+            &server,
+            &json!({"name": "c", "password": NEW, "invite": secret, "role": "admin"})
+        )),
         "/role"
     );
     apply("cleo", NEW).is(201);
@@ -139,14 +225,30 @@ fn many_uses_of_one_invite_at_once_make_one_account() {
             let (server, secret) = (&server, &secret);
             scope.spawn(move || {
                 let name = format!("racer{n}");
-                register(server, &json!({"name": name, "password": NEW, "invite": secret})).status
+                register(
+                    server,
+                    &json!({"name": name, "password": NEW, "invite": secret}),
+                )
+                .status
             })
         };
         let racers: Vec<_> = (0..8).map(one).collect();
-        racers.into_iter().map(|racer| racer.join().unwrap()).collect()
+        racers
+            .into_iter()
+            .map(|racer| racer.join().unwrap())
+            .collect()
     });
-    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
-    assert!(statuses.iter().all(|status| matches!(status, 201 | 403 | 503)), "{statuses:?}");
+    assert_eq!(
+        statuses.iter().filter(|status| **status == 201).count(),
+        1,
+        "{statuses:?}"
+    );
+    assert!(
+        statuses
+            .iter()
+            .all(|status| matches!(status, 201 | 403 | 503)),
+        "{statuses:?}"
+    );
     assert_eq!(server.app().auth.list().len(), 4);
 }
 
@@ -155,21 +257,56 @@ fn invites_end_by_withdrawal_and_with_who_made_them() {
     let server = TestServer::start();
     let boss = boss(&server);
     let ((id, withdrawn), (_, orphaned)) = (invite(&boss, &json!({})), invite(&boss, &json!({})));
-    boss.raw("DELETE", &format!("/api/v1/invites/{id}")).send().is(204);
-    boss.raw("DELETE", &format!("/api/v1/invites/{id}")).send().is(404);
-    register(&server, &json!({"name": "cleo", "password": NEW, "invite": withdrawn})).is(403);
+    boss.raw("DELETE", &format!("/api/v1/invites/{id}"))
+        .send()
+        .is(204);
+    boss.raw("DELETE", &format!("/api/v1/invites/{id}"))
+        .send()
+        .is(404);
+    register(
+        &server,
+        &json!({"name": "cleo", "password": NEW, "invite": withdrawn}),
+    )
+    .is(403);
     let app = server.app();
     let other = AccountName::parse("chief").unwrap();
-    server.block_on(app.auth.create(&other, PASSWORD.as_bytes(), Role::Admin, None)).unwrap();
-    server.block_on(app.auth.set_disabled(&AccountName::parse("boss").unwrap(), true)).unwrap();
-    register(&server, &json!({"name": "cleo", "password": NEW, "invite": orphaned})).is(403);
     server
-        .block_on(app.remove_account(&AccountName::parse("boss").unwrap(), sarang::app::removal::Files::Keep))
+        .block_on(
+            app.auth
+                .create(&other, PASSWORD.as_bytes(), Role::Admin, None),
+        )
+        .unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_disabled(&AccountName::parse("boss").unwrap(), true),
+        )
+        .unwrap();
+    register(
+        &server,
+        &json!({"name": "cleo", "password": NEW, "invite": orphaned}),
+    )
+    .is(403);
+    server
+        .block_on(app.remove_account(
+            &AccountName::parse("boss").unwrap(),
+            sarang::app::removal::Files::Keep,
+        ))
         .unwrap();
     self::boss(&server);
-    register(&server, &json!({"name": "cleo", "password": NEW, "invite": orphaned})).is(403);
-    for (method, target) in [("GET", "/api/v1/invites"), ("POST", "/api/v1/invites"), ("DELETE", "/api/v1/invites/x")] {
-        json(server.ana().raw(method, target), &json!({})).send().is(403);
+    register(
+        &server,
+        &json!({"name": "cleo", "password": NEW, "invite": orphaned}),
+    )
+    .is(403);
+    for (method, target) in [
+        ("GET", "/api/v1/invites"),
+        ("POST", "/api/v1/invites"),
+        ("DELETE", "/api/v1/invites/x"),
+    ] {
+        json(server.ana().raw(method, target), &json!({}))
+            .send()
+            .is(403);
     }
 }
 
@@ -177,18 +314,34 @@ fn invites_end_by_withdrawal_and_with_who_made_them() {
 fn the_settings_say_who_may_register_and_tries_are_throttled() {
     let closed = TestServer::with(|config| config.accounts.registration = Registration::Closed);
     let (_, secret) = invite(&boss(&closed), &json!({}));
-    register(&closed, &json!({"name": "cleo", "password": NEW, "invite": secret})).is(403);
+    register(
+        &closed,
+        &json!({"name": "cleo", "password": NEW, "invite": secret}),
+    )
+    .is(403);
     let open = TestServer::with(|config| {
         config.accounts.registration = Registration::Open;
         config.accounts.default_quota = Some(5);
         config.accounts.failures_per_network = 3;
     });
-    assert_eq!(register(&open, &json!({"name": "cleo", "password": NEW})).is(201).json()["quota"], 5);
-    register(&open, &json!({"name": "dora", "password": NEW, "invite": "made up"})).is(403);
-    json(open.stranger().raw("POST", "/api/v1/register"), &json!({"name": "dora", "password": NEW}))
-        .header("Sec-Fetch-Site", "cross-site")
-        .send()
-        .is(403);
+    assert_eq!(
+        register(&open, &json!({"name": "cleo", "password": NEW}))
+            .is(201)
+            .json()["quota"],
+        5
+    );
+    register(
+        &open,
+        &json!({"name": "dora", "password": NEW, "invite": "made up"}),
+    )
+    .is(403);
+    json(
+        open.stranger().raw("POST", "/api/v1/register"),
+        &json!({"name": "dora", "password": NEW}),
+    )
+    .header("Sec-Fetch-Site", "cross-site")
+    .send()
+    .is(403);
     register(&open, &json!({"name": "dora", "password": NEW})).is(201);
     let reply = register(&open, &json!({"name": "emil", "password": NEW})).is(429);
     assert!(reply.header("retry-after").is_some());

@@ -10,12 +10,25 @@ use std::time::Duration;
 fn a01_nested_xml_is_refused_and_kills_nobody() {
     let server = TestServer::start();
     let ana = server.ana();
-    for (method, levels) in [("PROPFIND", 2_500), ("PROPPATCH", 2_500), ("LOCK", 2_500), ("PROPFIND", 200)] {
+    for (method, levels) in [
+        ("PROPFIND", 2_500),
+        ("PROPPATCH", 2_500),
+        ("LOCK", 2_500),
+        ("PROPFIND", 200),
+    ] {
         let body = format!("{}{}", "<a>".repeat(levels), "</a>".repeat(levels));
-        ana.request(method, "/").header("Depth", "0").xml(body).send().is(400);
+        ana.request(method, "/")
+            .header("Depth", "0")
+            .xml(body)
+            .send()
+            .is(400);
     }
     let body = format!("{}{}", "<a>".repeat(60_000), "</a>".repeat(60_000));
-    ana.request("PROPFIND", "/").header("Depth", "0").xml(body).send().is_any(&[400, 413]);
+    ana.request("PROPFIND", "/")
+        .header("Depth", "0")
+        .xml(body)
+        .send()
+        .is_any(&[400, 413]);
     ana.propfind("/", "0").is(207);
 }
 
@@ -23,7 +36,13 @@ fn a01_nested_xml_is_refused_and_kills_nobody() {
 fn a02_root_lock_and_unlock_leave_the_server_working() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());
-    let token = ana.request("LOCK", "/").header("Depth", "infinity").xml(LOCK_BODY).send().is(200).token();
+    let token = ana
+        .request("LOCK", "/")
+        .header("Depth", "infinity")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200)
+        .token();
     ana.put(NAME, "x").is(423);
     ben.put(NAME, "x").is(201);
     ana.unlock("/", &token).is(204);
@@ -37,13 +56,27 @@ fn a03_a_lock_ends_when_its_time_is_over() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "old");
-    let lock =
-        ana.request("LOCK", NAME).header("Depth", "0").header("Timeout", "Second-1").xml(LOCK_BODY).send().is(200);
-    assert!(lock.text().contains("Second-1<"), "the grant is at most what was asked: {lock}");
-    let freed = poll(Duration::from_secs(10), || ana.put(NAME, "new").status == 204);
+    let lock = ana
+        .request("LOCK", NAME)
+        .header("Depth", "0")
+        .header("Timeout", "Second-1")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200);
+    assert!(
+        lock.text().contains("Second-1<"),
+        "the grant is at most what was asked: {lock}"
+    );
+    let freed = poll(Duration::from_secs(10), || {
+        ana.put(NAME, "new").status == 204
+    });
     assert!(freed, "the lock never ends");
     let stale = format!("(<{}>)", lock.token());
-    ana.request("PUT", NAME).header("If", stale).body("by a dead lock").send().is(412);
+    ana.request("PUT", NAME)
+        .header("If", stale)
+        .body("by a dead lock")
+        .send()
+        .is(412);
     ana.holds(NAME, "new");
 }
 
@@ -51,11 +84,30 @@ fn a03_a_lock_ends_when_its_time_is_over() {
 fn a03_grants_are_capped() {
     let server = TestServer::with(|config| config.locks.max_timeout = 100);
     let ana = server.ana();
-    for (at, asked) in ["Infinite", "Second-4100000000", "Infinite, Second-4100000000"].into_iter().enumerate() {
+    for (at, asked) in [
+        "Infinite",
+        "Second-4100000000",
+        "Infinite, Second-4100000000",
+    ]
+    .into_iter()
+    .enumerate()
+    {
         let path = format!("/{at}");
-        let reply = ana.request("LOCK", &path).header("Timeout", asked).xml(LOCK_BODY).send().is(201);
-        let granted = reply.text().split("Second-").nth(1).and_then(|rest| rest.split('<').next()?.parse::<u64>().ok());
-        assert!(granted.is_some_and(|seconds| seconds <= 100), "{asked}: {reply}");
+        let reply = ana
+            .request("LOCK", &path)
+            .header("Timeout", asked)
+            .xml(LOCK_BODY)
+            .send()
+            .is(201);
+        let granted = reply
+            .text()
+            .split("Second-")
+            .nth(1)
+            .and_then(|rest| rest.split('<').next()?.parse::<u64>().ok());
+        assert!(
+            granted.is_some_and(|seconds| seconds <= 100),
+            "{asked}: {reply}"
+        );
     }
 }
 
@@ -69,7 +121,10 @@ fn a04_locks_are_limited_by_account_and_by_resource() {
     let shared = LOCK_BODY.replace("exclusive", "shared");
     ana.request("LOCK", "/shared").xml(&shared).send().is(201);
     ana.request("LOCK", "/shared").xml(&shared).send().is(200);
-    ana.request("LOCK", "/shared").xml(&shared).send().is_any(&[429, 507]);
+    ana.request("LOCK", "/shared")
+        .xml(&shared)
+        .send()
+        .is_any(&[429, 507]);
     for at in 0..3 {
         ana.lock(&format!("/{at}")).send().is(201);
     }
@@ -85,8 +140,12 @@ fn a05_moving_or_copying_a_child_onto_its_ancestor_is_refused() {
     family(&server);
     for method in ["MOVE", "COPY"] {
         for target in ["/a", "/a/"] {
-            ana.transfer(method, "/a/b", target).send().is_any(&[403, 409]);
-            ana.transfer(method, "/a/b/file", target).send().is_any(&[403, 409]);
+            ana.transfer(method, "/a/b", target)
+                .send()
+                .is_any(&[403, 409]);
+            ana.transfer(method, "/a/b/file", target)
+                .send()
+                .is_any(&[403, 409]);
         }
         ana.transfer(method, "/a/b", "/").send().is_any(&[403, 409]);
     }
@@ -100,7 +159,9 @@ fn a06_moving_or_copying_an_ancestor_onto_or_into_its_child_is_refused() {
     family(&server);
     for method in ["MOVE", "COPY"] {
         for target in ["/a/b", "/a/b/", "/a/new", "/a/b/file", "/a"] {
-            ana.transfer(method, "/a", target).send().is_any(&[403, 409]);
+            ana.transfer(method, "/a", target)
+                .send()
+                .is_any(&[403, 409]);
         }
         ana.transfer(method, "/", "/a/b").send().is_any(&[403, 409]);
     }
@@ -136,7 +197,9 @@ fn a07_a_refused_overwrite_has_not_touched_the_target() {
     ana.lock("/to").header("X-Unused", "1").send().is(200);
     for method in ["MOVE", "COPY"] {
         ana.transfer(method, "/from", "/to").send().is(423);
-        ana.transfer(method, "/missing", "/to").send().is_any(&[404, 423]);
+        ana.transfer(method, "/missing", "/to")
+            .send()
+            .is_any(&[404, 423]);
     }
     ana.holds("/to/old", "old");
     ana.holds("/from/new", "new");
@@ -165,14 +228,22 @@ fn a08_a_destination_elsewhere_is_refused() {
     let ana = server.ana();
     ana.store(NAME, "x");
     let port = server.address().port();
-    for elsewhere in
-        ["http://evil.example/dav/x", "//evil.example/dav/x", &format!("http://127.0.0.1.evil.example:{port}/dav/x")]
-    {
+    for elsewhere in [
+        "http://evil.example/dav/x",
+        "//evil.example/dav/x",
+        &format!("http://127.0.0.1.evil.example:{port}/dav/x"),
+    ] {
         for method in ["MOVE", "COPY"] {
-            ana.request(method, NAME).header("Destination", elsewhere).send().is_any(&[400, 502]);
+            ana.request(method, NAME)
+                .header("Destination", elsewhere)
+                .send()
+                .is_any(&[400, 502]);
         }
     }
-    ana.request("MOVE", NAME).header("Destination", "http://evil.example/dav/x").send().is(502);
+    ana.request("MOVE", NAME)
+        .header("Destination", "http://evil.example/dav/x")
+        .send()
+        .is(502);
     ana.holds(NAME, "x");
     ana.lacks("/x");
 }
@@ -181,17 +252,36 @@ fn a08_a_destination_elsewhere_is_refused() {
 fn a10_many_ranges_never_multiply_the_file() {
     let server = TestServer::start();
     let ana = server.ana();
-    let content: Vec<u8> = (0..100_000_u32).map(|i| u8::try_from(i % 251).unwrap()).collect();
+    let content: Vec<u8> = (0..100_000_u32)
+        .map(|i| u8::try_from(i % 251).unwrap())
+        .collect();
     ana.store(NAME, &content);
     let many = format!("bytes=0-{}", ",0-".repeat(1_299));
-    let scattered: Vec<String> = (0..1_300).map(|i| format!("{}-{}", i * 70, i * 70 + 1)).collect();
-    for ranges in [many, format!("bytes={}", scattered.join(",")), "bytes=0-99999,0-99999".into()] {
+    let scattered: Vec<String> = (0..1_300)
+        .map(|i| format!("{}-{}", i * 70, i * 70 + 1))
+        .collect();
+    for ranges in [
+        many,
+        format!("bytes={}", scattered.join(",")),
+        "bytes=0-99999,0-99999".into(),
+    ] {
         let reply = ana.request("GET", NAME).header("Range", ranges).send();
         let reply = reply.is_any(&[200, 206, 416, 431]);
-        assert!(reply.body.len() <= content.len() + 4096, "{} bytes for a file of 100,000", reply.body.len());
-        assert!(reply.status != 200 || reply.body == content, "a 200 is the whole file");
+        assert!(
+            reply.body.len() <= content.len() + 4096,
+            "{} bytes for a file of 100,000",
+            reply.body.len()
+        );
+        assert!(
+            reply.status != 200 || reply.body == content,
+            "a 200 is the whole file"
+        );
     }
-    let two = ana.request("GET", NAME).header("Range", "bytes=0-9,20-29").send().is_any(&[200, 206]);
+    let two = ana
+        .request("GET", NAME)
+        .header("Range", "bytes=0-9,20-29")
+        .send()
+        .is_any(&[200, 206]);
     assert!(two.status != 200 || two.body == content);
 }
 
@@ -202,18 +292,36 @@ fn a11_a_file_cut_while_it_is_read_ends_the_connection() {
     let ana = server.ana();
     let path = server.home("ana").join("big");
     ana.store("/big", "");
-    fs::File::options().write(true).open(&path).unwrap().set_len(LEN).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(LEN)
+        .unwrap();
     let mut connection = server.connect();
-    connection.write(ana.request("GET", "/big").bytes()).unwrap();
+    connection
+        .write(ana.request("GET", "/big").bytes())
+        .unwrap();
     let head = connection.read_head("GET /big").unwrap();
-    assert_eq!((head.status, head.header("content-length")), (200, Some("268435456")));
-    fs::File::options().write(true).open(&path).unwrap().set_len(10).unwrap();
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (200, Some("268435456"))
+    );
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(10)
+        .unwrap();
     let mut buffer = vec![0; 1 << 20];
     let mut received = 0;
     while let Ok(count @ 1..) = connection.read_some(&mut buffer) {
         received += count as u64;
     }
-    assert!(received < LEN, "{received} bytes came: the missing ones were invented");
+    assert!(
+        received < LEN,
+        "{received} bytes came: the missing ones were invented"
+    );
     ana.holds("/big", [0; 10]);
 }
 
@@ -222,11 +330,25 @@ fn a12_special_files_do_not_exist() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store("/plain", "x");
-    mknodat(CWD, server.home("ana").join("pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    mknodat(
+        CWD,
+        server.home("ana").join("pipe"),
+        FileType::Fifo,
+        Mode::RWXU,
+        0,
+    )
+    .unwrap();
     ana.get("/pipe").is(404);
     ana.propfind("/pipe", "0").is(404);
-    assert_eq!(ana.propfind("/", "1").multistatus().paths().len(), 2, "the folder and /plain");
-    assert!(ana.put("/pipe", "x").status >= 400, "a PUT replaces no special file");
+    assert_eq!(
+        ana.propfind("/", "1").multistatus().paths().len(),
+        2,
+        "the folder and /plain"
+    );
+    assert!(
+        ana.put("/pipe", "x").status >= 400,
+        "a PUT replaces no special file"
+    );
     ana.get("/plain").is(200);
 }
 
@@ -250,11 +372,27 @@ fn a13_symlinks_lead_nowhere() {
         assert!(ana.put(path, "evil").status >= 400, "{path}");
     }
     assert!(ana.delete("/folder/secret").status >= 400);
-    assert!(ana.transfer("COPY", "/plain", "/folder/fresh").send().status >= 400);
+    assert!(
+        ana.transfer("COPY", "/plain", "/folder/fresh")
+            .send()
+            .status
+            >= 400
+    );
     assert!(ana.mkcol("/folder/sub").status >= 400);
-    assert_eq!(fs::read_to_string(outside.path().join("secret")).unwrap(), "secret");
-    assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 1, "nothing was made outside");
-    assert_eq!(ana.propfind("/", "1").multistatus().paths().len(), 2, "the folder and /plain");
+    assert_eq!(
+        fs::read_to_string(outside.path().join("secret")).unwrap(),
+        "secret"
+    );
+    assert_eq!(
+        fs::read_dir(outside.path()).unwrap().count(),
+        1,
+        "nothing was made outside"
+    );
+    assert_eq!(
+        ana.propfind("/", "1").multistatus().paths().len(),
+        2,
+        "the folder and /plain"
+    );
 }
 
 #[test]
@@ -268,7 +406,10 @@ fn a13_deleting_a_folder_does_not_follow_symlinks_in_it() {
     ana.transfer("COPY", "/d", "/e").send().is(201);
     ana.delete("/d").is(204);
     ana.delete("/e").is(204);
-    assert_eq!(fs::read_to_string(outside.path().join("secret")).unwrap(), "secret");
+    assert_eq!(
+        fs::read_to_string(outside.path().join("secret")).unwrap(),
+        "secret"
+    );
 }
 
 #[test]
@@ -283,7 +424,10 @@ fn a14_a_put_breaks_hard_links() {
     assert_eq!(fs::metadata(home.join("one")).unwrap().nlink(), 1);
     // The old content keeps the name that was made beside the server, and the one among the versions.
     assert_eq!(fs::metadata(home.join("two")).unwrap().nlink(), 2);
-    assert_ne!(fs::metadata(home.join("one")).unwrap().ino(), fs::metadata(home.join("two")).unwrap().ino());
+    assert_ne!(
+        fs::metadata(home.join("one")).unwrap().ino(),
+        fs::metadata(home.join("two")).unwrap().ino()
+    );
 }
 
 #[test]
@@ -291,11 +435,25 @@ fn a15_no_request_writes_beyond_the_end() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "whole");
-    ana.request("PUT", NAME).header("Content-Range", "bytes 1099511627776-1099511627776/*").body("x").send().is(400);
-    ana.request("PUT", "/new").header("Content-Range", "bytes 0-0/1").body("x").send().is(400);
+    ana.request("PUT", NAME)
+        .header("Content-Range", "bytes 1099511627776-1099511627776/*")
+        .body("x")
+        .send()
+        .is(400);
+    ana.request("PUT", "/new")
+        .header("Content-Range", "bytes 0-0/1")
+        .body("x")
+        .send()
+        .is(400);
     let patch = |range: &str| {
-        let request = ana.request("PATCH", NAME).header("Content-Type", "application/x-sabredav-partialupdate");
-        request.header("X-Update-Range", range).body("x").send().status
+        let request = ana
+            .request("PATCH", NAME)
+            .header("Content-Type", "application/x-sabredav-partialupdate");
+        request
+            .header("X-Update-Range", range)
+            .body("x")
+            .send()
+            .status
     };
     for range in [
         "bytes=1099511627776-1099511627776",
@@ -319,14 +477,27 @@ fn a16_a_doctype_is_refused() {
     let xxe = r#"<?xml version="1.0"?><!DOCTYPE x [<!ENTITY x SYSTEM "file:///etc/hostname">]>"#;
     ana.store(NAME, "x");
     for (doctype, entity) in [(bomb, "&b;"), (xxe, "&x;"), ("<!DOCTYPE html>", "")] {
-        let find = format!(r#"{doctype}<propfind xmlns="DAV:"><prop><getetag>{entity}</getetag></prop></propfind>"#);
-        ana.request("PROPFIND", NAME).header("Depth", "0").xml(find).send().is(400);
+        let find = format!(
+            r#"{doctype}<propfind xmlns="DAV:"><prop><getetag>{entity}</getetag></prop></propfind>"#
+        );
+        ana.request("PROPFIND", NAME)
+            .header("Depth", "0")
+            .xml(find)
+            .send()
+            .is(400);
         let patch = format!(
             r#"{doctype}<propertyupdate xmlns="DAV:"><set><prop><p xmlns="x:">{entity}</p></prop></set></propertyupdate>"#
         );
         ana.request("PROPPATCH", NAME).xml(patch).send().is(400);
-        let lock = LOCK_BODY.split_once("?>").unwrap().1.replace("http://", &format!("{entity}http://"));
-        ana.request("LOCK", NAME).xml(format!("{doctype}{lock}")).send().is(400);
+        let lock = LOCK_BODY
+            .split_once("?>")
+            .unwrap()
+            .1
+            .replace("http://", &format!("{entity}http://"));
+        ana.request("LOCK", NAME)
+            .xml(format!("{doctype}{lock}"))
+            .send()
+            .is(400);
     }
 }
 
@@ -338,7 +509,11 @@ fn a17_depth_infinity_is_refused_by_name() {
     let document = roxmltree::Document::parse(&text).expect("a DAV:error body");
     let root = document.root_element();
     assert!(root.has_tag_name(("DAV:", "error")), "{reply}");
-    assert!(root.children().any(|node| node.has_tag_name(("DAV:", "propfind-finite-depth"))), "{reply}");
+    assert!(
+        root.children()
+            .any(|node| node.has_tag_name(("DAV:", "propfind-finite-depth"))),
+        "{reply}"
+    );
 }
 
 #[test]
@@ -371,13 +546,24 @@ fn a18_dangerous_names_are_refused() {
 
 #[test]
 fn a18_names_strange_only_to_windows_depend_on_the_setting() {
-    let names = ["/CON", "/aux.txt", "/x.", "/trailing ", "/a:b", "/a\\b", "/q?"];
+    let names = [
+        "/CON",
+        "/aux.txt",
+        "/x.",
+        "/trailing ",
+        "/a:b",
+        "/a\\b",
+        "/q?",
+    ];
     let server = TestServer::start();
     for name in names {
         server.ana().put(name, "x").is(201);
         server.ana().holds(name, "x");
     }
-    assert_eq!(server.ana().propfind("/", "1").multistatus().paths().len(), 1 + names.len());
+    assert_eq!(
+        server.ana().propfind("/", "1").multistatus().paths().len(),
+        1 + names.len()
+    );
     let portable = TestServer::with(|config| config.drive.portable_names = true);
     for name in names {
         let status = portable.ana().put(name, "x").status;
@@ -392,7 +578,11 @@ fn a19_both_spellings_of_a_name_are_one_file() {
     ana.put("/caf\u{e9}", "composed").is(201);
     ana.put("/cafe\u{301}", "decomposed").is(204);
     ana.holds("/caf\u{e9}", "decomposed");
-    assert_eq!(ana.propfind("/", "1").multistatus().paths().len(), 2, "the folder and one file");
+    assert_eq!(
+        ana.propfind("/", "1").multistatus().paths().len(),
+        2,
+        "the folder and one file"
+    );
 }
 
 #[test]
@@ -402,13 +592,25 @@ fn a20_user_content_cannot_run_in_our_origin() {
     for name in ["/x.html", "/x.svg", "/x.xhtml", "/x", "/x.js"] {
         ana.store(name, "<script>alert(1)</script>");
         let reply = ana.get(name).is(200);
-        assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{reply}");
+        assert_eq!(
+            reply.header("x-content-type-options"),
+            Some("nosniff"),
+            "{reply}"
+        );
         let policy = reply.header("content-security-policy").unwrap_or("");
-        assert!(policy.contains("sandbox") && policy.contains("default-src 'none'"), "{reply}");
+        assert!(
+            policy.contains("sandbox") && policy.contains("default-src 'none'"),
+            "{reply}"
+        );
     }
     for name in ["/x.html", "/x.svg", "/x.xhtml"] {
         let reply = ana.get(name);
-        assert!(reply.header("content-disposition").is_some_and(|v| v.starts_with("attachment")), "{reply}");
+        assert!(
+            reply
+                .header("content-disposition")
+                .is_some_and(|v| v.starts_with("attachment")),
+            "{reply}"
+        );
     }
 }
 
@@ -440,18 +642,34 @@ fn a21_no_spelling_of_a_path_leaves_the_drive() {
             let reply = ana.raw(method, target).header("Depth", "0").send();
             assert!((400..500).contains(&reply.status), "{reply}");
         }
-        let reply = ana.raw("COPY", target).header("Destination", ana.absolute("/stolen")).send();
+        let reply = ana
+            .raw("COPY", target)
+            .header("Destination", ana.absolute("/stolen"))
+            .send();
         assert!((400..500).contains(&reply.status), "{reply}");
     }
     ana.store("/mine", "x");
-    for target in
-        ["/dav/../../outside", "/dav/%2e%2e/ben/planted", "/dav/.sarang/planted", "/outside", "/dav/..%2fben%2fx"]
-    {
-        let reply = ana.request("COPY", "/mine").header("Destination", format!("http://{}{target}", ana.host())).send();
-        assert!((400..500).contains(&reply.status) || reply.status == 502, "{target}: {reply}");
+    for target in [
+        "/dav/../../outside",
+        "/dav/%2e%2e/ben/planted",
+        "/dav/.sarang/planted",
+        "/outside",
+        "/dav/..%2fben%2fx",
+    ] {
+        let reply = ana
+            .request("COPY", "/mine")
+            .header("Destination", format!("http://{}{target}", ana.host()))
+            .send();
+        assert!(
+            (400..500).contains(&reply.status) || reply.status == 502,
+            "{target}: {reply}"
+        );
     }
     server.ben().holds("/secret", "of ben");
-    assert_eq!(server.ben().propfind("/", "1").multistatus().paths().len(), 2);
+    assert_eq!(
+        server.ben().propfind("/", "1").multistatus().paths().len(),
+        2
+    );
     ana.lacks("/stolen");
 }
 
@@ -461,21 +679,51 @@ fn a22_requests_that_can_be_read_two_ways_are_refused() {
     let ana = server.ana();
     let (host, auth, path) = (ana.host(), ana.authorization().to_owned(), url(NAME));
     let put = |head: &str, body: &str| {
-        let request = format!("PUT /dav{path} HTTP/1.1\r\nAuthorization: {auth}\r\n{head}\r\n{body}");
+        let request =
+            format!("PUT /dav{path} HTTP/1.1\r\nAuthorization: {auth}\r\n{head}\r\n{body}");
         server.connect().exchange(request).status
     };
     assert_eq!(put("Content-Length: 1\r\n", "x"), 400, "no Host");
-    assert_eq!(put(&format!("Host: {host}\r\nHost: {host}\r\nContent-Length: 1\r\n"), "x"), 400, "two Hosts");
-    assert_eq!(put("Host: a b\r\nContent-Length: 1\r\n", "x"), 400, "invalid Host");
-    assert_eq!(put("Host: \r\nContent-Length: 1\r\n", "x"), 400, "empty Host");
+    assert_eq!(
+        put(
+            &format!("Host: {host}\r\nHost: {host}\r\nContent-Length: 1\r\n"),
+            "x"
+        ),
+        400,
+        "two Hosts"
+    );
+    assert_eq!(
+        put("Host: a b\r\nContent-Length: 1\r\n", "x"),
+        400,
+        "invalid Host"
+    );
+    assert_eq!(
+        put("Host: \r\nContent-Length: 1\r\n", "x"),
+        400,
+        "empty Host"
+    );
     let both = format!("Host: {host}\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n");
     assert_eq!(put(&both, "1\r\nx\r\n0\r\n\r\n"), 400, "CL and TE");
     let twice = format!("Host: {host}\r\nContent-Length: 1\r\nContent-Length: 2\r\n");
     assert_eq!(put(&twice, "x"), 400, "two lengths");
-    assert_eq!(put(&format!("Host: {host}\r\nContent-Length: +1\r\n"), "x"), 400, "signed length");
-    assert_eq!(put(&format!("Host: {host}\r\nContent-Length : 1\r\n"), "x"), 400, "space before the colon");
-    let foreign = format!("GET http://evil.example/dav/ HTTP/1.1\r\nHost: {host}\r\nAuthorization: {auth}\r\n\r\n");
-    assert_eq!(server.connect().exchange(foreign).status, 400, "foreign absolute form");
+    assert_eq!(
+        put(&format!("Host: {host}\r\nContent-Length: +1\r\n"), "x"),
+        400,
+        "signed length"
+    );
+    assert_eq!(
+        put(&format!("Host: {host}\r\nContent-Length : 1\r\n"), "x"),
+        400,
+        "space before the colon"
+    );
+    let foreign = format!(
+        "GET http://evil.example/dav/ HTTP/1.1\r\nHost: {host}\r\nAuthorization: {auth}\r\n\r\n"
+    );
+    assert_eq!(
+        server.connect().exchange(foreign).status,
+        400,
+        "foreign absolute form"
+    );
     ana.lacks(NAME);
 }
 
@@ -513,7 +761,10 @@ fn slow_heads_are_cut_off() {
     let mut connection = server.connect();
     connection.write("GET /dav/ HTTP/1.1\r\nHost: x").unwrap();
     let reply = connection.read_head("a head that never ends");
-    assert!(reply.map_or(true, |reply| reply.status == 408), "the connection is closed");
+    assert!(
+        reply.map_or(true, |reply| reply.status == 408),
+        "the connection is closed"
+    );
 }
 
 #[test]
@@ -522,12 +773,23 @@ fn stalled_bodies_are_cut_off() {
     let ana = server.ana();
     ana.store(NAME, "old");
     let mut connection = server.connect();
-    let request = ana.request("PUT", NAME).header("Content-Length", "1000").body("only this").bytes();
+    let request = ana
+        .request("PUT", NAME)
+        .header("Content-Length", "1000")
+        .body("only this")
+        .bytes();
     connection.write(request).unwrap();
     let reply = connection.read_head("a body that never ends");
-    assert!(reply.map_or(true, |reply| reply.status >= 400), "the upload is not accepted");
+    assert!(
+        reply.map_or(true, |reply| reply.status >= 400),
+        "the upload is not accepted"
+    );
     ana.holds(NAME, "old");
-    assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty()), "{:?}", server.staged("ana"));
+    assert!(
+        poll(Duration::from_secs(5), || server.staged("ana").is_empty()),
+        "{:?}",
+        server.staged("ana")
+    );
 }
 
 #[test]
@@ -542,9 +804,14 @@ fn connections_of_one_address_are_limited() {
         held.push(connection);
     }
     let status = server.connect().exchange(&request).status;
-    assert!([0, 429, 503].contains(&status), "a fifth connection got {status}");
+    assert!(
+        [0, 429, 503].contains(&status),
+        "a fifth connection got {status}"
+    );
     held.clear();
-    let again = poll(Duration::from_secs(10), || server.connect().exchange(&request).status == 207);
+    let again = poll(Duration::from_secs(10), || {
+        server.connect().exchange(&request).status == 207
+    });
     assert!(again, "closed connections are never given back");
 }
 
@@ -552,7 +819,14 @@ fn connections_of_one_address_are_limited() {
 fn large_xml_is_refused() {
     let server = TestServer::start();
     let ana = server.ana();
-    let body = format!("<propfind xmlns=\"DAV:\"><prop>{}</prop></propfind>", "<getetag/>".repeat(200_000));
-    ana.request("PROPFIND", "/").header("Depth", "0").xml(body).send().is_any(&[400, 413]);
+    let body = format!(
+        "<propfind xmlns=\"DAV:\"><prop>{}</prop></propfind>",
+        "<getetag/>".repeat(200_000)
+    );
+    ana.request("PROPFIND", "/")
+        .header("Depth", "0")
+        .xml(body)
+        .send()
+        .is_any(&[400, 413]);
     ana.propfind("/", "0").is(207);
 }

@@ -43,7 +43,9 @@ pub fn place() -> (tempfile::TempDir, Place) {
 }
 
 pub fn generations(around: &tempfile::TempDir) -> Vec<PathBuf> {
-    let entries = fs::read_dir(around.path().join("backups")).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(around.path().join("backups"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut found: Vec<_> = entries.filter(|path| path.is_dir()).collect();
     found.sort();
     found
@@ -54,7 +56,9 @@ fn api(client: &Client, path: &str, body: &Value) -> Value {
 }
 
 fn link(serving: &Serving, token: &str) -> Reply {
-    Client::new(serving.address, None).raw("GET", &format!("/s/{token}/dav/")).send()
+    Client::new(serving.address, None)
+        .raw("GET", &format!("/s/{token}/dav/"))
+        .send()
 }
 
 /// A content that shows whether it is whole.
@@ -64,7 +68,11 @@ fn content(seed: usize) -> String {
 
 #[track_caller]
 fn is_whole(text: &str) {
-    let seed = text.lines().next().and_then(|line| line.parse().ok()).unwrap_or_else(|| panic!("torn: {text:.20}"));
+    let seed = text
+        .lines()
+        .next()
+        .and_then(|line| line.parse().ok())
+        .unwrap_or_else(|| panic!("torn: {text:.20}"));
     assert!(text == content(seed), "torn content of {seed}");
 }
 
@@ -75,9 +83,21 @@ fn write_until(over: &AtomicBool, address: SocketAddr) -> usize {
     while !over.load(Ordering::Relaxed) {
         ana.store(&format!("/busy/{}", count % 7), content(count));
         ana.store("/shared.txt", content(count));
-        let (from, to) = if count.is_multiple_of(2) { ("one", "two") } else { ("two", "one") };
-        ana.transfer("MOVE", &format!("/{from}/wandering"), &format!("/{to}/wandering")).send().is(201);
-        ana.transfer("MOVE", &format!("/{from}/folder"), &format!("/{to}/folder")).send().is(201);
+        let (from, to) = if count.is_multiple_of(2) {
+            ("one", "two")
+        } else {
+            ("two", "one")
+        };
+        ana.transfer(
+            "MOVE",
+            &format!("/{from}/wandering"),
+            &format!("/{to}/wandering"),
+        )
+        .send()
+        .is(201);
+        ana.transfer("MOVE", &format!("/{from}/folder"), &format!("/{to}/folder"))
+            .send()
+            .is(201);
         count += 1;
     }
     count
@@ -93,16 +113,36 @@ fn fill(ana: &Client) -> (Value, Value) {
     ana.store("/one/wandering", "wandering");
     ana.store("/one/folder/in it", "in it");
     ana.store("/shared.txt", content(0));
-    ana.request("PUT", NAME).header("X-OC-Mtime", "1000000000").body("first").send().is(201);
-    ana.request("PUT", NAME).header("X-OC-Mtime", "1000000000").body("second").send().is(204);
-    ana.proppatch(NAME, "<D:set><D:prop><x:color>blue</x:color></D:prop></D:set>").send().is(207);
+    ana.request("PUT", NAME)
+        .header("X-OC-Mtime", "1000000000")
+        .body("first")
+        .send()
+        .is(201);
+    ana.request("PUT", NAME)
+        .header("X-OC-Mtime", "1000000000")
+        .body("second")
+        .send()
+        .is(204);
+    ana.proppatch(
+        NAME,
+        "<D:set><D:prop><x:color>blue</x:color></D:prop></D:set>",
+    )
+    .send()
+    .is(207);
     ana.store("/gone", "gone");
     ana.delete("/gone").is(204);
     for path in ["/docs", "/shared.txt"] {
-        api(ana, "/shares", &json!({"path": path, "to": {"account": "ben"}, "rights": "edit"}));
+        api(
+            ana,
+            "/shares",
+            &json!({"path": path, "to": {"account": "ben"}, "rights": "edit"}),
+        );
     }
     let of_folder = api(ana, "/links", &json!({"path": "docs"}));
-    (of_folder, api(ana, "/links", &json!({"path": "shared.txt"})))
+    (
+        of_folder,
+        api(ana, "/links", &json!({"path": "shared.txt"})),
+    )
 }
 
 #[test]
@@ -115,32 +155,57 @@ fn what_was_acknowledged_before_a_backup_survives_the_loss_of_the_data_folder() 
     let summary = std::thread::scope(|scope| {
         let writer = scope.spawn(|| write_until(&over, address));
         // Saved by the writer at least once, so that the share has followed it.
-        poll(Duration::from_secs(20), || serving.ana().get("/busy/3").status == 200);
+        poll(Duration::from_secs(20), || {
+            serving.ana().get("/busy/3").status == 200
+        });
         let summary = backup(&place, &[]);
         over.store(true, Ordering::Relaxed);
         assert!(writer.join().unwrap() > 3);
         summary
     });
     assert_eq!(summary["tally"]["failures"], json!([]), "{summary}");
-    let tags = |ana: &Client| ["/docs/7", NAME].map(|path| ana.head(path).is(200).header("etag").unwrap().to_owned());
+    let tags = |ana: &Client| {
+        ["/docs/7", NAME].map(|path| ana.head(path).is(200).header("etag").unwrap().to_owned())
+    };
     let before = tags(&serving.ana());
     drop(serving);
     fs::remove_dir_all(place.path().join(DATA)).unwrap();
     let told = ran(&place, &["restore", "../backups"]);
-    assert!(told.contains("Restored") && !told.contains("show nothing"), "{told}");
+    assert!(
+        told.contains("Restored") && !told.contains("show nothing"),
+        "{told}"
+    );
 
     let serving = place.serve();
-    assert!(!serving.greeting().contains("/setup"), "{}", serving.greeting());
+    assert!(
+        !serving.greeting().contains("/setup"),
+        "{}",
+        serving.greeting()
+    );
     let (ana, ben) = (serving.ana(), serving.ana().signed_in("ben", PASSWORD));
     for number in 0..40 {
         ana.holds(&format!("/docs/{number}"), content(number));
         ben.holds(&format!("/Shared with me/docs/{number}"), content(number));
     }
     ana.holds(NAME, "second");
-    assert_eq!(tags(&ana), before, "clients that keep copies find nothing changed");
-    let modified = ana.head(NAME).is(200).header("last-modified").unwrap().to_owned();
+    assert_eq!(
+        tags(&ana),
+        before,
+        "clients that keep copies find nothing changed"
+    );
+    let modified = ana
+        .head(NAME)
+        .is(200)
+        .header("last-modified")
+        .unwrap()
+        .to_owned();
     assert_eq!(modified, "Sun, 09 Sep 2001 01:46:40 GMT");
-    assert!(ana.props(NAME, "0", "<color xmlns='http://example.org/x/'/>").is(207).text().contains("blue"));
+    assert!(
+        ana.props(NAME, "0", "<color xmlns='http://example.org/x/'/>")
+            .is(207)
+            .text()
+            .contains("blue")
+    );
     for path in ["wandering", "folder/in it"] {
         let found = ["one", "two"].map(|folder| ana.get(&format!("/{folder}/{path}")).status);
         assert!(found.contains(&200), "{path} is lost: {found:?}");
@@ -154,12 +219,34 @@ fn what_was_acknowledged_before_a_backup_survives_the_loss_of_the_data_folder() 
     is_whole(&ben.get("/Shared with me/shared.txt").is(200).text());
     assert!(link(&serving, of_folder["token"].as_str().unwrap()).status < 400);
     let file = format!("/s/{}/file", of_file["token"].as_str().unwrap());
-    is_whole(&Client::new(serving.address, None).raw("GET", &file).send().is(200).text());
+    is_whole(
+        &Client::new(serving.address, None)
+            .raw("GET", &file)
+            .send()
+            .is(200)
+            .text(),
+    );
     let trash = ana.raw("GET", "/api/v1/trash").send().is(200).json();
-    assert!(trash["items"].as_array().unwrap().iter().any(|item| item["path"] == "/gone"), "{trash}");
+    assert!(
+        trash["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|item| item["path"] == "/gone"),
+        "{trash}"
+    );
     let versions = format!("/api/v1/versions?path={}", crate::harness::url(NAME));
-    assert_eq!(ana.raw("GET", &versions).send().is(200).json()["items"].as_array().unwrap().len(), 1);
-    assert!(ran(&place, &["audit"]).contains("ben"), "the audit log is there");
+    assert_eq!(
+        ana.raw("GET", &versions).send().is(200).json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    assert!(
+        ran(&place, &["audit"]).contains("ben"),
+        "the audit log is there"
+    );
     assert_eq!(generations(&around).len(), 1);
 }
 
@@ -189,10 +276,28 @@ fn a_second_backup_copies_only_what_has_changed() {
     assert_eq!(whole.len(), 2);
     for (generation, old) in [(&whole[0], true), (&whole[1], false)] {
         let home = generation.join("files/homes/ana");
-        assert_eq!(fs::read_to_string(home.join("7")).unwrap() == content(7), old);
-        assert_eq!((home.join("9").exists(), home.join("8").exists(), home.join("new").exists()), (old, old, !old));
+        assert_eq!(
+            fs::read_to_string(home.join("7")).unwrap() == content(7),
+            old
+        );
+        assert_eq!(
+            (
+                home.join("9").exists(),
+                home.join("8").exists(),
+                home.join("new").exists()
+            ),
+            (old, old, !old)
+        );
         let data = place.path().join(if old { "old" } else { "new" });
-        ran(&place, &["restore", generation.to_str().unwrap(), "--to", data.to_str().unwrap()]);
+        ran(
+            &place,
+            &[
+                "restore",
+                generation.to_str().unwrap(),
+                "--to",
+                data.to_str().unwrap(),
+            ],
+        );
         assert_eq!(data.join("homes/ana/9").exists(), old);
     }
     let third = backup(&place, &["--keep", "2", "--without-history"]);
@@ -215,30 +320,60 @@ fn a_backup_that_is_killed_is_none_and_the_next_one_is() {
         }
     }
     let mut command = place.command(SARANG);
-    let mut child = command.args(["backup", "../backups"]).stdout(Stdio::null()).spawn().unwrap();
-    let begun = |path: &Path| path.join("files/homes/ana").read_dir().is_ok_and(|names| names.count() > 2);
+    let mut child = command
+        .args(["backup", "../backups"])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let begun = |path: &Path| {
+        path.join("files/homes/ana")
+            .read_dir()
+            .is_ok_and(|names| names.count() > 2)
+    };
     let backups = around.path().join("backups");
-    poll(Duration::from_secs(30), || backups.is_dir() && generations(&around).iter().any(|path| begun(path)));
+    poll(Duration::from_secs(30), || {
+        backups.is_dir() && generations(&around).iter().any(|path| begun(path))
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     let cut = generations(&around);
     assert_eq!(cut.len(), 1);
-    assert!(cut[0].extension().is_some_and(|extension| extension == "partial"), "it was done before it was killed");
-    assert!(refused(&place, &["restore", "../backups", "--to", "other"]).contains("no whole backup"));
+    assert!(
+        cut[0]
+            .extension()
+            .is_some_and(|extension| extension == "partial"),
+        "it was done before it was killed"
+    );
+    assert!(
+        refused(&place, &["restore", "../backups", "--to", "other"]).contains("no whole backup")
+    );
     assert!(!place.path().join("other/state").exists());
     let summary = backup(&place, &[]);
-    assert!(summary["tally"]["files"].as_u64().unwrap() >= 4000, "{summary}");
+    assert!(
+        summary["tally"]["files"].as_u64().unwrap() >= 4000,
+        "{summary}"
+    );
     let whole = generations(&around);
     assert_eq!(whole.len(), 1);
     assert!(whole[0].extension().is_none());
-    assert_eq!(fs::read(whole[0].join("files/homes/ana/19/99")).unwrap(), b"x");
+    assert_eq!(
+        fs::read(whole[0].join("files/homes/ana/19/99")).unwrap(),
+        b"x"
+    );
 }
 
 #[test]
 fn what_would_harm_is_refused() {
     let (around, place) = place();
-    for inside in ["sarang-data/backups", "sarang-data", "./sarang-data/homes/new/deep"] {
-        assert!(refused(&place, &["backup", inside]).contains("within the data folder"), "{inside}");
+    for inside in [
+        "sarang-data/backups",
+        "sarang-data",
+        "./sarang-data/homes/new/deep",
+    ] {
+        assert!(
+            refused(&place, &["backup", inside]).contains("within the data folder"),
+            "{inside}"
+        );
     }
     assert!(!place.path().join("sarang-data/backups").exists());
     fs::write(around.path().join("here/foreign"), "x").unwrap();

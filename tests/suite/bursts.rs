@@ -32,11 +32,22 @@ fn is_held(client: &Client) -> bool {
 
 /// How many changes were a burst, by the audit log, where there were so many files.
 fn harm_of(server: &TestServer, files: u64) -> u64 {
-    let filter = Filter { kind: Some(Kind::HistoryHeld), ..Filter::default() };
-    let told = || server.block_on(server.app().audit.read(filter.clone(), u64::MAX, 10)).unwrap();
+    let filter = Filter {
+        kind: Some(Kind::HistoryHeld),
+        ..Filter::default()
+    };
+    let told = || {
+        server
+            .block_on(server.app().audit.read(filter.clone(), u64::MAX, 10))
+            .unwrap()
+    };
     assert!(poll(PATIENCE, || !told().is_empty()));
     let entries = told();
-    assert_eq!((entries.len(), entries[0].target.as_str()), (1, "ana"), "{entries:?}");
+    assert_eq!(
+        (entries.len(), entries[0].target.as_str()),
+        (1, "ana"),
+        "{entries:?}"
+    );
     let (harm, rest) = entries[0].note.split_once(" of ").unwrap();
     assert!(rest.starts_with(&format!("{files} files")), "{rest}");
     harm.parse().unwrap()
@@ -51,7 +62,10 @@ fn overwriting_half_of_a_drive_holds_its_history_over_restarts() {
     assert!(is_held(&ana));
     assert!((20..=22).contains(&harm_of(&server, 40)));
     assert!(until(&server.ben()).is_null());
-    let held = server.block_on(sarang::admin::overview(&server.app())).unwrap().held;
+    let held = server
+        .block_on(sarang::admin::overview(&server.app()))
+        .unwrap()
+        .held;
     assert_eq!((held.len(), held[0].root.as_str()), (1, "home/ana"));
     let server = server.restart();
     let ana = server.ana();
@@ -60,11 +74,32 @@ fn overwriting_half_of_a_drive_holds_its_history_over_restarts() {
     // What would expire tomorrow does not.
     ana.delete("/d/30").is(204);
     let app = server.app();
-    let (root, _) = server.block_on(app.commons.roots.home(&"ana".to_owned().try_into().unwrap())).unwrap();
-    let retention = Retention { trash: Some(Duration::from_secs(3600)), ..Retention::default() };
+    let (root, _) = server
+        .block_on(
+            app.commons
+                .roots
+                .home(&"ana".to_owned().try_into().unwrap()),
+        )
+        .unwrap();
+    let retention = Retention {
+        trash: Some(Duration::from_secs(3600)),
+        ..Retention::default()
+    };
     let day = |n: u64| SystemTime::now() + Duration::from_secs(n * 86400);
-    assert_eq!(server.block_on(root.tree.expire(retention, day(1))).unwrap().items, 0);
-    assert_eq!(server.block_on(root.tree.expire(retention, day(31))).unwrap().items, 1);
+    assert_eq!(
+        server
+            .block_on(root.tree.expire(retention, day(1)))
+            .unwrap()
+            .items,
+        0
+    );
+    assert_eq!(
+        server
+            .block_on(root.tree.expire(retention, day(31)))
+            .unwrap()
+            .items,
+        1
+    );
 }
 
 #[test]
@@ -83,24 +118,36 @@ fn new_and_moved_files_are_no_harm() {
     let (server, ana) = start();
     for n in 0..60 {
         ana.store(&format!("/new {n}"), "x");
-        ana.transfer("MOVE", &format!("/new {n}"), &format!("/moved {n}")).send().is(201);
+        ana.transfer("MOVE", &format!("/new {n}"), &format!("/moved {n}"))
+            .send()
+            .is(201);
     }
     for n in 0..52 {
         ana.store(&format!("/moved {n}"), "scrambled");
     }
     assert!(is_held(&ana));
-    assert!((50..=52).contains(&harm_of(&server, 100)), "only what was overwritten counts");
+    assert!(
+        (50..=52).contains(&harm_of(&server, 100)),
+        "only what was overwritten counts"
+    );
 }
 
 #[test]
 fn what_comes_from_another_drive_over_files_counts() {
     let (server, ana) = start();
-    let share = ana.raw("POST", "/api/v1/shares").header("Content-Type", "application/json");
-    share.body(r#"{"path":"/d","to":{"account":"ben"},"rights":"edit"}"#).send().is(201);
+    let share = ana
+        .raw("POST", "/api/v1/shares")
+        .header("Content-Type", "application/json");
+    share
+        .body(r#"{"path":"/d","to":{"account":"ben"},"rights":"edit"}"#)
+        .send()
+        .is(201);
     let ben = server.ben();
     ben.store("/mine", "scrambled");
     for n in 0..22 {
-        ben.transfer("COPY", "/mine", &format!("/Shared with me/d/{n}")).send().is(204);
+        ben.transfer("COPY", "/mine", &format!("/Shared with me/d/{n}"))
+            .send()
+            .is(204);
     }
     assert!(is_held(&ana));
     assert!((20..=22).contains(&harm_of(&server, 40)));
@@ -111,9 +158,16 @@ fn what_is_moved_to_another_drive_counts_where_it_was() {
     let (server, ana) = start();
     let share = server.ben();
     share.mkcol("/in").is(201);
-    let asked = share.raw("POST", "/api/v1/shares").header("Content-Type", "application/json");
-    asked.body(r#"{"path":"/in","to":{"account":"ana"},"rights":"edit"}"#).send().is(201);
-    ana.transfer("MOVE", "/d", "/Shared with me/in/d").send().is(201);
+    let asked = share
+        .raw("POST", "/api/v1/shares")
+        .header("Content-Type", "application/json");
+    asked
+        .body(r#"{"path":"/in","to":{"account":"ana"},"rights":"edit"}"#)
+        .send()
+        .is(201);
+    ana.transfer("MOVE", "/d", "/Shared with me/in/d")
+        .send()
+        .is(201);
     assert!(is_held(&ana));
     assert!(harm_of(&server, 40) == 40);
 }

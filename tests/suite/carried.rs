@@ -25,7 +25,16 @@ fn fill(ana: &Client, count: usize) -> BTreeMap<String, String> {
     ana.mkcol("/d").is(201);
     ana.mkcol("/d/sub").is(201);
     let files: BTreeMap<_, _> = (0..count)
-        .map(|n| (if n % 2 == 0 { format!("f{n}") } else { format!("sub/f{n}") }, format!("at first {n}")))
+        .map(|n| {
+            (
+                if n % 2 == 0 {
+                    format!("f{n}")
+                } else {
+                    format!("sub/f{n}")
+                },
+                format!("at first {n}"),
+            )
+        })
         .collect();
     for (name, text) in &files {
         ana.store(&format!("/d/{name}"), text);
@@ -36,11 +45,17 @@ fn fill(ana: &Client, count: usize) -> BTreeMap<String, String> {
 /// The files below a folder on disk, and what is in them.
 fn files_in(dir: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    let Ok(entries) = fs::read_dir(dir) else { return found };
+    let Ok(entries) = fs::read_dir(dir) else {
+        return found;
+    };
     for entry in entries.map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
         if entry.file_type().unwrap().is_dir() {
-            found.extend(files_in(&entry.path()).into_iter().map(|(path, text)| (format!("{name}/{path}"), text)));
+            found.extend(
+                files_in(&entry.path())
+                    .into_iter()
+                    .map(|(path, text)| (format!("{name}/{path}"), text)),
+            );
         } else {
             found.insert(name, fs::read_to_string(entry.path()).unwrap());
         }
@@ -61,7 +76,11 @@ fn change_on(ana: &Client, files: &mut BTreeMap<String, String>, begun: &mpsc::S
             _ => format!("new {}", n - 2),
         };
         let text = format!("saved {n}");
-        let reply = if n % 4 == 3 { ana.delete(&format!("/d/{name}")) } else { ana.put(&format!("/d/{name}"), &text) };
+        let reply = if n % 4 == 3 {
+            ana.delete(&format!("/d/{name}"))
+        } else {
+            ana.put(&format!("/d/{name}"), &text)
+        };
         match reply.status {
             201 | 204 if n % 4 == 3 => drop(files.remove(&name)),
             201 | 204 => drop(files.insert(name, text)),
@@ -90,13 +109,27 @@ fn what_is_saved_while_a_folder_moves_into_another_drive_comes_along() {
     });
     assert_eq!(files_in(&server.home("ben").join("in/d")), changed);
     ana.lacks("/d");
-    let trashed = ana.api("GET", "/trash?limit=9", &json!(null)).is(200).json();
+    let trashed = ana
+        .api("GET", "/trash?limit=9", &json!(null))
+        .is(200)
+        .json();
     // A file that was deleted in the same moment may stand before it.
-    let folder = trashed["items"].as_array().unwrap().iter().find(|item| item["path"] == "/d").expect("the folder");
+    let folder = trashed["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|item| item["path"] == "/d")
+        .expect("the folder");
     let id = folder["id"].as_str().unwrap().to_owned();
-    assert_eq!(files_in(&server.home("ana").join(".sarang/trash/files").join(id)), changed);
+    assert_eq!(
+        files_in(&server.home("ana").join(".sarang/trash/files").join(id)),
+        changed
+    );
     // That so much went is noted by a task of its own.
-    assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty() && server.staged("ben").is_empty()));
+    assert!(poll(Duration::from_secs(5), || server
+        .staged("ana")
+        .is_empty()
+        && server.staged("ben").is_empty()));
     // And back, over what stands there.
     ana.mkcol("/d").is(201);
     ana.transfer("MOVE", TARGET, "/d").send().is(204);
@@ -114,11 +147,21 @@ fn a_file_saved_while_it_moves_into_another_drive_comes_along() {
         ana.store("/file", vec![b'0'; 3 << 20]);
         let (writer, mover) = (server.ana(), server.ana());
         let last = std::thread::scope(|scope| {
-            let mover = scope.spawn(move || mover.transfer("MOVE", "/file", "/Shared with me/in/file").send());
+            let mover = scope.spawn(move || {
+                mover
+                    .transfer("MOVE", "/file", "/Shared with me/in/file")
+                    .send()
+            });
             let mut last = None;
             for save in 0.. {
                 let text = format!("{n} {save}");
-                match writer.request("PUT", "/file").header("If-Match", "*").body(&text).send().status {
+                match writer
+                    .request("PUT", "/file")
+                    .header("If-Match", "*")
+                    .body(&text)
+                    .send()
+                    .status
+                {
                     204 => last = Some(text),
                     412 => break,
                     status => panic!("{status}"),
@@ -142,15 +185,29 @@ fn a_move_into_another_drive_that_is_refused_leaves_the_source_where_it_was() {
     let files = fill(&ana, 40);
     ana.store("/d/large", vec![b'x'; 100_000]);
     let app = server.app();
-    server.block_on(app.auth.set_quota(&sarang::model::AccountName::parse("ben").unwrap(), Some(50_000))).unwrap();
+    server
+        .block_on(app.auth.set_quota(
+            &sarang::model::AccountName::parse("ben").unwrap(),
+            Some(50_000),
+        ))
+        .unwrap();
     ana.transfer("MOVE", "/d", TARGET).send().is(507);
     ben.store("/in/d", "in the way");
     ana.delete("/d/large").is(204);
-    ana.transfer("MOVE", "/d", TARGET).header("Overwrite", "F").send().is(412);
+    ana.transfer("MOVE", "/d", TARGET)
+        .header("Overwrite", "F")
+        .send()
+        .is(412);
     ben.holds("/in/d", "in the way");
     assert_eq!(files_in(&server.home("ana").join("d")), files);
-    assert_eq!(files_in(&server.home("ana").join(".sarang/trash/files")).len(), 1);
-    assert_eq!((server.staged("ana"), server.staged("ben")), (Vec::new(), Vec::new()));
+    assert_eq!(
+        files_in(&server.home("ana").join(".sarang/trash/files")).len(),
+        1
+    );
+    assert_eq!(
+        (server.staged("ana"), server.staged("ben")),
+        (Vec::new(), Vec::new())
+    );
 }
 
 /// The name is looked at only when the copy gets it, once the source is out of sight.
@@ -162,13 +219,18 @@ fn a_move_that_is_refused_at_its_end_brings_the_source_back() {
     let files = fill(&ana, 4);
     ana.store("/file", "x");
     for source in ["/d", "/file"] {
-        ana.transfer("MOVE", source, "/Shared with me/in/a:b").send().is(400);
+        ana.transfer("MOVE", source, "/Shared with me/in/a:b")
+            .send()
+            .is(400);
     }
     assert_eq!(files_in(&server.home("ana").join("d")), files);
     ana.holds("/file", "x");
     let trashed = ana.api("GET", "/trash", &json!(null)).is(200).json();
     assert_eq!(trashed["items"], json!([]));
-    assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty() && server.staged("ben").is_empty()));
+    assert!(poll(Duration::from_secs(5), || server
+        .staged("ana")
+        .is_empty()
+        && server.staged("ben").is_empty()));
 }
 
 /// Ends the program in the middle of a move, at moments all over it.
@@ -176,7 +238,12 @@ fn a_move_that_is_refused_at_its_end_brings_the_source_back() {
 fn a_crash_in_a_move_into_another_drive_leaves_one_whole_tree() {
     let place = Place::new();
     place.add_ana();
-    assert!(place.run(&["user", "add", "ben", "--password-stdin"], PASSWORD).status.success());
+    assert!(
+        place
+            .run(&["user", "add", "ben", "--password-stdin"], PASSWORD)
+            .status
+            .success()
+    );
     let homes = place.path().join("sarang-data/homes");
     let ben = |serving: &Serving| serving.ana().signed_in("ben", PASSWORD);
     let mut serving = place.serve();
@@ -192,8 +259,10 @@ fn a_crash_in_a_move_into_another_drive_leaves_one_whole_tree() {
         }
         let ana = serving.ana();
         let mover = std::thread::spawn(move || {
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| ana.transfer("MOVE", "/d", TARGET).send().status))
-                .ok()
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                ana.transfer("MOVE", "/d", TARGET).send().status
+            }))
+            .ok()
         });
         std::thread::sleep(took * n / 12);
         serving.kill();
@@ -202,14 +271,31 @@ fn a_crash_in_a_move_into_another_drive_leaves_one_whole_tree() {
         // Opened at their first use.
         serving.ana().propfind("/", "0").is(207);
         ben(&serving).propfind("/", "0").is(207);
-        let (here, there) = (files_in(&homes.join("ana/d")), files_in(&homes.join("ben/in/d")));
+        let (here, there) = (
+            files_in(&homes.join("ana/d")),
+            files_in(&homes.join("ben/in/d")),
+        );
         let trashed = files_in(&homes.join("ana/.sarang/trash/files"));
-        let text = format!("{n}: {} here, {} there, {} in the trash", here.len(), there.len(), trashed.len());
-        assert!(here == files || (here.is_empty() && there == files && trashed.len() == files.len()), "{text}");
+        let text = format!(
+            "{n}: {} here, {} there, {} in the trash",
+            here.len(),
+            there.len(),
+            trashed.len()
+        );
+        assert!(
+            here == files || (here.is_empty() && there == files && trashed.len() == files.len()),
+            "{text}"
+        );
         assert!(there == files || there.is_empty() && !answered, "{text}");
         assert!(here.is_empty() || trashed.is_empty(), "{text}");
         for home in ["ana", "ben"] {
-            assert_eq!(fs::read_dir(homes.join(home).join(".sarang/tmp")).unwrap().count(), 0, "{text}");
+            assert_eq!(
+                fs::read_dir(homes.join(home).join(".sarang/tmp"))
+                    .unwrap()
+                    .count(),
+                0,
+                "{text}"
+            );
         }
         sides[usize::from(here.is_empty())] += 1;
         if here.is_empty() {
@@ -221,5 +307,8 @@ fn a_crash_in_a_move_into_another_drive_leaves_one_whole_tree() {
             ben(&serving).api("DELETE", "/trash", &json!(null)).is(200);
         }
     }
-    assert!(sides.iter().all(|count| *count > 0), "all crashes left it on one side: {sides:?}");
+    assert!(
+        sides.iter().all(|count| *count > 0),
+        "all crashes left it on one side: {sides:?}"
+    );
 }

@@ -75,7 +75,11 @@ fn a_condition_is_judged_when_the_upload_ends() {
     let server = TestServer::start();
     let ana = server.ana();
     let mut slow = server.connect();
-    let bytes = ana.request("PUT", NAME).header("If-None-Match", "*").body(vec![b'n'; LEN]).bytes();
+    let bytes = ana
+        .request("PUT", NAME)
+        .header("If-None-Match", "*")
+        .body(vec![b'n'; LEN])
+        .bytes();
     let (first, rest) = bytes.split_at(LEN / 2);
     slow.write(first).unwrap();
     ana.store(NAME, "first");
@@ -89,7 +93,11 @@ fn a_condition_is_judged_when_the_upload_ends() {
 fn cut(server: &TestServer, path: &str, percent: usize, chunked: bool) {
     let ana = server.ana();
     let request = ana.request("PUT", path).body(vec![b'n'; LEN]);
-    let bytes = if chunked { request.chunked().bytes() } else { request.bytes() };
+    let bytes = if chunked {
+        request.chunked().bytes()
+    } else {
+        request.bytes()
+    };
     let head = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
     let sent = head + (bytes.len() - head) * percent / 100;
     let mut connection = server.connect();
@@ -101,5 +109,9 @@ fn cut(server: &TestServer, path: &str, percent: usize, chunked: bool) {
 }
 
 fn settles(server: &TestServer) {
-    assert!(poll(Duration::from_secs(5), || server.staged("ana").is_empty()), "staged: {:?}", server.staged("ana"));
+    assert!(
+        poll(Duration::from_secs(5), || server.staged("ana").is_empty()),
+        "staged: {:?}",
+        server.staged("ana")
+    );
 }

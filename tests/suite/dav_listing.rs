@@ -12,14 +12,24 @@ fn allprop_tells_the_live_properties() {
     let (folder, file) = (&answer.responses[0], answer.at(NAME));
     assert_eq!((folder.href.as_str(), answer.responses.len()), ("/dav/", 2));
     assert_eq!(file.path(), format!("/dav{NAME}"));
-    assert!(folder.find("resourcetype").unwrap().children.contains(&"{DAV:}collection".into()));
+    assert!(
+        folder
+            .find("resourcetype")
+            .unwrap()
+            .children
+            .contains(&"{DAV:}collection".into())
+    );
     assert!(file.find("resourcetype").unwrap().children.is_empty());
     assert_eq!(file.value("getcontentlength"), "5");
     for name in ["getetag", "getlastmodified", "creationdate"] {
         assert!(!file.value(name).is_empty(), "{name}");
     }
     assert!(!file.value("getcontenttype").is_empty());
-    assert!(file.order.iter().all(|status| *status == 200), "allprop reports nothing as missing: {:?}", file.order);
+    assert!(
+        file.order.iter().all(|status| *status == 200),
+        "allprop reports nothing as missing: {:?}",
+        file.order
+    );
 }
 
 #[test]
@@ -27,11 +37,26 @@ fn propname_gives_names_without_values() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "12345");
-    ana.proppatch(NAME, "<D:set><D:prop><x:colour>blue</x:colour></D:prop></D:set>").send().is(207);
+    ana.proppatch(
+        NAME,
+        "<D:set><D:prop><x:colour>blue</x:colour></D:prop></D:set>",
+    )
+    .send()
+    .is(207);
     let body = r#"<propfind xmlns="DAV:"><propname/></propfind>"#;
-    let answer = ana.request("PROPFIND", NAME).header("Depth", "0").xml(body).send().multistatus();
+    let answer = ana
+        .request("PROPFIND", NAME)
+        .header("Depth", "0")
+        .xml(body)
+        .send()
+        .multistatus();
     let file = answer.only();
-    for name in ["getetag", "getcontentlength", "resourcetype", "{http://example.org/x/}colour"] {
+    for name in [
+        "getetag",
+        "getcontentlength",
+        "resourcetype",
+        "{http://example.org/x/}colour",
+    ] {
         assert_eq!(file.value(name), "", "{name}");
     }
 }
@@ -52,7 +77,12 @@ fn include_adds_to_allprop() {
     let ana = server.ana();
     ana.store(NAME, "x");
     let body = r#"<propfind xmlns="DAV:"><allprop/><include><quota-used-bytes/><nonsense/></include></propfind>"#;
-    let answer = ana.request("PROPFIND", "/").header("Depth", "0").xml(body).send().multistatus();
+    let answer = ana
+        .request("PROPFIND", "/")
+        .header("Depth", "0")
+        .xml(body)
+        .send()
+        .multistatus();
     let folder = answer.only();
     assert!(folder.value("quota-used-bytes").parse::<u64>().is_ok());
     assert!(!folder.value("getlastmodified").is_empty());
@@ -77,7 +107,11 @@ fn malformed_finds_are_400() {
         "not xml",
     ];
     for body in bodies {
-        ana.request("PROPFIND", "/").header("Depth", "0").xml(body).send().is(400);
+        ana.request("PROPFIND", "/")
+            .header("Depth", "0")
+            .xml(body)
+            .send()
+            .is(400);
     }
     ana.request("PROPFIND", "/")
         .header("Depth", "0")
@@ -91,7 +125,12 @@ fn odd_property_names_come_back_well_formed() {
     let server = TestServer::start();
     let ana = server.ana();
     let body = r#"<a:propfind xmlns:a="DAV:"><a:prop><none xmlns=""/><q:é xmlns:q="urn:&lt;&amp;&quot;"/><a:getetag/></a:prop></a:propfind>"#;
-    let answer = ana.request("PROPFIND", "/").header("Depth", "0").xml(body).send().multistatus();
+    let answer = ana
+        .request("PROPFIND", "/")
+        .header("Depth", "0")
+        .xml(body)
+        .send()
+        .multistatus();
     assert_eq!(answer.only().status_of("{}none"), 404);
     assert_eq!(answer.only().status_of("{urn:<&\"}é"), 404);
 }
@@ -113,7 +152,11 @@ fn a_large_folder_is_told_whole() {
     paths.dedup();
     assert_eq!(paths.len(), COUNT + 1);
     assert!(paths.contains(&"/dav/large/é & 9999.txt".into()));
-    assert!(reply.body.len() / (COUNT + 1) < 900, "{} bytes an entry", reply.body.len() / (COUNT + 1));
+    assert!(
+        reply.body.len() / (COUNT + 1) < 900,
+        "{} bytes an entry",
+        reply.body.len() / (COUNT + 1)
+    );
 }
 
 #[test]
@@ -123,12 +166,23 @@ fn what_is_hidden_is_not_told() {
     ana.store("/x", "x");
     ana.delete("/x").is(204);
     assert_eq!(ana.propfind("/", "1").multistatus().paths(), ["/dav"]);
-    for hidden in ["/.sarang", "/.sarang/trash", "/.SARANG/tmp", "/.sar\u{200d}ang"] {
+    for hidden in [
+        "/.sarang",
+        "/.sarang/trash",
+        "/.SARANG/tmp",
+        "/.sar\u{200d}ang",
+    ] {
         for method in ["GET", "HEAD", "PROPFIND", "OPTIONS", "DELETE", "UNLOCK"] {
-            ana.request(method, hidden).header("Depth", "0").header("Lock-Token", "<urn:x>").send().is(404);
+            ana.request(method, hidden)
+                .header("Depth", "0")
+                .header("Lock-Token", "<urn:x>")
+                .send()
+                .is(404);
         }
         ana.transfer("COPY", hidden, "/stolen").send().is(404);
-        ana.proppatch(hidden, "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>").send().is(404);
+        ana.proppatch(hidden, "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>")
+            .send()
+            .is(404);
         ana.put(hidden, "x").is(400);
         ana.mkcol(hidden).is(400);
         ana.lock(hidden).send().is(400);
@@ -146,7 +200,12 @@ fn the_deepest_folder_that_is_listed_can_be_asked_for() {
     fs::create_dir_all(server.home("ana").join(&deepest)).unwrap();
     let parent = format!("/{}", vec!["d"; 127].join("/"));
     let child = format!("/dav/{deepest}");
-    assert!(ana.propfind(&parent, "1").multistatus().paths().contains(&child));
+    assert!(
+        ana.propfind(&parent, "1")
+            .multistatus()
+            .paths()
+            .contains(&child)
+    );
     ana.propfind(&format!("/{deepest}"), "1").is(207);
     ana.put(&format!("/{deepest}/e"), "x").is(400);
 }
@@ -167,7 +226,10 @@ fn changes_beside_the_server_are_seen() {
 fn what_a_put_stored_is_plain_on_disk() {
     let server = TestServer::start();
     server.ana().store(NAME, "plain");
-    assert_eq!(fs::read_to_string(server.home("ana").join(&NAME[1..])).unwrap(), "plain");
+    assert_eq!(
+        fs::read_to_string(server.home("ana").join(&NAME[1..])).unwrap(),
+        "plain"
+    );
 }
 
 #[test]

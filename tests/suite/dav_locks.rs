@@ -25,10 +25,20 @@ fn a_lock_answer_is_complete() {
         "lockroot",
     ] {
         let name = format!("{{DAV:}}{part}");
-        assert!(discovery.children.contains(&name), "no {part} in {}", discovery.xml);
+        assert!(
+            discovery.children.contains(&name),
+            "no {part} in {}",
+            discovery.xml
+        );
     }
     assert!(discovery.xml.contains(&reply.token()), "{}", discovery.xml);
-    assert!(discovery.xml.contains("http://example.org/~ana?a=1&amp;b=2"), "the owner verbatim: {}", discovery.xml);
+    assert!(
+        discovery
+            .xml
+            .contains("http://example.org/~ana?a=1&amp;b=2"),
+        "the owner verbatim: {}",
+        discovery.xml
+    );
 }
 
 #[test]
@@ -46,14 +56,19 @@ fn locks_hold_for_every_change() {
     ana.transfer("MOVE", "/d", "/e").send().is(423);
     ana.transfer("MOVE", "/other", "/d/f").send().is(423);
     ana.transfer("COPY", "/other", "/d/f").send().is(423);
-    ana.proppatch("/d/f", "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>").send().is(423);
+    ana.proppatch("/d/f", "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>")
+        .send()
+        .is(423);
     ana.lock("/d/f").send().is(423);
     ana.transfer("COPY", "/d/f", "/copy").send().is(201);
     ana.put("/copy", "a copy is not locked").is(204);
     ana.holds("/d/f", "x");
     ana.holds("/other", "other");
     let tagged = format!("<{}> (<{token}>)", ana.absolute("/d/f"));
-    ana.request("DELETE", "/d").header("If", tagged).send().is(204);
+    ana.request("DELETE", "/d")
+        .header("If", tagged)
+        .send()
+        .is(204);
     ana.mkcol("/d").is(201);
     ana.put("/d/f", "the lock went with the file").is(201);
 }
@@ -76,7 +91,11 @@ fn a_depth_0_folder_lock_protects_membership_only() {
     ana.lock("/d/new").send().is(423);
     ana.lacks("/d/new");
     let tagged = format!("<{}> (<{token}>)", ana.absolute("/d"));
-    ana.request("PUT", "/d/new").header("If", tagged).body("x").send().is(201);
+    ana.request("PUT", "/d/new")
+        .header("If", tagged)
+        .body("x")
+        .send()
+        .is(201);
 }
 
 #[test]
@@ -86,11 +105,24 @@ fn a_lock_on_nothing_in_a_locked_folder_takes_the_folders_token() {
     ana.mkcol("/d").is(201);
     let token = ana.lock("/d").send().is(200).token();
     let tagged = format!("<{}> (<{token}>)", ana.absolute("/d"));
-    let inner = ana.lock("/d/new").header("If", tagged).send().is(201).token();
+    let inner = ana
+        .lock("/d/new")
+        .header("If", tagged)
+        .send()
+        .is(201)
+        .token();
     ana.holds("/d/new", "");
     ana.put("/d/new", "x").is(423);
-    ana.request("PUT", "/d/new").header("Lock-Token", format!("<{inner}>")).body("y").send().is(204);
-    ana.request("PUT", "/d/new").header("Lock-Token", format!("<{token}>")).body("z").send().is(423);
+    ana.request("PUT", "/d/new")
+        .header("Lock-Token", format!("<{inner}>"))
+        .body("y")
+        .send()
+        .is(204);
+    ana.request("PUT", "/d/new")
+        .header("Lock-Token", format!("<{token}>"))
+        .body("z")
+        .send()
+        .is(423);
     ana.holds("/d/new", "y");
 }
 
@@ -100,14 +132,33 @@ fn what_is_made_after_a_delete_keeps_its_lock() {
     let ana = server.ana();
     ana.store("/a", "1");
     let old = ana.lock("/a").send().is(200).token();
-    ana.request("DELETE", "/a").header("If", format!("(<{old}>)")).send().is(204);
+    ana.request("DELETE", "/a")
+        .header("If", format!("(<{old}>)"))
+        .send()
+        .is(204);
     let new = ana.lock("/a").send().is(201).token();
     ana.unlock("/a", &old).is(409);
     ana.put("/a", "2").is(423);
-    ana.request("PUT", "/a").header("If", format!("(<{new}>)")).body("2").send().is(204);
-    ana.request("PUT", "/a").header("If", format!("(Not <{old}>)")).body("3").send().is(423);
-    ana.request("PUT", "/a").header("If", format!("(Not <{old}> <{new}>)")).body("3").send().is(204);
-    ana.request("PUT", "/a").header("If", format!("(Not <{new}>)")).body("4").send().is(412);
+    ana.request("PUT", "/a")
+        .header("If", format!("(<{new}>)"))
+        .body("2")
+        .send()
+        .is(204);
+    ana.request("PUT", "/a")
+        .header("If", format!("(Not <{old}>)"))
+        .body("3")
+        .send()
+        .is(423);
+    ana.request("PUT", "/a")
+        .header("If", format!("(Not <{old}> <{new}>)"))
+        .body("3")
+        .send()
+        .is(204);
+    ana.request("PUT", "/a")
+        .header("If", format!("(Not <{new}>)"))
+        .body("4")
+        .send()
+        .is(412);
     ana.holds("/a", "3");
 }
 
@@ -120,7 +171,11 @@ fn a_copy_over_a_locked_file_ends_its_lock_at_any_depth() {
         ana.store("/to", "old");
         let token = ana.lock("/to").send().is(200).token();
         let tagged = format!("<{}> (<{token}>)", ana.absolute("/to"));
-        ana.transfer("COPY", "/from", "/to").header("Depth", depth).header("If", tagged).send().is(204);
+        ana.transfer("COPY", "/from", "/to")
+            .header("Depth", depth)
+            .header("If", tagged)
+            .send()
+            .is(204);
         ana.unlock("/to", &token).is(409);
         ana.holds("/to", "new");
     }
@@ -133,10 +188,16 @@ fn a_lock_is_refreshed_by_its_holder_only() {
     ana.store(NAME, "x");
     ben.store(NAME, "x");
     let token = ana.lock(NAME).send().is(200).token();
-    ben.request("LOCK", NAME).header("If", format!("(<{token}>)")).send().is(412);
+    ben.request("LOCK", NAME)
+        .header("If", format!("(<{token}>)"))
+        .send()
+        .is(412);
     let reply = ben.unlock(NAME, &token);
     assert!([403, 409].contains(&reply.status), "{reply}");
-    ana.request("LOCK", NAME).header("If", format!("(<{token}>)")).send().is(200);
+    ana.request("LOCK", NAME)
+        .header("If", format!("(<{token}>)"))
+        .send()
+        .is(200);
 }
 
 #[test]
@@ -145,11 +206,24 @@ fn a_deep_lock_covers_what_comes_later() {
     let ana = server.ana();
     ana.mkcol("/d").is(201);
     ana.mkcol("/d/e").is(201);
-    let token = ana.request("LOCK", "/d").xml(LOCK_BODY).send().is(200).token();
+    let token = ana
+        .request("LOCK", "/d")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200)
+        .token();
     ana.put("/d/e/f", "x").is(423);
     let tagged = format!("<{}> (<{token}>)", ana.absolute("/d"));
-    ana.request("PUT", "/d/e/f").header("If", &tagged).body("x").send().is(201);
-    ana.request("PUT", "/d/e/f").header("If", format!("(<{token}>)")).body("y").send().is(204);
+    ana.request("PUT", "/d/e/f")
+        .header("If", &tagged)
+        .body("x")
+        .send()
+        .is(201);
+    ana.request("PUT", "/d/e/f")
+        .header("If", format!("(<{token}>)"))
+        .body("y")
+        .send()
+        .is(204);
     ana.put("/d/e/f", "no").is(423);
     ana.lock("/d/e/f").send().is(423);
     ana.unlock("/d/e/f", &token).is(204);
@@ -176,12 +250,28 @@ fn shared_locks_stand_together_and_against_exclusive_ones() {
     let ana = server.ana();
     ana.store(NAME, "x");
     let shared = LOCK_BODY.replace("exclusive", "shared");
-    let one = ana.request("LOCK", NAME).header("Depth", "0").xml(&shared).send().is(200).token();
-    let two = ana.request("LOCK", NAME).header("Depth", "0").xml(&shared).send().is(200).token();
+    let one = ana
+        .request("LOCK", NAME)
+        .header("Depth", "0")
+        .xml(&shared)
+        .send()
+        .is(200)
+        .token();
+    let two = ana
+        .request("LOCK", NAME)
+        .header("Depth", "0")
+        .xml(&shared)
+        .send()
+        .is(200)
+        .token();
     assert_ne!(one, two);
     ana.lock(NAME).send().is(423);
     ana.put(NAME, "y").is(423);
-    ana.request("PUT", NAME).header("If", format!("(<{two}>)")).body("y").send().is(204);
+    ana.request("PUT", NAME)
+        .header("If", format!("(<{two}>)"))
+        .body("y")
+        .send()
+        .is(204);
     ana.unlock(NAME, &one).is(204);
     ana.put(NAME, "z").is(423);
     ana.unlock(NAME, &two).is(204);
@@ -197,8 +287,17 @@ fn a_token_is_worth_nothing_to_another_account() {
     let token = ana.lock(NAME).send().is(200).token();
     let reply = ben.unlock(NAME, &token);
     assert!([403, 409].contains(&reply.status), "{reply}");
-    ben.request("PUT", NAME).header("If", format!("(<{token}>)")).body("y").send().is(412);
-    assert!(!ben.props(NAME, "0", "<D:lockdiscovery/>").text().contains(&token), "drives do not leak tokens");
+    ben.request("PUT", NAME)
+        .header("If", format!("(<{token}>)"))
+        .body("y")
+        .send()
+        .is(412);
+    assert!(
+        !ben.props(NAME, "0", "<D:lockdiscovery/>")
+            .text()
+            .contains(&token),
+        "drives do not leak tokens"
+    );
     ana.put(NAME, "y").is(423);
     ben.holds(NAME, "of ben");
 }
@@ -211,7 +310,8 @@ fn unlock_needs_the_right_token() {
     ana.store("/other", "x");
     let token = ana.lock(NAME).send().is(200).token();
     ana.request("UNLOCK", NAME).send().is(400);
-    ana.unlock(NAME, "urn:uuid:00000000-0000-4000-8000-000000000000").is_any(&[403, 409]);
+    ana.unlock(NAME, "urn:uuid:00000000-0000-4000-8000-000000000000")
+        .is_any(&[403, 409]);
     ana.unlock("/other", &token).is(409);
     ana.put(NAME, "y").is(423);
     ana.unlock(NAME, &token).is(204);
@@ -225,7 +325,12 @@ fn locks_survive_a_restart() {
     ana.mkcol("/d").is(201);
     ana.store(NAME, "x");
     let file = ana.lock(NAME).send().is(200).token();
-    let folder = ana.request("LOCK", "/d").xml(LOCK_BODY).send().is(200).token();
+    let folder = ana
+        .request("LOCK", "/d")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200)
+        .token();
     let gone = ana.lock("/gone").send().is(201).token();
     ana.unlock("/gone", &gone).is(204);
     drop(ana);
@@ -235,8 +340,15 @@ fn locks_survive_a_restart() {
     ana.put("/d/new", "y").is(423);
     ana.put("/gone", "y").is(204);
     let discovery = ana.props(NAME, "0", "<D:lockdiscovery/>").text();
-    assert!(discovery.contains(&file) && discovery.contains("http://example.org/~ana?a=1&amp;b=2"), "{discovery}");
-    ana.request("PUT", NAME).header("If", format!("(<{file}>)")).body("y").send().is(204);
+    assert!(
+        discovery.contains(&file) && discovery.contains("http://example.org/~ana?a=1&amp;b=2"),
+        "{discovery}"
+    );
+    ana.request("PUT", NAME)
+        .header("If", format!("(<{file}>)"))
+        .body("y")
+        .send()
+        .is(204);
     ana.unlock(NAME, &file).is(204);
     ana.unlock("/d", &folder).is(204);
     ana.put("/d/new", "y").is(201);
@@ -248,10 +360,18 @@ fn a_refresh_keeps_the_token_and_needs_it() {
     let ana = server.ana();
     ana.store(NAME, "x");
     let token = ana.lock(NAME).send().is(200).token();
-    let refresh = |value: &str| ana.request("LOCK", NAME).header("Timeout", "Second-100").header("If", value).send();
+    let refresh = |value: &str| {
+        ana.request("LOCK", NAME)
+            .header("Timeout", "Second-100")
+            .header("If", value)
+            .send()
+    };
     let reply = refresh(&format!("(<{token}>)")).is(200);
     assert_eq!(lock_token(&reply).unwrap(), token);
-    assert!(reply.text().contains("Second-100<") || reply.text().contains("Second-99<"), "{reply}");
+    assert!(
+        reply.text().contains("Second-100<") || reply.text().contains("Second-99<"),
+        "{reply}"
+    );
     refresh("(<urn:uuid:00000000-0000-4000-8000-000000000000>)").is(412);
     ana.request("LOCK", NAME).send().is(400);
 }
@@ -260,7 +380,8 @@ fn a_refresh_keeps_the_token_and_needs_it() {
 fn the_owner_is_limited() {
     let server = TestServer::start();
     let ana = server.ana();
-    let owner = |len: usize| LOCK_BODY.replace("http://example.org/~ana?a=1&amp;b=2", &"o".repeat(len));
+    let owner =
+        |len: usize| LOCK_BODY.replace("http://example.org/~ana?a=1&amp;b=2", &"o".repeat(len));
     ana.request("LOCK", "/a").xml(owner(3_000)).send().is(201);
     let status = ana.request("LOCK", "/b").xml(owner(20_000)).send().status;
     assert!((400..500).contains(&status) || status == 507, "{status}");
@@ -291,9 +412,18 @@ fn malformed_locks_are_400() {
         "<D:propfind xmlns:D='DAV:'/>",
     ];
     for body in bodies {
-        let status = ana.request("LOCK", NAME).header("Depth", "0").xml(body).send().status;
+        let status = ana
+            .request("LOCK", NAME)
+            .header("Depth", "0")
+            .xml(body)
+            .send()
+            .status;
         assert!([400, 422].contains(&status), "{body}: {status}");
     }
-    ana.request("LOCK", NAME).header("Depth", "1").xml(LOCK_BODY).send().is(400);
+    ana.request("LOCK", NAME)
+        .header("Depth", "1")
+        .xml(LOCK_BODY)
+        .send()
+        .is(400);
     ana.lacks(NAME);
 }

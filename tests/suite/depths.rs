@@ -31,7 +31,11 @@ fn carry(client: &Client, way: &str, from: &str, to: &str) -> (u16, String) {
         return (reply.status, reply.text());
     };
     let asked = json!({"items": [{"from": from, "to": to}]});
-    let result = client.api("POST", &format!("/files/{call}"), &asked).is(200).json()["results"][0].clone();
+    let result = client
+        .api("POST", &format!("/files/{call}"), &asked)
+        .is(200)
+        .json()["results"][0]
+        .clone();
     (
         u16::try_from(result["status"].as_u64().unwrap()).unwrap(),
         result["detail"].as_str().unwrap_or_default().to_owned(),
@@ -50,7 +54,9 @@ fn descend(client: &Client, top: &str) -> String {
     loop {
         let found = client.propfind(&at, "1").multistatus().paths();
         let Some(child) = found.get(1) else { return at };
-        child["/dav".len()..].trim_end_matches('/').clone_into(&mut at);
+        child["/dav".len()..]
+            .trim_end_matches('/')
+            .clone_into(&mut at);
         client.propfind(&at, "0").is(207);
     }
 }
@@ -65,11 +71,18 @@ fn nothing_is_moved_or_copied_to_where_it_would_be_too_deep() {
     let (below, target) = (&file["/top".len()..], format!("{deep}/top"));
     for way in WAYS {
         let (status, said) = carry(&ana, way, "/top", &target);
-        assert!(status == 400 && said.contains(SENTENCE), "{way}: {status} {said}");
+        assert!(
+            status == 400 && said.contains(SENTENCE),
+            "{way}: {status} {said}"
+        );
         ana.lacks(&target);
         ana.holds(&file, "deep");
     }
-    assert!(server.staged("ana").is_empty(), "{:?}", server.staged("ana"));
+    assert!(
+        server.staged("ana").is_empty(),
+        "{:?}",
+        server.staged("ana")
+    );
     // A folder at the last level counts as a file does, and one level less is right.
     std::fs::remove_file(home.join(&file[1..])).unwrap();
     std::fs::create_dir(home.join(&file[1..])).unwrap();
@@ -103,14 +116,21 @@ fn nothing_is_moved_or_copied_to_where_its_path_would_be_too_long() {
     for way in WAYS {
         ana.store(&format!("/t/in/{}", name(252)), "x");
         let (status, said) = carry(&ana, way, "/t", &format!("{long}/t"));
-        assert!(status == 400 && said.contains("A path may have at most 4096 bytes."), "{way}: {status} {said}");
+        assert!(
+            status == 400 && said.contains("A path may have at most 4096 bytes."),
+            "{way}: {status} {said}"
+        );
         ana.lacks(&format!("{long}/t"));
         let shorter = format!("/t/in/{}", name(251));
-        ana.transfer("MOVE", &format!("/t/in/{}", name(252)), &shorter).send().is(201);
+        ana.transfer("MOVE", &format!("/t/in/{}", name(252)), &shorter)
+            .send()
+            .is(201);
         assert_eq!(carry(&ana, way, "/t", &format!("{long}/t")).0, 201, "{way}");
         ana.holds(&format!("{long}{shorter}"), "x");
         if way.ends_with("ove") || way == "MOVE" {
-            ana.transfer("MOVE", &format!("{long}/t"), "/t").send().is(201);
+            ana.transfer("MOVE", &format!("{long}/t"), "/t")
+                .send()
+                .is(201);
         } else {
             ana.delete(&format!("{long}/t")).is(204);
         }
@@ -144,8 +164,19 @@ fn nothing_comes_back_to_where_it_would_be_too_deep() {
     std::fs::create_dir_all(home.join(&deep[1..])).unwrap();
     let file = make(&home, "/top", 28);
     ana.delete("/top").is(204);
-    let item = || ana.api("GET", "/trash", &Value::Null).json()["items"][0]["id"].as_str().unwrap().to_owned();
-    let restore = |to: &str| post(&ana, &format!("/trash/{}/restore", item()), &json!({"to": to}));
+    let item = || {
+        ana.api("GET", "/trash", &Value::Null).json()["items"][0]["id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let restore = |to: &str| {
+        post(
+            &ana,
+            &format!("/trash/{}/restore", item()),
+            &json!({"to": to}),
+        )
+    };
     let refused = restore(&format!("{deep}/top")).is(400).text();
     assert!(refused.contains(SENTENCE), "{refused}");
     ana.lacks(&format!("{deep}/top"));
@@ -172,7 +203,9 @@ fn a_rewind_takes_what_is_too_deep_on_the_way_and_not_at_its_end() {
     make(&home, "/other", 80);
     let before = moment();
     std::thread::sleep(Duration::from_millis(20));
-    ana.transfer("MOVE", &format!("{deep}/top"), "/top").send().is(201);
+    ana.transfer("MOVE", &format!("{deep}/top"), "/top")
+        .send()
+        .is(201);
     ana.transfer("MOVE", "/other", "/top/other").send().is(201);
     post(&ana, "/rewind", &json!({"path": "/l", "to": before})).is(200);
     ana.holds(&kept, "deep");
@@ -190,7 +223,10 @@ fn another_root_takes_what_fits_there_and_nothing_deeper() {
     for way in ["MOVE", "COPY"] {
         let file = make(&server.home("ana"), "/top", 127);
         let (status, said) = carry(&ana, way, "/top", at);
-        assert!(status == 400 && said.contains(SENTENCE), "{way}: {status} {said}");
+        assert!(
+            status == 400 && said.contains(SENTENCE),
+            "{way}: {status} {said}"
+        );
         ana.holds(&file, "deep");
         ben.lacks("/in/top");
         std::fs::remove_dir_all(server.home("ana").join("top")).unwrap();
@@ -200,9 +236,20 @@ fn another_root_takes_what_fits_there_and_nothing_deeper() {
         // Its path is longer where the folder shows in another drive.
         ana.holds(&format!("/Shared with me/in{file}"), "deep");
         assert_eq!(descend(&ana, at), format!("/Shared with me/in{file}"));
-        let archive = unzip(&ana.raw("GET", "/api/v1/zip?path=Shared%20with%20me").send().is(200).body);
-        assert_eq!(archive.get(&format!("Shared with me/in{file}")).map(Vec::as_slice), Some(&b"deep"[..]));
-        ana.mkcol(&format!("{}/g", &format!("/Shared with me/in{file}")[..])).is_any(&[400, 409]);
+        let archive = unzip(
+            &ana.raw("GET", "/api/v1/zip?path=Shared%20with%20me")
+                .send()
+                .is(200)
+                .body,
+        );
+        assert_eq!(
+            archive
+                .get(&format!("Shared with me/in{file}"))
+                .map(Vec::as_slice),
+            Some(&b"deep"[..])
+        );
+        ana.mkcol(&format!("{}/g", &format!("/Shared with me/in{file}")[..]))
+            .is_any(&[400, 409]);
         ana.delete(at).is(204);
         if way == "COPY" {
             ana.delete("/top").is(204);
@@ -212,10 +259,24 @@ fn another_root_takes_what_fits_there_and_nothing_deeper() {
     std::fs::create_dir_all(server.home("ben").join(&format!("in{}", chain(100))[..])).unwrap();
     make(&server.home("ana"), "/top", 28);
     for way in ["MOVE", "COPY"] {
-        assert_eq!(carry(&ana, way, "/top", &format!("/Shared with me/in{}/top", chain(100))).0, 400, "{way}");
+        assert_eq!(
+            carry(
+                &ana,
+                way,
+                "/top",
+                &format!("/Shared with me/in{}/top", chain(100))
+            )
+            .0,
+            400,
+            "{way}"
+        );
         ben.lacks(&format!("/in{}/top", chain(100)));
     }
-    assert!(server.staged("ben").is_empty(), "{:?}", server.staged("ben"));
+    assert!(
+        server.staged("ben").is_empty(),
+        "{:?}",
+        server.staged("ben")
+    );
 }
 
 #[test]
@@ -229,8 +290,13 @@ fn what_is_in_the_trash_is_found_and_in_archives_however_deep_it_lay() {
     ana.put(&format!("{}/g", chain(128)), "deep").is(400);
     let mut long = String::new();
     for _ in 0..17 {
-        ana.mkcol(if long.is_empty() { "/b" } else { &long }).is(201);
-        long = if long.is_empty() { "/b".to_owned() } else { long } + &format!("/{}", "b".repeat(239));
+        ana.mkcol(if long.is_empty() { "/b" } else { &long })
+            .is(201);
+        long = if long.is_empty() {
+            "/b".to_owned()
+        } else {
+            long
+        } + &format!("/{}", "b".repeat(239));
     }
     let rest = 4096 + 1 - format!("{}/", long.rsplit_once('/').unwrap().0).len();
     let long = format!("{}/{}", long.rsplit_once('/').unwrap().0, "c".repeat(rest));
@@ -241,17 +307,49 @@ fn what_is_in_the_trash_is_found_and_in_archives_however_deep_it_lay() {
         ana.delete(top).is(204);
     }
     let archive = unzip(&ana.raw("GET", "/api/v1/zip?path=").send().is(200).body);
-    let contents: Vec<_> = archive.values().filter(|content| !content.is_empty()).cloned().collect();
-    assert!(contents.len() == 2 && contents.contains(&b"deep".to_vec()) && contents.contains(&b"long".to_vec()));
+    let contents: Vec<_> = archive
+        .values()
+        .filter(|content| !content.is_empty())
+        .cloned()
+        .collect();
+    assert!(
+        contents.len() == 2
+            && contents.contains(&b"deep".to_vec())
+            && contents.contains(&b"long".to_vec())
+    );
     let shown = ana.propfind("/Trash", "1").multistatus().paths();
-    for (path, content) in
-        shown.iter().skip(1).map(|path| (descend(&ana, &path["/dav".len()..]), &path["/dav/Trash/".len()..]))
-    {
-        ana.holds(&path, if content.starts_with('l') { "deep" } else { "long" });
-        let found = ana.raw("GET", &format!("/api/v1/zip?path=Trash/{}", content.replace(' ', "%20"))).send().is(200);
-        assert!(unzip(&found.body).values().any(|content| !content.is_empty()));
+    for (path, content) in shown.iter().skip(1).map(|path| {
+        (
+            descend(&ana, &path["/dav".len()..]),
+            &path["/dav/Trash/".len()..],
+        )
+    }) {
+        ana.holds(
+            &path,
+            if content.starts_with('l') {
+                "deep"
+            } else {
+                "long"
+            },
+        );
+        let found = ana
+            .raw(
+                "GET",
+                &format!("/api/v1/zip?path=Trash/{}", content.replace(' ', "%20")),
+            )
+            .send()
+            .is(200);
+        assert!(
+            unzip(&found.body)
+                .values()
+                .any(|content| !content.is_empty())
+        );
     }
-    let top = shown.iter().find(|path| path.starts_with("/dav/Trash/l")).unwrap()["/dav".len()..].to_owned();
+    let top = shown
+        .iter()
+        .find(|path| path.starts_with("/dav/Trash/l"))
+        .unwrap()["/dav".len()..]
+        .to_owned();
     ana.transfer("COPY", &top, "/back").send().is(201);
     ana.holds(&format!("/back{}/f", chain(126)), "deep");
     ana.transfer("COPY", &top, "/back/again").send().is(400);
@@ -265,7 +363,10 @@ fn an_archive_holds_what_no_address_reaches() {
     let ana = server.ana();
     let file = make(&server.home("ana"), "/top", 300);
     let archive = unzip(&ana.raw("GET", "/api/v1/zip?path=top").send().is(200).body);
-    assert_eq!(archive.get(&file[1..]).map(Vec::as_slice), Some(&b"deep"[..]));
+    assert_eq!(
+        archive.get(&file[1..]).map(Vec::as_slice),
+        Some(&b"deep"[..])
+    );
     ana.delete("/top").is(204);
     let items = ana.api("GET", "/trash", &Value::Null).json();
     assert_eq!(items["items"][0]["path"], "/top");
@@ -284,7 +385,13 @@ fn an_archive_lacks_nothing_silently() {
         std::fs::rename(home.join("top"), home.join(format!("next{inner}/top"))).unwrap();
         std::fs::rename(home.join("next"), home.join("top")).unwrap();
     }
-    assert_eq!(server.connect().exchange(ana.raw("GET", "/api/v1/zip?path=top").bytes()).status, 0);
+    assert_eq!(
+        server
+            .connect()
+            .exchange(ana.raw("GET", "/api/v1/zip?path=top").bytes())
+            .status,
+        0
+    );
     let part = home.join(format!("top{inner}/top"));
     std::fs::rename(part, home.join("rest")).unwrap();
     let archive = unzip(&ana.raw("GET", "/api/v1/zip?path=rest").send().is(200).body);
@@ -301,10 +408,16 @@ fn a_wide_folder_is_looked_over_whole() {
     for at in 0..3_000 {
         std::fs::create_dir_all(home.join(format!("top/{at}"))).unwrap();
     }
-    ana.transfer("MOVE", "/top", &format!("{deep}/top")).send().is(201);
-    ana.transfer("MOVE", &format!("{deep}/top"), "/top").send().is(201);
+    ana.transfer("MOVE", "/top", &format!("{deep}/top"))
+        .send()
+        .is(201);
+    ana.transfer("MOVE", &format!("{deep}/top"), "/top")
+        .send()
+        .is(201);
     std::fs::create_dir_all(home.join("top/2999/a/b")).unwrap();
     std::fs::write(home.join("top/2999/a/b/file"), "x").unwrap();
-    ana.transfer("MOVE", "/top", &format!("{deep}/top")).send().is(400);
+    ana.transfer("MOVE", "/top", &format!("{deep}/top"))
+        .send()
+        .is(400);
     ana.holds("/top/2999/a/b/file", "x");
 }

@@ -24,32 +24,53 @@ fn end(server: &TestServer, how: &str) {
     let ana = name("ana");
     let alter = |what: Alteration| drop(server.block_on(app.auth.alter(&ana, what, None)).unwrap());
     match how {
-        "password" => server.block_on(app.auth.set_password(&ana, NEW.as_bytes())).unwrap(),
+        "password" => server
+            .block_on(app.auth.set_password(&ana, NEW.as_bytes()))
+            .unwrap(),
         "disabled" => {
-            alter(Alteration { disabled: Some(true), ..Alteration::default() });
-            alter(Alteration { disabled: Some(false), ..Alteration::default() });
+            alter(Alteration {
+                disabled: Some(true),
+                ..Alteration::default()
+            });
+            alter(Alteration {
+                disabled: Some(false),
+                ..Alteration::default()
+            });
         }
         "role" => {
-            alter(Alteration { role: Some(Role::Admin), ..Alteration::default() });
+            alter(Alteration {
+                role: Some(Role::Admin),
+                ..Alteration::default()
+            });
             add_admin(server, &app);
-            alter(Alteration { role: Some(Role::User), ..Alteration::default() });
+            alter(Alteration {
+                role: Some(Role::User),
+                ..Alteration::default()
+            });
         }
         _ => {
             remove(server, &app);
             if how == "namesake" {
-                server.block_on(app.auth.create(&ana, PASSWORD.as_bytes(), Role::User, None)).unwrap();
+                server
+                    .block_on(app.auth.create(&ana, PASSWORD.as_bytes(), Role::User, None))
+                    .unwrap();
             }
         }
     }
 }
 
 fn remove(server: &TestServer, app: &Arc<App>) {
-    server.block_on(app.remove_account(&name("ana"), Files::Keep)).unwrap();
+    server
+        .block_on(app.remove_account(&name("ana"), Files::Keep))
+        .unwrap();
 }
 
 fn add_admin(server: &TestServer, app: &App) {
     // The second time it is there.
-    let _ = server.block_on(app.auth.create(&name("root"), PASSWORD.as_bytes(), Role::Admin, None));
+    let _ = server.block_on(
+        app.auth
+            .create(&name("root"), PASSWORD.as_bytes(), Role::Admin, None),
+    );
 }
 
 /// A request whose body comes only after `between`.
@@ -76,36 +97,78 @@ fn a_link_to_the_provider_completes_under_the_credentials_that_asked_for_it_only
         let house = House::new();
         house.provider.person(json!({"sub": "evil"}));
         let ana = LoggedIn::new(&house.server, "ana");
-        let begun = json(ana.own("POST", "/api/v1/me/openid"), &json!({"password": PASSWORD})).send().is(200);
-        let target = house.provider.authorize(begun.json()["location"].as_str().unwrap());
+        let begun = json(
+            ana.own("POST", "/api/v1/me/openid"),
+            &json!({"password": PASSWORD}),
+        )
+        .send()
+        .is(200);
+        let target = house
+            .provider
+            .authorize(begun.json()["location"].as_str().unwrap());
         end(&house.server, how);
-        refused(&house.server.stranger().raw("GET", &target).header("Cookie", kept(&begun)).send(), 403);
-        assert!(house.server.app().auth.openid_links_of(&name("ana")).is_empty(), "{how}");
+        refused(
+            &house
+                .server
+                .stranger()
+                .raw("GET", &target)
+                .header("Cookie", kept(&begun))
+                .send(),
+            403,
+        );
+        assert!(
+            house
+                .server
+                .app()
+                .auth
+                .openid_links_of(&name("ana"))
+                .is_empty(),
+            "{how}"
+        );
         refused(&house.sign_in(), 403);
     }
 }
 
 fn send_code(house: &House, cookie: &str, code: &str) -> Reply {
     let client = house.server.stranger();
-    let request = client.raw("POST", "/openid/code").header("Content-Type", "application/x-www-form-urlencoded");
-    request.header("Cookie", cookie).body(format!("code={code}")).send()
+    let request = client
+        .raw("POST", "/openid/code")
+        .header("Content-Type", "application/x-www-form-urlencoded");
+    request
+        .header("Cookie", cookie)
+        .body(format!("code={code}"))
+        .send()
 }
 
 #[test]
 fn a_sign_in_that_owes_a_code_ends_with_what_it_stood_on() {
     type Change = fn(&House);
-    let unlink: Change = |house| drop(house.server.block_on(house.server.app().auth.unlink_openid(&name("ana"))));
+    let unlink: Change = |house| {
+        drop(
+            house
+                .server
+                .block_on(house.server.app().auth.unlink_openid(&name("ana"))),
+        )
+    };
     let relink: Change = |house| {
-        house.server.block_on(house.server.app().auth.unlink_openid(&name("ana"))).unwrap();
+        house
+            .server
+            .block_on(house.server.app().auth.unlink_openid(&name("ana")))
+            .unwrap();
         house.link("ana", "another");
     };
     let readdress: Change = |house| house.set_email("ana", "other@drive.example");
     let password: Change = |house| end(&house.server, "password");
     let disabled: Change = |house| end(&house.server, "disabled");
     let role: Change = |house| end(&house.server, "role");
-    for (is_linked, change) in
-        [(true, unlink), (true, relink), (false, readdress), (true, password), (true, disabled), (true, role)]
-    {
+    for (is_linked, change) in [
+        (true, unlink),
+        (true, relink),
+        (false, readdress),
+        (true, password),
+        (true, disabled),
+        (true, role),
+    ] {
         let house = House::new();
         if is_linked {
             house.link("ana", "person-1");
@@ -120,7 +183,11 @@ fn a_sign_in_that_owes_a_code_ends_with_what_it_stood_on() {
     let house = House::new();
     let (_, recovery) = api_two_factor::turn_on(&LoggedIn::new(&house.server, "ana"));
     let cookie = kept(&house.sign_in());
-    assert_eq!(entered(&house, &send_code(&house, &cookie, &recovery[0]))["name"], "ana", "where nothing has changed");
+    assert_eq!(
+        entered(&house, &send_code(&house, &cookie, &recovery[0]))["name"],
+        "ana",
+        "where nothing has changed"
+    );
 }
 
 #[test]
@@ -131,7 +198,11 @@ fn a_second_factor_that_was_begun_is_not_confirmed_later() {
         end(&server, how);
         let password = if how == "password" { NEW } else { PASSWORD };
         let ana = server.stranger().signed_in("ana", password);
-        let confirmed = json(ana.raw("POST", "/api/v1/me/two-factor/confirm"), &json!({"code": app.code(0)})).send();
+        let confirmed = json(
+            ana.raw("POST", "/api/v1/me/two-factor/confirm"),
+            &json!({"code": app.code(0)}),
+        )
+        .send();
         assert_eq!(confirmed.status, 404, "{how}: {confirmed}");
         ana.propfind("/", "0").is(207);
     }
@@ -144,16 +215,27 @@ fn a_request_whose_body_comes_after_the_end_changes_nothing() {
             ("POST", "/api/v1/app-passwords", json!({"name": "x"})),
             ("PATCH", "/api/v1/me", json!({"display_name": "Mallory"})),
             ("POST", "/api/v1/links", json!({"path": "docs"})),
-            ("POST", "/api/v1/shares", json!({"path": "/docs", "to": {"account": "ben"}, "rights": "view"})),
+            (
+                "POST",
+                "/api/v1/shares",
+                json!({"path": "/docs", "to": {"account": "ben"}, "rights": "view"}),
+            ),
         ] {
             let server = TestServer::start();
             server.ana().mkcol("/docs").is(201);
-            let head = format!("{method} {path} HTTP/1.1\r\nAuthorization: {}\r\n", server.ana().authorization());
+            let head = format!(
+                "{method} {path} HTTP/1.1\r\nAuthorization: {}\r\n",
+                server.ana().authorization()
+            );
             let reply = slow(&server, &head, &body, || end(&server, how));
             assert_eq!(reply.status, 401, "{how} {path}: {reply}");
             let app = server.app();
             assert!(app.auth.app_passwords_of(&name("ana")).is_empty(), "{how}");
-            assert!(app.links.of(&name("ana")).is_empty() && app.commons.shares.of(&name("ana")).is_empty(), "{how}");
+            assert!(
+                app.links.of(&name("ana")).is_empty()
+                    && app.commons.shares.of(&name("ana")).is_empty(),
+                "{how}"
+            );
         }
     }
 }
@@ -162,22 +244,47 @@ fn a_request_whose_body_comes_after_the_end_changes_nothing() {
 fn an_administrator_who_is_none_any_more_completes_nothing() {
     for (method, path, body) in [
         ("POST", "/api/v1/invites", json!({})),
-        ("POST", "/api/v1/accounts", json!({"name": "eva", "password": NEW, "role": "admin"})),
-        ("PUT", "/api/v1/accounts/ben/password", json!({"password": NEW})),
+        (
+            "POST",
+            "/api/v1/accounts",
+            json!({"name": "eva", "password": NEW, "role": "admin"}),
+        ),
+        (
+            "PUT",
+            "/api/v1/accounts/ben/password",
+            json!({"password": NEW}),
+        ),
         ("PUT", "/api/v1/accounts/ben/email", json!({"email": MAIL})),
-        ("POST", "/api/v1/groups", json!({"name": "crew", "members": ["ana"]})),
+        (
+            "POST",
+            "/api/v1/groups",
+            json!({"name": "crew", "members": ["ana"]}),
+        ),
     ] {
         let server = TestServer::start();
         let app = server.app();
         add_admin(&server, &app);
         let alter = |role| {
-            let what = Alteration { role: Some(role), ..Alteration::default() };
-            drop(server.block_on(app.auth.alter(&name("ana"), what, None)).unwrap());
+            let what = Alteration {
+                role: Some(role),
+                ..Alteration::default()
+            };
+            drop(
+                server
+                    .block_on(app.auth.alter(&name("ana"), what, None))
+                    .unwrap(),
+            );
         };
         alter(Role::Admin);
-        let head = format!("{method} {path} HTTP/1.1\r\nAuthorization: {}\r\n", server.ana().authorization());
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nAuthorization: {}\r\n",
+            server.ana().authorization()
+        );
         slow(&server, &head, &body, || alter(Role::User)).is(401);
-        assert!(app.auth.account(&name("eva")).is_none() && app.auth.open_invites().is_empty(), "{path}");
+        assert!(
+            app.auth.account(&name("eva")).is_none() && app.auth.open_invites().is_empty(),
+            "{path}"
+        );
         server.ben().propfind("/", "0").is(207);
     }
 }
@@ -189,17 +296,29 @@ fn invites_end_with_the_credentials_of_who_made_them_for_good() {
         let app = server.app();
         add_admin(&server, &app);
         let promote = || {
-            let what = Alteration { role: Some(Role::Admin), ..Alteration::default() };
-            drop(server.block_on(app.auth.alter(&name("ana"), what, None)).unwrap());
+            let what = Alteration {
+                role: Some(Role::Admin),
+                ..Alteration::default()
+            };
+            drop(
+                server
+                    .block_on(app.auth.alter(&name("ana"), what, None))
+                    .unwrap(),
+            );
         };
         promote();
-        let made = json(server.ana().raw("POST", "/api/v1/invites"), &json!({})).send().is(201).json();
+        let made = json(server.ana().raw("POST", "/api/v1/invites"), &json!({}))
+            .send()
+            .is(201)
+            .json();
         end(&server, how);
         // An administrator again, and still not under the same credentials.
         promote();
         assert!(app.auth.open_invites().is_empty(), "{how}");
         let wish = json!({"name": "cleo", "password": NEW, "invite": made["invite"]});
-        json(server.stranger().raw("POST", "/api/v1/register"), &wish).send().is(403);
+        json(server.stranger().raw("POST", "/api/v1/register"), &wish)
+            .send()
+            .is(403);
         let server = server.restart();
         assert!(server.app().auth.open_invites().is_empty(), "{how}");
     }
@@ -214,5 +333,10 @@ fn a_journey_that_ends_after_the_account_was_made_anew_lets_nobody_in() {
     end(&house.server, "namesake");
     refused(&journey.end(), 403);
     // Also when both were made in the same second.
-    assert!(poll(Duration::from_secs(1), || house.server.app().auth.openid_links_of(&name("ana")).is_empty()));
+    assert!(poll(Duration::from_secs(1), || house
+        .server
+        .app()
+        .auth
+        .openid_links_of(&name("ana"))
+        .is_empty()));
 }

@@ -13,20 +13,28 @@ fn share(ana: &Client, path: &str) {
 
 #[track_caller]
 fn link(ana: &Client, path: &str) -> String {
-    let made = ana.api("POST", "/links", &json!({"path": path, "rights": "view"})).is(201).json();
+    let made = ana
+        .api("POST", "/links", &json!({"path": path, "rights": "view"}))
+        .is(201)
+        .json();
     made["token"].as_str().unwrap().to_owned()
 }
 
 #[track_caller]
 fn versions(ana: &Client, path: &str) -> Vec<Value> {
-    let reply = ana.raw("GET", &format!("/api/v1/versions?path={path}")).send().is(200);
+    let reply = ana
+        .raw("GET", &format!("/api/v1/versions?path={path}"))
+        .send()
+        .is(200);
     reply.json()["items"].as_array().unwrap().clone()
 }
 
 /// Deletes something, and empties the trash.
 fn purge(ana: &Client, path: &str) {
     ana.delete(path).is(204);
-    ana.raw("DELETE", "/api/v1/trash").send().is_any(&[200, 204]);
+    ana.raw("DELETE", "/api/v1/trash")
+        .send()
+        .is_any(&[200, 204]);
 }
 
 fn etag(client: &Client, path: &str) -> String {
@@ -34,7 +42,15 @@ fn etag(client: &Client, path: &str) -> String {
 }
 
 fn run(program: &str, arguments: &[&str], paths: [&Path; 2]) {
-    assert!(Command::new(program).args(arguments).args(paths).status().unwrap().success(), "{program}");
+    assert!(
+        Command::new(program)
+            .args(arguments)
+            .args(paths)
+            .status()
+            .unwrap()
+            .success(),
+        "{program}"
+    );
 }
 
 #[test]
@@ -55,7 +71,9 @@ fn a_shared_file_stays_shared_however_many_save_it_at_once() {
                     for file in files {
                         let body = format!("{writer} {round}");
                         match writer {
-                            0 => ben.put(&format!("/Shared with me{file}"), body).is_any(&[204]),
+                            0 => ben
+                                .put(&format!("/Shared with me{file}"), body)
+                                .is_any(&[204]),
                             _ => ana.put(file, body).is_any(&[204]),
                         };
                     }
@@ -82,14 +100,27 @@ fn a_share_follows_its_file_in_the_step_that_moves_it() {
         let mover = scope.spawn(|| {
             let ana = server.ana();
             for round in 0..60 {
-                let (from, to) = if round % 2 == 0 { ("one", "two") } else { ("two", "one") };
-                ana.transfer("MOVE", &format!("/{from}/file"), &format!("/{to}/file")).send().is(201);
+                let (from, to) = if round % 2 == 0 {
+                    ("one", "two")
+                } else {
+                    ("two", "one")
+                };
+                ana.transfer("MOVE", &format!("/{from}/file"), &format!("/{to}/file"))
+                    .send()
+                    .is(201);
             }
         });
         let rename = |name: &str| {
-            let share = &ben.raw("GET", "/api/v1/shares/incoming").send().is(200).json()["items"][0];
+            let share = &ben
+                .raw("GET", "/api/v1/shares/incoming")
+                .send()
+                .is(200)
+                .json()["items"][0];
             let id = share["id"].as_str().map(str::to_owned);
-            id.map(|id| ben.api("PATCH", &format!("/shares/{id}"), &json!({"name": name})).is_any(&[204, 404]))
+            id.map(|id| {
+                ben.api("PATCH", &format!("/shares/{id}"), &json!({"name": name}))
+                    .is_any(&[204, 404])
+            })
         };
         while !mover.is_finished() {
             // What a receiver changes meanwhile does not set the path back.
@@ -100,7 +131,9 @@ fn a_share_follows_its_file_in_the_step_that_moves_it() {
     });
     ben.holds("/Shared with me/file", "x");
     // After the restart it must be known where it has come to lie.
-    ana.transfer("MOVE", "/one/file", "/two/file").send().is(201);
+    ana.transfer("MOVE", "/one/file", "/two/file")
+        .send()
+        .is(201);
     ben.holds("/Shared with me/file", "x");
     drop((ana, ben));
     let server = server.restart();
@@ -116,7 +149,11 @@ fn all_is_as_it_was_on_another_disk() {
         ana.store(path, "first");
         ana.store(path, "second one");
     }
-    ana.request("PUT", "/old").header("X-OC-Mtime", "1000000000").body("old").send().is(201);
+    ana.request("PUT", "/old")
+        .header("X-OC-Mtime", "1000000000")
+        .body("old")
+        .send()
+        .is(201);
     for path in ["/folder", "/file"] {
         share(&ana, path);
     }
@@ -125,7 +162,9 @@ fn all_is_as_it_was_on_another_disk() {
     let files = ["/folder/inner", "/file", "/old"];
     let tags = files.map(|path| etag(&ana, path));
     let inode = |server: &TestServer| {
-        std::fs::metadata(server.home("ana").join("file")).map(|f| std::os::unix::fs::MetadataExt::ino(&f)).unwrap()
+        std::fs::metadata(server.home("ana").join("file"))
+            .map(|f| std::os::unix::fs::MetadataExt::ino(&f))
+            .unwrap()
     };
     let before = inode(&server);
     drop(ana);
@@ -146,15 +185,24 @@ fn all_is_as_it_was_on_another_disk() {
     }
     assert_eq!(versions(&ana, "/file").len(), 1);
     assert_eq!(versions(&ana, "/folder/inner").len(), 1);
-    let gone = ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"][0]["id"].as_str().unwrap().to_owned();
-    ana.api("POST", &format!("/trash/{gone}/restore"), &json!({})).is_any(&[200, 204]);
+    let gone = ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    ana.api("POST", &format!("/trash/{gone}/restore"), &json!({}))
+        .is_any(&[200, 204]);
     assert_eq!(versions(&ana, "/gone").len(), 1);
     // And it goes on: a save keeps what is bound, a purge takes the versions along.
     ana.store("/file", "third");
     ben.holds("/Shared with me/file", "third");
     assert_eq!(versions(&ana, "/file").len(), 2);
     purge(&ana, "/gone");
-    assert_eq!(std::fs::read_dir(server.home("ana").join(".sarang/versions")).unwrap().count(), 2);
+    assert_eq!(
+        std::fs::read_dir(server.home("ana").join(".sarang/versions"))
+            .unwrap()
+            .count(),
+        2
+    );
 }
 
 #[test]
@@ -171,14 +219,24 @@ fn a_copy_made_beside_the_server_has_a_history_of_its_own() {
         copy("saved");
         copy("replaced");
         purge(&ana, "/deleted");
-        assert_eq!(versions(&ana, "/file").len(), 1, "{program}: the original's versions went with the copy");
+        assert_eq!(
+            versions(&ana, "/file").len(),
+            1,
+            "{program}: the original's versions went with the copy"
+        );
         ana.store("/saved", "by itself");
         assert!(!versions(&ana, "/saved").is_empty());
-        assert_eq!(versions(&ana, "/file").len(), 1, "{program}: a save of the copy is a version of the original");
+        assert_eq!(
+            versions(&ana, "/file").len(),
+            1,
+            "{program}: a save of the copy is a version of the original"
+        );
         purge(&ana, "/saved");
         ana.store("/other", "other");
         ana.transfer("MOVE", "/other", "/replaced").send().is(204);
-        ana.raw("DELETE", "/api/v1/trash").send().is_any(&[200, 204]);
+        ana.raw("DELETE", "/api/v1/trash")
+            .send()
+            .is_any(&[200, 204]);
         assert_eq!(versions(&ana, "/file").len(), 1, "{program}");
         ana.store("/file", "third");
         assert_eq!(versions(&ana, "/file").len(), 2, "{program}");
@@ -244,17 +302,31 @@ fn no_tag_comes_again_for_another_content() {
     for round in 0..40 {
         // Of one length, at one second that the client sets, or now.
         let request = ana.request("PUT", "/file").body(format!("{round:04}"));
-        let request = if round % 2 == 0 { request.header("X-OC-Mtime", "1000000000") } else { request };
+        let request = if round % 2 == 0 {
+            request.header("X-OC-Mtime", "1000000000")
+        } else {
+            request
+        };
         request.send().is_any(&[201, 204]);
         assert!(seen.insert(etag(&ana, "/file")), "{round}");
     }
-    assert_eq!(ana.head("/file").is(200).header("last-modified").unwrap().len(), 29);
+    assert_eq!(
+        ana.head("/file")
+            .is(200)
+            .header("last-modified")
+            .unwrap()
+            .len(),
+        29
+    );
     // Files of one length swap their names; what was written beside the server with a time in whole seconds, too.
     for name in ["a", "b"] {
         let path = server.home("ana").join(name);
         std::fs::write(&path, name).unwrap();
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
-        std::fs::File::open(&path).unwrap().set_modified(time).unwrap();
+        std::fs::File::open(&path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
     }
     let before = ["/a", "/b"].map(|path| etag(&ana, path));
     assert_ne!(before[0], before[1]);

@@ -39,7 +39,11 @@ impl World {
     fn restart(self) -> Self {
         let server = self.server.restart();
         let root = server.stranger().signed_in("root", PASSWORD);
-        Self { server, root, srv: self.srv }
+        Self {
+            server,
+            root,
+            srv: self.srv,
+        }
     }
 
     /// A folder with a file of before.
@@ -68,14 +72,21 @@ impl World {
     /// Demands that a folder is refused as a home and as a team folder, with a sentence that has this in it, and stays as it was.
     #[track_caller]
     fn refuses(&self, path: &Path, sentence: &str) {
-        for (reply, pointer) in [(self.add("eva", path), "/home"), (self.add_team("Eva", path, "ben"), "/folder")] {
+        for (reply, pointer) in [
+            (self.add("eva", path), "/home"),
+            (self.add_team("Eva", path, "ben"), "/folder"),
+        ] {
             let reply = reply.is(422).json();
             let detail = reply["detail"].as_str().unwrap();
             assert!(detail.contains(sentence), "{detail}");
             assert_eq!(reply["errors"][0]["pointer"], pointer);
         }
         self.root.api("GET", "/accounts/eva", &Value::Null).is(404);
-        let listed = self.root.api("GET", "/team-folders", &Value::Null).is(200).text();
+        let listed = self
+            .root
+            .api("GET", "/team-folders", &Value::Null)
+            .is(200)
+            .text();
         assert!(!listed.contains("Eva"), "{listed}");
     }
 }
@@ -87,7 +98,10 @@ fn is_missing(reply: Reply, sentence: &str) {
 }
 
 fn list(client: &Client, path: &str) -> Vec<Value> {
-    client.api("GET", path, &Value::Null).is(200).json()["items"].as_array().unwrap().clone()
+    client.api("GET", path, &Value::Null).is(200).json()["items"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 #[test]
@@ -96,9 +110,21 @@ fn a_folder_that_was_there_is_served_where_it_lies_with_other_programs_beside() 
     let folder = world.folder("eva");
     let made = world.add("eva", &folder).is(201).json();
     assert_eq!(made["home"], folder.to_str().unwrap());
-    let shown = world.root.api("GET", "/accounts/eva", &Value::Null).is(200).json();
+    let shown = world
+        .root
+        .api("GET", "/accounts/eva", &Value::Null)
+        .is(200)
+        .json();
     assert_eq!(shown["home"], made["home"]);
-    assert!(world.root.api("GET", "/accounts/ana", &Value::Null).is(200).json().get("home").is_none());
+    assert!(
+        world
+            .root
+            .api("GET", "/accounts/ana", &Value::Null)
+            .is(200)
+            .json()
+            .get("home")
+            .is_none()
+    );
     let eva = world.of("eva");
     eva.holds("/before", "of before");
     eva.store(NAME, "first");
@@ -107,34 +133,73 @@ fn a_folder_that_was_there_is_served_where_it_lies_with_other_programs_beside() 
     eva.delete("/gone").is(204);
     assert_eq!(fs::read(folder.join(&NAME[1..])).unwrap(), b"second");
     assert!(folder.join(".sarang/home").exists() && !world.server.home("eva").exists());
-    assert_eq!(fs::read_dir(folder.join(".sarang/trash/files")).unwrap().count(), 1);
-    assert_eq!(fs::read_dir(folder.join(".sarang/versions")).unwrap().count(), 1);
+    assert_eq!(
+        fs::read_dir(folder.join(".sarang/trash/files"))
+            .unwrap()
+            .count(),
+        1
+    );
+    assert_eq!(
+        fs::read_dir(folder.join(".sarang/versions"))
+            .unwrap()
+            .count(),
+        1
+    );
     // Another program.
     fs::write(folder.join("beside"), "from beside").unwrap();
     eva.holds("/beside", "from beside");
     eva.store("/beside", "mine");
     let versions = list(&eva, "/versions?path=beside");
     let id = versions[0]["id"].as_str().unwrap();
-    assert_eq!(eva.raw("GET", &format!("/api/v1/versions/content?path=beside&id={id}")).send().text(), "from beside");
+    assert_eq!(
+        eva.raw(
+            "GET",
+            &format!("/api/v1/versions/content?path=beside&id={id}")
+        )
+        .send()
+        .text(),
+        "from beside"
+    );
     // The room that its own disk and its quota leave.
-    world.root.api("PATCH", "/accounts/eva", &json!({"quota": 100})).is(200);
+    world
+        .root
+        .api("PATCH", "/accounts/eva", &json!({"quota": 100}))
+        .is(200);
     eva.put("/large", "x".repeat(101)).is(507);
     fs::write(folder.join("filler"), "x".repeat(90)).unwrap();
-    world.server.block_on(world.server.app().audit_books()).unwrap();
+    world
+        .server
+        .block_on(world.server.app().audit_books())
+        .unwrap();
     eva.put("/small", "x".repeat(20)).is(507);
     fs::remove_file(folder.join("filler")).unwrap();
-    world.server.block_on(world.server.app().audit_books()).unwrap();
+    world
+        .server
+        .block_on(world.server.app().audit_books())
+        .unwrap();
     // Shown to others.
     let wish = json!({"path": "/before", "to": {"account": "ben"}, "rights": "view"});
     eva.api("POST", "/shares", &wish).is(201);
-    world.server.ben().holds("/Shared with me/before", "of before");
-    world.server.block_on(world.server.app().expire_history()).unwrap();
-    world.server.block_on(world.server.app().expire_uploads()).unwrap();
+    world
+        .server
+        .ben()
+        .holds("/Shared with me/before", "of before");
+    world
+        .server
+        .block_on(world.server.app().expire_history())
+        .unwrap();
+    world
+        .server
+        .block_on(world.server.app().expire_uploads())
+        .unwrap();
     let world = world.restart();
     let eva = world.of("eva");
     eva.holds(NAME, "second");
     assert_eq!(list(&eva, "/trash").len(), 1);
-    world.server.ben().holds("/Shared with me/before", "of before");
+    world
+        .server
+        .ben()
+        .holds("/Shared with me/before", "of before");
     // Ben's first home in the data folder is not taken for missing.
     world.server.ana().put("/new", "x").is(201);
 }
@@ -158,10 +223,20 @@ fn a_team_folder_lies_where_it_was_too() {
     ben.holds("/Team folders/Photos/before", "of before");
     ben.put("/Team folders/Photos/new", "x").is(201);
     assert!(folder.join("new").exists() && !world.server.data().join("teams/Photos").exists());
-    let remove = |query: &str| world.root.api("DELETE", &format!("/team-folders/Photos{query}"), &Value::Null);
-    let refused = remove("?purge=true").is(422).json()["detail"].as_str().unwrap().to_owned();
+    let remove = |query: &str| {
+        world.root.api(
+            "DELETE",
+            &format!("/team-folders/Photos{query}"),
+            &Value::Null,
+        )
+    };
+    let refused = remove("?purge=true").is(422).json()["detail"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(
-        refused.contains(folder.to_str().unwrap()) && refused.contains("only when that path is named"),
+        refused.contains(folder.to_str().unwrap())
+            && refused.contains("only when that path is named"),
         "{refused}"
     );
     ben.holds("/Team folders/Photos/new", "x");
@@ -172,8 +247,19 @@ fn a_team_folder_lies_where_it_was_too() {
     world.add_team("Pictures", &folder, "ben").is(201);
     ben.holds("/Team folders/Pictures/new", "x");
     let path = folder.to_str().unwrap();
-    world.root.api("DELETE", &format!("/team-folders/Pictures?purge=true&path={path}"), &Value::Null).is(204);
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "it is emptied, and stays");
+    world
+        .root
+        .api(
+            "DELETE",
+            &format!("/team-folders/Pictures?purge=true&path={path}"),
+            &Value::Null,
+        )
+        .is(204);
+    assert_eq!(
+        fs::read_dir(&folder).unwrap().count(),
+        0,
+        "it is emptied, and stays"
+    );
 }
 
 #[test]
@@ -185,10 +271,24 @@ fn without_the_setting_every_folder_is_refused_and_only_administrators_are_asked
     let wish = json!({"name": "eva", "password": PASSWORD, "home": path});
     let refused = root.api("POST", "/accounts", &wish).is(422).text();
     assert!(refused.contains("[storage] allowed"), "{refused}");
-    let refused = root.api("POST", "/team-folders", &json!({"name": "Photos", "folder": path})).is(422).text();
+    let refused = root
+        .api(
+            "POST",
+            "/team-folders",
+            &json!({"name": "Photos", "folder": path}),
+        )
+        .is(422)
+        .text();
     assert!(refused.contains("[storage] allowed"), "{refused}");
     server.ana().api("POST", "/accounts", &wish).is(403);
-    server.ana().api("POST", "/team-folders", &json!({"name": "Photos", "folder": path})).is(403);
+    server
+        .ana()
+        .api(
+            "POST",
+            "/team-folders",
+            &json!({"name": "Photos", "folder": path}),
+        )
+        .is(403);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -202,10 +302,16 @@ fn what_is_not_safe_to_serve_is_refused_with_its_sentence() {
     world.refuses(Path::new("eva"), "no whole path");
     world.refuses(&top.join("a/../b"), "no whole path");
     let elsewhere = TempDir::new().unwrap();
-    world.refuses(elsewhere.path(), "none of the folders that `[storage] allowed` names");
+    world.refuses(
+        elsewhere.path(),
+        "none of the folders that `[storage] allowed` names",
+    );
     // A link of ours is followed, and counts as what it leads to.
     symlink(elsewhere.path(), top.join("out")).unwrap();
-    world.refuses(&top.join("out"), "none of the folders that `[storage] allowed` names");
+    world.refuses(
+        &top.join("out"),
+        "none of the folders that `[storage] allowed` names",
+    );
     let real = world.folder("real/eva");
     symlink(top.join("real"), top.join("link")).unwrap();
     fs::set_permissions(&top, Permissions::from_mode(0o1777)).unwrap();
@@ -232,18 +338,31 @@ fn what_is_not_safe_to_serve_is_refused_with_its_sentence() {
 fn one_folder_belongs_to_one_purpose() {
     let srv = Arc::new(TempDir::new().unwrap());
     let server = TestServer::with(|config| config.storage.allowed = vec!["/".into()]);
-    let world = World { root: admin(&server), server, srv };
+    let world = World {
+        root: admin(&server),
+        server,
+        srv,
+    };
     let taken = world.folder("taken/eva/docs").parent().unwrap().to_owned();
     world.add("eva2", &taken).is(201);
-    for path in [taken.clone(), taken.join("docs"), taken.parent().unwrap().to_owned()] {
+    for path in [
+        taken.clone(),
+        taken.join("docs"),
+        taken.parent().unwrap().to_owned(),
+    ] {
         world.refuses(&path, "and the home of eva2 overlap");
     }
     // By a link, and with the disk gone.
     let link = world.folder("links").join("there");
     symlink(&taken, &link).unwrap();
     world.refuses(&link, "and the home of eva2 overlap");
-    world.add_team("Photos", &world.folder("photos"), "ben").is(201);
-    world.refuses(&world.folder("photos/below"), "and the team folder Photos overlap");
+    world
+        .add_team("Photos", &world.folder("photos"), "ben")
+        .is(201);
+    world.refuses(
+        &world.folder("photos/below"),
+        "and the team folder Photos overlap",
+    );
     let away = taken.with_extension("away");
     fs::rename(&taken, &away).unwrap();
     world.refuses(taken.parent().unwrap(), "and the home of eva2 overlap");
@@ -251,7 +370,12 @@ fn one_folder_belongs_to_one_purpose() {
     // The data folder, what is in it and above it.
     let data = fs::canonicalize(world.server.data()).unwrap();
     world.server.ana().put("/docs", "x").is(201);
-    for path in [data.clone(), data.join("homes/ana"), data.join("state"), data.parent().unwrap().to_owned()] {
+    for path in [
+        data.clone(),
+        data.join("homes/ana"),
+        data.join("state"),
+        data.parent().unwrap().to_owned(),
+    ] {
         world.refuses(&path, "and the data folder overlap");
     }
     // A home that lies elsewhere by a link.
@@ -261,13 +385,18 @@ fn one_folder_belongs_to_one_purpose() {
     world.refuses(linked.parent().unwrap(), "and the data folder overlap");
     // What is another server's, or backups.
     let other = world.folder("other");
-    for (mark, sentence) in [("sarang.data", "the data folder of a server"), (".sarang-backups", "a folder of backups")]
-    {
+    for (mark, sentence) in [
+        ("sarang.data", "the data folder of a server"),
+        (".sarang-backups", "a folder of backups"),
+    ] {
         fs::write(other.join(mark), "").unwrap();
         let below = world.folder("other/below/it");
         world.refuses(&below, sentence);
         world.refuses(&other, sentence);
-        world.refuses(&world.folder("other").parent().unwrap().join("other"), sentence);
+        world.refuses(
+            &world.folder("other").parent().unwrap().join("other"),
+            sentence,
+        );
         fs::remove_file(other.join(mark)).unwrap();
         fs::write(other.join("below").join(mark), "").unwrap();
         world.refuses(&other, sentence);
@@ -288,15 +417,30 @@ fn of_two_folders_that_overlap_one_is_refused_though_both_come_at_once() {
         let inner = world.folder(&format!("{round}/inner"));
         let add = |name: String, path: &Path| {
             let wish = json!({"name": name, "password": PASSWORD, "home": path.to_str().unwrap()});
-            world.server.stranger().signed_in("root", PASSWORD).api("POST", "/accounts", &wish).status
+            world
+                .server
+                .stranger()
+                .signed_in("root", PASSWORD)
+                .api("POST", "/accounts", &wish)
+                .status
         };
         let statuses: Vec<u16> = std::thread::scope(|scope| {
-            let adding =
-                [(format!("out{round}"), &outer), (format!("in{round}"), &inner), (format!("too{round}"), &outer)]
-                    .map(|(name, path)| scope.spawn(move || add(name, path)));
-            adding.into_iter().map(|adding| adding.join().unwrap()).collect()
+            let adding = [
+                (format!("out{round}"), &outer),
+                (format!("in{round}"), &inner),
+                (format!("too{round}"), &outer),
+            ]
+            .map(|(name, path)| scope.spawn(move || add(name, path)));
+            adding
+                .into_iter()
+                .map(|adding| adding.join().unwrap())
+                .collect()
         });
-        assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+        assert_eq!(
+            statuses.iter().filter(|status| **status == 201).count(),
+            1,
+            "{statuses:?}"
+        );
     }
 }
 
@@ -317,8 +461,20 @@ fn a_link_that_is_planted_later_ends_the_serving_and_is_named() {
     sleep(SEEN);
     is_missing(eva.get("/before"), "cannot be served for now");
     is_missing(eva.put("/new", "x"), "cannot be served for now");
-    assert_eq!(world.root.api("GET", "/overview", &Value::Null).is(200).json()["missing"], json!(["home/eva"]));
-    assert!(world.server.block_on(world.server.app().expire_history()).is_err());
+    assert_eq!(
+        world
+            .root
+            .api("GET", "/overview", &Value::Null)
+            .is(200)
+            .json()["missing"],
+        json!(["home/eva"])
+    );
+    assert!(
+        world
+            .server
+            .block_on(world.server.app().expire_history())
+            .is_err()
+    );
     let world = world.restart();
     is_missing(world.of("eva").get("/before"), "cannot be served for now");
     assert!(!world.srv.path().join("secret/eva/.sarang").exists());
@@ -329,7 +485,14 @@ fn a_link_that_is_planted_later_ends_the_serving_and_is_named() {
     fs::remove_file(&above).unwrap();
     fs::rename(&away, &above).unwrap();
     world.of("eva").holds("/before", "of before");
-    assert_eq!(world.root.api("GET", "/overview", &Value::Null).is(200).json()["missing"], json!([]));
+    assert_eq!(
+        world
+            .root
+            .api("GET", "/overview", &Value::Null)
+            .is(200)
+            .json()["missing"],
+        json!([])
+    );
 }
 
 #[test]
@@ -344,7 +507,11 @@ fn a_folder_that_comes_to_overlap_with_another_later_is_served_no_more() {
     world.server.ana().put("/hers", "x").is(201);
     let away = two.with_extension("away");
     fs::rename(&two, &away).unwrap();
-    for other in [one.clone(), one.join(".sarang"), fs::canonicalize(world.server.home("ana")).unwrap()] {
+    for other in [
+        one.clone(),
+        one.join(".sarang"),
+        fs::canonicalize(world.server.home("ana")).unwrap(),
+    ] {
         // A copy of what says which tree it is: only where it lies tells.
         fs::create_dir_all(other.join(".sarang")).unwrap();
         let marker = other.join(".sarang/home");
@@ -379,8 +546,15 @@ fn a_folder_whose_disk_is_gone_is_missing_and_not_empty() {
     fs::create_dir(&folder).unwrap(); // the mount point
     is_missing(eva.propfind("/", "1"), "not mounted");
     is_missing(eva.put("/lost", "x"), "not mounted");
-    for files in [format!("purge&path={}", folder.display()), "transfer&to=ben".to_owned()] {
-        let removed = world.root.api("DELETE", &format!("/accounts/eva?files={files}"), &Value::Null);
+    for files in [
+        format!("purge&path={}", folder.display()),
+        "transfer&to=ben".to_owned(),
+    ] {
+        let removed = world.root.api(
+            "DELETE",
+            &format!("/accounts/eva?files={files}"),
+            &Value::Null,
+        );
         is_missing(removed, "not mounted");
     }
     let world = world.restart();
@@ -414,18 +588,35 @@ fn settled(world: &World) -> (PathBuf, links::Shared) {
 fn a_removed_account_leaves_its_folder_where_it_lies() {
     let world = World::new();
     let (folder, link) = settled(&world);
-    let remove = |query: &str| world.root.api("DELETE", &format!("/accounts/eva?{query}"), &Value::Null);
+    let remove = |query: &str| {
+        world
+            .root
+            .api("DELETE", &format!("/accounts/eva?{query}"), &Value::Null)
+    };
     let path = folder.to_str().unwrap();
     for (query, sentence) in [
         ("files=purge".to_owned(), "only when that path is named"),
         (format!("files=purge&path={path}2"), "nothing was removed"),
-        (format!("files=keep&path={path}"), "Only files that are deleted"),
-        (format!("files=transfer&to=ben&path={path}"), "Only files that are deleted"),
+        (
+            format!("files=keep&path={path}"),
+            "Only files that are deleted",
+        ),
+        (
+            format!("files=transfer&to=ben&path={path}"),
+            "Only files that are deleted",
+        ),
     ] {
         let refused = remove(&query).is(422).text();
         assert!(refused.contains(sentence), "{query}: {refused}");
     }
-    let refused = world.root.api("DELETE", &format!("/accounts/ana?files=purge&path={path}"), &Value::Null).is(422);
+    let refused = world
+        .root
+        .api(
+            "DELETE",
+            &format!("/accounts/ana?files=purge&path={path}"),
+            &Value::Null,
+        )
+        .is(422);
     assert!(refused.text().contains("data folder"));
     world.of("eva").holds("/docs/a", "second");
     let removed = remove("files=keep").is(200).json();
@@ -446,7 +637,13 @@ fn a_removed_account_leaves_its_folder_where_it_lies() {
     world.add("zoe", &folder).is(201);
     let zoe = world.of("zoe");
     zoe.holds("/docs/a", "second");
-    assert_eq!((list(&zoe, "/trash").len(), list(&zoe, "/versions?path=docs/a").len()), (1, 1));
+    assert_eq!(
+        (
+            list(&zoe, "/trash").len(),
+            list(&zoe, "/versions?path=docs/a").len()
+        ),
+        (1, 1)
+    );
     world.server.ben().lacks("/Shared with me/docs");
 }
 
@@ -458,7 +655,10 @@ fn a_folder_is_emptied_for_whoever_names_it() {
     let kept = world.folder("kept");
     symlink(&kept, folder.join("link")).unwrap();
     let query = format!("files=purge&path={}/", folder.display());
-    world.root.api("DELETE", &format!("/accounts/eva?{query}"), &Value::Null).is(200);
+    world
+        .root
+        .api("DELETE", &format!("/accounts/eva?{query}"), &Value::Null)
+        .is(200);
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     assert!(kept.join("before").exists(), "a link was followed");
     world.add("zoe", &folder).is(201);
@@ -470,22 +670,42 @@ fn files_in_place_go_to_another_account_with_their_history() {
     let (folder, _) = settled(&world);
     let to = world.folder("zoe");
     world.add("zoe", &to).is(201);
-    let moved = world.root.api("DELETE", "/accounts/eva?files=transfer&to=zoe", &Value::Null).is(200).json();
+    let moved = world
+        .root
+        .api(
+            "DELETE",
+            "/accounts/eva?files=transfer&to=zoe",
+            &Value::Null,
+        )
+        .is(200)
+        .json();
     assert_eq!(moved["folder"], "/Files of eva");
     let zoe = world.of("zoe");
     zoe.holds("/Files of eva/docs/a", "second");
     zoe.holds("/Files of eva/before", "of before");
     assert!(to.join("Files of eva/docs/a").exists());
     assert_eq!(list(&zoe, "/trash").len(), 1);
-    assert_eq!(list(&zoe, "/versions?path=Files%20of%20eva/docs/a").len(), 1);
+    assert_eq!(
+        list(&zoe, "/versions?path=Files%20of%20eva/docs/a").len(),
+        1
+    );
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
     assert_eq!(list(&world.root, "/removed-files"), Vec::<Value>::new());
     // And from the data folder into one that lies in place.
     world.server.ana().put("/mine", "x").is(201);
-    world.root.api("DELETE", "/accounts/ana?files=keep", &Value::Null).is(200);
+    world
+        .root
+        .api("DELETE", "/accounts/ana?files=keep", &Value::Null)
+        .is(200);
     let removed = list(&world.root, "/removed-files");
     let id = removed[0]["id"].as_str().unwrap();
-    let bring = |to: Value| world.root.api("POST", &format!("/removed-files/{id}/restore"), &json!({"to": to}));
+    let bring = |to: Value| {
+        world.root.api(
+            "POST",
+            &format!("/removed-files/{id}/restore"),
+            &json!({"to": to}),
+        )
+    };
     world
         .add("kim", &{
             let kim = world.folder("kim");
@@ -493,7 +713,12 @@ fn files_in_place_go_to_another_account_with_their_history() {
             kim
         })
         .is(201);
-    assert!(bring(json!({"home": "kim"})).is(403).text().contains("outside the data folder"));
+    assert!(
+        bring(json!({"home": "kim"}))
+            .is(403)
+            .text()
+            .contains("outside the data folder")
+    );
     bring(json!({"folder": "zoe"})).is(200);
     zoe.holds("/Files of ana/mine", "x");
 }
@@ -512,7 +737,10 @@ fn a_stop_between_the_steps_of_a_removal_leaves_nothing_half_done() {
                 _ => Files::Transfer(ben.clone()),
             };
             let app = world.server.app();
-            let id = world.server.block_on(app.begin_removal(&eva, files)).unwrap();
+            let id = world
+                .server
+                .block_on(app.begin_removal(&eva, files))
+                .unwrap();
             for step in Step::ALL.into_iter().take(stop) {
                 world.server.block_on(app.take_step(&id, step)).unwrap();
             }
@@ -523,14 +751,24 @@ fn a_stop_between_the_steps_of_a_removal_leaves_nothing_half_done() {
             let world = world.restart();
             let is_empty = || fs::read_dir(&folder).unwrap().count() == 0;
             match fate {
-                "keep" => assert!(folder.join("docs/a").exists() && folder.join(".sarang/home").exists(), "{stop}"),
-                "purge" => assert!(crate::harness::poll(Duration::from_secs(10), is_empty), "{stop}"),
+                "keep" => assert!(
+                    folder.join("docs/a").exists() && folder.join(".sarang/home").exists(),
+                    "{stop}"
+                ),
+                "purge" => assert!(
+                    crate::harness::poll(Duration::from_secs(10), is_empty),
+                    "{stop}"
+                ),
                 _ => {
                     world.server.ben().holds("/Files of eva/docs/a", "second");
                     assert!(is_empty(), "{stop}");
                 }
             }
-            assert!(crate::harness::poll(Duration::from_secs(10), || list(&world.root, "/removed-files").is_empty()));
+            assert!(crate::harness::poll(Duration::from_secs(10), || list(
+                &world.root,
+                "/removed-files"
+            )
+            .is_empty()));
             world.add("eva", &folder).is(201);
         }
     }
@@ -543,12 +781,26 @@ fn place() -> (Place, PathBuf) {
     fs::set_permissions(&top, Permissions::from_mode(0o755)).unwrap();
     fs::create_dir_all(top.join("srv/eva")).unwrap();
     fs::write(top.join("srv/eva/before"), "of before").unwrap();
-    fs::write(top.join("config.toml"), format!("[storage]\nallowed = [\"{}\"]\n", top.join("srv").display())).unwrap();
+    fs::write(
+        top.join("config.toml"),
+        format!("[storage]\nallowed = [\"{}\"]\n", top.join("srv").display()),
+    )
+    .unwrap();
     (place, top.join("srv"))
 }
 
 fn add(place: &Place, name: &str, home: &Path) -> std::process::Output {
-    place.run(&["user", "add", name, "--password-stdin", "--home", home.to_str().unwrap()], program::PASSWORD)
+    place.run(
+        &[
+            "user",
+            "add",
+            name,
+            "--password-stdin",
+            "--home",
+            home.to_str().unwrap(),
+        ],
+        program::PASSWORD,
+    )
 }
 
 #[test]
@@ -565,31 +817,57 @@ fn the_command_line_does_the_same_beside_a_server_and_without_one() {
     fs::create_dir(srv.join("photos")).unwrap();
     let photos = srv.join("photos");
     let photos = photos.to_str().unwrap();
-    let team = ["team", "add", "Photos", "--folder", photos, "--member", "ana", "--member", "eva=view"];
+    let team = [
+        "team", "add", "Photos", "--folder", photos, "--member", "ana", "--member", "eva=view",
+    ];
     let added = place.run(&team, "");
     assert!(added.status.success(), "{}", said(&added));
-    assert!(said(&place.run(&["team", "add", "X", "--member", "nobody"], "")).contains("There is no nobody"));
+    assert!(
+        said(&place.run(&["team", "add", "X", "--member", "nobody"], ""))
+            .contains("There is no nobody")
+    );
     serving.ana().put("/Team folders/Photos/a", "x").is(201);
     assert!(Path::new(photos).join("a").exists());
     eva.holds("/Team folders/Photos/a", "x");
     eva.put("/Team folders/Photos/b", "x").is(403);
     let listed = String::from_utf8(place.run(&["team", "list"], "").stdout).unwrap();
-    assert!(listed.contains("Photos") && listed.contains(photos) && listed.contains("eva (view)"), "{listed}");
+    assert!(
+        listed.contains("Photos") && listed.contains(photos) && listed.contains("eva (view)"),
+        "{listed}"
+    );
     let path = srv.join("eva");
     let remove = |choice: &[&str]| place.run(&[&["user", "remove", "eva"], choice].concat(), "");
     let refused = said(&remove(&["--purge-files"]));
-    assert!(refused.contains("only when that path is named"), "{refused}");
+    assert!(
+        refused.contains("only when that path is named"),
+        "{refused}"
+    );
     let kept = remove(&["--keep-files"]);
     let text = String::from_utf8_lossy(&kept.stdout).into_owned();
-    assert!(kept.status.success() && text.contains(&format!("stay where they are, in {}", path.display())), "{kept:?}");
+    assert!(
+        kept.status.success()
+            && text.contains(&format!("stay where they are, in {}", path.display())),
+        "{kept:?}"
+    );
     assert!(path.join("before").exists());
-    assert!(said(&place.run(&["team", "remove", "Photos", "--purge-files"], "")).contains("that path is named"));
-    assert!(place.run(&["team", "remove", "Photos", "--purge", photos], "").status.success());
+    assert!(
+        said(&place.run(&["team", "remove", "Photos", "--purge-files"], ""))
+            .contains("that path is named")
+    );
+    assert!(
+        place
+            .run(&["team", "remove", "Photos", "--purge", photos], "")
+            .status
+            .success()
+    );
     assert_eq!(fs::read_dir(photos).unwrap().count(), 0);
     drop(serving);
     assert!(add(&place, "eva", &path).status.success());
     let purged = remove(&["--purge", path.to_str().unwrap()]);
-    assert!(purged.status.success() && fs::read_dir(&path).unwrap().count() == 0, "{purged:?}");
+    assert!(
+        purged.status.success() && fs::read_dir(&path).unwrap().count() == 0,
+        "{purged:?}"
+    );
 }
 
 #[test]
@@ -600,16 +878,31 @@ fn a_folder_that_the_servers_user_may_not_write_is_refused() {
     if rustix::process::geteuid().is_root() {
         // The command acts as the owner of the data folder.
         let data = place.path().join("sarang-data");
-        assert!(Command::new("chown").args(["-R", "12345:12345"]).arg(&data).status().unwrap().success());
+        assert!(
+            Command::new("chown")
+                .args(["-R", "12345:12345"])
+                .arg(&data)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
     fs::set_permissions(&folder, Permissions::from_mode(0o500)).unwrap();
     let refused = said(&add(&place, "eva", &folder));
-    assert!(refused.contains("may not read and write in") && refused.contains("ReadWritePaths="), "{refused}");
+    assert!(
+        refused.contains("may not read and write in") && refused.contains("ReadWritePaths="),
+        "{refused}"
+    );
     fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
     let added = add(&place, "eva", &folder);
     assert!(added.status.success(), "{}", said(&added));
     let owner = fs::metadata(folder.join(".sarang")).unwrap().uid();
-    assert_eq!(owner, fs::metadata(place.path().join("sarang-data")).unwrap().uid());
+    assert_eq!(
+        owner,
+        fs::metadata(place.path().join("sarang-data"))
+            .unwrap()
+            .uid()
+    );
 }
 
 #[test]
@@ -626,28 +919,69 @@ fn bind_mounts_are_seen_through() {
         let (from, to) = (mount.0.display(), mount.1.display());
         let line = format!("mount --bind '{from}' '{to}' || exit 77; {then}");
         let mut command = place.command("unshare");
-        command.args(["-m", "sh", "-c", &line]).stdin(std::process::Stdio::piped());
-        let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
-        std::io::Write::write_all(&mut child.stdin.take().unwrap(), program::PASSWORD.as_bytes()).unwrap();
+        command
+            .args(["-m", "sh", "-c", &line])
+            .stdin(std::process::Stdio::piped());
+        let mut child = command
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(
+            &mut child.stdin.take().unwrap(),
+            program::PASSWORD.as_bytes(),
+        )
+        .unwrap();
         child.wait_with_output().unwrap()
     };
     let within = |mount: (&Path, &Path), home: &Path| {
-        let add = format!("exec {} user add zoe --password-stdin --home '{}'", program::SARANG, home.display());
+        let add = format!(
+            "exec {} user add zoe --password-stdin --home '{}'",
+            program::SARANG,
+            home.display()
+        );
         mounting(mount, &add)
     };
     let mounted = srv.join("mounted");
     let cases = [
         // The folder of another account, what is below it, what is above it.
-        ((srv.join("eva"), mounted.clone()), mounted.clone(), "the home of eva overlap"),
+        (
+            (srv.join("eva"), mounted.clone()),
+            mounted.clone(),
+            "the home of eva overlap",
+        ),
         ((srv.clone(), mounted.clone()), mounted.clone(), "overlap"),
         // The data folder by another way, also below what is to be served.
-        ((data.clone(), mounted.clone()), mounted.clone(), "the data folder overlap"),
-        ((data.join("homes"), mounted.clone()), mounted.clone(), "the data folder overlap"),
-        ((data.clone(), srv.join("other/deep")), srv.join("other"), "the data folder overlap"),
+        (
+            (data.clone(), mounted.clone()),
+            mounted.clone(),
+            "the data folder overlap",
+        ),
+        (
+            (data.join("homes"), mounted.clone()),
+            mounted.clone(),
+            "the data folder overlap",
+        ),
+        (
+            (data.clone(), srv.join("other/deep")),
+            srv.join("other"),
+            "the data folder overlap",
+        ),
         // A home in the data folder that is mounted from there, or from below there.
-        ((srv.join("other"), data.join("homes/ben")), srv.join("other"), "the data folder overlap"),
-        ((srv.join("other/deep"), data.join("homes/ben")), srv.join("other"), "the data folder overlap"),
-        ((srv.join("other"), data.join("homes/ben")), srv.join("other/deep"), "the data folder overlap"),
+        (
+            (srv.join("other"), data.join("homes/ben")),
+            srv.join("other"),
+            "the data folder overlap",
+        ),
+        (
+            (srv.join("other/deep"), data.join("homes/ben")),
+            srv.join("other"),
+            "the data folder overlap",
+        ),
+        (
+            (srv.join("other"), data.join("homes/ben")),
+            srv.join("other/deep"),
+            "the data folder overlap",
+        ),
     ];
     for ((from, to), home, sentence) in cases {
         let output = within((&from, &to), &home);
@@ -656,20 +990,44 @@ fn bind_mounts_are_seen_through() {
             return;
         }
         let text = said(&output);
-        assert!(!output.status.success() && text.contains(sentence), "{} on {}: {text}", from.display(), to.display());
+        assert!(
+            !output.status.success() && text.contains(sentence),
+            "{} on {}: {text}",
+            from.display(),
+            to.display()
+        );
     }
-    assert!(within((&srv.join("eva"), &mounted), &srv.join("other")).status.success());
+    assert!(
+        within((&srv.join("eva"), &mounted), &srv.join("other"))
+            .status
+            .success()
+    );
     // A backup and a check only read, as in a sandbox; the server has to write.
     let here = srv.display();
-    let read_only = |command: &str| mounting((&srv, &srv), &format!("mount -o remount,bind,ro '{here}'; {command}"));
+    let read_only = |command: &str| {
+        mounting(
+            (&srv, &srv),
+            &format!("mount -o remount,bind,ro '{here}'; {command}"),
+        )
+    };
     let sarang = program::SARANG;
     let around = TempDir::new().unwrap();
-    let backed_up = read_only(&format!("{sarang} backup '{}' && {sarang} check", around.path().display()));
+    let backed_up = read_only(&format!(
+        "{sarang} backup '{}' && {sarang} check",
+        around.path().display()
+    ));
     assert!(backed_up.status.success(), "{}", said(&backed_up));
     assert!(
-        around.path().read_dir().unwrap().flatten().any(|made| made.path().join("files/homes/eva/before").exists())
+        around
+            .path()
+            .read_dir()
+            .unwrap()
+            .flatten()
+            .any(|made| made.path().join("files/homes/eva/before").exists())
     );
-    let refused = said(&read_only(&format!("{sarang} user add kim --password-stdin --home '{here}/free'")));
+    let refused = said(&read_only(&format!(
+        "{sarang} user add kim --password-stdin --home '{here}/free'"
+    )));
     assert!(refused.contains("may not read and write"), "{refused}");
 }
 
@@ -682,21 +1040,40 @@ fn a_backup_has_them_and_a_restore_leaves_their_places_alone() {
     let eva = serving.ana().signed_in("eva", program::PASSWORD);
     eva.store("/a", "first");
     eva.store("/a", "second");
-    eva.api("POST", "/shares", &json!({"path": "/a", "to": {"account": "ana"}, "rights": "view"})).is(201);
+    eva.api(
+        "POST",
+        "/shares",
+        &json!({"path": "/a", "to": {"account": "ana"}, "rights": "view"}),
+    )
+    .is(201);
     for dir in [srv.join("eva/backups"), srv.join("eva/docs/backups")] {
         let refused = said(&place.run(&["backup", dir.to_str().unwrap()], ""));
-        assert!(refused.contains("within a home or team folder"), "{refused}");
+        assert!(
+            refused.contains("within a home or team folder"),
+            "{refused}"
+        );
     }
     let around = TempDir::new().unwrap();
-    let (backups, restored) = (around.path().join("backups"), around.path().join("restored"));
+    let (backups, restored) = (
+        around.path().join("backups"),
+        around.path().join("restored"),
+    );
     let (backups, restored) = (backups.to_str().unwrap(), restored.to_str().unwrap());
-    let summary = |output: &std::process::Output| serde_json::from_slice::<Value>(&output.stdout).unwrap();
+    let summary =
+        |output: &std::process::Output| serde_json::from_slice::<Value>(&output.stdout).unwrap();
     let first = summary(&place.run(&["backup", backups, "--json"], ""));
     sleep(Duration::from_millis(50));
     let second = summary(&place.run(&["backup", backups, "--json"], ""));
-    assert_eq!((&first["tally"]["failures"], &second["tally"]["failures"]), (&json!([]), &json!([])));
+    assert_eq!(
+        (&first["tally"]["failures"], &second["tally"]["failures"]),
+        (&json!([]), &json!([]))
+    );
     let checked = place.run(&["check"], "");
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    assert!(
+        checked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&checked.stdout)
+    );
     // Its disk is gone, or led elsewhere: the next backup has what this one has, and check says so.
     let (folder, away) = (srv.join("eva"), srv.join("away"));
     fs::rename(&folder, &away).unwrap();
@@ -707,10 +1084,16 @@ fn a_backup_has_them_and_a_restore_leaves_their_places_alone() {
         }
         let made = place.run(&["backup", backups], "");
         let text = String::from_utf8_lossy(&made.stdout).into_owned();
-        assert!(!made.status.success() && text.contains("homes/eva: it is missing"), "{text}");
+        assert!(
+            !made.status.success() && text.contains("homes/eva: it is missing"),
+            "{text}"
+        );
         let checked = String::from_utf8(place.run(&["check"], "").stdout).unwrap();
-        let sentence =
-            if planted { "homes/eva: it is not served: The path leads through the link" } else { "it is missing" };
+        let sentence = if planted {
+            "homes/eva: it is not served: The path leads through the link"
+        } else {
+            "it is missing"
+        };
         assert!(checked.contains(sentence), "{checked}");
     }
     fs::remove_file(&folder).unwrap();
@@ -719,9 +1102,16 @@ fn a_backup_has_them_and_a_restore_leaves_their_places_alone() {
     drop(serving);
     let restore = place.run(&["restore", backups, "--to", restored], "");
     let text = String::from_utf8_lossy(&restore.stdout).into_owned();
-    assert!(restore.status.success() && text.contains("homes/eva lay in"), "{text}{}", said(&restore));
+    assert!(
+        restore.status.success() && text.contains("homes/eva lay in"),
+        "{text}{}",
+        said(&restore)
+    );
     fs::write(folder.join("a"), "of the living").unwrap();
-    let serving = place.serve_by(&format!("SARANG_DATA_DIR={restored} exec {} serve", program::SARANG));
+    let serving = place.serve_by(&format!(
+        "SARANG_DATA_DIR={restored} exec {} serve",
+        program::SARANG
+    ));
     let eva = serving.ana().signed_in("eva", program::PASSWORD);
     eva.holds("/a", "second");
     assert_eq!(list(&eva, "/versions?path=a").len(), 1);

@@ -9,8 +9,14 @@ use serde_json::{Value, json};
 const NEW: &str = "red kettle 88";
 
 fn lock(session: &LoggedIn, path: &str) {
-    let request = session.own("LOCK", &format!("/dav{path}")).header("Timeout", "Second-86400");
-    request.header("Depth", "0").xml(LOCK_BODY).send().is_any(&[200, 201]);
+    let request = session
+        .own("LOCK", &format!("/dav{path}"))
+        .header("Timeout", "Second-86400");
+    request
+        .header("Depth", "0")
+        .xml(LOCK_BODY)
+        .send()
+        .is_any(&[200, 201]);
 }
 
 fn is_locked(client: &Client, path: &str) -> bool {
@@ -29,7 +35,11 @@ fn a_lock_ends_with_the_session_that_took_it() {
     assert!(is_locked(&server.ana(), "/other"));
     let server = server.restart();
     assert!(is_locked(&server.ana(), "/other"), "a restart ends neither");
-    let locks = server.ana().api("GET", "/locks", &Value::Null).is(200).json();
+    let locks = server
+        .ana()
+        .api("GET", "/locks", &Value::Null)
+        .is(200)
+        .json();
     assert_eq!(locks["items"].as_array().unwrap().len(), 1);
 }
 
@@ -42,13 +52,31 @@ fn a_lock_ends_with_the_password_that_took_it() {
     assert!(is_locked(&server.ana(), "/by-password"));
     let server = server.restart();
     assert!(is_locked(&server.ana(), "/by-password"));
-    let kept = LoggedIn { client: server.stranger(), ..kept };
-    json(kept.own("PUT", "/api/v1/me/password"), &json!({"old": PASSWORD, "new": NEW})).send().is(204);
+    let kept = LoggedIn {
+        client: server.stranger(),
+        ..kept
+    };
+    json(
+        kept.own("PUT", "/api/v1/me/password"),
+        &json!({"old": PASSWORD, "new": NEW}),
+    )
+    .send()
+    .is(204);
     let ana = server.ana().signed_in("ana", NEW);
     assert!(!is_locked(&ana, "/by-password"));
     assert!(is_locked(&ana, "/by-session"), "its session goes on");
-    server.block_on(server.app().auth.set_password(&AccountName::parse("ana").unwrap(), b"a third one 99")).unwrap();
-    assert!(!is_locked(&server.ana().signed_in("ana", "a third one 99"), "/by-session"));
+    server
+        .block_on(
+            server
+                .app()
+                .auth
+                .set_password(&AccountName::parse("ana").unwrap(), b"a third one 99"),
+        )
+        .unwrap();
+    assert!(!is_locked(
+        &server.ana().signed_in("ana", "a third one 99"),
+        "/by-session"
+    ));
 }
 
 #[test]

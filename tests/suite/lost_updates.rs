@@ -25,8 +25,12 @@ struct Change {
 impl Change {
     fn send(&self, client: &Client) {
         let (method, _) = self.route.split_once(' ').unwrap();
-        let request = client.raw(&method.to_uppercase(), &self.target).header(self.header.0, &self.header.1);
-        let request = request.header("Sec-Fetch-Site", "same-origin").header("X-Requested-With", "sarang");
+        let request = client
+            .raw(&method.to_uppercase(), &self.target)
+            .header(self.header.0, &self.header.1);
+        let request = request
+            .header("Sec-Fetch-Site", "same-origin")
+            .header("X-Requested-With", "sarang");
         json(request, &self.body).send().is_any(&[200, 204]);
     }
 }
@@ -43,45 +47,95 @@ impl World {
     fn new() -> Self {
         let server = TestServer::start();
         let name = AccountName::parse("root").unwrap();
-        server.block_on(server.app().auth.create(&name, PASSWORD.as_bytes(), Role::Admin, None)).unwrap();
+        server
+            .block_on(
+                server
+                    .app()
+                    .auth
+                    .create(&name, PASSWORD.as_bytes(), Role::Admin, None),
+            )
+            .unwrap();
         let (ana, root) = (server.ana(), server.ana().signed_in("root", PASSWORD));
         ana.mkcol("/docs").is(201);
-        let made = |client: &Client, path: &str, body: Value| client.api("POST", path, &body).is(201).json();
+        let made = |client: &Client, path: &str, body: Value| {
+            client.api("POST", path, &body).is(201).json()
+        };
         let id = |made: Value| made["id"].as_str().unwrap().to_owned();
         let link = id(made(&ana, "/links", json!({"path": "docs"})));
-        let share = id(made(&ana, "/shares", json!({"path": "docs", "to": {"account": "ben"}, "rights": "view"})));
+        let share = id(made(
+            &ana,
+            "/shares",
+            json!({"path": "docs", "to": {"account": "ben"}, "rights": "view"}),
+        ));
         made(&root, "/team-folders", json!({"name": "Plans"}));
         made(&root, "/groups", json!({"name": "crew"}));
         let session = LoggedIn::new(&server, "ana");
-        Self { server, root, session, link, share }
+        Self {
+            server,
+            root,
+            session,
+            link,
+            share,
+        }
     }
 
     /// The changes of one round, of all records.
     fn changes(&self, round: u64) -> Vec<Change> {
         let basic = |client: &Client| ("Authorization", client.authorization().to_owned());
-        let (root, ana, ben) = (basic(&self.root), ("Cookie", self.session.cookie.clone()), basic(&self.server.ben()));
-        let change = |route: &'static str, named: &str, header: &(&'static str, String), body: Value| {
-            let (_, path) = route.split_once(' ').unwrap();
-            let target = path.replace("{id}", named).replace("{name}", named);
-            Change { route, target, header: header.clone(), body }
-        };
+        let (root, ana, ben) = (
+            basic(&self.root),
+            ("Cookie", self.session.cookie.clone()),
+            basic(&self.server.ben()),
+        );
+        let change =
+            |route: &'static str, named: &str, header: &(&'static str, String), body: Value| {
+                let (_, path) = route.split_once(' ').unwrap();
+                let target = path.replace("{id}", named).replace("{name}", named);
+                Change {
+                    route,
+                    target,
+                    header: header.clone(),
+                    body,
+                }
+            };
         let (link, share) = ("patch /api/v1/links/{id}", "patch /api/v1/shares/{id}");
-        let (account, team) = ("patch /api/v1/accounts/{name}", "patch /api/v1/team-folders/{name}");
+        let (account, team) = (
+            "patch /api/v1/accounts/{name}",
+            "patch /api/v1/team-folders/{name}",
+        );
         let odd = round % 2 == 1;
-        let (rights, role) = (if odd { "edit" } else { "view" }, if odd { "admin" } else { "user" });
+        let (rights, role) = (
+            if odd { "edit" } else { "view" },
+            if odd { "admin" } else { "user" },
+        );
         let (expires, note) = (date(round), format!("round {round}"));
         vec![
             change(link, &self.link, &ana, json!({"rights": rights})),
-            change(link, &self.link, &ana, json!({"password": if odd { json!("hidden") } else { Value::Null }})),
+            change(
+                link,
+                &self.link,
+                &ana,
+                json!({"password": if odd { json!("hidden") } else { Value::Null }}),
+            ),
             change(link, &self.link, &ana, json!({"expires": expires})),
-            change(link, &self.link, &ana, json!({"max_downloads": 100 + round})),
+            change(
+                link,
+                &self.link,
+                &ana,
+                json!({"max_downloads": 100 + round}),
+            ),
             change(link, &self.link, &ana, json!({"note": note})),
             change(share, &self.share, &ana, json!({"rights": rights})),
             change(share, &self.share, &ana, json!({"expires": expires})),
             change(share, &self.share, &ana, json!({"note": note})),
             change(share, &self.share, &ben, json!({"name": note})),
             change(team, "Plans", &root, json!({"quota": 1000 + round})),
-            change(team, "Plans", &root, json!({"members": [{"to": {"account": "ben"}, "rights": rights}]})),
+            change(
+                team,
+                "Plans",
+                &root,
+                json!({"members": [{"to": {"account": "ben"}, "rights": rights}]}),
+            ),
             change(
                 "patch /api/v1/groups/{name}",
                 "crew",
@@ -89,13 +143,28 @@ impl World {
                 json!({"members": if odd { ["ana"] } else { ["ben"] }}),
             ),
             change("patch /api/v1/me", "", &ana, json!({"display_name": note})),
-            change("put /api/v1/me/password", "", &ana, json!({"old": password(round), "new": password(round + 1)})),
+            change(
+                "put /api/v1/me/password",
+                "",
+                &ana,
+                json!({"old": password(round), "new": password(round + 1)}),
+            ),
             change(account, "ana", &root, json!({"quota": 1_000_000 + round})),
             change(account, "eva", &root, json!({"quota": 1_000_000 + round})),
             change(account, "eva", &root, json!({"role": role})),
             change(account, "eva", &root, json!({"disabled": odd})),
-            change("put /api/v1/accounts/{name}/email", "eva", &root, json!({"email": email(round)})),
-            change("put /api/v1/accounts/{name}/password", "eva", &root, json!({"password": password(round)})),
+            change(
+                "put /api/v1/accounts/{name}/email",
+                "eva",
+                &root,
+                json!({"email": email(round)}),
+            ),
+            change(
+                "put /api/v1/accounts/{name}/password",
+                "eva",
+                &root,
+                json!({"password": password(round)}),
+            ),
         ]
     }
 
@@ -104,28 +173,71 @@ impl World {
         let odd = round % 2 == 1;
         let (rights, note) = (if odd { "edit" } else { "view" }, format!("round {round}"));
         let get = |path: &str| self.root.api("GET", path, &Value::Null).is(200).json();
-        let own = |path: &str| self.session.own("GET", &format!("/api/v1{path}")).send().is(200).json();
+        let own = |path: &str| {
+            self.session
+                .own("GET", &format!("/api/v1{path}"))
+                .send()
+                .is(200)
+                .json()
+        };
         let link = own(&format!("/links/{}", self.link));
         let wanted = json!({"rights": rights, "has_password": odd, "expires": date(round), "max_downloads": 100 + round, "note": note});
         has(&link, &wanted, round);
         let share = own("/shares")["items"][0].clone();
-        has(&share, &json!({"rights": rights, "expires": date(round), "note": note}), round);
-        let seen = self.server.ben().api("GET", "/shares/incoming", &Value::Null).is(200).json();
-        has(&seen["items"][0], &json!({"path": format!("/Shared with me/{note}")}), round);
+        has(
+            &share,
+            &json!({"rights": rights, "expires": date(round), "note": note}),
+            round,
+        );
+        let seen = self
+            .server
+            .ben()
+            .api("GET", "/shares/incoming", &Value::Null)
+            .is(200)
+            .json();
+        has(
+            &seen["items"][0],
+            &json!({"path": format!("/Shared with me/{note}")}),
+            round,
+        );
         let members = json!([{"to": {"account": "ben"}, "rights": rights}]);
-        has(&get("/team-folders")["items"][0], &json!({"quota": 1000 + round, "members": members}), round);
-        has(&get("/groups")["items"][0], &json!({"members": [if odd { "ana" } else { "ben" }]}), round);
-        has(&own("/me"), &json!({"display_name": note, "quota": 1_000_000 + round}), round);
+        has(
+            &get("/team-folders")["items"][0],
+            &json!({"quota": 1000 + round, "members": members}),
+            round,
+        );
+        has(
+            &get("/groups")["items"][0],
+            &json!({"members": [if odd { "ana" } else { "ben" }]}),
+            round,
+        );
+        has(
+            &own("/me"),
+            &json!({"display_name": note, "quota": 1_000_000 + round}),
+            round,
+        );
         let eva = json!({"quota": 1_000_000 + round, "email": email(round), "disabled": odd, "role": if odd { "admin" } else { "user" }});
         has(&get("/accounts/eva"), &eva, round);
-        self.root.api("PATCH", "/accounts/eva", &json!({"disabled": false})).is(200);
-        self.root.signed_in("eva", &password(round)).propfind("/", "0").is(207);
-        self.root.signed_in("ana", &password(round + 1)).propfind("/", "0").is(207);
+        self.root
+            .api("PATCH", "/accounts/eva", &json!({"disabled": false}))
+            .is(200);
+        self.root
+            .signed_in("eva", &password(round))
+            .propfind("/", "0")
+            .is(207);
+        self.root
+            .signed_in("ana", &password(round + 1))
+            .propfind("/", "0")
+            .is(207);
     }
 }
 
 fn password(round: u64) -> String {
-    if round == 0 { PASSWORD.to_owned() } else { format!("blue kettle {round}") }
+    if round == 0 {
+        PASSWORD.to_owned()
+    } else {
+        format!("blue kettle {round}")
+    }
 }
 
 fn email(round: u64) -> String {
@@ -139,7 +251,10 @@ fn date(round: u64) -> String {
 #[track_caller]
 fn has(present: &Value, wanted: &Value, round: u64) {
     for (field, value) in wanted.as_object().unwrap() {
-        assert_eq!(&present[field], value, "round {round}: the change of {field} is lost: {present}");
+        assert_eq!(
+            &present[field], value,
+            "round {round}: the change of {field} is lost: {present}"
+        );
     }
 }
 
@@ -147,7 +262,16 @@ fn has(present: &Value, wanted: &Value, round: u64) {
 fn changes_of_different_fields_at_once_are_all_kept() {
     let world = World::new();
     let name = AccountName::parse("eva").unwrap();
-    world.server.block_on(world.server.app().auth.create(&name, PASSWORD.as_bytes(), Role::User, None)).unwrap();
+    world
+        .server
+        .block_on(
+            world
+                .server
+                .app()
+                .auth
+                .create(&name, PASSWORD.as_bytes(), Role::User, None),
+        )
+        .unwrap();
     for round in 0..ROUNDS {
         let changes = world.changes(round);
         let start = Barrier::new(changes.len());
@@ -168,22 +292,44 @@ fn changes_of_different_fields_at_once_are_all_kept() {
 #[test]
 fn every_route_and_field_that_changes_a_record_is_tried() {
     let world = World::new();
-    let document = world.server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200).json();
+    let document = world
+        .server
+        .stranger()
+        .raw("GET", "/api/v1/openapi.json")
+        .send()
+        .is(200)
+        .json();
     let changes = world.changes(0);
-    let tried: BTreeSet<&str> = changes.iter().map(|change| change.route).chain(BYTES).collect();
+    let tried: BTreeSet<&str> = changes
+        .iter()
+        .map(|change| change.route)
+        .chain(BYTES)
+        .collect();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        for method in ["patch", "put"].iter().filter(|method| methods.get(**method).is_some()) {
+        for method in ["patch", "put"]
+            .iter()
+            .filter(|method| methods.get(**method).is_some())
+        {
             let route = format!("{method} {path}");
             assert!(
                 tried.contains(route.as_str()),
                 "nothing here tries {route} beside other changes of the same record"
             );
-            let schema = &methods[*method]["requestBody"]["content"]["application/json"]["schema"]["$ref"];
-            let Some(name) = schema.as_str().and_then(|name| name.rsplit('/').next()) else { continue };
-            let fields = document["components"]["schemas"][name]["properties"].as_object().unwrap();
+            let schema =
+                &methods[*method]["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+            let Some(name) = schema.as_str().and_then(|name| name.rsplit('/').next()) else {
+                continue;
+            };
+            let fields = document["components"]["schemas"][name]["properties"]
+                .as_object()
+                .unwrap();
             for field in fields.keys().filter(|field| !is_confirmed(&route, field)) {
-                let says = |change: &Change| change.route == route && change.body.get(field).is_some();
-                assert!(changes.iter().any(says), "nothing here changes {field} by {route}");
+                let says =
+                    |change: &Change| change.route == route && change.body.get(field).is_some();
+                assert!(
+                    changes.iter().any(says),
+                    "nothing here changes {field} by {route}"
+                );
             }
         }
     }

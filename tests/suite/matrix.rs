@@ -89,32 +89,68 @@ const TABLE: [(&str, [u16; 13], [u16; 13]); 16] = [
 fn actors(server: &TestServer) -> Vec<Actor> {
     let (app, name) = (server.app(), |text: &str| AccountName::parse(text).unwrap());
     let make = |who: &str, role| {
-        server.block_on(app.auth.create(&name(who), PASSWORD.as_bytes(), role, None)).unwrap();
+        server
+            .block_on(app.auth.create(&name(who), PASSWORD.as_bytes(), role, None))
+            .unwrap();
     };
-    for (who, role) in [("zoe", Role::Admin), ("kim", Role::User), ("lee", Role::User), ("max", Role::User)] {
+    for (who, role) in [
+        ("zoe", Role::Admin),
+        ("kim", Role::User),
+        ("lee", Role::User),
+        ("max", Role::User),
+    ] {
         make(who, role);
         // All have signed in once: a remembered sign-in must not outlive what allowed it.
-        server.stranger().signed_in(who, PASSWORD).get("/").is_any(&[200, 207, 405]);
+        server
+            .stranger()
+            .signed_in(who, PASSWORD)
+            .get("/")
+            .is_any(&[200, 207, 405]);
     }
-    let disabled = Alteration { disabled: Some(true), ..Alteration::default() };
-    server.block_on(app.auth.alter(&name("kim"), disabled, None)).unwrap();
-    server.block_on(app.remove_account(&name("lee"), sarang::app::removal::Files::Keep)).unwrap();
-    server.block_on(app.auth.set_password(&name("max"), OLD.as_bytes())).unwrap();
-    let actor = |name, home, view, client| Actor { name, home, view, client };
+    let disabled = Alteration {
+        disabled: Some(true),
+        ..Alteration::default()
+    };
+    server
+        .block_on(app.auth.alter(&name("kim"), disabled, None))
+        .unwrap();
+    server
+        .block_on(app.remove_account(&name("lee"), sarang::app::removal::Files::Keep))
+        .unwrap();
+    server
+        .block_on(app.auth.set_password(&name("max"), OLD.as_bytes()))
+        .unwrap();
+    let actor = |name, home, view, client| Actor {
+        name,
+        home,
+        view,
+        client,
+    };
     let outside = |name, client| actor(name, None, View::Outside, client);
     let signed_in = |who, password| server.stranger().signed_in(who, password);
     vec![
         actor("owner", Some("ana"), View::Owner, server.ana()),
         actor("other account", Some("ben"), View::Empty, server.ben()),
-        actor("administrator", Some("zoe"), View::Empty, signed_in("zoe", PASSWORD)),
+        actor(
+            "administrator",
+            Some("zoe"),
+            View::Empty,
+            signed_in("zoe", PASSWORD),
+        ),
         outside("stranger", server.stranger()),
         outside("wrong password", signed_in("ana", "wrong")),
         outside("unknown account", signed_in("nobody", PASSWORD)),
         outside("disabled", signed_in("kim", PASSWORD)),
         outside("removed", signed_in("lee", PASSWORD)),
         outside("former password", signed_in("max", PASSWORD)),
-        outside("garbled credentials", server.stranger().authorized("Basic %%%")),
-        outside("another scheme", server.stranger().authorized("Bearer YW5hOnB3")),
+        outside(
+            "garbled credentials",
+            server.stranger().authorized("Basic %%%"),
+        ),
+        outside(
+            "another scheme",
+            server.stranger().authorized("Bearer YW5hOnB3"),
+        ),
     ]
 }
 
@@ -125,7 +161,14 @@ fn lay_out(server: &TestServer) {
         clear(&dir);
         fs::write(dir.join("own.txt"), "own").unwrap();
         let name = AccountName::parse(home).unwrap();
-        server.block_on(server.app().locks.end_account(&name, &format!("home/{home}"))).unwrap();
+        server
+            .block_on(
+                server
+                    .app()
+                    .locks
+                    .end_account(&name, &format!("home/{home}")),
+            )
+            .unwrap();
     }
     let ana = server.home("ana");
     fs::create_dir(ana.join("folder")).unwrap();
@@ -146,7 +189,10 @@ fn expected(view: View, (_, owner, empty): &(&str, [u16; 13], [u16; 13])) -> [u1
 #[test]
 fn every_cell_is_as_the_table_says() {
     let server = TestServer::with(|config| {
-        (config.accounts.failures_per_network, config.accounts.failures_per_account) = (100_000, 100_000);
+        (
+            config.accounts.failures_per_network,
+            config.accounts.failures_per_account,
+        ) = (100_000, 100_000);
     });
     let actors = actors(&server);
     for actor in actors.iter().filter(|actor| actor.home.is_some()) {
@@ -168,12 +214,20 @@ fn every_cell_is_as_the_table_says() {
                     wrong.push(format!("{cell}: {} instead of {status}", reply.status));
                 }
                 let told = reply.text() + &format!("{:?}", reply.headers);
-                let tells = told.contains(SECRET) || told.contains("inside.txt") && !target.contains("inside");
+                let tells = told.contains(SECRET)
+                    || told.contains("inside.txt") && !target.contains("inside");
                 if tells && actor.view != View::Owner {
                     wrong.push(format!("{cell}: it tells what is ana's: {reply}"));
                 }
-                let own = |path: &str| actor.home.is_some_and(|home| Path::new(path).starts_with(home));
-                let changed = after.iter().filter(|entry| before.get(entry.0) != Some(entry.1)).map(|(path, _)| path);
+                let own = |path: &str| {
+                    actor
+                        .home
+                        .is_some_and(|home| Path::new(path).starts_with(home))
+                };
+                let changed = after
+                    .iter()
+                    .filter(|entry| before.get(entry.0) != Some(entry.1))
+                    .map(|(path, _)| path);
                 let gone = before.keys().filter(|path| !after.contains_key(*path));
                 let others: Vec<&String> = changed.chain(gone).filter(|path| !own(path)).collect();
                 if !others.is_empty() {
@@ -188,7 +242,11 @@ fn every_cell_is_as_the_table_says() {
             && PATHS.len() >= 12
             && cells == actors.len() * TABLE.len() * PATHS.len()
     );
-    assert!(wrong.is_empty(), "{} of {cells} cells: {wrong:#?}", wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{} of {cells} cells: {wrong:#?}",
+        wrong.len()
+    );
 }
 
 /// The tags of routes that are for administrators alone.
@@ -197,10 +255,18 @@ const ADMINISTRATION: [&str; 2] = ["Accounts", "Server"];
 #[test]
 fn every_route_of_the_api_keeps_out_whom_it_should() {
     let server = TestServer::with(|config| {
-        (config.accounts.failures_per_network, config.accounts.failures_per_account) = (100_000, 100_000);
+        (
+            config.accounts.failures_per_network,
+            config.accounts.failures_per_account,
+        ) = (100_000, 100_000);
     });
     let actors = actors(&server);
-    let document = server.stranger().raw("GET", "/api/v1/openapi.json").send().is(200).json();
+    let document = server
+        .stranger()
+        .raw("GET", "/api/v1/openapi.json")
+        .send()
+        .is(200)
+        .json();
     let accounts = server.app().auth.list().len();
     let (mut wrong, mut for_administrators) = (Vec::new(), 0);
     for (path, methods) in document["paths"].as_object().unwrap() {
@@ -216,14 +282,25 @@ fn every_route_of_the_api_keeps_out_whom_it_should() {
                     View::Owner if administers => 403,
                     _ => continue,
                 };
-                let seen = actor.client.raw(&method.to_uppercase(), &target).send().status;
+                let seen = actor
+                    .client
+                    .raw(&method.to_uppercase(), &target)
+                    .send()
+                    .status;
                 if seen != status {
-                    wrong.push(format!("{} {method} {path}: {seen} instead of {status}", actor.name));
+                    wrong.push(format!(
+                        "{} {method} {path}: {seen} instead of {status}",
+                        actor.name
+                    ));
                 }
             }
         }
     }
     assert!(for_administrators >= 9, "{for_administrators}");
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(server.app().auth.list().len(), accounts, "nobody was removed");
+    assert_eq!(
+        server.app().auth.list().len(),
+        accounts,
+        "nobody was removed"
+    );
 }

@@ -19,7 +19,12 @@ fn crowded() -> (TestServer, Vec<Client>) {
         let name = format!("u{n}");
         let made = server.app();
         let account = AccountName::parse(&name).unwrap();
-        server.block_on(made.auth.create(&account, PASSWORD.as_bytes(), Role::User, None)).unwrap();
+        server
+            .block_on(
+                made.auth
+                    .create(&account, PASSWORD.as_bytes(), Role::User, None),
+            )
+            .unwrap();
         Client::new(server.address(), Some((&name, PASSWORD)))
     });
     let clients = clients.collect();
@@ -29,27 +34,54 @@ fn crowded() -> (TestServer, Vec<Client>) {
 /// The homes that this process has descriptors of.
 fn open_homes(server: &TestServer) -> BTreeSet<String> {
     let homes = server.data().join("homes");
-    let entries = fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    let inside = entries.filter_map(|path| path.strip_prefix(&homes).ok()?.iter().next().map(ToOwned::to_owned));
-    inside.map(|name| name.to_string_lossy().into_owned()).collect()
+    let entries = fs::read_dir("/proc/self/fd")
+        .unwrap()
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let inside = entries.filter_map(|path| {
+        path.strip_prefix(&homes)
+            .ok()?
+            .iter()
+            .next()
+            .map(ToOwned::to_owned)
+    });
+    inside
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
 }
 
 #[track_caller]
 fn few_are_open(server: &TestServer) {
     let few = || open_homes(server).len() <= LIMIT;
-    assert!(poll(Duration::from_secs(5), few), "open are {:?}", open_homes(server));
+    assert!(
+        poll(Duration::from_secs(5), few),
+        "open are {:?}",
+        open_homes(server)
+    );
 }
 
 fn begin(client: &Client, path: &str, len: usize) -> String {
-    let request = client.raw("POST", "/api/v1/uploads").header("Tus-Resumable", "1.0.0");
+    let request = client
+        .raw("POST", "/api/v1/uploads")
+        .header("Tus-Resumable", "1.0.0");
     let request = request.header("Upload-Length", len.to_string());
-    let begun = request.header("Upload-Metadata", format!("path {}", STANDARD.encode(path))).body("").send().is(201);
+    let begun = request
+        .header("Upload-Metadata", format!("path {}", STANDARD.encode(path)))
+        .body("")
+        .send()
+        .is(201);
     begun.header("location").unwrap().to_owned()
 }
 
 fn patch(client: &Client, at: &str, offset: usize, body: &str) -> u16 {
-    let request = client.raw("PATCH", at).header("Tus-Resumable", "1.0.0").header("Upload-Offset", offset.to_string());
-    request.header("Content-Type", "application/offset+octet-stream").body(body).send().status
+    let request = client
+        .raw("PATCH", at)
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Offset", offset.to_string());
+    request
+        .header("Content-Type", "application/offset+octet-stream")
+        .body(body)
+        .send()
+        .status
 }
 
 #[test]
@@ -72,10 +104,19 @@ fn homes_are_closed_and_opened_again_and_what_was_begun_goes_on() {
     for (client, (token, at)) in clients.iter().zip(&begun) {
         client.holds("/docs/a", "new");
         client.put("/docs/a", "other").is(423);
-        client.request("PUT", "/docs/a").header("If", format!("(<{token}>)")).body("mine").send().is(204);
+        client
+            .request("PUT", "/docs/a")
+            .header("If", format!("(<{token}>)"))
+            .body("mine")
+            .send()
+            .is(204);
         assert_eq!(patch(client, at, 3, "def"), 204);
         client.holds("/docs/upload", "abcdef");
-        client.request("PROPFIND", "/docs").header("Depth", "1").send().is(207);
+        client
+            .request("PROPFIND", "/docs")
+            .header("Depth", "1")
+            .send()
+            .is(207);
     }
     few_are_open(&server);
     let server = server.restart();
@@ -87,12 +128,21 @@ fn homes_are_closed_and_opened_again_and_what_was_begun_goes_on() {
 fn room_that_was_promised_stays_promised_in_a_home_that_was_closed() {
     let (server, clients) = crowded();
     let app = server.app();
-    server.block_on(app.auth.set_quota(&AccountName::parse("u0").unwrap(), Some(1000))).unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("u0").unwrap(), Some(1000)),
+        )
+        .unwrap();
     let at = begin(&clients[0], "/large", 800);
     for client in &clients[1..] {
         client.store("/a", "x");
     }
-    assert!(poll(Duration::from_secs(5), || !open_homes(&server).contains("u0")), "an unfinished upload keeps it open");
+    assert!(
+        poll(Duration::from_secs(5), || !open_homes(&server)
+            .contains("u0")),
+        "an unfinished upload keeps it open"
+    );
     clients[0].put("/other", "x".repeat(300)).is(507);
     assert_eq!(patch(&clients[0], &at, 0, &"x".repeat(800)), 204);
     clients[0].put("/other", "x".repeat(300)).is(507);
@@ -111,12 +161,16 @@ fn a_home_that_is_in_use_is_not_closed() {
     );
     slow.write(head).unwrap();
     slow.write(vec![b'x'; 1_000_000]).unwrap();
-    assert!(poll(Duration::from_secs(5), || open_homes(&server).contains("u0")));
+    assert!(poll(Duration::from_secs(5), || open_homes(&server)
+        .contains("u0")));
     for round in 0..2 {
         for client in &clients[1..] {
             client.put(&format!("/{round}"), "x").is(201);
         }
-        assert!(open_homes(&server).contains("u0"), "an upload was under way in it");
+        assert!(
+            open_homes(&server).contains("u0"),
+            "an upload was under way in it"
+        );
     }
     slow.write(vec![b'x'; 1_000_000]).unwrap();
     slow.read_reply(false, "PUT /slow").unwrap().is(201);
@@ -131,7 +185,10 @@ fn the_home_that_was_used_least_lately_is_closed_first() {
         clients[0].store("/a", "x");
         client.store("/a", "x");
         few_are_open(&server);
-        assert!(open_homes(&server).contains("u0"), "the others were used longer ago");
+        assert!(
+            open_homes(&server).contains("u0"),
+            "the others were used longer ago"
+        );
     }
 }
 
@@ -147,7 +204,11 @@ fn homes_that_nobody_uses_make_way_for_one_that_cannot_be_opened() {
     };
     ana.store("/a", "x");
     ben.get("/a").is(503);
-    assert!(poll(Duration::from_secs(5), || !open_homes(&server).contains("ana")), "it keeps its descriptors");
+    assert!(
+        poll(Duration::from_secs(5), || !open_homes(&server)
+            .contains("ana")),
+        "it keeps its descriptors"
+    );
     drop(lease);
     ben.holds("/a", "x");
     ana.holds("/a", "x");
@@ -166,19 +227,34 @@ fn the_hourly_jobs_open_only_what_has_something_to_expire() {
         age(&server.home(&format!("u{n}")));
     }
     few_are_open(&server);
-    let (before, left) = (open_homes(&server), server.home("u0").join(".sarang/tmp/left"));
+    let (before, left) = (
+        open_homes(&server),
+        server.home("u0").join(".sarang/tmp/left"),
+    );
     assert!(!before.contains("u0"));
     fs::write(&left, "").unwrap();
     server.block_on(app.expire_history()).unwrap();
     server.block_on(app.expire_uploads()).unwrap();
     for n in 2..MANY {
-        let left = fs::read_dir(server.home(&format!("u{n}")).join(".sarang/trash/files")).unwrap().count();
+        let left = fs::read_dir(server.home(&format!("u{n}")).join(".sarang/trash/files"))
+            .unwrap()
+            .count();
         assert_eq!(left, 0, "u{n} was not expired");
     }
-    assert!(!server.home("u1").exists() && !server.home("ana").exists(), "a folder for who never came");
-    assert!(left.exists(), "a home was opened in which nothing was to be done");
+    assert!(
+        !server.home("u1").exists() && !server.home("ana").exists(),
+        "a folder for who never came"
+    );
+    assert!(
+        left.exists(),
+        "a home was opened in which nothing was to be done"
+    );
     let closed = || open_homes(&server).is_subset(&before);
-    assert!(poll(Duration::from_secs(5), closed), "a job left open {:?}, before {before:?}", open_homes(&server));
+    assert!(
+        poll(Duration::from_secs(5), closed),
+        "a job left open {:?}, before {before:?}",
+        open_homes(&server)
+    );
 }
 
 /// Makes what lies in the trash of a home look old.
@@ -186,7 +262,15 @@ fn age(home: &std::path::Path) {
     for note in fs::read_dir(home.join(".sarang/trash/info")).unwrap() {
         let path = note.unwrap().path();
         let text = fs::read_to_string(&path).unwrap();
-        let line = text.lines().find(|line| line.starts_with("DeletionDate=")).unwrap().to_owned();
-        fs::write(&path, text.replace(&line, "DeletionDate=2001-01-01T00:00:00")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("DeletionDate="))
+            .unwrap()
+            .to_owned();
+        fs::write(
+            &path,
+            text.replace(&line, "DeletionDate=2001-01-01T00:00:00"),
+        )
+        .unwrap();
     }
 }

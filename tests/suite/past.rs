@@ -6,11 +6,18 @@ use sarang::model::AccountName;
 use serde_json::{Value, json};
 
 fn post(client: &Client, target: &str, body: &Value) -> Reply {
-    client.raw("POST", target).header("Content-Type", "application/json").body(body.to_string()).send()
+    client
+        .raw("POST", target)
+        .header("Content-Type", "application/json")
+        .body(body.to_string())
+        .send()
 }
 
 fn trash(client: &Client) -> Vec<Value> {
-    client.raw("GET", "/api/v1/trash").send().is(200).json()["items"].as_array().unwrap().clone()
+    client.raw("GET", "/api/v1/trash").send().is(200).json()["items"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 fn id(item: &Value) -> &str {
@@ -26,7 +33,12 @@ fn what_is_deleted_comes_back_where_it_lay_or_beside() {
     ana.delete("/d").is(204);
     let items = trash(&ana);
     assert_eq!(
-        (items.len(), &items[0]["path"], &items[0]["kind"], &items[0]["by"]),
+        (
+            items.len(),
+            &items[0]["path"],
+            &items[0]["kind"],
+            &items[0]["by"]
+        ),
         (1, &"/d".into(), &"folder".into(), &"ana".into())
     );
     let target = format!("/api/v1/trash/{}/restore", id(&items[0]));
@@ -40,7 +52,10 @@ fn what_is_deleted_comes_back_where_it_lay_or_beside() {
     let item = trash(&ana).remove(0);
     let target = format!("/api/v1/trash/{}/restore", id(&item));
     post(&ana, &target, &json!({"to": "/d/x.txt"})).is(409);
-    assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], "/d/x (restored).txt");
+    assert_eq!(
+        post(&ana, &target, &json!({})).is(200).json()["path"],
+        "/d/x (restored).txt"
+    );
     ana.holds("/d/x (restored).txt", "old");
     ana.holds("/d/x.txt", "new");
 }
@@ -54,8 +69,16 @@ fn the_folders_that_held_it_are_made_again() {
     ana.store("/a/b/x", "x");
     ana.delete("/a/b/x").is(204);
     ana.delete("/a").is(204);
-    let item = trash(&ana).into_iter().find(|item| item["path"] == "/a/b/x").unwrap();
-    post(&ana, &format!("/api/v1/trash/{}/restore", id(&item)), &json!({})).is(200);
+    let item = trash(&ana)
+        .into_iter()
+        .find(|item| item["path"] == "/a/b/x")
+        .unwrap();
+    post(
+        &ana,
+        &format!("/api/v1/trash/{}/restore", id(&item)),
+        &json!({}),
+    )
+    .is(200);
     ana.holds("/a/b/x", "x");
 }
 
@@ -75,7 +98,10 @@ fn locks_on_what_stays_as_it_is_keep_nothing_in_the_trash() {
     ana.lock("/a").send().is(200);
     for (item, place) in trash(&ana).iter().zip(["/a/b/x", "/x (restored)"]) {
         let target = format!("/api/v1/trash/{}/restore", id(item));
-        assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], place);
+        assert_eq!(
+            post(&ana, &target, &json!({})).is(200).json()["path"],
+            place
+        );
     }
     ana.store("/c", "c");
     ana.delete("/c").is(204);
@@ -96,24 +122,46 @@ fn the_trash_is_its_owners_and_comes_in_pages() {
     let (mut paths, mut target) = (Vec::new(), "/api/v1/trash?limit=2".to_owned());
     loop {
         let page = ana.raw("GET", &target).send().is(200).json();
-        paths.extend(page["items"].as_array().unwrap().iter().map(|item| item["path"].as_str().unwrap().to_owned()));
-        let Some(next) = page["next"].as_str() else { break };
+        paths.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|item| item["path"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else {
+            break;
+        };
         target = format!("/api/v1/trash?limit=2&cursor={next}");
     }
     assert_eq!(paths, ["/4", "/3", "/2", "/1", "/0"]);
     let item = trash(&ana).remove(0);
     assert!(trash(&ben).is_empty());
-    post(&ben, &format!("/api/v1/trash/{}/restore", id(&item)), &json!({})).is(404);
-    ben.raw("DELETE", &format!("/api/v1/trash/{}", id(&item))).send().is(404);
-    ana.raw("DELETE", &format!("/api/v1/trash/{}", id(&item))).send().is(204);
-    ana.raw("DELETE", &format!("/api/v1/trash/{}", id(&item))).send().is(404);
+    post(
+        &ben,
+        &format!("/api/v1/trash/{}/restore", id(&item)),
+        &json!({}),
+    )
+    .is(404);
+    ben.raw("DELETE", &format!("/api/v1/trash/{}", id(&item)))
+        .send()
+        .is(404);
+    ana.raw("DELETE", &format!("/api/v1/trash/{}", id(&item)))
+        .send()
+        .is(204);
+    ana.raw("DELETE", &format!("/api/v1/trash/{}", id(&item)))
+        .send()
+        .is(404);
     ana.raw("DELETE", "/api/v1/trash/..%2Finfo").send().is(404);
     assert_eq!(trash(&ana).len(), 4);
 }
 
 fn trash_of(client: &Client, folder: &str) -> Vec<Value> {
     let target = format!("/api/v1/trash?folder={}", url(folder));
-    client.raw("GET", &target).send().is(200).json()["items"].as_array().unwrap().clone()
+    client.raw("GET", &target).send().is(200).json()["items"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 #[test]
@@ -134,7 +182,10 @@ fn a_receiver_restores_what_they_deleted_and_nothing_else() {
     ana.delete("/docs/d").is(204);
     ana.delete("/private/c").is(204);
     let items = trash_of(&ben, shown);
-    let paths: Vec<_> = items.iter().map(|item| item["path"].as_str().unwrap()).collect();
+    let paths: Vec<_> = items
+        .iter()
+        .map(|item| item["path"].as_str().unwrap())
+        .collect();
     assert_eq!(paths, [format!("{shown}/b"), format!("{shown}/in")]);
     assert!(trash(&ben).is_empty(), "their own trash has nothing of it");
     let theirs = trash(&ana);
@@ -147,21 +198,39 @@ fn a_receiver_restores_what_they_deleted_and_nothing_else() {
     }
     restore(&ben, &items[1], &json!({})).is(404);
     restore(&ben, &items[1], &json!({"folder": shown, "to": "/mine"})).is(403);
-    assert_eq!(restore(&ben, &items[1], &json!({"folder": shown})).is(200).json()["path"], format!("{shown}/in"));
+    assert_eq!(
+        restore(&ben, &items[1], &json!({"folder": shown}))
+            .is(200)
+            .json()["path"],
+        format!("{shown}/in")
+    );
     ana.holds("/docs/in/a", "/docs/in/a");
     ana.store("/docs/b", "another");
-    let beside = restore(&ben, &items[0], &json!({"folder": shown})).is(200).json();
+    let beside = restore(&ben, &items[0], &json!({"folder": shown}))
+        .is(200)
+        .json();
     assert_eq!(beside["path"], format!("{shown}/b (restored)"));
     ana.holds("/docs/b (restored)", "/docs/b");
-    assert_eq!(trash_of(&ana, "/docs").len(), 1, "the owner sees a folder's trash alone");
+    assert_eq!(
+        trash_of(&ana, "/docs").len(),
+        1,
+        "the owner sees a folder's trash alone"
+    );
     // Whoever may only look neither sees nor restores, and nothing is left when the share has ended.
     ben.delete(&format!("{shown}/in")).is(204);
     let target = format!("/api/v1/shares/{}", share["id"].as_str().unwrap());
-    let patch = ana.raw("PATCH", &target).header("Content-Type", "application/json").body(r#"{"rights":"view"}"#);
+    let patch = ana
+        .raw("PATCH", &target)
+        .header("Content-Type", "application/json")
+        .body(r#"{"rights":"view"}"#);
     patch.send().is(204);
-    ben.raw("GET", &format!("/api/v1/trash?folder={}", url(shown))).send().is(403);
+    ben.raw("GET", &format!("/api/v1/trash?folder={}", url(shown)))
+        .send()
+        .is(403);
     ana.raw("DELETE", &target).send().is(204);
-    ben.raw("GET", &format!("/api/v1/trash?folder={}", url(shown))).send().is(404);
+    ben.raw("GET", &format!("/api/v1/trash?folder={}", url(shown)))
+        .send()
+        .is(404);
 }
 
 #[test]
@@ -169,7 +238,12 @@ fn members_of_a_team_folder_restore_what_any_of_them_deleted() {
     let server = TestServer::start();
     let member = |name: &str| json!({"to": {"account": name}, "rights": "edit"});
     let made = json!({"name": "Plans", "members": [member("ana"), member("ben")]});
-    post(&crate::shares::admin(&server), "/api/v1/team-folders", &made).is(201);
+    post(
+        &crate::shares::admin(&server),
+        "/api/v1/team-folders",
+        &made,
+    )
+    .is(201);
     let (ana, ben) = (server.ana(), server.ben());
     ana.store("/Team folders/Plans/a", "plan");
     ana.delete("/Team folders/Plans/a").is(204);
@@ -188,22 +262,58 @@ fn a_file_goes_back_to_a_former_content_and_forth() {
         ana.store("/x.txt", content);
     }
     let versions = |client: &Client| client.raw("GET", "/api/v1/versions?path=/x.txt").send();
-    let items = versions(&ana).is(200).json()["items"].as_array().unwrap().clone();
-    assert_eq!(items.iter().map(|item| item["size"].as_u64().unwrap()).collect::<Vec<_>>(), [6, 3]);
-    let content =
-        |client: &Client, id: &str| client.raw("GET", &format!("/api/v1/versions/content?path=/x.txt&id={id}")).send();
+    let items = versions(&ana).is(200).json()["items"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(
+        items
+            .iter()
+            .map(|item| item["size"].as_u64().unwrap())
+            .collect::<Vec<_>>(),
+        [6, 3]
+    );
+    let content = |client: &Client, id: &str| {
+        client
+            .raw(
+                "GET",
+                &format!("/api/v1/versions/content?path=/x.txt&id={id}"),
+            )
+            .send()
+    };
     assert_eq!(content(&ana, id(&items[1])).is(200).text(), "one");
-    assert_eq!(content(&ana, id(&items[1])).header("x-content-type-options"), Some("nosniff"));
+    assert_eq!(
+        content(&ana, id(&items[1])).header("x-content-type-options"),
+        Some("nosniff")
+    );
     content(&ana, "..").is(404);
     content(&ben, id(&items[1])).is(404);
     versions(&ben).is(404);
-    post(&ben, "/api/v1/versions/restore", &json!({"path": "/x.txt", "id": id(&items[1])})).is(404);
-    post(&ana, "/api/v1/versions/restore", &json!({"path": "/x.txt", "id": id(&items[1])})).is(204);
+    post(
+        &ben,
+        "/api/v1/versions/restore",
+        &json!({"path": "/x.txt", "id": id(&items[1])}),
+    )
+    .is(404);
+    post(
+        &ana,
+        "/api/v1/versions/restore",
+        &json!({"path": "/x.txt", "id": id(&items[1])}),
+    )
+    .is(204);
     ana.holds("/x.txt", "one");
-    let again = versions(&ana).is(200).json()["items"].as_array().unwrap().clone();
+    let again = versions(&ana).is(200).json()["items"]
+        .as_array()
+        .unwrap()
+        .clone();
     assert_eq!((again.len(), again[0]["size"].as_u64()), (3, Some(7)));
     ana.lock("/x.txt").send().is(200);
-    post(&ana, "/api/v1/versions/restore", &json!({"path": "/x.txt", "id": id(&again[0])})).is(423);
+    post(
+        &ana,
+        "/api/v1/versions/restore",
+        &json!({"path": "/x.txt", "id": id(&again[0])}),
+    )
+    .is(423);
     ana.holds("/x.txt", "one");
 }
 
@@ -211,19 +321,37 @@ fn a_file_goes_back_to_a_former_content_and_forth() {
 fn content_is_told_by_its_hash_and_checked_against_the_clients() {
     let server = TestServer::start();
     let ana = server.ana();
-    let put = |sum: &str| ana.request("PUT", NAME).header("OC-Checksum", sum).body("hello").send();
+    let put = |sum: &str| {
+        ana.request("PUT", NAME)
+            .header("OC-Checksum", sum)
+            .body("hello")
+            .send()
+    };
     put("SHA1:aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d").is(201);
-    put("ADLER32:00000000 SHA256:2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824").is(204);
+    put("ADLER32:00000000 SHA256:2CF24DBA5FB0A30E26E83B2AC5B9E29E1B161E5C1FA7425E73043362938B9824")
+        .is(204);
     put("SHA1:0000000000000000000000000000000000000000").is(400);
     put("SHA256:xyz").is(400);
     put("MD5:00").is(204);
     ana.holds(NAME, "hello");
     let target = format!("/api/v1/files/content?path={}", crate::harness::url(NAME));
-    ana.raw("PUT", &target).header("OC-Checksum", "sha1:00").body("x").send().is(460);
+    ana.raw("PUT", &target)
+        .header("OC-Checksum", "sha1:00")
+        .body("x")
+        .send()
+        .is(460);
     let digest = "blake3=:6o8WPbOGgpJeRJHF5Y1Ls1Bu+MFOt4qG6QjFYkpnIA8=:";
     for range in ["bytes=0-4", "bytes=1-2"] {
-        let reply = ana.request("GET", NAME).header("Range", range).send().is(206);
-        assert_eq!(reply.header("repr-digest"), Some(digest), "of the whole file");
+        let reply = ana
+            .request("GET", NAME)
+            .header("Range", range)
+            .send()
+            .is(206);
+        assert_eq!(
+            reply.header("repr-digest"),
+            Some(digest),
+            "of the whole file"
+        );
     }
     assert_eq!(ana.get(NAME).header("repr-digest"), Some(digest));
     ana.request("PATCH", NAME)
@@ -243,20 +371,46 @@ fn the_trash_is_emptied_and_a_version_purged_by_the_owner_only() {
         ana.store(&format!("/{n}"), "x");
         ana.delete(&format!("/{n}")).is(204);
     }
-    assert_eq!(ben.raw("DELETE", "/api/v1/trash").send().is(200).json()["items"], 0);
+    assert_eq!(
+        ben.raw("DELETE", "/api/v1/trash").send().is(200).json()["items"],
+        0
+    );
     assert_eq!(trash(&ana).len(), 3);
-    assert_eq!(ana.raw("DELETE", "/api/v1/trash").send().is(200).json()["items"], 3);
+    assert_eq!(
+        ana.raw("DELETE", "/api/v1/trash").send().is(200).json()["items"],
+        3
+    );
     assert!(trash(&ana).is_empty());
     ana.mkcol("/d").is(201);
     for content in ["one", "second", "third!!"] {
         ana.store("/d/x", content);
     }
-    post(&ana, "/api/v1/shares", &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"})).is(201);
-    let versions = || ana.raw("GET", "/api/v1/versions?path=/d/x").send().is(200).json()["items"].clone();
+    post(
+        &ana,
+        "/api/v1/shares",
+        &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"}),
+    )
+    .is(201);
+    let versions = || {
+        ana.raw("GET", "/api/v1/versions?path=/d/x")
+            .send()
+            .is(200)
+            .json()["items"]
+            .clone()
+    };
     let oldest = versions()[1]["id"].as_str().unwrap().to_owned();
-    ben.raw("DELETE", &format!("/api/v1/versions?path=/Shared%20with%20me/d/x&id={oldest}")).send().is(403);
-    ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}")).send().is(204);
-    ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}")).send().is(404);
+    ben.raw(
+        "DELETE",
+        &format!("/api/v1/versions?path=/Shared%20with%20me/d/x&id={oldest}"),
+    )
+    .send()
+    .is(403);
+    ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}"))
+        .send()
+        .is(204);
+    ana.raw("DELETE", &format!("/api/v1/versions?path=/d/x&id={oldest}"))
+        .send()
+        .is(404);
     assert_eq!(versions().as_array().unwrap().len(), 1);
     ana.holds("/d/x", "third!!");
 }
@@ -273,7 +427,10 @@ fn administrators_recall_the_past_of_a_drive() {
         ana.delete(name).is(204);
     }
     let ask = |name: &str, what: Recall| {
-        let request = Request::Past { name: AccountName::parse(name).unwrap(), what };
+        let request = Request::Past {
+            name: AccountName::parse(name).unwrap(),
+            what,
+        };
         let app = server.app();
         server.block_on(async move { control::execute(&app, request).await })
     };
@@ -281,20 +438,41 @@ fn administrators_recall_the_past_of_a_drive() {
         Response::Past(recalled) => recalled,
         other => panic!("{other:?}"),
     };
-    let Recalled::Trash(items) = recall(Recall::Trash) else { panic!() };
-    assert_eq!(items.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(), ["/z", "/y"]);
-    let back = recall(Recall::Untrash { id: items[1].id.clone(), to: None });
+    let Recalled::Trash(items) = recall(Recall::Trash) else {
+        panic!()
+    };
+    assert_eq!(
+        items
+            .iter()
+            .map(|item| item.path.as_str())
+            .collect::<Vec<_>>(),
+        ["/z", "/y"]
+    );
+    let back = recall(Recall::Untrash {
+        id: items[1].id.clone(),
+        to: None,
+    });
     assert!(matches!(back, Recalled::Restored(path) if path == "/y"));
     ana.holds("/y", "/y");
-    let Recalled::Versions(versions) = recall(Recall::Versions { path: "/x".into() }) else { panic!() };
-    recall(Recall::Revert { path: "/x".into(), id: versions[0].id.clone() });
+    let Recalled::Versions(versions) = recall(Recall::Versions { path: "/x".into() }) else {
+        panic!()
+    };
+    recall(Recall::Revert {
+        path: "/x".into(),
+        id: versions[0].id.clone(),
+    });
     ana.holds("/x", "one");
     assert!(matches!(recall(Recall::Empty), Recalled::Purged(1)));
     assert!(
         matches!(ask("ana", Recall::Purge { id: items[0].id.clone() }), Response::Refused(why) if why.contains("no such"))
     );
-    assert!(matches!(ask("zoe", Recall::Trash), Response::Refused(why) if why == "There is no account zoe."));
-    assert!(matches!(ask("ana", Recall::Versions { path: "/no".into() }), Response::Refused(_)));
+    assert!(
+        matches!(ask("zoe", Recall::Trash), Response::Refused(why) if why == "There is no account zoe.")
+    );
+    assert!(matches!(
+        ask("ana", Recall::Versions { path: "/no".into() }),
+        Response::Refused(_)
+    ));
 }
 
 #[test]
@@ -308,10 +486,25 @@ fn the_history_has_what_the_quota_leaves() {
     ana.store("/kept", vec![b'x'; 300]);
     let app = server.app();
     server.block_on(app.expire_history()).unwrap();
-    assert_eq!(trash(&ana).len(), 4, "without a quota it has what the disk leaves");
-    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(1000))).unwrap();
+    assert_eq!(
+        trash(&ana).len(),
+        4,
+        "without a quota it has what the disk leaves"
+    );
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), Some(1000)),
+        )
+        .unwrap();
     server.block_on(app.expire_history()).unwrap();
-    assert_eq!(trash(&ana).iter().map(|item| item["path"].as_str().unwrap()).collect::<Vec<_>>(), ["/3", "/2"]);
+    assert_eq!(
+        trash(&ana)
+            .iter()
+            .map(|item| item["path"].as_str().unwrap())
+            .collect::<Vec<_>>(),
+        ["/3", "/2"]
+    );
     // It is never the reason for a refusal.
     ana.store("/more", vec![b'x'; 700]);
     server.block_on(app.expire_history()).unwrap();
@@ -324,13 +517,22 @@ fn how_long_versions_are_kept_is_said_in_the_settings() {
     for (hours, kept) in [(1, 1), (0, 0)] {
         let server = TestServer::with(|config| {
             let history = &mut config.history;
-            (history.all_hours, history.hourly_days, history.daily_days, history.weekly_days) = (hours, 0, 0, 0);
+            (
+                history.all_hours,
+                history.hourly_days,
+                history.daily_days,
+                history.weekly_days,
+            ) = (hours, 0, 0, 0);
         });
         let ana = server.ana();
         ana.store("/f", "one");
         ana.store("/f", "two");
         server.block_on(server.app().expire_history()).unwrap();
-        let versions = ana.raw("GET", "/api/v1/versions?path=/f").send().is(200).json();
+        let versions = ana
+            .raw("GET", "/api/v1/versions?path=/f")
+            .send()
+            .is(200)
+            .json();
         assert_eq!(versions["items"].as_array().unwrap().len(), kept);
     }
 }
@@ -351,10 +553,21 @@ fn what_lay_below_what_is_a_file_now_is_restored_to_the_top() {
         ana.delete(path).is(204);
     }
     ana.store("/a", "a file now");
-    for (lay, now) in [("/a/b/dir", "/dir"), (&*format!("/a/b{NAME}"), NAME), ("/a/x.txt", "/x (restored).txt")] {
-        let item = trash(&ana).into_iter().find(|item| item["path"] == lay).unwrap();
+    for (lay, now) in [
+        ("/a/b/dir", "/dir"),
+        (&*format!("/a/b{NAME}"), NAME),
+        ("/a/x.txt", "/x (restored).txt"),
+    ] {
+        let item = trash(&ana)
+            .into_iter()
+            .find(|item| item["path"] == lay)
+            .unwrap();
         let target = format!("/api/v1/trash/{}/restore", url(id(&item)));
-        assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], now, "{lay}");
+        assert_eq!(
+            post(&ana, &target, &json!({})).is(200).json()["path"],
+            now,
+            "{lay}"
+        );
     }
     ana.holds("/dir/in", "in");
     ana.holds(NAME, "deep");
@@ -364,5 +577,8 @@ fn what_lay_below_what_is_a_file_now_is_restored_to_the_top() {
     let item = trash(&ana).remove(0);
     let target = format!("/api/v1/trash/{}/restore", url(id(&item)));
     post(&ana, &target, &json!({"to": "/a/here"})).is_any(&[409]);
-    assert_eq!(post(&ana, &target, &json!({})).is(200).json()["path"], "/a (restored)");
+    assert_eq!(
+        post(&ana, &target, &json!({})).is(200).json()["path"],
+        "/a (restored)"
+    );
 }

@@ -39,18 +39,31 @@ impl Place {
     /// The program, free of the settings of whoever runs the tests.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SARANG_")) {
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SARANG_"))
+        {
             command.env_remove(name);
         }
-        command.current_dir(self.path()).env("SARANG_SERVER__LISTEN", "127.0.0.1:0");
+        command
+            .current_dir(self.path())
+            .env("SARANG_SERVER__LISTEN", "127.0.0.1:0");
         command
     }
 
     pub fn run(&self, arguments: &[&str], input: &str) -> Output {
         let mut command = self.command(SARANG);
-        let piped = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let piped = command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = piped.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         child.wait_with_output().unwrap()
     }
 
@@ -72,21 +85,37 @@ impl Place {
     /// The same by a command that is changed before it runs.
     pub fn serve_with(&self, line: &str, change: impl FnOnce(&mut Command)) -> Serving {
         let mut command = self.command("sh");
-        command.args(["-c", line]).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .args(["-c", line])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         change(&mut command);
         let mut child = command.spawn().unwrap();
         drop(command);
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let mut lines = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap);
         let mut greeting = Vec::new();
         for line in lines.by_ref() {
             greeting.push(line);
-            if greeting.last().is_some_and(|line| line.starts_with("Mount: ")) {
+            if greeting
+                .last()
+                .is_some_and(|line| line.starts_with("Mount: "))
+            {
                 break;
             }
         }
         let first = greeting.first().expect("a greeting");
-        let address = first.trim_start_matches("Sarang serves http://").trim_end_matches("/dav/").parse().unwrap();
-        Serving { child, address, greeting }
+        let address = first
+            .trim_start_matches("Sarang serves http://")
+            .trim_end_matches("/dav/")
+            .parse()
+            .unwrap();
+        Serving {
+            child,
+            address,
+            greeting,
+        }
     }
 }
 
@@ -144,12 +173,19 @@ fn it_says_where_it_is_and_hears_commands_from_that_moment_on() {
     let place = Place::new();
     let serving = place.serve();
     let text = serving.greeting.join("\n");
-    assert!(text.contains("/setup?token=") && text.contains("sarang user add NAME"), "{text}");
+    assert!(
+        text.contains("/setup?token=") && text.contains("sarang user add NAME"),
+        "{text}"
+    );
     place.add_ana();
     serving.ana().store("/a", "x");
     drop(serving);
     let again = place.serve();
-    assert!(!again.greeting.join("\n").contains("/setup"), "{:?}", again.greeting);
+    assert!(
+        !again.greeting.join("\n").contains("/setup"),
+        "{:?}",
+        again.greeting
+    );
     again.ana().holds("/a", "x");
 }
 
@@ -159,17 +195,27 @@ fn an_upload_under_way_ends_before_the_program_does() {
     place.add_ana();
     let mut serving = place.serve();
     let mut slow = Connection::open(serving.address);
-    let whole = serving.ana().request("PUT", "/slow").body("0123456789").bytes();
+    let whole = serving
+        .ana()
+        .request("PUT", "/slow")
+        .body("0123456789")
+        .bytes();
     let (first, rest) = whole.split_at(whole.len() - 5);
     slow.write(first).unwrap();
     std::thread::sleep(Duration::from_millis(300));
     serving.terminate();
     std::thread::sleep(Duration::from_millis(300));
-    assert!(serving.child.try_wait().unwrap().is_none(), "it does not wait");
+    assert!(
+        serving.child.try_wait().unwrap().is_none(),
+        "it does not wait"
+    );
     slow.write(rest).unwrap();
     slow.read_reply(false, "PUT /slow").unwrap().is(201);
     assert_eq!(serving.end(), Some(0));
-    assert_eq!(std::fs::read(place.path().join("sarang-data/homes/ana/slow")).unwrap(), b"0123456789");
+    assert_eq!(
+        std::fs::read(place.path().join("sarang-data/homes/ana/slow")).unwrap(),
+        b"0123456789"
+    );
     assert!(!place.path().join("sarang-data/control.sock").exists());
 }
 
@@ -180,10 +226,15 @@ fn what_was_acknowledged_under_load_is_there_after_the_end() {
     let mut serving = place.serve();
     let address = serving.address;
     let stored: Vec<String> = std::thread::scope(|scope| {
-        let writers: Vec<_> = (0..6).map(|at| scope.spawn(move || store_until_the_end(address, at))).collect();
+        let writers: Vec<_> = (0..6)
+            .map(|at| scope.spawn(move || store_until_the_end(address, at)))
+            .collect();
         std::thread::sleep(Duration::from_secs(1));
         serving.terminate();
-        writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
+        writers
+            .into_iter()
+            .flat_map(|writer| writer.join().unwrap())
+            .collect()
     });
     assert_eq!(serving.end(), Some(0));
     assert!(stored.len() > 20, "{}", stored.len());
@@ -191,16 +242,26 @@ fn what_was_acknowledged_under_load_is_there_after_the_end() {
     for name in stored {
         assert_eq!(std::fs::read(home.join(&name)).unwrap(), name.as_bytes());
     }
-    assert_eq!(std::fs::read_dir(home.join(".sarang/tmp")).unwrap().count(), 0, "temporary files are left");
+    assert_eq!(
+        std::fs::read_dir(home.join(".sarang/tmp")).unwrap().count(),
+        0,
+        "temporary files are left"
+    );
 }
 
 /// Puts file after file until the server goes, and returns the names of those it has acknowledged.
 fn store_until_the_end(address: SocketAddr, at: usize) -> Vec<String> {
-    let (client, mut connection) = (Client::new(address, Some(("ana", PASSWORD))), Connection::open(address));
+    let (client, mut connection) = (
+        Client::new(address, Some(("ana", PASSWORD))),
+        Connection::open(address),
+    );
     let mut stored = Vec::new();
     loop {
         let name = format!("{at}-{}", stored.len());
-        let request = client.request("PUT", &format!("/{name}")).body(&name).bytes();
+        let request = client
+            .request("PUT", &format!("/{name}"))
+            .body(&name)
+            .bytes();
         // The end of the server is the end of the connection, never a wrong answer.
         match connection.exchange(request).status {
             201 => stored.push(name),
@@ -216,11 +277,18 @@ fn a_proxy_that_is_not_trusted_is_told_of_once_in_the_log_and_in_the_overview() 
     let serving = place.serve_by(&format!("exec {SARANG} serve 2> log"));
     for n in 0..5 {
         let client = Client::new(serving.address, None);
-        client.raw("GET", "/healthz").header("X-Forwarded-For", format!("192.0.2.{n}")).send().is(200);
+        client
+            .raw("GET", "/healthz")
+            .header("X-Forwarded-For", format!("192.0.2.{n}"))
+            .send()
+            .is(200);
     }
     let overview = place.run(&["overview"], "");
     let overview = String::from_utf8(overview.stdout).unwrap();
-    assert!(overview.contains("127.0.0.1 sends X-Forwarded-For"), "{overview}");
+    assert!(
+        overview.contains("127.0.0.1 sends X-Forwarded-For"),
+        "{overview}"
+    );
     drop(serving);
     let log = std::fs::read_to_string(place.path().join("log")).unwrap();
     assert_eq!(log.matches("X-Forwarded-For").count(), 1, "{log}");
@@ -244,16 +312,23 @@ fn administrators_see_and_change_the_same_with_a_server_and_without() {
     for is_running in [false, true] {
         let serving = is_running.then(|| place.serve());
         assert!(refused(&["user", "role", "zoe", "user"]).contains("last administrator"));
-        assert!(refused(&["user", "remove", "zoe", "--purge-files"]).contains("last administrator"));
+        assert!(
+            refused(&["user", "remove", "zoe", "--purge-files"]).contains("last administrator")
+        );
         assert!(ran(&["user", "role", "ana", "admin"]).contains("ana is an administrator"));
         ran(&["user", "role", "ana", "user"]);
-        let overview: serde_json::Value = serde_json::from_str(&ran(&["overview", "--json"])).unwrap();
-        assert_eq!((&overview["accounts"], &overview["administrators"]), (&2.into(), &1.into()));
+        let overview: serde_json::Value =
+            serde_json::from_str(&ran(&["overview", "--json"])).unwrap();
+        assert_eq!(
+            (&overview["accounts"], &overview["administrators"]),
+            (&2.into(), &1.into())
+        );
         assert!(ran(&["status"]).contains("2, 1 administer, 0 disabled"));
         assert!(refused(&["lock", "break", "nothing"]).contains("There is no lock nothing."));
         if let Some(serving) = &serving {
             serving.ana().lock("/open").send().is(201);
-            let locks: serde_json::Value = serde_json::from_str(&ran(&["lock", "list", "--json"])).unwrap();
+            let locks: serde_json::Value =
+                serde_json::from_str(&ran(&["lock", "list", "--json"])).unwrap();
             assert!(ran(&["lock", "list"]).contains("home/ana/open  open by ana since 20"));
             ran(&["lock", "break", locks[0]["id"].as_str().unwrap()]);
             serving.ana().store("/open", "x");
@@ -262,12 +337,22 @@ fn administrators_see_and_change_the_same_with_a_server_and_without() {
     }
     let moved = ran(&["user", "remove", "ana", "--transfer-to", "zoe"]);
     assert!(moved.contains("\"/Files of ana\""), "{moved}");
-    assert_eq!(std::fs::read(place.path().join("sarang-data/homes/zoe/Files of ana/open")).unwrap(), b"x");
+    assert_eq!(
+        std::fs::read(place.path().join("sarang-data/homes/zoe/Files of ana/open")).unwrap(),
+        b"x"
+    );
     let log = ran(&["audit", "--account", "ana", "--kind", "account-changed"]);
     assert_eq!(log.lines().count(), 4, "{log}");
-    assert!(log.contains("account-changed  ana  by the command line: role admin"), "{log}");
-    let entries: serde_json::Value = serde_json::from_str(&ran(&["audit", "--json", "--limit", "1"])).unwrap();
-    assert_eq!((&entries[0]["kind"], &entries[1]), (&"account-removed".into(), &serde_json::Value::Null));
+    assert!(
+        log.contains("account-changed  ana  by the command line: role admin"),
+        "{log}"
+    );
+    let entries: serde_json::Value =
+        serde_json::from_str(&ran(&["audit", "--json", "--limit", "1"])).unwrap();
+    assert_eq!(
+        (&entries[0]["kind"], &entries[1]),
+        (&"account-removed".into(), &serde_json::Value::Null)
+    );
     let document: serde_json::Value = serde_json::from_str(&ran(&["openapi"])).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
 }
@@ -292,33 +377,92 @@ fn the_past_is_seen_and_restored_with_a_server_and_without() {
         ana.delete(name).is(204);
     }
     let trash = read(ran(&["trash", "list", "ana", "--json"]));
-    assert_eq!((&trash["trash"][0]["path"], &trash["trash"][1]["path"]), (&"/z".into(), &"/y".into()), "{trash}");
-    assert!(ran(&["trash", "list", "ana"]).contains("  /z  4 B"), "{}", ran(&["trash", "list", "ana"]));
-    assert_eq!(ran(&["trash", "restore", "ana", trash["trash"][0]["id"].as_str().unwrap()]), "Restored /z.\n");
+    assert_eq!(
+        (&trash["trash"][0]["path"], &trash["trash"][1]["path"]),
+        (&"/z".into(), &"/y".into()),
+        "{trash}"
+    );
+    assert!(
+        ran(&["trash", "list", "ana"]).contains("  /z  4 B"),
+        "{}",
+        ran(&["trash", "list", "ana"])
+    );
+    assert_eq!(
+        ran(&[
+            "trash",
+            "restore",
+            "ana",
+            trash["trash"][0]["id"].as_str().unwrap()
+        ]),
+        "Restored /z.\n"
+    );
     ana.holds("/z", "kept");
     drop(ana);
     drop(serving);
     let versions = read(ran(&["versions", "list", "ana", "/x", "--json"]));
     let id = versions["versions"][0]["id"].as_str().unwrap();
-    assert_eq!(ran(&["versions", "restore", "ana", "/x", id]), "Restored /x.\n");
+    assert_eq!(
+        ran(&["versions", "restore", "ana", "/x", id]),
+        "Restored /x.\n"
+    );
     let home = place.path().join("sarang-data/homes/ana");
     assert_eq!(std::fs::read(home.join("x")).unwrap(), b"one");
-    let dry = ran(&["rewind", "ana", "/", "--to", "2001-01-01T00:00:00Z", "--dry-run"]);
-    assert!(dry.contains("to the trash    /x\n") && dry.contains("Every change is known since 20"), "{dry}");
-    let done = read(ran(&["rewind", "ana", "/", "--to", "2001-01-01T00:00:00Z", "--only", "/z", "--json"]));
-    assert_eq!(done["rewound"]["changes"][0]["change"], "discarded", "{done}");
+    let dry = ran(&[
+        "rewind",
+        "ana",
+        "/",
+        "--to",
+        "2001-01-01T00:00:00Z",
+        "--dry-run",
+    ]);
+    assert!(
+        dry.contains("to the trash    /x\n") && dry.contains("Every change is known since 20"),
+        "{dry}"
+    );
+    let done = read(ran(&[
+        "rewind",
+        "ana",
+        "/",
+        "--to",
+        "2001-01-01T00:00:00Z",
+        "--only",
+        "/z",
+        "--json",
+    ]));
+    assert_eq!(
+        done["rewound"]["changes"][0]["change"], "discarded",
+        "{done}"
+    );
     assert!(home.join("x").exists() && !home.join("z").exists());
-    assert_eq!(ran(&["trash", "purge", "ana", "--all"]), "Deleted 2 items for good.\n");
+    assert_eq!(
+        ran(&["trash", "purge", "ana", "--all"]),
+        "Deleted 2 items for good.\n"
+    );
     assert_eq!(ran(&["trash", "list", "ana"]), "The trash is empty.\n");
-    assert!(ran(&["audit", "--kind", "history-purged"]).contains("ana  by the command line: all of the trash: 2"));
-    assert_eq!(ran(&["audit", "--kind", "history-restored"]).lines().count(), 3);
+    assert!(
+        ran(&["audit", "--kind", "history-purged"])
+            .contains("ana  by the command line: all of the trash: 2")
+    );
+    assert_eq!(
+        ran(&["audit", "--kind", "history-restored"])
+            .lines()
+            .count(),
+        3
+    );
 }
 
 /// `sarang health` for a server on this address.
 fn health(place: &Place, address: SocketAddr) -> (Option<i32>, String) {
     let mut command = place.command(SARANG);
-    let output = command.arg("health").env("SARANG_SERVER__LISTEN", address.to_string()).output().unwrap();
-    (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    let output = command
+        .arg("health")
+        .env("SARANG_SERVER__LISTEN", address.to_string())
+        .output()
+        .unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
+    )
 }
 
 #[test]
@@ -327,15 +471,22 @@ fn health_says_whether_the_server_is_ready() {
     place.add_ana();
     let mut serving = place.serve();
     let address = serving.address;
-    assert_eq!(health(&place, address), (Some(0), "The server is ready.\n".to_owned()));
+    assert_eq!(
+        health(&place, address),
+        (Some(0), "The server is ready.\n".to_owned())
+    );
     serving.end();
     drop(serving);
     let (code, said) = health(&place, address);
-    assert!(code == Some(1) && said.contains(&format!("The server does not answer on {address}")), "{code:?} {said}");
+    assert!(
+        code == Some(1) && said.contains(&format!("The server does not answer on {address}")),
+        "{code:?} {said}"
+    );
     // What answers, and is not ready.
-    for (answer, sentence) in
-        [("HTTP/1.1 503 x\r\n\r\n", "is not ready: it answers 503"), ("SSH-2.0-OpenSSH_9.2", "no HTTP server")]
-    {
+    for (answer, sentence) in [
+        ("HTTP/1.1 503 x\r\n\r\n", "is not ready: it answers 503"),
+        ("SSH-2.0-OpenSSH_9.2", "no HTTP server"),
+    ] {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let other = std::thread::spawn(move || {
@@ -346,11 +497,17 @@ fn health_says_whether_the_server_is_ready() {
             question
         });
         let (code, said) = health(&place, address);
-        assert!(code == Some(1) && said.contains(sentence), "{code:?} {said}");
+        assert!(
+            code == Some(1) && said.contains(sentence),
+            "{code:?} {said}"
+        );
         assert_eq!(&other.join().unwrap(), b"GET /readyz HTTP/");
     }
     let (code, said) = health(&place, SocketAddr::from(([127, 0, 0, 1], 0)));
-    assert!(code == Some(1) && said.contains("no address with a port"), "{code:?} {said}");
+    assert!(
+        code == Some(1) && said.contains("no address with a port"),
+        "{code:?} {said}"
+    );
 }
 
 #[test]
@@ -360,7 +517,12 @@ fn a_folder_in_use_is_refused_with_the_process_that_has_it() {
     let second = place.run(&["serve"], "");
     assert_eq!(second.status.code(), Some(1));
     let sentence = format!("in use by process {} since", serving.child.id());
-    assert_eq!(said(&second).matches(&sentence).count(), 1, "{}", said(&second));
+    assert_eq!(
+        said(&second).matches(&sentence).count(),
+        1,
+        "{}",
+        said(&second)
+    );
 }
 
 #[test]
@@ -368,26 +530,53 @@ fn a_taken_port_is_named_once() {
     let (place, other) = (Place::new(), Place::new());
     let serving = place.serve();
     let mut command = other.command(SARANG);
-    let output = command.arg("serve").env("SARANG_SERVER__LISTEN", serving.address.to_string()).output().unwrap();
+    let output = command
+        .arg("serve")
+        .env("SARANG_SERVER__LISTEN", serving.address.to_string())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(said(&output).matches(&serving.address.to_string()).count(), 1, "{}", said(&output));
+    assert_eq!(
+        said(&output).matches(&serving.address.to_string()).count(),
+        1,
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
 fn mistakes_in_settings_name_where_they_are() {
     let place = Place::new();
-    std::fs::write(place.path().join("config.toml"), "[log]\nlevel = \"info\"\nlevle = 1\n").unwrap();
+    std::fs::write(
+        place.path().join("config.toml"),
+        "[log]\nlevel = \"info\"\nlevle = 1\n",
+    )
+    .unwrap();
     let output = place.run(&["serve"], "");
     assert_eq!(output.status.code(), Some(1));
     let text = said(&output);
-    assert!(text.contains("config.toml") && text.contains("line 3") && text.contains("levle"), "{text}");
+    assert!(
+        text.contains("config.toml") && text.contains("line 3") && text.contains("levle"),
+        "{text}"
+    );
 
-    std::fs::write(place.path().join("config.toml"), "[log]\nlevel = \"info\"\n").unwrap();
+    std::fs::write(
+        place.path().join("config.toml"),
+        "[log]\nlevel = \"info\"\n",
+    )
+    .unwrap();
     let mut command = place.command(SARANG);
-    let output = command.args(["config", "check"]).env("SARANG_LOG__LEVLE", "warn").output().unwrap();
+    let output = command
+        .args(["config", "check"])
+        .env("SARANG_LOG__LEVLE", "warn")
+        .output()
+        .unwrap();
     let text = said(&output);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("SARANG_LOG__LEVLE") && text.contains("unknown field"), "{text}");
+    assert!(
+        text.contains("SARANG_LOG__LEVLE") && text.contains("unknown field"),
+        "{text}"
+    );
     assert!(!text.contains("config.toml"), "the file is right: {text}");
 }
 
@@ -403,10 +592,19 @@ fn nothing_in_the_data_folder_is_open_to_others() {
     let mut seen = 0;
     while let Some(path) = waiting.pop() {
         let facts = std::fs::symlink_metadata(&path).unwrap();
-        assert_eq!(facts.permissions().mode() & 0o077, 0, "{} is open to others", path.display());
+        assert_eq!(
+            facts.permissions().mode() & 0o077,
+            0,
+            "{} is open to others",
+            path.display()
+        );
         seen += 1;
         if facts.is_dir() {
-            waiting.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            waiting.extend(
+                std::fs::read_dir(&path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
         }
     }
     assert!(seen > 10, "{seen}");
@@ -430,11 +628,19 @@ fn root_acts_as_the_owner_of_the_data_folder() {
     ] {
         let output = place.run(arguments, PASSWORD);
         assert!(output.status.success(), "{arguments:?}: {output:?}");
-        assert_eq!(not_owned_by(4242, &place.path().join("sarang-data")), [""; 0], "{arguments:?}");
+        assert_eq!(
+            not_owned_by(4242, &place.path().join("sarang-data")),
+            [""; 0],
+            "{arguments:?}"
+        );
     }
     let output = place.run(&["serve"], "");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(said(&output).contains("belongs to the user with id 4242. Start its service"), "{}", said(&output));
+    assert!(
+        said(&output).contains("belongs to the user with id 4242. Start its service"),
+        "{}",
+        said(&output)
+    );
 }
 
 #[test]
@@ -447,20 +653,35 @@ fn a_data_folder_of_another_user_is_not_served() {
     let serve = format!("exec setpriv --reuid 4242 --regid 4242 --clear-groups {SARANG} serve");
     let output = place.command("sh").args(["-c", &serve]).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(said(&output).contains("sudo chown -R 4242"), "{}", said(&output));
+    assert!(
+        said(&output).contains("sudo chown -R 4242"),
+        "{}",
+        said(&output)
+    );
 }
 
 /// Gives a folder and all below it to a user; false where only root may.
 fn give(folder: &Path, user: u32) -> bool {
-    let given =
-        Command::new("chown").args(["-R", &format!("{user}:{user}")]).arg(folder).stderr(Stdio::null()).status();
+    let given = Command::new("chown")
+        .args(["-R", &format!("{user}:{user}")])
+        .arg(folder)
+        .stderr(Stdio::null())
+        .status();
     given.is_ok_and(|status| status.success())
 }
 
 /// What lies below a folder and belongs to another user.
 fn not_owned_by(user: u32, folder: &Path) -> Vec<String> {
-    let found = Command::new("find").arg(folder).args(["!", "-uid", &user.to_string()]).output().unwrap();
-    String::from_utf8(found.stdout).unwrap().lines().map(str::to_owned).collect()
+    let found = Command::new("find")
+        .arg(folder)
+        .args(["!", "-uid", &user.to_string()])
+        .output()
+        .unwrap();
+    String::from_utf8(found.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
@@ -470,7 +691,9 @@ fn what_the_server_may_not_read_hides_nothing_else() {
     if !give(place.path(), 4242) {
         return eprintln!("skipped: only root can make files that the server may not read");
     }
-    let serving = place.serve_by(&format!("exec setpriv --reuid 4242 --regid 4242 --clear-groups {SARANG} serve"));
+    let serving = place.serve_by(&format!(
+        "exec setpriv --reuid 4242 --regid 4242 --clear-groups {SARANG} serve"
+    ));
     let ana = serving.ana();
     ana.store("/open", "x");
     let home = place.path().join("sarang-data/homes/ana");
@@ -495,12 +718,16 @@ fn it_recovers_from_having_no_descriptors_left() {
     let ana = serving.ana();
     ana.store("/a", "x");
     let held = ana.lock("/held").send().is(201).token();
-    let crowd: Vec<_> = (0..120).map(|_| std::net::TcpStream::connect(serving.address).unwrap()).collect();
+    let crowd: Vec<_> = (0..120)
+        .map(|_| std::net::TcpStream::connect(serving.address).unwrap())
+        .collect();
     std::thread::sleep(Duration::from_millis(500));
     // The connection that is open goes on: it is served or told to come back, and never hangs.
     for at in 0..20 {
         ana.put("/b", "y").is_any(&[201, 204, 503]);
-        ana.lock(&format!("/lock{at}")).send().is_any(&[200, 201, 503]);
+        ana.lock(&format!("/lock{at}"))
+            .send()
+            .is_any(&[200, 201, 503]);
         ana.get("/a").is_any(&[200, 503]);
     }
     // What needs the state store only neither fails nor harms it.
@@ -508,9 +735,17 @@ fn it_recovers_from_having_no_descriptors_left() {
     drop(crowd);
     let mut byte = [0];
     let mut fresh = std::net::TcpStream::connect(serving.address).unwrap();
-    fresh.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    fresh.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    assert_eq!(fresh.read(&mut byte).unwrap(), 1, "new connections are accepted again");
+    fresh
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
+    fresh
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        .unwrap();
+    assert_eq!(
+        fresh.read(&mut byte).unwrap(),
+        1,
+        "new connections are accepted again"
+    );
     let ana = serving.ana();
     ana.store("/c", "z");
     ana.lock("/c").send().is(200);

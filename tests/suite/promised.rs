@@ -16,7 +16,10 @@ struct Disk(TempDir);
 impl Disk {
     fn mount() -> Option<Self> {
         let folder = TempDir::new().unwrap();
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"]).arg(folder.path()).output();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=96m", "tmpfs"])
+            .arg(folder.path())
+            .output();
         if mount.is_ok_and(|mount| mount.status.success()) {
             return Some(Self(folder));
         }
@@ -47,18 +50,32 @@ impl Drop for Disk {
 }
 
 fn begin(client: &Client, path: &str, len: usize) -> Reply {
-    let request = client.raw("POST", "/api/v1/uploads").header("Tus-Resumable", "1.0.0");
+    let request = client
+        .raw("POST", "/api/v1/uploads")
+        .header("Tus-Resumable", "1.0.0");
     let request = request.header("Upload-Length", len.to_string()).body("");
-    request.header("Upload-Metadata", format!("path {}", STANDARD.encode(path))).send()
+    request
+        .header("Upload-Metadata", format!("path {}", STANDARD.encode(path)))
+        .send()
 }
 
 fn part(client: &Client, at: &str, offset: usize, body: &[u8]) -> Reply {
-    let request = client.raw("PATCH", at).header("Tus-Resumable", "1.0.0").header("Upload-Offset", offset.to_string());
-    request.header("Content-Type", "application/offset+octet-stream").body(body).send()
+    let request = client
+        .raw("PATCH", at)
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Offset", offset.to_string());
+    request
+        .header("Content-Type", "application/offset+octet-stream")
+        .body(body)
+        .send()
 }
 
 fn end(client: &Client, at: &str) {
-    client.raw("DELETE", at).header("Tus-Resumable", "1.0.0").send().is(204);
+    client
+        .raw("DELETE", at)
+        .header("Tus-Resumable", "1.0.0")
+        .send()
+        .is(204);
 }
 
 #[test]
@@ -67,17 +84,31 @@ fn room_is_promised_once_on_a_disk() {
     let server = disk.server();
     let (ana, ben) = (server.ana(), server.ben());
     ana.store("/small", vec![1; 20 * MIB]);
-    let at = begin(&ana, "a", 60 * MIB).is(201).header("location").unwrap().to_owned();
+    let at = begin(&ana, "a", 60 * MIB)
+        .is(201)
+        .header("location")
+        .unwrap()
+        .to_owned();
     for client in [&ana, &ben] {
         begin(client, "b", 60 * MIB).is(507);
         client.put("/b", vec![2; 30 * MIB]).is(507);
-        client.request("PUT", "/b").body(vec![2; 30 * MIB]).chunked().send().is(507);
+        client
+            .request("PUT", "/b")
+            .body(vec![2; 30 * MIB])
+            .chunked()
+            .send()
+            .is(507);
         client.lacks("/b");
     }
     ana.transfer("COPY", "/small", "/copy").send().is(507);
     ana.lacks("/copy");
     let body = vec![3; 60 * MIB];
-    assert_eq!(part(&ana, &at, 0, &body[..30 * MIB]).is(204).header("upload-offset"), Some("31457280"));
+    assert_eq!(
+        part(&ana, &at, 0, &body[..30 * MIB])
+            .is(204)
+            .header("upload-offset"),
+        Some("31457280")
+    );
     begin(&ben, "b", 30 * MIB).is(507);
     let server = server.restart();
     let (ana, ben) = (server.ana(), server.ben());
@@ -94,25 +125,48 @@ fn promised_room_is_given_back() {
     let server = disk.server();
     let (ana, ben) = (server.ana(), server.ben());
     for _ in 0..3 {
-        let at = begin(&ana, "a", 70 * MIB).is(201).header("location").unwrap().to_owned();
+        let at = begin(&ana, "a", 70 * MIB)
+            .is(201)
+            .header("location")
+            .unwrap()
+            .to_owned();
         begin(&ben, "b", 70 * MIB).is(507);
         part(&ana, &at, 0, &vec![1; 10 * MIB]).is(204);
         end(&ana, &at);
-        let at = begin(&ben, "b", 70 * MIB).is(201).header("location").unwrap().to_owned();
+        let at = begin(&ben, "b", 70 * MIB)
+            .is(201)
+            .header("location")
+            .unwrap()
+            .to_owned();
         end(&ben, &at);
     }
     let uploads: Vec<_> = (0..6)
         .map(|n| {
-            let client = if n % 2 == 0 { server.ana() } else { server.ben() };
+            let client = if n % 2 == 0 {
+                server.ana()
+            } else {
+                server.ben()
+            };
             (client, format!("/big{n}"))
         })
         .collect();
     let stored = std::thread::scope(|scope| {
         let running: Vec<_> = uploads
             .into_iter()
-            .map(|(client, path)| scope.spawn(move || client.put(&path, vec![4; 40 * MIB]).is_any(&[201, 507]).status))
+            .map(|(client, path)| {
+                scope.spawn(move || {
+                    client
+                        .put(&path, vec![4; 40 * MIB])
+                        .is_any(&[201, 507])
+                        .status
+                })
+            })
             .collect();
-        running.into_iter().map(|run| run.join().unwrap()).filter(|status| *status == 201).count()
+        running
+            .into_iter()
+            .map(|run| run.join().unwrap())
+            .filter(|status| *status == 201)
+            .count()
     });
     assert!((1..=2).contains(&stored), "{stored} of 40 MiB each on 96");
 }

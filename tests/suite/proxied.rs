@@ -11,13 +11,27 @@ const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 
 fn v1(client: &str) -> Vec<u8> {
     let family = if client.contains(':') { "TCP6" } else { "TCP4" };
-    let own = if client.contains(':') { "::1" } else { "127.0.0.1" };
+    let own = if client.contains(':') {
+        "::1"
+    } else {
+        "127.0.0.1"
+    };
     format!("PROXY {family} {client} {own} 40000 443\r\n").into_bytes()
 }
 
 fn v2(client: Ipv4Addr) -> Vec<u8> {
-    let rest = [&client.octets()[..], &[127, 0, 0, 1, 0x9c, 0x40, 1, 0xbb], b"\x02\0\x04host"].concat();
-    [SIGNATURE, &[0x21, 0x11, 0, u8::try_from(rest.len()).unwrap()], &rest].concat()
+    let rest = [
+        &client.octets()[..],
+        &[127, 0, 0, 1, 0x9c, 0x40, 1, 0xbb],
+        b"\x02\0\x04host",
+    ]
+    .concat();
+    [
+        SIGNATURE,
+        &[0x21, 0x11, 0, u8::try_from(rest.len()).unwrap()],
+        &rest,
+    ]
+    .concat()
 }
 
 fn passed_on(change: impl FnOnce(&mut Config)) -> TestServer {
@@ -34,7 +48,9 @@ fn ask(server: &TestServer, header: &[u8], password: &str, forwarded: Option<&st
     if let Some(forwarded) = forwarded {
         request = request.header("X-Forwarded-For", forwarded);
     }
-    server.connect().exchange([header, &request.bytes()].concat())
+    server
+        .connect()
+        .exchange([header, &request.bytes()].concat())
 }
 
 #[test]
@@ -47,7 +63,13 @@ fn guesses_count_for_the_client_of_the_header_and_for_nobody_else() {
     ask(&server, &v2([192, 0, 2, 1].into()), PASSWORD, None).is(429);
     // What the client itself says is not believed.
     ask(&server, &v1("192.0.2.1"), PASSWORD, Some("198.51.100.1")).is(429);
-    ask(&server, &v2([192, 0, 2, 2].into()), PASSWORD, Some("192.0.2.1")).is(207);
+    ask(
+        &server,
+        &v2([192, 0, 2, 2].into()),
+        PASSWORD,
+        Some("192.0.2.1"),
+    )
+    .is(207);
     ask(&server, &v1("2001:db8::1"), PASSWORD, None).is(207);
 }
 
@@ -57,7 +79,13 @@ fn another_proxy_before_the_one_that_passes_on_is_believed_if_it_is_trusted() {
         config.server.trusted_proxies = vec![[127, 0, 0, 1].into(), [203, 0, 113, 1].into()];
     });
     for n in 0..5 {
-        ask(&server, &v1("203.0.113.1"), &format!("wrong {n}"), Some("6.6.6.6, 192.0.2.1")).is(401);
+        ask(
+            &server,
+            &v1("203.0.113.1"),
+            &format!("wrong {n}"),
+            Some("6.6.6.6, 192.0.2.1"),
+        )
+        .is(401);
     }
     ask(&server, &v1("203.0.113.1"), PASSWORD, Some("192.0.2.1")).is(429);
     ask(&server, &v1("192.0.2.1"), PASSWORD, None).is(429);
@@ -74,9 +102,15 @@ fn the_audit_log_has_the_client_of_the_header() {
         std::fs::read_dir(&audit)
             .into_iter()
             .flatten()
-            .any(|entry| std::fs::read_to_string(entry.unwrap().path()).is_ok_and(|lines| lines.contains(text)))
+            .any(|entry| {
+                std::fs::read_to_string(entry.unwrap().path())
+                    .is_ok_and(|lines| lines.contains(text))
+            })
     };
-    assert!(crate::harness::poll(Duration::from_secs(5), || told("192.0.2.77")), "no entry of that address");
+    assert!(
+        crate::harness::poll(Duration::from_secs(5), || told("192.0.2.77")),
+        "no entry of that address"
+    );
     assert!(!told("127.0.0.1"));
 }
 
@@ -86,11 +120,21 @@ fn places_are_counted_by_client_and_not_by_proxy() {
     let request = server.stranger().raw("GET", "/healthz").bytes();
     let connect = |client: &str| {
         let mut connection = server.connect();
-        let status = connection.exchange([v1(client), request.clone()].concat()).status;
+        let status = connection
+            .exchange([v1(client), request.clone()].concat())
+            .status;
         (connection, status)
     };
-    let statuses: Vec<_> = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"].map(connect).into();
-    assert_eq!(statuses.iter().map(|(_, status)| *status).collect::<Vec<_>>(), [200, 200, 503, 200]);
+    let statuses: Vec<_> = ["192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2"]
+        .map(connect)
+        .into();
+    assert_eq!(
+        statuses
+            .iter()
+            .map(|(_, status)| *status)
+            .collect::<Vec<_>>(),
+        [200, 200, 503, 200]
+    );
 }
 
 #[test]
@@ -113,8 +157,14 @@ fn a_connection_of_a_proxy_without_a_header_is_refused_with_a_sentence() {
     let twice = [v1("192.0.2.1"), v1("192.0.2.2"), plain.clone()].concat();
     for (bytes, sentence) in [
         (plain, "PROXY protocol"),
-        (b"PROXY TCP4 192.0.2.1 127.0.0.1 40000\r\nGET / HTTP/1.1\r\n\r\n".to_vec(), "PROXY protocol"),
-        ([SIGNATURE, &[0x21, 0x11, 0xff, 0xff]].concat(), "PROXY protocol"),
+        (
+            b"PROXY TCP4 192.0.2.1 127.0.0.1 40000\r\nGET / HTTP/1.1\r\n\r\n".to_vec(),
+            "PROXY protocol",
+        ),
+        (
+            [SIGNATURE, &[0x21, 0x11, 0xff, 0xff]].concat(),
+            "PROXY protocol",
+        ),
         // It never ends: the time for the head is its.
         (b"PROXY TCP4 192.0".to_vec(), "PROXY protocol"),
         // Behind the header the connection is the client's.
@@ -135,9 +185,17 @@ fn headers_of_strangers_are_refused_and_told_of_once() {
     let place = Place::new();
     place.add_ana();
     let serving = place.serve_by(&format!("exec {SARANG} serve 2> log"));
-    let request = Client::new(serving.address, None).raw("GET", "/healthz").bytes();
-    for header in [v1("192.0.2.1"), v2([192, 0, 2, 1].into()), b"PROXY UNKNOWN\r\n".to_vec()] {
-        Connection::open(serving.address).exchange([header, request.clone()].concat()).is(400);
+    let request = Client::new(serving.address, None)
+        .raw("GET", "/healthz")
+        .bytes();
+    for header in [
+        v1("192.0.2.1"),
+        v2([192, 0, 2, 1].into()),
+        b"PROXY UNKNOWN\r\n".to_vec(),
+    ] {
+        Connection::open(serving.address)
+            .exchange([header, request.clone()].concat())
+            .is(400);
     }
     serving.ana().propfind("/", "0").is(207);
     drop(serving);
@@ -163,7 +221,8 @@ fn tls_begins_behind_the_header() {
         crate::tls::is(&tls.ask("DELETE", "/dav/a.txt", ""), 204);
     }
     let mut bare = connect(address);
-    bare.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00").unwrap();
+    bare.write_all(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x00")
+        .unwrap();
     let mut answer = String::new();
     bare.read_to_string(&mut answer).unwrap();
     assert!(answer.contains("PROXY protocol"), "{answer}");
@@ -174,6 +233,8 @@ fn tls_begins_behind_the_header() {
 
 fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     stream
 }

@@ -14,12 +14,21 @@ fn body(len: usize) -> Vec<u8> {
 }
 
 fn post(client: &Client, target: &str, body: &Value) -> Reply {
-    client.raw("POST", target).header("Content-Type", "application/json").body(body.to_string()).send()
+    client
+        .raw("POST", target)
+        .header("Content-Type", "application/json")
+        .body(body.to_string())
+        .send()
 }
 
 fn set_quota(server: &TestServer, bytes: Option<u64>) {
     let app = server.app();
-    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), bytes)).unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), bytes),
+        )
+        .unwrap();
 }
 
 fn used(ana: &Client) -> u64 {
@@ -44,28 +53,49 @@ fn put_chunked(_: &TestServer, ana: &Client, len: usize) -> Reply {
 }
 
 fn put_announced_otherwise(_: &TestServer, ana: &Client, len: usize) -> Reply {
-    ana.request("PUT", "/new").header("X-Expected-Entity-Length", len.to_string()).body(body(len)).chunked().send()
+    ana.request("PUT", "/new")
+        .header("X-Expected-Entity-Length", len.to_string())
+        .body(body(len))
+        .chunked()
+        .send()
 }
 
 fn patch(_: &TestServer, ana: &Client, len: usize) -> Reply {
     ana.put("/new", "").is(201);
-    let request = ana.request("PATCH", "/new").header("Content-Type", "application/x-sabredav-partialupdate");
-    request.header("X-Update-Range", "append").body(body(len)).send()
+    let request = ana
+        .request("PATCH", "/new")
+        .header("Content-Type", "application/x-sabredav-partialupdate");
+    request
+        .header("X-Update-Range", "append")
+        .body(body(len))
+        .send()
 }
 
 fn put_on_a_lock(_: &TestServer, ana: &Client, len: usize) -> Reply {
     let token = ana.lock("/new").send().is(201).token();
-    let reply = ana.request("PUT", "/new").header("If", format!("(<{token}>)")).body(body(len)).send();
+    let reply = ana
+        .request("PUT", "/new")
+        .header("If", format!("(<{token}>)"))
+        .body(body(len))
+        .send();
     ana.unlock("/new", &token).is(204);
     reply
 }
 
 fn upload(_: &TestServer, ana: &Client, len: usize) -> Reply {
-    ana.raw("PUT", "/api/v1/files/content?path=new").body(body(len)).send()
+    ana.raw("PUT", "/api/v1/files/content?path=new")
+        .body(body(len))
+        .send()
 }
 
 fn link_upload(server: &TestServer, ana: &Client, len: usize) -> Reply {
-    let link = post(ana, "/api/v1/links", &json!({"path": "drop", "rights": "drop"})).is(201).json();
+    let link = post(
+        ana,
+        "/api/v1/links",
+        &json!({"path": "drop", "rights": "drop"}),
+    )
+    .is(201)
+    .json();
     let target = format!("{}/dav/new", link["url"].as_str().unwrap());
     server.stranger().raw("PUT", &target).body(body(len)).send()
 }
@@ -81,7 +111,8 @@ fn carried(server: &TestServer, ana: &Client, len: usize) -> Reply {
     let asked = json!({"path": "drop", "to": {"account": "ben"}, "rights": "edit"});
     post(ana, "/api/v1/shares", &asked).is_any(&[201, 409]);
     ben.put("/mine", body(len)).is_any(&[201, 204]);
-    ben.transfer("COPY", "/mine", "/Shared with me/drop/new").send()
+    ben.transfer("COPY", "/mine", "/Shared with me/drop/new")
+        .send()
 }
 
 fn carried_folder(server: &TestServer, ana: &Client, len: usize) -> Reply {
@@ -90,8 +121,10 @@ fn carried_folder(server: &TestServer, ana: &Client, len: usize) -> Reply {
     post(ana, "/api/v1/shares", &asked).is_any(&[201, 409]);
     ben.mkcol("/folder").is_any(&[201, 405]);
     ben.put("/folder/one", body(len / 2)).is_any(&[201, 204]);
-    ben.put("/folder/two", body(len - len / 2)).is_any(&[201, 204]);
-    ben.transfer("COPY", "/folder", "/Shared with me/drop/new").send()
+    ben.put("/folder/two", body(len - len / 2))
+        .is_any(&[201, 204]);
+    ben.transfer("COPY", "/folder", "/Shared with me/drop/new")
+        .send()
 }
 
 /// A copy, a folder's copy and a way back from the trash need their source first: it lies within the quota.
@@ -115,8 +148,15 @@ fn try_at(server: &TestServer, name: &str, way: Way, prepare: impl Fn(&Client, u
         let before = used(&ana);
         let reply = way(server, &ana, len);
         let brought = if fits { len as u64 } else { 0 };
-        assert_eq!(reply.status / 100, if fits { 2 } else { 5 }, "{name} of {len} bytes: {reply:?}");
-        assert!(fits || reply.status == 507, "{name} of {len} bytes: {reply:?}");
+        assert_eq!(
+            reply.status / 100,
+            if fits { 2 } else { 5 },
+            "{name} of {len} bytes: {reply:?}"
+        );
+        assert!(
+            fits || reply.status == 507,
+            "{name} of {len} bytes: {reply:?}"
+        );
         assert_eq!(used(&ana), before + brought, "{name} of {len} bytes");
         set_quota(server, None);
         for path in ["/new", "/drop/new", "/source", "/gone", "/fill"] {
@@ -133,7 +173,10 @@ fn every_way_of_bringing_bytes_ends_at_the_quota() {
     let ways: [(&str, Way); 10] = [
         ("PUT", put),
         ("a chunked PUT", put_chunked),
-        ("a chunked PUT with its length beside", put_announced_otherwise),
+        (
+            "a chunked PUT with its length beside",
+            put_announced_otherwise,
+        ),
         ("PATCH", patch),
         ("PUT on a lock", put_on_a_lock),
         ("an upload by the API", upload),
@@ -172,7 +215,12 @@ fn what_takes_no_room_works_at_the_quota() {
     set_quota(&server, Some(500));
     ana.mkcol("/d").is(201);
     ana.transfer("MOVE", "/a", "/d/a").send().is(201);
-    ana.proppatch("/d/a", "<D:set><D:prop><x xmlns='urn:x'>y</x></D:prop></D:set>").send().is(207);
+    ana.proppatch(
+        "/d/a",
+        "<D:set><D:prop><x xmlns='urn:x'>y</x></D:prop></D:set>",
+    )
+    .send()
+    .is(207);
     let token = ana.lock("/empty").send().is(201).token();
     ana.unlock("/empty", &token).is(204);
     ana.put("/d/a", body(500)).is(204);
@@ -189,7 +237,11 @@ fn a_team_folder_has_a_quota_of_its_own() {
     post(&root, "/api/v1/team-folders", &made).is(201);
     ben.put("/Team folders/Plans/a", body(101)).is(507);
     ben.put("/Team folders/Plans/a", body(100)).is(201);
-    ben.request("PUT", "/Team folders/Plans/b").body("1").chunked().send().is(507);
+    ben.request("PUT", "/Team folders/Plans/b")
+        .body("1")
+        .chunked()
+        .send()
+        .is(507);
     ben.put("/Team folders/Plans/a", body(99)).is(204);
     ben.put("/Team folders/Plans/b", "1").is(201);
     ben.put("/c", body(1000)).is(201);
@@ -206,12 +258,19 @@ fn a_clean_stop_keeps_the_count_and_a_start_takes_it_back() {
     let server = TestServer::start();
     set_quota(&server, Some(QUOTA));
     server.ana().put("/a", body(100)).is(201);
-    assert_eq!(kept(&server), Value::Null, "after a crash it would not be right");
+    assert_eq!(
+        kept(&server),
+        Value::Null,
+        "after a crash it would not be right"
+    );
     let server = server.restart();
     assert_eq!(kept(&server), json!(100));
     server.ana().put("/b", body(9901)).is(507);
     assert_eq!(kept(&server), Value::Null);
     server.ana().put("/b", body(9900)).is(201);
     let server = server.restart();
-    assert_eq!((kept(&server), used(&server.ana())), (json!(10_000), 10_000));
+    assert_eq!(
+        (kept(&server), used(&server.ana())),
+        (json!(10_000), 10_000)
+    );
 }

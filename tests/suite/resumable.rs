@@ -13,26 +13,49 @@ const ALL: &str = "/api/v1/uploads";
 
 /// `Upload-Metadata` with these pairs.
 fn metadata(pairs: &[(&str, &str)]) -> String {
-    pairs.iter().map(|(key, value)| format!("{key} {}", STANDARD.encode(value))).collect::<Vec<_>>().join(",")
+    pairs
+        .iter()
+        .map(|(key, value)| format!("{key} {}", STANDARD.encode(value)))
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn begin_with(client: &Client, len: usize, pairs: &[(&str, &str)]) -> Reply {
-    let request = client.raw("POST", ALL).header("Tus-Resumable", "1.0.0").header("Upload-Length", len.to_string());
-    request.header("Upload-Metadata", metadata(pairs)).body("").send()
+    let request = client
+        .raw("POST", ALL)
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Length", len.to_string());
+    request
+        .header("Upload-Metadata", metadata(pairs))
+        .body("")
+        .send()
 }
 
 /// Begins an upload to a path; returns its address.
 fn begin(client: &Client, path: &str, len: usize) -> String {
-    begin_with(client, len, &[("path", path)]).is(201).header("location").unwrap().to_owned()
+    begin_with(client, len, &[("path", path)])
+        .is(201)
+        .header("location")
+        .unwrap()
+        .to_owned()
 }
 
 fn patch(client: &Client, at: &str, offset: usize, body: impl AsRef<[u8]>) -> Reply {
-    let request = client.raw("PATCH", at).header("Tus-Resumable", "1.0.0").header("Upload-Offset", offset.to_string());
-    request.header("Content-Type", "application/offset+octet-stream").body(body).send()
+    let request = client
+        .raw("PATCH", at)
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Offset", offset.to_string());
+    request
+        .header("Content-Type", "application/offset+octet-stream")
+        .body(body)
+        .send()
 }
 
 fn head(client: &Client, at: &str) -> Reply {
-    client.raw("HEAD", at).header("Tus-Resumable", "1.0.0").send()
+    client
+        .raw("HEAD", at)
+        .header("Tus-Resumable", "1.0.0")
+        .send()
 }
 
 fn offset(reply: &Reply) -> usize {
@@ -40,7 +63,10 @@ fn offset(reply: &Reply) -> usize {
 }
 
 fn end(client: &Client, at: &str) -> Reply {
-    client.raw("DELETE", at).header("Tus-Resumable", "1.0.0").send()
+    client
+        .raw("DELETE", at)
+        .header("Tus-Resumable", "1.0.0")
+        .send()
 }
 
 fn aside(server: &TestServer, account: &str) -> usize {
@@ -49,7 +75,12 @@ fn aside(server: &TestServer, account: &str) -> usize {
 
 fn set_quota(server: &TestServer, bytes: Option<u64>) {
     let app = server.app();
-    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), bytes)).unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), bytes),
+        )
+        .unwrap();
 }
 
 /// What clients say of their files is kept in memory for as long as the upload: a few words, and no more.
@@ -60,10 +91,17 @@ fn metadata_has_a_limit_that_any_path_fits_in() {
     let long = "x".repeat(9000);
     let refused = begin_with(&ana, 1, &[("path", "a"), ("note", &long)]).is(400);
     assert!(refused.text().contains("8 KiB"), "{}", refused.text());
-    assert_eq!((aside(&server, "ana"), server.app().uploads.unfinished().len()), (0, 0));
+    assert_eq!(
+        (
+            aside(&server, "ana"),
+            server.app().uploads.unfinished().len()
+        ),
+        (0, 0)
+    );
     let name = "\u{e9}".repeat(127);
     for folder in 0..14 {
-        ana.mkcol(&["/", &vec![name.as_str(); folder + 1].join("/")].concat()).is(201);
+        ana.mkcol(&["/", &vec![name.as_str(); folder + 1].join("/")].concat())
+            .is(201);
     }
     begin(&ana, &vec![name.as_str(); 15].join("/"), 1);
 }
@@ -74,25 +112,53 @@ fn a_file_comes_in_parts_and_shows_when_it_is_whole() {
     let ana = server.ana();
     let options = server.stranger().raw("OPTIONS", ALL).send().is(204);
     assert_eq!(options.header("tus-version"), Some("1.0.0"));
-    assert!(options.header("tus-extension").unwrap().contains("creation-with-upload"));
-    let made = begin_with(&ana, 9, &[("path", NAME), ("modified", "1234567890123"), ("other", "")]).is(201);
-    assert_eq!((offset(&made), made.header("tus-resumable")), (0, Some("1.0.0")));
+    assert!(
+        options
+            .header("tus-extension")
+            .unwrap()
+            .contains("creation-with-upload")
+    );
+    let made = begin_with(
+        &ana,
+        9,
+        &[("path", NAME), ("modified", "1234567890123"), ("other", "")],
+    )
+    .is(201);
+    assert_eq!(
+        (offset(&made), made.header("tus-resumable")),
+        (0, Some("1.0.0"))
+    );
     assert!(made.header("upload-expires").unwrap().ends_with("GMT"));
     let at = made.header("location").unwrap();
     assert_eq!(offset(&patch(&ana, at, 0, "abc").is(204)), 3);
     ana.lacks(NAME);
     let state = head(&ana, at).is(200);
-    assert_eq!((offset(&state), state.header("upload-length")), (3, Some("9")));
+    assert_eq!(
+        (offset(&state), state.header("upload-length")),
+        (3, Some("9"))
+    );
     assert!(state.header("cache-control").unwrap().contains("no-store"));
-    assert!(state.header("upload-metadata").unwrap().starts_with("path "));
+    assert!(
+        state
+            .header("upload-metadata")
+            .unwrap()
+            .starts_with("path ")
+    );
     patch(&ana, at, 3, "def").is(204);
     let last = patch(&ana, at, 6, "ghi").is(204);
     assert_eq!(offset(&last), 9);
     ana.holds(NAME, "abcdefghi");
     let file = ana.head(NAME).is(200);
     assert_eq!(file.header("etag"), last.header("etag"));
-    assert_eq!(file.header("last-modified"), Some("Fri, 13 Feb 2009 23:31:30 GMT"));
-    assert_eq!(offset(&head(&ana, at).is(200)), 9, "whoever did not hear of the end finds it");
+    assert_eq!(
+        file.header("last-modified"),
+        Some("Fri, 13 Feb 2009 23:31:30 GMT")
+    );
+    assert_eq!(
+        offset(&head(&ana, at).is(200)),
+        9,
+        "whoever did not hear of the end finds it"
+    );
     patch(&ana, at, 9, "").is(204);
     patch(&ana, at, 0, "x").is(409);
     ana.holds(NAME, "abcdefghi");
@@ -103,8 +169,17 @@ fn a_file_comes_in_parts_and_shows_when_it_is_whole() {
 fn refusals_are_precise_and_keep_what_has_come() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());
-    ana.raw("POST", ALL).header("Upload-Length", "3").body("").send().is(412);
-    ana.raw("POST", ALL).header("Tus-Resumable", "0.2.2").header("Upload-Length", "3").body("").send().is(412);
+    ana.raw("POST", ALL)
+        .header("Upload-Length", "3")
+        .body("")
+        .send()
+        .is(412);
+    ana.raw("POST", ALL)
+        .header("Tus-Resumable", "0.2.2")
+        .header("Upload-Length", "3")
+        .body("")
+        .send()
+        .is(412);
     for (len, pairs, status) in [
         ("3", metadata(&[]), 400),
         ("-1", metadata(&[("path", "x")]), 400),
@@ -117,13 +192,24 @@ fn refusals_are_precise_and_keep_what_has_come() {
         ("+3", metadata(&[("path", "x")]), 400),
         ("3", metadata(&[("path", "x"), ("modified", "1.7e12")]), 400),
         ("3", metadata(&[("path", "x"), ("modified", "+5")]), 400),
-        ("3", metadata(&[("path", "x"), ("modified", "yesterday")]), 400),
-        ("3", metadata(&[("path", "x"), ("lastModified", "0x5")]), 400),
+        (
+            "3",
+            metadata(&[("path", "x"), ("modified", "yesterday")]),
+            400,
+        ),
+        (
+            "3",
+            metadata(&[("path", "x"), ("lastModified", "0x5")]),
+            400,
+        ),
         ("3", metadata(&[("path", "missing/x")]), 409),
         ("300000", metadata(&[("path", "missing/x")]), 409),
         ("300000", metadata(&[("path", "")]), 409),
     ] {
-        let request = ana.raw("POST", ALL).header("Tus-Resumable", "1.0.0").header("Upload-Length", len);
+        let request = ana
+            .raw("POST", ALL)
+            .header("Tus-Resumable", "1.0.0")
+            .header("Upload-Length", len);
         let reply = request.header("Upload-Metadata", &pairs).body("").send();
         let late = reply.status == 201 && pairs.contains("path");
         assert!(reply.status == status || late, "{len} {pairs}: {reply:?}");
@@ -136,17 +222,33 @@ fn refusals_are_precise_and_keep_what_has_come() {
     patch(&ana, &at, 2, "c").is(409);
     patch(&ana, &at, 4, "e").is(409);
     patch(&ana, &at, 3, "defg").is(413);
-    let wrong = ana.raw("PATCH", &at).header("Tus-Resumable", "1.0.0").header("Upload-Offset", "3");
-    wrong.header("Content-Type", "text/plain").body("def").send().is(415);
+    let wrong = ana
+        .raw("PATCH", &at)
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Offset", "3");
+    wrong
+        .header("Content-Type", "text/plain")
+        .body("def")
+        .send()
+        .is(415);
     assert_eq!(offset(&head(&ana, &at).is(200)), 3);
     for other in [&ben, &server.stranger()] {
         assert!([401, 404].contains(&head(other, &at).status));
         assert!([401, 404].contains(&patch(other, &at, 3, "def").status));
         assert!([401, 404].contains(&end(other, &at).status));
     }
-    ana.raw("POST", &at).header("Tus-Resumable", "1.0.0").body("").send().is(400);
-    let over = ana.raw("POST", &at).header("X-HTTP-Method-Override", "PATCH").header("Tus-Resumable", "1.0.0");
-    let over = over.header("Upload-Offset", "3").header("Content-Type", "application/offset+octet-stream");
+    ana.raw("POST", &at)
+        .header("Tus-Resumable", "1.0.0")
+        .body("")
+        .send()
+        .is(400);
+    let over = ana
+        .raw("POST", &at)
+        .header("X-HTTP-Method-Override", "PATCH")
+        .header("Tus-Resumable", "1.0.0");
+    let over = over
+        .header("Upload-Offset", "3")
+        .header("Content-Type", "application/offset+octet-stream");
     over.body("def").send().is(204);
     ana.holds("/x", "abcdef");
     head(&ana, "/api/v1/uploads/..%2F..%2Fx").is(404);
@@ -159,14 +261,20 @@ fn checksums_are_checked_before_a_byte_is_kept() {
     let at = begin(&ana, "x", 600_000);
     let part = vec![b'x'; 300_000];
     let send = |offset: usize, sum: &str| {
-        let request =
-            ana.raw("PATCH", &at).header("Tus-Resumable", "1.0.0").header("Upload-Offset", offset.to_string());
+        let request = ana
+            .raw("PATCH", &at)
+            .header("Tus-Resumable", "1.0.0")
+            .header("Upload-Offset", offset.to_string());
         let request = request.header("Content-Type", "application/offset+octet-stream");
         request.header("Upload-Checksum", sum).body(&part).send()
     };
     let sum = format!("sha256 {}", STANDARD.encode(Sha256::digest(&part)));
     send(0, &sum).is(204);
-    send(300_000, &format!("sha256 {}", STANDARD.encode(Sha256::digest(b"other")))).is(460);
+    send(
+        300_000,
+        &format!("sha256 {}", STANDARD.encode(Sha256::digest(b"other"))),
+    )
+    .is(460);
     send(300_000, &format!("sha1 {}", STANDARD.encode([0; 20]))).is(460);
     send(300_000, "md5 xxxx").is(400);
     assert_eq!(offset(&head(&ana, &at).is(200)), 300_000);
@@ -178,9 +286,16 @@ fn checksums_are_checked_before_a_byte_is_kept() {
 fn the_first_bytes_may_come_at_once_and_there_may_be_none() {
     let server = TestServer::start();
     let ana = server.ana();
-    let request = ana.raw("POST", ALL).header("Tus-Resumable", "1.0.0").header("Upload-Length", "6");
+    let request = ana
+        .raw("POST", ALL)
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Length", "6");
     let request = request.header("Upload-Metadata", metadata(&[("filename", "a.txt")]));
-    let made = request.header("Content-Type", "application/offset+octet-stream").body("abc").send().is(201);
+    let made = request
+        .header("Content-Type", "application/offset+octet-stream")
+        .body("abc")
+        .send()
+        .is(201);
     assert_eq!(offset(&made), 3);
     patch(&ana, made.header("location").unwrap(), 3, "def").is(204);
     ana.holds("/a.txt", "abcdef");
@@ -196,7 +311,11 @@ fn what_stands_there_is_replaced_only_under_the_conditions_it_was_begun_with() {
     begin_with(&ana, 3, &[("path", "x"), ("overwrite", "false")]).is(409);
     begin_with(&ana, 3, &[("path", "x"), ("if_match", "\"no\"")]).is(412);
     let etag = ana.head("/x").header("etag").unwrap().to_owned();
-    let at = begin_with(&ana, 3, &[("path", "x"), ("if_match", &etag)]).is(201).header("location").unwrap().to_owned();
+    let at = begin_with(&ana, 3, &[("path", "x"), ("if_match", &etag)])
+        .is(201)
+        .header("location")
+        .unwrap()
+        .to_owned();
     let fresh = begin_with(&ana, 3, &[("path", "y"), ("overwrite", "false")]).is(201);
     let fresh = fresh.header("location").unwrap();
     ana.store("/x", "changed");
@@ -212,11 +331,24 @@ fn what_stands_there_is_replaced_only_under_the_conditions_it_was_begun_with() {
     let token = ana.lock("/x").send().is(200).token();
     patch(&ana, &at, 0, "new").is(423);
     ana.holds("/x", "changed");
-    let request = ana.raw("PATCH", &at).header("Tus-Resumable", "1.0.0").header("Upload-Offset", "3");
+    let request = ana
+        .raw("PATCH", &at)
+        .header("Tus-Resumable", "1.0.0")
+        .header("Upload-Offset", "3");
     let request = request.header("Content-Type", "application/offset+octet-stream");
-    request.header("Lock-Token", format!("<{token}>")).body("").send().is(204);
+    request
+        .header("Lock-Token", format!("<{token}>"))
+        .body("")
+        .send()
+        .is(204);
     ana.holds("/x", "new");
-    assert_eq!(ana.raw("GET", "/api/v1/versions?path=x").send().json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        ana.raw("GET", "/api/v1/versions?path=x").send().json()["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[test]
@@ -251,7 +383,9 @@ fn room_is_promised_at_the_beginning_and_kept_over_a_restart() {
 fn a_broken_line_costs_only_what_was_on_it() {
     let server = TestServer::start();
     let ana = server.ana();
-    let whole: Vec<u8> = (0..4_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let whole: Vec<u8> = (0..4_000_000_u32)
+        .map(|n| u8::try_from(n % 251).unwrap())
+        .collect();
     let at = begin(&ana, "x", whole.len());
     let mut come = 0;
     for _ in 0..20 {
@@ -265,10 +399,16 @@ fn a_broken_line_costs_only_what_was_on_it() {
             ana.authorization(),
             rest.len()
         );
-        line.write([request.as_bytes(), &rest[..sent]].concat()).unwrap();
+        line.write([request.as_bytes(), &rest[..sent]].concat())
+            .unwrap();
         // Its client asks on another line while this one hangs, as after a change of networks.
-        let file = server.home("ana").join(format!(".sarang/uploads/{}", at.rsplit('/').next().unwrap()));
-        poll(Duration::from_secs(2), || fs::metadata(&file).unwrap().len() > come as u64);
+        let file = server.home("ana").join(format!(
+            ".sarang/uploads/{}",
+            at.rsplit('/').next().unwrap()
+        ));
+        poll(Duration::from_secs(2), || {
+            fs::metadata(&file).unwrap().len() > come as u64
+        });
         let now = offset(&head(&ana, &at).is(200));
         assert!((come..=come + sent).contains(&now));
         come = now;
@@ -289,7 +429,8 @@ fn hang(client: &Client, at: &str, whole: &[u8], sent: usize) -> Connection {
         client.authorization(),
         whole.len()
     );
-    line.write([request.as_bytes(), &whole[..sent]].concat()).unwrap();
+    line.write([request.as_bytes(), &whole[..sent]].concat())
+        .unwrap();
     line
 }
 
@@ -299,9 +440,15 @@ fn a_stop_in_a_part_keeps_what_has_come() {
     let ana = server.ana();
     let (whole, sent) = (vec![b'x'; 6_000_000], 3_500_000);
     let at = begin(&ana, "x", whole.len());
-    let file = server.home("ana").join(format!(".sarang/uploads/{}", at.rsplit('/').next().unwrap()));
+    let file = server.home("ana").join(format!(
+        ".sarang/uploads/{}",
+        at.rsplit('/').next().unwrap()
+    ));
     let line = hang(&ana, &at, &whole, sent);
-    assert!(poll(Duration::from_secs(20), || fs::metadata(&file).unwrap().len() > sent as u64 - 200_000));
+    assert!(poll(Duration::from_secs(20), || fs::metadata(&file)
+        .unwrap()
+        .len()
+        > sent as u64 - 200_000));
     std::thread::sleep(Duration::from_millis(300));
     let server = server.restart();
     drop(line);
@@ -319,13 +466,18 @@ fn a_crash_in_a_large_part_costs_what_was_not_on_the_disk_yet() {
     place.add_ana();
     let mut serving = place.serve();
     let ana = serving.ana();
-    let whole: Vec<u8> = (0..90_000_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let whole: Vec<u8> = (0..90_000_000_u32)
+        .map(|n| u8::try_from(n % 251).unwrap())
+        .collect();
     let at = begin(&ana, "x", whole.len());
     let sent = 80_000_000;
     let line = hang(&ana, &at, &whole, sent);
     let uploads = place.path().join("sarang-data/homes/ana/.sarang/uploads");
     let file = uploads.join(at.rsplit('/').next().unwrap());
-    assert!(poll(Duration::from_secs(60), || fs::metadata(&file).unwrap().len() > sent as u64 - 200_000));
+    assert!(poll(Duration::from_secs(60), || fs::metadata(&file)
+        .unwrap()
+        .len()
+        > sent as u64 - 200_000));
     serving.kill();
     drop(line);
     let serving = place.serve();
@@ -355,7 +507,10 @@ fn an_app_password_sees_its_own_folder_and_changes_nothing_by_reading() {
     let ana = server.ana();
     ana.mkcol("/docs").is(201);
     let app_password = |wish: serde_json::Value| {
-        let made = crate::api_sessions::json(ana.raw("POST", "/api/v1/app-passwords"), &wish).send().is(201).json();
+        let made = crate::api_sessions::json(ana.raw("POST", "/api/v1/app-passwords"), &wish)
+            .send()
+            .is(201)
+            .json();
         ana.signed_in("ana", made["password"].as_str().unwrap())
     };
     let reader = app_password(serde_json::json!({"name": "reader", "rights": "view"}));
@@ -377,16 +532,29 @@ fn an_upload_goes_into_a_share_and_ends_with_it() {
     let server = TestServer::start();
     let (ana, ben) = (server.ana(), server.ben());
     ana.mkcol("/docs").is(201);
-    let asked = serde_json::json!({"path": "docs", "to": {"account": "ben"}, "rights": "edit"}).to_string();
-    let post =
-        |body: &str| ana.raw("POST", "/api/v1/shares").header("Content-Type", "application/json").body(body).send();
+    let asked =
+        serde_json::json!({"path": "docs", "to": {"account": "ben"}, "rights": "edit"}).to_string();
+    let post = |body: &str| {
+        ana.raw("POST", "/api/v1/shares")
+            .header("Content-Type", "application/json")
+            .body(body)
+            .send()
+    };
     let share = post(&asked).is(201).json();
-    let (one, other) = (begin(&ben, "Shared with me/docs/one", 6), begin(&ben, "Shared with me/docs/other", 6));
+    let (one, other) = (
+        begin(&ben, "Shared with me/docs/one", 6),
+        begin(&ben, "Shared with me/docs/other", 6),
+    );
     assert_eq!((aside(&server, "ana"), aside(&server, "ben")), (2, 0));
     patch(&ben, &one, 0, "abcdef").is(204);
     patch(&ben, &other, 0, "abc").is(204);
     ana.holds("/docs/one", "abcdef");
-    ana.raw("DELETE", &format!("/api/v1/shares/{}", share["id"].as_str().unwrap())).send().is(204);
+    ana.raw(
+        "DELETE",
+        &format!("/api/v1/shares/{}", share["id"].as_str().unwrap()),
+    )
+    .send()
+    .is(204);
     patch(&ben, &other, 3, "def").is(404);
     ana.lacks("/docs/other");
 }
@@ -404,8 +572,14 @@ fn an_upload_that_cannot_be_deleted_keeps_no_other_on_the_disk() {
         server.block_on(app.uploads.forget(&upload)).unwrap();
     }
     let folder = server.home("ana").join(".sarang/uploads");
-    let first = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).min().unwrap();
-    let Some(immutable) = Immutable::make(&first) else { return };
+    let first = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .min()
+        .unwrap();
+    let Some(immutable) = Immutable::make(&first) else {
+        return;
+    };
     let outcome = server.block_on(app.expire_uploads());
     drop(immutable);
     assert!(outcome.is_err());
@@ -418,9 +592,21 @@ fn an_upload_that_cannot_be_deleted_keeps_no_other_on_the_disk() {
 fn who_may_only_look_cuts_no_part_that_another_sends() {
     let server = TestServer::start();
     let ana = server.ana();
-    let made =
-        ana.api("POST", "/app-passwords", &serde_json::json!({"name": "viewer", "rights": "view"})).is(201).json();
-    let viewer = server.stranger().signed_in("ana", made["password"].as_str().or(made["secret"].as_str()).unwrap());
+    let made = ana
+        .api(
+            "POST",
+            "/app-passwords",
+            &serde_json::json!({"name": "viewer", "rights": "view"}),
+        )
+        .is(201)
+        .json();
+    let viewer = server.stranger().signed_in(
+        "ana",
+        made["password"]
+            .as_str()
+            .or(made["secret"].as_str())
+            .unwrap(),
+    );
     let at = begin(&ana, "/file", 6);
     let mut line = server.connect();
     let head = format!(

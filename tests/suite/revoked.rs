@@ -10,7 +10,11 @@ pub const LARGE: u64 = 256 << 20;
 
 fn api(client: &Client, method: &str, path: &str, body: &Value) -> Value {
     let reply = client.api(method, path, body).is_any(&[200, 201, 204]);
-    if reply.body.is_empty() { Value::Null } else { reply.json() }
+    if reply.body.is_empty() {
+        Value::Null
+    } else {
+        reply.json()
+    }
 }
 
 /// A server where ana has a folder with a large file and a small one.
@@ -18,7 +22,10 @@ fn server() -> TestServer {
     let server = TestServer::start();
     server.ana().mkcol("/docs").is(201);
     server.ana().store("/docs/small", "small");
-    std::fs::File::create(server.home("ana").join("docs/large")).unwrap().set_len(LARGE).unwrap();
+    std::fs::File::create(server.home("ana").join("docs/large"))
+        .unwrap()
+        .set_len(LARGE)
+        .unwrap();
     server
 }
 
@@ -53,7 +60,10 @@ pub fn rest_of(connection: &mut Connection) -> u64 {
 
 fn link(client: &Client, wish: &Value) -> (String, String) {
     let made = api(client, "POST", "/links", wish);
-    (made["id"].as_str().unwrap().to_owned(), made["token"].as_str().unwrap().to_owned())
+    (
+        made["id"].as_str().unwrap().to_owned(),
+        made["token"].as_str().unwrap().to_owned(),
+    )
 }
 
 #[test]
@@ -63,7 +73,9 @@ fn downloads_under_way_end_with_their_link() {
     for way in ["/dav/large", "/file?path=large", "/zip"] {
         let (id, token) = link(&ana, &json!({"path": "docs"}));
         let target = format!("/s/{token}{way}");
-        cut_off(&visitor, &target, || drop(api(&ana, "DELETE", &format!("/links/{id}"), &Value::Null)));
+        cut_off(&visitor, &target, || {
+            drop(api(&ana, "DELETE", &format!("/links/{id}"), &Value::Null))
+        });
     }
     let (app, owner) = (server.app(), AccountName::parse("ana").unwrap());
     let (id, token) = link(&ana, &json!({"path": "docs"}));
@@ -77,11 +89,18 @@ fn downloads_under_way_end_with_their_link() {
     });
     let (id, token) = link(&ana, &json!({"path": "docs"}));
     cut_off(&visitor, &format!("/s/{token}/dav/large"), || {
-        api(&ana, "PATCH", &format!("/links/{id}"), &json!({"password": "new one"}));
+        api(
+            &ana,
+            "PATCH",
+            &format!("/links/{id}"),
+            &json!({"password": "new one"}),
+        );
     });
     let (_, token) = link(&ana, &json!({"path": "docs"}));
     cut_off(&visitor, &format!("/s/{token}/dav/large"), || {
-        server.block_on(app.auth.set_disabled(&owner, true)).unwrap();
+        server
+            .block_on(app.auth.set_disabled(&owner, true))
+            .unwrap();
     });
 }
 
@@ -91,8 +110,16 @@ fn what_does_not_end_a_link_ends_no_download() {
     let (ana, visitor) = (server.ana(), server.stranger());
     let (id, token) = link(&ana, &json!({"path": "docs", "max_downloads": 1}));
     let mut connection = begun(&visitor, &format!("/s/{token}/file?path=large"));
-    api(&ana, "PATCH", &format!("/links/{id}"), &json!({"note": "it is the last one"}));
-    visitor.raw("GET", &format!("/s/{token}/file?path=small")).send().is(404);
+    api(
+        &ana,
+        "PATCH",
+        &format!("/links/{id}"),
+        &json!({"note": "it is the last one"}),
+    );
+    visitor
+        .raw("GET", &format!("/s/{token}/file?path=small"))
+        .send()
+        .is(404);
     assert_eq!(rest_of(&mut connection), LARGE);
 }
 
@@ -101,9 +128,17 @@ fn downloads_under_way_end_with_their_share() {
     let server = server();
     let (ana, ben) = (server.ana(), server.ben());
     let wish = json!({"path": "/docs", "to": {"account": "ben"}, "rights": "view"});
-    for way in ["/dav/Shared%20with%20me/docs/large", "/api/v1/files/content?path=/Shared%20with%20me/docs/large"] {
-        let id = api(&ana, "POST", "/shares", &wish)["id"].as_str().unwrap().to_owned();
-        cut_off(&ben, way, || drop(api(&ana, "DELETE", &format!("/shares/{id}"), &Value::Null)));
+    for way in [
+        "/dav/Shared%20with%20me/docs/large",
+        "/api/v1/files/content?path=/Shared%20with%20me/docs/large",
+    ] {
+        let id = api(&ana, "POST", "/shares", &wish)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        cut_off(&ben, way, || {
+            drop(api(&ana, "DELETE", &format!("/shares/{id}"), &Value::Null))
+        });
     }
 }
 
@@ -118,14 +153,20 @@ fn an_archive_of_a_share_that_ends_between_two_files_is_not_whole() {
     }
     for top in ["/Shared%20with%20me/docs", "/Shared%20with%20me"] {
         let wish = json!({"path": "/docs", "to": {"account": "ben"}, "rights": "view"});
-        let id = api(&ana, "POST", "/shares", &wish)["id"].as_str().unwrap().to_owned();
+        let id = api(&ana, "POST", "/shares", &wish)["id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let mut connection = begun(&ben, &format!("/api/v1/zip?path={top}"));
         api(&ana, "DELETE", &format!("/shares/{id}"), &Value::Null);
         let (mut all, mut buffer) = (Vec::new(), vec![0; 1 << 20]);
         while let Ok(some @ 1..) = connection.read_some(&mut buffer) {
             all.extend_from_slice(&buffer[..some]);
         }
-        assert!(!all.windows(4).any(|bytes| bytes == b"PK\x05\x06"), "{top} came to its end");
+        assert!(
+            !all.windows(4).any(|bytes| bytes == b"PK\x05\x06"),
+            "{top} came to its end"
+        );
     }
 }
 
@@ -134,9 +175,13 @@ fn an_upload_under_way_is_not_published_by_a_link_that_has_ended() {
     let server = server();
     let (ana, visitor) = (server.ana(), server.stranger());
     let (id, token) = link(&ana, &json!({"path": "docs", "rights": "edit"}));
-    let request = visitor.raw("PUT", &format!("/s/{token}/dav/late")).header("Content-Length", "8");
+    let request = visitor
+        .raw("PUT", &format!("/s/{token}/dav/late"))
+        .header("Content-Length", "8");
     let mut connection = server.connect();
-    connection.write(request.header("Expect", "100-continue").bytes()).unwrap();
+    connection
+        .write(request.header("Expect", "100-continue").bytes())
+        .unwrap();
     let (mut told, mut buffer) = (Vec::new(), [0; 64]);
     while !told.ends_with(b"\r\n\r\n") {
         let some = connection.read_some(&mut buffer).unwrap();
@@ -144,7 +189,12 @@ fn an_upload_under_way_is_not_published_by_a_link_that_has_ended() {
     }
     assert!(told.starts_with(b"HTTP/1.1 100"));
     connection.write("half").unwrap();
-    api(&ana, "PATCH", &format!("/links/{id}"), &json!({"rights": "view"}));
+    api(
+        &ana,
+        "PATCH",
+        &format!("/links/{id}"),
+        &json!({"rights": "view"}),
+    );
     connection.write("half").unwrap();
     connection.read_reply(false, "PUT").unwrap().is(404);
     ana.lacks("/docs/late");
@@ -165,12 +215,38 @@ fn visitors_of_a_link_are_not_told_who_locks() {
     let small = format!("/s/{token}/dav/small");
     for method in ["PUT", "DELETE", "LOCK"] {
         let request = visitor.raw(method, &small);
-        let refused = if method == "LOCK" { request.xml(LOCK_BODY).send() } else { request.send() }.is(423);
-        assert!(!refused.text().contains("ana") && refused.text().contains("somebody else"), "{refused}");
+        let refused = if method == "LOCK" {
+            request.xml(LOCK_BODY).send()
+        } else {
+            request.send()
+        }
+        .is(423);
+        assert!(
+            !refused.text().contains("ana") && refused.text().contains("somebody else"),
+            "{refused}"
+        );
     }
-    let seen = visitor.raw("PROPFIND", &small).header("Depth", "0").send().is(207).text();
-    assert!(seen.contains("<D:activelock>") && !seen.contains("Ana Secret"), "{seen}");
+    let seen = visitor
+        .raw("PROPFIND", &small)
+        .header("Depth", "0")
+        .send()
+        .is(207)
+        .text();
+    assert!(
+        seen.contains("<D:activelock>") && !seen.contains("Ana Secret"),
+        "{seen}"
+    );
     // Whom it is shared with by name hears the name.
-    api(&ana, "POST", "/shares", &json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"}));
-    assert!(ben.put("/Shared with me/docs/small", "x").is(423).text().contains("ana"));
+    api(
+        &ana,
+        "POST",
+        "/shares",
+        &json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"}),
+    );
+    assert!(
+        ben.put("/Shared with me/docs/small", "x")
+            .is(423)
+            .text()
+            .contains("ana")
+    );
 }

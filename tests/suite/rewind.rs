@@ -39,12 +39,18 @@ fn now() -> String {
 }
 
 fn post(client: &Client, target: &str, body: &Value) -> Reply {
-    client.raw("POST", target).header("Content-Type", "application/json").body(body.to_string()).send()
+    client
+        .raw("POST", target)
+        .header("Content-Type", "application/json")
+        .body(body.to_string())
+        .send()
 }
 
 fn ask(client: &Client, path: &str, to: &str, more: &Value) -> Reply {
     let mut body = json!({"path": path, "to": to});
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
     post(client, "/api/v1/rewind", &body)
 }
 
@@ -52,8 +58,19 @@ fn ask(client: &Client, path: &str, to: &str, more: &Value) -> Reply {
 fn changes(reply: Reply) -> Vec<String> {
     let report = reply.is(200).json();
     assert_eq!(report["lost"], json!([]), "{report}");
-    let line = |change: &Value| format!("{} {}", change["change"].as_str().unwrap(), change["path"].as_str().unwrap());
-    let mut lines: Vec<String> = report["changes"].as_array().unwrap().iter().map(line).collect();
+    let line = |change: &Value| {
+        format!(
+            "{} {}",
+            change["change"].as_str().unwrap(),
+            change["path"].as_str().unwrap()
+        )
+    };
+    let mut lines: Vec<String> = report["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(line)
+        .collect();
     lines.sort();
     lines
 }
@@ -66,14 +83,19 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
     /// Some path, one to three names deep.
     fn path(&mut self) -> String {
         let names = ["a", "b", "c", "dé", "e e%"];
-        (0..=self.roll(3)).flat_map(|_| ["/", names[self.roll(names.len())]]).collect()
+        (0..=self.roll(3))
+            .flat_map(|_| ["/", names[self.roll(names.len())]])
+            .collect()
     }
 }
 
@@ -111,7 +133,8 @@ fn every_moment_comes_back(seed: u64, is_parallel: bool) {
             let client = server.ana();
             let mut dice = Dice(seed + round * 100 + at as u64);
             dice.roll(1);
-            (0..if at == 0 { 4 } else { 3 }).for_each(|n| act(&client, &mut dice, &format!("{round} {at} {n}")));
+            (0..if at == 0 { 4 } else { 3 })
+                .for_each(|n| act(&client, &mut dice, &format!("{round} {at} {n}")));
         };
         if is_parallel {
             std::thread::scope(|scope| {
@@ -125,15 +148,26 @@ fn every_moment_comes_back(seed: u64, is_parallel: bool) {
         }
         moments.push((now(), tree(&home)));
     }
-    assert!(moments.iter().map(|(_, tree)| tree.len()).max().unwrap() > 8, "the changes do something");
+    assert!(
+        moments.iter().map(|(_, tree)| tree.len()).max().unwrap() > 8,
+        "the changes do something"
+    );
     let mut dice = Dice(seed);
     for _ in 0..20 {
         let (moment, then) = &moments[dice.roll(moments.len())];
         let done = rewind(&ana, "/", moment);
-        assert_eq!(tree(&home), *then, "seed {seed}, back to {moment}: {done:?}");
+        assert_eq!(
+            tree(&home),
+            *then,
+            "seed {seed}, back to {moment}: {done:?}"
+        );
         let used = ana.props("/", "0", "<D:quota-used-bytes/>").multistatus();
         let sum: usize = then.values().flatten().map(String::len).sum();
-        assert_eq!(used.only().value("quota-used-bytes"), sum.to_string(), "the books are right");
+        assert_eq!(
+            used.only().value("quota-used-bytes"),
+            sum.to_string(),
+            "the books are right"
+        );
         let again = changes(ask(&ana, "/", moment, &json!({"dry_run": true})));
         assert!(again.is_empty(), "seed {seed}: {again:?}");
     }
@@ -163,13 +197,21 @@ fn a_dry_run_says_what_would_change_and_chosen_items_come_back_alone() {
     }
     let (moment, then) = (now(), tree(&home));
     ana.delete("/d/gone").is(204);
-    ana.transfer("MOVE", "/d/moved", "/d/sub/elsewhere").send().is(201);
+    ana.transfer("MOVE", "/d/moved", "/d/sub/elsewhere")
+        .send()
+        .is(201);
     ana.store(&format!("/d{NAME}"), "new");
     ana.store("/d/later", "later");
     ana.store("/beside", "stays");
     let (changed, expected) = (
         tree(&home),
-        ["discarded /d/later", "moved /d/moved", "restored /d/gone", &format!("reverted /d{NAME}")].map(str::to_owned),
+        [
+            "discarded /d/later",
+            "moved /d/moved",
+            "restored /d/gone",
+            &format!("reverted /d{NAME}"),
+        ]
+        .map(str::to_owned),
     );
     let dry = changes(ask(&ana, "/d", &moment, &json!({"dry_run": true})));
     let mut sorted = expected.to_vec();
@@ -177,10 +219,16 @@ fn a_dry_run_says_what_would_change_and_chosen_items_come_back_alone() {
     assert_eq!(dry, sorted);
     assert_eq!(tree(&home), changed, "a dry run changes nothing");
     let only = json!({"only": ["/d/gone", "/d/later"]});
-    assert_eq!(changes(ask(&ana, "/d", &moment, &only)), ["discarded /d/later", "restored /d/gone"]);
+    assert_eq!(
+        changes(ask(&ana, "/d", &moment, &only)),
+        ["discarded /d/later", "restored /d/gone"]
+    );
     ana.holds("/d/gone", "old");
     ana.holds("/d/sub/elsewhere", "old");
-    assert_eq!(rewind(&ana, "/d", &moment), ["moved /d/moved".to_owned(), format!("reverted /d{NAME}")]);
+    assert_eq!(
+        rewind(&ana, "/d", &moment),
+        ["moved /d/moved".to_owned(), format!("reverted /d{NAME}")]
+    );
     let mut with_beside = then;
     with_beside.insert("/beside".into(), Some("stays".into()));
     assert_eq!(tree(&home), with_beside);
@@ -230,7 +278,12 @@ fn a_lock_or_the_quota_refuses_before_anything_changes() {
     assert_eq!(tree(&home), changed);
     ana.unlock("/d/x", &token).is(204);
     let app = server.app();
-    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(1000))).unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), Some(1000)),
+        )
+        .unwrap();
     ask(&ana, "/", &moment, &json!({"only": ["/big", "/z"]})).is(507);
     assert_eq!(tree(&home), changed);
     rewind(&ana, "/", &moment);
@@ -251,7 +304,13 @@ fn a_lock_on_a_folder_refuses_before_anything_in_it_changes() {
     ana.store("/x", "two");
     let changed = tree(&home);
     for depth in ["0", "infinity"] {
-        let token = ana.request("LOCK", "/d").header("Depth", depth).xml(LOCK_BODY).send().is(200).token();
+        let token = ana
+            .request("LOCK", "/d")
+            .header("Depth", depth)
+            .xml(LOCK_BODY)
+            .send()
+            .is(200)
+            .token();
         ask(&ana, "/", &moment, &json!({})).is(423);
         assert_eq!(tree(&home), changed, "{depth}");
         ana.unlock("/d", &token).is(204);
@@ -270,7 +329,12 @@ fn what_fits_in_the_end_is_not_refused_on_the_way() {
     ana.delete("/a").is(204);
     ana.store("/b", vec![b'x'; 600]);
     let app = server.app();
-    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(1000))).unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), Some(1000)),
+        )
+        .unwrap();
     assert_eq!(rewind(&ana, "/", &moment), ["restored /a", "reverted /b"]);
     ana.holds("/b", "one");
 }
@@ -310,17 +374,32 @@ fn a_torn_line_and_what_was_purged_are_told() {
     std::fs::write(&log, text).unwrap();
     let ana = server.ana();
     ana.delete("/y").is(204);
-    assert_eq!(changes(ask(&ana, "/", &moment, &json!({"dry_run": true}))), ["restored /x", "restored /y"]);
+    assert_eq!(
+        changes(ask(&ana, "/", &moment, &json!({"dry_run": true}))),
+        ["restored /x", "restored /y"]
+    );
     let whole = std::fs::read(&log).unwrap();
     // What the chronicle does not tell of, the trash does, to the second.
     std::fs::remove_file(&log).unwrap();
     let early = time::iso_date(SystemTime::now() - std::time::Duration::from_secs(60));
-    assert_eq!(changes(ask(&ana, "/", &early, &json!({"dry_run": true}))), ["restored /x", "restored /y"]);
+    assert_eq!(
+        changes(ask(&ana, "/", &early, &json!({"dry_run": true}))),
+        ["restored /x", "restored /y"]
+    );
     std::fs::write(&log, &whole).unwrap();
     let items = ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"].clone();
-    ana.raw("DELETE", &format!("/api/v1/trash/{}", items[1]["id"].as_str().unwrap())).send().is(204);
+    ana.raw(
+        "DELETE",
+        &format!("/api/v1/trash/{}", items[1]["id"].as_str().unwrap()),
+    )
+    .send()
+    .is(204);
     let report = ask(&ana, "/", &moment, &json!({})).is(200).json();
-    assert_eq!((&report["lost"], &report["changes"][0]["path"]), (&json!(["/x"]), &"/y".into()), "{report}");
+    assert_eq!(
+        (&report["lost"], &report["changes"][0]["path"]),
+        (&json!(["/x"]), &"/y".into()),
+        "{report}"
+    );
     assert!(report["since"].as_str().unwrap().starts_with("20"));
     ana.holds("/y", "y");
 }
@@ -332,7 +411,10 @@ fn a_save_that_changed_nothing_is_nothing_to_take_back() {
     ana.store("/x", "one");
     let then = now();
     ana.store("/x", "one");
-    assert_eq!(changes(ask(&ana, "", &then, &json!({"dry_run": true}))), [""; 0]);
+    assert_eq!(
+        changes(ask(&ana, "", &then, &json!({"dry_run": true}))),
+        [""; 0]
+    );
     ana.store("/x", "two");
     assert_eq!(changes(ask(&ana, "", &then, &json!({}))).len(), 1);
     ana.holds("/x", "one");

@@ -18,7 +18,9 @@ fn log(place: &Place) -> String {
 }
 
 fn has_landlock(place: &Place) -> bool {
-    assert!(poll(Duration::from_secs(20), || log(place).contains("andbox") || log(place).contains("Landlock")));
+    assert!(poll(Duration::from_secs(20), || log(place)
+        .contains("andbox")
+        || log(place).contains("Landlock")));
     let has = log(place).contains("confined by Landlock");
     if !has {
         println!("not run: this kernel has no Landlock");
@@ -29,7 +31,11 @@ fn has_landlock(place: &Place) -> bool {
 /// Writes other settings, and returns what is logged when they are read again.
 fn reread(place: &Place, serving: &Serving, settings: &str) -> String {
     fs::write(place.path().join("config.toml"), settings).unwrap();
-    kill_process(Pid::from_raw(i32::try_from(serving.pid()).unwrap()).unwrap(), Signal::HUP).unwrap();
+    kill_process(
+        Pid::from_raw(i32::try_from(serving.pid()).unwrap()).unwrap(),
+        Signal::HUP,
+    )
+    .unwrap();
     let is_read = || log(place).contains("SIGHUP") || log(place).contains("cannot be used");
     assert!(poll(Duration::from_secs(20), is_read), "{}", log(place));
     log(place)
@@ -60,13 +66,22 @@ fn a_file_that_no_setting_named_at_the_start_is_out_of_reach() {
 fn without_the_sandbox_and_for_what_was_named_nothing_is() {
     let elsewhere = TempDir::new().unwrap();
     for (settings, later) in [
-        ("[server]\nsandbox = false\n".to_owned(), provider(&elsewhere)),
-        (provider(&elsewhere), format!("{}max_connections = 99\n", provider(&elsewhere))),
+        (
+            "[server]\nsandbox = false\n".to_owned(),
+            provider(&elsewhere),
+        ),
+        (
+            provider(&elsewhere),
+            format!("{}max_connections = 99\n", provider(&elsewhere)),
+        ),
     ] {
         let place = Place::new();
         let serving = begin(&place, &settings);
         let said = reread(&place, &serving, &later);
-        assert!(!said.contains("Permission denied") && said.contains("SIGHUP"), "{said}");
+        assert!(
+            !said.contains("Permission denied") && said.contains("SIGHUP"),
+            "{said}"
+        );
     }
 }
 
@@ -74,10 +89,23 @@ fn without_the_sandbox_and_for_what_was_named_nothing_is() {
 fn an_allowed_folder_that_comes_later_is_within_reach() {
     let (place, disks) = (Place::new(), TempDir::new().unwrap());
     let disk = disks.path().join("disk");
-    let serving = begin(&place, &format!("[storage]\nallowed = [\"{}\"]\n", disk.display()));
+    let serving = begin(
+        &place,
+        &format!("[storage]\nallowed = [\"{}\"]\n", disk.display()),
+    );
     fs::create_dir_all(disk.join("ana")).unwrap();
     let home = disk.join("ana");
-    let added = place.run(&["user", "add", "ana", "--home", home.to_str().unwrap(), "--password-stdin"], PASSWORD);
+    let added = place.run(
+        &[
+            "user",
+            "add",
+            "ana",
+            "--home",
+            home.to_str().unwrap(),
+            "--password-stdin",
+        ],
+        PASSWORD,
+    );
     assert!(added.status.success(), "{added:?}");
     let ana = serving.ana();
     ana.put("/a", "kept").is(201);
@@ -92,7 +120,9 @@ fn an_allowed_folder_that_comes_later_is_within_reach() {
         serving.ana().get("/c").is(503);
     }
     drop(serving);
-    begin(&place, "[server]\nsandbox = false\n").ana().holds("/c", "kept");
+    begin(&place, "[server]\nsandbox = false\n")
+        .ana()
+        .holds("/c", "kept");
 }
 
 #[test]
@@ -102,8 +132,16 @@ fn a_home_that_a_link_leads_to_is_within_reach_from_the_next_start_on() {
     let serving = begin(&place, "");
     serving.ana().put("/a", "kept").is(201);
     drop(serving);
-    let (home, moved) = (place.path().join("sarang-data/homes/ana"), disk.path().join("ana"));
-    let copied = Command::new("cp").arg("-a").arg(&home).arg(&moved).status().unwrap();
+    let (home, moved) = (
+        place.path().join("sarang-data/homes/ana"),
+        disk.path().join("ana"),
+    );
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(&home)
+        .arg(&moved)
+        .status()
+        .unwrap();
     assert!(copied.success());
     fs::remove_dir_all(&home).unwrap();
     std::os::unix::fs::symlink(&moved, &home).unwrap();

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 /// A client that signs in with an app password of ana's.
 fn confined(server: &TestServer, wish: &Value) -> Client {
     let ana = server.ana();
-    let asked = ana.raw("POST", "/api/v1/app-passwords").header("Content-Type", "application/json");
+    let asked = ana
+        .raw("POST", "/api/v1/app-passwords")
+        .header("Content-Type", "application/json");
     let made = asked.body(wish.to_string()).send().is(201).json();
     ana.signed_in("ana", made["password"].as_str().unwrap())
 }
@@ -31,7 +33,13 @@ fn addresses_are_relative_to_the_scope() {
     paths.sort();
     assert_eq!(paths, ["/dav", "/dav/a", "/dav/in"]);
     docs.holds("/in/b", "/docs/in/b");
-    for outside in ["/docs/a", "/top", "/docs-private/c", "/../top", "/../docs-private/c"] {
+    for outside in [
+        "/docs/a",
+        "/top",
+        "/docs-private/c",
+        "/../top",
+        "/../docs-private/c",
+    ] {
         docs.get(outside).is_any(&[403, 404]);
     }
     for outside in ["/dav/%2e%2e/top", "/dav/in/../../docs-private/c"] {
@@ -42,7 +50,10 @@ fn addresses_are_relative_to_the_scope() {
     docs.transfer("COPY", "/in/a", "/top").send().is(201);
     ana.holds("/docs/top", "/docs/a");
     ana.holds("/top", "/top");
-    docs.request("COPY", "/in/a").header("Destination", "/dav/../docs-private/x").send().is_any(&[400, 403, 502]);
+    docs.request("COPY", "/in/a")
+        .header("Destination", "/dav/../docs-private/x")
+        .send()
+        .is_any(&[400, 403, 502]);
     ana.lacks("/docs-private/x");
     for refused in [
         docs.delete("/"),
@@ -57,20 +68,54 @@ fn addresses_are_relative_to_the_scope() {
 #[test]
 fn locks_and_conditions_speak_of_the_scope() {
     let (_server, ana, docs) = prepared();
-    let reply = docs.request("LOCK", "/in").header("Depth", "infinity").xml(LOCK_BODY).send().is(200);
-    assert!(reply.text().contains("<D:lockroot><D:href>/dav/in/</D:href>"), "{reply}");
+    let reply = docs
+        .request("LOCK", "/in")
+        .header("Depth", "infinity")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200);
+    assert!(
+        reply
+            .text()
+            .contains("<D:lockroot><D:href>/dav/in/</D:href>"),
+        "{reply}"
+    );
     let token = reply.token();
-    let seen = ana.props("/docs/in/b", "0", "<D:lockdiscovery/>").is(207).text();
-    assert!(seen.contains("<D:lockroot><D:href>/dav/docs/in/</D:href>"), "{seen}");
+    let seen = ana
+        .props("/docs/in/b", "0", "<D:lockdiscovery/>")
+        .is(207)
+        .text();
+    assert!(
+        seen.contains("<D:lockroot><D:href>/dav/docs/in/</D:href>"),
+        "{seen}"
+    );
     ana.put("/docs/in/b", "x").is(423);
     let tagged = |path: &str| format!("<{}> (<{token}>)", docs.absolute(path));
-    docs.request("PUT", "/in/b").header("If", tagged("/docs/in")).body("x").send().is(412);
-    docs.request("PUT", "/in/b").header("If", tagged("/in")).body("x").send().is(204);
+    docs.request("PUT", "/in/b")
+        .header("If", tagged("/docs/in"))
+        .body("x")
+        .send()
+        .is(412);
+    docs.request("PUT", "/in/b")
+        .header("If", tagged("/in"))
+        .body("x")
+        .send()
+        .is(204);
     ana.holds("/docs/in/b", "x");
     docs.unlock("/in", &token).is(204);
-    ana.request("LOCK", "/").header("Depth", "infinity").xml(LOCK_BODY).send().is(200);
-    let above = docs.props("/in/b", "0", "<D:lockdiscovery/>").is(207).text();
-    assert!(above.contains("<D:lockroot><D:href>/dav/</D:href>") && !above.contains("docs"), "{above}");
+    ana.request("LOCK", "/")
+        .header("Depth", "infinity")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200);
+    let above = docs
+        .props("/in/b", "0", "<D:lockdiscovery/>")
+        .is(207)
+        .text();
+    assert!(
+        above.contains("<D:lockroot><D:href>/dav/</D:href>") && !above.contains("docs"),
+        "{above}"
+    );
 }
 
 #[test]
@@ -83,7 +128,9 @@ fn a_scope_that_is_gone_is_nowhere() {
     docs.mkcol("/new").is(404);
     docs.delete("/a").is(404);
     docs.lock("/new").send().is(404);
-    docs.proppatch("/a", "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>").send().is(404);
+    docs.proppatch("/a", "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>")
+        .send()
+        .is(404);
     ana.transfer("MOVE", "/papers/a", "/a").send().is(201);
     docs.transfer("COPY", "/a", "/b").send().is(404);
 }
@@ -91,7 +138,10 @@ fn a_scope_that_is_gone_is_nowhere() {
 #[test]
 fn to_read_is_to_change_nothing() {
     let (server, ana, _docs) = prepared();
-    let reader = confined(&server, &json!({"name": "player", "scope": "/docs", "rights": "view"}));
+    let reader = confined(
+        &server,
+        &json!({"name": "player", "scope": "/docs", "rights": "view"}),
+    );
     let token = ana.lock("/docs/in/b").send().is(200).token();
     reader.holds("/a", "/docs/a");
     for refused in [
@@ -104,7 +154,9 @@ fn to_read_is_to_change_nothing() {
         reader.lock("/a").send(),
         reader.lock("/new").send(),
         reader.unlock("/in/b", &token),
-        reader.proppatch("/a", "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>").send(),
+        reader
+            .proppatch("/a", "<D:set><D:prop><x:a>1</x:a></D:prop></D:set>")
+            .send(),
     ] {
         refused.is(403);
     }
@@ -119,18 +171,31 @@ fn a_scope_may_lie_in_what_others_share() {
     ben.mkcol("/docs/in").is(201);
     ben.store("/docs/in/b", "1");
     let asked = json!({"path": "/docs", "to": {"account": "ana"}, "rights": "edit"});
-    let request = ben.raw("POST", "/api/v1/shares").header("Content-Type", "application/json");
-    let id = request.body(asked.to_string()).send().is(201).json()["id"].as_str().unwrap().to_owned();
-    let inner = confined(&server, &json!({"name": "in", "scope": "/Shared with me/docs/in"}));
+    let request = ben
+        .raw("POST", "/api/v1/shares")
+        .header("Content-Type", "application/json");
+    let id = request.body(asked.to_string()).send().is(201).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let inner = confined(
+        &server,
+        &json!({"name": "in", "scope": "/Shared with me/docs/in"}),
+    );
     inner.holds("/b", "1");
     inner.put("/c", "2").is(201);
     ben.holds("/docs/in/c", "2");
     inner.delete("/").is(403);
     ana.propfind("/Shared with me/docs", "0").is(207);
-    let whole = confined(&server, &json!({"name": "docs", "scope": "/Shared with me/docs"}));
+    let whole = confined(
+        &server,
+        &json!({"name": "docs", "scope": "/Shared with me/docs"}),
+    );
     whole.delete("/").is(403);
     whole.holds("/in/c", "2");
-    ben.raw("DELETE", &format!("/api/v1/shares/{id}")).send().is(204);
+    ben.raw("DELETE", &format!("/api/v1/shares/{id}"))
+        .send()
+        .is(204);
     inner.get("/b").is(404);
     whole.propfind("/", "0").is(404);
     whole.put("/x", "x").is_any(&[404, 409]);
@@ -190,13 +255,21 @@ fn another_share_of_the_name_is_not_the_scope() {
         owner.store("/docs/a", "1");
     }
     let asked = json!({"path": "/docs", "to": {"account": "ana"}, "rights": "edit"});
-    let id = ben.api("POST", "/shares", &asked).is(201).json()["id"].as_str().unwrap().to_owned();
-    let [hall, whole, inner] = ["", "/docs", "/docs/in"]
-        .map(|below| confined(&server, &json!({"name": "x", "scope": format!("/Shared with me{below}")})));
+    let id = ben.api("POST", "/shares", &asked).is(201).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let [hall, whole, inner] = ["", "/docs", "/docs/in"].map(|below| {
+        confined(
+            &server,
+            &json!({"name": "x", "scope": format!("/Shared with me{below}")}),
+        )
+    });
     hall.holds("/docs/in/a", "1");
     whole.holds("/a", "1");
     inner.holds("/a", "1");
-    ben.api("DELETE", &format!("/shares/{id}"), &Value::Null).is(204);
+    ben.api("DELETE", &format!("/shares/{id}"), &Value::Null)
+        .is(204);
     finds_nothing(&hall);
     ana.mkcol("/Shared with me").is(201);
     ana.store("/Shared with me/a", "my own");
@@ -219,9 +292,13 @@ fn another_team_folder_of_the_name_is_not_the_scope() {
     let (ana, root) = (server.ana(), crate::shares::admin(&server));
     let made = json!({"name": "Plans", "members": [{"to": {"account": "ana"}, "rights": "edit"}]});
     root.api("POST", "/team-folders", &made).is(201);
-    let plans = confined(&server, &json!({"name": "plans", "scope": "/Team folders/Plans"}));
+    let plans = confined(
+        &server,
+        &json!({"name": "plans", "scope": "/Team folders/Plans"}),
+    );
     plans.put("/a", "x").is(201);
-    root.api("DELETE", "/team-folders/Plans", &Value::Null).is(204);
+    root.api("DELETE", "/team-folders/Plans", &Value::Null)
+        .is(204);
     finds_nothing(&plans);
     root.api("POST", "/team-folders", &made).is(201);
     ana.store("/Team folders/Plans/a", "another");

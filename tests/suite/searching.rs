@@ -30,7 +30,12 @@ fn server() -> TestServer {
 
 /// Asks for lines, and waits for the first of them; what has come by then.
 fn begin(server: &TestServer, by: &Client, path: &str) -> (Connection, String) {
-    let request = by.raw("GET", &format!("/api/v1/files/search?path={path}&name=needle")).header("Accept", LINES);
+    let request = by
+        .raw(
+            "GET",
+            &format!("/api/v1/files/search?path={path}&name=needle"),
+        )
+        .header("Accept", LINES);
     let mut connection = server.connect();
     connection.write(request.bytes()).unwrap();
     let head = connection.read_head("search").unwrap().is(200);
@@ -54,7 +59,10 @@ fn last((mut connection, mut text): (Connection, String)) -> Value {
     while !text.ends_with("0\r\n\r\n") {
         text += &some(&mut connection);
     }
-    let line = text.lines().rfind(|line| line.starts_with('{')).unwrap_or_else(|| panic!("no last line: {text}"));
+    let line = text
+        .lines()
+        .rfind(|line| line.starts_with('{'))
+        .unwrap_or_else(|| panic!("no last line: {text}"));
     serde_json::from_str(line).unwrap()
 }
 
@@ -68,14 +76,18 @@ impl Opened {
     fn below(folder: &Path) -> Self {
         let queue = inotify::init(CreateFlags::NONBLOCK).unwrap();
         inotify::add_watch(&queue, folder, WatchFlags::OPEN | WatchFlags::ONLYDIR).unwrap();
-        Self { queue, names: HashSet::new() }
+        Self {
+            queue,
+            names: HashSet::new(),
+        }
     }
 
     fn count(&mut self) -> usize {
         let mut buffer = vec![MaybeUninit::uninit(); 64 << 10];
         let mut events = inotify::Reader::new(&self.queue, &mut buffer);
         while let Ok(event) = events.next() {
-            self.names.extend(event.file_name().map(|name| name.to_bytes().to_owned()));
+            self.names
+                .extend(event.file_name().map(|name| name.to_bytes().to_owned()));
         }
         self.names.len()
     }
@@ -108,10 +120,24 @@ fn a_search_that_is_not_left_looks_into_every_folder() {
 fn a_search_ends_with_the_access_it_came_by() {
     let server = server();
     let under_way = begin(&server, &server.ana(), "many");
-    let disabled = Alteration { disabled: Some(true), ..Alteration::default() };
-    server.block_on(server.app().auth.alter(&AccountName::parse("ana").unwrap(), disabled, None)).unwrap();
+    let disabled = Alteration {
+        disabled: Some(true),
+        ..Alteration::default()
+    };
+    server
+        .block_on(
+            server
+                .app()
+                .auth
+                .alter(&AccountName::parse("ana").unwrap(), disabled, None),
+        )
+        .unwrap();
     let last = last(under_way);
-    assert_eq!((&last["error"]["status"], &last["error"]["code"]), (&json!(401), &json!("access_ended")), "{last}");
+    assert_eq!(
+        (&last["error"]["status"], &last["error"]["code"]),
+        (&json!(401), &json!("access_ended")),
+        "{last}"
+    );
     assert!(last.get("done").is_none());
 }
 
@@ -119,11 +145,21 @@ fn a_search_ends_with_the_access_it_came_by() {
 fn a_search_ends_with_the_share_it_looks_through() {
     let server = server();
     let wish = json!({"path": "/many", "to": {"account": "ben"}, "rights": "view"});
-    let share = server.ana().api("POST", "/shares", &wish).is(201).json()["id"].as_str().unwrap().to_owned();
+    let share = server.ana().api("POST", "/shares", &wish).is(201).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let under_way = begin(&server, &server.ben(), "Shared%20with%20me/many");
-    server.ana().api("DELETE", &format!("/shares/{share}"), &Value::Null).is(204);
+    server
+        .ana()
+        .api("DELETE", &format!("/shares/{share}"), &Value::Null)
+        .is(204);
     let last = last(under_way);
-    assert_eq!((&last["error"]["status"], &last["error"]["code"]), (&json!(404), &json!("not_found")), "{last}");
+    assert_eq!(
+        (&last["error"]["status"], &last["error"]["code"]),
+        (&json!(404), &json!("not_found")),
+        "{last}"
+    );
 }
 
 /// Of the whole drive, a share that ends is passed over: what is ben's own is found all the same.
@@ -131,9 +167,15 @@ fn a_search_ends_with_the_share_it_looks_through() {
 fn what_is_seen_no_longer_hides_nothing_else() {
     let server = server();
     let wish = json!({"path": "/many", "to": {"account": "ben"}, "rights": "view"});
-    let share = server.ana().api("POST", "/shares", &wish).is(201).json()["id"].as_str().unwrap().to_owned();
+    let share = server.ana().api("POST", "/shares", &wish).is(201).json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let under_way = begin(&server, &server.ben(), "");
-    server.ana().api("DELETE", &format!("/shares/{share}"), &Value::Null).is(204);
+    server
+        .ana()
+        .api("DELETE", &format!("/shares/{share}"), &Value::Null)
+        .is(204);
     assert_eq!(last(under_way), json!({"done": true, "found": 1}));
 }
 
@@ -148,22 +190,42 @@ fn lines_are_rows_and_the_last_says_how_it_ended() {
         ana.store(file, "1");
     }
     let find = |query: &str| {
-        let request = ana.raw("GET", &format!("/api/v1/files/search?{query}")).header("Accept", LINES);
+        let request = ana
+            .raw("GET", &format!("/api/v1/files/search?{query}"))
+            .header("Accept", LINES);
         let text = request.send().is(200).text();
         assert!(text.ends_with('\n'));
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect::<Vec<Value>>()
     };
     let lines = find("path=docs&name=resum");
-    let list = ana.raw("GET", "/api/v1/files/search?path=docs&name=resum").send().is(200).json();
+    let list = ana
+        .raw("GET", "/api/v1/files/search?path=docs&name=resum")
+        .send()
+        .is(200)
+        .json();
     assert_eq!(lines[..3], *list["items"].as_array().unwrap());
     assert_eq!(lines[3..], [json!({"done": true, "found": 3})]);
-    assert_eq!(find("name=resum&limit=2")[2..], [json!({"done": true, "found": 2, "cut": "results"})]);
+    assert_eq!(
+        find("name=resum&limit=2")[2..],
+        [json!({"done": true, "found": 2, "cut": "results"})]
+    );
     assert_eq!(find("name=nothing"), [json!({"done": true, "found": 0})]);
-    for (query, status) in
-        [("path=none&name=a", 404), ("path=docs/x&name=a", 409), ("name=", 422), ("name=a&limit=0", 422)]
-    {
-        let request = ana.raw("GET", &format!("/api/v1/files/search?{query}")).header("Accept", LINES);
+    for (query, status) in [
+        ("path=none&name=a", 404),
+        ("path=docs/x&name=a", 409),
+        ("name=", 422),
+        ("name=a&limit=0", 422),
+    ] {
+        let request = ana
+            .raw("GET", &format!("/api/v1/files/search?{query}"))
+            .header("Accept", LINES);
         let reply = request.send().is(status);
-        assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{query}");
+        assert_eq!(
+            reply.header("content-type"),
+            Some("application/problem+json"),
+            "{query}"
+        );
     }
 }

@@ -25,8 +25,14 @@ impl Secrets {
     fn add(&mut self, what: &'static str, secret: &str) -> String {
         assert!(secret.len() >= 6, "{what}: {secret}");
         let form = url(secret).replace("%20", "+");
-        for written in [secret.to_owned(), url(secret), form, BASE64_STANDARD.encode(secret)] {
-            self.0.push((what, written.trim_end_matches('=').to_owned()));
+        for written in [
+            secret.to_owned(),
+            url(secret),
+            form,
+            BASE64_STANDARD.encode(secret),
+        ] {
+            self.0
+                .push((what, written.trim_end_matches('=').to_owned()));
         }
         secret.to_owned()
     }
@@ -39,7 +45,9 @@ impl Secrets {
 
     /// The value of the cookie that an answer sets, and `name=value`.
     fn add_cookie(&mut self, what: &'static str, reply: &Reply) -> String {
-        let cookie = reply.header("set-cookie").unwrap_or_else(|| panic!("{what}: {reply}"));
+        let cookie = reply
+            .header("set-cookie")
+            .unwrap_or_else(|| panic!("{what}: {reply}"));
         let pair = cookie.split(';').next().unwrap();
         self.add(what, pair.split_once('=').unwrap().1);
         pair.to_owned()
@@ -47,18 +55,39 @@ impl Secrets {
 
     #[track_caller]
     fn are_not_in(&self, place: &str, text: &str) {
-        let found: Vec<_> = self.0.iter().filter(|(_, secret)| text.contains(secret)).collect();
-        let lines = |secret: &str| text.lines().find(|line| line.contains(secret)).unwrap_or_default().to_owned();
-        let told: Vec<_> = found.iter().map(|(what, secret)| (what, secret, lines(secret))).collect();
+        let found: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(_, secret)| text.contains(secret))
+            .collect();
+        let lines = |secret: &str| {
+            text.lines()
+                .find(|line| line.contains(secret))
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let told: Vec<_> = found
+            .iter()
+            .map(|(what, secret)| (what, secret, lines(secret)))
+            .collect();
         assert!(told.is_empty(), "{place} tells secrets: {told:#?}");
     }
 }
 
 fn form(client: &Client, target: &str, body: &str) -> Reply {
-    client.raw("POST", target).header("Content-Type", "application/x-www-form-urlencoded").body(body).send()
+    client
+        .raw("POST", target)
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(body)
+        .send()
 }
 
-fn own<'a>(client: &'a Client, method: &str, target: &str, cookie: &str) -> crate::harness::client::Request<'a> {
+fn own<'a>(
+    client: &'a Client,
+    method: &str,
+    target: &str,
+    cookie: &str,
+) -> crate::harness::client::Request<'a> {
     client
         .raw(method, target)
         .header("Cookie", cookie)
@@ -69,13 +98,33 @@ fn own<'a>(client: &'a Client, method: &str, target: &str, cookie: &str) -> crat
 /// The way to the first administrator, by form and by API, rightly and wrongly.
 fn set_up(secrets: &mut Secrets, serving: &Serving, nobody: &Client) {
     let greeting = serving.greeting();
-    let token = greeting.split("/setup?token=").nth(1).unwrap().lines().next().unwrap();
+    let token = greeting
+        .split("/setup?token=")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
     let token = secrets.add("set-up token", token);
     secrets.add("wrong set-up token", &token[1..]);
     secrets.add_password("password", "boss", BOSS);
-    nobody.raw("GET", &format!("/setup?token={token}")).send().is(200);
-    form(nobody, "/setup", &format!("token={}&name=boss&password={}", &token[1..], url(BOSS))).is(403);
-    nobody.api("POST", "/setup", &json!({"token": token, "name": "boss", "password": BOSS})).is(201);
+    nobody
+        .raw("GET", &format!("/setup?token={token}"))
+        .send()
+        .is(200);
+    form(
+        nobody,
+        "/setup",
+        &format!("token={}&name=boss&password={}", &token[1..], url(BOSS)),
+    )
+    .is(403);
+    nobody
+        .api(
+            "POST",
+            "/setup",
+            &json!({"token": token, "name": "boss", "password": BOSS}),
+        )
+        .is(201);
 }
 
 /// Passwords by Basic, in the address and at the login; sessions, bearers, app passwords, the second factor, new passwords.
@@ -84,9 +133,16 @@ fn sign_in(secrets: &mut Secrets, nobody: &Client) -> Client {
     let boss = nobody.signed_in("boss", BOSS);
     boss.propfind("/", "0").is(207);
     nobody.signed_in("ben", WRONG).propfind("/", "0").is(401);
-    let spelled = format!("http://ben:{}@{}/dav/?password={}", url(WRONG), nobody.host(), url(WRONG));
+    let spelled = format!(
+        "http://ben:{}@{}/dav/?password={}",
+        url(WRONG),
+        nobody.host(),
+        url(WRONG)
+    );
     nobody.raw("GET", &spelled).send().is_any(&[400, 401]);
-    nobody.api("POST", "/login", &json!({"name": "ben", "password": WRONG})).is(401);
+    nobody
+        .api("POST", "/login", &json!({"name": "ben", "password": WRONG}))
+        .is(401);
     nobody
         .raw("POST", "/api/v1/login")
         .header("Content-Type", "application/json")
@@ -94,7 +150,13 @@ fn sign_in(secrets: &mut Secrets, nobody: &Client) -> Client {
         .send()
         .is(400);
 
-    let login = nobody.api("POST", "/login", &json!({"name": "boss", "password": BOSS, "bearer": true})).is(200);
+    let login = nobody
+        .api(
+            "POST",
+            "/login",
+            &json!({"name": "boss", "password": BOSS, "bearer": true}),
+        )
+        .is(200);
     let cookie = secrets.add_cookie("session cookie", &login);
     let bearer = secrets.add("bearer", login.json()["bearer"]["token"].as_str().unwrap());
     own(nobody, "GET", "/api/v1/me", &cookie).send().is(200);
@@ -104,32 +166,67 @@ fn sign_in(secrets: &mut Secrets, nobody: &Client) -> Client {
         .raw("GET", &format!("/api/v1/me?access_token={bearer}"))
         .send()
         .is(200);
-    let fresh = own(nobody, "POST", "/api/v1/session/refresh", &cookie).send().is(200).json();
-    secrets.add("fresh bearer", fresh["bearer"]["token"].as_str().or(fresh["token"].as_str()).unwrap());
+    let fresh = own(nobody, "POST", "/api/v1/session/refresh", &cookie)
+        .send()
+        .is(200)
+        .json();
+    secrets.add(
+        "fresh bearer",
+        fresh["bearer"]["token"]
+            .as_str()
+            .or(fresh["token"].as_str())
+            .unwrap(),
+    );
 
-    let made = boss.api("POST", "/app-passwords", &json!({"name": "phone"})).is(201).json();
+    let made = boss
+        .api("POST", "/app-passwords", &json!({"name": "phone"}))
+        .is(201)
+        .json();
     let app_password = secrets.add("app password", made["password"].as_str().unwrap());
     secrets.add("app password as it is kept", &app_password.replace('-', ""));
-    nobody.signed_in("boss", &app_password).propfind("/", "0").is(207);
-    nobody.authorized(&format!("Bearer {app_password}")).raw("GET", "/api/v1/me").send().is(200);
+    nobody
+        .signed_in("boss", &app_password)
+        .propfind("/", "0")
+        .is(207);
+    nobody
+        .authorized(&format!("Bearer {app_password}"))
+        .raw("GET", "/api/v1/me")
+        .send()
+        .is(200);
     boss
 }
 
 /// An invite, and the account that is made by it; its new password.
 fn register(secrets: &mut Secrets, place: &Place, boss: &Client, nobody: &Client) {
-    let invite = boss.api("POST", "/invites", &json!({"note": "for Ben"})).is(201).json();
+    let invite = boss
+        .api("POST", "/invites", &json!({"note": "for Ben"}))
+        .is(201)
+        .json();
     let invite = secrets.add("invite", invite["invite"].as_str().unwrap());
     secrets.add_password("password", "ben", BEN);
     secrets.add_password("new password", "ben", NEW);
-    let ask =
-        |invite: &str| nobody.api("POST", "/register", &json!({"name": "ben", "password": BEN, "invite": invite}));
+    let ask = |invite: &str| {
+        nobody.api(
+            "POST",
+            "/register",
+            &json!({"name": "ben", "password": BEN, "invite": invite}),
+        )
+    };
     secrets.add("wrong invite", &invite[1..]);
     ask(&invite[1..]).is(403);
-    nobody.raw("GET", &format!("/register?invite={invite}")).send().is(200);
+    nobody
+        .raw("GET", &format!("/register?invite={invite}"))
+        .send()
+        .is(200);
     ask(&invite).is(201);
     let ben = nobody.signed_in("ben", BEN);
     ben.propfind("/", "0").is(207);
-    json(ben.raw("PUT", "/api/v1/me/password"), &json!({"old": WRONG, "new": NEW})).send().is(422);
+    json(
+        ben.raw("PUT", "/api/v1/me/password"),
+        &json!({"old": WRONG, "new": NEW}),
+    )
+    .send()
+    .is(422);
     let reset = place.run(&["user", "passwd", "ben", "--password-stdin"], NEW);
     assert!(reset.status.success(), "{reset:?}");
     nobody.signed_in("ben", NEW).propfind("/", "0").is(207);
@@ -140,23 +237,65 @@ fn share(secrets: &mut Secrets, boss: &Client, nobody: &Client) {
     secrets.add_password("link password", "anybody", LINK);
     boss.mkcol("/d").is(201);
     boss.store("/d/a.txt", "x");
-    let made = boss.api("POST", "/links", &json!({"path": "d", "rights": "edit", "password": LINK})).is(201).json();
+    let made = boss
+        .api(
+            "POST",
+            "/links",
+            &json!({"path": "d", "rights": "edit", "password": LINK}),
+        )
+        .is(201)
+        .json();
     let token = secrets.add("link token", made["token"].as_str().unwrap());
     secrets.add("wrong link token", &format!("{token}7")[1..]);
     let page = format!("/s/{token}");
     nobody.raw("GET", &page).send().is(401);
     nobody.raw("GET", &format!("/{page}//file")).send();
-    nobody.raw("GET", &format!("/s/{}", &format!("{token}7")[1..])).send().is(404);
-    form(nobody, &format!("{page}/password"), &format!("password={}", url(WRONG))).is_any(&[401, 403]);
-    let entered = form(nobody, &format!("{page}/password"), &format!("password={}", url(LINK))).is(303);
+    nobody
+        .raw("GET", &format!("/s/{}", &format!("{token}7")[1..]))
+        .send()
+        .is(404);
+    form(
+        nobody,
+        &format!("{page}/password"),
+        &format!("password={}", url(WRONG)),
+    )
+    .is_any(&[401, 403]);
+    let entered = form(
+        nobody,
+        &format!("{page}/password"),
+        &format!("password={}", url(LINK)),
+    )
+    .is(303);
     let pass = secrets.add_cookie("link pass", &entered);
-    nobody.raw("GET", &format!("{page}/file?path=a.txt")).header("Cookie", &pass).send().is(200);
-    nobody.raw("GET", &format!("{page}/file?path=none")).header("Cookie", &pass).send().is(404);
+    nobody
+        .raw("GET", &format!("{page}/file?path=a.txt"))
+        .header("Cookie", &pass)
+        .send()
+        .is(200);
+    nobody
+        .raw("GET", &format!("{page}/file?path=none"))
+        .header("Cookie", &pass)
+        .send()
+        .is(404);
     let visitor = nobody.signed_in("anybody", LINK);
-    visitor.raw("PROPFIND", &format!("{page}/dav/")).header("Depth", "1").header("Referer", &page).send().is(207);
+    visitor
+        .raw("PROPFIND", &format!("{page}/dav/"))
+        .header("Depth", "1")
+        .header("Referer", &page)
+        .send()
+        .is(207);
     let to = format!("http://{}{page}/dav/b.txt", nobody.host());
-    visitor.raw("COPY", &format!("{page}/dav/a.txt")).header("Destination", to).send().is(201);
-    let locked = visitor.raw("LOCK", &format!("{page}/dav/a.txt")).header("Depth", "0").xml(LOCK_BODY).send().is(200);
+    visitor
+        .raw("COPY", &format!("{page}/dav/a.txt"))
+        .header("Destination", to)
+        .send()
+        .is(201);
+    let locked = visitor
+        .raw("LOCK", &format!("{page}/dav/a.txt"))
+        .header("Depth", "0")
+        .xml(LOCK_BODY)
+        .send()
+        .is(200);
     let lock = secrets.add("lock token", &locked.token());
     visitor
         .raw("PUT", &format!("{page}/dav/a.txt"))
@@ -164,7 +303,11 @@ fn share(secrets: &mut Secrets, boss: &Client, nobody: &Client) {
         .body("y")
         .send()
         .is_any(&[412, 423]);
-    visitor.raw("UNLOCK", &format!("{page}/dav/a.txt")).header("Lock-Token", format!("<{lock}>")).send().is(204);
+    visitor
+        .raw("UNLOCK", &format!("{page}/dav/a.txt"))
+        .header("Lock-Token", format!("<{lock}>"))
+        .send()
+        .is(204);
 }
 
 /// The second factor: its secret, codes and recovery codes.
@@ -178,11 +321,22 @@ fn second_factor(secrets: &mut Secrets, nobody: &Client) {
     };
     let cookie = secrets.add_cookie("session cookie", &login("").is(200));
     let post = |target: &str, body| json(own(nobody, "POST", target, &cookie), &body).send();
-    let begun = post("/api/v1/me/two-factor", json!({"password": NEW})).is(201).json();
+    let begun = post("/api/v1/me/two-factor", json!({"password": NEW}))
+        .is(201)
+        .json();
     let app = Authenticator::new(&secrets.add("second factor", begun["secret"].as_str().unwrap()));
-    let confirmed = post("/api/v1/me/two-factor/confirm", json!({"code": app.code(0)})).is(200).json();
-    let recovery: Vec<&str> =
-        confirmed["recovery_codes"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
+    let confirmed = post(
+        "/api/v1/me/two-factor/confirm",
+        json!({"code": app.code(0)}),
+    )
+    .is(200)
+    .json();
+    let recovery: Vec<&str> = confirmed["recovery_codes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c.as_str().unwrap())
+        .collect();
     for code in &recovery {
         secrets.add("recovery code", code);
     }
@@ -198,13 +352,38 @@ fn by_provider(secrets: &mut Secrets, provider: &Provider, nobody: &Client) {
     let start = nobody.raw("GET", "/api/v1/openid/start").send().is(302);
     let cookie = secrets.add_cookie("cookie of a sign-in under way", &start);
     let target = provider.authorize(start.header("location").unwrap());
-    let state = target.split("state=").nth(1).unwrap().split('&').next().unwrap();
+    let state = target
+        .split("state=")
+        .nth(1)
+        .unwrap()
+        .split('&')
+        .next()
+        .unwrap();
     secrets.add("state", state);
-    secrets.add("code of the provider", &format!("?{}", target.split('?').nth(1).unwrap().split('&').next().unwrap()));
-    let back = || nobody.raw("GET", &target).header("Cookie", &cookie).header("Sec-Fetch-Site", "cross-site").send();
+    secrets.add(
+        "code of the provider",
+        &format!(
+            "?{}",
+            target.split('?').nth(1).unwrap().split('&').next().unwrap()
+        ),
+    );
+    let back = || {
+        nobody
+            .raw("GET", &target)
+            .header("Cookie", &cookie)
+            .header("Sec-Fetch-Site", "cross-site")
+            .send()
+    };
     let entered = back().is(302);
-    let session = entered.all("set-cookie").into_iter().find(|cookie| cookie.starts_with("sid=")).expect("a session");
-    secrets.add("session by the provider", session.split(['=', ';']).nth(1).unwrap());
+    let session = entered
+        .all("set-cookie")
+        .into_iter()
+        .find(|cookie| cookie.starts_with("sid="))
+        .expect("a session");
+    secrets.add(
+        "session by the provider",
+        session.split(['=', ';']).nth(1).unwrap(),
+    );
     back().is_any(&[302, 400, 401, 403]);
 }
 
@@ -213,7 +392,9 @@ fn texts_in(folder: &Path, into: &mut String) {
         if entry.path().is_dir() {
             texts_in(&entry.path(), into);
         } else {
-            into.push_str(&String::from_utf8_lossy(&std::fs::read(entry.path()).unwrap()));
+            into.push_str(&String::from_utf8_lossy(
+                &std::fs::read(entry.path()).unwrap(),
+            ));
         }
     }
 }
@@ -240,15 +421,25 @@ fn no_secret_is_in_the_logs() {
         by_provider(&mut secrets, &provider, &nobody);
         drop(serving);
         let log = std::fs::read_to_string(place.path().join("log")).unwrap();
-        assert!(log.matches("/api/v1/login").count() >= 5 && log.contains("/s/-/dav/a.txt"), "{log}");
-        assert!(log.contains("DEBUG") || log.contains("TRACE"), "it is at its finest: {log}");
+        assert!(
+            log.matches("/api/v1/login").count() >= 5 && log.contains("/s/-/dav/a.txt"),
+            "{log}"
+        );
+        assert!(
+            log.contains("DEBUG") || log.contains("TRACE"),
+            "it is at its finest: {log}"
+        );
         secrets.are_not_in("the log", &log);
         assert!(!log.contains("eyJ"), "a token in JSON (JWT): {log}");
         let mut audit = String::new();
         texts_in(&place.path().join("sarang-data/audit"), &mut audit);
         assert!(audit.contains("sign-in-failed"), "{audit}");
         secrets.are_not_in("the audit log", &audit);
-        assert!(secrets.0.len() > 100, "{} texts were looked for", secrets.0.len());
+        assert!(
+            secrets.0.len() > 100,
+            "{} texts were looked for",
+            secrets.0.len()
+        );
     }
 }
 

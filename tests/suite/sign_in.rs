@@ -16,10 +16,16 @@ fn a_new_password_holds_from_the_next_request_on() {
     let (old, ben, app) = (server.ana(), server.ben(), server.app());
     old.propfind("/", "0").is(207);
     ben.propfind("/", "0").is(207);
-    server.block_on(app.auth.set_password(&ana(), b"another:good one")).unwrap();
+    server
+        .block_on(app.auth.set_password(&ana(), b"another:good one"))
+        .unwrap();
     drop(app);
     old.propfind("/", "0").is(401);
-    server.stranger().signed_in("ana", "another:good one").propfind("/", "0").is(207);
+    server
+        .stranger()
+        .signed_in("ana", "another:good one")
+        .propfind("/", "0")
+        .is(207);
     ben.propfind("/", "0").is(207);
 }
 
@@ -28,9 +34,13 @@ fn a_disabled_account_is_out_from_the_next_request_on() {
     let server = TestServer::start();
     let (client, app) = (server.ana(), server.app());
     client.store(NAME, "x");
-    server.block_on(app.auth.set_disabled(&ana(), true)).unwrap();
+    server
+        .block_on(app.auth.set_disabled(&ana(), true))
+        .unwrap();
     client.get(NAME).is(401);
-    server.block_on(app.auth.set_disabled(&ana(), false)).unwrap();
+    server
+        .block_on(app.auth.set_disabled(&ana(), false))
+        .unwrap();
     client.holds(NAME, "x");
 }
 
@@ -40,10 +50,23 @@ fn wrong_passwords_are_401_then_slowed() {
     let signed_in = server.ana();
     signed_in.propfind("/", "0").is(207);
     for at in 0..3 {
-        server.stranger().signed_in("ana", &format!("guess {at}")).propfind("/", "0").is(401);
+        server
+            .stranger()
+            .signed_in("ana", &format!("guess {at}"))
+            .propfind("/", "0")
+            .is(401);
     }
-    let reply = server.stranger().signed_in("ana", "guess 4").propfind("/", "0").is(429);
-    assert!(reply.header("retry-after").is_some_and(|seconds| seconds.parse::<u64>().is_ok()), "{reply}");
+    let reply = server
+        .stranger()
+        .signed_in("ana", "guess 4")
+        .propfind("/", "0")
+        .is(429);
+    assert!(
+        reply
+            .header("retry-after")
+            .is_some_and(|seconds| seconds.parse::<u64>().is_ok()),
+        "{reply}"
+    );
     signed_in.propfind("/", "0").is(207);
     server.ben().propfind("/", "0").is(207);
 }
@@ -61,10 +84,24 @@ fn one_client_with_an_old_password_does_not_use_up_the_tries() {
 #[test]
 fn an_unknown_account_looks_like_a_wrong_password() {
     let server = TestServer::start();
-    let known = server.stranger().signed_in("ana", "wrong password").propfind("/", "0").is(401);
-    let unknown = server.stranger().signed_in("nobody", PASSWORD).propfind("/", "0").is(401);
+    let known = server
+        .stranger()
+        .signed_in("ana", "wrong password")
+        .propfind("/", "0")
+        .is(401);
+    let unknown = server
+        .stranger()
+        .signed_in("nobody", PASSWORD)
+        .propfind("/", "0")
+        .is(401);
     assert_eq!(known.text(), unknown.text());
-    let names = |reply: &crate::harness::Reply| reply.headers.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let names = |reply: &crate::harness::Reply| {
+        reply
+            .headers
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(names(&known), names(&unknown));
 }
 
@@ -77,8 +114,17 @@ fn the_health_page_needs_no_account() {
 #[test]
 fn windows_and_mail_forms_of_a_name_sign_in() {
     let server = TestServer::start();
-    for user in ["ANA", "CORP\\ana", "ana@drive.example", "CORP\\Ana@drive.example"] {
-        server.stranger().signed_in(user, "wrong password").propfind("/", "0").is(401);
+    for user in [
+        "ANA",
+        "CORP\\ana",
+        "ana@drive.example",
+        "CORP\\Ana@drive.example",
+    ] {
+        server
+            .stranger()
+            .signed_in(user, "wrong password")
+            .propfind("/", "0")
+            .is(401);
         let client = server.stranger().signed_in(user, PASSWORD);
         client.store("/a", user);
         server.ana().holds("/a", user);
@@ -91,10 +137,18 @@ fn the_wait_that_is_told_is_within_a_minute_and_binds_the_stranger_only() {
     let known = server.ana();
     known.propfind("/", "0").is(207);
     for user in ["ana", "CORP\\ana"] {
-        server.stranger().signed_in(user, &format!("guess of {user}")).propfind("/", "0").is(401);
+        server
+            .stranger()
+            .signed_in(user, &format!("guess of {user}"))
+            .propfind("/", "0")
+            .is(401);
     }
     // Every form of the name counts together, and the right password waits like a guess when nobody knows it yet.
-    let reply = server.stranger().signed_in("ana@x", "one guess more").propfind("/", "0").is(429);
+    let reply = server
+        .stranger()
+        .signed_in("ana@x", "one guess more")
+        .propfind("/", "0")
+        .is(429);
     let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{reply}");
     known.propfind("/", "0").is(207);
@@ -110,7 +164,11 @@ fn a_request_that_signed_in_before_its_account_went_makes_no_new_home() {
     client.store(NAME, "x");
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
     server.block_on(async {
-        let identity = app.auth.sign_in(b"header", "ana", PASSWORD.as_bytes(), here).await.unwrap();
+        let identity = app
+            .auth
+            .sign_in(b"header", "ana", PASSWORD.as_bytes(), here)
+            .await
+            .unwrap();
         app.remove_account(&ana(), Files::Purge).await.unwrap();
         assert!(app.drive(&identity).await.is_err());
     });
@@ -126,18 +184,38 @@ fn an_upload_under_way_ends_with_its_account() {
     let mut aside = String::new();
     let here = std::net::IpAddr::from([127, 0, 0, 1]);
     server.block_on(async {
-        let identity = app.auth.sign_in(b"header", "ana", PASSWORD.as_bytes(), here).await.unwrap();
+        let identity = app
+            .auth
+            .sign_in(b"header", "ana", PASSWORD.as_bytes(), here)
+            .await
+            .unwrap();
         let drive = app.drive(&identity).await.unwrap();
-        let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
+        let announced = Announced {
+            len: None,
+            estimate: None,
+            modified: None,
+            start: Start::Empty,
+            checksum: None,
+        };
         let path = VPath::parse("late").unwrap();
-        let mut upload = drive.begin_put(&path, announced, Terms::default()).await.unwrap();
+        let mut upload = drive
+            .begin_put(&path, announced, Terms::default())
+            .await
+            .unwrap();
         upload.write(b"late".as_slice().into()).await.unwrap();
         let kept = app.remove_account(&ana(), Files::Keep).await.unwrap();
         aside = kept.aside.unwrap();
         assert!(matches!(upload.commit().await, Err(Error::Forbidden(_))));
         assert!(drive.mkdir(&path, Terms::default()).await.is_err());
-        assert!(drive.delete(&VPath::parse("old").unwrap(), Terms::default()).await.is_err());
+        assert!(
+            drive
+                .delete(&VPath::parse("old").unwrap(), Terms::default())
+                .await
+                .is_err()
+        );
     });
     let aside = server.data().join(aside);
-    assert!(aside.join("old").exists() && !aside.join("late").exists() && !server.home("ana").exists());
+    assert!(
+        aside.join("old").exists() && !aside.join("late").exists() && !server.home("ana").exists()
+    );
 }

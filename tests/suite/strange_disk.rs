@@ -20,10 +20,16 @@ impl Lease {
                       print('held', flush=True)\n\
                       sys.stdin.read()";
         let mut command = Command::new("python3");
-        let piped = command.args(["-c", script]).arg(path).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let piped = command
+            .args(["-c", script])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = piped.stderr(Stdio::null()).spawn().ok()?;
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
         let lease = Self(child);
         (line == "held\n").then_some(lease)
     }
@@ -39,7 +45,12 @@ impl Drop for Lease {
 /// CPU time of a process so far.
 fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit_once(')')
+        .unwrap()
+        .1
+        .split_whitespace()
+        .collect();
     let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
     Duration::from_millis(ticks * 10)
 }
@@ -63,7 +74,11 @@ fn a_leased_file_is_503_without_spinning() {
         "it waits for seconds, not until the kernel takes the lease away"
     );
     let spent = cpu(serving.pid()).saturating_sub(before);
-    assert!(spent < began.elapsed() / 10, "{spent:?} of CPU in {:?}", began.elapsed());
+    assert!(
+        spent < began.elapsed() / 10,
+        "{spent:?} of CPU in {:?}",
+        began.elapsed()
+    );
     drop(lease);
     ana.holds("/leased", "x");
 }
@@ -74,8 +89,14 @@ struct Mounted(PathBuf);
 impl Mounted {
     /// `None` without the right to mount.
     fn over(folder: &Path) -> Option<Self> {
-        let mount = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(folder).stderr(Stdio::null()).status();
-        mount.is_ok_and(|status| status.success()).then(|| Self(folder.to_owned()))
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "none"])
+            .arg(folder)
+            .stderr(Stdio::null())
+            .status();
+        mount
+            .is_ok_and(|status| status.success())
+            .then(|| Self(folder.to_owned()))
     }
 }
 
@@ -92,19 +113,36 @@ fn writing_across_a_mount_point_inside_a_home_is_403_and_says_so() {
     ana.mkcol("/disk").is(201);
     ana.store("/here", "x");
     let folder = server.home("ana").join("disk");
-    let Some(_mounted) = Mounted::over(&folder) else { return eprintln!("skipped: only root may mount") };
-    std::fs::File::create(folder.join("there")).unwrap().write_all(b"y").unwrap();
+    let Some(_mounted) = Mounted::over(&folder) else {
+        return eprintln!("skipped: only root may mount");
+    };
+    std::fs::File::create(folder.join("there"))
+        .unwrap()
+        .write_all(b"y")
+        .unwrap();
     std::fs::create_dir(folder.join("sub")).unwrap();
     ana.holds("/disk/there", "y");
     let said = |reply: crate::harness::Reply, what: &str| {
         assert_eq!(reply.status, 403, "{what}: {reply}");
-        assert!(reply.text().contains("another file system"), "{what}: {reply}");
+        assert!(
+            reply.text().contains("another file system"),
+            "{what}: {reply}"
+        );
     };
     said(ana.put("/disk/new", "z"), "PUT of a new file");
     said(ana.put("/disk/there", "z"), "PUT over a file");
-    said(ana.transfer("MOVE", "/here", "/disk/here").send(), "MOVE into it");
-    said(ana.transfer("MOVE", "/disk/there", "/out").send(), "MOVE out of it");
-    said(ana.transfer("COPY", "/here", "/disk/here").send(), "COPY into it");
+    said(
+        ana.transfer("MOVE", "/here", "/disk/here").send(),
+        "MOVE into it",
+    );
+    said(
+        ana.transfer("MOVE", "/disk/there", "/out").send(),
+        "MOVE out of it",
+    );
+    said(
+        ana.transfer("COPY", "/here", "/disk/here").send(),
+        "COPY into it",
+    );
     said(ana.delete("/disk/there"), "DELETE");
     said(ana.delete("/disk/sub"), "DELETE of a folder");
     ana.holds("/disk/there", "y");
@@ -114,7 +152,11 @@ fn writing_across_a_mount_point_inside_a_home_is_403_and_says_so() {
 
 /// A folder that is seen in another place, too.
 fn bind(folder: &Path, over: &Path) -> bool {
-    let mount = Command::new("mount").arg("--bind").args([folder, over]).stderr(Stdio::null()).status();
+    let mount = Command::new("mount")
+        .arg("--bind")
+        .args([folder, over])
+        .stderr(Stdio::null())
+        .status();
     mount.is_ok_and(|status| status.success())
 }
 
@@ -124,20 +166,36 @@ fn what_is_mounted_inside_a_home_keeps_its_properties_while_it_is_away() {
     let ana = server.ana();
     ana.mkcol("/disk").is(201);
     ana.store("/here", "x");
-    let (folder, other) = (server.home("ana").join("disk"), tempfile::tempdir().unwrap());
+    let (folder, other) = (
+        server.home("ana").join("disk"),
+        tempfile::tempdir().unwrap(),
+    );
     std::fs::create_dir(other.path().join("sub")).unwrap();
     for name in ["saved", "moved", "sub/copied"] {
         std::fs::write(other.path().join(name), "x").unwrap();
     }
     let set = |path: &str, letter: &str| {
         let value = letter.repeat(20_000);
-        ana.proppatch(path, &format!("<D:set><D:prop><x:p>{value}</x:p></D:prop></D:set>")).send().is(207);
+        ana.proppatch(
+            path,
+            &format!("<D:set><D:prop><x:p>{value}</x:p></D:prop></D:set>"),
+        )
+        .send()
+        .is(207);
     };
     let has = |path: &str, letter: &str| {
         let text = ana.propfind(path, "0").is(207).text();
-        assert!(text.contains(&letter.repeat(20_000)), "{path} has lost its properties: {} bytes", text.len());
+        assert!(
+            text.contains(&letter.repeat(20_000)),
+            "{path} has lost its properties: {} bytes",
+            text.len()
+        );
     };
-    let overflow = || std::fs::read_dir(server.home("ana").join(".sarang/props")).unwrap().count();
+    let overflow = || {
+        std::fs::read_dir(server.home("ana").join(".sarang/props"))
+            .unwrap()
+            .count()
+    };
     let sweep = || server.block_on(server.app().expire_history()).unwrap();
     if !bind(other.path(), &folder) {
         return eprintln!("skipped: only root may mount");
@@ -149,7 +207,10 @@ fn what_is_mounted_inside_a_home_keeps_its_properties_while_it_is_away() {
     }
     // Another program takes a file there, with its attributes; a look through the tree finds it.
     set("/here", "b");
-    let moved = Command::new("mv").arg(server.home("ana").join("here")).arg(folder.join("moved")).status();
+    let moved = Command::new("mv")
+        .arg(server.home("ana").join("here"))
+        .arg(folder.join("moved"))
+        .status();
     assert!(moved.is_ok_and(|status| status.success()));
     ana.store("/loose", "x");
     set("/loose", "c");
@@ -211,7 +272,12 @@ fn what_is_mounted_inside_a_folder_is_not_deleted_with_it() {
     // Mounted in the trash, by whoever does such a thing: what is deleted for good stops there.
     ana.delete("/gone").is(204);
     let trash = server.home("ana").join(".sarang/trash/files");
-    let gone = std::fs::read_dir(&trash).unwrap().next().unwrap().unwrap().path();
+    let gone = std::fs::read_dir(&trash)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     let mounted = Bound::over(&gone.join("disk"), other.path()).unwrap();
     ana.raw("DELETE", "/api/v1/trash").send().is(403);
     assert!(precious.exists());
@@ -229,7 +295,8 @@ fn what_is_mounted_inside_a_home_is_not_deleted_with_its_account() {
     let Some(_mounted) = Bound::over(&server.home("ben").join("disk"), other.path()) else {
         return eprintln!("skipped: only root may mount");
     };
-    root.raw("DELETE", "/api/v1/accounts/ben?files=purge").send();
+    root.raw("DELETE", "/api/v1/accounts/ben?files=purge")
+        .send();
     assert!(precious.exists());
 }
 
@@ -241,18 +308,32 @@ fn a_home_behind_a_link_is_not_moved_without_its_files_and_is_deleted_with_them(
     server.ben().store("/a", "kept");
     let (home, moved) = (server.home("ben"), disk.path().join("ben"));
     let server = {
-        let copied = Command::new("cp").arg("-a").arg(&home).arg(&moved).status().unwrap();
+        let copied = Command::new("cp")
+            .arg("-a")
+            .arg(&home)
+            .arg(&moved)
+            .status()
+            .unwrap();
         assert!(copied.success());
         std::fs::remove_dir_all(&home).unwrap();
         std::os::unix::fs::symlink(&moved, &home).unwrap();
         server.restart()
     };
-    let (ben, root) = (server.stranger().signed_in("ben", PASSWORD), server.stranger().signed_in("root", PASSWORD));
+    let (ben, root) = (
+        server.stranger().signed_in("ben", PASSWORD),
+        server.stranger().signed_in("root", PASSWORD),
+    );
     ben.holds("/a", "kept");
-    let refused = root.raw("DELETE", "/api/v1/accounts/ben?files=transfer&to=ana").send().is(403).text();
+    let refused = root
+        .raw("DELETE", "/api/v1/accounts/ben?files=transfer&to=ana")
+        .send()
+        .is(403)
+        .text();
     assert!(refused.contains("symbolic link"), "{refused}");
     ben.holds("/a", "kept");
-    root.raw("DELETE", "/api/v1/accounts/ben?files=purge").send().is(200);
+    root.raw("DELETE", "/api/v1/accounts/ben?files=purge")
+        .send()
+        .is(200);
     assert!(!moved.join("a").exists() && !moved.join(".sarang").exists());
 }
 
@@ -264,11 +345,21 @@ fn what_cannot_be_deleted_of_a_crash_keeps_nothing_else_there() {
     for n in 0..5 {
         std::fs::write(tmp.join(format!("left{n}")), "x").unwrap();
     }
-    let first = std::fs::read_dir(&tmp).unwrap().next().unwrap().unwrap().path();
-    let Some(immutable) = Immutable::make(&first) else { return };
+    let first = std::fs::read_dir(&tmp)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let Some(immutable) = Immutable::make(&first) else {
+        return;
+    };
     let server = server.restart();
     server.ana().holds("/a", "x");
-    let left: Vec<_> = std::fs::read_dir(&tmp).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let left: Vec<_> = std::fs::read_dir(&tmp)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     drop(immutable);
     assert_eq!(left, [first]);
 }

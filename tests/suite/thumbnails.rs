@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 
 fn picture(format: ImageFormat, (width, height): (u32, u32)) -> Vec<u8> {
     let mut out = Vec::new();
-    DynamicImage::new_rgb8(width, height).write_to(&mut Cursor::new(&mut out), format).unwrap();
+    DynamicImage::new_rgb8(width, height)
+        .write_to(&mut Cursor::new(&mut out), format)
+        .unwrap();
     out
 }
 
@@ -23,12 +25,22 @@ fn size_of(reply: &Reply) -> (u32, u32) {
 }
 
 fn kept(server: &TestServer) -> Vec<PathBuf> {
-    let all = fs::read_dir(server.home("ana").join(".sarang/thumbnails")).into_iter().flatten();
+    let all = fs::read_dir(server.home("ana").join(".sarang/thumbnails"))
+        .into_iter()
+        .flatten();
     all.map(|entry| entry.unwrap().path()).collect()
 }
 
 fn counted(server: &TestServer, shared: &Shared) -> Value {
-    api(&server.ana(), "GET", &format!("/{}", shared.id), &Value::Null).is(200).json()["downloads"].clone()
+    api(
+        &server.ana(),
+        "GET",
+        &format!("/{}", shared.id),
+        &Value::Null,
+    )
+    .is(200)
+    .json()["downloads"]
+        .clone()
 }
 
 #[test]
@@ -38,13 +50,23 @@ fn a_small_picture_is_kept_beside_its_file_and_shows_nowhere() {
     ana.store("/a.jpg", picture(ImageFormat::Jpeg, (800, 400)));
     let target = "/api/v1/files/thumbnail?path=a.jpg";
     let made = ana.raw("GET", target).send().is(200);
-    assert_eq!((size_of(&made), made.header("content-type")), ((320, 160), Some("image/jpeg")));
+    assert_eq!(
+        (size_of(&made), made.header("content-type")),
+        ((320, 160), Some("image/jpeg"))
+    );
     let files = kept(&server);
     assert_eq!(files.len(), 1);
     let again = ana.raw("GET", target).send().is(200);
     assert!(again.body == made.body && again.header("etag") == made.header("etag"));
-    ana.raw("GET", target).header("If-None-Match", made.header("etag").unwrap()).send().is(304);
-    assert_eq!(ana.propfind("/", "1").multistatus().paths().len(), 2, "the drive and the file");
+    ana.raw("GET", target)
+        .header("If-None-Match", made.header("etag").unwrap())
+        .send()
+        .is(304);
+    assert_eq!(
+        ana.propfind("/", "1").multistatus().paths().len(),
+        2,
+        "the drive and the file"
+    );
     for hidden in ["/.sarang/thumbnails", "/.sarang"] {
         ana.propfind(hidden, "1").is(404);
     }
@@ -67,26 +89,56 @@ fn visitors_of_a_link_see_small_pictures_as_far_as_they_may_download() {
     ana.store("/inbox/c.png", picture(ImageFormat::Png, (640, 320)));
     let shared = share(&ana, &json!({"path": "shared"}));
     let made = page(&server, &shared, "/thumbnail?path=a.png").is(200);
-    assert_eq!((size_of(&made), made.header("content-type")), ((320, 160), Some("image/jpeg")));
+    assert_eq!(
+        (size_of(&made), made.header("content-type")),
+        ((320, 160), Some("image/jpeg"))
+    );
     let client = server.stranger();
     let known = client.raw("GET", &format!("/s/{}/thumbnail?path=a.png", shared.token));
-    known.header("If-None-Match", made.header("etag").unwrap()).send().is(304);
+    known
+        .header("If-None-Match", made.header("etag").unwrap())
+        .send()
+        .is(304);
     assert_eq!(counted(&server, &shared), 0, "it is no download");
     page(&server, &shared, "/thumbnail?path=a.txt").is(422);
-    for nothing in ["", "?path=", "?path=sub", "?path=none.png", "?path=../shared-not/b.png", "?path=.sarang/home"] {
+    for nothing in [
+        "",
+        "?path=",
+        "?path=sub",
+        "?path=none.png",
+        "?path=../shared-not/b.png",
+        "?path=.sarang/home",
+    ] {
         page(&server, &shared, &format!("/thumbnail{nothing}")).is(404);
     }
     let file = share(&ana, &json!({"path": "shared/a.png"}));
     page(&server, &file, "/thumbnail").is(200);
-    let (drop, limited) = (json!({"path": "inbox", "rights": "drop"}), json!({"path": "shared", "max_downloads": 5}));
+    let (drop, limited) = (
+        json!({"path": "inbox", "rights": "drop"}),
+        json!({"path": "shared", "max_downloads": 5}),
+    );
     page(&server, &share(&ana, &drop), "/thumbnail?path=c.png").is(404);
     page(&server, &share(&ana, &limited), "/thumbnail?path=a.png").is(404);
     let closed = share(&ana, &json!({"path": "shared", "password": "seaside"}));
     page(&server, &closed, "/thumbnail?path=a.png").is(401);
-    let form = client.raw("POST", &format!("/s/{}/password", closed.token)).body("password=seaside").send().is(303);
-    let pass = form.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let form = client
+        .raw("POST", &format!("/s/{}/password", closed.token))
+        .body("password=seaside")
+        .send()
+        .is(303);
+    let pass = form
+        .header("set-cookie")
+        .unwrap()
+        .split(';')
+        .next()
+        .unwrap()
+        .to_owned();
     let target = format!("/s/{}/thumbnail?path=a.png", closed.token);
-    client.raw("GET", &target).header("Cookie", pass).send().is(200);
+    client
+        .raw("GET", &target)
+        .header("Cookie", pass)
+        .send()
+        .is(200);
     // Also what is kept ends with the link.
     api(&ana, "DELETE", &format!("/{}", shared.id), &Value::Null).is(204);
     page(&server, &shared, "/thumbnail?path=a.png").is(404);
@@ -97,9 +149,17 @@ fn a_page_of_a_link_offers_small_pictures_unless_downloads_are_limited() {
     let server = server();
     let ana = server.ana();
     ana.store("/shared/a.png", picture(ImageFormat::Png, (640, 320)));
-    let free = page(&server, &share(&ana, &json!({"path": "shared"})), "").is(200).text();
+    let free = page(&server, &share(&ana, &json!({"path": "shared"})), "")
+        .is(200)
+        .text();
     assert!(free.contains("data-file=\"a.png\""), "{free}");
-    let limited = page(&server, &share(&ana, &json!({"path": "shared", "max_downloads": 5})), "").is(200).text();
+    let limited = page(
+        &server,
+        &share(&ana, &json!({"path": "shared", "max_downloads": 5})),
+        "",
+    )
+    .is(200)
+    .text();
     assert!(!limited.contains("data-file"), "{limited}");
 }
 
@@ -117,7 +177,9 @@ fn gif(frames: usize) -> Vec<u8> {
     let mut out = Vec::new();
     let mut encoder = GifEncoder::new_with_speed(&mut out, 30);
     for _ in 0..frames {
-        encoder.encode_frame(Frame::new(RgbaImage::new(16, 16))).unwrap();
+        encoder
+            .encode_frame(Frame::new(RgbaImage::new(16, 16)))
+            .unwrap();
     }
     drop(encoder);
     out
@@ -128,7 +190,12 @@ fn webp_bomb() -> Vec<u8> {
     let canvas = b"VP8X\x0a\0\0\0\0\0\0\0\x0f\0\0\x0f\0\0";
     let frame = b"VP8 \x14\0\0\0\x10\0\0\x9d\x01\x2a\xff\x3f\xff\x3f\0\0\0\0\0\0\0\0\0\0";
     let chunks = [b"WEBP".as_slice(), canvas, frame].concat();
-    [b"RIFF".as_slice(), &u32::try_from(chunks.len()).unwrap().to_le_bytes(), &chunks].concat()
+    [
+        b"RIFF".as_slice(),
+        &u32::try_from(chunks.len()).unwrap().to_le_bytes(),
+        &chunks,
+    ]
+    .concat()
 }
 
 /// In KiB, a line of `/proc/<pid>/status`.
@@ -145,7 +212,9 @@ fn bombs_and_the_largest_pictures_cost_at_most_64_mib_and_2_seconds() {
     let serving = place.serve();
     let (ana, pid) = (serving.ana(), serving.pid());
     let mut large = Vec::new();
-    DynamicImage::new_rgba8(3800, 3800).write_to(&mut Cursor::new(&mut large), ImageFormat::Png).unwrap();
+    DynamicImage::new_rgba8(3800, 3800)
+        .write_to(&mut Cursor::new(&mut large), ImageFormat::Png)
+        .unwrap();
     let mut frame = gif(1);
     let at = frame.iter().rposition(|byte| *byte == b',').unwrap();
     frame[at + 5..at + 9].copy_from_slice(&[0xff; 4]);
@@ -153,7 +222,11 @@ fn bombs_and_the_largest_pictures_cost_at_most_64_mib_and_2_seconds() {
         ("warm.png", picture(ImageFormat::Png, (64, 64)), 200),
         ("large.png", large, 200),
         ("photo.jpg", picture(ImageFormat::Jpeg, (5000, 4000)), 200),
-        ("lossless.webp", picture(ImageFormat::WebP, (3000, 2000)), 200),
+        (
+            "lossless.webp",
+            picture(ImageFormat::WebP, (3000, 2000)),
+            200,
+        ),
         ("frames.gif", gif(10_000), 200),
         ("bomb.png", png_bomb(100_000), 422),
         ("square.png", png_bomb(20_000), 422),
@@ -163,7 +236,10 @@ fn bombs_and_the_largest_pictures_cost_at_most_64_mib_and_2_seconds() {
     let mut base = 0;
     for (name, bytes, status) in cases {
         ana.store(&format!("/{name}"), bytes);
-        let (target, began) = (format!("/api/v1/files/thumbnail?path={name}"), Instant::now());
+        let (target, began) = (
+            format!("/api/v1/files/thumbnail?path={name}"),
+            Instant::now(),
+        );
         ana.raw("GET", &target).send().is(status);
         let took = began.elapsed();
         // The allocator keeps what it had: all is measured against what there was at first.

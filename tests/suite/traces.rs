@@ -22,7 +22,10 @@ pub struct Trace {
 
 /// All traces, by name.
 pub fn all() -> Vec<Trace> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
     paths.sort();
     paths.iter().map(|path| Trace::read(path)).collect()
@@ -74,7 +77,11 @@ fn windows_rename_delete() {
 fn every_trace_is_replayed() {
     let source = include_str!("traces.rs");
     for trace in all() {
-        assert!(source.contains(&format!("replay(\"{}\")", trace.name)), "no test replays {}", trace.name);
+        assert!(
+            source.contains(&format!("replay(\"{}\")", trace.name)),
+            "no test replays {}",
+            trace.name
+        );
     }
 }
 
@@ -91,7 +98,11 @@ fn replay(name: &str) {
             continue;
         }
         let id = format!("{name}: {}", text(&step["id"]));
-        let report = format!("{id}\n    {}\n    note: {}", reasons.join("\n    "), text(&step["note"]));
+        let report = format!(
+            "{id}\n    {}\n    note: {}",
+            reasons.join("\n    "),
+            text(&step["note"])
+        );
         if step["level"] == "should" {
             println!("should {report}");
             missed.insert(id);
@@ -99,10 +110,20 @@ fn replay(name: &str) {
             failures.push(report);
         }
     }
-    assert!(failures.is_empty(), "{} must steps fail:\n{}", failures.len(), failures.join("\n"));
-    let accepted =
-        include_str!("../traces/should-fail.txt").lines().filter(|line| line.starts_with(&format!("{name}: ")));
-    assert_eq!(missed, accepted.map(str::to_owned).collect(), "should steps that fail differ from should-fail.txt");
+    assert!(
+        failures.is_empty(),
+        "{} must steps fail:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+    let accepted = include_str!("../traces/should-fail.txt")
+        .lines()
+        .filter(|line| line.starts_with(&format!("{name}: ")));
+    assert_eq!(
+        missed,
+        accepted.map(str::to_owned).collect(),
+        "should steps that fail differ from should-fail.txt"
+    );
 }
 
 /// Plays the steps of one trace.
@@ -130,19 +151,39 @@ impl Player {
         .map(|(name, value)| (name.to_owned(), value))
         .into();
         if let Some(vars) = trace.json["vars"].as_object() {
-            saved.extend(vars.iter().map(|(name, value)| (name.clone(), text(value).to_owned())));
+            saved.extend(
+                vars.iter()
+                    .map(|(name, value)| (name.clone(), text(value).to_owned())),
+            );
         }
-        Self { client: server.ana(), base, saved, bodies: HashMap::new(), token: String::new(), answer: None }
+        Self {
+            client: server.ana(),
+            base,
+            saved,
+            bodies: HashMap::new(),
+            token: String::new(),
+            answer: None,
+        }
     }
 
     fn set_up(&self, trace: &Trace) {
-        self.client.raw("MKCOL", &format!("{}/", self.base)).send().is(201);
+        self.client
+            .raw("MKCOL", &format!("{}/", self.base))
+            .send()
+            .is(201);
         for step in list(&trace.json["setup"]) {
             if let Some(path) = step["mkcol"].as_str() {
-                self.client.raw("MKCOL", &self.fill(&format!("{}{path}", self.base))).send().is(201);
+                self.client
+                    .raw("MKCOL", &self.fill(&format!("{}{path}", self.base)))
+                    .send()
+                    .is(201);
             } else {
                 let target = self.fill(&format!("{}{}", self.base, text(&step["put"])));
-                self.client.raw("PUT", &target).body(self.fill(text(&step["text"]))).send().is(201);
+                self.client
+                    .raw("PUT", &target)
+                    .body(self.fill(text(&step["text"])))
+                    .send()
+                    .is(201);
             }
         }
     }
@@ -156,7 +197,8 @@ impl Player {
             let value = match text(how) {
                 "token" => self.token.clone(),
                 "sent" => {
-                    self.bodies.insert(name.clone(), body.clone().unwrap_or_default());
+                    self.bodies
+                        .insert(name.clone(), body.clone().unwrap_or_default());
                     continue;
                 }
                 how => self.pick(how, &reply),
@@ -164,7 +206,11 @@ impl Player {
             self.saved.insert(name.clone(), value);
         }
         let asked = format!("{} -> {}", reply.asked, reply.status);
-        if reasons.is_empty() { reasons } else { std::iter::once(asked).chain(reasons).collect() }
+        if reasons.is_empty() {
+            reasons
+        } else {
+            std::iter::once(asked).chain(reasons).collect()
+        }
     }
 
     fn pick(&self, how: &str, reply: &Reply) -> String {
@@ -173,7 +219,9 @@ impl Player {
         }
         let name = how.strip_prefix("ms:").expect("a known way to save");
         let mut responses = self.answer.iter().flat_map(|answer| &answer.responses);
-        responses.find_map(|response| response.find(name)).map_or_else(String::new, |prop| prop.text.clone())
+        responses
+            .find_map(|response| response.find(name))
+            .map_or_else(String::new, |prop| prop.text.clone())
     }
 
     fn body(&self, request: &Value) -> Option<Vec<u8>> {
@@ -187,12 +235,17 @@ impl Player {
             });
             return Some(random.take(usize::try_from(length).unwrap()).collect());
         }
-        request["body"].as_str().map(|body| self.fill(body).into_bytes())
+        request["body"]
+            .as_str()
+            .map(|body| self.fill(body).into_bytes())
     }
 
     fn send(&self, step: &Value, body: Option<&[u8]>) -> Reply {
         let request = &step["request"];
-        assert!(request["omit_content_length"].as_bool() != Some(true), "no trace needs this yet");
+        assert!(
+            request["omit_content_length"].as_bool() != Some(true),
+            "no trace needs this yet"
+        );
         let stranger = Client::new(self.client.host().parse().unwrap(), None);
         let bearer = self.client.authorized("Bearer");
         let client = match &step["auth"] {
@@ -258,33 +311,60 @@ impl Player {
 
     fn check_body(&self, expect: &Value, reply: &Reply, bad: &mut Vec<String>) {
         let body = reply.text();
-        if expect["body_is"].as_str().is_some_and(|want| body != self.fill(want)) {
-            bad.push(format!("body is {:?}, want {}", body.chars().take(60).collect::<String>(), expect["body_is"]));
+        if expect["body_is"]
+            .as_str()
+            .is_some_and(|want| body != self.fill(want))
+        {
+            bad.push(format!(
+                "body is {:?}, want {}",
+                body.chars().take(60).collect::<String>(),
+                expect["body_is"]
+            ));
         }
         if expect["body_like"].is_string() && !self.pattern(&expect["body_like"]).is_match(&body) {
             bad.push(format!("body does not match {}", expect["body_like"]));
         }
-        if expect["body_unlike"].is_string() && self.pattern(&expect["body_unlike"]).is_match(&body) {
+        if expect["body_unlike"].is_string() && self.pattern(&expect["body_unlike"]).is_match(&body)
+        {
             bad.push(format!("body matches {}", expect["body_unlike"]));
         }
-        if expect["body_saved"].as_str().is_some_and(|name| self.bodies.get(name) != Some(&reply.body)) {
-            bad.push(format!("body ({} bytes) is not what was sent as {}", reply.body.len(), expect["body_saved"]));
+        if expect["body_saved"]
+            .as_str()
+            .is_some_and(|name| self.bodies.get(name) != Some(&reply.body))
+        {
+            bad.push(format!(
+                "body ({} bytes) is not what was sent as {}",
+                reply.body.len(),
+                expect["body_saved"]
+            ));
         }
     }
 
     fn check_answer(&self, expect: &Value, answer: &Multistatus, bad: &mut Vec<String>) {
         let responses = &answer.responses;
         let count = responses.len() as u64;
-        if expect["responses"].as_u64().is_some_and(|want| want != count) {
-            bad.push(format!("{count} responses, want {}: {:?}", expect["responses"], answer.paths()));
+        if expect["responses"]
+            .as_u64()
+            .is_some_and(|want| want != count)
+        {
+            bad.push(format!(
+                "{count} responses, want {}: {:?}",
+                expect["responses"],
+                answer.paths()
+            ));
         }
-        if expect["min_responses"].as_u64().is_some_and(|least| count < least) {
+        if expect["min_responses"]
+            .as_u64()
+            .is_some_and(|least| count < least)
+        {
             bad.push(format!("only {count} responses"));
         }
         if let Some(first) = expect["first"].as_str() {
             let found = responses.first().map(Response::path);
             if found.as_deref() != Some(&plain(&self.fill(first))) {
-                bad.push(format!("the first response is {found:?}, want the requested resource {first}"));
+                bad.push(format!(
+                    "the first response is {found:?}, want the requested resource {first}"
+                ));
             }
         }
         if expect["hrefs_ok"] != false {
@@ -320,11 +400,17 @@ impl Player {
             one => vec![one.as_u64().unwrap()],
         };
         if !allowed.contains(&u64::from(status)) {
-            return Some(format!("{name} on {}: propstat {status}, want {allowed:?}", response.href));
+            return Some(format!(
+                "{name} on {}: propstat {status}, want {allowed:?}",
+                response.href
+            ));
         }
         let prop = found?;
         if want["match"].is_string() && !self.pattern(&want["match"]).is_match(&prop.text) {
-            return Some(format!("{name} = {:?} does not match {}", prop.text, want["match"]));
+            return Some(format!(
+                "{name} = {:?} does not match {}",
+                prop.text, want["match"]
+            ));
         }
         let child = want["child"].as_str()?;
         let lacks = !prop.children.iter().any(|element| element == child);
@@ -334,7 +420,11 @@ impl Player {
     fn wanted(&self, path: &str) -> String {
         let path = self.fill(path);
         let trimmed = path.trim_end_matches('/');
-        if trimmed.is_empty() { "/".into() } else { trimmed.into() }
+        if trimmed.is_empty() {
+            "/".into()
+        } else {
+            trimmed.into()
+        }
     }
 
     fn pattern(&self, pattern: &Value) -> Regex {
@@ -344,7 +434,12 @@ impl Player {
     /// Replaces every known `${NAME}`.
     fn fill(&self, text: &str) -> String {
         let names = Regex::new(r"\$\{(\w+)\}").unwrap();
-        let value = |found: &regex::Captures<'_>| self.saved.get(&found[1]).unwrap_or(&found[0].to_owned()).clone();
+        let value = |found: &regex::Captures<'_>| {
+            self.saved
+                .get(&found[1])
+                .unwrap_or(&found[0].to_owned())
+                .clone()
+        };
         names.replace_all(text, value).into_owned()
     }
 }
@@ -352,20 +447,27 @@ impl Player {
 fn check_shape(response: &Response, bad: &mut Vec<String>) {
     let odd = |c: char| !('!'..='~').contains(&c) || "\"<>\\^`{|}".contains(c);
     let href = &response.href;
-    let broken = href
-        .match_indices('%')
-        .any(|(at, _)| !href.get(at + 1..at + 3).is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit())));
+    let broken = href.match_indices('%').any(|(at, _)| {
+        !href
+            .get(at + 1..at + 3)
+            .is_some_and(|hex| hex.chars().all(|c| c.is_ascii_hexdigit()))
+    });
     if href.contains(odd) || broken {
         bad.push(format!("href is not fully percent-encoded: {href:?}"));
     }
     if response.hrefs != 1 {
-        bad.push(format!("{} hrefs in the response for {href}", response.hrefs));
+        bad.push(format!(
+            "{} hrefs in the response for {href}",
+            response.hrefs
+        ));
     }
     if response.order.contains(&200) && response.order[0] != 200 {
         bad.push(format!("the 200 propstat is not the first for {href}"));
     }
     if response.order.contains(&0) {
-        bad.push(format!("a propstat status line is not `HTTP/1.1 NNN` for {href}"));
+        bad.push(format!(
+            "a propstat status line is not `HTTP/1.1 NNN` for {href}"
+        ));
     }
 }
 
@@ -375,7 +477,10 @@ pub fn lock_token(reply: &Reply) -> Result<String, String> {
     let document = roxmltree::Document::parse(&body).map_err(|error| error.to_string())?;
     let root = document.root_element();
     let child = |node: roxmltree::Node<'_, '_>, name: &'static str| {
-        node.children().find(|n| n.has_tag_name((DAV, name))).map(|n| n.id()).ok_or(format!("no {name}"))
+        node.children()
+            .find(|n| n.has_tag_name((DAV, name)))
+            .map(|n| n.id())
+            .ok_or(format!("no {name}"))
     };
     if !root.has_tag_name((DAV, "prop")) {
         return Err(format!("root {}", root.tag_name().name()));
@@ -385,12 +490,17 @@ pub fn lock_token(reply: &Reply) -> Result<String, String> {
     for name in ["lockscope", "locktype", "depth", "timeout"] {
         child(active, name)?;
     }
-    let token = node(child(node(child(active, "locktoken")?), "href")?).text().unwrap_or("").to_owned();
+    let token = node(child(node(child(active, "locktoken")?), "href")?)
+        .text()
+        .unwrap_or("")
+        .to_owned();
     if token.is_empty() || token.trim() != token {
         return Err(format!("locktoken href {token:?}"));
     }
     match reply.header("lock-token") {
-        Some(header) if header != format!("<{token}>") => Err(format!("header {header}, body {token}")),
+        Some(header) if header != format!("<{token}>") => {
+            Err(format!("header {header}, body {token}"))
+        }
         _ => Ok(token),
     }
 }
@@ -399,7 +509,11 @@ pub fn lock_token(reply: &Reply) -> Result<String, String> {
 fn plain(path: &str) -> String {
     let decoded = percent_decode_str(path).decode_utf8_lossy().into_owned();
     let trimmed = decoded.trim_end_matches('/');
-    if trimmed.is_empty() { "/".into() } else { trimmed.into() }
+    if trimmed.is_empty() {
+        "/".into()
+    } else {
+        trimmed.into()
+    }
 }
 
 fn text(value: &Value) -> &str {

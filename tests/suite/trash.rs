@@ -13,16 +13,29 @@ use std::time::Duration;
 /// The trash of ana: name in `files/` to the path it had; every file has its description and the other way round.
 fn trash(server: &TestServer) -> BTreeMap<String, String> {
     let names = |folder: &str| {
-        let entries = std::fs::read_dir(server.home("ana").join(".sarang/trash").join(folder)).unwrap();
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+        let entries =
+            std::fs::read_dir(server.home("ana").join(".sarang/trash").join(folder)).unwrap();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect::<Vec<_>>()
     };
     let (files, infos) = (names("files"), names("info"));
     assert_eq!(files.len(), infos.len(), "{files:?} {infos:?}");
     let describe = |name: String| {
-        let info = server.home("ana").join(".sarang/trash/info").join(format!("{name}.trashinfo"));
-        let text = std::fs::read_to_string(info).unwrap_or_else(|e| panic!("{name} has no description: {e}"));
-        let path = text.lines().find_map(|line| line.strip_prefix("Path=")).expect("a path");
-        (name, percent_decode_str(path).decode_utf8().unwrap().into_owned())
+        let info = server
+            .home("ana")
+            .join(".sarang/trash/info")
+            .join(format!("{name}.trashinfo"));
+        let text = std::fs::read_to_string(info)
+            .unwrap_or_else(|e| panic!("{name} has no description: {e}"));
+        let path = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Path="))
+            .expect("a path");
+        (
+            name,
+            percent_decode_str(path).decode_utf8().unwrap().into_owned(),
+        )
     };
     files.into_iter().map(describe).collect()
 }
@@ -30,7 +43,8 @@ fn trash(server: &TestServer) -> BTreeMap<String, String> {
 fn lies(server: &TestServer, path: &str, content: &str) -> bool {
     let files = server.home("ana").join(".sarang/trash/files");
     trash(server).into_iter().any(|(name, was)| {
-        was == path[1..] && std::fs::read(files.join(name)).is_ok_and(|bytes| bytes == content.as_bytes())
+        was == path[1..]
+            && std::fs::read(files.join(name)).is_ok_and(|bytes| bytes == content.as_bytes())
     })
 }
 
@@ -38,7 +52,11 @@ fn lies(server: &TestServer, path: &str, content: &str) -> bool {
 fn names_of_255_bytes_can_be_deleted_and_replaced() {
     let server = TestServer::start();
     let ana = server.ana();
-    for long in ["x".repeat(255), format!("{}y", "é".repeat(127)), "漢".repeat(85)] {
+    for long in [
+        "x".repeat(255),
+        format!("{}y", "é".repeat(127)),
+        "漢".repeat(85),
+    ] {
         let path = format!("/{long}");
         assert_eq!(long.len(), 255);
         ana.store("/other", "other");
@@ -64,7 +82,11 @@ fn a_name_beyond_255_bytes_is_refused_everywhere() {
     let server = TestServer::start();
     let (ana, path) = (server.ana(), format!("/{}", "x".repeat(256)));
     ana.store("/a", "x");
-    for reply in [ana.put(&path, "x"), ana.mkcol(&path), ana.transfer("MOVE", "/a", &path).send()] {
+    for reply in [
+        ana.put(&path, "x"),
+        ana.mkcol(&path),
+        ana.transfer("MOVE", "/a", &path).send(),
+    ] {
         assert!((400..500).contains(&reply.status), "{reply}");
     }
     ana.holds("/a", "x");
@@ -82,7 +104,12 @@ fn many_deletes_of_one_name_each_lay_one_file_to_rest() {
                 for round in 0..60 {
                     if at % 2 == 0 {
                         // Only what is made anew comes to the trash; a replaced content is freed.
-                        if ana.put("/same", format!("{at} {round}")).is_any(&[201, 204]).status == 201 {
+                        if ana
+                            .put("/same", format!("{at} {round}"))
+                            .is_any(&[201, 204])
+                            .status
+                            == 201
+                        {
                             stored.fetch_add(1, Ordering::Relaxed);
                         }
                     } else if ana.delete("/same").is_any(&[204, 404]).status == 204 {
@@ -93,7 +120,10 @@ fn many_deletes_of_one_name_each_lay_one_file_to_rest() {
         }
     });
     let left = usize::from(server.ana().get("/same").status == 200);
-    assert_eq!(stored.load(Ordering::Relaxed), deleted.load(Ordering::Relaxed) + left);
+    assert_eq!(
+        stored.load(Ordering::Relaxed),
+        deleted.load(Ordering::Relaxed) + left
+    );
     let trash = trash(&server);
     assert_eq!(trash.len(), deleted.load(Ordering::Relaxed));
     assert!(trash.values().all(|path| path == "same"));
@@ -104,7 +134,11 @@ fn moving_a_name_onto_another_name_of_the_same_file_leaves_one() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store("/one", "x");
-    std::fs::hard_link(server.home("ana").join("one"), server.home("ana").join("two")).unwrap();
+    std::fs::hard_link(
+        server.home("ana").join("one"),
+        server.home("ana").join("two"),
+    )
+    .unwrap();
     ana.transfer("MOVE", "/one", "/two").send().is(204);
     ana.lacks("/one");
     ana.holds("/two", "x");
@@ -118,20 +152,38 @@ fn quick_overwrites_with_one_time_and_length_never_repeat_a_tag() {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let mut repeated = Vec::new();
     for at in 0..2000 {
-        let reply = ana.request("PUT", "/a").header("X-OC-Mtime", "1700000000").body(format!("{at:08}")).send();
-        let tag = reply.is_any(&[201, 204]).header("etag").expect("an ETag").to_owned();
+        let reply = ana
+            .request("PUT", "/a")
+            .header("X-OC-Mtime", "1700000000")
+            .body(format!("{at:08}"))
+            .send();
+        let tag = reply
+            .is_any(&[201, 204])
+            .header("etag")
+            .expect("an ETag")
+            .to_owned();
         if let Some(before) = seen.insert(tag, at) {
             repeated.push((before, at));
         }
     }
-    assert!(repeated.is_empty(), "{} tags repeat, such as {:?}", repeated.len(), repeated.first());
+    assert!(
+        repeated.is_empty(),
+        "{} tags repeat, such as {:?}",
+        repeated.len(),
+        repeated.first()
+    );
 }
 
 #[test]
 fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
     let mut server = TestServer::start();
     let account = AccountName::parse("ana").unwrap();
-    let identity = Arc::new(Identity::whole(account, Role::User, None, Arc::new(Irrevocable)));
+    let identity = Arc::new(Identity::whole(
+        account,
+        Role::User,
+        None,
+        Arc::new(Irrevocable),
+    ));
     for round in 0..10 {
         server = server.restart();
         let put = |at: u64| {
@@ -140,12 +192,23 @@ fn first_requests_at_once_do_not_take_each_others_uploads_for_leftovers() {
                 tokio::time::sleep(Duration::from_micros(at * 100)).await;
                 for n in 0..5 {
                     let path = VPath::parse(&format!("{round}-{at}-{n}")).unwrap();
-                    let announced =
-                        Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
+                    let announced = Announced {
+                        len: None,
+                        estimate: None,
+                        modified: None,
+                        start: Start::Empty,
+                        checksum: None,
+                    };
                     let drive = app.drive(&identity).await.unwrap();
-                    let mut upload = drive.begin_put(&path, announced, Terms::default()).await.unwrap();
+                    let mut upload = drive
+                        .begin_put(&path, announced, Terms::default())
+                        .await
+                        .unwrap();
                     upload.write(vec![b'x'; 600 << 10].into()).await.unwrap();
-                    upload.commit().await.unwrap_or_else(|error| panic!("{path:?}: {error}"));
+                    upload
+                        .commit()
+                        .await
+                        .unwrap_or_else(|error| panic!("{path:?}: {error}"));
                 }
             }
         };
@@ -181,8 +244,15 @@ fn an_item_that_cannot_be_deleted_keeps_no_other_in_the_trash() {
         ana.store(name, "content");
         ana.delete(name).is(204);
     }
-    let name = trash(&server).into_iter().find_map(|(name, was)| (was == "b").then_some(name)).unwrap();
-    let Some(immutable) = Immutable::make(&server.home("ana").join(".sarang/trash/files").join(name)) else { return };
+    let name = trash(&server)
+        .into_iter()
+        .find_map(|(name, was)| (was == "b").then_some(name))
+        .unwrap();
+    let Some(immutable) =
+        Immutable::make(&server.home("ana").join(".sarang/trash/files").join(name))
+    else {
+        return;
+    };
     let refused = ana.raw("DELETE", "/api/v1/trash").send();
     drop(immutable);
     refused.is(403);

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 const PROPERTY: &str = "<D:set><D:prop><x:p xmlns:x='urn:x'>v</x:p></D:prop></D:set>";
 
 fn server() -> TestServer {
-    TestServer::with(|config: &mut Config| config.drive.trash_folder = Some("Trash".to_owned().try_into().unwrap()))
+    TestServer::with(|config: &mut Config| {
+        config.drive.trash_folder = Some("Trash".to_owned().try_into().unwrap())
+    })
 }
 
 /// A home that has a folder of that name itself.
@@ -23,7 +25,11 @@ fn with_own_trash() -> (TestServer, Client) {
 /// The names that a listing tells after the folder itself.
 fn names(client: &Client, path: &str) -> Vec<String> {
     let paths = client.propfind(path, "1").multistatus().paths();
-    let mut names: Vec<_> = paths.iter().skip(1).map(|path| path["/dav/".len()..].to_owned()).collect();
+    let mut names: Vec<_> = paths
+        .iter()
+        .skip(1)
+        .map(|path| path["/dav/".len()..].to_owned())
+        .collect();
     names.sort();
     names
 }
@@ -32,8 +38,13 @@ fn names(client: &Client, path: &str) -> Vec<String> {
 #[track_caller]
 fn find(client: &Client, begins: &str, ends: &str) -> String {
     let all = names(client, "/Trash");
-    let found = all.iter().find(|name| name.starts_with(&format!("Trash/{begins} (")) && name.ends_with(ends));
-    format!("/{}", found.unwrap_or_else(|| panic!("no {begins}…{ends} in {all:?}")))
+    let found = all
+        .iter()
+        .find(|name| name.starts_with(&format!("Trash/{begins} (")) && name.ends_with(ends));
+    format!(
+        "/{}",
+        found.unwrap_or_else(|| panic!("no {begins}…{ends} in {all:?}"))
+    )
 }
 
 #[test]
@@ -57,21 +68,44 @@ fn what_was_deleted_can_be_looked_at_and_copied_back() {
     assert_eq!(names(&ana, "/Trash").len(), 4);
     let (report, folder) = (find(&ana, "report", ").txt"), find(&ana, "folder", ")"));
     ana.holds(&find(&ana, "fi le$%<>e\u{301}", ").txt"), hostile);
-    ana.holds(&find(&ana, "fi le$%<>e\u{301}", ").txt").replace("e\u{301}", "é"), hostile);
+    ana.holds(
+        &find(&ana, "fi le$%<>e\u{301}", ").txt").replace("e\u{301}", "é"),
+        hostile,
+    );
     ana.holds(&format!("{folder}/in/deep"), "/folder/in/deep");
-    assert_eq!(names(&ana, &format!("{folder}/in")), [format!("{}/in/deep", &folder[1..])]);
-    let ranged = ana.request("GET", &format!("{folder}/in/deep")).header("Range", "bytes=1-6").send().is(206);
+    assert_eq!(
+        names(&ana, &format!("{folder}/in")),
+        [format!("{}/in/deep", &folder[1..])]
+    );
+    let ranged = ana
+        .request("GET", &format!("{folder}/in/deep"))
+        .header("Range", "bytes=1-6")
+        .send()
+        .is(206);
     assert_eq!(ranged.body, b"folder");
-    let told = ana.props(&find(&ana, "fi le$%<>e\u{301}", ").txt"), "0", "<x:p xmlns:x='urn:x'/><D:getcontentlength/>");
+    let told = ana.props(
+        &find(&ana, "fi le$%<>e\u{301}", ").txt"),
+        "0",
+        "<x:p xmlns:x='urn:x'/><D:getcontentlength/>",
+    );
     let told = told.multistatus();
     assert_eq!(told.only().value("{urn:x}p"), "v");
-    assert_eq!(told.only().value("getcontentlength"), hostile.len().to_string());
+    assert_eq!(
+        told.only().value("getcontentlength"),
+        hostile.len().to_string()
+    );
     ana.transfer("COPY", &folder, "/back").send().is(201);
     ana.holds("/back/in/deep", "/folder/in/deep");
-    ana.transfer("COPY", &report, "/back/report.txt").send().is(201);
+    ana.transfer("COPY", &report, "/back/report.txt")
+        .send()
+        .is(201);
     assert_eq!(names(&ana, "/Trash").len(), 4);
     let found = ana.api("GET", "/trash", &Value::Null).is(200).json();
-    assert_eq!(found["items"].as_array().unwrap().len(), 4, "copies leave it as it was");
+    assert_eq!(
+        found["items"].as_array().unwrap().len(),
+        4,
+        "copies leave it as it was"
+    );
 }
 
 #[test]
@@ -129,7 +163,11 @@ fn nothing_in_it_can_be_changed() {
         ana.lock(&old).send(),
         ana.lock("/Trash/new").send(),
         ana.proppatch(&old, PROPERTY).send(),
-        ana.api("POST", "/rewind", &json!({"path": "/Trash", "to": "2026-01-01T00:00:00Z"})),
+        ana.api(
+            "POST",
+            "/rewind",
+            &json!({"path": "/Trash", "to": "2026-01-01T00:00:00Z"}),
+        ),
     ] {
         refused.is_any(&[403, 405]);
     }
@@ -146,20 +184,27 @@ fn nobody_else_sees_it() {
     ana.mkcol("/docs").is(201);
     ana.store("/docs/secret", "secret");
     let call = |path: &str, body: Value| ana.api("POST", path, &body).is(201).json();
-    call("/shares", json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"}));
+    call(
+        "/shares",
+        json!({"path": "/docs", "to": {"account": "ben"}, "rights": "edit"}),
+    );
     ana.delete("/docs/secret").is(204);
     let secret = find(&ana, "secret", ")");
     ana.holds(&secret, "secret");
     assert!(names(&ben, "/Trash").is_empty());
     ben.lacks(&secret);
-    for limits in [json!({"name": "a", "scope": "/docs"}), json!({"name": "b", "rights": "view"})] {
+    for limits in [
+        json!({"name": "a", "scope": "/docs"}),
+        json!({"name": "b", "rights": "view"}),
+    ] {
         let made = call("/app-passwords", limits);
         let confined = ana.signed_in("ana", made["password"].as_str().unwrap());
         assert!(!names(&confined, "/").contains(&"Trash".to_owned()));
         confined.lacks(&secret);
     }
     let whole = call("/app-passwords", json!({"name": "c"}));
-    ana.signed_in("ana", whole["password"].as_str().unwrap()).holds(&secret, "secret");
+    ana.signed_in("ana", whole["password"].as_str().unwrap())
+        .holds(&secret, "secret");
 }
 
 #[test]
@@ -172,7 +217,10 @@ fn what_lay_where_it_shows_now_comes_back_beside() {
     let items = ana.api("GET", "/trash", &Value::Null).is(200).json();
     let restored = items["items"].as_array().unwrap().iter().map(|item| {
         let path = format!("/trash/{}/restore", item["id"].as_str().unwrap());
-        ana.api("POST", &path, &json!({})).is(200).json()["path"].as_str().unwrap().to_owned()
+        ana.api("POST", &path, &json!({})).is(200).json()["path"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     });
     assert_eq!(restored.collect::<Vec<_>>(), ["/Trash (restored)", "/mine"]);
     ana.holds("/mine", "mine");
@@ -185,7 +233,11 @@ fn it_hides_nothing_and_is_off_unless_wanted() {
     ana.delete("/Trash/mine").is(204);
     assert_eq!(names(&ana, "/Trash (1)").len(), 1);
     std::fs::remove_dir_all(server.home("ana").join(".sarang/trash/files")).unwrap();
-    assert_eq!(names(&ana, "/"), ["Trash"], "gone by other hands, it keeps nobody from their files");
+    assert_eq!(
+        names(&ana, "/"),
+        ["Trash"],
+        "gone by other hands, it keeps nobody from their files"
+    );
     let server = TestServer::start();
     let ana = server.ana();
     ana.store("/gone", "gone");

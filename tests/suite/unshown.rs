@@ -14,7 +14,14 @@ use std::path::Path;
 use std::process::Command;
 
 /// Names that are allowed on the disk and in no drive.
-const NAMES: [&[u8]; 6] = [b"bell\x07", b"over\xe2\x80\xaeride", b"latin\xfc", b".sarang", b"new\nline", b"tab\t"];
+const NAMES: [&[u8]; 6] = [
+    b"bell\x07",
+    b"over\xe2\x80\xaeride",
+    b"latin\xfc",
+    b".sarang",
+    b"new\nline",
+    b"tab\t",
+];
 
 fn name(bytes: &[u8]) -> &OsStr {
     OsStr::from_bytes(bytes)
@@ -31,7 +38,13 @@ fn plant(folder: &Path) {
     }
     symlink("/etc/passwd", folder.join("link")).unwrap();
     symlink("nowhere", folder.join(name(b"link\xff"))).unwrap();
-    assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(folder.join("pipe"))
+            .status()
+            .unwrap()
+            .success()
+    );
     drop(UnixListener::bind(folder.join("socket")).unwrap());
 }
 
@@ -51,14 +64,19 @@ fn contents(folder: &Path) -> BTreeMap<OsString, String> {
             } else {
                 format!("pipe {} socket {}", kind.is_fifo(), kind.is_socket())
             };
-            found.insert(path.strip_prefix(folder).unwrap().as_os_str().to_owned(), what);
+            found.insert(
+                path.strip_prefix(folder).unwrap().as_os_str().to_owned(),
+                what,
+            );
         }
     }
     found
 }
 
 fn used(client: &Client) -> u64 {
-    let answer = client.props("/", "0", "<D:quota-used-bytes/>").multistatus();
+    let answer = client
+        .props("/", "0", "<D:quota-used-bytes/>")
+        .multistatus();
     answer.only().value("quota-used-bytes").parse().unwrap()
 }
 
@@ -76,30 +94,65 @@ fn what_no_drive_shows_goes_along() {
     assert!(all.len() > 50, "{all:?}");
     ana.transfer("COPY", "/d", "/copied").send().is(201);
     assert_eq!(contents(&home.join("copied")), all);
-    assert!(ana.propfind("/copied", "1").is(207).text().matches("<D:response>").count() == 2, "it is not shown");
-    ana.transfer("COPY", "/d", "/copied").header("Overwrite", "T").send().is(204);
+    assert!(
+        ana.propfind("/copied", "1")
+            .is(207)
+            .text()
+            .matches("<D:response>")
+            .count()
+            == 2,
+        "it is not shown"
+    );
+    ana.transfer("COPY", "/d", "/copied")
+        .header("Overwrite", "T")
+        .send()
+        .is(204);
     assert_eq!(contents(&home.join("copied")), all);
-    ana.api("POST", "/files/copy", &json!({"items": [{"from": "/d", "to": "/by api"}]})).is_any(&[200, 207]);
+    ana.api(
+        "POST",
+        "/files/copy",
+        &json!({"items": [{"from": "/d", "to": "/by api"}]}),
+    )
+    .is_any(&[200, 207]);
     assert_eq!(contents(&home.join("by api")), all);
     // Into another drive and back.
-    ana.api("POST", "/shares", &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"})).is(201);
-    ben.transfer("COPY", "/Shared with me/d", "/mine").send().is(201);
+    ana.api(
+        "POST",
+        "/shares",
+        &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"}),
+    )
+    .is(201);
+    ben.transfer("COPY", "/Shared with me/d", "/mine")
+        .send()
+        .is(201);
     assert_eq!(contents(&bens.join("mine")), all);
-    ben.transfer("MOVE", "/mine", "/Shared with me/d/back").send().is(201);
+    ben.transfer("MOVE", "/mine", "/Shared with me/d/back")
+        .send()
+        .is(201);
     assert_eq!(contents(&home.join("d/back")), all);
     // Into the trash, back, and away for good.
     ana.delete("/d/back").is(204);
     let item = ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"][0].clone();
     let id = item["id"].as_str().unwrap();
-    ana.api("POST", &format!("/trash/{id}/restore"), &json!({})).is(200);
+    ana.api("POST", &format!("/trash/{id}/restore"), &json!({}))
+        .is(200);
     assert_eq!(contents(&home.join("d/back")), all);
     let _ = used(&ana);
     ana.delete("/d/back").is(204);
-    for item in ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"].as_array().unwrap() {
+    for item in ana.raw("GET", "/api/v1/trash").send().is(200).json()["items"]
+        .as_array()
+        .unwrap()
+    {
         let id = item["id"].as_str().unwrap();
-        ana.raw("DELETE", &format!("/api/v1/trash/{id}")).send().is_any(&[200, 204]);
+        ana.raw("DELETE", &format!("/api/v1/trash/{id}"))
+            .send()
+            .is_any(&[200, 204]);
     }
-    assert!(server.staged("ana").is_empty(), "{:?}", server.staged("ana"));
+    assert!(
+        server.staged("ana").is_empty(),
+        "{:?}",
+        server.staged("ana")
+    );
 }
 
 #[test]
@@ -119,7 +172,8 @@ fn what_no_drive_shows_is_counted() {
     ana.delete("/e").is(204);
     assert_eq!(used(&ana), 1100);
     let root = admin(&server);
-    root.api("PATCH", "/accounts/ana", &json!({"quota": 2000})).is_any(&[200, 204]);
+    root.api("PATCH", "/accounts/ana", &json!({"quota": 2000}))
+        .is_any(&[200, 204]);
     ana.transfer("COPY", "/d", "/e").send().is(507);
     assert_eq!(used(&ana), 1100);
 }
@@ -131,22 +185,42 @@ fn a_device_is_told_by_name_and_nothing_is_copied() {
     ana.mkcol("/d").is(201);
     ana.mkcol("/d/e").is(201);
     let device = home.join("d/e/device");
-    if !Command::new("mknod").arg(&device).args(["c", "1", "3"]).status().unwrap().success() {
+    if !Command::new("mknod")
+        .arg(&device)
+        .args(["c", "1", "3"])
+        .status()
+        .unwrap()
+        .success()
+    {
         println!("skipped: only root makes devices");
         return;
     }
-    ana.api("POST", "/shares", &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"})).is(201);
+    ana.api(
+        "POST",
+        "/shares",
+        &json!({"path": "/d", "to": {"account": "ben"}, "rights": "edit"}),
+    )
+    .is(201);
     for reply in [
         ana.transfer("COPY", "/d", "/copied").send(),
-        ana.api("POST", "/files/copy", &json!({"items": [{"from": "/d", "to": "/copied"}]})),
+        ana.api(
+            "POST",
+            "/files/copy",
+            &json!({"items": [{"from": "/d", "to": "/copied"}]}),
+        ),
         ben.transfer("COPY", "/Shared with me/d", "/copied").send(),
     ] {
-        assert!(reply.status == 403 || reply.text().contains("403"), "{reply}");
+        assert!(
+            reply.status == 403 || reply.text().contains("403"),
+            "{reply}"
+        );
         assert!(reply.text().contains("e/device"), "{reply}");
     }
     ana.lacks("/copied");
     ben.lacks("/copied");
-    ben.transfer("MOVE", "/Shared with me/d/e", "/moved").send().is(403);
+    ben.transfer("MOVE", "/Shared with me/d/e", "/moved")
+        .send()
+        .is(403);
     assert!(device.exists(), "a move that cannot take all takes nothing");
 }
 
@@ -163,7 +237,13 @@ fn a_backup_has_them_and_a_check_names_them() {
     let output = place.run(&["check"], "");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "they are no damage: {text}");
-    for told in ["d/bell\\u{7}", "d/link", "d/pipe", "d/.sarang", "latin\u{fffd}"] {
+    for told in [
+        "d/bell\\u{7}",
+        "d/link",
+        "d/pipe",
+        "d/.sarang",
+        "latin\u{fffd}",
+    ] {
         assert!(text.contains(told), "{told} is not in {text}");
     }
     for _ in 0..2 {

@@ -53,12 +53,30 @@ struct Entry {
 }
 
 impl Existing {
-    pub async fn open(store: Arc<dyn StateStore>, data_dir: &Path, allowed: &[PathBuf]) -> Result<Self> {
+    pub async fn open(
+        store: Arc<dyn StateStore>,
+        data_dir: &Path,
+        allowed: &[PathBuf],
+    ) -> Result<Self> {
         let table = Table::<ExistingFolder>::new(store, PREFIX);
-        let entry = |record: ExistingFolder| Entry { path: record.path.into(), site: None };
-        let all = table.all().await?.into_iter().map(|(tree, record)| (tree, entry(record))).collect();
+        let entry = |record: ExistingFolder| Entry {
+            path: record.path.into(),
+            site: None,
+        };
+        let all = table
+            .all()
+            .await?
+            .into_iter()
+            .map(|(tree, record)| (tree, entry(record)))
+            .collect();
         let (data_dir, allowed) = (data_dir.to_owned(), allowed.to_owned());
-        Ok(Self { table, data_dir, allowed, all: RwLock::new(all), adding: tokio::sync::Mutex::default() })
+        Ok(Self {
+            table,
+            data_dir,
+            allowed,
+            all: RwLock::new(all),
+            adding: tokio::sync::Mutex::default(),
+        })
     }
 
     /// Where a tree lies that is not in the data folder, as it was given.
@@ -68,12 +86,16 @@ impl Existing {
 
     /// Goes to where a tree lies; `None` for one in the data folder. Waits for the disk.
     pub fn find(&self, tree: &str) -> Result<Option<Site>, Unfit> {
-        self.path_of(tree).map(|path| Site::find_usable(&path)).transpose()
+        self.path_of(tree)
+            .map(|path| Site::find_usable(&path))
+            .transpose()
     }
 
     /// As [`find`](Self::find), for a tree that is to be opened: it must not have come to overlap with another meanwhile.
     pub fn locate(&self, tree: &str) -> Result<Option<PathBuf>, Unfit> {
-        let Some(site) = self.find(tree)? else { return Ok(None) };
+        let Some(site) = self.find(tree)? else {
+            return Ok(None);
+        };
         let data = self.data_folder()?;
         if site.overlaps(&data) {
             return Err(overlap(&site, "the data folder"));
@@ -81,7 +103,11 @@ impl Existing {
         let mut all = self.all.write();
         let others = all.iter().filter(|(other, _)| *other != tree);
         for (other, entry) in others {
-            if entry.site.as_ref().is_some_and(|there| there.overlaps(&site)) {
+            if entry
+                .site
+                .as_ref()
+                .is_some_and(|there| there.overlaps(&site))
+            {
                 return Err(overlap(&site, &described(other)));
             }
         }
@@ -100,10 +126,19 @@ impl Existing {
         }
         let site = Site::find_usable(path).map_err(|unfit| unfit.to_string())?;
         let real = |dir: &PathBuf| fs::canonicalize(dir).unwrap_or_else(|_| dir.clone());
-        if !self.allowed.iter().map(real).any(|dir| site.path.starts_with(dir)) {
-            return Err(format!("{} lies in none of the folders that `[storage] allowed` names.", site.path.display()));
+        if !self
+            .allowed
+            .iter()
+            .map(real)
+            .any(|dir| site.path.starts_with(dir))
+        {
+            return Err(format!(
+                "{} lies in none of the folders that `[storage] allowed` names.",
+                site.path.display()
+            ));
         }
-        self.check_alone(&site, leaving).map_err(|unfit| unfit.to_string())?;
+        self.check_alone(&site, leaving)
+            .map_err(|unfit| unfit.to_string())?;
         Ok(site)
     }
 
@@ -111,13 +146,24 @@ impl Existing {
         let mut own = site.mounted_below();
         own.push(site.clone());
         let refuse = |there: &Site, whose: &str| {
-            if own.iter().any(|own| own.overlaps(there)) { Err(overlap(site, whose)) } else { Ok(()) }
+            if own.iter().any(|own| own.overlaps(there)) {
+                Err(overlap(site, whose))
+            } else {
+                Ok(())
+            }
         };
         for there in self.data_sites()? {
             refuse(&there, "the data folder")?;
         }
-        let others: Vec<_> = self.all.read().iter().map(|(tree, it)| (described(tree), it.path.clone())).collect();
-        let leaving = leaving.iter().map(|path| ("what a removal is not done with".to_owned(), path.clone()));
+        let others: Vec<_> = self
+            .all
+            .read()
+            .iter()
+            .map(|(tree, it)| (described(tree), it.path.clone()))
+            .collect();
+        let leaving = leaving
+            .iter()
+            .map(|path| ("what a removal is not done with".to_owned(), path.clone()));
         for (whose, path) in others.into_iter().chain(leaving) {
             // Of what is not there, as when its disk is not mounted, the path is known.
             match Site::of_own(&path) {
@@ -132,7 +178,10 @@ impl Existing {
     }
 
     fn data_folder(&self) -> Result<Site, Unfit> {
-        Site::of_own(&self.data_dir).map_err(|source| Unfit::Unseen { path: self.data_dir.clone(), source })
+        Site::of_own(&self.data_dir).map_err(|source| Unfit::Unseen {
+            path: self.data_dir.clone(),
+            source,
+        })
     }
 
     /// The data folder, and what is a part of it by a link or a mount.
@@ -142,7 +191,8 @@ impl Existing {
         let folders = TREE_FOLDERS.map(|folder| self.data_dir.join(folder));
         for folder in folders.iter().chain([&self.data_dir]) {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-            let links = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
+            let links =
+                entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
             sites.extend(links.flat_map(|link| Site::of_own(&link.path())));
         }
         sites.push(data);
@@ -151,13 +201,20 @@ impl Existing {
 
     /// Takes note of what [`put_in`](Self::put_in) has stored.
     pub fn note_stored(&self, tree: &str, site: Site) {
-        let entry = Entry { path: site.path.clone(), site: Some(site) };
+        let entry = Entry {
+            path: site.path.clone(),
+            site: Some(site),
+        };
         self.all.write().insert(tree.to_owned(), entry);
     }
 
     /// Adds the storing of where a tree lies to a batch.
     pub fn put_in(&self, batch: Batch, tree: &str, site: &Site) -> Result<Batch> {
-        let path = site.path.to_str().ok_or(Error::BadName("The path of a folder must be UTF-8."))?.to_owned();
+        let path = site
+            .path
+            .to_str()
+            .ok_or(Error::BadName("The path of a folder must be UTF-8."))?
+            .to_owned();
         self.table.put_in(batch, tree, &ExistingFolder { path })
     }
 
@@ -172,13 +229,18 @@ impl Existing {
 }
 
 fn overlap(site: &Site, whose: &str) -> Unfit {
-    Unfit::Overlap { path: site.path.clone(), whose: whose.to_owned() }
+    Unfit::Overlap {
+        path: site.path.clone(),
+        whose: whose.to_owned(),
+    }
 }
 
 /// `the home of ana`.
 fn described(tree: &str) -> String {
     match tree.split_once('/') {
-        Some((kind, name)) if TreeKind::Team.id(name) == tree => format!("the {kind} folder {name}"),
+        Some((kind, name)) if TreeKind::Team.id(name) == tree => {
+            format!("the {kind} folder {name}")
+        }
         Some((kind, name)) => format!("the {kind} of {name}"),
         None => tree.to_owned(),
     }
@@ -186,7 +248,8 @@ fn described(tree: &str) -> String {
 
 /// Refuses what belongs to a server already, this one or another, or is a folder of backups.
 fn refuse_other_servers(site: &Site) -> Result<(), Unfit> {
-    let refuse = |what: &str, dir: &Path| Err(overlap(site, &format!("{what}, {},", dir.display())));
+    let refuse =
+        |what: &str, dir: &Path| Err(overlap(site, &format!("{what}, {},", dir.display())));
     let owned = |dir: &Path| match () {
         () if dir.join(MARKER).exists() => Some("the data folder of a server"),
         () if dir.join(BACKUPS).exists() => Some("a folder of backups"),

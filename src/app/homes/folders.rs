@@ -17,7 +17,9 @@ pub(super) fn inode_of(path: &Path) -> Result<(u64, u64)> {
 /// The names in a folder; none where there is none.
 pub(super) fn names_in(dir: &Path) -> Result<Vec<OsString>> {
     match std::fs::read_dir(dir) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.file_name())).collect(),
+        Ok(entries) => entries
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect(),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
@@ -26,7 +28,9 @@ pub(super) fn names_in(dir: &Path) -> Result<Vec<OsString>> {
 /// Renames a folder within one folder or between two, if it is there, and waits until that is on the disk.
 pub(super) fn rename_durably(from: &Path, to: &Path) -> Result<()> {
     match std::fs::rename(from, to) {
-        Err(error) if error.kind() == ErrorKind::NotFound && from.symlink_metadata().is_err() => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound && from.symlink_metadata().is_err() => {
+            return Ok(());
+        }
         outcome => outcome?,
     }
     for folder in [to.parent(), from.parent()].into_iter().flatten() {
@@ -40,7 +44,9 @@ pub(super) fn purge_folder(dir: &Path) -> Result<()> {
     let until = Instant::now() + PURGE_PATIENCE;
     loop {
         match purge_now(dir) {
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until => {
+            Err(error)
+                if error.kind() == ErrorKind::DirectoryNotEmpty && Instant::now() < until =>
+            {
                 std::thread::sleep(Duration::from_millis(10));
             }
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -56,7 +62,10 @@ const MARKER: &str = "home";
 /// Moves all that lies in a folder into another one, made if missing; what lies there already stays. The tree's own folder comes last: until
 /// then the marker in it says that there is something to move.
 pub(super) fn move_content(from: &Path, to: &Path) -> Result<()> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(to)?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(to)?;
     let mut names = names_in(from)?;
     names.sort_by_key(|name| name == OWN);
     for name in names {
@@ -74,11 +83,19 @@ pub(super) fn move_content(from: &Path, to: &Path) -> Result<()> {
 pub(super) fn purge_content(dir: &Path) -> Result<()> {
     let own = dir.join(OWN);
     let below = |dir: &Path, kept: &str| -> Result<Vec<_>> {
-        Ok(names_in(dir)?.into_iter().filter(|name| name != kept).map(|name| dir.join(name)).collect())
+        Ok(names_in(dir)?
+            .into_iter()
+            .filter(|name| name != kept)
+            .map(|name| dir.join(name))
+            .collect())
     };
     for path in below(dir, OWN)?.into_iter().chain(below(&own, MARKER)?) {
         let is_folder = path.symlink_metadata().is_ok_and(|facts| facts.is_dir());
-        let removed = if is_folder { purge_folder(&path) } else { std::fs::remove_file(&path) };
+        let removed = if is_folder {
+            purge_folder(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
         match removed {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

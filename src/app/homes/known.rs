@@ -37,8 +37,17 @@ pub(in crate::app) struct Known {
 impl Known {
     pub async fn open(store: Arc<dyn StateStore>) -> Result<Self> {
         let table = Table::<TreeRecord>::new(store, PREFIX);
-        let ids = table.all().await?.into_iter().map(|(tree, record)| (tree, record.id.into())).collect();
-        Ok(Self { table, ids: RwLock::new(ids), missing: Mutex::default() })
+        let ids = table
+            .all()
+            .await?
+            .into_iter()
+            .map(|(tree, record)| (tree, record.id.into()))
+            .collect();
+        Ok(Self {
+            table,
+            ids: RwLock::new(ids),
+            missing: Mutex::default(),
+        })
     }
 
     /// The id of a tree that has been made.
@@ -49,7 +58,12 @@ impl Known {
     /// The names of all trees of a kind that have been made.
     pub fn names(&self, kind: TreeKind) -> Vec<String> {
         let start = kind.id("");
-        self.ids.read().keys().filter_map(|tree| tree.strip_prefix(&start)).map(str::to_owned).collect()
+        self.ids
+            .read()
+            .keys()
+            .filter_map(|tree| tree.strip_prefix(&start))
+            .map(str::to_owned)
+            .collect()
     }
 
     /// Remembers that a tree has been made, durably.
@@ -71,7 +85,8 @@ impl Known {
 
     /// Adds to a batch that a tree has been made.
     pub fn put_in(&self, batch: Batch, tree: &str, id: &str) -> Result<Batch> {
-        self.table.put_in(batch, tree, &TreeRecord { id: id.to_owned() })
+        self.table
+            .put_in(batch, tree, &TreeRecord { id: id.to_owned() })
     }
 
     /// Takes note of what such a batch has stored.
@@ -97,7 +112,11 @@ impl Known {
     /// Takes note that the folder a tree lies in cannot be served; what is said of it.
     pub fn note_unfit(&self, tree: &str, unfit: &Unfit) -> Error {
         self.note_missing(tree, &format!("it is not served: {unfit}"));
-        if matches!(unfit, Unfit::Absent(_)) { missing() } else { Error::Missing(UNFIT) }
+        if matches!(unfit, Unfit::Absent(_)) {
+            missing()
+        } else {
+            Error::Missing(UNFIT)
+        }
     }
 
     /// The trees that were not there when they were looked for last.

@@ -10,7 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 /// What is said of a tree whose file system nothing can be stored on safely.
-const UNFIT: &str = "rename that replaces a file: it stays closed until its files are moved to another one";
+const UNFIT: &str =
+    "rename that replaces a file: it stays closed until its files are moved to another one";
 
 /// By the names of the trees, what is missing; those that lack nothing are not in it.
 #[derive(Debug, Default)]
@@ -57,7 +58,13 @@ impl Homes {
     pub(in crate::app) fn tell_lacking(&self) {
         let dirs: Vec<PathBuf> = [TreeKind::Home, TreeKind::Team]
             .into_iter()
-            .flat_map(|kind| self.opener.known.names(kind).into_iter().map(move |name| (kind, name)))
+            .flat_map(|kind| {
+                self.opener
+                    .known
+                    .names(kind)
+                    .into_iter()
+                    .map(move |name| (kind, name))
+            })
             .map(|(kind, name)| self.dir_of(kind, &name))
             .collect();
         drop(tokio::task::spawn_blocking(move || {

@@ -1,7 +1,9 @@
 //! Trees moved as wholes: aside, back, into another's drive, away. What lies in the data folder is renamed; a folder that was there
 //! before stays where it is, whoever may write to the folder above it, and only what is in it is moved or deleted.
 
-use super::folders::{self, inode_of, move_content, names_in, purge_content, purge_folder, rename_durably};
+use super::folders::{
+    self, inode_of, move_content, names_in, purge_content, purge_folder, rename_durably,
+};
 use super::{Homes, TreeKind, patiently};
 use crate::app::blocking;
 use crate::content::local::LocalTree;
@@ -23,12 +25,20 @@ pub struct Left {
 
 impl Homes {
     /// Refuses what a transfer could not do.
-    pub(in crate::app) async fn check_transfer(&self, from: &AccountName, to: &AccountName) -> Result<()> {
+    pub(in crate::app) async fn check_transfer(
+        &self,
+        from: &AccountName,
+        to: &AccountName,
+    ) -> Result<()> {
         self.home_of(to).await?;
         let (here, there) = (self.home_dir(from), self.home_dir(to));
         // What lies in place comes to lie aside first, in the data folder.
         let aside = self.opener.folder_of(TreeKind::Home);
-        let is_existing = self.opener.existing.path_of(&TreeKind::Home.id(from.as_str())).is_some();
+        let is_existing = self
+            .opener
+            .existing
+            .path_of(&TreeKind::Home.id(from.as_str()))
+            .is_some();
         blocking(move || {
             if here.is_symlink() {
                 return Err(LINKED);
@@ -60,9 +70,17 @@ impl Homes {
         if patiently(move || Ok(looked.is_symlink())).await? {
             return Err(LINKED);
         }
-        let (_held, tree) = self.with_open(TreeKind::Home, to.as_str(), |o| (o.root.clone(), o.tree.clone())).await?;
+        let (_held, tree) = self
+            .with_open(TreeKind::Home, to.as_str(), |o| {
+                (o.root.clone(), o.tree.clone())
+            })
+            .await?;
         for n in 1_u32.. {
-            let name = if n == 1 { title.to_owned() } else { format!("{title} ({n})") };
+            let name = if n == 1 {
+                title.to_owned()
+            } else {
+                format!("{title} ({n})")
+            };
             let path = RelPath::root().join(&name)?;
             if !is_there {
                 // It was moved before; a crash may have kept its history from coming along.
@@ -104,27 +122,48 @@ impl Homes {
         patiently(move || {
             let own = [".sarang/trash/files", ".sarang/versions"];
             let files = names_in(&dir).map_err(|e| Error::io("look at the files", e))?;
-            let history = own.iter().any(|own| names_in(&dir.join(own)).is_ok_and(|names| !names.is_empty()));
+            let history = own
+                .iter()
+                .any(|own| names_in(&dir.join(own)).is_ok_and(|names| !names.is_empty()));
             Ok(files.iter().all(|name| name == ".sarang") && !history)
         })
         .await
     }
 
     /// Whether the folder that lies in the data folder in the place of a home or team folder is not the one with this id; `false` for none.
-    pub(in crate::app) async fn is_another(&self, kind: TreeKind, name: &str, id: &str) -> Result<bool> {
+    pub(in crate::app) async fn is_another(
+        &self,
+        kind: TreeKind,
+        name: &str,
+        id: &str,
+    ) -> Result<bool> {
         let (dir, id) = (self.opener.own_dir(kind, name), id.to_owned());
-        patiently(move || Ok(dir.exists() && LocalTree::id_at(&dir)?.is_none_or(|found| found != id))).await
+        patiently(move || {
+            Ok(dir.exists() && LocalTree::id_at(&dir)?.is_none_or(|found| found != id))
+        })
+        .await
     }
 
     /// The id of a home or team folder that has been made.
     pub(in crate::app) fn known_id(&self, kind: TreeKind, name: &str) -> Option<String> {
-        self.opener.known.get(&kind.id(name)).map(|id| id.to_string())
+        self.opener
+            .known
+            .get(&kind.id(name))
+            .map(|id| id.to_string())
     }
 
     /// Gives the folder of a home or team folder, if there is one, the name `folder`, durably, and closes it.
-    pub(in crate::app) async fn lay_aside(&self, kind: TreeKind, name: &str, folder: &str) -> Result<()> {
+    pub(in crate::app) async fn lay_aside(
+        &self,
+        kind: TreeKind,
+        name: &str,
+        folder: &str,
+    ) -> Result<()> {
         self.close(kind, name);
-        let (from, to) = (self.opener.own_dir(kind, name), self.opener.own_dir(kind, folder));
+        let (from, to) = (
+            self.opener.own_dir(kind, name),
+            self.opener.own_dir(kind, folder),
+        );
         blocking(move || {
             // After a crash it may be there already.
             if to.symlink_metadata().is_ok() {
@@ -140,11 +179,18 @@ impl Homes {
     }
 
     /// Lets a tree that lies aside take the place of one that holds no files, which goes.
-    pub(in crate::app) async fn exchange(&self, aside: (TreeKind, &str), to: (TreeKind, &str)) -> Result<()> {
+    pub(in crate::app) async fn exchange(
+        &self,
+        aside: (TreeKind, &str),
+        to: (TreeKind, &str),
+    ) -> Result<()> {
         if self.opener.existing.path_of(&to.0.id(to.1)).is_some() {
             return Err(IN_PLACE);
         }
-        let (from, place) = (self.opener.own_dir(aside.0, aside.1), self.opener.own_dir(to.0, to.1));
+        let (from, place) = (
+            self.opener.own_dir(aside.0, aside.1),
+            self.opener.own_dir(to.0, to.1),
+        );
         let until = Instant::now() + folders::PURGE_PATIENCE;
         loop {
             self.close(to.0, to.1);
@@ -152,9 +198,11 @@ impl Homes {
             self.forget(to.0, to.1).await?;
             let (from, place) = (from.clone(), place.clone());
             let exchanged = blocking(move || {
-                let taken = purge_folder(&place.join(".sarang")).and_then(|()| match std::fs::remove_dir(&place) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-                    _ => rename_durably(&from, &place),
+                let taken = purge_folder(&place.join(".sarang")).and_then(|()| {
+                    match std::fs::remove_dir(&place) {
+                        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+                        _ => rename_durably(&from, &place),
+                    }
                 });
                 taken.map_err(|e| Error::io("bring the files back", e))
             });
@@ -177,7 +225,11 @@ impl Homes {
 
     /// Moves all that lies in such a folder aside, as one tree called `folder`; it can be gone on with after a crash. What cannot be
     /// moved stays.
-    pub(in crate::app) async fn gather(&self, left: &Left, (kind, folder): (TreeKind, &str)) -> Result<()> {
+    pub(in crate::app) async fn gather(
+        &self,
+        left: &Left,
+        (kind, folder): (TreeKind, &str),
+    ) -> Result<()> {
         let (left, to) = (left.clone(), self.opener.own_dir(kind, folder));
         blocking(move || {
             let Some(from) = dir_of(&left)? else { return Ok(()) };
@@ -200,7 +252,9 @@ impl Homes {
     pub(in crate::app) async fn purge_left(&self, left: &Left) -> Result<()> {
         let left = left.clone();
         blocking(move || {
-            let Some(dir) = dir_of(&left)? else { return Ok(()) };
+            let Some(dir) = dir_of(&left)? else {
+                return Ok(());
+            };
             purge_content(&dir).map_err(|e| Error::io("delete the files", e))
         })
         .await
@@ -237,8 +291,12 @@ const IN_PLACE: Error = Error::Forbidden(
 fn dir_of(left: &Left) -> Result<Option<PathBuf>> {
     let site = match Site::find_usable(left.path.as_ref()) {
         Err(Unfit::Absent(_)) => return Err(super::known::missing()),
-        found => found.map_err(|unfit| Error::io("reach the folder", std::io::Error::other(unfit.to_string())))?,
+        found => found.map_err(|unfit| {
+            Error::io("reach the folder", std::io::Error::other(unfit.to_string()))
+        })?,
     };
     let found = LocalTree::id_at(&site.path)?;
-    Ok(found.is_some_and(|found| left.id.as_ref() == Some(&found)).then_some(site.path))
+    Ok(found
+        .is_some_and(|found| left.id.as_ref() == Some(&found))
+        .then_some(site.path))
 }

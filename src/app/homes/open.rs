@@ -42,12 +42,18 @@ pub(super) struct Look {
 
 impl Look {
     pub fn new(inode: (u64, u64)) -> Arc<Self> {
-        Arc::new(Self { inode, began: Mutex::new(Instant::now()), is_under_way: AtomicBool::new(false) })
+        Arc::new(Self {
+            inode,
+            began: Mutex::new(Instant::now()),
+            is_under_way: AtomicBool::new(false),
+        })
     }
 
     /// Whether it is time and the caller is the one to do it.
     pub fn is_due(&self) -> bool {
-        let Some(mut began) = self.began.try_lock() else { return false };
+        let Some(mut began) = self.began.try_lock() else {
+            return false;
+        };
         if began.elapsed() < LOOK_EVERY || self.is_under_way.swap(true, Ordering::Relaxed) {
             return false;
         }
@@ -81,18 +87,30 @@ impl Home {
 
     /// Whether nobody holds it but the map that `this` is in.
     fn is_idle(this: &Arc<Self>) -> bool {
-        let is_free = |open: &OpenHome| Arc::strong_count(&open.root) == 1 && LocalTree::is_idle(&open.tree, 2);
+        let is_free = |open: &OpenHome| {
+            Arc::strong_count(&open.root) == 1 && LocalTree::is_idle(&open.tree, 2)
+        };
         Arc::strong_count(this) == 1 && this.get().is_none_or(is_free)
     }
 
     /// Takes it apart, if really nobody holds it: something in the background may have got hold of it just now.
     fn give_up(this: Arc<Self>) -> Result<Option<(Left, Closed)>, Arc<Self>> {
         let Self { cell, used } = Arc::try_unwrap(this)?;
-        let Some(OpenHome { root, tree, look }) = cell.into_inner() else { return Ok(None) };
+        let Some(OpenHome { root, tree, look }) = cell.into_inner() else {
+            return Ok(None);
+        };
         let (id, held) = (root.id.clone(), root.tree.held());
         drop(root);
         match LocalTree::close(tree) {
-            Ok(tree) => Ok(Some((Left { id, held, is_swept: tree.is_swept(), used: tree.used() }, tree))),
+            Ok(tree) => Ok(Some((
+                Left {
+                    id,
+                    held,
+                    is_swept: tree.is_swept(),
+                    used: tree.used(),
+                },
+                tree,
+            ))),
             Err(tree) => {
                 let root = Arc::new(Root::new(id, tree.clone()));
                 let cell = OnceCell::new_with(Some(OpenHome { root, tree, look }));
@@ -176,7 +194,10 @@ impl Trees {
             Some(home) => home.clone(),
             None => map.entry(name.to_owned()).or_default().clone(),
         };
-        home.used.store(self.clock.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        home.used.store(
+            self.clock.fetch_add(1, Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
         let many = open_in(&maps).saturating_sub(self.limit);
         if many > 0 {
             self.closing.let_go(self.close_oldest(&mut maps, many));
@@ -198,7 +219,8 @@ impl Trees {
     pub async fn close_all(&self) {
         {
             let mut maps = self.maps.lock();
-            self.closing.let_go(self.close_oldest(&mut maps, usize::MAX));
+            self.closing
+                .let_go(self.close_oldest(&mut maps, usize::MAX));
         }
         let closing: Vec<_> = self.closing.0.lock().keys().cloned().collect();
         for id in closing {
@@ -213,7 +235,9 @@ impl Trees {
 
     /// Whether a tree is open.
     pub fn is_open(&self, kind: TreeKind, name: &str) -> bool {
-        map_of(&mut self.maps.lock(), kind).get(name).is_some_and(|home| home.get().is_some())
+        map_of(&mut self.maps.lock(), kind)
+            .get(name)
+            .is_some_and(|home| home.get().is_some())
     }
 
     /// Takes a tree out; whoever holds it may go on.
@@ -226,7 +250,10 @@ impl Trees {
     pub fn remove_this(&self, kind: TreeKind, name: &str, home: &Arc<Home>) {
         let mut maps = self.maps.lock();
         let map = map_of(&mut maps, kind);
-        if map.get(name).is_some_and(|present| Arc::ptr_eq(present, home)) {
+        if map
+            .get(name)
+            .is_some_and(|present| Arc::ptr_eq(present, home))
+        {
             map.remove(name);
         }
     }
@@ -236,7 +263,10 @@ impl Trees {
         let mut maps = self.maps.lock();
         drop(home);
         let map = map_of(&mut maps, kind);
-        if map.get(name).is_some_and(|home| home.get().is_none() && Arc::strong_count(home) == 1) {
+        if map
+            .get(name)
+            .is_some_and(|home| home.get().is_none() && Arc::strong_count(home) == 1)
+        {
             map.remove(name);
         }
     }
@@ -253,7 +283,8 @@ impl Trees {
         let mut maps = self.maps.lock();
         let map = map_of(&mut maps, kind);
         if map.get(name).is_some_and(Home::is_idle) {
-            self.closing.let_go(self.close_one(map, name).into_iter().collect());
+            self.closing
+                .let_go(self.close_one(map, name).into_iter().collect());
         }
     }
 
@@ -261,7 +292,9 @@ impl Trees {
         let mut idle: Vec<(u64, usize, String)> = Vec::new();
         for (at, map) in maps.iter().enumerate() {
             let free = map.iter().filter(|(_, home)| Home::is_idle(home));
-            idle.extend(free.map(|(name, home)| (home.used.load(Ordering::Relaxed), at, name.clone())));
+            idle.extend(
+                free.map(|(name, home)| (home.used.load(Ordering::Relaxed), at, name.clone())),
+            );
         }
         idle.sort_unstable();
         let mut closed = Vec::new();
@@ -307,17 +340,26 @@ impl Trees {
     pub fn held(&self) -> Vec<(Arc<str>, SystemTime)> {
         let now = SystemTime::now();
         let left = self.left.lock();
-        left.values().filter_map(|left| Some((left.id.clone(), left.held.filter(|until| *until > now)?))).collect()
+        left.values()
+            .filter_map(|left| Some((left.id.clone(), left.held.filter(|until| *until > now)?)))
+            .collect()
     }
 
     /// Bytes of live files in the trees that were closed, as last counted.
     pub fn used_in_closed(&self) -> u64 {
-        self.left.lock().values().filter_map(|left| left.used).fold(0, u64::saturating_add)
+        self.left
+            .lock()
+            .values()
+            .filter_map(|left| left.used)
+            .fold(0, u64::saturating_add)
     }
 
     fn each<T>(&self, of: impl Fn(&OpenHome) -> T) -> Vec<T> {
         let maps = self.maps.lock();
-        maps.iter().flat_map(HashMap::values).filter_map(|home| home.get().map(&of)).collect()
+        maps.iter()
+            .flat_map(HashMap::values)
+            .filter_map(|home| home.get().map(&of))
+            .collect()
     }
 }
 

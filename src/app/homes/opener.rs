@@ -42,9 +42,20 @@ impl Opener {
             portable_names: drive.portable_names,
             versions: config.history.versions,
             reserve: drive.reserve,
-            modes: [config.storage.file_mode.bits(), config.storage.folder_mode.bits()],
+            modes: [
+                config.storage.file_mode.bits(),
+                config.storage.folder_mode.bits(),
+            ],
         };
-        Self { dir: config.data_dir.clone(), settings, auth, uploads, known, existing, lacking: Lacking::default() }
+        Self {
+            dir: config.data_dir.clone(),
+            settings,
+            auth,
+            uploads,
+            known,
+            existing,
+            lacking: Lacking::default(),
+        }
     }
 
     /// Opens a tree, makes it if it was never made; `was_swept` is whether it was closed with all its overflow files in use.
@@ -55,7 +66,10 @@ impl Opener {
             Some(id) => self.open_known((kind, name), id, was_swept).await,
             None => self.open_first(kind, name).await,
         };
-        self.lacking.note(&kind.id(name), opened.as_ref().map(|opened| opened.tree.lacks()));
+        self.lacking.note(
+            &kind.id(name),
+            opened.as_ref().map(|opened| opened.tree.lacks()),
+        );
         let opened = opened.map_err(|error| out_of_reach(&kind.id(name), error))?;
         self.hold_uploads(&opened.root).await;
         // Or while it was being opened: then what was opened stays closed.
@@ -64,7 +78,12 @@ impl Opener {
     }
 
     /// Opens a tree that has been made. What lies in its place without its id is not touched.
-    async fn open_known(&self, (kind, name): (TreeKind, &str), id: Arc<str>, was_swept: bool) -> Result<OpenHome> {
+    async fn open_known(
+        &self,
+        (kind, name): (TreeKind, &str),
+        id: Arc<str>,
+        was_swept: bool,
+    ) -> Result<OpenHome> {
         let (tree, settings) = (kind.id(name), self.settings);
         let dir = self.find_dir(kind, name).await?;
         let opened = blocking(move || {
@@ -72,7 +91,8 @@ impl Opener {
             open_home(&dir, &tree, found.ok_or_else(known::missing)?)
         })
         .await;
-        self.known.note(&kind.id(name), !matches!(opened, Err(Error::Missing(_))));
+        self.known
+            .note(&kind.id(name), !matches!(opened, Err(Error::Missing(_))));
         opened
     }
 
@@ -112,7 +132,8 @@ impl Opener {
     /// The names of the trees of a kind that were made in the data folder.
     fn made_in_data_folder(&self, kind: TreeKind) -> Vec<String> {
         let made = self.known.names(kind).into_iter();
-        made.filter(|name| self.existing.path_of(&kind.id(name)).is_none()).collect()
+        made.filter(|name| self.existing.path_of(&kind.id(name)).is_none())
+            .collect()
     }
 
     /// Where a tree lies; `Missing` when that is a folder which was there before and cannot be served now.
@@ -138,14 +159,23 @@ impl Opener {
 
     fn check_owner(&self, kind: TreeKind, name: &str) -> Result<()> {
         match kind {
-            TreeKind::Home => self.auth.account(&AccountName::parse(name)?).map(drop).ok_or(Error::Unauthenticated),
+            TreeKind::Home => self
+                .auth
+                .account(&AccountName::parse(name)?)
+                .map(drop)
+                .ok_or(Error::Unauthenticated),
             TreeKind::Team => Ok(()),
         }
     }
 
     /// Reserves the room again that unfinished uploads were promised.
     async fn hold_uploads(&self, root: &Root) {
-        for upload in self.uploads.in_root(&root.id).into_iter().filter(|it| it.record().published.is_none()) {
+        for upload in self
+            .uploads
+            .in_root(&root.id)
+            .into_iter()
+            .filter(|it| it.record().published.is_none())
+        {
             if let Err(error) = hold(root, &upload).await {
                 tracing::warn!(upload = upload.id, %error, "the room for an unfinished upload is not reserved");
             }
@@ -154,7 +184,9 @@ impl Opener {
 
     /// Where a tree lies, or its path leads that was there before.
     pub fn dir_of(&self, kind: TreeKind, name: &str) -> PathBuf {
-        self.existing.path_of(&kind.id(name)).unwrap_or_else(|| self.own_dir(kind, name))
+        self.existing
+            .path_of(&kind.id(name))
+            .unwrap_or_else(|| self.own_dir(kind, name))
     }
 
     /// Where a tree lies that is in the data folder.
@@ -173,25 +205,43 @@ fn out_of_reach(tree: &str, error: Error) -> Error {
     match &error {
         Error::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
             tracing::error!(tree, %error, "a folder of files cannot be used: look at its owner, its permissions and server.sandbox");
-            Error::Missing("The server may not use the folder that these files lie in; its log says more.")
+            Error::Missing(
+                "The server may not use the folder that these files lie in; its log says more.",
+            )
         }
         _ => error,
     }
 }
 
 fn sync_folders(folders: &[&Path]) -> std::io::Result<()> {
-    folders.iter().try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
+    folders
+        .iter()
+        .try_for_each(|folder| std::fs::File::open(folder)?.sync_all())
 }
 
 fn open_home(dir: &Path, id: &str, tree: Arc<LocalTree>) -> Result<OpenHome> {
-    let inode = super::folders::inode_of(dir).map_err(|e| Error::io("look at the home folder", e))?;
+    let inode =
+        super::folders::inode_of(dir).map_err(|e| Error::io("look at the home folder", e))?;
     let root = Arc::new(Root::new(id.into(), tree.clone()));
-    Ok(OpenHome { root, tree, look: Look::new(inode) })
+    Ok(OpenHome {
+        root,
+        tree,
+        look: Look::new(inode),
+    })
 }
 
 async fn hold(root: &Root, upload: &Unfinished) -> Result<()> {
     let record = upload.record();
-    let reserved = root.tree.reserve(&record.place()?, Room { len: Some(record.len), limit: None }).await?;
+    let reserved = root
+        .tree
+        .reserve(
+            &record.place()?,
+            Room {
+                len: Some(record.len),
+                limit: None,
+            },
+        )
+        .await?;
     Uploads::hold(upload, reserved);
     Ok(())
 }

@@ -22,7 +22,12 @@ impl App {
             };
             let left = self.removals.get(&id)?.existing.clone();
             match self.finish_removal(&id).await? {
-                Some(moved) => return Ok(Outcome { moved: Some(moved), aside: None }),
+                Some(moved) => {
+                    return Ok(Outcome {
+                        moved: Some(moved),
+                        aside: None,
+                    });
+                }
                 None => (id, left),
             }
         };
@@ -48,27 +53,49 @@ impl App {
     async fn settle_removal(&self, id: &str, left: Option<Left>) -> Result<Outcome> {
         let kept = left.filter(|left| left.id.is_none());
         let outcome = self.settle_files(id).await?;
-        Ok(Outcome { aside: outcome.aside.or(kept.map(|left| left.path)), ..outcome })
+        Ok(Outcome {
+            aside: outcome.aside.or(kept.map(|left| left.path)),
+            ..outcome
+        })
     }
 
     /// Takes the account away and records what is still to be done. `NotFound`, `Forbidden` for the last administrator.
     pub async fn begin_removal(&self, name: &AccountName, files: Files) -> Result<String> {
         let view = self.auth.account(name).ok_or(Error::NotFound)?;
-        let removal = self.removal_of(TreeKind::Home, name.as_str(), files).await?;
-        let removal = Removal { created: view.created, ..removal };
+        let removal = self
+            .removal_of(TreeKind::Home, name.as_str(), files)
+            .await?;
+        let removal = Removal {
+            created: view.created,
+            ..removal
+        };
         let (id, table) = (new_id()?, &self.removals.table);
-        self.auth.begin_removal(name, table.put_in(Batch::new(), &id, &removal)?).await?;
-        self.removals.all.write().insert(id.clone(), Arc::new(removal));
+        self.auth
+            .begin_removal(name, table.put_in(Batch::new(), &id, &removal)?)
+            .await?;
+        self.removals
+            .all
+            .write()
+            .insert(id.clone(), Arc::new(removal));
         Ok(id)
     }
 
     async fn begin_team_removal(&self, name: &str, files: Files) -> Result<String> {
         let team = self.commons.teams.find(name).ok_or(Error::NotFound)?;
         let removal = self.removal_of(TreeKind::Team, name, files).await?;
-        let removal = Removal { created: team.created, ..removal };
+        let removal = Removal {
+            created: team.created,
+            ..removal
+        };
         let (id, table) = (new_id()?, &self.removals.table);
-        self.commons.teams.remove(name, table.put_in(Batch::new(), &id, &removal)?).await?;
-        self.removals.all.write().insert(id.clone(), Arc::new(removal));
+        self.commons
+            .teams
+            .remove(name, table.put_in(Batch::new(), &id, &removal)?)
+            .await?;
+        self.removals
+            .all
+            .write()
+            .insert(id.clone(), Arc::new(removal));
         Ok(id)
     }
 
@@ -78,17 +105,25 @@ impl App {
             self.homes.check_there(kind, name).await?;
         }
         let removal = self.removals.new_removal(self, kind, name, files).await?;
-        Ok(Removal { existing, ..removal })
+        Ok(Removal {
+            existing,
+            ..removal
+        })
     }
 
     /// The folder that was there before, if there the files lie. It is deleted only for whoever names its path. `Invalid`.
     async fn left_of(&self, kind: TreeKind, name: &str, files: &Files) -> Result<Option<Left>> {
-        let wrong = |why: String| Err(Error::Invalid { pointer: "/path".into(), why });
+        let wrong = |why: String| {
+            Err(Error::Invalid {
+                pointer: "/path".into(),
+                why,
+            })
+        };
         let Some(path) = self.existing_folder(kind, name) else {
             return match files {
-                Files::PurgeAt(_) => {
-                    wrong("Its files lie in the data folder: delete them without naming a path.".into())
-                }
+                Files::PurgeAt(_) => wrong(
+                    "Its files lie in the data folder: delete them without naming a path.".into(),
+                ),
                 _ => Ok(None),
             };
         };
@@ -101,7 +136,9 @@ impl App {
                 ));
             }
             Files::PurgeAt(named) if Path::new(named) != Path::new(&path) => {
-                return wrong(format!("Its files lie in {path}, not in {named}: nothing was removed."));
+                return wrong(format!(
+                    "Its files lie in {path}, not in {named}: nothing was removed."
+                ));
             }
             Files::PurgeAt(_) | Files::Transfer(_) => {}
         }

@@ -47,7 +47,10 @@ impl Accounts {
         let _alone = self.changing.lock().await;
         self.check_free(name)?;
         self.take_name(name.clone());
-        Ok(Reserved { accounts: Arc::clone(self), name: name.clone() })
+        Ok(Reserved {
+            accounts: Arc::clone(self),
+            name: name.clone(),
+        })
     }
 
     /// Commits a batch that `check` finds nothing against in the account's present record. `NotFound`.
@@ -66,7 +69,9 @@ impl Accounts {
                 check(&present.record)?;
                 present.text.clone()
             };
-            accounts.commit(&name, batch.expect(key_of(&name), Some(before))).await
+            accounts
+                .commit(&name, batch.expect(key_of(&name), Some(before)))
+                .await
         })
         .await
     }
@@ -82,7 +87,9 @@ impl Accounts {
             }
             let before = account.present.read().text.clone();
             let key = key_of(&name);
-            accounts.commit(&name, along.expect(&key, Some(before)).delete(&key)).await?;
+            accounts
+                .commit(&name, along.expect(&key, Some(before)).delete(&key))
+                .await?;
             accounts.take_name(name.clone());
             accounts.forget(&name);
             Ok(())

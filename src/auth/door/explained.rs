@@ -22,15 +22,20 @@ impl Door {
 
     /// Keeps a failed try that was counted.
     pub(super) fn explain(&self, attempt: &Attempt) {
-        let account = attempt.name.as_ref().and_then(|name| self.accounts.find(name));
+        let account = attempt
+            .name
+            .as_ref()
+            .and_then(|name| self.accounts.find(name));
         let cause = match &account {
             Some(account) if account.generation().is_none() => Cause::Disabled,
             _ if attempt.device.is_some() => Cause::EndedAppPassword,
             Some(account) if account.wants_code() => Cause::SecondFactor,
             _ => Cause::WrongPassword,
         };
-        let failure = Failure::new(attempt.client, attempt.from, cause.into()).of_device(attempt.device.clone());
-        self.failures.before(self.owner(attempt.name.as_ref()), failure);
+        let failure = Failure::new(attempt.client, attempt.from, cause.into())
+            .of_device(attempt.device.clone());
+        self.failures
+            .before(self.owner(attempt.name.as_ref()), failure);
     }
 
     /// Keeps that no more tries are judged; only where the account's own were counted, not those of its network on others.

@@ -35,16 +35,24 @@ impl Challenges {
     /// Shows the proof for a name: the SHA-256 of the key authorization.
     pub fn show(&self, domain: &str, digest: &[u8]) -> io::Result<Shown> {
         if digest.len() != 32 {
-            return Err(io::Error::other("the digest of an ACME challenge has 32 bytes"));
+            return Err(io::Error::other(
+                "the digest of an ACME challenge has 32 bytes",
+            ));
         }
         let domain = domain.to_ascii_lowercase();
         let key = KeyPair::generate().map_err(io::Error::other)?;
         let mut params = CertificateParams::new(vec![domain.clone()]).map_err(io::Error::other)?;
         params.custom_extensions = vec![CustomExtension::new_acme_identifier(digest)];
         let certificate = params.self_signed(&key).map_err(io::Error::other)?;
-        let proof = Proof { certificate: certificate.der().to_vec(), key: key.serialize_der() };
+        let proof = Proof {
+            certificate: certificate.der().to_vec(),
+            key: key.serialize_der(),
+        };
         self.0.write().insert(domain.clone(), Arc::new(proof));
-        Ok(Shown { all: self.clone(), domain })
+        Ok(Shown {
+            all: self.clone(),
+            domain,
+        })
     }
 }
 

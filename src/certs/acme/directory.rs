@@ -7,8 +7,8 @@ use crate::config::AcmeConfig;
 use crate::outgoing::{Outgoing, causes};
 use http_body_util::{BodyExt, Full};
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse, ChallengeType, Error, HttpClient,
-    Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AccountCredentials, AuthorizationStatus, BodyWrapper, BytesResponse, ChallengeType,
+    Error, HttpClient, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -18,8 +18,10 @@ use std::time::Duration;
 /// For each answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// For a proof to be looked at, and for a certificate to be signed.
-const POLLING: RetryPolicy =
-    RetryPolicy::new().initial_delay(Duration::from_millis(250)).backoff(1.5).timeout(Duration::from_secs(90));
+const POLLING: RetryPolicy = RetryPolicy::new()
+    .initial_delay(Duration::from_millis(250))
+    .backoff(1.5)
+    .timeout(Duration::from_secs(90));
 /// How often an order is begun anew whose nonces were refused; within each, so is every request.
 const ORDERS: usize = 3;
 const BAD_NONCE: &str = "urn:ietf:params:acme:error:badNonce";
@@ -74,7 +76,12 @@ impl Directory for LetsEncrypt {
 impl LetsEncrypt {
     pub(super) fn new(config: AcmeConfig, folder: PathBuf, challenges: Challenges) -> Self {
         let authority = Some(config.authority.clone()).filter(|path| !path.as_os_str().is_empty());
-        Self { config, folder, challenges, outgoing: Arc::new(Outgoing::new(authority, PATIENCE)) }
+        Self {
+            config,
+            folder,
+            challenges,
+            outgoing: Arc::new(Outgoing::new(authority, PATIENCE)),
+        }
     }
 
     fn account_file(&self) -> PathBuf {
@@ -91,12 +98,23 @@ impl LetsEncrypt {
             return client().from_credentials(credentials).await;
         }
         let contact = format!("mailto:{}", self.config.contact);
-        let contact: &[&str] = if self.config.contact.is_empty() { &[] } else { &[&contact] };
-        let wanted =
-            NewAccount { contact, terms_of_service_agreed: self.config.agree_terms, only_return_existing: false };
-        let (account, credentials) = client().create(&wanted, self.config.directory_url().to_owned(), None).await?;
+        let contact: &[&str] = if self.config.contact.is_empty() {
+            &[]
+        } else {
+            &[&contact]
+        };
+        let wanted = NewAccount {
+            contact,
+            terms_of_service_agreed: self.config.agree_terms,
+            only_return_existing: false,
+        };
+        let (account, credentials) = client()
+            .create(&wanted, self.config.directory_url().to_owned(), None)
+            .await?;
         let text = serde_json::to_vec(&credentials)?;
-        blocking(move || file::put(&path, &text)).await.map_err(other)?;
+        blocking(move || file::put(&path, &text))
+            .await
+            .map_err(other)?;
         Ok(account)
     }
 
@@ -116,7 +134,11 @@ impl LetsEncrypt {
             let challenge = authorization.challenge(ChallengeType::TlsAlpn01);
             let mut challenge = challenge.ok_or(Error::Unsupported("the challenge TLS-ALPN-01"))?;
             let digest = challenge.key_authorization().digest();
-            shown.push(self.challenges.show(domain, digest.as_ref()).map_err(other)?);
+            shown.push(
+                self.challenges
+                    .show(domain, digest.as_ref())
+                    .map_err(other)?,
+            );
             challenge.set_ready().await?;
         }
         if !shown.is_empty() {
@@ -142,12 +164,18 @@ async fn why_unproven(order: &mut Order) -> Option<String> {
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization.ok()?;
         let mut refreshed = authorization.refresh().await.map(drop);
-        if refreshed.as_ref().is_err_and(|error| kind(error) == Some(BAD_NONCE)) {
+        if refreshed
+            .as_ref()
+            .is_err_and(|error| kind(error) == Some(BAD_NONCE))
+        {
             refreshed = authorization.refresh().await.map(drop);
         }
         refreshed.ok()?;
         let state = &*authorization;
-        let mut errors = state.challenges.iter().filter_map(|challenge| challenge.error.as_ref());
+        let mut errors = state
+            .challenges
+            .iter()
+            .filter_map(|challenge| challenge.error.as_ref());
         if let Some(problem) = errors.next() {
             let detail = problem.detail.as_deref().unwrap_or("it does not say why");
             return Some(format!(
@@ -166,7 +194,10 @@ fn kind(error: &Error) -> Option<&str> {
 }
 
 fn refusal(error: &Error) -> Refusal {
-    Refusal { why: causes(error), is_limit: kind(error) == Some(RATE_LIMITED) }
+    Refusal {
+        why: causes(error),
+        is_limit: kind(error) == Some(RATE_LIMITED),
+    }
 }
 
 fn other(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
@@ -187,7 +218,10 @@ impl HttpClient for Client {
             }
             let (head, body) = request.into_parts();
             let body = body.collect().await.map_err(other)?.to_bytes();
-            let response = outgoing.ask(http::Request::from_parts(head, body)).await.map_err(other)?;
+            let response = outgoing
+                .ask(http::Request::from_parts(head, body))
+                .await
+                .map_err(other)?;
             Ok(BytesResponse::from(response.map(Full::new)))
         })
     }

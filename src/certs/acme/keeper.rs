@@ -62,7 +62,13 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
             why: String::new(),
             told: None,
         });
-        Self { names: names.collect(), folder: folder.to_owned(), directory, clock, changed }
+        Self {
+            names: names.collect(),
+            folder: folder.to_owned(),
+            directory,
+            clock,
+            changed,
+        }
     }
 
     /// Never ends.
@@ -80,8 +86,13 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
                 }
             }
             let now = self.now();
-            let next = names.iter().map(|name| name.due(now)).min().unwrap_or(i64::MAX);
-            let until_next = Duration::from_secs(u64::try_from(next.saturating_sub(now)).unwrap_or(0));
+            let next = names
+                .iter()
+                .map(|name| name.due(now))
+                .min()
+                .unwrap_or(i64::MAX);
+            let until_next =
+                Duration::from_secs(u64::try_from(next.saturating_sub(now)).unwrap_or(0));
             tokio::select! {
                 () = tokio::time::sleep(until_next.min(LOOK)) => {}
                 () = asked.notified() => names.iter_mut().for_each(Name::ask_again),
@@ -98,16 +109,25 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
 
     /// What an earlier run has left.
     async fn recall(&self, name: &mut Name) {
-        let (certificate, note) = (certificate_in(&self.folder, &name.domain), note_in(&self.folder, &name.domain));
+        let (certificate, note) = (
+            certificate_in(&self.folder, &name.domain),
+            note_in(&self.folder, &name.domain),
+        );
         let domain = name.domain.clone();
         let read = move || {
             let stamp = file::stamp(&certificate);
-            let valid = file::read(&certificate).ok().flatten().and_then(|pem| validity(&pem, &domain).ok());
-            let note: Option<Note> =
-                file::read(&note).ok().flatten().and_then(|text| serde_json::from_slice(&text).ok());
+            let valid = file::read(&certificate)
+                .ok()
+                .flatten()
+                .and_then(|pem| validity(&pem, &domain).ok());
+            let note: Option<Note> = file::read(&note)
+                .ok()
+                .flatten()
+                .and_then(|text| serde_json::from_slice(&text).ok());
             (stamp, valid, note)
         };
-        (name.stamp, name.valid, name.note) = tokio::task::spawn_blocking(read).await.unwrap_or_default();
+        (name.stamp, name.valid, name.note) =
+            tokio::task::spawn_blocking(read).await.unwrap_or_default();
         if let Some(note) = &mut name.note {
             *note = note.soonest();
             name.why = "it failed before the start".into();
@@ -122,7 +142,11 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
 
     /// Looks whether the certificate is still there: one that is lost or damaged is due.
     async fn look(&self, name: &mut Name) {
-        let (path, domain, before) = (certificate_in(&self.folder, &name.domain), name.domain.clone(), name.stamp);
+        let (path, domain, before) = (
+            certificate_in(&self.folder, &name.domain),
+            name.domain.clone(),
+            name.stamp,
+        );
         let read = blocking(move || {
             let stamp = file::stamp(&path);
             if stamp.is_some() && stamp == before {
@@ -132,7 +156,9 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
             Ok(Some((stamp, valid)))
         });
         // What cannot be read now, as for want of open files, may be sound: it is no reason for an order.
-        let Ok(Some((stamp, valid))) = read.await else { return };
+        let Ok(Some((stamp, valid))) = read.await else {
+            return;
+        };
         if name.valid.is_some() && valid.is_none() {
             tracing::warn!(
                 domain = name.domain,
@@ -150,14 +176,25 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
             name.fail(&error.to_string(), self.now());
             return;
         }
-        tracing::info!(domain = name.domain, "ordering a certificate from the ACME server");
+        tracing::info!(
+            domain = name.domain,
+            "ordering a certificate from the ACME server"
+        );
         let late = |_| {
             let why = format!("the order was not done in {} seconds", PATIENCE.as_secs());
-            Err(Refusal { why, is_limit: false })
+            Err(Refusal {
+                why,
+                is_limit: false,
+            })
         };
-        let obtained = tokio::time::timeout(PATIENCE, self.directory.obtain(&name.domain)).await.unwrap_or_else(late);
+        let obtained = tokio::time::timeout(PATIENCE, self.directory.obtain(&name.domain))
+            .await
+            .unwrap_or_else(late);
         let stored = match obtained {
-            Ok(pem) => self.store(name, pem).await.map_err(|error| Refusal { why: error.to_string(), is_limit: false }),
+            Ok(pem) => self.store(name, pem).await.map_err(|error| Refusal {
+                why: error.to_string(),
+                is_limit: false,
+            }),
             Err(refusal) => Err(refusal),
         };
         match stored {
@@ -166,7 +203,11 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
                 (name.note, name.told) = (None, None);
                 name.rest = Some(rest(self.now(), valid));
                 let until = iso_date(from_unix_seconds(valid.1));
-                tracing::info!(domain = name.domain, until, "the ACME server has sent a certificate");
+                tracing::info!(
+                    domain = name.domain,
+                    until,
+                    "the ACME server has sent a certificate"
+                );
                 if renewal(valid.0, valid.1) <= self.now() {
                     tracing::warn!(
                         domain = name.domain,
@@ -187,15 +228,20 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
     }
 
     async fn write_note(&self, name: &Name) -> io::Result<()> {
-        let (path, text) =
-            (note_in(&self.folder, &name.domain), serde_json::to_vec(&name.note).map_err(io::Error::other)?);
+        let (path, text) = (
+            note_in(&self.folder, &name.domain),
+            serde_json::to_vec(&name.note).map_err(io::Error::other)?,
+        );
         blocking(move || file::put(&path, &text)).await
     }
 
     /// Stores a certificate, if it is one for this name, and lets it be used.
     async fn store(&self, name: &Name, pem: String) -> io::Result<(i64, i64)> {
         let valid = validity(pem.as_bytes(), &name.domain)?;
-        let (path, note) = (certificate_in(&self.folder, &name.domain), note_in(&self.folder, &name.domain));
+        let (path, note) = (
+            certificate_in(&self.folder, &name.domain),
+            note_in(&self.folder, &name.domain),
+        );
         let changed = self.changed.clone();
         blocking(move || {
             file::put(&path, pem.as_bytes())?;
@@ -211,8 +257,14 @@ impl<D: Directory, C: Fn() -> SystemTime + Send + Sync> Keeper<D, C> {
 
 impl Name {
     fn due(&self, now: i64) -> i64 {
-        let due = self.valid.map_or(i64::MIN, |(from, until)| renewal(from, until));
-        [self.note, self.rest].iter().flatten().map(|note| note.next(now)).fold(due, i64::max)
+        let due = self
+            .valid
+            .map_or(i64::MIN, |(from, until)| renewal(from, until));
+        [self.note, self.rest]
+            .iter()
+            .flatten()
+            .map(|note| note.next(now))
+            .fold(due, i64::max)
     }
 
     fn ask_again(&mut self) {
@@ -248,7 +300,10 @@ impl Name {
     fn meanwhile(&self) -> String {
         match self.valid {
             Some((_, until)) => {
-                format!("the one from before stays in use until {}", iso_date(from_unix_seconds(until)))
+                format!(
+                    "the one from before stays in use until {}",
+                    iso_date(from_unix_seconds(until))
+                )
             }
             None => "and there is none from before".into(),
         }
@@ -257,7 +312,12 @@ impl Name {
 
 /// From when until when a certificate is valid, if it is for this name and has its key with it.
 fn validity(pem: &[u8], domain: &str) -> io::Result<(i64, i64)> {
-    let wrong = |why: &str| io::Error::new(io::ErrorKind::InvalidData, format!("the certificate that came {why}"));
+    let wrong = |why: &str| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("the certificate that came {why}"),
+        )
+    };
     let der = first_certificate(pem)?;
     let (_, certificate) = X509Certificate::from_der(&der).map_err(|_| wrong("cannot be read"))?;
     if !names_of(&certificate).contains(&domain.to_ascii_lowercase()) {
@@ -268,7 +328,10 @@ fn validity(pem: &[u8], domain: &str) -> io::Result<(i64, i64)> {
         return Err(wrong("is for another key"));
     }
     let validity = certificate.validity();
-    Ok((validity.not_before.timestamp(), validity.not_after.timestamp()))
+    Ok((
+        validity.not_before.timestamp(),
+        validity.not_after.timestamp(),
+    ))
 }
 
 /// For jitter only.

@@ -31,15 +31,26 @@ impl Acme {
         let acme = config.tls.acme.clone();
         // Each directory has a folder of its own: an account is known to one, and a certificate for trying does not serve for real.
         let url = acme.directory_url().trim_start_matches("https://");
-        let name = url.replace(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-', "_");
+        let name = url.replace(
+            |c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '-',
+            "_",
+        );
         let folder = folder_in(&config.data_dir).join("acme").join(name);
         file::make_folder(&config.data_dir, &folder)?;
-        Ok(Self { config: acme, folder, challenges: Challenges::default(), asked: Notify::new() })
+        Ok(Self {
+            config: acme,
+            folder,
+            challenges: Challenges::default(),
+            asked: Notify::new(),
+        })
     }
 
     /// The PEM files of the certificates with their keys, of which some may not be there yet.
     pub fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.config.domains.iter().map(|domain| certificate_in(&self.folder, domain))
+        self.config
+            .domains
+            .iter()
+            .map(|domain| certificate_in(&self.folder, domain))
     }
 
     /// What the ACME server is shown.
@@ -54,8 +65,18 @@ impl Acme {
 
     /// Orders what is missing or due, for ever; calls `changed` after each certificate that was stored.
     pub async fn run(&self, changed: impl Fn() + Send + Sync + 'static) {
-        let directory = LetsEncrypt::new(self.config.clone(), self.folder.clone(), self.challenges.clone());
-        let keeper = Keeper::new(&self.config.domains, &self.folder, directory, SystemTime::now, Arc::new(changed));
+        let directory = LetsEncrypt::new(
+            self.config.clone(),
+            self.folder.clone(),
+            self.challenges.clone(),
+        );
+        let keeper = Keeper::new(
+            &self.config.domains,
+            &self.folder,
+            directory,
+            SystemTime::now,
+            Arc::new(changed),
+        );
         keeper.run(&self.asked).await;
     }
 }
@@ -69,8 +90,12 @@ fn note_in(folder: &Path, domain: &str) -> PathBuf {
 }
 
 /// Work on files, away from the threads that serve.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|failed| Err(io::Error::other(failed)))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|failed| Err(io::Error::other(failed)))
 }
 
 #[cfg(test)]

@@ -48,7 +48,10 @@ impl<A: Fn(&str, u64) -> Result<String, Refusal> + Send + Sync> Directory for Pl
 }
 
 fn away(is_limit: bool) -> Result<String, Refusal> {
-    Err(Refusal { why: "nobody answers".into(), is_limit })
+    Err(Refusal {
+        why: "nobody answers".into(),
+        is_limit,
+    })
 }
 
 /// Keeps certificates for so long; returns who was asked for, and when.
@@ -69,9 +72,19 @@ async fn keep_from<A>(
 where
     A: Fn(&str, u64) -> Result<String, Refusal> + Send + Sync,
 {
-    let (asked, domains) = (Arc::default(), domains.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+    let (asked, domains) = (
+        Arc::default(),
+        domains
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>(),
+    );
     let now = clock.clone();
-    let played = Played { asked: Arc::clone(&asked), now: Arc::new(move || seconds(now())), answer };
+    let played = Played {
+        asked: Arc::clone(&asked),
+        now: Arc::new(move || seconds(now())),
+        answer,
+    };
     let keeper = Keeper::new(&domains, folder, played, clock, Arc::new(|| ()));
     let _ = tokio::time::timeout(Duration::from_secs(long), keeper.run(&Notify::new())).await;
     asked.lock().clone()
@@ -86,16 +99,30 @@ async fn a_directory_that_is_away_for_thirty_days_costs_nothing_but_tries() {
     let back = 89 * DAY;
     let seen = path.clone();
     let asked = keep(dir.path(), &["nest.example"], 95 * DAY, move |name, now| {
-        assert_eq!(std::fs::read_to_string(&seen).unwrap(), first, "the one from before stays");
-        if now < back { away(false) } else { Ok(certificate(name, now)) }
+        assert_eq!(
+            std::fs::read_to_string(&seen).unwrap(),
+            first,
+            "the one from before stays"
+        );
+        if now < back {
+            away(false)
+        } else {
+            Ok(certificate(name, now))
+        }
     })
     .await;
     let times: Vec<u64> = asked.iter().map(|(_, at)| *at).collect();
     assert_eq!(times[0], 60 * DAY, "at two thirds of its time");
-    assert!(times.windows(2).all(|pair| pair[1] - pair[0] >= 12 * 60), "{times:?}");
+    assert!(
+        times.windows(2).all(|pair| pair[1] - pair[0] >= 12 * 60),
+        "{times:?}"
+    );
     assert!((50..90).contains(&times.len()), "{}", times.len());
     let last = *times.last().unwrap();
-    assert!(last >= back && last < back + 15 * 3600, "it is renewed within hours after the directory is back: {last}");
+    assert!(
+        last >= back && last < back + 15 * 3600,
+        "it is renewed within hours after the directory is back: {last}"
+    );
     assert!(!note_in(dir.path(), "nest.example").exists());
 }
 
@@ -104,26 +131,54 @@ async fn restarts_are_no_way_around_the_limits() {
     let dir = tempfile::tempdir().unwrap();
     let (mut asked, clock) = (Vec::new(), clock());
     for _ in 0..180 {
-        asked.extend(keep_from(clock.clone(), dir.path(), &["nest.example"], 60, |_, _| away(false)).await);
+        asked.extend(
+            keep_from(clock.clone(), dir.path(), &["nest.example"], 60, |_, _| {
+                away(false)
+            })
+            .await,
+        );
     }
     let in_first_hour = asked.iter().filter(|(_, at)| *at < 3600).count();
     assert!((2..=5).contains(&in_first_hour), "{asked:?}");
-    assert!(asked.windows(2).all(|pair| pair[1].1 - pair[0].1 >= 12 * 60), "{asked:?}");
+    assert!(
+        asked
+            .windows(2)
+            .all(|pair| pair[1].1 - pair[0].1 >= 12 * 60),
+        "{asked:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_name_that_fails_keeps_no_other_from_its_certificate_and_no_other_is_ordered() {
     let dir = tempfile::tempdir().unwrap();
-    let answer = |name: &str, now| if name == "lost.example" { away(true) } else { Ok(certificate(name, now)) };
-    let asked = keep(dir.path(), &["lost.example", "Nest.example"], 8 * 3600, answer).await;
+    let answer = |name: &str, now| {
+        if name == "lost.example" {
+            away(true)
+        } else {
+            Ok(certificate(name, now))
+        }
+    };
+    let asked = keep(
+        dir.path(),
+        &["lost.example", "Nest.example"],
+        8 * 3600,
+        answer,
+    )
+    .await;
     assert_eq!(
         asked,
-        [("lost.example".to_owned(), 0), ("Nest.example".to_owned(), 0)],
+        [
+            ("lost.example".to_owned(), 0),
+            ("Nest.example".to_owned(), 0)
+        ],
         "after a rate limit nothing for hours"
     );
     let stored = certificate_in(dir.path(), "Nest.example");
     assert_eq!(stored.file_name().unwrap(), "nest.example.pem");
-    assert_eq!(std::fs::metadata(stored).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(
+        std::fs::metadata(stored).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,12 +186,23 @@ async fn what_is_no_certificate_for_the_name_is_not_stored() {
     for wrong in [
         certificate("other.example", 0),
         "junk".into(),
-        certificate("nest.example", 0).split_once("-----BEGIN PRIVATE").unwrap().0.to_owned(),
-        certificate("nest.example", 0).split_once("-----BEGIN PRIVATE").unwrap().0.to_owned()
+        certificate("nest.example", 0)
+            .split_once("-----BEGIN PRIVATE")
+            .unwrap()
+            .0
+            .to_owned(),
+        certificate("nest.example", 0)
+            .split_once("-----BEGIN PRIVATE")
+            .unwrap()
+            .0
+            .to_owned()
             + &KeyPair::generate().unwrap().serialize_pem(),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let asked = keep(dir.path(), &["nest.example"], 60, move |_, _| Ok(wrong.clone())).await;
+        let asked = keep(dir.path(), &["nest.example"], 60, move |_, _| {
+            Ok(wrong.clone())
+        })
+        .await;
         assert_eq!(asked.len(), 1);
         assert!(!certificate_in(dir.path(), "nest.example").exists());
     }
@@ -148,8 +214,11 @@ async fn who_has_put_it_right_need_not_wait_for_long() {
     let domains = ["nest.example".to_owned()];
     let (asked, clock) = (Arc::new(Mutex::new(Vec::new())), clock());
     let now = clock.clone();
-    let played =
-        Played { asked: asked.clone(), now: Arc::new(move || seconds(now())), answer: |_: &str, _| away(true) };
+    let played = Played {
+        asked: asked.clone(),
+        now: Arc::new(move || seconds(now())),
+        answer: |_: &str, _| away(true),
+    };
     let notify = Arc::new(Notify::new());
     let by = notify.clone();
     let keeper = Keeper::new(&domains, dir.path(), played, clock, Arc::new(|| ()));
@@ -168,11 +237,18 @@ async fn who_has_put_it_right_need_not_wait_for_long() {
 #[tokio::test(start_paused = true)]
 async fn a_certificate_that_is_lost_or_damaged_is_ordered_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let (domains, path) = (["nest.example".to_owned()], certificate_in(dir.path(), "nest.example"));
+    let (domains, path) = (
+        ["nest.example".to_owned()],
+        certificate_in(dir.path(), "nest.example"),
+    );
     let (asked, clock) = (Arc::new(Mutex::new(Vec::new())), clock());
     let now = clock.clone();
     let answer = |name: &str, now| Ok(certificate(name, now));
-    let played = Played { asked: asked.clone(), now: Arc::new(move || seconds(now())), answer };
+    let played = Played {
+        asked: asked.clone(),
+        now: Arc::new(move || seconds(now())),
+        answer,
+    };
     let notify = Arc::new(Notify::new());
     let by = notify.clone();
     let keeper = Keeper::new(&domains, dir.path(), played, clock, Arc::new(|| ()));
@@ -206,7 +282,12 @@ async fn a_clock_that_is_ahead_orders_no_certificate_after_the_other() {
         let answer = move |name: &str, now| Ok(certificate(name, now - ahead));
         let asked = keep_from(clock, dir.path(), &["nest.example"], 3600, answer).await;
         assert!((2..=5).contains(&asked.len()), "{asked:?}");
-        assert!(asked.windows(2).all(|pair| pair[1].1 - pair[0].1 >= 12 * 60), "{asked:?}");
+        assert!(
+            asked
+                .windows(2)
+                .all(|pair| pair[1].1 - pair[0].1 >= 12 * 60),
+            "{asked:?}"
+        );
     }
 }
 
@@ -217,9 +298,16 @@ fn a_proof_is_shown_for_its_name_while_the_order_runs() {
     let shown = challenges.show("Nest.example", &[7; 32]).unwrap();
     let proof = challenges.find("nest.EXAMPLE").unwrap();
     let (_, parsed) = X509Certificate::from_der(&proof.certificate).unwrap();
-    let identifier = parsed.extensions().iter().find(|it| it.oid.to_id_string() == "1.3.6.1.5.5.7.1.31").unwrap();
+    let identifier = parsed
+        .extensions()
+        .iter()
+        .find(|it| it.oid.to_id_string() == "1.3.6.1.5.5.7.1.31")
+        .unwrap();
     assert!(identifier.critical && identifier.value == [&[4, 32][..], &[7; 32]].concat());
-    assert_eq!(crate::certs::authority::names_of(&parsed), ["nest.example".to_owned()].into());
+    assert_eq!(
+        crate::certs::authority::names_of(&parsed),
+        ["nest.example".to_owned()].into()
+    );
     assert!(challenges.find("other.example").is_none());
     drop(shown);
     assert!(challenges.find("nest.example").is_none());

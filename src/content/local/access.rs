@@ -14,7 +14,9 @@ pub(super) fn take_over(target: &Place<'_>, file: BorrowedFd<'_>) -> Result<bool
         return Ok(false);
     }
     let old = os::open_read(target.dir(), &name, Lookup::Full);
-    old.and_then(|old| os::take_over_access(fd(&old), file)).map(|()| true).map_err(failed)
+    old.and_then(|old| os::take_over_access(fd(&old), file))
+        .map(|()| true)
+        .map_err(failed)
 }
 
 /// Gives a folder that was just made in its place what the one around it hands on. Its group it has from the kernel.
@@ -28,7 +30,12 @@ pub(super) fn open_up(root: &Root, dir: BorrowedFd<'_>, name: &str) -> Result<()
 }
 
 /// Gives what was built in `.sarang/tmp` what the folder hands on that it is moved into.
-pub(super) fn settle_in(root: &Root, built: &RelPath, source: &Place<'_>, target: &Place<'_>) -> Result<()> {
+pub(super) fn settle_in(
+    root: &Root,
+    built: &RelPath,
+    source: &Place<'_>,
+    target: &Place<'_>,
+) -> Result<()> {
     if !built.is_within(&RelPath::restore(TMP.to_owned())) {
         return Ok(());
     }
@@ -44,11 +51,17 @@ pub(super) fn settle_in(root: &Root, built: &RelPath, source: &Place<'_>, target
     if found.kind == Kind::File {
         return heritage.give_file(fd(&top), file_mode).map_err(failed);
     }
-    heritage.give_folder(fd(&top), folder_mode).map_err(failed)?;
+    heritage
+        .give_folder(fd(&top), folder_mode)
+        .map_err(failed)?;
     walk::everything(top, |met| {
         match met.kind {
-            Kind::File => heritage.give_file(fd(&os::open_read_raw(met.dir, met.raw)?), file_mode)?,
-            Kind::Folder => heritage.give_folder(fd(&os::open_folder_raw(met.dir, met.raw)?), folder_mode)?,
+            Kind::File => {
+                heritage.give_file(fd(&os::open_read_raw(met.dir, met.raw)?), file_mode)?
+            }
+            Kind::Folder => {
+                heritage.give_folder(fd(&os::open_folder_raw(met.dir, met.raw)?), folder_mode)?
+            }
             Kind::Other => {}
         }
         Ok::<_, os::Errno>(met.kind == Kind::Folder)

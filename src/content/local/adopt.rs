@@ -20,7 +20,8 @@ const DOING: &str = "take over the history";
 
 /// Moves a folder that lies outside the tree, on the same file system, to `to`, whole and in one rename; then its history. `Exists`.
 pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
-    let (Some(outside), Some(name)) = (folder.parent(), folder.file_name().and_then(OsStr::to_str)) else {
+    let (Some(outside), Some(name)) = (folder.parent(), folder.file_name().and_then(OsStr::to_str))
+    else {
         return Err(Error::NotFound);
     };
     let outside = os::open_root(outside).map_err(|e| Error::io("open the folder of homes", e))?;
@@ -51,7 +52,8 @@ pub(super) fn adopt(root: &Root, folder: &Path, to: &RelPath) -> Result<()> {
         if there.is_some() {
             return Err(Error::Exists);
         }
-        root.rename_new((fd(&outside), name), (target.dir(), &new_name)).map_err(|e| explain("move it", e))?;
+        root.rename_new((fd(&outside), name), (target.dir(), &new_name))
+            .map_err(|e| explain("move it", e))?;
         root.note_move();
         root.ledger.forget(root);
         root.pen.note(root, &[Event::Made(to.as_str().to_owned())]);
@@ -79,7 +81,10 @@ struct Note<'a> {
 impl<'a> Note<'a> {
     fn write(root: &'a Root, to: &RelPath) -> Result<Self> {
         let own = own::open(fd(&root.dir), chronicle::OWN)?;
-        let note = Self { root, name: format!("{NOTE_OF}{}", root.stamp()) };
+        let note = Self {
+            root,
+            name: format!("{NOTE_OF}{}", root.stamp()),
+        };
         write_small(root, fd(&own), &note.name, to.as_str())?;
         Ok(note)
     }
@@ -92,20 +97,32 @@ impl<'a> Note<'a> {
 impl Drop for Note<'_> {
     fn drop(&mut self) {
         // What stays is looked at by the next start, which finds nothing to do.
-        let _ = os::unlink_file(fd(&self.root.dir), &format!("{}/{}", chronicle::OWN, self.name));
+        let _ = os::unlink_file(
+            fd(&self.root.dir),
+            &format!("{}/{}", chronicle::OWN, self.name),
+        );
     }
 }
 
 /// Goes on with adoptions that a crash, or a failure, has cut after the files had come.
 pub(super) fn finish(root: &Root) -> Result<()> {
     let own = own::open(fd(&root.dir), chronicle::OWN)?;
-    for name in names(fd(&own))?.into_iter().filter(|name| name.starts_with(NOTE_OF)) {
+    for name in names(fd(&own))?
+        .into_iter()
+        .filter(|name| name.starts_with(NOTE_OF))
+    {
         let mut path = String::new();
         let file = os::open_read(fd(&own), &name, Lookup::Full).map_err(failed)?;
-        std::fs::File::from(file).read_to_string(&mut path).map_err(|e| Error::io(DOING, e))?;
+        std::fs::File::from(file)
+            .read_to_string(&mut path)
+            .map_err(|e| Error::io(DOING, e))?;
         let mut folders: Vec<_> = RelPath::of_existing(&path).into_iter().collect();
         // It may have been renamed.
-        folders.extend(names(fd(&root.dir))?.iter().flat_map(|name| RelPath::parse(name)));
+        folders.extend(
+            names(fd(&root.dir))?
+                .iter()
+                .flat_map(|name| RelPath::parse(name)),
+        );
         for folder in folders {
             match take_history(root, &folder) {
                 Ok(()) | Err(Error::NotFound | Error::NotFolder) => {}
@@ -119,8 +136,12 @@ pub(super) fn finish(root: &Root) -> Result<()> {
 
 /// Takes over the history of a tree that has become the folder `to`, or what a crash has left of it. `NotFound` for no folder.
 pub(super) fn take_history(root: &Root, to: &RelPath) -> Result<()> {
-    let dir = root.look(to, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
-    let Some(own) = folder(fd(&dir), chronicle::OWN)?.filter(|own| os::is_given(fd(own))) else { return Ok(()) };
+    let dir = root
+        .look(to, Lookup::Full, os::open_folder)?
+        .ok_or(Error::NotFound)?;
+    let Some(own) = folder(fd(&dir), chronicle::OWN)?.filter(|own| os::is_given(fd(own))) else {
+        return Ok(());
+    };
     let mut left = take_versions(root, fd(&own))?;
     left.items = take_trash(root, fd(&own), to)?;
     for kept in [&root.versions, &root.trash_files, &root.trash_info] {
@@ -147,7 +168,9 @@ struct Left {
 }
 
 fn take_versions(root: &Root, own: BorrowedFd<'_>) -> Result<Left> {
-    let Some(from) = folder(own, "versions")? else { return Ok(Left::default()) };
+    let Some(from) = folder(own, "versions")? else {
+        return Ok(Left::default());
+    };
     for history in names(fd(&from))? {
         match root.rename_new((fd(&from), &history), (fd(&root.versions), &history)) {
             // Its file was overwritten before this.
@@ -158,13 +181,16 @@ fn take_versions(root: &Root, own: BorrowedFd<'_>) -> Result<Left> {
     let mut left = Left::default();
     for (history, _) in entries(fd(&from))? {
         let dir = os::open_folder_raw(fd(&from), &history);
-        left.versions += dir.map_or(Ok(1), |dir| entries(fd(&dir)).map(|versions| versions.len()))?;
+        left.versions += dir.map_or(Ok(1), |dir| {
+            entries(fd(&dir)).map(|versions| versions.len())
+        })?;
     }
     Ok(left)
 }
 
 fn merge(root: &Root, from: BorrowedFd<'_>, history: &str) -> Result<()> {
-    let (Some(here), Some(there)) = (folder(from, history)?, folder(fd(&root.versions), history)?) else {
+    let (Some(here), Some(there)) = (folder(from, history)?, folder(fd(&root.versions), history)?)
+    else {
         return Ok(());
     };
     for version in names(fd(&here))? {
@@ -182,14 +208,28 @@ fn merge(root: &Root, from: BorrowedFd<'_>, history: &str) -> Result<()> {
 
 /// Returns how many items could not be taken over.
 fn take_trash(root: &Root, own: BorrowedFd<'_>, to: &RelPath) -> Result<usize> {
-    let (Some(files), Some(info)) = (folder(own, "trash/files")?, folder(own, "trash/info")?) else { return Ok(0) };
+    let (Some(files), Some(info)) = (folder(own, "trash/files")?, folder(own, "trash/info")?)
+    else {
+        return Ok(0);
+    };
     for item in names(fd(&files))? {
-        let text = note_in(fd(&info), &item).map_err(failed)?.unwrap_or_default();
-        let path = path_in(&text).map_or_else(|| RelPath::parse(&item), Ok)?.beneath(to);
-        let is_taken = [(&root.trash_files, item.clone()), (&root.trash_info, format!("{item}{NOTE}"))]
-            .iter()
-            .any(|(dir, name)| os::stat_at(fd(*dir), name).is_ok());
-        let id = if is_taken { trash::name_of(root, path.name().unwrap_or_default()) } else { item.clone() };
+        let text = note_in(fd(&info), &item)
+            .map_err(failed)?
+            .unwrap_or_default();
+        let path = path_in(&text)
+            .map_or_else(|| RelPath::parse(&item), Ok)?
+            .beneath(to);
+        let is_taken = [
+            (&root.trash_files, item.clone()),
+            (&root.trash_info, format!("{item}{NOTE}")),
+        ]
+        .iter()
+        .any(|(dir, name)| os::stat_at(fd(*dir), name).is_ok());
+        let id = if is_taken {
+            trash::name_of(root, path.name().unwrap_or_default())
+        } else {
+            item.clone()
+        };
         let note = format!("{id}{NOTE}");
         write_small(root, fd(&root.trash_info), &note, &moved(&text, &path))?;
         if let Err(e) = root.rename_new((fd(&files), &item), (fd(&root.trash_files), &id)) {
@@ -206,7 +246,13 @@ fn moved(note: &str, path: &RelPath) -> String {
     if path_in(note).is_none() {
         return trash::note_of(path.as_str());
     }
-    let line = |line: &str| if line.starts_with("Path=") { path_line(path.as_str()) } else { line.to_owned() };
+    let line = |line: &str| {
+        if line.starts_with("Path=") {
+            path_line(path.as_str())
+        } else {
+            line.to_owned()
+        }
+    };
     note.lines().map(|text| line(text) + "\n").collect()
 }
 
@@ -251,14 +297,27 @@ mod tests {
         assert_eq!(tree.versions(&path("theirs/file")).await.unwrap().len(), 1);
         let trashed = tree.trashed(None, 9).await.unwrap();
         assert_eq!(trashed.len(), items);
-        let item = trashed.into_iter().find(|item| item.path == path("theirs/gone")).unwrap();
+        let item = trashed
+            .into_iter()
+            .find(|item| item.path == path("theirs/gone"))
+            .unwrap();
         assert_eq!(item.who.unwrap().as_str(), "ada");
         assert!(item.when.is_some());
-        tree.untrash(&item.id, &path("back"), commit()).await.unwrap();
+        tree.untrash(&item.id, &path("back"), commit())
+            .await
+            .unwrap();
         assert_eq!(content(&tree, "back").await, b"2");
         assert_eq!(tree.versions(&path("back")).await.unwrap().len(), 1);
         assert!(!dir.path().join("home/theirs/.sarang").exists());
-        let findings = look_over(&dir.path().join("home"), Care { served: false, repair: None }).unwrap().findings;
+        let findings = look_over(
+            &dir.path().join("home"),
+            Care {
+                served: false,
+                repair: None,
+            },
+        )
+        .unwrap()
+        .findings;
         assert_eq!(findings, []);
     }
 
@@ -267,12 +326,29 @@ mod tests {
         let (dir, other) = (TempDir::new().unwrap(), other().await);
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
         // Names that are taken are no hindrance.
-        let id = fs::read_dir(other.path().join(".sarang/trash/files")).unwrap().next().unwrap().unwrap().file_name();
-        let (files, info) = (dir.path().join("home/.sarang/trash/files"), dir.path().join("home/.sarang/trash/info"));
+        let id = fs::read_dir(other.path().join(".sarang/trash/files"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .file_name();
+        let (files, info) = (
+            dir.path().join("home/.sarang/trash/files"),
+            dir.path().join("home/.sarang/trash/info"),
+        );
         fs::write(files.join(&id), "own").unwrap();
-        fs::write(info.join(format!("{}.trashinfo", id.to_str().unwrap())), "[Trash Info]\nPath=own\n").unwrap();
+        fs::write(
+            info.join(format!("{}.trashinfo", id.to_str().unwrap())),
+            "[Trash Info]\nPath=own\n",
+        )
+        .unwrap();
         for history in fs::read_dir(other.path().join(".sarang/versions")).unwrap() {
-            fs::create_dir(dir.path().join("home/.sarang/versions").join(history.unwrap().file_name())).unwrap();
+            fs::create_dir(
+                dir.path()
+                    .join("home/.sarang/versions")
+                    .join(history.unwrap().file_name()),
+            )
+            .unwrap();
         }
         tree.adopt(other.path(), &path("theirs")).await.unwrap();
         std::mem::forget(other);
@@ -284,7 +360,10 @@ mod tests {
     async fn what_was_mounted_in_an_adopted_tree_is_kept_in_mind() {
         let (dir, other) = (TempDir::new().unwrap(), other().await);
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
-        let (noted, kept) = (other.path().join(mounted::MOUNTED), dir.path().join("home").join(mounted::MOUNTED));
+        let (noted, kept) = (
+            other.path().join(mounted::MOUNTED),
+            dir.path().join("home").join(mounted::MOUNTED),
+        );
         fs::write(&noted, "[").unwrap();
         let refused = tree.adopt(other.path(), &path("theirs")).await;
         assert!(matches!(refused, Err(Error::Corrupt(_))), "{refused:?}");
@@ -292,7 +371,10 @@ mod tests {
         fs::write(&noted, r#"[{"path":"disk","id":[1,2]}]"#).unwrap();
         tree.adopt(other.path(), &path("theirs")).await.unwrap();
         std::mem::forget(other);
-        assert_eq!(fs::read_to_string(kept).unwrap(), r#"[{"path":"theirs/disk","id":[1,2]}]"#);
+        assert_eq!(
+            fs::read_to_string(kept).unwrap(),
+            r#"[{"path":"theirs/disk","id":[1,2]}]"#
+        );
     }
 
     /// A crash between the two, and what was cut before.
@@ -301,7 +383,10 @@ mod tests {
         let (dir, other) = (TempDir::new().unwrap(), other().await);
         let home = dir.path().join("home");
         let tree = LocalTree::open(&home, RELAXED).unwrap();
-        assert!(matches!(tree.adopt_history(&path("theirs")).await, Err(Error::NotFound)));
+        assert!(matches!(
+            tree.adopt_history(&path("theirs")).await,
+            Err(Error::NotFound)
+        ));
         let own = os::open_root(&other.path().join(".sarang")).unwrap();
         os::set_given(fd(&own)).unwrap();
         fs::rename(other.path(), home.join("theirs")).unwrap();
@@ -324,11 +409,22 @@ mod tests {
             fs::rename(other.path(), home.join(name)).unwrap();
             std::mem::forget(other);
             let tree: Tree = LocalTree::open(&home, RELAXED).unwrap();
-            assert_eq!(tree.versions(&path(&format!("{name}/file"))).await.unwrap().len(), 1);
+            assert_eq!(
+                tree.versions(&path(&format!("{name}/file")))
+                    .await
+                    .unwrap()
+                    .len(),
+                1
+            );
             assert_eq!(tree.trashed(None, 9).await.unwrap().len(), 1);
             assert!(!home.join(name).join(".sarang").exists());
-            let own = fs::read_dir(home.join(".sarang")).unwrap().map(|entry| entry.unwrap().file_name());
-            assert!(!own.into_iter().any(|name| name.to_str().unwrap().starts_with(NOTE_OF)));
+            let own = fs::read_dir(home.join(".sarang"))
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name());
+            assert!(
+                !own.into_iter()
+                    .any(|name| name.to_str().unwrap().starts_with(NOTE_OF))
+            );
         }
     }
 
@@ -339,7 +435,9 @@ mod tests {
         let home = dir.path().join("home");
         let tree = LocalTree::open(&home, RELAXED).unwrap();
         let files = home.join(".sarang/trash/files");
-        fs::remove_dir(&files).and_then(|()| fs::create_dir(&files)).unwrap();
+        fs::remove_dir(&files)
+            .and_then(|()| fs::create_dir(&files))
+            .unwrap();
         tree.adopt(other.path(), &path("theirs")).await.unwrap();
         std::mem::forget(other);
         drop(tree);
@@ -354,7 +452,12 @@ mod tests {
         let tree = LocalTree::open(&home, RELAXED).unwrap();
         for history in fs::read_dir(other.path().join(".sarang/versions")).unwrap() {
             let history = history.unwrap();
-            let version = fs::read_dir(history.path()).unwrap().next().unwrap().unwrap().file_name();
+            let version = fs::read_dir(history.path())
+                .unwrap()
+                .next()
+                .unwrap()
+                .unwrap()
+                .file_name();
             let taken = home.join(".sarang/versions").join(history.file_name());
             fs::create_dir(&taken).unwrap();
             fs::write(taken.join(version), "own").unwrap();
@@ -364,7 +467,17 @@ mod tests {
         fs::rename(other.path(), home.join("theirs")).unwrap();
         std::mem::forget(other);
         tree.adopt_history(&path("theirs")).await.unwrap();
-        assert_eq!(fs::read_dir(home.join("theirs/.sarang/versions")).unwrap().count(), 2);
-        assert_eq!(fs::read_dir(home.join(".sarang/trash/files")).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_dir(home.join("theirs/.sarang/versions"))
+                .unwrap()
+                .count(),
+            2
+        );
+        assert_eq!(
+            fs::read_dir(home.join(".sarang/trash/files"))
+                .unwrap()
+                .count(),
+            1
+        );
     }
 }

@@ -45,8 +45,15 @@ pub(super) fn set_apart(root: &Root, given: &Root) -> Result<()> {
     })?;
     // A history may outlive its file, as that of one that was overwritten beside the server.
     let kept: HashSet<String> = versions::histories(root)?.into_iter().collect();
-    shared.ids.extend(theirs.ids.iter().filter(|id| kept.contains(&id.to_string())));
-    shared.histories.extend(theirs.histories.intersection(&kept).cloned());
+    shared.ids.extend(
+        theirs
+            .ids
+            .iter()
+            .filter(|id| kept.contains(&id.to_string())),
+    );
+    shared
+        .histories
+        .extend(theirs.histories.intersection(&kept).cloned());
     each(root, &mut |_, id, label, node| {
         let history = label.history(node);
         if theirs.has(id, &history) {
@@ -69,10 +76,15 @@ pub(super) fn set_apart(root: &Root, given: &Root) -> Result<()> {
         return Ok(());
     }
     settle(given)?;
-    each(given, &mut |file, id, label, node| match renamed.get(&(id, label.history(node))) {
-        Some(new) => Label::new(*new, label.digest(node).as_ref(), node).store(fd(file)).map_err(failed),
-        None => Ok(()),
-    })?;
+    each(
+        given,
+        &mut |file, id, label, node| match renamed.get(&(id, label.history(node))) {
+            Some(new) => Label::new(*new, label.digest(node).as_ref(), node)
+                .store(fd(file))
+                .map_err(failed),
+            None => Ok(()),
+        },
+    )?;
     settle(given)?;
     for (_, history) in renamed.keys() {
         let _ = stage::remove_tree(fd(&given.versions), history, &mut |_, _| {});
@@ -89,7 +101,10 @@ fn settle(given: &Root) -> Result<()> {
 }
 
 /// Shows everything that has an id to `visit`; what has none is known by its inode, which no two share.
-fn each(root: &Root, visit: &mut dyn FnMut(&OwnedFd, FileId, &Label, &Node) -> Result<()>) -> Result<()> {
+fn each(
+    root: &Root,
+    visit: &mut dyn FnMut(&OwnedFd, FileId, &Label, &Node) -> Result<()>,
+) -> Result<()> {
     for (top, is_tree) in [("", true), (TRASH, false), (TMP, false)] {
         let top = os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(failed)?;
         walk::everything(top, |met| {
@@ -135,7 +150,15 @@ mod tests {
     use std::process::Command;
 
     fn copy(from: &Path, to: &Path) {
-        assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
+        assert!(
+            Command::new("cp")
+                .arg("-a")
+                .arg(from)
+                .arg(to)
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// A home, and its copy by `cp -a` that was somebody's home.
@@ -159,17 +182,34 @@ mod tests {
         for file in ["f", "theirs/f", "late"] {
             assert_eq!(tree.versions(&path(file)).await.unwrap().len(), 1, "{file}");
         }
-        assert!(tree.versions(&path("theirs/late")).await.unwrap().is_empty());
+        assert!(
+            tree.versions(&path("theirs/late"))
+                .await
+                .unwrap()
+                .is_empty()
+        );
         for file in ["theirs/f", "theirs/late"] {
             let id = tree.delete(&path(file), commit()).await.unwrap();
             tree.purge(&id).await.unwrap();
         }
-        let item = tree.trashed(None, 9).await.unwrap().into_iter().find(|it| it.path == path("theirs/gone")).unwrap();
+        let item = tree
+            .trashed(None, 9)
+            .await
+            .unwrap()
+            .into_iter()
+            .find(|it| it.path == path("theirs/gone"))
+            .unwrap();
         tree.purge(&item.id).await.unwrap();
         let item = tree.trashed(None, 9).await.unwrap().remove(0);
-        tree.untrash(&item.id, &path("gone"), commit()).await.unwrap();
+        tree.untrash(&item.id, &path("gone"), commit())
+            .await
+            .unwrap();
         for file in ["f", "gone", "late"] {
-            assert_eq!(tree.versions(&path(file)).await.unwrap().len(), 1, "{file} has lost its history");
+            assert_eq!(
+                tree.versions(&path(file)).await.unwrap().len(),
+                1,
+                "{file} has lost its history"
+            );
             assert_eq!(content(&tree, file).await, b"2");
         }
     }

@@ -27,12 +27,19 @@ pub(super) struct Behind {
 impl Behind {
     /// Of an upload that goes on where `len` bytes are on the disk.
     pub fn from(len: u64) -> Self {
-        Self { asked: len, running: None }
+        Self {
+            asked: len,
+            running: None,
+        }
     }
 
     /// Sees to what was written before `end`. Waits for the call before this one, so a slow disk slows the sender.
     pub async fn follow(&mut self, stage: &Arc<Stage>, end: u64) -> Result<()> {
-        let due = if self.asked == 0 && !stage.is_kept() { LARGE } else { self.asked.saturating_add(STEP) };
+        let due = if self.asked == 0 && !stage.is_kept() {
+            LARGE
+        } else {
+            self.asked.saturating_add(STEP)
+        };
         if end < due {
             return Ok(());
         }
@@ -79,7 +86,13 @@ mod tests {
         let stage = Arc::new(Stage::create(&tree.root).unwrap());
         let mut behind = Behind::default();
         let mut asked = Vec::new();
-        for end in [LARGE - 1, LARGE, LARGE + STEP - 1, LARGE + STEP, LARGE + STEP + 1] {
+        for end in [
+            LARGE - 1,
+            LARGE,
+            LARGE + STEP - 1,
+            LARGE + STEP,
+            LARGE + STEP + 1,
+        ] {
             behind.follow(&stage, end).await.unwrap();
             asked.push(behind.asked);
         }
@@ -97,7 +110,10 @@ mod tests {
         tree.lay_aside("id", 0).await.unwrap();
         let mut came = 0;
         for steps in [2, 1] {
-            let mut upload = tree.resume("id", &path("x"), Room::default()).await.unwrap();
+            let mut upload = tree
+                .resume("id", &path("x"), Room::default())
+                .await
+                .unwrap();
             assert!(upload.len() >= came, "{} of {came}", upload.len());
             let part = Bytes::from(vec![b'x'; 1 << 20]);
             for _ in 0..=8 * steps {
@@ -107,14 +123,25 @@ mod tests {
         }
         drop(tree);
         let tree = LocalTree::open(&home, RELAXED).unwrap();
-        let upload = tree.resume("id", &path("x"), Room::default()).await.unwrap();
-        assert!(upload.len() >= came && came >= 8 << 20, "{} of {came}", upload.len());
+        let upload = tree
+            .resume("id", &path("x"), Room::default())
+            .await
+            .unwrap();
+        assert!(
+            upload.len() >= came && came >= 8 << 20,
+            "{} of {came}",
+            upload.len()
+        );
     }
 
     #[tokio::test]
     async fn a_failed_write_is_told_once_and_to_the_one_who_asks_next() {
-        let failed = || tokio::task::spawn_blocking(|| Err(explain("write the file", os::Errno::IO)));
-        let mut behind = Behind { asked: LARGE, running: Some(failed()) };
+        let failed =
+            || tokio::task::spawn_blocking(|| Err(explain("write the file", os::Errno::IO)));
+        let mut behind = Behind {
+            asked: LARGE,
+            running: Some(failed()),
+        };
         assert!(behind.catch_up().await.is_err());
         assert!(behind.catch_up().await.is_ok());
     }
@@ -122,14 +149,21 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_large_upload_that_goes_to_the_disk_as_it_comes_is_whole() {
         let dir = tempfile::TempDir::new().unwrap();
-        let tree: Arc<dyn ContentTree> = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
+        let tree: Arc<dyn ContentTree> =
+            LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
         let parts: Vec<Vec<u8>> = (0..49_u8).map(|part| vec![part; (1 << 20) + 7]).collect();
-        let mut upload = tree.begin_put(&path("large"), Start::Empty, Room::default()).await.unwrap();
+        let mut upload = tree
+            .begin_put(&path("large"), Start::Empty, Room::default())
+            .await
+            .unwrap();
         for part in &parts {
             upload.write(Bytes::copy_from_slice(part)).await.unwrap();
         }
         let node = upload.commit(commit()).await.unwrap().node;
-        assert_eq!(node.len, parts.iter().map(|part| part.len() as u64).sum::<u64>());
+        assert_eq!(
+            node.len,
+            parts.iter().map(|part| part.len() as u64).sum::<u64>()
+        );
         assert!(content(&tree, "large").await == parts.concat());
     }
 }

@@ -21,14 +21,26 @@ async fn single_operations() {
     let (file, other) = (path("docs/file.txt"), path("docs/other.txt"));
     let body = Bytes::from(vec![7; 4096]);
     let put = async |at: RelPath| {
-        let mut upload = tree.begin_put(&at, Start::Empty, Room::of(4096)).await.unwrap();
+        let mut upload = tree
+            .begin_put(&at, Start::Empty, Room::of(4096))
+            .await
+            .unwrap();
         upload.write(body.clone()).await.unwrap();
         upload.commit(commit()).await.unwrap();
     };
     measure("put 4K over", ROUNDS, async |_| put(file.clone()).await).await;
-    measure("put 4K new", ENTRIES, async |n| put(path(&format!("docs/many/file number {n}"))).await).await;
-    measure("stat", ROUNDS, async |_| assert!(!tree.stat(&file).await.unwrap().folder)).await;
-    measure("props", ROUNDS, async |_| drop(tree.props(&file).await.unwrap())).await;
+    measure("put 4K new", ENTRIES, async |n| {
+        put(path(&format!("docs/many/file number {n}"))).await
+    })
+    .await;
+    measure("stat", ROUNDS, async |_| {
+        assert!(!tree.stat(&file).await.unwrap().folder)
+    })
+    .await;
+    measure("props", ROUNDS, async |_| {
+        drop(tree.props(&file).await.unwrap())
+    })
+    .await;
     measure("open, read 4K", ROUNDS, async |_| {
         let reader = tree.open(&file).await.unwrap();
         assert_eq!(reader.read_at(0, 65_536).await.unwrap().len(), 4096);
@@ -68,15 +80,23 @@ async fn measure(name: &str, rounds: u32, operation: impl AsyncFn(u32)) {
         operation(round).await;
     }
     let per = |time: Duration| time.as_secs_f64() * 1e6 / f64::from(rounds);
-    println!("{name:32} {:9.2} us CPU {:9.2} us", per(cpu_time().saturating_sub(cpu)), per(start.elapsed()));
+    println!(
+        "{name:32} {:9.2} us CPU {:9.2} us",
+        per(cpu_time().saturating_sub(cpu)),
+        per(start.elapsed())
+    );
 }
 
 /// CPU time of this process so far, from the scheduler's own count.
 fn cpu_time() -> Duration {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     let spent = tasks.map(|task| {
-        let text = std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap_or_default();
-        text.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or_default()
+        let text =
+            std::fs::read_to_string(task.unwrap().path().join("schedstat")).unwrap_or_default();
+        text.split(' ')
+            .next()
+            .and_then(|first| first.parse::<u64>().ok())
+            .unwrap_or_default()
     });
     Duration::from_nanos(spent.sum())
 }

@@ -53,11 +53,17 @@ pub(super) fn margin(used: u64) -> u64 {
 
 /// Reads what is written, and lets only what there is at most stand; `None` where nothing is to be believed.
 pub(super) fn take(top: BorrowedFd<'_>) -> Option<Written> {
-    let found =
-        read(top).inspect_err(|error| tracing::warn!(%error, "how much a home holds is to be counted")).ok()??;
-    let Some(used) = found.used else { return Some(found) };
+    let found = read(top)
+        .inspect_err(|error| tracing::warn!(%error, "how much a home holds is to be counted"))
+        .ok()??;
+    let Some(used) = found.used else {
+        return Some(found);
+    };
     let most = used.saturating_add(margin(used));
-    let bound = Written { most, ..Written::default() };
+    let bound = Written {
+        most,
+        ..Written::default()
+    };
     // On the disk before anything changes: a power cut must not leave what is right no more.
     match put(top, &bound).and_then(|()| sync(top)) {
         Ok(()) => Some(Written { most, ..found }),
@@ -78,7 +84,9 @@ pub(super) fn write(top: BorrowedFd<'_>, written: &Written) -> Result<()> {
 pub(super) fn remove(top: BorrowedFd<'_>) {
     match os::unlink_file(top, FILE) {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(error) => tracing::error!(%error, "what a home held cannot be removed: its quota may be judged wrongly"),
+        Err(error) => {
+            tracing::error!(%error, "what a home held cannot be removed: its quota may be judged wrongly")
+        }
     }
 }
 
@@ -90,13 +98,33 @@ fn read(top: BorrowedFd<'_>) -> Result<Option<Written>> {
         Err(e) => return Err(explain(doing, e)),
     };
     let mut text = Vec::new();
-    file.take(LARGEST).read_to_end(&mut text).map_err(|e| Error::io(doing, e))?;
+    file.take(LARGEST)
+        .read_to_end(&mut text)
+        .map_err(|e| Error::io(doing, e))?;
     let here = of(top).map_err(|e| explain(doing, e))?;
-    let page = serde_json::from_slice::<Page>(&text).ok().filter(|page| page.of == here);
-    Ok(page.map(|Page { used, most, unmeasured, counted, total, .. }| {
-        let counted = counted.map(|(when, took)| (time::from_unix_seconds(when), Duration::from_millis(took)));
-        Written { used, most, unmeasured, counted, total }
-    }))
+    let page = serde_json::from_slice::<Page>(&text)
+        .ok()
+        .filter(|page| page.of == here);
+    Ok(page.map(
+        |Page {
+             used,
+             most,
+             unmeasured,
+             counted,
+             total,
+             ..
+         }| {
+            let counted = counted
+                .map(|(when, took)| (time::from_unix_seconds(when), Duration::from_millis(took)));
+            Written {
+                used,
+                most,
+                unmeasured,
+                counted,
+                total,
+            }
+        },
+    ))
 }
 
 fn put(top: BorrowedFd<'_>, written: &Written) -> os::Outcome<()> {
@@ -106,9 +134,19 @@ fn put(top: BorrowedFd<'_>, written: &Written) -> os::Outcome<()> {
         of: of(top)?,
         used: written.used.filter(|_| is_exact),
         most: written.most,
-        unmeasured: if is_exact { written.unmeasured.clone() } else { Vec::new() },
-        counted: written.counted.map(|(when, took)| (time::unix_seconds(when), milliseconds(took))),
-        total: if is_exact && written.used.is_some() { written.total } else { (None, 0) },
+        unmeasured: if is_exact {
+            written.unmeasured.clone()
+        } else {
+            Vec::new()
+        },
+        counted: written
+            .counted
+            .map(|(when, took)| (time::unix_seconds(when), milliseconds(took))),
+        total: if is_exact && written.used.is_some() {
+            written.total
+        } else {
+            (None, 0)
+        },
     };
     let text = serde_json::to_vec(&page).map_err(|_| Errno::INVAL)?;
     let file = match os::open_write(top, FILE) {
@@ -157,10 +195,19 @@ mod tests {
     }
 
     async fn fill(tree: &Arc<LocalTree>, name: &str, len: usize, limit: u64) -> Result<()> {
-        let room = Room { len: Some(len as u64), limit: Some(limit) };
+        let room = Room {
+            len: Some(len as u64),
+            limit: Some(limit),
+        };
         let mut upload = tree.begin_put(&path(name), Start::Empty, room).await?;
         upload.write(vec![0; len].into()).await?;
-        upload.commit(Commit { limit: Some(limit), ..commit() }).await.map(drop)
+        upload
+            .commit(Commit {
+                limit: Some(limit),
+                ..commit()
+            })
+            .await
+            .map(drop)
     }
 
     /// How often all files were looked at.
@@ -173,9 +220,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         close(counted(dir.path()).await);
         let tree = open(dir.path());
-        assert!(matches!(fill(&tree, "b", 1, MANY).await, Err(Error::NoSpace)));
+        assert!(matches!(
+            fill(&tree, "b", 1, MANY).await,
+            Err(Error::NoSpace)
+        ));
         fill(&tree, "b", 1, MANY + 1).await.unwrap();
-        assert_eq!((tree.usage().await.unwrap().used, walks(&tree)), (MANY + 1, 0));
+        assert_eq!(
+            (tree.usage().await.unwrap().used, walks(&tree)),
+            (MANY + 1, 0)
+        );
     }
 
     #[tokio::test]
@@ -188,7 +241,10 @@ mod tests {
         close(tree);
         let tree = open(dir.path());
         fill(&tree, "c", 500, MANY + 500).await.unwrap();
-        assert_eq!((tree.usage().await.unwrap().used, walks(&tree)), (MANY + 500, 0));
+        assert_eq!(
+            (tree.usage().await.unwrap().used, walks(&tree)),
+            (MANY + 500, 0)
+        );
     }
 
     #[tokio::test]
@@ -205,9 +261,15 @@ mod tests {
         fill(&tree, "c", 1, MARGINS.0 * 2).await.unwrap();
         assert!(tree.root.ledger.is_vague() && walks(&tree) == 0);
         // What may not fit is counted before it is refused.
-        assert!(matches!(fill(&tree, "d", 500, MANY + 1000).await, Err(Error::NoSpace)));
+        assert!(matches!(
+            fill(&tree, "d", 500, MANY + 1000).await,
+            Err(Error::NoSpace)
+        ));
         fill(&tree, "d", 499, MANY + 1000).await.unwrap();
-        assert_eq!((tree.usage().await.unwrap().used, walks(&tree)), (MANY + 1000, 1));
+        assert_eq!(
+            (tree.usage().await.unwrap().used, walks(&tree)),
+            (MANY + 1000, 1)
+        );
     }
 
     #[tokio::test]
@@ -217,7 +279,10 @@ mod tests {
         let top = || os::open_root(dir.path()).unwrap();
         let said = || read(fd(&top())).unwrap().unwrap().most;
         for step in 1..40 {
-            let growth = super::super::ledger::Growth { new: MARGINS.0 / 4, old: 0 };
+            let growth = super::super::ledger::Growth {
+                new: MARGINS.0 / 4,
+                old: 0,
+            };
             tree.root.ledger.note(&tree.root, growth);
             let used = MANY + step * MARGINS.0 / 4;
             assert!(said() >= used + margin(used) / 2, "{step}");

@@ -13,7 +13,8 @@ use crate::content::Commit;
 use crate::model::{Error, RelPath, Result};
 use std::borrow::Cow;
 
-const OVERLAP: Error = Error::Forbidden("Source and target are the same, or one lies within the other.");
+const OVERLAP: Error =
+    Error::Forbidden("Source and target are the same, or one lies within the other.");
 
 /// Makes a folder.
 pub(super) fn mkdir(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> {
@@ -28,13 +29,20 @@ pub(super) fn mkdir(root: &Root, path: &RelPath, commit: &Commit) -> Result<()> 
         let (name, found) = place.find()?;
         let present = found.map(|found| found.node);
         change(commit, present.as_ref(), &mut || {
-            let taken = |e| if e == Errno::EXIST { Error::Exists } else { explain("make the folder", e) };
+            let taken = |e| {
+                if e == Errno::EXIST {
+                    Error::Exists
+                } else {
+                    explain("make the folder", e)
+                }
+            };
             if present.is_some() {
                 return Err(Error::Exists);
             }
             os::make_folder(place.dir(), &name).map_err(taken)?;
             access::open_up(root, place.dir(), &name)?;
-            root.pen.note(root, &[Event::Made(path.as_str().to_owned())]);
+            root.pen
+                .note(root, &[Event::Made(path.as_str().to_owned())]);
             Ok(())
         })?;
     }
@@ -73,7 +81,8 @@ pub(super) fn take_away<'a>(
         change(commit, Some(&found.node), &mut || {
             take(&mut tomb, (place.dir(), &name), &found)?;
             note_if_folder(root, &found);
-            root.pen.note(root, &[chronicle::deleted(path, tomb.name())]);
+            root.pen
+                .note(root, &[chronicle::deleted(path, tomb.name())]);
             Ok(())
         })?;
     }
@@ -84,8 +93,13 @@ pub(super) fn take_away<'a>(
 fn refuse_mounts(root: &Root, path: &RelPath) -> Result<()> {
     let top = os::path_of(fd(&root.dir)).map_err(|e| explain("look where it is", e))?;
     let folder = top.join(root.respell(path)?.as_str());
-    let is_within = mounts().is_some_and(|mounts| mounts.iter().any(|mount| mount.point.starts_with(&folder)));
-    if is_within { Err(explain("take it away", Errno::XDEV)) } else { Ok(()) }
+    let is_within =
+        mounts().is_some_and(|mounts| mounts.iter().any(|mount| mount.point.starts_with(&folder)));
+    if is_within {
+        Err(explain("take it away", Errno::XDEV))
+    } else {
+        Ok(())
+    }
 }
 
 /// Moves `from` to `to`; returns whether nothing stood there.
@@ -99,33 +113,63 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
     let mut tomb = early_tomb(root, &target, to, commit)?;
     let created = {
         let _guard = root.guard();
-        source.refresh().map_err(|e| if matches!(e, Error::ParentMissing) { Error::NotFound } else { e })?;
+        source.refresh().map_err(|e| {
+            if matches!(e, Error::ParentMissing) {
+                Error::NotFound
+            } else {
+                e
+            }
+        })?;
         target.refresh()?;
         let (name, found) = source.find_existing()?;
         let (new_name, there) = look_at_target(&target, respelling)?;
-        let is_it = there.as_ref().is_some_and(|there| there.inode == found.inode);
-        let same = is_it && (respelling || is_one_entry(root, (source.dir(), &name), (target.dir(), &new_name))?);
+        let is_it = there
+            .as_ref()
+            .is_some_and(|there| there.inode == found.inode);
+        let same = is_it
+            && (respelling
+                || is_one_entry(root, (source.dir(), &name), (target.dir(), &new_name))?);
         let there = there.filter(|_| !same);
         if there.is_some() && !commit.overwrite {
             return Err(Error::PreconditionFailed);
         }
         let spelled = root.respell(from)?;
-        let here = At { dir: source.dir(), name: &name, path: spelled.as_str() };
+        let here = At {
+            dir: source.dir(),
+            name: &name,
+            path: spelled.as_str(),
+        };
         change(commit, Some(&found.node), &mut || {
             match &there {
                 // Two names of one file: a rename would do nothing and say it had. Nothing is deleted.
                 Some(old) if old.inode == found.inode => {
                     os::unlink_file(source.dir(), &name).map_err(|e| explain("move it", e))?;
-                    root.ledger.note(root, Growth { new: 0, old: old.node.len });
+                    root.ledger.note(
+                        root,
+                        Growth {
+                            new: 0,
+                            old: old.node.len,
+                        },
+                    );
                 }
                 Some(old) => {
                     let tomb = ensure(root, &mut tomb, to, commit)?;
                     tomb.replace(here, found.kind, (target.dir(), &new_name), old)?;
                     tomb.note_gone(old);
-                    root.pen.note(root, &[chronicle::deleted(to, tomb.name()), chronicle::moved(from, to)]);
+                    root.pen.note(
+                        root,
+                        &[
+                            chronicle::deleted(to, tomb.name()),
+                            chronicle::moved(from, to),
+                        ],
+                    );
                 }
                 None => {
-                    let there = At { dir: target.dir(), name: &new_name, path: to.as_str() };
+                    let there = At {
+                        dir: target.dir(),
+                        name: &new_name,
+                        path: to.as_str(),
+                    };
                     if same {
                         respell(root, here, there, commit)?;
                     } else {
@@ -155,9 +199,17 @@ pub(super) fn rename(root: &Root, from: &RelPath, to: &RelPath, commit: &Commit)
 pub(super) fn check_apart(from: &RelPath, to: &RelPath) -> Result<bool> {
     let (source, target) = (from.to_nfc(), to.to_nfc());
     if source == target {
-        return if from.name() == to.name() { Err(OVERLAP) } else { Ok(true) };
+        return if from.name() == to.name() {
+            Err(OVERLAP)
+        } else {
+            Ok(true)
+        };
     }
-    if source.is_within(&target) || target.is_within(&source) { Err(OVERLAP) } else { Ok(false) }
+    if source.is_within(&target) || target.is_within(&source) {
+        Err(OVERLAP)
+    } else {
+        Ok(false)
+    }
 }
 
 /// Prepares the trash before the guard is taken, when it looks as if something will be replaced.
@@ -199,16 +251,31 @@ pub(super) fn note_if_folder(root: &Root, found: &Found) {
 }
 
 /// What stands at the target. A change of spelling is about the new spelling only: the old one is the source.
-fn look_at_target<'p>(target: &'p Place<'_>, respelling: bool) -> Result<(Cow<'p, str>, Option<Found>)> {
-    let (name, there) =
-        if respelling { (Cow::Borrowed(target.name), stat_name(target.dir(), target.name)?) } else { target.find()? };
+fn look_at_target<'p>(
+    target: &'p Place<'_>,
+    respelling: bool,
+) -> Result<(Cow<'p, str>, Option<Found>)> {
+    let (name, there) = if respelling {
+        (
+            Cow::Borrowed(target.name),
+            stat_name(target.dir(), target.name)?,
+        )
+    } else {
+        target.find()?
+    };
     Ok((name, replaceable(there)?))
 }
 
 fn move_to(root: &Root, kind: Kind, from: At<'_>, to: At<'_>) -> Result<()> {
     let renamed = root.rename_at(kind, from, to);
     // The kernel says EINVAL when a folder would land in itself, which odd file systems can hide from us.
-    renamed.map_err(|e| if e == Errno::INVAL { OVERLAP } else { explain("move it", e) })
+    renamed.map_err(|e| {
+        if e == Errno::INVAL {
+            OVERLAP
+        } else {
+            explain("move it", e)
+        }
+    })
 }
 
 /// Spells a name anew. A file system that takes both spellings for the same does nothing when it is asked to.

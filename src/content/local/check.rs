@@ -67,9 +67,17 @@ fn history_of(dir: BorrowedFd<'_>, name: &str, lies: Lies) -> os::Outcome<String
 /// What is to be told of the tree below `dir`.
 pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
     let root = os::open_root(dir).map_err(|e| explain(DOING, e))?;
-    let care = Care { repair: care.repair.filter(|_| !care.served), ..care };
+    let care = Care {
+        repair: care.repair.filter(|_| !care.served),
+        ..care
+    };
     let lacks = probe::lacks_below(fd(&root))?;
-    let mut tree = Tree { root, care, findings: Vec::new(), notes: Vec::new() };
+    let mut tree = Tree {
+        root,
+        care,
+        findings: Vec::new(),
+        notes: Vec::new(),
+    };
     tree.check_notes()?;
     tree.check_things()?;
     tree.check_versions()?;
@@ -78,7 +86,11 @@ pub fn look_over(dir: &Path, care: Care) -> Result<Seen> {
     if !care.served {
         tree.check_leftovers(dir)?;
     }
-    Ok(Seen { findings: tree.findings, notes: tree.notes, lacks })
+    Ok(Seen {
+        findings: tree.findings,
+        notes: tree.notes,
+        lacks,
+    })
 }
 
 struct Tree {
@@ -91,11 +103,16 @@ struct Tree {
 impl Tree {
     /// Notes must be about something.
     fn check_notes(&mut self) -> Result<()> {
-        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(()) };
+        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else {
+            return Ok(());
+        };
         let tmp = self.folder(TMP)?;
         for name in names_in(fd(&info))? {
             let thing = name.strip_suffix(NOTE).unwrap_or(&name);
-            if self.is_under_way(fd(&info), &name) || exists(fd(&files), thing)? || !exists(fd(&info), &name)? {
+            if self.is_under_way(fd(&info), &name)
+                || exists(fd(&files), thing)?
+                || !exists(fd(&info), &name)?
+            {
                 continue;
             }
             if let Some(tmp) = &tmp
@@ -104,14 +121,19 @@ impl Tree {
                 continue;
             }
             let repaired = self.is_repairing() && os::unlink_file(fd(&info), &name).is_ok();
-            self.add(format!("the note {name:?} in the trash is about nothing that is there"), repaired);
+            self.add(
+                format!("the note {name:?} in the trash is about nothing that is there"),
+                repaired,
+            );
         }
         Ok(())
     }
 
     /// What lies in the trash must have a note that says where it lay.
     fn check_things(&mut self) -> Result<()> {
-        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(()) };
+        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else {
+            return Ok(());
+        };
         for name in names_in(fd(&files))? {
             let note = format!("{name}{NOTE}");
             let text = note_in(fd(&info), &name).map_err(|e| explain(DOING, e))?;
@@ -129,31 +151,44 @@ impl Tree {
             let leaf = without_stamp(&name);
             let _ = self.is_repairing() && os::unlink_file(fd(&info), &note).is_ok();
             let repaired = self.is_repairing() && write(fd(&info), &note, &note_of(leaf)).is_ok();
-            self.add(format!("{name:?} in the trash {why}: nobody sees it, and it never expires"), repaired);
+            self.add(
+                format!("{name:?} in the trash {why}: nobody sees it, and it never expires"),
+                repaired,
+            );
         }
         Ok(())
     }
 
     /// What lies in the trash must not be the very file that still stands where its note says.
     fn check_second_name(&mut self, thing: Name<'_>, note: Name<'_>, path: &RelPath) -> Result<()> {
-        let Some(trashed) = stat_name(thing.0, thing.1)?.filter(|found| found.kind == Kind::File) else {
+        let Some(trashed) = stat_name(thing.0, thing.1)?.filter(|found| found.kind == Kind::File)
+        else {
             return Ok(());
         };
         let parent = path.parent().unwrap_or_default();
-        let (Some(dir), Some(name)) = (self.folder(parent.as_str())?, path.name()) else { return Ok(()) };
+        let (Some(dir), Some(name)) = (self.folder(parent.as_str())?, path.name()) else {
+            return Ok(());
+        };
         if stat_name(fd(&dir), name)?.is_none_or(|living| living.inode != trashed.inode) {
             return Ok(());
         }
-        let repaired =
-            self.is_repairing() && [thing, note].into_iter().all(|(dir, name)| os::unlink_file(dir, name).is_ok());
+        let repaired = self.is_repairing()
+            && [thing, note]
+                .into_iter()
+                .all(|(dir, name)| os::unlink_file(dir, name).is_ok());
         let (thing, path) = (thing.1, path.as_str());
-        self.add(format!("{thing:?} in the trash is {path:?} itself, which nobody has deleted"), repaired);
+        self.add(
+            format!("{thing:?} in the trash is {path:?} itself, which nobody has deleted"),
+            repaired,
+        );
         Ok(())
     }
 
     /// Versions must have a file, live or in the trash, that they are versions of.
     fn check_versions(&mut self) -> Result<()> {
-        let Some(shelves) = self.folder(VERSIONS)? else { return Ok(()) };
+        let Some(shelves) = self.folder(VERSIONS)? else {
+            return Ok(());
+        };
         let mut histories = names_in(fd(&shelves))?;
         // A file that is moved meanwhile may be missed once.
         for _ in 0..if self.care.served { 2 } else { 1 } {
@@ -175,16 +210,24 @@ impl Tree {
                 continue;
             }
             let repaired = self.is_repairing() && self.bury(fd(&shelves), &history)?;
-            self.add(format!("the versions in .sarang/versions/{history} are of no file that is there"), repaired);
+            self.add(
+                format!("the versions in .sarang/versions/{history} are of no file that is there"),
+                repaired,
+            );
         }
         Ok(())
     }
 
     /// Moves versions without a file to the trash.
     fn bury(&self, versions: BorrowedFd<'_>, history: &str) -> Result<bool> {
-        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else { return Ok(false) };
+        let (Some(info), Some(files)) = (self.folder(INFO)?, self.folder(FILES)?) else {
+            return Ok(false);
+        };
         let leaf = format!("Versions of a lost file ({history})");
-        let stamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let stamp = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos();
         let name = format!("{leaf}.{stamp:x}");
         write(fd(&info), &format!("{name}{NOTE}"), &note_of(&leaf))?;
         Ok(os::rename_over((versions, history), (fd(&files), &name)).is_ok())
@@ -192,13 +235,21 @@ impl Tree {
 
     /// The histories that files name, wherever they lie.
     fn named_histories(&self) -> Result<HashSet<String>> {
-        let lies = relocated::lies(fd(&self.root)).map_err(|e| explain(DOING, e))?.unwrap_or(Lies::Here);
+        let lies = relocated::lies(fd(&self.root))
+            .map_err(|e| explain(DOING, e))?
+            .unwrap_or(Lies::Here);
         let mut named = HashSet::new();
         let mut waiting = vec![String::new(), FILES.to_owned(), TMP.to_owned()];
         while let Some(path) = waiting.pop() {
-            let Some(dir) = self.folder(&path)? else { continue };
+            let Some(dir) = self.folder(&path)? else {
+                continue;
+            };
             for (name, kind) in entries(fd(&dir))? {
-                let below = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+                let below = if path.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{path}/{name}")
+                };
                 match kind {
                     Kind::Folder if below != OWN => waiting.push(below),
                     Kind::File => match history_of(fd(&dir), &name, lies) {
@@ -215,16 +266,23 @@ impl Tree {
 
     /// Nothing must be left of what a crash has cut; opening the tree finishes it or clears it away.
     fn check_leftovers(&mut self, dir: &Path) -> Result<()> {
-        let Some(tmp) = self.folder(TMP)? else { return Ok(()) };
+        let Some(tmp) = self.folder(TMP)? else {
+            return Ok(());
+        };
         let count = names_in(fd(&tmp))?.len();
         if count == 0 {
             return Ok(());
         }
         let repaired = match self.care.repair {
-            Some(settings) => LocalTree::open(dir, settings).is_ok() && names_in(fd(&tmp))?.is_empty(),
+            Some(settings) => {
+                LocalTree::open(dir, settings).is_ok() && names_in(fd(&tmp))?.is_empty()
+            }
             None => false,
         };
-        self.add(format!("{count} things in .sarang/tmp were left by an earlier run"), repaired);
+        self.add(
+            format!("{count} things in .sarang/tmp were left by an earlier run"),
+            repaired,
+        );
         Ok(())
     }
 
@@ -239,8 +297,11 @@ impl Tree {
     /// Whether something may be part of a change that a server is making just now.
     fn is_under_way(&self, dir: BorrowedFd<'_>, name: &str) -> bool {
         let young = |file: OwnedFd| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            os::facts_fd(fd(&file)).is_ok_and(|facts| now < Duration::from_nanos(facts.changed) + UNDER_WAY)
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
+            os::facts_fd(fd(&file))
+                .is_ok_and(|facts| now < Duration::from_nanos(facts.changed) + UNDER_WAY)
         };
         self.care.served && os::open_any(dir, name, Lookup::Full).is_ok_and(young)
     }
@@ -249,7 +310,9 @@ impl Tree {
     fn folder(&self, path: &str) -> Result<Option<OwnedFd>> {
         match os::open_folder(fd(&self.root), path, Lookup::Full) {
             Ok(dir) => Ok(Some(dir)),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => {
+                Ok(None)
+            }
             Err(e) => Err(explain(DOING, e)),
         }
     }
@@ -262,7 +325,9 @@ pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<D
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(explain(DOING, e)),
     };
-    let lies = relocated::lies(fd(&at)).map_err(|e| explain(DOING, e))?.unwrap_or(Lies::Here);
+    let lies = relocated::lies(fd(&at))
+        .map_err(|e| explain(DOING, e))?
+        .unwrap_or(Lies::Here);
     for name in path.names() {
         let (spelled, found) = spelling(fd(&at), name)?;
         if found.is_none_or(|found| found.kind == Kind::Other) {
@@ -270,7 +335,9 @@ pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<D
         }
         match os::open_read(fd(&at), &spelled, Lookup::Full) {
             Ok(opened) => at = opened,
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => return Ok(None),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM) => {
+                return Ok(None);
+            }
             Err(e) => return Err(explain(DOING, e)),
         }
     }
@@ -286,8 +353,11 @@ pub fn look_at(dir: &Path, path: &RelPath) -> Result<Option<(Node, FileId, Vec<D
 
 /// What something in the trash was called, as far as its name tells.
 fn without_stamp(name: &str) -> &str {
-    let is_stamp = |stamp: &str| stamp.len() >= 12 && stamp.bytes().all(|byte| byte.is_ascii_hexdigit());
-    name.rsplit_once('.').filter(|(_, stamp)| is_stamp(stamp)).map_or(name, |(leaf, _)| leaf)
+    let is_stamp =
+        |stamp: &str| stamp.len() >= 12 && stamp.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.rsplit_once('.')
+        .filter(|(_, stamp)| is_stamp(stamp))
+        .map_or(name, |(leaf, _)| leaf)
 }
 
 fn exists(dir: BorrowedFd<'_>, name: &str) -> Result<bool> {
@@ -312,8 +382,13 @@ fn entries(dir: BorrowedFd<'_>) -> Result<Vec<(String, Kind)>> {
     // A fresh descriptor, since reading moves the one shared with others.
     let read = os::open_folder(dir, "", Lookup::Full).and_then(|dir| {
         os::read_names(fd(&dir), &mut buffer, usize::MAX, |name, kind| {
-            let Ok(text) = name.to_str() else { return Ok(()) };
-            match kind.map_or_else(|| os::stat_entry(fd(&dir), name).map(|found| found.kind), Ok) {
+            let Ok(text) = name.to_str() else {
+                return Ok(());
+            };
+            match kind.map_or_else(
+                || os::stat_entry(fd(&dir), name).map(|found| found.kind),
+                Ok,
+            ) {
                 Ok(kind) => names.push((text.to_owned(), kind)),
                 Err(Errno::NOENT) => {}
                 Err(e) => return Err(e),

@@ -51,11 +51,24 @@ pub(super) enum Event {
 
 impl Event {
     /// An upload to `path`, over `present`, which is kept as a version on a shelf.
-    pub fn written(path: String, present: Option<&Node>, kept: Option<(&Shelf<'_>, String)>) -> Self {
+    pub fn written(
+        path: String,
+        present: Option<&Node>,
+        kept: Option<(&Shelf<'_>, String)>,
+    ) -> Self {
         match (present, kept) {
             (None, _) => Self::Made(path),
-            (Some(_), Some((former, id))) => Self::Written(path, Before::Version(former.history().to_owned(), id)),
-            (Some(present), None) => Self::Written(path, if present.len == 0 { Before::Empty } else { Before::Unkept }),
+            (Some(_), Some((former, id))) => {
+                Self::Written(path, Before::Version(former.history().to_owned(), id))
+            }
+            (Some(present), None) => Self::Written(
+                path,
+                if present.len == 0 {
+                    Before::Empty
+                } else {
+                    Before::Unkept
+                },
+            ),
         }
     }
 }
@@ -127,12 +140,20 @@ pub(super) fn trim(root: &Root, keep: Duration, now: SystemTime) -> Result<()> {
     if !is_long(fd(&root.dir), keep, now)? {
         return Ok(());
     }
-    let Some(file) = open(root)? else { return Ok(()) };
-    let len = os::stat_fd(fd(&file)).map_err(|e| explain(SHORTENING, e))?.node.len;
+    let Some(file) = open(root)? else {
+        return Ok(());
+    };
+    let len = os::stat_fd(fd(&file))
+        .map_err(|e| explain(SHORTENING, e))?
+        .node
+        .len;
     let least = if len > LARGEST { len / 2 } else { 0 };
     let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
     let (from, first) = find_kept(&file, least, oldest)?;
-    let begun = Line { at: first.map_or(oldest, |at| at.saturating_sub(1)), event: Event::Begun };
+    let begun = Line {
+        at: first.map_or(oldest, |at| at.saturating_sub(1)),
+        event: Event::Begun,
+    };
     replace(root, &begun, (&file, from))
 }
 
@@ -140,7 +161,14 @@ pub(super) fn trim(root: &Root, keep: Duration, now: SystemTime) -> Result<()> {
 fn find_kept(file: &OwnedFd, least: u64, oldest: u64) -> Result<(u64, Option<u64>)> {
     let failed = |e| Error::io(SHORTENING, e);
     let file = File::from(file.try_clone().map_err(failed)?);
-    let (mut lines, mut at, mut text) = (BufReader::new(At { file: &file, at: least }), least, Vec::new());
+    let (mut lines, mut at, mut text) = (
+        BufReader::new(At {
+            file: &file,
+            at: least,
+        }),
+        least,
+        Vec::new(),
+    );
     loop {
         let begin = at;
         text.clear();
@@ -149,7 +177,9 @@ fn find_kept(file: &OwnedFd, least: u64, oldest: u64) -> Result<(u64, Option<u64
             return Ok((at, None));
         }
         // What begins in the middle is no line.
-        if let Some(line) = parse(&text).filter(|line| line.at >= oldest && line.event != Event::Begun) {
+        if let Some(line) =
+            parse(&text).filter(|line| line.at >= oldest && line.event != Event::Begun)
+        {
             return Ok((begin, Some(line.at)));
         }
     }
@@ -177,14 +207,20 @@ pub(super) fn is_long(top: BorrowedFd<'_>, keep: Duration, now: SystemTime) -> R
         Err(Errno::NOENT) => return Ok(false),
         Err(e) => return Err(explain(doing, e)),
     };
-    let len = os::stat_fd(fd(&file)).map_err(|e| explain(doing, e))?.node.len;
+    let len = os::stat_fd(fd(&file))
+        .map_err(|e| explain(doing, e))?
+        .node
+        .len;
     let oldest = nanos(now.checked_sub(keep).unwrap_or(UNIX_EPOCH));
     Ok(len > LARGEST || first(&file)?.is_some_and(|first| is_overdue(&first, oldest)))
 }
 
 /// Whether the first line is older than `oldest` by more than the slack.
 fn is_overdue(first: &Line, oldest: u64) -> bool {
-    first.at.saturating_add(u64::try_from(SLACK.as_nanos()).unwrap_or(u64::MAX)) < oldest
+    first
+        .at
+        .saturating_add(u64::try_from(SLACK.as_nanos()).unwrap_or(u64::MAX))
+        < oldest
 }
 
 /// Lets the chronicle consist of `begun` and what lies behind `from` in it.
@@ -209,7 +245,9 @@ fn copy_tail(old: &OwnedFd, mut from: u64, file: &OwnedFd, mut to: u64) -> os::O
     let mut piece = vec![0; PIECE];
     loop {
         let count = os::read(fd(old), &mut piece, from)?;
-        let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else { return Ok((from, to)) };
+        let Some(read) = piece.get(..count).filter(|read| !read.is_empty()) else {
+            return Ok((from, to));
+        };
         os::write_all(fd(file), &mut [IoSlice::new(read)], to)?;
         (from, to) = (from + count as u64, to + count as u64);
     }
@@ -225,11 +263,15 @@ fn write(pen: &mut Option<Open>, root: &Root, events: &[Event]) -> Result<()> {
     // What happened later never looks earlier, whatever the clock does.
     open.last = open.last.max(now);
     for event in events.iter().filter(|event| !event.is_hidden()) {
-        text.extend(text_of(&Line { at: open.last, event: event.clone() })?);
+        text.extend(text_of(&Line {
+            at: open.last,
+            event: event.clone(),
+        })?);
     }
     if !text.is_empty() {
         let doing = "write the chronicle";
-        os::write_all(fd(&*open.file), &mut [IoSlice::new(&text)], open.end).map_err(|e| explain(doing, e))?;
+        os::write_all(fd(&*open.file), &mut [IoSlice::new(&text)], open.end)
+            .map_err(|e| explain(doing, e))?;
         open.end += text.len() as u64;
     }
     *pen = Some(open);
@@ -240,17 +282,30 @@ fn write(pen: &mut Option<Open>, root: &Root, events: &[Event]) -> Result<()> {
 fn begin(root: &Root, text: &mut Vec<u8>, now: u64) -> Result<Open> {
     let doing = "open the chronicle";
     let (file, is_new) = match os::open_write(fd(&root.dir), FILE) {
-        Err(Errno::NOENT) => (os::create_file(fd(&root.dir), FILE).map_err(|e| explain(doing, e))?, true),
+        Err(Errno::NOENT) => (
+            os::create_file(fd(&root.dir), FILE).map_err(|e| explain(doing, e))?,
+            true,
+        ),
         opened => (opened.map_err(|e| explain(doing, e))?, false),
     };
-    let end = os::stat_fd(fd(&file)).map_err(|e| explain(doing, e))?.node.len;
+    let end = os::stat_fd(fd(&file))
+        .map_err(|e| explain(doing, e))?
+        .node
+        .len;
     if is_new {
-        text.extend(text_of(&Line { at: now.saturating_sub(1), event: Event::Begun })?);
+        text.extend(text_of(&Line {
+            at: now.saturating_sub(1),
+            event: Event::Begun,
+        })?);
     } else if end > 0 {
         text.push(b'\n');
     }
     let last = last(&file, end)?.map_or(0, |line| line.at);
-    Ok(Open { file: Arc::new(file), end, last })
+    Ok(Open {
+        file: Arc::new(file),
+        end,
+        last,
+    })
 }
 
 impl Event {
@@ -266,11 +321,13 @@ impl Event {
 
 /// Whether a path is the server's own.
 pub(super) fn is_own(path: &str) -> bool {
-    path.strip_prefix(OWN).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    path.strip_prefix(OWN)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn text_of(line: &Line) -> Result<Vec<u8>> {
-    let mut text = serde_json::to_vec(line).map_err(|e| Error::io("write the chronicle", std::io::Error::other(e)))?;
+    let mut text = serde_json::to_vec(line)
+        .map_err(|e| Error::io("write the chronicle", std::io::Error::other(e)))?;
     text.push(b'\n');
     Ok(text)
 }
@@ -288,7 +345,11 @@ pub(super) fn open(root: &Root) -> Result<Option<OwnedFd>> {
 pub(super) fn first(file: &OwnedFd) -> Result<Option<Line>> {
     let mut start = vec![0; START];
     let count = os::read(fd(file), &mut start, 0).map_err(|e| explain("read the chronicle", e))?;
-    Ok(start.get(..count).unwrap_or_default().split(|byte| *byte == b'\n').find_map(parse))
+    Ok(start
+        .get(..count)
+        .unwrap_or_default()
+        .split(|byte| *byte == b'\n')
+        .find_map(parse))
 }
 
 /// The last line before `end`, whatever a crash has left behind it.
@@ -309,5 +370,10 @@ pub(super) fn parse(text: &[u8]) -> Option<Line> {
 
 /// Nanoseconds since 1970.
 pub(super) fn nanos(time: SystemTime) -> u64 {
-    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(
+        time.duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos(),
+    )
+    .unwrap_or(u64::MAX)
 }

@@ -14,7 +14,9 @@ impl LocalTree {
     /// Gives a tree up that nobody else holds or is using; else it is given back.
     pub fn close(this: Arc<Self>) -> Result<Closed, Arc<Self>> {
         let tree = Arc::try_unwrap(this)?;
-        Arc::try_unwrap(tree.root).map(Closed).map_err(|root| Arc::new(Self { root }))
+        Arc::try_unwrap(tree.root)
+            .map(Closed)
+            .map_err(|root| Arc::new(Self { root }))
     }
 }
 

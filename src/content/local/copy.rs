@@ -22,7 +22,13 @@ use std::sync::Arc;
 const DOING: &str = "copy it";
 
 /// Copies `from` to `to`; returns whether nothing stood there.
-pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach, commit: &Commit) -> Result<bool> {
+pub(super) fn copy(
+    root: &Arc<Root>,
+    from: &RelPath,
+    to: &RelPath,
+    reach: Reach,
+    commit: &Commit,
+) -> Result<bool> {
     if check_apart(from, to)? {
         return Err(Error::Forbidden("Source and target are the same."));
     }
@@ -40,9 +46,20 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
     // Of a whole tree all is put on the disk in one go.
     let is_synced = found.kind == Kind::File || reach == Reach::Shallow;
     let reservation = Reservation::new(root, commit.limit, old);
-    let fill = Fill::new((root, root, target.dir()), is_synced, reservation, commit.judge.as_ref())?;
-    let mut copied =
-        Copied { root, name: root.stamp(), kind: found.kind, fill, made: OnceCell::new(), published: false };
+    let fill = Fill::new(
+        (root, root, target.dir()),
+        is_synced,
+        reservation,
+        commit.judge.as_ref(),
+    )?;
+    let mut copied = Copied {
+        root,
+        name: root.stamp(),
+        kind: found.kind,
+        fill,
+        made: OnceCell::new(),
+        published: false,
+    };
     copied.fill(fd(&source), &found, reach, (&target, to))?;
     copied.note_made()?;
     let created = {
@@ -54,13 +71,20 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
         if there.is_some() && !commit.overwrite {
             return Err(Error::PreconditionFailed);
         }
-        let growth = Growth { new: copied.fill.bytes(), old: there.as_ref().map_or(0, |old| old.node.len) };
+        let growth = Growth {
+            new: copied.fill.bytes(),
+            old: there.as_ref().map_or(0, |old| old.node.len),
+        };
         change(commit, present.as_ref(), &mut || {
             root.ledger.admit(root, growth, commit.limit)?;
             match &there {
                 Some(old) => {
                     let path = format!("{TMP}/{}", copied.name);
-                    let here = At { dir: fd(&root.tmp), name: &copied.name, path: &path };
+                    let here = At {
+                        dir: fd(&root.tmp),
+                        name: &copied.name,
+                        path: &path,
+                    };
                     let tomb = ensure(root, &mut tomb, to, commit)?;
                     tomb.replace(here, copied.kind, (target.dir(), &name), old)?;
                     tomb.note_gone(old);
@@ -68,7 +92,11 @@ pub(super) fn copy(root: &Arc<Root>, from: &RelPath, to: &RelPath, reach: Reach,
                     root.pen.note(root, &[chronicle::deleted(to, tomb.name())]);
                 }
                 None => root
-                    .show(copied.kind, (fd(&root.tmp), &copied.name), (target.dir(), &name))
+                    .show(
+                        copied.kind,
+                        (fd(&root.tmp), &copied.name),
+                        (target.dir(), &name),
+                    )
                     .map_err(|e| explain(DOING, e))?,
             }
             copied.note();
@@ -105,7 +133,9 @@ impl Copied<'_> {
     fn note(&mut self) {
         self.published = true;
         let (new, reservation) = self.fill.reserved();
-        self.root.ledger.note_put(Growth { new: *new, old: 0 }, reservation, None);
+        self.root
+            .ledger
+            .note_put(Growth { new: *new, old: 0 }, reservation, None);
     }
 
     /// Notes what was made.
@@ -163,22 +193,35 @@ impl Drop for Copied<'_> {
 /// Spares the work when the change would be refused anyway; the judgement that counts is made under the guard.
 fn refuse_early(commit: &Commit, source: &Node, taken: bool) -> Result<()> {
     let refused = !commit.expect.holds(Some(source)) || (taken && !commit.overwrite);
-    if refused { Err(Error::PreconditionFailed) } else { Ok(()) }
+    if refused {
+        Err(Error::PreconditionFailed)
+    } else {
+        Ok(())
+    }
 }
 
 fn open_source(root: &Root, path: &RelPath) -> Result<(OwnedFd, Found)> {
-    let opened = root.look(path, Lookup::Full, os::open_read)?.ok_or(Error::NotFound)?;
+    let opened = root
+        .look(path, Lookup::Full, os::open_read)?
+        .ok_or(Error::NotFound)?;
     let found = existing(os::stat_fd(fd(&opened)).map_err(|e| explain(DOING, e))?)?;
     Ok((opened, found))
 }
 
-fn copy_props_onto(root: &Root, from: (&RelPath, BorrowedFd<'_>), to: &RelPath, commit: &Commit) -> Result<()> {
+fn copy_props_onto(
+    root: &Root,
+    from: (&RelPath, BorrowedFd<'_>),
+    to: &RelPath,
+    commit: &Commit,
+) -> Result<()> {
     let target = {
         let _guard = root.guard();
         let present = root.stat(from.0, Lookup::Full)?;
         let (target, _) = open_source(root, to)?;
         mounted::note(root, to, fd(&target))?;
-        change(commit, present.as_ref(), &mut || props::copy_onto(root, from.1, fd(&target), commit.limit))?;
+        change(commit, present.as_ref(), &mut || {
+            props::copy_onto(root, from.1, fd(&target), commit.limit)
+        })?;
         target
     };
     root.settle(fd(&target))
@@ -199,9 +242,22 @@ mod tests {
         for is_swapped in [true, false] {
             let made = dir.path().join(TMP).join("copy");
             fs::create_dir(&made).unwrap();
-            let fill = Fill::new((&root, &root, fd(&root.dir)), false, Reservation::none(&root), &Unjudged).unwrap();
+            let fill = Fill::new(
+                (&root, &root, fd(&root.dir)),
+                false,
+                Reservation::none(&root),
+                &Unjudged,
+            )
+            .unwrap();
             let (name, made_at) = ("copy".to_owned(), OnceCell::new());
-            let copied = Copied { root: &root, name, kind: Kind::Folder, fill, made: made_at, published: false };
+            let copied = Copied {
+                root: &root,
+                name,
+                kind: Kind::Folder,
+                fill,
+                made: made_at,
+                published: false,
+            };
             copied.note_made().unwrap();
             if is_swapped {
                 fs::rename(&made, dir.path().join("target")).unwrap();

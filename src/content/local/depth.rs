@@ -14,7 +14,13 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 impl LocalTree {
     /// Whether a move is to be looked over first, which takes its time: not that of a file, nor one to where paths are no longer.
     pub(super) fn looks_over(&self, from: &RelPath, to: &RelPath, commit: &Commit) -> bool {
-        let seen = || if self.root.waiting.may_look() { self.root.stat(from, Lookup::Cached) } else { Ok(None) };
+        let seen = || {
+            if self.root.waiting.may_look() {
+                self.root.stat(from, Lookup::Cached)
+            } else {
+                Ok(None)
+            }
+        };
         !commit.fits && is_further(from, to) && !matches!(seen(), Ok(Some(node)) if !node.folder)
     }
 }
@@ -34,9 +40,20 @@ pub(super) fn is_further(from: &RelPath, to: &RelPath) -> bool {
 
 /// Refuses a folder in which something has a longer path than what is left where it goes. What no drive shows does not count. It has no
 /// more in memory than some names for each level, and goes no deeper than may be.
-pub(super) fn check_below(root: &Root, path: &RelPath, left: Left, judge: &dyn Judge) -> Result<()> {
-    let top = root.look(path, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
-    let counted = if os::counts_folders(fd(&top)) { os::disk_of(fd(&top)).ok() } else { None };
+pub(super) fn check_below(
+    root: &Root,
+    path: &RelPath,
+    left: Left,
+    judge: &dyn Judge,
+) -> Result<()> {
+    let top = root
+        .look(path, Lookup::Full, os::open_folder)?
+        .ok_or(Error::NotFound)?;
+    let counted = if os::counts_folders(fd(&top)) {
+        os::disk_of(fd(&top)).ok()
+    } else {
+        None
+    };
     look_over(top, left, counted, judge)
 }
 
@@ -77,16 +94,24 @@ impl Level {
     /// with the number `counted` tells by the count of its names.
     fn open(dir: OwnedFd, left: Left, counted: Option<u64>) -> Result<Option<Self>> {
         let found = os::stat_fd(fd(&dir)).map_err(failed)?;
-        let has_none = found.links == 2 && counted.is_some() && os::disk_of(fd(&dir)).ok() == counted;
+        let has_none =
+            found.links == 2 && counted.is_some() && os::disk_of(fd(&dir)).ok() == counted;
         let is_fine = has_none && left.fits_a_name();
-        Ok((!is_fine).then(|| Self { dir, left, folders: Vec::new(), is_read: false }))
+        Ok((!is_fine).then(|| Self {
+            dir,
+            left,
+            folders: Vec::new(),
+            is_read: false,
+        }))
     }
 
     /// Reads on.
     fn read(&mut self, buffer: &mut Vec<u8>) -> Result<()> {
         let (dir, left, folders) = (fd(&self.dir), self.left, &mut self.folders);
         let more = os::read_names(dir, buffer, 1, |raw, kind| {
-            let Some(name) = visible(raw) else { return Ok(()) };
+            let Some(name) = visible(raw) else {
+                return Ok(());
+            };
             let below = left.below(name);
             // What kind of thing it is matters only if it is a folder, or too deep.
             if kind == Some(Kind::File) && below.is_ok() {
@@ -143,7 +168,12 @@ mod tests {
         for at in 0..1_000 {
             fs::create_dir_all(top.join(format!("{at}/a"))).unwrap();
         }
-        let left = |levels: usize| RelPath::parse(&"l/".repeat(128 - levels)).unwrap().left().unwrap();
+        let left = |levels: usize| {
+            RelPath::parse(&"l/".repeat(128 - levels))
+                .unwrap()
+                .left()
+                .unwrap()
+        };
         let short = |bytes: usize| {
             let path = format!("{}/", "l".repeat(240)).repeat(16) + &"l".repeat(240 - bytes);
             RelPath::parse(&path).unwrap().left().unwrap()
@@ -157,7 +187,10 @@ mod tests {
             let file = top.join("500/a/file");
             fs::write(&file, "").unwrap();
             assert!(look(left(3)).is_ok() && is_refused(left(2)));
-            assert!(look(short("/500/a/file".len())).is_ok() && is_refused(short("/500/a/file".len() - 1)));
+            assert!(
+                look(short("/500/a/file".len())).is_ok()
+                    && is_refused(short("/500/a/file".len() - 1))
+            );
             fs::remove_file(&file).unwrap();
             // Nobody finds a name that is none, nor what is no file.
             std::os::unix::fs::symlink("a", top.join("500/a/link")).unwrap();

@@ -18,8 +18,15 @@ const DOING: &str = "look what there is to expire";
 impl LocalTree {
     /// Whether the tree below `dir` has a trash, versions, small pictures, a chronicle that is too long or, unless it `is_swept`, properties that
     /// nothing may name: something that may be due at `now`.
-    pub fn has_past(dir: &Path, is_swept: bool, retention: Retention, now: SystemTime) -> Result<bool> {
-        let Some(top) = open_top(dir)? else { return Ok(false) };
+    pub fn has_past(
+        dir: &Path,
+        is_swept: bool,
+        retention: Retention,
+        now: SystemTime,
+    ) -> Result<bool> {
+        let Some(top) = open_top(dir)? else {
+            return Ok(false);
+        };
         for own in [".sarang/trash/info", ".sarang/versions", PICTURES, PROPS] {
             if !(is_swept && own == PROPS) && holds_any(fd(&top), own)? {
                 return Ok(true);
@@ -30,7 +37,9 @@ impl LocalTree {
 
     /// Whether uploads are laid aside in the tree below `dir`.
     pub fn has_uploads(dir: &Path) -> Result<bool> {
-        let Some(top) = open_top(dir)? else { return Ok(false) };
+        let Some(top) = open_top(dir)? else {
+            return Ok(false);
+        };
         holds_any(fd(&top), ".sarang/uploads")
     }
 }
@@ -46,7 +55,9 @@ fn open_top(dir: &Path) -> Result<Option<OwnedFd>> {
 
 /// Whether there is a name in a folder; `false` where there is no folder.
 fn holds_any(top: BorrowedFd<'_>, folder: &str) -> Result<bool> {
-    let Some(dir) = own::find(top, folder).map_err(|e| explain(DOING, e))? else { return Ok(false) };
+    let Some(dir) = own::find(top, folder).map_err(|e| explain(DOING, e))? else {
+        return Ok(false);
+    };
     let (mut any, mut room) = (false, Vec::new());
     os::read_names(fd(&dir), &mut room, 1, |_, _| {
         any = true;

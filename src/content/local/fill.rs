@@ -50,7 +50,14 @@ impl<'a> Fill<'a> {
         judge: &'a dyn Judge,
     ) -> Result<Self> {
         let heritage = Heritage::of(into).map_err(failed)?;
-        Ok(Self { from, to, judge, is_synced, heritage, reserved: RefCell::new((0, reservation)) })
+        Ok(Self {
+            from,
+            to,
+            judge,
+            is_synced,
+            heritage,
+            reserved: RefCell::new((0, reservation)),
+        })
     }
 
     /// Bytes copied so far.
@@ -86,7 +93,9 @@ impl<'a> Fill<'a> {
         self.reserve(node.len)?;
         let made = os::create_file_raw(dir, name).map_err(failed)?;
         let [file_mode, _] = self.to.settings.modes;
-        self.heritage.give_file(fd(&made), file_mode).map_err(failed)?;
+        self.heritage
+            .give_file(fd(&made), file_mode)
+            .map_err(failed)?;
         self.to.copy_into(fd(&made), from, node.len, self.judge)?;
         self.props(from, fd(&made))?;
         os::set_modified(fd(&made), redraw_time(node.modified)?).map_err(failed)?;
@@ -96,12 +105,19 @@ impl<'a> Fill<'a> {
     }
 
     /// Makes an empty folder with the properties of another.
-    pub fn folder(&self, from: BorrowedFd<'_>, dir: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    pub fn folder(
+        &self,
+        from: BorrowedFd<'_>,
+        dir: BorrowedFd<'_>,
+        name: &CStr,
+    ) -> Result<OwnedFd> {
         self.judge.check()?;
         os::make_folder_raw(dir, name).map_err(failed)?;
         let made = os::open_folder_raw(dir, name).map_err(failed)?;
         let [_, folder_mode] = self.to.settings.modes;
-        self.heritage.give_folder(fd(&made), folder_mode).map_err(failed)?;
+        self.heritage
+            .give_folder(fd(&made), folder_mode)
+            .map_err(failed)?;
         self.props(from, fd(&made))?;
         Ok(made)
     }
@@ -114,13 +130,17 @@ impl<'a> Fill<'a> {
 
     /// Copies what lies in a folder, and all below that, but is not shown there.
     pub fn unshown(&self, from: OwnedFd, to: OwnedFd, path: &str) -> Result<()> {
-        self.descend(self.level((from, to), path.to_owned(), None, |name, kind| is_unshown(path, name, kind))?)
+        self.descend(self.level((from, to), path.to_owned(), None, |name, kind| {
+            is_unshown(path, name, kind)
+        })?)
     }
 
     fn descend(&self, top: Level) -> Result<()> {
         let mut levels = vec![top];
         while let Some(mut level) = levels.pop() {
-            let Some(name) = level.folders.pop() else { continue };
+            let Some(name) = level.folders.pop() else {
+                continue;
+            };
             let below = match os::open_folder_raw(fd(&level.from), &name) {
                 Ok(from) => {
                     let to = self.folder(fd(&from), fd(&level.to), &name)?;
@@ -158,7 +178,13 @@ impl<'a> Fill<'a> {
                 Kind::Other => copy_other(fd(&from), fd(&to), &name, &path)?,
             }
         }
-        Ok(Level { from, to, path, left, folders })
+        Ok(Level {
+            from,
+            to,
+            path,
+            left,
+            folders,
+        })
     }
 
     fn member(&self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()> {
@@ -179,27 +205,55 @@ struct Hidden {
 
 /// What lies in a folder and is not shown there; `None` when there is nothing.
 pub(super) fn find_unshown(root: &Arc<Root>, path: &RelPath) -> Result<Option<Unshown>> {
-    let dir = root.look(path, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
-    let is_any = entries(fd(&dir))?.iter().any(|(name, kind)| is_unshown(path.as_str(), name, *kind));
-    Ok(is_any.then(|| Unshown(Arc::new(Hidden { root: Arc::clone(root), path: path.clone() }))))
+    let dir = root
+        .look(path, Lookup::Full, os::open_folder)?
+        .ok_or(Error::NotFound)?;
+    let is_any = entries(fd(&dir))?
+        .iter()
+        .any(|(name, kind)| is_unshown(path.as_str(), name, *kind));
+    Ok(is_any.then(|| {
+        Unshown(Arc::new(Hidden {
+            root: Arc::clone(root),
+            path: path.clone(),
+        }))
+    }))
 }
 
 /// Copies what is not shown in a folder into one that nobody sees yet.
-pub(super) fn copy_unshown(root: &Arc<Root>, from: Unshown, to: &RelPath, commit: &Commit) -> Result<()> {
-    let hidden = from.0.downcast::<Hidden>().map_err(|_| Error::Unsupported)?;
-    let source = hidden.root.look(&hidden.path, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
-    let target = root.look(to, Lookup::Full, os::open_folder)?.ok_or(Error::NotFound)?;
+pub(super) fn copy_unshown(
+    root: &Arc<Root>,
+    from: Unshown,
+    to: &RelPath,
+    commit: &Commit,
+) -> Result<()> {
+    let hidden = from
+        .0
+        .downcast::<Hidden>()
+        .map_err(|_| Error::Unsupported)?;
+    let source = hidden
+        .root
+        .look(&hidden.path, Lookup::Full, os::open_folder)?
+        .ok_or(Error::NotFound)?;
+    let target = root
+        .look(to, Lookup::Full, os::open_folder)?
+        .ok_or(Error::NotFound)?;
     let reservation = Reservation::new(root, commit.limit, 0);
     // Opened before anything is written: syncfs(2) tells each open file of a write error once, and of those since it was opened.
     let witness = os::open_folder(fd(&target), "", Lookup::Full).map_err(failed)?;
-    let mut fill = Fill::new((&hidden.root, root, fd(&target)), false, reservation, commit.judge.as_ref())?;
+    let mut fill = Fill::new(
+        (&hidden.root, root, fd(&target)),
+        false,
+        reservation,
+        commit.judge.as_ref(),
+    )?;
     fill.unshown(source, target, hidden.path.as_str())?;
     if root.is_strict() {
         // The source goes away next. One wait for all that lies in this folder instead of one a file.
         os::sync_all(fd(&witness)).map_err(|e| Error::io("write to the disk", e))?;
     }
     let (new, reservation) = fill.reserved();
-    root.ledger.note_put(Growth { new: *new, old: 0 }, reservation, None);
+    root.ledger
+        .note_put(Growth { new: *new, old: 0 }, reservation, None);
     Ok(())
 }
 
@@ -238,7 +292,11 @@ fn copy_other(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr, path: &str)
 }
 
 fn joined(path: &str, name: &CStr) -> String {
-    if path.is_empty() { name.to_string_lossy().into_owned() } else { format!("{path}/{}", name.to_string_lossy()) }
+    if path.is_empty() {
+        name.to_string_lossy().into_owned()
+    } else {
+        format!("{path}/{}", name.to_string_lossy())
+    }
 }
 
 fn failed(errno: Errno) -> Error {

@@ -32,7 +32,9 @@ enum What {
 /// Lets go of the oldest until what is left has at most `most` bytes.
 pub(super) fn fit(root: &Root, most: u64) -> Result<Expired> {
     let all = oldest_first(root)?;
-    let sum = all.iter().fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
+    let sum = all
+        .iter()
+        .fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
     let_go(root, all, sum.saturating_sub(most)).map(|(gone, _)| gone)
 }
 
@@ -75,12 +77,17 @@ fn enough(root: &Root, len: u64) -> Result<Option<Enough>> {
     if missing == 0 {
         return Ok(Some(Enough::default()));
     }
-    let is_barren = root.barren.lock().is_some_and(|since| since.elapsed() < BARREN);
+    let is_barren = root
+        .barren
+        .lock()
+        .is_some_and(|since| since.elapsed() < BARREN);
     if is_barren || root.held.until(SystemTime::now()).is_some() {
         return Ok(None);
     }
     let all = oldest_first(root)?;
-    let sum = all.iter().fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
+    let sum = all
+        .iter()
+        .fold(0_u64, |sum, former| sum.saturating_add(former.bytes));
     Ok(sum.checked_sub(missing).map(|left| Enough { all, left }))
 }
 
@@ -135,7 +142,10 @@ pub(super) fn let_go(root: &Root, all: Vec<Former>, bytes: u64) -> Result<(Expir
 fn let_one_go(root: &Root, former: &Former, gone: &mut Expired, stuck: &mut Stuck) -> Result<bool> {
     let (outcome, count) = match &former.what {
         What::Item(id) => (trashed::purge(root, id), &mut gone.items),
-        What::Version(history, id) => (versions::purge_of_history(root, history, id), &mut gone.versions),
+        What::Version(history, id) => (
+            versions::purge_of_history(root, history, id),
+            &mut gone.versions,
+        ),
     };
     match outcome {
         Ok(()) => *count += 1,
@@ -151,13 +161,25 @@ pub(super) fn oldest_first(root: &Root) -> Result<Vec<Former>> {
     let mut all = Vec::new();
     for item in trashed::list(root)? {
         let Some(when) = item.when else { continue };
-        let bytes = if item.node.folder { tally::trashed(root, &item.id)? } else { item.node.len };
-        all.push(Former { when, bytes, what: What::Item(item.id) });
+        let bytes = if item.node.folder {
+            tally::trashed(root, &item.id)?
+        } else {
+            item.node.len
+        };
+        all.push(Former {
+            when,
+            bytes,
+            what: What::Item(item.id),
+        });
     }
     for history in versions::histories(root)? {
         for version in versions::of_history(fd(&root.versions), &history)? {
             let what = What::Version(history.clone(), version.id);
-            all.push(Former { when: version.replaced, bytes: version.node.len, what });
+            all.push(Former {
+                when: version.replaced,
+                bytes: version.node.len,
+                what,
+            });
         }
     }
     // They came newest first; the trash tells time by the second.
@@ -180,13 +202,21 @@ mod tests {
     use std::time::Duration;
 
     fn open(dir: &std::path::Path, reserve: u64) -> Arc<LocalTree> {
-        let settings = LocalSettings { reserve, ..LocalSettings::RELAXED };
+        let settings = LocalSettings {
+            reserve,
+            ..LocalSettings::RELAXED
+        };
         LocalTree::open(dir, settings).unwrap()
     }
 
     async fn left(tree: &Tree) -> Vec<String> {
-        let mut paths: Vec<_> =
-            tree.trashed(None, 99).await.unwrap().into_iter().map(|item| item.path.as_str().to_owned()).collect();
+        let mut paths: Vec<_> = tree
+            .trashed(None, 99)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|item| item.path.as_str().to_owned())
+            .collect();
         paths.sort();
         paths
     }
@@ -196,11 +226,14 @@ mod tests {
         for entry in std::fs::read_dir(dir.join(".sarang/trash/info")).unwrap() {
             let file = entry.unwrap().path();
             let text = std::fs::read_to_string(&file).unwrap();
-            let year = 2001 + u32::from(file.file_name().unwrap().to_str().unwrap().as_bytes()[0] - b'a');
-            let dated = text.lines().map(|line| match line.strip_prefix("DeletionDate=") {
-                Some(_) => format!("DeletionDate={year}-01-01T00:00:00\n"),
-                None => format!("{line}\n"),
-            });
+            let year =
+                2001 + u32::from(file.file_name().unwrap().to_str().unwrap().as_bytes()[0] - b'a');
+            let dated = text
+                .lines()
+                .map(|line| match line.strip_prefix("DeletionDate=") {
+                    Some(_) => format!("DeletionDate={year}-01-01T00:00:00\n"),
+                    None => format!("{line}\n"),
+                });
             std::fs::write(&file, dated.collect::<String>()).unwrap();
         }
     }
@@ -220,18 +253,41 @@ mod tests {
         put(&tree, "v", &[b'x'; 100]).await;
         put(&tree, "v", b"new").await;
         let fit = async |room| {
-            let retention = Retention { room: Some(room), ..Retention::default() };
+            let retention = Retention {
+                room: Some(room),
+                ..Retention::default()
+            };
             tree.expire(retention, SystemTime::now()).await.unwrap()
         };
         assert_eq!(fit(400).await, Expired::default());
-        assert_eq!(fit(399).await, Expired { items: 1, versions: 0 });
+        assert_eq!(
+            fit(399).await,
+            Expired {
+                items: 1,
+                versions: 0
+            }
+        );
         assert_eq!(left(&tree).await, ["b", "c"]);
-        assert_eq!(fit(150).await, Expired { items: 2, versions: 0 });
+        assert_eq!(
+            fit(150).await,
+            Expired {
+                items: 2,
+                versions: 0
+            }
+        );
         assert_eq!(fit(100).await, Expired::default());
-        tree.hold(SystemTime::now() + Duration::from_secs(60)).await.unwrap();
+        tree.hold(SystemTime::now() + Duration::from_secs(60))
+            .await
+            .unwrap();
         assert_eq!(fit(0).await, Expired::default());
         tree.hold(SystemTime::now()).await.unwrap();
-        assert_eq!(fit(99).await, Expired { items: 0, versions: 1 });
+        assert_eq!(
+            fit(99).await,
+            Expired {
+                items: 0,
+                versions: 1
+            }
+        );
     }
 
     /// As root, on file systems that know immutable files.
@@ -247,8 +303,9 @@ mod tests {
             tree.delete(&path(name), commit()).await.unwrap();
         }
         age(dir.path());
-        let trashed =
-            std::fs::read_dir(dir.path().join(".sarang/trash/files")).unwrap().map(|entry| entry.unwrap().path());
+        let trashed = std::fs::read_dir(dir.path().join(".sarang/trash/files"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
         let first = trashed.min().unwrap();
         let file = std::fs::File::open(&first).unwrap();
         let flags = ioctl_getflags(&file).unwrap_or(IFlags::empty());
@@ -257,14 +314,38 @@ mod tests {
             return;
         }
         let later = SystemTime::now() + Duration::from_secs(400 * 86_400);
-        let all = Retention { trash: Some(Duration::ZERO), room: Some(0), ..Retention::default() };
+        let all = Retention {
+            trash: Some(Duration::ZERO),
+            room: Some(0),
+            ..Retention::default()
+        };
         let gone = tree.expire(all, later).await;
-        let room = tree.expire(Retention { room: Some(0), ..Retention::default() }, later).await;
+        let room = tree
+            .expire(
+                Retention {
+                    room: Some(0),
+                    ..Retention::default()
+                },
+                later,
+            )
+            .await;
         ioctl_setflags(&file, flags).unwrap();
-        assert_eq!(gone.unwrap(), Expired { items: 2, versions: 3 });
+        assert_eq!(
+            gone.unwrap(),
+            Expired {
+                items: 2,
+                versions: 3
+            }
+        );
         assert_eq!(room.unwrap(), Expired::default());
         assert_eq!(left(&tree).await, ["a"]);
-        assert_eq!(tree.expire(all, later).await.unwrap(), Expired { items: 1, versions: 0 });
+        assert_eq!(
+            tree.expire(all, later).await.unwrap(),
+            Expired {
+                items: 1,
+                versions: 0
+            }
+        );
     }
 
     /// A home on a disk of 6 MiB, with three files of 2 MiB, less some, in its trash.
@@ -282,7 +363,9 @@ mod tests {
     }
 
     async fn begin(tree: &Tree, len: u64) -> Result<()> {
-        tree.begin_put(&path("x"), Start::Empty, Room::of(len)).await.map(drop)
+        tree.begin_put(&path("x"), Start::Empty, Room::of(len))
+            .await
+            .map(drop)
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -290,7 +373,9 @@ mod tests {
         let (_dir, _pretence, tree) = full().await;
         assert!(matches!(begin(&tree, 7 << 20).await, Err(Error::NoSpace)));
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
-        tree.hold(SystemTime::now() + Duration::from_secs(60)).await.unwrap();
+        tree.hold(SystemTime::now() + Duration::from_secs(60))
+            .await
+            .unwrap();
         let Err(Error::LimitReached(said)) = begin(&tree, 3 << 20).await else {
             panic!("there is no room, and it is said why")
         };
@@ -306,13 +391,22 @@ mod tests {
         let (_dir, _pretence, tree) = full().await;
         begin(&tree, 5 << 20).await.unwrap();
         tree.lay_aside("id", 5 << 20).await.unwrap();
-        assert!(matches!(tree.lay_aside("more", 7 << 20).await, Err(Error::NoSpace)));
+        assert!(matches!(
+            tree.lay_aside("more", 7 << 20).await,
+            Err(Error::NoSpace)
+        ));
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
-        let mut upload = tree.begin_put(&path("x"), Start::Empty, Room::of(5 << 20)).await.unwrap();
+        let mut upload = tree
+            .begin_put(&path("x"), Start::Empty, Room::of(5 << 20))
+            .await
+            .unwrap();
         upload.write(vec![b'x'; 1 << 20].into()).await.unwrap();
         drop(upload);
         assert_eq!(left(&tree).await, ["b", "c"], "for what came");
-        let mut resumed = tree.resume("id", &path("y"), Room::of(5 << 20)).await.unwrap();
+        let mut resumed = tree
+            .resume("id", &path("y"), Room::of(5 << 20))
+            .await
+            .unwrap();
         for _ in 0..5 {
             resumed.write(vec![b'y'; 1 << 20].into()).await.unwrap();
         }
@@ -325,15 +419,27 @@ mod tests {
         let (dir, _pretence, tree) = full().await;
         tree.lay_aside("id", 5 << 20).await.unwrap();
         let aside = dir.path().join(".sarang/uploads/id");
-        let mut upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        let mut upload = tree
+            .resume("id", &path("x"), Room::of(5 << 20))
+            .await
+            .unwrap();
         upload.write(vec![b'x'; 10].into()).await.unwrap();
         assert_eq!(upload.keep().await.unwrap(), 10);
         // As after a crash: more is there than is known to be on the disk.
-        std::fs::File::options().write(true).open(&aside).unwrap().set_len(5000).unwrap();
-        let upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&aside)
+            .unwrap()
+            .set_len(5000)
+            .unwrap();
+        let upload = tree
+            .resume("id", &path("x"), Room::of(5 << 20))
+            .await
+            .unwrap();
         assert_eq!(upload.len(), 10);
         drop(upload);
-        let blocks = std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&aside).unwrap()) * 512;
+        let blocks =
+            std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(&aside).unwrap()) * 512;
         assert!(blocks < 1 << 20, "{blocks}");
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
     }
@@ -342,12 +448,18 @@ mod tests {
     async fn a_last_part_for_which_there_is_no_room_is_kept() {
         let (_dir, pretence, tree) = full().await;
         tree.lay_aside("id", 5 << 20).await.unwrap();
-        let mut upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        let mut upload = tree
+            .resume("id", &path("x"), Room::of(5 << 20))
+            .await
+            .unwrap();
         upload.write(vec![b'x'; 1 << 20].into()).await.unwrap();
         upload.write(vec![b'x'; 1000].into()).await.unwrap();
         pretence.limit(1 << 20);
         assert!(matches!(upload.commit(commit()).await, Err(Error::NoSpace)));
-        let upload = tree.resume("id", &path("x"), Room::of(5 << 20)).await.unwrap();
+        let upload = tree
+            .resume("id", &path("x"), Room::of(5 << 20))
+            .await
+            .unwrap();
         assert_eq!(upload.len(), 1 << 20);
     }
 
@@ -358,9 +470,16 @@ mod tests {
         pretence.limit(6 << 20);
         begin(&tree, (1 << 20) - 1).await.unwrap();
         begin(&tree, 100).await.unwrap();
-        let present = tree.begin_put(&path("small"), Start::Present, Room::of(5 << 20)).await.unwrap();
+        let present = tree
+            .begin_put(&path("small"), Start::Present, Room::of(5 << 20))
+            .await
+            .unwrap();
         drop(present);
-        assert!(tree.begin_put(&path("small"), Start::Present, Room::of(9 << 20)).await.is_err());
+        assert!(
+            tree.begin_put(&path("small"), Start::Present, Room::of(9 << 20))
+                .await
+                .is_err()
+        );
         assert_eq!(left(&tree).await, ["a", "b", "c"]);
     }
 
@@ -369,15 +488,32 @@ mod tests {
     async fn the_history_goes_only_as_long_as_that_frees_room() {
         let (dir, _pretence, tree) = full().await;
         let files = dir.path().join(".sarang/trash/files");
-        for name in std::fs::read_dir(&files).unwrap().map(|entry| entry.unwrap().file_name()) {
+        for name in std::fs::read_dir(&files)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+        {
             if !name.to_str().unwrap().starts_with('a') {
                 std::fs::hard_link(files.join(&name), dir.path().join(name)).unwrap();
             }
         }
-        let mut upload = tree.begin_put(&path("x"), Start::Empty, Room::of(5 << 20)).await.unwrap();
-        assert!(matches!(upload.write(vec![b'x'; 5 << 20].into()).await, Err(Error::NoSpace)));
-        assert_eq!(left(&tree).await, ["c"], "the first frees room, the second none");
+        let mut upload = tree
+            .begin_put(&path("x"), Start::Empty, Room::of(5 << 20))
+            .await
+            .unwrap();
+        assert!(matches!(
+            upload.write(vec![b'x'; 5 << 20].into()).await,
+            Err(Error::NoSpace)
+        ));
+        assert_eq!(
+            left(&tree).await,
+            ["c"],
+            "the first frees room, the second none"
+        );
         assert!(matches!(begin(&tree, 3 << 20).await, Err(Error::NoSpace)));
-        assert_eq!(left(&tree).await, ["c"], "it is not tried again with each request");
+        assert_eq!(
+            left(&tree).await,
+            ["c"],
+            "it is not tried again with each request"
+        );
     }
 }

@@ -29,7 +29,9 @@ impl Held {
         let mut text = String::new();
         match os::open_read(root, FILE, Lookup::Full) {
             Ok(file) => {
-                std::fs::File::from(file).read_to_string(&mut text).map_err(|e| Error::io("read what is held", e))?;
+                std::fs::File::from(file)
+                    .read_to_string(&mut text)
+                    .map_err(|e| Error::io("read what is held", e))?;
                 Ok(Self(AtomicI64::new(text.trim().parse().unwrap_or(0))))
             }
             Err(Errno::NOENT) => Ok(Self::default()),
@@ -48,11 +50,14 @@ pub(super) fn hold(root: &Root, until: SystemTime) -> Result<()> {
     let (doing, name, seconds) = ("hold the history", root.stamp(), unix_seconds(until));
     let file = os::create_file(fd(&root.tmp), &name).map_err(|e| explain(doing, e))?;
     let text = seconds.to_string();
-    os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0).map_err(|e| explain(doing, e))?;
+    os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0)
+        .map_err(|e| explain(doing, e))?;
     os::sync(fd(&file)).map_err(|e| explain(doing, e))?;
-    os::rename_over((fd(&root.tmp), &name), (fd(&root.dir), FILE)).map_err(|e| explain(doing, e))?;
+    os::rename_over((fd(&root.tmp), &name), (fd(&root.dir), FILE))
+        .map_err(|e| explain(doing, e))?;
     root.held.0.store(seconds, Ordering::Relaxed);
-    let own = os::open_folder(fd(&root.dir), ".sarang", Lookup::Full).map_err(|e| explain(doing, e))?;
+    let own =
+        os::open_folder(fd(&root.dir), ".sarang", Lookup::Full).map_err(|e| explain(doing, e))?;
     os::sync(fd(&own)).map_err(|e| explain(doing, e))
 }
 
@@ -65,7 +70,10 @@ pub(super) fn count_files(root: &Root, item: Option<&str>) -> Result<u64> {
     };
     let (top, at) = match item {
         None => (open(&root.dir, "")?, Top::Tree),
-        Some(id) if stat_name(fd(&root.trash_files), checked(id)?)?.is_some_and(|it| it.kind == Kind::File) => {
+        Some(id)
+            if stat_name(fd(&root.trash_files), checked(id)?)?
+                .is_some_and(|it| it.kind == Kind::File) =>
+        {
             return Ok(1);
         }
         Some(id) => (open(&root.trash_files, id)?, Top::Folder),

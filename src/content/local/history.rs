@@ -3,7 +3,9 @@
 use super::inventory::{self, Filter};
 use super::overflow::{self, Sweep};
 use super::root::Root;
-use super::{LocalTree, chronicle, forget, held, pictures, rewind, sweep_props, trashed, upload, versions};
+use super::{
+    LocalTree, chronicle, forget, held, pictures, rewind, sweep_props, trashed, upload, versions,
+};
 use crate::content::history::{Expired, History, Retention, Rewind, Trashed, Version};
 use crate::content::{Commit, Put, Reader};
 use crate::model::{AccountName, RelPath, Result};
@@ -25,7 +27,15 @@ impl History for LocalTree {
     ) -> Result<Vec<Trashed>> {
         let (below, who, after) = (folder.clone(), who.cloned(), after.map(str::to_owned));
         let page = move |root: &Arc<Root>| {
-            inventory::page(root, Filter { below: &below, who: who.as_ref() }, after.as_deref(), limit)
+            inventory::page(
+                root,
+                Filter {
+                    below: &below,
+                    who: who.as_ref(),
+                },
+                after.as_deref(),
+                limit,
+            )
         };
         self.run(page).await
     }
@@ -43,12 +53,24 @@ impl History for LocalTree {
         self.untrash_part(id, &RelPath::root(), to, commit).await
     }
 
-    async fn untrash_part(&self, id: &str, inner: &RelPath, to: &RelPath, commit: Commit) -> Result<()> {
+    async fn untrash_part(
+        &self,
+        id: &str,
+        inner: &RelPath,
+        to: &RelPath,
+        commit: Commit,
+    ) -> Result<()> {
         let (id, inner, to) = (id.to_owned(), inner.clone(), to.clone());
-        self.run(move |root| trashed::restore(root, (&id, &inner), &to, &commit)).await
+        self.run(move |root| trashed::restore(root, (&id, &inner), &to, &commit))
+            .await
     }
 
-    async fn plan_rewind(&self, folder: &RelPath, moment: SystemTime, only: &[RelPath]) -> Result<Rewind> {
+    async fn plan_rewind(
+        &self,
+        folder: &RelPath,
+        moment: SystemTime,
+        only: &[RelPath],
+    ) -> Result<Rewind> {
         rewind::plan(&self.root, folder.clone(), moment, only.to_vec()).await
     }
 
@@ -66,12 +88,16 @@ impl History for LocalTree {
 
     async fn open_version(&self, path: &RelPath, id: &str) -> Result<Arc<dyn Reader>> {
         let (path, id) = (path.clone(), id.to_owned());
-        Ok(Arc::new(self.run(move |root| versions::open(root, &path, &id)).await?))
+        Ok(Arc::new(
+            self.run(move |root| versions::open(root, &path, &id))
+                .await?,
+        ))
     }
 
     async fn revert(&self, path: &RelPath, id: &str, commit: Commit) -> Result<Put> {
         let (path, id) = (path.clone(), id.to_owned());
-        self.run(move |root| upload::revert::revert(root, &path, &id, &commit)).await
+        self.run(move |root| upload::revert::revert(root, &path, &id, &commit))
+            .await
     }
 
     async fn expire(&self, retention: Retention, now: SystemTime) -> Result<Expired> {
@@ -84,9 +110,16 @@ impl History for LocalTree {
             }
             let items = trashed::expire(root, retention, now)?;
             chronicle::trim(root, retention.trash.unwrap_or(YEAR), now)?;
-            let old = Expired { items, versions: versions::expire(root, retention.versions, now)? };
+            let old = Expired {
+                items,
+                versions: versions::expire(root, retention.versions, now)?,
+            };
             let full = forget::make_room(root, 0, 0)?;
-            let beyond = retention.room.map(|room| forget::fit(root, room)).transpose()?.unwrap_or_default();
+            let beyond = retention
+                .room
+                .map(|room| forget::fit(root, room))
+                .transpose()?
+                .unwrap_or_default();
             overflow::sweep(root, Sweep::Whatever);
             Ok(old + full + beyond)
         })
@@ -103,12 +136,14 @@ impl History for LocalTree {
 
     async fn count_files(&self, item: Option<&str>) -> Result<u64> {
         let item = item.map(str::to_owned);
-        self.run(move |root| held::count_files(root, item.as_deref())).await
+        self.run(move |root| held::count_files(root, item.as_deref()))
+            .await
     }
 
     async fn purge_version(&self, path: &RelPath, id: &str) -> Result<()> {
         let (path, id) = (path.clone(), id.to_owned());
-        self.run(move |root| versions::purge(root, &path, &id)).await?;
+        self.run(move |root| versions::purge(root, &path, &id))
+            .await?;
         sweep_props(&self.root);
         Ok(())
     }

@@ -98,7 +98,10 @@ impl Site {
         let site = Self::find(path, os::own_user())?;
         match os::may_use(&site.path) {
             Ok(()) => Ok(site),
-            Err(e) => Err(Unfit::NoAccess { path: site.path, source: e.into() }),
+            Err(e) => Err(Unfit::NoAccess {
+                path: site.path,
+                source: e.into(),
+            }),
         }
     }
 
@@ -116,7 +119,10 @@ impl Site {
 
     /// The folders that are mounted somewhere below it.
     pub fn mounted_below(&self) -> Vec<Self> {
-        let points = mounts().unwrap_or_default().into_iter().map(|mount| mount.point);
+        let points = mounts()
+            .unwrap_or_default()
+            .into_iter()
+            .map(|mount| mount.point);
         points
             .filter(|point| *point != self.path && point.starts_with(&self.path))
             .flat_map(|p| Self::of_own(&p))
@@ -128,7 +134,9 @@ impl Site {
         let nested = |a: &Path, b: &Path| a.starts_with(b) || b.starts_with(a);
         let within = |a: &Self, b: &Self| b.line.last().is_some_and(|end| a.line.contains(end));
         let on_one = match (&self.on, &other.on) {
-            (Some((disk, at)), Some((other_disk, other_at))) => disk == other_disk && nested(at, other_at),
+            (Some((disk, at)), Some((other_disk, other_at))) => {
+                disk == other_disk && nested(at, other_at)
+            }
             _ => false,
         };
         nested(&self.path, &other.path) || within(self, other) || within(other, self) || on_one
@@ -137,7 +145,9 @@ impl Site {
 
 /// The user that a data folder's server runs as, seen from outside.
 pub fn owner_of(data_dir: &Path) -> IoResult<u32> {
-    fs::metadata(data_dir.join("state")).or_else(|_| fs::metadata(data_dir)).map(|facts| facts.uid())
+    fs::metadata(data_dir.join("state"))
+        .or_else(|_| fs::metadata(data_dir))
+        .map(|facts| facts.uid())
 }
 
 /// The names of a path from the root, the last one first.
@@ -169,7 +179,11 @@ impl Way {
     fn from_root(server: u32) -> Result<Self, Unfit> {
         let at = PathBuf::from("/");
         let folders = vec![look(&at)?];
-        Ok(Self { server, at, folders })
+        Ok(Self {
+            server,
+            at,
+            folders,
+        })
     }
 
     fn go(&mut self, mut names: Vec<OsString>) -> Result<(), Unfit> {
@@ -207,10 +221,17 @@ impl Way {
 
     /// Goes where a link leads.
     fn follow(&mut self, link: &Path, names: &mut Vec<OsString>) -> Result<(), Unfit> {
-        if self.folders.last().is_none_or(|above| !self.is_ours(above) || others_write(above)) {
+        if self
+            .folders
+            .last()
+            .is_none_or(|above| !self.is_ours(above) || others_write(above))
+        {
             return Err(Unfit::Link(link.to_owned()));
         }
-        let target = fs::read_link(link).map_err(|source| Unfit::Unseen { path: link.to_owned(), source })?;
+        let target = fs::read_link(link).map_err(|source| Unfit::Unseen {
+            path: link.to_owned(),
+            source,
+        })?;
         let mut ahead = Vec::new();
         for component in target.components() {
             match component {
@@ -230,7 +251,9 @@ impl Way {
     /// Refuses a step that others can lead elsewhere: what lies in a folder is theirs to replace who may write to that, but, where that
     /// is sticky, for what belongs to us.
     fn check_step(&self, next: &Path, facts: &Metadata) -> Result<(), Unfit> {
-        let Some(above) = self.folders.last() else { return Ok(()) };
+        let Some(above) = self.folders.last() else {
+            return Ok(());
+        };
         let is_held = above.permissions().mode() & STICKY != 0 && self.is_ours(facts);
         if self.is_ours(above) && (!others_write(above) || is_held) {
             return Ok(());
@@ -245,7 +268,11 @@ impl Way {
     fn end(self) -> Site {
         let line = self.folders.iter().map(identity).collect();
         let on = mounts().and_then(|mounts| on(&self.at, &mounts));
-        Site { path: self.at, line, on }
+        Site {
+            path: self.at,
+            line,
+            on,
+        }
     }
 }
 
@@ -262,7 +289,10 @@ fn look(path: &Path) -> Result<Metadata, Unfit> {
     fs::symlink_metadata(path).map_err(|source| match source.kind() {
         ErrorKind::NotFound => Unfit::Absent(path.to_owned()),
         ErrorKind::NotADirectory => Unfit::NoFolder(path.to_owned()),
-        _ => Unfit::Unseen { path: path.to_owned(), source },
+        _ => Unfit::Unseen {
+            path: path.to_owned(),
+            source,
+        },
     })
 }
 
@@ -314,14 +344,20 @@ mod tests {
         find(&folder).unwrap();
         for open in [0o777, 0o775] {
             mode(&top.join("open"), open);
-            assert!(matches!(find(&folder), Err(Unfit::Replaceable(step)) if step == top.join("open/a")), "{open:o}");
+            assert!(
+                matches!(find(&folder), Err(Unfit::Replaceable(step)) if step == top.join("open/a")),
+                "{open:o}"
+            );
         }
         mode(&top.join("open"), 0o755);
         // What is served may well be open to others.
         mode(&folder, 0o2777);
         find(&folder).unwrap();
         let other = Site::find(&folder, os::own_user() + 1);
-        assert!(os::own_user() == 0 || matches!(other, Err(Unfit::Replaceable(_))), "{other:?}");
+        assert!(
+            os::own_user() == 0 || matches!(other, Err(Unfit::Replaceable(_))),
+            "{other:?}"
+        );
     }
 
     #[test]
@@ -331,9 +367,15 @@ mod tests {
         fs::write(top.join("file"), "").unwrap();
         assert!(matches!(find(&top.join("none")), Err(Unfit::Absent(_))));
         assert!(matches!(find(&top.join("file")), Err(Unfit::NoFolder(_))));
-        assert!(matches!(find(&top.join("file/below")), Err(Unfit::NoFolder(_))));
+        assert!(matches!(
+            find(&top.join("file/below")),
+            Err(Unfit::NoFolder(_))
+        ));
         for path in ["relative", "", "/srv/../etc", "./x"] {
-            assert!(matches!(find(Path::new(path)), Err(Unfit::NotWhole(_))), "{path}");
+            assert!(
+                matches!(find(Path::new(path)), Err(Unfit::NotWhole(_))),
+                "{path}"
+            );
         }
     }
 
@@ -344,17 +386,34 @@ mod tests {
             line: line.to_vec(),
             on: on.map(|(disk, at)| (disk.to_owned(), at.into())),
         };
-        let ana = site("/srv/ana", &[(1, 2), (1, 3), (1, 4)], Some(("8:1", "/srv/ana")));
+        let ana = site(
+            "/srv/ana",
+            &[(1, 2), (1, 3), (1, 4)],
+            Some(("8:1", "/srv/ana")),
+        );
         for (other, overlaps) in [
             (ana.clone(), true),
             (site("/srv", &[(9, 2), (9, 3)], None), true),
             (site("/srv/ana/b", &[(9, 2)], None), true),
-            (site("/srv/ana2", &[(1, 2), (1, 3), (1, 5)], Some(("8:1", "/srv/ana2"))), false),
+            (
+                site(
+                    "/srv/ana2",
+                    &[(1, 2), (1, 3), (1, 5)],
+                    Some(("8:1", "/srv/ana2")),
+                ),
+                false,
+            ),
             (site("/mnt/b", &[(1, 2), (1, 4), (1, 9)], None), true),
             (site("/mnt", &[(1, 2), (1, 3)], None), true),
-            (site("/mnt", &[(1, 2), (1, 8)], Some(("8:1", "/srv/ana/docs"))), true),
+            (
+                site("/mnt", &[(1, 2), (1, 8)], Some(("8:1", "/srv/ana/docs"))),
+                true,
+            ),
             (site("/mnt", &[(1, 2), (1, 8)], Some(("8:1", "/srv"))), true),
-            (site("/mnt", &[(1, 2), (1, 8)], Some(("8:2", "/srv"))), false),
+            (
+                site("/mnt", &[(1, 2), (1, 8)], Some(("8:2", "/srv"))),
+                false,
+            ),
         ] {
             assert_eq!(ana.overlaps(&other), overlaps, "{other:?}");
             assert_eq!(other.overlaps(&ana), overlaps, "{other:?}");

@@ -107,7 +107,9 @@ struct Window {
 impl Inventory {
     /// Notes that an item has come.
     pub fn note_new(&self, id: &str, path: &RelPath, who: &AccountName) {
-        self.note(id, || Some(Origin::Known(Box::new((path.clone(), Some(who.clone()))))));
+        self.note(id, || {
+            Some(Origin::Known(Box::new((path.clone(), Some(who.clone())))))
+        });
     }
 
     /// Notes that an item is gone.
@@ -133,9 +135,20 @@ impl Inventory {
     }
 
     /// Lets the window be as the trash is now and reach beyond `after`, if there is more.
-    fn bring_up_to_date(&self, root: &Root, held: &mut Option<Window>, after: Option<&Key>) -> Result<()> {
+    fn bring_up_to_date(
+        &self,
+        root: &Root,
+        held: &mut Option<Window>,
+        after: Option<&Key>,
+    ) -> Result<()> {
         let seen = modified(root)?;
-        let news = std::mem::replace(&mut *self.news.lock(), News { is_wanted: true, changes: Vec::new() });
+        let news = std::mem::replace(
+            &mut *self.news.lock(),
+            News {
+                is_wanted: true,
+                changes: Vec::new(),
+            },
+        );
         let mut old = held.take();
         if let Some(window) = old.as_mut().filter(|_| news.is_wanted) {
             for (id, change) in news.changes {
@@ -146,7 +159,9 @@ impl Inventory {
                 return Ok(());
             }
         }
-        let was_cut = old.as_ref().is_some_and(|old| old.is_cut || old.after.is_some());
+        let was_cut = old
+            .as_ref()
+            .is_some_and(|old| old.is_cut || old.after.is_some());
         let mut window = read(root, old, seen, after.filter(|_| was_cut).cloned())?;
         if !window.reaches(after) {
             window = read(root, Some(window), seen, after.cloned())?;
@@ -160,13 +175,18 @@ impl Inventory {
     fn let_others_go(&self) {
         let mut all = ALL.lock();
         all.retain(|other| other.strong_count() > 0);
-        if !all.iter().any(|other| other.as_ptr() == Arc::as_ptr(&self.window)) {
+        if !all
+            .iter()
+            .any(|other| other.as_ptr() == Arc::as_ptr(&self.window))
+        {
             all.push(Arc::downgrade(&self.window));
         }
         if KEPT.load(Ordering::Relaxed) <= ROOM {
             return;
         }
-        let others = all.iter().filter(|other| other.as_ptr() != Arc::as_ptr(&self.window));
+        let others = all
+            .iter()
+            .filter(|other| other.as_ptr() != Arc::as_ptr(&self.window));
         for other in others.filter_map(Weak::upgrade) {
             if let Some(mut window) = other.try_lock() {
                 *window = None;
@@ -179,14 +199,26 @@ impl Inventory {
 fn read(root: &Root, old: Option<Window>, seen: SystemTime, after: Option<Key>) -> Result<Window> {
     let (is_unsure, read) = (seen.elapsed().is_ok_and(|age| age < TICK), Instant::now());
     let items = BTreeMap::new();
-    let mut window = Window { items, after, is_cut: false, seen, is_unsure, read, took: QUICK, bytes: 0 };
+    let mut window = Window {
+        items,
+        after,
+        is_cut: false,
+        seen,
+        is_unsure,
+        read,
+        took: QUICK,
+        bytes: 0,
+    };
     let failed = |e| explain(DOING, e);
     // A fresh descriptor, since reading moves the one shared with others.
     let notes = os::open_folder(fd(&root.trash_info), "", os::Lookup::Full).map_err(failed)?;
     let mut keys = Vec::new();
     let read_all = os::read_names(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
         let id = name.to_str().ok().and_then(|name| name.strip_suffix(NOTE));
-        keys.extend(id.map(key_of).filter(|key| window.after.as_ref().is_none_or(|after| key > after)));
+        keys.extend(
+            id.map(key_of)
+                .filter(|key| window.after.as_ref().is_none_or(|after| key > after)),
+        );
         if keys.len() == 2 * WINDOW {
             window.is_cut = cut(&mut keys);
         }
@@ -221,18 +253,35 @@ pub(super) fn prepare(root: &Arc<Root>) {
         let everything = RelPath::root();
         // Not awaited: whoever asks before it is done waits for it, or reads it again where it has failed.
         drop(begin(root, turn.of_long_work(), move |root| {
-            page(root, Filter { below: &everything, who: None }, None, 0).map(drop)
+            page(
+                root,
+                Filter {
+                    below: &everything,
+                    who: None,
+                },
+                None,
+                0,
+            )
+            .map(drop)
         }));
     }
 }
 
 /// What is wanted of the trash, newest first: up to `limit` items after the one called `after`.
-pub(super) fn page(root: &Root, filter: Filter<'_>, after: Option<&str>, limit: usize) -> Result<Vec<Trashed>> {
+pub(super) fn page(
+    root: &Root,
+    filter: Filter<'_>,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Trashed>> {
     let (mut items, mut after) = (Vec::new(), after.map(key_of));
     let mut held = root.inventory.window.lock();
     loop {
-        root.inventory.bring_up_to_date(root, &mut held, after.as_ref())?;
-        let Some(window) = held.as_mut() else { return Ok(items) };
+        root.inventory
+            .bring_up_to_date(root, &mut held, after.as_ref())?;
+        let Some(window) = held.as_mut() else {
+            return Ok(items);
+        };
         after = window.show(root, filter, after.as_ref(), (&mut items, limit))?;
         if after.is_none() || items.len() == limit || !window.is_cut {
             return Ok(items);
@@ -247,12 +296,15 @@ impl Filter<'_> {
             return Ok(true);
         }
         if matches!(origin, Origin::Unread) {
-            *origin = trashed::origin(root, id)?.map_or(Origin::Unknown, |known| Origin::Known(Box::new(known)));
+            *origin = trashed::origin(root, id)?
+                .map_or(Origin::Unknown, |known| Origin::Known(Box::new(known)));
             *added += origin.weight();
             #[cfg(test)]
             root.inventory.work.notes.fetch_add(1, Ordering::Relaxed);
         }
-        let Origin::Known(known) = origin else { return Ok(false) };
+        let Origin::Known(known) = origin else {
+            return Ok(false);
+        };
         Ok(known.0.is_within(self.below) && (self.who.is_none() || known.1.as_ref() == self.who))
     }
 }
@@ -304,10 +356,16 @@ impl Window {
 
     /// Whether what follows an item is in it.
     fn reaches(&self, after: Option<&Key>) -> bool {
-        let begins = self.after.as_ref().is_none_or(|begin| after.is_some_and(|after| after >= begin));
+        let begins = self
+            .after
+            .as_ref()
+            .is_none_or(|begin| after.is_some_and(|after| after >= begin));
         begins
             && (!self.is_cut
-                || self.items.last_key_value().is_some_and(|(last, _)| after.is_none_or(|after| after < last)))
+                || self
+                    .items
+                    .last_key_value()
+                    .is_some_and(|(last, _)| after.is_none_or(|after| after < last)))
     }
 
     /// Lets it have these items, in one go: one by one they would cost several times as much. `former` knows where some come from.
@@ -316,11 +374,19 @@ impl Window {
         let mut former = former.into_iter().peekable();
         let known = keys.into_iter().map(|key| {
             while former.next_if(|(other, _)| *other < key).is_some() {}
-            let origin = former.next_if(|(other, _)| *other == key).map(|(_, origin)| origin).unwrap_or_default();
+            let origin = former
+                .next_if(|(other, _)| *other == key)
+                .map(|(_, origin)| origin)
+                .unwrap_or_default();
             (key, origin)
         });
         self.items = known.collect();
-        self.weigh(self.items.iter().map(|(key, origin)| weight_of(key, origin)).sum());
+        self.weigh(
+            self.items
+                .iter()
+                .map(|(key, origin)| weight_of(key, origin))
+                .sum(),
+        );
     }
 
     fn apply(&mut self, id: &str, change: Option<Origin>) {
@@ -334,7 +400,11 @@ impl Window {
 
     fn add(&mut self, key: Key, origin: Origin) {
         let is_before = self.after.as_ref().is_some_and(|after| key <= *after);
-        let is_behind = self.is_cut && self.items.last_key_value().is_some_and(|(last, _)| key > *last);
+        let is_behind = self.is_cut
+            && self
+                .items
+                .last_key_value()
+                .is_some_and(|(last, _)| key > *last);
         if is_before || is_behind {
             return;
         }
@@ -387,10 +457,14 @@ fn key_of(id: &str) -> Key {
 
 /// What the end of an id says of its order; what other programs put there comes last.
 pub(super) fn stamp_of(id: &str) -> u64 {
-    id.rsplit_once('.').and_then(|(_, stamp)| u64::from_str_radix(stamp, 16).ok()).unwrap_or(0)
+    id.rsplit_once('.')
+        .and_then(|(_, stamp)| u64::from_str_radix(stamp, 16).ok())
+        .unwrap_or(0)
 }
 
 /// When the folder of notes has changed last.
 fn modified(root: &Root) -> Result<SystemTime> {
-    os::stat_fd(fd(&root.trash_info)).map(|found| found.node.modified).map_err(|e| explain(DOING, e))
+    os::stat_fd(fd(&root.trash_info))
+        .map(|found| found.node.modified)
+        .map_err(|e| explain(DOING, e))
 }

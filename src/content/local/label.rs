@@ -18,8 +18,10 @@ const INODE: usize = 8;
 const STORED: usize = DIGEST + CHECK + ID + INODE;
 /// ext4 keeps so much of attributes in a file's inode of 256 bytes, names and 16 bytes each included: with a byte more every file
 /// would take a block of its own.
-const _: () =
-    assert!(STORED.next_multiple_of(4) + "sarang".len().next_multiple_of(4) + 16 <= 88, "too long for an inode");
+const _: () = assert!(
+    STORED.next_multiple_of(4) + "sarang".len().next_multiple_of(4) + 16 <= 88,
+    "too long for an inode"
+);
 /// The name of a history that is not the id: it was begun before files had ids, or of a file that shared its inode with another.
 const HISTORY: usize = 16;
 /// As it was stored before files had ids: hash, length, time and history.
@@ -41,27 +43,39 @@ impl Label {
     /// Of a file that is `node` and has this id, with its hash, if it is known.
     pub fn new(id: FileId, digest: Option<&Digest>, node: &Node) -> Self {
         let digest = digest.and_then(|digest| Some((*digest, check(node)?)));
-        Self { digest, id: Some((id, sign(node))), history: None }
+        Self {
+            digest,
+            id: Some((id, sign(node))),
+            history: None,
+        }
     }
 
     /// Of an open file. `EOPNOTSUPP` where the file system has no attributes.
     pub fn of_file(file: BorrowedFd<'_>) -> Outcome<Self> {
-        Ok(os::label_fd::<MOST>(file)?.map(|stored| Self::read(&stored)).unwrap_or_default())
+        Ok(os::label_fd::<MOST>(file)?
+            .map(|stored| Self::read(&stored))
+            .unwrap_or_default())
     }
 
     /// Of a name in a folder, as [`of_file`](Self::of_file).
     pub fn of_name(dir: BorrowedFd<'_>, name: &str) -> Outcome<Self> {
-        Ok(os::label_at::<MOST>(dir, name)?.map(|stored| Self::read(&stored)).unwrap_or_default())
+        Ok(os::label_at::<MOST>(dir, name)?
+            .map(|stored| Self::read(&stored))
+            .unwrap_or_default())
     }
 
     /// Of what is open only to be looked at, as [`of_file`](Self::of_file).
     pub fn of_looked_at(file: BorrowedFd<'_>) -> Outcome<Self> {
-        Ok(os::label_path::<MOST>(file)?.map(|stored| Self::read(&stored)).unwrap_or_default())
+        Ok(os::label_path::<MOST>(file)?
+            .map(|stored| Self::read(&stored))
+            .unwrap_or_default())
     }
 
     /// The hash of a file that is `node`.
     pub fn digest(&self, node: &Node) -> Option<Digest> {
-        self.digest.filter(|(_, of)| check(node).as_ref() == Some(of)).map(|(digest, _)| digest)
+        self.digest
+            .filter(|(_, of)| check(node).as_ref() == Some(of))
+            .map(|(digest, _)| digest)
     }
 
     /// The id of what is `node`.
@@ -71,7 +85,9 @@ impl Label {
 
     /// The id that was written for `node` itself.
     pub fn own_id(&self, node: &Node) -> Option<FileId> {
-        self.id.filter(|(_, of)| *of == sign(node)).map(|(id, _)| id)
+        self.id
+            .filter(|(_, of)| *of == sign(node))
+            .map(|(id, _)| id)
     }
 
     /// The id, for whatever inode it was written.
@@ -88,7 +104,10 @@ impl Label {
     /// had ids names none: those that rightly did have been written anew, so it is a copy's.
     pub fn history(&self, node: &Node) -> String {
         let is_own = self.own_id(node).is_some();
-        self.history.clone().filter(|_| is_own).unwrap_or_else(|| self.id(node).to_string())
+        self.history
+            .clone()
+            .filter(|_| is_own)
+            .unwrap_or_else(|| self.id(node).to_string())
     }
 
     /// The same, with the hash of the content, for `node`.
@@ -98,19 +117,28 @@ impl Label {
 
     /// The same for `node`, with a history of this name, of at most 16 bytes.
     pub fn with_history(&self, history: String, node: &Node) -> Self {
-        Self { history: Some(history), ..self.with_digest(self.digest(node).as_ref(), node) }
+        Self {
+            history: Some(history),
+            ..self.with_digest(self.digest(node).as_ref(), node)
+        }
     }
 
     /// The same for `node`, with another id.
     pub fn with_id(&self, id: FileId, node: &Node) -> Self {
-        Self { id: Some((id, sign(node))), ..self.clone() }
+        Self {
+            id: Some((id, sign(node))),
+            ..self.clone()
+        }
     }
 
     /// What a file that is `new`, with this hash, has from `old`, in whose place it comes: the id and the history.
     pub fn for_node(&self, old: &Node, digest: Option<&Digest>, new: &Node) -> Self {
         let (id, history) = (self.id(old), self.history(old));
         let history = Some(history).filter(|history| *history != id.to_string());
-        Self { history, ..Self::new(id, digest, new) }
+        Self {
+            history,
+            ..Self::new(id, digest, new)
+        }
     }
 
     /// The id of what is `node` in a tree that lies here or elsewhere.
@@ -123,12 +151,20 @@ impl Label {
     pub fn handed_over(&self, lies: Lies, old: &Node, new: &Node) -> Self {
         let is_whole = lies == Lies::Elsewhere || self.own_id(old).is_some();
         let history = self.history.clone().filter(|_| is_whole);
-        Self { digest: self.digest, id: Some((self.id_where(lies, old), sign(new))), history }
+        Self {
+            digest: self.digest,
+            id: Some((self.id_where(lies, old), sign(new))),
+            history,
+        }
     }
 
     /// Keeps it with a file.
     pub fn store(&self, file: BorrowedFd<'_>) -> Outcome<()> {
-        if *self == Self::default() { os::clear_label(file) } else { os::set_label(file, &self.stored()) }
+        if *self == Self::default() {
+            os::clear_label(file)
+        } else {
+            os::set_label(file, &self.stored())
+        }
     }
 
     /// As [`store`](Self::store); a file system without attributes, or without room for one, goes without.
@@ -151,7 +187,11 @@ impl Label {
         let (id, rest) = take::<ID>(rest);
         let (inode, rest) = take::<INODE>(rest);
         let digest = (digest != [0; DIGEST]).then_some((digest, of));
-        Self { digest, id: Some((FileId::from_bytes(id), u64::from_le_bytes(inode))), history: text(rest) }
+        Self {
+            digest,
+            id: Some((FileId::from_bytes(id), u64::from_le_bytes(inode))),
+            history: text(rest),
+        }
     }
 
     fn read_former(stored: &[u8]) -> Self {
@@ -159,12 +199,18 @@ impl Label {
         let (len, rest) = take::<8>(rest);
         let (time, rest) = take::<8>(rest);
         let of = check_of(u64::from_le_bytes(len), i64::from_le_bytes(time));
-        Self { digest: (digest != [0; DIGEST]).then_some((digest, of)), id: None, history: text(rest) }
+        Self {
+            digest: (digest != [0; DIGEST]).then_some((digest, of)),
+            id: None,
+            history: text(rest),
+        }
     }
 
     fn stored(&self) -> Vec<u8> {
         let (digest, of) = self.digest.unwrap_or_default();
-        let (id, inode) = self.id.map_or(([0; ID], 0), |(id, inode)| (id.to_bytes(), inode));
+        let (id, inode) = self
+            .id
+            .map_or(([0; ID], 0), |(id, inode)| (id.to_bytes(), inode));
         let mut stored = [&digest[..], &of, &id, &inode.to_le_bytes()].concat();
         if let Some(history) = &self.history {
             stored.extend(history.bytes().chain(std::iter::repeat(0)).take(HISTORY));
@@ -190,7 +236,9 @@ pub(super) fn note_digest(file: BorrowedFd<'_>, digest: &Digest, node: &Node) ->
 /// Lets the hash of a file that was `old`, if it is known, count for `new`, which has the same content and another time.
 pub(super) fn carry_digest(file: BorrowedFd<'_>, old: &Node, new: &Node) -> Outcome<()> {
     let label = Label::of_file(file)?;
-    let Some(digest) = label.digest(old) else { return Ok(()) };
+    let Some(digest) = label.digest(old) else {
+        return Ok(());
+    };
     label.with_digest(Some(&digest), new).store(file)
 }
 
@@ -209,25 +257,39 @@ fn sign(node: &Node) -> u64 {
 fn check(node: &Node) -> Option<[u8; CHECK]> {
     let time = match node.modified.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).ok(),
-        Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(i64::wrapping_neg),
+        Err(before) => i64::try_from(before.duration().as_nanos())
+            .ok()
+            .map(i64::wrapping_neg),
     };
     Some(check_of(node.len, time?))
 }
 
 fn check_of(len: u64, time: i64) -> [u8; CHECK] {
     let facts = [len.to_le_bytes(), time.to_le_bytes()].concat();
-    blake3::hash(&facts).as_bytes().first_chunk().copied().unwrap_or_default()
+    blake3::hash(&facts)
+        .as_bytes()
+        .first_chunk()
+        .copied()
+        .unwrap_or_default()
 }
 
 /// The first bytes, zeros where they are missing, and the rest.
 fn take<const N: usize>(stored: &[u8]) -> ([u8; N], &[u8]) {
-    stored.split_first_chunk().map_or(([0; N], &[]), |(first, rest)| (*first, rest))
+    stored
+        .split_first_chunk()
+        .map_or(([0; N], &[]), |(first, rest)| (*first, rest))
 }
 
 /// The name of a history, up to the first zero.
 fn text(stored: &[u8]) -> Option<String> {
-    let len = stored.iter().position(|byte| *byte == 0).unwrap_or(stored.len());
-    std::str::from_utf8(stored.get(..len)?).ok().filter(|text| !text.is_empty()).map(str::to_owned)
+    let len = stored
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(stored.len());
+    std::str::from_utf8(stored.get(..len)?)
+        .ok()
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -237,7 +299,13 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     fn node(inode: u64, len: u64, modified: SystemTime) -> Node {
-        Node { folder: false, len, modified, created: UNIX_EPOCH, etag: Etag([inode, 5, 0, len]) }
+        Node {
+            folder: false,
+            len,
+            modified,
+            created: UNIX_EPOCH,
+            etag: Etag([inode, 5, 0, len]),
+        }
     }
 
     #[test]
@@ -248,26 +316,54 @@ mod tests {
             let label = Label::new(FileId::new().unwrap(), Some(&digest), &of);
             assert_eq!(label.digest(&of), Some(digest));
             assert_eq!(label.digest(&node(1, 4, modified)), None);
-            assert_eq!(label.digest(&node(1, 3, modified + Duration::from_nanos(1))), None);
-            assert_eq!(label.digest(&node(2, 3, modified)), Some(digest), "a copy has the same content");
+            assert_eq!(
+                label.digest(&node(1, 3, modified + Duration::from_nanos(1))),
+                None
+            );
+            assert_eq!(
+                label.digest(&node(2, 3, modified)),
+                Some(digest),
+                "a copy has the same content"
+            );
         }
         let far = node(1, 3, UNIX_EPOCH + Duration::from_secs(1 << 40));
-        assert_eq!(Label::new(FileId::new().unwrap(), Some(&digest), &far).digest(&far), None);
+        assert_eq!(
+            Label::new(FileId::new().unwrap(), Some(&digest), &far).digest(&far),
+            None
+        );
         assert_eq!(Label::default().digest(&node(1, 0, UNIX_EPOCH)), None);
     }
 
     #[test]
     fn a_copy_has_an_id_and_a_history_of_its_own() {
-        let (of, copy, id) = (node(1, 3, UNIX_EPOCH), node(2, 3, UNIX_EPOCH), FileId::new().unwrap());
+        let (of, copy, id) = (
+            node(1, 3, UNIX_EPOCH),
+            node(2, 3, UNIX_EPOCH),
+            FileId::new().unwrap(),
+        );
         let label = Label::new(id, None, &of);
         assert_eq!((label.id(&of), label.history(&of)), (id, id.to_string()));
         let own = FileId::derived(&copy);
-        assert_eq!((label.id(&copy), label.history(&copy)), (own, own.to_string()));
+        assert_eq!(
+            (label.id(&copy), label.history(&copy)),
+            (own, own.to_string())
+        );
         let moved = |lies, of| label.handed_over(lies, of, &copy).id(&copy);
-        assert_eq!(moved(Lies::Here, &of), id, "a copy of the whole tree has the same files");
-        assert_eq!((moved(Lies::Here, &copy), moved(Lies::Elsewhere, &copy)), (own, id));
+        assert_eq!(
+            moved(Lies::Here, &of),
+            id,
+            "a copy of the whole tree has the same files"
+        );
+        assert_eq!(
+            (moved(Lies::Here, &copy), moved(Lies::Elsewhere, &copy)),
+            (own, id)
+        );
         let saved = label.for_node(&copy, None, &node(3, 9, UNIX_EPOCH));
-        assert_eq!(saved.id(&node(3, 9, UNIX_EPOCH)), own, "what it was known by stays when it is saved");
+        assert_eq!(
+            saved.id(&node(3, 9, UNIX_EPOCH)),
+            own,
+            "what it was known by stays when it is saved"
+        );
     }
 
     #[test]
@@ -280,9 +376,17 @@ mod tests {
             assert_eq!(stored(), Label::default());
         }
         let label = Label::new(FileId::new().unwrap(), Some(&[7; DIGEST]), &of);
-        for label in
-            [label.clone(), Label { history: Some("h1".into()), ..label.clone() }, Label { digest: None, ..label }]
-        {
+        for label in [
+            label.clone(),
+            Label {
+                history: Some("h1".into()),
+                ..label.clone()
+            },
+            Label {
+                digest: None,
+                ..label
+            },
+        ] {
             label.store(os::fd(&file)).unwrap();
             assert_eq!(stored(), label);
         }
@@ -292,19 +396,44 @@ mod tests {
 
     #[test]
     fn a_label_of_before_there_were_ids_keeps_hash_and_history() {
-        let (of, second) = (node(1, 3, UNIX_EPOCH + Duration::from_secs(9)), node(2, 4, UNIX_EPOCH));
-        let mut former = [[7; DIGEST].as_slice(), &3_u64.to_le_bytes(), &9_000_000_000_i64.to_le_bytes()].concat();
+        let (of, second) = (
+            node(1, 3, UNIX_EPOCH + Duration::from_secs(9)),
+            node(2, 4, UNIX_EPOCH),
+        );
+        let mut former = [
+            [7; DIGEST].as_slice(),
+            &3_u64.to_le_bytes(),
+            &9_000_000_000_i64.to_le_bytes(),
+        ]
+        .concat();
         former.extend(b"18d2c5b1e0a4f993");
         let label = Label::read(&former);
         let parts = (label.digest(&of), label.former_history(), label.id(&of));
-        assert_eq!(parts, (Some([7; DIGEST]), Some("18d2c5b1e0a4f993"), FileId::derived(&of)));
-        assert_eq!(label.history(&of), FileId::derived(&of).to_string(), "it may be a copy's");
+        assert_eq!(
+            parts,
+            (
+                Some([7; DIGEST]),
+                Some("18d2c5b1e0a4f993"),
+                FileId::derived(&of)
+            )
+        );
+        assert_eq!(
+            label.history(&of),
+            FileId::derived(&of).to_string(),
+            "it may be a copy's"
+        );
         let moved = label.handed_over(Lies::Elsewhere, &of, &of);
         let saved = moved.for_node(&of, None, &second);
-        assert_eq!((saved.history(&second), saved.id(&second)), ("18d2c5b1e0a4f993".to_owned(), FileId::derived(&of)));
+        assert_eq!(
+            (saved.history(&second), saved.id(&second)),
+            ("18d2c5b1e0a4f993".to_owned(), FileId::derived(&of))
+        );
         assert_eq!(Label::read(&saved.stored()), saved);
         former.truncate(48);
         former.extend([0; HISTORY]);
-        assert_eq!(Label::read(&former).history(&of), FileId::derived(&of).to_string());
+        assert_eq!(
+            Label::read(&former).history(&of),
+            FileId::derived(&of).to_string()
+        );
     }
 }

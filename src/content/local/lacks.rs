@@ -51,7 +51,9 @@ impl Lack {
                 "extended attributes of users: overwritten files leave no version, properties cannot be set, shares and links of \
                  a file end when it is saved, and unfinished uploads begin again after a restart"
             }
-            Self::Birth => "times at which files were made: those of their last change are shown instead",
+            Self::Birth => {
+                "times at which files were made: those of their last change are shown instead"
+            }
             Self::Links => {
                 "hard links: versions are copies, and a file that another program makes under the very name, in the moment in \
                  which one is moved there, is lost"
@@ -60,8 +62,12 @@ impl Lack {
                 "fractions of a second in times: where it does not tell when files were made either, an overwritten file gets a \
                  time that is at least two seconds later"
             }
-            Self::Case => "difference between upper and lower case in names: each folder is read to find the spelling",
-            Self::Room => "room that is taken beforehand: an upload may find the disk full in its middle",
+            Self::Case => {
+                "difference between upper and lower case in names: each folder is read to find the spelling"
+            }
+            Self::Room => {
+                "room that is taken beforehand: an upload may find the disk full in its middle"
+            }
         }
     }
 
@@ -77,13 +83,19 @@ pub struct Lacks(u16);
 impl Lacks {
     /// Lacks all of these.
     pub fn of(these: &[Lack]) -> Self {
-        these.iter().fold(Self::default(), |lacks, lack| lacks.and(*lack, true))
+        these
+            .iter()
+            .fold(Self::default(), |lacks, lack| lacks.and(*lack, true))
     }
 
     /// The same, and this if it is so.
     #[must_use]
     pub const fn and(self, lack: Lack, is_so: bool) -> Self {
-        if is_so { Self(self.0 | lack.bit()) } else { self }
+        if is_so {
+            Self(self.0 | lack.bit())
+        } else {
+            self
+        }
     }
 
     /// Whether it lacks this.
@@ -93,6 +105,9 @@ impl Lacks {
 
     /// What is missing and what that means, each as the rest of a sentence that begins "It has no".
     pub fn tell(self) -> Vec<&'static str> {
-        ALL.iter().filter(|lack| self.has(**lack)).map(|lack| lack.tell()).collect()
+        ALL.iter()
+            .filter(|lack| self.has(**lack))
+            .map(|lack| lack.tell())
+            .collect()
     }
 }

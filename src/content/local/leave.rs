@@ -21,11 +21,19 @@ pub(super) fn take_out(root: &Root, path: &RelPath, commit: &Commit) -> Result<R
     let (tomb, place) = take_away(root, path, commit, |tomb, name, found| {
         tomb.take_out(name)?;
         // A folder is counted until it is in the trash.
-        root.ledger.note(root, Growth { new: 0, old: found.node.len });
+        root.ledger.note(
+            root,
+            Growth {
+                new: 0,
+                old: found.node.len,
+            },
+        );
         Ok(())
     })?;
     let out = RelPath::restore(format!("{TMP}/{}", leaving(tomb.name())));
-    let settled = root.settle(fd(&root.tmp)).and_then(|()| root.settle(place.dir()));
+    let settled = root
+        .settle(fd(&root.tmp))
+        .and_then(|()| root.settle(place.dir()));
     if let Err(error) = settled {
         put_back(root, &out)?;
         return Err(error);
@@ -53,7 +61,10 @@ pub(super) fn put_back(root: &Root, out: &RelPath) -> Result<()> {
         go_back(root, aside, tomb).map_err(|e| explain(BACK, e))?
     };
     let parent = back.as_ref().and_then(RelPath::parent);
-    let dir = parent.map(|parent| root.look(&parent, Lookup::Full, os::open_folder)).transpose()?.flatten();
+    let dir = parent
+        .map(|parent| root.look(&parent, Lookup::Full, os::open_folder))
+        .transpose()?
+        .flatten();
     root.settle(dir.as_ref().map_or(fd(&root.trash_files), fd))
 }
 
@@ -63,7 +74,10 @@ pub(super) fn finish(root: &Root) -> Result<()> {
     for name in walk::names(fd(&root.tmp)).map_err(|e| explain(doing, e))? {
         if let Some(tomb) = tomb_of(&name) {
             go_back(root, (fd(&root.tmp), &name), tomb).map_err(|e| explain(doing, e))?;
-        } else if let Some((history, id)) = name.strip_prefix(FORMER).and_then(|rest| rest.split_once('-')) {
+        } else if let Some((history, id)) = name
+            .strip_prefix(FORMER)
+            .and_then(|rest| rest.split_once('-'))
+        {
             settle_former(root, &name, history, id)?;
         }
     }
@@ -82,9 +96,12 @@ pub(super) fn former(history: &str, id: &str) -> String {
 fn settle_former(root: &Root, name: &str, history: &str, id: &str) -> Result<()> {
     let aside = (fd(&root.tmp), name);
     if stat_name(aside.0, aside.1)?.is_some_and(|found| found.links > 1) {
-        return os::unlink_file(aside.0, aside.1).map_err(|e| explain("finish what a crash has cut", e));
+        return os::unlink_file(aside.0, aside.1)
+            .map_err(|e| explain("finish what a crash has cut", e));
     }
-    let Some(mut shelf) = Shelf::of(root, history, u64::MAX)? else { return Ok(()) };
+    let Some(mut shelf) = Shelf::of(root, history, u64::MAX)? else {
+        return Ok(());
+    };
     shelf.lay(id, |place| root.rename_new(aside, place))?;
     shelf.keep();
     shelf.settle()
@@ -94,11 +111,20 @@ fn settle_former(root: &Root, name: &str, history: &str, id: &str) -> Result<()>
 /// where it is if it is not in the trash.
 fn go_back(root: &Root, aside: Name<'_>, tomb: &str) -> os::Outcome<Option<RelPath>> {
     let left = os::stat_at(aside.0, aside.1)?;
-    let Some(path) = trashed::read_note(root, tomb)?.as_deref().and_then(trashed::path_in) else {
+    let Some(path) = trashed::read_note(root, tomb)?
+        .as_deref()
+        .and_then(trashed::path_in)
+    else {
         return to_trash(root, aside, tomb, &left).map(|()| None);
     };
-    let dir = match os::open_folder(fd(&root.dir), path.parent().unwrap_or_default().as_str(), Lookup::Full) {
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return to_trash(root, aside, tomb, &left).map(|()| None),
+    let dir = match os::open_folder(
+        fd(&root.dir),
+        path.parent().unwrap_or_default().as_str(),
+        Lookup::Full,
+    ) {
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {
+            return to_trash(root, aside, tomb, &left).map(|()| None);
+        }
         dir => dir?,
     };
     let place = (fd(&dir), path.name().unwrap_or_default());
@@ -108,8 +134,20 @@ fn go_back(root: &Root, aside: Name<'_>, tomb: &str) -> os::Outcome<Option<RelPa
         Err(Errno::NOENT) => {
             root.show(left.kind, aside, place)?;
             note_if_folder(root, &left);
-            root.ledger.note(root, Growth { new: left.node.len, old: 0 });
-            root.pen.note(root, &[Event::Moved(format!("{TRASH}/{tomb}"), path.as_str().to_owned())]);
+            root.ledger.note(
+                root,
+                Growth {
+                    new: left.node.len,
+                    old: 0,
+                },
+            );
+            root.pen.note(
+                root,
+                &[Event::Moved(
+                    format!("{TRASH}/{tomb}"),
+                    path.as_str().to_owned(),
+                )],
+            );
         }
         Err(e) => return Err(e),
     }
@@ -166,7 +204,18 @@ mod tests {
         }
         assert!(tree.trashed(None, 9).await.unwrap().is_empty());
         assert_eq!(tree.usage().await.unwrap().used, 2);
-        assert_eq!(look_over(dir.path(), Care { served: true, repair: None }).unwrap().findings, []);
+        assert_eq!(
+            look_over(
+                dir.path(),
+                Care {
+                    served: true,
+                    repair: None
+                }
+            )
+            .unwrap()
+            .findings,
+            []
+        );
     }
 
     #[tokio::test]
@@ -175,22 +224,45 @@ mod tests {
         let tree = filled(&dir).await;
         for thing in ["d", "f"] {
             let out = tree.take_out(&path(thing), commit()).await.unwrap();
-            assert!(matches!(tree.stat(&path(thing)).await, Err(Error::NotFound)));
+            assert!(matches!(
+                tree.stat(&path(thing)).await,
+                Err(Error::NotFound)
+            ));
             assert!(tree.trashed(None, 9).await.unwrap().is_empty());
             assert_eq!(tree.stat(&out).await.unwrap().folder, thing == "d");
-            assert_eq!(look_over(dir.path(), Care { served: true, repair: None }).unwrap().findings, []);
+            assert_eq!(
+                look_over(
+                    dir.path(),
+                    Care {
+                        served: true,
+                        repair: None
+                    }
+                )
+                .unwrap()
+                .findings,
+                []
+            );
             tree.put_back(&out).await.unwrap();
             is_as_it_was(&tree, &dir).await;
             let out = tree.take_out(&path(thing), commit()).await.unwrap();
             let id = tree.bury(&out).await.unwrap();
             let trashed = tree.trashed(None, 9).await.unwrap();
-            assert_eq!((trashed.len(), &trashed[0].id, &trashed[0].path), (1, &id, &path(thing)));
+            assert_eq!(
+                (trashed.len(), &trashed[0].id, &trashed[0].path),
+                (1, &id, &path(thing))
+            );
             assert_eq!(tree.usage().await.unwrap().used, 1);
             tree.untrash(&id, &path(thing), commit()).await.unwrap();
             is_as_it_was(&tree, &dir).await;
         }
-        assert!(matches!(tree.take_out(&path("none"), commit()).await, Err(Error::NotFound)));
-        assert!(matches!(tree.put_back(&path("d")).await, Err(Error::NotFound)));
+        assert!(matches!(
+            tree.take_out(&path("none"), commit()).await,
+            Err(Error::NotFound)
+        ));
+        assert!(matches!(
+            tree.put_back(&path("d")).await,
+            Err(Error::NotFound)
+        ));
     }
 
     #[tokio::test]
@@ -201,7 +273,15 @@ mod tests {
             tree.take_out(&path(thing), commit()).await.unwrap();
             drop(tree);
             let repair = Some(RELAXED).filter(|_| thing == "d");
-            let findings = look_over(dir.path(), Care { served: false, repair }).unwrap().findings;
+            let findings = look_over(
+                dir.path(),
+                Care {
+                    served: false,
+                    repair,
+                },
+            )
+            .unwrap()
+            .findings;
             assert_eq!(findings.len(), 1, "{findings:?}");
             tree = open(&dir);
             is_as_it_was(&tree, &dir).await;
@@ -219,7 +299,13 @@ mod tests {
         tree.delete(&path("d"), commit()).await.unwrap();
         tree.put_back(&out).await.unwrap();
         assert_eq!(content(&tree, "f").await, b"new");
-        let mut trashed: Vec<_> = tree.trashed(None, 9).await.unwrap().into_iter().map(|item| item.path).collect();
+        let mut trashed: Vec<_> = tree
+            .trashed(None, 9)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|item| item.path)
+            .collect();
         trashed.sort();
         assert_eq!(trashed, [path("d"), path("d/x"), path("f")]);
     }

@@ -82,17 +82,41 @@ impl Ledger {
     /// The books of the tree in a folder, as they were closed, and the sum of its files and history. From now on only what the books say at
     /// most counts after a crash.
     pub fn open(top: BorrowedFd<'_>) -> (Self, Total) {
-        let Some(Written { used, most, unmeasured, counted, total }) = books::take(top) else {
+        let Some(Written {
+            used,
+            most,
+            unmeasured,
+            counted,
+            total,
+        }) = books::take(top)
+        else {
             return (Self::default(), Total::default());
         };
-        let due = counted.filter(|_| used.is_some()).map_or(Duration::ZERO, |(when, took)| {
-            (FRESH.max(took * PAUSE)).saturating_sub(when.elapsed().unwrap_or_default())
-        });
+        let due = counted
+            .filter(|_| used.is_some())
+            .map_or(Duration::ZERO, |(when, took)| {
+                (FRESH.max(took * PAUSE)).saturating_sub(when.elapsed().unwrap_or_default())
+            });
         let due = Instant::now().checked_add(due);
         let at_most = Some(most).filter(|_| used.is_none());
         let was_closed = used.is_some();
-        let books = Books { used, at_most, written: Some(most), unmeasured, counted, due, ..Books::default() };
-        (Self { books: Mutex::new(books), was_closed, ..Self::default() }, Total::since(total))
+        let books = Books {
+            used,
+            at_most,
+            written: Some(most),
+            unmeasured,
+            counted,
+            due,
+            ..Books::default()
+        };
+        (
+            Self {
+                books: Mutex::new(books),
+                was_closed,
+                ..Self::default()
+            },
+            Total::since(total),
+        )
     }
 
     /// Writes down what the books say, to be believed when the tree is opened again; called when nothing changes any more.
@@ -101,7 +125,13 @@ impl Ledger {
         let books = self.books.lock();
         let Some(most) = books.upper() else { return };
         let unmeasured = books.unmeasured.clone();
-        let written = Written { used: books.used, most, unmeasured, counted: books.counted, total: total.sum() };
+        let written = Written {
+            used: books.used,
+            most,
+            unmeasured,
+            counted: books.counted,
+            total: total.sum(),
+        };
         drop(books);
         if let Err(error) = books::write(top, &written) {
             tracing::warn!(%error, "how much a home holds could not be written down: it is counted when it is opened again");
@@ -112,8 +142,15 @@ impl Ledger {
     /// Refuses a growth beyond `limit` with `NoSpace`; called under the guard, before the change.
     pub fn admit(&self, root: &Root, growth: Growth, limit: Option<u64>) -> Result<()> {
         self.keep_bound(root, growth.new.saturating_sub(growth.old));
-        let Some(limit) = limit.filter(|_| growth.new > growth.old) else { return Ok(()) };
-        if self.books.lock().upper().is_some_and(|used| growth.fits(used, limit)) {
+        let Some(limit) = limit.filter(|_| growth.new > growth.old) else {
+            return Ok(());
+        };
+        if self
+            .books
+            .lock()
+            .upper()
+            .is_some_and(|used| growth.fits(used, limit))
+        {
             return Ok(());
         }
         let _counting = self.counting.lock();
@@ -121,7 +158,11 @@ impl Ledger {
             Some(used) => used,
             None => self.enter(root, &Count::of(root, self)?),
         };
-        if growth.fits(used, limit) { Ok(()) } else { Err(Error::NoSpace) }
+        if growth.fits(used, limit) {
+            Ok(())
+        } else {
+            Err(Error::NoSpace)
+        }
     }
 
     /// Notes a change; called under the guard, after it.
@@ -135,7 +176,9 @@ impl Ledger {
         {
             let mut books = self.books.lock();
             books.note(growth);
-            books.reserved = books.reserved.saturating_sub(std::mem::take(&mut reservation.held));
+            books.reserved = books
+                .reserved
+                .saturating_sub(std::mem::take(&mut reservation.held));
         }
         total::note(&reservation.root, growth.new, reservation.limit().or(limit));
         self.keep_bound(&reservation.root, 0);
@@ -172,7 +215,11 @@ impl Ledger {
     pub fn forget(&self, root: &Root) {
         {
             let mut books = self.books.lock();
-            *books = Books { reserved: books.reserved, changes: books.changes + 1, ..Books::default() };
+            *books = Books {
+                reserved: books.reserved,
+                changes: books.changes + 1,
+                ..Books::default()
+            };
         }
         books::remove(fd(&root.dir));
         root.total.invalidate();
@@ -197,8 +244,11 @@ impl Ledger {
     pub fn claim(&self, inode: [u64; 2], bytes: u64) -> bool {
         let most = self.books.lock().upper();
         let mut claims = self.claims.lock();
-        let sum = claims.values().fold(bytes, |sum, claimed| sum.saturating_add(*claimed));
-        let fits = !claims.contains_key(&inode) && most.map_or(claims.is_empty(), |most| sum <= most);
+        let sum = claims
+            .values()
+            .fold(bytes, |sum, claimed| sum.saturating_add(*claimed));
+        let fits =
+            !claims.contains_key(&inode) && most.map_or(claims.is_empty(), |most| sum <= most);
         if fits {
             claims.insert(inode, bytes);
         }
@@ -240,7 +290,11 @@ impl Ledger {
 
     /// Whether it is time to count anew and the caller is the one to do it.
     pub fn is_due(&self) -> bool {
-        let due = self.books.lock().due.is_some_and(|due| due <= Instant::now());
+        let due = self
+            .books
+            .lock()
+            .due
+            .is_some_and(|due| due <= Instant::now());
         due && !self.recounting.swap(true, Ordering::Relaxed)
     }
 
@@ -282,7 +336,10 @@ impl Ledger {
 
     fn note_count(&self, count: &Count) {
         let mut books = self.books.lock();
-        if let Some(expected) = books.used.filter(|used| books.unmeasured.is_empty() && *used != count.bytes) {
+        if let Some(expected) = books
+            .used
+            .filter(|used| books.unmeasured.is_empty() && *used != count.bytes)
+        {
             tracing::info!(
                 counted = count.bytes,
                 expected,
@@ -304,8 +361,16 @@ impl Ledger {
             return;
         }
         let _writing = self.writing.lock();
-        let Some(most) = self.books.lock().next_bound(more) else { return };
-        let written = books::write(fd(&root.dir), &Written { most, ..Written::default() });
+        let Some(most) = self.books.lock().next_bound(more) else {
+            return;
+        };
+        let written = books::write(
+            fd(&root.dir),
+            &Written {
+                most,
+                ..Written::default()
+            },
+        );
         if let Err(error) = &written {
             tracing::warn!(%error, "how much a home holds at most could not be written down");
             books::remove(fd(&root.dir));
@@ -327,7 +392,13 @@ impl Ledger {
 
     /// Takes a folder in the trash off the books, if its bytes are on them still.
     pub fn measure_one(&self, root: &Root, name: &str) -> Result<()> {
-        if !self.books.lock().unmeasured.iter().any(|known| known == name) {
+        if !self
+            .books
+            .lock()
+            .unmeasured
+            .iter()
+            .any(|known| known == name)
+        {
             return Ok(());
         }
         let bytes = trashed(root, name)?;
@@ -341,7 +412,10 @@ impl Ledger {
     /// Reserves `bytes` more if they fit below `limit`; `None` when that cannot be said without counting.
     pub fn try_reserve(&self, bytes: u64, limit: u64) -> Option<Result<()>> {
         let mut books = self.books.lock();
-        let sum = books.upper()?.saturating_add(books.reserved).saturating_add(bytes);
+        let sum = books
+            .upper()?
+            .saturating_add(books.reserved)
+            .saturating_add(bytes);
         if sum <= limit {
             books.reserved = books.reserved.saturating_add(bytes);
             return Some(Ok(()));
@@ -385,10 +459,15 @@ impl Count {
         #[cfg(test)]
         ledger.walks.fetch_add(1, Ordering::Relaxed);
         // Workshops first: what is moved to its place meanwhile may be met twice, never missed.
-        let counted = workshops(root)
-            .and_then(|built| Ok(built + tally(os::open_folder(fd(&root.dir), "", Lookup::Full)?, Top::Tree)?.bytes));
+        let counted = workshops(root).and_then(|built| {
+            Ok(built + tally(os::open_folder(fd(&root.dir), "", Lookup::Full)?, Top::Tree)?.bytes)
+        });
         let bytes = counted.map_err(|e| explain("count the files", e))? + overflow::bytes(root)?;
-        Ok(Self { bytes, took: began.elapsed(), changes })
+        Ok(Self {
+            bytes,
+            took: began.elapsed(),
+            changes,
+        })
     }
 }
 

@@ -96,7 +96,10 @@ mod tests {
             text.push(b'\n');
         }
         for text in [&text[..], &text[..text.len() - 1], b"", b"\n", b"a"] {
-            let mut expected: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+            let mut expected: Vec<Vec<u8>> = text
+                .split(|byte| *byte == b'\n')
+                .map(<[u8]>::to_vec)
+                .collect();
             expected.reverse();
             assert!(lines(text) == expected);
         }
@@ -108,6 +111,8 @@ mod tests {
         text.extend(std::iter::repeat_n(b'x', 5 << 20));
         text.extend(b"\nlast");
         let found = lines(&text);
-        assert!(found[0] == b"last" && found[2] == b"first" && found[1].len() <= LONGEST + 2 * 65_536);
+        assert!(
+            found[0] == b"last" && found[2] == b"first" && found[1].len() <= LONGEST + 2 * 65_536
+        );
     }
 }

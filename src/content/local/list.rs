@@ -17,8 +17,9 @@ use std::thread;
 use tokio::sync::Semaphore;
 
 /// How many pages are read at a time: more threads would only have more memory. Whoever waits comes in turn.
-static READS: LazyLock<Semaphore> =
-    LazyLock::new(|| Semaphore::new((2 * thread::available_parallelism().map_or(4, usize::from)).clamp(8, 64)));
+static READS: LazyLock<Semaphore> = LazyLock::new(|| {
+    Semaphore::new((2 * thread::available_parallelism().map_or(4, usize::from)).clamp(8, 64))
+});
 /// Names read before a page is given out; the kernel's last buffer may bring some more.
 const PAGE: usize = 256;
 /// Bytes of properties after which a page is given out: each file may have 64 KiB of them.
@@ -42,7 +43,12 @@ struct State {
 
 impl LocalListing {
     /// Opens a folder; `None` when that would wait and `lookup` forbids it.
-    pub fn open(root: &Arc<Root>, path: &RelPath, with_props: bool, lookup: Lookup) -> Result<Option<Self>> {
+    pub fn open(
+        root: &Arc<Root>,
+        path: &RelPath,
+        with_props: bool,
+        lookup: Lookup,
+    ) -> Result<Option<Self>> {
         Ok(open_folder(root, path, lookup)?.map(|dir| Self {
             state: Some(State {
                 root: Arc::clone(root),
@@ -57,7 +63,11 @@ impl LocalListing {
 }
 
 /// Opens a folder; `None` when that would wait and `lookup` forbids it.
-pub(super) fn open_folder(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<OwnedFd>> {
+pub(super) fn open_folder(
+    root: &Arc<Root>,
+    path: &RelPath,
+    lookup: Lookup,
+) -> Result<Option<OwnedFd>> {
     match root.look(path, lookup, os::open_folder) {
         // The kernel says ENOTDIR for a file and for a path that leads through one.
         Err(Error::NotFound) => match root.stat(path, lookup) {
@@ -87,7 +97,9 @@ pub(super) async fn in_turn<T: Send + 'static>(
 #[async_trait]
 impl Listing for LocalListing {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
-        let Some(state) = self.state.take() else { return Ok(Vec::new()) };
+        let Some(state) = self.state.take() else {
+            return Ok(Vec::new());
+        };
         let root = Arc::clone(&state.root);
         let (state, page) = in_turn(&root, move || state.next_page()).await?;
         self.state = state;
@@ -106,7 +118,11 @@ impl State {
             });
             self.ended = !more.map_err(|Failed(e)| explain("read the folder", e))?;
         }
-        let page = if self.with_props { self.take_with_props()? } else { Vec::from(std::mem::take(&mut self.waiting)) };
+        let page = if self.with_props {
+            self.take_with_props()?
+        } else {
+            Vec::from(std::mem::take(&mut self.waiting))
+        };
         let more = !self.ended || !self.waiting.is_empty();
         Ok((more.then_some(self), page))
     }
@@ -150,11 +166,15 @@ fn entry(dir: BorrowedFd<'_>, raw: &CStr, kind: Option<Kind>) -> os::Outcome<Opt
     if kind == Some(Kind::Other) {
         return Ok(None);
     }
-    let Some(name) = visible(raw) else { return Ok(None) };
+    let Some(name) = visible(raw) else {
+        return Ok(None);
+    };
     match os::stat_entry(dir, raw) {
-        Ok(found) if found.kind != Kind::Other => {
-            Ok(Some(Entry { name: name.to_owned(), node: found.node, props: Vec::new() }))
-        }
+        Ok(found) if found.kind != Kind::Other => Ok(Some(Entry {
+            name: name.to_owned(),
+            node: found.node,
+            props: Vec::new(),
+        })),
         Ok(_) | Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e),
     }

@@ -21,8 +21,15 @@ const DOING: &str = "read which home this is";
 impl LocalTree {
     /// As [`open`](Self::open), of the tree with this id; `None` when it is not there, and then nothing is made. `was_swept` is
     /// what [`Closed::is_swept`](super::closed::Closed::is_swept) said.
-    pub fn open_known(dir: &Path, id: &str, was_swept: bool, settings: LocalSettings) -> Result<Option<Arc<Self>>> {
-        let Some(root) = Root::open_known(dir, id, settings)? else { return Ok(None) };
+    pub fn open_known(
+        dir: &Path,
+        id: &str,
+        was_swept: bool,
+        settings: LocalSettings,
+    ) -> Result<Option<Arc<Self>>> {
+        let Some(root) = Root::open_known(dir, id, settings)? else {
+            return Ok(None);
+        };
         if was_swept {
             root.overflow.note_swept();
         }
@@ -52,7 +59,10 @@ pub(super) fn read(top: BorrowedFd<'_>) -> Result<Option<String>> {
         Err(e) => return Err(explain(DOING, e)),
     };
     let mut text = String::new();
-    std::fs::File::from(file).take(LARGEST).read_to_string(&mut text).map_err(|e| Error::io(DOING, e))?;
+    std::fs::File::from(file)
+        .take(LARGEST)
+        .read_to_string(&mut text)
+        .map_err(|e| Error::io(DOING, e))?;
     Ok(Some(text.trim().to_owned()).filter(|id| !id.is_empty()))
 }
 
@@ -68,7 +78,12 @@ pub(super) fn read_or_make(top: BorrowedFd<'_>) -> Result<String> {
         Err(e) => return Err(failed(e)),
     }
     let file = os::create_file(top, FRESH).map_err(failed)?;
-    os::write_all(fd(&file), &mut [IoSlice::new(format!("{id}\n").as_bytes())], 0).map_err(failed)?;
+    os::write_all(
+        fd(&file),
+        &mut [IoSlice::new(format!("{id}\n").as_bytes())],
+        0,
+    )
+    .map_err(failed)?;
     os::sync(fd(&file)).map_err(failed)?;
     os::rename_over((top, FRESH), (top, FILE)).map_err(failed)?;
     // The folders are new, too, and the state is about to know them.

@@ -69,8 +69,8 @@ mod bench;
 mod tests;
 
 use super::{
-    Commit, ContentTree, DeadProp, FileId, Listing, Node, PropChange, Reach, Reader, Reserved, Room, Scrubbed, Start,
-    Unshown, Upload, Usage,
+    Commit, ContentTree, DeadProp, FileId, Listing, Node, PropChange, Reach, Reader, Reserved,
+    Room, Scrubbed, Start, Unshown, Upload, Usage,
 };
 use crate::model::{Error, RelPath, Result};
 use async_trait::async_trait;
@@ -176,7 +176,8 @@ impl LocalTree {
     /// Takes over what is left of the history of a folder that was adopted before a crash. `NotFound` for no folder.
     pub async fn adopt_history(&self, folder: &RelPath) -> Result<()> {
         let folder = folder.clone();
-        self.run(move |root| adopt::take_history(root, &folder)).await
+        self.run(move |root| adopt::take_history(root, &folder))
+            .await
     }
 
     /// Runs `look` at once if the kernel has in memory what it needs, else on a thread that may wait for the disk.
@@ -191,7 +192,10 @@ impl LocalTree {
             return Ok(seen);
         }
         let path = path.clone();
-        looked(&self.root, move |root| look(root, &path, Lookup::Full)?.ok_or(Error::NotFound)).await
+        looked(&self.root, move |root| {
+            look(root, &path, Lookup::Full)?.ok_or(Error::NotFound)
+        })
+        .await
     }
 
     /// Has the files counted in the background when it is time.
@@ -200,16 +204,25 @@ impl LocalTree {
             && self.root.ledger.is_due()
         {
             // Not awaited: the books serve until this is done.
-            drop(begin(&self.root, turn.of_long_work(), |root| root.ledger.recount(root)));
+            drop(begin(&self.root, turn.of_long_work(), |root| {
+                root.ledger.recount(root)
+            }));
         }
     }
 
     /// Whether a path is on the disk in this spelling, as far as that is in memory.
     fn is_spelled_so(&self, path: &RelPath) -> bool {
-        !self.root.lacks.has(Lack::Case) && self.root.stat(path, Lookup::Cached).is_ok_and(|seen| seen.is_some())
+        !self.root.lacks.has(Lack::Case)
+            && self
+                .root
+                .stat(path, Lookup::Cached)
+                .is_ok_and(|seen| seen.is_some())
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         on_thread(&self.root, work).await
     }
 }
@@ -217,7 +230,8 @@ impl LocalTree {
 #[async_trait]
 impl ContentTree for LocalTree {
     async fn stat(&self, path: &RelPath) -> Result<Node> {
-        self.look(path, |root, path, lookup| root.stat(path, lookup)).await
+        self.look(path, |root, path, lookup| root.stat(path, lookup))
+            .await
     }
 
     async fn identify(&self, path: &RelPath) -> Result<(Node, FileId)> {
@@ -244,11 +258,18 @@ impl ContentTree for LocalTree {
     }
 
     async fn list(&self, path: &RelPath, with_props: bool) -> Result<Box<dyn Listing>> {
-        let open = move |root: &Arc<Root>, path: &RelPath, lookup| LocalListing::open(root, path, with_props, lookup);
+        let open = move |root: &Arc<Root>, path: &RelPath, lookup| {
+            LocalListing::open(root, path, with_props, lookup)
+        };
         Ok(Box::new(self.look(path, open).await?))
     }
 
-    async fn list_after(&self, path: &RelPath, after: Option<String>, most: usize) -> Result<Box<dyn Listing>> {
+    async fn list_after(
+        &self,
+        path: &RelPath,
+        after: Option<String>,
+        most: usize,
+    ) -> Result<Box<dyn Listing>> {
         Ok(Box::new(self.ordered(path, after, most).await?))
     }
 
@@ -259,11 +280,15 @@ impl ContentTree for LocalTree {
     async fn begin_put(&self, path: &RelPath, start: Start, room: Room) -> Result<Box<dyn Upload>> {
         let upload = match start {
             Start::Empty => {
-                self.look(path, move |root, path, lookup| LocalUpload::begin(root, path, room, lookup)).await?
+                self.look(path, move |root, path, lookup| {
+                    LocalUpload::begin(root, path, room, lookup)
+                })
+                .await?
             }
             Start::Present => {
                 let path = path.clone();
-                self.run(move |root| LocalUpload::begin_from_present(root, &path, room)).await?
+                self.run(move |root| LocalUpload::begin_from_present(root, &path, room))
+                    .await?
             }
         };
         if self.root.ledger.is_vague() {
@@ -283,7 +308,8 @@ impl ContentTree for LocalTree {
 
     async fn close_workshop(&self, workshop: &RelPath) -> Result<()> {
         let workshop = workshop.clone();
-        self.run(move |root| stage::close_workshop(root, &workshop)).await?;
+        self.run(move |root| stage::close_workshop(root, &workshop))
+            .await?;
         sweep_props(&self.root);
         Ok(())
     }
@@ -298,12 +324,23 @@ impl ContentTree for LocalTree {
             };
             return self.run(rename).await;
         }
-        changed(&self.root, move |root| change::rename(root, &from, &to, &commit)).await
+        changed(&self.root, move |root| {
+            change::rename(root, &from, &to, &commit)
+        })
+        .await
     }
 
-    async fn copy(&self, from: &RelPath, to: &RelPath, reach: Reach, commit: Commit) -> Result<bool> {
+    async fn copy(
+        &self,
+        from: &RelPath,
+        to: &RelPath,
+        reach: Reach,
+        commit: Commit,
+    ) -> Result<bool> {
         let (from, to) = (from.clone(), to.clone());
-        let copied = self.run(move |root| copy::copy(root, &from, &to, reach, &commit)).await;
+        let copied = self
+            .run(move |root| copy::copy(root, &from, &to, reach, &commit))
+            .await;
         sweep_props(&self.root);
         copied
     }
@@ -315,7 +352,8 @@ impl ContentTree for LocalTree {
 
     async fn copy_unshown(&self, from: Unshown, to: &RelPath, commit: Commit) -> Result<()> {
         let to = to.clone();
-        self.run(move |root| fill::copy_unshown(root, from, &to, &commit)).await
+        self.run(move |root| fill::copy_unshown(root, from, &to, &commit))
+            .await
     }
 
     async fn delete(&self, path: &RelPath, commit: Commit) -> Result<String> {
@@ -325,7 +363,10 @@ impl ContentTree for LocalTree {
 
     async fn take_out(&self, path: &RelPath, commit: Commit) -> Result<RelPath> {
         let path = path.clone();
-        changed(&self.root, move |root| leave::take_out(root, &path, &commit)).await
+        changed(&self.root, move |root| {
+            leave::take_out(root, &path, &commit)
+        })
+        .await
     }
 
     async fn bury(&self, out: &RelPath) -> Result<String> {
@@ -339,31 +380,45 @@ impl ContentTree for LocalTree {
     }
 
     async fn props(&self, path: &RelPath) -> Result<Vec<DeadProp>> {
-        self.look(path, |root, path, lookup| props::read(root, path, lookup)).await
+        self.look(path, |root, path, lookup| props::read(root, path, lookup))
+            .await
     }
 
-    async fn set_props(&self, path: &RelPath, changes: Vec<PropChange>, commit: Commit) -> Result<()> {
+    async fn set_props(
+        &self,
+        path: &RelPath,
+        changes: Vec<PropChange>,
+        commit: Commit,
+    ) -> Result<()> {
         let (path, changes) = (path.clone(), Arc::new(changes));
         if !self.root.is_strict() {
             let (path, changes, commit) = (path.clone(), Arc::clone(&changes), commit.clone());
-            let set = move |root: &Arc<Root>| props::set(root, &path, &changes, &commit, Lookup::Cached);
+            let set =
+                move |root: &Arc<Root>| props::set(root, &path, &changes, &commit, Lookup::Cached);
             if changed(&self.root, set).await?.is_some() {
                 return Ok(());
             }
         }
-        self.run(move |root| props::set(root, &path, &changes, &commit, Lookup::Full)?.ok_or(Error::NotFound)).await?;
+        self.run(move |root| {
+            props::set(root, &path, &changes, &commit, Lookup::Full)?.ok_or(Error::NotFound)
+        })
+        .await?;
         sweep_props(&self.root);
         Ok(())
     }
 
     async fn lay_aside(&self, id: &str, len: u64) -> Result<()> {
         let id = id.to_owned();
-        self.run(move |root| resumed::lay_aside(root, &id, len)).await
+        self.run(move |root| resumed::lay_aside(root, &id, len))
+            .await
     }
 
     async fn resume(&self, id: &str, path: &RelPath, room: Room) -> Result<Box<dyn Upload>> {
         let (id, path) = (id.to_owned(), path.clone());
-        Ok(Box::new(self.run(move |root| LocalUpload::resume(root, &id, &path, room)).await?))
+        Ok(Box::new(
+            self.run(move |root| LocalUpload::resume(root, &id, &path, room))
+                .await?,
+        ))
     }
 
     async fn laid_aside(&self) -> Result<Vec<String>> {
@@ -377,7 +432,10 @@ impl ContentTree for LocalTree {
 
     async fn reserve(&self, path: &RelPath, room: Room) -> Result<Box<dyn Reserved>> {
         let path = path.clone();
-        Ok(Box::new(self.run(move |root| resumed::reserve(root, &path, room)).await?))
+        Ok(Box::new(
+            self.run(move |root| resumed::reserve(root, &path, room))
+                .await?,
+        ))
     }
 
     async fn scrub(&self) -> Result<Scrubbed> {

@@ -59,20 +59,42 @@ enum Piece {
 
 impl LocalTree {
     /// Begins to read at most so many entries of a folder, those after a name.
-    pub(super) async fn ordered(&self, path: &RelPath, after: Option<String>, most: usize) -> Result<Ordered> {
-        let opened = |root: &Arc<Root>, path: &RelPath, lookup: Lookup| -> Result<Option<(OwnedFd, Key)>> {
-            let Some(dir) = open_folder(root, path, lookup)? else { return Ok(None) };
-            let disk = os::disk_of(fd(&dir)).map_err(|e| explain(DOING, e))?;
-            let node = existing(os::stat_fd(fd(&dir)).map_err(|e| explain(DOING, e))?)?.node;
-            Ok(Some((dir, (disk, FileId::derived(&node)))))
-        };
+    pub(super) async fn ordered(
+        &self,
+        path: &RelPath,
+        after: Option<String>,
+        most: usize,
+    ) -> Result<Ordered> {
+        let opened =
+            |root: &Arc<Root>, path: &RelPath, lookup: Lookup| -> Result<Option<(OwnedFd, Key)>> {
+                let Some(dir) = open_folder(root, path, lookup)? else {
+                    return Ok(None);
+                };
+                let disk = os::disk_of(fd(&dir)).map_err(|e| explain(DOING, e))?;
+                let node = existing(os::stat_fd(fd(&dir)).map_err(|e| explain(DOING, e))?)?.node;
+                Ok(Some((dir, (disk, FileId::derived(&node)))))
+            };
         let (dir, key) = self.look(path, opened).await?;
         // Whoever begins to read has the names as they are now.
         let kept = after.as_deref().and_then(|after| names::kept(key, after));
-        let large = if kept.is_some() { LARGE.acquire().await.ok() } else { None };
+        let large = if kept.is_some() {
+            LARGE.acquire().await.ok()
+        } else {
+            None
+        };
         let stage = kept.map_or(Stage::Begin, |(names, at)| Stage::Entries(names, at));
-        let begun = State { root: Arc::clone(&self.root), dir, key, after, left: most, stage };
-        Ok(Ordered { state: Some(begun), large })
+        let begun = State {
+            root: Arc::clone(&self.root),
+            dir,
+            key,
+            after,
+            left: most,
+            stage,
+        };
+        Ok(Ordered {
+            state: Some(begun),
+            large,
+        })
     }
 }
 
@@ -81,10 +103,13 @@ impl Listing for Ordered {
     async fn next_page(&mut self) -> Result<Vec<Entry>> {
         while let Some(mut state) = self.state.take() {
             let root = Arc::clone(&state.root);
-            let (state, piece) = in_turn(&root, move || state.work().map(|piece| (state, piece))).await?;
+            let (state, piece) =
+                in_turn(&root, move || state.work().map(|piece| (state, piece))).await?;
             match piece {
                 Piece::End => break,
-                Piece::Names(known) if known > PIECE && self.large.is_none() => self.large = LARGE.acquire().await.ok(),
+                Piece::Names(known) if known > PIECE && self.large.is_none() => {
+                    self.large = LARGE.acquire().await.ok()
+                }
                 Piece::Names(_) => {}
                 Piece::Entries(page) => {
                     self.state = Some(state);
@@ -107,7 +132,8 @@ impl State {
         match std::mem::replace(&mut self.stage, Stage::Begin) {
             Stage::Begin => {
                 // Reading moves the place of a descriptor: each time a fresh one.
-                self.dir = os::open_folder(fd(&self.dir), "", Lookup::Full).map_err(|e| explain(DOING, e))?;
+                self.dir = os::open_folder(fd(&self.dir), "", Lookup::Full)
+                    .map_err(|e| explain(DOING, e))?;
                 self.stage = Stage::Names(Reading::after(self.after.clone()), Vec::new());
                 Ok(Piece::Names(0))
             }
@@ -164,7 +190,10 @@ mod tests {
 
     async fn page(tree: &LocalTree, after: Option<&str>, most: usize) -> Vec<String> {
         let folder = RelPath::parse("d").unwrap();
-        let mut listing = tree.list_after(&folder, after.map(str::to_owned), most).await.unwrap();
+        let mut listing = tree
+            .list_after(&folder, after.map(str::to_owned), most)
+            .await
+            .unwrap();
         let mut names = Vec::new();
         loop {
             let page = listing.next_page().await.unwrap();
@@ -200,7 +229,13 @@ mod tests {
                 std::fs::remove_file(folder.join(number(16_000))).unwrap();
             }
         }
-        assert_eq!(seen, (0..10_000).map(|n| number(2 * n)).filter(|name| *name != number(16_000)).collect::<Vec<_>>());
+        assert_eq!(
+            seen,
+            (0..10_000)
+                .map(|n| number(2 * n))
+                .filter(|name| *name != number(16_000))
+                .collect::<Vec<_>>()
+        );
         let again = page(&tree, None, 20_000).await;
         assert!(again.contains(&number(15_001)) && again.len() == 10_000);
     }

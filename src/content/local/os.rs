@@ -15,8 +15,8 @@ mod user;
 use super::lacks::Lack;
 use crate::content::{Etag, Node};
 use rustix::fs::{
-    self as sys, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Statx, StatxFlags,
-    StatxTimestamp, Timespec, Timestamps,
+    self as sys, Advice, AtFlags, FallocateFlags, FileType, Mode, OFlags, RawDir, ResolveFlags,
+    Statx, StatxFlags, StatxTimestamp, Timespec, Timestamps,
 };
 use rustix::io::ReadWriteFlags;
 use rustix::path::Arg;
@@ -30,24 +30,29 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 pub(super) use access::{Heritage, clear_access, clear_default, take_over_access};
 pub(super) use attributes::{
-    clear_label, is_given, kept_fd, label_at, label_fd, label_path, props_at, props_fd, set_given, set_kept, set_label,
-    set_props, small_props_at,
+    clear_label, is_given, kept_fd, label_at, label_fd, label_path, props_at, props_fd, set_given,
+    set_kept, set_label, set_props, small_props_at,
 };
-pub(super) use disk::{counts_folders, disk_of, folder_size, free_bytes, is_local, mount_of, mounted, mounted_at};
+pub(super) use disk::{
+    counts_folders, disk_of, folder_size, free_bytes, is_local, mount_of, mounted, mounted_at,
+};
 pub(super) use likeness::{Facts, copy_attributes, copy_content, facts_fd, set_access};
 pub(super) use names::{
-    create_file, create_unnamed, exchange, link, link_open, make_folder, remove_folder, rename_new, rename_over,
-    unlink, unlink_file,
+    create_file, create_unnamed, exchange, link, link_open, make_folder, remove_folder, rename_new,
+    rename_over, unlink, unlink_file,
 };
-pub(super) use odd::{copy_other, create_file_raw, make_folder_raw, open_folder_here, open_folder_raw, open_read_raw};
+pub(super) use odd::{
+    copy_other, create_file_raw, make_folder_raw, open_folder_here, open_folder_raw, open_read_raw,
+};
 pub(super) use rustix::io::Errno;
 pub(super) use user::{may_use, own_user};
 
 /// What a system call gives back.
 pub(super) type Outcome<T> = std::result::Result<T, Errno>;
 
-const CONFINED: ResolveFlags =
-    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+const CONFINED: ResolveFlags = ResolveFlags::BENEATH
+    .union(ResolveFlags::NO_SYMLINKS)
+    .union(ResolveFlags::NO_MAGICLINKS);
 /// The most that the kernel copies between two looks whether to go on.
 const PIECE: usize = 64 << 20;
 /// So many bytes of a path are too many for the kernel at once.
@@ -55,7 +60,10 @@ const PATH_MAX: usize = 4096;
 /// How long opening waits for another program (Samba, knfsd) to give up its lease on a file, `F_SETLEASE` of fcntl(2).
 const LEASE_WAIT: Duration = Duration::from_secs(5);
 const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NOFOLLOW);
-const READ: OFlags = ALWAYS.union(OFlags::RDONLY).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+const READ: OFlags = ALWAYS
+    .union(OFlags::RDONLY)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY);
 
 /// Whether a lookup may wait for the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +95,11 @@ pub(super) struct Found {
 
 /// Opens a folder by its real path, outside any confinement.
 pub(super) fn open_root(path: &Path) -> Outcome<OwnedFd> {
-    sys::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    sys::open(
+        path,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// Opens anything, only to look at it.
@@ -102,7 +114,12 @@ pub(super) fn open_read(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> Out
 
 /// Opens a file to go on writing it.
 pub(super) fn open_write(dir: BorrowedFd<'_>, name: &str) -> Outcome<OwnedFd> {
-    open_beneath(dir, name, ALWAYS | OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY, Lookup::Full)
+    open_beneath(
+        dir,
+        name,
+        ALWAYS | OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOCTTY,
+        Lookup::Full,
+    )
 }
 
 /// Makes a file as long as `len`.
@@ -115,14 +132,28 @@ pub(super) fn open_folder(root: BorrowedFd<'_>, path: &str, lookup: Lookup) -> O
     open_beneath(root, path, READ | OFlags::DIRECTORY, lookup)
 }
 
-fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, lookup: Lookup) -> Outcome<OwnedFd> {
+fn open_beneath(
+    root: BorrowedFd<'_>,
+    path: &str,
+    flags: OFlags,
+    lookup: Lookup,
+) -> Outcome<OwnedFd> {
     let mut path = if path.is_empty() { "." } else { path };
     let mut above: Option<OwnedFd> = None;
     while path.len() >= PATH_MAX {
-        let cut = path.bytes().take(PATH_MAX).rposition(|byte| byte == b'/').ok_or(Errno::NAMETOOLONG)?;
+        let cut = path
+            .bytes()
+            .take(PATH_MAX)
+            .rposition(|byte| byte == b'/')
+            .ok_or(Errno::NAMETOOLONG)?;
         let (head, rest) = path.split_at(cut);
         let folder = ALWAYS | OFlags::PATH | OFlags::DIRECTORY;
-        above = Some(open_confined(above.as_ref().map_or(root, fd), head, folder, lookup)?);
+        above = Some(open_confined(
+            above.as_ref().map_or(root, fd),
+            head,
+            folder,
+            lookup,
+        )?);
         path = rest.get(1..).unwrap_or_default();
     }
     let root = above.as_ref().map_or(root, fd);
@@ -131,9 +162,20 @@ fn open_beneath(root: BorrowedFd<'_>, path: &str, flags: OFlags, lookup: Lookup)
     open_confined(root, path, flags, lookup)
 }
 
-fn open_confined<P: Arg + Copy>(root: BorrowedFd<'_>, path: P, flags: OFlags, lookup: Lookup) -> Outcome<OwnedFd> {
+fn open_confined<P: Arg + Copy>(
+    root: BorrowedFd<'_>,
+    path: P,
+    flags: OFlags,
+    lookup: Lookup,
+) -> Outcome<OwnedFd> {
     if lookup == Lookup::Cached {
-        return sys::openat2(root, path, flags, Mode::empty(), CONFINED | ResolveFlags::CACHED);
+        return sys::openat2(
+            root,
+            path,
+            flags,
+            Mode::empty(),
+            CONFINED | ResolveFlags::CACHED,
+        );
     }
     let (until, mut pause) = (Instant::now() + LEASE_WAIT, Duration::ZERO);
     loop {
@@ -175,11 +217,20 @@ pub(super) fn stat_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Found> {
 
 /// As [`stat_at`], for a name as the kernel gave it.
 pub(super) fn stat_entry(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<Found> {
-    statx(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC)
+    statx(
+        dir,
+        name,
+        AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC,
+    )
 }
 
 fn statx<P: Arg>(dir: BorrowedFd<'_>, name: P, flags: AtFlags) -> Outcome<Found> {
-    let facts = sys::statx(dir, name, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
+    let facts = sys::statx(
+        dir,
+        name,
+        flags,
+        StatxFlags::BASIC_STATS | StatxFlags::BTIME,
+    )?;
     #[cfg(test)]
     return Ok(pretend::seen(dir, found(&facts)));
     #[cfg(not(test))]
@@ -193,28 +244,59 @@ fn found(facts: &Statx) -> Found {
         _ => Kind::Other,
     };
     let has_birth = facts.stx_mask & StatxFlags::BTIME.bits() != 0;
-    let birth = if has_birth { facts.stx_btime } else { facts.stx_mtime };
-    let len = if kind == Kind::File { facts.stx_size } else { 0 };
+    let birth = if has_birth {
+        facts.stx_btime
+    } else {
+        facts.stx_mtime
+    };
+    let len = if kind == Kind::File {
+        facts.stx_size
+    } else {
+        0
+    };
     let born = if has_birth { nanoseconds(birth) } else { 0 };
     let etag = Etag([facts.stx_ino, born, nanoseconds(facts.stx_mtime), len]);
     let (modified, created) = (moment(facts.stx_mtime), moment(birth));
-    let node = Node { folder: kind == Kind::Folder, len, modified, created, etag };
-    Found { kind, inode: facts.stx_ino, links: facts.stx_nlink, node }
+    let node = Node {
+        folder: kind == Kind::Folder,
+        len,
+        modified,
+        created,
+        etag,
+    };
+    Found {
+        kind,
+        inode: facts.stx_ino,
+        links: facts.stx_nlink,
+        node,
+    }
 }
 
 fn nanoseconds(time: StatxTimestamp) -> u64 {
-    time.tv_sec.cast_unsigned().wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec.into())
+    time.tv_sec
+        .cast_unsigned()
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec.into())
 }
 
 fn moment(time: StatxTimestamp) -> SystemTime {
     let whole = Duration::from_secs(time.tv_sec.unsigned_abs());
-    let second = if time.tv_sec < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    let second = if time.tv_sec < 0 {
+        UNIX_EPOCH.checked_sub(whole)
+    } else {
+        UNIX_EPOCH.checked_add(whole)
+    };
     second.unwrap_or(UNIX_EPOCH) + Duration::from_nanos(time.tv_nsec.into())
 }
 
 /// Reads only what is in memory; `EAGAIN` when nothing of it is.
 pub(super) fn read_cached(file: BorrowedFd<'_>, room: &mut [u8], offset: u64) -> Outcome<usize> {
-    rustix::io::preadv2(file, &mut [IoSliceMut::new(room)], offset, ReadWriteFlags::NOWAIT)
+    rustix::io::preadv2(
+        file,
+        &mut [IoSliceMut::new(room)],
+        offset,
+        ReadWriteFlags::NOWAIT,
+    )
 }
 
 /// Reads, waiting for the disk.
@@ -235,7 +317,11 @@ pub(super) fn forget_cached(file: BorrowedFd<'_>, end: u64) {
 }
 
 /// Writes all of `parts` from `offset` on.
-pub(super) fn write_all(file: BorrowedFd<'_>, mut parts: &mut [IoSlice<'_>], mut offset: u64) -> Outcome<()> {
+pub(super) fn write_all(
+    file: BorrowedFd<'_>,
+    mut parts: &mut [IoSlice<'_>],
+    mut offset: u64,
+) -> Outcome<()> {
     while !parts.is_empty() {
         let most = parts.len().min(1024);
         let batch = parts.get(..most).unwrap_or_default();
@@ -271,7 +357,12 @@ pub(super) fn can_reserve(file: BorrowedFd<'_>) -> bool {
 
 /// Whether a file has room on the disk for so many bytes. Where blocks are compressed or cannot be taken beforehand it seems to have none.
 pub(super) fn has_room(file: BorrowedFd<'_>, len: u64) -> bool {
-    rustix::fs::fstat(file).is_ok_and(|found| u64::try_from(found.st_blocks).unwrap_or(0).saturating_mul(512) >= len)
+    rustix::fs::fstat(file).is_ok_and(|found| {
+        u64::try_from(found.st_blocks)
+            .unwrap_or(0)
+            .saturating_mul(512)
+            >= len
+    })
 }
 
 fn take_room(file: BorrowedFd<'_>, len: u64) -> Outcome<()> {
@@ -296,11 +387,15 @@ pub(super) fn copy_bytes(
 ) -> Outcome<()> {
     let (mut source, mut target) = (0, 0);
     while target < len {
-        let most = usize::try_from(len - target).unwrap_or(usize::MAX).min(PIECE);
+        let most = usize::try_from(len - target)
+            .unwrap_or(usize::MAX)
+            .min(PIECE);
         if !goes_on() {
             return Err(Errno::CANCELED);
         }
-        if retry(|| sys::copy_file_range(from, Some(&mut source), to, Some(&mut target), most))? == 0 {
+        if retry(|| sys::copy_file_range(from, Some(&mut source), to, Some(&mut target), most))?
+            == 0
+        {
             break;
         }
     }
@@ -311,17 +406,29 @@ pub(super) fn copy_bytes(
 pub(super) fn set_modified(file: BorrowedFd<'_>, time: SystemTime) -> Outcome<()> {
     // Where the time of the last access is left out, bindfs sets neither.
     let (last_access, last_modification) = (timespec(SystemTime::now()), timespec(time));
-    sys::futimens(file, &Timestamps { last_access, last_modification })
+    sys::futimens(
+        file,
+        &Timestamps {
+            last_access,
+            last_modification,
+        },
+    )
 }
 
 fn timespec(time: SystemTime) -> Timespec {
     match time.duration_since(UNIX_EPOCH) {
-        Ok(after) => Timespec { tv_sec: seconds(after), tv_nsec: after.subsec_nanos().into() },
+        Ok(after) => Timespec {
+            tv_sec: seconds(after),
+            tv_nsec: after.subsec_nanos().into(),
+        },
         Err(before) => {
             let before = before.duration();
             let whole = seconds(before) + i64::from(before.subsec_nanos() > 0);
             let rest = (1_000_000_000 - before.subsec_nanos()) % 1_000_000_000;
-            Timespec { tv_sec: -whole, tv_nsec: rest.into() }
+            Timespec {
+                tv_sec: -whole,
+                tv_nsec: rest.into(),
+            }
         }
     }
 }

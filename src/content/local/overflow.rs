@@ -135,7 +135,9 @@ pub(super) fn load_of(root: &Root, name: &str) -> Result<Vec<u8>> {
 pub(super) fn load(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>> {
     let file = os::open_read(dir, name, Lookup::Full).map_err(|e| explain("read properties", e))?;
     let mut text = Vec::new();
-    let read = std::fs::File::from(file).take(LARGEST).read_to_end(&mut text);
+    let read = std::fs::File::from(file)
+        .take(LARGEST)
+        .read_to_end(&mut text);
     read.map_err(|e| Error::io("read properties", e))?;
     Ok(text)
 }
@@ -175,12 +177,19 @@ impl<'a> Written<'a> {
         let name = new_name()?;
         root.overflow.has_any.store(true, Ordering::Relaxed);
         root.overflow.unnamed.lock().insert(name.clone());
-        let written = Self { root, name, len: props.len() as u64, is_named: false };
+        let written = Self {
+            root,
+            name,
+            len: props.len() as u64,
+            is_named: false,
+        };
         let dir = folder(root)?;
         let file = os::create_file(fd(&dir), &written.name).map_err(failed)?;
         os::write_all(fd(&file), &mut [IoSlice::new(props)], 0).map_err(failed)?;
         if is_synced {
-            os::sync(fd(&file)).and_then(|()| os::sync(fd(&dir))).map_err(failed)?;
+            os::sync(fd(&file))
+                .and_then(|()| os::sync(fd(&dir)))
+                .map_err(failed)?;
         }
         Ok(written)
     }
@@ -194,7 +203,13 @@ impl<'a> Written<'a> {
     pub fn keep(&mut self) {
         self.is_named = true;
         self.root.overflow.unnamed.lock().remove(&self.name);
-        self.root.ledger.note(self.root, Growth { new: self.len, old: 0 });
+        self.root.ledger.note(
+            self.root,
+            Growth {
+                new: self.len,
+                old: 0,
+            },
+        );
     }
 }
 
@@ -215,7 +230,8 @@ fn failed(errno: Errno) -> Error {
 /// A name that no overflow file has.
 pub(super) fn new_name() -> Result<String> {
     let mut bytes = [0; NAME / 2];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::io("get random bytes", std::io::Error::other(e.to_string())))?;
     Ok(bytes.iter().fold(String::new(), |mut name, byte| {
         let _ = write!(name, "{byte:02x}");
         name
@@ -224,8 +240,12 @@ pub(super) fn new_name() -> Result<String> {
 
 /// Has overflow files that nothing names deleted, in a while and by somebody else.
 pub(super) fn sweep_props(root: &Arc<Root>) {
-    let Ok(runtime) = Handle::try_current() else { return };
-    let Some(due) = root.overflow.is_due() else { return };
+    let Ok(runtime) = Handle::try_current() else {
+        return;
+    };
+    let Some(due) = root.overflow.is_due() else {
+        return;
+    };
     let root = Arc::downgrade(root);
     // Not awaited: what is loose costs room and nothing else.
     runtime.spawn(async move {
@@ -251,9 +271,12 @@ mod tests {
         assert_eq!(named(&reference), Some(name.as_str()));
         assert!(serde_json::from_slice::<serde_json::Value>(&reference).is_ok());
         assert_ne!(name, new_name().unwrap());
-        for other in
-            ["[]", r#"[{"ns":"","name":"a","xml":"<a/>"}]"#, r#"{"file":"../../../../etc/passwd"}"#, r#"{"file":""}"#]
-        {
+        for other in [
+            "[]",
+            r#"[{"ns":"","name":"a","xml":"<a/>"}]"#,
+            r#"{"file":"../../../../etc/passwd"}"#,
+            r#"{"file":""}"#,
+        ] {
             assert_eq!(named(other.as_bytes()), None, "{other}");
         }
     }

@@ -19,7 +19,16 @@ pub(super) const VERSIONS: &str = ".sarang/versions";
 pub(super) const UPLOADS: &str = ".sarang/uploads";
 
 /// All of them, those above before those below.
-const OWN: [&str; 8] = [".sarang", TMP, ".sarang/trash", TRASH_FILES, TRASH_INFO, VERSIONS, UPLOADS, PROPS];
+const OWN: [&str; 8] = [
+    ".sarang",
+    TMP,
+    ".sarang/trash",
+    TRASH_FILES,
+    TRASH_INFO,
+    VERSIONS,
+    UPLOADS,
+    PROPS,
+];
 
 /// Makes those that are missing.
 pub(super) fn make(top: BorrowedFd<'_>) -> Result<()> {
@@ -55,7 +64,10 @@ pub(super) struct Later {
 
 impl Later {
     pub const fn new(path: &'static str) -> Self {
-        Self { path, dir: OnceLock::new() }
+        Self {
+            path,
+            dir: OnceLock::new(),
+        }
     }
 
     pub fn open(&self, top: BorrowedFd<'_>) -> Result<BorrowedFd<'_>> {

@@ -30,7 +30,10 @@ pub(super) struct Pause<'a>(&'a Pace);
 impl Pace {
     /// Whether it has been quick.
     pub fn is_quick(&self) -> bool {
-        let is_trusted = self.quick_from.lock().is_none_or(|from| Instant::now() >= from);
+        let is_trusted = self
+            .quick_from
+            .lock()
+            .is_none_or(|from| Instant::now() >= from);
         is_trusted && self.pauses.load(Ordering::Relaxed) == 0
     }
 

@@ -54,9 +54,21 @@ struct Disk<'r> {
 impl<'r> Past<'r> {
     /// The tree as it is.
     pub fn now(root: &'r Root) -> Self {
-        let mut top = Item { source: Some("".into()), ..Item::missing_folder("") };
-        top.set(OWN, Item { source: Some(OWN.into()), ..Item::missing_folder(OWN) });
-        Self { disk: Disk { root, last: None }, top }
+        let mut top = Item {
+            source: Some("".into()),
+            ..Item::missing_folder("")
+        };
+        top.set(
+            OWN,
+            Item {
+                source: Some(OWN.into()),
+                ..Item::missing_folder(OWN)
+            },
+        );
+        Self {
+            disk: Disk { root, last: None },
+            top,
+        }
     }
 
     /// Takes back an event; of several the newest first.
@@ -65,7 +77,10 @@ impl<'r> Past<'r> {
             Event::Begun => Ok(()),
             Event::Made(path) => self.clear(&path),
             Event::Moved(from, to) => {
-                let gone = Item { what: What::Gone, ..Item::missing_folder("") };
+                let gone = Item {
+                    what: What::Gone,
+                    ..Item::missing_folder("")
+                };
                 let item = self.take(&to)?.unwrap_or(gone);
                 self.place(&from, item)
             }
@@ -76,7 +91,14 @@ impl<'r> Past<'r> {
                     Before::Unkept => false,
                 };
                 // Of versions that were thinned out the next one that is left stands for them.
-                if let (true, Some(Item { what: What::File(content), .. })) = (is_kept, self.find(&path)?) {
+                if let (
+                    true,
+                    Some(Item {
+                        what: What::File(content),
+                        ..
+                    }),
+                ) = (is_kept, self.find(&path)?)
+                {
                     *content = Some(Box::new(before));
                 }
                 Ok(())
@@ -85,7 +107,11 @@ impl<'r> Past<'r> {
     }
 
     fn has_version(&self, history: &str, id: &str) -> Result<bool> {
-        match os::open_any(fd(&self.disk.root.versions), &format!("{history}/{id}"), Lookup::Full) {
+        match os::open_any(
+            fd(&self.disk.root.versions),
+            &format!("{history}/{id}"),
+            Lookup::Full,
+        ) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(false),
             Err(e) => Err(explain("look for former contents", e)),
@@ -99,10 +125,23 @@ impl<'r> Past<'r> {
 
     /// The names of all that stands in the folder at a path.
     pub fn names_in(&mut self, path: &str) -> Result<Vec<String>> {
-        let Some(Item { source, what: What::Folder(changed), .. }) = self.find(path)? else { return Ok(Vec::new()) };
-        let mut standing: Vec<String> = changed.values().flatten().map(|item| item.name.to_string()).collect();
+        let Some(Item {
+            source,
+            what: What::Folder(changed),
+            ..
+        }) = self.find(path)?
+        else {
+            return Ok(Vec::new());
+        };
+        let mut standing: Vec<String> = changed
+            .values()
+            .flatten()
+            .map(|item| item.name.to_string())
+            .collect();
         let known: Vec<Box<str>> = changed.keys().cloned().collect();
-        let Some(source) = source.clone() else { return Ok(standing) };
+        let Some(source) = source.clone() else {
+            return Ok(standing);
+        };
         self.disk.list(&source, |name| {
             if known.binary_search(&key(name)).is_err() {
                 standing.push(name.to_owned());
@@ -114,10 +153,15 @@ impl<'r> Past<'r> {
     /// Takes away what stands at a path.
     pub fn take(&mut self, path: &str) -> Result<Option<Item>> {
         if path.is_empty() {
-            return Ok(Some(std::mem::replace(&mut self.top, Item::missing_folder(""))));
+            return Ok(Some(std::mem::replace(
+                &mut self.top,
+                Item::missing_folder(""),
+            )));
         }
         let (parent, name) = split(path);
-        let Some(folder) = self.top.below(&mut self.disk, parent)? else { return Ok(None) };
+        let Some(folder) = self.top.below(&mut self.disk, parent)? else {
+            return Ok(None);
+        };
         // So that it is known.
         if folder.member(&mut self.disk, name)?.is_none() {
             return Ok(None);
@@ -128,8 +172,12 @@ impl<'r> Past<'r> {
     /// As [`take`](Self::take), where nobody will look again: what is as on the disk is then not kept in mind.
     pub fn take_last(&mut self, path: &str) -> Result<Option<Item>> {
         let (parent, name) = split(path);
-        let Some(folder) = self.top.below(&mut self.disk, parent)? else { return Ok(None) };
-        let What::Folder(changed) = &folder.what else { return Ok(None) };
+        let Some(folder) = self.top.below(&mut self.disk, parent)? else {
+            return Ok(None);
+        };
+        let What::Folder(changed) = &folder.what else {
+            return Ok(None);
+        };
         match (changed.contains_key(&key(name)), &folder.source) {
             (false, Some(source)) => self.disk.look(source, name),
             _ => Ok(folder.clear(name)),
@@ -155,11 +203,19 @@ impl<'r> Past<'r> {
                 at.set(name, Item::missing_folder(name));
             }
             // It is there now.
-            let Some(item) = at.member(&mut self.disk, name)? else { return Ok(()) };
+            let Some(item) = at.member(&mut self.disk, name)? else {
+                return Ok(());
+            };
             at = item;
         }
         at.be_folder();
-        at.set(name, Item { name: name.into(), ..item });
+        at.set(
+            name,
+            Item {
+                name: name.into(),
+                ..item
+            },
+        );
         Ok(())
     }
 
@@ -167,8 +223,13 @@ impl<'r> Past<'r> {
     #[cfg(test)]
     pub fn held(&self) -> usize {
         fn held(item: &Item) -> usize {
-            let What::Folder(changed) = &item.what else { return 0 };
-            changed.values().map(|item| 1 + item.as_deref().map_or(0, held)).sum()
+            let What::Folder(changed) = &item.what else {
+                return 0;
+            };
+            changed
+                .values()
+                .map(|item| 1 + item.as_deref().map_or(0, held))
+                .sum()
         }
         held(&self.top)
     }
@@ -183,14 +244,21 @@ impl<'r> Past<'r> {
 impl Item {
     /// A folder of which only the name is left.
     pub fn missing_folder(name: &str) -> Self {
-        Self { name: name.into(), source: None, len: 0, what: What::Folder(Members::new()) }
+        Self {
+            name: name.into(),
+            source: None,
+            len: 0,
+            what: What::Folder(Members::new()),
+        }
     }
 
     /// What stands at a path below it.
     fn below(&mut self, disk: &mut Disk<'_>, path: &str) -> Result<Option<&mut Self>> {
         let mut at = self;
         for name in names(path) {
-            let Some(item) = at.member(disk, name)? else { return Ok(None) };
+            let Some(item) = at.member(disk, name)? else {
+                return Ok(None);
+            };
             at = item;
         }
         Ok(Some(at))
@@ -198,10 +266,14 @@ impl Item {
 
     /// What stands in it under a name; `None` for nothing, and in a file.
     fn member(&mut self, disk: &mut Disk<'_>, name: &str) -> Result<Option<&mut Item>> {
-        let What::Folder(changed) = &mut self.what else { return Ok(None) };
+        let What::Folder(changed) = &mut self.what else {
+            return Ok(None);
+        };
         let key = key(name);
         if let (false, Some(source)) = (changed.contains_key(&key), &self.source) {
-            let Some(found) = disk.look(source, name)? else { return Ok(None) };
+            let Some(found) = disk.look(source, name)? else {
+                return Ok(None);
+            };
             changed.insert(key.clone(), Some(Box::new(found)));
         }
         Ok(changed.get_mut(&key).and_then(Option::as_deref_mut))
@@ -209,9 +281,15 @@ impl Item {
 
     /// Lets nothing stand in it under a name; returns what is known to have stood there.
     fn clear(&mut self, name: &str) -> Option<Item> {
-        let What::Folder(changed) = &mut self.what else { return None };
+        let What::Folder(changed) = &mut self.what else {
+            return None;
+        };
         // What is nowhere on the disk need not be hidden.
-        let stood = if self.source.is_none() { changed.remove(&key(name)) } else { changed.insert(key(name), None) };
+        let stood = if self.source.is_none() {
+            changed.remove(&key(name))
+        } else {
+            changed.insert(key(name), None)
+        };
         stood.flatten().map(|item| *item)
     }
 
@@ -234,26 +312,40 @@ impl Disk<'_> {
         if check_name(name).is_err() {
             return Ok(None);
         }
-        let Some(dir) = self.open(folder)? else { return Ok(None) };
-        let (name, Some(found)) = spelling(fd(dir), name)? else { return Ok(None) };
+        let Some(dir) = self.open(folder)? else {
+            return Ok(None);
+        };
+        let (name, Some(found)) = spelling(fd(dir), name)? else {
+            return Ok(None);
+        };
         let what = match found.kind {
             Kind::File => What::File(None),
             Kind::Folder => What::Folder(Members::new()),
             Kind::Other => return Ok(None),
         };
         let source = Some(joined(folder, &name).into());
-        Ok(Some(Item { name: name.as_ref().into(), source, len: found.node.len, what }))
+        Ok(Some(Item {
+            name: name.as_ref().into(),
+            source,
+            len: found.node.len,
+            what,
+        }))
     }
 
     /// Shows the names of all that lies in the folder at a path and is not hidden.
     fn list(&mut self, folder: &str, mut visit: impl FnMut(&str)) -> Result<()> {
         let failed = |e| explain("read the folder", e);
-        let Some(dir) = self.open(folder)? else { return Ok(()) };
+        let Some(dir) = self.open(folder)? else {
+            return Ok(());
+        };
         // A fresh descriptor, since reading moves the one that is kept.
         let dir = os::open_folder(fd(dir), "", Lookup::Full).map_err(failed)?;
         let read = os::read_names(fd(&dir), &mut Vec::new(), usize::MAX, |raw, kind| {
-            let Some(name) = visible(raw) else { return Ok(()) };
-            let kind = kind.map_or_else(|| os::stat_entry(fd(&dir), raw).map(|found| found.kind), Ok)?;
+            let Some(name) = visible(raw) else {
+                return Ok(());
+            };
+            let kind =
+                kind.map_or_else(|| os::stat_entry(fd(&dir), raw).map(|found| found.kind), Ok)?;
             if kind != Kind::Other {
                 visit(name);
             }
@@ -277,7 +369,11 @@ impl Disk<'_> {
 
 /// A name in a folder, as a path.
 pub(super) fn joined(folder: &str, name: &str) -> String {
-    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
+    }
 }
 
 /// The folder of a path, and its last name.
@@ -291,5 +387,9 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
 
 /// What a name is known by in a folder.
 pub(super) fn key(name: &str) -> Box<str> {
-    if name.is_ascii() { name.into() } else { name.nfc().collect() }
+    if name.is_ascii() {
+        name.into()
+    } else {
+        name.nfc().collect()
+    }
 }

@@ -37,8 +37,12 @@ pub(super) struct Pictures(Mutex<Option<u64>>);
 pub(super) fn find(root: &Root, file: BorrowedFd<'_>, node: &Node, size: u32) -> Option<Bytes> {
     let name = format!("{PICTURES}/{}", name_of(id_of(file, node), size));
     let kept = os::open_read(fd(&root.dir), &name, Lookup::Full).ok()?;
-    let found = os::stat_fd(fd(&kept)).ok().filter(|found| found.kind == Kind::File)?;
-    let len = usize::try_from(found.node.len).ok().filter(|len| *len <= MAX_KEPT_PICTURE + HASH)?;
+    let found = os::stat_fd(fd(&kept))
+        .ok()
+        .filter(|found| found.kind == Kind::File)?;
+    let len = usize::try_from(found.node.len)
+        .ok()
+        .filter(|len| *len <= MAX_KEPT_PICTURE + HASH)?;
     let mut bytes = vec![0; len];
     let mut at = 0;
     while let Some(room) = bytes.get_mut(at..).filter(|room| !room.is_empty()) {
@@ -51,7 +55,12 @@ pub(super) fn find(root: &Root, file: BorrowedFd<'_>, node: &Node, size: u32) ->
     if hash != &hash_of(node, picture) {
         return None;
     }
-    if found.node.modified.elapsed().is_ok_and(|age| age > USE_STEP) {
+    if found
+        .node
+        .modified
+        .elapsed()
+        .is_ok_and(|age| age > USE_STEP)
+    {
         // Where it cannot be noted, it goes earlier.
         let _ = os::set_modified(fd(&kept), SystemTime::now());
     }
@@ -59,7 +68,12 @@ pub(super) fn find(root: &Root, file: BorrowedFd<'_>, node: &Node, size: u32) ->
 }
 
 /// Keeps a picture in the place of what was kept of an earlier content. Where the disk is full, nothing is.
-pub(super) fn keep(root: &Root, file: BorrowedFd<'_>, node: &Node, (size, picture): (u32, &[u8])) -> Result<()> {
+pub(super) fn keep(
+    root: &Root,
+    file: BorrowedFd<'_>,
+    node: &Node,
+    (size, picture): (u32, &[u8]),
+) -> Result<()> {
     let len = (picture.len() + HASH) as u64;
     if !SIZES.contains(&size) || picture.len() > MAX_KEPT_PICTURE || root.missing_room(len)? > 0 {
         return Ok(());
@@ -83,7 +97,9 @@ pub(super) fn keep(root: &Root, file: BorrowedFd<'_>, node: &Node, (size, pictur
 
 /// Deletes those of a file that goes for good.
 pub(super) fn forget(root: &Root, id: FileId) {
-    let Ok(Some(dir)) = own::find(fd(&root.dir), PICTURES) else { return };
+    let Ok(Some(dir)) = own::find(fd(&root.dir), PICTURES) else {
+        return;
+    };
     for size in SIZES {
         // How many bytes there are is counted anew when they seem too many.
         let _ = os::unlink_file(fd(&dir), &name_of(id, size));
@@ -93,9 +109,15 @@ pub(super) fn forget(root: &Root, id: FileId) {
 /// Deletes those that nobody has looked at for long.
 pub(super) fn expire(root: &Root, now: SystemTime) -> Result<()> {
     let mut bytes = root.pictures.0.lock();
-    let Some(dir) = own::find(fd(&root.dir), PICTURES).map_err(failed)? else { return Ok(()) };
-    let is_over =
-        |found: &Found, left| left > ROOM || now.duration_since(found.node.modified).is_ok_and(|age| age > UNUSED);
+    let Some(dir) = own::find(fd(&root.dir), PICTURES).map_err(failed)? else {
+        return Ok(());
+    };
+    let is_over = |found: &Found, left| {
+        left > ROOM
+            || now
+                .duration_since(found.node.modified)
+                .is_ok_and(|age| age > UNUSED)
+    };
     *bytes = Some(let_go(fd(&dir), is_over)?);
     Ok(())
 }
@@ -103,7 +125,9 @@ pub(super) fn expire(root: &Root, now: SystemTime) -> Result<()> {
 /// Deletes all of them; whether there were any.
 pub(super) fn clear(root: &Root) -> bool {
     let mut bytes = root.pictures.0.lock();
-    let Ok(Some(dir)) = own::find(fd(&root.dir), PICTURES) else { return false };
+    let Ok(Some(dir)) = own::find(fd(&root.dir), PICTURES) else {
+        return false;
+    };
     let had_any = all(fd(&dir)).is_ok_and(|all| !all.is_empty());
     *bytes = let_go(fd(&dir), |_, _| true).ok();
     had_any
@@ -128,7 +152,11 @@ fn let_go(dir: BorrowedFd<'_>, goes: impl Fn(&Found, u64) -> bool) -> Result<u64
 fn all(dir: BorrowedFd<'_>) -> Result<Vec<(String, Found)>> {
     let mut all = Vec::new();
     for name in walk::names(dir).map_err(failed)? {
-        all.extend(stat_name(dir, &name)?.filter(|found| found.kind == Kind::File).map(|found| (name, found)));
+        all.extend(
+            stat_name(dir, &name)?
+                .filter(|found| found.kind == Kind::File)
+                .map(|found| (name, found)),
+        );
     }
     Ok(all)
 }
@@ -149,10 +177,12 @@ fn write(root: &Root, dir: BorrowedFd<'_>, name: &str, parts: &[&[u8]]) -> Resul
     let file = os::create_file(fd(&root.tmp), &stamp).map_err(failed)?;
     let mut slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
     let written = os::write_all(fd(&file), &mut slices, 0);
-    written.and_then(|()| os::rename_over((fd(&root.tmp), &stamp), (dir, name))).map_err(|e| {
-        let _ = os::unlink_file(fd(&root.tmp), &stamp);
-        failed(e)
-    })
+    written
+        .and_then(|()| os::rename_over((fd(&root.tmp), &stamp), (dir, name)))
+        .map_err(|e| {
+            let _ = os::unlink_file(fd(&root.tmp), &stamp);
+            failed(e)
+        })
 }
 
 fn failed(errno: Errno) -> crate::model::Error {
@@ -169,7 +199,8 @@ fn name_of(id: FileId, size: u32) -> String {
 
 fn hash_of(node: &Node, picture: &[u8]) -> [u8; HASH] {
     let mut hash = blake3::Hasher::new();
-    hash.update(node.etag.to_string().as_bytes()).update(picture);
+    hash.update(node.etag.to_string().as_bytes())
+        .update(picture);
     *hash.finalize().as_bytes()
 }
 
@@ -190,11 +221,20 @@ mod tests {
     }
 
     async fn found(tree: &Tree, name: &str) -> Option<Bytes> {
-        tree.open(&path(name)).await.unwrap().kept_picture(320).await.unwrap()
+        tree.open(&path(name))
+            .await
+            .unwrap()
+            .kept_picture(320)
+            .await
+            .unwrap()
     }
 
     async fn keep(tree: &Tree, name: &str, picture: impl Into<Bytes>) {
-        tree.open(&path(name)).await.unwrap().keep_picture(320, picture.into()).await;
+        tree.open(&path(name))
+            .await
+            .unwrap()
+            .keep_picture(320, picture.into())
+            .await;
     }
 
     fn kept(dir: &Path) -> Vec<std::path::PathBuf> {
@@ -210,17 +250,30 @@ mod tests {
         assert_eq!(found(&tree, "a.jpg").await, None);
         keep(&tree, "a.jpg", "small").await;
         let used = tree.usage().await.unwrap().used;
-        tree.rename(&path("a.jpg"), &path("b.jpg"), commit()).await.unwrap();
+        tree.rename(&path("a.jpg"), &path("b.jpg"), commit())
+            .await
+            .unwrap();
         drop(tree);
         let tree = open(dir.path());
-        assert_eq!(found(&tree, "b.jpg").await.as_deref(), Some(b"small".as_slice()), "over a restart, too");
+        assert_eq!(
+            found(&tree, "b.jpg").await.as_deref(),
+            Some(b"small".as_slice()),
+            "over a restart, too"
+        );
         assert_eq!(tree.usage().await.unwrap().used, used, "it costs no quota");
         put(&tree, "b.jpg", b"two").await;
         assert_eq!(found(&tree, "b.jpg").await, None, "another content");
         keep(&tree, "b.jpg", "other").await;
         assert_eq!(kept(dir.path()).len(), 1, "in the place of the one before");
-        assert_eq!(found(&tree, "b.jpg").await.as_deref(), Some(b"other".as_slice()));
-        tree.open(&path("b.jpg")).await.unwrap().keep_picture(321, Bytes::from_static(b"odd")).await;
+        assert_eq!(
+            found(&tree, "b.jpg").await.as_deref(),
+            Some(b"other".as_slice())
+        );
+        tree.open(&path("b.jpg"))
+            .await
+            .unwrap()
+            .keep_picture(321, Bytes::from_static(b"odd"))
+            .await;
         assert_eq!(kept(dir.path()).len(), 1, "only usual sizes are kept");
     }
 
@@ -251,7 +304,12 @@ mod tests {
         assert_eq!(kept(dir.path()).len(), 2);
         let old = kept(dir.path()).remove(0);
         let now = SystemTime::now();
-        fs::File::options().write(true).open(&old).unwrap().set_modified(now - 2 * UNUSED).unwrap();
+        fs::File::options()
+            .write(true)
+            .open(&old)
+            .unwrap()
+            .set_modified(now - 2 * UNUSED)
+            .unwrap();
         assert!(LocalTree::has_past(dir.path(), true, Retention::default(), now).unwrap());
         tree.expire(Retention::default(), now).await.unwrap();
         assert!(kept(dir.path()).len() == 1 && !old.exists());
@@ -268,13 +326,17 @@ mod tests {
         for n in 0..ROOM >> 20 {
             let file = fs::File::create(dir.path().join(PICTURES).join(n.to_string())).unwrap();
             file.set_len(1 << 20).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(1000 - n)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(1000 - n))
+                .unwrap();
         }
         drop(tree);
         let tree = open(dir.path());
         put(&tree, "b", b"b").await;
         keep(&tree, "b", "small").await;
-        let left: u64 = kept(dir.path()).iter().map(|file| file.metadata().unwrap().len()).sum();
+        let left: u64 = kept(dir.path())
+            .iter()
+            .map(|file| file.metadata().unwrap().len())
+            .sum();
         assert!(left <= LEFT && left > LEFT - (2 << 20), "{left}");
         assert!(first.exists() && !dir.path().join(PICTURES).join("0").exists());
         assert!(found(&tree, "b").await.is_some());
@@ -291,7 +353,10 @@ mod tests {
         keep(&tree, "a", vec![7; 1 << 20]).await;
         assert_eq!(kept(dir.path()).len(), 1);
         pretence.limit(2 << 20);
-        tree.begin_put(&path("x"), Start::Empty, Room::of(3 << 19)).await.map(drop).unwrap();
+        tree.begin_put(&path("x"), Start::Empty, Room::of(3 << 19))
+            .await
+            .map(drop)
+            .unwrap();
         assert_eq!(kept(dir.path()).len(), 0, "the upload has their room");
         pretence.limit(0);
         keep(&tree, "b", "small").await;

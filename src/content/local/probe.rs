@@ -37,7 +37,12 @@ const UNFIT: Error = Error::Unfit(
 pub(super) fn lacks(top: BorrowedFd<'_>) -> Result<Lacks> {
     let failed = |e| explain("look what its file system can do", e);
     let at = os::mount_of(top).map_err(failed)?;
-    if let Some(known) = KNOWN.lock().get(&at).copied().filter(|_| is_remembered(top)) {
+    if let Some(known) = KNOWN
+        .lock()
+        .get(&at)
+        .copied()
+        .filter(|_| is_remembered(top))
+    {
         return Ok(known.and(Lack::Case, folds_case(top)));
     }
     let tmp = own::open(top, own::TMP)?;
@@ -83,7 +88,10 @@ struct Try<'a> {
 impl<'a> Try<'a> {
     fn new(dir: BorrowedFd<'a>) -> Self {
         let try_number = TRIES.fetch_add(1, Ordering::Relaxed);
-        Self { dir, prefix: format!("{NAME}{}-{try_number}-", std::process::id()) }
+        Self {
+            dir,
+            prefix: format!("{NAME}{}-{try_number}-", std::process::id()),
+        }
     }
 
     fn name(&self, of: &str) -> String {
@@ -117,12 +125,17 @@ impl<'a> Try<'a> {
         os::rename_over((self.dir, from), (self.dir, to))?;
         let found = os::stat_at(self.dir, to)?;
         let is_gone = matches!(os::stat_at(self.dir, from), Err(Errno::NOENT));
-        if found.kind == Kind::File && found.node.len == 5 && is_gone { Ok(()) } else { Err(Errno::INVAL) }
+        if found.kind == Kind::File && found.node.len == 5 && is_gone {
+            Ok(())
+        } else {
+            Err(Errno::INVAL)
+        }
     }
 
     fn has_unnamed(&self) -> bool {
         let name = self.name("c");
-        let named = os::create_unnamed(self.dir).and_then(|file| os::link_open(fd(&file), (self.dir, &name)));
+        let named = os::create_unnamed(self.dir)
+            .and_then(|file| os::link_open(fd(&file), (self.dir, &name)));
         named.is_ok() && os::stat_at(self.dir, &name).is_ok()
     }
 
@@ -183,5 +196,9 @@ impl LocalTree {
 /// As [`LocalTree::lacks_at`], of an open folder.
 pub(super) fn lacks_below(top: BorrowedFd<'_>) -> Result<Lacks> {
     let has_one = own::find(top, own::TMP).is_ok_and(|found| found.is_some());
-    if has_one { lacks(top) } else { Ok(Lacks::default()) }
+    if has_one {
+        lacks(top)
+    } else {
+        Ok(Lacks::default())
+    }
 }

@@ -15,12 +15,13 @@ use std::time::SystemTime;
 
 /// How often a change is begun anew because the properties have changed meanwhile.
 const TRIES: usize = 100;
-const TOO_LARGE: &str =
-    "The properties of one file or folder may have 64 KiB of values, and as much again of names and tags.";
+const TOO_LARGE: &str = "The properties of one file or folder may have 64 KiB of values, and as much again of names and tags.";
 
 /// The dead properties of a path; `None` when looking would wait and `lookup` forbids it.
 pub(super) fn read(root: &Root, path: &RelPath, lookup: Lookup) -> Result<Option<Vec<DeadProp>>> {
-    let Some(opened) = root.look(path, lookup, os::open_read)? else { return Ok(None) };
+    let Some(opened) = root.look(path, lookup, os::open_read)? else {
+        return Ok(None);
+    };
     existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?)?;
     let stored = stored_of(fd(&opened))?;
     if lookup == Lookup::Cached && stored.as_deref().and_then(overflow::named).is_some() {
@@ -98,7 +99,15 @@ pub(super) fn set(
             mounted::note(root, path, fd(&opened))?;
         }
         let value = value_of(root, before.as_deref(), changes, is_too_large);
-        match switch(root, path, Draft { before, value: Some(value) }, commit)? {
+        match switch(
+            root,
+            path,
+            Draft {
+                before,
+                value: Some(value),
+            },
+            commit,
+        )? {
             Switched::Done(opened) => {
                 if is_overflow {
                     root.overflow.note_loose();
@@ -122,14 +131,21 @@ fn value_of<'a>(
 ) -> Result<Value<'a>> {
     let mut props = decode(root, before)?;
     let old = size_of(&props);
-    changes.iter().cloned().for_each(|change| apply(&mut props, change));
+    changes
+        .iter()
+        .cloned()
+        .for_each(|change| apply(&mut props, change));
     // What is there already may always become less.
     let new = size_of(&props);
     if new.0 > PROPS_LIMIT.max(old.0) || new.1 > (2 * PROPS_LIMIT).max(old.1) {
         return Err(Error::LimitReached(TOO_LARGE));
     }
     let text = encode(&props)?;
-    if is_too_large { Written::new(root, &text, true).map(Value::Overflow) } else { Ok(Value::Attribute(text)) }
+    if is_too_large {
+        Written::new(root, &text, true).map(Value::Overflow)
+    } else {
+        Ok(Value::Attribute(text))
+    }
 }
 
 /// Lets the attribute hold a new value, if it holds what that was made from. The judge comes first: only whom it lets through hears what
@@ -147,7 +163,14 @@ fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) ->
         let value = draft.value.take().unwrap_or(Err(Error::Conflict))?;
         if let Value::Overflow(written) = &value {
             // What it replaces is given back only when it is swept, and a version may name it.
-            root.ledger.admit(root, Growth { new: written.len, old: 0 }, commit.limit)?;
+            root.ledger.admit(
+                root,
+                Growth {
+                    new: written.len,
+                    old: 0,
+                },
+                commit.limit,
+            )?;
         }
         let stored = match &value {
             Value::Attribute(text) => os::set_props(fd(&opened), text),
@@ -160,7 +183,9 @@ fn switch(root: &Root, path: &RelPath, mut draft: Draft<'_>, commit: &Commit) ->
         }
         stored.map_err(explain_store)?;
         // A file keeps its time when its properties change; what is asked for is set last, and hardly ever fails.
-        let set = commit.modified.map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
+        let set = commit
+            .modified
+            .map_or(Ok(()), |time| set_time(fd(&opened), &found.node, time));
         if set.is_err() {
             let _ = os::set_props(fd(&opened), draft.before.as_deref().unwrap_or_default());
             // A sweep that has met the file in between must not count.
@@ -197,14 +222,18 @@ pub(super) fn copy(
     is_synced: bool,
     promise: Promise<'_>,
 ) -> Result<()> {
-    let Some(stored) = stored_of(from)? else { return Ok(()) };
+    let Some(stored) = stored_of(from)? else {
+        return Ok(());
+    };
     let text = match overflow::named(&stored) {
         Some(name) => match overflow::load_of(from_root, name) {
             // They are lost for both, as `sarang check` tells; or were changed between the two looks.
             Err(Error::NotFound) if stored_of(from)?.as_ref() == Some(&stored) => {
                 return os::set_props(to, &stored).map_err(explain_store);
             }
-            Err(Error::NotFound) => return copy((from_root, from), (to_root, to), is_synced, promise),
+            Err(Error::NotFound) => {
+                return copy((from_root, from), (to_root, to), is_synced, promise);
+            }
             loaded => loaded?,
         },
         None => stored,
@@ -213,7 +242,12 @@ pub(super) fn copy(
 }
 
 /// Stores properties with a file that nobody else sees yet.
-fn store((root, to): (&Root, BorrowedFd<'_>), text: &[u8], is_synced: bool, promise: Promise<'_>) -> Result<()> {
+fn store(
+    (root, to): (&Root, BorrowedFd<'_>),
+    text: &[u8],
+    is_synced: bool,
+    promise: Promise<'_>,
+) -> Result<()> {
     match os::set_props(to, text) {
         Err(errno) if is_refused_for_size(errno) => {
             let _promised = promise(text.len() as u64)?;
@@ -227,11 +261,20 @@ fn store((root, to): (&Root, BorrowedFd<'_>), text: &[u8], is_synced: bool, prom
 }
 
 /// Gives a folder the properties of another in the place of its own; called under the guard.
-pub(super) fn copy_onto(root: &Root, from: BorrowedFd<'_>, to: BorrowedFd<'_>, limit: Option<u64>) -> Result<()> {
+pub(super) fn copy_onto(
+    root: &Root,
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    limit: Option<u64>,
+) -> Result<()> {
     if stored_of(from)?.is_none() {
         os::set_props(to, &[]).map_err(explain_store)?;
     }
-    let admit = |new| root.ledger.admit(root, Growth { new, old: 0 }, limit).map(|()| None);
+    let admit = |new| {
+        root.ledger
+            .admit(root, Growth { new, old: 0 }, limit)
+            .map(|()| None)
+    };
     copy((root, from), (root, to), true, &admit)?;
     root.overflow.note_loose();
     Ok(())
@@ -244,11 +287,17 @@ fn without_marks(text: Vec<u8>) -> Result<Vec<u8>> {
         return Ok(text);
     }
     let props: Vec<DeadProp> = parse(&text)?;
-    encode(&props.into_iter().filter(|prop| !prop.is_mark()).collect::<Vec<_>>())
+    encode(
+        &props
+            .into_iter()
+            .filter(|prop| !prop.is_mark())
+            .collect::<Vec<_>>(),
+    )
 }
 
 fn open(root: &Root, path: &RelPath) -> Result<OwnedFd> {
-    root.look(path, Lookup::Full, os::open_read)?.ok_or(Error::NotFound)
+    root.look(path, Lookup::Full, os::open_read)?
+        .ok_or(Error::NotFound)
 }
 
 fn stored_of(file: BorrowedFd<'_>) -> Result<Option<Vec<u8>>> {
@@ -276,7 +325,9 @@ fn apply(props: &mut Vec<DeadProp>, change: PropChange) {
         PropChange::Set(prop) => (&prop.ns, &prop.name),
         PropChange::Remove { ns, name } => (ns, name),
     };
-    let position = props.iter().position(|prop| prop.ns == *ns && prop.name == *name);
+    let position = props
+        .iter()
+        .position(|prop| prop.ns == *ns && prop.name == *name);
     if let Some(position) = position {
         props.remove(position);
     }
@@ -287,9 +338,15 @@ fn apply(props: &mut Vec<DeadProp>, change: PropChange) {
 
 /// How many bytes the values of what clients have set have, and all of it with names and tags.
 fn size_of(props: &[DeadProp]) -> (usize, usize) {
-    props.iter().filter(|prop| !prop.is_mark()).fold((0, 0), |(values, all), prop| {
-        (values + prop.value().len(), all + prop.ns.len() + prop.name.len() + prop.xml.len())
-    })
+    props
+        .iter()
+        .filter(|prop| !prop.is_mark())
+        .fold((0, 0), |(values, all), prop| {
+            (
+                values + prop.value().len(),
+                all + prop.ns.len() + prop.name.len() + prop.xml.len(),
+            )
+        })
 }
 
 /// Reads what an attribute holds, or the overflow file in the folder `overflow` that it names.
@@ -298,8 +355,13 @@ pub(super) fn decode(root: &Root, stored: Option<&[u8]>) -> Result<Vec<DeadProp>
 }
 
 /// As [`decode`], with `load` for what an overflow file holds.
-pub(super) fn decode_by(load: impl FnOnce(&str) -> Result<Vec<u8>>, stored: Option<&[u8]>) -> Result<Vec<DeadProp>> {
-    let Some(stored) = stored else { return Ok(Vec::new()) };
+pub(super) fn decode_by(
+    load: impl FnOnce(&str) -> Result<Vec<u8>>,
+    stored: Option<&[u8]>,
+) -> Result<Vec<DeadProp>> {
+    let Some(stored) = stored else {
+        return Ok(Vec::new());
+    };
     match overflow::named(stored) {
         Some(name) => match load(name) {
             Ok(text) => parse(&text),
@@ -315,7 +377,9 @@ fn parse(text: &[u8]) -> Result<Vec<DeadProp>> {
 }
 
 fn unreadable() -> Error {
-    Error::Corrupt("The properties kept with this file cannot be read: `sarang check` says more.".to_owned())
+    Error::Corrupt(
+        "The properties kept with this file cannot be read: `sarang check` says more.".to_owned(),
+    )
 }
 
 /// Writes what is to be stored.
@@ -328,10 +392,17 @@ fn encode(props: &[DeadProp]) -> Result<Vec<u8>> {
 
 /// Whether an attribute may have been too large for the file system, which says so in several ways; a full disk, too.
 fn is_refused_for_size(errno: Errno) -> bool {
-    matches!(errno, Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE)
+    matches!(
+        errno,
+        Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE
+    )
 }
 
 /// Why properties could not be stored.
 pub(super) fn explain_store(errno: Errno) -> Error {
-    if is_refused_for_size(errno) { Error::NoSpace } else { explain("store properties", errno) }
+    if is_refused_for_size(errno) {
+        Error::NoSpace
+    } else {
+        explain("store properties", errno)
+    }
 }

@@ -44,7 +44,9 @@ pub(super) struct LocalReader {
 impl LocalReader {
     /// Opens a file; `None` when that would wait and `lookup` forbids it.
     pub fn open(root: &Arc<Root>, path: &RelPath, lookup: Lookup) -> Result<Option<Self>> {
-        let Some(file) = root.look(path, lookup, os::open_read)? else { return Ok(None) };
+        let Some(file) = root.look(path, lookup, os::open_read)? else {
+            return Ok(None);
+        };
         let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
         if !may_change_unseen(&found.node) {
             return Self::of(root, file, found).map(Some);
@@ -67,7 +69,12 @@ impl LocalReader {
         match found.kind {
             Kind::File => {
                 let digest = label::digest_of(fd(&file), &found.node);
-                Ok(Self { root: Arc::clone(root), file: Arc::new(Lasting::new(root, file)), node: found.node, digest })
+                Ok(Self {
+                    root: Arc::clone(root),
+                    file: Arc::new(Lasting::new(root, file)),
+                    node: found.node,
+                    digest,
+                })
             }
             Kind::Folder => Err(Error::IsFolder),
             Kind::Other => Err(Error::NotFound),
@@ -98,13 +105,16 @@ impl Reader for LocalReader {
             match os::read_cached(self.file(), buffer.bytes(), offset) {
                 Ok(count) => return Ok(buffer.filled(count)),
                 Err(Errno::AGAIN | Errno::INTR) => {}
-                Err(Errno::OPNOTSUPP | Errno::NOSYS) => self.root.has_cached_reads.store(false, Ordering::Relaxed),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                    self.root.has_cached_reads.store(false, Ordering::Relaxed)
+                }
                 Err(e) => return Err(explain("read the file", e)),
             }
         }
         let file = Arc::clone(&self.file);
         looked(&self.root, move |_| {
-            let count = os::read(file.fd(), buffer.bytes(), offset).map_err(|e| explain("read the file", e))?;
+            let count = os::read(file.fd(), buffer.bytes(), offset)
+                .map_err(|e| explain("read the file", e))?;
             if count == BUFFER {
                 os::read_ahead(file.fd(), offset + count as u64, AHEAD);
             }
@@ -116,12 +126,19 @@ impl Reader for LocalReader {
     async fn kept_picture(&self, size: u32) -> Result<Option<Bytes>> {
         let (file, node) = (Arc::clone(&self.file), self.node.clone());
         // Where the disk does not answer in time, it is done without.
-        Ok(looked(&self.root, move |root| Ok(pictures::find(root, file.fd(), &node, size))).await.unwrap_or_default())
+        Ok(looked(&self.root, move |root| {
+            Ok(pictures::find(root, file.fd(), &node, size))
+        })
+        .await
+        .unwrap_or_default())
     }
 
     async fn keep_picture(&self, size: u32, picture: Bytes) {
         let (file, node) = (Arc::clone(&self.file), self.node.clone());
-        let kept = looked(&self.root, move |root| pictures::keep(root, file.fd(), &node, (size, &picture))).await;
+        let kept = looked(&self.root, move |root| {
+            pictures::keep(root, file.fd(), &node, (size, &picture))
+        })
+        .await;
         if let Err(error) = kept {
             tracing::debug!(%error, "a small picture is not kept");
         }
@@ -146,7 +163,10 @@ impl Buffer {
             return Self::Small(vec![0; len]);
         }
         let buffer = POOL.lock().pop().unwrap_or_else(|| vec![0; BUFFER]);
-        Self::Large(Pooled { buffer, len: len.min(BUFFER) })
+        Self::Large(Pooled {
+            buffer,
+            len: len.min(BUFFER),
+        })
     }
 
     fn bytes(&mut self) -> &mut [u8] {

@@ -25,7 +25,9 @@ pub(super) enum Lies {
 
 /// Where the tree in a folder lies; `None` for a folder that is no tree.
 pub(super) fn lies(top: BorrowedFd<'_>) -> os::Outcome<Option<Lies>> {
-    let Some(own) = own::find(top, OWN)? else { return Ok(None) };
+    let Some(own) = own::find(top, OWN)? else {
+        return Ok(None);
+    };
     let node = os::stat_fd(fd(&own))?.node;
     let is_here = match Label::of_file(fd(&own)) {
         Ok(label) => label.own_id(&node).is_some(),
@@ -52,7 +54,9 @@ pub(super) fn settle(root: &Root) -> Result<()> {
     }
     let (mut taken, mut is_changed) = (Taken::default(), false);
     each(root, |met| note_own(met, &mut taken))?;
-    each(root, |met| take_over(root, met, &mut taken).map(|is_written| is_changed |= is_written))?;
+    each(root, |met| {
+        take_over(root, met, &mut taken).map(|is_written| is_changed |= is_written)
+    })?;
     let own = os::open_folder(fd(&root.dir), OWN, Lookup::Full).map_err(|e| explain(DOING, e))?;
     let node = os::stat_fd(fd(&own)).map_err(|e| explain(DOING, e))?.node;
     if is_changed && root.is_strict() {
@@ -65,7 +69,8 @@ pub(super) fn settle(root: &Root) -> Result<()> {
 /// Shows all that lies in a tree and its trash.
 fn each(root: &Root, mut visit: impl FnMut(&Met<'_>) -> Result<(), Failure>) -> Result<()> {
     for (top, is_tree) in [("", true), (TRASH, false)] {
-        let top = os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain(DOING, e))?;
+        let top =
+            os::open_folder(fd(&root.dir), top, Lookup::Full).map_err(|e| explain(DOING, e))?;
         walk::everything(top, |met| {
             if is_tree && met.is_own() {
                 return Ok(false);
@@ -86,7 +91,9 @@ pub(super) fn labelled(met: &Met<'_>) -> os::Outcome<Option<(OwnedFd, Label, Nod
     };
     let opened = match opened {
         Ok(opened) => opened,
-        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => return Ok(None),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR | Errno::ACCESS | Errno::PERM) => {
+            return Ok(None);
+        }
         Err(e) => return Err(e),
     };
     let label = match Label::of_file(fd(&opened)) {
@@ -113,7 +120,9 @@ fn note_own(met: &Met<'_>, taken: &mut Taken) -> Result<(), Failure> {
 
 /// Lets a file or folder keep its id where it lies now, unless another one has it; returns whether its label was written.
 fn take_over(root: &Root, met: &Met<'_>, taken: &mut Taken) -> Result<bool, Failure> {
-    let Some((opened, label, node)) = labelled(met)? else { return Ok(false) };
+    let Some((opened, label, node)) = labelled(met)? else {
+        return Ok(false);
+    };
     let label = match (label.written_id(), label.former_history()) {
         (Some(_), _) if label.own_id(&node).is_some() => return Ok(false),
         (Some(id), _) => {
@@ -124,8 +133,13 @@ fn take_over(root: &Root, met: &Met<'_>, taken: &mut Taken) -> Result<bool, Fail
             // Then it was another name of the file with this id, and has a history of its own since.
             let is_another = has_other
                 && (taken.ids.contains(&id)
-                    || stat_name(fd(&root.versions), &id.to_string()).map_err(Failure)?.is_some());
-            match (is_another || taken.ids.insert(id), is_called_by_id || has_other) {
+                    || stat_name(fd(&root.versions), &id.to_string())
+                        .map_err(Failure)?
+                        .is_some());
+            match (
+                is_another || taken.ids.insert(id),
+                is_called_by_id || has_other,
+            ) {
                 (true, _) if is_another => label.with_id(FileId::new().map_err(Failure)?, &node),
                 (true, true) => label,
                 (true, false) => Label::new(id, label.digest(&node).as_ref(), &node),
@@ -180,16 +194,33 @@ mod tests {
         }
         drop(tree);
         let (versions, history) = (home.join(".sarang/versions"), "18d2c5b1e0a4f993");
-        let kept = fs::read_dir(&versions).unwrap().next().unwrap().unwrap().path();
+        let kept = fs::read_dir(&versions)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
         fs::rename(kept, versions.join(history)).unwrap();
         for name in ["one", "other"] {
-            os::set_label(fd(&fs::File::open(home.join(name)).unwrap()), &former(history)).unwrap();
+            os::set_label(
+                fd(&fs::File::open(home.join(name)).unwrap()),
+                &former(history),
+            )
+            .unwrap();
         }
         os::clear_label(fd(&fs::File::open(home.join(OWN)).unwrap())).unwrap();
         let tree = open();
         let one = tree.versions(&path("one")).await.unwrap().len();
-        assert_eq!(one + tree.versions(&path("other")).await.unwrap().len(), 1, "it belongs to one of them");
-        let (with, without) = if one == 1 { ("one", "other") } else { ("other", "one") };
+        assert_eq!(
+            one + tree.versions(&path("other")).await.unwrap().len(),
+            1,
+            "it belongs to one of them"
+        );
+        let (with, without) = if one == 1 {
+            ("one", "other")
+        } else {
+            ("other", "one")
+        };
         let id = tree.delete(&path(without), commit()).await.unwrap();
         tree.purge(&id).await.unwrap();
         assert_eq!(tree.versions(&path(with)).await.unwrap().len(), 1);
@@ -210,16 +241,28 @@ mod tests {
         }
         let id = tree.delete(&path("f"), commit()).await.unwrap();
         drop(tree);
-        let copied =
-            std::process::Command::new("cp").arg("-a").arg(home.join(TRASH).join(&id)).arg(home.join("f")).status();
+        let copied = std::process::Command::new("cp")
+            .arg("-a")
+            .arg(home.join(TRASH).join(&id))
+            .arg(home.join("f"))
+            .status();
         assert!(copied.unwrap().success());
-        let elsewhere = Node { etag: crate::content::Etag([1, 2, 3, 4]), ..Node::unseen(true) };
+        let elsewhere = Node {
+            etag: crate::content::Etag([1, 2, 3, 4]),
+            ..Node::unseen(true)
+        };
         let own = fs::File::open(home.join(OWN)).unwrap();
-        Label::new(FileId::new().unwrap(), None, &elsewhere).store(fd(&own)).unwrap();
+        Label::new(FileId::new().unwrap(), None, &elsewhere)
+            .store(fd(&own))
+            .unwrap();
         let tree = open();
         put(&tree, "f", b"3").await;
         tree.purge(&id).await.unwrap();
-        assert_eq!(tree.versions(&path("f")).await.unwrap().len(), 1, "what was saved since is its history");
+        assert_eq!(
+            tree.versions(&path("f")).await.unwrap().len(),
+            1,
+            "what was saved since is its history"
+        );
         assert!(tree.trashed(None, 9).await.unwrap().is_empty());
     }
 
@@ -236,11 +279,17 @@ mod tests {
         let node = os::stat_fd(fd(&own)).unwrap().node;
         let label = Label::of_file(fd(&own)).unwrap();
         os::set_label(fd(&own), &former(history)).unwrap();
-        let migrated = Label::of_file(fd(&own)).unwrap().handed_over(Lies::Elsewhere, &node, &node);
+        let migrated = Label::of_file(fd(&own))
+            .unwrap()
+            .handed_over(Lies::Elsewhere, &node, &node);
         migrated.store(fd(&own)).unwrap();
         assert_ne!(migrated, label);
         put(&tree, "file", b"2").await;
-        os::set_label(fd(&fs::File::open(home.join("copy")).unwrap()), &former(history)).unwrap();
+        os::set_label(
+            fd(&fs::File::open(home.join("copy")).unwrap()),
+            &former(history),
+        )
+        .unwrap();
         assert!(tree.versions(&path("copy")).await.unwrap().is_empty());
         let id = tree.delete(&path("copy"), commit()).await.unwrap();
         tree.purge(&id).await.unwrap();

@@ -31,21 +31,38 @@ impl<'a> Replaced<'a> {
     /// Looks at what was `found` at a name.
     pub fn look(root: &'a Root, at: (BorrowedFd<'_>, &str), found: Option<&Found>) -> Result<Self> {
         let Some(file) = open(at, found)? else {
-            return Ok(Self { file: None, attributes: Attributes { props: None, label: None }, shelf: None });
+            return Ok(Self {
+                file: None,
+                attributes: Attributes {
+                    props: None,
+                    label: None,
+                },
+                shelf: None,
+            });
         };
         let found = os::stat_fd(fd(&file)).map_err(|e| explain("look at the file", e))?;
         let attributes = Attributes::read(fd(&file))?;
         let shelf = match &attributes.label {
-            Some(label) if root.settings.versions => Shelf::of(root, &label.history(&found.node), found.node.len)?,
+            Some(label) if root.settings.versions => {
+                Shelf::of(root, &label.history(&found.node), found.node.len)?
+            }
             _ => None,
         };
-        Ok(Self { file: Some((file, found)), attributes, shelf })
+        Ok(Self {
+            file: Some((file, found)),
+            attributes,
+            shelf,
+        })
     }
 
     /// Whether it is what was `found` at the name now, and hands on the same.
     pub fn is_still(&self, found: Option<&Found>) -> Result<bool> {
-        let Some((file, old)) = &self.file else { return Ok(found.is_none()) };
-        let is_same = found.is_some_and(|now| now.inode == old.inode && (now.node.len == 0) == (old.node.len == 0));
+        let Some((file, old)) = &self.file else {
+            return Ok(found.is_none());
+        };
+        let is_same = found.is_some_and(|now| {
+            now.inode == old.inode && (now.node.len == 0) == (old.node.len == 0)
+        });
         Ok(is_same && Attributes::read(fd(file))? == self.attributes)
     }
 
@@ -56,7 +73,13 @@ impl<'a> Replaced<'a> {
 
     /// Gives a new file, which is `node`, what this one hands on, and its own hash. A file that is the first in the folder `dir` gets an
     /// id and what that hands on.
-    pub fn endow(&self, stage: &Stage, dir: BorrowedFd<'_>, digest: Option<&Digest>, node: &Node) -> Result<()> {
+    pub fn endow(
+        &self,
+        stage: &Stage,
+        dir: BorrowedFd<'_>,
+        digest: Option<&Digest>,
+        node: &Node,
+    ) -> Result<()> {
         let access = if let Some((old, _)) = &self.file {
             os::take_over_access(fd(old), stage.file())
         } else {
@@ -67,11 +90,17 @@ impl<'a> Replaced<'a> {
         if let Some(props) = &self.attributes.props {
             os::set_props(stage.file(), props).map_err(explain_store)?;
         }
-        let Some((_, old)) = &self.file else { return label::found(stage.file(), digest, node) };
-        let Some(label) = &self.attributes.label else { return Ok(()) };
+        let Some((_, old)) = &self.file else {
+            return label::found(stage.file(), digest, node);
+        };
+        let Some(label) = &self.attributes.label else {
+            return Ok(());
+        };
         let label = label.for_node(&old.node, digest, node);
         // Without it the new file would be another one, without what was kept.
-        label.store(stage.file()).map_err(|e| explain("keep the former content", e))
+        label
+            .store(stage.file())
+            .map_err(|e| explain("keep the former content", e))
     }
 
     /// The modification time of what comes into its place, where a client wants this one, or none.
@@ -79,7 +108,11 @@ impl<'a> Replaced<'a> {
         let before = self.file.as_ref().map(|(_, found)| found.node.modified);
         // Neither the time nor the inode may tell the two contents apart.
         let is_coarse = root.lacks.has(Lack::Fractions) && root.lacks.has(Lack::Birth);
-        if is_coarse { Ok(later_time(wanted, before)) } else { draw_time(wanted, before) }
+        if is_coarse {
+            Ok(later_time(wanted, before))
+        } else {
+            draw_time(wanted, before)
+        }
     }
 
     /// Lets a file that still has another name, now that this one is another's, go its own way; called under the guard.

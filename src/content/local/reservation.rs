@@ -31,7 +31,10 @@ impl Claim {
     /// `None` when it may not count on the file.
     fn on(root: &Arc<Root>, file: &Node) -> Option<Self> {
         let inode = file.inode();
-        root.ledger.claim(inode, file.len).then(|| Self { root: Arc::downgrade(root), inode })
+        root.ledger.claim(inode, file.len).then(|| Self {
+            root: Arc::downgrade(root),
+            inode,
+        })
     }
 }
 
@@ -51,7 +54,14 @@ impl Reservation {
 
     /// Nothing yet, below `limit`, for what will replace `old` bytes.
     pub fn new(root: &Arc<Root>, limit: Option<u64>, old: u64) -> Self {
-        Self { root: Arc::clone(root), limit, old, claim: None, held: 0, is_from_history: false }
+        Self {
+            root: Arc::clone(root),
+            limit,
+            old,
+            claim: None,
+            held: 0,
+            is_from_history: false,
+        }
     }
 
     /// Nothing yet, below `limit`, for an upload that outlives requests and is to replace `file`.
@@ -82,14 +92,20 @@ impl Reservation {
     /// Makes room for a file of `len` bytes; `NoSpace`, `None` when that cannot be said without waiting for the disk.
     pub fn try_grow(&mut self, len: u64) -> Option<Result<()>> {
         let more = len.saturating_sub(self.old).saturating_sub(self.held);
-        let Some(limit) = self.limit else { return Some(Ok(())) };
+        let Some(limit) = self.limit else {
+            return Some(Ok(()));
+        };
         if more > 0 {
             match self.root.ledger.try_reserve(more, limit) {
                 Some(Ok(())) => self.held += more,
                 refused => return refused,
             }
         }
-        if self.is_from_history { Some(Ok(())) } else { total::admit(&self.root, limit, len) }
+        if self.is_from_history {
+            Some(Ok(()))
+        } else {
+            total::admit(&self.root, limit, len)
+        }
     }
 
     /// Holds the room for a file of `len` bytes, whether it is there or not: it was promised before.

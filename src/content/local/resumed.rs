@@ -13,7 +13,8 @@ use std::sync::{Arc, Weak};
 
 /// Makes the empty file of an upload, with room on the disk for `len` bytes, or with so much history that its room can be made.
 pub(super) fn lay_aside(root: &Root, id: &str, len: u64) -> Result<()> {
-    let file = os::create_file(root.uploads()?, checked(id)?).map_err(|e| explain("begin the upload", e))?;
+    let file = os::create_file(root.uploads()?, checked(id)?)
+        .map_err(|e| explain("begin the upload", e))?;
     let made = root.take_free_room(fd(&file), len).and_then(|_| {
         os::set_kept(fd(&file), Some(0)).map_err(|e| explain("begin the upload", e))?;
         root.settle(fd(&file))
@@ -43,7 +44,9 @@ pub(super) fn begin_again(root: &Root) -> Result<()> {
 pub(super) fn take_back(file: BorrowedFd<'_>, whole: Option<u64>) -> Result<u64> {
     let failed = |e| explain("look at the unfinished upload", e);
     let len = os::stat_fd(file).map_err(failed)?.node.len;
-    let Some(kept) = os::kept_fd(file).filter(|kept| *kept < len) else { return Ok(len) };
+    let Some(kept) = os::kept_fd(file).filter(|kept| *kept < len) else {
+        return Ok(len);
+    };
     shorten(file, kept, whole).map_err(failed)?;
     Ok(kept)
 }
@@ -100,5 +103,9 @@ pub(super) fn reserve(root: &Arc<Root>, path: &RelPath, bound: Room) -> Result<P
         None => reservation.hold(len),
     }
     let (held, claim) = reservation.take();
-    Ok(Promise { root: Arc::downgrade(root), held, _claim: claim })
+    Ok(Promise {
+        root: Arc::downgrade(root),
+        held,
+        _claim: claim,
+    })
 }

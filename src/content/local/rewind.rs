@@ -72,15 +72,32 @@ impl Steps for Planned {
 
     async fn settle(&self) -> Result<()> {
         let steps = self.steps.clone();
-        on_thread(&self.root, move |root| if root.is_strict() { steps.settle() } else { Ok(()) }).await
+        on_thread(&self.root, move |root| {
+            if root.is_strict() {
+                steps.settle()
+            } else {
+                Ok(())
+            }
+        })
+        .await
     }
 }
 
 /// What makes the items `only` of `folder`, or all of it, as they were at `moment`. `NotFound` when it was not there; `Busy` when too
 /// many are being planned.
-pub(super) async fn plan(root: &Arc<Root>, folder: RelPath, moment: SystemTime, only: Vec<RelPath>) -> Result<Rewind> {
-    let busy = || Error::Busy { retry_after: PATIENCE };
-    let turn = tokio::time::timeout(PATIENCE, PLANNING.acquire()).await.map_err(|_| busy())?.map_err(|_| busy())?;
+pub(super) async fn plan(
+    root: &Arc<Root>,
+    folder: RelPath,
+    moment: SystemTime,
+    only: Vec<RelPath>,
+) -> Result<Rewind> {
+    let busy = || Error::Busy {
+        retry_after: PATIENCE,
+    };
+    let turn = tokio::time::timeout(PATIENCE, PLANNING.acquire())
+        .await
+        .map_err(|_| busy())?
+        .map_err(|_| busy())?;
     on_thread(root, move |root| {
         let _turn = turn;
         make_plan(root, folder, moment, only)
@@ -88,7 +105,12 @@ pub(super) async fn plan(root: &Arc<Root>, folder: RelPath, moment: SystemTime, 
     .await
 }
 
-fn make_plan(root: &Arc<Root>, folder: RelPath, moment: SystemTime, only: Vec<RelPath>) -> Result<Rewind> {
+fn make_plan(
+    root: &Arc<Root>,
+    folder: RelPath,
+    moment: SystemTime,
+    only: Vec<RelPath>,
+) -> Result<Rewind> {
     let mut then = Past::now(root);
     let since = told::since(root, chronicle::nanos(moment), |event| then.undo(event))?;
     if then.find(folder.as_str())?.is_none() {
@@ -128,10 +150,29 @@ fn make_plan(root: &Arc<Root>, folder: RelPath, moment: SystemTime, only: Vec<Re
     }
     plan.steps.write()?;
     let known = |nanos: u64| UNIX_EPOCH + Duration::from_nanos(nanos);
-    let Plan { steps, needed, lost, lost_count, growth: (grows, shrinks), .. } = plan;
+    let Plan {
+        steps,
+        needed,
+        lost,
+        lost_count,
+        growth: (grows, shrinks),
+        ..
+    } = plan;
     let count = steps.count;
-    let steps = Box::new(Planned { root: root.clone(), steps: Arc::new(steps) });
-    Ok(Rewind { steps, count, needed, lost, lost_count, since: since.map(known), grows, shrinks })
+    let steps = Box::new(Planned {
+        root: root.clone(),
+        steps: Arc::new(steps),
+    });
+    Ok(Rewind {
+        steps,
+        count,
+        needed,
+        lost,
+        lost_count,
+        since: since.map(known),
+        grows,
+        shrinks,
+    })
 }
 
 impl Plan<'_> {
@@ -148,7 +189,9 @@ impl Plan<'_> {
     }
 
     fn make_folder(&mut self, path: &str) -> Result<()> {
-        self.steps.push(&Step::Make { path: path_of(path) })?;
+        self.steps.push(&Step::Make {
+            path: path_of(path),
+        })?;
         self.now.place(path, Item::missing_folder(split(path).1))
     }
 
@@ -161,7 +204,10 @@ impl Plan<'_> {
             if is_there && matches!(want.what, What::File(None)) {
                 // Nobody looks for it again.
                 self.now.take(&from)?;
-                self.steps.push(&Step::Move { from: found_at(&from), to: path_of(at) })?;
+                self.steps.push(&Step::Move {
+                    from: found_at(&from),
+                    to: path_of(at),
+                })?;
                 return Ok(true);
             }
             if is_there {
@@ -171,10 +217,14 @@ impl Plan<'_> {
         if !self.stands(at, want)? {
             return Ok(false);
         }
-        let What::Folder(members) = &mut want.what else { return Ok(false) };
+        let What::Folder(members) = &mut want.what else {
+            return Ok(false);
+        };
         let mut outcome = Ok(());
         members.retain(|_, member| {
-            let Some(member) = member.as_deref_mut() else { return true };
+            let Some(member) = member.as_deref_mut() else {
+                return true;
+            };
             let path = joined(at, &member.name);
             if outcome.is_err() || is_own(&path) {
                 return true;
@@ -201,9 +251,11 @@ impl Plan<'_> {
         }
         match want.what {
             What::Folder(members) => self.settle_members(at, want.source.is_some(), members),
-            What::File(Some(before)) => {
-                self.rewrite(at, (want.source.as_deref().unwrap_or_default(), want.len), *before)
-            }
+            What::File(Some(before)) => self.rewrite(
+                at,
+                (want.source.as_deref().unwrap_or_default(), want.len),
+                *before,
+            ),
             _ => Ok(()),
         }
     }
@@ -211,10 +263,19 @@ impl Plan<'_> {
     /// Makes what is in a folder as it was; one that `is_same` as it was has what is not among `members` still.
     fn settle_members(&mut self, at: &str, is_same: bool, members: Members) -> Result<()> {
         let unwanted: Vec<Box<str>> = if is_same {
-            members.iter().filter(|(_, member)| member.is_none()).map(|(key, _)| key.clone()).collect()
+            members
+                .iter()
+                .filter(|(_, member)| member.is_none())
+                .map(|(key, _)| key.clone())
+                .collect()
         } else {
             let is_wanted = |name: &str| members.get(&past::key(name)).is_some_and(Option::is_some);
-            self.now.names_in(at)?.into_iter().filter(|name| !is_wanted(name)).map(Into::into).collect()
+            self.now
+                .names_in(at)?
+                .into_iter()
+                .filter(|name| !is_wanted(name))
+                .map(Into::into)
+                .collect()
         };
         for name in unwanted {
             let path = joined(at, &name);
@@ -242,7 +303,9 @@ impl Plan<'_> {
 
     /// Whether what stands at a path now is what stood there.
     fn stands(&mut self, at: &str, want: &Item) -> Result<bool> {
-        let Some(now) = self.now.find(at)? else { return Ok(false) };
+        let Some(now) = self.now.find(at)? else {
+            return Ok(false);
+        };
         let is_folder = matches!((&now.what, &want.what), (What::Folder(_), What::Folder(_)));
         Ok(now.source == want.source || (want.source.is_none() && is_folder))
     }
@@ -280,7 +343,9 @@ impl Plan<'_> {
     fn park(&mut self, at: String, item: Item) -> Result<()> {
         let index = self.discards;
         self.discards += 1;
-        self.steps.push(&Step::Discard { path: RelPath::restore(at) })?;
+        self.steps.push(&Step::Discard {
+            path: RelPath::restore(at),
+        })?;
         let Some(source) = &item.source else {
             return self.now.place(&format!("{PARKED}/{index}"), item);
         };
@@ -289,13 +354,17 @@ impl Plan<'_> {
         self.parked.insert(self.hasher.hash_one(&**source), index);
         // What is as on the disk can be looked up there.
         match &item.what {
-            What::Folder(changed) if !changed.is_empty() => self.now.place(&format!("{PARKED}/{index}"), item),
+            What::Folder(changed) if !changed.is_empty() => {
+                self.now.place(&format!("{PARKED}/{index}"), item)
+            }
             _ => Ok(()),
         }
     }
 
     fn shift(&mut self, from: &str, to: &str, source: &str) -> Result<()> {
-        let Some(item) = self.now.take(from)? else { return Ok(()) };
+        let Some(item) = self.now.take(from)? else {
+            return Ok(());
+        };
         if is_own(from) {
             self.growth.0 = self.growth.0.saturating_add(self.weigh(&item)?);
         }
@@ -304,25 +373,42 @@ impl Plan<'_> {
             self.needed.insert(*index);
         }
         let (parent, name) = split(to);
-        let holder = self.now.find(parent)?.and_then(|folder| folder.source.clone());
+        let holder = self
+            .now
+            .find(parent)?
+            .and_then(|folder| folder.source.clone());
         let holder = holder.map_or_else(|| Holder::Made(parent.into()), Holder::OnDisk);
         self.now.place(to, item)?;
         self.moved.insert(source.into(), (holder, name.into()));
         self.parked.remove(&self.hasher.hash_one(source));
-        self.steps.push(&Step::Move { from: found, to: path_of(to) })
+        self.steps.push(&Step::Move {
+            from: found,
+            to: path_of(to),
+        })
     }
 
     /// Gives a file of `present` bytes the content it had, unless it has it.
     fn rewrite(&mut self, at: &str, (source, present): (&str, u64), before: Before) -> Result<()> {
         let (step, len) = match before {
             Before::Version(history, id) => {
-                let Some(len) = versions::differing(self.root, source, (&history, &id))? else { return Ok(()) };
-                (Step::Revert { path: path_of(at), version: id }, len)
+                let Some(len) = versions::differing(self.root, source, (&history, &id))? else {
+                    return Ok(());
+                };
+                (
+                    Step::Revert {
+                        path: path_of(at),
+                        version: id,
+                    },
+                    len,
+                )
             }
             Before::Empty | Before::Unkept if present == 0 => return Ok(()),
             Before::Empty | Before::Unkept => (Step::Blank { path: path_of(at) }, 0),
         };
-        self.growth = (self.growth.0.saturating_add(len), self.growth.1.saturating_add(present));
+        self.growth = (
+            self.growth.0.saturating_add(len),
+            self.growth.1.saturating_add(present),
+        );
         self.steps.push(&step)
     }
 
@@ -356,7 +442,10 @@ impl Plan<'_> {
             below.push(name.into());
             at = parent.into();
         };
-        Ok(below.iter().rev().fold(top, |path, name| joined(&path, name)))
+        Ok(below
+            .iter()
+            .rev()
+            .fold(top, |path, name| joined(&path, name)))
     }
 
     /// Bytes of a file, or of all files in a folder.
@@ -370,13 +459,19 @@ impl Plan<'_> {
 
 /// Where a path of the plan is found when it is carried out.
 fn found_at(path: &str) -> Found {
-    let beneath = |folder: &str| path.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
+    let beneath = |folder: &str| {
+        path.strip_prefix(folder)
+            .and_then(|rest| rest.strip_prefix('/'))
+    };
     let parts = |rest: &str| {
         let (first, inner) = rest.split_once('/').unwrap_or((rest, ""));
         (first.to_owned(), path_of(inner))
     };
     if let Some((index, inner)) = beneath(PARKED).map(parts) {
-        return Found::Discarded { index: index.parse().unwrap_or(usize::MAX), inner };
+        return Found::Discarded {
+            index: index.parse().unwrap_or(usize::MAX),
+            inner,
+        };
     }
     match beneath(TRASH).map(parts) {
         Some((id, inner)) => Found::Trash { id, inner },

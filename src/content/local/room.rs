@@ -17,7 +17,11 @@ impl Root {
             return Ok(());
         }
         forget::make_room(self, len, ahead)?;
-        if self.missing_room(len)? == 0 { Ok(()) } else { Err(self.no_room()) }
+        if self.missing_room(len)? == 0 {
+            Ok(())
+        } else {
+            Err(self.no_room())
+        }
     }
 
     /// As [`check_room`](Self::check_room), for what is only announced, which lets nothing of the history go: false where the room must be made
@@ -26,7 +30,11 @@ impl Root {
         if self.missing_room(len)? == 0 {
             return Ok(true);
         }
-        if forget::would_be_enough(self, len)? { Ok(false) } else { Err(self.no_room()) }
+        if forget::would_be_enough(self, len)? {
+            Ok(false)
+        } else {
+            Err(self.no_room())
+        }
     }
 
     /// Takes room on the disk for the `len` bytes that will come into an empty file, so that nobody else gets it; it is given back with
@@ -36,7 +44,11 @@ impl Root {
             return Ok(());
         }
         forget::make_room(self, len, 0)?;
-        if self.try_take_room(file, len)? { Ok(()) } else { Err(self.no_room()) }
+        if self.try_take_room(file, len)? {
+            Ok(())
+        } else {
+            Err(self.no_room())
+        }
     }
 
     /// As [`take_room`](Self::take_room), for what is only announced: false as for [`expect_room`](Self::expect_room).
@@ -52,7 +64,11 @@ impl Root {
     }
 
     fn no_room(&self) -> Error {
-        if self.held.until(SystemTime::now()).is_some() { held::NO_ROOM } else { Error::NoSpace }
+        if self.held.until(SystemTime::now()).is_some() {
+            held::NO_ROOM
+        } else {
+            Error::NoSpace
+        }
     }
 
     fn try_take_room(&self, file: BorrowedFd<'_>, len: u64) -> Result<bool> {
@@ -63,14 +79,22 @@ impl Root {
         }
         match os::reserve(file, len) {
             Ok(()) => Ok(true),
-            Err(Errno::NOSPC) => os::truncate(file, 0).map(|()| false).map_err(|e| explain("give room back", e)),
+            Err(Errno::NOSPC) => os::truncate(file, 0)
+                .map(|()| false)
+                .map_err(|e| explain("give room back", e)),
             Err(e) => Err(explain("reserve room for the file", e)),
         }
     }
 
     /// Copies `len` bytes into an empty file: shared where the file system can, else into room taken before.
     /// Before each part the judge is asked whether to go on.
-    pub fn copy_into(&self, file: BorrowedFd<'_>, from: BorrowedFd<'_>, len: u64, judge: &dyn Judge) -> Result<()> {
+    pub fn copy_into(
+        &self,
+        file: BorrowedFd<'_>,
+        from: BorrowedFd<'_>,
+        len: u64,
+        judge: &dyn Judge,
+    ) -> Result<()> {
         if os::share_bytes(from, file) {
             return Ok(());
         }
@@ -79,7 +103,9 @@ impl Root {
             Err(Errno::CANCELED) => judge.check().and(Err(Error::Conflict)),
             // Between file systems, or on one that has no such call.
             Err(Errno::XDEV | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {
-                os::copy_content(from, file, len).map(drop).map_err(|e| explain("copy the file", e))
+                os::copy_content(from, file, len)
+                    .map(drop)
+                    .map_err(|e| explain("copy the file", e))
             }
             copied => copied.map_err(|e| explain("copy the file", e)),
         }
@@ -88,6 +114,10 @@ impl Root {
     /// How many bytes are missing on the disk for `len` more beside the reserve.
     pub fn missing_room(&self, len: u64) -> Result<u64> {
         let free = os::free_bytes(fd(&self.dir)).map_err(|e| explain("ask for free space", e))?;
-        Ok(self.settings.reserve.saturating_add(len).saturating_sub(free))
+        Ok(self
+            .settings
+            .reserve
+            .saturating_add(len)
+            .saturating_sub(free))
     }
 }

@@ -9,7 +9,9 @@ use super::own::{self, Later, TRASH_FILES, TRASH_INFO, UPLOADS, VERSIONS, failed
 use super::spelled::spelling;
 use super::total::Total;
 use super::waiting::Waiting;
-use super::{held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures, probe};
+use super::{
+    held::Held, inventory::Inventory, ledger::Ledger, marker, pace::Pace, pictures::Pictures, probe,
+};
 use crate::config::Durability;
 use crate::content::{Commit, Node};
 use crate::model::path::{check_name, check_portable};
@@ -159,7 +161,11 @@ impl Root {
     pub fn stamp(&self) -> String {
         let now = chronicle::nanos(SystemTime::now());
         let next = |last: u64| last.saturating_add(1).max(now);
-        let last = self.stamps.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
+        let last = self
+            .stamps
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
+                Some(next(last))
+            });
         format!("{:x}", last.map_or(now, next))
     }
 
@@ -182,13 +188,18 @@ impl Root {
     pub fn settle(&self, what: BorrowedFd<'_>) -> Result<()> {
         #[cfg(test)]
         self.settled.fetch_add(1, Ordering::Relaxed);
-        if self.is_strict() { os::sync(what).map_err(|e| Error::io("write to the disk", e)) } else { Ok(()) }
+        if self.is_strict() {
+            os::sync(what).map_err(|e| Error::io("write to the disk", e))
+        } else {
+            Ok(())
+        }
     }
 
     /// As [`settle`](Self::settle), of a folder that a change has changed, unless that is waited for later and with others.
     pub fn settle_after(&self, commit: &Commit, what: BorrowedFd<'_>) -> Result<()> {
         // What is mounted inside the tree is not waited for with it, and syncfs(2) does nothing on most of FUSE.
-        let is_same_disk = || os::disk_of(what).is_ok_and(|disk| os::disk_of(fd(&self.dir)) == Ok(disk));
+        let is_same_disk =
+            || os::disk_of(what).is_ok_and(|disk| os::disk_of(fd(&self.dir)) == Ok(disk));
         let is_later = commit.is_settled_later && self.waiting.is_local && is_same_disk();
         if is_later { Ok(()) } else { self.settle(what) }
     }
@@ -211,7 +222,9 @@ impl Root {
                     return Ok(None);
                 }
                 let spelled = self.respell(path)?;
-                open(fd(&self.dir), spelled.as_str(), lookup).map(Some).map_err(|e| explain(doing, e))
+                open(fd(&self.dir), spelled.as_str(), lookup)
+                    .map(Some)
+                    .map_err(|e| explain(doing, e))
             }
             Err(Errno::AGAIN) if lookup == Lookup::Cached => Ok(None),
             Err(Errno::INVAL) if lookup == Lookup::Cached => {
@@ -224,21 +237,38 @@ impl Root {
 
     /// What stands at a path; `None` as for [`look`](Self::look).
     pub fn stat(&self, path: &RelPath, lookup: Lookup) -> Result<Option<Node>> {
-        let Some(opened) = self.look(path, lookup, os::open_any)? else { return Ok(None) };
-        existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?).map(|found| Some(found.node))
+        let Some(opened) = self.look(path, lookup, os::open_any)? else {
+            return Ok(None);
+        };
+        existing(os::stat_fd(fd(&opened)).map_err(|e| explain("look at it", e))?)
+            .map(|found| Some(found.node))
     }
 
     /// Opens the folder that holds `path`. `ParentMissing`; `Forbidden` for the root itself.
     pub fn place<'a>(&'a self, path: &'a RelPath) -> Result<Place<'a>> {
-        let name = path.name().ok_or(Error::Forbidden("The drive itself cannot be changed."))?;
-        let mut place = Place { root: self, path, moves: 0, dir: None, name };
+        let name = path
+            .name()
+            .ok_or(Error::Forbidden("The drive itself cannot be changed."))?;
+        let mut place = Place {
+            root: self,
+            path,
+            moves: 0,
+            dir: None,
+            name,
+        };
         place.open()?;
         Ok(place)
     }
 
     /// As [`place`](Self::place), for what must exist: `NotFound`.
     pub fn place_of<'a>(&'a self, path: &'a RelPath) -> Result<Place<'a>> {
-        self.place(path).map_err(|e| if matches!(e, Error::ParentMissing) { Error::NotFound } else { e })
+        self.place(path).map_err(|e| {
+            if matches!(e, Error::ParentMissing) {
+                Error::NotFound
+            } else {
+                e
+            }
+        })
     }
 
     /// Refuses a new name that this tree does not make, or at which nothing would be found. What is built in `.sarang/tmp` is looked at when
@@ -262,7 +292,11 @@ impl Place<'_> {
 
     /// Opens the folder again if folders have moved since; called under the guard, so that the path holds until it ends.
     pub fn refresh(&mut self) -> Result<()> {
-        if self.root.moves.load(Ordering::Relaxed) == self.moves { Ok(()) } else { self.open() }
+        if self.root.moves.load(Ordering::Relaxed) == self.moves {
+            Ok(())
+        } else {
+            self.open()
+        }
     }
 
     /// The spelling on disk and what stands there.
@@ -281,7 +315,13 @@ impl Place<'_> {
         let parent = self.path.parent().unwrap_or_default();
         if !parent.is_root() {
             let opened = self.root.look(&parent, Lookup::Full, os::open_folder);
-            let missing = |e| if matches!(e, Error::NotFound) { Error::ParentMissing } else { e };
+            let missing = |e| {
+                if matches!(e, Error::NotFound) {
+                    Error::ParentMissing
+                } else {
+                    e
+                }
+            };
             self.dir = opened.map_err(missing)?;
         }
         Ok(())
@@ -299,21 +339,29 @@ pub(super) fn stat_name(dir: BorrowedFd<'_>, name: &str) -> Result<Option<Found>
 
 /// Only files and folders exist.
 pub(super) fn existing(found: Found) -> Result<Found> {
-    if found.kind == Kind::Other { Err(Error::NotFound) } else { Ok(found) }
+    if found.kind == Kind::Other {
+        Err(Error::NotFound)
+    } else {
+        Ok(found)
+    }
 }
 
 /// What stands at a target: nothing, a file or a folder; anything else is in the way.
 pub(super) fn replaceable(found: Option<Found>) -> Result<Option<Found>> {
     match found {
-        Some(found) if found.kind == Kind::Other => {
-            Err(Error::Forbidden("Something that is neither a file nor a folder is in the way."))
-        }
+        Some(found) if found.kind == Kind::Other => Err(Error::Forbidden(
+            "Something that is neither a file nor a folder is in the way.",
+        )),
         other => Ok(other),
     }
 }
 
 /// Judges a change and makes it, as [`Commit`] says; called under the guard.
-pub(super) fn change(commit: &Commit, present: Option<&Node>, act: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+pub(super) fn change(
+    commit: &Commit,
+    present: Option<&Node>,
+    act: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
     if !commit.expect.holds(present) {
         return Err(Error::PreconditionFailed);
     }
@@ -332,11 +380,17 @@ pub(super) fn explain(doing: &'static str, errno: Errno) -> Error {
         Errno::NOSPC | Errno::DQUOT => Error::NoSpace,
         Errno::FBIG => Error::TooLarge,
         Errno::NAMETOOLONG => Error::BadName("This name or path is too long for the server."),
-        Errno::ACCESS | Errno::PERM => Error::Forbidden("The server may not do this to the files on its disk."),
+        Errno::ACCESS | Errno::PERM => {
+            Error::Forbidden("The server may not do this to the files on its disk.")
+        }
         Errno::ROFS => Error::ReadOnly,
-        Errno::MFILE | Errno::NFILE => Error::Busy { retry_after: Duration::from_secs(1) },
+        Errno::MFILE | Errno::NFILE => Error::Busy {
+            retry_after: Duration::from_secs(1),
+        },
         // Another program keeps its lease on the file.
-        Errno::AGAIN => Error::Busy { retry_after: Duration::from_secs(5) },
+        Errno::AGAIN => Error::Busy {
+            retry_after: Duration::from_secs(5),
+        },
         Errno::XDEV | Errno::BUSY => Error::Forbidden(
             "This lies on another file system than the rest of the drive, mounted inside it: nothing can be stored there or moved.",
         ),
@@ -347,6 +401,9 @@ pub(super) fn explain(doing: &'static str, errno: Errno) -> Error {
 
 fn make_folder_chain(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
     made.map_err(|e| Error::io("make the folder of files", e))
 }

@@ -34,17 +34,29 @@ pub(super) fn scrub(root: BorrowedFd<'_>) -> Result<Scrubbed> {
             Err(Errno::NOENT) => continue,
             Err(e) => return Err(explain("read the files", e)),
         };
-        let at = if top.is_empty() { Top::Tree } else { Top::Folder };
-        walk::files(dir, at, |met, _| look(met, top, &mut scrubbed)).map_err(|failure| match failure {
-            Failure::System(errno) => explain("read the files", errno),
-            Failure::Told(error) => error,
+        let at = if top.is_empty() {
+            Top::Tree
+        } else {
+            Top::Folder
+        };
+        walk::files(dir, at, |met, _| look(met, top, &mut scrubbed)).map_err(|failure| {
+            match failure {
+                Failure::System(errno) => explain("read the files", errno),
+                Failure::Told(error) => error,
+            }
         })?;
     }
     Ok(scrubbed)
 }
 
 fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure> {
-    let path = || if top.is_empty() { met.path() } else { format!("{top}/{}", met.path()) };
+    let path = || {
+        if top.is_empty() {
+            met.path()
+        } else {
+            format!("{top}/{}", met.path())
+        }
+    };
     let file = match os::open_read_raw(met.dir, met.raw) {
         Ok(file) => file,
         // It went away, or may not be read.
@@ -52,7 +64,9 @@ fn look(met: &Met<'_>, top: &str, scrubbed: &mut Scrubbed) -> Result<(), Failure
         Err(e) => return Err(e.into()),
     };
     let see = || -> Result<Node, Failure> {
-        existing(os::stat_fd(fd(&file))?).map(|found| found.node).map_err(Failure::Told)
+        existing(os::stat_fd(fd(&file))?)
+            .map(|found| found.node)
+            .map_err(Failure::Told)
     };
     let mut before = see()?;
     if may_change_unseen(&before) {

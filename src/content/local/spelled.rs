@@ -22,11 +22,13 @@ impl Root {
                 spelled = Cow::Owned(entry_of(at, &spelled, found)?);
             }
             let next = match found {
-                Some(found) if found.kind == Kind::Folder => match os::open_folder(at, &spelled, Lookup::Full) {
-                    Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
-                    // Anything else, such as no descriptors left, must not look like nothing there.
-                    opened => Some(opened.map_err(|e| explain("open it", e))?),
-                },
+                Some(found) if found.kind == Kind::Folder => {
+                    match os::open_folder(at, &spelled, Lookup::Full) {
+                        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => None,
+                        // Anything else, such as no descriptors left, must not look like nothing there.
+                        opened => Some(opened.map_err(|e| explain("open it", e))?),
+                    }
+                }
                 _ => None,
             };
             names.push(spelled);
@@ -42,12 +44,18 @@ impl Root {
 }
 
 /// `name` as it is spelled in `dir` and what it names: itself, else its NFC or NFD form, else itself and nothing.
-pub(super) fn spelling<'a>(dir: BorrowedFd<'_>, name: &'a str) -> Result<(Cow<'a, str>, Option<Found>)> {
+pub(super) fn spelling<'a>(
+    dir: BorrowedFd<'_>,
+    name: &'a str,
+) -> Result<(Cow<'a, str>, Option<Found>)> {
     if let Some(found) = stat_name(dir, name)? {
         return Ok((Cow::Borrowed(name), Some(found)));
     }
     if !name.is_ascii() {
-        for other in [name.nfc().collect::<String>(), name.nfd().collect::<String>()] {
+        for other in [
+            name.nfc().collect::<String>(),
+            name.nfd().collect::<String>(),
+        ] {
             if other != name
                 && let Some(found) = stat_name(dir, &other)?
             {
@@ -64,17 +72,35 @@ fn entry_of(dir: BorrowedFd<'_>, name: &str, found: &Found) -> Result<String> {
     if names.iter().any(|other| other == name) {
         return Ok(name.to_owned());
     }
-    let is_it = |other: &&String| os::stat_at(dir, other).is_ok_and(|other| other.inode == found.inode);
-    let (like, unlike): (Vec<_>, Vec<_>) = names.iter().partition(|other| other.to_lowercase() == name.to_lowercase());
-    Ok(like.into_iter().chain(unlike).find(is_it).map_or(name, String::as_str).to_owned())
+    let is_it =
+        |other: &&String| os::stat_at(dir, other).is_ok_and(|other| other.inode == found.inode);
+    let (like, unlike): (Vec<_>, Vec<_>) = names
+        .iter()
+        .partition(|other| other.to_lowercase() == name.to_lowercase());
+    Ok(like
+        .into_iter()
+        .chain(unlike)
+        .find(is_it)
+        .map_or(name, String::as_str)
+        .to_owned())
 }
 
 /// Whether two names, which lead to the same file or folder, are one entry: spelled in two ways, where case tells nothing.
-pub(super) fn is_one_entry(root: &Root, one: (BorrowedFd<'_>, &str), other: (BorrowedFd<'_>, &str)) -> Result<bool> {
-    let inode = |dir| os::stat_fd(dir).map(|found| found.inode).map_err(|e| explain("look at it", e));
+pub(super) fn is_one_entry(
+    root: &Root,
+    one: (BorrowedFd<'_>, &str),
+    other: (BorrowedFd<'_>, &str),
+) -> Result<bool> {
+    let inode = |dir| {
+        os::stat_fd(dir)
+            .map(|found| found.inode)
+            .map_err(|e| explain("look at it", e))
+    };
     if !root.lacks.has(Lack::Case) || inode(one.0)? != inode(other.0)? {
         return Ok(false);
     }
-    let Some(found) = stat_name(one.0, one.1)? else { return Ok(false) };
+    let Some(found) = stat_name(one.0, one.1)? else {
+        return Ok(false);
+    };
     Ok(entry_of(one.0, one.1, &found)? == entry_of(other.0, other.1, &found)?)
 }

@@ -36,7 +36,13 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
             made => made,
         };
         let file = file.map_err(|e| explain(DOING, e))?;
-        Ok(Self { file, end: 0, waiting: Vec::new(), count: 0, record: PhantomData })
+        Ok(Self {
+            file,
+            end: 0,
+            waiting: Vec::new(),
+            count: 0,
+            record: PhantomData,
+        })
     }
 
     /// Adds a record.
@@ -44,12 +50,17 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
         serde_json::to_writer(&mut self.waiting, record).map_err(|e| Error::io(DOING, e))?;
         self.waiting.push(b'\n');
         self.count += 1;
-        if self.waiting.len() >= PIECE { self.write() } else { Ok(()) }
+        if self.waiting.len() >= PIECE {
+            self.write()
+        } else {
+            Ok(())
+        }
     }
 
     /// Writes what has been added; records can be read then.
     pub fn write(&mut self) -> Result<()> {
-        os::write_all(fd(&self.file), &mut [IoSlice::new(&self.waiting)], self.end).map_err(|e| explain(DOING, e))?;
+        os::write_all(fd(&self.file), &mut [IoSlice::new(&self.waiting)], self.end)
+            .map_err(|e| explain(DOING, e))?;
         self.end += self.waiting.len() as u64;
         self.waiting.clear();
         Ok(())
@@ -66,14 +77,20 @@ impl<T: Serialize + DeserializeOwned> Spool<T> {
         let mut piece = vec![0; PIECE];
         let mut filled = 0;
         while let Some(room) = piece.get_mut(filled..).filter(|room| !room.is_empty()) {
-            match os::read(fd(&self.file), room, at + filled as u64).map_err(|e| explain(DOING, e))? {
+            match os::read(fd(&self.file), room, at + filled as u64)
+                .map_err(|e| explain(DOING, e))?
+            {
                 0 => break,
                 count => filled += count,
             }
         }
         let text = piece.get(..filled).unwrap_or_default();
         let end = memchr::memrchr(b'\n', text).map_or(0, |last| last + 1);
-        let lines = text.get(..end).unwrap_or_default().split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let lines = text
+            .get(..end)
+            .unwrap_or_default()
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
         let records: serde_json::Result<Vec<T>> = lines.map(serde_json::from_slice).collect();
         Ok((records.map_err(|e| Error::io(DOING, e))?, at + end as u64))
     }

@@ -53,14 +53,20 @@ impl Stage {
 
     /// Goes on with one that was laid aside in `.sarang/uploads`; `NotFound`.
     pub fn resume(root: &Arc<Root>, id: &str) -> Result<Self> {
-        let file = os::open_write(root.uploads()?, id).map_err(|e| explain("go on with the upload", e))?;
+        let file =
+            os::open_write(root.uploads()?, id).map_err(|e| explain("go on with the upload", e))?;
         let mut stage = Self::of(root, file, Some(id.to_owned()));
         stage.is_kept = true;
         Ok(stage)
     }
 
     fn of(root: &Arc<Root>, file: OwnedFd, name: Option<String>) -> Self {
-        Self { root: Arc::clone(root), file: Lasting::new(root, file), name: Mutex::new(name), is_kept: false }
+        Self {
+            root: Arc::clone(root),
+            file: Lasting::new(root, file),
+            name: Mutex::new(name),
+            is_kept: false,
+        }
     }
 
     /// The tree.
@@ -96,7 +102,11 @@ impl Stage {
 
     /// Takes note that all of the file is on the disk, as it will be where it is published.
     pub fn conclude(&self) -> Result<()> {
-        if self.is_kept { os::set_kept(self.file(), None).map_err(|e| explain("keep what came", e)) } else { Ok(()) }
+        if self.is_kept {
+            os::set_kept(self.file(), None).map_err(|e| explain("keep what came", e))
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes from the file what it was to have of another one, which it could not take the place of.
@@ -126,7 +136,9 @@ impl Stage {
         to: (BorrowedFd<'_>, &str),
         onto: Option<&mut Shelf<'_>>,
     ) -> Result<Option<String>> {
-        let Some(onto) = onto else { return self.replace(to).map(|()| None) };
+        let Some(onto) = onto else {
+            return self.replace(to).map(|()| None);
+        };
         let id = onto.next(node);
         if !self.swap(node, to, (onto, &id))? {
             // What a crash leaves of it, the next start tells from a second name of what is there.
@@ -144,7 +156,12 @@ impl Stage {
 
     /// Lets the file and the one there change places, which costs half of taking a name from one folder to another. Returns false when it has a
     /// name already, or the file system cannot do it.
-    fn swap(&self, node: &Node, to: (BorrowedFd<'_>, &str), (onto, id): (&mut Shelf<'_>, &str)) -> Result<bool> {
+    fn swap(
+        &self,
+        node: &Node,
+        to: (BorrowedFd<'_>, &str),
+        (onto, id): (&mut Shelf<'_>, &str),
+    ) -> Result<bool> {
         let is_unable = self.root.lacks.has(Lack::Exchange) || versions::birth(node) == 0;
         if is_unable || self.name.lock().is_some() {
             return Ok(false);
@@ -154,11 +171,15 @@ impl Stage {
             // What has had a name cannot be given another one once that is gone.
             Err(e) if is_unknown(e) => {
                 let stamp = self.root.stamp();
-                onto.hand_back(id, (fd(&self.root.tmp), &stamp)).map_err(failed)?;
+                onto.hand_back(id, (fd(&self.root.tmp), &stamp))
+                    .map_err(failed)?;
                 *self.name.lock() = Some(stamp);
                 Ok(false)
             }
-            other => other.map(|()| true).map_err(failed).inspect_err(|_| onto.clear(id)),
+            other => other
+                .map(|()| true)
+                .map_err(failed)
+                .inspect_err(|_| onto.clear(id)),
         }
     }
 
@@ -176,7 +197,11 @@ impl Stage {
 
     /// Where its name is, while it has one.
     fn dir(&self) -> Result<BorrowedFd<'_>> {
-        if self.is_kept { self.root.uploads() } else { Ok(fd(&self.root.tmp)) }
+        if self.is_kept {
+            self.root.uploads()
+        } else {
+            Ok(fd(&self.root.tmp))
+        }
     }
 }
 
@@ -208,7 +233,9 @@ pub(super) fn workshop(root: &Root) -> Result<RelPath> {
 
 /// Removes a folder of [`workshop`], and what was not moved out of it.
 pub(super) fn close_workshop(root: &Root, workshop: &RelPath) -> Result<()> {
-    let is_one = workshop.parent().is_some_and(|parent| parent.as_str() == TMP);
+    let is_one = workshop
+        .parent()
+        .is_some_and(|parent| parent.as_str() == TMP);
     let name = workshop.name().filter(|_| is_one).ok_or(Error::NotFound)?;
     let (old, gone) = (tally::built(root, name)?, root.stamp());
     {
@@ -228,7 +255,8 @@ const PURGED: &str = "purged-";
 /// Takes a file or folder out of sight in one step, to be deleted for good by [`clear`], or after a crash by the next start.
 pub(super) fn take_out(root: &Root, at: (BorrowedFd<'_>, &str)) -> Result<CString> {
     let name = format!("{PURGED}{}", root.stamp());
-    root.rename_new(at, (fd(&root.tmp), &name)).map_err(|e| explain("delete it for good", e))?;
+    root.rename_new(at, (fd(&root.tmp), &name))
+        .map_err(|e| explain("delete it for good", e))?;
     CString::new(name).map_err(|_| Error::NotFound)
 }
 
@@ -236,8 +264,13 @@ pub(super) fn take_out(root: &Root, at: (BorrowedFd<'_>, &str)) -> Result<CStrin
 pub(super) fn sweep(root: &Root) -> Result<()> {
     let failed = |e| explain("clear its temporary files", e);
     // What cannot be deleted keeps nothing else there.
-    let clear = |outcome: Result<()>, (name, folder)| outcome.and(clear(root, name, folder).map_err(failed));
-    names_in(fd(&root.tmp)).map_err(failed)?.into_iter().fold(Ok(()), clear)
+    let clear = |outcome: Result<()>, (name, folder)| {
+        outcome.and(clear(root, name, folder).map_err(failed))
+    };
+    names_in(fd(&root.tmp))
+        .map_err(failed)?
+        .into_iter()
+        .fold(Ok(()), clear)
 }
 
 /// Removes something in `.sarang/tmp`; the former contents go with what was taken out to be deleted for good.
@@ -274,7 +307,12 @@ struct Level {
     rest: Vec<(CString, bool)>,
 }
 
-fn remove(top: BorrowedFd<'_>, name: CString, folder: bool, last: &mut LastLook<'_>) -> os::Outcome<()> {
+fn remove(
+    top: BorrowedFd<'_>,
+    name: CString,
+    folder: bool,
+    last: &mut LastLook<'_>,
+) -> os::Outcome<()> {
     if !folder {
         return remove_file(top, &name, last);
     }
@@ -289,7 +327,10 @@ fn remove(top: BorrowedFd<'_>, name: CString, folder: bool, last: &mut LastLook<
                 levels.push(current);
             }
         } else {
-            os::remove_folder(levels.last().map_or(top, |above| fd(&above.dir)), &current.name)?;
+            os::remove_folder(
+                levels.last().map_or(top, |above| fd(&above.dir)),
+                &current.name,
+            )?;
         }
     }
     Ok(())

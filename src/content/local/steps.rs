@@ -64,7 +64,9 @@ impl Root {
         let marker = self.mark(&twice)?;
         let moved = match os::link(old, new) {
             Err(e) if is_unlinkable(e) => self.rename_new(old, new),
-            Ok(()) => os::unlink_file(old.0, old.1).or_else(|e| os::unlink_file(new.0, new.1).and(Err(e))),
+            Ok(()) => {
+                os::unlink_file(old.0, old.1).or_else(|e| os::unlink_file(new.0, new.1).and(Err(e)))
+            }
             Err(e) => Err(e),
         };
         self.unmark(&marker);
@@ -101,8 +103,11 @@ impl Root {
         let (tmp, name) = (fd(&self.tmp), format!("{TWICE}{}", self.stamp()));
         let text = serde_json::to_vec(twice).map_err(|_| Errno::IO)?;
         let file = os::create_file(tmp, &name)?;
-        let written = os::write_all(fd(&file), &mut [IoSlice::new(&text)], 0).and_then(|()| self.sync(fd(&file)));
-        written.and_then(|()| self.sync(tmp)).inspect_err(|_| self.unmark(&name))?;
+        let written = os::write_all(fd(&file), &mut [IoSlice::new(&text)], 0)
+            .and_then(|()| self.sync(fd(&file)));
+        written
+            .and_then(|()| self.sync(tmp))
+            .inspect_err(|_| self.unmark(&name))?;
         Ok(name)
     }
 
@@ -112,7 +117,11 @@ impl Root {
     }
 
     fn sync(&self, what: BorrowedFd<'_>) -> Outcome<()> {
-        if self.is_strict() { os::sync(what) } else { Ok(()) }
+        if self.is_strict() {
+            os::sync(what)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -127,16 +136,25 @@ pub(super) const fn is_unknown(errno: Errno) -> bool {
 
 /// Whether a file cannot have another name: on this file system, or as it belongs to somebody else or has too many.
 const fn is_unlinkable(errno: Errno) -> bool {
-    matches!(errno, Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::MLINK)
+    matches!(
+        errno,
+        Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL | Errno::MLINK
+    )
 }
 
 /// Takes the former name from files that a crash left with two; runs before `.sarang/tmp` is swept.
 pub(super) fn finish(root: &Root) -> Result<()> {
     let tmp = os::open_folder(fd(&root.dir), TMP, Lookup::Full).map_err(failed)?;
-    for marker in walk::names(fd(&tmp)).map_err(failed)?.into_iter().filter(|name| name.starts_with(TWICE)) {
+    for marker in walk::names(fd(&tmp))
+        .map_err(failed)?
+        .into_iter()
+        .filter(|name| name.starts_with(TWICE))
+    {
         let file = os::open_read(fd(&tmp), &marker, Lookup::Full).map_err(failed)?;
         let mut text = Vec::new();
-        std::fs::File::from(file).read_to_end(&mut text).map_err(|e| Error::io("finish what a crash has cut", e))?;
+        std::fs::File::from(file)
+            .read_to_end(&mut text)
+            .map_err(|e| Error::io("finish what a crash has cut", e))?;
         // A marker cut short was never acted on.
         if let Ok(twice) = serde_json::from_slice::<Twice>(&text) {
             finish_one(root, &twice)?;
@@ -146,9 +164,14 @@ pub(super) fn finish(root: &Root) -> Result<()> {
 }
 
 fn finish_one(root: &Root, twice: &Twice) -> Result<()> {
-    let (from, to) = (RelPath::restore(twice.from.clone()), RelPath::restore(twice.to.clone()));
+    let (from, to) = (
+        RelPath::restore(twice.from.clone()),
+        RelPath::restore(twice.to.clone()),
+    );
     let is_it = |found: Option<&Found>| found.is_some_and(|found| found.inode == twice.inode);
-    let places = root.place(&from).and_then(|from| Ok((from, root.place(&to)?)));
+    let places = root
+        .place(&from)
+        .and_then(|from| Ok((from, root.place(&to)?)));
     let (from, to) = match places {
         // Whoever tidied up on the disk has settled it.
         Err(Error::ParentMissing | Error::NotFound) => return Ok(()),

@@ -24,14 +24,19 @@ pub(super) fn bytes_in(dir: BorrowedFd<'_>, name: &str) -> Result<u64> {
 
 /// Bytes of what is being built in a workshop.
 pub(super) fn built(root: &Root, name: &str) -> Result<u64> {
-    os::open_folder(fd(&root.tmp), name, Lookup::Full).and_then(bytes_of).map_err(|e| explain("measure a copy", e))
+    os::open_folder(fd(&root.tmp), name, Lookup::Full)
+        .and_then(bytes_of)
+        .map_err(|e| explain("measure a copy", e))
 }
 
 /// Bytes of what is being built in all workshops, and of folders that are being moved to another tree.
 pub(super) fn workshops(root: &Root) -> os::Outcome<u64> {
     let folders = walk::names(fd(&root.tmp))?;
     let mut sum = 0;
-    for name in folders.iter().filter(|name| name.starts_with(WORKSHOP) || tomb_of(name).is_some()) {
+    for name in folders
+        .iter()
+        .filter(|name| name.starts_with(WORKSHOP) || tomb_of(name).is_some())
+    {
         match os::open_folder(fd(&root.tmp), name, Lookup::Full) {
             Ok(dir) => sum += bytes_of(dir)?,
             // Closed meanwhile, or a file: those are off the books once they are out of sight.
@@ -44,7 +49,9 @@ pub(super) fn workshops(root: &Root) -> os::Outcome<u64> {
 
 /// How many files are in a folder and below it.
 pub(super) fn files_in(top: OwnedFd, at: Top) -> Result<u64> {
-    tally(top, at).map(|tally| tally.files).map_err(|e| explain("count the files", e))
+    tally(top, at)
+        .map(|tally| tally.files)
+        .map_err(|e| explain("count the files", e))
 }
 
 /// Bytes of all files in a folder and below it.
@@ -63,7 +70,10 @@ pub(super) struct Tally {
 pub(super) fn tally(top: OwnedFd, at: Top) -> os::Outcome<Tally> {
     let mut sum = Tally::default();
     walk::files(top, at, |_, found| {
-        sum = Tally { bytes: sum.bytes.saturating_add(found.node.len), files: sum.files + 1 };
+        sum = Tally {
+            bytes: sum.bytes.saturating_add(found.node.len),
+            files: sum.files + 1,
+        };
         Ok::<_, Errno>(())
     })?;
     Ok(sum)

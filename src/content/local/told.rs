@@ -22,9 +22,15 @@ struct Untold {
 }
 
 /// Shows what has happened since `moment`, newest first; returns since when all is known, `None` when nothing is.
-pub(super) fn since(root: &Root, moment: u64, mut visit: impl FnMut(Event) -> Result<()>) -> Result<Option<u64>> {
+pub(super) fn since(
+    root: &Root,
+    moment: u64,
+    mut visit: impl FnMut(Event) -> Result<()>,
+) -> Result<Option<u64>> {
     let file = chronicle::open(root)?;
-    let end = file.as_ref().map_or(Ok(0), |file| os::stat_fd(fd(file)).map(|found| found.node.len));
+    let end = file.as_ref().map_or(Ok(0), |file| {
+        os::stat_fd(fd(file)).map(|found| found.node.len)
+    });
     let end = end.map_err(|e| explain(DOING, e))?;
     let mut untold = untold(root, file.as_ref().map(|file| (file, end)), moment)?;
     let mut known = None;
@@ -32,7 +38,9 @@ pub(super) fn since(root: &Root, moment: u64, mut visit: impl FnMut(Event) -> Re
         known = chronicle::first(file)?.map(|line| line.at);
         let mut lines = Backwards::of(fd(file), end);
         while let Some(text) = lines.next().map_err(|e| explain(DOING, e))? {
-            let Some(line) = chronicle::parse(&text) else { continue };
+            let Some(line) = chronicle::parse(&text) else {
+                continue;
+            };
             // What happened later never looks earlier.
             if line.at <= moment {
                 break;
@@ -43,28 +51,43 @@ pub(super) fn since(root: &Root, moment: u64, mut visit: impl FnMut(Event) -> Re
             visit(line.event)?;
         }
     }
-    untold.into_iter().rev().try_for_each(|later| visit(later.event))?;
+    untold
+        .into_iter()
+        .rev()
+        .try_for_each(|later| visit(later.event))?;
     Ok(known)
 }
 
 /// What the trash alone tells, oldest first: what was put there since `moment` by others, or by a change whose line was lost.
 fn untold(root: &Root, told: Option<(&OwnedFd, u64)>, moment: u64) -> Result<Vec<Untold>> {
     let hasher = RandomState::new();
-    let told = told.map_or_else(|| Ok(HashSet::new()), |(file, end)| told_of(file, end, &hasher))?;
+    let told = told.map_or_else(
+        || Ok(HashSet::new()),
+        |(file, end)| told_of(file, end, &hasher),
+    )?;
     let failed = |e| explain("read the trash", e);
     let (mut ids, mut found) = (Vec::new(), Vec::new());
     let notes = os::open_folder(fd(&root.trash_info), "", os::Lookup::Full).map_err(failed)?;
     let read = os::read_names(fd(&notes), &mut Vec::new(), usize::MAX, |name, _| {
         let id = name.to_str().ok().and_then(|name| name.strip_suffix(NOTE));
-        ids.extend(id.filter(|id| !told.contains(&hasher.hash_one(id))).map(str::to_owned));
+        ids.extend(
+            id.filter(|id| !told.contains(&hasher.hash_one(id)))
+                .map(str::to_owned),
+        );
         Ok::<_, Errno>(())
     });
     read.map_err(failed)?;
     for id in ids {
-        let Some(item) = trashed::item(root, id)? else { continue };
+        let Some(item) = trashed::item(root, id)? else {
+            continue;
+        };
         let at = item.when.map_or(0, nanos);
         if at > moment {
-            found.push(Untold { at, stamp: stamp_of(&item.id), event: deleted(&item.path, &item.id) });
+            found.push(Untold {
+                at,
+                stamp: stamp_of(&item.id),
+                event: deleted(&item.path, &item.id),
+            });
         }
     }
     found.sort_by_key(|untold| (untold.at, untold.stamp));
@@ -81,7 +104,9 @@ fn told_of(file: &OwnedFd, end: u64, hasher: &RandomState) -> Result<HashSet<u64
             continue;
         }
         if let Some(Event::Moved(_, to)) = chronicle::parse(&text).map(|line| line.event)
-            && let Some(id) = to.strip_prefix(TRASH).and_then(|rest| rest.strip_prefix('/'))
+            && let Some(id) = to
+                .strip_prefix(TRASH)
+                .and_then(|rest| rest.strip_prefix('/'))
         {
             told.insert(hasher.hash_one(id));
         }

@@ -45,7 +45,9 @@ impl Sum {
     }
 
     fn is_beyond_held(&self, limit: u64, len: u64) -> bool {
-        let with = self.counted.map(|counted| counted.saturating_add(self.since()).saturating_add(len));
+        let with = self
+            .counted
+            .map(|counted| counted.saturating_add(self.since()).saturating_add(len));
         with.is_some_and(|with| with > most(limit).saturating_add(beside(limit)))
     }
 }
@@ -66,7 +68,11 @@ fn is_held(root: &Root) -> bool {
 impl Total {
     /// As it was when the tree was closed: what had been counted, and what had come since.
     pub fn since((counted, came): (Option<u64>, u64)) -> Self {
-        Self(Mutex::new(Sum { counted, came, ..Sum::default() }))
+        Self(Mutex::new(Sum {
+            counted,
+            came,
+            ..Sum::default()
+        }))
     }
 
     /// What was counted, and what has come since.
@@ -115,7 +121,9 @@ pub(super) fn find_out(root: &Root, limit: Option<u64>) -> Result<()> {
 pub(super) fn note(root: &Arc<Root>, bytes: u64, limit: Option<u64>) {
     let mut sum = root.total.0.lock();
     sum.came = sum.came.saturating_add(bytes);
-    let Some(limit) = limit.filter(|limit| !sum.is_counting && sum.is_due(*limit)) else { return };
+    let Some(limit) = limit.filter(|limit| !sum.is_counting && sum.is_due(*limit)) else {
+        return;
+    };
     if Handle::try_current().is_ok()
         && let Some(turn) = root.waiting.turns.try_take()
     {
@@ -146,7 +154,12 @@ fn look(root: &Root, limit: u64) {
         }
         Err(error) => {
             tracing::warn!(%error, "it could not be looked how much the history of a drive holds");
-            sum.next = Some(sum.counted.unwrap_or(0).saturating_add(sum.since()).saturating_add(more));
+            sum.next = Some(
+                sum.counted
+                    .unwrap_or(0)
+                    .saturating_add(sum.since())
+                    .saturating_add(more),
+            );
         }
     }
 }
@@ -155,7 +168,9 @@ fn fit(root: &Root, limit: u64) -> Result<u64> {
     let live = root.ledger.count(root)?;
     let _one_at_a_time = root.forgetting.lock();
     let all = forget::oldest_first(root)?;
-    let total = all.iter().fold(live, |sum, former| sum.saturating_add(former.bytes));
+    let total = all
+        .iter()
+        .fold(live, |sum, former| sum.saturating_add(former.bytes));
     let most = most(limit);
     if total <= most || is_held(root) {
         return Ok(total);
@@ -184,13 +199,21 @@ mod tests {
     const PIECE: u64 = LEAST / 4;
 
     fn limited(limit: u64) -> Commit {
-        Commit { limit: Some(limit), ..commit() }
+        Commit {
+            limit: Some(limit),
+            ..commit()
+        }
     }
 
     async fn save(tree: &Arc<LocalTree>, name: &str, n: u8, limit: u64) -> Result<()> {
-        let room = Room { len: Some(PIECE), limit: Some(limit) };
+        let room = Room {
+            len: Some(PIECE),
+            limit: Some(limit),
+        };
         let mut upload = tree.begin_put(&path(name), Start::Empty, room).await?;
-        upload.write(vec![n; usize::try_from(PIECE).unwrap()].into()).await?;
+        upload
+            .write(vec![n; usize::try_from(PIECE).unwrap()].into())
+            .await?;
         upload.commit(limited(limit)).await?;
         counted(tree).await;
         Ok(())
@@ -220,7 +243,12 @@ mod tests {
 
     async fn versions(tree: &Arc<LocalTree>, name: &str) -> Vec<String> {
         let tree: Tree = tree.clone();
-        tree.versions(&path(name)).await.unwrap().into_iter().map(|version| version.id).collect()
+        tree.versions(&path(name))
+            .await
+            .unwrap()
+            .into_iter()
+            .map(|version| version.id)
+            .collect()
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -230,9 +258,15 @@ mod tests {
         // However often the tree is closed and opened again.
         for n in 0..40 {
             save(&tree, "big", n, LEAST).await.unwrap();
-            assert!(is_within(dir.path(), 2 * LEAST), "{n}: {}", on_disk(dir.path()));
+            assert!(
+                is_within(dir.path(), 2 * LEAST),
+                "{n}: {}",
+                on_disk(dir.path())
+            );
             if n > 20 {
-                let Ok(closed) = LocalTree::close(tree) else { panic!("it is in use") };
+                let Ok(closed) = LocalTree::close(tree) else {
+                    panic!("it is in use")
+                };
                 closed.settle();
                 tree = LocalTree::open(dir.path(), RELAXED).unwrap();
             }
@@ -240,9 +274,15 @@ mod tests {
         assert!(versions(&tree, "big").await.len() >= 3, "the newest stay");
         for n in 0..20 {
             let to = path(if n % 2 == 0 { "copy" } else { "other" });
-            tree.copy(&path("big"), &to, Reach::Deep, limited(LEAST)).await.unwrap();
+            tree.copy(&path("big"), &to, Reach::Deep, limited(LEAST))
+                .await
+                .unwrap();
             counted(&tree).await;
-            assert!(is_within(dir.path(), 2 * LEAST), "{n}: {}", on_disk(dir.path()));
+            assert!(
+                is_within(dir.path(), 2 * LEAST),
+                "{n}: {}",
+                on_disk(dir.path())
+            );
         }
         assert_eq!(tree.usage().await.unwrap().used, 3 * PIECE);
     }
@@ -254,19 +294,28 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
             if is_held {
-                tree.hold(SystemTime::now() + Duration::from_secs(3600)).await.unwrap();
+                tree.hold(SystemTime::now() + Duration::from_secs(3600))
+                    .await
+                    .unwrap();
             }
             let mut refused = 0;
             for n in 0..30 {
                 refused += u32::from(save(&tree, "big", n, LEAST).await.is_err());
-                let mut upload = tree.begin_put(&path("small"), Start::Empty, Room::of(1)).await.unwrap();
+                let mut upload = tree
+                    .begin_put(&path("small"), Start::Empty, Room::of(1))
+                    .await
+                    .unwrap();
                 upload.write(vec![n].into()).await.unwrap();
                 upload.commit(commit()).await.unwrap();
                 if let Some(id) = versions(&tree, "small").await.first() {
                     tree.purge_version(&path("small"), id).await.unwrap();
                 }
                 let most = if is_held { 3 * LEAST } else { 2 * LEAST };
-                assert!(is_within(dir.path(), most), "{is_held} {n}: {}", on_disk(dir.path()));
+                assert!(
+                    is_within(dir.path(), most),
+                    "{is_held} {n}: {}",
+                    on_disk(dir.path())
+                );
             }
             assert_eq!(refused > 0, is_held);
         }
@@ -282,10 +331,23 @@ mod tests {
         let before = versions(&tree, "big").await;
         let begin = |name: &str, len| {
             let (tree, at) = (tree.clone(), path(name));
-            async move { tree.begin_put(&at, Start::Empty, Room { len: Some(len), limit: Some(LEAST) }).await }
+            async move {
+                tree.begin_put(
+                    &at,
+                    Start::Empty,
+                    Room {
+                        len: Some(len),
+                        limit: Some(LEAST),
+                    },
+                )
+                .await
+            }
         };
         for len in [LEAST, 2 * LEAST, 100 * LEAST, u64::MAX] {
-            assert!(matches!(begin("more", len).await, Err(Error::NoSpace)), "{len}");
+            assert!(
+                matches!(begin("more", len).await, Err(Error::NoSpace)),
+                "{len}"
+            );
         }
         let mut under_way = Vec::new();
         for _ in 0..20 {
@@ -301,7 +363,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let tree = LocalTree::open(dir.path(), RELAXED).unwrap();
         save(&tree, "big", 0, LEAST).await.unwrap();
-        tree.hold(SystemTime::now() + Duration::from_secs(3600)).await.unwrap();
+        tree.hold(SystemTime::now() + Duration::from_secs(3600))
+            .await
+            .unwrap();
         let refused = async |times| {
             for n in 1..times {
                 if let Err(error) = save(&tree, "big", n, LEAST).await {

@@ -17,7 +17,12 @@ use std::os::fd::BorrowedFd;
 use std::time::SystemTime;
 
 /// What the path in a `.trashinfo` keeps as it is.
-const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
 /// How markers of unfinished swaps begin in `.sarang/tmp`.
 const SWAP: &str = "swap-";
 /// Bytes of the old name kept in the name in the trash.
@@ -56,7 +61,11 @@ pub(super) struct At<'a> {
 impl<'a> Tomb<'a> {
     /// Describes what is about to be laid into the trash.
     pub fn dig(root: &'a Root, path: &RelPath, who: &AccountName) -> Result<Self> {
-        let tomb = Self { root, name: name_of(root, path.name().unwrap_or_default()), used: false };
+        let tomb = Self {
+            root,
+            name: name_of(root, path.name().unwrap_or_default()),
+            used: false,
+        };
         let text = format!("{}X-Sarang-Who={who}\n", note_of(path.as_str()));
         write_small(root, fd(&root.trash_info), &tomb.info(), &text)?;
         root.inventory.note_new(&tomb.name, path, who);
@@ -70,7 +79,9 @@ impl<'a> Tomb<'a> {
 
     /// Moves a name here.
     pub fn bury(&mut self, from: (BorrowedFd<'_>, &str)) -> Result<()> {
-        self.root.rename_new(from, self.inside()).map_err(|e| explain("move it to the trash", e))?;
+        self.root
+            .rename_new(from, self.inside())
+            .map_err(|e| explain("move it to the trash", e))?;
         self.used = true;
         Ok(())
     }
@@ -78,7 +89,9 @@ impl<'a> Tomb<'a> {
     /// Takes a name out of sight, on its way here.
     pub fn take_out(&mut self, from: Name<'_>) -> Result<()> {
         let name = leaving(&self.name);
-        self.root.rename_new(from, (fd(&self.root.tmp), &name)).map_err(|e| explain("move it", e))?;
+        self.root
+            .rename_new(from, (fd(&self.root.tmp), &name))
+            .map_err(|e| explain("move it", e))?;
         self.used = true;
         Ok(())
     }
@@ -87,7 +100,13 @@ impl<'a> Tomb<'a> {
     pub fn note_gone(&self, found: &Found) {
         match found.kind {
             Kind::Folder => self.root.ledger.note_buried(&self.name),
-            _ => self.root.ledger.note(self.root, Growth { new: 0, old: found.node.len }),
+            _ => self.root.ledger.note(
+                self.root,
+                Growth {
+                    new: 0,
+                    old: found.node.len,
+                },
+            ),
         }
     }
 
@@ -100,7 +119,13 @@ impl<'a> Tomb<'a> {
     /// a file gets a second name outside the trash first, is replaced in one rename, and then moves on into the trash; with a folder,
     /// which cannot have two names, the two are swapped in one step and the old one moves on. A crash between the steps is finished
     /// or taken back at the next start: by the second name and the note, or from a marker written before.
-    pub fn replace(&mut self, from: At<'_>, from_kind: Kind, to: (BorrowedFd<'_>, &str), old: &Found) -> Result<()> {
+    pub fn replace(
+        &mut self,
+        from: At<'_>,
+        from_kind: Kind,
+        to: (BorrowedFd<'_>, &str),
+        old: &Found,
+    ) -> Result<()> {
         let leaving = leaving(&self.name);
         let aside = (fd(&self.root.tmp), leaving.as_str());
         let files_only = from_kind == Kind::File && old.kind == Kind::File;
@@ -117,13 +142,17 @@ impl<'a> Tomb<'a> {
     /// it goes back, as its note says; if it comes after, into the trash.
     fn replace_in_turn(&mut self, from: Name<'_>, to: Name<'_>, aside: Name<'_>) -> Result<()> {
         self.take_out(to)?;
-        let moved = self.root.rename_new(from, to).map_err(|e| explain("put it in its place", e));
+        let moved = self
+            .root
+            .rename_new(from, to)
+            .map_err(|e| explain("put it in its place", e));
         let outcome = match moved {
             Ok(()) => self.bury(aside),
             Err(e) => Err(e),
         };
         let is_back = || {
-            let is_from_back = os::stat_at(from.0, from.1).is_ok() || self.root.rename_new(to, from).is_ok();
+            let is_from_back =
+                os::stat_at(from.0, from.1).is_ok() || self.root.rename_new(to, from).is_ok();
             is_from_back && self.root.rename_new(aside, to).is_ok()
         };
         // Where it cannot be put back, the next start does, which needs the note.
@@ -136,7 +165,10 @@ impl<'a> Tomb<'a> {
         self.take_out(from)?;
         let leaving = leaving(&self.name);
         let aside = (fd(&self.root.tmp), leaving.as_str());
-        let moved = self.root.rename_new(aside, to).map_err(|e| explain("move it", e));
+        let moved = self
+            .root
+            .rename_new(aside, to)
+            .map_err(|e| explain("move it", e));
         self.used = moved.is_err() && self.root.rename_new(aside, from).is_err();
         moved
     }
@@ -147,7 +179,11 @@ impl<'a> Tomb<'a> {
             return Err(explain("put it in its place", e));
         }
         let buried = self.bury(aside);
-        if buried.is_err() && os::exchange(aside, to).and_then(|()| self.root.rename_new(aside, from)).is_err() {
+        if buried.is_err()
+            && os::exchange(aside, to)
+                .and_then(|()| self.root.rename_new(aside, from))
+                .is_err()
+        {
             // What is aside comes to the trash at the next start, which needs its note.
             self.used = true;
         }
@@ -156,17 +192,24 @@ impl<'a> Tomb<'a> {
 
     fn swap(&mut self, from: At<'_>, to: (BorrowedFd<'_>, &str), old: &Found) -> Result<()> {
         let marker = format!("{SWAP}{}", self.root.stamp());
-        let swap = Swap { from: from.path.to_owned(), inode: old.inode, tomb: self.name.clone() };
-        let text = serde_json::to_string(&swap).map_err(|e| Error::io("write a marker", std::io::Error::other(e)))?;
+        let swap = Swap {
+            from: from.path.to_owned(),
+            inode: old.inode,
+            tomb: self.name.clone(),
+        };
+        let text = serde_json::to_string(&swap)
+            .map_err(|e| Error::io("write a marker", std::io::Error::other(e)))?;
         let tmp = fd(&self.root.tmp);
         write_small(self.root, tmp, &marker, &text)?;
         let here = (from.dir, from.name);
-        let swapped = os::exchange(here, to).map_err(|e| explain("put it in its place", e)).and_then(|()| {
-            let buried = self.bury(here);
-            // Where it cannot be taken back either, the next start finishes it, which needs the note.
-            self.used |= buried.is_err() && os::exchange(here, to).is_err();
-            buried
-        });
+        let swapped = os::exchange(here, to)
+            .map_err(|e| explain("put it in its place", e))
+            .and_then(|()| {
+                let buried = self.bury(here);
+                // Where it cannot be taken back either, the next start finishes it, which needs the note.
+                self.used |= buried.is_err() && os::exchange(here, to).is_err();
+                buried
+            });
         if swapped.is_ok() || !self.used {
             let _ = os::unlink_file(tmp, &marker);
         }
@@ -199,7 +242,9 @@ pub(super) fn finish_swaps(root: &Root) -> Result<()> {
     for marker in names.into_iter().filter(|name| name.starts_with(SWAP)) {
         let file = os::open_read(fd(&tmp), &marker, Lookup::Full).map_err(|e| explain(doing, e))?;
         let mut text = Vec::new();
-        std::fs::File::from(file).read_to_end(&mut text).map_err(|e| Error::io(doing, e))?;
+        std::fs::File::from(file)
+            .read_to_end(&mut text)
+            .map_err(|e| Error::io(doing, e))?;
         // A marker cut short was never acted on.
         if let Ok(swap) = serde_json::from_slice::<Swap>(&text) {
             finish_swap(root, &swap).map_err(|e| explain(doing, e))?;
@@ -226,8 +271,12 @@ pub(super) fn sweep_notes(root: &Root) -> Result<()> {
     let names = |dir| walk::names(dir).map_err(|e| explain("look the trash over", e));
     let things: HashSet<_> = names(fd(&root.trash_files))?.into_iter().collect();
     for note in names(fd(&root.trash_info))? {
-        if note.strip_suffix(NOTE).is_some_and(|thing| !things.contains(thing)) {
-            os::unlink_file(fd(&root.trash_info), &note).map_err(|e| explain("forget the note in the trash", e))?;
+        if note
+            .strip_suffix(NOTE)
+            .is_some_and(|thing| !things.contains(thing))
+        {
+            os::unlink_file(fd(&root.trash_info), &note)
+                .map_err(|e| explain("forget the note in the trash", e))?;
         }
     }
     Ok(())
@@ -252,7 +301,11 @@ fn finish_swap(root: &Root, swap: &Swap) -> os::Outcome<()> {
 /// The note about what lay at a path until now.
 pub(super) fn note_of(path: &str) -> String {
     let now = iso_date(SystemTime::now());
-    format!("[Trash Info]\n{}\nDeletionDate={}\n", path_line(path), now.trim_end_matches('Z'))
+    format!(
+        "[Trash Info]\n{}\nDeletionDate={}\n",
+        path_line(path),
+        now.trim_end_matches('Z')
+    )
 }
 
 /// The line of a note that says where its thing lay.
@@ -268,8 +321,11 @@ pub(super) fn name_of(root: &Root, leaf: &str) -> String {
 pub(super) fn write_small(root: &Root, dir: BorrowedFd<'_>, name: &str, text: &str) -> Result<()> {
     let doing = "write a note for the trash";
     let file = os::create_file(dir, name).map_err(|e| explain(doing, e))?;
-    let written = os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0).map_err(|e| explain(doing, e));
-    let settled = written.and_then(|()| root.settle(fd(&file))).and_then(|()| root.settle(dir));
+    let written = os::write_all(fd(&file), &mut [IoSlice::new(text.as_bytes())], 0)
+        .map_err(|e| explain(doing, e));
+    let settled = written
+        .and_then(|()| root.settle(fd(&file)))
+        .and_then(|()| root.settle(dir));
     if settled.is_err() {
         let _ = os::unlink_file(dir, name);
     }
@@ -278,6 +334,8 @@ pub(super) fn write_small(root: &Root, dir: BorrowedFd<'_>, name: &str, text: &s
 
 /// As much of the old name as leaves room for what makes it unique.
 fn leaf_of(name: &str) -> &str {
-    let end = (0..=name.len().min(NAME)).rev().find(|end| name.is_char_boundary(*end));
+    let end = (0..=name.len().min(NAME))
+        .rev()
+        .find(|end| name.is_char_boundary(*end));
     name.get(..end.unwrap_or(0)).unwrap_or_default()
 }

@@ -24,7 +24,10 @@ pub(super) const NOTE_LIMIT: u64 = 64 << 10;
 
 /// What lies in the trash, newest first.
 pub(super) fn list(root: &Root) -> Result<Vec<Trashed>> {
-    let all = Filter { below: &RelPath::root(), who: None };
+    let all = Filter {
+        below: &RelPath::root(),
+        who: None,
+    };
     inventory::page(root, all, None, usize::MAX)
 }
 
@@ -35,7 +38,12 @@ pub(super) fn one(root: &Root, id: String) -> Result<Trashed> {
 }
 
 /// Moves an item, or what lies at a path in it, back to where nothing stands.
-pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelPath, commit: &Commit) -> Result<()> {
+pub(super) fn restore(
+    root: &Arc<Root>,
+    (id, inner): (&str, &RelPath),
+    to: &RelPath,
+    commit: &Commit,
+) -> Result<()> {
     find(root, id)?;
     root.check_new_name(to)?;
     let mut place = root.place(to)?;
@@ -46,7 +54,11 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
     if !commit.fits {
         check_depth(root, (id, inner), (&source, &from), (to, commit))?;
     }
-    let bytes = if is_whole { bytes_of(root, id)? } else { weigh(root, &source)? };
+    let bytes = if is_whole {
+        bytes_of(root, id)?
+    } else {
+        weigh(root, &source)?
+    };
     // What was promised to uploads is not free. An item that is on the books still is taken off them where it would count twice.
     let mut reservation = Reservation::new(root, commit.limit, 0).of_history();
     reservation.grow(bytes)?;
@@ -62,13 +74,32 @@ pub(super) fn restore(root: &Arc<Root>, (id, inner): (&str, &RelPath), to: &RelP
             }
             // What is still on the books comes back without growth. A part of it is measured first.
             let on_books = is_whole && root.ledger.take_unmeasured(id);
-            let growth = Growth { new: if on_books { 0 } else { bytes }, old: 0 };
-            let moved = root.ledger.admit(root, growth, commit.limit).and_then(|()| {
-                let here = At { dir: source.dir(), name: &old_name, path: from.as_str() };
-                let there = At { dir: place.dir(), name: &name, path: to.as_str() };
-                root.rename_at(found.kind, here, there)
-                    .map_err(|e| if e == os::Errno::EXIST { Error::Exists } else { explain("put it back", e) })
-            });
+            let growth = Growth {
+                new: if on_books { 0 } else { bytes },
+                old: 0,
+            };
+            let moved = root
+                .ledger
+                .admit(root, growth, commit.limit)
+                .and_then(|()| {
+                    let here = At {
+                        dir: source.dir(),
+                        name: &old_name,
+                        path: from.as_str(),
+                    };
+                    let there = At {
+                        dir: place.dir(),
+                        name: &name,
+                        path: to.as_str(),
+                    };
+                    root.rename_at(found.kind, here, there).map_err(|e| {
+                        if e == os::Errno::EXIST {
+                            Error::Exists
+                        } else {
+                            explain("put it back", e)
+                        }
+                    })
+                });
             if let (Err(_), true) = (&moved, on_books) {
                 root.ledger.note_buried(id);
             }
@@ -93,7 +124,9 @@ fn check_depth(
     (to, commit): (&RelPath, &Commit),
 ) -> Result<()> {
     let lay = origin(root, id)?.map(|(path, _)| inner.beneath(&path));
-    if lay.is_some_and(|lay| !depth::is_further(&lay, to)) || source.find_existing()?.1.kind != Kind::Folder {
+    if lay.is_some_and(|lay| !depth::is_further(&lay, to))
+        || source.find_existing()?.1.kind != Kind::Folder
+    {
         return Ok(());
     }
     depth::check_below(root, from, to.left()?, commit.judge.as_ref())
@@ -116,7 +149,8 @@ pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
     let gone = stage::take_out(root, (fd(&root.trash_files), id))?;
     root.settle(fd(&root.trash_files))?;
     forget(root, id)?;
-    let cleared = stage::clear(root, gone, found.kind == Kind::Folder).map_err(|e| explain("delete it for good", e));
+    let cleared = stage::clear(root, gone, found.kind == Kind::Folder)
+        .map_err(|e| explain("delete it for good", e));
     root.overflow.note_loose();
     root.total.note_purged();
     cleared
@@ -124,7 +158,9 @@ pub(super) fn purge(root: &Root, id: &str) -> Result<()> {
 
 /// Deletes for good what has lain long enough; what does not say since when is kept. Returns how many.
 pub(super) fn expire(root: &Root, retention: Retention, now: SystemTime) -> Result<u64> {
-    let Some(limit) = retention.trash else { return Ok(0) };
+    let Some(limit) = retention.trash else {
+        return Ok(0);
+    };
     let (mut count, mut stuck) = (0, Stuck::default());
     for id in ids(root)? {
         let item = item(root, id)?;
@@ -143,19 +179,34 @@ pub(super) fn expire(root: &Root, retention: Retention, now: SystemTime) -> Resu
 
 fn ids(root: &Root) -> Result<Vec<String>> {
     let notes = walk::names(fd(&root.trash_info)).map_err(|e| explain("read the trash", e))?;
-    Ok(notes.iter().filter_map(|name| name.strip_suffix(NOTE)).map(str::to_owned).collect())
+    Ok(notes
+        .iter()
+        .filter_map(|name| name.strip_suffix(NOTE))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// The item called `id`; `None` for a note without a thing, and for what does not exist for us.
 pub(super) fn item(root: &Root, id: String) -> Result<Option<Trashed>> {
-    let Some(found) = stat_name(fd(&root.trash_files), &id)?.filter(|found| found.kind != Kind::Other) else {
+    let Some(found) =
+        stat_name(fd(&root.trash_files), &id)?.filter(|found| found.kind != Kind::Other)
+    else {
         return Ok(None);
     };
     let note = read_note(root, &id).map_err(|e| explain("read the trash", e))?;
-    let Some((text, path)) = note.and_then(|text| path_in(&text).map(|path| (text, path))) else { return Ok(None) };
+    let Some((text, path)) = note.and_then(|text| path_in(&text).map(|path| (text, path))) else {
+        return Ok(None);
+    };
     let who = who_in(&text);
-    let when = field(&text, "DeletionDate").and_then(|date| time::parse_iso_date(&format!("{date}Z")));
-    Ok(Some(Trashed { id, path, who, when, node: found.node }))
+    let when =
+        field(&text, "DeletionDate").and_then(|date| time::parse_iso_date(&format!("{date}Z")));
+    Ok(Some(Trashed {
+        id,
+        path,
+        who,
+        when,
+        node: found.node,
+    }))
 }
 
 /// Where an item lay and who deleted or replaced it, as its note says; `None` where it does not say.
@@ -180,7 +231,9 @@ pub(super) fn note_in(info: BorrowedFd<'_>, id: &str) -> os::Outcome<Option<Stri
         note => note?,
     };
     let mut text = Vec::new();
-    let read = std::fs::File::from(note).take(NOTE_LIMIT).read_to_end(&mut text);
+    let read = std::fs::File::from(note)
+        .take(NOTE_LIMIT)
+        .read_to_end(&mut text);
     read.map_err(|e| os::Errno::from_io_error(&e).unwrap_or(os::Errno::IO))?;
     Ok(Some(String::from_utf8_lossy(&text).into_owned()))
 }
@@ -188,11 +241,14 @@ pub(super) fn note_in(info: BorrowedFd<'_>, id: &str) -> os::Outcome<Option<Stri
 /// Where a note says that its thing lay.
 pub(super) fn path_in(note: &str) -> Option<RelPath> {
     let path = field(note, "Path").and_then(|path| percent_decode_str(path).decode_utf8().ok())?;
-    RelPath::of_existing(&path).ok().filter(|path| !path.is_root())
+    RelPath::of_existing(&path)
+        .ok()
+        .filter(|path| !path.is_root())
 }
 
 fn field<'a>(note: &'a str, key: &str) -> Option<&'a str> {
-    note.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+    note.lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
 }
 
 fn find(root: &Root, id: &str) -> Result<os::Found> {
@@ -203,7 +259,11 @@ fn find(root: &Root, id: &str) -> Result<os::Found> {
 /// Bytes of an item, whole.
 fn bytes_of(root: &Root, id: &str) -> Result<u64> {
     let found = find(root, id)?;
-    if found.kind == os::Kind::Folder { tally::trashed(root, id) } else { Ok(found.node.len) }
+    if found.kind == os::Kind::Folder {
+        tally::trashed(root, id)
+    } else {
+        Ok(found.node.len)
+    }
 }
 
 fn forget(root: &Root, id: &str) -> Result<()> {

@@ -71,7 +71,11 @@ pub(super) struct Turn {
 impl Turns {
     /// Of a tree on this disk.
     pub fn new(disk: Arc<Disk>) -> Self {
-        Self { disk, free: Arc::new(Semaphore::new(OF_TREE)), begun: Mutex::default() }
+        Self {
+            disk,
+            free: Arc::new(Semaphore::new(OF_TREE)),
+            begun: Mutex::default(),
+        }
     }
 
     /// What the tree lies on.
@@ -84,7 +88,11 @@ impl Turns {
         if let Some(turn) = self.try_take() {
             return Ok(turn);
         }
-        tokio::time::timeout(PATIENCE, self.wait()).await.map_err(|_| Error::Busy { retry_after: PATIENCE })
+        tokio::time::timeout(PATIENCE, self.wait())
+            .await
+            .map_err(|_| Error::Busy {
+                retry_after: PATIENCE,
+            })
     }
 
     /// A turn, if there is one now.
@@ -118,13 +126,22 @@ impl Turns {
         }
         let begun = Instant::now();
         self.begun.lock().push(begun);
-        Some(Turn { turns: Arc::clone(self), begun: Some(begun), _one: one })
+        Some(Turn {
+            turns: Arc::clone(self),
+            begun: Some(begun),
+            _one: one,
+        })
     }
 
     /// Whether a call that is under way has taken longer already.
     pub fn has_waited(&self, longer: Duration) -> bool {
         self.free.available_permits() < OF_TREE
-            && self.begun.lock().iter().min().is_some_and(|begun| begun.elapsed() > longer)
+            && self
+                .begun
+                .lock()
+                .iter()
+                .min()
+                .is_some_and(|begun| begun.elapsed() > longer)
     }
 }
 
@@ -177,12 +194,25 @@ mod tests {
 
     #[test]
     fn a_disk_that_hangs_leaves_turns_to_others_however_many_trees_it_has() {
-        let trees = |disk| (0..20).map(move |_| Arc::new(Turns::new(Disk::of(disk)))).collect::<Vec<_>>();
+        let trees = |disk| {
+            (0..20)
+                .map(move |_| Arc::new(Turns::new(Disk::of(disk))))
+                .collect::<Vec<_>>()
+        };
         let hung: Vec<_> = trees(u64::MAX - 1).iter().flat_map(taken).collect();
-        assert!((OF_ALL / 2..OF_ALL * 4 / 5).contains(&hung.len()), "{}", hung.len());
+        assert!(
+            (OF_ALL / 2..OF_ALL * 4 / 5).contains(&hung.len()),
+            "{}",
+            hung.len()
+        );
         let also: Vec<_> = trees(u64::MAX - 2).iter().flat_map(taken).collect();
         let third: Vec<_> = trees(u64::MAX - 3).iter().flat_map(taken).collect();
-        assert!(also.len() > OF_TREE && third.len() > 8, "{}, {}", also.len(), third.len());
+        assert!(
+            also.len() > OF_TREE && third.len() > 8,
+            "{}, {}",
+            also.len(),
+            third.len()
+        );
     }
 
     #[test]

@@ -65,13 +65,20 @@ enum Base {
 
 impl LocalUpload {
     /// Begins an upload from nothing; `None` when looking would wait and `lookup` forbids it.
-    pub fn begin(root: &Arc<Root>, path: &RelPath, bound: Room, lookup: Lookup) -> Result<Option<Self>> {
+    pub fn begin(
+        root: &Arc<Root>,
+        path: &RelPath,
+        bound: Room,
+        lookup: Lookup,
+    ) -> Result<Option<Self>> {
         check_path(root, path)?;
         let large = bound.len.filter(|len| *len >= RESERVED);
         let mut has_room = true;
         match (bound.len, lookup) {
             // To let go of the history takes its time, and so may taking room.
-            (Some(len), Lookup::Cached) if large.is_some() || root.missing_room(len)? > 0 => return Ok(None),
+            (Some(len), Lookup::Cached) if large.is_some() || root.missing_room(len)? > 0 => {
+                return Ok(None);
+            }
             (Some(len), Lookup::Full) if large.is_none() => has_room = root.expect_room(len)?,
             _ => {}
         }
@@ -116,21 +123,33 @@ impl LocalUpload {
         let place = root.place(path)?;
         let (_, found) = place.find()?;
         let Some(found) = replaceable(found)? else {
-            let mut upload = Self::new(root, path, bound.len, Reservation::new(root, bound.limit, 0));
+            let mut upload = Self::new(
+                root,
+                path,
+                bound.len,
+                Reservation::new(root, bound.limit, 0),
+            );
             upload.draft.base = Base::Present(None);
             return Ok(upload);
         };
         if found.kind == Kind::Folder {
             return Err(Error::IsFolder);
         }
-        let Some(old) = root.look(path, Lookup::Full, os::open_read)? else { return Err(Error::NotFound) };
-        let old_node = os::stat_fd(fd(&old)).map_err(|e| explain("look at the file", e))?.node;
+        let Some(old) = root.look(path, Lookup::Full, os::open_read)? else {
+            return Err(Error::NotFound);
+        };
+        let old_node = os::stat_fd(fd(&old))
+            .map_err(|e| explain("look at the file", e))?
+            .node;
         let mut reservation = Reservation::new(root, bound.limit, old_node.len);
         reservation.grow(old_node.len)?;
         let stage = Stage::create(root)?;
         root.copy_into(stage.file(), fd(&old), old_node.len, &Unjudged)?;
         let mut upload = Self::new(root, path, bound.len, reservation);
-        upload.len = os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node.len;
+        upload.len = os::stat_fd(stage.file())
+            .map_err(|e| explain("look at the file", e))?
+            .node
+            .len;
         upload.draft.base = Base::Present(Some(old_node.etag));
         upload.draft.sum = Sum::Unknown;
         upload.draft.stage = Some(Arc::new(stage));
@@ -156,7 +175,12 @@ impl LocalUpload {
         Ok(upload)
     }
 
-    fn new(root: &Arc<Root>, path: &RelPath, announced: Option<u64>, reservation: Reservation) -> Self {
+    fn new(
+        root: &Arc<Root>,
+        path: &RelPath,
+        announced: Option<u64>,
+        reservation: Reservation,
+    ) -> Self {
         let (root, path, base) = (Arc::clone(root), path.clone(), Base::Nothing);
         let draft = Draft {
             root,
@@ -170,7 +194,15 @@ impl LocalUpload {
             offset: 0,
             sum: Sum::begun(),
         };
-        Self { draft, position: 0, len: 0, written: 0, broken: false, behind: Behind::default(), reservation }
+        Self {
+            draft,
+            position: 0,
+            len: 0,
+            written: 0,
+            broken: false,
+            behind: Behind::default(),
+            reservation,
+        }
     }
 
     /// Reserves room for so many bytes in all.
@@ -189,7 +221,10 @@ impl LocalUpload {
             self.broken = true;
             part.make_room(part.ahead()).await?;
             let root = Arc::clone(&part.root);
-            let written = changed(&root, move |_| part.write_out().map(|stage| (stage, part.sum))).await?;
+            let written = changed(&root, move |_| {
+                part.write_out().map(|stage| (stage, part.sum))
+            })
+            .await?;
             self.behind.follow(&written.0, self.position).await?;
             (self.draft.stage, self.draft.sum) = (Some(written.0), written.1);
             self.broken = false;
@@ -207,7 +242,9 @@ impl Upload for LocalUpload {
 
     async fn seek(&mut self, offset: u64) -> Result<()> {
         if offset > self.len {
-            return Err(Error::BadRequest("The write would leave a gap in the file."));
+            return Err(Error::BadRequest(
+                "The write would leave a gap in the file.",
+            ));
         }
         if offset != self.position {
             self.flush().await?;
@@ -243,9 +280,15 @@ impl Upload for LocalUpload {
         self.flush().await?;
         self.behind.catch_up().await?;
         if let Some(stage) = self.draft.stage.clone() {
-            let whole = self.draft.announced.filter(|_| stage.is_kept() && self.draft.has_room);
+            let whole = self
+                .draft
+                .announced
+                .filter(|_| stage.is_kept() && self.draft.has_room);
             let shorten = move || resumed::shorten(stage.file(), len, whole);
-            on_thread(&self.draft.root, move |_| shorten().map_err(|e| explain("take back what came", e))).await?;
+            on_thread(&self.draft.root, move |_| {
+                shorten().map_err(|e| explain("take back what came", e))
+            })
+            .await?;
         }
         self.draft.sum = Sum::Unknown;
         self.len = self.len.min(len);
@@ -255,12 +298,23 @@ impl Upload for LocalUpload {
     }
 
     async fn keep(mut self: Box<Self>) -> Result<u64> {
-        let flushed = if self.broken { Ok(()) } else { self.flush().await };
+        let flushed = if self.broken {
+            Ok(())
+        } else {
+            self.flush().await
+        };
         self.behind.catch_up().await?;
         // What could not be written, or was being written when the request ended, has not come.
-        let len = if self.broken { self.draft.offset } else { self.len };
+        let len = if self.broken {
+            self.draft.offset
+        } else {
+            self.len
+        };
         let stage = self.draft.stage.clone();
-        on_thread(&self.draft.root, move |_| stage.map_or(Ok(()), |stage| stage.keep(len))).await?;
+        on_thread(&self.draft.root, move |_| {
+            stage.map_or(Ok(()), |stage| stage.keep(len))
+        })
+        .await?;
         flushed.map(|()| len)
     }
 
@@ -270,8 +324,19 @@ impl Upload for LocalUpload {
     }
 
     async fn commit_beside(self: Box<Self>, ways: Vec<(RelPath, Commit)>) -> Result<Put> {
-        let Self { draft, written, broken, mut behind, reservation, .. } = *self;
-        if broken || ways.iter().any(|(_, commit)| commit.len.is_some_and(|announced| announced != written)) {
+        let Self {
+            draft,
+            written,
+            broken,
+            mut behind,
+            reservation,
+            ..
+        } = *self;
+        if broken
+            || ways
+                .iter()
+                .any(|(_, commit)| commit.len.is_some_and(|announced| announced != written))
+        {
             return Err(Error::Truncated);
         }
         behind.catch_up().await?;
@@ -283,9 +348,14 @@ impl Upload for LocalUpload {
             return changed(&root, move |_| draft.publish(&ways, reservation)).await;
         }
         // All on one thread that may wait: a change that is begun goes on without its caller.
-        changed(&root, move |root| match draft.unannounced().map_or(Ok(()), |more| root.check_room(more, 0)) {
-            Ok(()) => draft.publish(&ways, reservation),
-            Err(error) => draft.keep().and(Err(error)),
+        changed(&root, move |root| {
+            match draft
+                .unannounced()
+                .map_or(Ok(()), |more| root.check_room(more, 0))
+            {
+                Ok(()) => draft.publish(&ways, reservation),
+                Err(error) => draft.keep().and(Err(error)),
+            }
         })
         .await
     }

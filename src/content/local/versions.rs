@@ -42,7 +42,12 @@ impl<'a> Shelf<'a> {
     /// The shelf of a history, made if it is not there, for a content of `len` bytes. `None` for an empty one that would be the first:
     /// nothing is to be kept.
     pub fn of(root: &'a Root, history: &str, len: u64) -> Result<Option<Self>> {
-        let mut shelf = Self { root, history: checked(history)?.to_owned(), dir: None, is_loose: false };
+        let mut shelf = Self {
+            root,
+            history: checked(history)?.to_owned(),
+            dir: None,
+            is_loose: false,
+        };
         if len == 0 && stat_name(fd(&root.versions), history)?.is_none() {
             return Ok(None);
         }
@@ -60,12 +65,19 @@ impl<'a> Shelf<'a> {
 
     /// What the content that `new` replaces now is called here.
     pub fn next(&self, new: &Node) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_millis();
         format!("{now:013}.{}-{:x}", self.root.stamp(), birth(new))
     }
 
     /// Lays something here by `name_it`, which is given the place.
-    pub fn lay(&mut self, id: &str, name_it: impl Fn((BorrowedFd<'_>, &str)) -> os::Outcome<()>) -> Result<()> {
+    pub fn lay(
+        &mut self,
+        id: &str,
+        name_it: impl Fn((BorrowedFd<'_>, &str)) -> os::Outcome<()>,
+    ) -> Result<()> {
         let to = (fd(&self.root.versions), self.place(id));
         for _ in 0..TRIES {
             match name_it((to.0, &to.1)) {
@@ -103,7 +115,8 @@ impl<'a> Shelf<'a> {
         match os::sync(fd(dir)) {
             // Another writer took the folder away, as nothing was on it yet, and this one made it again. FUSE says so.
             Err(Errno::NOENT) => {
-                let again = os::open_folder(fd(&self.root.versions), &self.history, Lookup::Full).map_err(failed)?;
+                let again = os::open_folder(fd(&self.root.versions), &self.history, Lookup::Full)
+                    .map_err(failed)?;
                 self.root.settle(fd(&again))
             }
             synced => synced.map_err(|e| Error::io("write to the disk", e)),
@@ -128,7 +141,11 @@ impl<'a> Shelf<'a> {
 
     fn open(&mut self) -> os::Outcome<()> {
         if self.root.is_strict() {
-            self.dir = Some(os::open_folder(fd(&self.root.versions), &self.history, Lookup::Full)?);
+            self.dir = Some(os::open_folder(
+                fd(&self.root.versions),
+                &self.history,
+                Lookup::Full,
+            )?);
         }
         Ok(())
     }
@@ -160,7 +177,11 @@ fn remove_empty(versions: BorrowedFd<'_>, history: &str) {
 /// What no other file has, nor a copy of this one; 0 where the file system does not tell when files were made.
 pub(super) fn birth(node: &Node) -> u64 {
     let [inode, born] = node.inode();
-    if born == 0 { 0 } else { inode.rotate_left(32) ^ born }
+    if born == 0 {
+        0
+    } else {
+        inode.rotate_left(32) ^ born
+    }
 }
 
 /// The former contents of a file, newest first.
@@ -172,7 +193,9 @@ pub(super) fn list(root: &Root, path: &RelPath) -> Result<Vec<Version>> {
 pub(super) fn expire(root: &Root, thinning: Thinning, now: SystemTime) -> Result<u64> {
     let (mut count, mut stuck) = (0, Stuck::default());
     for history in histories(root)? {
-        let Some(dir) = shelf(fd(&root.versions), &history)? else { continue };
+        let Some(dir) = shelf(fd(&root.versions), &history)? else {
+            continue;
+        };
         let (versions, unpublished) = all_in(fd(&dir))?;
         let times: Vec<_> = versions.iter().map(|version| version.replaced).collect();
         let over = outlived(&times, thinning, now);
@@ -227,10 +250,21 @@ fn versions_in(dir: BorrowedFd<'_>) -> Result<Vec<Version>> {
 fn all_in(dir: BorrowedFd<'_>) -> Result<(Vec<Version>, Vec<Version>)> {
     let (mut versions, mut unpublished) = (Vec::new(), Vec::new());
     for id in names_in(dir)? {
-        let Some(replaced) = replaced_at(&id) else { continue };
+        let Some(replaced) = replaced_at(&id) else {
+            continue;
+        };
         if let Some(found) = stat_name(dir, &id)?.filter(|found| found.kind == Kind::File) {
-            let version = Version { id, replaced, node: found.node };
-            if is_unpublished(&version) { &mut unpublished } else { &mut versions }.push(version);
+            let version = Version {
+                id,
+                replaced,
+                node: found.node,
+            };
+            if is_unpublished(&version) {
+                &mut unpublished
+            } else {
+                &mut versions
+            }
+            .push(version);
         }
     }
     versions.sort_by_cached_key(|version| Reverse((version.replaced, version.id.clone())));
@@ -239,15 +273,21 @@ fn all_in(dir: BorrowedFd<'_>) -> Result<(Vec<Version>, Vec<Version>)> {
 
 /// Whether it is an upload that did not change places with what it was to replace.
 fn is_unpublished(version: &Version) -> bool {
-    let named = version.id.split_once('-').and_then(|(_, birth)| u64::from_str_radix(birth, 16).ok());
+    let named = version
+        .id
+        .split_once('-')
+        .and_then(|(_, birth)| u64::from_str_radix(birth, 16).ok());
     named.is_some_and(|named| named != 0 && named == birth(&version.node))
 }
 
 /// Clears away what a crash has left on a shelf, and the shelf if nothing is kept there; called when no change is under way.
 pub(super) fn tidy(versions: BorrowedFd<'_>, history: &str) -> Result<()> {
-    let Some(dir) = shelf(versions, history)? else { return Ok(()) };
+    let Some(dir) = shelf(versions, history)? else {
+        return Ok(());
+    };
     for unpublished in all_in(fd(&dir))?.1 {
-        os::unlink_file(fd(&dir), &unpublished.id).map_err(|e| explain("delete what was not published", e))?;
+        os::unlink_file(fd(&dir), &unpublished.id)
+            .map_err(|e| explain("delete what was not published", e))?;
     }
     remove_empty(versions, history);
     Ok(())
@@ -260,14 +300,20 @@ fn names_in(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 /// Opens a former content.
 pub(super) fn open(root: &Arc<Root>, path: &RelPath, id: &str) -> Result<LocalReader> {
     let (dir, id) = (shelf_of(root, path)?.ok_or(Error::NotFound)?, checked(id)?);
-    let file = os::open_read(fd(&dir), id, Lookup::Full).map_err(|e| explain("open the former content", e))?;
+    let file = os::open_read(fd(&dir), id, Lookup::Full)
+        .map_err(|e| explain("open the former content", e))?;
     LocalReader::over(root, file)
 }
 
 /// The length of a former content, if it is not the content of the file at `path` below the root.
-pub(super) fn differing(root: &Root, path: &str, (history, id): (&str, &str)) -> Result<Option<u64>> {
+pub(super) fn differing(
+    root: &Root,
+    path: &str,
+    (history, id): (&str, &str),
+) -> Result<Option<u64>> {
     let failed = |e| explain("compare with the former content", e);
-    let former = os::open_read(fd(&root.versions), &format!("{history}/{id}"), Lookup::Full).map_err(failed)?;
+    let former = os::open_read(fd(&root.versions), &format!("{history}/{id}"), Lookup::Full)
+        .map_err(failed)?;
     let present = os::open_read(fd(&root.dir), path, Lookup::Full).map_err(failed)?;
     let len = os::stat_fd(fd(&former)).map_err(failed)?.node.len;
     if os::stat_fd(fd(&present)).map_err(failed)?.node.len != len {
@@ -296,7 +342,12 @@ pub(super) fn differing(root: &Root, path: &str, (history, id): (&str, &str)) ->
 }
 
 /// A former content copied aside, ready to be published, and what it is.
-pub(super) fn copy_aside(root: &Arc<Root>, path: &RelPath, id: &str, judge: &dyn Judge) -> Result<(Stage, Node)> {
+pub(super) fn copy_aside(
+    root: &Arc<Root>,
+    path: &RelPath,
+    id: &str,
+    judge: &dyn Judge,
+) -> Result<(Stage, Node)> {
     let version = open(root, path, id)?;
     let node = version.node().clone();
     let stage = Stage::create(root)?;
@@ -315,12 +366,17 @@ pub(super) fn purge(root: &Root, path: &RelPath, id: &str) -> Result<()> {
 /// Deletes all former contents and small pictures of a file that goes away for good, unless it has another name: they are that one's, too.
 /// What cannot be deleted only costs room.
 pub(super) fn purge_all(root: &Root, dir: BorrowedFd<'_>, name: &str) {
-    let Ok(found) = os::stat_at(dir, name) else { return };
+    let Ok(found) = os::stat_at(dir, name) else {
+        return;
+    };
     if found.links > 1 {
         return;
     }
     let label = Label::of_name(dir, name);
-    let id = label.as_ref().map_or_else(|_| FileId::derived(&found.node), |label| label.id(&found.node));
+    let id = label.as_ref().map_or_else(
+        |_| FileId::derived(&found.node),
+        |label| label.id(&found.node),
+    );
     pictures::forget(root, id);
     if let Ok(label) = label
         && let Ok(history) = checked(&label.history(&found.node))
@@ -345,14 +401,22 @@ pub(super) fn part(root: &Root, file: BorrowedFd<'_>, node: &Node, but: Option<&
 
 /// Gives what lies in a history, `but` one thing, second names in another.
 pub(super) fn lend(root: &Root, from: &str, to: &str, but: Option<&str>) -> Result<()> {
-    let Some(dir) = shelf(fd(&root.versions), from)? else { return Ok(()) };
+    let Some(dir) = shelf(fd(&root.versions), from)? else {
+        return Ok(());
+    };
     let versions = versions_in(fd(&dir))?;
-    let mut lent = versions.iter().map(|version| version.id.as_str()).filter(|id| Some(*id) != but).peekable();
+    let mut lent = versions
+        .iter()
+        .map(|version| version.id.as_str())
+        .filter(|id| Some(*id) != but)
+        .peekable();
     if lent.peek().is_none() {
         return Ok(());
     }
     os::make_folder(fd(&root.versions), to).map_err(failed)?;
-    lent.try_for_each(|id| os::link((fd(&dir), id), (fd(&root.versions), &format!("{to}/{id}"))).map_err(failed))
+    lent.try_for_each(|id| {
+        os::link((fd(&dir), id), (fd(&root.versions), &format!("{to}/{id}"))).map_err(failed)
+    })
 }
 
 /// The open folder of a file's former contents; `None` when it has none.

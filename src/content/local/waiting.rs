@@ -45,7 +45,10 @@ impl LocalTree {
     pub fn note_state(dir: &Path) -> Result<()> {
         let failed = |e| Error::io("look on which disk the state lies", e);
         let dir = os::open_root(dir).map_err(failed)?;
-        STATE_DISK.store(os::disk_of(os::fd(&dir)).map_err(failed)?, Ordering::Relaxed);
+        STATE_DISK.store(
+            os::disk_of(os::fd(&dir)).map_err(failed)?,
+            Ordering::Relaxed,
+        );
         Ok(())
     }
 
@@ -61,7 +64,12 @@ impl Waiting {
         let disk = os::disk_of(dir)?;
         let turns = Arc::new(Turns::new(Disk::of(disk)));
         let is_everybodys = [NONE, disk].contains(&STATE_DISK.load(Ordering::Relaxed));
-        Ok(Self { turns, is_local: os::is_local(dir), is_everybodys, later: Later::default() })
+        Ok(Self {
+            turns,
+            is_local: os::is_local(dir),
+            is_everybodys,
+            later: Later::default(),
+        })
     }
 
     /// Makes a call to the disk, and counts it.
@@ -100,8 +108,14 @@ pub(super) async fn looked<T: Send + 'static>(
     root: &Arc<Root>,
     look: impl FnOnce(&Arc<Root>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let silent = |_| Err(Error::Busy { retry_after: SILENT });
-    tokio::time::timeout(SILENT, on_thread(root, look)).await.unwrap_or_else(silent)
+    let silent = |_| {
+        Err(Error::Busy {
+            retry_after: SILENT,
+        })
+    };
+    tokio::time::timeout(SILENT, on_thread(root, look))
+        .await
+        .unwrap_or_else(silent)
 }
 
 /// What became of a task; a panic goes on in the caller.
@@ -109,7 +123,9 @@ pub(super) fn joined<T>(outcome: Result<Result<T>, JoinError>) -> Result<T> {
     outcome.unwrap_or_else(|e| match e.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         // Only a runtime that is shutting down cancels.
-        Err(_) => Err(Error::Busy { retry_after: Duration::from_secs(1) }),
+        Err(_) => Err(Error::Busy {
+            retry_after: Duration::from_secs(1),
+        }),
     })
 }
 
@@ -178,8 +194,14 @@ impl Later {
 
 /// Does what is left to do where that keeps nobody waiting.
 pub(super) fn finally(root: &Arc<Root>, work: impl FnOnce() + Send + 'static) {
-    let runtime = if root.waiting.may_look() { None } else { Handle::try_current().ok() };
-    let Some(runtime) = runtime else { return work() };
+    let runtime = if root.waiting.may_look() {
+        None
+    } else {
+        Handle::try_current().ok()
+    };
+    let Some(runtime) = runtime else {
+        return work();
+    };
     if root.waiting.later.add(Box::new(work)) {
         let root = Arc::clone(root);
         runtime.spawn(async move {
@@ -205,7 +227,10 @@ pub(super) struct Lasting {
 impl Lasting {
     /// A file of a tree.
     pub fn new(root: &Arc<Root>, file: OwnedFd) -> Self {
-        Self { root: Arc::clone(root), file: Some(file) }
+        Self {
+            root: Arc::clone(root),
+            file: Some(file),
+        }
     }
 
     /// The open file.
@@ -244,10 +269,16 @@ mod tests {
     /// Whether a change in a tree below a folder is made where it is asked for.
     async fn is_at_once(dir: &Path) -> bool {
         let dir = tempfile::tempdir_in(dir).unwrap();
-        let (tree, judge) = (LocalTree::open(dir.path(), RELAXED).unwrap(), Arc::new(Thread::default()));
+        let (tree, judge) = (
+            LocalTree::open(dir.path(), RELAXED).unwrap(),
+            Arc::new(Thread::default()),
+        );
         // One that finds the disk slow, or another at it, is not made at once either.
         for n in 0..20 {
-            let commit = Commit { judge: judge.clone(), ..commit() };
+            let commit = Commit {
+                judge: judge.clone(),
+                ..commit()
+            };
             tree.mkdir(&path(&n.to_string()), commit).await.unwrap();
             if *judge.0.lock() == Some(current().id()) {
                 return true;

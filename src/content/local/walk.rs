@@ -22,7 +22,11 @@ impl Met<'_> {
     /// Its path from where the walk began, for people: what is no text is replaced.
     pub fn path(&self) -> String {
         let names = self.above.iter().skip(1).map(|level| level.name.as_c_str());
-        names.chain([self.raw]).map(CStr::to_string_lossy).collect::<Vec<_>>().join("/")
+        names
+            .chain([self.raw])
+            .map(CStr::to_string_lossy)
+            .collect::<Vec<_>>()
+            .join("/")
     }
 
     /// In how many folders it lies, the top among them.
@@ -75,8 +79,11 @@ pub(super) fn files<E: From<Errno>>(
     at: Top,
     mut visit: impl FnMut(&Met<'_>, &Found) -> Result<(), E>,
 ) -> Result<(), E> {
-    let is_given = |met: &Met<'_>| os::open_folder_raw(met.dir, met.raw).is_ok_and(|dir| os::is_given(fd(&dir)));
-    let is_own = |met: &Met<'_>| (at == Top::Tree && met.is_own()) || (met.raw == OWN && is_given(met));
+    let is_given = |met: &Met<'_>| {
+        os::open_folder_raw(met.dir, met.raw).is_ok_and(|dir| os::is_given(fd(&dir)))
+    };
+    let is_own =
+        |met: &Met<'_>| (at == Top::Tree && met.is_own()) || (met.raw == OWN && is_given(met));
     let look = |met: &Met<'_>| {
         if met.kind != Kind::File {
             return Ok(met.kind == Kind::Folder && !is_own(met));
@@ -87,7 +94,12 @@ pub(super) fn files<E: From<Errno>>(
             Err(e) => Err(e.into()),
         }
     };
-    let is_passed_over = |e| matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM);
+    let is_passed_over = |e| {
+        matches!(
+            e,
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS | Errno::PERM
+        )
+    };
     through(top, look, is_passed_over)
 }
 
@@ -97,7 +109,9 @@ pub(super) fn everything<E: From<Errno>>(
     top: OwnedFd,
     visit: impl FnMut(&Met<'_>) -> Result<bool, E>,
 ) -> Result<(), E> {
-    through(top, visit, |e| matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
+    through(top, visit, |e| {
+        matches!(e, Errno::NOENT | Errno::NOTDIR | Errno::LOOP)
+    })
 }
 
 fn through<E: From<Errno>>(
@@ -106,7 +120,11 @@ fn through<E: From<Errno>>(
     is_passed_over: impl Fn(Errno) -> bool,
 ) -> Result<(), E> {
     let mut buffer = Vec::new();
-    let mut levels = vec![Level { dir: top, name: CString::default(), folders: Vec::new() }];
+    let mut levels = vec![Level {
+        dir: top,
+        name: CString::default(),
+        folders: Vec::new(),
+    }];
     visit_level(&mut levels, &mut buffer, &mut visit)?;
     while let Some(level) = levels.last_mut() {
         let Some(name) = level.folders.pop() else {
@@ -114,7 +132,11 @@ fn through<E: From<Errno>>(
             continue;
         };
         match os::open_folder_raw(fd(&level.dir), &name) {
-            Ok(dir) => levels.push(Level { dir, name, folders: Vec::new() }),
+            Ok(dir) => levels.push(Level {
+                dir,
+                name,
+                folders: Vec::new(),
+            }),
             Err(e) if is_passed_over(e) => continue,
             Err(e) => return Err(e.into()),
         }
@@ -129,7 +151,9 @@ fn visit_level<E: From<Errno>>(
     buffer: &mut Vec<u8>,
     visit: &mut impl FnMut(&Met<'_>) -> Result<bool, E>,
 ) -> Result<(), E> {
-    let Some(level) = levels.last() else { return Ok(()) };
+    let Some(level) = levels.last() else {
+        return Ok(());
+    };
     let (dir, mut folders) = (fd(&level.dir), Vec::new());
     os::read_names(dir, buffer, usize::MAX, |raw, kind| {
         let kind = match kind.map_or_else(|| os::stat_entry(dir, raw).map(|found| found.kind), Ok) {
@@ -137,7 +161,13 @@ fn visit_level<E: From<Errno>>(
             Err(Errno::NOENT) => return Ok(()),
             Err(e) => return Err(e.into()),
         };
-        if visit(&Met { dir, raw, kind, above: levels })? && kind == Kind::Folder {
+        if visit(&Met {
+            dir,
+            raw,
+            kind,
+            above: levels,
+        })? && kind == Kind::Folder
+        {
             folders.push(raw.to_owned());
         }
         Ok::<_, E>(())

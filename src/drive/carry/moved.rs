@@ -38,8 +38,13 @@ impl Copied {
         if node.folder {
             return FOLDER;
         }
-        let props: Vec<_> = props.iter().map(|prop| (&prop.ns, &prop.name, &prop.xml)).collect();
-        self.hashes.hash_one((node.etag.to_string(), props)).max(BEGUN + 1)
+        let props: Vec<_> = props
+            .iter()
+            .map(|prop| (&prop.ns, &prop.name, &prop.xml))
+            .collect();
+        self.hashes
+            .hash_one((node.etag.to_string(), props))
+            .max(BEGUN + 1)
     }
 }
 
@@ -92,11 +97,24 @@ impl Carriage<'_> {
     }
 
     /// Makes the copy what its source is now, which nobody changes any more.
-    async fn catch_up(&self, source: &RelPath, (workshop, copy): (&RelPath, &RelPath)) -> Result<()> {
-        let mut junk = Junk { carriage: self, workshop, count: 0 };
+    async fn catch_up(
+        &self,
+        source: &RelPath,
+        (workshop, copy): (&RelPath, &RelPath),
+    ) -> Result<()> {
+        let mut junk = Junk {
+            carriage: self,
+            workshop,
+            count: 0,
+        };
         let mut copied = self.copied.lock().take().unwrap_or_default();
-        let (node, props) = (self.from.tree.stat(source).await?, self.from.tree.props(source).await?);
-        let mut due = self.renew(&mut copied, &mut junk, (source, copy), (&node, &props)).await?;
+        let (node, props) = (
+            self.from.tree.stat(source).await?,
+            self.from.tree.props(source).await?,
+        );
+        let mut due = self
+            .renew(&mut copied, &mut junk, (source, copy), (&node, &props))
+            .await?;
         while let Some((from, to)) = due.pop() {
             self.bench.check()?;
             let mut listing = self.from.tree.list(&from, true).await?;
@@ -108,11 +126,23 @@ impl Carriage<'_> {
                 for entry in page {
                     let (from, to) = (from.child(&entry.name), to.child(&entry.name));
                     self.check_depth(&to)?;
-                    due.extend(self.renew(&mut copied, &mut junk, (&from, &to), (&entry.node, &entry.props)).await?);
+                    due.extend(
+                        self.renew(
+                            &mut copied,
+                            &mut junk,
+                            (&from, &to),
+                            (&entry.node, &entry.props),
+                        )
+                        .await?,
+                    );
                 }
             }
         }
-        if copied.of.is_empty() { Ok(()) } else { self.clear_away(&copied, &mut junk, copy).await }
+        if copied.of.is_empty() {
+            Ok(())
+        } else {
+            self.clear_away(&copied, &mut junk, copy).await
+        }
     }
 
     /// Copies again what is not as it was copied. Returns a folder that was, whose members are to be looked at.
@@ -178,7 +208,13 @@ impl Junk<'_> {
     async fn add(&mut self, path: &RelPath) -> Result<()> {
         self.count += 1;
         let to = self.workshop.child(&format!("gone-{}", self.count));
-        match self.carriage.to.tree.rename(path, &to, self.carriage.free.clone()).await {
+        match self
+            .carriage
+            .to
+            .tree
+            .rename(path, &to, self.carriage.free.clone())
+            .await
+        {
             // It was noted, and gone before it was copied.
             Err(Error::NotFound) => Ok(()),
             outcome => outcome.map(drop),

@@ -69,15 +69,33 @@ pub(super) struct Records {
 
 impl Records {
     pub fn new(store: Arc<dyn StateStore>) -> Self {
-        Self { heads: Table::new(store.clone(), "group/"), parts: Table::new(store, "group-part/") }
+        Self {
+            heads: Table::new(store.clone(), "group/"),
+            parts: Table::new(store, "group-part/"),
+        }
     }
 
     /// Reads every group, and removes parts that none has.
     pub async fn read(&self) -> Result<BTreeMap<GroupName, Stored>> {
         let mut all = BTreeMap::new();
         for (name, head) in self.heads.all().await? {
-            let Head { id, members, created, parts } = head;
-            all.insert(GroupName::parse(&name)?, (Group { id, members, created }, parts));
+            let Head {
+                id,
+                members,
+                created,
+                parts,
+            } = head;
+            all.insert(
+                GroupName::parse(&name)?,
+                (
+                    Group {
+                        id,
+                        members,
+                        created,
+                    },
+                    parts,
+                ),
+            );
         }
         let mut loose = Vec::new();
         for (id, part) in self.parts.all().await? {
@@ -87,36 +105,68 @@ impl Records {
             }
         }
         self.parts.delete_all(&loose).await?;
-        let stored = |(group, parts)| Stored { group: Arc::new(group), parts };
-        Ok(all.into_iter().map(|(name, found)| (name, stored(found))).collect())
+        let stored = |(group, parts)| Stored {
+            group: Arc::new(group),
+            parts,
+        };
+        Ok(all
+            .into_iter()
+            .map(|(name, found)| (name, stored(found)))
+            .collect())
     }
 
     /// Stores a group in the place of what it was, whole or not at all.
-    pub async fn store(&self, name: &GroupName, before: Option<&Stored>, group: Group) -> Result<Stored> {
+    pub async fn store(
+        &self,
+        name: &GroupName,
+        before: Option<&Stored>,
+        group: Group,
+    ) -> Result<Stored> {
         let old = before.and_then(|before| before.parts);
         let weight = weight_of(&group.members);
-        let head = |members, parts| Head { id: group.id.clone(), members, created: group.created, parts };
+        let head = |members, parts| Head {
+            id: group.id.clone(),
+            members,
+            created: group.created,
+            parts,
+        };
         if weight <= SMALL {
             let head = head(group.members.clone(), None);
             self.settle(name, &head, old).await?;
-            return Ok(Stored { group: Arc::new(group), parts: None });
+            return Ok(Stored {
+                group: Arc::new(group),
+                parts: None,
+            });
         }
         if let (Some(parts), Some(before)) = (old, before)
-            && let Some(batch) = self.change(name, parts, (&before.group.members, &group.members))?
+            && let Some(batch) =
+                self.change(name, parts, (&before.group.members, &group.members))?
         {
             self.parts.commit(batch).await?;
-            return Ok(Stored { group: Arc::new(group), parts: old });
+            return Ok(Stored {
+                group: Arc::new(group),
+                parts: old,
+            });
         }
-        let parts = Parts { generation: old.map_or(0, |old| old.generation) + 1, count: weight / PART + 1 };
+        let parts = Parts {
+            generation: old.map_or(0, |old| old.generation) + 1,
+            count: weight / PART + 1,
+        };
         self.write(name, parts, &group.members).await?;
-        self.settle(name, &head(BTreeSet::new(), Some(parts)), old).await?;
-        Ok(Stored { group: Arc::new(group), parts: Some(parts) })
+        self.settle(name, &head(BTreeSet::new(), Some(parts)), old)
+            .await?;
+        Ok(Stored {
+            group: Arc::new(group),
+            parts: Some(parts),
+        })
     }
 
     /// Removes a group.
     pub async fn remove(&self, name: &GroupName, stored: &Stored) -> Result<()> {
         let batch = self.heads.delete_in(Batch::new(), name.as_str());
-        self.heads.commit(self.without(batch, name, stored.parts)).await
+        self.heads
+            .commit(self.without(batch, name, stored.parts))
+            .await
     }
 
     /// Lets a head be the one that counts.
@@ -126,7 +176,9 @@ impl Records {
     }
 
     fn without(&self, batch: Batch, name: &GroupName, parts: Option<Parts>) -> Batch {
-        let ids = parts.into_iter().flat_map(|parts| (0..parts.count).map(move |index| parts.id(name, index)));
+        let ids = parts
+            .into_iter()
+            .flat_map(|parts| (0..parts.count).map(move |index| parts.id(name, index)));
         ids.fold(batch, |batch, id| self.parts.delete_in(batch, &id))
     }
 
@@ -137,14 +189,23 @@ impl Records {
         parts: Parts,
         (old, new): (&BTreeSet<AccountName>, &BTreeSet<AccountName>),
     ) -> Result<Option<Batch>> {
-        let touched: BTreeSet<usize> = old.symmetric_difference(new).map(|member| parts.of(member)).collect();
-        let mut changed: BTreeMap<usize, Part> = touched.into_iter().map(|index| (index, Part::default())).collect();
+        let touched: BTreeSet<usize> = old
+            .symmetric_difference(new)
+            .map(|member| parts.of(member))
+            .collect();
+        let mut changed: BTreeMap<usize, Part> = touched
+            .into_iter()
+            .map(|index| (index, Part::default()))
+            .collect();
         for member in new {
             if let Some(part) = changed.get_mut(&parts.of(member)) {
                 part.members.insert(member.clone());
             }
         }
-        let weights: Vec<usize> = changed.values().map(|part| weight_of(&part.members)).collect();
+        let weights: Vec<usize> = changed
+            .values()
+            .map(|part| weight_of(&part.members))
+            .collect();
         if weights.iter().any(|weight| *weight > LARGEST) || weights.iter().sum::<usize>() > BATCH {
             return Ok(None);
         }
@@ -156,7 +217,12 @@ impl Records {
     }
 
     /// Writes all parts, which nothing names yet.
-    async fn write(&self, name: &GroupName, parts: Parts, members: &BTreeSet<AccountName>) -> Result<()> {
+    async fn write(
+        &self,
+        name: &GroupName,
+        parts: Parts,
+        members: &BTreeSet<AccountName>,
+    ) -> Result<()> {
         let mut all: Vec<Part> = (0..parts.count).map(|_| Part::default()).collect();
         for member in members {
             if let Some(part) = all.get_mut(parts.of(member)) {
@@ -179,9 +245,12 @@ impl Records {
 impl Parts {
     /// In which part a member is.
     fn of(self, member: &AccountName) -> usize {
-        let hash = member.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
-        });
+        let hash = member
+            .as_str()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3) // FNV-1a
+            });
         usize::try_from(hash % (self.count as u64)).unwrap_or_default()
     }
 
@@ -193,14 +262,17 @@ impl Parts {
     fn has(self, id: &str) -> bool {
         let mut numbers = id.rsplit('/');
         let index = numbers.next().and_then(|index| index.parse::<usize>().ok());
-        let generation = numbers.next().and_then(|generation| generation.parse().ok());
+        let generation = numbers
+            .next()
+            .and_then(|generation| generation.parse().ok());
         index.is_some_and(|index| index < self.count) && generation == Some(self.generation)
     }
 }
 
 /// The group that a part is of.
 fn owner(id: &str) -> Option<GroupName> {
-    id.split_once('/').and_then(|(name, _)| GroupName::parse(name).ok())
+    id.split_once('/')
+        .and_then(|(name, _)| GroupName::parse(name).ok())
 }
 
 /// Bytes that names take in a record.
@@ -215,7 +287,9 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     fn named(range: std::ops::Range<usize>) -> BTreeSet<AccountName> {
-        range.map(|n| AccountName::parse(&format!("account-number-{n:06}")).unwrap()).collect()
+        range
+            .map(|n| AccountName::parse(&format!("account-number-{n:06}")).unwrap())
+            .collect()
     }
 
     fn crew() -> GroupName {
@@ -225,7 +299,13 @@ mod tests {
     /// The records of a store, and bytes of the largest.
     async fn records(store: &Arc<MemoryStore>) -> (usize, usize) {
         let all = store.scan("group", "", usize::MAX).await.unwrap();
-        (all.len(), all.iter().map(|(key, text)| key.len() + text.len()).max().unwrap_or(0))
+        (
+            all.len(),
+            all.iter()
+                .map(|(key, text)| key.len() + text.len())
+                .max()
+                .unwrap_or(0),
+        )
     }
 
     #[tokio::test]
@@ -235,19 +315,44 @@ mod tests {
         let all = named(0..100_000);
         groups.create(&crew(), all.clone()).await.unwrap();
         let (count, largest) = records(&store).await;
-        assert!(largest < 32 << 10 && count < 400, "{count} records, the largest of {largest}");
-        let read = async || Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap().members.clone();
+        assert!(
+            largest < 32 << 10 && count < 400,
+            "{count} records, the largest of {largest}"
+        );
+        let read = async || {
+            Groups::open(store.clone())
+                .await
+                .unwrap()
+                .find(&crew())
+                .unwrap()
+                .members
+                .clone()
+        };
         assert!(read().await == all);
         let joined = AccountName::parse("zoe").unwrap();
         let before = store.scan("group", "", usize::MAX).await.unwrap();
-        groups.add(&crew(), groups.find(&crew()).unwrap().id.as_deref(), &joined).await.unwrap();
+        groups
+            .add(
+                &crew(),
+                groups.find(&crew()).unwrap().id.as_deref(),
+                &joined,
+            )
+            .await
+            .unwrap();
         let after = store.scan("group", "", usize::MAX).await.unwrap();
-        let changed = before.iter().zip(&after).filter(|(before, after)| before != after).count();
+        let changed = before
+            .iter()
+            .zip(&after)
+            .filter(|(before, after)| before != after)
+            .count();
         assert_eq!((after.len(), changed), (before.len(), 1));
         assert!(read().await.contains(&joined));
         groups.end_account(&joined).await.unwrap();
         assert!(read().await == all);
-        groups.set_members(&crew(), named(50_000..150_000)).await.unwrap();
+        groups
+            .set_members(&crew(), named(50_000..150_000))
+            .await
+            .unwrap();
         assert!(read().await == named(50_000..150_000));
         groups.set_members(&crew(), named(0..3)).await.unwrap();
         assert!(read().await == named(0..3) && records(&store).await.0 == 1);
@@ -268,7 +373,15 @@ mod tests {
             };
             let (_, largest) = records(&store).await;
             assert!(largest < 32 << 10, "{largest}");
-            assert!(Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap().members == all);
+            assert!(
+                Groups::open(store.clone())
+                    .await
+                    .unwrap()
+                    .find(&crew())
+                    .unwrap()
+                    .members
+                    == all
+            );
         }
     }
 
@@ -276,11 +389,18 @@ mod tests {
     async fn a_group_of_before_there_were_parts_is_read_and_grows() {
         let store = MemoryStore::new();
         let old = r#"{"v":1,"members":["ana","ben"],"created":7}"#;
-        store.commit(Batch::new().put("group/crew", old)).await.unwrap();
+        store
+            .commit(Batch::new().put("group/crew", old))
+            .await
+            .unwrap();
         let groups = Groups::open(store.clone()).await.unwrap();
         assert_eq!(groups.find(&crew()).unwrap().members.len(), 2);
         groups.set_members(&crew(), named(0..5000)).await.unwrap();
-        let again = Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap();
+        let again = Groups::open(store.clone())
+            .await
+            .unwrap()
+            .find(&crew())
+            .unwrap();
         assert!(again.members == named(0..5000) && again.created == 7);
     }
 
@@ -288,7 +408,10 @@ mod tests {
     async fn what_named_a_group_of_before_groups_had_ids_names_no_other() {
         let store = MemoryStore::new();
         let old = r#"{"v":2,"members":["ana"],"created":7}"#;
-        store.commit(Batch::new().put("group/crew", old)).await.unwrap();
+        store
+            .commit(Batch::new().put("group/crew", old))
+            .await
+            .unwrap();
         let groups = Groups::open(store.clone()).await.unwrap();
         let ana = AccountName::parse("ana").unwrap();
         let record: Bound = serde_json::from_str(r#"{"to":{"group":"crew"}}"#).unwrap();
@@ -307,10 +430,21 @@ mod tests {
         let groups = Groups::open(store.clone()).await.unwrap();
         groups.create(&crew(), named(0..5000)).await.unwrap();
         let before = records(&store).await.0;
-        let parts = Parts { generation: 2, count: 20 };
-        groups.records.write(&crew(), parts, &named(5000..9000)).await.unwrap();
+        let parts = Parts {
+            generation: 2,
+            count: 20,
+        };
+        groups
+            .records
+            .write(&crew(), parts, &named(5000..9000))
+            .await
+            .unwrap();
         assert_eq!(records(&store).await.0, before + 20);
-        let again = Groups::open(store.clone()).await.unwrap().find(&crew()).unwrap();
+        let again = Groups::open(store.clone())
+            .await
+            .unwrap()
+            .find(&crew())
+            .unwrap();
         assert!(again.members == named(0..5000));
         assert_eq!(records(&store).await.0, before);
     }

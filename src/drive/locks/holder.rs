@@ -24,7 +24,11 @@ pub trait HolderCheck: fmt::Debug + Send + Sync {
 
 impl From<AccountName> for Holder {
     fn from(account: AccountName) -> Self {
-        Self { account, via: Via::Password, generation: 0 }
+        Self {
+            account,
+            via: Via::Password,
+            generation: 0,
+        }
     }
 }
 
@@ -35,33 +39,54 @@ impl Holder {
             Via::Link(_) => identity.access.generation(),
             _ => identity.generation,
         };
-        Self { account: identity.account.clone(), via: identity.via.clone(), generation }
+        Self {
+            account: identity.account.clone(),
+            via: identity.via.clone(),
+            generation,
+        }
     }
 
     /// The link whose visitors hold it.
     pub fn link(&self) -> Option<&str> {
-        if let Via::Link(id) = &self.via { Some(id) } else { None }
+        if let Via::Link(id) = &self.via {
+            Some(id)
+        } else {
+            None
+        }
     }
 
     /// The app password that it was taken by.
     pub(super) fn app_password(&self) -> Option<&str> {
-        if let Via::AppPassword(id) = &self.via { Some(id) } else { None }
+        if let Via::AppPassword(id) = &self.via {
+            Some(id)
+        } else {
+            None
+        }
     }
 
     /// The session that it was taken by.
     pub(super) fn session(&self) -> Option<&str> {
-        if let Via::Session(id) = &self.via { Some(id) } else { None }
+        if let Via::Session(id) = &self.via {
+            Some(id)
+        } else {
+            None
+        }
     }
 
     /// Whether one may use the locks of the other: all that an account signs in with is one.
     pub fn is(&self, other: &Self) -> bool {
-        let same_link = self.link() == other.link() && (self.link().is_none() || self.generation == other.generation);
+        let same_link = self.link() == other.link()
+            && (self.link().is_none() || self.generation == other.generation);
         self.account == other.account && same_link
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.link().is_some() { write!(f, "a visitor of a link of {}", self.account) } else { self.account.fmt(f) }
+        if self.link().is_some() {
+            write!(f, "a visitor of a link of {}", self.account)
+        } else {
+            self.account.fmt(f)
+        }
     }
 }

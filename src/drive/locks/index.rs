@@ -36,21 +36,34 @@ impl Counted {
     fn of(holder: &Holder) -> Vec<Self> {
         match holder.link() {
             None => vec![Self::Account(holder.account.clone())],
-            Some(link) => vec![Self::VisitorsOf(link.to_owned()), Self::VisitorsOfAll(holder.account.clone())],
+            Some(link) => vec![
+                Self::VisitorsOf(link.to_owned()),
+                Self::VisitorsOfAll(holder.account.clone()),
+            ],
         }
     }
 
     /// Refuses one more than there may be.
     fn check(&self, count: usize, limits: &LocksConfig) -> Result<()> {
         let (limit, sentence) = match self {
-            Self::Account(_) => (limits.per_account, "Your account already holds as many locks as it may have."),
-            Self::VisitorsOf(_) => (PER_LINK, "The visitors of this link already hold as many locks as they may have."),
+            Self::Account(_) => (
+                limits.per_account,
+                "Your account already holds as many locks as it may have.",
+            ),
+            Self::VisitorsOf(_) => (
+                PER_LINK,
+                "The visitors of this link already hold as many locks as they may have.",
+            ),
             Self::VisitorsOfAll(_) => (
                 limits.per_account,
                 "The visitors of this account's links already hold as many locks as they may have together.",
             ),
         };
-        if count < limit { Ok(()) } else { Err(Error::LimitReached(sentence)) }
+        if count < limit {
+            Ok(())
+        } else {
+            Err(Error::LimitReached(sentence))
+        }
     }
 }
 
@@ -66,12 +79,18 @@ pub(super) struct Alive<'a> {
 
 impl Alive<'_> {
     pub(super) fn counts(&self, lock: &Lock) -> bool {
-        lock.is_live(self.now) && self.check.is_none_or(|check| check.may_change(&lock.holder, &lock.spot))
+        lock.is_live(self.now)
+            && self
+                .check
+                .is_none_or(|check| check.may_change(&lock.holder, &lock.spot))
     }
 }
 
 impl<'a> Held<'a> {
-    pub(super) fn new(guard: RwLockReadGuard<'a, Index>, check: Option<&'a dyn HolderCheck>) -> Self {
+    pub(super) fn new(
+        guard: RwLockReadGuard<'a, Index>,
+        check: Option<&'a dyn HolderCheck>,
+    ) -> Self {
         Self(guard, check)
     }
 
@@ -81,7 +100,10 @@ impl<'a> Held<'a> {
 
     /// Whether a live lock with this token covers `spot`.
     pub fn covers(&self, spot: &Spot, token: &str, now: Instant) -> bool {
-        self.0.by_token.get(token).is_some_and(|lock| lock.covers(spot) && self.alive(now).counts(lock))
+        self.0
+            .by_token
+            .get(token)
+            .is_some_and(|lock| lock.covers(spot) && self.alive(now).counts(lock))
     }
 
     /// The live locks that cover `spot`.
@@ -96,28 +118,56 @@ impl<'a> Held<'a> {
 
     /// The tokens of all locks on `spot` and below it.
     pub fn tokens_within(&self, spot: &Spot) -> Vec<String> {
-        self.0.below(spot).flatten().map(|lock| lock.token.clone()).collect()
+        self.0
+            .below(spot)
+            .flatten()
+            .map(|lock| lock.token.clone())
+            .collect()
     }
 
     /// Whether `who`, submitting `tokens`, may change what is at `spot`; `Locked` says who may.
-    pub fn admit_content(&self, spot: &Spot, who: &Holder, tokens: &[&str], now: Instant) -> Result<()> {
+    pub fn admit_content(
+        &self,
+        spot: &Spot,
+        who: &Holder,
+        tokens: &[&str],
+        now: Instant,
+    ) -> Result<()> {
         admit_group(self.0.covering(spot, self.alive(now)), who, tokens)
     }
 
     /// Whether `who` may add or remove members of the folder at `spot`: a lock of any depth on it guards that.
-    pub fn admit_members(&self, spot: &Spot, who: &Holder, tokens: &[&str], now: Instant) -> Result<()> {
+    pub fn admit_members(
+        &self,
+        spot: &Spot,
+        who: &Holder,
+        tokens: &[&str],
+        now: Instant,
+    ) -> Result<()> {
         admit_group(self.0.at(spot, self.alive(now)), who, tokens)
     }
 
     /// Whether `who` may take away everything below `spot`: every locked thing there asks for its own token.
-    pub fn admit_subtree(&self, spot: &Spot, who: &Holder, tokens: &[&str], now: Instant) -> Result<()> {
+    pub fn admit_subtree(
+        &self,
+        spot: &Spot,
+        who: &Holder,
+        tokens: &[&str],
+        now: Instant,
+    ) -> Result<()> {
         let alive = self.alive(now);
-        self.0.below(spot).try_for_each(|locks| admit_group(locks.iter().filter(|l| alive.counts(l)), who, tokens))
+        self.0.below(spot).try_for_each(|locks| {
+            admit_group(locks.iter().filter(|l| alive.counts(l)), who, tokens)
+        })
     }
 }
 
 /// Locks on one thing let through who submits the token of one of them.
-fn admit_group<'a>(locks: impl Iterator<Item = &'a Arc<Lock>>, who: &Holder, tokens: &[&str]) -> Result<()> {
+fn admit_group<'a>(
+    locks: impl Iterator<Item = &'a Arc<Lock>>,
+    who: &Holder,
+    tokens: &[&str],
+) -> Result<()> {
     let mut holder = None;
     for lock in locks {
         if lock.holder.is(who) && tokens.contains(&lock.token.as_str()) {
@@ -131,7 +181,10 @@ fn admit_group<'a>(locks: impl Iterator<Item = &'a Arc<Lock>>, who: &Holder, tok
 impl Index {
     pub(super) fn insert(&mut self, lock: Arc<Lock>) {
         let places = self.by_root.entry(lock.spot.root.clone()).or_default();
-        places.entry(lock.spot.path.clone()).or_default().push(lock.clone());
+        places
+            .entry(lock.spot.path.clone())
+            .or_default()
+            .push(lock.clone());
         self.by_end.insert((lock.ends, lock.token.clone()));
         for counted in Counted::of(&lock.holder) {
             *self.counts.entry(counted).or_default() += 1;
@@ -140,12 +193,16 @@ impl Index {
     }
 
     pub(super) fn remove(&mut self, token: &str) {
-        let Some(lock) = self.by_token.remove(token) else { return };
+        let Some(lock) = self.by_token.remove(token) else {
+            return;
+        };
         self.by_end.remove(&(lock.ends, lock.token.clone()));
         for counted in Counted::of(&lock.holder) {
             self.count_one_less(counted);
         }
-        let Some(places) = self.by_root.get_mut(&lock.spot.root) else { return };
+        let Some(places) = self.by_root.get_mut(&lock.spot.root) else {
+            return;
+        };
         if let Some(locks) = places.get_mut(&lock.spot.path) {
             locks.retain(|l| l.token != token);
             if locks.is_empty() {
@@ -168,7 +225,11 @@ impl Index {
 
     /// Takes out locks whose time is over, up to so many; returns their tokens.
     pub(super) fn take_expired(&mut self, now: Instant, most: usize) -> Vec<String> {
-        let expired = self.by_end.iter().take_while(|(ends, _)| *ends <= now).take(most);
+        let expired = self
+            .by_end
+            .iter()
+            .take_while(|(ends, _)| *ends <= now)
+            .take(most);
         let tokens: Vec<_> = expired.map(|(_, token)| token.clone()).collect();
         for token in &tokens {
             self.remove(token);
@@ -177,15 +238,32 @@ impl Index {
     }
 
     fn at<'a>(&'a self, spot: &Spot, alive: Alive<'a>) -> impl Iterator<Item = &'a Arc<Lock>> {
-        let locks = self.by_root.get(&spot.root).and_then(|places| places.get(&spot.path));
-        locks.into_iter().flatten().filter(move |lock| alive.counts(lock))
+        let locks = self
+            .by_root
+            .get(&spot.root)
+            .and_then(|places| places.get(&spot.path));
+        locks
+            .into_iter()
+            .flatten()
+            .filter(move |lock| alive.counts(lock))
     }
 
-    fn covering<'a>(&'a self, spot: &'a Spot, alive: Alive<'a>) -> impl Iterator<Item = &'a Arc<Lock>> {
-        let places = self.by_root.get(&spot.root).filter(|places| !places.is_empty());
+    fn covering<'a>(
+        &'a self,
+        spot: &'a Spot,
+        alive: Alive<'a>,
+    ) -> impl Iterator<Item = &'a Arc<Lock>> {
+        let places = self
+            .by_root
+            .get(&spot.root)
+            .filter(|places| !places.is_empty());
         let ancestors = std::iter::successors(Some(spot.path.clone()), RelPath::parent);
-        let chain = places.into_iter().flat_map(move |places| ancestors.clone().filter_map(|path| places.get(&path)));
-        chain.flatten().filter(move |lock| lock.covers(spot) && alive.counts(lock))
+        let chain = places
+            .into_iter()
+            .flat_map(move |places| ancestors.clone().filter_map(|path| places.get(&path)));
+        chain
+            .flatten()
+            .filter(move |lock| lock.covers(spot) && alive.counts(lock))
     }
 
     fn below<'a>(&'a self, spot: &'a Spot) -> impl Iterator<Item = &'a Vec<Arc<Lock>>> {
@@ -200,10 +278,16 @@ impl Index {
 
     /// Takes out the locks in the way of a new one that count no more; returns their tokens.
     pub(super) fn take_over(&mut self, new: &Lock, alive: &Alive<'_>) -> Vec<String> {
-        let all = Alive { check: None, ..*alive };
+        let all = Alive {
+            check: None,
+            ..*alive
+        };
         let below = self.below(&new.spot).flatten().filter(|_| new.deep);
         let met = self.covering(&new.spot, all).chain(below);
-        let over: Vec<_> = met.filter(|lock| !alive.counts(lock)).map(|lock| lock.token.clone()).collect();
+        let over: Vec<_> = met
+            .filter(|lock| !alive.counts(lock))
+            .map(|lock| lock.token.clone())
+            .collect();
         for token in &over {
             self.remove(token);
         }
@@ -211,18 +295,28 @@ impl Index {
     }
 
     pub(super) fn admit(&self, new: &Lock, limits: &LocksConfig, alive: &Alive<'_>) -> Result<()> {
-        let below = self.below(&new.spot).flatten().filter(|l| new.deep && alive.counts(l));
+        let below = self
+            .below(&new.spot)
+            .flatten()
+            .filter(|l| new.deep && alive.counts(l));
         for present in self.covering(&new.spot, *alive).chain(below) {
             if !(present.shared && new.shared) {
-                return Err(Error::Locked { holder: present.holder.to_string() });
+                return Err(Error::Locked {
+                    holder: present.holder.to_string(),
+                });
             }
         }
         // Visitors of links have room of their own, and take none from whose files they are.
-        let counts_here = |lock: &&Arc<Lock>| new.holder.link().is_some() || lock.holder.link().is_none();
+        let counts_here =
+            |lock: &&Arc<Lock>| new.holder.link().is_some() || lock.holder.link().is_none();
         if self.at(&new.spot, *alive).filter(counts_here).count() >= limits.per_resource {
-            return Err(Error::LimitReached("This already has as many locks as one file may have."));
+            return Err(Error::LimitReached(
+                "This already has as many locks as one file may have.",
+            ));
         }
         let count = |counted| self.counts.get(counted).copied().unwrap_or_default();
-        Counted::of(&new.holder).iter().try_for_each(|counted| counted.check(count(counted), limits))
+        Counted::of(&new.holder)
+            .iter()
+            .try_for_each(|counted| counted.check(count(counted), limits))
     }
 }

@@ -102,14 +102,21 @@ pub struct Locks {
 impl Locks {
     /// Reads the locks that a former run left, dropping those that ended meanwhile.
     pub async fn open(store: Arc<dyn StateStore>, limits: LocksConfig) -> Result<Self> {
-        let locks = Self { store, limits, index: RwLock::default(), check: OnceLock::new() };
+        let locks = Self {
+            store,
+            limits,
+            index: RwLock::default(),
+            check: OnceLock::new(),
+        };
         let (mut after, mut over) = (String::new(), Vec::new());
         loop {
             let page = locks.store.scan(PREFIX, &after, 500).await?;
             let Some((last, _)) = page.last() else { break };
             after.clone_from(last);
             for (key, text) in &page {
-                let Some(token) = key.strip_prefix(PREFIX) else { continue };
+                let Some(token) = key.strip_prefix(PREFIX) else {
+                    continue;
+                };
                 match locks.read_record(token, text)? {
                     Some(lock) => locks.index.write().insert(Arc::new(lock)),
                     None => over.push(token.to_owned()),
@@ -127,30 +134,42 @@ impl Locks {
 
     /// What tells the locks that count now.
     fn alive(&self, now: Instant) -> Alive<'_> {
-        Alive { now, check: self.check.get().map(AsRef::as_ref) }
+        Alive {
+            now,
+            check: self.check.get().map(AsRef::as_ref),
+        }
     }
 
     /// The lock of a record; `None` when its time is over.
     fn read_record(&self, token: &str, text: &str) -> Result<Option<Lock>> {
-        let record: Record =
-            serde_json::from_str(text).map_err(|_| Error::damaged(format_args!("The record {PREFIX}{token}")))?;
+        let record: Record = serde_json::from_str(text)
+            .map_err(|_| Error::damaged(format_args!("The record {PREFIX}{token}")))?;
         if record.v > RECORD_VERSION {
             return Err(Error::Corrupt(format!(
                 "The record {PREFIX}{token} was written by a newer sarang; use that version."
             )));
         }
-        let left = record.ends.saturating_sub(time::unix_seconds(SystemTime::now()));
-        let Ok(left @ 1..) = u64::try_from(left) else { return Ok(None) };
+        let left = record
+            .ends
+            .saturating_sub(time::unix_seconds(SystemTime::now()));
+        let Ok(left @ 1..) = u64::try_from(left) else {
+            return Ok(None);
+        };
         let holder = record.holder();
         Ok(Some(Lock {
             token: token.to_owned(),
-            spot: Spot { root: record.root.into(), path: RelPath::restore(record.path) },
+            spot: Spot {
+                root: record.root.into(),
+                path: RelPath::restore(record.path),
+            },
             folder: record.folder,
             holder,
             owner: record.owner,
             shared: record.shared,
             deep: record.deep,
-            since: record.since.map_or_else(SystemTime::now, time::from_unix_seconds),
+            since: record
+                .since
+                .map_or_else(SystemTime::now, time::from_unix_seconds),
             ends: Instant::now() + Duration::from_secs(left.min(self.limits.max_timeout)),
         }))
     }
@@ -161,7 +180,12 @@ impl Locks {
     }
 
     /// Grants a lock, durably. `Locked` when another stands in its way, `LimitReached` at the caps.
-    pub async fn grant(&self, spot: Spot, holder: &Holder, request: LockRequest) -> Result<Arc<Lock>> {
+    pub async fn grant(
+        &self,
+        spot: Spot,
+        holder: &Holder,
+        request: LockRequest,
+    ) -> Result<Arc<Lock>> {
         let now = Instant::now();
         let lock = Arc::new(Lock {
             token: new_token()?,
@@ -206,7 +230,9 @@ impl Locks {
         let now = Instant::now();
         let lock = {
             let (mut index, alive) = (self.index.write(), self.alive(now));
-            let is_own = |lock: &&Arc<Lock>| alive.counts(lock) && lock.covers(spot) && lock.holder.is(holder);
+            let is_own = |lock: &&Arc<Lock>| {
+                alive.counts(lock) && lock.covers(spot) && lock.holder.is(holder)
+            };
             let present = index.by_token.get(token).filter(is_own);
             let mut lock = Lock::clone(present.ok_or(Error::PreconditionFailed)?);
             lock.ends = now + self.term(timeout);
@@ -225,13 +251,18 @@ impl Locks {
     pub async fn end(&self, spot: &Spot, holder: &Holder, token: &str) -> Result<()> {
         {
             let (mut index, alive) = (self.index.write(), self.alive(Instant::now()));
-            let present = index.by_token.get(token).filter(|lock| alive.counts(lock) && lock.covers(spot));
+            let present = index
+                .by_token
+                .get(token)
+                .filter(|lock| alive.counts(lock) && lock.covers(spot));
             if !present.ok_or(Error::NoSuchLock)?.holder.is(holder) {
                 return Err(Error::Forbidden("This lock belongs to somebody else."));
             }
             index.remove(token);
         }
-        self.store.commit_lazily(Batch::new().delete(format!("{PREFIX}{token}"))).await
+        self.store
+            .commit_lazily(Batch::new().delete(format!("{PREFIX}{token}")))
+            .await
     }
 
     /// Ends locks whose object is gone. Whatever made it go has happened, so that a record that cannot be deleted is no
@@ -244,7 +275,8 @@ impl Locks {
 
     /// Ends every lock that an account holds, or that lies in its root.
     pub async fn end_account(&self, holder: &AccountName, root: &str) -> Result<()> {
-        self.end_all(|lock| lock.holder.account == *holder || &*lock.spot.root == root).await
+        self.end_all(|lock| lock.holder.account == *holder || &*lock.spot.root == root)
+            .await
     }
 
     /// Ends every lock that lies in a root.
@@ -255,16 +287,33 @@ impl Locks {
     /// Every lock that counts, by place.
     pub fn all(&self) -> Vec<Arc<Lock>> {
         let alive = self.alive(Instant::now());
-        let mut locks: Vec<_> =
-            self.index.read().by_token.values().filter(|lock| alive.counts(lock)).cloned().collect();
-        locks.sort_by_cached_key(|lock| (lock.spot.root.clone(), lock.spot.path.clone(), lock.token.clone()));
+        let mut locks: Vec<_> = self
+            .index
+            .read()
+            .by_token
+            .values()
+            .filter(|lock| alive.counts(lock))
+            .cloned()
+            .collect();
+        locks.sort_by_cached_key(|lock| {
+            (
+                lock.spot.root.clone(),
+                lock.spot.path.clone(),
+                lock.token.clone(),
+            )
+        });
         locks
     }
 
     /// How many locks count.
     pub fn count(&self) -> usize {
         let alive = self.alive(Instant::now());
-        self.index.read().by_token.values().filter(|lock| alive.counts(lock)).count()
+        self.index
+            .read()
+            .by_token
+            .values()
+            .filter(|lock| alive.counts(lock))
+            .count()
     }
 
     /// Ends a lock whoever holds it, durably. `NoSuchLock`.
@@ -276,13 +325,16 @@ impl Locks {
             }
             index.remove(token);
         }
-        self.store.commit(Batch::new().delete(format!("{PREFIX}{token}"))).await
+        self.store
+            .commit(Batch::new().delete(format!("{PREFIX}{token}")))
+            .await
     }
 
     /// Ends the locks on `spot` and below it whose holders have lost their right to it.
     pub async fn end_within(&self, spot: &Spot, lost: impl Fn(&Lock) -> bool) -> Result<()> {
         let tokens: HashSet<_> = self.hold().tokens_within(spot).into_iter().collect();
-        self.end_all(|lock| tokens.contains(&lock.token) && lost(lock)).await
+        self.end_all(|lock| tokens.contains(&lock.token) && lost(lock))
+            .await
     }
 
     /// Ends the locks that count no more, for good: their time is over, or whoever holds them has lost the right to.
@@ -292,7 +344,14 @@ impl Locks {
     }
 
     async fn end_all(&self, which: impl Fn(&Lock) -> bool) -> Result<()> {
-        let tokens = self.index.read().by_token.values().filter(|l| which(l)).map(|l| l.token.clone()).collect();
+        let tokens = self
+            .index
+            .read()
+            .by_token
+            .values()
+            .filter(|l| which(l))
+            .map(|l| l.token.clone())
+            .collect();
         self.end_tokens(tokens).await
     }
 
@@ -304,8 +363,16 @@ impl Locks {
             }
         }
         for part in tokens.chunks(DELETED_AT_ONCE) {
-            let delete = part.iter().map(|token| format!("{PREFIX}{token}")).collect();
-            self.store.commit(Batch { delete, ..Batch::default() }).await?;
+            let delete = part
+                .iter()
+                .map(|token| format!("{PREFIX}{token}"))
+                .collect();
+            self.store
+                .commit(Batch {
+                    delete,
+                    ..Batch::default()
+                })
+                .await?;
         }
         Ok(())
     }
@@ -323,7 +390,11 @@ impl Locks {
     /// Whoever ended a lock while its record was being written may have deleted that before it was there.
     async fn drop_record_if_ended(&self, lock: &Lock) -> Result<()> {
         let known = self.index.read().by_token.contains_key(&lock.token);
-        if known { Ok(()) } else { self.end_tokens(vec![lock.token.clone()]).await }
+        if known {
+            Ok(())
+        } else {
+            self.end_tokens(vec![lock.token.clone()]).await
+        }
     }
 }
 
@@ -336,7 +407,10 @@ fn record_of(lock: &Lock) -> Result<Batch> {
         path: lock.spot.path.as_str().to_owned(),
         folder: lock.folder,
         holder: lock.holder.account.clone(),
-        link: lock.holder.link().map(|id| (id.to_owned(), lock.holder.generation)),
+        link: lock
+            .holder
+            .link()
+            .map(|id| (id.to_owned(), lock.holder.generation)),
         app_password: lock.holder.app_password().map(str::to_owned),
         session: lock.holder.session().map(str::to_owned),
         generation: lock.holder.generation,
@@ -358,7 +432,11 @@ impl Record {
             (None, None, Some(id)) => (Via::Session(id.clone()), self.generation),
             (None, None, None) => (Via::Password, self.generation),
         };
-        Holder { account: self.holder.clone(), via, generation }
+        Holder {
+            account: self.holder.clone(),
+            via,
+            generation,
+        }
     }
 }
 
@@ -366,7 +444,10 @@ impl Lock {
     /// What others may call it by: the token itself is for its holder alone.
     pub fn id(&self) -> String {
         let digest = Sha256::digest(self.token.as_bytes());
-        digest.iter().take(12).fold(String::new(), |id, byte| format!("{id}{byte:02x}"))
+        digest
+            .iter()
+            .take(12)
+            .fold(String::new(), |id, byte| format!("{id}{byte:02x}"))
     }
 
     fn is_live(&self, now: Instant) -> bool {
@@ -374,16 +455,22 @@ impl Lock {
     }
 
     fn covers(&self, spot: &Spot) -> bool {
-        self.spot == *spot || (self.deep && self.spot.root == spot.root && spot.path.is_within(&self.spot.path))
+        self.spot == *spot
+            || (self.deep && self.spot.root == spot.root && spot.path.is_within(&self.spot.path))
     }
 }
 
 /// A random UUID (RFC 9562 version 4) as a URN: nobody can guess it.
 fn new_token() -> Result<String> {
     let mut bytes = [0u8; 16];
-    getrandom::fill(&mut bytes).map_err(|e| Error::io("make a lock token", std::io::Error::other(e.to_string())))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|e| Error::io("make a lock token", std::io::Error::other(e.to_string())))?;
     let random = u128::from_be_bytes(bytes);
     let id = (random & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let [low, mid, high] = [80, 64, 48].map(|shift| id >> shift & 0xffff);
-    Ok(format!("urn:uuid:{:08x}-{low:04x}-{mid:04x}-{high:04x}-{:012x}", id >> 96, id & 0xffff_ffff_ffff))
+    Ok(format!(
+        "urn:uuid:{:08x}-{low:04x}-{mid:04x}-{high:04x}-{:012x}",
+        id >> 96,
+        id & 0xffff_ffff_ffff
+    ))
 }

@@ -9,7 +9,10 @@ fn account(name: &str) -> Holder {
 }
 
 fn spot(path: &str) -> Spot {
-    Spot { root: "home/ana".into(), path: RelPath::parse(path).unwrap().to_nfc() }
+    Spot {
+        root: "home/ana".into(),
+        path: RelPath::parse(path).unwrap().to_nfc(),
+    }
 }
 
 fn exclusive(deep: bool) -> LockRequest {
@@ -23,7 +26,10 @@ fn exclusive(deep: bool) -> LockRequest {
 }
 
 fn shared() -> LockRequest {
-    LockRequest { shared: true, ..exclusive(true) }
+    LockRequest {
+        shared: true,
+        ..exclusive(true)
+    }
 }
 
 async fn locks_with(limits: LocksConfig) -> Locks {
@@ -42,20 +48,49 @@ async fn an_exclusive_lock_keeps_others_out_until_it_ends() {
         let refused = locks.grant(spot("a/b"), &ben, request).await;
         assert!(matches!(refused, Err(Error::Locked { holder }) if holder == "ana"));
     }
-    assert!(locks.grant(spot("ab"), &ben, exclusive(true)).await.is_ok(), "a sibling that begins alike is free");
-    assert!(matches!(locks.end(&spot("a"), &ben, &lock.token).await, Err(Error::Forbidden(_))));
-    assert!(matches!(locks.end(&spot("b"), &ana, &lock.token).await, Err(Error::NoSuchLock)));
-    locks.end(&spot("a/below"), &ana, &lock.token).await.unwrap();
-    assert!(locks.grant(spot("a/b"), &ben, exclusive(true)).await.is_ok());
+    assert!(
+        locks.grant(spot("ab"), &ben, exclusive(true)).await.is_ok(),
+        "a sibling that begins alike is free"
+    );
+    assert!(matches!(
+        locks.end(&spot("a"), &ben, &lock.token).await,
+        Err(Error::Forbidden(_))
+    ));
+    assert!(matches!(
+        locks.end(&spot("b"), &ana, &lock.token).await,
+        Err(Error::NoSuchLock)
+    ));
+    locks
+        .end(&spot("a/below"), &ana, &lock.token)
+        .await
+        .unwrap();
+    assert!(
+        locks
+            .grant(spot("a/b"), &ben, exclusive(true))
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn a_deep_lock_conflicts_with_what_is_locked_below() {
     let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
-    locks.grant(spot("a/b/c"), &ana, exclusive(false)).await.unwrap();
-    locks.grant(spot("a-b"), &ana, exclusive(false)).await.unwrap();
-    assert!(matches!(locks.grant(spot("a"), &ben, exclusive(true)).await, Err(Error::Locked { .. })));
-    assert!(locks.grant(spot("a"), &ben, exclusive(false)).await.is_ok(), "depth 0 touches only the folder");
+    locks
+        .grant(spot("a/b/c"), &ana, exclusive(false))
+        .await
+        .unwrap();
+    locks
+        .grant(spot("a-b"), &ana, exclusive(false))
+        .await
+        .unwrap();
+    assert!(matches!(
+        locks.grant(spot("a"), &ben, exclusive(true)).await,
+        Err(Error::Locked { .. })
+    ));
+    assert!(
+        locks.grant(spot("a"), &ben, exclusive(false)).await.is_ok(),
+        "depth 0 touches only the folder"
+    );
 }
 
 #[tokio::test]
@@ -63,13 +98,22 @@ async fn changes_pass_only_with_the_token_and_the_account() {
     let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
     let lock = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
     let (held, now, token) = (locks.hold(), Instant::now(), lock.token.as_str());
-    assert!(held.admit_content(&spot("a/x"), &ana, &[token], now).is_ok());
+    assert!(
+        held.admit_content(&spot("a/x"), &ana, &[token], now)
+            .is_ok()
+    );
     assert!(held.admit_content(&spot("a/x"), &ana, &[], now).is_err());
-    assert!(held.admit_content(&spot("a/x"), &ben, &[token], now).is_err());
+    assert!(
+        held.admit_content(&spot("a/x"), &ben, &[token], now)
+            .is_err()
+    );
     assert!(held.admit_subtree(&spot(""), &ana, &[], now).is_err());
     assert!(held.admit_members(&spot("a"), &ana, &[], now).is_err());
     assert!(held.admit_members(&spot(""), &ana, &[], now).is_ok());
-    assert!(held.admit_content(&spot("a"), &ana, &[], lock.ends).is_ok(), "over at its end");
+    assert!(
+        held.admit_content(&spot("a"), &ana, &[], lock.ends).is_ok(),
+        "over at its end"
+    );
 }
 
 #[tokio::test]
@@ -78,39 +122,77 @@ async fn shared_locks_stand_beside_each_other() {
     let hers = locks.grant(spot("a"), &ana, shared()).await.unwrap();
     let his = locks.grant(spot("a"), &ben, shared()).await.unwrap();
     let held = locks.hold();
-    assert!(held.admit_content(&spot("a"), &ana, &[&hers.token], Instant::now()).is_ok());
-    assert!(held.admit_content(&spot("a"), &ana, &[&his.token], Instant::now()).is_err());
+    assert!(
+        held.admit_content(&spot("a"), &ana, &[&hers.token], Instant::now())
+            .is_ok()
+    );
+    assert!(
+        held.admit_content(&spot("a"), &ana, &[&his.token], Instant::now())
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn both_spellings_of_a_name_are_one_place() {
     let (locks, ana, ben) = (locks().await, account("ana"), account("ben"));
-    locks.grant(spot("cafe\u{301}"), &ana, exclusive(true)).await.unwrap();
-    assert!(locks.grant(spot("caf\u{e9}"), &ben, exclusive(true)).await.is_err());
+    locks
+        .grant(spot("cafe\u{301}"), &ana, exclusive(true))
+        .await
+        .unwrap();
+    assert!(
+        locks
+            .grant(spot("caf\u{e9}"), &ben, exclusive(true))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
 async fn terms_are_the_smaller_of_asked_and_allowed() {
-    let limits = LocksConfig { default_timeout: 600, max_timeout: 1000, ..LocksConfig::default() };
+    let limits = LocksConfig {
+        default_timeout: 600,
+        max_timeout: 1000,
+        ..LocksConfig::default()
+    };
     let (locks, ana) = (locks_with(limits).await, account("ana"));
-    for (name, asked, granted) in [("a", None, 600), ("b", Some(5), 5), ("c", Some(u64::MAX), 1000)] {
-        let request = LockRequest { timeout: asked.map(Duration::from_secs), ..exclusive(true) };
+    for (name, asked, granted) in [
+        ("a", None, 600),
+        ("b", Some(5), 5),
+        ("c", Some(u64::MAX), 1000),
+    ] {
+        let request = LockRequest {
+            timeout: asked.map(Duration::from_secs),
+            ..exclusive(true)
+        };
         let lock = locks.grant(spot(name), &ana, request).await.unwrap();
         let left = lock.ends.duration_since(Instant::now()).as_secs_f64();
-        assert!((f64::from(granted) - 1.0..=f64::from(granted)).contains(&left), "{name}: {left}");
+        assert!(
+            (f64::from(granted) - 1.0..=f64::from(granted)).contains(&left),
+            "{name}: {left}"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_caps_hold() {
-    let limits = LocksConfig { per_account: 3, per_resource: 2, ..LocksConfig::default() };
+    let limits = LocksConfig {
+        per_account: 3,
+        per_resource: 2,
+        ..LocksConfig::default()
+    };
     let (locks, ana, ben) = (locks_with(limits).await, account("ana"), account("ben"));
     for _ in 0..2 {
         locks.grant(spot("a"), &ana, shared()).await.unwrap();
     }
-    assert!(matches!(locks.grant(spot("a"), &ben, shared()).await, Err(Error::LimitReached(_))));
+    assert!(matches!(
+        locks.grant(spot("a"), &ben, shared()).await,
+        Err(Error::LimitReached(_))
+    ));
     locks.grant(spot("b"), &ana, shared()).await.unwrap();
-    assert!(matches!(locks.grant(spot("c"), &ana, shared()).await, Err(Error::LimitReached(_))));
+    assert!(matches!(
+        locks.grant(spot("c"), &ana, shared()).await,
+        Err(Error::LimitReached(_))
+    ));
     assert!(locks.grant(spot("c"), &ben, shared()).await.is_ok());
 }
 
@@ -118,14 +200,26 @@ async fn the_caps_hold() {
 #[tokio::test]
 async fn what_is_over_goes_with_the_next_lock() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
-    let limits = LocksConfig { per_account: 3, ..LocksConfig::default() };
+    let limits = LocksConfig {
+        per_account: 3,
+        ..LocksConfig::default()
+    };
     let locks = Locks::open(store.clone(), limits).await.unwrap();
-    let over = || LockRequest { timeout: Some(Duration::ZERO), ..exclusive(false) };
+    let over = || LockRequest {
+        timeout: Some(Duration::ZERO),
+        ..exclusive(false)
+    };
     for n in 0..500 {
-        locks.grant(spot(&format!("n{n}")), &ana, over()).await.unwrap();
+        locks
+            .grant(spot(&format!("n{n}")), &ana, over())
+            .await
+            .unwrap();
     }
     for n in 0..3 {
-        locks.grant(spot(&format!("m{n}")), &ana, exclusive(false)).await.unwrap();
+        locks
+            .grant(spot(&format!("m{n}")), &ana, exclusive(false))
+            .await
+            .unwrap();
     }
     for _ in 0..2 {
         let refused = locks.grant(spot("m3"), &ana, exclusive(false)).await;
@@ -136,37 +230,64 @@ async fn what_is_over_goes_with_the_next_lock() {
     assert_eq!(store.scan(PREFIX, "", 1000).await.unwrap().len(), 3);
     locks.end_account(&ana.account, "home/ana").await.unwrap();
     assert!(locks.index.read().by_root.is_empty());
-    locks.grant(spot("m3"), &ana, exclusive(false)).await.unwrap();
+    locks
+        .grant(spot("m3"), &ana, exclusive(false))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn the_visitors_of_all_links_of_an_account_have_a_limit_together() {
-    let limits = LocksConfig { per_account: 60, ..LocksConfig::default() };
+    let limits = LocksConfig {
+        per_account: 60,
+        ..LocksConfig::default()
+    };
     let (locks, ana) = (locks_with(limits).await, account("ana"));
-    let visitor = |link: usize| Holder { via: Via::Link(format!("l{link}")), ..account("ana") };
+    let visitor = |link: usize| Holder {
+        via: Via::Link(format!("l{link}")),
+        ..account("ana")
+    };
     for n in 0..60 {
-        locks.grant(spot(&format!("n{n}")), &visitor(n % 3), exclusive(false)).await.unwrap();
+        locks
+            .grant(spot(&format!("n{n}")), &visitor(n % 3), exclusive(false))
+            .await
+            .unwrap();
     }
-    let refused = locks.grant(spot("more"), &visitor(4), exclusive(false)).await;
+    let refused = locks
+        .grant(spot("more"), &visitor(4), exclusive(false))
+        .await;
     assert!(matches!(refused, Err(Error::LimitReached(_))));
-    locks.grant(spot("more"), &ana, exclusive(false)).await.unwrap();
+    locks
+        .grant(spot("more"), &ana, exclusive(false))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn locks_survive_a_restart_and_the_swept_do_not() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
-    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let locks = Locks::open(store.clone(), LocksConfig::default())
+        .await
+        .unwrap();
     let kept = locks.grant(spot("a"), &ana, exclusive(true)).await.unwrap();
     let ended = locks.grant(spot("b"), &ana, exclusive(true)).await.unwrap();
-    let moved = locks.grant(spot("c/d"), &ana, exclusive(true)).await.unwrap();
+    let moved = locks
+        .grant(spot("c/d"), &ana, exclusive(true))
+        .await
+        .unwrap();
     locks.end(&spot("b"), &ana, &ended.token).await.unwrap();
     let gone = locks.hold().tokens_within(&spot("c"));
     locks.forget(gone).await;
-    let brief = LockRequest { timeout: Some(Duration::ZERO), ..exclusive(true) };
+    let brief = LockRequest {
+        timeout: Some(Duration::ZERO),
+        ..exclusive(true)
+    };
     locks.grant(spot("e"), &ana, brief).await.unwrap();
     locks.sweep().await.unwrap();
 
-    let again = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let again = Locks::open(store.clone(), LocksConfig::default())
+        .await
+        .unwrap();
     let held = again.hold();
     assert!(held.covers(&spot("a/x"), &kept.token, Instant::now()));
     assert!(!held.covers(&spot("b"), &ended.token, Instant::now()));
@@ -177,30 +298,51 @@ async fn locks_survive_a_restart_and_the_swept_do_not() {
 #[tokio::test]
 async fn a_lock_that_cannot_be_remembered_is_not_granted() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
-    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let locks = Locks::open(store.clone(), LocksConfig::default())
+        .await
+        .unwrap();
     store.break_disk();
-    assert!(matches!(locks.grant(spot("a"), &ana, exclusive(true)).await, Err(Error::ReadOnly)));
+    assert!(matches!(
+        locks.grant(spot("a"), &ana, exclusive(true)).await,
+        Err(Error::ReadOnly)
+    ));
     assert!(locks.hold().none_in("home/ana"));
 }
 
 #[tokio::test]
 async fn names_that_nfc_makes_longer_survive_a_restart() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
-    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let locks = Locks::open(store.clone(), LocksConfig::default())
+        .await
+        .unwrap();
     // 255 bytes as written, 510 in NFC: U+0958 is always taken apart.
     let name = "\u{958}".repeat(85);
-    let lock = locks.grant(spot(&name), &ana, exclusive(true)).await.unwrap();
+    let lock = locks
+        .grant(spot(&name), &ana, exclusive(true))
+        .await
+        .unwrap();
     let again = Locks::open(store, LocksConfig::default()).await.unwrap();
-    assert!(again.hold().covers(&spot(&name), &lock.token, Instant::now()));
+    assert!(
+        again
+            .hold()
+            .covers(&spot(&name), &lock.token, Instant::now())
+    );
 }
 
 #[tokio::test]
 async fn records_whose_time_is_over_are_gone_after_a_restart() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
-    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
-    let brief = LockRequest { timeout: Some(Duration::ZERO), ..exclusive(true) };
+    let locks = Locks::open(store.clone(), LocksConfig::default())
+        .await
+        .unwrap();
+    let brief = LockRequest {
+        timeout: Some(Duration::ZERO),
+        ..exclusive(true)
+    };
     locks.grant(spot("a"), &ana, brief).await.unwrap();
-    let again = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let again = Locks::open(store.clone(), LocksConfig::default())
+        .await
+        .unwrap();
     assert!(again.hold().none_in("home/ana"));
     assert!(store.scan(PREFIX, "", 10).await.unwrap().is_empty());
 }
@@ -209,7 +351,9 @@ async fn records_whose_time_is_over_are_gone_after_a_restart() {
 async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
     let (store, ana) = (MemoryStore::new(), account("ana"));
     store.slow_down();
-    let locks = Locks::open(store.clone(), LocksConfig::default()).await.unwrap();
+    let locks = Locks::open(store.clone(), LocksConfig::default())
+        .await
+        .unwrap();
     let ended = async {
         let tokens = locks.hold().tokens_within(&spot("a"));
         assert_eq!(tokens.len(), 1, "it is in force before it is durable");
@@ -223,10 +367,15 @@ async fn a_lock_that_ends_while_it_is_written_down_does_not_come_back() {
 #[tokio::test]
 async fn what_goes_ends_the_locks_there_and_no_others() {
     let (locks, ana) = (locks().await, account("ana"));
-    let gone =
-        [locks.grant(spot("a"), &ana, exclusive(false)).await, locks.grant(spot("a/b"), &ana, exclusive(false)).await];
+    let gone = [
+        locks.grant(spot("a"), &ana, exclusive(false)).await,
+        locks.grant(spot("a/b"), &ana, exclusive(false)).await,
+    ];
     let mut gone = gone.map(|lock| lock.unwrap().token.clone());
-    locks.grant(spot("a-b"), &ana, exclusive(true)).await.unwrap();
+    locks
+        .grant(spot("a-b"), &ana, exclusive(true))
+        .await
+        .unwrap();
     locks.grant(spot(""), &ana, shared()).await.unwrap_err();
     let mut within = locks.hold().tokens_within(&spot("a"));
     within.sort();
@@ -234,7 +383,12 @@ async fn what_goes_ends_the_locks_there_and_no_others() {
     assert_eq!(within, gone);
     locks.forget(within).await;
     assert!(locks.grant(spot("a"), &ana, exclusive(true)).await.is_ok());
-    assert!(locks.grant(spot("a-b"), &ana, exclusive(true)).await.is_err());
+    assert!(
+        locks
+            .grant(spot("a-b"), &ana, exclusive(true))
+            .await
+            .is_err()
+    );
 }
 
 #[test]

@@ -14,7 +14,11 @@ struct Looks(AtomicUsize);
 
 impl AccessCheck for Looks {
     fn check(&self) -> Result<()> {
-        let left = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        let left = self
+            .0
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            });
         left.map(drop).map_err(|_| Error::AccessEnded)
     }
 }
@@ -102,19 +106,41 @@ impl World {
             drive.versions(&path("docs/a")).await.unwrap()[0].id.clone()
         };
         put(&drive, "docs/in/gone", "gone").await.unwrap();
-        drive.delete(&path("docs/in/gone"), Terms::default()).await.unwrap();
+        drive
+            .delete(&path("docs/in/gone"), Terms::default())
+            .await
+            .unwrap();
         let trashed = drive.trashed(None, None, 1).await.unwrap()[0].id.clone();
-        let request = LockRequest { deep: false, folder: false, ..deep_lock() };
-        let lock = drive.lock(&path("docs-private/c"), request, Terms::default()).await.unwrap();
+        let request = LockRequest {
+            deep: false,
+            folder: false,
+            ..deep_lock()
+        };
+        let lock = drive
+            .lock(&path("docs-private/c"), request, Terms::default())
+            .await
+            .unwrap();
         let root = drive.home.clone();
-        Self { ana, ben, commons, root, trashed, version, lock }
+        Self {
+            ana,
+            ben,
+            commons,
+            root,
+            trashed,
+            version,
+            lock,
+        }
     }
 
     /// Ben's drive, for so many looks.
     async fn drive(&self, looks: usize) -> Drive {
         let access = Arc::new(Looks(AtomicUsize::new(looks)));
         let identity = Identity::whole(name("ben"), Role::User, None, access);
-        let drive = Drive::new(Arc::new(identity), self.root.clone(), self.ana.locks.clone());
+        let drive = Drive::new(
+            Arc::new(identity),
+            self.root.clone(),
+            self.ana.locks.clone(),
+        );
         drive.among(&self.commons).await.unwrap()
     }
 
@@ -140,16 +166,26 @@ impl World {
         for home in [&self.ana, &self.ben] {
             walk(home.dir.path(), &mut found);
         }
-        let locks: Vec<_> = self.ana.locks.all().iter().map(|lock| lock.token.clone()).collect();
+        let locks: Vec<_> = self
+            .ana
+            .locks
+            .all()
+            .iter()
+            .map(|lock| lock.token.clone())
+            .collect();
         let props = self.root.tree.props(&path("top")).await;
-        format!("{found:#?} {props:?} {locks:?} {:?}", self.commons.shares.to(&name("ben")))
+        format!(
+            "{found:#?} {props:?} {locks:?} {:?}",
+            self.commons.shares.to(&name("ben"))
+        )
     }
 }
 
 impl Home {
     /// Whether something lies in its staging folder.
     fn stages(&self) -> bool {
-        std::fs::read_dir(self.dir.path().join(".sarang/tmp")).is_ok_and(|mut entries| entries.next().is_some())
+        std::fs::read_dir(self.dir.path().join(".sarang/tmp"))
+            .is_ok_and(|mut entries| entries.next().is_some())
     }
 }
 
@@ -160,13 +196,18 @@ fn walk(dir: &Path, found: &mut BTreeMap<String, String>) {
             found.insert(at.display().to_string(), "folder".into());
             walk(&at, found);
         } else if entry.file_name() != "history.log" {
-            found.insert(at.display().to_string(), format!("{:?}", std::fs::read(&at).ok()));
+            found.insert(
+                at.display().to_string(),
+                format!("{:?}", std::fs::read(&at).ok()),
+            );
         }
     }
 }
 
 async fn upload(drive: &Drive, at: &str, start: Start) -> Result<()> {
-    let mut upload = drive.begin_put(&path(at), announced(start), Terms::default()).await?;
+    let mut upload = drive
+        .begin_put(&path(at), announced(start), Terms::default())
+        .await?;
     let end = upload.len();
     upload.seek(end).await?;
     for _ in 0..3 {
@@ -176,18 +217,33 @@ async fn upload(drive: &Drive, at: &str, start: Start) -> Result<()> {
 }
 
 async fn copy(drive: &Drive, from: &str, to: &str) -> Result<()> {
-    let copying = Copying { reach: Reach::Deep, overwrite: true };
-    drive.copy(&path(from), &path(to), copying, Terms::default()).await.map(drop)
+    let copying = Copying {
+        reach: Reach::Deep,
+        overwrite: true,
+    };
+    drive
+        .copy(&path(from), &path(to), copying, Terms::default())
+        .await
+        .map(drop)
 }
 
 async fn shift(drive: &Drive, from: &str, to: &str) -> Result<()> {
-    drive.rename(&path(from), &path(to), true, Terms::default()).await.map(drop)
+    drive
+        .rename(&path(from), &path(to), true, Terms::default())
+        .await
+        .map(drop)
 }
 
 async fn lock(drive: &Drive, at: &str) -> Result<()> {
-    let request = LockRequest { deep: false, folder: false, ..deep_lock() };
+    let request = LockRequest {
+        deep: false,
+        folder: false,
+        ..deep_lock()
+    };
     let lock = drive.lock(&path(at), request, Terms::default()).await?;
-    drive.create_locked(&path(at), &lock, &Terms::default()).await
+    drive
+        .create_locked(&path(at), &lock, &Terms::default())
+        .await
 }
 
 async fn done(world: &World, drive: &Drive, doing: Doing) -> Result<()> {
@@ -199,8 +255,14 @@ async fn done(world: &World, drive: &Drive, doing: Doing) -> Result<()> {
         Doing::Append => upload(drive, "docs/a", Start::Present).await,
         Doing::Mkdir => drive.mkdir(&path("new"), none).await,
         Doing::Props => {
-            let prop = DeadProp { ns: "x:".into(), name: "a".into(), xml: "<a xmlns=\"x:\"/>".into() };
-            drive.set_props(&path("top"), vec![PropChange::Set(prop)], None, none).await
+            let prop = DeadProp {
+                ns: "x:".into(),
+                name: "a".into(),
+                xml: "<a xmlns=\"x:\"/>".into(),
+            };
+            drive
+                .set_props(&path("top"), vec![PropChange::Set(prop)], None, none)
+                .await
         }
         Doing::Delete => drive.delete(&path("docs"), none).await,
         Doing::DeleteInShare => drive.delete(&path(&share("in")), none).await,
@@ -216,12 +278,22 @@ async fn done(world: &World, drive: &Drive, doing: Doing) -> Result<()> {
         Doing::CopyOutOver => copy(drive, &share("a"), "docs/a").await,
         Doing::CopyIn => copy(drive, "docs", &share("copy")).await,
         Doing::Revert => drive.revert(&path("docs/a"), &world.version, none).await,
-        Doing::PutBack => drive.put_back(None, &world.trashed, Some(path("docs/back"))).await.map(drop),
+        Doing::PutBack => drive
+            .put_back(None, &world.trashed, Some(path("docs/back")))
+            .await
+            .map(drop),
         Doing::Purge => drive.purge(&world.trashed).await,
         Doing::PurgeVersion => drive.purge_version(&path("docs/a"), &world.version).await,
         Doing::Lock => lock(drive, "top").await,
         Doing::LockNew => lock(drive, "new").await,
-        Doing::Unlock => drive.unlock(&path("docs-private/c"), world.lock.token.as_deref().unwrap()).await,
+        Doing::Unlock => {
+            drive
+                .unlock(
+                    &path("docs-private/c"),
+                    world.lock.token.as_deref().unwrap(),
+                )
+                .await
+        }
         Doing::Leave => drive.delete(&path(SHARE), none).await,
     }
 }
@@ -235,7 +307,10 @@ async fn an_access_that_ends_at_any_step_leaves_all_as_it_was() {
             world
                 .drive(usize::MAX)
                 .await
-                .unlock(&path("docs-private/c"), world.lock.token.as_deref().unwrap())
+                .unlock(
+                    &path("docs-private/c"),
+                    world.lock.token.as_deref().unwrap(),
+                )
                 .await
                 .unwrap();
         }
@@ -245,7 +320,9 @@ async fn an_access_that_ends_at_any_step_leaves_all_as_it_was() {
             let drive = world.drive(looks).await;
             match done(&world, &drive, doing).await {
                 Ok(()) => break,
-                Err(Error::AccessEnded) => assert_eq!(world.state().await, before, "{doing:?} after {looks} looks"),
+                Err(Error::AccessEnded) => {
+                    assert_eq!(world.state().await, before, "{doing:?} after {looks} looks")
+                }
                 Err(error) => panic!("{doing:?} after {looks} looks: {error:?}"),
             }
             looks += 1;

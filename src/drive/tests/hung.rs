@@ -17,8 +17,15 @@ async fn shares_from_disks_that_hang_hide_no_others() {
         };
         commons.shares.create(&name(owner), new).await.unwrap();
     }
-    let drive = Drive::new(Arc::new(drive.identity().clone()), drive.home.clone(), drive.locks.clone());
-    let (drive, began) = (drive.among(&commons).await.unwrap(), tokio::time::Instant::now());
+    let drive = Drive::new(
+        Arc::new(drive.identity().clone()),
+        drive.home.clone(),
+        drive.locks.clone(),
+    );
+    let (drive, began) = (
+        drive.among(&commons).await.unwrap(),
+        tokio::time::Instant::now(),
+    );
     let incoming = drive.incoming().await.unwrap();
     assert!(began.elapsed() <= 2 * PATIENCE, "{:?}", began.elapsed());
     assert_eq!(incoming.len(), 4);

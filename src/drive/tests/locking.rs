@@ -14,8 +14,15 @@ async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
     let home = Home { locks, ..home };
     let (drive, top) = (home.drive("", Rights::Edit), path("top"));
     let etag = home.root.tree.stat(&top).await.unwrap().etag.to_string();
-    let terms = Terms { expect: Expect::Etag(vec![etag]), ..Terms::default() };
-    let request = || LockRequest { deep: false, folder: false, ..deep_lock() };
+    let terms = Terms {
+        expect: Expect::Etag(vec![etag]),
+        ..Terms::default()
+    };
+    let request = || LockRequest {
+        deep: false,
+        folder: false,
+        ..deep_lock()
+    };
     let saved = async {
         while drive.locks_on(&top).is_empty() {
             tokio::task::yield_now().await;
@@ -23,9 +30,15 @@ async fn a_lock_is_granted_on_what_the_conditions_spoke_of_or_not_at_all() {
         std::fs::write(home.dir.path().join("top"), "somebody else's").unwrap();
     };
     let (refused, ()) = tokio::join!(drive.lock(&top, request(), terms), saved);
-    assert!(matches!(refused, Err(Error::PreconditionFailed)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::PreconditionFailed)),
+        "{refused:?}"
+    );
     assert!(drive.locks_on(&top).is_empty());
-    assert!(drive.lock(&top, request(), Terms::default()).await.is_ok(), "nothing stands in its way");
+    assert!(
+        drive.lock(&top, request(), Terms::default()).await.is_ok(),
+        "nothing stands in its way"
+    );
 }
 
 /// The removal of what is at a path, judged and not over until its disk is let go on.
@@ -39,7 +52,10 @@ impl Hung {
     async fn removal(drive: &Drive, at: &str) -> Self {
         let at = path(at);
         let place = drive.admitted(&at, Access::Change).await.unwrap();
-        let bench = drive.bench(&place, Terms::default(), judge::removing(&place)).await.unwrap();
+        let bench = drive
+            .bench(&place, Terms::default(), judge::removing(&place))
+            .await
+            .unwrap();
         let ((disk, waits), (judged, begun)) = (mpsc::channel::<()>(), mpsc::channel());
         let commit = bench.commit();
         let mut change = move || {
@@ -49,7 +65,11 @@ impl Hung {
         };
         let thread = thread::spawn(move || commit.judge.judge(None, &mut change));
         begun.recv().unwrap();
-        Self { disk, bench, thread }
+        Self {
+            disk,
+            bench,
+            thread,
+        }
     }
 
     fn goes_on(self) -> Vec<String> {
@@ -63,16 +83,25 @@ impl Hung {
 async fn a_change_that_hangs_keeps_nobody_else_from_their_locks() {
     let (home, other) = (Home::new().await, Home::new().await);
     let root = Arc::new(Root::new("home/ben".into(), other.root.tree.clone()));
-    let other = Home { root, locks: home.locks.clone(), ..other };
+    let other = Home {
+        root,
+        locks: home.locks.clone(),
+        ..other
+    };
     let hung = Hung::removal(&home.drive("", Rights::Edit), "top").await;
     let (top, drive) = (path("top"), other.drive("", Rights::Edit));
     let others = tokio::spawn(async move {
-        let lock = drive.lock(&top, deep_lock(), Terms::default()).await.unwrap();
+        let lock = drive
+            .lock(&top, deep_lock(), Terms::default())
+            .await
+            .unwrap();
         drive.delete(&path("docs"), Terms::default()).await.unwrap();
         drive.unlock(&top, &lock.token.unwrap()).await.unwrap();
     });
     let looks = home.drive("", Rights::Edit);
-    let looks = tokio::spawn(async move { looks.has_no_locks(&path("")) && looks.locks_on(&path("top")).is_empty() });
+    let looks = tokio::spawn(async move {
+        looks.has_no_locks(&path("")) && looks.locks_on(&path("top")).is_empty()
+    });
     let both = async { (others.await.unwrap(), looks.await.unwrap()) };
     let waited = tokio::time::timeout(Duration::from_secs(5), both).await;
     assert!(hung.goes_on().is_empty());
@@ -85,7 +114,11 @@ async fn a_lock_comes_after_the_change_under_way_and_stands_on_what_is_there_the
     let drive = home.drive("", Rights::Edit);
     let hung = Hung::removal(&drive, "docs").await;
     let (again, docs) = (drive.clone(), path("docs"));
-    let lock = tokio::spawn(async move { again.lock(&path("docs"), deep_lock(), Terms::default()).await });
+    let lock = tokio::spawn(async move {
+        again
+            .lock(&path("docs"), deep_lock(), Terms::default())
+            .await
+    });
     while drive.locks_on(&docs).is_empty() {
         tokio::task::yield_now().await;
     }
@@ -100,8 +133,18 @@ async fn a_lock_is_refused_that_would_wait_too_long_for_the_disk() {
     let home = Home::new().await;
     let drive = home.drive("", Rights::Edit);
     let hung = Hung::removal(&drive, "docs").await;
-    assert!(matches!(drive.lock(&path("top"), deep_lock(), Terms::default()).await, Err(Error::Busy { .. })));
+    assert!(matches!(
+        drive
+            .lock(&path("top"), deep_lock(), Terms::default())
+            .await,
+        Err(Error::Busy { .. })
+    ));
     assert!(drive.locks_on(&path("top")).is_empty());
     hung.goes_on();
-    assert!(drive.lock(&path("top"), deep_lock(), Terms::default()).await.is_ok());
+    assert!(
+        drive
+            .lock(&path("top"), deep_lock(), Terms::default())
+            .await
+            .is_ok()
+    );
 }

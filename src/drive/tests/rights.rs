@@ -7,9 +7,21 @@ use std::collections::BTreeSet;
 type Allowed = BTreeSet<(String, &'static str)>;
 
 const FOLDERS: [&str; 3] = ["docs", "docs/in", "docs-private"];
-const ALL: [&str; 7] = ["docs", "docs/in", "docs-private", "docs/a", "docs/in/b", "docs-private/c", "top"];
-const ACCESSES: [(&str, Access); 4] =
-    [("stat", Access::Stat), ("read", Access::Read), ("create", Access::Create), ("change", Access::Change)];
+const ALL: [&str; 7] = [
+    "docs",
+    "docs/in",
+    "docs-private",
+    "docs/a",
+    "docs/in/b",
+    "docs-private/c",
+    "top",
+];
+const ACCESSES: [(&str, Access); 4] = [
+    ("stat", Access::Stat),
+    ("read", Access::Read),
+    ("create", Access::Create),
+    ("change", Access::Change),
+];
 
 /// A share of a case: which of `ALL`, to whom, and what it grants.
 #[derive(Clone, Debug)]
@@ -38,15 +50,24 @@ fn any_given() -> impl Strategy<Value = Given> {
 fn granted(given: &[Given], own: Rights) -> Allowed {
     let mut allowed = Allowed::new();
     for Given { at, to, rights } in given {
-        let reaches = matches!(to, Grantee::Account(to) if *to == name("ben")) || *to == Grantee::Group(group("his"));
+        let reaches = matches!(to, Grantee::Account(to) if *to == name("ben"))
+            || *to == Grantee::Group(group("his"));
         if !reaches || own == Rights::Drop {
             continue;
         }
         let shown = ALL[*at];
-        for file in ALL.iter().filter(|file| **file == shown || file.starts_with(&format!("{shown}/"))) {
+        for file in ALL
+            .iter()
+            .filter(|file| **file == shown || file.starts_with(&format!("{shown}/")))
+        {
             let edits = *rights == Rights::Edit && own == Rights::Edit;
             allowed.extend(["stat", "read"].map(|access| ((*file).to_owned(), access)));
-            allowed.extend(["create", "change"].iter().filter(|_| edits).map(|access| ((*file).to_owned(), *access)));
+            allowed.extend(
+                ["create", "change"]
+                    .iter()
+                    .filter(|_| edits)
+                    .map(|access| ((*file).to_owned(), *access)),
+            );
         }
     }
     allowed
@@ -56,7 +77,10 @@ fn granted(given: &[Given], own: Rights) -> Allowed {
 async fn allowed(drive: &Drive, ways: &[(VPath, String)]) -> Allowed {
     let mut allowed = Allowed::new();
     for (at, shown) in ways {
-        for file in ALL.iter().filter_map(|file| path(file).after(&path(shown)).map(|rest| (*file, rest))) {
+        for file in ALL
+            .iter()
+            .filter_map(|file| path(file).after(&path(shown)).map(|rest| (*file, rest)))
+        {
             let there = file.1.beneath(at);
             for (word, access) in ACCESSES {
                 if drive.admitted(&there, access).await.is_ok() {
@@ -78,18 +102,38 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let (ana, home) = (Home::new().await, Home::new().await);
-        Self { ana, ben: Arc::new(Root::new("home/ben".into(), home.root.tree.clone())), _dir: home }
+        Self {
+            ana,
+            ben: Arc::new(Root::new("home/ben".into(), home.root.tree.clone())),
+            _dir: home,
+        }
     }
 
     async fn commons(&self, given: &[Given]) -> Arc<Commons> {
         let commons = commons_of(&self.ana, &self.ben).await;
-        commons.groups.create(&group("his"), [name("ben")].into()).await.unwrap();
-        commons.groups.create(&group("others"), [name("eva")].into()).await.unwrap();
+        commons
+            .groups
+            .create(&group("his"), [name("ben")].into())
+            .await
+            .unwrap();
+        commons
+            .groups
+            .create(&group("others"), [name("eva")].into())
+            .await
+            .unwrap();
         for Given { at, to, rights } in given {
             let (path, to, rights) = (path(ALL[*at]), commons.groups.bind(to).unwrap(), *rights);
             let (_, node) = self.ana.root.tree.keep_id(&path).await.unwrap();
             let folder = FOLDERS.contains(&ALL[*at]);
-            let new = NewShare { path, node, folder, to, rights, expires: None, note: String::new() };
+            let new = NewShare {
+                path,
+                node,
+                folder,
+                to,
+                rights,
+                expires: None,
+                note: String::new(),
+            };
             // The same with the same once more is refused.
             let _ = commons.shares.create(&name("ana"), new).await;
         }
@@ -97,7 +141,10 @@ impl Stage {
     }
 
     async fn drive(&self, commons: &Arc<Commons>, rights: Rights) -> Drive {
-        let identity = Identity { rights, ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable)) };
+        let identity = Identity {
+            rights,
+            ..Identity::whole(name("ben"), Role::User, None, Arc::new(Irrevocable))
+        };
         let drive = Drive::new(Arc::new(identity), self.ben.clone(), self.ana.locks.clone());
         drive.among(commons).await.unwrap()
     }
@@ -106,14 +153,24 @@ impl Stage {
 /// The ways that lead from a drive to what ana shares.
 async fn ways(drive: &Drive) -> Vec<(VPath, String)> {
     let incoming = drive.incoming().await.unwrap();
-    incoming.into_iter().map(|(share, at)| (at, share.path().as_str().to_owned())).collect()
+    incoming
+        .into_iter()
+        .map(|(share, at)| (at, share.path().as_str().to_owned()))
+        .collect()
 }
 
 /// The shares as they stand, in the words of a case.
 fn standing(commons: &Commons) -> Vec<Given> {
     let of = |share: &Arc<Share>| {
-        let at = ALL.iter().position(|path| *path == share.path().as_str()).unwrap();
-        Given { at, to: share.to.named.clone(), rights: share.rights }
+        let at = ALL
+            .iter()
+            .position(|path| *path == share.path().as_str())
+            .unwrap();
+        Given {
+            at,
+            to: share.to.named.clone(),
+            rights: share.rights,
+        }
     };
     commons.shares.of(&name("ana")).iter().map(of).collect()
 }

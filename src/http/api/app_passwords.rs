@@ -45,7 +45,9 @@ pub struct NewSecret {
 
 impl std::fmt::Debug for NewSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewSecret").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("NewSecret")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,18 +104,36 @@ impl AppPasswordView {
 
 impl AppPasswordWish {
     fn read(self) -> Result<NewAppPassword, Error> {
-        let invalid = |pointer: &str, why: &str| Error::Invalid { pointer: pointer.into(), why: why.into() };
+        let invalid = |pointer: &str, why: &str| Error::Invalid {
+            pointer: pointer.into(),
+            why: why.into(),
+        };
         let name = self.name.trim();
-        if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control) {
-            return Err(invalid("/name", "A name has 1 to 100 characters, none of them control characters."));
+        if name.is_empty() || name.chars().count() > MAX_NAME || name.chars().any(char::is_control)
+        {
+            return Err(invalid(
+                "/name",
+                "A name has 1 to 100 characters, none of them control characters.",
+            ));
         }
-        let scope = VPath::parse(&self.scope.unwrap_or_default()).map_err(|e| invalid("/scope", &e.to_string()))?;
+        let scope = VPath::parse(&self.scope.unwrap_or_default())
+            .map_err(|e| invalid("/scope", &e.to_string()))?;
         let rights = self.rights.unwrap_or(Rights::Edit);
         if rights == Rights::Drop {
             return Err(invalid("/rights", "An app password may `view` or `edit`."));
         }
-        let expires = self.expires.as_deref().map(|text| future("/expires", text)).transpose()?;
-        Ok(NewAppPassword { name: name.to_owned(), scope, target: None, rights, expires })
+        let expires = self
+            .expires
+            .as_deref()
+            .map(|text| future("/expires", text))
+            .transpose()?;
+        Ok(NewAppPassword {
+            name: name.to_owned(),
+            scope,
+            target: None,
+            rights,
+            expires,
+        })
     }
 }
 
@@ -131,10 +151,16 @@ pub async fn add(
         let note = format!("{:?}, {} in /{}", wish.name, wish.rights, wish.scope);
         // A whole drive needs no look at its disk, which may be missing at present.
         if !wish.scope.is_root() {
-            wish.target = work.drive(&confined(&identity, &wish)).await?.keep_scope().await?;
+            wish.target = work
+                .drive(&confined(&identity, &wish))
+                .await?
+                .keep_scope()
+                .await?;
         }
         let added = work.auth.add_app_password(&identity, wish).await?;
-        reporter.done(Kind::AppPasswordCreated, &added.0, note).await;
+        reporter
+            .done(Kind::AppPasswordCreated, &added.0, note)
+            .await;
         Ok(added)
     };
     let (id, password) = app.finish(added).await?;
@@ -143,8 +169,17 @@ pub async fn add(
 
 /// Who a client with this app password will be.
 fn confined(identity: &Identity, wish: &NewAppPassword) -> Arc<Identity> {
-    let (via, scope, rights) = (Via::AppPassword(String::new()), wish.scope.clone(), wish.rights);
-    Arc::new(Identity { via, scope, rights, ..identity.clone() })
+    let (via, scope, rights) = (
+        Via::AppPassword(String::new()),
+        wish.scope.clone(),
+        wish.rights,
+    );
+    Arc::new(Identity {
+        via,
+        scope,
+        rights,
+        ..identity.clone()
+    })
 }
 
 /// The app passwords of the account.
@@ -167,7 +202,9 @@ pub async fn revoke(caller: Account, Path(id): Path<String>) -> Result<StatusCod
     let work = app.clone();
     let revoked = async move {
         let revoked = work.auth.revoke_app_password(&identity.account, &id).await;
-        reporter.report(Kind::AppPasswordRemoved, &id, "", &revoked).await;
+        reporter
+            .report(Kind::AppPasswordRemoved, &id, "", &revoked)
+            .await;
         work.end_lost_locks().await;
         revoked
     };
@@ -182,9 +219,11 @@ pub(super) fn date(seconds: i64) -> String {
 
 /// Reads a moment that is still to come, in seconds since 1970.
 pub(super) fn future(pointer: &str, text: &str) -> Result<i64, Error> {
-    let end = time::parse_iso_date(text).filter(|end| *end > SystemTime::now()).ok_or_else(|| Error::Invalid {
-        pointer: pointer.into(),
-        why: "This must be a time to come, written like 2030-12-31T23:59:59Z.".into(),
-    })?;
+    let end = time::parse_iso_date(text)
+        .filter(|end| *end > SystemTime::now())
+        .ok_or_else(|| Error::Invalid {
+            pointer: pointer.into(),
+            why: "This must be a time to come, written like 2030-12-31T23:59:59Z.".into(),
+        })?;
     Ok(time::unix_seconds(end))
 }

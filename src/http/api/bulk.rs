@@ -70,14 +70,24 @@ pub struct Deletions {
 impl ItemResult {
     /// A path that went well.
     pub fn done(path: String, status: StatusCode) -> Self {
-        Self { path, status: status.as_u16(), code: None, detail: None }
+        Self {
+            path,
+            status: status.as_u16(),
+            code: None,
+            detail: None,
+        }
     }
 
     /// A path that did not.
     pub fn failed(path: String, error: &Error) -> Self {
         reply::log(error);
         let status = reply::api_status(error).as_u16();
-        Self { path, status, code: Some(reply::code(error)), detail: Some(reply::text_of(error)) }
+        Self {
+            path,
+            status,
+            code: Some(reply::code(error)),
+            detail: Some(reply::text_of(error)),
+        }
     }
 
     /// Whether it went well.
@@ -129,7 +139,9 @@ pub async fn delete(
     let work = async move {
         let mut results = Vec::with_capacity(wanted.paths.len());
         for path in wanted.paths {
-            let outcome = delete_one(&drive, &path, terms.clone()).await.map(|()| StatusCode::NO_CONTENT);
+            let outcome = delete_one(&drive, &path, terms.clone())
+                .await
+                .map(|()| StatusCode::NO_CONTENT);
             results.push(ItemResult::of(path, outcome));
         }
         Ok(Results { results })
@@ -143,17 +155,26 @@ async fn delete_one(drive: &Drive, path: &str, terms: Terms) -> Result<()> {
 
 /// The tokens of the locks that may be passed, and no condition.
 pub fn submitted(headers: &HeaderMap) -> Result<Terms> {
-    Ok(Terms { tokens: lock_tokens(headers)?, ..Terms::default() })
+    Ok(Terms {
+        tokens: lock_tokens(headers)?,
+        ..Terms::default()
+    })
 }
 
 /// Runs a change from path to path over all items, to its end though the client leaves.
-async fn transfer(member: Member, wanted: Transfers, way: Way, terms: Terms) -> Result<axum::Json<Results>, Problem> {
+async fn transfer(
+    member: Member,
+    wanted: Transfers,
+    way: Way,
+    terms: Terms,
+) -> Result<axum::Json<Results>, Problem> {
     check_count(wanted.items.len(), "/items")?;
     let drive = member.drive().await?;
     let work = async move {
         let mut results = Vec::with_capacity(wanted.items.len());
         for Transfer { from, to } in wanted.items {
-            let outcome = transfer_one(&drive, way, (&from, &to), (wanted.overwrite, terms.clone())).await;
+            let outcome =
+                transfer_one(&drive, way, (&from, &to), (wanted.overwrite, terms.clone())).await;
             results.push(ItemResult::of(from, outcome));
         }
         Ok(Results { results })
@@ -170,7 +191,19 @@ async fn transfer_one(
     let (from, to) = (VPath::parse(from)?, VPath::parse(to)?);
     let outcome = match way {
         Way::Move => drive.rename(&from, &to, overwrite, terms).await,
-        Way::Copy => drive.copy(&from, &to, Copying { reach: Reach::Deep, overwrite }, terms).await,
+        Way::Copy => {
+            drive
+                .copy(
+                    &from,
+                    &to,
+                    Copying {
+                        reach: Reach::Deep,
+                        overwrite,
+                    },
+                    terms,
+                )
+                .await
+        }
     };
     match outcome {
         Ok(true) => Ok(StatusCode::CREATED),
@@ -189,7 +222,10 @@ enum Way {
 
 fn check_count(count: usize, pointer: &str) -> Result<()> {
     if count > MAX_ITEMS {
-        return Err(Error::Invalid { pointer: pointer.into(), why: "One call takes at most 1000 paths.".into() });
+        return Err(Error::Invalid {
+            pointer: pointer.into(),
+            why: "One call takes at most 1000 paths.".into(),
+        });
     }
     Ok(())
 }

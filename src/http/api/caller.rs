@@ -23,7 +23,11 @@ pub(in crate::http) struct Arrival {
 impl Arrival {
     /// A request from there.
     pub(in crate::http) fn new(app: Arc<App>, origin: Origin) -> Self {
-        Self { app, origin, identity: Arc::default() }
+        Self {
+            app,
+            origin,
+            identity: Arc::default(),
+        }
     }
 
     /// Who has signed in while the request was answered.
@@ -34,7 +38,10 @@ impl Arrival {
     /// Refuses who has signed in with what has ended since, as it may while a body comes. `Unauthenticated`.
     pub(super) fn check_still(&self) -> Result<(), Error> {
         let access = self.identity.get().map(|identity| identity.access.check());
-        access.transpose().map(drop).map_err(|_| Error::Unauthenticated)
+        access
+            .transpose()
+            .map(drop)
+            .map_err(|_| Error::Unauthenticated)
     }
 
     async fn sign_in(&self, parts: &Parts) -> Result<Arc<Identity>, Error> {
@@ -103,20 +110,28 @@ impl Public {
 impl Account {
     /// What tells the audit log of this account.
     pub fn reporter(&self) -> Reporter {
-        self.app.audit.reporter(Actor::from(&*self.identity), Some(self.client))
+        self.app
+            .audit
+            .reporter(Actor::from(&*self.identity), Some(self.client))
     }
 }
 
 impl Admin {
     /// What tells the audit log of this administrator.
     pub fn reporter(&self) -> Reporter {
-        self.app.audit.reporter(Actor::from(&*self.identity), Some(self.client))
+        self.app
+            .audit
+            .reporter(Actor::from(&*self.identity), Some(self.client))
     }
 }
 
 fn arrival(parts: &Parts) -> Result<Arrival, Problem> {
     // `answer` in pages.rs puts it in; without it nobody is let in.
-    parts.extensions.get::<Arrival>().cloned().ok_or(Problem(Error::Unauthenticated))
+    parts
+        .extensions
+        .get::<Arrival>()
+        .cloned()
+        .ok_or(Problem(Error::Unauthenticated))
 }
 
 impl<S: Sync> FromRequestParts<S> for Public {
@@ -124,7 +139,10 @@ impl<S: Sync> FromRequestParts<S> for Public {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let Arrival { app, origin, .. } = arrival(parts)?;
-        Ok(Self { app, client: origin.address })
+        Ok(Self {
+            app,
+            client: origin.address,
+        })
     }
 }
 
@@ -134,7 +152,11 @@ impl<S: Sync> FromRequestParts<S> for Member {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let arrival = arrival(parts)?;
         let identity = arrival.sign_in(parts).await?;
-        Ok(Self { app: arrival.app, identity, client: arrival.origin.address })
+        Ok(Self {
+            app: arrival.app,
+            identity,
+            client: arrival.origin.address,
+        })
     }
 }
 
@@ -142,11 +164,21 @@ impl<S: Sync> FromRequestParts<S> for Account {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Member { app, identity, client } = Member::from_request_parts(parts, state).await?;
+        let Member {
+            app,
+            identity,
+            client,
+        } = Member::from_request_parts(parts, state).await?;
         if identity.is_confined() {
-            return Err(Problem(Error::Forbidden("An app password uses files; for this, sign in with the account.")));
+            return Err(Problem(Error::Forbidden(
+                "An app password uses files; for this, sign in with the account.",
+            )));
         }
-        Ok(Self { app, identity, client })
+        Ok(Self {
+            app,
+            identity,
+            client,
+        })
     }
 }
 
@@ -154,10 +186,20 @@ impl<S: Sync> FromRequestParts<S> for Admin {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Account { app, identity, client } = Account::from_request_parts(parts, state).await?;
+        let Account {
+            app,
+            identity,
+            client,
+        } = Account::from_request_parts(parts, state).await?;
         if identity.role != Role::Admin {
-            return Err(Problem(Error::Forbidden("Only administrators may do this.")));
+            return Err(Problem(Error::Forbidden(
+                "Only administrators may do this.",
+            )));
         }
-        Ok(Self { app, identity, client })
+        Ok(Self {
+            app,
+            identity,
+            client,
+        })
     }
 }

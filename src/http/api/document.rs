@@ -54,9 +54,18 @@ struct Ways;
 impl Modify for Ways {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("basic", SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)));
-        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-        components.add_security_scheme("cookie", SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("sid"))));
+        components.add_security_scheme(
+            "basic",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Basic)),
+        );
+        components.add_security_scheme(
+            "bearer",
+            SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
+        );
+        components.add_security_scheme(
+            "cookie",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new("sid"))),
+        );
     }
 }
 
@@ -65,7 +74,11 @@ struct Shared;
 
 impl Modify for Shared {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
-        document.components.get_or_insert_default().responses.extend(Failures::described());
+        document
+            .components
+            .get_or_insert_default()
+            .responses
+            .extend(Failures::described());
     }
 }
 
@@ -85,12 +98,17 @@ mod tests {
     #[test]
     fn the_golden_copy_is_the_document() {
         let (_, document) = super::super::documented();
-        let (present, path) =
-            (super::text(&document) + "\n", concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json"));
+        let (present, path) = (
+            super::text(&document) + "\n",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json"),
+        );
         if std::env::var("SARANG_GOLDEN").is_ok_and(|wish| wish == "write") {
             std::fs::write(path, &present).unwrap();
         }
         let kept = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(kept == present, "docs/openapi.json is not what the code says; SARANG_GOLDEN=write accepts the change");
+        assert!(
+            kept == present,
+            "docs/openapi.json is not what the code says; SARANG_GOLDEN=write accepts the change"
+        );
     }
 }

@@ -16,10 +16,17 @@ use axum::http::{HeaderMap, header};
 #[utoipa::path(get, path = "/api/v1/me/failures", tag = Tag::ACCOUNT, operation_id = "listFailures",
     responses((status = 200, body = Page<ClientFailure>), Failures))]
 pub async fn list(
-    Account { app, identity, client }: Account,
+    Account {
+        app,
+        identity,
+        client,
+    }: Account,
     headers: HeaderMap,
 ) -> Result<Json<Page<ClientFailure>>, Problem> {
-    Ok(in_words(app.auth.failures_of(&identity.account, Some(client))?, &headers))
+    Ok(in_words(
+        app.auth.failures_of(&identity.account, Some(client))?,
+        &headers,
+    ))
 }
 
 /// The same of another account.
@@ -34,8 +41,14 @@ pub async fn list_of(
 }
 
 fn in_words(failures: Vec<Failure>, headers: &HeaderMap) -> Json<Page<ClientFailure>> {
-    let accepted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let accepted = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let language = Language::accepted(accepted);
-    let items = failures.into_iter().map(|failure| ClientFailure::of(failure, language)).collect();
+    let items = failures
+        .into_iter()
+        .map(|failure| ClientFailure::of(failure, language))
+        .collect();
     Json(Page { items, next: None })
 }

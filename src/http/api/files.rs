@@ -14,7 +14,10 @@ use crate::model::{Error, VPath};
 use axum::response::Response;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, X_FRAME_OPTIONS};
+use http::header::{
+    CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    X_FRAME_OPTIONS,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -46,14 +49,24 @@ pub enum Kind {
 impl Row {
     /// The row of a node under this name.
     pub fn new(name: String, node: &Node) -> Self {
-        Self(name, Kind::of(node), node.len, unix_millis(node.modified), node.etag.to_string())
+        Self(
+            name,
+            Kind::of(node),
+            node.len,
+            unix_millis(node.modified),
+            node.etag.to_string(),
+        )
     }
 }
 
 impl Kind {
     /// What a node is.
     pub fn of(node: &Node) -> Self {
-        if node.folder { Self::Folder } else { Self::File }
+        if node.folder {
+            Self::Folder
+        } else {
+            Self::File
+        }
     }
 }
 
@@ -122,29 +135,57 @@ pub struct NewFolder {
 /// The members of a folder, up to 10,000 in one page.
 #[utoipa::path(get, path = "/api/v1/files", tag = Tag::FILES, operation_id = "listFiles", params(ListQuery),
     responses((status = 200, body = FolderPage), (status = 304, description = "It is as `If-None-Match` has it."), Failures))]
-pub async fn list(member: Member, Query(query): Query<ListQuery>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn list(
+    member: Member,
+    Query(query): Query<ListQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let limit = query.limit.unwrap_or(MAX_ROWS);
     if !(1..=MAX_ROWS).contains(&limit) {
-        return Err(Error::Invalid { pointer: "/limit".into(), why: "A page has 1 to 10000 rows.".into() }.into());
+        return Err(Error::Invalid {
+            pointer: "/limit".into(),
+            why: "A page has 1 to 10000 rows.".into(),
+        }
+        .into());
     }
     let after = query.cursor.as_deref().map(decode).transpose()?;
     let drive = member.drive().await?;
-    let page = page(&drive, &VPath::parse(&query.path)?, after.as_deref(), limit.into()).await?;
+    let page = page(
+        &drive,
+        &VPath::parse(&query.path)?,
+        after.as_deref(),
+        limit.into(),
+    )
+    .await?;
     tagged(&page, &headers).map_err(Problem)
 }
 
 /// The first `limit` rows of a folder whose names follow `after`.
-pub async fn page(drive: &Drive, folder: &VPath, after: Option<&str>, limit: usize) -> Result<FolderPage, Error> {
+pub async fn page(
+    drive: &Drive,
+    folder: &VPath,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<FolderPage, Error> {
     let mut entries = drive.list_after(folder, after, limit + 1).await?;
     let more = entries.len() > limit;
     entries.truncate(limit);
-    let items: Vec<Row> = entries.into_iter().map(|entry| Row::new(entry.name, &entry.node)).collect();
-    let next = items.last().filter(|_| more).map(|row| BASE64_URL_SAFE_NO_PAD.encode(&row.0));
+    let items: Vec<Row> = entries
+        .into_iter()
+        .map(|entry| Row::new(entry.name, &entry.node))
+        .collect();
+    let next = items
+        .last()
+        .filter(|_| more)
+        .map(|row| BASE64_URL_SAFE_NO_PAD.encode(&row.0));
     Ok(FolderPage { items, next })
 }
 
 fn decode(cursor: &str) -> Result<String, Error> {
-    let name = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let name = BASE64_URL_SAFE_NO_PAD
+        .decode(cursor)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     name.ok_or_else(|| Error::Invalid {
         pointer: "/cursor".into(),
         why: "This is not a cursor that a page gave.".into(),
@@ -155,14 +196,27 @@ fn decode(cursor: &str) -> Result<String, Error> {
 fn tagged(value: &impl Serialize, headers: &HeaderMap) -> Result<Response, Error> {
     let text = serde_json::to_string(value).map_err(|e| Error::io("write the answer", e))?;
     let digest = Sha256::digest(&text);
-    let etag = digest.iter().take(12).fold(String::from("\""), |mut tag, byte| {
-        let _ = write!(tag, "{byte:02x}");
-        tag
-    }) + "\"";
+    let etag = digest
+        .iter()
+        .take(12)
+        .fold(String::from("\""), |mut tag, byte| {
+            let _ = write!(tag, "{byte:02x}");
+            tag
+        })
+        + "\"";
     let known = headers.contains_key(IF_NONE_MATCH)
-        && conditional::judge(headers, &etag, SystemTime::now())? == conditional::Verdict::NotModified;
-    let mut response = if known { Response::default() } else { Response::new(text.into()) };
-    *response.status_mut() = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+        && conditional::judge(headers, &etag, SystemTime::now())?
+            == conditional::Verdict::NotModified;
+    let mut response = if known {
+        Response::default()
+    } else {
+        Response::new(text.into())
+    };
+    *response.status_mut() = if known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    };
     let out = response.headers_mut();
     out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(etag) = HeaderValue::try_from(etag) {
@@ -174,7 +228,10 @@ fn tagged(value: &impl Serialize, headers: &HeaderMap) -> Result<Response, Error
 /// What stands at a path.
 #[utoipa::path(get, path = "/api/v1/files/stat", tag = Tag::FILES, operation_id = "statFile", params(PathQuery),
     responses((status = 200, body = Stat), Failures))]
-pub async fn stat(member: Member, Query(query): Query<PathQuery>) -> Result<axum::Json<Stat>, Problem> {
+pub async fn stat(
+    member: Member,
+    Query(query): Query<PathQuery>,
+) -> Result<axum::Json<Stat>, Problem> {
     let path = VPath::parse(&query.path)?;
     let node = member.drive().await?.stat(&path).await?;
     Ok(axum::Json(Stat::new(&path, &node)))
@@ -203,24 +260,49 @@ impl Stat {
         (status = 304, description = "It is as `If-None-Match` has it."),
         (status = 416, description = "The file ends before the range."),
         Failures))]
-pub async fn download(member: Member, Query(query): Query<PathQuery>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn download(
+    member: Member,
+    Query(query): Query<PathQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let path = VPath::parse(&query.path)?;
     let drive = member.drive().await?;
     Ok(content(&drive, &path, path.name(), &headers).await?)
 }
 
 /// The answer with a file's content, under this name for whoever saves it.
-pub async fn content(drive: &Drive, path: &VPath, name: Option<&str>, headers: &HeaderMap) -> Result<Response, Error> {
+pub async fn content(
+    drive: &Drive,
+    path: &VPath,
+    name: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
     served(drive.open(path).await?, name, headers).await
 }
 
 /// As [`content`], of an open file.
-pub async fn served(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response, Error> {
+pub async fn served(
+    reader: Arc<dyn Reader>,
+    name: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
     let mut response = get::serve(reader, name, headers).await?;
     let out = response.headers_mut();
-    let way = if out.contains_key(CONTENT_DISPOSITION) { "attachment" } else { "inline" };
-    let is_pdf = out.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/pdf");
-    out.insert(CONTENT_DISPOSITION, disposition(if is_pdf { "inline" } else { way }, name.unwrap_or_default()));
+    let way = if out.contains_key(CONTENT_DISPOSITION) {
+        "attachment"
+    } else {
+        "inline"
+    };
+    let is_pdf = out
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind == "application/pdf");
+    out.insert(
+        CONTENT_DISPOSITION,
+        disposition(
+            if is_pdf { "inline" } else { way },
+            name.unwrap_or_default(),
+        ),
+    );
     if is_pdf {
         // The app shows it in a frame, by the viewer of the browser; what it is made of can run nothing there either.
         out.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
@@ -239,7 +321,9 @@ pub async fn whole(reader: &dyn Reader, most: u64) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
     while (bytes.len() as u64) < len {
         let left = usize::try_from(len - bytes.len() as u64).unwrap_or(usize::MAX);
-        let piece = reader.read_at(bytes.len() as u64, left.min(1 << 20)).await?;
+        let piece = reader
+            .read_at(bytes.len() as u64, left.min(1 << 20))
+            .await?;
         if piece.is_empty() {
             break;
         }
@@ -252,7 +336,13 @@ pub async fn whole(reader: &dyn Reader, most: u64) -> Result<Vec<u8>, Error> {
 pub fn disposition(way: &str, name: &str) -> HeaderValue {
     let plain: String = name
         .chars()
-        .map(|c| if c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%')) { c } else { '_' })
+        .map(|c| {
+            if c == ' ' || (c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '%')) {
+                c
+            } else {
+                '_'
+            }
+        })
         .collect();
     let mut exact = Vec::new();
     href::write_encoded(&mut exact, name);
@@ -274,7 +364,10 @@ pub async fn mkdir(
     let made = member.app.finish(async move {
         drive.mkdir(&path, terms).await?;
         // It is made, whoever has moved it since, and whether or not it can be looked at.
-        let node = drive.stat(&path).await.unwrap_or_else(|_| Node::unseen(true));
+        let node = drive
+            .stat(&path)
+            .await
+            .unwrap_or_else(|_| Node::unseen(true));
         Ok(Stat::new(&path, &node))
     });
     Ok((StatusCode::CREATED, axum::Json(made.await?)))
@@ -287,7 +380,10 @@ mod tests {
     #[test]
     fn names_are_quoted_for_old_and_new_clients() {
         let value = disposition("attachment", "a\"\u{e9}%;\r.txt");
-        assert_eq!(value, "attachment; filename=\"a___;_.txt\"; filename*=UTF-8''a%22%C3%A9%25%3B%0D.txt");
+        assert_eq!(
+            value,
+            "attachment; filename=\"a___;_.txt\"; filename*=UTF-8''a%22%C3%A9%25%3B%0D.txt"
+        );
     }
 
     #[test]

@@ -29,25 +29,37 @@ pub fn file_name(part: &HeaderMap) -> Option<FileName> {
     }
     let read = extended.as_deref().and_then(read_extended);
     if let Some(name) = read.filter(|name| !name.is_empty()) {
-        return Some(FileName { shown: name.clone(), name: Ok(name) });
+        return Some(FileName {
+            shown: name.clone(),
+            name: Ok(name),
+        });
     }
     let bytes = plain.or(extended).filter(|bytes| !bytes.is_empty())?;
-    let name = text(&bytes).ok_or(Error::BadName("The name of the file is in no encoding that is known here."));
+    let name = text(&bytes).ok_or(Error::BadName(
+        "The name of the file is in no encoding that is known here.",
+    ));
     Some(FileName {
-        shown: name.as_ref().map_or_else(|_| String::from_utf8_lossy(&bytes).into_owned(), Clone::clone),
+        shown: name.as_ref().map_or_else(
+            |_| String::from_utf8_lossy(&bytes).into_owned(),
+            Clone::clone,
+        ),
         name,
     })
 }
 
 fn text(bytes: &[u8]) -> Option<String> {
-    std::str::from_utf8(bytes).map(str::to_owned).ok().or_else(|| windows1252::decode(bytes))
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .ok()
+        .or_else(|| windows1252::decode(bytes))
 }
 
 /// `UTF-8'de'gr%C3%B6%C3%9Fe` (RFC 5987, RFC 8187); `None` for what is none.
 fn read_extended(value: &[u8]) -> Option<String> {
     let mut parts = value.splitn(3, |b| *b == b'\'');
     let (charset, _, encoded) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_escape = |rest: &[u8]| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
+    let is_escape =
+        |rest: &[u8]| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit());
     if !encoded.split(|b| *b == b'%').skip(1).all(is_escape) {
         return None;
     }
@@ -55,7 +67,10 @@ fn read_extended(value: &[u8]) -> Option<String> {
     if charset.eq_ignore_ascii_case(b"utf-8") {
         return String::from_utf8(bytes).ok();
     }
-    charset.eq_ignore_ascii_case(b"iso-8859-1").then(|| windows1252::decode(&bytes)).flatten()
+    charset
+        .eq_ignore_ascii_case(b"iso-8859-1")
+        .then(|| windows1252::decode(&bytes))
+        .flatten()
 }
 
 /// The parameters of a header, values without their quotes. Of backslashes only those before a quote are escapes: old browsers send
@@ -64,7 +79,10 @@ fn parameters(header: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
     let mut found = Vec::new();
     let mut rest = after(header, b';');
     while !rest.is_empty() {
-        let end = rest.iter().position(|b| matches!(b, b'=' | b';')).unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|b| matches!(b, b'=' | b';'))
+            .unwrap_or(rest.len());
         let (name, tail) = rest.split_at_checked(end).unwrap_or((rest, &[]));
         let Some(value) = tail.strip_prefix(b"=") else {
             rest = after(tail, b';');
@@ -75,7 +93,10 @@ fn parameters(header: &[u8]) -> Vec<(&[u8], Vec<u8>)> {
             quoted(inner)
         } else {
             let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
-            value.split_at_checked(end).map(|(value, tail)| (value.trim_ascii().to_vec(), tail)).unwrap_or_default()
+            value
+                .split_at_checked(end)
+                .map(|(value, tail)| (value.trim_ascii().to_vec(), tail))
+                .unwrap_or_default()
         };
         found.push((name.trim_ascii(), value));
         rest = after(tail, b';');
@@ -117,8 +138,14 @@ mod tests {
 
     /// The name, or what became of it.
     fn named(header: &[u8]) -> String {
-        let part = HeaderMap::from_iter([(CONTENT_DISPOSITION, HeaderValue::from_bytes(header).unwrap())]);
-        file_name(&part).map_or_else(|| NONE.to_owned(), |file| file.name.unwrap_or_else(|_| REFUSED.to_owned()))
+        let part = HeaderMap::from_iter([(
+            CONTENT_DISPOSITION,
+            HeaderValue::from_bytes(header).unwrap(),
+        )]);
+        file_name(&part).map_or_else(
+            || NONE.to_owned(),
+            |file| file.name.unwrap_or_else(|_| REFUSED.to_owned()),
+        )
     }
 
     const NONE: &str = "no file";
@@ -128,19 +155,40 @@ mod tests {
     fn every_file_has_a_name_or_a_refusal() {
         let cases: [(&[u8], &str); 24] = [
             (b"form-data; name=\"f\"; filename=\"a b.txt\"", "a b.txt"),
-            ("form-data; name=\"f\"; filename=\"größe\"".as_bytes(), "größe"),
-            (b"form-data; name=\"f\"; filename=\"gr\xf6\xdfe \x80\"", "größe €"),
+            (
+                "form-data; name=\"f\"; filename=\"größe\"".as_bytes(),
+                "größe",
+            ),
+            (
+                b"form-data; name=\"f\"; filename=\"gr\xf6\xdfe \x80\"",
+                "größe €",
+            ),
             (b"form-data; filename=gr\xf6\xdfe ; name=f", "größe"),
             (b"form-data; name=\"f\"; filename=\"a\x81\"", REFUSED),
-            (b"form-data; name=\"f\"; filename=\"a\\\"b.txt\"", "a\"b.txt"),
-            (b"form-data; name=\"f\"; filename=\"C:\\dir\\a.txt\"", "C:\\dir\\a.txt"),
+            (
+                b"form-data; name=\"f\"; filename=\"a\\\"b.txt\"",
+                "a\"b.txt",
+            ),
+            (
+                b"form-data; name=\"f\"; filename=\"C:\\dir\\a.txt\"",
+                "C:\\dir\\a.txt",
+            ),
             (b"form-data; name=\"f\"; filename=\"a\\\"", "a\\"),
             (b"form-data; name=\"f\"; filename=\"a", "a"),
-            (b"form-data; name=\"f;filename=no\"; filename=\"a;b=c\"", "a;b=c"),
+            (
+                b"form-data; name=\"f;filename=no\"; filename=\"a;b=c\"",
+                "a;b=c",
+            ),
             (b"form-data; name=f;FileName=a", "a"),
             (b"form-data; filename = \"a\"", "a"),
-            (b"form-data; filename=\"a\"; filename*=UTF-8''gr%C3%B6%C3%9Fe", "größe"),
-            (b"form-data; filename*=utf-8'de'%e2%82%ac; filename=\"a\"", "€"),
+            (
+                b"form-data; filename=\"a\"; filename*=UTF-8''gr%C3%B6%C3%9Fe",
+                "größe",
+            ),
+            (
+                b"form-data; filename*=utf-8'de'%e2%82%ac; filename=\"a\"",
+                "€",
+            ),
             (b"form-data; filename*=ISO-8859-1''gr%F6%DFe", "größe"),
             (b"form-data; filename=a; filename*=UTF-8''%FF", "a"),
             (b"form-data; filename=a; filename*=UTF-8''%zz", "a"),
@@ -153,7 +201,12 @@ mod tests {
             (b"form-data", NONE),
         ];
         for (header, expected) in cases {
-            assert_eq!(named(header), expected, "{}", String::from_utf8_lossy(header));
+            assert_eq!(
+                named(header),
+                expected,
+                "{}",
+                String::from_utf8_lossy(header)
+            );
         }
         assert!(file_name(&HeaderMap::new()).is_none());
     }

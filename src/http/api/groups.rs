@@ -57,13 +57,23 @@ pub struct GroupView {
 impl GroupView {
     fn of(name: GroupName, group: &Group) -> Self {
         let created = time::iso_date(time::from_unix_seconds(group.created));
-        Self { name, members: group.members.iter().cloned().collect(), created }
+        Self {
+            name,
+            members: group.members.iter().cloned().collect(),
+            created,
+        }
     }
 }
 
 fn check_members(app: &App, members: Vec<AccountName>) -> Result<BTreeSet<AccountName>, Error> {
-    match members.iter().position(|name| app.auth.account(name).is_none()) {
-        Some(index) => Err(invalid(&format!("/members/{index}"), "There is no account of this name.")),
+    match members
+        .iter()
+        .position(|name| app.auth.account(name).is_none())
+    {
+        Some(index) => Err(invalid(
+            &format!("/members/{index}"),
+            "There is no account of this name.",
+        )),
         None => Ok(members.into_iter().collect()),
     }
 }
@@ -75,7 +85,11 @@ fn named_in(members: &BTreeSet<AccountName>) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    if names.is_empty() { "no members".into() } else { format!("members {}{more}", names.join(", ")) }
+    if names.is_empty() {
+        "no members".into()
+    } else {
+        format!("members {}{more}", names.join(", "))
+    }
 }
 
 /// The group that an address names; none for what cannot be a name.
@@ -86,11 +100,18 @@ fn named(name: &str) -> Result<GroupName, Error> {
 /// All groups. A page with very large groups has fewer of them.
 #[utoipa::path(get, path = "/api/v1/groups", tag = Tag::GROUPS, operation_id = "listGroups", params(PageQuery),
     responses((status = 200, body = Page<GroupView>), Failures))]
-pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<Page<GroupView>>, Problem> {
+pub async fn list(
+    caller: Admin,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<GroupView>>, Problem> {
     let (after, size) = (page.after()?, page.size()?);
     let mut shown = 0;
     let all = caller.app.commons.groups.list().into_iter();
-    let rest = all.skip_while(|(name, _)| after.as_ref().is_some_and(|after| name.as_str() <= after.as_str()));
+    let rest = all.skip_while(|(name, _)| {
+        after
+            .as_ref()
+            .is_some_and(|after| name.as_str() <= after.as_str())
+    });
     let rest: Vec<_> = rest.take(size + 1).collect();
     let fits = rest.iter().position(|(_, group)| {
         shown += group.members.len();
@@ -98,20 +119,32 @@ pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<P
     });
     let size = fits.map_or(size, |fits| size.min(fits.max(1)));
     let page = Page::of(rest, size, |(name, _)| name.to_string());
-    let items = page.items.into_iter().map(|(name, group)| GroupView::of(name, &group)).collect();
-    Ok(Json(Page { items, next: page.next }))
+    let items = page
+        .items
+        .into_iter()
+        .map(|(name, group)| GroupView::of(name, &group))
+        .collect();
+    Ok(Json(Page {
+        items,
+        next: page.next,
+    }))
 }
 
 /// Makes a group.
 #[utoipa::path(post, path = "/api/v1/groups", tag = Tag::GROUPS, operation_id = "createGroup", request_body = GroupRequest,
     responses((status = 201, body = GroupView), Failures))]
-pub async fn create(caller: Admin, Body(asked): Body<GroupRequest>) -> Result<(StatusCode, Json<GroupView>), Problem> {
+pub async fn create(
+    caller: Admin,
+    Body(asked): Body<GroupRequest>,
+) -> Result<(StatusCode, Json<GroupView>), Problem> {
     let members = check_members(&caller.app, asked.members)?;
     let (app, name, reporter) = (caller.app.clone(), asked.name.clone(), caller.reporter());
     let work = async move {
         let note = named_in(&members);
         let made = app.commons.groups.create(&name, members).await;
-        reporter.report(Kind::GroupCreated, name.as_str(), note, &made).await;
+        reporter
+            .report(Kind::GroupCreated, name.as_str(), note, &made)
+            .await;
         made
     };
     let group = caller.app.finish(work).await?;
@@ -134,7 +167,9 @@ pub async fn change(
         let before = app.commons.groups.find(&of);
         let changed = app.commons.set_members(&app.locks, &of, members).await;
         let is_change = app.commons.groups.find(&of) != before;
-        reporter.report_change(Kind::GroupChanged, of.as_str(), note, (&changed, is_change)).await;
+        reporter
+            .report_change(Kind::GroupChanged, of.as_str(), note, (&changed, is_change))
+            .await;
         changed
     };
     let group = caller.app.finish(work).await?;
@@ -149,7 +184,14 @@ pub async fn remove(caller: Admin, Path(name): Path<String>) -> Result<StatusCod
     let (app, reporter) = (caller.app.clone(), caller.reporter());
     let work = async move {
         let removed = app.commons.remove_group(&app.locks, &name).await;
-        reporter.report(Kind::GroupRemoved, name.as_str(), "the shares with it ended", &removed).await;
+        reporter
+            .report(
+                Kind::GroupRemoved,
+                name.as_str(),
+                "the shares with it ended",
+                &removed,
+            )
+            .await;
         removed
     };
     caller.app.finish(work).await?;

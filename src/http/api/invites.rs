@@ -52,7 +52,9 @@ pub struct NewInviteSecret {
 
 impl std::fmt::Debug for NewInviteSecret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewInviteSecret").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("NewInviteSecret")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -79,8 +81,24 @@ pub struct InviteView {
 
 impl InviteView {
     fn new(id: String, invite: &Invite) -> Self {
-        let Invite { note, by, quota, groups, created, expires, .. } = invite.clone();
-        Self { id, note, by, quota, groups, created: date(created), expires: date(expires) }
+        let Invite {
+            note,
+            by,
+            quota,
+            groups,
+            created,
+            expires,
+            ..
+        } = invite.clone();
+        Self {
+            id,
+            note,
+            by,
+            quota,
+            groups,
+            created: date(created),
+            expires: date(expires),
+        }
     }
 }
 
@@ -91,14 +109,31 @@ pub async fn add(
     caller: Admin,
     Json(wish): Json<InviteWish>,
 ) -> Result<(StatusCode, axum::Json<NewInviteSecret>), Problem> {
-    if wish.note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE || note.chars().any(char::is_control)) {
+    if wish
+        .note
+        .as_ref()
+        .is_some_and(|note| note.chars().count() > MAX_NOTE || note.chars().any(char::is_control))
+    {
         let why = "A note has at most 500 characters, none of them control characters.".into();
-        return Err(Problem(Error::Invalid { pointer: "/note".into(), why }));
+        return Err(Problem(Error::Invalid {
+            pointer: "/note".into(),
+            why,
+        }));
     }
-    let expires = wish.expires.as_deref().map(|text| future("/expires", text)).transpose()?;
+    let expires = wish
+        .expires
+        .as_deref()
+        .map(|text| future("/expires", text))
+        .transpose()?;
     check_quota(wish.quota)?;
     let (groups, group_ids) = check_groups(&caller.app, wish.groups)?;
-    let new = NewInvite { note: wish.note, quota: wish.quota, groups, group_ids, expires };
+    let new = NewInvite {
+        note: wish.note,
+        quota: wish.quota,
+        groups,
+        group_ids,
+        expires,
+    };
     let (reporter, Admin { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let made = async move {
@@ -111,18 +146,29 @@ pub async fn add(
         Ok(made)
     };
     let (id, invite) = app.finish(made).await?;
-    Ok((StatusCode::CREATED, axum::Json(NewInviteSecret { id, invite })))
+    Ok((
+        StatusCode::CREATED,
+        axum::Json(NewInviteSecret { id, invite }),
+    ))
 }
 
 /// The names of the groups, each once, and the ids that they have.
-fn check_groups(app: &App, groups: Vec<GroupName>) -> Result<(Vec<String>, BTreeMap<String, String>), Error> {
+fn check_groups(
+    app: &App,
+    groups: Vec<GroupName>,
+) -> Result<(Vec<String>, BTreeMap<String, String>), Error> {
     if groups.len() > MAX_GROUPS {
         return Err(invalid("/groups", "An invite puts into at most 20 groups."));
     }
     let (mut names, mut ids) = (BTreeSet::new(), BTreeMap::new());
     for (index, name) in groups.into_iter().enumerate() {
         let group = app.commons.groups.find(&name);
-        let group = group.ok_or_else(|| invalid(&format!("/groups/{index}"), "There is no group of this name."))?;
+        let group = group.ok_or_else(|| {
+            invalid(
+                &format!("/groups/{index}"),
+                "There is no group of this name.",
+            )
+        })?;
         let name = String::from(name);
         ids.extend(group.id.clone().map(|id| (name.clone(), id)));
         names.insert(name);
@@ -137,7 +183,11 @@ pub async fn list(
     Admin { app, .. }: Admin,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<InviteView>>, Problem> {
-    let views = app.auth.open_invites().into_iter().map(|(id, invite)| InviteView::new(id, &invite));
+    let views = app
+        .auth
+        .open_invites()
+        .into_iter()
+        .map(|(id, invite)| InviteView::new(id, &invite));
     Ok(axum::Json(page.cut(views, |view| view.id.clone())?))
 }
 
@@ -148,7 +198,9 @@ pub async fn withdraw(caller: Admin, Path(id): Path<String>) -> Result<StatusCod
     let (reporter, app) = (caller.reporter(), caller.app.clone());
     let withdrawn = async move {
         let withdrawn = app.auth.withdraw_invite(&id).await;
-        reporter.report(Kind::InviteRemoved, &id, "", &withdrawn).await;
+        reporter
+            .report(Kind::InviteRemoved, &id, "", &withdrawn)
+            .await;
         withdrawn
     };
     caller.app.finish(withdrawn).await?;

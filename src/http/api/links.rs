@@ -97,7 +97,9 @@ pub struct CreatedLink {
 
 impl std::fmt::Debug for NewLink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewLink").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("NewLink")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,7 +153,11 @@ impl From<&Link> for LinkView {
         Self {
             id: link.id.clone(),
             path: record.path.clone(),
-            kind: if record.target.folder { Kind::Folder } else { Kind::File },
+            kind: if record.target.folder {
+                Kind::Folder
+            } else {
+                Kind::File
+            },
             rights: record.rights,
             has_password: record.password.is_some(),
             expires: record.expires.map(date),
@@ -184,7 +190,10 @@ pub async fn create(
         Some(password) => Some(app.auth.hash_link_password(checked(password)?).await?),
         None => None,
     };
-    let (owner, access) = (account.identity.account.clone(), account.identity.access.clone());
+    let (owner, access) = (
+        account.identity.account.clone(),
+        account.identity.access.clone(),
+    );
     let (about, max_downloads) = (new.note, new.max_downloads);
     let work = {
         let app = Arc::clone(&app);
@@ -217,13 +226,25 @@ pub async fn create(
     };
     let (link, token) = app.finish(work).await?;
     let url = format!("/s/{token}");
-    Ok((StatusCode::CREATED, axum::Json(CreatedLink { link: LinkView::from(&link), token, url })))
+    Ok((
+        StatusCode::CREATED,
+        axum::Json(CreatedLink {
+            link: LinkView::from(&link),
+            token,
+            url,
+        }),
+    ))
 }
 
 /// The account itself, confined as a visitor of the link would be: what is mounted from others cannot be reached this way.
 fn within(identity: &Identity, path: &VPath) -> Arc<Identity> {
     let via = Via::Link(String::new());
-    Arc::new(Identity { scope: path.clone(), rights: Rights::View, via, ..identity.clone() })
+    Arc::new(Identity {
+        scope: path.clone(),
+        rights: Rights::View,
+        via,
+        ..identity.clone()
+    })
 }
 
 /// What the audit log will hear.
@@ -236,20 +257,35 @@ struct LinkEvent(Event);
 
 impl LinkEvent {
     fn about(self, link: &Link) -> Event {
-        Event { target: link.id.clone(), ..self.0 }.note(link.record.path.clone())
+        Event {
+            target: link.id.clone(),
+            ..self.0
+        }
+        .note(link.record.path.clone())
     }
 }
 
 fn check(rights: Rights, max_downloads: Option<u64>, note: &str) -> Result<()> {
-    let invalid = |pointer: &str, why: &str| Err(Error::Invalid { pointer: pointer.into(), why: why.into() });
+    let invalid = |pointer: &str, why: &str| {
+        Err(Error::Invalid {
+            pointer: pointer.into(),
+            why: why.into(),
+        })
+    };
     if max_downloads == Some(0) {
         return invalid("/max_downloads", "A link allows at least one download.");
     }
     if max_downloads.is_some_and(|most| i64::try_from(most).is_err()) {
-        return invalid("/max_downloads", "A link allows at most 2^63 - 1 downloads.");
+        return invalid(
+            "/max_downloads",
+            "A link allows at most 2^63 - 1 downloads.",
+        );
     }
     if max_downloads.is_some() && rights == Rights::Drop {
-        return invalid("/max_downloads", "Nothing is downloaded by a link for uploads.");
+        return invalid(
+            "/max_downloads",
+            "Nothing is downloaded by a link for uploads.",
+        );
     }
     if note.len() > MAX_NOTE {
         return invalid("/note", "A note has at most 1000 bytes.");
@@ -259,14 +295,20 @@ fn check(rights: Rights, max_downloads: Option<u64>, note: &str) -> Result<()> {
 
 fn check_kind(rights: Rights, folder: bool) -> Result<()> {
     if rights != Rights::View && !folder {
-        return Err(Error::Invalid { pointer: "/rights".into(), why: "A link to a file is for viewing.".into() });
+        return Err(Error::Invalid {
+            pointer: "/rights".into(),
+            why: "A link to a file is for viewing.".into(),
+        });
     }
     Ok(())
 }
 
 fn checked(password: &Zeroizing<String>) -> Result<&[u8]> {
     if password.is_empty() || password.len() > MAX_PASSWORD {
-        return Err(Error::Invalid { pointer: "/password".into(), why: "A password has 1 to 1024 bytes.".into() });
+        return Err(Error::Invalid {
+            pointer: "/password".into(),
+            why: "A password has 1 to 1024 bytes.".into(),
+        });
     }
     Ok(password.as_bytes())
 }
@@ -282,16 +324,25 @@ fn moment(text: &str) -> Result<i64> {
 /// The links of the account.
 #[utoipa::path(get, path = "/api/v1/links", tag = Tag::LINKS, operation_id = "listLinks", params(PageQuery),
     responses((status = 200, body = Page<LinkView>), Failures))]
-pub async fn list(account: Account, Query(query): Query<PageQuery>) -> Result<axum::Json<Page<LinkView>>, Problem> {
+pub async fn list(
+    account: Account,
+    Query(query): Query<PageQuery>,
+) -> Result<axum::Json<Page<LinkView>>, Problem> {
     let links = account.app.links.of(&account.identity.account);
     let page = query.cut(links, |link| link.id.clone())?;
-    Ok(axum::Json(Page { items: page.items.iter().map(LinkView::from).collect(), next: page.next }))
+    Ok(axum::Json(Page {
+        items: page.items.iter().map(LinkView::from).collect(),
+        next: page.next,
+    }))
 }
 
 /// One link of the account.
 #[utoipa::path(get, path = "/api/v1/links/{id}", tag = Tag::LINKS, operation_id = "showLink", params(("id" = String, Path)),
     responses((status = 200, body = LinkView), Failures))]
-pub async fn show(account: Account, Path(id): Path<String>) -> Result<axum::Json<LinkView>, Problem> {
+pub async fn show(
+    account: Account,
+    Path(id): Path<String>,
+) -> Result<axum::Json<LinkView>, Problem> {
     let link = account.app.links.find(&account.identity.account, &id)?;
     Ok(axum::Json(LinkView::from(&link)))
 }
@@ -305,14 +356,32 @@ pub async fn change(
     Json(change): Json<LinkChange>,
 ) -> Result<axum::Json<LinkView>, Problem> {
     let event = event(&account, audit::Kind::LinkChanged);
-    let (app, owner, access) = (account.app, account.identity.account.clone(), account.identity.access.clone());
+    let (app, owner, access) = (
+        account.app,
+        account.identity.account.clone(),
+        account.identity.access.clone(),
+    );
     let mut present = LinkRecord::clone(&app.links.find(&owner, &id)?.record);
-    let LinkChange { rights, password, expires, max_downloads, note } = change;
+    let LinkChange {
+        rights,
+        password,
+        expires,
+        max_downloads,
+        note,
+    } = change;
     let expires = expires.then(async |text| moment(&text)).await?;
-    let edit = Edit { rights, password: Said::Nothing, expires, max_downloads, note };
+    let edit = Edit {
+        rights,
+        password: Said::Nothing,
+        expires,
+        max_downloads,
+        note,
+    };
     // Before the time that a hash takes.
     edit.clone().apply(&mut present)?;
-    let password = password.then(async |password| app.auth.hash_link_password(checked(&password)?).await).await?;
+    let password = password
+        .then(async |password| app.auth.hash_link_password(checked(&password)?).await)
+        .await?;
     let edit = Edit { password, ..edit };
     let work = {
         let app = Arc::clone(&app);
@@ -356,7 +425,9 @@ impl Edit {
         record.password = self.password.or(record.password.take());
         record.expires = self.expires.or(record.expires);
         record.max_downloads = self.max_downloads.or(record.max_downloads);
-        record.note = self.note.unwrap_or_else(|| std::mem::take(&mut record.note));
+        record.note = self
+            .note
+            .unwrap_or_else(|| std::mem::take(&mut record.note));
         check(record.rights, record.max_downloads, &record.note)?;
         check_kind(record.rights, record.target.folder)
     }

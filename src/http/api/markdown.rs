@@ -37,13 +37,28 @@ pub async fn show(member: Member, Query(query): Query<PathQuery>) -> Result<Resp
 
 /// The text as HTML without its own markup (which is shown as text), pictures (of which the words stay) and links to anything but the web.
 fn clean(text: &str) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
+    let options =
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let events = Parser::new_ext(text, options).filter_map(|event| match event {
         Event::Html(markup) | Event::InlineHtml(markup) => Some(Event::Text(markup)),
         Event::Start(Mark::Image { .. }) | Event::End(TagEnd::Image) => None,
-        Event::Start(Mark::Link { link_type, dest_url, title, id }) => {
-            let dest_url = if leads_out(&dest_url) { dest_url } else { CowStr::Borrowed("#") };
-            Some(Event::Start(Mark::Link { link_type, dest_url, title, id }))
+        Event::Start(Mark::Link {
+            link_type,
+            dest_url,
+            title,
+            id,
+        }) => {
+            let dest_url = if leads_out(&dest_url) {
+                dest_url
+            } else {
+                CowStr::Borrowed("#")
+            };
+            Some(Event::Start(Mark::Link {
+                link_type,
+                dest_url,
+                title,
+                id,
+            }))
         }
         other => Some(other),
     });
@@ -53,7 +68,11 @@ fn clean(text: &str) -> String {
 }
 
 fn leads_out(address: &str) -> bool {
-    SCHEMES.iter().any(|scheme| address.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)))
+    SCHEMES.iter().any(|scheme| {
+        address
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
 }
 
 #[cfg(test)]
@@ -62,9 +81,16 @@ mod tests {
 
     #[test]
     fn marks_become_elements_and_markup_becomes_text() {
-        let html =
-            clean("# Top\n\n- [x] *done*\n\n|a|b|\n|-|-|\n|1|2|\n\n<script>alert(1)</script>\n\na <b onclick=x>b</b>");
-        for part in ["<h1>Top</h1>", "<em>done</em>", "<table>", "&lt;script&gt;", "&lt;b onclick=x&gt;"] {
+        let html = clean(
+            "# Top\n\n- [x] *done*\n\n|a|b|\n|-|-|\n|1|2|\n\n<script>alert(1)</script>\n\na <b onclick=x>b</b>",
+        );
+        for part in [
+            "<h1>Top</h1>",
+            "<em>done</em>",
+            "<table>",
+            "&lt;script&gt;",
+            "&lt;b onclick=x&gt;",
+        ] {
             assert!(html.contains(part), "{part}: {html}");
         }
         assert!(!html.contains("<script") && !html.contains("<b "), "{html}");
@@ -75,7 +101,10 @@ mod tests {
         let html = clean(
             "[a](https://example.org/?x=1&y) [b](javascript:alert(1)) [c](/api/v1/logout) [d](data:text/html,x) ![words](https://example.org/track.png) [e](JaVaScRiPt:x)",
         );
-        assert!(html.contains("href=\"https://example.org/?x=1&amp;y\"") && html.contains("words"), "{html}");
+        assert!(
+            html.contains("href=\"https://example.org/?x=1&amp;y\"") && html.contains("words"),
+            "{html}"
+        );
         for gone in ["javascript:", "JaVaScRiPt", "/api/", "data:", "<img"] {
             assert!(!html.contains(gone), "{gone}: {html}");
         }

@@ -109,20 +109,51 @@ pub async fn show(member: Member) -> Result<axum::Json<Me>, Problem> {
     responses((status = 200, body = Me), Failures))]
 pub async fn change(
     caller: Account,
-    Json(MeChange { display_name, email, password }): Json<MeChange>,
+    Json(MeChange {
+        display_name,
+        email,
+        password,
+    }): Json<MeChange>,
 ) -> Result<axum::Json<Me>, Problem> {
-    let (reporter, Account { app, identity, client }) = (caller.reporter(), caller);
+    let (
+        reporter,
+        Account {
+            app,
+            identity,
+            client,
+        },
+    ) = (caller.reporter(), caller);
     let (work, name) = (app.clone(), identity.account.clone());
     let changed = async move {
         if display_name.is_kept() && email.is_kept() {
             return Ok(());
         }
         let before = work.auth.profile(&name);
-        let note = words(&display_name, &email, before.as_ref().and_then(|profile| profile.email.clone()));
-        let (change, password) = (ProfileChange { display_name, email }, password.as_deref().map(String::as_bytes));
-        let changed = work.auth.change_profile(&name, change, password, client).await;
+        let note = words(
+            &display_name,
+            &email,
+            before.as_ref().and_then(|profile| profile.email.clone()),
+        );
+        let (change, password) = (
+            ProfileChange {
+                display_name,
+                email,
+            },
+            password.as_deref().map(String::as_bytes),
+        );
+        let changed = work
+            .auth
+            .change_profile(&name, change, password, client)
+            .await;
         let is_change = work.auth.profile(&name) != before;
-        reporter.report_change(Kind::AccountChanged, name.as_str(), note, (&changed, is_change)).await;
+        reporter
+            .report_change(
+                Kind::AccountChanged,
+                name.as_str(),
+                note,
+                (&changed, is_change),
+            )
+            .await;
         changed
     };
     app.finish(changed).await?;
@@ -132,13 +163,30 @@ pub async fn change(
 /// Changes the password. Every other session, every bearer and every app password of the account ends.
 #[utoipa::path(put, path = "/api/v1/me/password", tag = Tag::ACCOUNT, operation_id = "changePassword",
     request_body = PasswordChange, responses((status = 204), Failures))]
-pub async fn change_password(caller: Account, Json(change): Json<PasswordChange>) -> Result<StatusCode, Problem> {
-    let (reporter, Account { app, identity, client }) = (caller.reporter(), caller);
+pub async fn change_password(
+    caller: Account,
+    Json(change): Json<PasswordChange>,
+) -> Result<StatusCode, Problem> {
+    let (
+        reporter,
+        Account {
+            app,
+            identity,
+            client,
+        },
+    ) = (caller.reporter(), caller);
     let work = Arc::clone(&app);
     let passwords = async move {
         let both = (change.old.as_bytes(), change.new.as_bytes());
         let changed = work.auth.change_password(&identity, both, client).await;
-        reporter.report(Kind::PasswordChanged, identity.account.as_str(), "", &changed).await;
+        reporter
+            .report(
+                Kind::PasswordChanged,
+                identity.account.as_str(),
+                "",
+                &changed,
+            )
+            .await;
         changed
     };
     app.finish(passwords).await?;
@@ -153,13 +201,27 @@ fn words(display_name: &FieldChange, email: &FieldChange, before: Option<String>
         FieldChange::Remove => format!("e-mail from {before} to none"),
         FieldChange::Set(email) => format!("e-mail from {before} to {}", email.trim()),
     };
-    if display_name.is_kept() { email } else { format!("display name, {email}") }
+    if display_name.is_kept() {
+        email
+    } else {
+        format!("display name, {email}")
+    }
 }
 
 async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
-    let view = app.auth.account(&identity.account).ok_or(Error::Unauthenticated)?;
-    let Profile { display_name, email, email_source, email_since } =
-        app.auth.profile(&identity.account).ok_or(Error::Unauthenticated)?;
+    let view = app
+        .auth
+        .account(&identity.account)
+        .ok_or(Error::Unauthenticated)?;
+    let Profile {
+        display_name,
+        email,
+        email_source,
+        email_since,
+    } = app
+        .auth
+        .profile(&identity.account)
+        .ok_or(Error::Unauthenticated)?;
     let quota = app.drive(identity).await?.quota(&VPath::root()).await?;
     // What is confined to a part of the drive is told of that part.
     let is_whole = identity.scope.is_root();
@@ -170,9 +232,17 @@ async fn describe(app: &App, identity: &Arc<Identity>) -> Result<Me, Error> {
         email_source,
         email_since: email_since.map(|at| date(at / 1000)),
         role: view.role,
-        groups: if is_whole { app.commons.groups.names_of(&identity.account) } else { Vec::new() },
+        groups: if is_whole {
+            app.commons.groups.names_of(&identity.account)
+        } else {
+            Vec::new()
+        },
         two_factor: app.auth.has_two_factor(&identity.account),
-        connected: app.auth.app_passwords_of(&identity.account).iter().any(|(_, found)| found.last_use.is_some()),
+        connected: app
+            .auth
+            .app_passwords_of(&identity.account)
+            .iter()
+            .any(|(_, found)| found.last_use.is_some()),
         created: date(view.created),
         quota: view.quota,
         used: quota.used,

@@ -86,7 +86,11 @@ fn documented() -> (Router, OpenApi) {
         .routes(routes!(openid::ways))
         .routes(routes!(openid::start))
         .routes(routes!(openid::callback))
-        .routes(routes!(openid_links::list, openid_links::link, openid_links::unlink))
+        .routes(routes!(
+            openid_links::list,
+            openid_links::link,
+            openid_links::unlink
+        ))
         .routes(routes!(session::log_in))
         .routes(routes!(session::log_out))
         .routes(routes!(session::refresh))
@@ -125,7 +129,12 @@ fn large() -> OpenApiRouter {
 fn resumable() -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(uploads::describe, uploads::begin))
-        .routes(routes!(uploads::show, uploads::go_on, uploads::end, uploads::overridden))
+        .routes(routes!(
+            uploads::show,
+            uploads::go_on,
+            uploads::end,
+            uploads::overridden
+        ))
         .layer(DefaultBodyLimit::disable())
         .layer(axum::middleware::map_response(uploads::mark))
 }
@@ -139,12 +148,15 @@ pub fn description() -> String {
 pub(super) fn routes() -> Router {
     let (api, document) = documented();
     let document = document::text(&document);
-    api.route("/api/v1/openapi.json", get(move || async { ([("content-type", "application/json")], document) }))
-        .route("/setup", get(setup::show).post(setup::submit))
-        .route(openid::CODE, axum::routing::post(openid::submit_code))
-        .route("/api/{*rest}", axum::routing::any(nothing))
-        .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+    api.route(
+        "/api/v1/openapi.json",
+        get(move || async { ([("content-type", "application/json")], document) }),
+    )
+    .route("/setup", get(setup::show).post(setup::submit))
+    .route(openid::CODE, axum::routing::post(openid::submit_code))
+    .route("/api/{*rest}", axum::routing::any(nothing))
+    .method_not_allowed_fallback(wrong_method)
+    .layer(DefaultBodyLimit::max(MAX_BODY))
 }
 
 async fn nothing() -> Problem {

@@ -29,7 +29,9 @@ use zeroize::Zeroizing;
 /// Where the form with the code goes.
 pub const CODE: &str = "/openid/code";
 const MAX_BACK: usize = 2048;
-const LEFT: Error = Error::Forbidden("The provider did not sign you in. Start again, or sign in with your password.");
+const LEFT: Error = Error::Forbidden(
+    "The provider did not sign you in. Start again, or sign in with your password.",
+);
 
 /// The ways to sign in that this server has.
 #[derive(Debug, Serialize, ToSchema)]
@@ -88,20 +90,33 @@ pub async fn ways(Public { app, .. }: Public) -> axum::Json<SignInWays> {
         Registration::Open => "open",
     };
     let openid = app.openid.as_ref();
-    let openid = openid.map(|it| OpenIdWay { name: it.config().name.clone(), start: "/api/v1/openid/start" });
-    axum::Json(SignInWays { password: true, registration, openid })
+    let openid = openid.map(|it| OpenIdWay {
+        name: it.config().name.clone(),
+        start: "/api/v1/openid/start",
+    });
+    axum::Json(SignInWays {
+        password: true,
+        registration,
+        openid,
+    })
 }
 
 /// Sends a browser to the provider to sign in.
 #[utoipa::path(get, path = "/api/v1/openid/start", tag = Tag::SIGN_IN, operation_id = "openidStart", security(()),
     params(StartQuery), responses((status = 302, description = "To the provider."), Failures))]
-pub async fn start(Public { app, .. }: Public, headers: HeaderMap, Query(asked): Query<StartQuery>) -> Response {
+pub async fn start(
+    Public { app, .. }: Public,
+    headers: HeaderMap,
+    Query(asked): Query<StartQuery>,
+) -> Response {
     let sent = async {
         let back = local(asked.back)?;
         provider(&app)?.depart(Purpose::SignIn, back).await
     };
     match sent.await {
-        Ok(Departure { location, kept }) => with_errand(&app, &headers, (&kept, PATIENCE), redirect(&location)),
+        Ok(Departure { location, kept }) => {
+            with_errand(&app, &headers, (&kept, PATIENCE), redirect(&location))
+        }
         Err(error) => refusal(&headers, error),
     }
 }
@@ -111,7 +126,11 @@ pub async fn start(Public { app, .. }: Public, headers: HeaderMap, Query(asked):
     params(CallbackQuery), responses(
         (status = 200, description = "A page that asks for the account's code.", content_type = "text/html", body = String),
         (status = 302, description = "Signed in."), Failures))]
-pub async fn callback(public: Public, headers: HeaderMap, Query(said): Query<CallbackQuery>) -> Response {
+pub async fn callback(
+    public: Public,
+    headers: HeaderMap,
+    Query(said): Query<CallbackQuery>,
+) -> Response {
     let Public { app, client } = public;
     match arrive(&app, client, &headers, said).await {
         Ok(response) => response,
@@ -121,16 +140,32 @@ pub async fn callback(public: Public, headers: HeaderMap, Query(said): Query<Cal
 }
 
 /// `POST /openid/code`, from the form of [`callback`].
-pub async fn submit_code(Public { app, client }: Public, head: Parts, request: Request) -> Response {
+pub async fn submit_code(
+    Public { app, client }: Public,
+    head: Parts,
+    request: Request,
+) -> Response {
     let headers = head.headers.clone();
     let outcome = async {
         csrf::check_if_told(&app.config.server, &head)?;
         let openid = provider(&app)?;
-        let owing = openid.owing(ERRAND.read(is_https(&app, &headers), &headers).ok_or(LOST)?)?;
+        let owing = openid.owing(
+            ERRAND
+                .read(is_https(&app, &headers), &headers)
+                .ok_or(LOST)?,
+        )?;
         let body = read(request, &()).await.map_err(|Problem(error)| error)?;
-        let caller = Caller { address: client, agent: login::agent_of(&headers) };
+        let caller = Caller {
+            address: client,
+            agent: login::agent_of(&headers),
+        };
         let admitted = (&owing.admitted, openid.config());
-        Ok((app.auth.sign_in_with_code(admitted, &code_in(&body), caller).await, owing))
+        Ok((
+            app.auth
+                .sign_in_with_code(admitted, &code_in(&body), caller)
+                .await,
+            owing,
+        ))
     };
     match outcome.await {
         Ok((Ok(begun), owing)) => let_in(&app, &headers, &begun, &owing.back),
@@ -139,26 +174,40 @@ pub async fn submit_code(Public { app, client }: Public, head: Parts, request: R
                 Error::Unauthenticated => "This is not a code that is good now.".to_owned(),
                 other => other.to_string(),
             };
-            (reply::failure(&error).status(), page("Sign in", &form(Some(&why)))).into_response()
+            (
+                reply::failure(&error).status(),
+                page("Sign in", &form(Some(&why))),
+            )
+                .into_response()
         }
-        Ok((Err(error), _)) | Err(error) => with_errand(&app, &headers, ("", 0), refusal(&headers, error)),
+        Ok((Err(error), _)) | Err(error) => {
+            with_errand(&app, &headers, ("", 0), refusal(&headers, error))
+        }
     }
 }
 
 /// A path of this server that a browser may be sent to afterwards.
 pub(super) fn local(back: Option<String>) -> Result<String> {
-    let Some(back) = back else { return Ok("/".into()) };
-    let is_plain = back.len() <= MAX_BACK && back.chars().all(|c| c.is_ascii_graphic() && c != '\\');
+    let Some(back) = back else {
+        return Ok("/".into());
+    };
+    let is_plain =
+        back.len() <= MAX_BACK && back.chars().all(|c| c.is_ascii_graphic() && c != '\\');
     if is_plain && back.starts_with('/') && !back.starts_with("//") {
         return Ok(back);
     }
     let why = "This must be a path of this server, such as /photos.".into();
-    Err(Error::Invalid { pointer: "/return".into(), why })
+    Err(Error::Invalid {
+        pointer: "/return".into(),
+        why,
+    })
 }
 
 /// The provider. `Forbidden` without one.
 pub(super) fn provider(app: &App) -> Result<&OpenId> {
-    app.openid.as_ref().ok_or(Error::Forbidden("This server has no sign-in provider; sign in with your password."))
+    app.openid.as_ref().ok_or(Error::Forbidden(
+        "This server has no sign-in provider; sign in with your password.",
+    ))
 }
 
 /// An answer with the cookie that remembers who left.
@@ -175,12 +224,20 @@ pub(super) fn with_errand(
     response
 }
 
-async fn arrive(app: &Arc<App>, client: IpAddr, headers: &HeaderMap, said: CallbackQuery) -> Result<Response> {
+async fn arrive(
+    app: &Arc<App>,
+    client: IpAddr,
+    headers: &HeaderMap,
+    said: CallbackQuery,
+) -> Result<Response> {
     let openid = provider(app)?;
     let kept = ERRAND.read(is_https(app, headers), headers).ok_or(LOST)?;
     let errand = openid.errand(kept, &said.state.unwrap_or_default())?;
     let Some(code) = said.code.filter(|_| said.error.is_none()) else {
-        tracing::info!(error = said.error.as_deref(), "the sign-in provider sent somebody back without a code");
+        tracing::info!(
+            error = said.error.as_deref(),
+            "the sign-in provider sent somebody back without a code"
+        );
         return Err(LEFT);
     };
     let tried = app.auth.reserve_try(client)?;
@@ -195,32 +252,66 @@ async fn arrive(app: &Arc<App>, client: IpAddr, headers: &HeaderMap, said: Callb
         }
         let assertion = redeemed?;
         if let Purpose::Link(standing) = errand.purpose {
-            link(&work, client, &standing, (&assertion.issuer, &assertion.subject)).await?;
+            link(
+                &work,
+                client,
+                &standing,
+                (&assertion.issuer, &assertion.subject),
+            )
+            .await?;
             return Ok((None, errand.back));
         }
-        let caller = Caller { address: client, agent: &agent };
-        let welcome = work.auth.sign_in_by_openid(&assertion, openid.config(), caller).await?;
+        let caller = Caller {
+            address: client,
+            agent: &agent,
+        };
+        let welcome = work
+            .auth
+            .sign_in_by_openid(&assertion, openid.config(), caller)
+            .await?;
         Ok((Some(welcome), errand.back))
     });
     Ok(match done.await? {
         (Some(Welcome::In(begun)), back) => let_in(app, headers, &begun, &back),
         (Some(Welcome::Code(admitted)), back) => {
             let kept = openid.keep(Owing { admitted, back });
-            with_errand(app, headers, (&kept, PATIENCE), page("Sign in", &form(None)))
+            with_errand(
+                app,
+                headers,
+                (&kept, PATIENCE),
+                page("Sign in", &form(None)),
+            )
         }
         (None, back) => with_errand(app, headers, ("", 0), redirect(&back)),
     })
 }
 
 /// Links the account of somebody who has shown that it is theirs.
-async fn link(app: &App, client: IpAddr, standing: &Standing, (issuer, subject): (&str, &str)) -> Result<()> {
+async fn link(
+    app: &App,
+    client: IpAddr,
+    standing: &Standing,
+    (issuer, subject): (&str, &str),
+) -> Result<()> {
     let name = &standing.account;
-    app.auth.link_openid_of(standing, issuer, subject).await.map_err(|error| match error {
-        Error::Exists => Error::Forbidden("This account, or an account of yours here, is linked already."),
-        other => other,
-    })?;
-    let event = Event::new(Actor::Account(name.clone()), Kind::OpenidLinked, name.as_str()).from(client);
-    app.audit.record(event.note(format!("to {subject} of {issuer}, by itself"))).await;
+    app.auth
+        .link_openid_of(standing, issuer, subject)
+        .await
+        .map_err(|error| match error {
+            Error::Exists => {
+                Error::Forbidden("This account, or an account of yours here, is linked already.")
+            }
+            other => other,
+        })?;
+    let event = Event::new(
+        Actor::Account(name.clone()),
+        Kind::OpenidLinked,
+        name.as_str(),
+    )
+    .from(client);
+    app.audit
+        .record(event.note(format!("to {subject} of {issuer}, by itself")))
+        .await;
     Ok(())
 }
 
@@ -242,23 +333,32 @@ fn redirect(location: &str) -> Response {
 
 /// A failure, as a page for who follows links and as a problem for programs.
 fn refusal(headers: &HeaderMap, error: Error) -> Response {
-    let mut accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let mut accepted = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|accept| accept.to_str().ok());
     if !accepted.any(|accept| accept.contains("text/html")) {
         return Problem(error).into_response();
     }
     reply::log(&error);
     let failure = reply::failure(&error);
-    let text =
-        format!("<p class=\"wrong\" role=\"alert\">{}</p><p><a href=\"/\">Go on</a></p>", escape(&error.to_string()));
+    let text = format!(
+        "<p class=\"wrong\" role=\"alert\">{}</p><p><a href=\"/\">Go on</a></p>",
+        escape(&error.to_string())
+    );
     let mut response = (failure.status(), page("Not signed in", &text)).into_response();
     if let Some(after) = failure.headers().get(header::RETRY_AFTER) {
-        response.headers_mut().insert(header::RETRY_AFTER, after.clone());
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, after.clone());
     }
     response
 }
 
 fn form(wrong: Option<&str>) -> String {
-    let wrong = wrong.map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>", escape(why))).unwrap_or_default();
+    let wrong = wrong
+        .map(|why| format!("<p class=\"wrong\" role=\"alert\">{}</p>", escape(why)))
+        .unwrap_or_default();
     format!(
         "{wrong}<p>This account also asks for a code: one that its authenticator app shows, or a recovery code.</p>\
          <form method=\"post\" action=\"{CODE}\"><label>Code<input name=\"code\" required autofocus \
@@ -269,7 +369,11 @@ fn form(wrong: Option<&str>) -> String {
 /// The code in `application/x-www-form-urlencoded` text.
 fn code_in(body: &[u8]) -> Zeroizing<String> {
     let text = Zeroizing::new(String::from_utf8_lossy(body).into_owned());
-    let code = text.split('&').find_map(|pair| pair.strip_prefix("code=")).unwrap_or_default().replace('+', " ");
+    let code = text
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("code="))
+        .unwrap_or_default()
+        .replace('+', " ");
     Zeroizing::new(percent_decode_str(&code).decode_utf8_lossy().into_owned())
 }
 

@@ -30,7 +30,11 @@ pub struct OpenIdLinkView {
 
 impl From<&OpenIdLink> for OpenIdLinkView {
     fn from(link: &OpenIdLink) -> Self {
-        Self { issuer: link.issuer.clone(), subject: link.subject.clone(), created: date(link.created) }
+        Self {
+            issuer: link.issuer.clone(),
+            subject: link.subject.clone(),
+            created: date(link.created),
+        }
     }
 }
 
@@ -63,8 +67,14 @@ pub struct LinkStart {
 }
 
 /// A page of links, in the order of their providers.
-pub(super) fn page_of(links: &[std::sync::Arc<OpenIdLink>], page: &PageQuery) -> Result<Page<OpenIdLinkView>, Error> {
-    let mut views: Vec<OpenIdLinkView> = links.iter().map(|link| OpenIdLinkView::from(&**link)).collect();
+pub(super) fn page_of(
+    links: &[std::sync::Arc<OpenIdLink>],
+    page: &PageQuery,
+) -> Result<Page<OpenIdLinkView>, Error> {
+    let mut views: Vec<OpenIdLinkView> = links
+        .iter()
+        .map(|link| OpenIdLinkView::from(&**link))
+        .collect();
     views.sort_by(|a, b| a.issuer.cmp(&b.issuer));
     page.cut(views, |view| view.issuer.clone())
 }
@@ -76,37 +86,65 @@ pub async fn list(
     Account { app, identity, .. }: Account,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<OpenIdLinkView>>, Problem> {
-    Ok(axum::Json(page_of(&app.auth.openid_links_of(&identity.account), &page)?))
+    Ok(axum::Json(page_of(
+        &app.auth.openid_links_of(&identity.account),
+        &page,
+    )?))
 }
 
 /// Begins to link the account: the browser goes to the provider, and comes back linked.
 #[utoipa::path(post, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "beginOpenidLink",
     request_body = LinkWish, responses((status = 200, body = LinkStart), Failures))]
 pub async fn link(
-    Account { app, identity, client }: Account,
+    Account {
+        app,
+        identity,
+        client,
+    }: Account,
     headers: HeaderMap,
     Json(wish): Json<LinkWish>,
 ) -> Result<Response, Problem> {
     let openid = provider(&app)?;
     let back = local(wish.back)?;
-    let standing = app.auth.prove_password(&identity.account, wish.password.as_bytes(), client).await?;
+    let standing = app
+        .auth
+        .prove_password(&identity.account, wish.password.as_bytes(), client)
+        .await?;
     let departure = openid.depart(Purpose::Link(standing), back).await?;
-    let answer = axum::Json(LinkStart { location: departure.location });
-    Ok(with_errand(&app, &headers, (&departure.kept, PATIENCE), answer))
+    let answer = axum::Json(LinkStart {
+        location: departure.location,
+    });
+    Ok(with_errand(
+        &app,
+        &headers,
+        (&departure.kept, PATIENCE),
+        answer,
+    ))
 }
 
 /// Ends the account's links: nobody of the provider signs in to it any more. Its sessions go on.
 #[utoipa::path(delete, path = "/api/v1/me/openid", tag = Tag::ACCOUNT, operation_id = "endOpenidLinks",
     request_body = UnlinkWish, responses((status = 204), Failures))]
 pub async fn unlink(
-    Account { app, identity, client }: Account,
+    Account {
+        app,
+        identity,
+        client,
+    }: Account,
     Json(wish): Json<UnlinkWish>,
 ) -> Result<StatusCode, Problem> {
-    app.auth.prove_password(&identity.account, wish.password.as_bytes(), client).await?;
+    app.auth
+        .prove_password(&identity.account, wish.password.as_bytes(), client)
+        .await?;
     if app.auth.unlink_openid(&identity.account).await? == 0 {
         return Err(Problem(Error::NotFound));
     }
-    let event = Event::new(Actor::from(&*identity), Kind::OpenidUnlinked, identity.account.as_str()).from(client);
+    let event = Event::new(
+        Actor::from(&*identity),
+        Kind::OpenidUnlinked,
+        identity.account.as_str(),
+    )
+    .from(client);
     app.audit.record(event).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -36,16 +36,25 @@ impl<T> Page<T> {
     pub fn of(mut items: Vec<T>, size: usize, key: impl Fn(&T) -> String) -> Self {
         let has_more = items.len() > size;
         items.truncate(size);
-        let next = items.last().filter(|_| has_more).map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
+        let next = items
+            .last()
+            .filter(|_| has_more)
+            .map(|last| BASE64_URL_SAFE_NO_PAD.encode(key(last)));
         Self { items, next }
     }
 }
 
 impl PageQuery {
     /// The page of `all`, whose items come in the order of their unique keys.
-    pub fn cut<T>(&self, all: impl IntoIterator<Item = T>, key: impl Fn(&T) -> String) -> Result<Page<T>, Error> {
+    pub fn cut<T>(
+        &self,
+        all: impl IntoIterator<Item = T>,
+        key: impl Fn(&T) -> String,
+    ) -> Result<Page<T>, Error> {
         let (size, after) = (self.size()?, self.after()?);
-        let rest = all.into_iter().skip_while(|item| after.as_ref().is_some_and(|after| key(item) <= *after));
+        let rest = all
+            .into_iter()
+            .skip_while(|item| after.as_ref().is_some_and(|after| key(item) <= *after));
         self.close(rest.take(size + 1).collect(), key)
     }
 
@@ -53,15 +62,23 @@ impl PageQuery {
     pub fn size(&self) -> Result<usize, Error> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Error::Invalid { pointer: "/limit".into(), why: "A page has 1 to 1000 items.".into() });
+            return Err(Error::Invalid {
+                pointer: "/limit".into(),
+                why: "A page has 1 to 1000 items.".into(),
+            });
         }
         Ok(limit.into())
     }
 
     /// The key of the last item of the page before.
     pub fn after(&self) -> Result<Option<String>, Error> {
-        let Some(cursor) = &self.cursor else { return Ok(None) };
-        let key = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
+        let key = BASE64_URL_SAFE_NO_PAD
+            .decode(cursor)
+            .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok());
         key.map(Some).ok_or_else(Self::wrong_cursor)
     }
 
@@ -72,7 +89,10 @@ impl PageQuery {
 
     /// The failure of a cursor that no page gave.
     pub fn wrong_cursor() -> Error {
-        Error::Invalid { pointer: "/cursor".into(), why: "This is not a cursor that a page gave.".into() }
+        Error::Invalid {
+            pointer: "/cursor".into(),
+            why: "This is not a cursor that a page gave.".into(),
+        }
     }
 }
 
@@ -83,8 +103,13 @@ mod tests {
     fn walk(limit: u16) -> Vec<Vec<&'static str>> {
         let (mut pages, mut cursor) = (Vec::new(), None);
         loop {
-            let query = PageQuery { limit: Some(limit), cursor };
-            let page = query.cut(["a", "b", "c", "d"], |item| (*item).to_owned()).unwrap();
+            let query = PageQuery {
+                limit: Some(limit),
+                cursor,
+            };
+            let page = query
+                .cut(["a", "b", "c", "d"], |item| (*item).to_owned())
+                .unwrap();
             pages.push(page.items);
             cursor = page.next;
             if cursor.is_none() {
@@ -102,9 +127,19 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for (limit, cursor) in [(Some(0), None), (Some(1001), None), (None, Some("!".to_owned()))] {
+        for (limit, cursor) in [
+            (Some(0), None),
+            (Some(1001), None),
+            (None, Some("!".to_owned())),
+        ] {
             let query = PageQuery { limit, cursor };
-            assert!(matches!(query.cut(["a"], |a| (*a).to_owned()), Err(Error::Invalid { .. })), "{query:?}");
+            assert!(
+                matches!(
+                    query.cut(["a"], |a| (*a).to_owned()),
+                    Err(Error::Invalid { .. })
+                ),
+                "{query:?}"
+            );
         }
     }
 }

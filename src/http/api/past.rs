@@ -117,12 +117,23 @@ pub struct VersionOf {
 /// What lies in the trash, newest first.
 #[utoipa::path(get, path = "/api/v1/trash", tag = Tag::PAST, operation_id = "listTrash", params(TrashQuery),
     responses((status = 200, body = Page<TrashItem>), Failures))]
-pub async fn list(account: Account, Query(query): Query<TrashQuery>) -> Result<axum::Json<Page<TrashItem>>, Problem> {
+pub async fn list(
+    account: Account,
+    Query(query): Query<TrashQuery>,
+) -> Result<axum::Json<Page<TrashItem>>, Problem> {
     let drive = account.app.drive(&account.identity).await?;
     let folder = query.folder.map(|path| VPath::parse(&path)).transpose()?;
-    let page = PageQuery { limit: query.limit, cursor: query.cursor };
-    let items = drive.trashed(folder.as_ref(), page.after()?.as_deref(), page.size()? + 1).await?;
-    Ok(axum::Json(page.close(items.into_iter().map(TrashItem::from).collect(), |item| item.id.clone())?))
+    let page = PageQuery {
+        limit: query.limit,
+        cursor: query.cursor,
+    };
+    let items = drive
+        .trashed(folder.as_ref(), page.after()?.as_deref(), page.size()? + 1)
+        .await?;
+    Ok(axum::Json(page.close(
+        items.into_iter().map(TrashItem::from).collect(),
+        |item| item.id.clone(),
+    )?))
 }
 
 /// Puts something back from the trash.
@@ -137,8 +148,13 @@ pub async fn restore(
     let drive = account.app.drive(&account.identity).await?;
     let path = |text: Option<String>| text.map(|path| VPath::parse(&path)).transpose();
     let (wish, folder) = (path(restoring.to)?, path(restoring.folder)?);
-    let path = account.app.finish(async move { drive.put_back(folder.as_ref(), &id, wish).await }).await?;
-    Ok(axum::Json(Restored { path: format!("/{path}") }))
+    let path = account
+        .app
+        .finish(async move { drive.put_back(folder.as_ref(), &id, wish).await })
+        .await?;
+    Ok(axum::Json(Restored {
+        path: format!("/{path}"),
+    }))
 }
 
 /// Deletes something in the trash for good.
@@ -146,11 +162,21 @@ pub async fn restore(
     params(("id" = String, Path, description = "What it is called in the trash.")),
     responses((status = 204, description = "It is gone."), Failures))]
 pub async fn purge(account: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let (drive, reporter) = (account.app.drive(&account.identity).await?, account.reporter());
+    let (drive, reporter) = (
+        account.app.drive(&account.identity).await?,
+        account.reporter(),
+    );
     let work = async move {
         let purged = drive.purge(&id).await;
         let name = drive.identity().account.as_str();
-        reporter.report(Act::HistoryPurged, name, format!("{id:?} of the trash"), &purged).await;
+        reporter
+            .report(
+                Act::HistoryPurged,
+                name,
+                format!("{id:?} of the trash"),
+                &purged,
+            )
+            .await;
         purged
     };
     account.app.finish(work).await?;
@@ -161,28 +187,51 @@ pub async fn purge(account: Account, Path(id): Path<String>) -> Result<StatusCod
 #[utoipa::path(delete, path = "/api/v1/trash", tag = Tag::PAST, operation_id = "emptyTrash",
     responses((status = 200, body = Purged), Failures))]
 pub async fn empty(account: Account) -> Result<axum::Json<Purged>, Problem> {
-    let (drive, reporter) = (account.app.drive(&account.identity).await?, account.reporter());
+    let (drive, reporter) = (
+        account.app.drive(&account.identity).await?,
+        account.reporter(),
+    );
     let work = async move {
         let emptied = drive.empty_trash().await;
-        let note = emptied.as_ref().map(|items| format!("all of the trash: {items}")).unwrap_or_default();
+        let note = emptied
+            .as_ref()
+            .map(|items| format!("all of the trash: {items}"))
+            .unwrap_or_default();
         let is_change = emptied.as_ref().is_ok_and(|items| *items > 0);
         let name = drive.identity().account.as_str();
-        reporter.report_change(Act::HistoryPurged, name, note, (&emptied, is_change)).await;
+        reporter
+            .report_change(Act::HistoryPurged, name, note, (&emptied, is_change))
+            .await;
         emptied
     };
-    Ok(axum::Json(Purged { items: account.app.finish(work).await? }))
+    Ok(axum::Json(Purged {
+        items: account.app.finish(work).await?,
+    }))
 }
 
 /// Deletes a former content of a file for good.
 #[utoipa::path(delete, path = "/api/v1/versions", tag = Tag::PAST, operation_id = "purgeVersion", params(VersionOf),
     responses((status = 204, description = "It is gone."), Failures))]
-pub async fn purge_version(account: Account, Query(version): Query<VersionOf>) -> Result<StatusCode, Problem> {
+pub async fn purge_version(
+    account: Account,
+    Query(version): Query<VersionOf>,
+) -> Result<StatusCode, Problem> {
     let path = VPath::parse(&version.path)?;
-    let (drive, reporter) = (account.app.drive(&account.identity).await?, account.reporter());
+    let (drive, reporter) = (
+        account.app.drive(&account.identity).await?,
+        account.reporter(),
+    );
     let work = async move {
         let purged = drive.purge_version(&path, &version.id).await;
         let note = format!("a version of /{path}");
-        reporter.report(Act::HistoryPurged, drive.identity().account.as_str(), note, &purged).await;
+        reporter
+            .report(
+                Act::HistoryPurged,
+                drive.identity().account.as_str(),
+                note,
+                &purged,
+            )
+            .await;
         purged
     };
     account.app.finish(work).await?;
@@ -192,9 +241,18 @@ pub async fn purge_version(account: Account, Query(version): Query<VersionOf>) -
 /// The versions of a file.
 #[utoipa::path(get, path = "/api/v1/versions", tag = Tag::PAST, operation_id = "listVersions", params(FileQuery),
     responses((status = 200, body = FileVersions), Failures))]
-pub async fn versions(member: Member, Query(query): Query<FileQuery>) -> Result<axum::Json<FileVersions>, Problem> {
-    let versions = member.drive().await?.versions(&VPath::parse(&query.path)?).await?;
-    Ok(axum::Json(FileVersions { items: versions.into_iter().map(FileVersion::from).collect() }))
+pub async fn versions(
+    member: Member,
+    Query(query): Query<FileQuery>,
+) -> Result<axum::Json<FileVersions>, Problem> {
+    let versions = member
+        .drive()
+        .await?
+        .versions(&VPath::parse(&query.path)?)
+        .await?;
+    Ok(axum::Json(FileVersions {
+        items: versions.into_iter().map(FileVersion::from).collect(),
+    }))
 }
 
 /// A former content.
@@ -202,7 +260,11 @@ pub async fn versions(member: Member, Query(query): Query<FileQuery>) -> Result<
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
         (status = 206, description = "The ranges asked for."), (status = 304, description = "It is as `If-None-Match` has it."),
         (status = 416, description = "The file ends before the range."), Failures))]
-pub async fn download(member: Member, Query(query): Query<VersionOf>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn download(
+    member: Member,
+    Query(query): Query<VersionOf>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let path = VPath::parse(&query.path)?;
     let reader = member.drive().await?.open_version(&path, &query.id).await?;
     Ok(files::served(reader, path.name(), &headers).await?)
@@ -214,7 +276,10 @@ pub async fn download(member: Member, Query(query): Query<VersionOf>, headers: H
 pub async fn revert(member: Member, Json(version): Json<VersionOf>) -> Result<StatusCode, Problem> {
     let path = VPath::parse(&version.path)?;
     let drive = member.drive().await?;
-    member.app.finish(async move { drive.revert(&path, &version.id, Terms::default()).await }).await?;
+    member
+        .app
+        .finish(async move { drive.revert(&path, &version.id, Terms::default()).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -222,13 +287,28 @@ impl From<Trashed> for TrashItem {
     fn from(item: Trashed) -> Self {
         let kind = Kind::of(&item.node);
         let (path, deleted) = (format!("/{}", item.path), item.when.map(time::iso_date));
-        Self { id: item.id, path, kind, size: item.node.len, deleted, by: item.who }
+        Self {
+            id: item.id,
+            path,
+            kind,
+            size: item.node.len,
+            deleted,
+            by: item.who,
+        }
     }
 }
 
 impl From<Version> for FileVersion {
     fn from(version: Version) -> Self {
-        let (modified, replaced) = (time::iso_date(version.node.modified), time::iso_date(version.replaced));
-        Self { id: version.id, size: version.node.len, modified, replaced }
+        let (modified, replaced) = (
+            time::iso_date(version.node.modified),
+            time::iso_date(version.replaced),
+        );
+        Self {
+            id: version.id,
+            size: version.node.len,
+            modified,
+            replaced,
+        }
     }
 }

@@ -47,10 +47,16 @@ pub struct Person {
 /// 403 where `accounts.people_search` is off, 429 after 60 searches in a minute.
 #[utoipa::path(get, path = "/api/v1/people", tag = Tag::SHARES, operation_id = "findPeople", params(PeopleQuery),
     responses((status = 200, body = People), Failures))]
-pub async fn find(caller: Account, Query(query): Query<PeopleQuery>) -> Result<Json<People>, Problem> {
+pub async fn find(
+    caller: Account,
+    Query(query): Query<PeopleQuery>,
+) -> Result<Json<People>, Problem> {
     let wanted = query.search.trim().to_lowercase();
     if wanted.chars().count() < LEAST {
-        return Err(Problem(invalid("/search", "Give at least the first 2 characters of a name.")));
+        return Err(Problem(invalid(
+            "/search",
+            "Give at least the first 2 characters of a name.",
+        )));
     }
     let (app, own) = (&caller.app, &caller.identity.account);
     app.auth.count_search(own, caller.identity.role)?;
@@ -58,13 +64,27 @@ pub async fn find(caller: Account, Query(query): Query<PeopleQuery>) -> Result<J
     let found = app.auth.people(MOST, |name, display_name| {
         name != own
             && (begins(name.as_str())
-                || display_name.is_some_and(|shown| shown.split_whitespace().any(begins) || begins(shown)))
+                || display_name
+                    .is_some_and(|shown| shown.split_whitespace().any(begins) || begins(shown)))
     });
-    let people = found.into_iter().map(|(name, display_name)| Person { to: Grantee::Account(name), display_name });
-    let groups =
-        app.commons.groups.list().into_iter().map(|(name, _)| name).filter(|name| begins(name.as_str())).take(MOST);
-    let mut items: Vec<_> =
-        people.chain(groups.map(|name| Person { to: Grantee::Group(name), display_name: None })).collect();
+    let people = found.into_iter().map(|(name, display_name)| Person {
+        to: Grantee::Account(name),
+        display_name,
+    });
+    let groups = app
+        .commons
+        .groups
+        .list()
+        .into_iter()
+        .map(|(name, _)| name)
+        .filter(|name| begins(name.as_str()))
+        .take(MOST);
+    let mut items: Vec<_> = people
+        .chain(groups.map(|name| Person {
+            to: Grantee::Group(name),
+            display_name: None,
+        }))
+        .collect();
     items.sort_by(|a, b| a.name().cmp(b.name()));
     items.truncate(MOST);
     Ok(Json(People { items }))

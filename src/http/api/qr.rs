@@ -37,8 +37,14 @@ fn picture(text: &str) -> Result<String, Error> {
     let fits = text.len() <= MAX_TEXT && !text.is_empty();
     let code = fits.then(|| QrCode::new(text).ok()).flatten();
     let why = || "A code says 1 to 1000 bytes.".into();
-    let code = code.ok_or_else(|| Error::Invalid { pointer: "/text".into(), why: why() })?;
-    Ok(code.render::<svg::Color<'_>>().min_dimensions(180, 180).build())
+    let code = code.ok_or_else(|| Error::Invalid {
+        pointer: "/text".into(),
+        why: why(),
+    })?;
+    Ok(code
+        .render::<svg::Color<'_>>()
+        .min_dimensions(180, 180)
+        .build())
 }
 
 #[cfg(test)]
@@ -48,7 +54,10 @@ mod tests {
     #[test]
     fn texts_become_pictures_within_bounds() {
         let drawn = picture("https://nest.example/connect?\"<script>").unwrap();
-        assert!(drawn.contains("<svg") && !drawn.contains("script"), "{drawn}");
+        assert!(
+            drawn.contains("<svg") && !drawn.contains("script"),
+            "{drawn}"
+        );
         assert!(picture(&"a".repeat(MAX_TEXT)).is_ok());
         for bad in [String::new(), "a".repeat(MAX_TEXT + 1)] {
             assert!(matches!(picture(&bad), Err(Error::Invalid { .. })));

@@ -34,7 +34,9 @@ pub struct Application {
 
 impl std::fmt::Debug for Application {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Application").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Application")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -62,8 +64,12 @@ pub async fn register(
     let work = Arc::clone(&app);
     let account = app.finish(async move {
         let profile = ProfileChange {
-            display_name: application.display_name.map_or(FieldChange::Keep, FieldChange::Set),
-            email: application.email.map_or(FieldChange::Keep, FieldChange::Set),
+            display_name: application
+                .display_name
+                .map_or(FieldChange::Keep, FieldChange::Set),
+            email: application
+                .email
+                .map_or(FieldChange::Keep, FieldChange::Set),
         };
         let applicant = Applicant {
             name: &application.name,
@@ -75,6 +81,10 @@ pub async fn register(
     });
     let account = account.await?;
     tracing::info!(account = account.name.as_str(), "an account was registered");
-    let registered = Registered { name: account.name, role: account.role, quota: account.quota };
+    let registered = Registered {
+        name: account.name,
+        role: account.role,
+        quota: account.quota,
+    };
     Ok((StatusCode::CREATED, axum::Json(registered)))
 }

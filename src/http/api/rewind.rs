@@ -9,8 +9,14 @@ use crate::admin::past::{RewindReport, Rewinding, rewind};
 /// Makes a folder, or some of what is in it, as it was; or says what that would change.
 #[utoipa::path(post, path = "/api/v1/rewind", tag = Tag::PAST, operation_id = "rewind", request_body = Rewinding,
     responses((status = 200, body = RewindReport), Failures))]
-pub async fn create(account: Account, Json(wish): Json<Rewinding>) -> Result<axum::Json<RewindReport>, Problem> {
-    let (drive, reporter) = (account.app.drive(&account.identity).await?, account.reporter());
+pub async fn create(
+    account: Account,
+    Json(wish): Json<Rewinding>,
+) -> Result<axum::Json<RewindReport>, Problem> {
+    let (drive, reporter) = (
+        account.app.drive(&account.identity).await?,
+        account.reporter(),
+    );
     let work = async move { rewind(&drive, &reporter, wish).await };
     Ok(axum::Json(account.app.finish(work).await?))
 }

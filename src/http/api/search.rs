@@ -96,27 +96,59 @@ struct Failed {
 #[utoipa::path(get, path = "/api/v1/files/search", tag = Tag::FILES, operation_id = "searchFiles", params(SearchQuery),
     responses((status = 200, description = "What was found.",
         content((Findings = "application/json"), (String = "application/x-ndjson"))), Failures))]
-pub async fn find(member: Member, Query(query): Query<SearchQuery>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn find(
+    member: Member,
+    Query(query): Query<SearchQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let limit = query.limit.unwrap_or(DEFAULT_RESULTS);
     if !(1..=MAX_RESULTS).contains(&limit) {
-        return Err(Error::Invalid { pointer: "/limit".into(), why: "A search has 1 to 1000 results.".into() }.into());
+        return Err(Error::Invalid {
+            pointer: "/limit".into(),
+            why: "A search has 1 to 1000 results.".into(),
+        }
+        .into());
     }
     let part = fold(&query.name);
     if part.is_empty() {
-        return Err(Error::Invalid { pointer: "/name".into(), why: "A search needs a part of a name.".into() }.into());
+        return Err(Error::Invalid {
+            pointer: "/name".into(),
+            why: "A search needs a part of a name.".into(),
+        }
+        .into());
     }
     let in_lines = wants_lines(&headers);
-    let time = if in_lines { MAX_TIME_OF_LINES } else { MAX_TIME };
-    let bounds = Bounds { results: limit.into(), until: Instant::now() + time };
+    let time = if in_lines {
+        MAX_TIME_OF_LINES
+    } else {
+        MAX_TIME
+    };
+    let bounds = Bounds {
+        results: limit.into(),
+        until: Instant::now() + time,
+    };
     let drive = member.drive().await?;
     let walk = Walk::begin(drive, VPath::parse(&query.path)?, part, bounds).await?;
-    if in_lines { Ok(lines(walk)) } else { Ok(axum::Json(all(walk).await?).into_response()) }
+    if in_lines {
+        Ok(lines(walk))
+    } else {
+        Ok(axum::Json(all(walk).await?).into_response())
+    }
 }
 
 fn wants_lines(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT).iter().filter_map(|accept| accept.to_str().ok());
+    let accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|accept| accept.to_str().ok());
     let mut kinds = accepted.flat_map(|accept| accept.split(','));
-    kinds.any(|kind| kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(LINES))
+    kinds.any(|kind| {
+        kind.split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .eq_ignore_ascii_case(LINES)
+    })
 }
 
 async fn all(mut walk: Walk) -> Result<Findings> {
@@ -124,7 +156,10 @@ async fn all(mut walk: Walk) -> Result<Findings> {
     while let Some(rows) = walk.next().await? {
         items.extend(rows);
     }
-    Ok(Findings { items, cut: walk.cut })
+    Ok(Findings {
+        items,
+        cut: walk.cut,
+    })
 }
 
 /// The answer in lines. The walk goes on only while its client takes them, and ends with the connection.
@@ -133,10 +168,22 @@ fn lines(walk: Walk) -> Response {
         let mut walk = walk?;
         let (text, walk) = match walk.next().await {
             Ok(Some(rows)) => (rows.iter().map(line).collect(), Some(walk)),
-            Ok(None) => (line(&Ended { done: true, found: walk.found, cut: walk.cut }), None),
+            Ok(None) => (
+                line(&Ended {
+                    done: true,
+                    found: walk.found,
+                    cut: walk.cut,
+                }),
+                None,
+            ),
             Err(error) => {
                 reply::log(&error);
-                (line(&Failed { error: reply::problem_document(&error) }), None)
+                (
+                    line(&Failed {
+                        error: reply::problem_document(&error),
+                    }),
+                    None,
+                )
             }
         };
         Some((Ok::<_, Infallible>(Bytes::from(text)), walk))

@@ -37,7 +37,9 @@ pub struct Login {
 
 impl std::fmt::Debug for Login {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +75,10 @@ impl std::fmt::Debug for Bearer {
 
 impl Bearer {
     fn of(app: &App, session: &str) -> Result<Self, Error> {
-        Ok(Self { token: app.auth.bearer_of(session)?, expires_in: BEARER_LIFE })
+        Ok(Self {
+            token: app.auth.bearer_of(session)?,
+            expires_in: BEARER_LIFE,
+        })
     }
 }
 
@@ -119,15 +124,40 @@ pub async fn log_in(
     Json(given): Json<Login>,
 ) -> Result<Response, Problem> {
     csrf::check_if_told(&app.config.server, &head)?;
-    let caller = Caller { address: client, agent: login::agent_of(&head.headers) };
-    let attempted = Attempted { user: &given.name, password: given.password.as_bytes() };
-    let begun = app.auth.begin_session(attempted, given.code.as_deref(), caller).await?;
-    let reporter = app.audit.reporter(Actor::Account(begun.identity.account.clone()), Some(client));
-    reporter.done(Kind::SessionStarted, &begun.id, caller.kept_agent()).await;
-    let bearer = given.bearer.then(|| Bearer::of(&app, &begun.id)).transpose()?;
-    let answer =
-        LoggedIn { name: begun.identity.account.clone(), role: begun.identity.role, session: begun.id, bearer };
-    Ok(with_cookie(&app, &head.headers, (&begun.secret, SESSION_LIFE), axum::Json(answer)))
+    let caller = Caller {
+        address: client,
+        agent: login::agent_of(&head.headers),
+    };
+    let attempted = Attempted {
+        user: &given.name,
+        password: given.password.as_bytes(),
+    };
+    let begun = app
+        .auth
+        .begin_session(attempted, given.code.as_deref(), caller)
+        .await?;
+    let reporter = app
+        .audit
+        .reporter(Actor::Account(begun.identity.account.clone()), Some(client));
+    reporter
+        .done(Kind::SessionStarted, &begun.id, caller.kept_agent())
+        .await;
+    let bearer = given
+        .bearer
+        .then(|| Bearer::of(&app, &begun.id))
+        .transpose()?;
+    let answer = LoggedIn {
+        name: begun.identity.account.clone(),
+        role: begun.identity.role,
+        session: begun.id,
+        bearer,
+    };
+    Ok(with_cookie(
+        &app,
+        &head.headers,
+        (&begun.secret, SESSION_LIFE),
+        axum::Json(answer),
+    ))
 }
 
 /// Ends the session that asks, and takes its cookie away.
@@ -140,14 +170,23 @@ pub async fn log_out(account: Account, headers: HeaderMap) -> Result<Response, P
             Err(error) => return Err(Problem(error)),
         }
     }
-    Ok(with_cookie(&account.app, &headers, ("", 0), StatusCode::NO_CONTENT))
+    Ok(with_cookie(
+        &account.app,
+        &headers,
+        ("", 0),
+        StatusCode::NO_CONTENT,
+    ))
 }
 
 /// A new bearer for the session that asks, by its cookie or by a bearer that is still good.
 #[utoipa::path(post, path = "/api/v1/session/refresh", tag = Tag::SIGN_IN, operation_id = "refreshBearer",
     responses((status = 200, body = Bearer), Failures))]
-pub async fn refresh(Account { app, identity, .. }: Account) -> Result<axum::Json<Bearer>, Problem> {
-    let id = session_of(&identity).ok_or(Error::Forbidden("Bearers are made for sessions; sign in for one first."))?;
+pub async fn refresh(
+    Account { app, identity, .. }: Account,
+) -> Result<axum::Json<Bearer>, Problem> {
+    let id = session_of(&identity).ok_or(Error::Forbidden(
+        "Bearers are made for sessions; sign in for one first.",
+    ))?;
     Ok(axum::Json(Bearer::of(&app, id)?))
 }
 
@@ -172,7 +211,11 @@ pub async fn end(account: Account, Path(id): Path<String>) -> Result<StatusCode,
 }
 
 async fn end_and_report(account: &Account, id: String) -> Result<(), Error> {
-    let (app, identity, reporter) = (account.app.clone(), account.identity.clone(), account.reporter());
+    let (app, identity, reporter) = (
+        account.app.clone(),
+        account.identity.clone(),
+        account.reporter(),
+    );
     let work = async move {
         let ended = app.auth.end_session(&identity.account, &id).await;
         reporter.report(Kind::SessionEnded, &id, "", &ended).await;
@@ -188,10 +231,24 @@ pub async fn end_others(account: Account) -> Result<StatusCode, Problem> {
     let (reporter, Account { app, identity, .. }) = (account.reporter(), account);
     let all = app.clone();
     let work = async move {
-        let ended = all.auth.end_other_sessions(&identity.account, session_of(&identity)).await;
-        let note = if session_of(&identity).is_some() { "all but the one that asked" } else { "all" };
+        let ended = all
+            .auth
+            .end_other_sessions(&identity.account, session_of(&identity))
+            .await;
+        let note = if session_of(&identity).is_some() {
+            "all but the one that asked"
+        } else {
+            "all"
+        };
         let is_change = ended.as_ref().is_ok_and(|count| *count > 0);
-        reporter.report_change(Kind::SessionEnded, identity.account.as_str(), note, (&ended, is_change)).await;
+        reporter
+            .report_change(
+                Kind::SessionEnded,
+                identity.account.as_str(),
+                note,
+                (&ended, is_change),
+            )
+            .await;
         ended
     };
     app.finish(work).await?;

@@ -19,7 +19,8 @@ use std::net::IpAddr;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-const WRONG_LINK: Error = Error::Forbidden("This set-up link is not the one the server printed when it started last.");
+const WRONG_LINK: Error =
+    Error::Forbidden("This set-up link is not the one the server printed when it started last.");
 
 /// What makes the first administrator.
 #[derive(Default, Deserialize, ToSchema)]
@@ -33,7 +34,9 @@ pub struct NewAdmin {
 
 impl std::fmt::Debug for NewAdmin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewAdmin").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("NewAdmin")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -49,7 +52,10 @@ pub async fn create(
     Public { app, client }: Public,
     Json(admin): Json<NewAdmin>,
 ) -> Result<(StatusCode, axum::Json<AccountView>), Problem> {
-    Ok((StatusCode::CREATED, axum::Json(make(&app, &admin, client).await?)))
+    Ok((
+        StatusCode::CREATED,
+        axum::Json(make(&app, &admin, client).await?),
+    ))
 }
 
 /// `GET /setup?token=…`
@@ -74,13 +80,18 @@ pub async fn submit(Public { app, client }: Public, request: Request) -> Respons
     match make(&app, &admin, client).await {
         Ok(account) => {
             let name = escape(account.name.as_str());
-            let text =
-                format!("<p>The account <strong>{name}</strong> is made. <a href=\"/\">Connect to the drive</a>.</p>");
+            let text = format!(
+                "<p>The account <strong>{name}</strong> is made. <a href=\"/\">Connect to the drive</a>.</p>"
+            );
             (StatusCode::CREATED, page("Ready", &text)).into_response()
         }
         Err(error) => {
             let status = crate::http::reply::failure(&error).status();
-            (status, web::page("Set up Sarang", &form(&admin, Some(&error)))).into_response()
+            (
+                status,
+                web::page("Set up Sarang", &form(&admin, Some(&error))),
+            )
+                .into_response()
         }
     }
 }
@@ -93,11 +104,20 @@ async fn make(app: &App, admin: &NewAdmin, client: IpAddr) -> Result<AccountView
     let claim = app.setup.claim(&admin.token).ok_or(WRONG_LINK)?;
     app.auth.refund_try(tried);
     let name = AccountName::parse(&admin.name)?;
-    let account =
-        app.auth.create(&name, admin.password.as_bytes(), Role::Admin, app.config.accounts.default_quota).await?;
+    let account = app
+        .auth
+        .create(
+            &name,
+            admin.password.as_bytes(),
+            Role::Admin,
+            app.config.accounts.default_quota,
+        )
+        .await?;
     claim.finish();
     let event = Event::new(Actor::Nobody, Kind::AccountCreated, name.as_str()).from(client);
-    app.audit.record(event.note("role admin, by the set-up link")).await;
+    app.audit
+        .record(event.note("role admin, by the set-up link"))
+        .await;
     tracing::info!(account = name.as_str(), "the first administrator was made");
     Ok(account)
 }
@@ -105,14 +125,23 @@ async fn make(app: &App, admin: &NewAdmin, client: IpAddr) -> Result<AccountView
 fn over() -> Response {
     (
         StatusCode::NOT_FOUND,
-        page("Nothing here", "<p>Set-up is over: there is an account. <a href=\"/\">Go on</a>.</p>"),
+        page(
+            "Nothing here",
+            "<p>Set-up is over: there is an account. <a href=\"/\">Go on</a>.</p>",
+        ),
     )
         .into_response()
 }
 
 fn form(admin: &NewAdmin, wrong: Option<&Error>) -> String {
-    let wrong =
-        wrong.map(|e| format!("<p class=\"wrong\" role=\"alert\">{}</p>", escape(&e.to_string()))).unwrap_or_default();
+    let wrong = wrong
+        .map(|e| {
+            format!(
+                "<p class=\"wrong\" role=\"alert\">{}</p>",
+                escape(&e.to_string())
+            )
+        })
+        .unwrap_or_default();
     let (token, name) = (escape(&admin.token), escape(&admin.name));
     format!(
         "{wrong}<p>Choose the account that administers this server.</p><form method=\"post\" action=\"/setup\">\
@@ -149,7 +178,14 @@ mod tests {
     #[test]
     fn forms_are_read() {
         let admin = NewAdmin::from_form("token=t%2Dk&name=ana&password=a+b%26%C3%A9&x=y&junk");
-        assert_eq!((admin.token.as_str(), admin.name.as_str(), admin.password.as_str()), ("t-k", "ana", "a b&é"));
+        assert_eq!(
+            (
+                admin.token.as_str(),
+                admin.name.as_str(),
+                admin.password.as_str()
+            ),
+            ("t-k", "ana", "a b&é")
+        );
         assert!(!format!("{admin:?}").contains('&'), "secrets do not show");
     }
 
@@ -157,7 +193,10 @@ mod tests {
     fn the_form_keeps_the_name_but_not_the_password() {
         let admin = NewAdmin::from_form("token=%22%3E&name=%3Cb%3E&password=geheim");
         let html = form(&admin, Some(&WRONG_LINK));
-        assert!(html.contains("value=\"&quot;&gt;\"") && html.contains("value=\"&lt;b&gt;\""), "{html}");
+        assert!(
+            html.contains("value=\"&quot;&gt;\"") && html.contains("value=\"&lt;b&gt;\""),
+            "{html}"
+        );
         assert!(html.contains("not the one") && !html.contains("geheim"));
     }
 

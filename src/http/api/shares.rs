@@ -42,7 +42,11 @@ impl From<Granted> for Rights {
 
 impl From<Rights> for Granted {
     fn from(rights: Rights) -> Self {
-        if rights == Rights::Edit { Self::Edit } else { Self::View }
+        if rights == Rights::Edit {
+            Self::Edit
+        } else {
+            Self::View
+        }
     }
 }
 
@@ -183,22 +187,38 @@ fn date(seconds: i64) -> String {
 }
 
 pub(super) fn invalid(pointer: &str, why: impl Into<String>) -> Error {
-    Error::Invalid { pointer: pointer.into(), why: why.into() }
+    Error::Invalid {
+        pointer: pointer.into(),
+        why: why.into(),
+    }
 }
 
 /// Whom something is shared with must exist. Whoever is signed in may learn that: they share the server, and a share that
 /// silently reaches nobody would be worse.
 pub(super) fn bind_grantee(app: &App, to: &Grantee, pointer: &str) -> Result<Bound, Error> {
     if matches!(to, Grantee::Account(name) if app.auth.account(name).is_none()) {
-        return Err(invalid(&format!("{pointer}/account"), "There is no account of this name."));
+        return Err(invalid(
+            &format!("{pointer}/account"),
+            "There is no account of this name.",
+        ));
     }
     let bound = app.commons.groups.bind(to);
-    bound.ok_or_else(|| invalid(&format!("{pointer}/group"), "There is no group of this name."))
+    bound.ok_or_else(|| {
+        invalid(
+            &format!("{pointer}/group"),
+            "There is no group of this name.",
+        )
+    })
 }
 
 fn expiry(text: &str) -> Result<i64, Error> {
     let end = time::parse_iso_date(text).filter(|end| *end > SystemTime::now());
-    end.map(time::unix_seconds).ok_or_else(|| invalid("/expires", "This is a time to come, as 2030-01-31T12:00:00Z."))
+    end.map(time::unix_seconds).ok_or_else(|| {
+        invalid(
+            "/expires",
+            "This is a time to come, as 2030-01-31T12:00:00Z.",
+        )
+    })
 }
 
 fn check_note(note: &str) -> Result<(), Error> {
@@ -211,25 +231,44 @@ fn check_note(note: &str) -> Result<(), Error> {
 /// The shares you have made.
 #[utoipa::path(get, path = "/api/v1/shares", tag = Tag::SHARES, operation_id = "listShares", params(PageQuery),
     responses((status = 200, body = Page<Outgoing>), Failures))]
-pub async fn list(caller: Account, Query(page): Query<PageQuery>) -> Result<Json<Page<Outgoing>>, Problem> {
+pub async fn list(
+    caller: Account,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Outgoing>>, Problem> {
     let shares = caller.app.commons.shares.of(&caller.identity.account);
     let page = page.cut(shares, |share| share.place_in_lists())?;
-    Ok(Json(Page { items: page.items.iter().map(|share| Outgoing::of(share)).collect(), next: page.next }))
+    Ok(Json(Page {
+        items: page.items.iter().map(|share| Outgoing::of(share)).collect(),
+        next: page.next,
+    }))
 }
 
 /// What others share with you.
 #[utoipa::path(get, path = "/api/v1/shares/incoming", tag = Tag::SHARES, operation_id = "listIncomingShares", params(PageQuery),
     responses((status = 200, body = Page<Incoming>), Failures))]
-pub async fn incoming(caller: Account, Query(page): Query<PageQuery>) -> Result<Json<Page<Incoming>>, Problem> {
+pub async fn incoming(
+    caller: Account,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<Incoming>>, Problem> {
     let shares = caller.app.drive(&caller.identity).await?.incoming().await?;
     let page = page.cut(shares, |(share, _)| share.place_in_lists())?;
-    Ok(Json(Page { items: page.items.iter().map(|(share, at)| Incoming::of(share, at)).collect(), next: page.next }))
+    Ok(Json(Page {
+        items: page
+            .items
+            .iter()
+            .map(|(share, at)| Incoming::of(share, at))
+            .collect(),
+        next: page.next,
+    }))
 }
 
 /// Shares a file or folder of your drive.
 #[utoipa::path(post, path = "/api/v1/shares", tag = Tag::SHARES, operation_id = "createShare", request_body = ShareRequest,
     responses((status = 201, body = Outgoing), Failures))]
-pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<(StatusCode, Json<Outgoing>), Problem> {
+pub async fn create(
+    caller: Account,
+    Body(asked): Body<ShareRequest>,
+) -> Result<(StatusCode, Json<Outgoing>), Problem> {
     let path = VPath::parse(&asked.path).map_err(|error| invalid("/path", error.to_string()))?;
     let own = &caller.identity.account;
     let tried = caller.app.auth.reserve_name(own)?;
@@ -247,8 +286,20 @@ pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<
         error => error,
     })?;
     let rights = asked.rights.into();
-    let new = NewShare { path, node: id, folder, to, rights, expires, note };
-    let (app, owner, reporter) = (caller.app.clone(), caller.identity.account.clone(), caller.reporter());
+    let new = NewShare {
+        path,
+        node: id,
+        folder,
+        to,
+        rights,
+        expires,
+        note,
+    };
+    let (app, owner, reporter) = (
+        caller.app.clone(),
+        caller.identity.account.clone(),
+        caller.reporter(),
+    );
     let work = async move {
         let to = new.to.clone();
         let share = app.commons.shares.create(&owner, new).await?;
@@ -257,7 +308,9 @@ pub async fn create(caller: Account, Body(asked): Body<ShareRequest>) -> Result<
             app.commons.shares.revoke(&owner, &share.id).await?;
             return Err(invalid("/to/account", "There is no account of this name."));
         }
-        reporter.done(Kind::ShareCreated, &share.id, share.words()).await;
+        reporter
+            .done(Kind::ShareCreated, &share.id, share.words())
+            .await;
         Ok(share)
     };
     let share = caller.app.finish(work).await?;
@@ -277,7 +330,10 @@ pub async fn change(
         return rename(caller, id, asked).await;
     }
     if asked.name.is_some() {
-        return Err(Problem(invalid("/name", "Only those whom it is shared with can name it.")));
+        return Err(Problem(invalid(
+            "/name",
+            "Only those whom it is shared with can name it.",
+        )));
     }
     let expires = match asked.expires {
         Edit::Keep => Edit::Keep,
@@ -292,7 +348,11 @@ pub async fn change(
             share.note = asked.note.unwrap_or(std::mem::take(&mut share.note));
         };
         let before = app.commons.shares.made_by(&account, &id);
-        let share = app.commons.shares.change(|shares| shares.made_by(&account, &id), edit).await?;
+        let share = app
+            .commons
+            .shares
+            .change(|shares| shares.made_by(&account, &id), edit)
+            .await?;
         if before.as_ref() != Some(&share) {
             reporter.done(Kind::ShareChanged, &id, share.words()).await;
         }
@@ -304,18 +364,27 @@ pub async fn change(
 
 async fn rename(caller: Account, id: String, asked: ShareChange) -> Result<StatusCode, Problem> {
     let (app, account) = (caller.app.clone(), caller.identity.account.clone());
-    app.commons.shares.shown_to(&account, &id).ok_or(Error::NotFound)?;
+    app.commons
+        .shares
+        .shown_to(&account, &id)
+        .ok_or(Error::NotFound)?;
     if asked.rights.is_some() || !matches!(asked.expires, Edit::Keep) || asked.note.is_some() {
-        return Err(Problem(Error::Forbidden("Only the owner of what is shared may change this.")));
+        return Err(Problem(Error::Forbidden(
+            "Only the owner of what is shared may change this.",
+        )));
     }
-    let Some(name) = asked.name else { return Ok(StatusCode::NO_CONTENT) };
+    let Some(name) = asked.name else {
+        return Ok(StatusCode::NO_CONTENT);
+    };
     check_name(&name).map_err(|error| invalid("/name", error.to_string()))?;
     let reporter = caller.reporter();
     let work = async move {
         let before = app.commons.shares.shown_to(&account, &id);
         let share = app.commons.shares.rename(&account, &id, &name).await?;
         if before.as_ref() != Some(&share) {
-            reporter.done(Kind::ShareChanged, &id, share.name_words(&account)).await;
+            reporter
+                .done(Kind::ShareChanged, &id, share.name_words(&account))
+                .await;
         }
         Ok(())
     };
@@ -338,7 +407,9 @@ pub async fn end(caller: Account, Path(id): Path<String>) -> Result<StatusCode, 
             }
             Err(Error::NotFound) => {
                 let share = shares.leave(&account, &id).await?;
-                reporter.done(Kind::ShareChanged, &id, share.left_words(&account)).await;
+                reporter
+                    .done(Kind::ShareChanged, &id, share.left_words(&account))
+                    .await;
                 share
             }
             Err(error) => return Err(error),

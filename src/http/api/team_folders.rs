@@ -92,18 +92,29 @@ pub struct TeamView {
 
 impl TeamView {
     fn of(app: &App, name: String, team: &Team) -> Self {
-        let members =
-            team.members.iter().map(|member| TeamMember { to: member.to.named.clone(), rights: member.rights.into() });
+        let members = team.members.iter().map(|member| TeamMember {
+            to: member.to.named.clone(),
+            rights: member.rights.into(),
+        });
         let created = time::iso_date(time::from_unix_seconds(team.created));
         let folder = app.existing_folder(TreeKind::Team, &name);
-        Self { name, members: members.collect(), quota: team.quota, created, folder }
+        Self {
+            name,
+            members: members.collect(),
+            quota: team.quota,
+            created,
+            folder,
+        }
     }
 }
 
 fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Error> {
     let checked = members.into_iter().enumerate().map(|(index, member)| {
         let to = bind_grantee(app, &member.to, &format!("/members/{index}/to"))?;
-        Ok(Member { to, rights: member.rights.into() })
+        Ok(Member {
+            to,
+            rights: member.rights.into(),
+        })
     });
     checked.collect()
 }
@@ -111,27 +122,53 @@ fn check_members(app: &App, members: Vec<TeamMember>) -> Result<Vec<Member>, Err
 /// All team folders.
 #[utoipa::path(get, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "listTeamFolders",
     params(PageQuery), responses((status = 200, body = Page<TeamView>), Failures))]
-pub async fn list(caller: Admin, Query(page): Query<PageQuery>) -> Result<Json<Page<TeamView>>, Problem> {
+pub async fn list(
+    caller: Admin,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<TeamView>>, Problem> {
     let page = page.cut(caller.app.commons.teams.list(), |(name, _)| name.clone())?;
-    let items = page.items.into_iter().map(|(name, team)| TeamView::of(&caller.app, name, &team)).collect();
-    Ok(Json(Page { items, next: page.next }))
+    let items = page
+        .items
+        .into_iter()
+        .map(|(name, team)| TeamView::of(&caller.app, name, &team))
+        .collect();
+    Ok(Json(Page {
+        items,
+        next: page.next,
+    }))
 }
 
 /// Makes a team folder.
 #[utoipa::path(post, path = "/api/v1/team-folders", tag = Tag::TEAM_FOLDERS, operation_id = "createTeamFolder",
     request_body = TeamRequest, responses((status = 201, body = TeamView), Failures))]
-pub async fn create(caller: Admin, Body(asked): Body<TeamRequest>) -> Result<(StatusCode, Json<TeamView>), Problem> {
+pub async fn create(
+    caller: Admin,
+    Body(asked): Body<TeamRequest>,
+) -> Result<(StatusCode, Json<TeamView>), Problem> {
     let members = check_members(&caller.app, asked.members)?;
     let (work, name, folder) = (caller.at_work(), asked.name.clone(), asked.folder);
-    let made = async move { work.create_team(&name, members, asked.quota, folder.as_deref()).await };
+    let made = async move {
+        work.create_team(&name, members, asked.quota, folder.as_deref())
+            .await
+    };
     let made = caller.app.finish(made).await;
     let team = made.map_err(|error| match error {
         Error::BadName(why) => invalid("/name", why),
         error => error,
     })?;
     // Names are stored in NFC, and folders by them.
-    let view = TeamView::of(&caller.app, RelPath::parse(&asked.name)?.to_nfc().as_str().to_owned(), &team);
-    Ok((StatusCode::CREATED, Json(TeamView { name: asked.name, ..view })))
+    let view = TeamView::of(
+        &caller.app,
+        RelPath::parse(&asked.name)?.to_nfc().as_str().to_owned(),
+        &team,
+    );
+    Ok((
+        StatusCode::CREATED,
+        Json(TeamView {
+            name: asked.name,
+            ..view
+        }),
+    ))
 }
 
 /// Changes who may use a team folder, and its quota.
@@ -145,7 +182,10 @@ pub async fn change(
     if let Edit::Set(quota) = asked.quota {
         check_quota(quota)?;
     }
-    let members = asked.members.map(|members| check_members(&caller.app, members)).transpose()?;
+    let members = asked
+        .members
+        .map(|members| check_members(&caller.app, members))
+        .transpose()?;
     let (app, of, reporter) = (caller.app.clone(), name.clone(), caller.reporter());
     let work = async move {
         let edit = |team: &mut Team| {
@@ -156,7 +196,9 @@ pub async fn change(
         let changed = app.commons.teams.change(&of, edit).await;
         let note = changed.as_deref().map(terms_of).unwrap_or_default();
         let is_change = app.commons.teams.find(&of) != before;
-        reporter.report_change(Kind::TeamFolderChanged, &of, note, (&changed, is_change)).await;
+        reporter
+            .report_change(Kind::TeamFolderChanged, &of, note, (&changed, is_change))
+            .await;
         app.commons.release_team(&app.locks, &of).await?;
         changed
     };
@@ -173,14 +215,33 @@ pub async fn remove(
     Query(how): Query<Removal>,
 ) -> Result<StatusCode, Problem> {
     let files = match how {
-        Removal { purge: true, path: None } => Files::Purge,
-        Removal { purge: true, path: Some(path) } => Files::PurgeAt(path),
-        Removal { purge: false, path: None } => Files::Keep,
-        Removal { purge: false, path: Some(_) } => {
-            return Err(invalid("/path", "Only files that are deleted are named by their path.").into());
+        Removal {
+            purge: true,
+            path: None,
+        } => Files::Purge,
+        Removal {
+            purge: true,
+            path: Some(path),
+        } => Files::PurgeAt(path),
+        Removal {
+            purge: false,
+            path: None,
+        } => Files::Keep,
+        Removal {
+            purge: false,
+            path: Some(_),
+        } => {
+            return Err(invalid(
+                "/path",
+                "Only files that are deleted are named by their path.",
+            )
+            .into());
         }
     };
     let work = caller.at_work();
-    caller.app.finish(async move { work.remove_team(&name, files).await }).await?;
+    caller
+        .app
+        .finish(async move { work.remove_team(&name, files).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

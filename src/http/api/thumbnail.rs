@@ -34,9 +34,19 @@ pub async fn show(
 ) -> Result<Response, Problem> {
     let size = query.size.unwrap_or(USUAL);
     if !(32..=1024).contains(&size) {
-        return Err(Error::Invalid { pointer: "/size".into(), why: "A side has 32 to 1024 pixels.".into() }.into());
+        return Err(Error::Invalid {
+            pointer: "/size".into(),
+            why: "A side has 32 to 1024 pixels.".into(),
+        }
+        .into());
     }
     let path = VPath::parse(&query.path)?;
     let reader = member.drive().await?.open(&path).await?;
-    Ok(answer(reader, size, &headers, Asked::ByMember(&member.identity.account_id)).await?)
+    Ok(answer(
+        reader,
+        size,
+        &headers,
+        Asked::ByMember(&member.identity.account_id),
+    )
+    .await?)
 }

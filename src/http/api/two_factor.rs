@@ -50,11 +50,24 @@ pub struct RecoveryCodes {
 #[utoipa::path(post, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "beginTwoFactor",
     request_body = Proof, responses((status = 201, body = EnrolmentView), Failures))]
 pub async fn begin(
-    Account { app, identity, client }: Account,
+    Account {
+        app,
+        identity,
+        client,
+    }: Account,
     Json(proof): Json<Proof>,
 ) -> Result<(StatusCode, axum::Json<EnrolmentView>), Problem> {
-    let begun = app.auth.begin_two_factor(&identity.account, proof.password.as_bytes(), client).await?;
-    Ok((StatusCode::CREATED, axum::Json(EnrolmentView { secret: begun.secret, uri: begun.uri })))
+    let begun = app
+        .auth
+        .begin_two_factor(&identity.account, proof.password.as_bytes(), client)
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        axum::Json(EnrolmentView {
+            secret: begun.secret,
+            uri: begun.uri,
+        }),
+    ))
 }
 
 /// Confirms with a first code: from now on sign-in asks for one, and the password alone opens neither drive nor API.
@@ -67,8 +80,18 @@ pub async fn confirm(
     let (reporter, Account { app, identity, .. }) = (caller.reporter(), caller);
     let work = app.clone();
     let confirmed = async move {
-        let codes = work.auth.confirm_two_factor(&identity, &confirmation.code).await;
-        reporter.report(Kind::TwoFactorChanged, identity.account.as_str(), "on", &codes).await;
+        let codes = work
+            .auth
+            .confirm_two_factor(&identity, &confirmation.code)
+            .await;
+        reporter
+            .report(
+                Kind::TwoFactorChanged,
+                identity.account.as_str(),
+                "on",
+                &codes,
+            )
+            .await;
         codes
     };
     let recovery_codes = app.finish(confirmed).await?;
@@ -79,11 +102,28 @@ pub async fn confirm(
 #[utoipa::path(delete, path = "/api/v1/me/two-factor", tag = Tag::ACCOUNT, operation_id = "endTwoFactor",
     request_body = Proof, responses((status = 204), Failures))]
 pub async fn end(caller: Account, Json(proof): Json<Proof>) -> Result<StatusCode, Problem> {
-    let (reporter, Account { app, identity, client }) = (caller.reporter(), caller);
+    let (
+        reporter,
+        Account {
+            app,
+            identity,
+            client,
+        },
+    ) = (caller.reporter(), caller);
     let work = app.clone();
     let ended = async move {
-        let ended = work.auth.end_two_factor(&identity.account, proof.password.as_bytes(), client).await;
-        reporter.report(Kind::TwoFactorChanged, identity.account.as_str(), "off", &ended).await;
+        let ended = work
+            .auth
+            .end_two_factor(&identity.account, proof.password.as_bytes(), client)
+            .await;
+        reporter
+            .report(
+                Kind::TwoFactorChanged,
+                identity.account.as_str(),
+                "off",
+                &ended,
+            )
+            .await;
         ended
     };
     app.finish(ended).await?;

@@ -63,19 +63,33 @@ pub async fn raw(
     body: Body,
 ) -> Result<(StatusCode, axum::Json<Stat>), Problem> {
     if headers.contains_key(CONTENT_RANGE) {
-        return Err(Error::BadRequest("An upload is the whole file, without Content-Range.").into());
+        return Err(
+            Error::BadRequest("An upload is the whole file, without Content-Range.").into(),
+        );
     }
     let path = VPath::parse(&query.path)?;
     let expect = fields::expect(&headers)?;
     let fresh = query.overwrite == Some(false);
     if fresh && expect != Expect::Any {
-        return Err(Error::BadRequest("With overwrite=false an upload takes no other condition.").into());
+        return Err(
+            Error::BadRequest("With overwrite=false an upload takes no other condition.").into(),
+        );
     }
     let tokens = lock_tokens(&headers)?;
-    let terms = Terms { expect: if fresh { Expect::Absent } else { expect }, tokens, ..Terms::default() };
+    let terms = Terms {
+        expect: if fresh { Expect::Absent } else { expect },
+        tokens,
+        ..Terms::default()
+    };
     let len = announced::body_length(&Method::PUT, &headers)?;
     let (modified, checksum) = (fields::oc_mtime(&headers)?, fields::oc_checksum(&headers)?);
-    let announced = Announced { len, estimate: len, modified, start: Start::Empty, checksum };
+    let announced = Announced {
+        len,
+        estimate: len,
+        modified,
+        start: Start::Empty,
+        checksum,
+    };
     let drive = member.drive().await?;
     let bytes = body.into_data_stream().map_err(|_| Error::Truncated);
     let put = match drive.begin_put(&path, announced, terms).await {
@@ -84,9 +98,17 @@ pub async fn raw(
     };
     let put = match put {
         Ok(put) => put,
-        Err(error) => return Err(with_present(&drive, &path, refused(error, fresh)).await.into()),
+        Err(error) => {
+            return Err(with_present(&drive, &path, refused(error, fresh))
+                .await
+                .into());
+        }
     };
-    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
+    let status = if put.created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
     Ok((status, axum::Json(Stat::new(&path, &put.node))))
 }
 
@@ -107,22 +129,37 @@ pub async fn form(
     let form = Form::of(request)?;
     let results = store_form(&member.drive().await?, &into, form).await?;
     if results.is_empty() {
-        return Err(Problem(Error::Invalid { pointer: String::new(), why: "The form has no file in it.".into() }));
+        return Err(Problem(Error::Invalid {
+            pointer: String::new(),
+            why: "The form has no file in it.".into(),
+        }));
     }
     Ok(axum::Json(Results { results }))
 }
 
 /// Stores the files of a form in a folder. What goes wrong with one of them is told of that one, and what is beyond the most is told with the
 /// first of it; a form that breaks off is an error, and what had arrived whole before stays.
-pub async fn store_form(drive: &Drive, into: &Into, mut form: Form) -> Result<Vec<ItemResult>, Error> {
+pub async fn store_form(
+    drive: &Drive,
+    into: &Into,
+    mut form: Form,
+) -> Result<Vec<ItemResult>, Error> {
     let folder = &into.folder;
     let mut results = Vec::new();
     while let Some(field) = form.next_field().await? {
         // A browser sends an empty name when no file was chosen; other fields are not ours.
-        let Some(FileName { shown, name }) = file_name(field.headers()) else { continue };
-        let shown = if folder.is_root() { shown } else { format!("{folder}/{shown}") };
+        let Some(FileName { shown, name }) = file_name(field.headers()) else {
+            continue;
+        };
+        let shown = if folder.is_root() {
+            shown
+        } else {
+            format!("{folder}/{shown}")
+        };
         if results.len() == MAX_FILES {
-            let limit = Error::LimitReached("A form may have at most 1000 files; the first 1000 are stored.");
+            let limit = Error::LimitReached(
+                "A form may have at most 1000 files; the first 1000 are stored.",
+            );
             results.push(ItemResult::failed(shown, &limit));
             return Ok(results);
         }
@@ -131,7 +168,14 @@ pub async fn store_form(drive: &Drive, into: &Into, mut form: Form) -> Result<Ve
             Err(error) => Err(error),
         };
         results.push(match stored {
-            Ok(put) => ItemResult::done(shown, if put.created { StatusCode::CREATED } else { StatusCode::OK }),
+            Ok(put) => ItemResult::done(
+                shown,
+                if put.created {
+                    StatusCode::CREATED
+                } else {
+                    StatusCode::OK
+                },
+            ),
             Err(Error::Truncated) => return Err(Error::Truncated),
             Err(error) => {
                 // Nothing of what follows would be stored either.
@@ -154,11 +198,33 @@ pub struct Into {
     pub tokens: Vec<String>,
 }
 
-async fn store_field(drive: &Drive, into: &Into, name: &str, field: Field<'_>) -> Result<Put, Error> {
-    let expect = if into.overwrite { Expect::Any } else { Expect::Absent };
-    let terms = Terms { expect, tokens: into.tokens.clone(), ..Terms::default() };
-    let announced = Announced { len: None, estimate: None, modified: None, start: Start::Empty, checksum: None };
-    let put = match drive.begin_put(&into.folder.join(name)?, announced, terms).await {
+async fn store_field(
+    drive: &Drive,
+    into: &Into,
+    name: &str,
+    field: Field<'_>,
+) -> Result<Put, Error> {
+    let expect = if into.overwrite {
+        Expect::Any
+    } else {
+        Expect::Absent
+    };
+    let terms = Terms {
+        expect,
+        tokens: into.tokens.clone(),
+        ..Terms::default()
+    };
+    let announced = Announced {
+        len: None,
+        estimate: None,
+        modified: None,
+        start: Start::Empty,
+        checksum: None,
+    };
+    let put = match drive
+        .begin_put(&into.folder.join(name)?, announced, terms)
+        .await
+    {
         Ok(upload) => pour(upload, field.content()).await,
         Err(error) => Err(error),
     };
@@ -179,5 +245,9 @@ async fn pour(
 
 /// Who must not replace hears that something is there, not that a condition failed.
 pub fn refused(error: Error, fresh: bool) -> Error {
-    if fresh && matches!(error, Error::PreconditionFailed) { Error::Exists } else { error }
+    if fresh && matches!(error, Error::PreconditionFailed) {
+        Error::Exists
+    } else {
+        error
+    }
 }

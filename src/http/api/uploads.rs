@@ -37,7 +37,10 @@ const METHOD_OVERRIDE: HeaderName = HeaderName::from_static("x-http-method-overr
 /// What the server can do, for clients that ask.
 const ABILITIES: [(&str, &str); 3] = [
     ("tus-version", VERSION),
-    ("tus-extension", "creation,creation-with-upload,checksum,expiration,termination"),
+    (
+        "tus-extension",
+        "creation,creation-with-upload,checksum,expiration,termination",
+    ),
     ("tus-checksum-algorithm", "sha1,sha256"),
 ];
 
@@ -67,7 +70,9 @@ pub enum Meant {
 pub async fn describe(_: Public) -> Response {
     let mut response = empty(StatusCode::NO_CONTENT);
     for (name, value) in ABILITIES {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
+        response
+            .headers_mut()
+            .insert(name, HeaderValue::from_static(value));
     }
     response
 }
@@ -95,17 +100,32 @@ pub async fn begin(member: Member, headers: HeaderMap, body: Body) -> Result<Res
         };
         member.app.finish(begin).await?
     };
-    let brings = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == BYTES);
+    let brings = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind == BYTES);
     let record = upload.record();
     let offset = if brings || record.len == 0 {
-        let chunk = Chunk { offset: 0, checksum: checksum(&headers)?, tokens };
-        append(&member.app, &drive, &upload, chunk, if brings { body } else { Body::empty() }).await?
+        let chunk = Chunk {
+            offset: 0,
+            checksum: checksum(&headers)?,
+            tokens,
+        };
+        append(
+            &member.app,
+            &drive,
+            &upload,
+            chunk,
+            if brings { body } else { Body::empty() },
+        )
+        .await?
     } else {
         0
     };
     let mut response = state(&upload, StatusCode::CREATED, offset);
     let location = HeaderValue::try_from(format!("/api/v1/uploads/{}", upload.id));
-    response.headers_mut().extend(location.ok().map(|location| (header::LOCATION, location)));
+    response
+        .headers_mut()
+        .extend(location.ok().map(|location| (header::LOCATION, location)));
     Ok(response)
 }
 
@@ -114,7 +134,11 @@ pub async fn begin(member: Member, headers: HeaderMap, body: Body) -> Result<Res
     params(("id" = String, Path, description = "The id of the upload."),
         ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
     responses((status = 200, description = "`Upload-Offset` and `Upload-Length` say it."), Failures))]
-pub async fn show(member: Member, Path(id): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub async fn show(
+    member: Member,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     check_version(&headers)?;
     let upload = member.app.uploads.find(&member.identity, &id)?;
     let record = upload.record();
@@ -154,12 +178,19 @@ pub async fn go_on(
     body: Body,
 ) -> Result<Response, Problem> {
     check_version(&headers)?;
-    if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != BYTES) {
+    if headers
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|kind| kind != BYTES)
+    {
         return Err(Problem(Error::UnexpectedBody));
     }
     let upload = member.app.uploads.find(&member.identity, &id)?;
     let tokens = lock_tokens(&headers)?;
-    let chunk = Chunk { offset: number(&headers, &UPLOAD_OFFSET)?, checksum: checksum(&headers)?, tokens };
+    let chunk = Chunk {
+        offset: number(&headers, &UPLOAD_OFFSET)?,
+        checksum: checksum(&headers)?,
+        tokens,
+    };
     let drive = member.drive().await?;
     let offset = append(&member.app, &drive, &upload, chunk, body).await?;
     Ok(state(&upload, StatusCode::NO_CONTENT, offset))
@@ -170,7 +201,11 @@ pub async fn go_on(
     params(("id" = String, Path, description = "The id of the upload."),
         ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
     responses((status = 204, description = "It is gone."), Failures))]
-pub async fn end(member: Member, Path(id): Path<String>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+pub async fn end(
+    member: Member,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
     check_version(&headers)?;
     let upload = member.app.uploads.find(&member.identity, &id)?;
     let (app, drive) = (member.app.clone(), member.drive().await?);
@@ -194,21 +229,34 @@ pub async fn end(member: Member, Path(id): Path<String>, headers: HeaderMap) -> 
         ("Tus-Resumable" = inline(Protocol), Header, description = "The version of the protocol.")),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
     responses((status = 200, description = "As HEAD."), (status = 204, description = "As PATCH or DELETE."), Failures))]
-pub async fn overridden(member: Member, id: Path<String>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
-    let method = headers.get(METHOD_OVERRIDE).and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+pub async fn overridden(
+    member: Member,
+    id: Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let method = headers
+        .get(METHOD_OVERRIDE)
+        .and_then(|method| Method::from_bytes(method.as_bytes()).ok());
     match method {
         Some(Method::PATCH) => go_on(member, id, headers, body).await,
         Some(Method::DELETE) => end(member, id, headers).await.map(empty),
         Some(Method::HEAD) => show(member, id, headers).await,
-        _ => Err(Problem(Error::BadRequest("Say the method in X-HTTP-Method-Override: PATCH, DELETE or HEAD."))),
+        _ => Err(Problem(Error::BadRequest(
+            "Say the method in X-HTTP-Method-Override: PATCH, DELETE or HEAD.",
+        ))),
     }
 }
 
 /// Says in every answer which protocol this is.
 pub async fn mark(mut response: Response) -> Response {
-    response.headers_mut().insert(TUS_RESUMABLE, HeaderValue::from_static(VERSION));
+    response
+        .headers_mut()
+        .insert(TUS_RESUMABLE, HeaderValue::from_static(VERSION));
     if response.status() == StatusCode::PRECONDITION_FAILED {
-        response.headers_mut().insert("tus-version", HeaderValue::from_static(VERSION));
+        response
+            .headers_mut()
+            .insert("tus-version", HeaderValue::from_static(VERSION));
     }
     response
 }
@@ -222,22 +270,46 @@ struct Chunk {
 
 /// Adds a part; publishes the file when that was the last. Returns how far the upload has come. A part that breaks off is kept as far as
 /// it came: though its client leaves, or the server stops, this goes on to its end.
-async fn append(app: &Arc<App>, drive: &Drive, upload: &Arc<Unfinished>, chunk: Chunk, body: Body) -> Result<u64> {
+async fn append(
+    app: &Arc<App>,
+    drive: &Drive,
+    upload: &Arc<Unfinished>,
+    chunk: Chunk,
+    body: Body,
+) -> Result<u64> {
     let (program, drive, upload) = (Arc::clone(app), drive.clone(), Arc::clone(upload));
-    app.finish(async move { add(&program, &drive, &upload, chunk, body).await }).await
+    app.finish(async move { add(&program, &drive, &upload, chunk, body).await })
+        .await
 }
 
 /// What leads nowhere any more may be given up.
 fn gone(error: Error) -> Result<()> {
-    if matches!(error, Error::NotFound | Error::ParentMissing | Error::NotFolder) { Ok(()) } else { Err(error) }
+    if matches!(
+        error,
+        Error::NotFound | Error::ParentMissing | Error::NotFolder
+    ) {
+        Ok(())
+    } else {
+        Err(error)
+    }
 }
 
-async fn add(app: &App, drive: &Drive, upload: &Unfinished, chunk: Chunk, body: Body) -> Result<u64> {
+async fn add(
+    app: &App,
+    drive: &Drive,
+    upload: &Unfinished,
+    chunk: Chunk,
+    body: Body,
+) -> Result<u64> {
     upload.check(drive).await?;
     let turn = upload.turn().await;
     let record = upload.record();
     if record.published.is_some() {
-        return if chunk.offset == record.len { Ok(record.len) } else { Err(Error::Conflict) };
+        return if chunk.offset == record.len {
+            Ok(record.len)
+        } else {
+            Err(Error::Conflict)
+        };
     }
     let mut open = upload.open(drive, chunk.tokens.clone()).await?;
     if open.len() != chunk.offset {
@@ -258,7 +330,13 @@ async fn add(app: &App, drive: &Drive, upload: &Unfinished, chunk: Chunk, body: 
         app.uploads.touch(upload).await;
         return Ok(offset);
     }
-    let put = told(drive, &VPath::parse(&record.path)?, record.fresh, open.commit().await).await?;
+    let put = told(
+        drive,
+        &VPath::parse(&record.path)?,
+        record.fresh,
+        open.commit().await,
+    )
+    .await?;
     app.uploads.publish(upload, put.node.etag.to_string()).await;
     Ok(record.len)
 }
@@ -272,7 +350,12 @@ async fn told<T>(drive: &Drive, path: &VPath, fresh: bool, outcome: Result<T>) -
 }
 
 /// The bytes of a request into the upload: no more than it is long.
-async fn pour(open: &mut DriveUpload, mut checksum: Option<Checksum>, len: u64, body: Body) -> Result<()> {
+async fn pour(
+    open: &mut DriveUpload,
+    mut checksum: Option<Checksum>,
+    len: u64,
+    body: Body,
+) -> Result<()> {
     let (announced, mut came) = (body.size_hint().exact(), 0_u64);
     let mut chunks = body.into_data_stream();
     while let Some(bytes) = chunks.next().await {
@@ -290,7 +373,11 @@ async fn pour(open: &mut DriveUpload, mut checksum: Option<Checksum>, len: u64, 
     if announced.is_some_and(|announced| came < announced) {
         return Err(Error::Truncated);
     }
-    if checksum.is_none_or(Checksum::holds) { Ok(()) } else { Err(Error::Checksum) }
+    if checksum.is_none_or(Checksum::holds) {
+        Ok(())
+    } else {
+        Err(Error::Checksum)
+    }
 }
 
 fn empty(status: StatusCode) -> Response {
@@ -304,9 +391,15 @@ fn state(upload: &Unfinished, status: StatusCode, offset: u64) -> Response {
     let (mut response, record) = (empty(status), upload.record());
     let out = response.headers_mut();
     out.insert(UPLOAD_OFFSET, HeaderValue::from(offset));
-    if let Some(etag) = record.published.as_deref().and_then(|etag| HeaderValue::try_from(etag).ok()) {
+    if let Some(etag) = record
+        .published
+        .as_deref()
+        .and_then(|etag| HeaderValue::try_from(etag).ok())
+    {
         out.insert(header::ETAG, etag);
-    } else if let Ok(end) = HeaderValue::try_from(time::http_date(time::from_unix_seconds(record.expires))) {
+    } else if let Ok(end) =
+        HeaderValue::try_from(time::http_date(time::from_unix_seconds(record.expires)))
+    {
         out.insert(UPLOAD_EXPIRES, end);
     }
     response
@@ -314,20 +407,37 @@ fn state(upload: &Unfinished, status: StatusCode, offset: u64) -> Response {
 
 fn check_version(headers: &HeaderMap) -> Result<()> {
     let said = headers.get(TUS_RESUMABLE);
-    if said.is_some_and(|version| version == VERSION) { Ok(()) } else { Err(Error::PreconditionFailed) }
+    if said.is_some_and(|version| version == VERSION) {
+        Ok(())
+    } else {
+        Err(Error::PreconditionFailed)
+    }
 }
 
 fn number(headers: &HeaderMap, name: &HeaderName) -> Result<u64> {
     let text = fields::text(headers, name)?.unwrap_or_default();
-    let number = text.parse().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    number.ok_or(Error::BadRequest("Upload-Length, or Upload-Offset, must be a number of bytes."))
+    let number = text
+        .parse()
+        .ok()
+        .filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
+    number.ok_or(Error::BadRequest(
+        "Upload-Length, or Upload-Offset, must be a number of bytes.",
+    ))
 }
 
 fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>> {
-    let Some(text) = fields::text(headers, &UPLOAD_CHECKSUM)? else { return Ok(None) };
-    let wrong = Error::BadRequest("Upload-Checksum must be sha1 or sha256, a space, and the checksum in Base64.");
-    let Some((name, value)) = text.split_once(' ') else { return Err(wrong) };
-    let Ok(expected) = BASE64_STANDARD.decode(value) else { return Err(wrong) };
+    let Some(text) = fields::text(headers, &UPLOAD_CHECKSUM)? else {
+        return Ok(None);
+    };
+    let wrong = Error::BadRequest(
+        "Upload-Checksum must be sha1 or sha256, a space, and the checksum in Base64.",
+    );
+    let Some((name, value)) = text.split_once(' ') else {
+        return Err(wrong);
+    };
+    let Ok(expected) = BASE64_STANDARD.decode(value) else {
+        return Err(wrong);
+    };
     Checksum::new(name, expected).map(Some).ok_or(wrong)
 }
 
@@ -344,33 +454,68 @@ fn plan(headers: &HeaderMap) -> Result<Plan> {
         ));
     }
     let pairs = pairs(&metadata)?;
-    let value = |key: &str| pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+    let value = |key: &str| {
+        pairs
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    };
     let path = match (value("path"), value("filename").or_else(|| value("name"))) {
         (Some(path), _) => VPath::parse(path)?,
         (None, Some(name)) => VPath::parse(value("folder").unwrap_or_default())?.join(name)?,
-        (None, None) => return Err(Error::BadRequest("Upload-Metadata must have a path, or a filename.")),
+        (None, None) => {
+            return Err(Error::BadRequest(
+                "Upload-Metadata must have a path, or a filename.",
+            ));
+        }
     };
     let modified = value("modified").or_else(|| value("lastModified"));
-    let wrong = Error::BadRequest("modified in Upload-Metadata must be a number of milliseconds since 1970.");
-    let modified = modified.map(|text| time::parse_seconds(text).ok_or(wrong)).transpose()?;
+    let wrong = Error::BadRequest(
+        "modified in Upload-Metadata must be a number of milliseconds since 1970.",
+    );
+    let modified = modified
+        .map(|text| time::parse_seconds(text).ok_or(wrong))
+        .transpose()?;
     let modified = modified.map(|millis| millis.div_euclid(1000));
     let modified = modified.filter(|seconds| time::in_calendar(*seconds).is_some());
     let fresh = match value("overwrite") {
         None | Some("true") => false,
         Some("false") => true,
-        Some(_) => return Err(Error::BadRequest("overwrite in Upload-Metadata must be true or false.")),
+        Some(_) => {
+            return Err(Error::BadRequest(
+                "overwrite in Upload-Metadata must be true or false.",
+            ));
+        }
     };
     let tags = value("if_match").map(str::to_owned).into_iter().collect();
-    Ok(Plan { path, len, metadata, modified, fresh, tags })
+    Ok(Plan {
+        path,
+        len,
+        metadata,
+        modified,
+        fresh,
+        tags,
+    })
 }
 
 /// The pairs of `Upload-Metadata`.
 fn pairs(metadata: &str) -> Result<Vec<(String, String)>> {
-    let wrong = || Error::BadRequest("Upload-Metadata must be keys with values in Base64, separated by commas.");
+    let wrong = || {
+        Error::BadRequest(
+            "Upload-Metadata must be keys with values in Base64, separated by commas.",
+        )
+    };
     let pair = |pair: &str| {
         let (key, value) = pair.trim().split_once(' ').unwrap_or((pair.trim(), ""));
         let value = BASE64_STANDARD.decode(value.trim()).map_err(|_| wrong())?;
-        Ok((key.to_owned(), String::from_utf8(value).map_err(|_| wrong())?))
+        Ok((
+            key.to_owned(),
+            String::from_utf8(value).map_err(|_| wrong())?,
+        ))
     };
-    metadata.split(',').filter(|text| !text.trim().is_empty()).map(pair).collect()
+    metadata
+        .split(',')
+        .filter(|text| !text.trim().is_empty())
+        .map(pair)
+        .collect()
 }

@@ -22,11 +22,20 @@ const MAX_PATHS: usize = 1000;
     responses((status = 200, body = Vec<u8>, content_type = "application/zip"), Failures))]
 pub async fn download(member: Member, uri: Uri) -> Result<Response, Problem> {
     let paths = paths(uri.query().unwrap_or_default())?;
-    Ok(archive(member.drive().await?, paths, ("files", member.client.into())).await?)
+    Ok(archive(
+        member.drive().await?,
+        paths,
+        ("files", member.client.into()),
+    )
+    .await?)
 }
 
 /// The answer with an archive of these paths; `top` names that of a whole drive or of several paths, `network` is where it goes.
-pub async fn archive(drive: Drive, paths: Vec<VPath>, (top, network): (&str, Network)) -> Result<Response> {
+pub async fn archive(
+    drive: Drive,
+    paths: Vec<VPath>,
+    (top, network): (&str, Network),
+) -> Result<Response> {
     for path in &paths {
         drive.stat(path).await?;
     }
@@ -36,7 +45,9 @@ pub async fn archive(drive: Drive, paths: Vec<VPath>, (top, network): (&str, Net
     };
     let name = disposition("attachment", &format!("{name}.zip"));
     let mut response = Response::new(axum::body::Body::new(zip::archive(drive, paths, network)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/zip"));
     response.headers_mut().insert(CONTENT_DISPOSITION, name);
     Ok(response)
 }
@@ -47,7 +58,10 @@ fn paths(query: &str) -> Result<Vec<VPath>> {
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         if key != "path" {
-            return Err(Error::Invalid { pointer: "/query".into(), why: "In the query: only path is known.".into() });
+            return Err(Error::Invalid {
+                pointer: "/query".into(),
+                why: "In the query: only path is known.".into(),
+            });
         }
         let spaced = value.replace('+', " ");
         let text = percent_decode_str(&spaced).decode_utf8();
@@ -57,7 +71,10 @@ fn paths(query: &str) -> Result<Vec<VPath>> {
         }
     }
     if paths.is_empty() || paths.len() > MAX_PATHS {
-        return Err(Error::Invalid { pointer: "/path".into(), why: "An archive takes 1 to 1000 paths.".into() });
+        return Err(Error::Invalid {
+            pointer: "/path".into(),
+            why: "An archive takes 1 to 1000 paths.".into(),
+        });
     }
     Ok(paths)
 }
@@ -68,8 +85,13 @@ mod tests {
 
     #[test]
     fn paths_are_read_from_the_query() {
-        let read = |query| paths(query).map(|paths| paths.iter().map(ToString::to_string).collect::<Vec<_>>());
-        assert_eq!(read("path=a%20b%2Fc+d&path=%C3%A9&path=%C3%A9").unwrap(), ["a b/c d", "é"]);
+        let read = |query| {
+            paths(query).map(|paths| paths.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(
+            read("path=a%20b%2Fc+d&path=%C3%A9&path=%C3%A9").unwrap(),
+            ["a b/c d", "é"]
+        );
         assert_eq!(read("path=").unwrap(), [""]);
         for bad in ["", "path=%ff", "path=..", "other=a"] {
             assert!(read(bad).is_err(), "{bad}");

@@ -7,9 +7,14 @@ use crate::model::{Error, Result};
 /// Reads the body of a COPY or MOVE of RFC 2518 (sections 12.12, 8.8.3): which live properties shall stay live. All that there are do,
 /// so that every wish is met. `UnexpectedBody` for what is no `propertybehavior`.
 pub fn parse_propertybehavior(body: &[u8]) -> Result<()> {
-    let Ok(text) = XmlText::decode(body) else { return Err(Error::UnexpectedBody) };
+    let Ok(text) = XmlText::decode(body) else {
+        return Err(Error::UnexpectedBody);
+    };
     let mut document = Document::new(&text).map_err(|_| Error::UnexpectedBody)?;
-    if !document.root().is_ok_and(|root| root.is_dav("propertybehavior")) {
+    if !document
+        .root()
+        .is_ok_and(|root| root.is_dav("propertybehavior"))
+    {
         return Err(Error::UnexpectedBody);
     }
     let mut wishes = 0;
@@ -25,7 +30,9 @@ pub fn parse_propertybehavior(body: &[u8]) -> Result<()> {
     if wishes == 1 {
         Ok(())
     } else {
-        Err(Error::BadRequest("A propertybehavior element has one of omit and keepalive."))
+        Err(Error::BadRequest(
+            "A propertybehavior element has one of omit and keepalive.",
+        ))
     }
 }
 
@@ -44,7 +51,9 @@ fn check_keepalive(document: &mut Document<'_>) -> Result<()> {
     }
     match (text.trim(), hrefs) {
         ("*", 0) | ("", 1..) => Ok(()),
-        _ => Err(Error::BadRequest("A keepalive element holds an asterisk, or href elements.")),
+        _ => Err(Error::BadRequest(
+            "A keepalive element holds an asterisk, or href elements.",
+        )),
     }
 }
 
@@ -55,8 +64,9 @@ mod tests {
     #[test]
     fn propertybehavior_is_read_and_nothing_else() {
         let told = |inner: &str| {
-            let body =
-                format!("<?xml version=\"1.0\"?><d:propertybehavior xmlns:d=\"DAV:\">{inner}</d:propertybehavior>");
+            let body = format!(
+                "<?xml version=\"1.0\"?><d:propertybehavior xmlns:d=\"DAV:\">{inner}</d:propertybehavior>"
+            );
             parse_propertybehavior(body.as_bytes())
         };
         for good in [

@@ -31,7 +31,10 @@ impl Lent {
 
     /// Hands the body to a reader.
     pub fn lend(&self) -> Loan {
-        Loan { body: self.0.lock().take(), home: self.0.clone() }
+        Loan {
+            body: self.0.lock().take(),
+            home: self.0.clone(),
+        }
     }
 
     /// Reads it whole; more than `limit` bytes are `TooLarge`.
@@ -43,9 +46,15 @@ impl Lent {
         }
         let mut whole = BytesMut::new();
         while let Some(frame) = loan.frame().await {
-            let Ok(data) = frame.map_err(|_| Error::Truncated)?.into_data() else { continue };
+            let Ok(data) = frame.map_err(|_| Error::Truncated)?.into_data() else {
+                continue;
+            };
             if whole.is_empty() && http_body::Body::is_end_stream(&loan) {
-                return if data.len() > limit { Err(Error::TooLarge) } else { Ok(data) };
+                return if data.len() > limit {
+                    Err(Error::TooLarge)
+                } else {
+                    Ok(data)
+                };
             }
             if whole.len() + data.len() > limit {
                 return Err(Error::TooLarge);
@@ -64,14 +73,22 @@ impl Lent {
     }
 
     /// The reply as it can be sent: with what is left of the body read, within a bound, or else the connection closed after it.
-    pub async fn settle(&self, headers: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+    pub async fn settle(
+        &self,
+        headers: &HeaderMap,
+        mut response: Response<Body>,
+    ) -> Response<Body> {
         let body = self.0.lock().take();
-        let Some(mut body) = body else { return response };
+        let Some(mut body) = body else {
+            return response;
+        };
         let drained = drain(headers, &mut body, DrainLimit::REFUSAL).await;
         if drained {
             response.headers_mut().remove(CONNECTION);
         } else {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
@@ -81,16 +98,25 @@ impl http_body::Body for Loan {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
-        self.body.as_mut().map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<http_body::Frame<Bytes>>>> {
+        self.body
+            .as_mut()
+            .map_or(Poll::Ready(None), |body| Pin::new(body).poll_frame(cx))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.body.as_ref().map_or_else(http_body::SizeHint::default, http_body::Body::size_hint)
+        self.body
+            .as_ref()
+            .map_or_else(http_body::SizeHint::default, http_body::Body::size_hint)
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::drive::Drive;
 use crate::model::time::{parse_http_date, unix_seconds};
 use crate::model::{Error, Result, VPath};
-use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use http::header::{
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -22,19 +24,34 @@ pub enum Verdict {
 pub fn judge(headers: &HeaderMap, etag: &str, modified: SystemTime) -> Result<Verdict> {
     let etag = etag.as_bytes();
     if let Some(list) = list(headers, &IF_MATCH) {
-        let matches = lists_tag(&list, etag)
-            .ok_or(Error::BadRequest("The list of entity tags is malformed; a tag is quoted, as in \"abc\"."))?;
+        let matches = lists_tag(&list, etag).ok_or(Error::BadRequest(
+            "The list of entity tags is malformed; a tag is quoted, as in \"abc\".",
+        ))?;
         if !matches {
-            return Err(Error::Stale { etag: String::from_utf8_lossy(etag).into_owned() });
+            return Err(Error::Stale {
+                etag: String::from_utf8_lossy(etag).into_owned(),
+            });
         }
-    } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|since| unix_seconds(modified) > since) {
-        return Err(Error::Stale { etag: String::from_utf8_lossy(etag).into_owned() });
+    } else if date(headers, &IF_UNMODIFIED_SINCE)
+        .is_some_and(|since| unix_seconds(modified) > since)
+    {
+        return Err(Error::Stale {
+            etag: String::from_utf8_lossy(etag).into_owned(),
+        });
     }
     let known = match list(headers, &IF_NONE_MATCH) {
-        Some(list) => is_any(&list) || elements(&list).any(|element| element.is_some_and(|tag| tag.is(etag))),
-        None => date(headers, &IF_MODIFIED_SINCE).is_some_and(|since| unix_seconds(modified) <= since),
+        Some(list) => {
+            is_any(&list) || elements(&list).any(|element| element.is_some_and(|tag| tag.is(etag)))
+        }
+        None => {
+            date(headers, &IF_MODIFIED_SINCE).is_some_and(|since| unix_seconds(modified) <= since)
+        }
     };
-    Ok(if known { Verdict::NotModified } else { Verdict::Proceed })
+    Ok(if known {
+        Verdict::NotModified
+    } else {
+        Verdict::Proceed
+    })
 }
 
 /// A failure with the entity tag of what stands at `path`, if a condition on that has failed and the drive shows it.
@@ -43,7 +60,9 @@ pub async fn with_present(drive: &Drive, path: &VPath, error: Error) -> Error {
         return error;
     }
     match drive.find(path).await {
-        Ok(Some(node)) => Error::Stale { etag: node.etag.to_string() },
+        Ok(Some(node)) => Error::Stale {
+            etag: node.etag.to_string(),
+        },
         _ => error,
     }
 }
@@ -53,8 +72,11 @@ pub fn range_counts(headers: &HeaderMap, etag: &str, modified: SystemTime) -> bo
     if !headers.contains_key(IF_RANGE) {
         return true;
     }
-    let Some(value) = only(headers, &IF_RANGE) else { return false };
-    value.as_bytes().trim_ascii() == etag.as_bytes() || date(headers, &IF_RANGE) == Some(unix_seconds(modified))
+    let Some(value) = only(headers, &IF_RANGE) else {
+        return false;
+    };
+    value.as_bytes().trim_ascii() == etag.as_bytes()
+        || date(headers, &IF_RANGE) == Some(unix_seconds(modified))
 }
 
 /// A header's one value; `None` when it is absent or there in several lines.
@@ -65,14 +87,20 @@ pub(super) fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a 
 
 /// A header's date in seconds since 1970; what is no date, or more than one, counts as absent, as RFC 9110 has it.
 pub(super) fn date(headers: &HeaderMap, name: &HeaderName) -> Option<i64> {
-    only(headers, name)?.to_str().ok().and_then(|text| parse_http_date(text.trim())).map(unix_seconds)
+    only(headers, name)?
+        .to_str()
+        .ok()
+        .and_then(|text| parse_http_date(text.trim()))
+        .map(unix_seconds)
 }
 
 /// All lines of a header as one list (RFC 9110 section 5.3); `None` when it is absent.
 pub(super) fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Cow<'a, [u8]>> {
     let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes);
     let first = lines.next()?;
-    Some(lines.fold(Cow::Borrowed(first), |list, line| [&list, line].join(&b", "[..]).into()))
+    Some(lines.fold(Cow::Borrowed(first), |list, line| {
+        [&list, line].join(&b", "[..]).into()
+    }))
 }
 
 /// An entity tag as it is written, without its quotes.
@@ -100,7 +128,8 @@ fn lists_tag(list: &[u8], etag: &[u8]) -> Option<bool> {
 
 /// Whether a list is `*`, be it in several lines.
 fn is_any(list: &[u8]) -> bool {
-    list.split(|b| *b == b',').all(|element| element.trim_ascii() == b"*")
+    list.split(|b| *b == b',')
+        .all(|element| element.trim_ascii() == b"*")
 }
 
 /// The elements of a list of tags; `None` for one that is no tag.
@@ -126,12 +155,17 @@ fn elements(list: &[u8]) -> impl Iterator<Item = Option<Tag<'_>>> {
 
 /// The tag that a list begins with, up to the next comma or the end.
 fn leading_tag(list: &[u8]) -> Option<(Tag<'_>, &[u8])> {
-    let (weak, tag) = list.strip_prefix(b"W/").map_or((false, list), |tag| (true, tag));
+    let (weak, tag) = list
+        .strip_prefix(b"W/")
+        .map_or((false, list), |tag| (true, tag));
     let inner = tag.strip_prefix(b"\"")?;
     let (opaque, tail) = inner.split_at_checked(inner.iter().position(|b| *b == b'"')?)?;
-    let is_opaque = opaque.iter().all(|&b| b == 0x21 || (0x23..0x7f).contains(&b) || b >= 0x80);
+    let is_opaque = opaque
+        .iter()
+        .all(|&b| b == 0x21 || (0x23..0x7f).contains(&b) || b >= 0x80);
     let tail = tail.strip_prefix(b"\"")?.trim_ascii_start();
-    (is_opaque && (tail.is_empty() || tail.starts_with(b","))).then_some((Tag { weak, opaque }, tail))
+    (is_opaque && (tail.is_empty() || tail.starts_with(b",")))
+        .then_some((Tag { weak, opaque }, tail))
 }
 
 #[cfg(test)]
@@ -187,19 +221,44 @@ mod tests {
 
     #[test]
     fn tags_go_before_dates_and_matching_before_not_matching() {
-        assert_eq!(outcome(&[(IF_MATCH, TAG), (IF_UNMODIFIED_SINCE, BEFORE)]), 200);
-        assert_eq!(outcome(&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, THEN)]), 200);
+        assert_eq!(
+            outcome(&[(IF_MATCH, TAG), (IF_UNMODIFIED_SINCE, BEFORE)]),
+            200
+        );
+        assert_eq!(
+            outcome(&[(IF_NONE_MATCH, "\"x\""), (IF_MODIFIED_SINCE, THEN)]),
+            200
+        );
         assert_eq!(outcome(&[(IF_MATCH, "\"x\""), (IF_NONE_MATCH, TAG)]), 412);
-        assert_eq!(outcome(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, TAG)]), 304);
+        assert_eq!(
+            outcome(&[(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, TAG)]),
+            304
+        );
     }
 
     #[test]
     fn malformed_lists_are_bad_requests_or_match_nothing() {
-        for bad in ["\"", "", ",", "a-b", "\"a", "\"a\"b", "\"a\" \"b\"", "w/\"a\"", "W/", "\"a b\"", "*,\"a\"", "W/*"]
-        {
+        for bad in [
+            "\"",
+            "",
+            ",",
+            "a-b",
+            "\"a",
+            "\"a\"b",
+            "\"a\" \"b\"",
+            "w/\"a\"",
+            "W/",
+            "\"a b\"",
+            "*,\"a\"",
+            "W/*",
+        ] {
             assert_eq!(outcome(&[(IF_MATCH, bad)]), 400, "{bad}");
             assert_eq!(outcome(&[(IF_NONE_MATCH, bad)]), 200, "{bad}");
-            assert_eq!(outcome(&[(IF_NONE_MATCH, bad), (IF_MODIFIED_SINCE, THEN)]), 200, "{bad}");
+            assert_eq!(
+                outcome(&[(IF_NONE_MATCH, bad), (IF_MODIFIED_SINCE, THEN)]),
+                200,
+                "{bad}"
+            );
         }
         for known in ["a-b, \"a-b\"", "\"x\"y, W/\"a-b\"", ", \"a-b\" ,"] {
             assert_eq!(outcome(&[(IF_NONE_MATCH, known)]), 304, "{known}");
@@ -209,16 +268,39 @@ mod tests {
     #[test]
     fn several_lines_are_one_list() {
         for (name, yes, no) in [(IF_MATCH, 200, 412), (IF_NONE_MATCH, 304, 200)] {
-            assert_eq!(outcome(&[(name.clone(), "\"x\""), (name.clone(), TAG)]), yes, "{name}");
-            assert_eq!(outcome(&[(name.clone(), TAG), (name.clone(), "")]), yes, "{name}");
-            assert_eq!(outcome(&[(name.clone(), "*"), (name.clone(), "*")]), yes, "{name}");
-            assert_eq!(outcome(&[(name.clone(), "\"x\""), (name.clone(), "\"y\"")]), no, "{name}");
+            assert_eq!(
+                outcome(&[(name.clone(), "\"x\""), (name.clone(), TAG)]),
+                yes,
+                "{name}"
+            );
+            assert_eq!(
+                outcome(&[(name.clone(), TAG), (name.clone(), "")]),
+                yes,
+                "{name}"
+            );
+            assert_eq!(
+                outcome(&[(name.clone(), "*"), (name.clone(), "*")]),
+                yes,
+                "{name}"
+            );
+            assert_eq!(
+                outcome(&[(name.clone(), "\"x\""), (name.clone(), "\"y\"")]),
+                no,
+                "{name}"
+            );
         }
         assert_eq!(outcome(&[(IF_MATCH, TAG), (IF_MATCH, "a-b")]), 400);
         for (name, value) in [(IF_MODIFIED_SINCE, THEN), (IF_UNMODIFIED_SINCE, BEFORE)] {
-            assert_eq!(outcome(&[(name.clone(), value), (name.clone(), value)]), 200, "{name}: a date is no list");
+            assert_eq!(
+                outcome(&[(name.clone(), value), (name.clone(), value)]),
+                200,
+                "{name}: a date is no list"
+            );
         }
-        let ranges = [(IF_RANGE, HeaderValue::from_static(TAG)), (IF_RANGE, HeaderValue::from_static(TAG))];
+        let ranges = [
+            (IF_RANGE, HeaderValue::from_static(TAG)),
+            (IF_RANGE, HeaderValue::from_static(TAG)),
+        ];
         let mut headers = HeaderMap::new();
         headers.extend(ranges);
         assert!(!range_counts(&headers, TAG, modified()));
@@ -235,7 +317,9 @@ mod tests {
             ("\"", false),
             ("", false),
         ] {
-            let headers: HeaderMap = [(IF_RANGE, HeaderValue::from_str(value).unwrap())].into_iter().collect();
+            let headers: HeaderMap = [(IF_RANGE, HeaderValue::from_str(value).unwrap())]
+                .into_iter()
+                .collect();
             assert_eq!(range_counts(&headers, TAG, modified()), counts, "{value}");
         }
         assert!(range_counts(&HeaderMap::new(), TAG, modified()));

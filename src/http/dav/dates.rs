@@ -22,7 +22,9 @@ struct Day {
 
 impl Default for Dates {
     fn default() -> Self {
-        Self { days: vec![Day::default(); usize::try_from(SLOTS).unwrap_or(1)] }
+        Self {
+            days: vec![Day::default(); usize::try_from(SLOTS).unwrap_or(1)],
+        }
     }
 }
 
@@ -43,7 +45,10 @@ impl Dates {
         out.push(b'Z');
     }
 
-    #[expect(clippy::indexing_slicing, reason = "the remainder by the number of slots is a slot")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "the remainder by the number of slots is a slot"
+    )]
     fn split(&mut self, time: SystemTime) -> (&Day, i64) {
         let seconds = unix_seconds(time);
         let number = seconds.div_euclid(DAY);
@@ -58,7 +63,11 @@ impl Dates {
 impl Day {
     fn of(number: i64) -> Self {
         let midnight = from_unix_seconds(number.saturating_mul(DAY));
-        let head = |date: String, clock: &str| date.strip_suffix(clock).map(str::to_owned).unwrap_or_default();
+        let head = |date: String, clock: &str| {
+            date.strip_suffix(clock)
+                .map(str::to_owned)
+                .unwrap_or_default()
+        };
         Self {
             number: Some(number),
             http: head(http_date(midnight), "00:00:00 GMT"),
@@ -69,7 +78,11 @@ impl Day {
 
 fn write_clock(out: &mut Vec<u8>, seconds: i64) {
     let two = |n: i64| u8::try_from(n).map_or([b'0'; 2], |n| [b'0' + n / 10, b'0' + n % 10]);
-    let ([h, hh], [m, mm], [s, ss]) = (two(seconds / 3600), two(seconds / 60 % 60), two(seconds % 60));
+    let ([h, hh], [m, mm], [s, ss]) = (
+        two(seconds / 3600),
+        two(seconds / 60 % 60),
+        two(seconds % 60),
+    );
     out.extend_from_slice(&[h, hh, b':', m, mm, b':', s, ss]);
 }
 
@@ -88,7 +101,11 @@ fn write_digits(out: &mut Vec<u8>, mut number: u64, base: u64) {
     let mut used = 0;
     for digit in digits.iter_mut().rev() {
         let value = u8::try_from(number % base).unwrap_or(0);
-        *digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        *digit = if value < 10 {
+            b'0' + value
+        } else {
+            b'a' + value - 10
+        };
         number /= base;
         used += 1;
         if number == 0 {

@@ -80,7 +80,11 @@ pub struct Outcome {
 impl Exchange {
     /// Notes that the change is made; `created` when nothing stood there before.
     pub fn made(&self, created: bool) {
-        self.outcome.lock().status = Some(if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT });
+        self.outcome.lock().status = Some(if created {
+            StatusCode::CREATED
+        } else {
+            StatusCode::NO_CONTENT
+        });
     }
 
     /// Keeps the first failure and says what the crate needs to know of it.
@@ -93,6 +97,9 @@ impl Exchange {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("verb", &self.verb).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Exchange")
+            .field("verb", &self.verb)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

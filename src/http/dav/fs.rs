@@ -8,7 +8,8 @@ use crate::model::{Error, Result, VPath};
 use bytes::{Buf, Bytes};
 use dav_server::davpath::DavPath;
 use dav_server::fs::{
-    DavDirEntry, DavFile, DavFileSystem, DavMetaData, FsError, FsFuture, FsResult, FsStream, OpenOptions, ReadDirMeta,
+    DavDirEntry, DavFile, DavFileSystem, DavMetaData, FsError, FsFuture, FsResult, FsStream,
+    OpenOptions, ReadDirMeta,
 };
 use futures_util::FutureExt;
 use std::io::SeekFrom;
@@ -33,7 +34,11 @@ impl ExchangeFs {
         let is_source = path == exchange.path;
         match exchange.verb {
             Verb::Put | Verb::Mkcol | Verb::Unlock => Err(FsError::NotFound),
-            Verb::Lock => exchange.present.clone().map(Meta::boxed).ok_or(FsError::NotFound),
+            Verb::Lock => exchange
+                .present
+                .clone()
+                .map(Meta::boxed)
+                .ok_or(FsError::NotFound),
             Verb::Delete | Verb::Move if is_source => Ok(Meta::boxed(Node::unseen(true))),
             Verb::Copy | Verb::Patch if is_source => match exchange.drive.stat(&path).await {
                 Ok(node) => Ok(Meta::boxed(node)),
@@ -51,7 +56,11 @@ impl ExchangeFs {
 
     async fn begin_put(&self, options: &OpenOptions) -> Result<DriveUpload> {
         let exchange = &self.0;
-        let start = if options.truncate { Start::Empty } else { Start::Present };
+        let start = if options.truncate {
+            Start::Empty
+        } else {
+            Start::Present
+        };
         let announced = Announced {
             len: exchange.len,
             estimate: exchange.estimate,
@@ -59,7 +68,10 @@ impl ExchangeFs {
             start,
             checksum: exchange.checksum.clone(),
         };
-        let mut upload = exchange.drive.begin_put(&exchange.path, announced, exchange.terms.clone()).await?;
+        let mut upload = exchange
+            .drive
+            .begin_put(&exchange.path, announced, exchange.terms.clone())
+            .await?;
         if options.append {
             let end = upload.len();
             upload.seek(end).await?;
@@ -80,10 +92,22 @@ impl ExchangeFs {
     /// The whole COPY, published in one step: the crate finds nothing left to walk.
     async fn copy_all(&self) -> Result<()> {
         let exchange = &self.0;
-        let Some(to) = &exchange.destination else { return Err(Error::BadRequest("A copy needs a Destination.")) };
-        let reach = if exchange.shallow { Reach::Shallow } else { Reach::Deep };
-        let copying = Copying { reach, overwrite: exchange.overwrite };
-        let created = exchange.drive.copy(&exchange.path, to, copying, exchange.terms.clone()).await?;
+        let Some(to) = &exchange.destination else {
+            return Err(Error::BadRequest("A copy needs a Destination."));
+        };
+        let reach = if exchange.shallow {
+            Reach::Shallow
+        } else {
+            Reach::Deep
+        };
+        let copying = Copying {
+            reach,
+            overwrite: exchange.overwrite,
+        };
+        let created = exchange
+            .drive
+            .copy(&exchange.path, to, copying, exchange.terms.clone())
+            .await?;
         exchange.made(created);
         Ok(())
     }
@@ -99,7 +123,11 @@ impl ExchangeFs {
     }
 
     async fn move_all(&self, from: VPath, to: VPath) -> Result<()> {
-        let created = self.0.drive.rename(&from, &to, self.0.overwrite, self.0.terms.clone()).await?;
+        let created = self
+            .0
+            .drive
+            .rename(&from, &to, self.0.overwrite, self.0.terms.clone())
+            .await?;
         self.0.made(created);
         Ok(())
     }
@@ -110,23 +138,47 @@ impl ExchangeFs {
 }
 
 impl DavFileSystem for ExchangeFs {
-    fn open<'a>(&'a self, _path: &'a DavPath, options: OpenOptions) -> FsFuture<'a, Box<dyn DavFile>> {
+    fn open<'a>(
+        &'a self,
+        _path: &'a DavPath,
+        options: OpenOptions,
+    ) -> FsFuture<'a, Box<dyn DavFile>> {
         async move {
             if self.0.verb == Verb::Lock {
                 let lock = self.0.outcome.lock().lock.clone();
-                let Some(lock) = lock else { return Err(FsError::GeneralFailure) };
-                self.told(self.0.drive.create_locked(&self.0.path, &lock, &self.0.terms).await)?;
+                let Some(lock) = lock else {
+                    return Err(FsError::GeneralFailure);
+                };
+                self.told(
+                    self.0
+                        .drive
+                        .create_locked(&self.0.path, &lock, &self.0.terms)
+                        .await,
+                )?;
                 self.0.made(true);
-                return Ok(Box::new(PutFile { fs: self.clone(), upload: None, node: None }) as Box<dyn DavFile>);
+                return Ok(Box::new(PutFile {
+                    fs: self.clone(),
+                    upload: None,
+                    node: None,
+                }) as Box<dyn DavFile>);
             }
             let upload = self.told(self.begin_put(&options).await)?;
-            Ok(Box::new(PutFile { fs: self.clone(), upload: Some(upload), node: None }) as Box<dyn DavFile>)
+            Ok(Box::new(PutFile {
+                fs: self.clone(),
+                upload: Some(upload),
+                node: None,
+            }) as Box<dyn DavFile>)
         }
         .boxed()
     }
 
-    fn read_dir<'a>(&'a self, _path: &'a DavPath, _meta: ReadDirMeta) -> FsFuture<'a, FsStream<Box<dyn DavDirEntry>>> {
-        async move { Ok(Box::pin(futures_util::stream::empty()) as FsStream<Box<dyn DavDirEntry>>) }.boxed()
+    fn read_dir<'a>(
+        &'a self,
+        _path: &'a DavPath,
+        _meta: ReadDirMeta,
+    ) -> FsFuture<'a, FsStream<Box<dyn DavDirEntry>>> {
+        async move { Ok(Box::pin(futures_util::stream::empty()) as FsStream<Box<dyn DavDirEntry>>) }
+            .boxed()
     }
 
     fn metadata<'a>(&'a self, path: &'a DavPath) -> FsFuture<'a, Box<dyn DavMetaData>> {
@@ -197,10 +249,15 @@ impl DavFile for PutFile {
 
     fn seek(&mut self, position: SeekFrom) -> FsFuture<'_, u64> {
         async move {
-            let SeekFrom::Start(offset) = position else { return Err(FsError::NotImplemented) };
+            let SeekFrom::Start(offset) = position else {
+                return Err(FsError::NotImplemented);
+            };
             // Where an append begins is known already, and the crate always seeks to 0 for it.
             if offset > 0 {
-                self.upload()?.seek(offset).await.map_err(|_| FsError::Forbidden)?;
+                self.upload()?
+                    .seek(offset)
+                    .await
+                    .map_err(|_| FsError::Forbidden)?;
             }
             Ok(offset)
         }

@@ -40,9 +40,15 @@ pub struct Arrival<'a> {
 /// The conditions of a request. Each may cost a look at the disk, so visitors of links have few. `BadRequest`.
 pub fn terms(drive: &Drive, headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
     let terms = headers::terms(headers, origin)?;
-    let count = terms.lists.iter().map(|list| list.conditions.len()).sum::<usize>();
+    let count = terms
+        .lists
+        .iter()
+        .map(|list| list.conditions.len())
+        .sum::<usize>();
     if count > OF_VISITORS && matches!(drive.identity().via, Via::Link(_)) {
-        return Err(Error::BadRequest("By a link, the If header may have at most 16 conditions: send fewer."));
+        return Err(Error::BadRequest(
+            "By a link, the If header may have at most 16 conditions: send fewer.",
+        ));
     }
     Ok(terms)
 }
@@ -94,7 +100,9 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
     match exchange.verb {
         Verb::Put => exchange.len = announced,
         _ if exchange.checksum.is_some() => {
-            return Err(Error::BadRequest("OC-Checksum is of a whole file: a PATCH cannot be held to it."));
+            return Err(Error::BadRequest(
+                "OC-Checksum is of a whole file: a PATCH cannot be held to it.",
+            ));
         }
         _ => check_update_range(headers)?,
     }
@@ -103,10 +111,15 @@ fn admit_put(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()> {
 
 /// The crate subtracts the two ends of a range without looking.
 fn check_update_range(headers: &HeaderMap) -> Result<()> {
-    let range = headers::text(headers, &X_UPDATE_RANGE)?.and_then(|range| range.strip_prefix("bytes="));
-    match range.and_then(|range| range.split_once('-')).map(|(first, last)| (first.parse::<u64>(), last.parse::<u64>()))
+    let range =
+        headers::text(headers, &X_UPDATE_RANGE)?.and_then(|range| range.strip_prefix("bytes="));
+    match range
+        .and_then(|range| range.split_once('-'))
+        .map(|(first, last)| (first.parse::<u64>(), last.parse::<u64>()))
     {
-        Some((Ok(_), Ok(u64::MAX))) => Err(Error::BadRequest("No file reaches as far as X-Update-Range says.")),
+        Some((Ok(_), Ok(u64::MAX))) => Err(Error::BadRequest(
+            "No file reaches as far as X-Update-Range says.",
+        )),
         _ => Ok(()),
     }
 }
@@ -150,7 +163,9 @@ async fn admit_lock(exchange: &mut Exchange, arrival: &Arrival<'_>) -> Result<()
 /// The depth of a method that reaches one resource or everything.
 fn whole_depth(headers: &HeaderMap) -> Result<Option<Depth>> {
     match headers::depth(headers)? {
-        Some(Depth::One | Depth::OneNoRoot) => Err(Error::BadRequest("This method takes Depth 0 or infinity.")),
+        Some(Depth::One | Depth::OneNoRoot) => {
+            Err(Error::BadRequest("This method takes Depth 0 or infinity."))
+        }
         depth => Ok(depth),
     }
 }
@@ -159,7 +174,9 @@ fn whole_depth(headers: &HeaderMap) -> Result<Option<Depth>> {
 pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> Result<Request<B>> {
     let malformed = |_| Error::BadRequest("The request cannot be understood.");
     let address = href::encode(PREFIX, &exchange.path, false);
-    let mut request = Request::builder().method(arrival.head.method.clone()).uri(address);
+    let mut request = Request::builder()
+        .method(arrival.head.method.clone())
+        .uri(address);
     let given = &arrival.head.headers;
     let forwarded: &[HeaderName] = match exchange.verb {
         Verb::Put => &[CONTENT_LENGTH],
@@ -178,13 +195,23 @@ pub fn plain_request<B>(exchange: &Exchange, arrival: &Arrival<'_>, body: B) -> 
 }
 
 fn derived_headers(exchange: &Exchange) -> Result<Vec<(HeaderName, HeaderValue)>> {
-    let value =
-        |text: &[u8]| HeaderValue::from_bytes(text).map_err(|_| Error::BadRequest("A header is not valid text."));
-    let depth = |text| (HeaderName::from_static("depth"), HeaderValue::from_static(text));
+    let value = |text: &[u8]| {
+        HeaderValue::from_bytes(text).map_err(|_| Error::BadRequest("A header is not valid text."))
+    };
+    let depth = |text| {
+        (
+            HeaderName::from_static("depth"),
+            HeaderValue::from_static(text),
+        )
+    };
     Ok(match exchange.verb {
         Verb::Delete => vec![depth("0")],
         Verb::Copy | Verb::Move => {
-            let to = exchange.destination.as_ref().map(|path| href::encode(PREFIX, path, false)).unwrap_or_default();
+            let to = exchange
+                .destination
+                .as_ref()
+                .map(|path| href::encode(PREFIX, path, false))
+                .unwrap_or_default();
             let overwrite = HeaderValue::from_static(if exchange.overwrite { "T" } else { "F" });
             vec![
                 depth(if exchange.shallow { "0" } else { "infinity" }),
@@ -194,14 +221,26 @@ fn derived_headers(exchange: &Exchange) -> Result<Vec<(HeaderName, HeaderValue)>
         }
         Verb::Lock if exchange.lock.is_none() => {
             let token = exchange.terms.submitted().next().unwrap_or_default();
-            vec![(HeaderName::from_static("if"), value(format!("(<{token}>)").as_bytes())?)]
+            vec![(
+                HeaderName::from_static("if"),
+                value(format!("(<{token}>)").as_bytes())?,
+            )]
         }
-        Verb::Lock => vec![depth(if exchange.lock.as_ref().is_some_and(|lock| lock.deep) { "infinity" } else { "0" })],
+        Verb::Lock => vec![depth(
+            if exchange.lock.as_ref().is_some_and(|lock| lock.deep) {
+                "infinity"
+            } else {
+                "0"
+            },
+        )],
         Verb::Unlock => {
             let [token] = exchange.terms.tokens.as_slice() else {
                 return Err(Error::BadRequest("UNLOCK needs one Lock-Token."));
             };
-            vec![(HeaderName::from_static("lock-token"), value(format!("<{token}>").as_bytes())?)]
+            vec![(
+                HeaderName::from_static("lock-token"),
+                value(format!("<{token}>").as_bytes())?,
+            )]
         }
         Verb::Put | Verb::Patch | Verb::Mkcol => Vec::new(),
     })

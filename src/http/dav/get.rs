@@ -16,8 +16,8 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use http::header::{
-    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use std::collections::VecDeque;
@@ -32,10 +32,19 @@ const REPR_DIGEST: HeaderName = HeaderName::from_static("repr-digest"); // of th
 const FOLDER: &str = "This is a folder; open it with a WebDAV client.\n";
 
 /// Answers with a file, a part of it, or a sentence for a folder, never by a redirect. `Stale`.
-pub async fn answer(drive: &Drive, path: &VPath, head: bool, headers: &HeaderMap) -> Result<Response<Body>> {
+pub async fn answer(
+    drive: &Drive,
+    path: &VPath,
+    head: bool,
+    headers: &HeaderMap,
+) -> Result<Response<Body>> {
     if head {
         let node = drive.stat(path).await?;
-        return if node.folder { folder(&node, true, headers) } else { describe(&node, path.name(), headers) };
+        return if node.folder {
+            folder(&node, true, headers)
+        } else {
+            describe(&node, path.name(), headers)
+        };
     }
     match drive.open(path).await {
         Ok(reader) => serve(reader, path.name(), headers).await,
@@ -50,9 +59,16 @@ fn folder(node: &Node, head: bool, conditions: &HeaderMap) -> Result<Response<Bo
     if judge(conditions, &etag, node.modified)? == Verdict::NotModified {
         return Ok(not_modified(node, etag));
     }
-    let mut response = Response::new(if head { Body::empty() } else { Body::full(FOLDER) });
+    let mut response = Response::new(if head {
+        Body::empty()
+    } else {
+        Body::full(FOLDER)
+    });
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     headers.insert(CONTENT_LENGTH, HeaderValue::from(FOLDER.len()));
     Ok(response)
 }
@@ -67,7 +83,11 @@ fn describe(node: &Node, name: Option<&str>, headers: &HeaderMap) -> Result<Resp
 }
 
 /// The answer to a GET of an open file.
-pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &HeaderMap) -> Result<Response<Body>> {
+pub async fn serve(
+    reader: Arc<dyn Reader>,
+    name: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Response<Body>> {
     let node = reader.node();
     let etag = quoted(node);
     if judge(headers, &etag, node.modified)? == Verdict::NotModified {
@@ -80,7 +100,10 @@ pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Header
     let len = node.len;
     let mut response = whole(node, name, etag);
     if let Some(digest) = reader.digest() {
-        response.headers_mut().insert(REPR_DIGEST, value(format!("blake3=:{}:", BASE64_STANDARD.encode(digest))));
+        response.headers_mut().insert(
+            REPR_DIGEST,
+            value(format!("blake3=:{}:", BASE64_STANDARD.encode(digest))),
+        );
     }
     let parts = match selection {
         Selection::Several(spans) => split(&mut response, &spans, len),
@@ -90,12 +113,16 @@ pub async fn serve(reader: Arc<dyn Reader>, name: Option<&str>, headers: &Header
             response.headers_mut().insert(CONTENT_RANGE, value(range));
             Parts::from([Part::file(span)])
         }
-        Selection::Whole | Selection::Unsatisfiable => {
-            len.checked_sub(1).map(|last| Part::file(Span { first: 0, last })).into_iter().collect()
-        }
+        Selection::Whole | Selection::Unsatisfiable => len
+            .checked_sub(1)
+            .map(|last| Part::file(Span { first: 0, last }))
+            .into_iter()
+            .collect(),
     };
     let count = parts.iter().map(Part::len).sum();
-    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(count));
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(count));
     *response.body_mut() = body(reader, parts, count).await?;
     response.extensions_mut().insert(Download);
     Ok(response)
@@ -133,7 +160,10 @@ fn whole(node: &Node, name: Option<&str>, etag: String) -> Response<Body> {
     headers.insert(LAST_MODIFIED, value(http_date(node.modified)));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("sandbox; default-src 'none'"),
+    );
     if !is_harmless(media) {
         headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     }
@@ -152,7 +182,10 @@ enum Part {
 
 impl Part {
     fn file(span: Span) -> Self {
-        Self::File { offset: span.first, left: span.count() }
+        Self::File {
+            offset: span.first,
+            left: span.count(),
+        }
     }
 
     fn len(&self) -> u64 {
@@ -166,11 +199,18 @@ impl Part {
 /// Makes the answer a multipart/byteranges of these parts (RFC 9110 section 14.6).
 fn split(response: &mut Response<Body>, spans: &[Span], len: u64) -> Parts {
     let random = RandomState::new();
-    let boundary = format!("{:016x}{:016x}", random.hash_one(len), random.hash_one("boundary"));
+    let boundary = format!(
+        "{:016x}{:016x}",
+        random.hash_one(len),
+        random.hash_one("boundary")
+    );
     let headers = response.headers_mut();
     let multipart = value(format!("multipart/byteranges; boundary={boundary}"));
     let media = headers.insert(CONTENT_TYPE, multipart);
-    let media = media.as_ref().and_then(|media| media.to_str().ok()).unwrap_or_default();
+    let media = media
+        .as_ref()
+        .and_then(|media| media.to_str().ok())
+        .unwrap_or_default();
     let mut parts = Parts::with_capacity(2 * spans.len() + 1);
     for (index, span) in spans.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\r\n" };
@@ -191,12 +231,16 @@ async fn body(reader: Arc<dyn Reader>, mut parts: Parts, count: u64) -> Result<B
         let start = (reader, parts, Pace::default());
         let pieces = stream::try_unfold(start, |(reader, mut parts, pace)| async move {
             let most = pace.next().await;
-            let piece = next_piece(reader.as_ref(), &mut parts, most).await.map_err(reply::cut_off)?;
+            let piece = next_piece(reader.as_ref(), &mut parts, most)
+                .await
+                .map_err(reply::cut_off)?;
             Ok::<_, io::Error>(piece.map(|piece| (pace.hold(piece), (reader, parts, pace))))
         });
         return Ok(Body::stream(pieces, Some(count)));
     }
-    let first = next_piece(reader.as_ref(), &mut parts, pace::LARGE).await?.unwrap_or_default();
+    let first = next_piece(reader.as_ref(), &mut parts, pace::LARGE)
+        .await?
+        .unwrap_or_default();
     if parts.is_empty() {
         return Ok(Body::full(first));
     }
@@ -210,7 +254,9 @@ async fn body(reader: Arc<dyn Reader>, mut parts: Parts, count: u64) -> Result<B
 
 /// The next bytes of these parts, at most so many of a file; a file that has become shorter is an error, so that nobody takes a part for the whole.
 async fn next_piece(reader: &dyn Reader, parts: &mut Parts, most: usize) -> Result<Option<Bytes>> {
-    let Some(part) = parts.pop_front() else { return Ok(None) };
+    let Some(part) = parts.pop_front() else {
+        return Ok(None);
+    };
     let (offset, left) = match part {
         Part::Text(text) => return Ok(Some(text)),
         Part::File { offset, left } => (offset, left),
@@ -219,11 +265,17 @@ async fn next_piece(reader: &dyn Reader, parts: &mut Parts, most: usize) -> Resu
     let mut bytes = reader.read_at(offset, wanted).await?;
     bytes.truncate(wanted);
     if bytes.is_empty() {
-        return Err(Error::io("read the whole file, which has become shorter", io::ErrorKind::UnexpectedEof));
+        return Err(Error::io(
+            "read the whole file, which has become shorter",
+            io::ErrorKind::UnexpectedEof,
+        ));
     }
     let got = bytes.len() as u64;
     if got < left {
-        parts.push_front(Part::File { offset: offset + got, left: left - got });
+        parts.push_front(Part::File {
+            offset: offset + got,
+            left: left - got,
+        });
     }
     Ok(Some(bytes))
 }
@@ -261,27 +313,54 @@ mod tests {
     }
 
     fn content(len: usize) -> Vec<u8> {
-        (0..len).map(|i| u8::try_from(i * 31 % 251).unwrap()).collect()
+        (0..len)
+            .map(|i| u8::try_from(i * 31 % 251).unwrap())
+            .collect()
     }
 
     fn file(len: usize, kept: usize, step: usize) -> Arc<dyn Reader> {
         let modified = from_unix_seconds(784_111_777);
-        let node = Node { folder: false, len: len as u64, modified, created: modified, etag: Etag([1, 2, 3, 4]) };
-        Arc::new(Memory { node, bytes: content(kept), step })
+        let node = Node {
+            folder: false,
+            len: len as u64,
+            modified,
+            created: modified,
+            etag: Etag([1, 2, 3, 4]),
+        };
+        Arc::new(Memory {
+            node,
+            bytes: content(kept),
+            step,
+        })
     }
 
     fn asked(pairs: &[(http::HeaderName, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, text)| (name.clone(), HeaderValue::from_str(text).unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, text)| (name.clone(), HeaderValue::from_str(text).unwrap()))
+            .collect()
     }
 
     async fn get(len: usize, pairs: &[(http::HeaderName, &str)]) -> (u16, HeaderMap, Vec<u8>) {
-        let response = serve(file(len, len, usize::MAX), Some("a.html"), &asked(pairs)).await.unwrap();
+        let response = serve(file(len, len, usize::MAX), Some("a.html"), &asked(pairs))
+            .await
+            .unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         if let Some(len) = headers.get(CONTENT_LENGTH) {
             let exact = response.body().size_hint().exact().unwrap();
             assert_eq!(len.to_str().unwrap(), exact.to_string());
         }
-        (status, headers, response.into_body().collect().await.unwrap().to_bytes().to_vec())
+        (
+            status,
+            headers,
+            response
+                .into_body()
+                .collect()
+                .await
+                .unwrap()
+                .to_bytes()
+                .to_vec(),
+        )
     }
 
     #[tokio::test]
@@ -296,9 +375,14 @@ mod tests {
             assert_eq!(headers[CONTENT_TYPE], "text/html");
             assert_eq!(headers[CONTENT_DISPOSITION], "attachment");
             assert_eq!(headers[X_CONTENT_TYPE_OPTIONS], "nosniff");
-            assert_eq!(headers[CONTENT_SECURITY_POLICY], "sandbox; default-src 'none'");
+            assert_eq!(
+                headers[CONTENT_SECURITY_POLICY],
+                "sandbox; default-src 'none'"
+            );
         }
-        let picture = serve(file(1, 1, 1), Some("a.JPG"), &HeaderMap::new()).await.unwrap();
+        let picture = serve(file(1, 1, 1), Some("a.JPG"), &HeaderMap::new())
+            .await
+            .unwrap();
         assert!(!picture.headers().contains_key(CONTENT_DISPOSITION));
         assert!(matches!(picture.body(), Body::Full(_)));
     }
@@ -306,8 +390,13 @@ mod tests {
     #[tokio::test]
     async fn readers_that_give_little_still_give_all() {
         for len in [10, 70_000] {
-            let response = serve(file(len, len, 3), None, &HeaderMap::new()).await.unwrap();
-            assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), content(len));
+            let response = serve(file(len, len, 3), None, &HeaderMap::new())
+                .await
+                .unwrap();
+            assert_eq!(
+                response.into_body().collect().await.unwrap().to_bytes(),
+                content(len)
+            );
         }
     }
 
@@ -322,22 +411,43 @@ mod tests {
         assert_eq!(status, 416);
         assert_eq!(headers[CONTENT_RANGE], "bytes */100");
         assert!(!body.is_empty());
-        assert_eq!(get(100, &[(RANGE, "bytes=1-2"), (IF_RANGE, "\"1-2-3-4\"")]).await.0, 206);
-        assert_eq!(get(100, &[(RANGE, "bytes=1-2"), (IF_RANGE, "\"old\"")]).await.0, 200);
-        assert_eq!(get(100, &[(RANGE, "bytes=1-2"), (IF_MATCH, "\"1-2-3-4\"")]).await.0, 206);
+        assert_eq!(
+            get(100, &[(RANGE, "bytes=1-2"), (IF_RANGE, "\"1-2-3-4\"")])
+                .await
+                .0,
+            206
+        );
+        assert_eq!(
+            get(100, &[(RANGE, "bytes=1-2"), (IF_RANGE, "\"old\"")])
+                .await
+                .0,
+            200
+        );
+        assert_eq!(
+            get(100, &[(RANGE, "bytes=1-2"), (IF_MATCH, "\"1-2-3-4\"")])
+                .await
+                .0,
+            206
+        );
     }
 
     #[tokio::test]
     async fn several_ranges_are_a_multipart() {
         for (len, range, spans) in [
             (100, "bytes=0-1,90-", [(0, 1), (90, 99)]),
-            (300_000, "bytes=-10,0-200000", [(299_990, 299_999), (0, 200_000)]),
+            (
+                300_000,
+                "bytes=-10,0-200000",
+                [(299_990, 299_999), (0, 200_000)],
+            ),
         ] {
             let (status, headers, body) = get(len, &[(RANGE, range)]).await;
             assert_eq!(status, 206);
             assert!(!headers.contains_key(CONTENT_RANGE));
             let media = headers[CONTENT_TYPE].to_str().unwrap();
-            let boundary = media.strip_prefix("multipart/byteranges; boundary=").unwrap();
+            let boundary = media
+                .strip_prefix("multipart/byteranges; boundary=")
+                .unwrap();
             let mut expected = Vec::new();
             for (index, (first, last)) in spans.into_iter().enumerate() {
                 let gap = if index == 0 { "" } else { "\r\n" };
@@ -354,7 +464,11 @@ mod tests {
 
     #[tokio::test]
     async fn conditions_are_judged_before_ranges() {
-        let (status, headers, body) = get(100, &[(IF_NONE_MATCH, "W/\"1-2-3-4\""), (RANGE, "bytes=500-")]).await;
+        let (status, headers, body) = get(
+            100,
+            &[(IF_NONE_MATCH, "W/\"1-2-3-4\""), (RANGE, "bytes=500-")],
+        )
+        .await;
         assert_eq!((status, body.len()), (304, 0));
         assert_eq!(headers[ETAG], "\"1-2-3-4\"");
         let stale = serve(file(9, 9, 9), None, &asked(&[(IF_MATCH, "\"x\"")])).await;
@@ -365,8 +479,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_file_that_became_shorter_is_never_padded() {
-        assert!(matches!(serve(file(100, 50, 100), None, &HeaderMap::new()).await, Err(Error::Io { .. })));
-        let response = serve(file(500_000, 400_000, usize::MAX), None, &HeaderMap::new()).await.unwrap();
+        assert!(matches!(
+            serve(file(100, 50, 100), None, &HeaderMap::new()).await,
+            Err(Error::Io { .. })
+        ));
+        let response = serve(file(500_000, 400_000, usize::MAX), None, &HeaderMap::new())
+            .await
+            .unwrap();
         assert_eq!(response.headers()[CONTENT_LENGTH], "500000");
         assert!(response.into_body().collect().await.is_err());
     }
@@ -378,7 +497,12 @@ mod tests {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()[CONTENT_LENGTH], "100");
         assert!(response.body().is_empty());
-        assert_eq!(describe(reader.node(), None, &asked(&[(IF_NONE_MATCH, "*")])).unwrap().status(), 304);
+        assert_eq!(
+            describe(reader.node(), None, &asked(&[(IF_NONE_MATCH, "*")]))
+                .unwrap()
+                .status(),
+            304
+        );
         let folder = |head| folder(reader.node(), head, &HeaderMap::new()).unwrap();
         let (head, get) = (folder(true), folder(false));
         assert_eq!(head.headers(), get.headers());
@@ -392,9 +516,14 @@ mod tests {
         let headers = HeaderMap::new();
         let begin = std::time::Instant::now();
         for _ in 0..100_000 {
-            let response = serve(Arc::clone(&reader), Some("file.bin"), &headers).await.unwrap();
+            let response = serve(Arc::clone(&reader), Some("file.bin"), &headers)
+                .await
+                .unwrap();
             assert_eq!(response.body().len(), Some(4096));
         }
-        println!("{} ns per GET of 4 KiB", begin.elapsed().as_nanos() / 100_000);
+        println!(
+            "{} ns per GET of 4 KiB",
+            begin.elapsed().as_nanos() / 100_000
+        );
     }
 }

@@ -37,24 +37,34 @@ pub struct Origin<'a> {
 /// A header's text, `None` when absent; repeated or not UTF-8 is `BadRequest`.
 pub fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>> {
     let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     if values.next().is_some() {
-        return Err(Error::BadRequest("A header is there twice that may be there only once."));
+        return Err(Error::BadRequest(
+            "A header is there twice that may be there only once.",
+        ));
     }
-    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Error::BadRequest("A header is not valid text."))?;
+    let text = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Error::BadRequest("A header is not valid text."))?;
     Ok(Some(text.trim()))
 }
 
 /// All lines of a header as one list (RFC 9110 section 5.3), `None` when absent; not UTF-8 is `BadRequest`.
 pub fn list(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>> {
-    let Some(list) = conditional::list(headers, name) else { return Ok(None) };
-    let text = String::from_utf8(list.into_owned()).map_err(|_| Error::BadRequest("A header is not valid text."))?;
+    let Some(list) = conditional::list(headers, name) else {
+        return Ok(None);
+    };
+    let text = String::from_utf8(list.into_owned())
+        .map_err(|_| Error::BadRequest("A header is not valid text."))?;
     Ok(Some(text.trim().to_owned()))
 }
 
 /// The `Depth` header.
 pub fn depth(headers: &HeaderMap) -> Result<Option<Depth>> {
-    let Some(value) = text(headers, &HeaderName::from_static("depth"))? else { return Ok(None) };
+    let Some(value) = text(headers, &HeaderName::from_static("depth"))? else {
+        return Ok(None);
+    };
     match value.to_ascii_lowercase().replace(' ', "").as_str() {
         "0" => Ok(Some(Depth::Zero)),
         "1" => Ok(Some(Depth::One)),
@@ -76,7 +86,10 @@ pub fn overwrite(headers: &HeaderMap) -> Result<bool> {
 /// The `Destination` header as a path of this drive; `None` when it names another server or another part of this one.
 pub fn destination(headers: &HeaderMap, origin: Origin<'_>) -> Result<Option<VPath>> {
     let value = text(headers, &HeaderName::from_static("destination"))?;
-    address(value.ok_or(Error::BadRequest("A copy or move needs a Destination."))?, origin)
+    address(
+        value.ok_or(Error::BadRequest("A copy or move needs a Destination."))?,
+        origin,
+    )
 }
 
 /// An absolute URI or path as a path of this drive; `None` when it lies elsewhere. User names in it and its scheme are passed
@@ -84,10 +97,15 @@ pub fn destination(headers: &HeaderMap, origin: Origin<'_>) -> Result<Option<VPa
 pub(super) fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> {
     let path = match value.split_once("://") {
         Some((scheme, rest)) if !scheme.contains('/') => {
-            let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, "/"), |at| rest.split_at(at));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            let known =
-                ["http", "https", "webdav", "webdavs", "dav", "davs"].iter().any(|s| s.eq_ignore_ascii_case(scheme));
+            let (authority, path) = rest
+                .find(['/', '?', '#'])
+                .map_or((rest, "/"), |at| rest.split_at(at));
+            let host = authority
+                .rsplit_once('@')
+                .map_or(authority, |(_, host)| host);
+            let known = ["http", "https", "webdav", "webdavs", "dav", "davs"]
+                .iter()
+                .any(|s| s.eq_ignore_ascii_case(scheme));
             if !known || !is_own_host(host, origin) {
                 return Ok(None);
             }
@@ -96,7 +114,9 @@ pub(super) fn address(value: &str, origin: Origin<'_>) -> Result<Option<VPath>> 
         _ => value,
     };
     if !path.starts_with('/') {
-        return Err(Error::BadRequest("An address in a header must be a URL or begin with a slash."));
+        return Err(Error::BadRequest(
+            "An address in a header must be a URL or begin with a slash.",
+        ));
     }
     // A client that does not escape a name would have another one changed than it means.
     if path.contains(['?', '#']) {
@@ -121,14 +141,23 @@ pub fn terms(headers: &HeaderMap, origin: Origin<'_>) -> Result<Terms> {
         Some(value) => if_lists(&value, origin)?,
         None => Vec::new(),
     };
-    Ok(Terms { expect: expect(headers)?, lists, tokens: lock_tokens(headers)?, ..Terms::default() })
+    Ok(Terms {
+        expect: expect(headers)?,
+        lists,
+        tokens: lock_tokens(headers)?,
+        ..Terms::default()
+    })
 }
 
 /// The condition on the resource that a change names. Two that say together what no one condition does are refused, as are
 /// those that contradict each other, since passing over one of them could lose somebody's change.
 pub fn expect(headers: &HeaderMap) -> Result<Expect> {
     let since = conditional::date(headers, &IF_UNMODIFIED_SINCE);
-    match (tags(headers, &IF_MATCH)?, tags(headers, &IF_NONE_MATCH)?, since) {
+    match (
+        tags(headers, &IF_MATCH)?,
+        tags(headers, &IF_NONE_MATCH)?,
+        since,
+    ) {
         (None, None, None) => Ok(Expect::Any),
         (None, None, Some(since)) => Ok(Expect::UnmodifiedSince(since)),
         (Some(Tags::Any), None, _) => Ok(Expect::Exists),
@@ -140,7 +169,9 @@ pub fn expect(headers: &HeaderMap) -> Result<Expect> {
             tags.retain(|tag| !not.contains(tag));
             Ok(Expect::Etag(tags))
         }
-        _ => Err(Error::BadRequest("If-Match, If-None-Match and If-Unmodified-Since cannot be joined like this.")),
+        _ => Err(Error::BadRequest(
+            "If-Match, If-None-Match and If-Unmodified-Since cannot be joined like this.",
+        )),
     }
 }
 
@@ -155,8 +186,11 @@ enum Tags {
 /// A list of entity tags. A bare tag gets its quotes; a weak one matches as any other in If-None-Match (RFC 9110 section
 /// 13.1.2), elsewhere it is kept as it is and matches nothing.
 fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
-    let malformed = Error::BadRequest("If-Match and If-None-Match take * or a list of quoted tags.");
-    let Some(list) = list(headers, name)? else { return Ok(None) };
+    let malformed =
+        Error::BadRequest("If-Match and If-None-Match take * or a list of quoted tags.");
+    let Some(list) = list(headers, name)? else {
+        return Ok(None);
+    };
     if list.split(',').all(|element| element.trim() == "*") {
         return Ok(Some(Tags::Any));
     }
@@ -164,7 +198,9 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
     let mut rest = list.trim_start_matches([' ', '\t', ',']);
     let mut tags = Vec::new();
     while !rest.is_empty() {
-        let (weak, body) = rest.strip_prefix("W/").map_or(("", rest), |body| ("W/", body));
+        let (weak, body) = rest
+            .strip_prefix("W/")
+            .map_or(("", rest), |body| ("W/", body));
         let weak = if *name == IF_NONE_MATCH { "" } else { weak };
         let (tag, after) = match body.strip_prefix('"') {
             Some(quoted) => quoted.split_once('"').ok_or(malformed_tag())?,
@@ -182,7 +218,11 @@ fn tags(headers: &HeaderMap, name: &HeaderName) -> Result<Option<Tags>> {
             None => return Err(malformed),
         };
     }
-    if tags.is_empty() { Err(malformed) } else { Ok(Some(Tags::These(tags))) }
+    if tags.is_empty() {
+        Err(malformed)
+    } else {
+        Ok(Some(Tags::These(tags)))
+    }
 }
 
 fn malformed_tag() -> Error {
@@ -191,13 +231,16 @@ fn malformed_tag() -> Error {
 
 /// The `Timeout` header: the first value understood; `None` when there is none (RFC 4918 section 10.7).
 pub fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let value = list(headers, &HeaderName::from_static("timeout")).ok().flatten()?;
+    let value = list(headers, &HeaderName::from_static("timeout"))
+        .ok()
+        .flatten()?;
     value.split(',').map(str::trim).find_map(|choice| {
         if choice.eq_ignore_ascii_case("infinite") {
             return Some(Duration::MAX);
         }
         let (word, seconds) = choice.split_at_checked(7)?;
-        word.eq_ignore_ascii_case("second-").then(|| seconds.parse().ok().map(Duration::from_secs))?
+        word.eq_ignore_ascii_case("second-")
+            .then(|| seconds.parse().ok().map(Duration::from_secs))?
     })
 }
 
@@ -206,15 +249,26 @@ mod tests {
     use super::*;
     use http::HeaderValue;
 
-    const ORIGIN: Origin<'_> = Origin { host: "nest.example:8080", also: &[], prefix: "/dav" };
+    const ORIGIN: Origin<'_> = Origin {
+        host: "nest.example:8080",
+        also: &[],
+        prefix: "/dav",
+    };
 
     fn with(name: &'static str, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_bytes(value.as_bytes()).unwrap())])
+        HeaderMap::from_iter([(
+            HeaderName::from_static(name),
+            HeaderValue::from_bytes(value.as_bytes()).unwrap(),
+        )])
     }
 
     #[test]
     fn destinations_of_every_client_land_in_the_drive() {
-        let path = |value| destination(&with("destination", value), ORIGIN).unwrap().map(|p| p.as_str().to_owned());
+        let path = |value| {
+            destination(&with("destination", value), ORIGIN)
+                .unwrap()
+                .map(|p| p.as_str().to_owned())
+        };
         for value in [
             "/dav/a%20b",
             "http://nest.example:8080/dav/a%20b",
@@ -248,7 +302,10 @@ mod tests {
             "/dav/a%00",
             "/dav/%zz",
         ] {
-            assert!(destination(&with("destination", value), ORIGIN).is_err(), "{value}");
+            assert!(
+                destination(&with("destination", value), ORIGIN).is_err(),
+                "{value}"
+            );
         }
     }
 
@@ -256,11 +313,18 @@ mod tests {
     fn tags_keep_commas_and_get_their_quotes() {
         let expect = |name, value| expect(&with(name, value)).ok();
         assert_eq!(expect("if-match", "*"), Some(Expect::Exists));
-        assert_eq!(expect("if-match", ", \"a\",,"), Some(Expect::Etag(vec!["\"a\"".into()])));
+        assert_eq!(
+            expect("if-match", ", \"a\",,"),
+            Some(Expect::Etag(vec!["\"a\"".into()]))
+        );
         assert_eq!(expect("if-none-match", "*"), Some(Expect::Absent));
         assert_eq!(
             expect("if-match", "\"a,b\" , W/\"c\",d"),
-            Some(Expect::Etag(vec!["\"a,b\"".into(), "W/\"c\"".into(), "\"d\"".into()]))
+            Some(Expect::Etag(vec![
+                "\"a,b\"".into(),
+                "W/\"c\"".into(),
+                "\"d\"".into()
+            ]))
         );
         for bad in ["", "\"", "\"a\" \"b\"", ",", "a\"b"] {
             assert_eq!(expect("if-match", bad), None, "{bad}");
@@ -282,7 +346,9 @@ mod tests {
         assert_eq!(etags(&["\"a\",", "", "\"b\""]), both);
         assert_eq!(etags(&["*", "*"]), Some(Expect::Exists));
         assert_eq!(etags(&["*", "\"a\""]), None);
-        let wait = |values: &[&'static str]| timeout(&lines("timeout", values)).map(|timeout| timeout.as_secs());
+        let wait = |values: &[&'static str]| {
+            timeout(&lines("timeout", values)).map(|timeout| timeout.as_secs())
+        };
         assert_eq!(wait(&["Extend", "Second-5"]), Some(5));
     }
 
@@ -294,16 +360,36 @@ mod tests {
             expect(&headers).ok()
         };
         let then = "Sun, 06 Nov 1994 08:49:37 GMT";
-        assert_eq!(expect(&with("if-unmodified-since", then)).ok(), Some(Expect::UnmodifiedSince(784_111_777)));
-        assert_eq!(expect(&with("if-unmodified-since", "then")).ok(), Some(Expect::Any), "no date counts as absent");
+        assert_eq!(
+            expect(&with("if-unmodified-since", then)).ok(),
+            Some(Expect::UnmodifiedSince(784_111_777))
+        );
+        assert_eq!(
+            expect(&with("if-unmodified-since", "then")).ok(),
+            Some(Expect::Any),
+            "no date counts as absent"
+        );
         let tag = Some(Expect::Etag(vec!["\"a\"".into()]));
-        assert_eq!(both(("if-match", "\"a\""), ("if-unmodified-since", then)), tag, "RFC 9110 section 13.1.4");
+        assert_eq!(
+            both(("if-match", "\"a\""), ("if-unmodified-since", then)),
+            tag,
+            "RFC 9110 section 13.1.4"
+        );
         assert_eq!(both(("if-match", "*"), ("if-none-match", "*")), None);
         assert_eq!(both(("if-match", "\"a\""), ("if-none-match", "\"b\"")), tag);
-        assert_eq!(both(("if-match", "\"b\", \"a\""), ("if-none-match", "W/\"b\"")), tag);
+        assert_eq!(
+            both(("if-match", "\"b\", \"a\""), ("if-none-match", "W/\"b\"")),
+            tag
+        );
         assert_eq!(both(("if-match", "*"), ("if-none-match", "\"b\"")), None);
-        assert_eq!(both(("if-none-match", "*"), ("if-unmodified-since", then)), Some(Expect::Absent));
-        assert_eq!(both(("if-none-match", "\"b\""), ("if-unmodified-since", then)), None);
+        assert_eq!(
+            both(("if-none-match", "*"), ("if-unmodified-since", then)),
+            Some(Expect::Absent)
+        );
+        assert_eq!(
+            both(("if-none-match", "\"b\""), ("if-unmodified-since", then)),
+            None
+        );
     }
 
     #[test]

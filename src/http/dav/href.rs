@@ -13,9 +13,13 @@ const fn plain() -> [bool; 256] {
     let mut table = [false; 256];
     let mut byte = 0_u8;
     loop {
-        #[expect(clippy::indexing_slicing, reason = "a byte always lies in a table of 256")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "a byte always lies in a table of 256"
+        )]
         {
-            table[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/');
+            table[byte as usize] =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/');
         }
         if byte == u8::MAX {
             return table;
@@ -33,10 +37,15 @@ fn is_plain(byte: u8) -> bool {
 pub fn write_encoded(out: &mut Vec<u8>, text: &str) {
     let mut rest = text.as_bytes();
     loop {
-        let run = rest.iter().position(|&b| !is_plain(b)).unwrap_or(rest.len());
+        let run = rest
+            .iter()
+            .position(|&b| !is_plain(b))
+            .unwrap_or(rest.len());
         let (head, tail) = rest.split_at(run);
         out.extend_from_slice(head);
-        let Some((&byte, tail)) = tail.split_first() else { return };
+        let Some((&byte, tail)) = tail.split_first() else {
+            return;
+        };
         write_escape(out, byte);
         rest = tail;
     }

@@ -18,8 +18,16 @@ pub struct ExchangeLocks(pub Arc<Exchange>);
 
 impl ExchangeLocks {
     /// Reports a lock. The crate's own reply is replaced by ours, so that what it reads here only has to be whole.
-    fn report(&self, path: &DavPath, result: Result<LockView>) -> std::result::Result<DavLock, DavLock> {
-        let token = result.as_ref().ok().and_then(|lock| lock.token.clone()).unwrap_or_default();
+    fn report(
+        &self,
+        path: &DavPath,
+        result: Result<LockView>,
+    ) -> std::result::Result<DavLock, DavLock> {
+        let token = result
+            .as_ref()
+            .ok()
+            .and_then(|lock| lock.token.clone())
+            .unwrap_or_default();
         let lock = DavLock {
             token,
             path: Box::new(path.clone()),
@@ -61,8 +69,15 @@ impl DavLockSystem for ExchangeLocks {
         async move {
             let exchange = &self.0;
             let result = match exchange.lock.clone() {
-                Some(request) => exchange.drive.lock(&exchange.path, request, exchange.terms.clone()).await,
-                None => Err(crate::model::Error::BadRequest("A LOCK needs a lockinfo body.")),
+                Some(request) => {
+                    exchange
+                        .drive
+                        .lock(&exchange.path, request, exchange.terms.clone())
+                        .await
+                }
+                None => Err(crate::model::Error::BadRequest(
+                    "A LOCK needs a lockinfo body.",
+                )),
             };
             self.report(&path, result)
         }
@@ -74,7 +89,12 @@ impl DavLockSystem for ExchangeLocks {
         async move {
             let exchange = &self.0;
             let held = match exchange.verb {
-                Verb::Unlock => exchange.drive.check_terms(&exchange.path, exchange.terms.clone()).await,
+                Verb::Unlock => {
+                    exchange
+                        .drive
+                        .check_terms(&exchange.path, exchange.terms.clone())
+                        .await
+                }
                 _ => Ok(()),
             };
             let result = match held {
@@ -104,8 +124,17 @@ impl DavLockSystem for ExchangeLocks {
         let (path, token) = (path.clone(), token.to_owned());
         async move {
             let exchange = &self.0;
-            let result = match exchange.drive.check_terms(&exchange.path, exchange.terms.clone()).await {
-                Ok(()) => exchange.drive.refresh_lock(&exchange.path, &token, exchange.timeout).await,
+            let result = match exchange
+                .drive
+                .check_terms(&exchange.path, exchange.terms.clone())
+                .await
+            {
+                Ok(()) => {
+                    exchange
+                        .drive
+                        .refresh_lock(&exchange.path, &token, exchange.timeout)
+                        .await
+                }
                 Err(error) => Err(error),
             };
             self.report(&path, result).map_err(drop)

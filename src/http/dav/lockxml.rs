@@ -24,15 +24,25 @@ pub fn parse_lockinfo(body: &[u8]) -> Result<LockInfo> {
     let text = XmlText::decode(body)?;
     let mut document = Document::new(&text)?;
     if !document.root()?.is_dav("lockinfo") {
-        return Err(Error::BadRequest("The body of a LOCK is a lockinfo element."));
+        return Err(Error::BadRequest(
+            "The body of a LOCK is a lockinfo element.",
+        ));
     }
     let (mut shared, mut write, mut owner) = (None, false, String::new());
     while let Some(name) = document.child()? {
         if name.is_dav("lockscope") {
             while let Some(scope) = document.child()? {
                 document.skip()?;
-                shared = if scope.is_dav("shared") { Some(true) } else { shared };
-                shared = if scope.is_dav("exclusive") { Some(false) } else { shared };
+                shared = if scope.is_dav("shared") {
+                    Some(true)
+                } else {
+                    shared
+                };
+                shared = if scope.is_dav("exclusive") {
+                    Some(false)
+                } else {
+                    shared
+                };
             }
         } else if name.is_dav("locktype") {
             while let Some(kind) = document.child()? {
@@ -51,14 +61,20 @@ pub fn parse_lockinfo(body: &[u8]) -> Result<LockInfo> {
     }
     match shared.filter(|_| write) {
         Some(shared) => Ok(LockInfo { shared, owner }),
-        None => Err(Error::BadRequest("A lock is a write lock, exclusive or shared.")),
+        None => Err(Error::BadRequest(
+            "A lock is a write lock, exclusive or shared.",
+        )),
     }
 }
 
 /// Writes one lock of the drive that is served under `prefix`, in the namespace prefix `D`; the token only where the view has it.
 pub fn write_activelock(out: &mut Vec<u8>, lock: &LockView, prefix: &str) {
     out.extend_from_slice(b"<D:activelock><D:locktype><D:write/></D:locktype><D:lockscope>");
-    out.extend_from_slice(if lock.shared { b"<D:shared/>" } else { b"<D:exclusive/>" });
+    out.extend_from_slice(if lock.shared {
+        b"<D:shared/>"
+    } else {
+        b"<D:exclusive/>"
+    });
     out.extend_from_slice(b"</D:lockscope><D:depth>");
     out.extend_from_slice(if lock.deep { b"infinity" } else { b"0" });
     out.extend_from_slice(b"</D:depth>");
@@ -79,7 +95,9 @@ pub fn write_activelock(out: &mut Vec<u8>, lock: &LockView, prefix: &str) {
 /// The body that answers a LOCK.
 pub fn lock_answer(lock: &LockView, prefix: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(640 + lock.owner.len());
-    out.extend_from_slice(b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:prop xmlns:D=\"DAV:\"><D:lockdiscovery>");
+    out.extend_from_slice(
+        b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:prop xmlns:D=\"DAV:\"><D:lockdiscovery>",
+    );
     write_activelock(&mut out, lock, prefix);
     out.extend_from_slice(b"</D:lockdiscovery></D:prop>");
     out
@@ -103,16 +121,32 @@ mod tests {
         let owner = "<D:owner><D:href>litmus &amp; co</D:href></D:owner>";
         let info = parse_lockinfo(lockinfo("exclusive", owner).as_bytes()).unwrap();
         assert!(!info.shared);
-        assert_eq!(info.owner, "<D:owner xmlns:D=\"DAV:\"><D:href>litmus &amp; co</D:href></D:owner>");
-        assert!(parse_lockinfo(lockinfo("shared", "").as_bytes()).unwrap().shared);
+        assert_eq!(
+            info.owner,
+            "<D:owner xmlns:D=\"DAV:\"><D:href>litmus &amp; co</D:href></D:owner>"
+        );
+        assert!(
+            parse_lockinfo(lockinfo("shared", "").as_bytes())
+                .unwrap()
+                .shared
+        );
         let finder = "<a:lockinfo xmlns:a=\"DAV:\"><a:lockscope><a:exclusive/></a:lockscope><a:locktype><a:write/></a:locktype></a:lockinfo>";
-        assert_eq!(parse_lockinfo(finder.as_bytes()).unwrap(), LockInfo { shared: false, owner: String::new() });
+        assert_eq!(
+            parse_lockinfo(finder.as_bytes()).unwrap(),
+            LockInfo {
+                shared: false,
+                owner: String::new()
+            }
+        );
     }
 
     #[test]
     fn what_is_no_lock_is_refused() {
         let long = format!("<D:owner>{}</D:owner>", "x".repeat(MAX_OWNER));
-        assert!(matches!(parse_lockinfo(lockinfo("shared", &long).as_bytes()), Err(Error::TooLarge)));
+        assert!(matches!(
+            parse_lockinfo(lockinfo("shared", &long).as_bytes()),
+            Err(Error::TooLarge)
+        ));
         for body in [
             "",
             "<x/>",
@@ -120,7 +154,10 @@ mod tests {
             &lockinfo("other", ""),
             &lockinfo("shared", "").replace("write", "read"),
         ] {
-            assert!(matches!(parse_lockinfo(body.as_bytes()), Err(Error::BadRequest(_))), "{body}");
+            assert!(
+                matches!(parse_lockinfo(body.as_bytes()), Err(Error::BadRequest(_))),
+                "{body}"
+            );
         }
     }
 
@@ -140,7 +177,10 @@ mod tests {
             <D:owner xmlns:D=\"DAV:\">me</D:owner><D:timeout>Second-599</D:timeout>\
             <D:locktoken><D:href>urn:uuid:1</D:href></D:locktoken><D:lockroot><D:href>/dav/a%20b/</D:href></D:lockroot>\
             </D:activelock></D:lockdiscovery></D:prop>";
-        assert_eq!(String::from_utf8(lock_answer(&lock, "/dav")).unwrap(), expected);
+        assert_eq!(
+            String::from_utf8(lock_answer(&lock, "/dav")).unwrap(),
+            expected
+        );
         lock.token = None;
         let other = String::from_utf8(lock_answer(&lock, "/dav")).unwrap();
         assert!(!other.contains("locktoken") && !other.contains("urn:uuid"));

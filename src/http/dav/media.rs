@@ -15,9 +15,15 @@ static TYPES: [(&str, &str); 97] = [
     ("csv", "text/csv"),
     ("doc", "application/msword"),
     ("docm", "application/vnd.ms-word.document.macroenabled.12"),
-    ("docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    (
+        "docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ),
     ("dot", "application/msword"),
-    ("dotx", "application/vnd.openxmlformats-officedocument.wordprocessingml.template"),
+    (
+        "dotx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.template",
+    ),
     ("eml", "message/rfc822"),
     ("epub", "application/epub+zip"),
     ("flac", "audio/flac"),
@@ -62,10 +68,19 @@ static TYPES: [(&str, &str); 97] = [
     ("otf", "font/otf"),
     ("pdf", "application/pdf"),
     ("png", "image/png"),
-    ("ppsx", "application/vnd.openxmlformats-officedocument.presentationml.slideshow"),
+    (
+        "ppsx",
+        "application/vnd.openxmlformats-officedocument.presentationml.slideshow",
+    ),
     ("ppt", "application/vnd.ms-powerpoint"),
-    ("pptm", "application/vnd.ms-powerpoint.presentation.macroenabled.12"),
-    ("pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+    (
+        "pptm",
+        "application/vnd.ms-powerpoint.presentation.macroenabled.12",
+    ),
+    (
+        "pptx",
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    ),
     ("ps", "application/postscript"),
     ("psd", "image/vnd.adobe.photoshop"),
     ("py", "text/x-python"),
@@ -92,8 +107,14 @@ static TYPES: [(&str, &str); 97] = [
     ("xhtml", "application/xhtml+xml"),
     ("xls", "application/vnd.ms-excel"),
     ("xlsm", "application/vnd.ms-excel.sheet.macroenabled.12"),
-    ("xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
-    ("xltx", "application/vnd.openxmlformats-officedocument.spreadsheetml.template"),
+    (
+        "xlsx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ),
+    (
+        "xltx",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.template",
+    ),
     ("xml", "application/xml"),
     ("yaml", "application/yaml"),
     ("yml", "application/yaml"),
@@ -110,19 +131,34 @@ pub fn media_type(name: Option<&str>, folder: bool) -> &'static str {
     if folder {
         return "httpd/unix-directory";
     }
-    let Some((_, extension)) = name.and_then(|name| name.rsplit_once('.')) else { return UNKNOWN };
+    let Some((_, extension)) = name.and_then(|name| name.rsplit_once('.')) else {
+        return UNKNOWN;
+    };
     let mut lower = [0_u8; LONGEST];
-    let Some(lower) = lower.get_mut(..extension.len()) else { return UNKNOWN };
+    let Some(lower) = lower.get_mut(..extension.len()) else {
+        return UNKNOWN;
+    };
     lower.copy_from_slice(extension.as_bytes());
     lower.make_ascii_lowercase();
     let found = TYPES.binary_search_by(|(known, _)| known.as_bytes().cmp(lower));
-    found.ok().and_then(|index| TYPES.get(index)).map_or(UNKNOWN, |(_, media)| media)
+    found
+        .ok()
+        .and_then(|index| TYPES.get(index))
+        .map_or(UNKNOWN, |(_, media)| media)
 }
 
 /// Whether browsers may show it in place: formats that hold no script.
 pub fn is_harmless(media: &str) -> bool {
-    const HARMLESS: [&str; 8] =
-        ["image/jpeg", "image/png", "image/webp", "image/gif", "video/mp4", "video/webm", "audio/mpeg", "text/plain"];
+    const HARMLESS: [&str; 8] = [
+        "image/jpeg",
+        "image/png",
+        "image/webp",
+        "image/gif",
+        "video/mp4",
+        "video/webm",
+        "audio/mpeg",
+        "text/plain",
+    ];
     HARMLESS.contains(&media)
 }
 
@@ -133,7 +169,11 @@ mod tests {
     #[test]
     fn the_table_is_in_order() {
         assert!(TYPES.is_sorted_by(|a, b| a.0 < b.0));
-        assert!(TYPES.iter().all(|(e, _)| e.len() <= LONGEST && e.bytes().all(|b| !b.is_ascii_uppercase())));
+        assert!(
+            TYPES
+                .iter()
+                .all(|(e, _)| e.len() <= LONGEST && e.bytes().all(|b| !b.is_ascii_uppercase()))
+        );
     }
 
     #[test]
@@ -141,7 +181,10 @@ mod tests {
         let cases = [
             ("a.TXT", "text/plain"),
             ("a.tar.gz", "application/gzip"),
-            ("x.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+            (
+                "x.docx",
+                "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            ),
             (".jpg", "image/jpeg"),
             ("noext", "application/octet-stream"),
             ("x.", "application/octet-stream"),
@@ -152,6 +195,8 @@ mod tests {
             assert_eq!(media_type(Some(name), false), media, "{name}");
         }
         assert_eq!(media_type(Some("a.txt"), true), "httpd/unix-directory");
-        assert!(is_harmless("text/plain") && !is_harmless("text/html") && !is_harmless("image/svg+xml"));
+        assert!(
+            is_harmless("text/plain") && !is_harmless("text/html") && !is_harmless("image/svg+xml")
+        );
     }
 }

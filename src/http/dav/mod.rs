@@ -62,12 +62,21 @@ pub struct Visit {
 impl Visit {
     /// An account in its own drive.
     pub fn own(identity: Arc<Identity>) -> Self {
-        Self { identity, prefix: PREFIX.into(), encased: false }
+        Self {
+            identity,
+            prefix: PREFIX.into(),
+            encased: false,
+        }
     }
 }
 
 /// Answers one request beneath the prefix of the drive.
-pub async fn handle(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: BodyIn) -> Response<Body> {
+pub async fn handle(
+    app: &Arc<App>,
+    visit: &Visit,
+    head: &request::Parts,
+    body: BodyIn,
+) -> Response<Body> {
     let lent = Lent::new(body);
     match answer(app, visit, head, &lent).await {
         Ok(response) => lent.settle(&head.headers, response).await,
@@ -78,16 +87,35 @@ pub async fn handle(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: 
     }
 }
 
-async fn answer(app: &Arc<App>, visit: &Visit, head: &request::Parts, body: &Lent) -> Result<Response<Body>> {
+async fn answer(
+    app: &Arc<App>,
+    visit: &Visit,
+    head: &request::Parts,
+    body: &Lent,
+) -> Result<Response<Body>> {
     let prefix = visit.prefix.as_ref();
-    let host = head.headers.get(http::header::HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let origin = Origin { host, also: &app.config.server.hosts, prefix };
+    let host = head
+        .headers
+        .get(http::header::HOST)
+        .and_then(|h| h.to_str().ok())
+        .unwrap_or_default();
+    let origin = Origin {
+        host,
+        also: &app.config.server.hosts,
+        prefix,
+    };
     let path = path_of(head, prefix)?;
     let drive = app.drive(&visit.identity).await?;
-    let drive = if visit.encased { drive.encased() } else { drive };
+    let drive = if visit.encased {
+        drive.encased()
+    } else {
+        drive
+    };
     let answered = carry_out(app, visit, (&drive, &path, origin), head, body).await;
     match answered {
-        Err(error @ Error::PreconditionFailed) => Err(Box::pin(conditional::with_present(&drive, &path, error)).await),
+        Err(error @ Error::PreconditionFailed) => {
+            Err(Box::pin(conditional::with_present(&drive, &path, error)).await)
+        }
         answered => answered,
     }
 }
@@ -101,9 +129,26 @@ async fn carry_out(
     body: &Lent,
 ) -> Result<Response<Body>> {
     match head.method.as_str() {
-        "GET" | "HEAD" => get::answer(drive, path, head.method == http::Method::HEAD, &head.headers).await,
+        "GET" | "HEAD" => {
+            get::answer(
+                drive,
+                path,
+                head.method == http::Method::HEAD,
+                &head.headers,
+            )
+            .await
+        }
         "PROPFIND" => propfind(app, drive, (path, origin.prefix), head, body).await,
-        _ => Box::pin(carry_out_other(app, visit, (drive, path, origin), head, body)).await,
+        _ => {
+            Box::pin(carry_out_other(
+                app,
+                visit,
+                (drive, path, origin),
+                head,
+                body,
+            ))
+            .await
+        }
     }
 }
 
@@ -119,7 +164,9 @@ async fn carry_out_other(
             let terms = gate::terms(drive, &head.headers, origin)?;
             let xml = body.read(MAX_PROPERTIES).await?;
             let (drive, path, prefix) = (drive.clone(), path.clone(), visit.prefix.clone());
-            return app.finish(async move { proppatch::answer(&drive, &path, &prefix, terms, &xml).await }).await;
+            return app
+                .finish(async move { proppatch::answer(&drive, &path, &prefix, terms, &xml).await })
+                .await;
         }
         "OPTIONS" => return options::answer(drive, path).await,
         "PUT" => Verb::Put,
@@ -138,7 +185,13 @@ async fn carry_out_other(
         Verb::Copy | Verb::Move => transfer_body(body).await?,
         Verb::Mkcol | Verb::Delete | Verb::Unlock => body.read_nothing().await?,
     };
-    let arrival = Arrival { verb, head, path: path.clone(), origin, xml: &xml };
+    let arrival = Arrival {
+        verb,
+        head,
+        path: path.clone(),
+        origin,
+        xml: &xml,
+    };
     let exchange = gate::admit(drive.clone(), &arrival).await?;
     protocol::run(app, exchange, &arrival, body).await
 }
@@ -157,13 +210,20 @@ async fn transfer_body(body: &Lent) -> Result<Bytes> {
 
 /// The resource a request names. A name that drives do not store names nothing; why, hears only who wants to make it.
 fn path_of(head: &request::Parts, prefix: &str) -> Result<VPath> {
-    let only_reads = matches!(head.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PROPFIND");
+    let only_reads = matches!(
+        head.method.as_str(),
+        "GET" | "HEAD" | "OPTIONS" | "PROPFIND"
+    );
     if !only_reads && head.uri.query().is_some() {
-        return Err(Error::BadRequest("What is to be changed has no query: a ? in a name is written %3F."));
+        return Err(Error::BadRequest(
+            "What is to be changed has no query: a ? in a name is written %3F.",
+        ));
     }
     match VPath::from_url(head.uri.path(), prefix) {
         Ok(path) => path.ok_or(Error::NotFound),
-        Err(Error::BadName(_)) if !matches!(head.method.as_str(), "PUT" | "PATCH" | "MKCOL" | "LOCK") => {
+        Err(Error::BadName(_))
+            if !matches!(head.method.as_str(), "PUT" | "PATCH" | "MKCOL" | "LOCK") =>
+        {
             Err(Error::NotFound)
         }
         Err(error) => Err(error),
@@ -178,18 +238,34 @@ async fn propfind(
     body: &Lent,
 ) -> Result<Response<Body>> {
     let depth = match headers::depth(&head.headers)? {
-        Some(Depth::Infinity) if drive.stat(path).await?.folder => return Ok(options::finite_depth_only()),
+        Some(Depth::Infinity) if drive.stat(path).await?.folder => {
+            return Ok(options::finite_depth_only());
+        }
         Some(Depth::Infinity) => Depth::Zero,
         Some(depth) => depth,
         None => Depth::One,
     };
     let find = requests::parse_propfind(&body.read(MAX_XML).await?)?;
     let agent = user_agent(head);
-    let hide_quota = app.config.drive.hide_quota_from.iter().any(|part| agent.contains(part.as_str()));
-    let request = propfind::PropfindRequest { depth, user_agent: agent, hide_quota, find, prefix };
+    let hide_quota = app
+        .config
+        .drive
+        .hide_quota_from
+        .iter()
+        .any(|part| agent.contains(part.as_str()));
+    let request = propfind::PropfindRequest {
+        depth,
+        user_agent: agent,
+        hide_quota,
+        find,
+        prefix,
+    };
     propfind::answer(drive, path, request).await
 }
 
 fn user_agent(head: &request::Parts) -> &str {
-    head.headers.get(http::header::USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default()
+    head.headers
+        .get(http::header::USER_AGENT)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default()
 }

@@ -6,7 +6,8 @@ use super::plan::{Plan, Step};
 use super::props::{Live, Subject, write_empty};
 
 /// What every multistatus begins with.
-pub const HEAD: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">";
+pub const HEAD: &[u8] =
+    b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\">";
 /// What every multistatus ends with.
 pub const TAIL: &[u8] = b"</D:multistatus>";
 
@@ -34,7 +35,11 @@ pub struct Writer {
 impl Writer {
     /// A writer for this plan.
     pub fn new(plan: Plan) -> Self {
-        Self { plan, dates: Dates::default(), missing: Vec::new() }
+        Self {
+            plan,
+            dates: Dates::default(),
+            missing: Vec::new(),
+        }
     }
 
     /// The plan it writes by.
@@ -70,7 +75,10 @@ impl Writer {
 
     fn write_steps(&mut self, out: &mut Vec<u8>, subject: &Subject<'_>) {
         for step in self.plan.steps() {
-            let stored = subject.props.iter().find(|prop| step.is_stored_as(&prop.ns, &prop.name));
+            let stored = subject
+                .props
+                .iter()
+                .find(|prop| step.is_stored_as(&prop.ns, &prop.name));
             if let Some(prop) = stored {
                 out.extend_from_slice(prop.xml.as_bytes());
             } else if let Some(live) = step.live.filter(|live| live.applies(subject)) {
@@ -129,20 +137,39 @@ mod tests {
 
     fn node(folder: bool) -> Node {
         let modified = from_unix_seconds(MODIFIED);
-        Node { folder, len: 42, modified, created: modified, etag: Etag([0xa, 0xb, 0xc, 0x2a]) }
+        Node {
+            folder,
+            len: 42,
+            modified,
+            created: modified,
+            etag: Etag([0xa, 0xb, 0xc, 0x2a]),
+        }
     }
 
     fn plain<'a>(name: &'a str, node: &'a Node) -> Subject<'a> {
-        Subject { name: Some(name), node, props: &[], locks: &[], quota: None, account: "ann", prefix: "/dav" }
+        Subject {
+            name: Some(name),
+            node,
+            props: &[],
+            locks: &[],
+            quota: None,
+            account: "ann",
+            prefix: "/dav",
+        }
     }
 
     fn dead(ns: &str, name: &str, xml: &str) -> DeadProp {
-        DeadProp { ns: ns.into(), name: name.into(), xml: xml.into() }
+        DeadProp {
+            ns: ns.into(),
+            name: name.into(),
+            xml: xml.into(),
+        }
     }
 
     fn named(inner: &str) -> Find {
-        let body =
-            format!("<propfind xmlns='DAV:' xmlns:Z='urn:schemas-microsoft-com:'><prop>{inner}</prop></propfind>");
+        let body = format!(
+            "<propfind xmlns='DAV:' xmlns:Z='urn:schemas-microsoft-com:'><prop>{inner}</prop></propfind>"
+        );
         parse_propfind(body.as_bytes()).unwrap()
     }
 
@@ -153,7 +180,10 @@ mod tests {
     fn written_by(writer: &mut Writer, subject: &Subject<'_>) -> String {
         let mut out = HEAD.to_vec();
         let base = b"/dav/";
-        let place = Place { base, child: subject.name };
+        let place = Place {
+            base,
+            child: subject.name,
+        };
         writer.write(&mut out, place, subject);
         out.extend_from_slice(TAIL);
         let text = crate::http::dav::xmltext::XmlText::decode(&out).unwrap();
@@ -162,14 +192,17 @@ mod tests {
         document.skip().unwrap();
         document.finish().unwrap();
         let text = String::from_utf8(out).unwrap();
-        let inner = text.strip_prefix(std::str::from_utf8(HEAD).unwrap()).unwrap();
+        let inner = text
+            .strip_prefix(std::str::from_utf8(HEAD).unwrap())
+            .unwrap();
         inner.strip_suffix("</D:multistatus>").unwrap().to_owned()
     }
 
     #[test]
     fn named_properties_come_with_the_missing_after_them() {
         let file = node(false);
-        let find = named("<getetag/><nope/><getcontentlength/><x xmlns='urn:y'/><getetag/><quota/>");
+        let find =
+            named("<getetag/><nope/><getcontentlength/><x xmlns='urn:y'/><getetag/><quota/>");
         let expected = "<D:response><D:href>/dav/a%26b.txt</D:href><D:propstat><D:prop><D:getetag>\"a-b-c-2a\"</D:getetag>\
             <D:getcontentlength>42</D:getcontentlength></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>\
             <D:propstat><D:prop><D:nope/><x xmlns=\"urn:y\"/><D:quota/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>\
@@ -184,16 +217,27 @@ mod tests {
         let expected = "<D:response><D:href>/dav/d/</D:href><D:propstat><D:prop><D:nope/><D:getcontentlength/></D:prop>\
             <D:status>HTTP/1.1 404 Not Found</D:status></D:propstat></D:response>";
         assert_eq!(only_unknown, expected);
-        assert!(written(named(""), &plain("d", &folder)).contains("<D:prop></D:prop><D:status>HTTP/1.1 200 OK"));
+        assert!(
+            written(named(""), &plain("d", &folder))
+                .contains("<D:prop></D:prop><D:status>HTTP/1.1 200 OK")
+        );
     }
 
     #[test]
     fn allprop_is_what_the_standard_defines_and_all_dead() {
         let file = node(false);
-        let props =
-            [dead("u", "mine", "<mine xmlns=\"u\">1</mine>"), dead("DAV:", "getetag", "<D:getetag xmlns:D=\"DAV:\"/>")];
-        let subject =
-            Subject { props: &props, quota: Some(Quota { used: 1, available: 2 }), ..plain("ü<.txt", &file) };
+        let props = [
+            dead("u", "mine", "<mine xmlns=\"u\">1</mine>"),
+            dead("DAV:", "getetag", "<D:getetag xmlns:D=\"DAV:\"/>"),
+        ];
+        let subject = Subject {
+            props: &props,
+            quota: Some(Quota {
+                used: 1,
+                available: 2,
+            }),
+            ..plain("ü<.txt", &file)
+        };
         let expected = "<D:response><D:href>/dav/%C3%BC%3C.txt</D:href><D:propstat><D:prop><D:resourcetype></D:resourcetype>\
             <D:getcontentlength>42</D:getcontentlength><D:getlastmodified>Sun, 06 Nov 1994 08:49:37 GMT</D:getlastmodified>\
             <D:creationdate>1994-11-06T08:49:37Z</D:creationdate><D:getetag>\"a-b-c-2a\"</D:getetag>\
@@ -203,8 +247,16 @@ mod tests {
             <D:lockdiscovery></D:lockdiscovery><mine xmlns=\"u\">1</mine></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat>\
             </D:response>";
         assert_eq!(written(Find::All(vec![]), &subject), expected);
-        let include =
-            vec![Name { ns: "u".into(), local: "mine".into() }, Name { ns: "u".into(), local: "none".into() }];
+        let include = vec![
+            Name {
+                ns: "u".into(),
+                local: "mine".into(),
+            },
+            Name {
+                ns: "u".into(),
+                local: "none".into(),
+            },
+        ];
         let included = written(Find::All(include), &subject);
         assert_eq!(included.matches("<mine").count(), 1);
         assert!(included.contains("<none xmlns=\"u\"/></D:prop><D:status>HTTP/1.1 404"));
@@ -214,19 +266,35 @@ mod tests {
     fn propname_has_names_and_no_values() {
         let folder = node(true);
         let props = [dead("u", "mine", "<mine xmlns=\"u\">1</mine>")];
-        let text = written(Find::Names, &Subject { props: &props, ..plain("d", &folder) });
+        let text = written(
+            Find::Names,
+            &Subject {
+                props: &props,
+                ..plain("d", &folder)
+            },
+        );
         assert!(
             text.contains("<D:supportedlock/>")
                 && text.contains("<mine xmlns=\"u\"/>")
                 && text.contains("<D:resourcetype/>")
         );
-        assert!(!text.contains("getcontentlength") && !text.contains("quota") && !text.contains("404"), "{text}");
+        assert!(
+            !text.contains("getcontentlength") && !text.contains("quota") && !text.contains("404"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_drive_itself_has_no_displayname_and_its_quota() {
         let folder = node(true);
-        let root = Subject { name: None, quota: Some(Quota { used: 7, available: 9 }), ..plain("", &folder) };
+        let root = Subject {
+            name: None,
+            quota: Some(Quota {
+                used: 7,
+                available: 9,
+            }),
+            ..plain("", &folder)
+        };
         let asked = "<displayname/><quota-available-bytes/><quota-used-bytes/>";
         let text = written(named(asked), &root);
         assert!(text.starts_with("<D:response><D:href>/dav/</D:href>"));
@@ -236,10 +304,9 @@ mod tests {
         assert!(text.contains("<D:prop><D:displayname/></D:prop><D:status>HTTP/1.1 404"));
         let hidden = Plan::new(named(asked), true, "");
         assert!(!hidden.needs_quota());
-        assert!(
-            written_by(&mut Writer::new(hidden), &root)
-                .contains("<D:quota-available-bytes/><D:quota-used-bytes/></D:prop><D:status>HTTP/1.1 404")
-        );
+        assert!(written_by(&mut Writer::new(hidden), &root).contains(
+            "<D:quota-available-bytes/><D:quota-used-bytes/></D:prop><D:status>HTTP/1.1 404"
+        ));
     }
 
     #[test]
@@ -247,12 +314,24 @@ mod tests {
         let file = node(false);
         let xml = "<Z:Win32CreationTime xmlns:Z=\"urn:schemas-microsoft-com:\">stored</Z:Win32CreationTime>";
         let props = [dead("urn:schemas-microsoft-com:", "Win32CreationTime", xml)];
-        let find =
-            named("<Z:Win32CreationTime/><Z:Win32LastModifiedTime/><Z:Win32FileAttributes/><current-user-principal/>");
-        let text = written(find, &Subject { props: &props, ..plain("f", &file) });
-        assert!(text.contains(">stored<") && text.contains(">Sun, 06 Nov 1994 08:49:37 GMT</Z:Win32LastModifiedTime>"));
+        let find = named(
+            "<Z:Win32CreationTime/><Z:Win32LastModifiedTime/><Z:Win32FileAttributes/><current-user-principal/>",
+        );
+        let text = written(
+            find,
+            &Subject {
+                props: &props,
+                ..plain("f", &file)
+            },
+        );
         assert!(
-            text.contains(">00000020<") && text.contains("<D:href>/principals/ann/</D:href>") && !text.contains("404")
+            text.contains(">stored<")
+                && text.contains(">Sun, 06 Nov 1994 08:49:37 GMT</Z:Win32LastModifiedTime>")
+        );
+        assert!(
+            text.contains(">00000020<")
+                && text.contains("<D:href>/principals/ann/</D:href>")
+                && !text.contains("404")
         );
     }
 
@@ -268,7 +347,13 @@ mod tests {
             deep: true,
             remaining: Duration::from_secs(5),
         }];
-        let text = written(named("<lockdiscovery/>"), &Subject { locks: &locks, ..plain("f", &file) });
+        let text = written(
+            named("<lockdiscovery/>"),
+            &Subject {
+                locks: &locks,
+                ..plain("f", &file)
+            },
+        );
         assert!(
             text.contains("<D:lockdiscovery><D:activelock>")
                 && text.contains("<D:lockroot><D:href>/dav/</D:href></D:lockroot>")
@@ -277,8 +362,16 @@ mod tests {
 
     #[test]
     fn windows_listings_stay_small() {
-        let file = Node { etag: Etag([1 << 40, 1 << 62, 1 << 62, 1 << 30]), len: 1 << 30, ..node(false) };
-        let mut writer = Writer::new(Plan::new(Find::All(vec![]), false, "Microsoft-WebDAV-MiniRedir/10.0"));
+        let file = Node {
+            etag: Etag([1 << 40, 1 << 62, 1 << 62, 1 << 30]),
+            len: 1 << 30,
+            ..node(false)
+        };
+        let mut writer = Writer::new(Plan::new(
+            Find::All(vec![]),
+            false,
+            "Microsoft-WebDAV-MiniRedir/10.0",
+        ));
         let text = written_by(&mut writer, &plain("holiday picture.jpg", &file));
         assert!(!text.contains("supportedlock") && text.contains("lockdiscovery"));
         assert!(text.len() < 650, "{}", text.len());
@@ -287,8 +380,9 @@ mod tests {
     #[test]
     #[ignore = "a measurement: cargo test --release --lib nanoseconds -- --ignored --nocapture"]
     fn nanoseconds_per_entry() {
-        let rclone =
-            named("<displayname/><getlastmodified/><getcontentlength/><resourcetype/><getcontenttype/><nope/>");
+        let rclone = named(
+            "<displayname/><getlastmodified/><getcontentlength/><resourcetype/><getcontenttype/><nope/>",
+        );
         let finder = named("<getlastmodified/><getcontentlength/><creationdate/><resourcetype/>");
         for (label, find, spread) in [
             ("allprop, one day", Find::All(vec![]), 1),
@@ -300,7 +394,15 @@ mod tests {
                 .map(|i| {
                     let modified = from_unix_seconds(1_700_000_000 + (i * 7919 % 1000) * spread);
                     let etag = Etag([123_456 + i.unsigned_abs(), 1 << 60, 1 << 60, 12_345]);
-                    (format!("photo {i:05}.jpg"), Node { modified, etag, len: 12_345, ..node(false) })
+                    (
+                        format!("photo {i:05}.jpg"),
+                        Node {
+                            modified,
+                            etag,
+                            len: 12_345,
+                            ..node(false)
+                        },
+                    )
                 })
                 .collect();
             let mut writer = Writer::new(Plan::new(find, false, ""));
@@ -310,14 +412,25 @@ mod tests {
                 bytes = 0;
                 let mut out = Vec::with_capacity(64 * 1024);
                 for (name, node) in &nodes {
-                    writer.write(&mut out, Place { base: b"/dav/photos/", child: Some(name) }, &plain(name, node));
+                    writer.write(
+                        &mut out,
+                        Place {
+                            base: b"/dav/photos/",
+                            child: Some(name),
+                        },
+                        &plain(name, node),
+                    );
                     if out.len() > 48 * 1024 {
                         bytes += std::mem::replace(&mut out, Vec::with_capacity(64 * 1024)).len();
                     }
                 }
                 best = best.min(begin.elapsed().as_nanos());
             }
-            println!("{label}: {} ns per entry, {} bytes", best / 10_000, bytes / 10_000);
+            println!(
+                "{label}: {} ns per entry, {} bytes",
+                best / 10_000,
+                bytes / 10_000
+            );
             assert!(bytes > 0);
         }
     }

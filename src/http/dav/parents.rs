@@ -46,10 +46,24 @@ async fn list(identity: &Identity, head: &request::Parts, body: &Lent) -> Result
     };
     let mut out = HEAD.to_vec();
     if depth != Depth::OneNoRoot {
-        writer.write(&mut out, Place { base: b"/", child: None }, &subject(None));
+        writer.write(
+            &mut out,
+            Place {
+                base: b"/",
+                child: None,
+            },
+            &subject(None),
+        );
     }
     if depth != Depth::Zero {
-        writer.write(&mut out, Place { base: b"/", child: Some("dav") }, &subject(Some("dav")));
+        writer.write(
+            &mut out,
+            Place {
+                base: b"/",
+                child: Some("dav"),
+            },
+            &subject(Some("dav")),
+        );
     }
     out.extend_from_slice(TAIL);
     Ok(propfind::multistatus(Body::full(out)))

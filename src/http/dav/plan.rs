@@ -31,14 +31,20 @@ pub struct Step {
 impl Step {
     /// Whether a client may have stored it under this name.
     pub fn is_stored_as(&self, ns: &str, local: &str) -> bool {
-        self.stored.as_ref().is_some_and(|name| name.local == local && name.ns == ns)
+        self.stored
+            .as_ref()
+            .is_some_and(|name| name.local == local && name.ns == ns)
     }
 }
 
 impl Plan {
     /// Makes the plan; `hide_quota` lets the quota properties not exist.
     pub fn new(find: Find, hide_quota: bool, user_agent: &str) -> Self {
-        let mut plan = Self { steps: Vec::new(), all_dead: true, names_only: false };
+        let mut plan = Self {
+            steps: Vec::new(),
+            all_dead: true,
+            names_only: false,
+        };
         let mut seen = HashSet::new();
         let asked = match find {
             Find::Named(names) => {
@@ -57,7 +63,8 @@ impl Plan {
         };
         for name in asked {
             if seen.insert(name.clone()) {
-                let live = Live::of(&name.ns, &name.local).filter(|live| !(hide_quota && live.is_quota()));
+                let live =
+                    Live::of(&name.ns, &name.local).filter(|live| !(hide_quota && live.is_quota()));
                 plan.add(live, name, true);
             }
         }
@@ -65,7 +72,9 @@ impl Plan {
     }
 
     fn add_allprop(&mut self, lean: bool, seen: &mut HashSet<Name>) {
-        for (live, name) in Live::in_allprop().filter(|(live, _)| !(lean && *live == Live::SupportedLock)) {
+        for (live, name) in
+            Live::in_allprop().filter(|(live, _)| !(lean && *live == Live::SupportedLock))
+        {
             seen.insert(name.clone());
             self.add(Some(live), name, false);
         }
@@ -75,7 +84,12 @@ impl Plan {
         let mut empty = Vec::new();
         write_empty(&mut empty, &name.ns, &name.local);
         let stored = live.is_none_or(Live::is_stored).then_some(name);
-        self.steps.push(Step { live, stored, empty, told });
+        self.steps.push(Step {
+            live,
+            stored,
+            empty,
+            told,
+        });
     }
 
     /// The properties to write, in order.
@@ -105,7 +119,9 @@ impl Plan {
 
     /// Whether the entry asked for must come with its quota.
     pub fn needs_quota(&self) -> bool {
-        self.steps.iter().any(|step| step.live.is_some_and(Live::is_quota))
+        self.steps
+            .iter()
+            .any(|step| step.live.is_some_and(Live::is_quota))
     }
 }
 
@@ -115,7 +131,8 @@ mod tests {
     use crate::http::dav::requests::parse_propfind;
 
     fn named(inner: &str) -> Find {
-        parse_propfind(format!("<propfind xmlns='DAV:'><prop>{inner}</prop></propfind>").as_bytes()).unwrap()
+        parse_propfind(format!("<propfind xmlns='DAV:'><prop>{inner}</prop></propfind>").as_bytes())
+            .unwrap()
     }
 
     #[test]
@@ -124,7 +141,10 @@ mod tests {
             let plan = Plan::new(find, false, "");
             (plan.needs_props(), plan.needs_locks(), plan.needs_quota())
         };
-        assert_eq!(needs(named("<getetag/><resourcetype/>")), (false, false, false));
+        assert_eq!(
+            needs(named("<getetag/><resourcetype/>")),
+            (false, false, false)
+        );
         assert_eq!(needs(named("<lockdiscovery/>")), (false, true, false));
         assert_eq!(needs(named("<nope/>")), (true, false, false));
         assert_eq!(needs(named("<quota-used-bytes/>")), (false, false, true));

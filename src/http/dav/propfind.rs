@@ -38,11 +38,19 @@ pub struct PropfindRequest<'a> {
 }
 
 /// Answers with a 207.
-pub async fn answer(drive: &Drive, path: &VPath, request: PropfindRequest<'_>) -> Result<Response<Body>> {
+pub async fn answer(
+    drive: &Drive,
+    path: &VPath,
+    request: PropfindRequest<'_>,
+) -> Result<Response<Body>> {
     let node = drive.stat(path).await?;
     let plan = Plan::new(request.find, request.hide_quota, request.user_agent);
     let list = node.folder && request.depth != Depth::Zero;
-    let listing = if list { Some(drive.list(path, plan.needs_props()).await?) } else { None };
+    let listing = if list {
+        Some(drive.list(path, plan.needs_props()).await?)
+    } else {
+        None
+    };
     let locked = list && plan.needs_locks() && !drive.has_no_locks(path);
     let mut pages = Pages {
         base: href::encode(request.prefix, path, node.folder),
@@ -74,14 +82,22 @@ type LocksOf = Box<dyn Fn(&str) -> Vec<LockView> + Send>;
 
 fn locks_in(drive: &Drive, folder: &VPath) -> LocksOf {
     let (drive, folder) = (drive.clone(), folder.clone());
-    Box::new(move |name| folder.join(name).map(|path| drive.locks_on(&path)).unwrap_or_default())
+    Box::new(move |name| {
+        folder
+            .join(name)
+            .map(|path| drive.locks_on(&path))
+            .unwrap_or_default()
+    })
 }
 
 /// A 207 with this body.
 pub fn multistatus(body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::MULTI_STATUS;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8"));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/xml; charset=utf-8"),
+    );
     response
 }
 
@@ -103,9 +119,21 @@ impl Pages {
     /// Writes what was asked for itself.
     async fn write_self(&mut self, drive: &Drive, path: &VPath, node: &Node) -> Result<()> {
         let plan = self.writer.plan();
-        let props = if plan.needs_props() { drive.props(path).await? } else { Vec::new() };
-        let quota = if plan.needs_quota() { Some(drive.quota(path).await?) } else { None };
-        let locks = if plan.needs_locks() { drive.locks_on(path) } else { Vec::new() };
+        let props = if plan.needs_props() {
+            drive.props(path).await?
+        } else {
+            Vec::new()
+        };
+        let quota = if plan.needs_quota() {
+            Some(drive.quota(path).await?)
+        } else {
+            None
+        };
+        let locks = if plan.needs_locks() {
+            drive.locks_on(path)
+        } else {
+            Vec::new()
+        };
         let subject = Subject {
             name: path.name(),
             node,
@@ -115,7 +143,14 @@ impl Pages {
             account: &self.account,
             prefix: &self.prefix,
         };
-        self.writer.write(&mut self.out, Place { base: &self.base, child: None }, &subject);
+        self.writer.write(
+            &mut self.out,
+            Place {
+                base: &self.base,
+                child: None,
+            },
+            &subject,
+        );
         Ok(())
     }
 
@@ -162,7 +197,11 @@ impl Pages {
             self.out.reserve(ROOM);
         }
         for entry in self.page.by_ref() {
-            let locks = self.locks.as_ref().map(|of| of(&entry.name)).unwrap_or_default();
+            let locks = self
+                .locks
+                .as_ref()
+                .map(|of| of(&entry.name))
+                .unwrap_or_default();
             let subject = Subject {
                 name: Some(&entry.name),
                 node: &entry.node,
@@ -172,7 +211,14 @@ impl Pages {
                 account: &self.account,
                 prefix: &self.prefix,
             };
-            self.writer.write(&mut self.out, Place { base: &self.base, child: Some(&entry.name) }, &subject);
+            self.writer.write(
+                &mut self.out,
+                Place {
+                    base: &self.base,
+                    child: Some(&entry.name),
+                },
+                &subject,
+            );
             if self.out.len() >= FRAME {
                 return true;
             }
@@ -208,9 +254,19 @@ mod tests {
                 return Err(Error::NotFound);
             }
             let modified = from_unix_seconds(1);
-            let node = Node { folder: false, len: 1, modified, created: modified, etag: Etag([1; 4]) };
+            let node = Node {
+                folder: false,
+                len: 1,
+                modified,
+                created: modified,
+                etag: Etag([1; 4]),
+            };
             Ok((first..self.next)
-                .map(|n| Entry { name: format!("n {n}"), node: node.clone(), props: vec![] })
+                .map(|n| Entry {
+                    name: format!("n {n}"),
+                    node: node.clone(),
+                    props: vec![],
+                })
                 .collect())
         }
     }
@@ -222,7 +278,11 @@ mod tests {
             prefix: "/dav".into(),
             locks: None,
             writer: Writer::new(Plan::new(Find::All(vec![]), false, "")),
-            listing: Some(Box::new(Numbers { next: 0, end, broken })),
+            listing: Some(Box::new(Numbers {
+                next: 0,
+                end,
+                broken,
+            })),
             page: Vec::new().into_iter(),
             out: HEAD.to_vec(),
             done: false,
@@ -249,17 +309,32 @@ mod tests {
             text.extend_from_slice(&data);
         }
         assert!(frames.len() > 20);
-        assert!(frames[..frames.len() - 1].iter().all(|len| (FRAME..ROOM).contains(len)), "{frames:?}");
+        assert!(
+            frames[..frames.len() - 1]
+                .iter()
+                .all(|len| (FRAME..ROOM).contains(len)),
+            "{frames:?}"
+        );
         let text = String::from_utf8(text).unwrap();
         assert!(text.starts_with("<?xml") && text.ends_with("</D:multistatus>"));
-        let hrefs: Vec<&str> = text.split("<D:href>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
+        let hrefs: Vec<&str> = text
+            .split("<D:href>")
+            .skip(1)
+            .filter_map(|rest| rest.split('<').next())
+            .collect();
         let expected: Vec<String> = (0..5_000).map(|n| format!("/dav/x/n%20{n}")).collect();
-        assert!(hrefs == expected, "every entry once, in the order of the listing");
+        assert!(
+            hrefs == expected,
+            "every entry once, in the order of the listing"
+        );
     }
 
     #[tokio::test]
     async fn a_listing_that_fails_has_no_end() {
-        assert!(matches!(pages(3, true).into_body().await, Err(Error::NotFound)));
+        assert!(matches!(
+            pages(3, true).into_body().await,
+            Err(Error::NotFound)
+        ));
         let body = pages(5_000, true).into_body().await.unwrap();
         assert!(body.collect().await.is_err());
     }
@@ -268,7 +343,10 @@ mod tests {
     async fn locks_are_asked_for_by_name() {
         let mut pages = pages(2, false);
         pages.writer = Writer::new(Plan::new(
-            Find::Named(vec![Name { ns: "DAV:".into(), local: "lockdiscovery".into() }]),
+            Find::Named(vec![Name {
+                ns: "DAV:".into(),
+                local: "lockdiscovery".into(),
+            }]),
             false,
             "",
         ));
@@ -284,9 +362,20 @@ mod tests {
             };
             if name == "n 1" { vec![lock] } else { vec![] }
         }));
-        let text = pages.into_body().await.unwrap().collect().await.unwrap().to_bytes();
+        let text = pages
+            .into_body()
+            .await
+            .unwrap()
+            .collect()
+            .await
+            .unwrap()
+            .to_bytes();
         let text = String::from_utf8(text.to_vec()).unwrap();
-        assert!(text.contains("/dav/x/n%200</D:href><D:propstat><D:prop><D:lockdiscovery></D:lockdiscovery>"));
-        assert!(text.contains("<D:href>urn:uuid:7</D:href></D:locktoken><D:lockroot><D:href>/dav/x/n%201</D:href>"));
+        assert!(text.contains(
+            "/dav/x/n%200</D:href><D:propstat><D:prop><D:lockdiscovery></D:lockdiscovery>"
+        ));
+        assert!(text.contains(
+            "<D:href>urn:uuid:7</D:href></D:locktoken><D:lockroot><D:href>/dav/x/n%201</D:href>"
+        ));
     }
 }

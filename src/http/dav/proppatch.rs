@@ -34,14 +34,23 @@ struct Changes {
 }
 
 /// Answers with a 207; errors of the drive that concern the whole request (locked, gone) are returned.
-pub async fn answer(drive: &Drive, path: &VPath, prefix: &str, terms: Terms, body: &[u8]) -> Result<Response<Body>> {
+pub async fn answer(
+    drive: &Drive,
+    path: &VPath,
+    prefix: &str,
+    terms: Terms,
+    body: &[u8],
+) -> Result<Response<Body>> {
     let steps = parse_propertyupdate(body)?;
     let node = drive.stat(path).await?;
     let base = href::encode(prefix, path, node.folder);
     let mut why = String::new();
     let outcomes = match plan(&steps) {
         Err(outcomes) => outcomes,
-        Ok(changes) => match drive.set_props(path, changes.props, changes.modified, terms).await {
+        Ok(changes) => match drive
+            .set_props(path, changes.props, changes.modified, terms)
+            .await
+        {
             Ok(()) => vec![Outcome::Done; steps.len()],
             Err(error @ (Error::NoSpace | Error::TooLarge | Error::LimitReached(_))) => {
                 why = error.to_string();
@@ -50,7 +59,9 @@ pub async fn answer(drive: &Drive, path: &VPath, prefix: &str, terms: Terms, bod
             Err(error) => return Err(error),
         },
     };
-    Ok(multistatus(Body::full(write(&base, &steps, &outcomes, &why))))
+    Ok(multistatus(Body::full(write(
+        &base, &steps, &outcomes, &why,
+    ))))
 }
 
 /// The changes to make, or why none is made.
@@ -60,7 +71,13 @@ fn plan(steps: &[Instruction]) -> Result<Changes, Vec<Outcome>> {
     if judged.iter().all(|outcome| *outcome == Outcome::Done) {
         return Ok(changes);
     }
-    let dependent = |outcome| if outcome == Outcome::Done { Outcome::Dependent } else { outcome };
+    let dependent = |outcome| {
+        if outcome == Outcome::Done {
+            Outcome::Dependent
+        } else {
+            outcome
+        }
+    };
     Err(judged.into_iter().map(dependent).collect())
 }
 
@@ -70,22 +87,31 @@ fn judge(step: &Instruction, changes: &mut Changes) -> Outcome {
     let live = Live::of(&name.ns, &name.local);
     match (live, step) {
         (Some(Live::WindowsModified | Live::ModifiedSeconds), Instruction::Set(_, value)) => {
-            let Some(time) = parse_time(&value.text) else { return Outcome::BadValue };
+            let Some(time) = parse_time(&value.text) else {
+                return Outcome::BadValue;
+            };
             if !quirks::is_unset_windows_time(time) {
                 changes.modified = Some(time);
             }
             Outcome::Done
         }
-        (Some(Live::WindowsModified | Live::ModifiedSeconds), Instruction::Remove(_)) => Outcome::Done,
+        (Some(Live::WindowsModified | Live::ModifiedSeconds), Instruction::Remove(_)) => {
+            Outcome::Done
+        }
         (Some(live), _) if !live.is_stored() => Outcome::Protected,
         _ if is_computed(name) => Outcome::Protected,
         (_, Instruction::Set(name, value)) => {
             let (ns, name, xml) = (name.ns.clone(), name.local.clone(), value.xml.clone());
-            changes.props.push(PropChange::Set(DeadProp { ns, name, xml }));
+            changes
+                .props
+                .push(PropChange::Set(DeadProp { ns, name, xml }));
             Outcome::Done
         }
         (_, Instruction::Remove(name)) => {
-            changes.props.push(PropChange::Remove { ns: name.ns.clone(), name: name.local.clone() });
+            changes.props.push(PropChange::Remove {
+                ns: name.ns.clone(),
+                name: name.local.clone(),
+            });
             Outcome::Done
         }
     }
@@ -119,9 +145,25 @@ fn parse_time(text: &str) -> Option<SystemTime> {
 
 /// When the properties together are too large, the largest set is the one to tell of.
 fn blame_largest(steps: &[Instruction]) -> Vec<Outcome> {
-    let size = |step: &Instruction| if let Instruction::Set(_, value) = step { value.xml.len() } else { 0 };
-    let largest = steps.iter().enumerate().max_by_key(|(_, step)| size(step)).map_or(0, |(index, _)| index);
-    let outcome = |index| if index == largest { Outcome::TooLarge } else { Outcome::Dependent };
+    let size = |step: &Instruction| {
+        if let Instruction::Set(_, value) = step {
+            value.xml.len()
+        } else {
+            0
+        }
+    };
+    let largest = steps
+        .iter()
+        .enumerate()
+        .max_by_key(|(_, step)| size(step))
+        .map_or(0, |(index, _)| index);
+    let outcome = |index| {
+        if index == largest {
+            Outcome::TooLarge
+        } else {
+            Outcome::Dependent
+        }
+    };
     (0..steps.len()).map(outcome).collect()
 }
 
@@ -129,7 +171,10 @@ fn blame_largest(steps: &[Instruction]) -> Vec<Outcome> {
 fn write(base: &[u8], steps: &[Instruction], outcomes: &[Outcome], why: &str) -> Vec<u8> {
     const ORDER: [(Outcome, &[u8]); 5] = [
         (Outcome::Done, b"200 OK</D:status>"),
-        (Outcome::Protected, b"403 Forbidden</D:status><D:error><D:cannot-modify-protected-property/></D:error>"),
+        (
+            Outcome::Protected,
+            b"403 Forbidden</D:status><D:error><D:cannot-modify-protected-property/></D:error>",
+        ),
         (Outcome::BadValue, b"409 Conflict</D:status>"),
         (Outcome::TooLarge, b"507 Insufficient Storage</D:status>"),
         (Outcome::Dependent, b"424 Failed Dependency</D:status>"),
@@ -170,8 +215,9 @@ mod tests {
     use crate::model::time::from_unix_seconds;
 
     fn steps(inner: &str) -> Vec<Instruction> {
-        let body =
-            format!("<D:propertyupdate xmlns:D='DAV:' xmlns:Z='urn:schemas-microsoft-com:'>{inner}</D:propertyupdate>");
+        let body = format!(
+            "<D:propertyupdate xmlns:D='DAV:' xmlns:Z='urn:schemas-microsoft-com:'>{inner}</D:propertyupdate>"
+        );
         parse_propertyupdate(body.as_bytes()).unwrap()
     }
 
@@ -196,7 +242,11 @@ mod tests {
         ] {
             let steps = set(&format!("<a/><{protected}>x</{protected}><b/>"));
             let outcomes = plan(&steps).unwrap_err();
-            assert_eq!(outcomes, [Outcome::Dependent, Outcome::Protected, Outcome::Dependent], "{protected}");
+            assert_eq!(
+                outcomes,
+                [Outcome::Dependent, Outcome::Protected, Outcome::Dependent],
+                "{protected}"
+            );
         }
         let removal = steps("<D:remove><D:prop><D:getetag/></D:prop></D:remove>");
         assert_eq!(plan(&removal).unwrap_err(), [Outcome::Protected]);
@@ -205,7 +255,8 @@ mod tests {
     #[test]
     fn the_answer_tells_each_property_once() {
         let steps = set("<a xmlns='u'/><D:getetag/><a xmlns='u'/>");
-        let text = String::from_utf8(write(b"/dav/f", &steps, &plan(&steps).unwrap_err(), "")).unwrap();
+        let text =
+            String::from_utf8(write(b"/dav/f", &steps, &plan(&steps).unwrap_err(), "")).unwrap();
         let expected = "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:multistatus xmlns:D=\"DAV:\"><D:response><D:href>/dav/f</D:href>\
             <D:propstat><D:prop><D:getetag/></D:prop><D:status>HTTP/1.1 403 Forbidden</D:status>\
             <D:error><D:cannot-modify-protected-property/></D:error></D:propstat>\
@@ -223,24 +274,43 @@ mod tests {
         let changes = plan(&set(windows)).unwrap();
         assert_eq!(changes.modified, moment);
         assert_eq!(changes.props.len(), 2);
-        for value in ["784111777", "784111777.123", "Sun, 06 Nov 1994 08:49:37 GMT"] {
+        for value in [
+            "784111777",
+            "784111777.123",
+            "Sun, 06 Nov 1994 08:49:37 GMT",
+        ] {
             let changes = plan(&set(&format!("<D:lastmodified>{value}</D:lastmodified>"))).unwrap();
             assert_eq!(changes.modified, moment, "{value}");
             assert!(changes.props.is_empty());
         }
-        let zero = "<Z:Win32LastModifiedTime>Mon, 01 Jan 1601 00:00:00 GMT</Z:Win32LastModifiedTime>";
+        let zero =
+            "<Z:Win32LastModifiedTime>Mon, 01 Jan 1601 00:00:00 GMT</Z:Win32LastModifiedTime>";
         assert_eq!(plan(&set(zero)).unwrap().modified, None);
-        for bad in ["yesterday", "253402300800", "9223372036854775807", "-9223372036854775808", "1.x"] {
-            let bad = set(&format!("<Z:Win32LastModifiedTime>{bad}</Z:Win32LastModifiedTime><a/>"));
-            assert_eq!(plan(&bad).unwrap_err(), [Outcome::BadValue, Outcome::Dependent]);
+        for bad in [
+            "yesterday",
+            "253402300800",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "1.x",
+        ] {
+            let bad = set(&format!(
+                "<Z:Win32LastModifiedTime>{bad}</Z:Win32LastModifiedTime><a/>"
+            ));
+            assert_eq!(
+                plan(&bad).unwrap_err(),
+                [Outcome::BadValue, Outcome::Dependent]
+            );
         }
     }
 
     #[test]
     fn dead_properties_pass_in_order() {
-        let steps = steps("<D:remove><D:prop><a/></D:prop></D:remove><D:set><D:prop><a>1</a></D:prop></D:set>");
+        let steps = steps(
+            "<D:remove><D:prop><a/></D:prop></D:remove><D:set><D:prop><a>1</a></D:prop></D:set>",
+        );
         let changes = plan(&steps).unwrap();
-        let [PropChange::Remove { name, .. }, PropChange::Set(prop)] = changes.props.as_slice() else {
+        let [PropChange::Remove { name, .. }, PropChange::Set(prop)] = changes.props.as_slice()
+        else {
             panic!("{changes:?}")
         };
         assert_eq!((name.as_str(), prop.xml.as_str()), ("a", "<a>1</a>"));
@@ -253,7 +323,10 @@ mod tests {
     fn too_large_blames_the_largest() {
         let steps = set("<a>1</a><b>12345</b><c/>");
         let outcomes = blame_largest(&steps);
-        assert_eq!(outcomes, [Outcome::Dependent, Outcome::TooLarge, Outcome::Dependent]);
+        assert_eq!(
+            outcomes,
+            [Outcome::Dependent, Outcome::TooLarge, Outcome::Dependent]
+        );
         let text = String::from_utf8(write(b"/dav/f", &steps, &outcomes, "No room.")).unwrap();
         assert!(text.contains("<b xmlns=\"\"/></D:prop><D:status>HTTP/1.1 507"));
         let described = "Storage</D:status><D:responsedescription>No room.</D:responsedescription></D:propstat>";

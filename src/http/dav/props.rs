@@ -87,28 +87,57 @@ const TABLE: [(Live, &str, &str, bool); 18] = [
     (Live::QuotaAvailable, "DAV:", "quota-available-bytes", false),
     (Live::QuotaUsed, "DAV:", "quota-used-bytes", false),
     (Live::Principal, "DAV:", "current-user-principal", false),
-    (Live::Privileges, "DAV:", "current-user-privilege-set", false),
+    (
+        Live::Privileges,
+        "DAV:",
+        "current-user-privilege-set",
+        false,
+    ),
     (Live::ModifiedSeconds, "DAV:", "lastmodified", false),
-    (Live::WindowsModified, WINDOWS, "Win32LastModifiedTime", false),
+    (
+        Live::WindowsModified,
+        WINDOWS,
+        "Win32LastModifiedTime",
+        false,
+    ),
     (Live::WindowsCreated, WINDOWS, "Win32CreationTime", false),
     (Live::WindowsAccessed, WINDOWS, "Win32LastAccessTime", false),
-    (Live::WindowsAttributes, WINDOWS, "Win32FileAttributes", false),
+    (
+        Live::WindowsAttributes,
+        WINDOWS,
+        "Win32FileAttributes",
+        false,
+    ),
 ];
 
 impl Live {
     /// The live property of this name.
     pub fn of(ns: &str, local: &str) -> Option<Self> {
-        TABLE.iter().find(|row| row.2 == local && row.1 == ns).map(|row| row.0)
+        TABLE
+            .iter()
+            .find(|row| row.2 == local && row.1 == ns)
+            .map(|row| row.0)
     }
 
     /// Those that `allprop` includes, with their names.
     pub fn in_allprop() -> impl Iterator<Item = (Self, Name)> {
-        TABLE.iter().filter(|row| row.3).map(|row| (row.0, Name { ns: row.1.into(), local: row.2.into() }))
+        TABLE.iter().filter(|row| row.3).map(|row| {
+            (
+                row.0,
+                Name {
+                    ns: row.1.into(),
+                    local: row.2.into(),
+                },
+            )
+        })
     }
 
     /// Whether clients store it: what they stored goes before the server's value.
     pub fn is_stored(self) -> bool {
-        matches!(self, Self::WindowsCreated | Self::WindowsAccessed | Self::WindowsAttributes)
+        matches!(
+            self,
+            Self::WindowsCreated | Self::WindowsAccessed | Self::WindowsAttributes
+        )
     }
 
     /// Whether it is one of the quota properties.
@@ -134,14 +163,21 @@ impl Live {
             Self::ResourceType if node.folder => out.extend_from_slice(b"<D:collection/>"),
             Self::ResourceType => {}
             Self::Length => write_decimal(out, node.len),
-            Self::Modified | Self::WindowsModified | Self::WindowsAccessed => dates.write_http(out, node.modified),
+            Self::Modified | Self::WindowsModified | Self::WindowsAccessed => {
+                dates.write_http(out, node.modified)
+            }
             Self::Created => dates.write_iso(out, node.created),
             Self::WindowsCreated => dates.write_http(out, node.created),
             Self::Etag => write_etag(out, &node.etag),
-            Self::MediaType => out.extend_from_slice(media_type(subject.name, node.folder).as_bytes()),
+            Self::MediaType => {
+                out.extend_from_slice(media_type(subject.name, node.folder).as_bytes())
+            }
             Self::DisplayName => write_text(out, subject.name.unwrap_or_default()),
             Self::SupportedLock => out.extend_from_slice(SUPPORTED_LOCK),
-            Self::Locks => subject.locks.iter().for_each(|lock| write_activelock(out, lock, subject.prefix)),
+            Self::Locks => subject
+                .locks
+                .iter()
+                .for_each(|lock| write_activelock(out, lock, subject.prefix)),
             Self::QuotaAvailable => write_decimal(out, subject.quota.map_or(0, |q| q.available)),
             Self::QuotaUsed => write_decimal(out, subject.quota.map_or(0, |q| q.used)),
             Self::Principal => {
@@ -150,7 +186,9 @@ impl Live {
                 out.extend_from_slice(b"/</D:href>");
             }
             Self::Privileges => out.extend_from_slice(PRIVILEGES),
-            Self::ModifiedSeconds => out.extend_from_slice(unix_seconds(node.modified).to_string().as_bytes()),
+            Self::ModifiedSeconds => {
+                out.extend_from_slice(unix_seconds(node.modified).to_string().as_bytes())
+            }
             Self::WindowsAttributes if node.folder => out.extend_from_slice(b"00000010"),
             Self::WindowsAttributes => out.extend_from_slice(b"00000020"),
         }
@@ -173,10 +211,16 @@ impl Live {
             Self::Principal => b"<D:current-user-principal>",
             Self::Privileges => b"<D:current-user-privilege-set>",
             Self::ModifiedSeconds => b"<D:lastmodified>",
-            Self::WindowsModified => b"<Z:Win32LastModifiedTime xmlns:Z=\"urn:schemas-microsoft-com:\">",
+            Self::WindowsModified => {
+                b"<Z:Win32LastModifiedTime xmlns:Z=\"urn:schemas-microsoft-com:\">"
+            }
             Self::WindowsCreated => b"<Z:Win32CreationTime xmlns:Z=\"urn:schemas-microsoft-com:\">",
-            Self::WindowsAccessed => b"<Z:Win32LastAccessTime xmlns:Z=\"urn:schemas-microsoft-com:\">",
-            Self::WindowsAttributes => b"<Z:Win32FileAttributes xmlns:Z=\"urn:schemas-microsoft-com:\">",
+            Self::WindowsAccessed => {
+                b"<Z:Win32LastAccessTime xmlns:Z=\"urn:schemas-microsoft-com:\">"
+            }
+            Self::WindowsAttributes => {
+                b"<Z:Win32FileAttributes xmlns:Z=\"urn:schemas-microsoft-com:\">"
+            }
         }
     }
 
@@ -208,7 +252,8 @@ const SUPPORTED_LOCK: &[u8] =
     b"<D:lockentry><D:lockscope><D:exclusive/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>\
 <D:lockentry><D:lockscope><D:shared/></D:lockscope><D:locktype><D:write/></D:locktype></D:lockentry>";
 
-const PRIVILEGES: &[u8] = b"<D:privilege><D:all/></D:privilege><D:privilege><D:read/></D:privilege>\
+const PRIVILEGES: &[u8] =
+    b"<D:privilege><D:all/></D:privilege><D:privilege><D:read/></D:privilege>\
 <D:privilege><D:write/></D:privilege><D:privilege><D:write-properties/></D:privilege>\
 <D:privilege><D:write-content/></D:privilege><D:privilege><D:bind/></D:privilege>\
 <D:privilege><D:unbind/></D:privilege><D:privilege><D:unlock/></D:privilege>\
@@ -228,7 +273,10 @@ pub fn write_etag(out: &mut Vec<u8>, etag: &Etag) {
 
 /// Writes text with what XML reserves escaped; characters that XML cannot hold become U+FFFD.
 pub fn write_text(out: &mut Vec<u8>, text: &str) {
-    if !text.bytes().any(|b| matches!(b, b'<' | b'>' | b'&' | b'"' | 0..=0x1f | 0xef)) {
+    if !text
+        .bytes()
+        .any(|b| matches!(b, b'<' | b'>' | b'&' | b'"' | 0..=0x1f | 0xef))
+    {
         out.extend_from_slice(text.as_bytes());
         return;
     }
@@ -265,19 +313,29 @@ mod tests {
 
     #[test]
     fn tags_and_text_are_written_right() {
-        for etag in [Etag([0, 1, u64::MAX, 0xabc]), Etag([u64::MAX; 4]), Etag([1, 2, 1_700_000_000_000_100, 3])] {
+        for etag in [
+            Etag([0, 1, u64::MAX, 0xabc]),
+            Etag([u64::MAX; 4]),
+            Etag([1, 2, 1_700_000_000_000_100, 3]),
+        ] {
             let mut out = Vec::new();
             write_etag(&mut out, &etag);
             assert_eq!(String::from_utf8(out).unwrap(), etag.to_string());
         }
         let mut out = Vec::new();
         write_text(&mut out, "a<b>&\"\u{1}\u{ffff}é\u{feff}");
-        assert_eq!(String::from_utf8(out).unwrap(), "a&lt;b&gt;&amp;&quot;\u{fffd}\u{fffd}é\u{feff}");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "a&lt;b&gt;&amp;&quot;\u{fffd}\u{fffd}é\u{feff}"
+        );
         let mut out = Vec::new();
         write_empty(&mut out, "a&\"b", "x");
         write_empty(&mut out, "", "y");
         write_empty(&mut out, "DAV:", "z");
-        assert_eq!(String::from_utf8(out).unwrap(), "<x xmlns=\"a&amp;&quot;b\"/><y xmlns=\"\"/><D:z/>");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "<x xmlns=\"a&amp;&quot;b\"/><y xmlns=\"\"/><D:z/>"
+        );
     }
 
     #[test]
@@ -287,7 +345,10 @@ mod tests {
             let (opening, closing) = (live.opening(), live.closing());
             let opened = String::from_utf8(opening.to_vec()).unwrap();
             let closed = String::from_utf8(closing.to_vec()).unwrap();
-            assert!(opened[3..].starts_with(local) && opened.ends_with('>'), "{opened}");
+            assert!(
+                opened[3..].starts_with(local) && opened.ends_with('>'),
+                "{opened}"
+            );
             assert_eq!(closed, format!("</{}{local}>", &opened[1..3]));
         }
         assert_eq!(Live::of("DAV:", "quota"), None);

@@ -20,8 +20,13 @@ use http::{HeaderMap, Response, StatusCode};
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
-static HANDLER: LazyLock<DavHandler> =
-    LazyLock::new(|| DavHandler::builder().strip_prefix(PREFIX).autoindex(false).hide_symlinks(false).build_handler());
+static HANDLER: LazyLock<DavHandler> = LazyLock::new(|| {
+    DavHandler::builder()
+        .strip_prefix(PREFIX)
+        .autoindex(false)
+        .hide_symlinks(false)
+        .build_handler()
+});
 
 type CrateReply = Response<dav_server::body::Body>;
 
@@ -47,7 +52,8 @@ pub async fn run(
     } else {
         let body = http_body_util::Full::new(gate::plain_lockinfo(&exchange));
         let request = gate::plain_request(&exchange, arrival, body)?;
-        app.finish(async move { Ok(HANDLER.handle_with(config, request).await) }).await?
+        app.finish(async move { Ok(HANDLER.handle_with(config, request).await) })
+            .await?
     };
     put_right(&exchange, arrival.origin.prefix, given)
 }
@@ -60,7 +66,10 @@ fn put_right(exchange: &Exchange, prefix: &str, given: CrateReply) -> Result<Res
         // What was made is made: nothing that the crate meets after it may say otherwise.
         *response.status_mut() = status;
     } else {
-        let explained = outcome.failure.take().or_else(|| explain(exchange.verb, response.status()));
+        let explained = outcome
+            .failure
+            .take()
+            .or_else(|| explain(exchange.verb, response.status()));
         explained.map_or(Ok(()), Err)?;
     }
     if response.status() == StatusCode::NO_CONTENT {
@@ -81,7 +90,10 @@ fn describe(headers: &mut HeaderMap, node: &Node, asked: Option<SystemTime>) {
         headers.insert(LAST_MODIFIED, date);
     }
     if asked.map(unix_seconds) == Some(unix_seconds(node.modified)) {
-        headers.insert(HeaderName::from_static("x-oc-mtime"), HeaderValue::from_static("accepted"));
+        headers.insert(
+            HeaderName::from_static("x-oc-mtime"),
+            HeaderValue::from_static("accepted"),
+        );
     }
 }
 
@@ -99,11 +111,13 @@ fn explain(verb: Verb, status: StatusCode) -> Option<Error> {
         (_, StatusCode::NOT_FOUND) => Some(Error::NotFound),
         (_, StatusCode::CONFLICT) => Some(Error::ParentMissing),
         (_, StatusCode::PRECONDITION_FAILED) => Some(Error::PreconditionFailed),
-        (Verb::Copy | Verb::Move, StatusCode::FORBIDDEN) => Some(Error::Forbidden("Source and target are the same.")),
-        (Verb::Put | Verb::Patch, StatusCode::BAD_GATEWAY) => Some(Error::Truncated),
-        (Verb::Patch, StatusCode::BAD_REQUEST) => {
-            Some(Error::BadRequest("A PATCH needs X-Update-Range with a range of bytes."))
+        (Verb::Copy | Verb::Move, StatusCode::FORBIDDEN) => {
+            Some(Error::Forbidden("Source and target are the same."))
         }
+        (Verb::Put | Verb::Patch, StatusCode::BAD_GATEWAY) => Some(Error::Truncated),
+        (Verb::Patch, StatusCode::BAD_REQUEST) => Some(Error::BadRequest(
+            "A PATCH needs X-Update-Range with a range of bytes.",
+        )),
         _ => None,
     }
 }

@@ -26,7 +26,9 @@ mod tests {
     fn windows_is_recognised() {
         assert!(wants_lean_listings("Microsoft-WebDAV-MiniRedir/10.0.19045"));
         assert!(!wants_lean_listings("WebDAVFS/3.0.0"));
-        assert!(is_unset_windows_time(parse_http_date("Mon, 01 Jan 1601 00:00:00 GMT").unwrap()));
+        assert!(is_unset_windows_time(
+            parse_http_date("Mon, 01 Jan 1601 00:00:00 GMT").unwrap()
+        ));
         assert!(!is_unset_windows_time(SystemTime::UNIX_EPOCH));
     }
 }

@@ -41,15 +41,21 @@ pub enum Selection {
 pub fn requested(headers: &HeaderMap, etag: &str, node: &Node) -> Selection {
     let range = only(headers, &RANGE).and_then(|value| value.to_str().ok());
     let counts = |_: &&str| range_counts(headers, etag, node.modified);
-    range.filter(counts).map_or(Selection::Whole, |range| select(range, node.len))
+    range
+        .filter(counts)
+        .map_or(Selection::Whole, |range| select(range, node.len))
 }
 
 /// Reads a `Range` header for a file of `len` bytes. What is malformed, has too many ranges or asks for more than
 /// the file in total is answered with the whole file, and so is every range of an empty one: it has nothing that could be left out.
 pub fn select(header: &str, len: u64) -> Selection {
-    let Some(wanted) = parse(header).filter(|_| len > 0) else { return Selection::Whole };
+    let Some(wanted) = parse(header).filter(|_| len > 0) else {
+        return Selection::Whole;
+    };
     let mut spans: Vec<Span> = wanted.iter().filter_map(|wanted| wanted.of(len)).collect();
-    let total = spans.iter().fold(0_u64, |sum, span| sum.saturating_add(span.count()));
+    let total = spans
+        .iter()
+        .fold(0_u64, |sum, span| sum.saturating_add(span.count()));
     if total > len {
         return Selection::Whole;
     }
@@ -73,9 +79,15 @@ impl Wanted {
     fn of(self, len: u64) -> Option<Span> {
         let end = len.checked_sub(1)?;
         match self {
-            Self::Between(first, last) => (first <= end).then_some(Span { first, last: last.min(end) }),
+            Self::Between(first, last) => (first <= end).then_some(Span {
+                first,
+                last: last.min(end),
+            }),
             Self::Suffix(0) => None,
-            Self::Suffix(count) => Some(Span { first: len.saturating_sub(count), last: end }),
+            Self::Suffix(count) => Some(Span {
+                first: len.saturating_sub(count),
+                last: end,
+            }),
         }
     }
 }
@@ -86,19 +98,28 @@ fn parse(header: &str) -> Option<Vec<Wanted>> {
         return None;
     }
     let mut wanted = Vec::new();
-    for range in set.split(',').map(|range| range.trim_matches([' ', '\t'])).filter(|range| !range.is_empty()) {
+    for range in set
+        .split(',')
+        .map(|range| range.trim_matches([' ', '\t']))
+        .filter(|range| !range.is_empty())
+    {
         let (first, last) = range.split_once('-')?;
         let one = match (first, last) {
             ("", count) => Wanted::Suffix(number(count)?),
             (first, "") => Wanted::Between(number(first)?, u64::MAX),
             (first, last) => Wanted::Between(number(first)?, number(last)?),
         };
-        if matches!(one, Wanted::Between(first, last) if first > last) || wanted.len() >= MAX_RANGES {
+        if matches!(one, Wanted::Between(first, last) if first > last) || wanted.len() >= MAX_RANGES
+        {
             return None;
         }
         wanted.push(one);
     }
-    if wanted.is_empty() { None } else { Some(wanted) }
+    if wanted.is_empty() {
+        None
+    } else {
+        Some(wanted)
+    }
 }
 
 /// Digits; what does not fit is as good as the largest number.
@@ -174,7 +195,13 @@ mod tests {
             assert_eq!(select(header, 10), Selection::Whole, "{header}");
         }
         let many = |n: usize| {
-            format!("bytes={}", (0..n).map(|i| format!("{}-{}", i * 3, i * 3)).collect::<Vec<_>>().join(","))
+            format!(
+                "bytes={}",
+                (0..n)
+                    .map(|i| format!("{}-{}", i * 3, i * 3))
+                    .collect::<Vec<_>>()
+                    .join(",")
+            )
         };
         assert!(matches!(select(&many(16), 100), Selection::Several(spans) if spans.len() == 16));
         assert_eq!(select(&many(17), 100), Selection::Whole);
@@ -183,15 +210,29 @@ mod tests {
     #[test]
     fn several_ranges_keep_their_order_unless_joined() {
         let span = |first, last| Span { first, last };
-        assert_eq!(select("bytes=7-8,0-1", 10), Selection::Several(vec![span(7, 8), span(0, 1)]));
-        assert_eq!(select("bytes=7-8,0-1,2-3", 10), Selection::Several(vec![span(0, 3), span(7, 8)]));
+        assert_eq!(
+            select("bytes=7-8,0-1", 10),
+            Selection::Several(vec![span(7, 8), span(0, 1)])
+        );
+        assert_eq!(
+            select("bytes=7-8,0-1,2-3", 10),
+            Selection::Several(vec![span(0, 3), span(7, 8)])
+        );
         assert_eq!(select("bytes=0-3,2-5", 10), one(0, 5));
     }
 
     #[test]
     fn empty_files_are_whole_in_every_range() {
-        for range in ["bytes=0-", "bytes=0-0", "bytes=5-9", "bytes=-5", "bytes=-0", "bytes=0-,-1", "bytes=1-1,3-3", "x"]
-        {
+        for range in [
+            "bytes=0-",
+            "bytes=0-0",
+            "bytes=5-9",
+            "bytes=-5",
+            "bytes=-0",
+            "bytes=0-,-1",
+            "bytes=1-1,3-3",
+            "x",
+        ] {
             assert_eq!(select(range, 0), Selection::Whole, "{range}");
         }
     }

@@ -46,7 +46,9 @@ pub fn parse_propfind(body: &[u8]) -> Result<Find> {
     let text = XmlText::decode(body)?;
     let mut document = Document::new(&text)?;
     if !document.root()?.is_dav("propfind") {
-        return Err(Error::BadRequest("The body of a PROPFIND is a propfind element."));
+        return Err(Error::BadRequest(
+            "The body of a PROPFIND is a propfind element.",
+        ));
     }
     let (mut find, mut include) = (None, Vec::new());
     while let Some(name) = document.child()? {
@@ -64,14 +66,18 @@ pub fn parse_propfind(body: &[u8]) -> Result<Find> {
             }
         };
         if find.replace(asked).is_some() {
-            return Err(Error::BadRequest("A propfind element has one of prop, allprop and propname."));
+            return Err(Error::BadRequest(
+                "A propfind element has one of prop, allprop and propname.",
+            ));
         }
     }
     document.finish()?;
     match find {
         Some(Find::All(_)) => Ok(Find::All(include)),
         Some(find) => Ok(find),
-        None => Err(Error::BadRequest("A propfind element has one of prop, allprop and propname.")),
+        None => Err(Error::BadRequest(
+            "A propfind element has one of prop, allprop and propname.",
+        )),
     }
 }
 
@@ -91,7 +97,9 @@ pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
     let text = XmlText::decode_properties(body)?;
     let mut document = Document::new(&text)?;
     if !document.root()?.is_dav("propertyupdate") {
-        return Err(Error::BadRequest("The body of a PROPPATCH is a propertyupdate element."));
+        return Err(Error::BadRequest(
+            "The body of a PROPPATCH is a propertyupdate element.",
+        ));
     }
     let (mut steps, mut budget) = (Vec::new(), Budget::default());
     while let Some(name) = document.child()? {
@@ -109,13 +117,20 @@ pub fn parse_propertyupdate(body: &[u8]) -> Result<Vec<Instruction>> {
     }
     document.finish()?;
     if steps.is_empty() {
-        return Err(Error::BadRequest("The propertyupdate element changes nothing."));
+        return Err(Error::BadRequest(
+            "The propertyupdate element changes nothing.",
+        ));
     }
     Ok(steps)
 }
 
 /// Reads the properties in one `set` or `remove`.
-fn read_steps(document: &mut Document<'_>, set: bool, budget: &mut Budget, steps: &mut Vec<Instruction>) -> Result<()> {
+fn read_steps(
+    document: &mut Document<'_>,
+    set: bool,
+    budget: &mut Budget,
+    steps: &mut Vec<Instruction>,
+) -> Result<()> {
     while let Some(name) = document.child()? {
         budget.spend(name.ns.len() + name.local.len())?;
         if set {
@@ -143,9 +158,15 @@ impl Budget {
         self.properties += 1;
         self.bytes += bytes;
         if self.properties > MAX_PROPERTIES {
-            return Err(Error::BadRequest("The request names more than 256 properties."));
+            return Err(Error::BadRequest(
+                "The request names more than 256 properties.",
+            ));
         }
-        if self.bytes > MAX_EXPANDED { Err(Error::TooLarge) } else { Ok(()) }
+        if self.bytes > MAX_EXPANDED {
+            Err(Error::TooLarge)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -155,7 +176,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn name(ns: &str, local: &str) -> Name {
-        Name { ns: ns.into(), local: local.into() }
+        Name {
+            ns: ns.into(),
+            local: local.into(),
+        }
     }
 
     fn refused(body: &str) -> bool {
@@ -164,7 +188,9 @@ mod tests {
 
     fn set_one(body: &str) -> Captured {
         let steps = parse_propertyupdate(body.as_bytes()).unwrap();
-        let [Instruction::Set(_, captured)] = steps.as_slice() else { panic!("{steps:?}") };
+        let [Instruction::Set(_, captured)] = steps.as_slice() else {
+            panic!("{steps:?}")
+        };
         captured.clone()
     }
 
@@ -175,19 +201,35 @@ mod tests {
         }
         let finder = "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<D:propfind xmlns:D=\"DAV:\">\n<D:prop>\n\
             <D:getlastmodified/><x xmlns=\"urn:&amp;\"></x>\n<y/></D:prop>\n</D:propfind>\n";
-        let expected = vec![name("DAV:", "getlastmodified"), name("urn:&", "x"), name("", "y")];
-        assert_eq!(parse_propfind(finder.as_bytes()).unwrap(), Find::Named(expected));
+        let expected = vec![
+            name("DAV:", "getlastmodified"),
+            name("urn:&", "x"),
+            name("", "y"),
+        ];
+        assert_eq!(
+            parse_propfind(finder.as_bytes()).unwrap(),
+            Find::Named(expected)
+        );
         let include = "<propfind xmlns='DAV:'><allprop/><include><a/></include></propfind>";
-        assert_eq!(parse_propfind(include.as_bytes()).unwrap(), Find::All(vec![name("DAV:", "a")]));
-        let names = "<?xml version='1.0'?><!-- c --><p:propfind xmlns:p='DAV:'><p:propname/></p:propfind>";
+        assert_eq!(
+            parse_propfind(include.as_bytes()).unwrap(),
+            Find::All(vec![name("DAV:", "a")])
+        );
+        let names =
+            "<?xml version='1.0'?><!-- c --><p:propfind xmlns:p='DAV:'><p:propname/></p:propfind>";
         assert_eq!(parse_propfind(names.as_bytes()).unwrap(), Find::Names);
         let extended = "<D:propfind xmlns:D=\"DAV:\"><foobar/><D:allprop/></D:propfind>";
-        assert_eq!(parse_propfind(extended.as_bytes()).unwrap(), Find::All(vec![]));
+        assert_eq!(
+            parse_propfind(extended.as_bytes()).unwrap(),
+            Find::All(vec![])
+        );
     }
 
     #[test]
     fn bad_xml_is_refused() {
-        let prop = |inner: &str| format!("<D:propfind xmlns:D=\"DAV:\"><D:prop>{inner}</D:prop></D:propfind>");
+        let prop = |inner: &str| {
+            format!("<D:propfind xmlns:D=\"DAV:\"><D:prop>{inner}</D:prop></D:propfind>")
+        };
         assert!(parse_propfind(prop("<a/>").as_bytes()).is_ok());
         for inner in [
             "<bar:foo xmlns:bar=\"\"/>",
@@ -252,13 +294,27 @@ mod tests {
         assert!(refused(&nested(63)));
         assert!(parse_propfind(prop_body(&"<a/>".repeat(256)).as_bytes()).is_ok());
         assert!(refused(&prop_body(&"<a/>".repeat(257))));
-        let long = format!("<D:prop xmlns:n='{}'>{}</D:prop>", "n".repeat(60_000), "<n:a/>".repeat(3));
+        let long = format!(
+            "<D:prop xmlns:n='{}'>{}</D:prop>",
+            "n".repeat(60_000),
+            "<n:a/>".repeat(3)
+        );
         let find = format!("<D:propfind xmlns:D='DAV:'>{long}</D:propfind>");
-        assert!(matches!(parse_propfind(find.as_bytes()), Err(Error::TooLarge)));
-        let update = format!("<D:propertyupdate xmlns:D='DAV:'><D:set>{long}</D:set></D:propertyupdate>");
-        assert!(matches!(parse_propertyupdate(update.as_bytes()), Err(Error::TooLarge)));
+        assert!(matches!(
+            parse_propfind(find.as_bytes()),
+            Err(Error::TooLarge)
+        ));
+        let update =
+            format!("<D:propertyupdate xmlns:D='DAV:'><D:set>{long}</D:set></D:propertyupdate>");
+        assert!(matches!(
+            parse_propertyupdate(update.as_bytes()),
+            Err(Error::TooLarge)
+        ));
         let large = " ".repeat(70_000) + "<a/>";
-        assert!(matches!(parse_propfind(large.as_bytes()), Err(Error::TooLarge)));
+        assert!(matches!(
+            parse_propfind(large.as_bytes()),
+            Err(Error::TooLarge)
+        ));
     }
 
     fn prop_body(inner: &str) -> String {
@@ -273,8 +329,14 @@ mod tests {
             )
         };
         let cases = [
-            ("<x:a>v</x:a>", "<x:a xmlns:x=\"urn:x&amp;y\" xml:lang='de'>v</x:a>"),
-            ("<x:a xmlns:x='own' xml:lang=\"en\"/>", "<x:a xmlns:x='own' xml:lang=\"en\"/>"),
+            (
+                "<x:a>v</x:a>",
+                "<x:a xmlns:x=\"urn:x&amp;y\" xml:lang='de'>v</x:a>",
+            ),
+            (
+                "<x:a xmlns:x='own' xml:lang=\"en\"/>",
+                "<x:a xmlns:x='own' xml:lang=\"en\"/>",
+            ),
             (
                 "<a><x:b D:c='1'/></a>",
                 "<a xmlns:D=\"DAV:\" xmlns:x=\"urn:x&amp;y\" xmlns=\"def\" xml:lang='de'><x:b D:c='1'/></a>",
@@ -296,17 +358,26 @@ mod tests {
             );
             assert_eq!(set_one(&again).xml, expected, "stands alone");
         }
-        assert_eq!(set_one(&update("<n>a<i>b</i>&amp;<![CDATA[<]]>&#65536;</n>")).text, "ab&<\u{10000}");
+        assert_eq!(
+            set_one(&update("<n>a<i>b</i>&amp;<![CDATA[<]]>&#65536;</n>")).text,
+            "ab&<\u{10000}"
+        );
     }
 
     #[test]
     fn steps_keep_their_order() {
         let body = b"<D:propertyupdate xmlns:D='DAV:'><D:remove><D:prop><a/><b/></D:prop></D:remove><D:set><D:prop><a>1</a></D:prop></D:set></D:propertyupdate>";
         let steps = parse_propertyupdate(body).unwrap();
-        let shown: Vec<_> =
-            steps.iter().map(|s| (matches!(s, Instruction::Set(..)), s.name().local.as_str())).collect();
+        let shown: Vec<_> = steps
+            .iter()
+            .map(|s| (matches!(s, Instruction::Set(..)), s.name().local.as_str()))
+            .collect();
         assert_eq!(shown, [(false, "a"), (false, "b"), (true, "a")]);
-        for bad in ["", "<D:propertyupdate xmlns:D='DAV:'/>", "<D:propfind xmlns:D='DAV:'/>"] {
+        for bad in [
+            "",
+            "<D:propertyupdate xmlns:D='DAV:'/>",
+            "<D:propfind xmlns:D='DAV:'/>",
+        ] {
             assert!(parse_propertyupdate(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -12,11 +12,15 @@ const MAX_CONDITIONS: usize = 256;
 /// The lists of an `If` header (RFC 4918 section 10.4.2).
 pub fn if_lists(value: &str, origin: Origin<'_>) -> Result<Vec<IfList>> {
     let malformed = || Error::BadRequest("The If header is malformed.");
-    let (mut rest, mut subject, mut lists, mut bare_tag) = (value.trim(), Subject::Request, Vec::new(), false);
+    let (mut rest, mut subject, mut lists, mut bare_tag) =
+        (value.trim(), Subject::Request, Vec::new(), false);
     while let Some(first) = rest.chars().next() {
         match first {
             '<' => {
-                let (address_text, after) = rest.get(1..).and_then(|r| r.split_once('>')).ok_or_else(malformed)?;
+                let (address_text, after) = rest
+                    .get(1..)
+                    .and_then(|r| r.split_once('>'))
+                    .ok_or_else(malformed)?;
                 if bare_tag || (subject == Subject::Request && !lists.is_empty()) {
                     return Err(malformed());
                 }
@@ -25,18 +29,30 @@ pub fn if_lists(value: &str, origin: Origin<'_>) -> Result<Vec<IfList>> {
             }
             '(' => {
                 let (conditions, after) = if_conditions(rest.get(1..).unwrap_or_default())?;
-                lists.push(IfList { subject: subject.clone(), conditions });
+                lists.push(IfList {
+                    subject: subject.clone(),
+                    conditions,
+                });
                 (rest, bare_tag) = (after.trim_start(), false);
             }
             // Where lines of the header were joined on the way.
             ',' if !bare_tag => rest = rest.trim_start_matches([' ', '\t', ',']),
             _ => return Err(malformed()),
         }
-        if lists.iter().map(|l: &IfList| l.conditions.len()).sum::<usize>() > MAX_CONDITIONS {
+        if lists
+            .iter()
+            .map(|l: &IfList| l.conditions.len())
+            .sum::<usize>()
+            > MAX_CONDITIONS
+        {
             return Err(Error::BadRequest("The If header has too many conditions."));
         }
     }
-    if lists.is_empty() || bare_tag { Err(malformed()) } else { Ok(lists) }
+    if lists.is_empty() || bare_tag {
+        Err(malformed())
+    } else {
+        Ok(lists)
+    }
 }
 
 /// The conditions up to the closing parenthesis, and what follows it.
@@ -45,9 +61,15 @@ fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
     let (mut rest, mut conditions) = (text.trim_start(), Vec::new());
     loop {
         if let Some(after) = rest.strip_prefix(')') {
-            return if conditions.is_empty() { Err(malformed()) } else { Ok((conditions, after)) };
+            return if conditions.is_empty() {
+                Err(malformed())
+            } else {
+                Ok((conditions, after))
+            };
         }
-        let not = rest.get(..3).is_some_and(|word| word.eq_ignore_ascii_case("not"));
+        let not = rest
+            .get(..3)
+            .is_some_and(|word| word.eq_ignore_ascii_case("not"));
         if not {
             rest = rest.get(3..).unwrap_or_default().trim_start();
         }
@@ -58,7 +80,10 @@ fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
             }
             (State::Token(token.to_owned()), after)
         } else {
-            let (tag, after) = rest.strip_prefix('[').and_then(|tag| tag.split_once(']')).ok_or_else(malformed)?;
+            let (tag, after) = rest
+                .strip_prefix('[')
+                .and_then(|tag| tag.split_once(']'))
+                .ok_or_else(malformed)?;
             let bare = tag.trim().strip_prefix("W/").unwrap_or(tag.trim());
             if bare.len() < 2 || !bare.starts_with('"') || !bare.ends_with('"') {
                 return Err(malformed());
@@ -72,7 +97,9 @@ fn if_conditions(text: &str) -> Result<(Vec<Condition>, &str)> {
 
 /// The tokens of `Lock-Token`, with or without their angle brackets, each once; several lines, or several in one, are one list.
 pub fn lock_tokens(headers: &HeaderMap) -> Result<Vec<String>> {
-    let Some(list) = list(headers, &HeaderName::from_static("lock-token"))? else { return Ok(Vec::new()) };
+    let Some(list) = list(headers, &HeaderName::from_static("lock-token"))? else {
+        return Ok(Vec::new());
+    };
     let malformed = || Error::BadRequest("Lock-Token must hold the token of a lock.");
     let (mut rest, mut tokens) = (list.as_str(), Vec::new());
     while !rest.is_empty() {
@@ -82,7 +109,10 @@ pub fn lock_tokens(headers: &HeaderMap) -> Result<Vec<String>> {
         };
         let token = token.trim();
         let after = after.trim_start();
-        if token.is_empty() || token.contains(['<', '>', ' ']) || !(after.is_empty() || after.starts_with(',')) {
+        if token.is_empty()
+            || token.contains(['<', '>', ' '])
+            || !(after.is_empty() || after.starts_with(','))
+        {
             return Err(malformed());
         }
         if !tokens.iter().any(|known| known == token) {
@@ -93,7 +123,11 @@ pub fn lock_tokens(headers: &HeaderMap) -> Result<Vec<String>> {
         }
         rest = after.trim_start_matches([' ', '\t', ',']);
     }
-    if tokens.is_empty() { Err(malformed()) } else { Ok(tokens) }
+    if tokens.is_empty() {
+        Err(malformed())
+    } else {
+        Ok(tokens)
+    }
 }
 
 #[cfg(test)]
@@ -103,19 +137,34 @@ mod tests {
     use crate::model::VPath;
     use http::HeaderValue;
 
-    const ORIGIN: Origin<'_> = Origin { host: "nest.example:8080", also: &[], prefix: "/dav" };
+    const ORIGIN: Origin<'_> = Origin {
+        host: "nest.example:8080",
+        also: &[],
+        prefix: "/dav",
+    };
 
     #[test]
     fn if_headers_are_read_strictly() {
-        let lists =
-            if_lists("<http://nest.example/dav/a> (<urn:x> [\"t\"]) (Not <urn:y>) </dav/b> ([W/\"w\"])", ORIGIN)
-                .unwrap();
+        let lists = if_lists(
+            "<http://nest.example/dav/a> (<urn:x> [\"t\"]) (Not <urn:y>) </dav/b> ([W/\"w\"])",
+            ORIGIN,
+        )
+        .unwrap();
         assert_eq!(lists.len(), 3);
         assert_eq!(lists[0].subject, Subject::Path(VPath::parse("a").unwrap()));
-        assert_eq!(lists[1].conditions, [Condition { not: true, state: State::Token("urn:y".into()) }]);
+        assert_eq!(
+            lists[1].conditions,
+            [Condition {
+                not: true,
+                state: State::Token("urn:y".into())
+            }]
+        );
         assert_eq!(lists[2].subject, Subject::Path(VPath::parse("b").unwrap()));
         assert_eq!(if_lists("(<urn:x>)(<urn:y>)", ORIGIN).unwrap().len(), 2);
-        assert_eq!(if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].subject, Subject::Elsewhere);
+        assert_eq!(
+            if_lists("<http://other.example/> (<urn:x>)", ORIGIN).unwrap()[0].subject,
+            Subject::Elsewhere
+        );
         for bad in [
             "",
             "(",
@@ -143,21 +192,48 @@ mod tests {
             }
             headers
         };
-        let read = |values: &[&'static str]| terms(&lines("if", values), ORIGIN).map(|terms| terms.lists.len()).ok();
+        let read = |values: &[&'static str]| {
+            terms(&lines("if", values), ORIGIN)
+                .map(|terms| terms.lists.len())
+                .ok()
+        };
         assert_eq!(read(&["(<urn:x>)", "(<urn:y>) (Not <urn:z>)"]), Some(3));
         assert_eq!(read(&["</dav/a> (<urn:x>)", "</dav/b> (<urn:y>)"]), Some(2));
-        assert_eq!(read(&["(<urn:x>), (<urn:y>)"]), Some(2), "as a proxy joins them");
-        for bad in
-            [&["(<urn:x>)", "</dav/a> (<urn:y>)"][..], &["</dav/a>", "(<urn:x>)"], &["(<urn:x>", "<urn:y>)"], &[","]]
-        {
+        assert_eq!(
+            read(&["(<urn:x>), (<urn:y>)"]),
+            Some(2),
+            "as a proxy joins them"
+        );
+        for bad in [
+            &["(<urn:x>)", "</dav/a> (<urn:y>)"][..],
+            &["</dav/a>", "(<urn:x>)"],
+            &["(<urn:x>", "<urn:y>)"],
+            &[","],
+        ] {
             assert_eq!(read(bad), None, "{bad:?}");
         }
         let tokens = |values: &[&'static str]| lock_tokens(&lines("lock-token", values)).ok();
         assert_eq!(tokens(&[]), Some(vec![]));
-        for same in [&["<urn:x>", "<urn:y>"][..], &["urn:x , <urn:y>"], &["<urn:x>,<urn:y>,", "<urn:x>"]] {
-            assert_eq!(tokens(same), Some(vec!["urn:x".into(), "urn:y".into()]), "{same:?}");
+        for same in [
+            &["<urn:x>", "<urn:y>"][..],
+            &["urn:x , <urn:y>"],
+            &["<urn:x>,<urn:y>,", "<urn:x>"],
+        ] {
+            assert_eq!(
+                tokens(same),
+                Some(vec!["urn:x".into(), "urn:y".into()]),
+                "{same:?}"
+            );
         }
-        for bad in [&[""][..], &["<>"], &["<urn:x"], &["<urn:x> <urn:y>"], &["urn x"], &["<urn:x>", "<"], &[","]] {
+        for bad in [
+            &[""][..],
+            &["<>"],
+            &["<urn:x"],
+            &["<urn:x> <urn:y>"],
+            &["urn x"],
+            &["<urn:x>", "<"],
+            &[","],
+        ] {
             assert_eq!(tokens(bad), None, "{bad:?}");
         }
     }

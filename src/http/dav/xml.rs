@@ -11,7 +11,8 @@ use std::borrow::Cow;
 /// The most levels of elements.
 const MAX_DEPTH: usize = 64;
 /// What is said of everything that is not XML.
-pub(super) const MALFORMED: Error = Error::BadRequest("The request body is not well-formed XML with namespaces.");
+pub(super) const MALFORMED: Error =
+    Error::BadRequest("The request body is not well-formed XML with namespaces.");
 
 /// What comes next in a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +127,9 @@ impl<'a> Document<'a> {
                     continue;
                 }
                 Event::DocType(_) => {
-                    return Err(Error::BadRequest("A document type declaration is not allowed."));
+                    return Err(Error::BadRequest(
+                        "A document type declaration is not allowed.",
+                    ));
                 }
                 Event::Eof if self.depth == 0 && self.rooted => return Ok(None),
                 Event::Decl(_) | Event::Eof => return Err(MALFORMED),
@@ -169,13 +172,24 @@ impl<'a> Document<'a> {
 
     /// Cuts out the element opened last, whose content has not been read yet.
     pub fn capture(&mut self) -> Result<Captured> {
-        let Opened { start, name_end, outer } = self.opened;
-        let lang = self.langs.last().filter(|(depth, _)| *depth < self.depth).map(|(_, value)| *value);
+        let Opened {
+            start,
+            name_end,
+            outer,
+        } = self.opened;
+        let lang = self
+            .langs
+            .last()
+            .filter(|(depth, _)| *depth < self.depth)
+            .map(|(_, value)| *value);
         self.scope.keep_uses(true);
         let text = self.drain();
         self.scope.keep_uses(false);
         let text = text?;
-        let (head, tail) = (self.text.get(start..name_end), self.text.get(name_end..self.position()));
+        let (head, tail) = (
+            self.text.get(start..name_end),
+            self.text.get(name_end..self.position()),
+        );
         let (head, tail) = head.zip(tail).ok_or(MALFORMED)?;
         let mut xml = String::with_capacity(head.len() + tail.len() + 64);
         xml.push_str(head);
@@ -209,7 +223,11 @@ impl<'a> Document<'a> {
     }
 
     fn inside(&self, text: Cow<'a, str>) -> Result<Piece<'a>> {
-        if self.depth == 0 { Err(MALFORMED) } else { Ok(Piece::Text(text)) }
+        if self.depth == 0 {
+            Err(MALFORMED)
+        } else {
+            Ok(Piece::Text(text))
+        }
     }
 
     fn enter(&mut self, start: usize, tag: &'a str) -> Result<Piece<'a>> {
@@ -222,16 +240,32 @@ impl<'a> Document<'a> {
         }
         let name_len = tag.find([' ', '\t', '\r', '\n']).unwrap_or(tag.len());
         let (name, rest) = tag.split_at_checked(name_len).ok_or(MALFORMED)?;
-        self.opened = Opened { start, name_end: start + 1 + name_len, outer: self.scope.count() };
+        self.opened = Opened {
+            start,
+            name_end: start + 1 + name_len,
+            outer: self.scope.count(),
+        };
         let attributes = split_attributes(rest)?;
-        self.langs.extend(attributes.iter().filter(|a| a.name == "xml:lang").map(|a| (self.depth, a.quoted)));
+        self.langs.extend(
+            attributes
+                .iter()
+                .filter(|a| a.name == "xml:lang")
+                .map(|a| (self.depth, a.quoted)),
+        );
         let (ns, local) = self.scope.enter(self.depth, name, &attributes)?;
-        Ok(Piece::Open(Name { ns, local: local.to_owned() }))
+        Ok(Piece::Open(Name {
+            ns,
+            local: local.to_owned(),
+        }))
     }
 
     fn leave(&mut self) -> Piece<'a> {
         self.scope.leave(self.depth);
-        while self.langs.last().is_some_and(|(depth, _)| *depth >= self.depth) {
+        while self
+            .langs
+            .last()
+            .is_some_and(|(depth, _)| *depth >= self.depth)
+        {
             self.langs.pop();
         }
         self.depth = self.depth.saturating_sub(1);
@@ -253,23 +287,37 @@ fn declare(xml: &mut String, binding: &Binding<'_>) {
 
 /// What stands between `head` and `tail`.
 fn cut<'a>(raw: &'a str, head: &str, tail: &str) -> Result<&'a str> {
-    raw.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail)).ok_or(MALFORMED)
+    raw.strip_prefix(head)
+        .and_then(|rest| rest.strip_suffix(tail))
+        .ok_or(MALFORMED)
 }
 
 fn is_blank(text: &str) -> bool {
-    text.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+    text.bytes()
+        .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// Resolves the references in raw text: the five entities of XML and characters that XML knows.
 pub(super) fn resolve(raw: &str) -> Result<Cow<'_, str>> {
     let text = quick_xml::escape::unescape(raw).map_err(|_| MALFORMED)?;
-    if text.chars().all(is_xml_char) { Ok(text) } else { Err(MALFORMED) }
+    if text.chars().all(is_xml_char) {
+        Ok(text)
+    } else {
+        Err(MALFORMED)
+    }
 }
 
 fn check_instruction(raw: &str) -> Result<()> {
     let inner = cut(raw, "<?", "?>")?;
-    let target = inner.split([' ', '\t', '\r', '\n']).next().unwrap_or_default();
-    if is_name(target) && !target.eq_ignore_ascii_case("xml") { Ok(()) } else { Err(MALFORMED) }
+    let target = inner
+        .split([' ', '\t', '\r', '\n'])
+        .next()
+        .unwrap_or_default();
+    if is_name(target) && !target.eq_ignore_ascii_case("xml") {
+        Ok(())
+    } else {
+        Err(MALFORMED)
+    }
 }
 
 /// The XML declaration: version 1.x, and no encoding but the one that the body has.

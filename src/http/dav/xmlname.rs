@@ -57,7 +57,12 @@ impl<'a> Scope<'a> {
 
     /// The bindings used since `keep_uses(true)` that are among the first `outer`.
     pub fn borrowed(&self, outer: usize) -> impl Iterator<Item = &Binding<'a>> {
-        let mut used: Vec<usize> = self.used.iter().copied().filter(|&index| index < outer).collect();
+        let mut used: Vec<usize> = self
+            .used
+            .iter()
+            .copied()
+            .filter(|&index| index < outer)
+            .collect();
         used.sort_unstable();
         used.dedup();
         used.into_iter()
@@ -66,7 +71,12 @@ impl<'a> Scope<'a> {
     }
 
     /// Enters an element: binds what it declares and expands its name.
-    pub fn enter(&mut self, depth: usize, name: &'a str, attributes: &[Attribute<'a>]) -> Result<(String, &'a str)> {
+    pub fn enter(
+        &mut self,
+        depth: usize,
+        name: &'a str,
+        attributes: &[Attribute<'a>],
+    ) -> Result<(String, &'a str)> {
         if !self.keep {
             self.used.clear();
         }
@@ -113,10 +123,14 @@ impl<'a> Scope<'a> {
             return Err(Error::BadRequest("A namespace cannot contain white space."));
         }
         if ns.is_empty() && !prefix.is_empty() {
-            return Err(Error::BadRequest("A namespace prefix cannot be bound to nothing."));
+            return Err(Error::BadRequest(
+                "A namespace prefix cannot be bound to nothing.",
+            ));
         }
         if self.bindings.len() >= MAX_BINDINGS {
-            return Err(Error::BadRequest("The XML declares more than 256 namespaces."));
+            return Err(Error::BadRequest(
+                "The XML declares more than 256 namespaces.",
+            ));
         }
         self.bindings.push(Binding { prefix, ns, depth });
         Ok(())
@@ -131,10 +145,16 @@ impl<'a> Scope<'a> {
                 if !self.used.contains(&index) {
                     self.used.push(index);
                 }
-                Ok(self.bindings.get(index).map(|b| b.ns.clone().into_owned()).unwrap_or_default())
+                Ok(self
+                    .bindings
+                    .get(index)
+                    .map(|b| b.ns.clone().into_owned())
+                    .unwrap_or_default())
             }
             None if prefix.is_empty() => Ok(String::new()),
-            None => Err(Error::BadRequest("The XML uses a namespace prefix that it does not declare.")),
+            None => Err(Error::BadRequest(
+                "The XML uses a namespace prefix that it does not declare.",
+            )),
         }
     }
 }
@@ -142,7 +162,10 @@ impl<'a> Scope<'a> {
 /// Splits a qualified name into prefix (maybe empty) and local name.
 fn split_name(name: &str) -> Result<(&str, &str)> {
     let (prefix, local) = name.split_once(':').unwrap_or(("", name));
-    if (prefix.is_empty() && local.len() != name.len()) || !is_name(local) || !(prefix.is_empty() || is_name(prefix)) {
+    if (prefix.is_empty() && local.len() != name.len())
+        || !is_name(local)
+        || !(prefix.is_empty() || is_name(prefix))
+    {
         return Err(MALFORMED);
     }
     Ok((prefix, local))
@@ -163,7 +186,11 @@ pub fn split_attributes(mut rest: &str) -> Result<Vec<Attribute<'_>>> {
         let (name, after) = next.split_once('=').ok_or(MALFORMED)?;
         let name = name.trim_end_matches(BLANK);
         let after = after.trim_start_matches(BLANK);
-        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or(MALFORMED)?;
+        let quote = after
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '"' | '\''))
+            .ok_or(MALFORMED)?;
         let inner = after.get(1..).ok_or(MALFORMED)?;
         let (value, tail) = inner.split_once(quote).ok_or(MALFORMED)?;
         let quoted = after.get(..value.len() + 2).ok_or(MALFORMED)?;
@@ -172,7 +199,11 @@ pub fn split_attributes(mut rest: &str) -> Result<Vec<Attribute<'_>>> {
         }
         split_name(name)?;
         resolve(value)?;
-        found.push(Attribute { name, value, quoted });
+        found.push(Attribute {
+            name,
+            value,
+            quoted,
+        });
         rest = tail;
     }
 }

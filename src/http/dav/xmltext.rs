@@ -54,7 +54,11 @@ impl<'a> XmlText<'a> {
             _ => (Encoding::Utf8, utf8(body)?.into()),
         };
         let decoded = Self { text, encoding };
-        if decoded.text.len() > limit { Err(Error::TooLarge) } else { Ok(decoded) }
+        if decoded.text.len() > limit {
+            Err(Error::TooLarge)
+        } else {
+            Ok(decoded)
+        }
     }
 
     /// The text, without a byte-order mark.
@@ -70,7 +74,11 @@ impl<'a> XmlText<'a> {
             Encoding::Utf16Be => &["utf-16", "utf-16be"],
             Encoding::Latin1 => &LATIN1,
         };
-        if is_one_of(possible, declared) { Ok(()) } else { Err(ENCODING) }
+        if is_one_of(possible, declared) {
+            Ok(())
+        } else {
+            Err(ENCODING)
+        }
     }
 }
 
@@ -93,8 +101,12 @@ fn latin1(bytes: &[u8]) -> Result<String> {
 
 /// An odd number of bytes and lone surrogates are no UTF-16.
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String> {
-    let (pairs, []) = bytes.as_chunks::<2>() else { return Err(MALFORMED) };
-    char::decode_utf16(pairs.iter().copied().map(unit)).collect::<Result<_, _>>().map_err(|_| MALFORMED)
+    let (pairs, []) = bytes.as_chunks::<2>() else {
+        return Err(MALFORMED);
+    };
+    char::decode_utf16(pairs.iter().copied().map(unit))
+        .collect::<Result<_, _>>()
+        .map_err(|_| MALFORMED)
 }
 
 /// Whether a body begins with an XML declaration that names ISO-8859-1. The reader checks the declaration itself.
@@ -103,8 +115,12 @@ fn declares_latin1(body: &[u8]) -> bool {
         let end = rest.windows(2).position(|two| two == b"?>")?;
         std::str::from_utf8(rest.get(..end)?).ok()
     });
-    let attributes = declaration.and_then(|text| split_attributes(text.trim_end()).ok()).unwrap_or_default();
-    attributes.iter().any(|attribute| attribute.name == "encoding" && is_one_of(&LATIN1, attribute.value))
+    let attributes = declaration
+        .and_then(|text| split_attributes(text.trim_end()).ok())
+        .unwrap_or_default();
+    attributes
+        .iter()
+        .any(|attribute| attribute.name == "encoding" && is_one_of(&LATIN1, attribute.value))
 }
 
 #[cfg(test)]
@@ -114,13 +130,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn find(declared: &str, name: &str) -> String {
-        let declaration =
-            if declared.is_empty() { String::new() } else { format!("<?xml version='1.0' encoding='{declared}'?>") };
+        let declaration = if declared.is_empty() {
+            String::new()
+        } else {
+            format!("<?xml version='1.0' encoding='{declared}'?>")
+        };
         format!("{declaration}<propfind xmlns='DAV:'><prop><{name} xmlns='u'/></prop></propfind>")
     }
 
     fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
-        ["\u{feff}", text].concat().encode_utf16().flat_map(unit).collect()
+        ["\u{feff}", text]
+            .concat()
+            .encode_utf16()
+            .flat_map(unit)
+            .collect()
     }
 
     fn asked(body: &[u8]) -> Result<String> {
@@ -133,16 +156,28 @@ mod tests {
     #[test]
     fn every_encoding_says_the_same() {
         for declared in ["", "UTF-16", "utf-16le"] {
-            assert_eq!(asked(&utf16(&find(declared, "größe\u{20000}"), u16::to_le_bytes)).unwrap(), "größe\u{20000}");
+            assert_eq!(
+                asked(&utf16(&find(declared, "größe\u{20000}"), u16::to_le_bytes)).unwrap(),
+                "größe\u{20000}"
+            );
         }
         for declared in ["", "utf-16", "UTF-16BE"] {
-            assert_eq!(asked(&utf16(&find(declared, "größe"), u16::to_be_bytes)).unwrap(), "größe");
+            assert_eq!(
+                asked(&utf16(&find(declared, "größe"), u16::to_be_bytes)).unwrap(),
+                "größe"
+            );
         }
         assert_eq!(asked(find("UTF-8", "größe").as_bytes()).unwrap(), "größe");
-        assert_eq!(asked(["\u{feff}", &find("utf-8", "a")].concat().as_bytes()).unwrap(), "a");
+        assert_eq!(
+            asked(["\u{feff}", &find("utf-8", "a")].concat().as_bytes()).unwrap(),
+            "a"
+        );
         for declared in ["ISO-8859-1", "windows-1252"] {
             assert_eq!(asked(find(declared, "a").as_bytes()).unwrap(), "a");
-            let latin: Vec<u8> = find(declared, "gr@@e").bytes().map(|b| if b == b'@' { 0xf6 } else { b }).collect();
+            let latin: Vec<u8> = find(declared, "gr@@e")
+                .bytes()
+                .map(|b| if b == b'@' { 0xf6 } else { b })
+                .collect();
             assert_eq!(asked(&latin).unwrap(), "grööe");
         }
     }
@@ -176,9 +211,18 @@ mod tests {
             let at = (whole.len() / 2) & !1;
             cases.push([&whole[..at], &lone, &whole[at..]].concat());
         }
-        cases.push(find("ISO-8859-1", "a@").bytes().map(|b| if b == b'@' { 0x81 } else { b }).collect());
+        cases.push(
+            find("ISO-8859-1", "a@")
+                .bytes()
+                .map(|b| if b == b'@' { 0x81 } else { b })
+                .collect(),
+        );
         for body in cases {
-            assert!(matches!(asked(&body), Err(Error::BadRequest(_))), "{}", String::from_utf8_lossy(&body));
+            assert!(
+                matches!(asked(&body), Err(Error::BadRequest(_))),
+                "{}",
+                String::from_utf8_lossy(&body)
+            );
         }
     }
 
@@ -186,19 +230,42 @@ mod tests {
     fn no_encoding_hides_a_document_type() {
         let bomb = "<!DOCTYPE p [<!ENTITY a \"x\"><!ENTITY b \"&a;&a;\">]><propfind xmlns='DAV:'><prop><b>&b;</b></prop></propfind>";
         let latin = format!("<?xml version='1.0' encoding='ISO-8859-1'?>{bomb}");
-        for body in [utf16(bomb, u16::to_le_bytes), utf16(bomb, u16::to_be_bytes), latin.into_bytes(), bomb.into()] {
+        for body in [
+            utf16(bomb, u16::to_le_bytes),
+            utf16(bomb, u16::to_be_bytes),
+            latin.into_bytes(),
+            bomb.into(),
+        ] {
             let refused = asked(&body);
-            assert!(matches!(refused, Err(Error::BadRequest(text)) if text.contains("document type")), "{refused:?}");
+            assert!(
+                matches!(refused, Err(Error::BadRequest(text)) if text.contains("document type")),
+                "{refused:?}"
+            );
         }
     }
 
     #[test]
     fn the_limit_counts_decoded_bytes() {
         let long = |letter: &str, count| find("", "a") + "<!--" + &letter.repeat(count) + "-->";
-        assert!(asked(&utf16(&long("x", 60_000), u16::to_le_bytes)).is_ok(), "120 KB of UTF-16 are 60 KB of text");
-        assert!(matches!(asked(&utf16(&long("x", 66_000), u16::to_le_bytes)), Err(Error::TooLarge)));
-        assert!(matches!(asked(&utf16(&long("€", 25_000), u16::to_be_bytes)), Err(Error::TooLarge)));
-        let latin: Vec<u8> = [find("ISO-8859-1", "a").as_bytes(), b"<!--", &vec![0x80; 25_000], b"-->"].concat();
+        assert!(
+            asked(&utf16(&long("x", 60_000), u16::to_le_bytes)).is_ok(),
+            "120 KB of UTF-16 are 60 KB of text"
+        );
+        assert!(matches!(
+            asked(&utf16(&long("x", 66_000), u16::to_le_bytes)),
+            Err(Error::TooLarge)
+        ));
+        assert!(matches!(
+            asked(&utf16(&long("€", 25_000), u16::to_be_bytes)),
+            Err(Error::TooLarge)
+        ));
+        let latin: Vec<u8> = [
+            find("ISO-8859-1", "a").as_bytes(),
+            b"<!--",
+            &vec![0x80; 25_000],
+            b"-->",
+        ]
+        .concat();
         assert!(matches!(asked(&latin), Err(Error::TooLarge)));
     }
 

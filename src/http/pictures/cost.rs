@@ -31,7 +31,11 @@ pub(super) fn of_jpeg(bytes: &[u8]) -> Option<u64> {
             0xda => {
                 let (marker, frame) = frame?;
                 let has_one_scan = marker != 0xc2 && body.first() == frame.get(5);
-                return if has_one_scan { Some(0) } else { coefficients(frame) };
+                return if has_one_scan {
+                    Some(0)
+                } else {
+                    coefficients(frame)
+                };
             }
             _ => {}
         }
@@ -42,7 +46,10 @@ pub(super) fn of_jpeg(bytes: &[u8]) -> Option<u64> {
 fn next_segment<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     // What lies between segments is passed over, and so are bytes that fill, as decoders do.
     let at = rest.iter().position(|byte| *byte == 0xff)?;
-    let fill = rest.get(at..)?.iter().position(|byte| !matches!(byte, 0x00 | 0xff))?;
+    let fill = rest
+        .get(at..)?
+        .iter()
+        .position(|byte| !matches!(byte, 0x00 | 0xff))?;
     *rest = rest.get(at + fill..)?;
     let marker = *rest.first()?;
     if matches!(marker, 0x01 | 0xd0..=0xd9) {
@@ -55,17 +62,33 @@ fn next_segment<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
 }
 
 fn coefficients(frame: &[u8]) -> Option<u64> {
-    let side = |at: usize| Some(u64::from(u16::from_be_bytes([*frame.get(at)?, *frame.get(at + 1)?])));
+    let side = |at: usize| {
+        Some(u64::from(u16::from_be_bytes([
+            *frame.get(at)?,
+            *frame.get(at + 1)?,
+        ])))
+    };
     let (height, width) = (side(1)?, side(3)?);
     let samples: Vec<(u64, u64)> = frame
         .get(6..)?
         .chunks_exact(3)
-        .filter_map(|part| part.get(1).map(|of| (u64::from(of >> 4).max(1), u64::from(of & 15).max(1))))
+        .filter_map(|part| {
+            part.get(1)
+                .map(|of| (u64::from(of >> 4).max(1), u64::from(of & 15).max(1)))
+        })
         .collect();
-    let (across, down) = (samples.iter().map(|of| of.0).max()?, samples.iter().map(|of| of.1).max()?);
+    let (across, down) = (
+        samples.iter().map(|of| of.0).max()?,
+        samples.iter().map(|of| of.1).max()?,
+    );
     let units = width.div_ceil(8 * across) * height.div_ceil(8 * down);
     // Blocks of 64, two bytes each.
-    Some(samples.iter().map(|(across, down)| units * across * down * 128).sum())
+    Some(
+        samples
+            .iter()
+            .map(|(across, down)| units * across * down * 128)
+            .sum(),
+    )
 }
 
 /// Bytes that planes, frames and tables of a WebP take. `None` for what is not made of chunks, or has a frame larger than itself, which
@@ -74,7 +97,9 @@ pub(super) fn of_webp(bytes: &[u8]) -> Option<u64> {
     let mut parts = Parts::default();
     parts.read(bytes.get(12..)?, false)?;
     let canvas = parts.canvas.or(parts.frame)?;
-    let is_fitting = parts.frame.is_none_or(|frame| frame.0 <= canvas.0 && frame.1 <= canvas.1);
+    let is_fitting = parts
+        .frame
+        .is_none_or(|frame| frame.0 <= canvas.0 && frame.1 <= canvas.1);
     let pixels = canvas.0 * canvas.1;
     let planes = match (parts.is_animated, parts.has_alpha) {
         (true, _) => 16,
@@ -104,13 +129,21 @@ impl Parts {
     fn read(&mut self, mut rest: &[u8], is_within: bool) -> Option<()> {
         while let Some((kind, body)) = chunk(&mut rest)? {
             match kind {
-                b"VP8X" => self.canvas = Some((little_endian(body, 4, 3)? + 1, little_endian(body, 7, 3)? + 1)),
+                b"VP8X" => {
+                    self.canvas = Some((
+                        little_endian(body, 4, 3)? + 1,
+                        little_endian(body, 7, 3)? + 1,
+                    ))
+                }
                 b"ANMF" if !is_within => {
                     self.is_animated = true;
                     self.read(body.get(16..)?, true)?;
                 }
                 b"VP8 " => {
-                    let sides = (little_endian(body, 6, 2)? & 0x3fff, little_endian(body, 8, 2)? & 0x3fff);
+                    let sides = (
+                        little_endian(body, 6, 2)? & 0x3fff,
+                        little_endian(body, 8, 2)? & 0x3fff,
+                    );
                     self.add_frame(sides);
                 }
                 b"VP8L" => {
@@ -135,9 +168,14 @@ impl Parts {
 }
 
 /// The next chunk; `Some(None)` at the end, `None` where what is left is none.
-#[expect(clippy::option_option, reason = "an end that is meant and one that is not")]
+#[expect(
+    clippy::option_option,
+    reason = "an end that is meant and one that is not"
+)]
 fn chunk<'a>(rest: &mut &'a [u8]) -> Option<Option<(&'a [u8; 4], &'a [u8])>> {
-    let Some((kind, after)) = rest.split_first_chunk::<4>() else { return Some(None) };
+    let Some((kind, after)) = rest.split_first_chunk::<4>() else {
+        return Some(None);
+    };
     let len = usize::try_from(little_endian(after, 0, 4)?).ok()?;
     let body = after.get(4..len.checked_add(4)?)?;
     *rest = after.get(4 + len + len % 2..).unwrap_or_default();
@@ -145,7 +183,13 @@ fn chunk<'a>(rest: &mut &'a [u8]) -> Option<Option<(&'a [u8; 4], &'a [u8])>> {
 }
 
 fn little_endian(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
-    Some(bytes.get(at..at + len)?.iter().rev().fold(0, |sum, byte| (sum << 8) | u64::from(*byte)))
+    Some(
+        bytes
+            .get(at..at + len)?
+            .iter()
+            .rev()
+            .fold(0, |sum, byte| (sum << 8) | u64::from(*byte)),
+    )
 }
 
 #[cfg(test)]
@@ -155,11 +199,20 @@ mod tests {
     /// A JPEG as far as its first scan: a frame of this kind with these samples, and so many components in the scan.
     fn jpeg(kind: u8, (width, height): (u16, u16), samples: &[u8], scanned: u8) -> Vec<u8> {
         let mut bytes = vec![0xff, 0xd8, 0xff, 0xe0, 0, 4, 0xff, 0xda];
-        bytes.extend([0xff, kind, 0, u8::try_from(8 + 3 * samples.len()).unwrap(), 8]);
+        bytes.extend([
+            0xff,
+            kind,
+            0,
+            u8::try_from(8 + 3 * samples.len()).unwrap(),
+            8,
+        ]);
         bytes.extend(height.to_be_bytes());
         bytes.extend(width.to_be_bytes());
         bytes.push(u8::try_from(samples.len()).unwrap());
-        samples.iter().zip(1..).for_each(|(of, id)| bytes.extend([id, *of, 0]));
+        samples
+            .iter()
+            .zip(1..)
+            .for_each(|(of, id)| bytes.extend([id, *of, 0]));
         bytes.extend([0xff, 0xda, 0, 3, scanned]);
         bytes
     }
@@ -168,12 +221,25 @@ mod tests {
     fn the_coefficients_of_a_progressive_jpeg_are_reckoned() {
         let size = (4000, 3000);
         assert_eq!(of_jpeg(&jpeg(0xc0, size, &[0x22, 0x11, 0x11], 3)), Some(0));
-        assert_eq!(of_jpeg(&jpeg(0xc2, size, &[0x11, 0x11, 0x11], 3)), Some(4000 * 3000 * 6));
+        assert_eq!(
+            of_jpeg(&jpeg(0xc2, size, &[0x11, 0x11, 0x11], 3)),
+            Some(4000 * 3000 * 6)
+        );
         let subsampled = of_jpeg(&jpeg(0xc2, size, &[0x22, 0x11, 0x11], 3)).unwrap();
-        assert!((4000 * 3000 * 3..4000 * 3000 * 3 + 200_000).contains(&subsampled), "{subsampled}");
-        assert_eq!(of_jpeg(&jpeg(0xc0, size, &[0x11, 0x11, 0x11], 1)), Some(4000 * 3000 * 6), "a scan for each");
+        assert!(
+            (4000 * 3000 * 3..4000 * 3000 * 3 + 200_000).contains(&subsampled),
+            "{subsampled}"
+        );
+        assert_eq!(
+            of_jpeg(&jpeg(0xc0, size, &[0x11, 0x11, 0x11], 1)),
+            Some(4000 * 3000 * 6),
+            "a scan for each"
+        );
         let mut two = jpeg(0xc0, size, &[0x11], 1);
-        two.splice(2..2, jpeg(0xc2, size, &[0x11], 1)[2..].iter().take(21).copied());
+        two.splice(
+            2..2,
+            jpeg(0xc2, size, &[0x11], 1)[2..].iter().take(21).copied(),
+        );
         assert_eq!(of_jpeg(&two), None, "two frames");
         assert_eq!(of_jpeg(&jpeg(0xc0, size, &[0x11], 1)[..20]), None);
     }
@@ -199,12 +265,32 @@ mod tests {
 
     #[test]
     fn a_frame_of_a_webp_is_no_larger_than_itself() {
-        assert_eq!(of_webp(&webp(&[(b"VP8 ", &lossy(100, 50))])), Some(100 * 50 * 4));
-        assert_eq!(of_webp(&webp(&[CANVAS, (b"VP8 ", &lossy(16, 16))])), Some(16 * 16 * 4));
-        assert_eq!(of_webp(&webp(&[CANVAS, (b"VP8 ", &lossy(16383, 16383))])), None);
-        let within = [vec![0; 16], webp(&[(b"VP8 ", &lossy(16383, 16))])[12..].to_vec()].concat();
+        assert_eq!(
+            of_webp(&webp(&[(b"VP8 ", &lossy(100, 50))])),
+            Some(100 * 50 * 4)
+        );
+        assert_eq!(
+            of_webp(&webp(&[CANVAS, (b"VP8 ", &lossy(16, 16))])),
+            Some(16 * 16 * 4)
+        );
+        assert_eq!(
+            of_webp(&webp(&[CANVAS, (b"VP8 ", &lossy(16383, 16383))])),
+            None
+        );
+        let within = [
+            vec![0; 16],
+            webp(&[(b"VP8 ", &lossy(16383, 16))])[12..].to_vec(),
+        ]
+        .concat();
         assert_eq!(of_webp(&webp(&[CANVAS, (b"ANMF", &within)])), None);
-        assert_eq!(of_webp(&webp(&[CANVAS, (b"ICCP", b"odd"), (b"VP8 ", &lossy(16383, 1))])), None);
+        assert_eq!(
+            of_webp(&webp(&[
+                CANVAS,
+                (b"ICCP", b"odd"),
+                (b"VP8 ", &lossy(16383, 1))
+            ])),
+            None
+        );
         assert_eq!(of_webp(&webp(&[(b"VP8 ", &lossy(16, 16))])[..25]), None);
     }
 

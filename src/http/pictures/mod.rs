@@ -41,9 +41,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long who asked waits until it is kept.
 const KEEPING: Duration = Duration::from_secs(2);
 
-static TURNS: LazyLock<Turns> =
-    LazyLock::new(|| Turns::new(available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))));
-static WAITING: Mutex<Waiting> = Mutex::new(Waiting { all: 0, visitors: 0, each: None });
+static TURNS: LazyLock<Turns> = LazyLock::new(|| {
+    Turns::new(available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1)))
+});
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting {
+    all: 0,
+    visitors: 0,
+    each: None,
+});
 static REFUSED: LazyLock<Refused> = LazyLock::new(Refused::default);
 
 /// Who asks for a picture.
@@ -57,10 +62,15 @@ pub enum Asked<'a> {
 
 /// The answer with a small picture of what is open, its longest side at most `size`. `Invalid` for what is no picture that can be made
 /// smaller, `Busy`, and what reading fails with.
-pub async fn answer(reader: Arc<dyn Reader>, size: u32, headers: &HeaderMap, asked: Asked<'_>) -> Result<Response> {
+pub async fn answer(
+    reader: Arc<dyn Reader>,
+    size: u32,
+    headers: &HeaderMap,
+    asked: Asked<'_>,
+) -> Result<Response> {
     let etag = tag(reader.node(), size);
-    let is_known =
-        headers.contains_key(IF_NONE_MATCH) && judge(headers, &etag, reader.node().modified)? == Verdict::NotModified;
+    let is_known = headers.contains_key(IF_NONE_MATCH)
+        && judge(headers, &etag, reader.node().modified)? == Verdict::NotModified;
     let mut response = if is_known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
@@ -69,10 +79,16 @@ pub async fn answer(reader: Arc<dyn Reader>, size: u32, headers: &HeaderMap, ask
             None => make(reader, size, asked).await?,
         };
         // A PNG begins with this byte, a JPEG with another.
-        let kind = if picture.first() == Some(&0x89) { "image/png" } else { "image/jpeg" };
+        let kind = if picture.first() == Some(&0x89) {
+            "image/png"
+        } else {
+            "image/jpeg"
+        };
         ([(CONTENT_TYPE, kind)], picture).into_response()
     };
-    response.headers_mut().extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)));
+    response
+        .headers_mut()
+        .extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)));
     Ok(response)
 }
 
@@ -88,14 +104,18 @@ async fn make(reader: Arc<dyn Reader>, size: u32, asked: Asked<'_>) -> Result<By
         return Err(unfit());
     }
     let place = Place::take(&WAITING, asked)?;
-    let turn = timeout(PATIENCE, TURNS.take(asked)).await.map_err(|_| busy())??;
+    let turn = timeout(PATIENCE, TURNS.take(asked))
+        .await
+        .map_err(|_| busy())??;
     // It may have been tried for somebody else meanwhile.
     if REFUSED.has(etag, size) {
         return Err(unfit());
     }
     let work = tokio::spawn(async move {
         let _place = place;
-        let bytes = timeout(READING, whole(&*reader, MAX_FILE)).await.map_err(|_| busy())??;
+        let bytes = timeout(READING, whole(&*reader, MAX_FILE))
+            .await
+            .map_err(|_| busy())??;
         let made = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             shrink(bytes.into(), size)
@@ -106,7 +126,10 @@ async fn make(reader: Arc<dyn Reader>, size: u32, asked: Asked<'_>) -> Result<By
         let _ = timeout(KEEPING, reader.keep_picture(size, picture.clone())).await;
         Ok(picture)
     });
-    timeout(PATIENCE, work).await.map_err(|_| unfit())?.map_err(|_| unfit())?
+    timeout(PATIENCE, work)
+        .await
+        .map_err(|_| unfit())?
+        .map_err(|_| unfit())?
 }
 
 /// What was made, if it can be given; else it is not tried again.
@@ -122,7 +145,9 @@ fn judged(made: Result<Bytes>, etag: Etag, size: u32) -> Result<Bytes> {
 }
 
 fn busy() -> Error {
-    Error::Busy { retry_after: Duration::from_secs(1) }
+    Error::Busy {
+        retry_after: Duration::from_secs(1),
+    }
 }
 
 /// How many are made at a time.
@@ -140,16 +165,24 @@ struct Turn {
 
 impl Turns {
     fn new(most: usize) -> Self {
-        Self { all: Arc::new(Semaphore::new(most)), visitors: Arc::new(Semaphore::new(most.div_ceil(2))) }
+        Self {
+            all: Arc::new(Semaphore::new(most)),
+            visitors: Arc::new(Semaphore::new(most.div_ceil(2))),
+        }
     }
 
     async fn take(&self, asked: Asked<'_>) -> Result<Turn> {
-        let take = async |turns: &Arc<Semaphore>| Arc::clone(turns).acquire_owned().await.map_err(|_| busy());
+        let take = async |turns: &Arc<Semaphore>| {
+            Arc::clone(turns).acquire_owned().await.map_err(|_| busy())
+        };
         let visitors = match asked {
             Asked::ByMember(_) => None,
             Asked::ByLink(_) => Some(take(&self.visitors).await?),
         };
-        Ok(Turn { _any: take(&self.all).await?, _visitors: visitors })
+        Ok(Turn {
+            _any: take(&self.all).await?,
+            _visitors: visitors,
+        })
     }
 }
 
@@ -171,8 +204,14 @@ struct Asker {
 impl From<Asked<'_>> for Asker {
     fn from(asked: Asked<'_>) -> Self {
         match asked {
-            Asked::ByMember(id) => Self { is_visitor: false, id: id.to_owned() },
-            Asked::ByLink(id) => Self { is_visitor: true, id: id.to_owned() },
+            Asked::ByMember(id) => Self {
+                is_visitor: false,
+                id: id.to_owned(),
+            },
+            Asked::ByLink(id) => Self {
+                is_visitor: true,
+                id: id.to_owned(),
+            },
         }
     }
 }
@@ -186,7 +225,11 @@ struct Place {
 impl Place {
     fn take(waiting: &'static Mutex<Waiting>, asked: Asked<'_>) -> Result<Self> {
         let who = Asker::from(asked);
-        let most = if who.is_visitor { MAX_OF_LINK } else { MAX_OF_ACCOUNT };
+        let most = if who.is_visitor {
+            MAX_OF_LINK
+        } else {
+            MAX_OF_ACCOUNT
+        };
         let mut now = waiting.lock();
         let is_full = now.all >= MAX_WAITING || (who.is_visitor && now.visitors >= MAX_VISITORS);
         let each = now.each.get_or_insert_default();
@@ -198,7 +241,10 @@ impl Place {
         now.all += 1;
         now.visitors += usize::from(who.is_visitor);
         drop(now);
-        Ok(Self { waiting, asker: who })
+        Ok(Self {
+            waiting,
+            asker: who,
+        })
     }
 }
 
@@ -230,7 +276,11 @@ mod tests {
 
     #[test]
     fn an_account_and_a_link_leave_places_for_others_and_all_visitors_for_members() {
-        static NOBODY: Mutex<Waiting> = Mutex::new(Waiting { all: 0, visitors: 0, each: None });
+        static NOBODY: Mutex<Waiting> = Mutex::new(Waiting {
+            all: 0,
+            visitors: 0,
+            each: None,
+        });
         let take = |asked| Place::take(&NOBODY, asked);
         let fill = |asked, most| (0..most).map(|_| take(asked).unwrap()).collect::<Vec<_>>();
         let one = fill(Asked::ByLink("one"), MAX_OF_LINK);
@@ -239,9 +289,17 @@ mod tests {
         assert!(is_busy(&take(Asked::ByLink("three"))));
         let same = fill(Asked::ByMember("one"), MAX_OF_ACCOUNT);
         assert!(is_busy(&take(Asked::ByMember("one"))));
-        let ids: Vec<_> = (1..(MAX_WAITING - MAX_VISITORS) / MAX_OF_ACCOUNT).map(|id| id.to_string()).collect();
-        let members: Vec<_> = ids.iter().map(|id| fill(Asked::ByMember(id), MAX_OF_ACCOUNT)).collect();
-        assert!(is_busy(&take(Asked::ByMember("last"))), "there is no place left");
+        let ids: Vec<_> = (1..(MAX_WAITING - MAX_VISITORS) / MAX_OF_ACCOUNT)
+            .map(|id| id.to_string())
+            .collect();
+        let members: Vec<_> = ids
+            .iter()
+            .map(|id| fill(Asked::ByMember(id), MAX_OF_ACCOUNT))
+            .collect();
+        assert!(
+            is_busy(&take(Asked::ByMember("last"))),
+            "there is no place left"
+        );
         drop((one, same, members));
         drop(fill(Asked::ByLink("three"), MAX_OF_LINK));
         drop(fill(Asked::ByMember("one"), MAX_OF_ACCOUNT));
@@ -270,12 +328,25 @@ mod tests {
 
     impl Text {
         fn new(inode: u64, hangs: bool) -> Arc<Self> {
-            let node = Node { len: 4, etag: Etag([inode, 0, 0, 4]), ..Node::unseen(false) };
-            Arc::new(Self { node, hangs, reads: AtomicUsize::new(0) })
+            let node = Node {
+                len: 4,
+                etag: Etag([inode, 0, 0, 4]),
+                ..Node::unseen(false)
+            };
+            Arc::new(Self {
+                node,
+                hangs,
+                reads: AtomicUsize::new(0),
+            })
         }
 
         async fn make(self: &Arc<Self>) -> Result<Bytes> {
-            make(Arc::clone(self) as Arc<dyn Reader>, USUAL, Asked::ByMember("ana")).await
+            make(
+                Arc::clone(self) as Arc<dyn Reader>,
+                USUAL,
+                Asked::ByMember("ana"),
+            )
+            .await
         }
     }
 

@@ -23,7 +23,9 @@ impl Refused {
         if all.len() >= MOST && !all.contains_key(&etag.0) {
             all.clear();
         }
-        all.entry(etag.0).and_modify(|known| *known = from.min(*known)).or_insert(from);
+        all.entry(etag.0)
+            .and_modify(|known| *known = from.min(*known))
+            .or_insert(from);
     }
 }
 

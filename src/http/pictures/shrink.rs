@@ -25,7 +25,10 @@ pub fn shrink(bytes: Bytes, size: u32) -> Result<Bytes> {
 
 /// What is said of a file that is none.
 pub(super) fn unfit() -> Error {
-    Error::Invalid { pointer: "/path".into(), why: "This is no picture that can be made smaller.".into() }
+    Error::Invalid {
+        pointer: "/path".into(),
+        why: "This is no picture that can be made smaller.".into(),
+    }
 }
 
 /// `None` for what is no picture, or would take too much memory.
@@ -39,28 +42,49 @@ fn shrunk(bytes: Bytes, size: u32) -> ImageResult<Option<Bytes>> {
         limits.max_alloc = Some(left);
         limits
     };
-    let Some(left) = MAX_MEMORY.checked_sub(file) else { return Ok(None) };
+    let Some(left) = MAX_MEMORY.checked_sub(file) else {
+        return Ok(None);
+    };
     let decoded = match image::guess_format(&bytes)? {
         ImageFormat::Jpeg => {
-            let Some(extra) = cost::of_jpeg(&bytes) else { return Ok(None) };
+            let Some(extra) = cost::of_jpeg(&bytes) else {
+                return Ok(None);
+            };
             decode(JpegDecoder::new(Cursor::new(bytes))?, left, extra, limits)?
         }
-        ImageFormat::Png => decode(PngDecoder::with_limits(Cursor::new(bytes), limits(left))?, left, 0, limits)?,
+        ImageFormat::Png => decode(
+            PngDecoder::with_limits(Cursor::new(bytes), limits(left))?,
+            left,
+            0,
+            limits,
+        )?,
         ImageFormat::Gif => decode(GifDecoder::new(Cursor::new(bytes))?, left, 0, limits)?,
         ImageFormat::WebP => {
-            let Some(extra) = cost::of_webp(&bytes) else { return Ok(None) };
+            let Some(extra) = cost::of_webp(&bytes) else {
+                return Ok(None);
+            };
             decode(WebPDecoder::new(Cursor::new(bytes))?, left, extra, limits)?
         }
         _ => None,
     };
-    let Some((whole, orientation)) = decoded else { return Ok(None) };
-    let mut small = if whole.width().max(whole.height()) > size { whole.thumbnail(size, size) } else { whole };
+    let Some((whole, orientation)) = decoded else {
+        return Ok(None);
+    };
+    let mut small = if whole.width().max(whole.height()) > size {
+        whole.thumbnail(size, size)
+    } else {
+        whole
+    };
     small.apply_orientation(orientation);
     let mut out = Vec::new();
     if small.color().has_alpha() {
-        small.to_rgba8().write_to(&mut Cursor::new(&mut out), ImageFormat::Png)?;
+        small
+            .to_rgba8()
+            .write_to(&mut Cursor::new(&mut out), ImageFormat::Png)?;
     } else {
-        small.to_rgb8().write_with_encoder(JpegEncoder::new_with_quality(&mut out, QUALITY))?;
+        small
+            .to_rgb8()
+            .write_with_encoder(JpegEncoder::new_with_quality(&mut out, QUALITY))?;
     }
     Ok(Some(out.into()))
 }
@@ -72,9 +96,17 @@ fn decode(
     extra: u64,
     limits: impl Fn(u64) -> Limits,
 ) -> ImageResult<Option<(DynamicImage, image::metadata::Orientation)>> {
-    let wanted = [decoder.total_bytes(), extra, cost::of_rows(decoder.dimensions().0)];
-    let wanted = wanted.iter().fold(0_u64, |sum, part| sum.saturating_add(*part));
-    let Some(spare) = left.checked_sub(wanted) else { return Ok(None) };
+    let wanted = [
+        decoder.total_bytes(),
+        extra,
+        cost::of_rows(decoder.dimensions().0),
+    ];
+    let wanted = wanted
+        .iter()
+        .fold(0_u64, |sum, part| sum.saturating_add(*part));
+    let Some(spare) = left.checked_sub(wanted) else {
+        return Ok(None);
+    };
     decoder.set_limits(limits(spare))?;
     let orientation = decoder.orientation()?;
     DynamicImage::from_decoder(decoder).map(|picture| Some((picture, orientation)))
@@ -87,7 +119,9 @@ mod tests {
     fn encoded(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
         let mut out = Vec::new();
         let picture = DynamicImage::new_rgb8(width, height);
-        picture.write_to(&mut Cursor::new(&mut out), format).unwrap();
+        picture
+            .write_to(&mut Cursor::new(&mut out), format)
+            .unwrap();
         out
     }
 
@@ -102,27 +136,53 @@ mod tests {
 
     #[test]
     fn pictures_become_smaller_and_never_larger() {
-        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP] {
-            assert_eq!(size_of(&made(encoded(800, 400, format)).unwrap()), (320, 160), "{format:?}");
+        for format in [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Gif,
+            ImageFormat::WebP,
+        ] {
+            assert_eq!(
+                size_of(&made(encoded(800, 400, format)).unwrap()),
+                (320, 160),
+                "{format:?}"
+            );
         }
-        assert_eq!(size_of(&made(encoded(40, 20, ImageFormat::Png)).unwrap()), (40, 20));
+        assert_eq!(
+            size_of(&made(encoded(40, 20, ImageFormat::Png)).unwrap()),
+            (40, 20)
+        );
     }
 
     /// What fuzzing begins with is worth something only where it is decoded.
     #[test]
     fn the_corpus_of_the_fuzz_target_is_made() {
         let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/thumbnail");
-        for file in std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path()) {
+        for file in std::fs::read_dir(corpus)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+        {
             let outcome = made(std::fs::read(&file).unwrap());
-            assert_eq!(outcome.is_ok(), !file.ends_with("frame-too-large.webp"), "{}", file.display());
+            assert_eq!(
+                outcome.is_ok(),
+                !file.ends_with("frame-too-large.webp"),
+                "{}",
+                file.display()
+            );
         }
     }
 
     #[test]
     fn a_photo_of_12_megapixels_is_made_and_one_beyond_the_memory_refused() {
-        assert_eq!(size_of(&made(encoded(4000, 3000, ImageFormat::Jpeg)).unwrap()), (320, 240));
+        assert_eq!(
+            size_of(&made(encoded(4000, 3000, ImageFormat::Jpeg)).unwrap()),
+            (320, 240)
+        );
         for format in [ImageFormat::Jpeg, ImageFormat::Png] {
-            assert!(made(encoded(5000, 4600, format)).is_err(), "{format:?} of 23 megapixels");
+            assert!(
+                made(encoded(5000, 4600, format)).is_err(),
+                "{format:?} of 23 megapixels"
+            );
         }
     }
 
@@ -135,7 +195,10 @@ mod tests {
             png[20..24].copy_from_slice(&side.to_be_bytes());
             let crc = crc32fast::hash(&png[12..29]);
             png[29..33].copy_from_slice(&crc.to_be_bytes());
-            assert!(matches!(made(png.clone()), Err(Error::Invalid { .. })), "{side}");
+            assert!(
+                matches!(made(png.clone()), Err(Error::Invalid { .. })),
+                "{side}"
+            );
         }
         let mut gif = encoded(8, 8, ImageFormat::Gif);
         gif[6..10].copy_from_slice(&[0xff; 4]);
@@ -154,7 +217,12 @@ mod tests {
     fn what_is_broken_or_no_picture_is_refused() {
         let whole = encoded(64, 64, ImageFormat::Png);
         let half = whole[..whole.len() / 2].to_vec();
-        for bytes in [Vec::new(), b"text".to_vec(), b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(), half] {
+        for bytes in [
+            Vec::new(),
+            b"text".to_vec(),
+            b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec(),
+            half,
+        ] {
             assert!(matches!(made(bytes), Err(Error::Invalid { .. })));
         }
         // Cut and changed anywhere: refused or shown, never a panic.

@@ -26,12 +26,15 @@ pub(super) async fn charge<B>(
 ) -> Result<Response<B>> {
     let is_limited = link.record.max_downloads.is_some();
     if is_limited && response.headers().contains_key(ACCEPT_RANGES) {
-        response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
+        response
+            .headers_mut()
+            .insert(ACCEPT_RANGES, HeaderValue::from_static("none"));
     }
     if *method == Method::GET && response.extensions().get::<Download>().is_some() {
         let (shared, link) = (Arc::clone(app), link.clone());
         // To the end though the visitor leaves.
-        app.finish(async move { shared.links.count_download(&link).await }).await?;
+        app.finish(async move { shared.links.count_download(&link).await })
+            .await?;
     }
     Ok(response)
 }

@@ -45,7 +45,10 @@ pub(super) fn routes() -> Router {
         .route("/s/{token}/thumbnail", get(thumbnail))
         .route("/s/{token}/zip", get(archive))
         .route("/s/{token}/password", post(enter_password))
-        .route("/s/{token}/upload", post(upload).layer(DefaultBodyLimit::disable()))
+        .route(
+            "/s/{token}/upload",
+            post(upload).layer(DefaultBodyLimit::disable()),
+        )
         .layer(DefaultBodyLimit::max(MAX_FORM))
 }
 
@@ -58,7 +61,13 @@ pub(super) fn mounted(path: &str) -> Option<&str> {
 /// A path as logs may have it.
 pub(super) fn without_token(path: &str) -> Cow<'_, str> {
     match path.strip_prefix("/s/") {
-        Some(rest) => format!("/s/-{}", rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default()).into(),
+        Some(rest) => format!(
+            "/s/-{}",
+            rest.find('/')
+                .and_then(|at| rest.get(at..))
+                .unwrap_or_default()
+        )
+        .into(),
         None => path.into(),
     }
 }
@@ -66,8 +75,16 @@ pub(super) fn without_token(path: &str) -> Cow<'_, str> {
 /// Who a visitor of a link acts as, while its owner may still sign in and what was shared is still there; else `NotFound`.
 async fn admit(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
     let record = link.record.as_ref();
-    let owner = app.auth.account(&record.owner).filter(|owner| !owner.disabled).ok_or(Error::NotFound)?;
-    let access = Arc::new(LinkWarrant::new(app.links.clone(), app.auth.clone(), link.clone()));
+    let owner = app
+        .auth
+        .account(&record.owner)
+        .filter(|owner| !owner.disabled)
+        .ok_or(Error::NotFound)?;
+    let access = Arc::new(LinkWarrant::new(
+        app.links.clone(),
+        app.auth.clone(),
+        link.clone(),
+    ));
     let identity = Arc::new(Identity {
         via: Via::Link(link.id.clone()),
         scope: VPath::restore(record.path.clone()),
@@ -75,12 +92,18 @@ async fn admit(app: &App, link: &Link) -> Result<(Arc<Identity>, Drive)> {
         ..Identity::whole(owner.name, Role::User, owner.quota, access)
     });
     let gone = |error| match error {
-        Error::ParentMissing | Error::NotFolder | Error::Unauthenticated | Error::Forbidden(_) => Error::NotFound,
+        Error::ParentMissing | Error::NotFolder | Error::Unauthenticated | Error::Forbidden(_) => {
+            Error::NotFound
+        }
         error => error,
     };
     let drive = app.drive(&identity).await.map_err(gone)?;
     let (node, id) = drive.identify(&VPath::root()).await.map_err(gone)?;
-    let props = if record.target.is_marked() { drive.props(&VPath::root()).await? } else { Vec::new() };
+    let props = if record.target.is_marked() {
+        drive.props(&VPath::root()).await?
+    } else {
+        Vec::new()
+    };
     if !record.target.is(&node, id, &props) {
         return Err(Error::NotFound);
     }
@@ -105,33 +128,57 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
             return Err(ask_password(&token, None));
         }
         app.links.touch(&link).await;
-        Ok(Self { app, link, token, drive, client })
+        Ok(Self {
+            app,
+            link,
+            token,
+            drive,
+            client,
+        })
     }
 }
 
-async fn arrive<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<(Public, Link, String, Drive), Response> {
-    let public = Public::from_request_parts(parts, state).await.map_err(IntoResponse::into_response)?;
-    let Path(token) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| gone())?;
+async fn arrive<S: Send + Sync>(
+    parts: &mut Parts,
+    state: &S,
+) -> Result<(Public, Link, String, Drive), Response> {
+    let public = Public::from_request_parts(parts, state)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    let Path(token) = Path::<String>::from_request_parts(parts, state)
+        .await
+        .map_err(|_| gone())?;
     let link = public.app.links.enter(&token).ok_or_else(gone)?;
-    let (_, drive) = admit(&public.app, &link).await.map_err(|error| failed(&error))?;
+    let (_, drive) = admit(&public.app, &link)
+        .await
+        .map_err(|error| failed(&error))?;
     Ok((public, link, token, drive))
 }
 
 /// Whether a request shows a pass for the link.
 fn has_pass(app: &App, link: &Link, headers: &HeaderMap) -> bool {
-    cookies(headers).count() <= MAX_PASSES && cookies(headers).any(|pass| app.links.passes.admits(link, pass))
+    cookies(headers).count() <= MAX_PASSES
+        && cookies(headers).any(|pass| app.links.passes.admits(link, pass))
 }
 
 /// The passes among a request's cookies.
 fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    let pairs = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(';'));
+    let pairs = headers
+        .get_all(COOKIE)
+        .iter()
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(';'));
     pairs.filter_map(|pair| pair.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
 /// The page of whatever is not there.
 fn gone() -> Response {
     let text = "<p>This link does not exist, has ended, or what it showed is gone.</p>";
-    (reply::status(&Error::NotFound), pages::page("Nothing here", text)).into_response()
+    (
+        reply::status(&Error::NotFound),
+        pages::page("Nothing here", text),
+    )
+        .into_response()
 }
 
 /// A failure as a page.
@@ -140,8 +187,12 @@ fn failed(error: &Error) -> Response {
         return gone();
     }
     reply::log(error);
-    let text = format!("<p class=\"wrong\" role=\"alert\">{}</p>", pages::escape(&reply::text_of(error)));
-    let mut response = (reply::api_status(error), pages::page("Not possible", &text)).into_response();
+    let text = format!(
+        "<p class=\"wrong\" role=\"alert\">{}</p>",
+        pages::escape(&reply::text_of(error))
+    );
+    let mut response =
+        (reply::api_status(error), pages::page("Not possible", &text)).into_response();
     if let Some(when) = reply::failure(error).headers_mut().remove(RETRY_AFTER) {
         response.headers_mut().insert(RETRY_AFTER, when);
     }
@@ -150,7 +201,10 @@ fn failed(error: &Error) -> Response {
 
 fn shown(html: Html<String>) -> Response {
     let mut response = html.into_response();
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(web::POLICY));
+    response.headers_mut().insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(web::POLICY),
+    );
     response
 }
 
@@ -189,7 +243,11 @@ impl Visitor {
 
     /// Nothing is read by a link for uploads.
     fn reads(&self) -> Result<()> {
-        if self.link.record.rights == Rights::Drop { Err(Error::NotFound) } else { Ok(()) }
+        if self.link.record.rights == Rights::Drop {
+            Err(Error::NotFound)
+        } else {
+            Ok(())
+        }
     }
 
     fn is_limited(&self) -> bool {
@@ -213,14 +271,27 @@ async fn show(visitor: Visitor, Query(below): Query<Below>) -> Response {
         if !node.folder {
             return Ok(page::file(&visitor, &path, &node));
         }
-        let rows = files::page(&visitor.drive, &path, below.after.as_deref(), page::MAX_ROWS).await?;
+        let rows = files::page(
+            &visitor.drive,
+            &path,
+            below.after.as_deref(),
+            page::MAX_ROWS,
+        )
+        .await?;
         Ok(page::folder(&visitor, &path, &rows, None))
     };
-    outcome.await.map_or_else(|error: Error| failed(&error), shown)
+    outcome
+        .await
+        .map_or_else(|error: Error| failed(&error), shown)
 }
 
 /// `GET /s/<token>/file?path=…`
-async fn file(visitor: Visitor, Query(below): Query<Below>, method: Method, mut headers: HeaderMap) -> Response {
+async fn file(
+    visitor: Visitor,
+    Query(below): Query<Below>,
+    method: Method,
+    mut headers: HeaderMap,
+) -> Response {
     let outcome = async {
         let path = below.path()?;
         visitor.reads()?;
@@ -231,7 +302,9 @@ async fn file(visitor: Visitor, Query(below): Query<Below>, method: Method, mut 
         let name = visitor.name_at(&path);
         let mut response = files::content(&visitor.drive, &path, Some(name), &headers).await?;
         if below.save {
-            response.headers_mut().insert(CONTENT_DISPOSITION, files::disposition("attachment", name));
+            response
+                .headers_mut()
+                .insert(CONTENT_DISPOSITION, files::disposition("attachment", name));
         }
         visitor.charge(&method, response).await
     };
@@ -248,7 +321,13 @@ async fn thumbnail(visitor: Visitor, Query(below): Query<Below>, headers: Header
             return Err(Error::NotFound);
         }
         let reader = visitor.drive.open(&path).await?;
-        pictures::answer(reader, pictures::USUAL, &headers, pictures::Asked::ByLink(&visitor.link.id)).await
+        pictures::answer(
+            reader,
+            pictures::USUAL,
+            &headers,
+            pictures::Asked::ByLink(&visitor.link.id),
+        )
+        .await
     };
     outcome.await.unwrap_or_else(|error| failed(&error))
 }
@@ -277,7 +356,11 @@ async fn upload(visitor: Visitor, Query(below): Query<Below>, request: Request) 
         if visitor.link.record.rights == Rights::View {
             return Err(Error::Forbidden("This link is for viewing."));
         }
-        let into = Into { folder: path.clone(), overwrite: false, tokens: Vec::new() };
+        let into = Into {
+            folder: path.clone(),
+            overwrite: false,
+            tokens: Vec::new(),
+        };
         let results = store_form(&visitor.drive, &into, Form::of(request)?).await?;
         if drops {
             return Ok(page::drop(&visitor, Some(&results)));
@@ -314,14 +397,26 @@ async fn enter_password(request: Request) -> Response {
 /// Verifies a link's password; one without a password lets anybody pass.
 async fn check_password(app: &App, link: &Link, password: &[u8], from: IpAddr) -> Result<()> {
     match &link.record.password {
-        Some(stored) => app.auth.check_link_password(&link.id, stored, password, from).await,
+        Some(stored) => {
+            app.auth
+                .check_link_password(&link.id, stored, password, from)
+                .await
+        }
         None => Ok(()),
     }
 }
 
 fn password_in(form: &[u8]) -> Zeroizing<Vec<u8>> {
-    let value = form.split(|b| *b == b'&').find_map(|pair| pair.strip_prefix(b"password=")).unwrap_or_default();
-    let spaced: Zeroizing<Vec<u8>> = Zeroizing::new(value.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect());
+    let value = form
+        .split(|b| *b == b'&')
+        .find_map(|pair| pair.strip_prefix(b"password="))
+        .unwrap_or_default();
+    let spaced: Zeroizing<Vec<u8>> = Zeroizing::new(
+        value
+            .iter()
+            .map(|b| if *b == b'+' { b' ' } else { *b })
+            .collect(),
+    );
     Zeroizing::new(percent_decode(&spaced).collect())
 }
 
@@ -331,9 +426,14 @@ fn welcome(app: &App, link: &Link, token: &str, https: bool) -> Result<Response>
     if link.record.password.is_none() {
         return Ok(response);
     }
-    let (pass, life) = (app.links.passes.issue(link)?, app.links.passes.life().as_secs());
+    let (pass, life) = (
+        app.links.passes.issue(link)?,
+        app.links.passes.life().as_secs(),
+    );
     let secure = if https { "; Secure" } else { "" };
-    let cookie = format!("{COOKIE_NAME}={pass}; Path=/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}");
+    let cookie = format!(
+        "{COOKIE_NAME}={pass}; Path=/s/{token}; Max-Age={life}; HttpOnly; SameSite=Strict{secure}"
+    );
     let cookie = HeaderValue::try_from(cookie).map_err(|_| Error::NotFound)?;
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
@@ -347,7 +447,13 @@ mod tests {
     fn drives_of_links_are_known_by_whole_names() {
         assert_eq!(mounted("/s/abc/dav"), Some("abc"));
         assert_eq!(mounted("/s/abc/dav/x/y"), Some("abc"));
-        for other in ["/s/abc", "/s/abc/davx", "/s/dav", "/x/abc/dav", "/s/abc/file"] {
+        for other in [
+            "/s/abc",
+            "/s/abc/davx",
+            "/s/dav",
+            "/x/abc/dav",
+            "/s/abc/file",
+        ] {
             assert_eq!(mounted(other), None, "{other}");
         }
     }
@@ -361,7 +467,10 @@ mod tests {
 
     #[test]
     fn passwords_are_read_from_the_form() {
-        assert_eq!(password_in(b"x=1&password=a+b%26%C3%A9").as_slice(), "a b&é".as_bytes());
+        assert_eq!(
+            password_in(b"x=1&password=a+b%26%C3%A9").as_slice(),
+            "a b&é".as_bytes()
+        );
         assert!(password_in(b"other=1").is_empty());
     }
 }

@@ -37,14 +37,26 @@ pub(in crate::http) async fn handle(
     }
 }
 
-async fn enter(app: &Arc<App>, token: &str, origin: &Origin, parts: &Parts) -> Result<(Link, Visit)> {
+async fn enter(
+    app: &Arc<App>,
+    token: &str,
+    origin: &Origin,
+    parts: &Parts,
+) -> Result<(Link, Visit)> {
     let link = app.links.enter(token).ok_or(Error::NotFound)?;
     let (identity, drive) = admit(app, &link).await?;
     drop(drive);
     check_basic(app, &link, origin, parts).await?;
     app.links.touch(&link).await;
     let (prefix, encased) = (format!("/s/{token}/dav").into(), !link.record.target.folder);
-    Ok((link, Visit { identity, prefix, encased }))
+    Ok((
+        link,
+        Visit {
+            identity,
+            prefix,
+            encased,
+        },
+    ))
 }
 
 /// Verifies the password that came with the request. Within the hour a network that gave it is believed without argon2. Beyond its

@@ -18,7 +18,10 @@ pub const MAX_ROWS: usize = 1000;
 
 /// The form that asks for the password.
 pub fn password(token: &str, wrong: Option<&Error>) -> Html<String> {
-    let wrong = wrong.map_or("", |_| "<p class=\"wrong\" role=\"alert\">That is not the password.</p>");
+    let wrong = wrong.map_or(
+        "",
+        |_| "<p class=\"wrong\" role=\"alert\">That is not the password.</p>",
+    );
     page(
         "Shared with you",
         &format!(
@@ -48,12 +51,23 @@ pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
     // A picture in the page would use up a download.
     if media.starts_with("image/") && media::is_harmless(media) && !visitor.is_limited() {
         let source = address(&visitor.token, "/file", path, "");
-        let _ = write!(content, "<p><img src=\"{source}\" alt=\"{name}\" width=\"100%\"></p>");
+        let _ = write!(
+            content,
+            "<p><img src=\"{source}\" alt=\"{name}\" width=\"100%\"></p>"
+        );
     }
-    let _ = write!(content, "<p>{}, {}</p><p>", marked_size(node.len), marked_time(node.modified));
+    let _ = write!(
+        content,
+        "<p>{}, {}</p><p>",
+        marked_size(node.len),
+        marked_time(node.modified)
+    );
     if media::is_harmless(media) && !visitor.is_limited() {
-        let _ =
-            write!(content, "<a data-t=\"show\" href=\"{}\">Show</a> · ", address(&visitor.token, "/file", path, ""));
+        let _ = write!(
+            content,
+            "<a data-t=\"show\" href=\"{}\">Show</a> · ",
+            address(&visitor.token, "/file", path, "")
+        );
     }
     let _ = write!(
         content,
@@ -64,7 +78,12 @@ pub fn file(visitor: &Visitor, path: &VPath, node: &Node) -> Html<String> {
 }
 
 /// A page of a folder.
-pub fn folder(visitor: &Visitor, path: &VPath, rows: &FolderPage, results: Option<&[ItemResult]>) -> Html<String> {
+pub fn folder(
+    visitor: &Visitor,
+    path: &VPath,
+    rows: &FolderPage,
+    results: Option<&[ItemResult]>,
+) -> Html<String> {
     let mut content = results.map(told).unwrap_or_default() + &up(visitor, path);
     content.push_str("<table><thead><tr><th data-t=\"name.file\">Name<th data-t=\"size\">Size<th data-t=\"modified\">Modified</thead><tbody>");
     for Row(name, kind, len, modified, _) in &rows.items {
@@ -73,10 +92,18 @@ pub fn folder(visitor: &Visitor, path: &VPath, rows: &FolderPage, results: Optio
         let modified = marked_time(time::from_unix_seconds(modified.div_euclid(1000)));
         let (mark, size, file) = match kind {
             Kind::Folder => ("/", String::new(), String::new()),
-            Kind::File => ("", marked_size(*len), format!(" data-file=\"{}\"", escape(name))),
+            Kind::File => (
+                "",
+                marked_size(*len),
+                format!(" data-file=\"{}\"", escape(name)),
+            ),
         };
         // A preview would use up a download.
-        let file = if visitor.is_limited() { String::new() } else { file };
+        let file = if visitor.is_limited() {
+            String::new()
+        } else {
+            file
+        };
         let _ = write!(
             content,
             "<tr><td><a href=\"{}\"{file}><bdi>{}</bdi>{mark}</a><td>{size}<td>{modified}",
@@ -86,14 +113,22 @@ pub fn folder(visitor: &Visitor, path: &VPath, rows: &FolderPage, results: Optio
     }
     content.push_str("</tbody></table>");
     if let Some(Row(last, ..)) = rows.items.last().filter(|_| rows.next.is_some()) {
-        let next = address(&visitor.token, "", path, &format!("&amp;after={}", encoded(last)));
+        let next = address(
+            &visitor.token,
+            "",
+            path,
+            &format!("&amp;after={}", encoded(last)),
+        );
         let _ = write!(
             content,
             "<p><span data-t=\"public.more\">There is more than this page shows.</span> <a data-t=\"public.next\" href=\"{next}\">Next page</a></p>"
         );
     }
     let zip = address(&visitor.token, "/zip", path, "");
-    let _ = write!(content, "<p><a data-t=\"public.zip\" href=\"{zip}\">Download all as a zip archive</a></p>");
+    let _ = write!(
+        content,
+        "<p><a data-t=\"public.zip\" href=\"{zip}\">Download all as a zip archive</a></p>"
+    );
     if visitor.link.record.rights == Rights::Edit {
         content.push_str(&upload_form(visitor, path));
     }
@@ -107,7 +142,11 @@ fn marked_size(bytes: u64) -> String {
 
 /// A moment for people, and for scripts.
 fn marked_time(at: std::time::SystemTime) -> String {
-    format!("<span data-time=\"{}\">{}</span>", time::unix_millis(at), time::iso_date(at))
+    format!(
+        "<span data-time=\"{}\">{}</span>",
+        time::unix_millis(at),
+        time::iso_date(at)
+    )
 }
 
 /// The way back to the folder above.
@@ -147,12 +186,20 @@ fn harmless(name: &str) -> Cow<'_, str> {
     if is_balanced(name) {
         return name.into();
     }
-    name.replace(|c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2029}' | '\u{2066}'..='\u{2069}'), "\u{fffd}").into()
+    name.replace(
+        |c| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2029}' | '\u{2066}'..='\u{2069}'),
+        "\u{fffd}",
+    )
+    .into()
 }
 
 /// An address beneath a link, in ASCII that stands in a quoted attribute as it is.
 fn address(token: &str, what: &str, path: &VPath, more: &str) -> String {
-    format!("/s/{}{what}?path={}{more}", encoded(token), encoded(path.as_str()))
+    format!(
+        "/s/{}{what}?path={}{more}",
+        encoded(token),
+        encoded(path.as_str())
+    )
 }
 
 fn encoded(text: &str) -> String {
@@ -171,7 +218,11 @@ fn size(bytes: u64) -> String {
         }
         (whole, tenths, unit) = (whole / 1024, whole % 1024 * 10 / 1024, next);
     }
-    if unit == "bytes" { format!("{whole} bytes") } else { format!("{whole}.{tenths} {unit}") }
+    if unit == "bytes" {
+        format!("{whole} bytes")
+    } else {
+        format!("{whole}.{tenths} {unit}")
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +231,12 @@ mod tests {
 
     #[test]
     fn sizes_are_for_people() {
-        for (bytes, text) in [(0, "0 bytes"), (1023, "1023 bytes"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1536, "1.5 KiB"),
+            (5 << 30, "5.0 GiB"),
+        ] {
             assert_eq!(size(bytes), text);
         }
     }
@@ -188,6 +244,9 @@ mod tests {
     #[test]
     fn addresses_hold_no_markup() {
         let path = VPath::parse("a\"><script>&'#?").unwrap();
-        assert_eq!(address("t", "/file", &path, ""), "/s/t/file?path=a%22%3E%3Cscript%3E%26%27%23%3F");
+        assert_eq!(
+            address("t", "/file", &path, ""),
+            "/s/t/file?path=a%22%3E%3Cscript%3E%26%27%23%3F"
+        );
     }
 }

@@ -31,12 +31,26 @@ pub struct Member {
 impl Member {
     /// A folder; its name ends in a slash.
     pub fn folder(name: &str, modified: SystemTime) -> Self {
-        Self { name: name.to_owned(), folder: true, modified, len: 0, offset: 0, crc: Hasher::new() }
+        Self {
+            name: name.to_owned(),
+            folder: true,
+            modified,
+            len: 0,
+            offset: 0,
+            crc: Hasher::new(),
+        }
     }
 
     /// A file of exactly `len` bytes.
     pub fn file(name: &str, modified: SystemTime, len: u64) -> Self {
-        Self { name: name.to_owned(), folder: false, modified, len, offset: 0, crc: Hasher::new() }
+        Self {
+            name: name.to_owned(),
+            folder: false,
+            modified,
+            len,
+            offset: 0,
+            crc: Hasher::new(),
+        }
     }
 
     /// Says where in the archive it begins.
@@ -126,7 +140,14 @@ impl Member {
         put16(out, 0); // comment
         put16(out, 0); // disk
         put16(out, 0); // internal attributes
-        put32(out, if self.folder { (0o040_755 << 16) | 0x10 } else { 0o100_644 << 16 });
+        put32(
+            out,
+            if self.folder {
+                (0o040_755 << 16) | 0x10
+            } else {
+                0o100_644 << 16
+            },
+        );
         put32(out, narrow(self.offset));
         out.extend_from_slice(self.name.as_bytes());
         out.extend_from_slice(&extra);
@@ -134,7 +155,14 @@ impl Member {
 
     /// Flags, method (stored), time.
     fn put_common(&self, out: &mut Vec<u8>) {
-        put16(out, if self.folder { UTF8 } else { UTF8 | SIZES_FOLLOW });
+        put16(
+            out,
+            if self.folder {
+                UTF8
+            } else {
+                UTF8 | SIZES_FOLLOW
+            },
+        );
         put16(out, 0);
         let (date, time) = dos_moment(self.modified);
         put16(out, time);
@@ -186,9 +214,15 @@ impl Directory {
 
     /// The end of the archive.
     pub fn finish(self) -> Bytes {
-        let Self { position: start, count, lines: mut out } = self;
+        let Self {
+            position: start,
+            count,
+            lines: mut out,
+        } = self;
         let len = out.len() as u64;
-        let wide = count >= u64::from(ELSEWHERE_16) || start >= u64::from(ELSEWHERE) || len >= u64::from(ELSEWHERE);
+        let wide = count >= u64::from(ELSEWHERE_16)
+            || start >= u64::from(ELSEWHERE)
+            || len >= u64::from(ELSEWHERE);
         if wide {
             put32(&mut out, 0x0606_4b50);
             put64(&mut out, 44);
@@ -225,7 +259,10 @@ fn dos_moment(time: SystemTime) -> (u16, u16) {
     }
     let field = |value: i64, shift: u32| u16::try_from(value).unwrap_or(0) << shift;
     let date = field((year - 1980).min(127), 9) | field(month, 5) | field(day, 0);
-    (date, field(hour, 11) | field(minute, 5) | field(second / 2, 0))
+    (
+        date,
+        field(hour, 11) | field(minute, 5) | field(second / 2, 0),
+    )
 }
 
 fn put16(out: &mut Vec<u8>, value: u16) {

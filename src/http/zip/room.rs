@@ -50,7 +50,12 @@ struct Part {
 impl Default for Rooms {
     fn default() -> Self {
         let units = Arc::new(Semaphore::new(TOTAL / UNIT));
-        Self { units, links: Parts::default(), networks: Parts::default(), waiting: AtomicUsize::new(0) }
+        Self {
+            units,
+            links: Parts::default(),
+            networks: Parts::default(),
+            waiting: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -60,7 +65,10 @@ fn part_of<K: std::hash::Hash + Eq>(parts: &Parts<K>, key: K, bytes: usize) -> A
         return part;
     }
     parts.retain(|_, part| part.strong_count() > 0);
-    let (units, beyond) = (Arc::new(Semaphore::new(bytes / UNIT)), Arc::new(Semaphore::new(1)));
+    let (units, beyond) = (
+        Arc::new(Semaphore::new(bytes / UNIT)),
+        Arc::new(Semaphore::new(1)),
+    );
     let part = Arc::new(Part { units, beyond });
     parts.insert(key, Arc::downgrade(&part));
     part
@@ -85,9 +93,18 @@ impl Room {
     }
 
     fn among(rooms: &Arc<Rooms>, link: &str, network: Network) -> Self {
-        let (link, network) =
-            (part_of(&rooms.links, link.into(), OF_LINK), part_of(&rooms.networks, network, OF_NETWORK));
-        Self { rooms: rooms.clone(), link, network, units: Vec::new(), beyond: None, read: Default::default() }
+        let (link, network) = (
+            part_of(&rooms.links, link.into(), OF_LINK),
+            part_of(&rooms.networks, network, OF_NETWORK),
+        );
+        Self {
+            rooms: rooms.clone(),
+            link,
+            network,
+            units: Vec::new(),
+            beyond: None,
+            read: Default::default(),
+        }
     }
 
     /// Waits until there is room for so many bytes.
@@ -114,11 +131,18 @@ impl Room {
             return Ok(());
         }
         let (read, spent) = (self.read.0 + bytes as u64, self.read.1 + took);
-        self.read = if read >= FAIR * PATIENCE.as_secs() { (0, Duration::ZERO) } else { (read, spent) };
+        self.read = if read >= FAIR * PATIENCE.as_secs() {
+            (0, Duration::ZERO)
+        } else {
+            (read, spent)
+        };
         if self.read.1 < PATIENCE || self.rooms.waiting.load(Ordering::Relaxed) == 0 {
             return Ok(());
         }
-        Err(Error::io("send an archive so slowly while others wait for room", io::Error::from(io::ErrorKind::TimedOut)))
+        Err(Error::io(
+            "send an archive so slowly while others wait for room",
+            io::Error::from(io::ErrorKind::TimedOut),
+        ))
     }
 }
 
@@ -148,7 +172,9 @@ mod tests {
     }
 
     async fn fits(room: &mut Room, bytes: usize) -> bool {
-        timeout(Duration::from_secs(1), room.make(bytes)).await.is_ok()
+        timeout(Duration::from_secs(1), room.make(bytes))
+            .await
+            .is_ok()
     }
 
     /// Takes all that it gets.
@@ -173,7 +199,11 @@ mod tests {
         drop((second, small));
         assert_eq!(rooms.units.available_permits(), TOTAL / UNIT);
         drop(room(&rooms, "b", 2));
-        assert_eq!((rooms.links.lock().len(), rooms.networks.lock().len()), (1, 1), "what is over is forgotten");
+        assert_eq!(
+            (rooms.links.lock().len(), rooms.networks.lock().len()),
+            (1, 1),
+            "what is over is forgotten"
+        );
     }
 
     /// However many archives one network holds up, by one link or by several, others load theirs: by other links, and by the same.
@@ -188,7 +218,10 @@ mod tests {
         }
         assert!(!fits(&mut room(&rooms, "a", 1), FREE + 1).await);
         for (link, network) in [("a", 2), ("c", 2), ("b", 3)] {
-            assert!(fits(&mut room(&rooms, link, network), FREE + (4 << 20)).await, "{link} {network}");
+            assert!(
+                fits(&mut room(&rooms, link, network), FREE + (4 << 20)).await,
+                "{link} {network}"
+            );
         }
         // The same by many networks, all of one link.
         for n in 10..20 {
@@ -202,7 +235,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_slowly_is_cut_off_once_somebody_waits() {
         let rooms = Arc::<Rooms>::default();
-        let (mut slow, mut fast, mut small) = (room(&rooms, "a", 1), room(&rooms, "a", 1), room(&rooms, "a", 1));
+        let (mut slow, mut fast, mut small) = (
+            room(&rooms, "a", 1),
+            room(&rooms, "a", 1),
+            room(&rooms, "a", 1),
+        );
         let second = Duration::from_secs(1);
         assert!(fits(&mut slow, OF_NETWORK).await && fits(&mut fast, 2 * OF_NETWORK).await);
         for _ in 0..600 {

@@ -37,7 +37,11 @@ enum Behind {
 
 impl Arriving {
     pub(in crate::server) fn new(incoming: Incoming, stream: Arc<Stream>) -> Self {
-        Self { incoming, stream, behind: Behind::Nothing }
+        Self {
+            incoming,
+            stream,
+            behind: Behind::Nothing,
+        }
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
@@ -46,9 +50,16 @@ impl Arriving {
             Behind::Frame(frame) => return Poll::Ready(Some(frame)),
             Behind::End => return Poll::Ready(None),
         }
-        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx)).map(|frame| frame.map_err(io::Error::other));
-        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()).and_then(Frame::data_ref) {
-            self.stream.came.fetch_add(data.len() as u64, Ordering::Relaxed);
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx))
+            .map(|frame| frame.map_err(io::Error::other));
+        if let Some(data) = frame
+            .as_ref()
+            .and_then(|frame| frame.as_ref().ok())
+            .and_then(Frame::data_ref)
+        {
+            self.stream
+                .came
+                .fetch_add(data.len() as u64, Ordering::Relaxed);
         }
         Poll::Ready(frame)
     }
@@ -57,7 +68,9 @@ impl Arriving {
     fn gather(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
         let mut pieces = BytesMut::new();
         while first.len().max(pieces.len()) < GATHERED {
-            let Poll::Ready(next) = self.poll_incoming(cx) else { break };
+            let Poll::Ready(next) = self.poll_incoming(cx) else {
+                break;
+            };
             match next.map(|next| next.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
                     if pieces.is_empty() {
@@ -74,7 +87,11 @@ impl Arriving {
                 break;
             }
         }
-        if pieces.is_empty() { first } else { pieces.freeze() }
+        if pieces.is_empty() {
+            first
+        } else {
+            pieces.freeze()
+        }
     }
 }
 
@@ -82,14 +99,23 @@ impl http_body::Body for Arriving {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         this.stream.reader.register(cx.waker());
         let frame = this.poll_incoming(cx);
-        this.stream.is_wanted.store(frame.is_pending(), Ordering::Relaxed);
+        this.stream
+            .is_wanted
+            .store(frame.is_pending(), Ordering::Relaxed);
         let Poll::Ready(frame) = frame else {
             let is_late = this.stream.is_late.load(Ordering::Relaxed);
-            return if is_late { Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into()))) } else { Poll::Pending };
+            return if is_late {
+                Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())))
+            } else {
+                Poll::Pending
+            };
         };
         let frame = match frame.map(|frame| frame.map(Frame::into_data)) {
             Some(Ok(Ok(data))) => Some(Ok(Frame::data(this.gather(data, cx)))),
@@ -125,18 +151,28 @@ pub(in crate::server) struct Leaving {
 
 impl Leaving {
     pub(in crate::server) fn new(body: Body, stream: Option<Arc<Stream>>) -> Self {
-        Self { body, rest: Bytes::new(), stream }
+        Self {
+            body,
+            rest: Bytes::new(),
+            stream,
+        }
     }
 
     /// Waits until what it gave before has been sent: with more of it in its buffers than there is a window for, the library could not
     /// take the answer back.
     fn poll_sent(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(stream) = &self.stream else { return Poll::Ready(Ok(())) };
+        let Some(stream) = &self.stream else {
+            return Poll::Ready(Ok(()));
+        };
         stream.writer.register(cx.waker());
         if stream.is_given_up.load(Ordering::Relaxed) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        if stream.pieces.load(Ordering::Acquire) == 0 { Poll::Ready(Ok(())) } else { Poll::Pending }
+        if stream.pieces.load(Ordering::Acquire) == 0 {
+            Poll::Ready(Ok(()))
+        } else {
+            Poll::Pending
+        }
     }
 }
 
@@ -144,7 +180,10 @@ impl http_body::Body for Leaving {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
         ready!(this.poll_sent(cx))?;
         if this.rest.is_empty() {
@@ -160,7 +199,10 @@ impl http_body::Body for Leaving {
         let piece = match &this.stream {
             Some(stream) => {
                 stream.pieces.fetch_add(1, Ordering::Relaxed);
-                Bytes::from_owner(Piece { bytes, stream: Arc::clone(stream) })
+                Bytes::from_owner(Piece {
+                    bytes,
+                    stream: Arc::clone(stream),
+                })
             }
             None => bytes,
         };
@@ -173,7 +215,9 @@ impl http_body::Body for Leaving {
 
     fn size_hint(&self) -> SizeHint {
         let rest = self.rest.len() as u64;
-        self.body.len().map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + rest))
+        self.body
+            .len()
+            .map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + rest))
     }
 }
 
@@ -191,7 +235,9 @@ impl AsRef<[u8]> for Piece {
 
 impl Drop for Piece {
     fn drop(&mut self) {
-        self.stream.sent.fetch_add(self.bytes.len() as u64, Ordering::Relaxed);
+        self.stream
+            .sent
+            .fetch_add(self.bytes.len() as u64, Ordering::Relaxed);
         if self.stream.pieces.fetch_sub(1, Ordering::Release) == 1 {
             self.stream.writer.wake();
         }

@@ -21,9 +21,15 @@ const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// Streams that a client may reset: a browser that turns a page cancels the pictures of the last one, all at once.
-const RESETS: Rate = Rate { at_once: 200, each_second: 20 };
+const RESETS: Rate = Rate {
+    at_once: 200,
+    each_second: 20,
+};
 /// Frames that neither ask nor bring anything: SETTINGS, PING, PRIORITY, empty DATA, unknown ones, and `WINDOW_UPDATE` beyond what was sent.
-const IDLE_TALK: Rate = Rate { at_once: 1000, each_second: 100 };
+const IDLE_TALK: Rate = Rate {
+    at_once: 1000,
+    each_second: 100,
+};
 /// For each so many bytes that were sent there may be a `WINDOW_UPDATE`: the smallest windows in use are 64 KiB.
 const FOR_UPDATE: u64 = 1024;
 /// So many bytes are remembered for it at most.
@@ -46,14 +52,20 @@ struct Allowance {
 
 impl Allowance {
     fn new(rate: Rate) -> Self {
-        Self { rate, left: rate.at_once, since: Instant::now() }
+        Self {
+            rate,
+            left: rate.at_once,
+            since: Instant::now(),
+        }
     }
 
     /// Takes one; `false` when there is none.
     fn take(&mut self) -> bool {
         if self.left == 0 {
             let seconds = self.since.elapsed().as_secs();
-            let more = u64::from(self.rate.each_second).saturating_mul(seconds).min(self.rate.at_once.into());
+            let more = u64::from(self.rate.each_second)
+                .saturating_mul(seconds)
+                .min(self.rate.at_once.into());
             self.left = u32::try_from(more).unwrap_or(self.rate.at_once);
             self.since += Duration::from_secs(seconds);
         }
@@ -104,7 +116,11 @@ impl Frames {
     /// What the next byte belongs to. DATA is as no byte at all: who waits for it knows how long.
     pub(in crate::server) fn phase(&self) -> Phase {
         let is_frame = self.filled > 0 || (self.left > 0 && self.kind != DATA);
-        if !self.has_begun || self.in_list || is_frame { Phase::Head } else { Phase::Idle }
+        if !self.has_begun || self.in_list || is_frame {
+            Phase::Head
+        } else {
+            Phase::Idle
+        }
     }
 
     /// Counts what was sent.
@@ -183,7 +199,11 @@ mod tests {
         let mut frames = Frames::default();
         assert_eq!(frames.phase(), Phase::Head);
         assert!(frames.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
-        assert_eq!(frames.phase(), Phase::Head, "the first SETTINGS belong to the beginning");
+        assert_eq!(
+            frames.phase(),
+            Phase::Head,
+            "the first SETTINGS belong to the beginning"
+        );
         assert!(frames.read(&frame(SETTINGS, 0, b"")));
         frames
     }
@@ -227,7 +247,10 @@ mod tests {
         ] {
             let mut frames = begun();
             let used = u32::from(rate.at_once == IDLE_TALK.at_once);
-            assert!((used..rate.at_once).all(|_| frames.read(&bytes)), "{bytes:?}");
+            assert!(
+                (used..rate.at_once).all(|_| frames.read(&bytes)),
+                "{bytes:?}"
+            );
             assert!(!frames.read(&bytes), "{bytes:?}");
         }
     }
@@ -237,7 +260,10 @@ mod tests {
         let mut allowance = Allowance::new(RESETS);
         for (passed, most) in [(0, 200), (0, 0), (2, 40), (0, 0), (1, 20), (1000, 200)] {
             tokio::time::advance(Duration::from_secs(passed)).await;
-            assert!((0..most).all(|_| allowance.take()) && !allowance.take(), "{most} after {passed} s");
+            assert!(
+                (0..most).all(|_| allowance.take()) && !allowance.take(),
+                "{most} after {passed} s"
+            );
         }
     }
 
@@ -248,6 +274,10 @@ mod tests {
             frames.sent(1 << 10);
             assert!(frames.read(&frame(WINDOW_UPDATE, 0, &[0, 0, 4, 0])));
         }
-        assert!((0..100_000).all(|_| frames.read(&frame(DATA, 0, b"x")) && frames.read(&frame(HEADERS, 5, b"x"))));
+        assert!(
+            (0..100_000).all(
+                |_| frames.read(&frame(DATA, 0, b"x")) && frames.read(&frame(HEADERS, 5, b"x"))
+            )
+        );
     }
 }

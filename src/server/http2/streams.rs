@@ -60,11 +60,19 @@ impl Stream {
     /// Whether its client had its time for the body, or for the answer, after so much more of it.
     fn look(&self, passed: Duration) -> Look {
         let (body, answer) = &mut *self.waits.lock();
-        if body.is_over(passed, self.is_wanted.load(Ordering::Relaxed), self.came.load(Ordering::Relaxed)) {
+        if body.is_over(
+            passed,
+            self.is_wanted.load(Ordering::Relaxed),
+            self.came.load(Ordering::Relaxed),
+        ) {
             self.is_late.store(true, Ordering::Relaxed);
             self.reader.wake();
         }
-        if answer.is_over(passed, self.pieces.load(Ordering::Relaxed) > 0, self.sent.load(Ordering::Relaxed)) {
+        if answer.is_over(
+            passed,
+            self.pieces.load(Ordering::Relaxed) > 0,
+            self.sent.load(Ordering::Relaxed),
+        ) {
             if self.is_done.load(Ordering::Relaxed) {
                 return Look::Untaken;
             }
@@ -115,7 +123,11 @@ impl Begin {
     /// A stream for a request that has come; `None` when its client has as many places as it may have.
     pub(in crate::server) fn stream(&self, ticket: &Ticket) -> Option<Arc<Stream>> {
         let is_first = self.0.alive.load(Ordering::Relaxed) == 0;
-        let place = if is_first { None } else { Some(ticket.beside()?) };
+        let place = if is_first {
+            None
+        } else {
+            Some(ticket.beside()?)
+        };
         self.0.alive.fetch_add(1, Ordering::Relaxed);
         self.0.asked.fetch_add(1, Ordering::Relaxed);
         let wait = Wait::new(self.0.body_timeout);
@@ -147,7 +159,12 @@ where
     /// The library calls it right after it got the answer's future, with what asks that future and sends the answer.
     fn execute(&self, work: F) {
         let Some(stream) = self.0.latest.lock().take() else {
-            return self.0.fresh.lock().0.push(Box::pin(async { drop(work.await) }));
+            return self
+                .0
+                .fresh
+                .lock()
+                .0
+                .push(Box::pin(async { drop(work.await) }));
         };
         let work = async move {
             {
@@ -156,7 +173,11 @@ where
                     stream.worker.register(cx.waker());
                     let is_over = stream.is_given_up.load(Ordering::Relaxed);
                     // Where it can, it resets the stream; where it waits for a window, dropping it does.
-                    if work.as_mut().poll(cx).is_ready() || is_over { Poll::Ready(()) } else { Poll::Pending }
+                    if work.as_mut().poll(cx).is_ready() || is_over {
+                        Poll::Ready(())
+                    } else {
+                        Poll::Pending
+                    }
                 });
                 ended.await;
             }
@@ -271,17 +292,27 @@ impl Streams {
             }
             let idle_until = self.idle_since + self.idle;
             if idle_until <= now {
-                return if self.is_closing { Look::Untaken } else { Look::Idle };
+                return if self.is_closing {
+                    Look::Untaken
+                } else {
+                    Look::Idle
+                };
             }
             let next = if is_busy { now + self.tick } else { idle_until };
-            self.clock.as_mut().reset(if self.is_closing { next.min(now + CLOSING) } else { next });
+            self.clock.as_mut().reset(if self.is_closing {
+                next.min(now + CLOSING)
+            } else {
+                next
+            });
         }
     }
 
     fn look_at_streams(&self, passed: Duration) -> Look {
         let mut found = Look::Fine;
         self.shared.all.lock().retain(|stream| {
-            let Some(stream) = stream.upgrade() else { return false };
+            let Some(stream) = stream.upgrade() else {
+                return false;
+            };
             if stream.look(passed) == Look::Untaken {
                 found = Look::Untaken;
             }

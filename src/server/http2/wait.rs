@@ -17,7 +17,12 @@ pub(super) struct Wait {
 
 impl Wait {
     pub(super) fn new(budget: Duration) -> Self {
-        Self { budget, spent: Duration::ZERO, moved: 0, renewed: 0 }
+        Self {
+            budget,
+            spent: Duration::ZERO,
+            moved: 0,
+            renewed: 0,
+        }
     }
 
     /// Whether the budget is spent when so much time more has passed, and so many bytes have moved in all.

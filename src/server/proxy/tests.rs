@@ -10,7 +10,9 @@ fn client(text: &str) -> Told {
 /// What a header makes of a connection on which `after` follows, and what is left to read then.
 async fn over_a_connection(bytes: &[u8], pieces: usize) -> (io::Result<Told>, Vec<u8>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let mut sender = TcpStream::connect(listener.local_addr().unwrap())
+        .await
+        .unwrap();
     sender.set_nodelay(true).unwrap();
     let (mut receiver, _) = listener.accept().await.unwrap();
     let send = async {
@@ -37,9 +39,19 @@ fn v2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
 
 #[test]
 fn lines_say_who_and_are_read_in_one_way_only() {
-    assert_eq!(line(b"PROXY TCP4 192.0.2.1 10.0.0.1 56324 443\r\n"), Some(client("192.0.2.1:56324")));
-    assert_eq!(line(b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n"), Some(client("[2001:db8::1]:1")));
-    for unknown in ["PROXY UNKNOWN\r\n", "PROXY UNKNOWN ffff:f::1 ffff::2 65535 65535\r\n", "PROXY UNKNOWN \u{1}\r\n"] {
+    assert_eq!(
+        line(b"PROXY TCP4 192.0.2.1 10.0.0.1 56324 443\r\n"),
+        Some(client("192.0.2.1:56324"))
+    );
+    assert_eq!(
+        line(b"PROXY TCP6 2001:db8::1 ::1 1 65535\r\n"),
+        Some(client("[2001:db8::1]:1"))
+    );
+    for unknown in [
+        "PROXY UNKNOWN\r\n",
+        "PROXY UNKNOWN ffff:f::1 ffff::2 65535 65535\r\n",
+        "PROXY UNKNOWN \u{1}\r\n",
+    ] {
         assert_eq!(line(unknown.as_bytes()), Some(Told::Nobody));
     }
     for bad in [
@@ -72,7 +84,10 @@ fn binary_headers_say_who() {
     let mut v6 = [0; 36];
     (v6[0], v6[1], v6[15], v6[32], v6[33]) = (0x20, 0x01, 7, 1, 0);
     assert_eq!(binary(0x21, 0x11, &v4), Some(client("192.0.2.1:56324")));
-    assert_eq!(binary(0x21, 0x12, &[&v4[..], b"\x04\0\x02ab"].concat()), Some(client("192.0.2.1:56324")));
+    assert_eq!(
+        binary(0x21, 0x12, &[&v4[..], b"\x04\0\x02ab"].concat()),
+        Some(client("192.0.2.1:56324"))
+    );
     assert_eq!(binary(0x21, 0x21, &v6), Some(client("[2001::7]:256")));
     assert_eq!(binary(0x21, 0x31, &[0; 216]), Some(Told::Nobody));
     assert_eq!(binary(0x21, 0x00, b"anything"), Some(Told::Nobody));
@@ -91,16 +106,28 @@ fn binary_headers_say_who() {
         (0x11, 0x11, 12),
         (0x00, 0x00, 0),
     ] {
-        assert_eq!(binary(command, family, &vec![1; length]), None, "{command:x} {family:x} {length}");
+        assert_eq!(
+            binary(command, family, &vec![1; length]),
+            None,
+            "{command:x} {family:x} {length}"
+        );
     }
 }
 
 #[test]
 fn a_proxy_elsewhere_cannot_say_that_it_is_this_machine() {
-    let may = |client: &str, proxy: &str| may_be_a_client(client.parse().unwrap(), proxy.parse().unwrap());
-    assert!(may("192.0.2.1", "10.0.0.1") && may("127.0.0.1", "::1") && may("::ffff:127.0.0.1", "127.0.0.1"));
+    let may = |client: &str, proxy: &str| {
+        may_be_a_client(client.parse().unwrap(), proxy.parse().unwrap())
+    };
+    assert!(
+        may("192.0.2.1", "10.0.0.1")
+            && may("127.0.0.1", "::1")
+            && may("::ffff:127.0.0.1", "127.0.0.1")
+    );
     assert!(!may("127.0.0.1", "10.0.0.1") && !may("::ffff:127.0.0.1", "10.0.0.1"));
-    assert!(!may("0.0.0.0", "127.0.0.1") && !may("::", "127.0.0.1") && !may("224.0.0.1", "127.0.0.1"));
+    assert!(
+        !may("0.0.0.0", "127.0.0.1") && !may("::", "127.0.0.1") && !may("224.0.0.1", "127.0.0.1")
+    );
 }
 
 #[tokio::test]
@@ -113,20 +140,41 @@ async fn no_byte_behind_a_header_is_read_however_it_is_cut() {
     ] {
         for pieces in [1, 2, 7, header.len() + 6] {
             let (told, rest) = over_a_connection(&[&header[..], b"behind"].concat(), pieces).await;
-            assert_eq!((told.ok(), rest.as_slice()), (Some(client("192.0.2.1:56324")), &b"behind"[..]), "{pieces}");
+            assert_eq!(
+                (told.ok(), rest.as_slice()),
+                (Some(client("192.0.2.1:56324")), &b"behind"[..]),
+                "{pieces}"
+            );
         }
         let (told, _) = over_a_connection(&header[..header.len() - 1], 1).await;
         assert_eq!(told.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
-    let longest = [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; MAX_LINE - 16], b"\r\n".to_vec()].concat();
-    assert_eq!(over_a_connection(&longest, 1).await.0.ok(), Some(Told::Nobody));
+    let longest = [
+        b"PROXY UNKNOWN ".to_vec(),
+        vec![b'x'; MAX_LINE - 16],
+        b"\r\n".to_vec(),
+    ]
+    .concat();
+    assert_eq!(
+        over_a_connection(&longest, 1).await.0.ok(),
+        Some(Told::Nobody)
+    );
     for refused in [
-        [b"PROXY UNKNOWN ".to_vec(), vec![b'x'; MAX_LINE - 15], b"\r\n".to_vec()].concat(),
+        [
+            b"PROXY UNKNOWN ".to_vec(),
+            vec![b'x'; MAX_LINE - 15],
+            b"\r\n".to_vec(),
+        ]
+        .concat(),
         v2(0x21, 0x11, &[1; MAX_REST + 1]),
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
         b"\r\n\r\n\0\r\nQUITS".to_vec(),
     ] {
-        assert_eq!(over_a_connection(&refused, 1).await.0.unwrap_err().kind(), io::ErrorKind::Other, "{refused:?}");
+        assert_eq!(
+            over_a_connection(&refused, 1).await.0.unwrap_err().kind(),
+            io::ErrorKind::Other,
+            "{refused:?}"
+        );
     }
 }
 
@@ -135,7 +183,9 @@ async fn one_line_a_minute_is_logged_of_each_kind_and_none_of_who_only_looks() {
     let proxies = Proxies::new(&[]);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let read_after = async |bytes: &[u8]| {
-        let mut sender = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut sender = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
         sender.write_all(bytes).await.unwrap();
         // A health check that ends with a reset.
         rustix::net::sockopt::set_socket_linger(&sender, Some(Duration::ZERO)).unwrap();
@@ -143,7 +193,12 @@ async fn one_line_a_minute_is_logged_of_each_kind_and_none_of_who_only_looks() {
         if bytes.is_empty() {
             drop(sender);
         }
-        assert_eq!(proxies.read(&mut receiver, peer, Duration::from_secs(5)).await, None);
+        assert_eq!(
+            proxies
+                .read(&mut receiver, peer, Duration::from_secs(5))
+                .await,
+            None
+        );
         peer
     };
     let peer = read_after(b"").await;

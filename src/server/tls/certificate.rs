@@ -34,30 +34,57 @@ impl Certificate {
     /// Reads the files; the error names the one that is wrong.
     pub(super) fn read(files: &CertificateFiles) -> io::Result<Self> {
         let (path, key_path) = (files.certificate.display(), files.key.display());
-        let chain = CertificateDer::pem_slice_iter(&read(&files.certificate)?).collect::<Result<Vec<_>, _>>();
-        let chain = chain.map_err(|error| wrong(format!("{path} is no sound PEM file: {error}")))?;
+        let chain = CertificateDer::pem_slice_iter(&read(&files.certificate)?)
+            .collect::<Result<Vec<_>, _>>();
+        let chain =
+            chain.map_err(|error| wrong(format!("{path} is no sound PEM file: {error}")))?;
         let Some(first) = chain.first() else {
-            return Err(wrong(format!("{path} holds no certificate in PEM form (BEGIN CERTIFICATE)")));
+            return Err(wrong(format!(
+                "{path} holds no certificate in PEM form (BEGIN CERTIFICATE)"
+            )));
         };
         let unreadable = || wrong(format!("the certificate in {path} cannot be read"));
         let (_, parsed) = X509Certificate::from_der(first).map_err(|_| unreadable())?;
-        let (names, has_addresses, validity) = (names(&parsed), has_addresses(&parsed), parsed.validity().clone());
-        let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?)
-            .map_err(|_| wrong(format!("{key_path} holds no private key in PEM form (BEGIN PRIVATE KEY)")))?;
-        let key = CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                wrong(format!("the key in {key_path} does not belong to the certificate in {path}"))
-            }
-            error => wrong(format!("the certificate in {path} and the key in {key_path} cannot be used: {error}")),
+        let (names, has_addresses, validity) = (
+            names(&parsed),
+            has_addresses(&parsed),
+            parsed.validity().clone(),
+        );
+        let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|_| {
+            wrong(format!(
+                "{key_path} holds no private key in PEM form (BEGIN PRIVATE KEY)"
+            ))
         })?;
-        let (from, until) = (time(validity.not_before.timestamp()), time(validity.not_after.timestamp()));
-        Ok(Self { key: Arc::new(key), names, has_addresses, from, until })
+        let key = CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(
+            |error| match error {
+                rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => wrong(format!(
+                    "the key in {key_path} does not belong to the certificate in {path}"
+                )),
+                error => wrong(format!(
+                    "the certificate in {path} and the key in {key_path} cannot be used: {error}"
+                )),
+            },
+        )?;
+        let (from, until) = (
+            time(validity.not_before.timestamp()),
+            time(validity.not_after.timestamp()),
+        );
+        Ok(Self {
+            key: Arc::new(key),
+            names,
+            has_addresses,
+            from,
+            until,
+        })
     }
 
     /// Says in the log what it is for and until when, as a warning when clients will not take it.
     pub(super) fn announce(&self) {
         let (names, now) = (self.names.join(", "), SystemTime::now());
-        let (from, until) = (crate::model::time::iso_date(self.from), crate::model::time::iso_date(self.until));
+        let (from, until) = (
+            crate::model::time::iso_date(self.from),
+            crate::model::time::iso_date(self.until),
+        );
         if now < self.from {
             tracing::error!(
                 names,
@@ -65,7 +92,11 @@ impl Certificate {
                 "the TLS certificate is not valid yet: clients refuse it; is the clock right?"
             );
         } else if now > self.until {
-            tracing::error!(names, until, "the TLS certificate has expired: clients refuse it");
+            tracing::error!(
+                names,
+                until,
+                "the TLS certificate has expired: clients refuse it"
+            );
         } else if now + SOON > self.until {
             tracing::warn!(names, until, "the TLS certificate expires soon");
         } else {
@@ -77,29 +108,50 @@ impl Certificate {
     pub(super) fn is_for(&self, name: &str) -> bool {
         let name = name.to_ascii_lowercase();
         let above = name.split_once('.').map(|(_, above)| above);
-        self.names.iter().any(|own| own.strip_prefix("*.").map_or(*own == name, |own| above == Some(own)))
+        self.names.iter().any(|own| {
+            own.strip_prefix("*.")
+                .map_or(*own == name, |own| above == Some(own))
+        })
     }
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let failed = |error: io::Error| io::Error::new(error.kind(), format!("{} cannot be read: {error}", path.display()));
+    let failed = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("{} cannot be read: {error}", path.display()),
+        )
+    };
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes)).map_err(failed)?;
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes))
+        .map_err(failed)?;
     Ok(bytes)
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
-    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let names = extension.value.general_names.iter().filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        _ => None,
-    });
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    let names = extension
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        });
     names.collect()
 }
 
 fn has_addresses(certificate: &X509Certificate<'_>) -> bool {
     let extension = certificate.subject_alternative_name().ok().flatten();
-    extension.is_some_and(|it| it.value.general_names.iter().any(|name| matches!(name, GeneralName::IPAddress(_))))
+    extension.is_some_and(|it| {
+        it.value
+            .general_names
+            .iter()
+            .any(|name| matches!(name, GeneralName::IPAddress(_)))
+    })
 }
 
 fn time(seconds: i64) -> SystemTime {

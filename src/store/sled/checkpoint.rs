@@ -20,14 +20,24 @@ pub(super) struct Base {
 
 impl Base {
     pub(super) fn new(db: ::sled::Db, disk: Disk) -> Self {
-        Self { db: ManuallyDrop::new(db), disk }
+        Self {
+            db: ManuallyDrop::new(db),
+            disk,
+        }
     }
 
     /// Gives these keys durably the values that they have in the records; one that is not there is removed.
-    pub(super) fn bring(&mut self, keys: &HashSet<String>, records: &RwLock<Option<Records>>) -> Outcome {
+    pub(super) fn bring(
+        &mut self,
+        keys: &HashSet<String>,
+        records: &RwLock<Option<Records>>,
+    ) -> Outcome {
         let (mut batch, mut size) = (::sled::Batch::default(), 0);
         for key in keys {
-            let value = records.read().as_ref().and_then(|records| records.get(key).cloned());
+            let value = records
+                .read()
+                .as_ref()
+                .and_then(|records| records.get(key).cloned());
             if value.is_none() && !self.db.contains_key(key).map_err(|e| e.to_string())? {
                 continue;
             }

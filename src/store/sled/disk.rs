@@ -35,9 +35,18 @@ impl Disk {
         };
         let (log, blobs) = (open(&db.join("db"), true)?, open(&blobs_path, false)?);
         let (synced_blobs, dir) = (HashSet::new(), dir.to_owned());
-        let mut disk = Self { log, blobs, blobs_path, synced_blobs, dir, settings };
+        let mut disk = Self {
+            log,
+            blobs,
+            blobs_path,
+            synced_blobs,
+            dir,
+            settings,
+        };
         if settings.fsync {
-            sync_folder(&db).and_then(|()| disk.sync()).map_err(|e| Error::io("fsync the state store", e))?;
+            sync_folder(&db)
+                .and_then(|()| disk.sync())
+                .map_err(|e| Error::io("fsync the state store", e))?;
         }
         disk.settle_ballast();
         // So that the first commit makes no more system calls than the others. On a full disk it is tried again before each.
@@ -87,7 +96,11 @@ impl Disk {
 
     /// Makes a journal for the store.
     pub(super) fn create_journal(&self) -> io::Result<Journal> {
-        Journal::create(&journal_path(&self.dir), self.settings.journal, self.settings.fsync)
+        Journal::create(
+            &journal_path(&self.dir),
+            self.settings.journal,
+            self.settings.fsync,
+        )
     }
 
     /// Whether anything may be written.
@@ -104,7 +117,12 @@ impl Disk {
         if needed == 0 || log.blocks().saturating_mul(512) >= log.len() + needed {
             return Ok(());
         }
-        match fallocate(&self.log, FallocateFlags::KEEP_SIZE, log.len(), needed + needed / 4) {
+        match fallocate(
+            &self.log,
+            FallocateFlags::KEEP_SIZE,
+            log.len(),
+            needed + needed / 4,
+        ) {
             Err(e @ (Errno::NOSPC | Errno::DQUOT)) => Err(e.into()),
             // Without fallocate on this file system, the free space has to do.
             _ => Ok(()),
@@ -114,11 +132,19 @@ impl Disk {
     /// Sets the ballast aside again after it was needed; without room for it, later.
     pub(super) fn settle_ballast(&self) {
         let path = ballast_path(&self.dir);
-        if path.exists() || require_room(&self.dir, self.settings.min_free + self.settings.ballast).is_err() {
+        if path.exists()
+            || require_room(&self.dir, self.settings.min_free + self.settings.ballast).is_err()
+        {
             return;
         }
-        let made = File::create(&path)
-            .and_then(|file| Ok(fallocate(&file, FallocateFlags::empty(), 0, self.settings.ballast)?));
+        let made = File::create(&path).and_then(|file| {
+            Ok(fallocate(
+                &file,
+                FallocateFlags::empty(),
+                0,
+                self.settings.ballast,
+            )?)
+        });
         if let Err(error) = made {
             tracing::warn!(%error, "could not set disk space aside for opening the state store on a full disk");
             let _ = fs::remove_file(&path);
@@ -136,9 +162,13 @@ pub(super) fn prepare_to_open(dir: &Path, settings: Settings) -> Result<()> {
     if require_room(dir, settings.ballast).is_ok() {
         return Ok(());
     }
-    tracing::warn!("the disk is full: the state store opens from its reserve and is read-only until there is room");
+    tracing::warn!(
+        "the disk is full: the state store opens from its reserve and is read-only until there is room"
+    );
     match fs::remove_file(ballast_path(dir)) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("free the state store's reserve", e)),
+        Err(e) if e.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io("free the state store's reserve", e))
+        }
         _ => Ok(()),
     }
 }
@@ -150,7 +180,11 @@ fn ballast_path(dir: &Path) -> PathBuf {
 /// `NoSpace` when the file system of `dir` has fewer than `bytes` free.
 pub(super) fn require_room(dir: &Path, bytes: u64) -> Result<()> {
     let space = statvfs(dir).map_err(|e| Error::io("ask for free disk space", e))?;
-    if space.f_bavail.saturating_mul(space.f_frsize) < bytes { Err(Error::NoSpace) } else { Ok(()) }
+    if space.f_bavail.saturating_mul(space.f_frsize) < bytes {
+        Err(Error::NoSpace)
+    } else {
+        Ok(())
+    }
 }
 
 /// Creates a folder and its missing parents, each durably.
@@ -158,14 +192,21 @@ pub(super) fn create_durably(dir: &Path) -> Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
-    let parent = dir.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = dir
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     create_durably(parent)?;
     // Password hashes lie below.
     match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("create the state folder", e)),
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(Error::io("create the state folder", e));
+        }
         _ => {}
     }
-    File::open(parent).and_then(|p| p.sync_all()).map_err(|e| Error::io("fsync the data folder", e))
+    File::open(parent)
+        .and_then(|p| p.sync_all())
+        .map_err(|e| Error::io("fsync the data folder", e))
 }
 
 /// Makes the files of a folder, its entries and its own entry in the parent durable.
@@ -174,5 +215,6 @@ pub(super) fn sync_folder(dir: &Path) -> io::Result<()> {
         File::open(entry?.path())?.sync_all()?;
     }
     File::open(dir)?.sync_all()?;
-    dir.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+    dir.parent()
+        .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }

@@ -42,9 +42,21 @@ pub(super) fn folder(dir: &Path) -> PathBuf {
 /// The text of an export.
 pub(super) fn render(records: &Records) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    line(&mut text, &Header { sarang_state: VERSION, count: records.len() })?;
+    line(
+        &mut text,
+        &Header {
+            sarang_state: VERSION,
+            count: records.len(),
+        },
+    )?;
     for (k, v) in records {
-        line(&mut text, &Line { k: k.into(), v: v.into() })?;
+        line(
+            &mut text,
+            &Line {
+                k: k.into(),
+                v: v.into(),
+            },
+        )?;
     }
     let sha256 = hex(&text);
     line(&mut text, &Trailer { sha256 })?;
@@ -61,7 +73,13 @@ pub(super) fn write(dir: &Path, text: &[u8], now: SystemTime) -> Result<PathBuf>
         .and_then(|mut file| file.write_all(text).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&temp, &path))
         .and_then(|()| File::open(dir)?.sync_all());
-    written.map_err(|e| if e.kind() == ErrorKind::StorageFull { Error::NoSpace } else { Error::io(doing, e) })?;
+    written.map_err(|e| {
+        if e.kind() == ErrorKind::StorageFull {
+            Error::NoSpace
+        } else {
+            Error::io(doing, e)
+        }
+    })?;
     let exports = list(dir)?;
     for old in exports.iter().rev().skip(KEPT) {
         fs::remove_file(old).map_err(|e| Error::io("remove an old export", e))?;
@@ -80,7 +98,10 @@ pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let path = entry.map_err(|e| Error::io(doing, e))?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         if name.starts_with("state-") && path.extension().is_some_and(|e| e == "jsonl") {
             found.push(path);
         }
@@ -91,9 +112,13 @@ pub(super) fn list(dir: &Path) -> Result<Vec<PathBuf>> {
 
 /// Reads an export whole; anything missing or changed is `Corrupt`.
 pub(super) fn read(path: &Path) -> Result<Records> {
-    let text = fs::read_to_string(path).map_err(|e| Error::io("read an export of the state store", e))?;
+    let text =
+        fs::read_to_string(path).map_err(|e| Error::io("read an export of the state store", e))?;
     parse(&text).ok_or_else(|| {
-        Error::Corrupt(format!("{} is not a whole export that this version can read: use another one.", path.display()))
+        Error::Corrupt(format!(
+            "{} is not a whole export that this version can read: use another one.",
+            path.display()
+        ))
     })
 }
 
@@ -106,21 +131,28 @@ fn parse(text: &str) -> Option<Records> {
     }
     let mut lines = body.lines();
     let header: Header = serde_json::from_str(lines.next()?).ok()?;
-    let pair = |line| serde_json::from_str::<Line>(line).ok().map(|line| (line.k.into_owned(), line.v.into_owned()));
+    let pair = |line| {
+        serde_json::from_str::<Line>(line)
+            .ok()
+            .map(|line| (line.k.into_owned(), line.v.into_owned()))
+    };
     let records = lines.map(pair).collect::<Option<Records>>()?;
     (header.sarang_state <= VERSION && header.count == records.len()).then_some(records)
 }
 
 fn line(text: &mut Vec<u8>, value: &impl Serialize) -> Result<()> {
-    serde_json::to_writer(&mut *text, value).map_err(|e| Error::io("write an export of the state store", e))?;
+    serde_json::to_writer(&mut *text, value)
+        .map_err(|e| Error::io("write an export of the state store", e))?;
     text.push(b'\n');
     Ok(())
 }
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(bytes)
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }

@@ -86,15 +86,28 @@ impl Journal {
         let (before, generation) = (Generation::new(0)?, Generation::new(1)?);
         let mut image = vec![0; len.max(START)];
         for slot in [before, generation] {
-            image.iter_mut().skip(slot.place()).zip(slot.slot()).for_each(|(to, from)| *to = from);
+            image
+                .iter_mut()
+                .skip(slot.place())
+                .zip(slot.slot())
+                .for_each(|(to, from)| *to = from);
         }
         // real zeros, not a hole: later writes must find their blocks allocated and written
         fs::write(&fresh, &image)?;
         let file = File::options().read(true).write(true).open(&fresh)?;
         file.sync_all()?;
         fs::rename(&fresh, path)?;
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
-        Ok(Self { file, len: image.len(), generation, end: START, next: 0, synced: 0, fsync })
+        path.parent()
+            .map_or(Ok(()), |dir| File::open(dir)?.sync_all())?;
+        Ok(Self {
+            file,
+            len: image.len(),
+            generation,
+            end: START,
+            next: 0,
+            synced: 0,
+            fsync,
+        })
     }
 
     /// Opens the journal at `path` and reads all that was acknowledged, and perhaps one record that was about to be.
@@ -121,9 +134,22 @@ impl Journal {
         image.resize(len, 0);
         let file = File::options().read(true).write(true).open(path)?;
         file.write_all_at(&image, 0)?;
-        let Replay { generation, changes, end, .. } = replay;
+        let Replay {
+            generation,
+            changes,
+            end,
+            ..
+        } = replay;
         let next = changes.len() as u64;
-        let mut journal = Self { file, len, generation, end, next, synced: 0, fsync };
+        let mut journal = Self {
+            file,
+            len,
+            generation,
+            end,
+            next,
+            synced: 0,
+            fsync,
+        };
         journal.sync()?;
         Ok(Found::Whole(journal, changes))
     }
@@ -152,7 +178,10 @@ impl Journal {
     /// journal must not be used again.
     pub(super) fn append(&mut self, entry: Entry) -> io::Result<()> {
         if !self.fits(&entry) {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the change is larger than the journal"));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "the change is larger than the journal",
+            ));
         }
         if self.lag() >= MAX_LAG {
             self.sync()?;
@@ -168,7 +197,8 @@ impl Journal {
     /// Forgets all records, which by now are durable elsewhere; one must have been journaled.
     pub(super) fn begin_anew(&mut self) -> io::Result<()> {
         let generation = Generation::new(self.generation.number + 1)?;
-        self.file.write_all_at(&generation.slot(), generation.place() as u64)?;
+        self.file
+            .write_all_at(&generation.slot(), generation.place() as u64)?;
         self.sync()?;
         (self.generation, self.end, self.next, self.synced) = (generation, START, 0, 0);
         Ok(())
@@ -194,22 +224,32 @@ impl Generation {
 
     /// Where its slot stands: beside that of the generation before.
     fn place(&self) -> usize {
-        if self.number.is_multiple_of(2) { 0 } else { PAGE }
+        if self.number.is_multiple_of(2) {
+            0
+        } else {
+            PAGE
+        }
     }
 
     fn slot(&self) -> [u8; 48] {
         let (number, mut slot) = (self.number.to_le_bytes(), [0; 48]);
         let sum = sum(&[MAGIC, &number, &self.epoch]);
         let bytes = MAGIC.iter().chain(&number).chain(&self.epoch).chain(&sum);
-        slot.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        slot.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
         slot
     }
 
     fn from_slot(image: &[u8], place: usize) -> Option<Self> {
         let (_, rest) = image.get(place..)?.split_first_chunk::<8>()?;
         let (number, rest) = rest.split_first_chunk()?;
-        let generation = Self { number: u64::from_le_bytes(*number), epoch: *rest.first_chunk()? };
-        (generation.place() == place && image.get(place..)?.starts_with(&generation.slot())).then_some(generation)
+        let generation = Self {
+            number: u64::from_le_bytes(*number),
+            epoch: *rest.first_chunk()?,
+        };
+        (generation.place() == place && image.get(place..)?.starts_with(&generation.slot()))
+            .then_some(generation)
     }
 
     /// What tells its records from others at a glance.
@@ -231,7 +271,11 @@ impl Generation {
         let sound = *tag == self.tag() && *sum == self.sum(*seq, *len, content);
         let seq = u64::from_le_bytes(*seq);
         let (seq, lag) = (seq & ((1 << LAG_SHIFT) - 1), seq >> LAG_SHIFT);
-        sound.then(|| Record { seq, durable: seq.saturating_sub(lag), content })
+        sound.then(|| Record {
+            seq,
+            durable: seq.saturating_sub(lag),
+            content,
+        })
     }
 }
 
@@ -258,10 +302,18 @@ impl Entry {
     fn seal(self, generation: &Generation, seq: u64) -> Vec<u8> {
         let mut record = self.0;
         let content = record.get(HEAD..).unwrap_or_default();
-        let (seq, len) = (seq.to_le_bytes(), u32::try_from(content.len()).unwrap_or(DELETED).to_le_bytes());
+        let (seq, len) = (
+            seq.to_le_bytes(),
+            u32::try_from(content.len())
+                .unwrap_or(DELETED)
+                .to_le_bytes(),
+        );
         let (tag, sum) = (generation.tag(), generation.sum(seq, len, content));
         let head = tag.iter().chain(&seq).chain(&len).chain(&sum);
-        record.iter_mut().zip(head).for_each(|(to, from)| *to = *from);
+        record
+            .iter_mut()
+            .zip(head)
+            .for_each(|(to, from)| *to = *from);
         record
     }
 }
@@ -278,9 +330,15 @@ pub(super) struct Replay {
 
 /// Reads a journal as a crash may have left it; `Err` when no crash leaves it like that.
 pub(super) fn read(image: &[u8]) -> Result<Replay, &'static str> {
-    let slots = [Generation::from_slot(image, 0), Generation::from_slot(image, PAGE)];
+    let slots = [
+        Generation::from_slot(image, 0),
+        Generation::from_slot(image, PAGE),
+    ];
     let unreadable = slots.iter().filter(|slot| slot.is_none()).count();
-    let newest = slots.into_iter().flatten().max_by_key(|generation| generation.number);
+    let newest = slots
+        .into_iter()
+        .flatten()
+        .max_by_key(|generation| generation.number);
     let generation = newest.ok_or("neither of its headers can be read")?;
     let (mut changes, mut end) = (Vec::new(), START);
     while let Some(record) = generation.record(image, end)
@@ -295,11 +353,22 @@ pub(super) fn read(image: &[u8]) -> Result<Replay, &'static str> {
     }
     // what a later record found durable cannot be missing after a crash
     let tail = image.get(end..).unwrap_or_default();
-    let tags = tail.windows(8).enumerate().filter(|(_, bytes)| *bytes == generation.tag());
-    if tags.filter_map(|(at, _)| generation.record(tail, at)).any(|record| record.durable > changes.len() as u64) {
+    let tags = tail
+        .windows(8)
+        .enumerate()
+        .filter(|(_, bytes)| *bytes == generation.tag());
+    if tags
+        .filter_map(|(at, _)| generation.record(tail, at))
+        .any(|record| record.durable > changes.len() as u64)
+    {
         return Err("a record in its middle cannot be read");
     }
-    Ok(Replay { generation, changes, end, is_cut: tail.starts_with(&generation.tag()) })
+    Ok(Replay {
+        generation,
+        changes,
+        end,
+        is_cut: tail.starts_with(&generation.tag()),
+    })
 }
 
 fn unpack(mut content: &[u8]) -> Option<Changes> {
@@ -310,7 +379,11 @@ fn unpack(mut content: &[u8]) -> Option<Changes> {
         let (key_len, value_len) = (u32::from_le_bytes(*key_len), u32::from_le_bytes(*value_len));
         let (key, rest) = rest.split_at_checked(usize::try_from(key_len).ok()?)?;
         let deleted = value_len == DELETED;
-        let (value, rest) = rest.split_at_checked(if deleted { 0 } else { usize::try_from(value_len).ok()? })?;
+        let (value, rest) = rest.split_at_checked(if deleted {
+            0
+        } else {
+            usize::try_from(value_len).ok()?
+        })?;
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         changes.push((text(key)?, if deleted { None } else { Some(text(value)?) }));
         content = rest;
@@ -319,11 +392,17 @@ fn unpack(mut content: &[u8]) -> Option<Changes> {
 }
 
 fn sum(parts: &[&[u8]]) -> [u8; SUM] {
-    let digest = parts.iter().fold(Sha256::new(), Sha256::chain_update).finalize();
+    let digest = parts
+        .iter()
+        .fold(Sha256::new(), Sha256::chain_update)
+        .finalize();
     digest.first_chunk().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
 pub(super) fn number_of_generation(path: &Path) -> u64 {
-    fs::read(path).ok().and_then(|image| read(&image).ok()).map_or(0, |replay| replay.generation.number)
+    fs::read(path)
+        .ok()
+        .and_then(|image| read(&image).ok())
+        .map_or(0, |replay| replay.generation.number)
 }

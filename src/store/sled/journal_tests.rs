@@ -11,11 +11,19 @@ const LEN: usize = 8192 + 200;
 
 fn changes(n: usize) -> Changes {
     let (key, value) = (format!("k{n}"), "é".repeat(n % 7));
-    if n % 3 == 2 { vec![(key, Some(value)), (format!("k{}", n - 1), None)] } else { vec![(key, Some(value))] }
+    if n % 3 == 2 {
+        vec![(key, Some(value)), (format!("k{}", n - 1), None)]
+    } else {
+        vec![(key, Some(value))]
+    }
 }
 
 fn entry(changes: &Changes) -> Entry {
-    Entry::new(changes.iter().map(|(key, value)| (key.as_str(), value.as_deref())))
+    Entry::new(
+        changes
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_deref())),
+    )
 }
 
 /// Writes a record durably.
@@ -43,10 +51,23 @@ fn why_damaged(path: &Path, image: &[u8]) -> &'static str {
 
 /// All ways in which a power cut may tear the one write between two images: any first part, any last part is new.
 fn torn<'a>(before: &'a [u8], after: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
-    let differing = || before.iter().zip(after).enumerate().filter(|(_, (b, a))| b != a).map(|(at, _)| at);
-    let (first, last) = (differing().next().unwrap(), differing().next_back().unwrap());
+    let differing = || {
+        before
+            .iter()
+            .zip(after)
+            .enumerate()
+            .filter(|(_, (b, a))| b != a)
+            .map(|(at, _)| at)
+    };
+    let (first, last) = (
+        differing().next().unwrap(),
+        differing().next_back().unwrap(),
+    );
     (first..=last + 1).flat_map(move |cut| {
-        let (head, tail) = ([&after[..cut], &before[cut..]].concat(), [&before[..cut], &after[cut..]].concat());
+        let (head, tail) = (
+            [&after[..cut], &before[cut..]].concat(),
+            [&before[..cut], &after[cut..]].concat(),
+        );
         [head, tail]
     })
 }
@@ -71,7 +92,10 @@ fn a_torn_write_is_done_or_not_done() {
         let after = fs::read(&path).unwrap();
         for image in torn(&image, &after) {
             let (mut journal, found) = reopen(&copy, &image);
-            assert!(found == before || found == held, "step {n}: {found:?}, neither {before:?} nor {held:?}");
+            assert!(
+                found == before || found == held,
+                "step {n}: {found:?}, neither {before:?} nor {held:?}"
+            );
             assert_eq!(journal.is_empty(), found.is_empty());
             // and it goes on from there
             if journal.fits(&entry(&changes(5))) {
@@ -80,14 +104,20 @@ fn a_torn_write_is_done_or_not_done() {
                 assert_eq!(more, [&found[..], &[changes(5)]].concat());
             } else {
                 journal.begin_anew().unwrap();
-                assert_eq!(reopen(&copy, &fs::read(&copy).unwrap()).1, Vec::<Changes>::new());
+                assert_eq!(
+                    reopen(&copy, &fs::read(&copy).unwrap()).1,
+                    Vec::<Changes>::new()
+                );
             }
             tears += 1;
         }
         assert_eq!(reopen(&copy, &after).1, held, "step {n}");
         image = after;
     }
-    assert!(anew >= 2 && tears > 1000, "{anew} generations, {tears} torn writes");
+    assert!(
+        anew >= 2 && tears > 1000,
+        "{anew} generations, {tears} torn writes"
+    );
 }
 
 /// A power cut may leave any of the records that wait for their fsync: what is read is all up to the first that is missing.
@@ -99,7 +129,14 @@ fn of_what_waits_for_an_fsync_a_power_cut_leaves_a_beginning() {
     let mut journal = Journal::create(&path, 2 * LEN, true).unwrap();
     append(&mut journal, &all[0]);
     append(&mut journal, &all[1]);
-    let mut ends = vec![fs::read(&path).unwrap().iter().rposition(|byte| *byte != 0).unwrap() + 1];
+    let mut ends = vec![
+        fs::read(&path)
+            .unwrap()
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .unwrap()
+            + 1,
+    ];
     for next in &all[2..6] {
         assert_eq!(journal.is_behind(), ends.len() > 1);
         journal.append(entry(next)).unwrap();
@@ -108,23 +145,36 @@ fn of_what_waits_for_an_fsync_a_power_cut_leaves_a_beginning() {
     let image = fs::read(&path).unwrap();
     let without = |image: &[u8], lost: usize| {
         let mut image = image.to_vec();
-        (0..4).filter(|n| lost >> n & 1 == 1).for_each(|n| image[ends[n]..ends[n + 1]].fill(0));
+        (0..4)
+            .filter(|n| lost >> n & 1 == 1)
+            .for_each(|n| image[ends[n]..ends[n + 1]].fill(0));
         image
     };
     for lost in 0..16_usize {
         let (mut journal, found) = reopen(&copy, &without(&image, lost));
-        let left = if lost == 0 { 6 } else { 2 + lost.trailing_zeros() as usize };
+        let left = if lost == 0 {
+            6
+        } else {
+            2 + lost.trailing_zeros() as usize
+        };
         assert_eq!(found, all[..left], "lost {lost:04b}");
         assert!(!journal.is_behind());
         append(&mut journal, &all[6]);
-        assert_eq!(reopen(&copy, &fs::read(&copy).unwrap()).1.len(), left + 1, "what came after a lost one is dead");
+        assert_eq!(
+            reopen(&copy, &fs::read(&copy).unwrap()).1.len(),
+            left + 1,
+            "what came after a lost one is dead"
+        );
     }
     journal.sync().unwrap();
     append(&mut journal, &all[6]);
     let image = fs::read(&path).unwrap();
     assert_eq!(reopen(&copy, &image).1, all);
     for lost in 1..16 {
-        assert_eq!(why_damaged(&copy, &without(&image, lost)), "a record in its middle cannot be read");
+        assert_eq!(
+            why_damaged(&copy, &without(&image, lost)),
+            "a record in its middle cannot be read"
+        );
     }
 }
 
@@ -135,7 +185,11 @@ fn not_too_much_waits_for_one_fsync() {
     let mut most = 0;
     for n in 0..10_000_u64 {
         journal.append(entry(&changes(1))).unwrap();
-        most = if journal.lag() == 1 { most.max(n) } else { most };
+        most = if journal.lag() == 1 {
+            most.max(n)
+        } else {
+            most
+        };
     }
     assert_eq!((most, journal.lag()), (8192, 10_000 - 8192));
     assert!(
@@ -157,7 +211,10 @@ fn older_records_after_the_end_stay_dead() {
     // the same length: the old second and third record stand exactly where the next would
     append(&mut journal, &same);
     let image = fs::read(&path).unwrap();
-    assert!(image.ends_with(&old[8192 + 80..]) && old[8192 + 80..].iter().any(|byte| *byte != 0), "the test is blind");
+    assert!(
+        image.ends_with(&old[8192 + 80..]) && old[8192 + 80..].iter().any(|byte| *byte != 0),
+        "the test is blind"
+    );
     let (_, found) = reopen(&path, &image);
     assert_eq!(found, [same]);
     let cleaned = fs::read(&path).unwrap();
@@ -195,32 +252,72 @@ fn damage_that_no_crash_leaves_is_told() {
         }
         image
     };
-    assert_eq!(why_damaged(&path, b""), "neither of its headers can be read");
-    assert_eq!(why_damaged(&path, &image[..20]), "neither of its headers can be read");
+    assert_eq!(
+        why_damaged(&path, b""),
+        "neither of its headers can be read"
+    );
+    assert_eq!(
+        why_damaged(&path, &image[..20]),
+        "neither of its headers can be read"
+    );
     for at in 0..48 {
-        assert_eq!(why_damaged(&path, &flipped(&image, &[at, 4096 + at])), "neither of its headers can be read");
-        assert_eq!(why_damaged(&path, &flipped(&fresh, &[at])), "one of its headers cannot be read");
-        assert_eq!(why_damaged(&path, &flipped(&fresh, &[4096 + at])), "one of its headers cannot be read");
-        assert_eq!(reopen(&path, &flipped(&image, &[at])).1.len(), 3, "the header of generation 0 is not needed");
+        assert_eq!(
+            why_damaged(&path, &flipped(&image, &[at, 4096 + at])),
+            "neither of its headers can be read"
+        );
+        assert_eq!(
+            why_damaged(&path, &flipped(&fresh, &[at])),
+            "one of its headers cannot be read"
+        );
+        assert_eq!(
+            why_damaged(&path, &flipped(&fresh, &[4096 + at])),
+            "one of its headers cannot be read"
+        );
+        assert_eq!(
+            reopen(&path, &flipped(&image, &[at])).1.len(),
+            3,
+            "the header of generation 0 is not needed"
+        );
     }
     for at in 8192..8192 + 80 {
-        assert_eq!(why_damaged(&path, &flipped(&image, &[at])), "a record in its middle cannot be read", "{at}");
+        assert_eq!(
+            why_damaged(&path, &flipped(&image, &[at])),
+            "a record in its middle cannot be read",
+            "{at}"
+        );
     }
-    assert!(matches!(Journal::open(&dir.path().join("none"), true).unwrap(), Found::Missing));
+    assert!(matches!(
+        Journal::open(&dir.path().join("none"), true).unwrap(),
+        Found::Missing
+    ));
 }
 
 #[tokio::test]
 async fn changes_outlive_a_store_that_never_made_a_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    let full = Settings { min_free: u64::MAX, ..small() };
+    let full = Settings {
+        min_free: u64::MAX,
+        ..small()
+    };
     let store = open(dir.path());
     put(&store, "a", "1").await;
-    store.commit(Batch::new().put("b", "2").delete("a")).await.unwrap();
+    store
+        .commit(Batch::new().put("b", "2").delete("a"))
+        .await
+        .unwrap();
     let journal = fs::read(journal_path(dir.path())).unwrap();
     let path = store.export_daily().unwrap();
-    assert_eq!(export::read(&path).unwrap().into_iter().collect::<Vec<_>>(), pairs(&[("b", "2")]), "exports have all");
+    assert_eq!(
+        export::read(&path).unwrap().into_iter().collect::<Vec<_>>(),
+        pairs(&[("b", "2")]),
+        "exports have all"
+    );
     store.close().await.unwrap();
-    assert_eq!(number_of_generation(&journal_path(dir.path())), 2, "closing makes a checkpoint");
+    assert_eq!(
+        number_of_generation(&journal_path(dir.path())),
+        2,
+        "closing makes a checkpoint"
+    );
     // without room there is none, and the journal is all that has the new value
     let store = open(dir.path());
     put(&store, "b", "3").await;
@@ -237,7 +334,11 @@ async fn changes_outlive_a_store_that_never_made_a_checkpoint() {
         assert_eq!(all(&store).await, pairs(&[("b", "3")]));
         store.close().await.unwrap();
     }
-    assert_eq!(number_of_generation(&journal_path(dir.path())), 2, "nothing was checkpointed on a full disk");
+    assert_eq!(
+        number_of_generation(&journal_path(dir.path())),
+        2,
+        "nothing was checkpointed on a full disk"
+    );
 }
 
 /// The journal goes back to what it was before a checkpoint that sled has taken whole, in part, or not at all.
@@ -246,19 +347,32 @@ async fn a_checkpoint_may_be_repeated() {
     for taken in ["whole", "in part", "not at all"] {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        store.commit((0..9).fold(Batch::new(), |batch, n| batch.put(n.to_string(), "old"))).await.unwrap();
+        store
+            .commit((0..9).fold(Batch::new(), |batch, n| batch.put(n.to_string(), "old")))
+            .await
+            .unwrap();
         store.close().await.unwrap();
         let store = open(dir.path());
         let before = fs::read(dir.path().join("db/db")).unwrap();
         for n in 0..9 {
             put(&store, &n.to_string(), "passing").await;
             let key = n.to_string();
-            let batch = if n % 2 == 0 { Batch::new().delete(key) } else { Batch::new().put(key, "new") };
+            let batch = if n % 2 == 0 {
+                Batch::new().delete(key)
+            } else {
+                Batch::new().put(key, "new")
+            };
             store.commit(batch).await.unwrap();
         }
-        let (expected, journal) = (all(&store).await, fs::read(journal_path(dir.path())).unwrap());
+        let (expected, journal) = (
+            all(&store).await,
+            fs::read(journal_path(dir.path())).unwrap(),
+        );
         assert_eq!(expected.len(), 4);
-        assert!(fs::read(dir.path().join("db/db")).unwrap() == before, "sled sleeps between checkpoints");
+        assert!(
+            fs::read(dir.path().join("db/db")).unwrap() == before,
+            "sled sleeps between checkpoints"
+        );
         store.close().await.unwrap();
         fs::write(journal_path(dir.path()), &journal).unwrap();
         let sled = recovery::open_sled(&dir.path().join("db")).unwrap();
@@ -280,7 +394,10 @@ async fn a_checkpoint_may_be_repeated() {
 #[tokio::test]
 async fn an_idle_store_makes_one_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    let hasty = Settings { idle: Duration::from_millis(30), ..small() };
+    let hasty = Settings {
+        idle: Duration::from_millis(30),
+        ..small()
+    };
     let store = SledStore::open_with(dir.path(), hasty).unwrap();
     put(&store, "a", "1").await;
     let generation = || number_of_generation(&journal_path(dir.path()));
@@ -295,7 +412,10 @@ async fn an_idle_store_makes_one_checkpoint() {
     put(&store, "b", "2").await;
     drop(store);
     assert_eq!(generation(), 3);
-    assert_eq!(all(&open(dir.path())).await, pairs(&[("a", "1"), ("b", "2")]));
+    assert_eq!(
+        all(&open(dir.path())).await,
+        pairs(&[("a", "1"), ("b", "2")])
+    );
 }
 
 #[tokio::test]
@@ -320,11 +440,19 @@ async fn a_lost_or_damaged_journal_costs_only_its_own_changes() {
             }
         }
         let store = open(dir.path());
-        assert_eq!(all(&store).await, pairs(&[("a", "kept"), ("b", "kept")]), "{damage}");
+        assert_eq!(
+            all(&store).await,
+            pairs(&[("a", "kept"), ("b", "kept")]),
+            "{damage}"
+        );
         put(&store, "c", "new").await;
         drop(store);
         assert_eq!(all(&open(dir.path())).await.len(), 3, "{damage}");
-        assert_eq!(broken_folders(dir.path()).len(), usize::from(damage != "lost"), "{damage}");
+        assert_eq!(
+            broken_folders(dir.path()).len(),
+            usize::from(damage != "lost"),
+            "{damage}"
+        );
     }
 }
 
@@ -340,7 +468,10 @@ async fn a_restored_export_is_not_followed_by_the_old_journal_but_a_repaired_sto
     fs::write(journal_path(dir.path()), &journal).unwrap();
     fs::remove_dir_all(dir.path().join("db")).unwrap();
     let store = open(dir.path());
-    assert_eq!(all(&store).await, pairs(&[("a", "exported"), ("b", "journaled")]));
+    assert_eq!(
+        all(&store).await,
+        pairs(&[("a", "exported"), ("b", "journaled")])
+    );
     store.close().await.unwrap();
     fs::write(journal_path(dir.path()), &journal).unwrap();
     SledStore::restore(dir.path(), &export).unwrap();
@@ -348,7 +479,10 @@ async fn a_restored_export_is_not_followed_by_the_old_journal_but_a_repaired_sto
     assert_eq!(all(&store).await, pairs(&[("a", "exported")]));
     put(&store, "c", "after").await;
     drop(store);
-    assert_eq!(all(&open(dir.path())).await, pairs(&[("a", "exported"), ("c", "after")]));
+    assert_eq!(
+        all(&open(dir.path())).await,
+        pairs(&[("a", "exported"), ("c", "after")])
+    );
 }
 
 #[tokio::test]
@@ -358,7 +492,10 @@ async fn a_store_that_is_gone_but_for_its_journal_is_not_taken_for_a_new_one() {
     put(&store, "a", "1").await;
     store.close().await.unwrap();
     fs::remove_dir_all(dir.path().join("db")).unwrap();
-    assert!(matches!(SledStore::open_with(dir.path(), small()), Err(Error::Corrupt(_))));
+    assert!(matches!(
+        SledStore::open_with(dir.path(), small()),
+        Err(Error::Corrupt(_))
+    ));
 }
 
 #[tokio::test]
@@ -367,15 +504,25 @@ async fn the_largest_batches_fit_and_the_journal_wraps() {
     let store = open(dir.path());
     for round in 0..12 {
         let batches = (0..4).map(|who| {
-            let batch =
-                (0..8).fold(Batch::new(), |batch, n| batch.put(format!("{who}/{n}"), "x".repeat(32_000 + round)));
+            let batch = (0..8).fold(Batch::new(), |batch, n| {
+                batch.put(format!("{who}/{n}"), "x".repeat(32_000 + round))
+            });
             store.commit(batch)
         });
-        futures_util::future::join_all(batches).await.into_iter().for_each(|outcome| outcome.unwrap());
+        futures_util::future::join_all(batches)
+            .await
+            .into_iter()
+            .for_each(|outcome| outcome.unwrap());
     }
     let tiny = (0..15_000).fold(Batch::new(), |batch, n| batch.delete(n.to_string()));
-    assert!(matches!(store.commit(tiny).await, Err(Error::LimitReached(_))));
-    store.commit((0..12_000).fold(Batch::new(), |batch, n| batch.delete(n.to_string()))).await.unwrap();
+    assert!(matches!(
+        store.commit(tiny).await,
+        Err(Error::LimitReached(_))
+    ));
+    store
+        .commit((0..12_000).fold(Batch::new(), |batch, n| batch.delete(n.to_string())))
+        .await
+        .unwrap();
     let before = all(&store).await;
     assert!(before.len() == 32 && before.iter().all(|(_, value)| value.len() == 32_011));
     drop(store);

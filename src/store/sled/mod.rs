@@ -70,7 +70,13 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { min_free: 64 << 20, ballast: 8 << 20, journal: JOURNAL, idle: Duration::from_secs(5), fsync: true }
+        Self {
+            min_free: 64 << 20,
+            ballast: 8 << 20,
+            journal: JOURNAL,
+            idle: Duration::from_secs(5),
+            fsync: true,
+        }
     }
 }
 
@@ -127,7 +133,14 @@ impl SledStore {
             .map_err(|e| Error::io("start the state store's thread", e))?;
         let (jobs, thread) = (Mutex::new(Some(jobs)), Mutex::new(Some(thread)));
         let commits = Default::default();
-        Ok(Arc::new(Self { dir: dir.to_owned(), settings, shared, jobs, thread, commits }))
+        Ok(Arc::new(Self {
+            dir: dir.to_owned(),
+            settings,
+            shared,
+            jobs,
+            thread,
+            commits,
+        }))
     }
 
     /// Writes all records to a new file in `dir` (JSON lines with a checksum) and keeps the newest seven there.
@@ -148,7 +161,10 @@ impl SledStore {
     /// When the newest of the store's own exports was made; `None` when there is none.
     pub fn newest_export(&self) -> Result<Option<SystemTime>> {
         let newest = export::list(&export::folder(&self.dir))?.pop();
-        newest.map(|path| std::fs::metadata(path)?.modified()).transpose().map_err(|e| Error::io("look at exports", e))
+        newest
+            .map(|path| std::fs::metadata(path)?.modified())
+            .transpose()
+            .map_err(|e| Error::io("look at exports", e))
     }
 
     /// Replaces the closed store in `dir` by an export; what stood there is kept as `broken-<time>`.
@@ -191,7 +207,9 @@ impl SledStore {
 
     fn send(&self, job: Job) -> Result<()> {
         let jobs = self.jobs.lock();
-        jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(Error::ReadOnly)
+        jobs.as_ref()
+            .and_then(|jobs| jobs.send(job).ok())
+            .ok_or(Error::ReadOnly)
     }
 
     /// Lets the writer finish what it was given, and waits for it.
@@ -220,10 +238,21 @@ impl StateStore for SledStore {
 
     async fn scan(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<(String, String)>> {
         let records = self.shared.records.read();
-        let start = if after >= prefix { Bound::Excluded(after) } else { Bound::Included(prefix) };
-        let found = records.as_ref().ok_or(Error::ReadOnly)?.range::<str, _>((start, Bound::Unbounded));
-        let pairs = found.take_while(|(key, _)| key.starts_with(prefix)).take(limit);
-        Ok(pairs.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let start = if after >= prefix {
+            Bound::Excluded(after)
+        } else {
+            Bound::Included(prefix)
+        };
+        let found = records
+            .as_ref()
+            .ok_or(Error::ReadOnly)?
+            .range::<str, _>((start, Bound::Unbounded));
+        let pairs = found
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .take(limit);
+        Ok(pairs
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
     }
 
     async fn commit(&self, batch: Batch) -> Result<()> {
@@ -240,7 +269,11 @@ impl StateStore for SledStore {
 
     fn changes(&self) -> ChangeStream {
         let sender = self.shared.changes.lock();
-        ChangeStream::new(sender.as_ref().map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe))
+        ChangeStream::new(
+            sender
+                .as_ref()
+                .map_or_else(|| broadcast::channel(1).1, broadcast::Sender::subscribe),
+        )
     }
 
     async fn close(&self) -> Result<()> {
@@ -253,21 +286,41 @@ impl StateStore for SledStore {
 }
 
 fn check_size(batch: &Batch) -> Result<()> {
-    if batch.put.iter().any(|(key, value)| key.len() + value.len() >= RECORD_LIMIT) {
-        return Err(Error::LimitReached("A stored record may not be larger than 32 KiB."));
+    if batch
+        .put
+        .iter()
+        .any(|(key, value)| key.len() + value.len() >= RECORD_LIMIT)
+    {
+        return Err(Error::LimitReached(
+            "A stored record may not be larger than 32 KiB.",
+        ));
     }
-    if batch.put.iter().map(|(key, _)| key).chain(&batch.delete).any(|key| key == VERSION_KEY) {
-        return Err(Error::Forbidden("The version of the state store is not a record."));
+    if batch
+        .put
+        .iter()
+        .map(|(key, _)| key)
+        .chain(&batch.delete)
+        .any(|key| key == VERSION_KEY)
+    {
+        return Err(Error::Forbidden(
+            "The version of the state store is not a record.",
+        ));
     }
     if size(batch) > BATCH_LIMIT {
-        return Err(Error::LimitReached("One change to the state store may not be larger than 256 KiB."));
+        return Err(Error::LimitReached(
+            "One change to the state store may not be larger than 256 KiB.",
+        ));
     }
     Ok(())
 }
 
 /// What a batch weighs, in the journal and in sled.
 fn size(batch: &Batch) -> usize {
-    let puts: usize = batch.put.iter().map(|(key, value)| key.len() + value.len() + CHANGE_COST).sum();
+    let puts: usize = batch
+        .put
+        .iter()
+        .map(|(key, value)| key.len() + value.len() + CHANGE_COST)
+        .sum();
     let deletes: usize = batch.delete.iter().map(|key| key.len() + CHANGE_COST).sum();
     puts + deletes
 }

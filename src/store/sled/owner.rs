@@ -45,7 +45,11 @@ impl Owner {
 }
 
 fn sign(file: &mut File) -> io::Result<()> {
-    let text = format!("process {} since {}\n", std::process::id(), iso_date(SystemTime::now()));
+    let text = format!(
+        "process {} since {}\n",
+        std::process::id(),
+        iso_date(SystemTime::now())
+    );
     file.rewind()?;
     file.write_all(text.as_bytes())?;
     file.set_len(text.len() as u64)
@@ -54,6 +58,13 @@ fn sign(file: &mut File) -> io::Result<()> {
 fn busy(file: &mut File) -> io::Error {
     let mut text = String::new();
     let read = file.take(200).read_to_string(&mut text).is_ok();
-    let who = if read && !text.trim().is_empty() { text.trim() } else { "another process" };
-    io::Error::new(ErrorKind::ResourceBusy, format!("The data folder is in use by {who}"))
+    let who = if read && !text.trim().is_empty() {
+        text.trim()
+    } else {
+        "another process"
+    };
+    io::Error::new(
+        ErrorKind::ResourceBusy,
+        format!("The data folder is in use by {who}"),
+    )
 }

@@ -26,7 +26,8 @@ pub(super) struct Opened {
 pub(super) fn open(dir: &Path, settings: Settings) -> Result<Opened> {
     finish_replacement(dir)?;
     prepare_to_open(dir, settings)?;
-    let was_complete = journal_path(dir).exists() || !export::list(&export::folder(dir))?.is_empty();
+    let was_complete =
+        journal_path(dir).exists() || !export::list(&export::folder(dir))?.is_empty();
     set_unfinished_snapshots_aside(dir)?;
     match open_and_read(&dir.join("db"), was_complete) {
         Err(Failure::Unreadable(why)) => restore_newest(dir, &why),
@@ -82,7 +83,11 @@ fn journal_lost(why: &str) {
 pub(super) fn replace(dir: &Path, records: &Records, version: u32) -> Result<()> {
     let doing = "restore the state store";
     let failed = |e| Error::io(doing, e);
-    let (db, fresh, filling) = (dir.join("db"), dir.join(REPLACEMENT), dir.join("db.filling"));
+    let (db, fresh, filling) = (
+        dir.join("db"),
+        dir.join(REPLACEMENT),
+        dir.join("db.filling"),
+    );
     for left in [&fresh, &filling] {
         if left.exists() {
             fs::remove_dir_all(left).map_err(failed)?;
@@ -90,11 +95,15 @@ pub(super) fn replace(dir: &Path, records: &Records, version: u32) -> Result<()>
     }
     fill(&filling, records, version)?;
     // From here on it is whole, and `finish_replacement` ends what a crash cuts.
-    fs::rename(&filling, &fresh).and_then(|()| File::open(dir)?.sync_all()).map_err(failed)?;
+    fs::rename(&filling, &fresh)
+        .and_then(|()| File::open(dir)?.sync_all())
+        .map_err(failed)?;
     if db.exists() {
         fs::rename(&db, broken_folder(dir)?.join("db")).map_err(failed)?;
     }
-    fs::rename(&fresh, &db).and_then(|()| File::open(dir)?.sync_all()).map_err(failed)
+    fs::rename(&fresh, &db)
+        .and_then(|()| File::open(dir)?.sync_all())
+        .map_err(failed)
 }
 
 /// Ends a replacement that was cut between its two renames: the records that were chosen are the ones that open, and not those of
@@ -105,7 +114,8 @@ fn finish_replacement(dir: &Path) -> Result<()> {
         return Ok(());
     }
     if db.exists() {
-        return fs::remove_dir_all(&fresh).map_err(|e| Error::io("remove a state store that was not put in place", e));
+        return fs::remove_dir_all(&fresh)
+            .map_err(|e| Error::io("remove a state store that was not put in place", e));
     }
     tracing::warn!("an earlier run ended while it replaced the state store; that is finished now");
     let renamed = fs::rename(&fresh, &db).and_then(|()| File::open(dir)?.sync_all());
@@ -123,7 +133,9 @@ enum Failure {
 impl From<::sled::Error> for Failure {
     fn from(error: ::sled::Error) -> Self {
         match error {
-            ::sled::Error::Io(e) if e.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) => {
+            ::sled::Error::Io(e)
+                if e.raw_os_error() == Some(rustix::io::Errno::NOSPC.raw_os_error()) =>
+            {
                 Self::Other(Error::NoSpace)
             }
             // sled reads past the end of a torn log as an early end of file
@@ -140,19 +152,32 @@ fn open_and_read(path: &Path, was_complete: bool) -> Result<Opened, Failure> {
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let db = open_sled(path)?;
         let (records, version) = read_all(&db, was_complete)?;
-        Ok(Opened { db, records, journaled: version > UNJOURNALED })
+        Ok(Opened {
+            db,
+            records,
+            journaled: version > UNJOURNALED,
+        })
     }));
-    opened.unwrap_or_else(|_| Err(Failure::Unreadable("sled panicked while it read the store".into())))
+    opened.unwrap_or_else(|_| {
+        Err(Failure::Unreadable(
+            "sled panicked while it read the store".into(),
+        ))
+    })
 }
 
 /// sled's own lock can outlive its last handle by a moment; that nobody else holds it, our `owner` file has shown.
 pub(super) fn open_sled(path: &Path) -> std::result::Result<::sled::Db, ::sled::Error> {
-    let config = ::sled::Config::new().path(path).cache_capacity(16 << 20).flush_every_ms(None).use_compression(false);
+    let config = ::sled::Config::new()
+        .path(path)
+        .cache_capacity(16 << 20)
+        .flush_every_ms(None)
+        .use_compression(false);
     let patience = Instant::now() + Duration::from_secs(5);
     loop {
         match config.open() {
             Err(::sled::Error::Io(e))
-                if e.to_string().contains("could not acquire lock") && Instant::now() < patience =>
+                if e.to_string().contains("could not acquire lock")
+                    && Instant::now() < patience =>
             {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -166,7 +191,8 @@ fn read_all(db: &::sled::Db, was_complete: bool) -> Result<(Records, u32), Failu
     for pair in db.iter() {
         let (key, value) = pair?;
         let text = |bytes: ::sled::IVec| {
-            String::from_utf8(bytes.to_vec()).map_err(|_| Failure::Unreadable("a record is not text".into()))
+            String::from_utf8(bytes.to_vec())
+                .map_err(|_| Failure::Unreadable("a record is not text".into()))
         };
         records.insert(text(key)?, text(value)?);
     }
@@ -189,10 +215,14 @@ fn read_all(db: &::sled::Db, was_complete: bool) -> Result<(Records, u32), Failu
 /// A snapshot that a killed or full run left unfinished makes sled take the whole store for corrupt; it is never needed.
 fn set_unfinished_snapshots_aside(dir: &Path) -> Result<()> {
     let doing = "set an unfinished snapshot aside";
-    let Ok(entries) = fs::read_dir(dir.join("db")) else { return Ok(()) };
+    let Ok(entries) = fs::read_dir(dir.join("db")) else {
+        return Ok(());
+    };
     for entry in entries {
         let path = entry.map_err(|e| Error::io(doing, e))?.path();
-        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+            continue;
+        };
         if name.starts_with("snap.") && name.ends_with(".generating") {
             tracing::warn!(
                 name,
@@ -217,9 +247,12 @@ fn restore_newest(dir: &Path, why: &str) -> Result<Opened> {
                      the damaged files are kept in broken-<time>"
                 );
                 replace(dir, &records, VERSION)?;
-                return open_and_read(&dir.join("db"), true).map_err(|failure| unreadable(dir, failure));
+                return open_and_read(&dir.join("db"), true)
+                    .map_err(|failure| unreadable(dir, failure));
             }
-            Err(error) => tracing::error!(%error, export = %path.display(), "an export cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, export = %path.display(), "an export cannot be read")
+            }
         }
     }
     Err(unreadable(dir, Failure::Unreadable(why.to_owned())))
@@ -238,12 +271,20 @@ fn unreadable(dir: &Path, failure: Failure) -> Error {
 
 /// Writes a new, durable store; until it is renamed into place a power cut costs nothing.
 fn fill(path: &Path, records: &Records, version: u32) -> Result<()> {
-    let failed = |e: ::sled::Error| Error::io("write the restored state store", std::io::Error::from(e));
-    let db = ::sled::Config::new().path(path).cache_capacity(16 << 20).flush_every_ms(None).open().map_err(failed)?;
+    let failed =
+        |e: ::sled::Error| Error::io("write the restored state store", std::io::Error::from(e));
+    let db = ::sled::Config::new()
+        .path(path)
+        .cache_capacity(16 << 20)
+        .flush_every_ms(None)
+        .open()
+        .map_err(failed)?;
     for (key, value) in records {
-        db.insert(key.as_bytes(), value.as_bytes()).map_err(failed)?;
+        db.insert(key.as_bytes(), value.as_bytes())
+            .map_err(failed)?;
     }
-    db.insert(VERSION_KEY, version.to_string().as_bytes()).map_err(failed)?;
+    db.insert(VERSION_KEY, version.to_string().as_bytes())
+        .map_err(failed)?;
     db.flush().map_err(failed)?;
     drop(db);
     let synced = sync_folder(&path.join("blobs")).and_then(|()| sync_folder(path));

@@ -65,7 +65,16 @@ impl Writer {
         shared: Arc<Shared>,
         idle: Duration,
     ) -> Self {
-        Self { base, journal, pending, owner, shared, idle, full: false, behind: None }
+        Self {
+            base,
+            journal,
+            pending,
+            owner,
+            shared,
+            idle,
+            full: false,
+            behind: None,
+        }
     }
 
     /// Works until it is told to close, or all who could tell it are gone.
@@ -127,8 +136,14 @@ impl Writer {
             .into_iter()
             .map(|(batch, wanted, reply)| {
                 // A refusal rests on what is seen, and an empty batch may be asked for to make that durable.
-                sync = if wanted == Fsync::Now { Fsync::Now } else { sync };
-                let changed = self.holds(&batch, &staged).then(|| stage(batch, &mut staged));
+                sync = if wanted == Fsync::Now {
+                    Fsync::Now
+                } else {
+                    sync
+                };
+                let changed = self
+                    .holds(&batch, &staged)
+                    .then(|| stage(batch, &mut staged));
                 (changed, reply)
             })
             .collect();
@@ -158,7 +173,9 @@ impl Writer {
         if full != self.full {
             self.full = full;
             if full {
-                tracing::error!("the disk is almost full: nothing can be changed until there is room");
+                tracing::error!(
+                    "the disk is almost full: nothing can be changed until there is room"
+                );
             } else {
                 tracing::info!("there is room on the disk again: changes are possible");
                 self.base.settle_ballast();
@@ -186,7 +203,10 @@ impl Writer {
             Ok(Err(error)) => error,
             Err(_) => "sled panicked".to_owned(),
         };
-        tracing::error!(error, "the state store could not be written: it is read-only until the next start");
+        tracing::error!(
+            error,
+            "the state store could not be written: it is read-only until the next start"
+        );
         self.shared.broken.store(true, Ordering::Relaxed);
         false
     }
@@ -196,8 +216,14 @@ impl Writer {
         if !staged.is_empty() {
             self.append(staged)?;
         }
-        let has_waited = self.behind.is_some_and(|since| since.elapsed() >= self.idle);
-        if sync == Fsync::Now || has_waited { self.catch_up() } else { Ok(()) }
+        let has_waited = self
+            .behind
+            .is_some_and(|since| since.elapsed() >= self.idle);
+        if sync == Fsync::Now || has_waited {
+            self.catch_up()
+        } else {
+            Ok(())
+        }
     }
 
     /// Makes what was written durable.
@@ -210,8 +236,16 @@ impl Writer {
     }
 
     fn append(&mut self, staged: &Staged) -> Outcome {
-        let entry = Entry::new(staged.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
-        if self.journal.as_ref().is_some_and(|journal| !journal.fits(&entry)) {
+        let entry = Entry::new(
+            staged
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_deref())),
+        );
+        if self
+            .journal
+            .as_ref()
+            .is_some_and(|journal| !journal.fits(&entry))
+        {
             self.checkpoint()?;
         }
         let journal = match &mut self.journal {
@@ -227,7 +261,9 @@ impl Writer {
     fn checkpoint(&mut self) -> Outcome {
         // sled must not know a change that the journal could still lose: half of what was committed together might stay.
         self.catch_up()?;
-        let Some(journal) = self.journal.as_mut().filter(|journal| !journal.is_empty()) else { return Ok(()) };
+        let Some(journal) = self.journal.as_mut().filter(|journal| !journal.is_empty()) else {
+            return Ok(());
+        };
         self.base.bring(&self.pending, &self.shared.records)?;
         journal.begin_anew().map_err(|e| e.to_string())?;
         self.pending.clear();
@@ -282,7 +318,11 @@ fn gather(first: Job, jobs: &Receiver<Job>) -> (Vec<Waiting>, Option<Reply>) {
                 group.push((batch, sync, reply));
             }
         }
-        next = if bytes < BATCH_LIMIT / 4 && group.len() < 256 { jobs.try_recv().ok() } else { None };
+        next = if bytes < BATCH_LIMIT / 4 && group.len() < 256 {
+            jobs.try_recv().ok()
+        } else {
+            None
+        };
     }
     (group, None)
 }

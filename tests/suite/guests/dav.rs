@@ -124,11 +124,23 @@ const TABLE: [(&str, [[u16; 13]; 5]); 16] = [
 #[test]
 fn every_cell_is_as_the_table_says() {
     let server = server();
-    let guests: Vec<_> = guests(&server).into_iter().map(|guest| (guest.given as usize, guest)).collect();
+    let guests: Vec<_> = guests(&server)
+        .into_iter()
+        .map(|guest| (guest.given as usize, guest))
+        .collect();
     assert!(guests.len() >= 7);
-    hold((&server, &guests), (&TABLE, &PATHS), &|guest, method, path| {
-        let reply = ask(&guest.client, &guest.base, method, &format!("{}{path}", guest.base));
-        let status = reply.status;
-        (reply, status)
-    });
+    hold(
+        (&server, &guests),
+        (&TABLE, &PATHS),
+        &|guest, method, path| {
+            let reply = ask(
+                &guest.client,
+                &guest.base,
+                method,
+                &format!("{}{path}", guest.base),
+            );
+            let status = reply.status;
+            (reply, status)
+        },
+    );
 }

@@ -201,23 +201,37 @@ const PAGES: [(&str, [[u16; 11]; 3]); 4] = [
 ];
 
 fn json_of(client: &Client, route: &str, body: &Value) -> Reply {
-    let request = client.raw("POST", &format!("/api/v1{route}")).header("Content-Type", "application/json");
+    let request = client
+        .raw("POST", &format!("/api/v1{route}"))
+        .header("Content-Type", "application/json");
     request.body(body.to_string()).send()
 }
 
 fn form(client: &Client, target: &str) -> Reply {
     let part = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"fresh.txt\"\r\n\r\nnew\r\n--b--\r\n";
-    client.raw("POST", target).header("Content-Type", "multipart/form-data; boundary=b").body(part).send()
+    client
+        .raw("POST", target)
+        .header("Content-Type", "multipart/form-data; boundary=b")
+        .body(part)
+        .send()
 }
 
 /// Goes through a route of the API to the path, and tells what became of that path.
 fn enter(guest: &Guest, version: &str, route: &str, path: &str) -> Reply {
-    let (client, own, fresh) = (&guest.client, format!("{}/own.txt", guest.base), format!("{}/fresh", guest.base));
+    let (client, own, fresh) = (
+        &guest.client,
+        format!("{}/own.txt", guest.base),
+        format!("{}/fresh", guest.base),
+    );
     let path = format!("{}{path}", guest.base);
     let query = format!("?path={}", url(&path));
     let get = |target: &str| client.raw("GET", &format!("/api/v1{target}")).send();
     let transfer = |route: &str, from: &str, to: &str| {
-        json_of(client, &format!("/files/{route}"), &json!({"items": [{"from": from, "to": to}], "overwrite": true}))
+        json_of(
+            client,
+            &format!("/files/{route}"),
+            &json!({"items": [{"from": from, "to": to}], "overwrite": true}),
+        )
     };
     match route {
         "list" => get(&format!("/files{query}")),
@@ -225,7 +239,10 @@ fn enter(guest: &Guest, version: &str, route: &str, path: &str) -> Reply {
         "download" => get(&format!("/files/content{query}")),
         "search" => get(&format!("/files/search{query}&name=t")),
         "zip" => get(&format!("/zip{query}")),
-        "upload" => client.raw("PUT", &format!("/api/v1/files/content{query}")).body("new").send(),
+        "upload" => client
+            .raw("PUT", &format!("/api/v1/files/content{query}"))
+            .body("new")
+            .send(),
         "form" => form(client, &format!("/api/v1/files{query}")),
         "folder" => json_of(client, "/files/folder", &json!({"path": path})),
         "copy" | "move" => transfer(route, &path, &fresh),
@@ -234,17 +251,41 @@ fn enter(guest: &Guest, version: &str, route: &str, path: &str) -> Reply {
         "delete" => json_of(client, "/files/delete", &json!({"paths": [path]})),
         "versions" => get(&format!("/versions{query}")),
         "version" => get(&format!("/versions/content{query}&id={version}")),
-        "restore version" => json_of(client, "/versions/restore", &json!({"path": path, "id": version})),
-        "purge version" => client.raw("DELETE", &format!("/api/v1/versions{query}&id={version}")).send(),
+        "restore version" => json_of(
+            client,
+            "/versions/restore",
+            &json!({"path": path, "id": version}),
+        ),
+        "purge version" => client
+            .raw("DELETE", &format!("/api/v1/versions{query}&id={version}"))
+            .send(),
         "resumable upload" => {
             use base64::Engine as _;
-            let meta = format!("path {}", base64::engine::general_purpose::STANDARD.encode(&path));
-            let begun = client.raw("POST", "/api/v1/uploads").header("Tus-Resumable", "1.0.0");
-            let begun = begun.header("Upload-Length", "3").header("Upload-Metadata", meta);
-            begun.header("Content-Type", "application/offset+octet-stream").body("new").send()
+            let meta = format!(
+                "path {}",
+                base64::engine::general_purpose::STANDARD.encode(&path)
+            );
+            let begun = client
+                .raw("POST", "/api/v1/uploads")
+                .header("Tus-Resumable", "1.0.0");
+            let begun = begun
+                .header("Upload-Length", "3")
+                .header("Upload-Metadata", meta);
+            begun
+                .header("Content-Type", "application/offset+octet-stream")
+                .body("new")
+                .send()
         }
-        "rewind" => json_of(client, "/rewind", &json!({"path": path, "to": "2020-01-01T00:00:00Z"})),
-        "share" => json_of(client, "/shares", &json!({"path": path, "to": {"account": "ana"}, "rights": "view"})),
+        "rewind" => json_of(
+            client,
+            "/rewind",
+            &json!({"path": path, "to": "2020-01-01T00:00:00Z"}),
+        ),
+        "share" => json_of(
+            client,
+            "/shares",
+            &json!({"path": path, "to": {"account": "ana"}, "rights": "view"}),
+        ),
         "link" => json_of(client, "/links", &json!({"path": path, "rights": "view"})),
         route => panic!("no route {route}"),
     }
@@ -252,7 +293,9 @@ fn enter(guest: &Guest, version: &str, route: &str, path: &str) -> Reply {
 
 /// What became of the one path of a call that may have many.
 fn outcome(reply: Reply) -> (Reply, u16) {
-    let one = |reply: &Reply| serde_json::from_slice::<Value>(&reply.body).ok()?["results"][0]["status"].as_u64();
+    let one = |reply: &Reply| {
+        serde_json::from_slice::<Value>(&reply.body).ok()?["results"][0]["status"].as_u64()
+    };
     let status = one(&reply).map_or(reply.status, |status| u16::try_from(status).unwrap());
     (reply, status)
 }
@@ -262,7 +305,11 @@ fn with_version(server: &TestServer, owner: &Client) -> String {
     lay_out(server);
     owner.store("/tree/file.txt", "before");
     owner.store("/tree/file.txt", INSIDE);
-    let listed = owner.raw("GET", "/api/v1/versions?path=/tree/file.txt").send().is(200).json();
+    let listed = owner
+        .raw("GET", "/api/v1/versions?path=/tree/file.txt")
+        .send()
+        .is(200)
+        .json();
     listed["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
@@ -277,16 +324,38 @@ fn every_route_of_the_api_is_as_the_table_says() {
             "app password, folder" => (3, ""),
             _ => continue,
         };
-        rows.push((row, Guest { base: base.to_owned(), ..guest }));
+        rows.push((
+            row,
+            Guest {
+                base: base.to_owned(),
+                ..guest
+            },
+        ));
     }
     let kim = server.stranger().signed_in("kim", PASSWORD);
-    rows.push((4, Guest { name: "another account", given: Given::Nothing, client: kim, base: "/tree".to_owned() }));
+    rows.push((
+        4,
+        Guest {
+            name: "another account",
+            given: Given::Nothing,
+            client: kim,
+            base: "/tree".to_owned(),
+        },
+    ));
     assert_eq!(rows.len(), 5);
     let owner = server.ana();
-    hold((&server, &rows), (&ROUTES, &PATHS), &|guest, route, path| {
-        let version = if route.contains("version") { with_version(&server, &owner) } else { String::new() };
-        outcome(enter(guest, &version, route, path))
-    });
+    hold(
+        (&server, &rows),
+        (&ROUTES, &PATHS),
+        &|guest, route, path| {
+            let version = if route.contains("version") {
+                with_version(&server, &owner)
+            } else {
+                String::new()
+            };
+            outcome(enter(guest, &version, route, path))
+        },
+    );
 }
 
 #[test]
@@ -305,7 +374,11 @@ fn every_page_of_a_link_is_as_the_table_says() {
     assert_eq!(rows.len(), 3);
     hold((&server, &rows), (&PAGES, &PATHS), &|guest, page, path| {
         let (client, query) = (&guest.client, format!("?path={}", url(path)));
-        let get = |page: &str| client.raw("GET", &format!("{}{page}{query}", guest.base)).send();
+        let get = |page: &str| {
+            client
+                .raw("GET", &format!("{}{page}{query}", guest.base))
+                .send()
+        };
         outcome(match page {
             "page" => get(""),
             "page's upload" => form(client, &format!("{}/upload{query}", guest.base)),

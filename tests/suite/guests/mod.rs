@@ -65,28 +65,55 @@ fn guests(server: &TestServer) -> Vec<Guest> {
     let owner = server.ana();
     let link = |rights: &str| {
         let made = api(&owner, "/links", &json!({"path": "tree", "rights": rights}));
-        (server.stranger(), format!("/s/{}/dav", made["token"].as_str().unwrap()))
+        (
+            server.stranger(),
+            format!("/s/{}/dav", made["token"].as_str().unwrap()),
+        )
     };
     let app_password = |wish: Value, base: &str| {
         let made = api(&owner, "/app-passwords", &wish);
-        (server.stranger().signed_in("ana", made["password"].as_str().unwrap()), base.to_owned())
+        (
+            server
+                .stranger()
+                .signed_in("ana", made["password"].as_str().unwrap()),
+            base.to_owned(),
+        )
     };
     let share = |to: &str, rights: &str| {
-        api(&owner, "/shares", &json!({"path": "/tree", "to": {"account": to}, "rights": rights}));
-        (server.stranger().signed_in(to, PASSWORD), "/dav/Shared%20with%20me/tree".to_owned())
+        api(
+            &owner,
+            "/shares",
+            &json!({"path": "/tree", "to": {"account": to}, "rights": rights}),
+        );
+        (
+            server.stranger().signed_in(to, PASSWORD),
+            "/dav/Shared%20with%20me/tree".to_owned(),
+        )
     };
-    let guest = |name, given, (client, base)| Guest { name, given, client, base };
+    let guest = |name, given, (client, base)| Guest {
+        name,
+        given,
+        client,
+        base,
+    };
     vec![
         guest("receiver, view", Given::ViewMount, share("eva", "view")),
         guest("receiver, edit", Given::Mount, share("ben", "edit")),
         guest("link, view", Given::View, link("view")),
         guest("link, drop", Given::Drop, link("drop")),
         guest("link, edit", Given::Edit, link("edit")),
-        guest("app password, folder", Given::Edit, app_password(json!({"name": "a", "scope": "/tree"}), "/dav")),
+        guest(
+            "app password, folder",
+            Given::Edit,
+            app_password(json!({"name": "a", "scope": "/tree"}), "/dav"),
+        ),
         guest(
             "app password, folder, view",
             Given::View,
-            app_password(json!({"name": "b", "scope": "/tree", "rights": "view"}), "/dav"),
+            app_password(
+                json!({"name": "b", "scope": "/tree", "rights": "view"}),
+                "/dav",
+            ),
         ),
     ]
 }
@@ -96,7 +123,12 @@ fn lay_out(server: &TestServer) {
     let home = server.home("ana");
     let tree = home.join("tree");
     fs::create_dir_all(&tree).unwrap();
-    for dir in [&tree, &server.home("ben"), &server.home("eva"), &server.home("kim")] {
+    for dir in [
+        &tree,
+        &server.home("ben"),
+        &server.home("eva"),
+        &server.home("kim"),
+    ] {
         clear(dir);
     }
     fs::create_dir_all(home.join("tree-private")).unwrap();
@@ -115,7 +147,11 @@ fn lay_out(server: &TestServer) {
                 share.left.clear();
                 share.names.clear();
             };
-            app.commons.shares.change(|shares| shares.made_by(&ana(), &share.id), again).await.unwrap();
+            app.commons
+                .shares
+                .change(|shares| shares.made_by(&ana(), &share.id), again)
+                .await
+                .unwrap();
         }
     });
 }
@@ -127,7 +163,10 @@ fn trespass(
     after: &BTreeMap<String, Vec<u8>>,
     reply: &Reply,
 ) -> Option<String> {
-    let changed = after.iter().filter(|entry| before.get(entry.0) != Some(entry.1)).map(|(path, _)| path);
+    let changed = after
+        .iter()
+        .filter(|entry| before.get(entry.0) != Some(entry.1))
+        .map(|(path, _)| path);
     let gone = before.keys().filter(|path| !after.contains_key(*path));
     let may = |path: &str| match guest.given {
         Given::View | Given::ViewMount => false,
@@ -140,8 +179,10 @@ fn trespass(
     if !others.is_empty() {
         return Some(format!("it changed {others:?}"));
     }
-    let drops = guest.given == Given::Drop && (told.contains("inside.txt") || told.contains(INSIDE));
-    (told.contains(SECRET) || drops && !reply.asked.contains("inside")).then(|| format!("it tells: {reply}"))
+    let drops =
+        guest.given == Given::Drop && (told.contains("inside.txt") || told.contains(INSIDE));
+    (told.contains(SECRET) || drops && !reply.asked.contains("inside"))
+        .then(|| format!("it tells: {reply}"))
 }
 
 /// A table: for each door, for each kind of guest, the statuses by path.
@@ -163,7 +204,9 @@ fn hold<const G: usize, const P: usize>(
                 let (reply, seen) = ask(guest, door, path);
                 let after = contents(&homes, Some(".sarang"));
                 let cell = format!("{}, {door}, {kind}", guest.name);
-                wrong.extend(trespass(guest, &before, &after, &reply).map(|what| format!("{cell}: {what}")));
+                wrong.extend(
+                    trespass(guest, &before, &after, &reply).map(|what| format!("{cell}: {what}")),
+                );
                 if seen != status {
                     wrong.push(format!("{cell}: {seen} instead of {status}"));
                 }
@@ -172,7 +215,11 @@ fn hold<const G: usize, const P: usize>(
         }
     }
     assert_eq!(cells, guests.len() * table.len() * P);
-    assert!(wrong.is_empty(), "{} of {cells} cells: {wrong:#?}", wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{} of {cells} cells: {wrong:#?}",
+        wrong.len()
+    );
 }
 
 /// A server with the accounts that are given a part, and one that is given nothing.
@@ -180,7 +227,14 @@ fn server() -> TestServer {
     let server = TestServer::start();
     for name in ["eva", "kim"] {
         let (name, role) = (AccountName::parse(name).unwrap(), sarang::model::Role::User);
-        server.block_on(server.app().auth.create(&name, PASSWORD.as_bytes(), role, None)).unwrap();
+        server
+            .block_on(
+                server
+                    .app()
+                    .auth
+                    .create(&name, PASSWORD.as_bytes(), role, None),
+            )
+            .unwrap();
     }
     let others = ["eva", "kim"].map(|name| server.stranger().signed_in(name, PASSWORD));
     for client in [server.ana(), server.ben()].iter().chain(&others) {

@@ -40,13 +40,22 @@ pub struct Request<'a> {
 
 impl Client {
     pub fn new(address: SocketAddr, account: Option<(&str, &str)>) -> Self {
-        let basic = |(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-        Self { address, authorization: account.map(basic), connection: RefCell::default() }
+        let basic =
+            |(user, password)| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+        Self {
+            address,
+            authorization: account.map(basic),
+            connection: RefCell::default(),
+        }
     }
 
     /// The same server with another `Authorization` header.
     pub fn authorized(&self, value: &str) -> Self {
-        Self { address: self.address, authorization: Some(value.into()), connection: RefCell::default() }
+        Self {
+            address: self.address,
+            authorization: Some(value.into()),
+            connection: RefCell::default(),
+        }
     }
 
     /// The same server as somebody else.
@@ -77,7 +86,14 @@ impl Client {
     /// A request on a target exactly as written.
     pub fn raw(&self, method: &str, target: &str) -> Request<'_> {
         let (method, target) = (method.into(), target.into());
-        Request { client: self, method, target, headers: Vec::new(), body: None, chunked: false }
+        Request {
+            client: self,
+            method,
+            target,
+            headers: Vec::new(),
+            body: None,
+            chunked: false,
+        }
     }
 
     pub fn get(&self, path: &str) -> Reply {
@@ -98,7 +114,8 @@ impl Client {
 
     /// A MOVE or COPY with an absolute `Destination`.
     pub fn transfer(&self, method: &str, from: &str, to: &str) -> Request<'_> {
-        self.request(method, from).header("Destination", self.absolute(to))
+        self.request(method, from)
+            .header("Destination", self.absolute(to))
     }
 
     /// An allprop PROPFIND.
@@ -108,7 +125,10 @@ impl Client {
 
     /// A PROPFIND for elements.
     pub fn props(&self, path: &str, depth: &str, elements: &str) -> Reply {
-        self.request("PROPFIND", path).header("Depth", depth).xml(propfind_body(elements)).send()
+        self.request("PROPFIND", path)
+            .header("Depth", depth)
+            .xml(propfind_body(elements))
+            .send()
     }
 
     /// A PROPPATCH with these `set` and `remove` instructions.
@@ -125,16 +145,24 @@ impl Client {
         if body.is_null() {
             return request.send();
         }
-        request.header("Content-Type", "application/json").body(body.to_string()).send()
+        request
+            .header("Content-Type", "application/json")
+            .body(body.to_string())
+            .send()
     }
 
     /// An exclusive lock of depth 0.
     pub fn lock(&self, path: &str) -> Request<'_> {
-        self.request("LOCK", path).header("Depth", "0").header("Timeout", "Second-600").xml(LOCK_BODY)
+        self.request("LOCK", path)
+            .header("Depth", "0")
+            .header("Timeout", "Second-600")
+            .xml(LOCK_BODY)
     }
 
     pub fn unlock(&self, path: &str, token: &str) -> Reply {
-        self.request("UNLOCK", path).header("Lock-Token", format!("<{token}>")).send()
+        self.request("UNLOCK", path)
+            .header("Lock-Token", format!("<{token}>"))
+            .send()
     }
 
     /// Puts a file and demands success.
@@ -147,7 +175,10 @@ impl Client {
     #[track_caller]
     pub fn holds(&self, path: &str, body: impl AsRef<[u8]>) {
         let reply = self.get(path).is(200);
-        assert!(reply.body == body.as_ref(), "{path} has another content: {reply}");
+        assert!(
+            reply.body == body.as_ref(),
+            "{path} has another content: {reply}"
+        );
     }
 
     /// Demands that nothing is there.
@@ -171,7 +202,8 @@ impl Request<'_> {
     /// A body of XML, with its type.
     #[must_use]
     pub fn xml(self, body: impl AsRef<[u8]>) -> Self {
-        self.header("Content-Type", "application/xml; charset=utf-8").body(body)
+        self.header("Content-Type", "application/xml; charset=utf-8")
+            .body(body)
     }
     /// Sends the body in chunks, without a length.
     #[must_use]
@@ -182,7 +214,11 @@ impl Request<'_> {
 
     /// The request as it goes over the wire.
     pub fn bytes(&self) -> Vec<u8> {
-        let has = |name: &str| self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name));
+        let has = |name: &str| {
+            self.headers
+                .iter()
+                .any(|(n, _)| n.eq_ignore_ascii_case(name))
+        };
         let mut out = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         let mut add = |name: &str, value: &[u8]| {
             out.extend_from_slice(name.as_bytes());
@@ -193,7 +229,12 @@ impl Request<'_> {
         if !has("host") {
             add("Host", self.client.address.to_string().as_bytes());
         }
-        if let Some(value) = self.client.authorization.as_ref().filter(|_| !has("authorization")) {
+        if let Some(value) = self
+            .client
+            .authorization
+            .as_ref()
+            .filter(|_| !has("authorization"))
+        {
             add("Authorization", value.as_bytes());
         }
         for (name, value) in &self.headers {
@@ -203,7 +244,8 @@ impl Request<'_> {
             add("Transfer-Encoding", b"chunked");
         }
         let length = self.body.as_ref().map_or(0, Vec::len);
-        if !self.chunked && !has("content-length") && (self.body.is_some() || self.method == "PUT") {
+        if !self.chunked && !has("content-length") && (self.body.is_some() || self.method == "PUT")
+        {
             add("Content-Length", length.to_string().as_bytes());
         }
         out.extend_from_slice(b"\r\n");
@@ -234,15 +276,27 @@ impl Request<'_> {
             outcome = self.exchange(&mut connection, &bytes, &asked);
         }
         let reply = outcome.unwrap_or_else(|error| panic!("no reply to `{asked}`: {error}"));
-        if !reply.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close")) {
+        if !reply
+            .header("connection")
+            .is_some_and(|v| v.eq_ignore_ascii_case("close"))
+        {
             *self.client.connection.borrow_mut() = Some(connection);
         }
         reply
     }
 
-    fn exchange(&self, connection: &mut Connection, bytes: &[u8], asked: &str) -> std::io::Result<Reply> {
+    fn exchange(
+        &self,
+        connection: &mut Connection,
+        bytes: &[u8],
+        asked: &str,
+    ) -> std::io::Result<Reply> {
         let written = connection.write(bytes);
         let reply = connection.read_reply(self.method == "HEAD", asked);
-        if reply.is_err() { written.and(reply) } else { reply }
+        if reply.is_err() {
+            written.and(reply)
+        } else {
+            reply
+        }
     }
 }

@@ -9,8 +9,12 @@ use std::path::Path;
 pub fn ask(client: &Client, base: &str, method: &str, target: &str) -> Reply {
     let request = |method: &str| client.raw(method, target);
     let at = |path: &str| format!("http://{}{path}", client.host());
-    let through =
-        |method: &str| client.raw(method, &format!("{base}/own.txt")).header("Destination", at(target)).send();
+    let through = |method: &str| {
+        client
+            .raw(method, &format!("{base}/own.txt"))
+            .header("Destination", at(target))
+            .send()
+    };
     match method {
         "PUT" | "POST" => request(method).body("new").send(),
         "PATCH" => request(method)
@@ -47,7 +51,15 @@ pub fn contents(dir: &Path, skipped: Option<&str>) -> BTreeMap<String, Vec<u8>> 
             } else {
                 fs::read(entry.path()).unwrap()
             };
-            found.insert(entry.path().strip_prefix(dir).unwrap().to_string_lossy().into_owned(), content);
+            found.insert(
+                entry
+                    .path()
+                    .strip_prefix(dir)
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned(),
+                content,
+            );
         }
     }
     found

@@ -74,7 +74,10 @@ impl TestServer {
     }
 
     fn config(data: &TempDir) -> Config {
-        let mut config = Config { data_dir: data.path().to_owned(), ..Config::default() };
+        let mut config = Config {
+            data_dir: data.path().to_owned(),
+            ..Config::default()
+        };
         config.server.listen = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
         config.server.shutdown_grace = 5;
         config.drive.durability = Durability::Relaxed;
@@ -91,30 +94,62 @@ impl TestServer {
     }
 
     fn open(config: Config, data: Arc<TempDir>) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
         let cores = Arc::new(Cores::start().expect("start threads"));
         let (stop, stopped) = oneshot::channel();
         let (report, ended) = mpsc::channel();
         let (app, server) = runtime.block_on(async {
-            let app = App::open(config.clone()).await.expect("open the data folder");
-            let server = Server::bind(app.clone(), cores.clone()).await.expect("bind");
+            let app = App::open(config.clone())
+                .await
+                .expect("open the data folder");
+            let server = Server::bind(app.clone(), cores.clone())
+                .await
+                .expect("bind");
             (app, server)
         });
-        let (address, metrics) = (server.addresses()[0], server.metrics_addresses().first().copied());
+        let (address, metrics) = (
+            server.addresses()[0],
+            server.metrics_addresses().first().copied(),
+        );
         runtime.spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            let _ = report.send(server.run(shutdown).await.map_err(|error| error.to_string()));
+            let _ = report.send(
+                server
+                    .run(shutdown)
+                    .await
+                    .map_err(|error| error.to_string()),
+            );
         });
-        let running = Some(Running { runtime, app, cores, stop, ended: Mutex::new(ended) });
-        Self { running, address, metrics, config, data }
+        let running = Some(Running {
+            runtime,
+            app,
+            cores,
+            stop,
+            ended: Mutex::new(ended),
+        });
+        Self {
+            running,
+            address,
+            metrics,
+            config,
+            data,
+        }
     }
 
     pub fn add_account(&self, name: &str) {
         let name = AccountName::parse(name).unwrap();
         let app = self.app();
-        self.block_on(app.auth.create(&name, PASSWORD.as_bytes(), Role::User, None)).expect("make an account");
+        self.block_on(
+            app.auth
+                .create(&name, PASSWORD.as_bytes(), Role::User, None),
+        )
+        .expect("make an account");
     }
 
     /// Stops gracefully and starts again over the same data folder (on another port).
@@ -128,8 +163,18 @@ impl TestServer {
         self.stop().expect("stop before the data folder is copied");
         let data = Arc::new(TempDir::new().unwrap());
         let (from, to) = (self.data.path().join("."), data.path());
-        assert!(Command::new("cp").arg("-a").args([from.as_path(), to]).status().unwrap().success());
-        let config = Config { data_dir: to.to_owned(), ..self.config.clone() };
+        assert!(
+            Command::new("cp")
+                .arg("-a")
+                .args([from.as_path(), to])
+                .status()
+                .unwrap()
+                .success()
+        );
+        let config = Config {
+            data_dir: to.to_owned(),
+            ..self.config.clone()
+        };
         self.data = Arc::clone(&data);
         Self::open(config, data)
     }
@@ -145,7 +190,10 @@ impl TestServer {
     }
 
     /// Runs a future beside the server; it must end before the server is dropped.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) -> tokio::task::JoinHandle<()> {
+    pub fn spawn(
+        &self,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> tokio::task::JoinHandle<()> {
         self.running.as_ref().unwrap().runtime.spawn(future)
     }
 
@@ -191,23 +239,47 @@ impl TestServer {
 
     /// Names that lie in the staging folder of an account's home.
     pub fn staged(&self, account: &str) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.home(account).join(".sarang/tmp")) else { return Vec::new() };
-        entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
+        let Ok(entries) = std::fs::read_dir(self.home(account).join(".sarang/tmp")) else {
+            return Vec::new();
+        };
+        entries
+            .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+            .collect()
     }
 
     fn stop(&mut self) -> Result<(), String> {
-        let Some(Running { runtime, app, cores, stop, ended }) = self.running.take() else { return Ok(()) };
+        let Some(Running {
+            runtime,
+            app,
+            cores,
+            stop,
+            ended,
+        }) = self.running.take()
+        else {
+            return Ok(());
+        };
         let _ = stop.send(());
-        let outcome =
-            ended.into_inner().recv_timeout(GRACE).map_err(|_| "the server did not end in 10 s".to_owned()).flatten();
-        let closed = outcome.and_then(|()| runtime.block_on(app.close()).map_err(|error| error.to_string()));
+        let outcome = ended
+            .into_inner()
+            .recv_timeout(GRACE)
+            .map_err(|_| "the server did not end in 10 s".to_owned())
+            .flatten();
+        let closed = outcome.and_then(|()| {
+            runtime
+                .block_on(app.close())
+                .map_err(|error| error.to_string())
+        });
         drop(app);
         let left = || runtime.metrics().num_alive_tasks() + cores.tasks();
         let idle = poll(GRACE, || left() == 0);
         let left = left();
         runtime.shutdown_timeout(Duration::from_secs(1));
         closed?;
-        if idle { Ok(()) } else { Err(format!("{left} tasks still run after the server ended")) }
+        if idle {
+            Ok(())
+        } else {
+            Err(format!("{left} tasks still run after the server ended"))
+        }
     }
 }
 

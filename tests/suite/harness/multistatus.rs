@@ -46,7 +46,11 @@ impl Multistatus {
         if !root.has_tag_name((DAV, "multistatus")) {
             return Err(format!("the root is {}", root.tag_name().name()));
         }
-        Ok(Self { responses: elements(root, "response").map(|node| Response::read(node, text)).collect() })
+        Ok(Self {
+            responses: elements(root, "response")
+                .map(|node| Response::read(node, text))
+                .collect(),
+        })
     }
 
     /// The response for a decoded path below the drive; trailing slashes do not count.
@@ -54,14 +58,22 @@ impl Multistatus {
     pub fn at(&self, path: &str) -> &Response {
         let want = format!("/dav{}", path.trim_end_matches('/'));
         let hrefs: Vec<&str> = self.responses.iter().map(|r| r.href.as_str()).collect();
-        let found = self.responses.iter().find(|response| response.path() == want);
+        let found = self
+            .responses
+            .iter()
+            .find(|response| response.path() == want);
         found.unwrap_or_else(|| panic!("no response for {want} among {hrefs:?}"))
     }
 
     /// The only response.
     #[track_caller]
     pub fn only(&self) -> &Response {
-        assert_eq!(self.responses.len(), 1, "want one response, got {:?}", self.responses);
+        assert_eq!(
+            self.responses.len(),
+            1,
+            "want one response, got {:?}",
+            self.responses
+        );
         &self.responses[0]
     }
 
@@ -76,17 +88,30 @@ impl Response {
         let mut props = Vec::new();
         let mut order = Vec::new();
         for propstat in elements(node, "propstat") {
-            let status = elements(propstat, "status").next().and_then(|n| n.text()).map_or(0, status_of);
+            let status = elements(propstat, "status")
+                .next()
+                .and_then(|n| n.text())
+                .map_or(0, status_of);
             order.push(status);
-            for prop in elements(propstat, "prop").flat_map(|prop| prop.children().filter(Node::is_element)) {
+            for prop in
+                elements(propstat, "prop").flat_map(|prop| prop.children().filter(Node::is_element))
+            {
                 props.push(Prop::read(prop, status, text));
             }
         }
         let hrefs = elements(node, "href");
         Self {
-            href: hrefs.clone().next().and_then(|n| n.text()).unwrap_or("").to_owned(),
+            href: hrefs
+                .clone()
+                .next()
+                .and_then(|n| n.text())
+                .unwrap_or("")
+                .to_owned(),
             hrefs: hrefs.count(),
-            status: elements(node, "status").next().and_then(|n| n.text()).map(status_of),
+            status: elements(node, "status")
+                .next()
+                .and_then(|n| n.text())
+                .map(status_of),
             order,
             props,
         }
@@ -95,22 +120,34 @@ impl Response {
     /// The decoded path of the `href`, trailing slashes removed.
     pub fn path(&self) -> String {
         let href = self.href.trim();
-        let path = href.split_once("://").map_or(href, |(_, rest)| rest.find('/').map_or("/", |at| &rest[at..]));
+        let path = href.split_once("://").map_or(href, |(_, rest)| {
+            rest.find('/').map_or("/", |at| &rest[at..])
+        });
         let decoded = percent_decode_str(path).decode_utf8_lossy();
         let trimmed = decoded.trim_end_matches('/');
-        if trimmed.is_empty() { "/".into() } else { trimmed.into() }
+        if trimmed.is_empty() {
+            "/".into()
+        } else {
+            trimmed.into()
+        }
     }
 
     /// A property by `{namespace}local`, or by its local name in `DAV:`.
     pub fn find(&self, name: &str) -> Option<&Prop> {
-        let name = if name.starts_with('{') { name.to_owned() } else { format!("{{DAV:}}{name}") };
+        let name = if name.starts_with('{') {
+            name.to_owned()
+        } else {
+            format!("{{DAV:}}{name}")
+        };
         self.props.iter().find(|prop| prop.name == name)
     }
 
     /// The text of a property that must be there with status 200.
     #[track_caller]
     pub fn value(&self, name: &str) -> &str {
-        let prop = self.find(name).unwrap_or_else(|| panic!("no {name} in {self:?}"));
+        let prop = self
+            .find(name)
+            .unwrap_or_else(|| panic!("no {name} in {self:?}"));
         assert_eq!(prop.status, 200, "{name} of {}", self.href);
         &prop.text
     }
@@ -138,14 +175,21 @@ fn elements<'a, 'i>(
     node: Node<'a, 'i>,
     name: &'static str,
 ) -> impl Iterator<Item = Node<'a, 'i>> + Clone + use<'a, 'i> {
-    node.children().filter(move |child| child.has_tag_name((DAV, name)))
+    node.children()
+        .filter(move |child| child.has_tag_name((DAV, name)))
 }
 
 fn qualified(node: Node<'_, '_>) -> String {
-    format!("{{{}}}{}", node.tag_name().namespace().unwrap_or(""), node.tag_name().name())
+    format!(
+        "{{{}}}{}",
+        node.tag_name().namespace().unwrap_or(""),
+        node.tag_name().name()
+    )
 }
 
 fn status_of(line: &str) -> u16 {
-    let code = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3));
+    let code = line
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3));
     code.and_then(|code| code.parse().ok()).unwrap_or(0)
 }

@@ -89,7 +89,11 @@ impl Provider {
                 let _ = serving.answer(stream);
             }
         });
-        Self { address, shared, thread: Some(thread) }
+        Self {
+            address,
+            shared,
+            thread: Some(thread),
+        }
     }
 
     pub fn issuer(&self) -> &str {
@@ -126,22 +130,45 @@ impl Provider {
 
     /// How often it was asked for a path.
     pub fn count(&self, path: &str) -> usize {
-        self.shared.asked.lock().iter().filter(|asked| *asked == path).count()
+        self.shared
+            .asked
+            .lock()
+            .iter()
+            .filter(|asked| *asked == path)
+            .count()
     }
 
     /// What its page does when somebody signs in there: the target that their browser is sent back to.
     pub fn authorize(&self, location: &str) -> String {
         let page = format!("{}/page?", self.issuer());
-        let mut asked = pairs(location.strip_prefix(&page).unwrap_or_else(|| panic!("{location} is not {page}")));
-        assert_eq!((&*asked["response_type"], &*asked["client_id"]), ("code", CLIENT));
+        let mut asked = pairs(
+            location
+                .strip_prefix(&page)
+                .unwrap_or_else(|| panic!("{location} is not {page}")),
+        );
+        assert_eq!(
+            (&*asked["response_type"], &*asked["client_id"]),
+            ("code", CLIENT)
+        );
         assert_eq!(asked["code_challenge_method"], "S256");
         assert!(asked["scope"].split(' ').any(|scope| scope == "openid"));
-        assert!(asked["nonce"].len() >= 20 && asked["state"].len() >= 20 && asked["code_challenge"].len() == 43);
+        assert!(
+            asked["nonce"].len() >= 20
+                && asked["state"].len() >= 20
+                && asked["code_challenge"].len() == 43
+        );
         let code = format!("code-{}", self.shared.codes.lock().len());
-        let (state, back) = (asked.remove("state").unwrap(), asked["redirect_uri"].clone());
+        let (state, back) = (
+            asked.remove("state").unwrap(),
+            asked["redirect_uri"].clone(),
+        );
         self.shared.codes.lock().insert(code.clone(), asked);
         let path = back.strip_prefix("http://files.test").unwrap();
-        format!("{path}?code={code}&state={}&iss={}&session_state=x", url(&state), url(self.issuer()))
+        format!(
+            "{path}?code={code}&state={}&iss={}&session_state=x",
+            url(&state),
+            url(self.issuer())
+        )
     }
 }
 
@@ -162,7 +189,9 @@ impl Shared {
         loop {
             let mut header = String::new();
             stream.read_line(&mut header)?;
-            let Some((name, value)) = header.trim().split_once(": ") else { break };
+            let Some((name, value)) = header.trim().split_once(": ") else {
+                break;
+            };
             match name.to_ascii_lowercase().as_str() {
                 "content-length" => length = value.parse().unwrap(),
                 "authorization" => value.clone_into(&mut authorization),
@@ -199,7 +228,10 @@ impl Shared {
 
     fn signing_key(&self) -> (SigningKey, String) {
         let number = *self.key.lock();
-        (SigningKey::from_slice(&[number; 32]).unwrap(), format!("key-{number}"))
+        (
+            SigningKey::from_slice(&[number; 32]).unwrap(),
+            format!("key-{number}"),
+        )
     }
 
     fn public_key(&self) -> Value {
@@ -213,31 +245,49 @@ impl Shared {
     /// Exchanges a code: once, and only for who left with it.
     fn token(&self, authorization: &str, given: &HashMap<String, String>) -> (u16, Value) {
         let basic = |text: &str| text.bytes().map(encoded).collect::<String>();
-        let expected = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", basic(CLIENT), basic(SECRET))));
+        let expected = format!(
+            "Basic {}",
+            BASE64_STANDARD.encode(format!("{}:{}", basic(CLIENT), basic(SECRET)))
+        );
         if authorization != expected {
             return (401, json!({"error": "invalid_client"}));
         }
-        let Some(asked) = self.codes.lock().insert(given["code"].clone(), HashMap::new()).filter(|a| !a.is_empty())
+        let Some(asked) = self
+            .codes
+            .lock()
+            .insert(given["code"].clone(), HashMap::new())
+            .filter(|a| !a.is_empty())
         else {
             return (400, json!({"error": "invalid_grant"}));
         };
-        let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(given["code_verifier"].as_bytes()));
+        let challenge =
+            BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(given["code_verifier"].as_bytes()));
         if challenge != asked["code_challenge"] || given["redirect_uri"] != asked["redirect_uri"] {
             return (400, json!({"error": "invalid_grant"}));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
         let mut claims = self.person.lock().clone();
         if !self.in_token.load(Ordering::SeqCst) {
             claims = json!({"sub": claims["sub"]});
         }
-        for (name, value) in [("iss", json!(self.issuer)), ("aud", json!(CLIENT)), ("nonce", json!(asked["nonce"]))] {
+        for (name, value) in [
+            ("iss", json!(self.issuer)),
+            ("aud", json!(CLIENT)),
+            ("nonce", json!(asked["nonce"])),
+        ] {
             claims[name] = value;
         }
         (claims["iat"], claims["exp"]) = (json!(now), json!(now + 300));
         let hash = Sha256::digest(b"access");
         claims["at_hash"] = json!(BASE64_URL_SAFE_NO_PAD.encode(&hash[..16]));
         (self.lie.lock())(&mut claims);
-        (200, json!({"access_token": "access", "token_type": "Bearer", "id_token": self.sign(&claims)}))
+        (
+            200,
+            json!({"access_token": "access", "token_type": "Bearer", "id_token": self.sign(&claims)}),
+        )
     }
 
     fn sign(&self, claims: &Value) -> String {
@@ -249,7 +299,11 @@ impl Shared {
             Signed::BySecret(_) => "HS256",
         };
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-        let text = format!("{}.{}", part(&json!({"alg": algorithm, "typ": "JWT", "kid": id})), part(claims));
+        let text = format!(
+            "{}.{}",
+            part(&json!({"alg": algorithm, "typ": "JWT", "kid": id})),
+            part(claims)
+        );
         let by = |key: &SigningKey| {
             let signature: Signature = key.sign(text.as_bytes());
             signature.to_bytes().to_vec()
@@ -279,6 +333,14 @@ fn encoded(byte: u8) -> String {
 
 /// The pairs of a query or form.
 pub fn pairs(text: &str) -> HashMap<String, String> {
-    let decoded = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8().unwrap().into_owned();
-    text.split('&').filter_map(|pair| pair.split_once('=')).map(|(k, v)| (decoded(k), decoded(v))).collect()
+    let decoded = |text: &str| {
+        percent_decode_str(&text.replace('+', " "))
+            .decode_utf8()
+            .unwrap()
+            .into_owned()
+    };
+    text.split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(k, v)| (decoded(k), decoded(v)))
+        .collect()
 }

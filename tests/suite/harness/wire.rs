@@ -1,6 +1,9 @@
 //! HTTP/1.1 on a bare socket: bytes go out exactly as written, replies are read strictly.
 
-#![allow(clippy::wrong_self_convention, reason = "`reply.is(201)` reads as what it demands")]
+#![allow(
+    clippy::wrong_self_convention,
+    reason = "`reply.is(201)` reads as what it demands"
+)]
 
 use super::multistatus::Multistatus;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,12 +23,19 @@ pub struct Reply {
 impl Reply {
     /// The first header of a name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     /// All headers of a name.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// The body as JSON.
@@ -41,14 +51,23 @@ impl Reply {
     /// The lock token of the `Lock-Token` header, without its brackets.
     #[track_caller]
     pub fn token(&self) -> String {
-        let value = self.header("lock-token").unwrap_or_else(|| panic!("no Lock-Token in {self}"));
-        value.strip_prefix('<').and_then(|v| v.strip_suffix('>')).expect("token in angle brackets").to_owned()
+        let value = self
+            .header("lock-token")
+            .unwrap_or_else(|| panic!("no Lock-Token in {self}"));
+        value
+            .strip_prefix('<')
+            .and_then(|v| v.strip_suffix('>'))
+            .expect("token in angle brackets")
+            .to_owned()
     }
 
     /// Demands one of these statuses.
     #[track_caller]
     pub fn is_any(self, statuses: &[u16]) -> Self {
-        assert!(statuses.contains(&self.status), "want {statuses:?}, got {self}");
+        assert!(
+            statuses.contains(&self.status),
+            "want {statuses:?}, got {self}"
+        );
         self
     }
 
@@ -70,7 +89,11 @@ impl std::fmt::Display for Reply {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let text = self.text();
         let start: String = text.chars().take(600).collect();
-        write!(f, "{} from `{}`: {:?} {start}", self.status, self.asked, self.headers)
+        write!(
+            f,
+            "{} from `{}`: {:?} {start}",
+            self.status, self.asked, self.headers
+        )
     }
 }
 
@@ -83,10 +106,16 @@ impl Connection {
     /// Connects; nothing blocks longer than 30 s.
     pub fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("connect");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
+        stream
+            .set_write_timeout(Some(Duration::from_secs(30)))
+            .unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream: BufReader::with_capacity(64 << 10, stream) }
+        Self {
+            stream: BufReader::with_capacity(64 << 10, stream),
+        }
     }
 
     /// Writes bytes as they are.
@@ -102,7 +131,11 @@ impl Connection {
     /// Writes one request and reads its reply; a server that closes without a word gives status 0.
     pub fn exchange(&mut self, bytes: impl AsRef<[u8]>) -> Reply {
         let bytes = bytes.as_ref();
-        let asked = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]).lines().next().unwrap_or("").to_owned();
+        let asked = String::from_utf8_lossy(&bytes[..bytes.len().min(120)])
+            .lines()
+            .next()
+            .unwrap_or("")
+            .to_owned();
         let head = asked.starts_with("HEAD ");
         let _ = self.write(bytes);
         self.read_reply(head, &asked).unwrap_or_else(|_| Reply {
@@ -119,7 +152,9 @@ impl Connection {
         if head_request || matches!(reply.status, 204 | 304) {
             return Ok(reply);
         }
-        let chunked = reply.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked"));
+        let chunked = reply
+            .header("transfer-encoding")
+            .is_some_and(|v| v.eq_ignore_ascii_case("chunked"));
         if chunked {
             reply.body = self.read_chunks()?;
         } else if let Some(length) = reply.header("content-length") {
@@ -137,15 +172,23 @@ impl Connection {
         loop {
             let line = self.read_line()?;
             let status = line.split(' ').nth(1).and_then(|s| s.parse::<u16>().ok());
-            let status = status.ok_or_else(|| io::Error::other(format!("bad status line {line:?}")))?;
+            let status =
+                status.ok_or_else(|| io::Error::other(format!("bad status line {line:?}")))?;
             let mut headers = Vec::new();
             loop {
                 let line = self.read_line()?;
-                let Some((name, value)) = line.split_once(':') else { break };
+                let Some((name, value)) = line.split_once(':') else {
+                    break;
+                };
                 headers.push((name.to_owned(), value.trim().to_owned()));
             }
             if status >= 200 {
-                return Ok(Reply { status, headers, body: Vec::new(), asked: asked.to_owned() });
+                return Ok(Reply {
+                    status,
+                    headers,
+                    body: Vec::new(),
+                    asked: asked.to_owned(),
+                });
             }
         }
     }
@@ -161,15 +204,17 @@ impl Connection {
         if line.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(String::from_utf8_lossy(&line).trim_end_matches(['\r', '\n']).to_owned())
+        Ok(String::from_utf8_lossy(&line)
+            .trim_end_matches(['\r', '\n'])
+            .to_owned())
     }
 
     fn read_chunks(&mut self) -> io::Result<Vec<u8>> {
         let mut body = Vec::new();
         loop {
             let line = self.read_line()?;
-            let size =
-                usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16).map_err(io::Error::other)?;
+            let size = usize::from_str_radix(line.split(';').next().unwrap_or("").trim(), 16)
+                .map_err(io::Error::other)?;
             if size == 0 {
                 while !self.read_line()?.is_empty() {}
                 return Ok(body);

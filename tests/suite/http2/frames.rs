@@ -91,16 +91,22 @@ impl Raw {
     /// A connection that has said its preface and these settings.
     pub fn begin(serving: &Serving, settings: &[(u16, u32)]) -> Self {
         let mut raw = Self::silent(serving);
-        let pairs = settings.iter().flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat());
+        let pairs = settings
+            .iter()
+            .flat_map(|(id, value)| [&id.to_be_bytes()[..], &value.to_be_bytes()].concat());
         let settings = frame(SETTINGS, 0, 0, pairs.collect::<Vec<_>>());
-        raw.send(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat()).unwrap();
+        raw.send(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &settings].concat())
+            .unwrap();
         raw
     }
 
     /// A connection over which nothing was said.
     pub fn silent(serving: &Serving) -> Self {
         let mut tls = Browser::asking_for(&[b"h2"]).connect(tls_address(serving), "localhost");
-        tls.stream().sock.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
+        tls.stream()
+            .sock
+            .set_write_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         Self(tls)
     }
 
@@ -111,22 +117,39 @@ impl Raw {
 
     /// Sends a request whose body has ended.
     pub fn ask(&mut self, stream: u32, method: &str, path: &str) {
-        self.send(&frame(HEADERS, END_HEADERS | END_STREAM, stream, request(method, path, &[]))).unwrap();
+        self.send(&frame(
+            HEADERS,
+            END_HEADERS | END_STREAM,
+            stream,
+            request(method, path, &[]),
+        ))
+        .unwrap();
     }
 
     /// The next frame; `None` when the connection has ended.
     pub fn receive(&mut self) -> Option<Frame> {
         let head: [u8; 9] = self.read(9)?.try_into().unwrap();
-        let payload = self.read(usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]))?;
+        let payload = self
+            .read(usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]))?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Frame { kind: head[3], flags: head[4], stream, payload })
+        Some(Frame {
+            kind: head[3],
+            flags: head[4],
+            stream,
+            payload,
+        })
     }
 
     fn read(&mut self, length: usize) -> Option<Vec<u8>> {
         let mut bytes = vec![0; length];
         match self.0.stream().read_exact(&mut bytes) {
             Ok(()) => Some(bytes),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                ) =>
+            {
                 panic!("nothing comes, and nothing ends")
             }
             Err(_) => None,
@@ -147,7 +170,9 @@ impl Raw {
     pub fn outcome(&mut self, stream: u32) -> Outcome {
         while let Some(frame) = self.receive() {
             match frame.kind {
-                HEADERS if frame.stream == stream => return Outcome::Status(status(&frame.payload)),
+                HEADERS if frame.stream == stream => {
+                    return Outcome::Status(status(&frame.payload));
+                }
                 RST_STREAM if frame.stream == stream => return Outcome::Reset,
                 _ => {}
             }
@@ -160,12 +185,19 @@ impl Raw {
         let until = Instant::now() + limit;
         let mut scratch = [0; 16 << 10];
         loop {
-            let left = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            let left = until
+                .saturating_duration_since(Instant::now())
+                .max(Duration::from_millis(1));
             self.0.stream().sock.set_read_timeout(Some(left)).unwrap();
             match self.0.stream().read(&mut scratch) {
                 Ok(0) => return true,
                 Ok(_) => {}
-                Err(error) => return !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+                Err(error) => {
+                    return !matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    );
+                }
             }
             if Instant::now() >= until {
                 return false;
@@ -187,7 +219,9 @@ fn status(list: &[u8]) -> u16 {
         0x20..=0x3f => status(&list[1..]),
         indexed @ 0x88..=0x8e => [200, 204, 206, 304, 400, 404, 500][usize::from(indexed - 0x88)],
         // A literal with the name of the static table, its digits in Huffman's code or as they are.
-        0x48 | 0x08 if list[1] & 0x80 == 0 => std::str::from_utf8(&list[2..5]).unwrap().parse().unwrap(),
+        0x48 | 0x08 if list[1] & 0x80 == 0 => {
+            std::str::from_utf8(&list[2..5]).unwrap().parse().unwrap()
+        }
         0x48 | 0x08 => digits(&list[2..2 + usize::from(list[1] & 0x7f)]),
         other => panic!("no status begins with {other:#x}"),
     }
@@ -195,7 +229,10 @@ fn status(list: &[u8]) -> u16 {
 
 /// Three digits in the code of HPACK: 0 to 2 have five bits, the others six.
 fn digits(bytes: &[u8]) -> u16 {
-    let bits: Vec<u16> = bytes.iter().flat_map(|b| (0..8).rev().map(move |at| u16::from(b >> at & 1))).collect();
+    let bits: Vec<u16> = bytes
+        .iter()
+        .flat_map(|b| (0..8).rev().map(move |at| u16::from(b >> at & 1)))
+        .collect();
     let number = |bits: &[u16]| bits.iter().fold(0, |sum, bit| sum * 2 + bit);
     let (mut at, mut value) = (0, 0);
     for _ in 0..3 {

@@ -20,8 +20,12 @@ fn row_058_errors_to_head_have_no_body() {
     let (ana, stranger) = (server.ana(), server.stranger());
     let mut connection = server.connect();
     for (client, status) in [(&ana, 404), (&stranger, 401)] {
-        connection.exchange(client.request("HEAD", "/missing").bytes()).is(status);
-        connection.exchange(ana.request("PROPFIND", "/").header("Depth", "0").bytes()).is(207);
+        connection
+            .exchange(client.request("HEAD", "/missing").bytes())
+            .is(status);
+        connection
+            .exchange(ana.request("PROPFIND", "/").header("Depth", "0").bytes())
+            .is(207);
     }
 }
 
@@ -29,8 +33,17 @@ fn row_058_errors_to_head_have_no_body() {
 fn row_062_a_range_with_if_match() {
     let server = TestServer::start();
     let ana = server.ana();
-    let tag = ana.store(NAME, "0123456789").header("etag").unwrap().to_owned();
-    let get = |tag: &str| ana.request("GET", NAME).header("Range", "bytes=2-4").header("If-Match", tag).send();
+    let tag = ana
+        .store(NAME, "0123456789")
+        .header("etag")
+        .unwrap()
+        .to_owned();
+    let get = |tag: &str| {
+        ana.request("GET", NAME)
+            .header("Range", "bytes=2-4")
+            .header("If-Match", tag)
+            .send()
+    };
     assert_eq!(get(&tag).is(206).body, b"234");
     get("\"nope\"").is(412);
 }
@@ -49,16 +62,40 @@ fn row_063_ranges() {
         ("bytes=8-99", "89", "bytes 8-9/10"),
     ] {
         let reply = get(range).is(206);
-        assert_eq!((reply.text().as_str(), reply.header("content-range")), (body, Some(told)), "{range}");
+        assert_eq!(
+            (reply.text().as_str(), reply.header("content-range")),
+            (body, Some(told)),
+            "{range}"
+        );
     }
     for range in ["bytes=10-", "bytes=99-100", "bytes=-0"] {
-        assert_eq!(get(range).is(416).header("content-range"), Some("bytes */10"), "{range}");
+        assert_eq!(
+            get(range).is(416).header("content-range"),
+            Some("bytes */10"),
+            "{range}"
+        );
     }
-    for range in ["bytes=4-2", "lines=1-2", "bytes=x", "bytes=", "bytes=99999999999999999999-"] {
+    for range in [
+        "bytes=4-2",
+        "lines=1-2",
+        "bytes=x",
+        "bytes=",
+        "bytes=99999999999999999999-",
+    ] {
         let reply = get(range).is_any(&[200, 416]);
-        assert!(reply.status == 416 || reply.body == b"0123456789", "{range}");
+        assert!(
+            reply.status == 416 || reply.body == b"0123456789",
+            "{range}"
+        );
     }
-    assert!(ana.request("HEAD", NAME).header("Range", "bytes=0-0").send().is_any(&[200, 206]).body.is_empty());
+    assert!(
+        ana.request("HEAD", NAME)
+            .header("Range", "bytes=0-0")
+            .send()
+            .is_any(&[200, 206])
+            .body
+            .is_empty()
+    );
 }
 
 #[test]
@@ -66,7 +103,11 @@ fn row_063_an_empty_file_has_no_range() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "");
-    let reply = ana.request("GET", NAME).header("Range", "bytes=0-").send().is_any(&[200, 416]);
+    let reply = ana
+        .request("GET", NAME)
+        .header("Range", "bytes=0-")
+        .send()
+        .is_any(&[200, 416]);
     assert!(reply.status == 416 || reply.body.is_empty());
     ana.holds(NAME, "");
 }
@@ -77,8 +118,17 @@ fn row_064_head_of_a_file_is_complete() {
     let ana = server.ana();
     ana.store(NAME, "12345");
     let reply = ana.head(NAME).is(200);
-    assert_eq!((reply.header("content-length"), reply.header("accept-ranges")), (Some("5"), Some("bytes")));
-    assert!(reply.header("etag").unwrap().starts_with('"') && reply.header("last-modified").unwrap().ends_with(" GMT"));
+    assert_eq!(
+        (
+            reply.header("content-length"),
+            reply.header("accept-ranges")
+        ),
+        (Some("5"), Some("bytes"))
+    );
+    assert!(
+        reply.header("etag").unwrap().starts_with('"')
+            && reply.header("last-modified").unwrap().ends_with(" GMT")
+    );
 }
 
 #[test]
@@ -86,7 +136,11 @@ fn row_065_odd_headers_are_passed_over() {
     let server = TestServer::start();
     let ana = server.ana();
     ana.store(NAME, "x");
-    let request = ana.request("GET", NAME).header("Depth", "0").header("Referer", "x").header("translate", "f");
+    let request = ana
+        .request("GET", NAME)
+        .header("Depth", "0")
+        .header("Referer", "x")
+        .header("translate", "f");
     assert_eq!(request.header("X-MSDAVEXT", "1").send().is(200).body, b"x");
 }
 
@@ -95,7 +149,14 @@ fn row_066_a_known_etag_is_304() {
     let server = TestServer::start();
     let ana = server.ana();
     let tag = ana.store(NAME, "x").header("etag").unwrap().to_owned();
-    assert!(ana.request("GET", NAME).header("If-None-Match", tag).send().is(304).body.is_empty());
+    assert!(
+        ana.request("GET", NAME)
+            .header("If-None-Match", tag)
+            .send()
+            .is(304)
+            .body
+            .is_empty()
+    );
 }
 
 #[test]

@@ -36,7 +36,11 @@ fn row_127_a_refused_name_is_not_423() {
 #[test]
 fn row_128_a_connection_serves_many_requests_without_cookies() {
     let server = TestServer::start();
-    let request = server.ana().request("PROPFIND", "/").header("Depth", "0").bytes();
+    let request = server
+        .ana()
+        .request("PROPFIND", "/")
+        .header("Depth", "0")
+        .bytes();
     let mut connection = server.connect();
     for _ in 0..50 {
         let reply = connection.exchange(&request).is(207);

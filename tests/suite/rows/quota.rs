@@ -13,9 +13,18 @@ fn row_052_quota_is_told_when_asked() {
     for path in ["/", "/d"] {
         let answer = ana.props(path, "0", ASKED).multistatus();
         for name in ["quota-available-bytes", "quota-used-bytes"] {
-            assert!(answer.only().value(name).parse::<u64>().is_ok(), "{path} {name}");
+            assert!(
+                answer.only().value(name).parse::<u64>().is_ok(),
+                "{path} {name}"
+            );
         }
-        assert_eq!((answer.only().status_of("quota"), answer.only().status_of("quotaused")), (404, 404));
+        assert_eq!(
+            (
+                answer.only().status_of("quota"),
+                answer.only().status_of("quotaused")
+            ),
+            (404, 404)
+        );
     }
 }
 
@@ -24,8 +33,16 @@ fn row_053_quota_can_be_hidden_from_clients() {
     let server = TestServer::with(|config| config.drive.hide_quota_from = vec!["WebDAVFS/".into()]);
     let ana = server.ana();
     let ask = |agent: &str| {
-        let request = ana.request("PROPFIND", "/").header("Depth", "0").header("User-Agent", agent);
-        request.xml(crate::harness::propfind_body(ASKED)).send().multistatus().only().status_of("quota-available-bytes")
+        let request = ana
+            .request("PROPFIND", "/")
+            .header("Depth", "0")
+            .header("User-Agent", agent);
+        request
+            .xml(crate::harness::propfind_body(ASKED))
+            .send()
+            .multistatus()
+            .only()
+            .status_of("quota-available-bytes")
     };
     assert_eq!(ask("WebDAVFS/3.0.0 (03008000) Darwin/25.2.0 (arm64)"), 404);
     assert_eq!(ask("gvfs/1.50.3"), 200);
@@ -36,12 +53,17 @@ fn row_054_an_account_quota_bounds_what_is_available() {
     let server = TestServer::start();
     let name = AccountName::parse("ana").unwrap();
     let app = server.app();
-    server.block_on(app.auth.set_quota(&name, Some(1_000_000))).unwrap();
+    server
+        .block_on(app.auth.set_quota(&name, Some(1_000_000)))
+        .unwrap();
     drop(app);
     let answer = server.ana().props("/", "0", ASKED).multistatus();
     let value = |name| answer.only().value(name).parse::<u64>().unwrap();
     assert!(value("quota-available-bytes") <= 1_000_000, "{answer:?}");
-    assert_eq!(value("quota-available-bytes") + value("quota-used-bytes"), 1_000_000);
+    assert_eq!(
+        value("quota-available-bytes") + value("quota-used-bytes"),
+        1_000_000
+    );
 }
 
 #[test]
@@ -52,14 +74,20 @@ fn row_055_allprop_leaves_quota_out() {
         answer
             .responses
             .iter()
-            .all(|r| r.find("quota-used-bytes").is_none() && r.find("quota-available-bytes").is_none())
+            .all(|r| r.find("quota-used-bytes").is_none()
+                && r.find("quota-available-bytes").is_none())
     );
 }
 
 fn with_quota(bytes: u64) -> TestServer {
     let server = TestServer::start();
     let app = server.app();
-    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(bytes))).unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), Some(bytes)),
+        )
+        .unwrap();
     drop(app);
     server
 }
@@ -69,11 +97,22 @@ fn row_056_a_quota_reached_in_the_middle_of_an_upload_leaves_nothing() {
     let server = with_quota(1 << 20);
     let ana = server.ana();
     ana.store("/a", vec![b'x'; 500_000]);
-    ana.request("PUT", "/b").body(vec![b'x'; 3 << 20]).chunked().send().is(507);
+    ana.request("PUT", "/b")
+        .body(vec![b'x'; 3 << 20])
+        .chunked()
+        .send()
+        .is(507);
     ana.lacks("/b");
-    ana.request("PUT", "/a").body(vec![b'y'; 3 << 20]).chunked().send().is(507);
+    ana.request("PUT", "/a")
+        .body(vec![b'y'; 3 << 20])
+        .chunked()
+        .send()
+        .is(507);
     ana.holds("/a", vec![b'x'; 500_000]);
-    assert!(crate::harness::poll(std::time::Duration::from_secs(5), || server.staged("ana").is_empty()));
+    assert!(crate::harness::poll(
+        std::time::Duration::from_secs(5),
+        || server.staged("ana").is_empty()
+    ));
     let answer = ana.props("/", "0", ASKED).multistatus();
     assert_eq!(answer.only().value("quota-used-bytes"), "500000");
 }
@@ -90,7 +129,10 @@ fn row_056_copies_count_whole() {
     ana.transfer("COPY", "/d", "/e").send().is(507);
     ana.lacks("/e");
     assert!(server.staged("ana").is_empty());
-    ana.transfer("COPY", "/d", "/e").header("Depth", "0").send().is(201);
+    ana.transfer("COPY", "/d", "/e")
+        .header("Depth", "0")
+        .send()
+        .is(201);
 }
 
 #[test]
@@ -100,12 +142,21 @@ fn row_056_a_file_can_be_saved_again_when_the_quota_is_nearly_reached() {
     ana.store("/a", vec![b'x'; 900]);
     ana.put("/a", vec![b'y'; 1000]).is(204);
     ana.put("/a", vec![b'z'; 1001]).is(507);
-    ana.request("PUT", "/a").body(vec![b'z'; 1001]).chunked().send().is(507);
+    ana.request("PUT", "/a")
+        .body(vec![b'z'; 1001])
+        .chunked()
+        .send()
+        .is(507);
     ana.put("/b", "1").is(507);
     ana.holds("/a", vec![b'y'; 1000]);
     // What is over its quota may become smaller.
     let app = server.app();
-    server.block_on(app.auth.set_quota(&AccountName::parse("ana").unwrap(), Some(500))).unwrap();
+    server
+        .block_on(
+            app.auth
+                .set_quota(&AccountName::parse("ana").unwrap(), Some(500)),
+        )
+        .unwrap();
     drop(app);
     ana.put("/a", vec![b'w'; 1001]).is(507);
     ana.put("/a", vec![b'w'; 900]).is(204);

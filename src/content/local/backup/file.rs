@@ -21,8 +21,15 @@ pub(super) enum Try {
 
 impl Walk<'_> {
     /// Brings the file `name` into the copy.
-    pub fn copy_file(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &str, path: String) -> Result<()> {
-        let opened = os::open_read(from, name, Lookup::Full).and_then(|file| Ok((os::facts_fd(fd(&file))?, file)));
+    pub fn copy_file(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &str,
+        path: String,
+    ) -> Result<()> {
+        let opened = os::open_read(from, name, Lookup::Full)
+            .and_then(|file| Ok((os::facts_fd(fd(&file))?, file)));
         let (mut facts, file) = match opened {
             Ok((facts, file)) if facts.found.kind == Kind::File => (facts, file),
             Ok(_) => return Ok(()),
@@ -54,12 +61,21 @@ impl Walk<'_> {
             }
         }
         let _ = os::unlink_file(to, name);
-        self.keep(to, path.as_ref(), "it changed again and again while it was copied")
+        self.keep(
+            to,
+            path.as_ref(),
+            "it changed again and again while it was copied",
+        )
     }
 
     /// Gives what a former copy holds of the same file a name in this one, with the overflow file of its properties; `false` when there
     /// is nothing of the kind.
-    fn link(&mut self, to: (BorrowedFd<'_>, &str), mark: &Mark, from: BorrowedFd<'_>) -> Result<bool> {
+    fn link(
+        &mut self,
+        to: (BorrowedFd<'_>, &str),
+        mark: &Mark,
+        from: BorrowedFd<'_>,
+    ) -> Result<bool> {
         if !self.former().any(|former| link(former, mark, to)) {
             return Ok(false);
         }
@@ -80,11 +96,17 @@ impl Walk<'_> {
 
 /// Gives what a former copy holds of the same file a name in this one; `false` when it holds nothing, or not this.
 fn link(former: &Former, mark: &Mark, to: (BorrowedFd<'_>, &str)) -> bool {
-    let Some(path) = former.place_of(mark) else { return false };
+    let Some(path) = former.place_of(mark) else {
+        return false;
+    };
     let from = (fd(&former.dir), path.as_str());
     let linked = os::link(from, to).or_else(|e| {
         // What was there before has another file in its place.
-        if e == Errno::EXIST { os::unlink_file(to.0, to.1).and_then(|()| os::link(from, to)) } else { Err(e) }
+        if e == Errno::EXIST {
+            os::unlink_file(to.0, to.1).and_then(|()| os::link(from, to))
+        } else {
+            Err(e)
+        }
     });
     let copy = linked.and_then(|()| os::stat_at(to.0, to.1));
     let is_it = copy.as_ref().is_ok_and(|copy| {
@@ -97,18 +119,31 @@ fn link(former: &Former, mark: &Mark, to: (BorrowedFd<'_>, &str)) -> bool {
     is_it
 }
 
-pub(super) fn copy(walk: &mut Walk<'_>, file: &OwnedFd, facts: &Facts, to: (BorrowedFd<'_>, &CStr)) -> Result<Try> {
+pub(super) fn copy(
+    walk: &mut Walk<'_>,
+    file: &OwnedFd,
+    facts: &Facts,
+    to: (BorrowedFd<'_>, &CStr),
+) -> Result<Try> {
     let made = os::create_file_raw(to.0, to.1).or_else(|e| {
-        if e == Errno::EXIST { os::unlink(to.0, to.1).and_then(|()| os::create_file_raw(to.0, to.1)) } else { Err(e) }
+        if e == Errno::EXIST {
+            os::unlink(to.0, to.1).and_then(|()| os::create_file_raw(to.0, to.1))
+        } else {
+            Err(e)
+        }
     });
     let made = made.map_err(|e| explain(DOING, e))?;
     match os::copy_content(fd(file), fd(&made), facts.found.node.len) {
         Ok(_) => {}
-        Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::FBIG)) => return Err(explain(DOING, e)),
+        Err(e @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::FBIG)) => {
+            return Err(explain(DOING, e));
+        }
         Err(e) => return Ok(Try::Failed(e)),
     }
     if !walk.copy_attributes(fd(file), fd(&made))? {
-        return os::facts_fd(fd(file)).map(Try::Changed).map_err(|e| explain(DOING, e));
+        return os::facts_fd(fd(file))
+            .map(Try::Changed)
+            .map_err(|e| explain(DOING, e));
     }
     os::set_access(fd(&made), facts).map_err(|e| explain(DOING, e))?;
     os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;

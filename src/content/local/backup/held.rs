@@ -37,8 +37,13 @@ impl Held {
 
     fn find(&self, path: &Path, name: &CStr) -> Option<Found> {
         let top = os::open_root(&self.dir).ok()?;
-        let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let above = os::open_folder_raw(fd(&top), &CString::new(above.as_os_str().as_bytes()).ok()?).ok()?;
+        let above = path
+            .parent()
+            .filter(|above| !above.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let above =
+            os::open_folder_raw(fd(&top), &CString::new(above.as_os_str().as_bytes()).ok()?)
+                .ok()?;
         let kind = os::stat_entry(fd(&above), name).ok()?.kind;
         Some(Found { top, above, kind })
     }
@@ -52,7 +57,12 @@ impl Held {
 
 impl Walk<'_> {
     /// What is gone is no failure; what may not be read is one; anything else ends the copy, which is made in `to`.
-    pub fn pass_over(&mut self, to: BorrowedFd<'_>, path: impl AsRef<Path>, errno: Errno) -> Result<()> {
+    pub fn pass_over(
+        &mut self,
+        to: BorrowedFd<'_>,
+        path: impl AsRef<Path>,
+        errno: Errno,
+    ) -> Result<()> {
         match errno {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Ok(()),
             Errno::ACCESS | Errno::PERM | Errno::IO => {
@@ -78,16 +88,30 @@ impl Walk<'_> {
         if !self.given_up.insert(path.to_owned()) {
             return Ok(());
         }
-        let had = self.plan.earlier.iter().find_map(|held| held.names(&level.path));
-        let became = if had.is_some() { "; what was not found in it is here as an earlier backup had it" } else { "" };
+        let had = self
+            .plan
+            .earlier
+            .iter()
+            .find_map(|held| held.names(&level.path));
+        let became = if had.is_some() {
+            "; what was not found in it is here as an earlier backup had it"
+        } else {
+            ""
+        };
         for (name, _) in had.unwrap_or_default() {
             let below = path.join(OsStr::from_bytes(name.to_bytes()));
-            let is_waiting = level.waiting.iter().any(|waiting| waiting.as_bytes() == name.to_bytes());
+            let is_waiting = level
+                .waiting
+                .iter()
+                .any(|waiting| waiting.as_bytes() == name.to_bytes());
             if !is_waiting && !below.to_str().is_some_and(|below| self.is_left_out(below)) {
                 self.bring(fd(&level.to), &below)?;
             }
         }
-        self.fail(&level.path, &format!("this folder cannot be read to its end ({errno}){became}"));
+        self.fail(
+            &level.path,
+            &format!("this folder cannot be read to its end ({errno}){became}"),
+        );
         Ok(())
     }
 
@@ -101,36 +125,75 @@ impl Walk<'_> {
             return Ok("");
         }
         for (at, held) in self.plan.earlier.iter().enumerate() {
-            let Some(found) = held.find(path, &name) else { continue };
+            let Some(found) = held.find(path, &name) else {
+                continue;
+            };
             self.bring_found(at, (to, &name), path, found)?;
             if is_there() {
                 let newest = "; this backup has it as the one before had it";
-                return Ok(if at == 0 { newest } else { "; this backup has it as an earlier one had it" });
+                return Ok(if at == 0 {
+                    newest
+                } else {
+                    "; this backup has it as an earlier one had it"
+                });
             }
         }
         Ok("; it is in no backup")
     }
 
-    fn bring_found(&mut self, at: usize, to: (BorrowedFd<'_>, &CStr), path: &Path, found: Found) -> Result<()> {
-        let Some(held) = self.plan.earlier.get(at) else { return Ok(()) };
+    fn bring_found(
+        &mut self,
+        at: usize,
+        to: (BorrowedFd<'_>, &CStr),
+        path: &Path,
+        found: Found,
+    ) -> Result<()> {
+        let Some(held) = self.plan.earlier.get(at) else {
+            return Ok(());
+        };
         // Read once: an index is large.
         let marks = match self.marks.remove(&at) {
             Some(marks) => marks,
             None => Marks::by_path(File::open(&held.index).ok())?,
         };
-        let mut watch = Earlier { watch: &mut *self.watch, taken: &mut self.taken, marks };
+        let mut watch = Earlier {
+            watch: &mut *self.watch,
+            taken: &mut self.taken,
+            marks,
+        };
         let formers = Former::source(&held.dir).into_iter().collect();
-        let plan = Plan { skip: self.plan.skip, formers, ..Plan::new(&held.dir, self.plan.to, self.plan.label) };
-        let mut walk = Walk::new(&plan, fd(&found.top), self.target, &mut *self.tally, &mut watch)?;
+        let plan = Plan {
+            skip: self.plan.skip,
+            formers,
+            ..Plan::new(&held.dir, self.plan.to, self.plan.label)
+        };
+        let mut walk = Walk::new(
+            &plan,
+            fd(&found.top),
+            self.target,
+            &mut *self.tally,
+            &mut watch,
+        )?;
         match (path.to_str(), found.kind) {
             (Some(path), Kind::File) => {
-                walk.copy_file(fd(&found.above), to.0, to.1.to_str().unwrap_or_default(), path.to_owned())?;
+                walk.copy_file(
+                    fd(&found.above),
+                    to.0,
+                    to.1.to_str().unwrap_or_default(),
+                    path.to_owned(),
+                )?;
             }
             (Some(path), Kind::Folder) => {
                 let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
-                let made = os::open_folder(to.0, "", Lookup::Full).map_err(|e| explain(DOING, e))?;
+                let made =
+                    os::open_folder(to.0, "", Lookup::Full).map_err(|e| explain(DOING, e))?;
                 let waiting = vec![name.to_owned()];
-                walk.descend(Level { from: found.above, to: made, path: above.to_owned(), waiting })?;
+                walk.descend(Level {
+                    from: found.above,
+                    to: made,
+                    path: above.to_owned(),
+                    waiting,
+                })?;
                 walk.finish_folders()?;
             }
             (_, kind) => walk.copy_odd((fd(&found.above), to.0), (to.1, kind), path)?,
@@ -150,7 +213,10 @@ struct Earlier<'a> {
 
 impl Watch for Earlier<'_> {
     fn copied(&mut self, mark: &Mark, tally: &Tally) -> Result<()> {
-        let mark = self.marks.of_path(&mark.path).unwrap_or_else(|| Mark { changed: 0, ..mark.clone() });
+        let mark = self.marks.of_path(&mark.path).unwrap_or_else(|| Mark {
+            changed: 0,
+            ..mark.clone()
+        });
         self.taken.note(&mark);
         self.watch.copied(&mark, tally)
     }

@@ -23,12 +23,17 @@ impl Ids {
     /// Of the tree in a folder.
     pub fn of(top: BorrowedFd<'_>) -> Result<Self> {
         let lies = relocated::lies(top).map_err(|e| explain(DOING, e))?;
-        Ok(Self { lies, linked: HashSet::new() })
+        Ok(Self {
+            lies,
+            linked: HashSet::new(),
+        })
     }
 
     /// That of an open file or folder, which is `node`.
     pub fn of_file(&self, file: BorrowedFd<'_>, node: &Node) -> Result<Option<FileId>> {
-        let Some(lies) = self.lies else { return Ok(None) };
+        let Some(lies) = self.lies else {
+            return Ok(None);
+        };
         Ok(label(file)?.map(|label| label.id_where(lies, node)))
     }
 
@@ -36,15 +41,23 @@ impl Ids {
     /// for its label is that of all its names.
     pub fn complete(&mut self, from: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> Result<()> {
         let has_id = label(copy)?.is_some_and(|label| label.written_id().is_some());
-        if has_id { Ok(()) } else { self.hand_over(from, copy) }
+        if has_id {
+            Ok(())
+        } else {
+            self.hand_over(from, copy)
+        }
     }
 
     /// Lets a copy that is finished have the id of what it is a copy of, and what else its label says.
     pub fn hand_over(&mut self, from: BorrowedFd<'_>, copy: BorrowedFd<'_>) -> Result<()> {
-        let (Some(lies), Some(label)) = (self.lies, label(from)?) else { return Ok(()) };
+        let (Some(lies), Some(label)) = (self.lies, label(from)?) else {
+            return Ok(());
+        };
         let look = |file| os::stat_fd(file).map_err(|e| explain(DOING, e));
         let (old, new) = (look(from)?, look(copy)?.node);
-        let is_taken = !old.node.folder && old.links > 1 && !self.linked.insert(label.id_where(lies, &old.node));
+        let is_taken = !old.node.folder
+            && old.links > 1
+            && !self.linked.insert(label.id_where(lies, &old.node));
         let label = if is_taken {
             Label::new(FileId::new()?, label.digest(&old.node).as_ref(), &new)
         } else {

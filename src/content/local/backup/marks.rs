@@ -25,19 +25,29 @@ pub struct Marks {
 impl Marks {
     /// No lines.
     pub fn none() -> Self {
-        Self { index: None, places: HashMap::new(), hasher: RandomState::new() }
+        Self {
+            index: None,
+            places: HashMap::new(),
+            hasher: RandomState::new(),
+        }
     }
 
     /// Files that can be found by what they are; of a file with several names the first has its id in the copy. A line that is cut short
     /// ends the index.
     pub fn by_node(index: Option<File>) -> Result<Self> {
-        let mut marks = Self { index, ..Self::none() };
+        let mut marks = Self {
+            index,
+            ..Self::none()
+        };
         marks.read(|marks, mark, at| {
             if mark.folder || mark.changed == 0 {
                 return;
             }
             let hash = marks.hasher.hash_one(mark.node);
-            if marks.find(hash).is_none_or(|known| known.node != mark.node || known.path == mark.path) {
+            if marks
+                .find(hash)
+                .is_none_or(|known| known.node != mark.node || known.path == mark.path)
+            {
                 marks.places.insert(hash, at);
             }
         })?;
@@ -46,7 +56,10 @@ impl Marks {
 
     /// Files and folders that can be found by their paths.
     pub fn by_path(index: Option<File>) -> Result<Self> {
-        let mut marks = Self { index, ..Self::none() };
+        let mut marks = Self {
+            index,
+            ..Self::none()
+        };
         marks.read(|marks, mark, at| {
             let hash = marks.hasher.hash_one(mark.path.as_str());
             marks.places.insert(hash, at);
@@ -56,12 +69,14 @@ impl Marks {
 
     /// The line about a file on this inode.
     pub fn of_node(&self, node: [u64; 2]) -> Option<Mark> {
-        self.find(self.hasher.hash_one(node)).filter(|mark| mark.node == node)
+        self.find(self.hasher.hash_one(node))
+            .filter(|mark| mark.node == node)
     }
 
     /// The line about a path.
     pub fn of_path(&self, path: &str) -> Option<Mark> {
-        self.find(self.hasher.hash_one(path)).filter(|mark| mark.path == path)
+        self.find(self.hasher.hash_one(path))
+            .filter(|mark| mark.path == path)
     }
 
     fn find(&self, hash: u64) -> Option<Mark> {
@@ -80,12 +95,22 @@ impl Marks {
 
     fn read(&mut self, mut visit: impl FnMut(&mut Self, &Mark, u64)) -> Result<()> {
         let failed = |e| Error::io("read the index of a backup", e);
-        let Some(file) = self.index.as_ref().map(File::try_clone).transpose().map_err(failed)? else { return Ok(()) };
+        let Some(file) = self
+            .index
+            .as_ref()
+            .map(File::try_clone)
+            .transpose()
+            .map_err(failed)?
+        else {
+            return Ok(());
+        };
         let (mut lines, mut at, mut text) = (BufReader::new(file), 0, Vec::new());
         loop {
             text.clear();
             let length = lines.read_until(b'\n', &mut text).map_err(failed)? as u64;
-            let Ok(mark) = serde_json::from_slice(&text) else { return Ok(()) };
+            let Ok(mark) = serde_json::from_slice(&text) else {
+                return Ok(());
+            };
             visit(self, &mark, at);
             at += length;
         }
@@ -112,7 +137,9 @@ impl Taken {
 
     /// Whether what was copied from a path was on this inode; `None` when nothing was.
     pub fn is(&self, path: &str, node: [u64; 2]) -> Option<bool> {
-        self.all.get(&self.key(path)).map(|taken| *taken == self.of(node))
+        self.all
+            .get(&self.key(path))
+            .map(|taken| *taken == self.of(node))
     }
 
     /// Whether what is on this inode was copied, from whatever path.
@@ -143,13 +170,25 @@ mod tests {
     use std::io::Write as _;
 
     fn mark(path: &str, node: u64, folder: bool) -> Mark {
-        Mark { path: path.into(), node: [node, 7], len: 1, modified: 2, changed: 3, folder, id: None }
+        Mark {
+            path: path.into(),
+            node: [node, 7],
+            len: 1,
+            modified: 2,
+            changed: 3,
+            folder,
+            id: None,
+        }
     }
 
     fn index(marks: &[Mark], cut: usize) -> File {
         let mut file = tempfile::tempfile().unwrap();
-        let lines: String = marks.iter().map(|mark| serde_json::to_string(mark).unwrap() + "\n").collect();
-        file.write_all(&lines.as_bytes()[..lines.len() - cut]).unwrap();
+        let lines: String = marks
+            .iter()
+            .map(|mark| serde_json::to_string(mark).unwrap() + "\n")
+            .collect();
+        file.write_all(&lines.as_bytes()[..lines.len() - cut])
+            .unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
         file
     }
@@ -157,15 +196,33 @@ mod tests {
     #[test]
     fn lines_are_found_where_they_are() {
         let long = "\u{1}".repeat(4000);
-        let all =
-            [mark("", 1, true), mark("a", 2, false), mark("b", 2, false), mark(&long, 3, false), mark("c", 4, false)];
+        let all = [
+            mark("", 1, true),
+            mark("a", 2, false),
+            mark("b", 2, false),
+            mark(&long, 3, false),
+            mark("c", 4, false),
+        ];
         let by_node = Marks::by_node(Some(index(&all, 9))).unwrap();
-        assert_eq!(by_node.of_node([2, 7]), Some(all[1].clone()), "the first of two names");
+        assert_eq!(
+            by_node.of_node([2, 7]),
+            Some(all[1].clone()),
+            "the first of two names"
+        );
         assert_eq!(by_node.of_node([3, 7]), Some(all[3].clone()));
-        assert_eq!([[1, 7], [4, 7], [9, 9]].map(|node| by_node.of_node(node)), [None, None, None]);
+        assert_eq!(
+            [[1, 7], [4, 7], [9, 9]].map(|node| by_node.of_node(node)),
+            [None, None, None]
+        );
         let by_path = Marks::by_path(Some(index(&all, 0))).unwrap();
-        assert!(all.iter().all(|mark| by_path.of_path(&mark.path).as_ref() == Some(mark)));
-        assert_eq!((by_path.of_path("d"), Marks::none().of_path("a")), (None, None));
+        assert!(
+            all.iter()
+                .all(|mark| by_path.of_path(&mark.path).as_ref() == Some(mark))
+        );
+        assert_eq!(
+            (by_path.of_path("d"), Marks::none().of_path("a")),
+            (None, None)
+        );
     }
 
     #[test]
@@ -176,7 +233,14 @@ mod tests {
         }
         let bytes = taken.all.capacity() * (size_of::<([u64; 2], u64)>() + 1);
         assert!(bytes <= 64 << 20, "{bytes}");
-        assert_eq!([5, 6].map(|n| taken.is("folder/5", [n, 7])), [Some(true), Some(false)]);
-        assert!(taken.has("folder/999999") && !taken.has("folder/1000000") && taken.is("x", [5, 7]).is_none());
+        assert_eq!(
+            [5, 6].map(|n| taken.is("folder/5", [n, 7])),
+            [Some(true), Some(false)]
+        );
+        assert!(
+            taken.has("folder/999999")
+                && !taken.has("folder/1000000")
+                && taken.is("x", [5, 7]).is_none()
+        );
     }
 }

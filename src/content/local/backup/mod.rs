@@ -54,13 +54,33 @@ pub struct Mark {
 impl Mark {
     fn new(path: String, facts: &Facts, id: Option<FileId>) -> Self {
         let [inode, born, modified, len] = facts.found.node.etag.0;
-        let changed = if walk::is_fresh(facts.changed) { 0 } else { facts.changed };
-        Self { path, node: [inode, born], len, modified, changed, folder: facts.found.node.folder, id }
+        let changed = if walk::is_fresh(facts.changed) {
+            0
+        } else {
+            facts.changed
+        };
+        Self {
+            path,
+            node: [inode, born],
+            len,
+            modified,
+            changed,
+            folder: facts.found.node.folder,
+            id,
+        }
     }
 
     /// Whether this is the same file, unchanged since, wherever it lies.
     fn is_still(&self, other: &Self) -> bool {
-        let of = |mark: &Self| (mark.node, mark.len, mark.modified, mark.changed, mark.folder);
+        let of = |mark: &Self| {
+            (
+                mark.node,
+                mark.len,
+                mark.modified,
+                mark.changed,
+                mark.folder,
+            )
+        };
         self.changed != 0 && of(self) == of(other)
     }
 }
@@ -77,13 +97,23 @@ pub struct Former {
 impl Former {
     /// The copy in `dir`, whose files `index` tells of; `None` when there is none.
     pub fn open(dir: &Path, index: Option<File>) -> Result<Option<Self>> {
-        let Ok(dir) = os::open_root(dir) else { return Ok(None) };
-        Ok(Some(Self { dir, files: Marks::by_node(index)?, is_source: false }))
+        let Ok(dir) = os::open_root(dir) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            dir,
+            files: Marks::by_node(index)?,
+            is_source: false,
+        }))
     }
 
     /// The tree that is copied, which is a former copy itself: its files get second names.
     pub fn source(dir: &Path) -> Option<Self> {
-        Some(Self { dir: os::open_root(dir).ok()?, files: Marks::none(), is_source: true })
+        Some(Self {
+            dir: os::open_root(dir).ok()?,
+            files: Marks::none(),
+            is_source: true,
+        })
     }
 
     /// Where it has what `mark` tells of, unchanged.
@@ -91,12 +121,18 @@ impl Former {
         if self.is_source {
             return Some(mark.path.clone());
         }
-        self.files.of_node(mark.node).filter(|old| old.is_still(mark)).map(|old| old.path)
+        self.files
+            .of_node(mark.node)
+            .filter(|old| old.is_still(mark))
+            .map(|old| old.path)
     }
 
     /// Gives a file that lies at a path in it a second name; whether there is one.
     fn lend(&self, path: &str, to: (BorrowedFd<'_>, &str)) -> bool {
-        matches!(os::link((fd(&self.dir), path), to), Ok(()) | Err(os::Errno::EXIST))
+        matches!(
+            os::link((fd(&self.dir), path), to),
+            Ok(()) | Err(os::Errno::EXIST)
+        )
     }
 }
 
@@ -125,13 +161,24 @@ impl<'a> Plan<'a> {
     /// A copy of a tree that begins now, of all that is in it and from nothing else.
     pub fn new(from: &'a Path, to: &'a Path, label: &'a str) -> Self {
         let (formers, earlier) = (Vec::new(), Vec::new());
-        Self { from, to, label, skip: &[], formers, earlier, avoid: None, began: SystemTime::now() }
+        Self {
+            from,
+            to,
+            label,
+            skip: &[],
+            formers,
+            earlier,
+            avoid: None,
+            began: SystemTime::now(),
+        }
     }
 }
 
 /// Device and inode of a folder.
 pub fn identity(dir: &Path) -> Result<(u64, u64)> {
-    walk::identity(fd(&os::open_root(dir).map_err(|e| explain("open the folder of the copy", e))?))
+    walk::identity(fd(
+        &os::open_root(dir).map_err(|e| explain("open the folder of the copy", e))?
+    ))
 }
 
 /// What was done.
@@ -170,7 +217,9 @@ pub fn copy_tree(plan: &Plan<'_>, tally: &mut Tally, watch: &mut dyn Watch) -> R
         Err(e) => return Err(explain("open what is to be copied", e)),
     };
     let target = os::open_root(plan.to).map_err(|e| explain("open the folder of the copy", e))?;
-    let inode = os::stat_fd(fd(&source)).map_err(|e| explain("look at what is to be copied", e))?.inode;
+    let inode = os::stat_fd(fd(&source))
+        .map_err(|e| explain("look at what is to be copied", e))?
+        .inode;
     Walk::new(plan, fd(&source), fd(&target), tally, watch)?.run()?;
     let present = os::open_root(plan.from).and_then(|dir| os::stat_fd(fd(&dir)));
     Ok(present.is_ok_and(|present| present.inode == inode))

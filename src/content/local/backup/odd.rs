@@ -37,7 +37,11 @@ impl Walk<'_> {
                 continue;
             };
             let below = joined(&level.path, &name);
-            let below = self.copy_one((fd(&level.from), fd(&level.to)), (&name, Kind::Folder), &below)?;
+            let below = self.copy_one(
+                (fd(&level.from), fd(&level.to)),
+                (&name, Kind::Folder),
+                &below,
+            )?;
             levels.push(level);
             levels.extend(below);
         }
@@ -69,7 +73,8 @@ impl Walk<'_> {
         name: &CStr,
         path: &Path,
     ) -> Result<Option<Level>> {
-        let opened = os::open_folder_raw(from, name).and_then(|dir| Ok((os::facts_fd(fd(&dir))?, dir)));
+        let opened =
+            os::open_folder_raw(from, name).and_then(|dir| Ok((os::facts_fd(fd(&dir))?, dir)));
         let (facts, dir) = match opened {
             Ok(opened) => opened,
             Err(e) => return self.pass_over(to, path, e).map(|()| None),
@@ -91,11 +96,23 @@ impl Walk<'_> {
                 self.copy_one((fd(&dir), fd(&made)), (&name, kind), &path)?;
             }
         }
-        Ok(Some(Level { from: dir, to: made, path: path.to_owned(), facts, folders }))
+        Ok(Some(Level {
+            from: dir,
+            to: made,
+            path: path.to_owned(),
+            facts,
+            folders,
+        }))
     }
 
-    fn copy_odd_file(&mut self, (from, to): (BorrowedFd<'_>, BorrowedFd<'_>), name: &CStr, path: &Path) -> Result<()> {
-        let opened = os::open_read_raw(from, name).and_then(|file| Ok((os::facts_fd(fd(&file))?, file)));
+    fn copy_odd_file(
+        &mut self,
+        (from, to): (BorrowedFd<'_>, BorrowedFd<'_>),
+        name: &CStr,
+        path: &Path,
+    ) -> Result<()> {
+        let opened =
+            os::open_read_raw(from, name).and_then(|file| Ok((os::facts_fd(fd(&file))?, file)));
         let (mut facts, file) = match opened {
             Ok(opened) => opened,
             Err(e) => return self.pass_over(to, path, e),
@@ -105,7 +122,10 @@ impl Walk<'_> {
                 Try::Done(made) => {
                     self.tally.files += 1;
                     self.tally.copied += 1;
-                    let len = os::stat_fd(fd(&made)).map_err(|e| explain(DOING, e))?.node.len;
+                    let len = os::stat_fd(fd(&made))
+                        .map_err(|e| explain(DOING, e))?
+                        .node
+                        .len;
                     self.tally.bytes += len;
                     self.tally.copied_bytes += len;
                     return Ok(());
@@ -124,7 +144,8 @@ impl Walk<'_> {
     fn finish_odd(&mut self, level: &Level) -> Result<()> {
         os::set_access(fd(&level.to), &level.facts).map_err(|e| explain(DOING, e))?;
         self.copy_attributes(fd(&level.from), fd(&level.to))?;
-        os::set_modified(fd(&level.to), level.facts.found.node.modified).map_err(|e| explain(DOING, e))
+        os::set_modified(fd(&level.to), level.facts.found.node.modified)
+            .map_err(|e| explain(DOING, e))
     }
 }
 

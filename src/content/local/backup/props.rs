@@ -24,7 +24,9 @@ impl Walk<'_> {
     /// Brings the overflow file that the attribute of a copy names, if it names one; `false` when there is none.
     pub fn bring_overflow(&mut self, copy: BorrowedFd<'_>) -> Result<bool> {
         let stored = os::props_fd(copy).map_err(|e| explain(DOING, e))?;
-        let Some(name) = stored.as_deref().and_then(named) else { return Ok(true) };
+        let Some(name) = stored.as_deref().and_then(named) else {
+            return Ok(true);
+        };
         let path = format!("{PROPS}/{name}");
         if self.has_taken(&path) {
             return Ok(true);
@@ -34,7 +36,10 @@ impl Walk<'_> {
             self.copy_file(fd(&from), fd(&to), name, path.clone())?;
         }
         // One that was made for a former copy is in that only.
-        Ok(self.has_taken(&path) || self.former().any(|former| former.lend(&path, (fd(&to), name))))
+        Ok(self.has_taken(&path)
+            || self
+                .former()
+                .any(|former| former.lend(&path, (fd(&to), name))))
     }
 
     /// Lets the attribute of a copy name a new overflow file that holds its properties.
@@ -50,7 +55,9 @@ impl Walk<'_> {
     fn overflow_of_copy(&self) -> Result<OwnedFd> {
         let (own, _) = PROPS.split_once('/').unwrap_or_default();
         for path in [own, PROPS] {
-            match CString::new(path).map_or(Err(Errno::INVAL), |path| os::make_folder_raw(self.target(), &path)) {
+            match CString::new(path).map_or(Err(Errno::INVAL), |path| {
+                os::make_folder_raw(self.target(), &path)
+            }) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(e) => return Err(explain(DOING, e)),
             }

@@ -56,7 +56,8 @@ impl Place {
     }
 
     fn read(&self, copy: &str, path: &str) -> String {
-        fs::read_to_string(self.path(copy).join(path)).unwrap_or_else(|e| panic!("{copy}/{path}: {e}"))
+        fs::read_to_string(self.path(copy).join(path))
+            .unwrap_or_else(|e| panic!("{copy}/{path}: {e}"))
     }
 
     /// Copies to `copy`; `act` is called for everything that was copied.
@@ -64,8 +65,19 @@ impl Place {
         let (from, to) = (self.path("from"), self.path(copy));
         fs::create_dir(&to).unwrap();
         let began = SystemTime::now();
-        let plan = Plan { skip: &[".sarang/tmp"], formers, began, ..Plan::new(&from, &to, "from") };
-        let (mut tally, mut watch) = (Tally::default(), Noting { marks: Vec::new(), act: Box::new(act) });
+        let plan = Plan {
+            skip: &[".sarang/tmp"],
+            formers,
+            began,
+            ..Plan::new(&from, &to, "from")
+        };
+        let (mut tally, mut watch) = (
+            Tally::default(),
+            Noting {
+                marks: Vec::new(),
+                act: Box::new(act),
+            },
+        );
         assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
         (tally, watch.marks)
     }
@@ -92,22 +104,45 @@ fn a_copy_is_like_what_it_is_a_copy_of() {
     let long_ago = SystemTime::UNIX_EPOCH + Duration::new(1_000_000_000, 123_456_789);
     open.set_modified(long_ago).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", place.path("from/link")).unwrap();
-    fs::File::open(place.path("from/folder")).unwrap().set_modified(long_ago).unwrap();
+    fs::File::open(place.path("from/folder"))
+        .unwrap()
+        .set_modified(long_ago)
+        .unwrap();
 
     let (tally, marks) = place.copy("to", Vec::new(), |_| {});
-    assert_eq!((tally.files, tally.copied, tally.bytes, tally.left_out), (3, 3, 11, 0), "{tally:?}");
+    assert_eq!(
+        (tally.files, tally.copied, tally.bytes, tally.left_out),
+        (3, 3, 11, 0),
+        "{tally:?}"
+    );
     assert_eq!((tally.failures.len(), tally.restless.len()), (0, 0));
     assert_eq!(place.read("to", HOSTILE), "content");
     assert_eq!(place.read("to", ".sarang/trash/files/gone"), "gone");
     assert!(!place.path("to/.sarang/tmp").exists());
-    assert_eq!(fs::read_link(place.path("to/link")).unwrap(), Path::new("/etc/passwd"));
+    assert_eq!(
+        fs::read_link(place.path("to/link")).unwrap(),
+        Path::new("/etc/passwd")
+    );
     let copy = fs::File::open(place.path("to").join(HOSTILE)).unwrap();
     assert_eq!(copy.metadata().unwrap().modified().unwrap(), long_ago);
     assert_eq!(copy.metadata().unwrap().mode() & 0o777, 0o640);
     let dir = os::open_root(&place.path("to")).unwrap();
-    assert_eq!(Label::of_name(fd(&dir), HOSTILE).unwrap().id(&of(&copy)), id);
-    assert_eq!(fs::metadata(place.path("to/folder")).unwrap().modified().unwrap(), long_ago);
-    assert_eq!(marks.iter().filter(|mark| mark.folder).count(), 6, "{marks:?}");
+    assert_eq!(
+        Label::of_name(fd(&dir), HOSTILE).unwrap().id(&of(&copy)),
+        id
+    );
+    assert_eq!(
+        fs::metadata(place.path("to/folder"))
+            .unwrap()
+            .modified()
+            .unwrap(),
+        long_ago
+    );
+    assert_eq!(
+        marks.iter().filter(|mark| mark.folder).count(),
+        6,
+        "{marks:?}"
+    );
     assert_eq!(marks[0].path, "");
 }
 
@@ -122,13 +157,26 @@ fn what_is_unchanged_is_not_copied_again() {
     place.write("replaced.new", "REPLACED");
     fs::rename(place.path("from/replaced.new"), place.path("from/replaced")).unwrap();
     let touched = fs::File::open(place.path("from/touched")).unwrap();
-    Label::new(FileId::new().unwrap(), None, &os::stat_fd(fd(&touched)).unwrap().node).store(fd(&touched)).unwrap();
+    Label::new(
+        FileId::new().unwrap(),
+        None,
+        &os::stat_fd(fd(&touched)).unwrap().node,
+    )
+    .store(fd(&touched))
+    .unwrap();
     fs::rename(place.path("from/folder"), place.path("from/other")).unwrap();
     let former = as_former(&place.path("first"), &marks);
     let (tally, _) = place.copy("second", vec![former], |_| {});
-    assert_eq!((tally.files, tally.linked, tally.copied), (4, 2, 2), "{tally:?}");
     assert_eq!(
-        (place.read("first", "replaced"), place.read("second", "replaced")),
+        (tally.files, tally.linked, tally.copied),
+        (4, 2, 2),
+        "{tally:?}"
+    );
+    assert_eq!(
+        (
+            place.read("first", "replaced"),
+            place.read("second", "replaced")
+        ),
         ("replaced".into(), "REPLACED".into())
     );
     let inode = |path: &str| fs::metadata(place.path(path)).unwrap().ino();
@@ -152,13 +200,18 @@ fn of_two_names_of_a_file_one_keeps_its_id() {
     let id = FileId::new().unwrap();
     for own in ["from/one", "from/.sarang"] {
         let file = fs::File::open(place.path(own)).unwrap();
-        Label::new(id, None, &os::stat_fd(fd(&file)).unwrap().node).store(fd(&file)).unwrap();
+        Label::new(id, None, &os::stat_fd(fd(&file)).unwrap().node)
+            .store(fd(&file))
+            .unwrap();
     }
     age();
     let with_id = |copy: &str| {
         let has_it = |name: &&str| {
             let file = fs::File::open(place.path(copy).join(name)).unwrap();
-            Label::of_file(fd(&file)).unwrap().own_id(&os::stat_fd(fd(&file)).unwrap().node) == Some(id)
+            Label::of_file(fd(&file))
+                .unwrap()
+                .own_id(&os::stat_fd(fd(&file)).unwrap().node)
+                == Some(id)
         };
         ["one", "two"].into_iter().filter(has_it).count()
     };
@@ -256,7 +309,10 @@ fn a_tree_that_vanishes_is_told() {
     fs::create_dir(&to).unwrap();
     let plan = Plan::new(&from, &to, "from");
     let away = |_: &Mark| drop(fs::rename(&from, from.with_extension("away")));
-    let mut watch = Noting { marks: Vec::new(), act: Box::new(away) };
+    let mut watch = Noting {
+        marks: Vec::new(),
+        act: Box::new(away),
+    };
     assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
     assert!(!copy_tree(&plan, &mut Tally::default(), &mut watch).unwrap());
 }
@@ -277,17 +333,25 @@ fn what_is_on_its_way_to_another_tree_is_in_the_copy() {
         if std::mem::take(&mut is_first) {
             for name in ["d", "f"] {
                 place.write(&format!(".sarang/trash/info/{name}.1.trashinfo"), "note");
-                let leaving = place.path("from/.sarang/tmp").join(format!("leaving-{name}.1"));
+                let leaving = place
+                    .path("from/.sarang/tmp")
+                    .join(format!("leaving-{name}.1"));
                 fs::rename(place.path("from").join(name), leaving).unwrap();
             }
             place.write(".sarang/tmp/half", "half");
         }
     });
-    assert!(tally.restless.is_empty() && tally.failures.is_empty(), "{tally:?}");
+    assert!(
+        tally.restless.is_empty() && tally.failures.is_empty(),
+        "{tally:?}"
+    );
     assert_eq!(place.read("to", ".sarang/tmp/leaving-d.1/x"), "d/x");
     assert_eq!(place.read("to", ".sarang/tmp/leaving-f.1"), "f");
     for name in ["d", "f"] {
-        assert_eq!(place.read("to", &format!(".sarang/trash/info/{name}.1.trashinfo")), "note");
+        assert_eq!(
+            place.read("to", &format!(".sarang/trash/info/{name}.1.trashinfo")),
+            "note"
+        );
     }
     assert!(!place.path("to/.sarang/tmp/half").exists());
 }
@@ -300,14 +364,30 @@ fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
     place.write("a/b", "x");
     let (from, to) = (place.path("from"), place.path("to"));
     for (avoid, here, failure) in [
-        ("from/a/backups", true, "from/a/backups: this is the folder of backups"),
+        (
+            "from/a/backups",
+            true,
+            "from/a/backups: this is the folder of backups",
+        ),
         ("from", false, "from/: this is the folder of backups"),
     ] {
         fs::create_dir(&to).unwrap();
-        let plan = Plan { avoid: Some(identity(&place.path(avoid)).unwrap()), ..Plan::new(&from, &to, "from") };
-        let (mut tally, mut watch) = (Tally::default(), Noting { marks: Vec::new(), act: Box::new(|_| {}) });
+        let plan = Plan {
+            avoid: Some(identity(&place.path(avoid)).unwrap()),
+            ..Plan::new(&from, &to, "from")
+        };
+        let (mut tally, mut watch) = (
+            Tally::default(),
+            Noting {
+                marks: Vec::new(),
+                act: Box::new(|_| {}),
+            },
+        );
         assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
-        assert!(tally.failures.len() == 1 && tally.failures[0].starts_with(failure), "{tally:?}");
+        assert!(
+            tally.failures.len() == 1 && tally.failures[0].starts_with(failure),
+            "{tally:?}"
+        );
         assert!(!to.join("a/backups").exists() && to.join("a/b").exists() == here);
         fs::remove_dir_all(&to).unwrap();
     }
@@ -316,33 +396,65 @@ fn the_folder_of_backups_is_not_copied_wherever_it_turns_up() {
 #[test]
 fn a_folder_that_cannot_be_read_to_its_end_keeps_what_the_copy_before_has_of_it() {
     let place = Place::new();
-    for path in ["folder/a", "folder/gone", "folder/sub/gone", "folder/left/out", "beside"] {
+    for path in [
+        "folder/a",
+        "folder/gone",
+        "folder/sub/gone",
+        "folder/left/out",
+        "beside",
+    ] {
         place.write(path, path);
     }
     age();
     let (_, marks) = place.copy("first", Vec::new(), |_| {});
     let index = place.path("index");
-    let lines: String = marks.iter().map(|mark| serde_json::to_string(mark).unwrap() + "\n").collect();
+    let lines: String = marks
+        .iter()
+        .map(|mark| serde_json::to_string(mark).unwrap() + "\n")
+        .collect();
     fs::write(&index, lines).unwrap();
     // What is not listed any more, as far as the copy can tell.
     fs::remove_file(place.path("from/folder/gone")).unwrap();
     fs::remove_dir_all(place.path("from/folder/sub")).unwrap();
     fs::remove_file(place.path("from/beside")).unwrap();
     place.write("folder/a", "new");
-    let pretence = os::pretend::pretend(&place.path("from/folder"), Lacks::default(), os::Errno::OPNOTSUPP);
+    let pretence = os::pretend::pretend(
+        &place.path("from/folder"),
+        Lacks::default(),
+        os::Errno::OPNOTSUPP,
+    );
     pretence.tear();
     let (from, to) = (place.path("from"), place.path("second"));
     fs::create_dir(&to).unwrap();
-    let earlier = vec![Held::new(place.path("none"), place.path("none")), Held::new(place.path("first"), index)];
-    let plan = Plan { skip: &["folder/left"], earlier, ..Plan::new(&from, &to, "from") };
-    let (mut tally, mut watch) = (Tally::default(), Noting { marks: Vec::new(), act: Box::new(|_| {}) });
+    let earlier = vec![
+        Held::new(place.path("none"), place.path("none")),
+        Held::new(place.path("first"), index),
+    ];
+    let plan = Plan {
+        skip: &["folder/left"],
+        earlier,
+        ..Plan::new(&from, &to, "from")
+    };
+    let (mut tally, mut watch) = (
+        Tally::default(),
+        Noting {
+            marks: Vec::new(),
+            act: Box::new(|_| {}),
+        },
+    );
     assert!(copy_tree(&plan, &mut tally, &mut watch).unwrap());
     assert_eq!(place.read("second", "folder/a"), "new");
     for path in ["folder/gone", "folder/sub/gone"] {
         assert_eq!(place.read("second", path), path);
         let told = |all: &[Mark]| all.iter().find(|mark| mark.path == path).cloned();
-        assert!(told(&watch.marks).is_some() && told(&watch.marks) == told(&marks), "{path}");
+        assert!(
+            told(&watch.marks).is_some() && told(&watch.marks) == told(&marks),
+            "{path}"
+        );
     }
     assert!(!to.join("folder/left").exists() && !to.join("beside").exists());
-    assert!(tally.failures.len() == 1 && tally.failures[0].contains("to its end"), "{tally:?}");
+    assert!(
+        tally.failures.len() == 1 && tally.failures[0].contains("to its end"),
+        "{tally:?}"
+    );
 }

@@ -72,7 +72,21 @@ impl<'a> Walk<'a> {
         let began = since_1970(plan.began);
         let (taken, folders, ids) = (Taken::default(), Vec::new(), Ids::of(source)?);
         let (given_up, marks, again, moved) = (HashSet::new(), HashMap::new(), false, false);
-        Ok(Self { plan, source, target, tally, watch, ids, taken, given_up, marks, folders, began, again, moved })
+        Ok(Self {
+            plan,
+            source,
+            target,
+            tally,
+            watch,
+            ids,
+            taken,
+            given_up,
+            marks,
+            folders,
+            began,
+            again,
+            moved,
+        })
     }
 
     /// Copies all.
@@ -130,7 +144,11 @@ impl<'a> Walk<'a> {
     pub fn is_wanted(&mut self, mark: &Mark) -> bool {
         let [_, born] = mark.node;
         let older = born == 0 || born < self.began;
-        if self.taken.is(&mark.path, mark.node).is_some_and(|same| same || !older) {
+        if self
+            .taken
+            .is(&mark.path, mark.node)
+            .is_some_and(|same| same || !older)
+        {
             return false;
         }
         self.moved |= self.again && older;
@@ -140,7 +158,9 @@ impl<'a> Walk<'a> {
     /// Notes what could not be read.
     pub fn fail(&mut self, path: &str, why: &str) {
         if self.tally.failures.len() < TOLD {
-            self.tally.failures.push(format!("{}/{path}: {why}", self.plan.label));
+            self.tally
+                .failures
+                .push(format!("{}/{path}: {why}", self.plan.label));
         }
     }
 
@@ -152,14 +172,19 @@ impl<'a> Walk<'a> {
         // Done with, so that it is not looked for again.
         let facts = os::facts_fd(folder).map_err(|e| explain(DOING, e))?;
         self.taken.note(&Mark::new(path.to_owned(), &facts, None));
-        self.fail(path, "this is the folder of backups, which is in none of them");
+        self.fail(
+            path,
+            "this is the folder of backups, which is in none of them",
+        );
         Ok(true)
     }
 
     pub(super) fn descend(&mut self, top: Level) -> Result<()> {
         let mut levels = vec![top];
         while let Some(mut level) = levels.pop() {
-            let Some(name) = level.waiting.pop() else { continue };
+            let Some(name) = level.waiting.pop() else {
+                continue;
+            };
             let below = self.enter(&level, &name)?;
             levels.push(level);
             levels.extend(below);
@@ -185,7 +210,8 @@ impl<'a> Walk<'a> {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(e) => return Err(explain(DOING, e)),
         }
-        let to = os::open_folder(fd(&level.to), name, Lookup::Full).map_err(|e| explain(DOING, e))?;
+        let to =
+            os::open_folder(fd(&level.to), name, Lookup::Full).map_err(|e| explain(DOING, e))?;
         self.arrive(from, to, path).map(Some)
     }
 
@@ -195,7 +221,12 @@ impl<'a> Walk<'a> {
         let id = self.ids.of_file(fd(&from), &facts.found.node)?;
         self.take(&Mark::new(path.clone(), &facts, id))?;
         self.folders.push((path.clone(), facts));
-        self.read(Level { from, to, path, waiting: Vec::new() })
+        self.read(Level {
+            from,
+            to,
+            path,
+            waiting: Vec::new(),
+        })
     }
 
     /// Copies the files of a folder, and remembers its folders.
@@ -214,12 +245,17 @@ impl<'a> Walk<'a> {
             if self.is_left_out(&path) {
                 continue;
             }
-            match kind.map_or_else(|| os::stat_at(fd(&level.from), &name).map(|found| found.kind), Ok) {
+            match kind.map_or_else(
+                || os::stat_at(fd(&level.from), &name).map(|found| found.kind),
+                Ok,
+            ) {
                 Ok(Kind::File) => self.copy_file(fd(&level.from), fd(&level.to), &name, path)?,
                 Ok(Kind::Folder) if self.has_folder(fd(&level.from), &name, &path) => {}
                 Ok(Kind::Folder) if name == LAST => level.waiting.insert(0, name),
                 Ok(Kind::Folder) => level.waiting.push(name),
-                Ok(Kind::Other) => odd.extend(CString::new(name).map(|name| (name, Some(Kind::Other)))),
+                Ok(Kind::Other) => {
+                    odd.extend(CString::new(name).map(|name| (name, Some(Kind::Other))))
+                }
                 Err(e) => self.pass_over(fd(&level.to), &path, e)?,
             }
         }
@@ -229,8 +265,13 @@ impl<'a> Walk<'a> {
         }
         for (name, kind) in odd {
             let path = Path::new(&level.path).join(OsStr::from_bytes(name.to_bytes()));
-            match kind.map_or_else(|| os::stat_entry(fd(&level.from), &name).map(|found| found.kind), Ok) {
-                Ok(kind) => self.copy_odd((fd(&level.from), fd(&level.to)), (&name, kind), &path)?,
+            match kind.map_or_else(
+                || os::stat_entry(fd(&level.from), &name).map(|found| found.kind),
+                Ok,
+            ) {
+                Ok(kind) => {
+                    self.copy_odd((fd(&level.from), fd(&level.to)), (&name, kind), &path)?
+                }
                 Err(e) => self.pass_over(fd(&level.to), &path, e)?,
             }
         }
@@ -249,7 +290,9 @@ impl<'a> Walk<'a> {
         if !self.again {
             return false;
         }
-        let Ok(found) = os::stat_at(dir, name) else { return true };
+        let Ok(found) = os::stat_at(dir, name) else {
+            return true;
+        };
         let node = found.node.inode();
         if self.taken.is(path, node) == Some(true) {
             return true;
@@ -262,17 +305,29 @@ impl<'a> Walk<'a> {
     /// Goes through the folders that have changed since they were read.
     fn look_again(&mut self) -> Result<()> {
         for index in 0..self.folders.len() {
-            let Some((path, before)) = self.folders.get(index).cloned() else { continue };
-            let Ok(from) = os::open_folder(self.source, &path, Lookup::Full) else { continue };
+            let Some((path, before)) = self.folders.get(index).cloned() else {
+                continue;
+            };
+            let Ok(from) = os::open_folder(self.source, &path, Lookup::Full) else {
+                continue;
+            };
             let facts = look(&from)?;
-            if facts.changed != 0 && (facts.changed, facts.found.inode) == (before.changed, before.found.inode) {
+            if facts.changed != 0
+                && (facts.changed, facts.found.inode) == (before.changed, before.found.inode)
+            {
                 continue;
             }
-            let to = os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
+            let to =
+                os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
             if let Some(folder) = self.folders.get_mut(index) {
                 folder.1 = facts;
             }
-            let level = self.read(Level { from, to, path, waiting: Vec::new() })?;
+            let level = self.read(Level {
+                from,
+                to,
+                path,
+                waiting: Vec::new(),
+            })?;
             self.descend(level)?;
         }
         Ok(())
@@ -283,25 +338,38 @@ impl<'a> Walk<'a> {
     fn take_leaving(&mut self) -> Result<()> {
         let source = self.source;
         let find = |path| own::find(source, path).map_err(|e| explain(DOING, e));
-        let (Some(tmp), Some(info)) = (find(TMP)?, find(TRASH_INFO)?) else { return Ok(()) };
+        let (Some(tmp), Some(info)) = (find(TMP)?, find(TRASH_INFO)?) else {
+            return Ok(());
+        };
         if !self.plan.skip.contains(&TMP) {
             return Ok(());
         }
         let names = walk::names(fd(&tmp)).map_err(|e| explain(DOING, e))?;
         for (name, tomb) in names.iter().filter_map(|name| Some((name, tomb_of(name)?))) {
-            let Ok(found) = os::stat_at(fd(&tmp), name) else { continue };
+            let Ok(found) = os::stat_at(fd(&tmp), name) else {
+                continue;
+            };
             if self.taken.has_node(found.node.inode()) {
                 continue;
             }
             own::make(self.target)?;
-            let (to, notes) = (own::open(self.target, TMP)?, own::open(self.target, TRASH_INFO)?);
+            let (to, notes) = (
+                own::open(self.target, TMP)?,
+                own::open(self.target, TRASH_INFO)?,
+            );
             let note = format!("{tomb}{NOTE}");
             self.copy_file(fd(&info), fd(&notes), &note, format!("{TRASH_INFO}/{note}"))?;
-            let from = os::open_folder(fd(&tmp), "", Lookup::Full).map_err(|e| explain(DOING, e))?;
+            let from =
+                os::open_folder(fd(&tmp), "", Lookup::Full).map_err(|e| explain(DOING, e))?;
             if found.kind == Kind::File {
                 self.copy_file(fd(&from), fd(&to), name, format!("{TMP}/{name}"))?;
             } else {
-                self.descend(Level { from, to, path: TMP.to_owned(), waiting: vec![name.clone()] })?;
+                self.descend(Level {
+                    from,
+                    to,
+                    path: TMP.to_owned(),
+                    waiting: vec![name.clone()],
+                })?;
             }
         }
         Ok(())
@@ -310,23 +378,30 @@ impl<'a> Walk<'a> {
     /// Gives the folders of the copy their times and permissions, now that nothing is put into them any more.
     pub(super) fn finish_folders(&mut self) -> Result<()> {
         for (path, facts) in std::mem::take(&mut self.folders).into_iter().rev() {
-            let made = os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
+            let made =
+                os::open_folder(self.target, &path, Lookup::Full).map_err(|e| explain(DOING, e))?;
             os::set_access(fd(&made), &facts).map_err(|e| explain(DOING, e))?;
             self.copy_attributes_of(&path, fd(&made))?;
-            os::set_modified(fd(&made), facts.found.node.modified).map_err(|e| explain(DOING, e))?;
+            os::set_modified(fd(&made), facts.found.node.modified)
+                .map_err(|e| explain(DOING, e))?;
         }
         Ok(())
     }
 
     /// Our attributes of a folder, if it is still there.
     fn copy_attributes_of(&mut self, path: &str, made: BorrowedFd<'_>) -> Result<()> {
-        let Ok(from) = os::open_folder(self.source, path, Lookup::Full) else { return Ok(()) };
+        let Ok(from) = os::open_folder(self.source, path, Lookup::Full) else {
+            return Ok(());
+        };
         for _ in 0..TRIES {
             if self.copy_attributes(fd(&from), made)? {
                 return self.ids.hand_over(fd(&from), made);
             }
         }
-        self.fail(path, "its properties changed again and again while they were copied");
+        self.fail(
+            path,
+            "its properties changed again and again while they were copied",
+        );
         Ok(())
     }
 }
@@ -363,9 +438,18 @@ pub(super) fn is_fresh(changed: u64) -> bool {
 }
 
 fn since_1970(time: SystemTime) -> u64 {
-    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
+    u64::try_from(
+        time.duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos(),
+    )
+    .unwrap_or(u64::MAX)
 }
 
 fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}/{name}")
+    }
 }

@@ -18,9 +18,13 @@ const TOLD: usize = 100;
 impl Tree {
     /// Attributes must name overflow files that are there. What nothing names, a running server deletes by itself.
     pub(super) fn check_props(&mut self) -> Result<()> {
-        let Some(overflow) = self.folder(PROPS)? else { return Ok(()) };
-        let mut orphans: HashSet<String> =
-            walk::names(fd(&overflow)).map_err(|e| explain(DOING, e))?.into_iter().collect();
+        let Some(overflow) = self.folder(PROPS)? else {
+            return Ok(());
+        };
+        let mut orphans: HashSet<String> = walk::names(fd(&overflow))
+            .map_err(|e| explain(DOING, e))?
+            .into_iter()
+            .collect();
         let mut suspects = Vec::new();
         let read = references(fd(&self.root), |path, name| {
             orphans.remove(name);
@@ -45,15 +49,22 @@ impl Tree {
             let count = orphans.len();
             let delete = |name: &String| os::unlink_file(fd(&overflow), name).is_ok();
             let repaired = self.is_repairing() && orphans.iter().all(delete);
-            self.add(format!("{count} files in {PROPS} keep properties of nothing that is there"), repaired);
+            self.add(
+                format!("{count} files in {PROPS} keep properties of nothing that is there"),
+                repaired,
+            );
         }
         Ok(())
     }
 
     /// What carries such an attribute is looked at again: meanwhile it may name another file.
     fn check_reference(&mut self, path: &str) -> Result<()> {
-        let Ok(opened) = os::open_read(fd(&self.root), path, Lookup::Full) else { return Ok(()) };
-        let Some(overflow) = self.folder(PROPS)? else { return Ok(()) };
+        let Ok(opened) = os::open_read(fd(&self.root), path, Lookup::Full) else {
+            return Ok(());
+        };
+        let Some(overflow) = self.folder(PROPS)? else {
+            return Ok(());
+        };
         let look = || os::props_fd(fd(&opened)).map_err(|e| explain(DOING, e));
         let mut stored = look()?;
         loop {
@@ -68,7 +79,11 @@ impl Tree {
             }
         }
         let repaired = self.is_repairing() && os::set_props(fd(&opened), &[]).is_ok();
-        let what = if path.is_empty() { "the top folder" } else { path };
+        let what = if path.is_empty() {
+            "the top folder"
+        } else {
+            path
+        };
         self.add(
             format!("the properties of {what:?} are lost: the file in {PROPS} that kept them is missing or damaged"),
             repaired,
@@ -79,7 +94,8 @@ impl Tree {
     /// Tells of what no drive shows, or no request can name.
     pub(super) fn note_unshown(&mut self) -> Result<()> {
         let (mut told, mut more) = (Vec::new(), 0_usize);
-        let top = os::open_folder(fd(&self.root), "", Lookup::Full).map_err(|e| explain(DOING, e))?;
+        let top =
+            os::open_folder(fd(&self.root), "", Lookup::Full).map_err(|e| explain(DOING, e))?;
         let looked = walk::everything(top, |met| {
             let (path, depth) = (met.path(), met.depth());
             let above = path.rsplit_once('/').map_or("", |(above, _)| above);
@@ -93,7 +109,9 @@ impl Tree {
                 _ => return Ok::<_, Errno>(true),
             };
             if told.len() < TOLD {
-                told.push(format!("{path:?} is in no drive: {why}. Copies and backups have it."));
+                told.push(format!(
+                    "{path:?} is in no drive: {why}. Copies and backups have it."
+                ));
             } else {
                 more += 1;
             }

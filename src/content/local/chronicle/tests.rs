@@ -58,14 +58,22 @@ fn what_is_old_is_forgotten_and_what_happens_meanwhile_is_not() {
     mkdir(&root, "b");
     let (events, known) = since(&root, 0);
     assert_eq!(events, [made("b"), Event::Begun]);
-    assert!(known > Some(nanos(SystemTime::now())), "nothing is known of the time before");
+    assert!(
+        known > Some(nanos(SystemTime::now())),
+        "nothing is known of the time before"
+    );
 }
 
 /// A chronicle of so many changes, one a second up to now; returns when now was and how long it is.
 fn write(dir: &std::path::Path, count: u64, name: impl Fn(u64) -> String) -> (u64, u64) {
     std::fs::create_dir_all(dir.join(OWN)).unwrap();
     let now = nanos(SystemTime::now());
-    let line = |n: u64| text_of(&Line { at: now - (count - n) * 1_000_000_000, event: made(&name(n)) });
+    let line = |n: u64| {
+        text_of(&Line {
+            at: now - (count - n) * 1_000_000_000,
+            event: made(&name(n)),
+        })
+    };
     let text: Vec<u8> = (0..count).flat_map(|n| line(n).unwrap()).collect();
     std::fs::write(dir.join(FILE), &text).unwrap();
     (now, text.len() as u64)
@@ -79,13 +87,36 @@ fn the_first_change_reads_only_the_end() {
     let file = open(&root).unwrap().unwrap();
     let mut lines = Backwards::of(fd(&file), len);
     assert!(lines.next().unwrap().is_some_and(|end| end.is_empty()));
-    assert!(lines.next().unwrap().and_then(|text| parse(&text)).is_some());
-    assert!(lines.read <= 64 << 10 && len > 4 << 20, "{} of {len}", lines.read);
+    assert!(
+        lines
+            .next()
+            .unwrap()
+            .and_then(|text| parse(&text))
+            .is_some()
+    );
+    assert!(
+        lines.read <= 64 << 10 && len > 4 << 20,
+        "{} of {len}",
+        lines.read
+    );
     let torn = [b"\n".as_slice(), &vec![b'x'; 300_000]].concat();
-    os::write_all(fd(&os::open_write(fd(&root.dir), FILE).unwrap()), &mut [IoSlice::new(&torn)], len).unwrap();
-    assert_eq!(last(&file, len + torn.len() as u64).unwrap().map(|line| line.event), Some(made("x/99999")));
+    os::write_all(
+        fd(&os::open_write(fd(&root.dir), FILE).unwrap()),
+        &mut [IoSlice::new(&torn)],
+        len,
+    )
+    .unwrap();
+    assert_eq!(
+        last(&file, len + torn.len() as u64)
+            .unwrap()
+            .map(|line| line.event),
+        Some(made("x/99999"))
+    );
     mkdir(&root, "a");
-    assert_eq!(since(&root, now - 1_500_000_000).0, [made("a"), made("x/99999")]);
+    assert_eq!(
+        since(&root, now - 1_500_000_000).0,
+        [made("a"), made("x/99999")]
+    );
 }
 
 #[test]
@@ -99,9 +130,17 @@ fn what_is_too_large_loses_its_older_half() {
     trim(&root, Duration::from_secs(1 << 40), SystemTime::now()).unwrap();
     mkdir(&root, "b");
     let left = std::fs::metadata(dir.path().join(FILE)).unwrap().len();
-    assert!((len / 2 - 2000..len / 2 + 2000).contains(&left), "{left} of {len}");
+    assert!(
+        (len / 2 - 2000..len / 2 + 2000).contains(&left),
+        "{left} of {len}"
+    );
     let (events, known) = since(&root, now - 1_500_000_000);
-    assert_eq!(events, [made("b"), made("a"), made(&format!("{long}/69999"))]);
-    let first = lines(&std::fs::read(dir.path().join(FILE)).unwrap()).nth(1).unwrap();
+    assert_eq!(
+        events,
+        [made("b"), made("a"), made(&format!("{long}/69999"))]
+    );
+    let first = lines(&std::fs::read(dir.path().join(FILE)).unwrap())
+        .nth(1)
+        .unwrap();
     assert_eq!(known, Some(first.at - 1));
 }

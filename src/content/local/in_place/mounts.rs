@@ -21,13 +21,26 @@ pub(in crate::content::local) fn mounts() -> Option<Vec<Mount>> {
 }
 
 fn mounts_in(text: &str) -> Vec<Mount> {
-    let plain = |text: &str| PathBuf::from(text.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\"));
+    let plain = |text: &str| {
+        PathBuf::from(
+            text.replace("\\040", " ")
+                .replace("\\011", "\t")
+                .replace("\\134", "\\"),
+        )
+    };
     let mount = |line: &str| {
         let mut fields = line.split(' ').skip(2);
         let (disk, root, point) = (fields.next()?, fields.next()?, fields.next()?);
         // The kernel says "/" of every part of an NFS export (`nfs_show_path`), so that two parts would pass for one.
-        let is_nfs = fields.skip_while(|field| *field != "-").nth(1).is_some_and(|kind| kind.starts_with("nfs"));
-        Some(Mount { disk: disk.to_owned(), root: (!is_nfs).then(|| plain(root)), point: plain(point) })
+        let is_nfs = fields
+            .skip_while(|field| *field != "-")
+            .nth(1)
+            .is_some_and(|kind| kind.starts_with("nfs"));
+        Some(Mount {
+            disk: disk.to_owned(),
+            root: (!is_nfs).then(|| plain(root)),
+            point: plain(point),
+        })
     };
     text.lines().filter_map(mount).collect()
 }
@@ -55,7 +68,14 @@ mod tests {
         let at = |path: &str| on(Path::new(path), &mounts).unwrap();
         assert_eq!(at("/srv/x"), ("8:1".into(), "/srv/x".into()));
         assert_eq!(at("/srv/my disk/x"), ("8:3".into(), "/x".into()));
-        assert_eq!(at("/srv/my disk/b/homes"), ("8:1".into(), "/var/lib/sarang/homes".into()));
-        assert_eq!(on(Path::new("/mnt/nas/ana"), &mounts), None, "the kernel does not tell which part this is");
+        assert_eq!(
+            at("/srv/my disk/b/homes"),
+            ("8:1".into(), "/var/lib/sarang/homes".into())
+        );
+        assert_eq!(
+            on(Path::new("/mnt/nas/ana"), &mounts),
+            None,
+            "the kernel does not tell which part this is"
+        );
     }
 }

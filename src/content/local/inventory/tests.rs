@@ -13,7 +13,11 @@ async fn tree(dir: &std::path::Path) -> Arc<LocalTree> {
     let tree = LocalTree::open(dir, LocalSettings::RELAXED).unwrap();
     tree.mkdir(&path("a"), commit()).await.unwrap();
     for n in 0..MANY {
-        let at = path(&if n % 10 == 0 { format!("a/{n}") } else { format!("{n}") });
+        let at = path(&if n % 10 == 0 {
+            format!("a/{n}")
+        } else {
+            format!("{n}")
+        });
         tree.mkdir(&at, commit()).await.unwrap();
         tree.delete(&at, commit()).await.unwrap();
     }
@@ -25,7 +29,10 @@ async fn tree(dir: &std::path::Path) -> Arc<LocalTree> {
 async fn work<T>(tree: &LocalTree, act: impl AsyncFnOnce() -> T) -> (T, usize, usize) {
     let work = || {
         let work = &tree.root.inventory.work;
-        (work.names.load(Ordering::Relaxed), work.notes.load(Ordering::Relaxed))
+        (
+            work.names.load(Ordering::Relaxed),
+            work.notes.load(Ordering::Relaxed),
+        )
     };
     let before = work();
     let done = act().await;
@@ -55,15 +62,30 @@ async fn what_lay_elsewhere_is_read_once() {
     let dir = tempfile::tempdir().unwrap();
     let tree = tree(dir.path()).await;
     let below = path("a");
-    let page = async |after: Option<&str>| tree.trashed_below(&below, None, after, 10).await.unwrap();
+    let page =
+        async |after: Option<&str>| tree.trashed_below(&below, None, after, 10).await.unwrap();
     let (first, _, notes) = work(&tree, async || page(None).await).await;
-    assert!((first.len(), notes <= 10 * 10 + 10) == (10, true), "{notes}");
+    assert!(
+        (first.len(), notes <= 10 * 10 + 10) == (10, true),
+        "{notes}"
+    );
     assert!(first.iter().all(|item| item.path.is_within(&below)));
-    let (all, _, notes) = work(&tree, async || tree.trashed_below(&below, None, None, MANY).await.unwrap()).await;
-    assert!((all.len(), notes <= MANY + all.len()) == (MANY / 10, true), "{notes}");
-    let ((again, last), names, notes) =
-        work(&tree, async || (page(None).await, page(Some(&all[MANY / 10 - 2].id)).await)).await;
-    assert_eq!((again, last, names, notes), (first, all[MANY / 10 - 1..].to_vec(), 0, 11));
+    let (all, _, notes) = work(&tree, async || {
+        tree.trashed_below(&below, None, None, MANY).await.unwrap()
+    })
+    .await;
+    assert!(
+        (all.len(), notes <= MANY + all.len()) == (MANY / 10, true),
+        "{notes}"
+    );
+    let ((again, last), names, notes) = work(&tree, async || {
+        (page(None).await, page(Some(&all[MANY / 10 - 2].id)).await)
+    })
+    .await;
+    assert_eq!(
+        (again, last, names, notes),
+        (first, all[MANY / 10 - 1..].to_vec(), 0, 11)
+    );
 }
 
 #[tokio::test]
@@ -91,7 +113,11 @@ async fn what_other_programs_do_is_seen() {
     let own = dir.path().join(".sarang/trash");
     std::fs::remove_file(own.join(format!("info/{}{NOTE}", before[0].id))).unwrap();
     std::fs::write(own.join("files/theirs"), "x").unwrap();
-    std::fs::write(own.join("info/theirs.trashinfo"), "[Trash Info]\nPath=a/theirs\n").unwrap();
+    std::fs::write(
+        own.join("info/theirs.trashinfo"),
+        "[Trash Info]\nPath=a/theirs\n",
+    )
+    .unwrap();
     let after = tree.trashed(None, MANY + 1).await.unwrap();
     assert_eq!((after.len(), &after[..MANY - 1]), (MANY, &before[1..]));
     assert_eq!(after[MANY - 1].id, "theirs");
@@ -137,13 +163,25 @@ async fn a_window_that_is_read_has_the_newest_and_keeps_what_is_known() {
     let dir = tempfile::tempdir().unwrap();
     let tree = LocalTree::open(dir.path(), LocalSettings::RELAXED).unwrap();
     let mut window = read(&tree.root, None, SystemTime::UNIX_EPOCH, None).unwrap();
-    let mut keys: Vec<Key> = (0..WINDOW + 5).map(|n| key_of(&format!("x.{n:x}"))).collect();
+    let mut keys: Vec<Key> = (0..WINDOW + 5)
+        .map(|n| key_of(&format!("x.{n:x}")))
+        .collect();
     assert!(cut(&mut keys) && keys.len() == WINDOW && keys.iter().max() == Some(&key_of("x.5")));
     let former = [0, 7, WINDOW * 2].map(|n| (key_of(&format!("x.{n:x}")), Origin::Unknown));
     window.fill(keys, former.into());
-    let known = window.items.iter().filter(|(_, origin)| matches!(origin, Origin::Unknown));
-    assert_eq!(known.map(|(key, _)| key.clone()).collect::<Vec<_>>(), [key_of("x.7")]);
-    let weight: usize = window.items.iter().map(|(key, origin)| weight_of(key, origin)).sum();
+    let known = window
+        .items
+        .iter()
+        .filter(|(_, origin)| matches!(origin, Origin::Unknown));
+    assert_eq!(
+        known.map(|(key, _)| key.clone()).collect::<Vec<_>>(),
+        [key_of("x.7")]
+    );
+    let weight: usize = window
+        .items
+        .iter()
+        .map(|(key, origin)| weight_of(key, origin))
+        .sum();
     assert_eq!(window.bytes, weight);
 }
 
@@ -166,5 +204,9 @@ async fn windows_follow_each_other() {
         window.add(key_of(&format!("x.{n:x}")), Origin::Unread);
     }
     assert!(window.is_cut && window.items.len() == WINDOW && all.len() == MANY);
-    assert!(window.reaches(None) && window.reaches(Some(&key_of("x.2"))) && !window.reaches(Some(&key_of("x.1"))));
+    assert!(
+        window.reaches(None)
+            && window.reaches(Some(&key_of("x.2")))
+            && !window.reaches(Some(&key_of("x.1")))
+    );
 }

@@ -36,7 +36,9 @@ pub(super) struct Names {
 impl Names {
     /// From which of them on they follow a name, if all that do are there as far as they reach.
     pub fn following(&self, after: Option<&str>) -> Option<usize> {
-        let Some(after) = after else { return self.after.is_none().then_some(0) };
+        let Some(after) = after else {
+            return self.after.is_none().then_some(0);
+        };
         let begins = self.after.as_deref().is_none_or(|begin| begin <= after);
         let at = self.sorted.partition_point(|name| **name <= *after);
         (begins && (self.is_all || at < self.sorted.len())).then_some(at)
@@ -69,7 +71,14 @@ pub(super) struct Reading {
 impl Reading {
     /// Of the names after this one.
     pub fn after(after: Option<String>) -> Self {
-        Self { after, names: Vec::new(), bytes: 0, room: ROOM, bound: None, begun: Instant::now() }
+        Self {
+            after,
+            names: Vec::new(),
+            bytes: 0,
+            room: ROOM,
+            bound: None,
+            begun: Instant::now(),
+        }
     }
 
     /// How many have been kept so far.
@@ -96,9 +105,22 @@ impl Reading {
 
     /// All of them, in order.
     pub fn finish(self) -> Names {
-        let Self { after, names: mut sorted, bytes, bound, begun, .. } = self;
+        let Self {
+            after,
+            names: mut sorted,
+            bytes,
+            bound,
+            begun,
+            ..
+        } = self;
         sorted.sort_unstable();
-        Names { after, sorted, bytes, is_all: bound.is_none(), begun }
+        Names {
+            after,
+            sorted,
+            bytes,
+            is_all: bound.is_none(),
+            begun,
+        }
     }
 }
 
@@ -125,12 +147,22 @@ struct Kept {
 
 impl Kept {
     fn new(room: usize) -> Self {
-        Self { room, bytes: 0, folders: HashMap::new(), gone: None }
+        Self {
+            room,
+            bytes: 0,
+            folders: HashMap::new(),
+            gone: None,
+        }
     }
 
     fn keep(&mut self, key: Key, names: &Arc<Names>) {
         let is_older = |than: Instant| names.begun < than;
-        if self.gone.is_some_and(is_older) || self.folders.get(&key).is_some_and(|old| is_older(old.begun)) {
+        if self.gone.is_some_and(is_older)
+            || self
+                .folders
+                .get(&key)
+                .is_some_and(|old| is_older(old.begun))
+        {
             return;
         }
         self.bytes += names.bytes;
@@ -138,7 +170,11 @@ impl Kept {
             self.bytes -= old.bytes;
         }
         while self.bytes > self.room
-            && let Some(oldest) = self.folders.iter().min_by_key(|(_, names)| names.begun).map(|(key, _)| *key)
+            && let Some(oldest) = self
+                .folders
+                .iter()
+                .min_by_key(|(_, names)| names.begun)
+                .map(|(key, _)| *key)
         {
             self.drop(oldest);
         }
@@ -147,12 +183,17 @@ impl Kept {
     fn find(&mut self, key: Key, after: &str) -> Option<(Arc<Names>, usize)> {
         self.sweep(Instant::now());
         let names = self.folders.get(&key)?;
-        names.following(Some(after)).map(|at| (Arc::clone(names), at))
+        names
+            .following(Some(after))
+            .map(|at| (Arc::clone(names), at))
     }
 
     /// Lets go of what has been kept long enough.
     fn sweep(&mut self, now: Instant) {
-        let old = self.folders.iter().filter(|(_, names)| now.duration_since(names.begun) >= KEPT_FOR);
+        let old = self
+            .folders
+            .iter()
+            .filter(|(_, names)| now.duration_since(names.begun) >= KEPT_FOR);
         for key in old.map(|(key, _)| *key).collect::<Vec<_>>() {
             self.drop(key);
         }
@@ -172,7 +213,10 @@ mod tests {
     use crate::content::Node;
 
     fn read(names: &[&str], after: Option<&str>, room: usize) -> Names {
-        let mut reading = Reading { room, ..Reading::after(after.map(str::to_owned)) };
+        let mut reading = Reading {
+            room,
+            ..Reading::after(after.map(str::to_owned))
+        };
         for name in names {
             reading.add(name);
         }
@@ -187,10 +231,13 @@ mod tests {
     fn names_that_have_no_room_are_left_for_later_and_none_is_lost() {
         let all: Vec<String> = (0..500).map(|n| format!("{:03}", n * 37 % 500)).collect();
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
-        let (mut seen, mut after, mut windows): (Vec<String>, Option<String>, _) = (Vec::new(), None, 0);
+        let (mut seen, mut after, mut windows): (Vec<String>, Option<String>, _) =
+            (Vec::new(), None, 0);
         loop {
             let names = read(&all, after.as_deref(), 100 * (3 + OVERHEAD));
-            assert!(names.bytes <= 100 * (3 + OVERHEAD) && names.following(after.as_deref()) == Some(0));
+            assert!(
+                names.bytes <= 100 * (3 + OVERHEAD) && names.following(after.as_deref()) == Some(0)
+            );
             seen.extend(names.from(0, usize::MAX).iter().map(ToString::to_string));
             windows += 1;
             if names.is_all {
@@ -198,22 +245,40 @@ mod tests {
             }
             after = seen.last().cloned();
         }
-        assert_eq!(seen, (0..500).map(|n| format!("{n:03}")).collect::<Vec<_>>());
+        assert_eq!(
+            seen,
+            (0..500).map(|n| format!("{n:03}")).collect::<Vec<_>>()
+        );
         assert!((5..=11).contains(&windows), "{windows}");
     }
 
     #[test]
     fn names_are_good_for_what_they_reach_only() {
-        let part = read(&["a", "b", "c", "d", "e", "f"], Some("a"), 4 * (1 + OVERHEAD));
+        let part = read(
+            &["a", "b", "c", "d", "e", "f"],
+            Some("a"),
+            4 * (1 + OVERHEAD),
+        );
         assert!(!part.is_all);
-        assert_eq!((part.following(None), part.following(Some("A"))), (None, None));
         assert_eq!(
-            (part.following(Some("a")), part.following(Some("b")), part.following(Some("f"))),
+            (part.following(None), part.following(Some("A"))),
+            (None, None)
+        );
+        assert_eq!(
+            (
+                part.following(Some("a")),
+                part.following(Some("b")),
+                part.following(Some("f"))
+            ),
             (Some(0), Some(1), None)
         );
         let all = read(&["b", "a"], None, ROOM);
         assert_eq!(
-            (all.following(None), all.following(Some("aa")), all.following(Some("z"))),
+            (
+                all.following(None),
+                all.following(Some("aa")),
+                all.following(Some("z"))
+            ),
             (Some(0), Some(1), Some(2))
         );
     }
@@ -223,16 +288,24 @@ mod tests {
         let one = 2 + 2 * OVERHEAD;
         let mut kept = Kept::new(2 * one);
         let older = Arc::new(read(&["a", "b"], None, ROOM));
-        let names: Vec<_> = (0..3).map(|_| Arc::new(read(&["a", "c"], None, ROOM))).collect();
+        let names: Vec<_> = (0..3)
+            .map(|_| Arc::new(read(&["a", "c"], None, ROOM)))
+            .collect();
         kept.keep(key(1), &names[0]);
         kept.keep(key(1), &older);
-        assert!(Arc::ptr_eq(&kept.find(key(1), "a").unwrap().0, &names[0]), "newer names are not replaced by older");
+        assert!(
+            Arc::ptr_eq(&kept.find(key(1), "a").unwrap().0, &names[0]),
+            "newer names are not replaced by older"
+        );
         kept.keep(key(2), &names[1]);
         kept.keep(key(3), &names[2]);
         assert!(kept.find(key(1), "a").is_none() && kept.find(key(3), "a").is_some());
         assert_eq!(kept.bytes, 2 * one);
         kept.keep(key(1), &older);
-        assert!(kept.find(key(1), "a").is_none(), "what was let go of does not come back older");
+        assert!(
+            kept.find(key(1), "a").is_none(),
+            "what was let go of does not come back older"
+        );
         kept.sweep(Instant::now() + KEPT_FOR);
         assert_eq!((kept.bytes, kept.folders.len()), (0, 0));
     }

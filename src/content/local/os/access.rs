@@ -26,7 +26,10 @@ impl Heritage {
     pub fn of(dir: BorrowedFd<'_>) -> Outcome<Self> {
         let facts = sys::fstat(dir)?;
         let group = (facts.st_mode & SET_GROUP != 0).then(|| Gid::from_raw(facts.st_gid));
-        Ok(Self { group, acl: sized(|room| sys::fgetxattr(dir, DEFAULT, room))? })
+        Ok(Self {
+            group,
+            acl: sized(|room| sys::fgetxattr(dir, DEFAULT, room))?,
+        })
     }
 
     /// Whether it hands on nothing.
@@ -40,7 +43,12 @@ impl Heritage {
             allowed(sys::fchown(file, None, Some(group)))?;
         }
         match &self.acl {
-            Some(acl) => allowed(sys::fsetxattr(file, ACCESS, &limited(acl, OPEN_FILE), XattrFlags::empty())),
+            Some(acl) => allowed(sys::fsetxattr(
+                file,
+                ACCESS,
+                &limited(acl, OPEN_FILE),
+                XattrFlags::empty(),
+            )),
             None if mode == 0o600 => Ok(()),
             None => change_mode(file, mode.into()),
         }
@@ -63,19 +71,25 @@ impl Heritage {
 
 /// Gives a new file the mode, owner, group and ACL of the one whose place it takes, as far as this process may. What the group might do
 /// is for no other group.
-pub(in crate::content::local) fn take_over_access(old: BorrowedFd<'_>, new: BorrowedFd<'_>) -> Outcome<()> {
+pub(in crate::content::local) fn take_over_access(
+    old: BorrowedFd<'_>,
+    new: BorrowedFd<'_>,
+) -> Outcome<()> {
     let (old_facts, new_facts) = (facts_fd(old)?, facts_fd(new)?);
     let (user, group) = old_facts.owner;
     let mut mode = old_facts.mode & 0o777;
     if old_facts.owner != new_facts.owner
         && sys::fchown(new, Some(Uid::from_raw(user)), Some(Gid::from_raw(group))).is_err()
     {
-        let is_kept = group == new_facts.owner.1 || sys::fchown(new, None, Some(Gid::from_raw(group))).is_ok();
+        let is_kept = group == new_facts.owner.1
+            || sys::fchown(new, None, Some(Gid::from_raw(group))).is_ok();
         mode = if is_kept { mode } else { mode & 0o707 };
     }
     match sized(|room| sys::fgetxattr(old, ACCESS, room))? {
         // It says what the mode says, and more.
-        Some(acl) if mode == old_facts.mode & 0o777 => allowed(sys::fsetxattr(new, ACCESS, &acl, XattrFlags::empty())),
+        Some(acl) if mode == old_facts.mode & 0o777 => {
+            allowed(sys::fsetxattr(new, ACCESS, &acl, XattrFlags::empty()))
+        }
         _ if mode == new_facts.mode & 0o777 => Ok(()),
         _ => change_mode(new, mode.into()),
     }
@@ -119,8 +133,14 @@ fn limited(acl: &[u8], mode: u16) -> Vec<u8> {
     const MASK: u16 = 0x10;
     const OTHERS: u16 = 0x20;
     let mut limited = acl.to_vec();
-    let Some((_, entries)) = limited.split_at_mut_checked(HEAD) else { return limited };
-    let tag = |entry: &[u8]| entry.first_chunk().map_or(0, |tag| u16::from_le_bytes(*tag));
+    let Some((_, entries)) = limited.split_at_mut_checked(HEAD) else {
+        return limited;
+    };
+    let tag = |entry: &[u8]| {
+        entry
+            .first_chunk()
+            .map_or(0, |tag| u16::from_le_bytes(*tag))
+    };
     let has_mask = entries.chunks_exact(ENTRY).any(|entry| tag(entry) == MASK);
     for entry in entries.chunks_exact_mut(ENTRY) {
         let most = match tag(entry) {
@@ -142,9 +162,13 @@ mod tests {
     use super::*;
 
     fn acl(entries: &[(u16, u16)]) -> Vec<u8> {
-        let parts =
-            entries.iter().map(|(tag, rights)| [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &[0; 4]].concat());
-        std::iter::once(vec![2, 0, 0, 0]).chain(parts).flatten().collect()
+        let parts = entries
+            .iter()
+            .map(|(tag, rights)| [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &[0; 4]].concat());
+        std::iter::once(vec![2, 0, 0, 0])
+            .chain(parts)
+            .flatten()
+            .collect()
     }
 
     #[test]
@@ -153,7 +177,10 @@ mod tests {
         let with_mask = [(1, all), (named, all), (4, 5), (0x10, all), (0x20, 5)];
         let expected = [(1, 6), (named, all), (4, 5), (0x10, 6), (0x20, 4)];
         assert_eq!(limited(&acl(&with_mask), OPEN_FILE), acl(&expected));
-        assert_eq!(limited(&acl(&[(1, 7), (4, 7), (0x20, 7)]), 0o640), acl(&[(1, 6), (4, 4), (0x20, 0)]));
+        assert_eq!(
+            limited(&acl(&[(1, 7), (4, 7), (0x20, 7)]), 0o640),
+            acl(&[(1, 6), (4, 4), (0x20, 0)])
+        );
         assert_eq!(limited(&[2, 0], 0o640), [2, 0]);
     }
 }

@@ -27,7 +27,10 @@ pub(in crate::content::local) fn props_fd(file: BorrowedFd<'_>) -> Outcome<Optio
 }
 
 /// The stored properties of a name in a folder, without opening it.
-pub(in crate::content::local) fn props_at(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
+pub(in crate::content::local) fn props_at(
+    dir: BorrowedFd<'_>,
+    name: &str,
+) -> Outcome<Option<Vec<u8>>> {
     #[cfg(test)]
     if pretend::lacks(dir, Lack::Attributes) {
         return Ok(None);
@@ -43,7 +46,11 @@ pub(in crate::content::local) fn small_props_at<const N: usize>(
 ) -> Outcome<Option<[u8; N]>> {
     #[cfg(test)]
     pretend::attributes(dir)?;
-    let path = [format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(), name.to_bytes()].concat();
+    let path = [
+        format!("/proc/self/fd/{}/", dir.as_raw_fd()).as_bytes(),
+        name.to_bytes(),
+    ]
+    .concat();
     fixed(|room| sys::lgetxattr(path.as_slice(), PROPS, room))
 }
 
@@ -58,14 +65,19 @@ pub(in crate::content::local) fn set_props(file: BorrowedFd<'_>, props: &[u8]) -
 }
 
 /// The label of an open file; `None` when it has none, or one of more than `N` bytes.
-pub(in crate::content::local) fn label_fd<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+pub(in crate::content::local) fn label_fd<const N: usize>(
+    file: BorrowedFd<'_>,
+) -> Outcome<Option<Vec<u8>>> {
     #[cfg(test)]
     pretend::attributes(file)?;
     at_most::<N>(|room| sys::fgetxattr(file, LABEL, room))
 }
 
 /// As [`label_fd`], of a name in a folder.
-pub(in crate::content::local) fn label_at<const N: usize>(dir: BorrowedFd<'_>, name: &str) -> Outcome<Option<Vec<u8>>> {
+pub(in crate::content::local) fn label_at<const N: usize>(
+    dir: BorrowedFd<'_>,
+    name: &str,
+) -> Outcome<Option<Vec<u8>>> {
     #[cfg(test)]
     pretend::attributes(dir)?;
     let path = path_at(dir, name);
@@ -73,7 +85,9 @@ pub(in crate::content::local) fn label_at<const N: usize>(dir: BorrowedFd<'_>, n
 }
 
 /// As [`label_fd`], of what is open only to be looked at.
-pub(in crate::content::local) fn label_path<const N: usize>(file: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+pub(in crate::content::local) fn label_path<const N: usize>(
+    file: BorrowedFd<'_>,
+) -> Outcome<Option<Vec<u8>>> {
     #[cfg(test)]
     pretend::attributes(file)?;
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -102,7 +116,9 @@ pub(in crate::content::local) fn kept_fd(file: BorrowedFd<'_>) -> Option<u64> {
 
 /// Notes, or with `None` forgets, how many bytes of an unfinished upload are on the disk.
 pub(in crate::content::local) fn set_kept(file: BorrowedFd<'_>, len: Option<u64>) -> Outcome<()> {
-    let Some(len) = len else { return remove(file, KEPT) };
+    let Some(len) = len else {
+        return remove(file, KEPT);
+    };
     #[cfg(test)]
     if pretend::lacks(file, Lack::Attributes) {
         return Ok(());
@@ -134,7 +150,9 @@ fn path_at(dir: BorrowedFd<'_>, name: &str) -> String {
 }
 
 /// Reads an attribute of a known length.
-fn fixed<const N: usize>(read: impl FnOnce(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<[u8; N]>> {
+fn fixed<const N: usize>(
+    read: impl FnOnce(&mut [u8]) -> Outcome<usize>,
+) -> Outcome<Option<[u8; N]>> {
     let mut room = [0; N];
     match read(&mut room) {
         Ok(len) => Ok((len == N).then_some(room)),
@@ -144,7 +162,9 @@ fn fixed<const N: usize>(read: impl FnOnce(&mut [u8]) -> Outcome<usize>) -> Outc
 }
 
 /// Reads an attribute of at most `N` bytes.
-fn at_most<const N: usize>(read: impl FnOnce(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<Vec<u8>>> {
+fn at_most<const N: usize>(
+    read: impl FnOnce(&mut [u8]) -> Outcome<usize>,
+) -> Outcome<Option<Vec<u8>>> {
     let mut room = [0; N];
     match read(&mut room) {
         Ok(len) => Ok(room.get(..len).map(<[u8]>::to_vec)),
@@ -162,7 +182,9 @@ fn remove(file: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
 }
 
 /// Reads an attribute into a small buffer first: nearly no file has one, and nearly none is large.
-pub(in crate::content::local::os) fn sized(read: impl Fn(&mut [u8]) -> Outcome<usize>) -> Outcome<Option<Vec<u8>>> {
+pub(in crate::content::local::os) fn sized(
+    read: impl Fn(&mut [u8]) -> Outcome<usize>,
+) -> Outcome<Option<Vec<u8>>> {
     let mut small = [0; 1024];
     match read(&mut small) {
         Ok(len) => return Ok(Some(small.get(..len).unwrap_or_default().to_vec())),

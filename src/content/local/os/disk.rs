@@ -44,12 +44,20 @@ pub(in crate::content::local) fn mounted(at: BorrowedFd<'_>) -> Outcome<Option<[
 }
 
 /// As [`mounted`], at a name.
-pub(in crate::content::local) fn mounted_at(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<Option<[u64; 2]>> {
+pub(in crate::content::local) fn mounted_at(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+) -> Outcome<Option<[u64; 2]>> {
     let facts = sys::statx(dir, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::INO)?;
     if !facts.stx_attributes.contains(StatxAttributes::MOUNT_ROOT) {
         return Ok(None);
     }
-    mounted(fd(&sys::openat(dir, name, ALWAYS | OFlags::PATH, Mode::empty())?))
+    mounted(fd(&sys::openat(
+        dir,
+        name,
+        ALWAYS | OFlags::PATH,
+        Mode::empty(),
+    )?))
 }
 
 /// How many bytes a folder takes for its names.

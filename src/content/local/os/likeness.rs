@@ -25,14 +25,32 @@ pub(in crate::content::local) struct Facts {
 
 /// Everything about an open file or folder.
 pub(in crate::content::local) fn facts_fd(fd: BorrowedFd<'_>) -> Outcome<Facts> {
-    let facts = sys::statx(fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
-    let (changed, mode, owner) = (nanoseconds(facts.stx_ctime), facts.stx_mode, (facts.stx_uid, facts.stx_gid));
-    Ok(Facts { found: found(&facts), changed, mode, owner })
+    let facts = sys::statx(
+        fd,
+        c"",
+        AtFlags::EMPTY_PATH,
+        StatxFlags::BASIC_STATS | StatxFlags::BTIME,
+    )?;
+    let (changed, mode, owner) = (
+        nanoseconds(facts.stx_ctime),
+        facts.stx_mode,
+        (facts.stx_uid, facts.stx_gid),
+    );
+    Ok(Facts {
+        found: found(&facts),
+        changed,
+        mode,
+        owner,
+    })
 }
 
 /// Copies the first `len` bytes of a file: shared blocks, inside the kernel, or piece by piece; what is a hole stays one. Returns how
 /// long the copy is.
-pub(in crate::content::local) fn copy_content(from: BorrowedFd<'_>, to: BorrowedFd<'_>, len: u64) -> Outcome<u64> {
+pub(in crate::content::local) fn copy_content(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    len: u64,
+) -> Outcome<u64> {
     let mut at = 0;
     while let Some((begin, end)) = stretch(from, at, len)? {
         copy_stretch(from, to, begin, end)?;
@@ -95,14 +113,28 @@ fn copy_pieces(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mut offset: u64, end: u
 
 /// Copies the attributes that Sarang has set; `EOPNOTSUPP` when there are some and the file system of the copy keeps none. Returns
 /// properties that are too large for an attribute there.
-pub(in crate::content::local) fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> Outcome<Option<Vec<u8>>> {
+pub(in crate::content::local) fn copy_attributes(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+) -> Outcome<Option<Vec<u8>>> {
     let mut too_large = None;
-    let Some(names) = sized(|room| sys::flistxattr(from, room))? else { return Ok(None) };
-    for name in names.split_inclusive(|byte| *byte == 0).filter(|name| name.starts_with(OURS)) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        let Some(value) = sized(|room| sys::fgetxattr(from, name, room))? else { continue };
+    let Some(names) = sized(|room| sys::flistxattr(from, room))? else {
+        return Ok(None);
+    };
+    for name in names
+        .split_inclusive(|byte| *byte == 0)
+        .filter(|name| name.starts_with(OURS))
+    {
+        let Ok(name) = CStr::from_bytes_with_nul(name) else {
+            continue;
+        };
+        let Some(value) = sized(|room| sys::fgetxattr(from, name, room))? else {
+            continue;
+        };
         match sys::fsetxattr(to, name, &value, XattrFlags::empty()) {
-            Err(Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE) if name == PROPS => too_large = Some(value),
+            Err(Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE) if name == PROPS => {
+                too_large = Some(value)
+            }
             set => set?,
         }
     }

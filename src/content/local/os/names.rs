@@ -21,11 +21,19 @@ pub(in crate::content::local) fn create_file(dir: BorrowedFd<'_>, name: &str) ->
 pub(in crate::content::local) fn create_unnamed(dir: BorrowedFd<'_>) -> Outcome<OwnedFd> {
     #[cfg(test)]
     pretend::change(dir, &[Lack::Unnamed])?;
-    sys::openat(dir, c".", OFlags::CLOEXEC | OFlags::RDWR | OFlags::TMPFILE, Mode::RUSR | Mode::WUSR)
+    sys::openat(
+        dir,
+        c".",
+        OFlags::CLOEXEC | OFlags::RDWR | OFlags::TMPFILE,
+        Mode::RUSR | Mode::WUSR,
+    )
 }
 
 /// Gives an open file without a name its first one; `EEXIST` when it is taken.
-pub(in crate::content::local) fn link_open(file: BorrowedFd<'_>, to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+pub(in crate::content::local) fn link_open(
+    file: BorrowedFd<'_>,
+    to: (BorrowedFd<'_>, &str),
+) -> Outcome<()> {
     #[cfg(test)]
     pretend::change(to.0, &[Lack::Links])?;
     #[cfg(test)]
@@ -50,38 +58,62 @@ pub(in crate::content::local) fn make_folder(dir: BorrowedFd<'_>, name: &str) ->
 }
 
 /// Moves a name to a free name; `EEXIST` when it is taken.
-pub(in crate::content::local) fn rename_new(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+pub(in crate::content::local) fn rename_new(
+    from: (BorrowedFd<'_>, &str),
+    to: (BorrowedFd<'_>, &str),
+) -> Outcome<()> {
     #[cfg(test)]
     pretend::change(to.0, &[Lack::NoReplace])?;
     #[cfg(test)]
-    let (from, to) = ((from.0, &*pretend::spelled(from.0, from.1)), (to.0, &*pretend::spelled(to.0, to.1)));
+    let (from, to) = (
+        (from.0, &*pretend::spelled(from.0, from.1)),
+        (to.0, &*pretend::spelled(to.0, to.1)),
+    );
     sys::renameat_with(from.0, from.1, to.0, to.1, RenameFlags::NOREPLACE)
 }
 
 /// Moves a name over whatever file is at another.
-pub(in crate::content::local) fn rename_over(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+pub(in crate::content::local) fn rename_over(
+    from: (BorrowedFd<'_>, &str),
+    to: (BorrowedFd<'_>, &str),
+) -> Outcome<()> {
     #[cfg(test)]
     pretend::change(to.0, &[])?;
     #[cfg(test)]
-    let (from, to) = ((from.0, &*pretend::spelled(from.0, from.1)), (to.0, &*pretend::spelled(to.0, to.1)));
+    let (from, to) = (
+        (from.0, &*pretend::spelled(from.0, from.1)),
+        (to.0, &*pretend::spelled(to.0, to.1)),
+    );
     sys::renameat(from.0, from.1, to.0, to.1)
 }
 
 /// Swaps two names in one step.
-pub(in crate::content::local) fn exchange(one: (BorrowedFd<'_>, &str), other: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+pub(in crate::content::local) fn exchange(
+    one: (BorrowedFd<'_>, &str),
+    other: (BorrowedFd<'_>, &str),
+) -> Outcome<()> {
     #[cfg(test)]
     pretend::change(other.0, &[Lack::Exchange])?;
     #[cfg(test)]
-    let (one, other) = ((one.0, &*pretend::spelled(one.0, one.1)), (other.0, &*pretend::spelled(other.0, other.1)));
+    let (one, other) = (
+        (one.0, &*pretend::spelled(one.0, one.1)),
+        (other.0, &*pretend::spelled(other.0, other.1)),
+    );
     sys::renameat_with(one.0, one.1, other.0, other.1, RenameFlags::EXCHANGE)
 }
 
 /// Gives a file a second name.
-pub(in crate::content::local) fn link(from: (BorrowedFd<'_>, &str), to: (BorrowedFd<'_>, &str)) -> Outcome<()> {
+pub(in crate::content::local) fn link(
+    from: (BorrowedFd<'_>, &str),
+    to: (BorrowedFd<'_>, &str),
+) -> Outcome<()> {
     #[cfg(test)]
     pretend::change(to.0, &[Lack::Links])?;
     #[cfg(test)]
-    let (from, to) = ((from.0, &*pretend::spelled(from.0, from.1)), (to.0, &*pretend::spelled(to.0, to.1)));
+    let (from, to) = (
+        (from.0, &*pretend::spelled(from.0, from.1)),
+        (to.0, &*pretend::spelled(to.0, to.1)),
+    );
     sys::linkat(from.0, from.1, to.0, to.1, AtFlags::empty())
 }
 

@@ -7,22 +7,42 @@ use std::ffi::CStr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// Opens a file or folder for reading; never waits on a pipe.
-pub(in crate::content::local) fn open_read_raw(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<OwnedFd> {
+pub(in crate::content::local) fn open_read_raw(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+) -> Outcome<OwnedFd> {
     open_confined(dir, name, READ, Lookup::Full)
 }
 
 /// Opens a folder.
-pub(in crate::content::local) fn open_folder_raw(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<OwnedFd> {
+pub(in crate::content::local) fn open_folder_raw(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+) -> Outcome<OwnedFd> {
     open_confined(dir, name, READ | OFlags::DIRECTORY, Lookup::Full)
 }
 
 /// Opens a folder to delete what is in it; `XDEV` for the mount point of another file system, or of a part of this one.
-pub(in crate::content::local) fn open_folder_here(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<OwnedFd> {
-    retry(|| sys::openat2(dir, name, READ | OFlags::DIRECTORY, Mode::empty(), CONFINED | ResolveFlags::NO_XDEV))
+pub(in crate::content::local) fn open_folder_here(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+) -> Outcome<OwnedFd> {
+    retry(|| {
+        sys::openat2(
+            dir,
+            name,
+            READ | OFlags::DIRECTORY,
+            Mode::empty(),
+            CONFINED | ResolveFlags::NO_XDEV,
+        )
+    })
 }
 
 /// Makes a new file for reading and writing.
-pub(in crate::content::local) fn create_file_raw(dir: BorrowedFd<'_>, name: &CStr) -> Outcome<OwnedFd> {
+pub(in crate::content::local) fn create_file_raw(
+    dir: BorrowedFd<'_>,
+    name: &CStr,
+) -> Outcome<OwnedFd> {
     #[cfg(test)]
     super::pretend::change(dir, &[])?;
     let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
@@ -38,16 +58,24 @@ pub(in crate::content::local) fn make_folder_raw(dir: BorrowedFd<'_>, name: &CSt
 
 /// Copies what is neither a file nor a folder: a symlink leads to where it led and is not followed, a pipe or socket is another
 /// one. `EPERM` for a device, which a drive does not make.
-pub(in crate::content::local) fn copy_other(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Outcome<()> {
+pub(in crate::content::local) fn copy_other(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    name: &CStr,
+) -> Outcome<()> {
     let facts = sys::statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
     match FileType::from_raw_mode(facts.st_mode) {
         FileType::Symlink => {
             let target = sys::readlinkat(from, name, Vec::new())?;
             sys::symlinkat(target, to, name)
         }
-        kind @ (FileType::Fifo | FileType::Socket) => {
-            sys::mknodat(to, name, kind, Mode::from_raw_mode(facts.st_mode & 0o777), 0)
-        }
+        kind @ (FileType::Fifo | FileType::Socket) => sys::mknodat(
+            to,
+            name,
+            kind,
+            Mode::from_raw_mode(facts.st_mode & 0o777),
+            0,
+        ),
         _ => Err(Errno::PERM),
     }
 }

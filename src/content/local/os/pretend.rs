@@ -33,7 +33,14 @@ pub(in crate::content::local) struct Pretence(PathBuf);
 /// Pretends that the file system below a folder lacks all this, and says so by `errno`.
 pub(in crate::content::local) fn pretend(dir: &Path, lacks: Lacks, errno: Errno) -> Pretence {
     let dir = dir.canonicalize().unwrap();
-    ALL.lock().push(Pretended { dir: dir.clone(), lacks, errno, left: None, size: None, torn: false });
+    ALL.lock().push(Pretended {
+        dir: dir.clone(),
+        lacks,
+        errno,
+        left: None,
+        size: None,
+        torn: false,
+    });
     COUNT.fetch_add(1, Ordering::Relaxed);
     Pretence(dir)
 }
@@ -62,7 +69,9 @@ impl Pretence {
 
     /// Whether it has come to that.
     pub(in crate::content::local) fn is_cut(&self) -> bool {
-        ALL.lock().iter().any(|one| one.dir == self.0 && one.left == Some(0))
+        ALL.lock()
+            .iter()
+            .any(|one| one.dir == self.0 && one.left == Some(0))
     }
 }
 
@@ -82,7 +91,11 @@ pub(in crate::content::local) fn is_pretended(dir: BorrowedFd<'_>) -> bool {
 pub(super) fn change(dir: BorrowedFd<'_>, needs: &[Lack]) -> Outcome<()> {
     let outcome = with(dir, |one| {
         if needs.iter().any(|lack| one.lacks.has(*lack)) {
-            return Err(if needs.contains(&Lack::Links) { Errno::PERM } else { one.errno });
+            return Err(if needs.contains(&Lack::Links) {
+                Errno::PERM
+            } else {
+                one.errno
+            });
         }
         match &mut one.left {
             Some(0) => Err(Errno::IO),
@@ -103,12 +116,20 @@ pub(super) fn lacks(dir: BorrowedFd<'_>, lack: Lack) -> bool {
 
 /// Fails where no folder can be read to its end.
 pub(super) fn end_of_names(dir: BorrowedFd<'_>) -> Outcome<()> {
-    if with(dir, |one| one.torn).unwrap_or_default() { Err(Errno::IO) } else { Ok(()) }
+    if with(dir, |one| one.torn).unwrap_or_default() {
+        Err(Errno::IO)
+    } else {
+        Ok(())
+    }
 }
 
 /// Fails where there are no attributes.
 pub(super) fn attributes(file: BorrowedFd<'_>) -> Outcome<()> {
-    if lacks(file, Lack::Attributes) { Err(Errno::OPNOTSUPP) } else { Ok(()) }
+    if lacks(file, Lack::Attributes) {
+        Err(Errno::OPNOTSUPP)
+    } else {
+        Ok(())
+    }
 }
 
 /// Bytes that are left on a file system that is limited: each file counts once, whatever names it has.
@@ -119,7 +140,9 @@ pub(super) fn free(dir: BorrowedFd<'_>) -> Option<u64> {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.metadata() {
                 Ok(facts) if facts.is_dir() => waiting.push(entry.path()),
-                Ok(facts) => drop(files.insert(std::os::unix::fs::MetadataExt::ino(&facts), facts.len())),
+                Ok(facts) => {
+                    drop(files.insert(std::os::unix::fs::MetadataExt::ino(&facts), facts.len()))
+                }
                 Err(_) => {}
             }
         }
@@ -135,7 +158,10 @@ pub(super) fn seen(dir: BorrowedFd<'_>, mut found: Found) -> Found {
         found.node.created = found.node.modified;
     }
     if lacks(dir, Lack::Fractions) && found.kind == Kind::File {
-        let rest = modified.cast_signed().rem_euclid(1_000_000_000).cast_unsigned();
+        let rest = modified
+            .cast_signed()
+            .rem_euclid(1_000_000_000)
+            .cast_unsigned();
         *modified = modified.wrapping_sub(rest);
         found.node.modified -= Duration::from_nanos(rest);
     }
@@ -149,9 +175,18 @@ pub(super) fn spelled<'a>(dir: BorrowedFd<'_>, path: &'a str) -> Cow<'a, str> {
     }
     let (mut at, mut names) = (path_of(dir), Vec::new());
     for name in path.split('/') {
-        let there = std::fs::read_dir(&at).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        let same = |other: &std::ffi::OsString| other.to_string_lossy().to_lowercase() == name.to_lowercase();
-        let name = there.into_iter().find(same).map_or(name.to_owned(), |name| name.to_string_lossy().into_owned());
+        let there = std::fs::read_dir(&at)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name());
+        let same = |other: &std::ffi::OsString| {
+            other.to_string_lossy().to_lowercase() == name.to_lowercase()
+        };
+        let name = there
+            .into_iter()
+            .find(same)
+            .map_or(name.to_owned(), |name| name.to_string_lossy().into_owned());
         at.push(&name);
         names.push(name);
     }
@@ -163,7 +198,10 @@ fn with<T>(dir: BorrowedFd<'_>, of: impl FnOnce(&mut Pretended) -> T) -> Option<
         return None;
     }
     let path = path_of(dir);
-    ALL.lock().iter_mut().find(|one| path.starts_with(&one.dir)).map(of)
+    ALL.lock()
+        .iter_mut()
+        .find(|one| path.starts_with(&one.dir))
+        .map(of)
 }
 
 fn path_of(fd: BorrowedFd<'_>) -> PathBuf {

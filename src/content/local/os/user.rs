@@ -11,5 +11,10 @@ pub(in crate::content::local) fn own_user() -> u32 {
 
 /// Whether this process may look, read and write in a folder.
 pub(in crate::content::local) fn may_use(dir: &Path) -> Outcome<()> {
-    sys::accessat(sys::CWD, dir, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
+    sys::accessat(
+        sys::CWD,
+        dir,
+        Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK,
+        AtFlags::EACCESS,
+    )
 }

@@ -40,7 +40,8 @@ impl Mounts {
     /// Notes that what lies at a path names an overflow file.
     pub fn note_naming(&mut self, path: &str) {
         let holds = |mounted: &&Mounted| {
-            path.strip_prefix(&*mounted.path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            path.strip_prefix(&*mounted.path)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
         if let Some(mounted) = self.there.iter().rev().find(holds)
             && !self.naming.contains(mounted)
@@ -51,7 +52,10 @@ impl Mounts {
 }
 
 /// What has had files that name overflow files and is not there, or not where it was; all of it once no more can be noted.
-pub(in crate::content::local) fn away(top: BorrowedFd<'_>, mounts: &Mounts) -> Result<Vec<Mounted>> {
+pub(in crate::content::local) fn away(
+    top: BorrowedFd<'_>,
+    mounts: &Mounts,
+) -> Result<Vec<Mounted>> {
     let mut known = read(top)?;
     if known.len() < MOST {
         known.retain(|known| !mounts.there.contains(known));
@@ -79,7 +83,11 @@ pub(super) fn keep(root: &Root, naming: Vec<Mounted>) -> Result<()> {
 }
 
 /// As [`keep`], of what an open file lies on, which is about to name an overflow file, if that is mounted inside the tree.
-pub(in crate::content::local) fn note(root: &Root, path: &RelPath, file: BorrowedFd<'_>) -> Result<()> {
+pub(in crate::content::local) fn note(
+    root: &Root,
+    path: &RelPath,
+    file: BorrowedFd<'_>,
+) -> Result<()> {
     let failed = |e| explain(DOING, e);
     if os::mount_of(file).map_err(failed)? == os::mount_of(fd(&root.dir)).map_err(failed)? {
         return Ok(());
@@ -89,7 +97,10 @@ pub(in crate::content::local) fn note(root: &Root, path: &RelPath, file: Borrowe
         at = joined(&at, name);
         let opened = os::open_any(fd(&root.dir), &at, Lookup::Full).map_err(failed)?;
         if let Some(id) = os::mounted(fd(&opened)).map_err(failed)? {
-            inner = Some(Mounted { path: at.clone(), id });
+            inner = Some(Mounted {
+                path: at.clone(),
+                id,
+            });
         }
     }
     keep(root, inner.into_iter().collect())
@@ -121,7 +132,9 @@ fn read(top: BorrowedFd<'_>) -> Result<Vec<Mounted>> {
         Err(e) => return Err(explain(DOING, e)),
     };
     let mut text = Vec::new();
-    file.take(LARGEST).read_to_end(&mut text).map_err(|e| Error::io(DOING, e))?;
+    file.take(LARGEST)
+        .read_to_end(&mut text)
+        .map_err(|e| Error::io(DOING, e))?;
     serde_json::from_slice(&text).map_err(|_| {
         Error::Corrupt(format!(
             "{MOUNTED} cannot be read: delete it once all that is mounted inside the drive is there."
@@ -149,7 +162,10 @@ mod tests {
     use tempfile::TempDir;
 
     fn mounted(path: &str, id: [u64; 2]) -> Mounted {
-        Mounted { path: path.to_owned(), id }
+        Mounted {
+            path: path.to_owned(),
+            id,
+        }
     }
 
     /// How many are away when `known` are noted and `there` are there.
@@ -158,7 +174,10 @@ mod tests {
         fs::create_dir(dir.path().join(".sarang")).unwrap();
         let top = os::open_root(dir.path()).unwrap();
         write(fd(&top), known).unwrap();
-        let mounts = Mounts { there: there.to_vec(), ..Mounts::default() };
+        let mounts = Mounts {
+            there: there.to_vec(),
+            ..Mounts::default()
+        };
         away(fd(&top), &mounts).unwrap().len()
     }
 
@@ -166,14 +185,20 @@ mod tests {
     fn only_the_same_at_the_same_place_is_there() {
         let known = [mounted("a", [1, 2])];
         assert_eq!(away_of(&known, &known), 0);
-        for other in [mounted("b", [1, 2]), mounted("a", [3, 2]), mounted("a", [1, 3])] {
+        for other in [
+            mounted("b", [1, 2]),
+            mounted("a", [3, 2]),
+            mounted("a", [1, 3]),
+        ] {
             assert_eq!(away_of(&known, &[other]), 1);
         }
     }
 
     #[test]
     fn when_no_more_can_be_noted_all_counts_as_away() {
-        let known: Vec<_> = (0..MOST).map(|at| mounted(&at.to_string(), [1, 2])).collect();
+        let known: Vec<_> = (0..MOST)
+            .map(|at| mounted(&at.to_string(), [1, 2]))
+            .collect();
         assert_eq!(away_of(&known, &known), MOST);
         assert_eq!(away_of(&known[1..], &known), 0);
     }

@@ -32,7 +32,8 @@ pub(in crate::content::local) enum Sweep {
 impl Overflow {
     /// When to sweep, if there is need and nobody else is to do it: whoever is told does it by [`sweep`].
     pub fn is_due(&self) -> Option<Instant> {
-        if self.loose.load(Ordering::Relaxed) == 0 || self.is_awaited.swap(true, Ordering::Relaxed) {
+        if self.loose.load(Ordering::Relaxed) == 0 || self.is_awaited.swap(true, Ordering::Relaxed)
+        {
             return None;
         }
         let now = Instant::now();
@@ -41,7 +42,8 @@ impl Overflow {
 
     /// Whether so many may be loose that they are swept before there are more, unless that was just tried.
     pub fn is_crowded(&self) -> bool {
-        self.loose.load(Ordering::Relaxed) >= MANY && self.due.lock().is_none_or(|due| due <= Instant::now())
+        self.loose.load(Ordering::Relaxed) >= MANY
+            && self.due.lock().is_none_or(|due| due <= Instant::now())
     }
 }
 
@@ -62,14 +64,17 @@ pub(in crate::content::local) fn sweep(root: &Root, how: Sweep) {
     if !swept {
         overflow.loose.fetch_add(loose, Ordering::Relaxed);
     }
-    *overflow.due.lock() = Some(Instant::now() + began.elapsed().max(Duration::from_millis(1)) * PAUSE);
+    *overflow.due.lock() =
+        Some(Instant::now() + began.elapsed().max(Duration::from_millis(1)) * PAUSE);
 }
 
 /// Returns whether nothing loose is left: while something is away nobody can tell.
 fn sweep_by(root: &Root, how: Sweep) -> Result<bool> {
     for _ in 0..TRIES {
         let changes = root.ledger.changes();
-        let Some(gone) = unnamed(root)? else { return Ok(false) };
+        let Some(gone) = unnamed(root)? else {
+            return Ok(false);
+        };
         if delete_beside(root, &gone, changes)? {
             return Ok(true);
         }
@@ -78,7 +83,9 @@ fn sweep_by(root: &Root, how: Sweep) -> Result<bool> {
         return Ok(false);
     }
     let _guard = root.guard();
-    let Some(gone) = unnamed(root)? else { return Ok(false) };
+    let Some(gone) = unnamed(root)? else {
+        return Ok(false);
+    };
     delete(root, &gone).map(|()| true)
 }
 
@@ -126,7 +133,10 @@ fn unnamed(root: &Root) -> Result<Option<HashSet<String>>> {
         let away = mounted::away(fd(&root.dir), &mounts)?;
         mounted::keep(root, mounts.naming)?;
         if let Some(away) = away.first().filter(|_| !left.is_empty()) {
-            tracing::debug!(path = away.path, "what was mounted there is away: overflow files of properties are kept");
+            tracing::debug!(
+                path = away.path,
+                "what was mounted there is away: overflow files of properties are kept"
+            );
             return Ok(None);
         }
     }
@@ -135,7 +145,10 @@ fn unnamed(root: &Root) -> Result<Option<HashSet<String>>> {
 
 /// Shows each attribute in a tree that names an overflow file to `visit`: what carries it, as a path for people, and the name; returns
 /// what is mounted in it. What may not be read makes it fail: it may name something.
-pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: impl FnMut(&str, &str)) -> Result<Mounts> {
+pub(in crate::content::local) fn references(
+    root: BorrowedFd<'_>,
+    mut visit: impl FnMut(&str, &str),
+) -> Result<Mounts> {
     let mut mounts = Mounts::default();
     let doing = "look for what names overflow files";
     let top = os::open_folder(root, "", Lookup::Full).map_err(|e| explain(doing, e))?;
@@ -146,7 +159,10 @@ pub(in crate::content::local) fn references(root: BorrowedFd<'_>, mut visit: imp
     let looked = walk::everything(top, |met| {
         // Files can be mounted, too.
         let id = is_there(os::mounted_at(met.dir, met.raw))?.flatten();
-        mounts.there.extend(id.map(|id| Mounted { path: met.path(), id }));
+        mounts.there.extend(id.map(|id| Mounted {
+            path: met.path(),
+            id,
+        }));
         let stored = reference_at(met.dir, met.raw)?;
         if let Some(name) = stored.as_ref().and_then(|stored| named(stored)) {
             let path = met.path();
@@ -192,7 +208,10 @@ mod tests {
     async fn what_is_loose_stays_so_while_something_is_away() {
         let dir = TempDir::new().unwrap();
         drop(LocalTree::open(dir.path(), RELAXED).unwrap());
-        let (loose, noted) = (dir.path().join(PROPS).join(new_name().unwrap()), dir.path().join(mounted::MOUNTED));
+        let (loose, noted) = (
+            dir.path().join(PROPS).join(new_name().unwrap()),
+            dir.path().join(mounted::MOUNTED),
+        );
         fs::write(&loose, "[]").unwrap();
         fs::write(&noted, r#"[{"path":"disk","id":[1,2]}]"#).unwrap();
         let tree = LocalTree::open(dir.path(), RELAXED).unwrap();

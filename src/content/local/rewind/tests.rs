@@ -42,11 +42,19 @@ async fn of_a_large_folder_only_what_has_changed_is_in_memory() {
     let tree = open(dir.path());
     let moment = now().await;
     tree.delete(&path("7"), commit()).await.unwrap();
-    tree.rename(&path("8"), &path("new"), commit()).await.unwrap();
-    let rewind = tree.plan_rewind(&RelPath::root(), moment, &[]).await.unwrap();
+    tree.rename(&path("8"), &path("new"), commit())
+        .await
+        .unwrap();
+    let rewind = tree
+        .plan_rewind(&RelPath::root(), moment, &[])
+        .await
+        .unwrap();
     assert_eq!(all(&rewind).await.len(), 2);
     let mut then = Past::now(&tree.root);
-    told::since(&tree.root, chronicle::nanos(moment), |event| then.undo(event)).unwrap();
+    told::since(&tree.root, chronicle::nanos(moment), |event| {
+        then.undo(event)
+    })
+    .unwrap();
     assert!(then.held() < 20, "{}", then.held());
 }
 
@@ -60,16 +68,36 @@ async fn many_renames_are_each_found_in_few_steps() {
     }
     let moment = now().await;
     for n in 0..MANY {
-        let (from, to) = (path(&format!("folder/{n}")), path(&format!("folder/{}", MANY + n)));
+        let (from, to) = (
+            path(&format!("folder/{n}")),
+            path(&format!("folder/{}", MANY + n)),
+        );
         tree.rename(&from, &to, commit()).await.unwrap();
     }
-    tree.rename(&path("folder"), &path("other"), commit()).await.unwrap();
+    tree.rename(&path("folder"), &path("other"), commit())
+        .await
+        .unwrap();
     let before = HOPS.load(std::sync::atomic::Ordering::Relaxed);
-    let rewind = tree.plan_rewind(&RelPath::root(), moment, &[]).await.unwrap();
+    let rewind = tree
+        .plan_rewind(&RelPath::root(), moment, &[])
+        .await
+        .unwrap();
     let hops = HOPS.load(std::sync::atomic::Ordering::Relaxed) - before;
     let steps = all(&rewind).await;
-    assert!(steps.len() == MANY + 1 && hops < 10 * MANY, "{} steps, {hops} hops", steps.len());
-    let back = |step: &Step| matches!(step, Step::Move { from: Found::Path(_), .. });
+    assert!(
+        steps.len() == MANY + 1 && hops < 10 * MANY,
+        "{} steps, {hops} hops",
+        steps.len()
+    );
+    let back = |step: &Step| {
+        matches!(
+            step,
+            Step::Move {
+                from: Found::Path(_),
+                ..
+            }
+        )
+    };
     assert!(steps.iter().all(back));
 }
 
@@ -82,34 +110,54 @@ async fn what_is_in_the_way_goes_and_what_it_holds_comes_back() {
     }
     let moment = now().await;
     // What was within lies around it now, and something else has its name.
-    tree.rename(&path("a/b"), &path("b"), commit()).await.unwrap();
-    tree.rename(&path("a"), &path("b/c/a"), commit()).await.unwrap();
+    tree.rename(&path("a/b"), &path("b"), commit())
+        .await
+        .unwrap();
+    tree.rename(&path("a"), &path("b/c/a"), commit())
+        .await
+        .unwrap();
     tree.rename(&path("b"), &path("x"), commit()).await.unwrap();
     tree.mkdir(&path("a"), commit()).await.unwrap();
     tree.mkdir(&path("a/b"), commit()).await.unwrap();
-    let rewind = tree.plan_rewind(&RelPath::root(), moment, &[]).await.unwrap();
+    let rewind = tree
+        .plan_rewind(&RelPath::root(), moment, &[])
+        .await
+        .unwrap();
     let steps = all(&rewind).await;
     assert_eq!((rewind.lost_count, rewind.lost.len()), (0, 0), "{steps:?}");
     let (mut discarded, root) = (Vec::new(), &tree);
     for step in steps {
         match step {
             Step::Discard { path } => discarded.push(root.delete(&path, commit()).await.unwrap()),
-            Step::Move { from: Found::Path(from), to } => drop(root.rename(&from, &to, commit()).await.unwrap()),
-            Step::Move { from: Found::Discarded { index, inner }, to } => {
+            Step::Move {
+                from: Found::Path(from),
+                to,
+            } => drop(root.rename(&from, &to, commit()).await.unwrap()),
+            Step::Move {
+                from: Found::Discarded { index, inner },
+                to,
+            } => {
                 assert!(rewind.needed.contains(&index));
-                root.untrash_part(&discarded[index], &inner, &to, commit()).await.unwrap();
+                root.untrash_part(&discarded[index], &inner, &to, commit())
+                    .await
+                    .unwrap();
             }
             other => panic!("{other:?}"),
         }
     }
     let folders = |at: &str| {
-        let entries = std::fs::read_dir(dir.path().join(at)).unwrap().map(|entry| entry.unwrap().file_name());
+        let entries = std::fs::read_dir(dir.path().join(at))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
         let mut names: Vec<_> = entries.filter_map(|name| name.into_string().ok()).collect();
         names.retain(|name| name != ".sarang");
         names.sort();
         names
     };
-    assert_eq!((folders(""), folders("a"), folders("a/b")), (vec!["a".into()], vec!["b".into()], vec!["c".into()]));
+    assert_eq!(
+        (folders(""), folders("a"), folders("a/b")),
+        (vec!["a".into()], vec!["b".into()], vec!["c".into()])
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -118,7 +166,9 @@ async fn one_too_many_is_told_when_to_come_back() {
     let tree = open(dir.path());
     let _all = PLANNING.acquire_many(2).await.unwrap();
     let began = tokio::time::Instant::now();
-    let refused = tree.plan_rewind(&RelPath::root(), SystemTime::now(), &[]).await;
+    let refused = tree
+        .plan_rewind(&RelPath::root(), SystemTime::now(), &[])
+        .await;
     assert!(matches!(refused, Err(Error::Busy { .. })));
     assert!(began.elapsed() < 2 * PATIENCE, "{:?}", began.elapsed());
 }

@@ -70,26 +70,55 @@ async fn a_file_on_its_way_to_the_trash_is_there_or_was_never_deleted() {
         drop(tree);
         let home = dir.path().join("home");
         let own = home.join(".sarang");
-        fs::write(own.join("trash/info/to.1.trashinfo"), "[Trash Info]\nPath=to\n").unwrap();
+        fs::write(
+            own.join("trash/info/to.1.trashinfo"),
+            "[Trash Info]\nPath=to\n",
+        )
+        .unwrap();
         fs::hard_link(home.join("to"), own.join("tmp/leaving-to.1")).unwrap();
         if happened {
             fs::rename(home.join("from"), home.join("to")).unwrap();
         }
-        let found = look_over(&home, Care { served: false, repair: None }).unwrap().findings;
+        let found = look_over(
+            &home,
+            Care {
+                served: false,
+                repair: None,
+            },
+        )
+        .unwrap()
+        .findings;
         assert_eq!(found.len(), 1, "{found:?}");
         let tree = restart(&dir);
         let trashed = tree.trashed(None, 9).await.unwrap();
         assert_eq!(
-            trashed.iter().map(|item| item.path.as_str()).collect::<Vec<_>>(),
+            trashed
+                .iter()
+                .map(|item| item.path.as_str())
+                .collect::<Vec<_>>(),
             if happened { vec!["to"] } else { vec![] }
         );
-        assert_eq!(content(&tree, "to").await, if happened { b"3" } else { b"2" });
+        assert_eq!(
+            content(&tree, "to").await,
+            if happened { b"3" } else { b"2" }
+        );
         if !happened {
             assert_eq!(tree.versions(&path("to")).await.unwrap().len(), 1);
             assert_eq!(content(&tree, "from").await, b"3");
         }
         assert!(in_folder(&own.join("tmp")).is_empty());
-        assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap().findings, []);
+        assert_eq!(
+            look_over(
+                &home,
+                Care {
+                    served: false,
+                    repair: None
+                }
+            )
+            .unwrap()
+            .findings,
+            []
+        );
     }
 }
 
@@ -105,21 +134,34 @@ async fn a_former_content_on_its_way_is_kept_once_it_is_one() {
         let home = dir.path().join("home");
         let own = home.join(".sarang");
         let history = in_folder(&own.join("versions")).remove(0);
-        let former = own.join("tmp").join(format!("former-{history}-9999999999999.1-5"));
+        let former = own
+            .join("tmp")
+            .join(format!("former-{history}-9999999999999.1-5"));
         fs::hard_link(home.join("file"), former).unwrap();
         if happened {
-            let label = os::label_fd::<96>(os::fd(&fs::File::open(home.join("file")).unwrap())).unwrap().unwrap();
+            let label = os::label_fd::<96>(os::fd(&fs::File::open(home.join("file")).unwrap()))
+                .unwrap()
+                .unwrap();
             fs::write(home.join("new"), b"3").unwrap();
             os::set_label(os::fd(&fs::File::open(home.join("new")).unwrap()), &label).unwrap();
             fs::rename(home.join("new"), home.join("file")).unwrap();
         }
         let tree = restart(&dir);
         assert!(in_folder(&own.join("tmp")).is_empty());
-        let kept: Vec<_> =
-            fs::read_dir(own.join("versions").join(history)).unwrap().map(|it| it.unwrap().path()).collect();
+        let kept: Vec<_> = fs::read_dir(own.join("versions").join(history))
+            .unwrap()
+            .map(|it| it.unwrap().path())
+            .collect();
         assert_eq!(kept.len(), if happened { 2 } else { 1 });
-        assert_eq!(kept.iter().any(|version| fs::read(version).unwrap() == b"2"), happened);
-        assert_eq!(content(&tree, "file").await, if happened { b"3" } else { b"2" });
+        assert_eq!(
+            kept.iter()
+                .any(|version| fs::read(version).unwrap() == b"2"),
+            happened
+        );
+        assert_eq!(
+            content(&tree, "file").await,
+            if happened { b"3" } else { b"2" }
+        );
     }
 }
 
@@ -132,14 +174,37 @@ async fn a_second_name_in_the_trash_of_a_living_file_is_found_and_goes() {
     }
     let home = dir.path().join("home");
     let own = home.join(".sarang");
-    fs::write(own.join("trash/info/file.1.trashinfo"), "[Trash Info]\nPath=file\n").unwrap();
+    fs::write(
+        own.join("trash/info/file.1.trashinfo"),
+        "[Trash Info]\nPath=file\n",
+    )
+    .unwrap();
     fs::hard_link(home.join("file"), own.join("trash/files/file.1")).unwrap();
     for (repair, repaired) in [(None, false), (Some(RELAXED), true)] {
-        let findings = look_over(&home, Care { served: false, repair }).unwrap().findings;
+        let findings = look_over(
+            &home,
+            Care {
+                served: false,
+                repair,
+            },
+        )
+        .unwrap()
+        .findings;
         let what = r#""file.1" in the trash is "file" itself, which nobody has deleted"#.to_owned();
         assert_eq!(findings, [Finding { what, repaired }]);
     }
-    assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap().findings, []);
+    assert_eq!(
+        look_over(
+            &home,
+            Care {
+                served: false,
+                repair: None
+            }
+        )
+        .unwrap()
+        .findings,
+        []
+    );
     assert_eq!(content(&tree, "file").await, b"2");
     assert_eq!(tree.versions(&path("file")).await.unwrap().len(), 1);
 }
@@ -152,7 +217,11 @@ async fn what_was_prepared_for_the_trash_goes_with_the_crash() {
     tree.delete(&path("once"), commit()).await.unwrap();
     drop(tree);
     let own = dir.path().join("home/.sarang");
-    fs::write(own.join("trash/info/gone.1.trashinfo"), "[Trash Info]\nPath=gone\n").unwrap();
+    fs::write(
+        own.join("trash/info/gone.1.trashinfo"),
+        "[Trash Info]\nPath=gone\n",
+    )
+    .unwrap();
     let _tree = restart(&dir);
     assert_eq!(in_folder(&own.join("trash/info")).len(), 1);
 }
@@ -173,12 +242,34 @@ async fn what_was_not_published_is_no_version_and_goes() {
         let unpublished = home.join(".sarang/tmp/unpublished");
         fs::write(&unpublished, b"3").unwrap();
         let found = os::stat_fd(os::fd(&fs::File::open(&unpublished).unwrap())).unwrap();
-        fs::rename(unpublished, shelves.join(shelf).join(format!("9999999999999.1-{:x}", birth(&found.node)))).unwrap();
+        fs::rename(
+            unpublished,
+            shelves
+                .join(shelf)
+                .join(format!("9999999999999.1-{:x}", birth(&found.node))),
+        )
+        .unwrap();
     }
     let listed = tree.versions(&path("twice")).await.unwrap();
-    assert_eq!(listed.iter().map(|version| &version.id).collect::<Vec<_>>(), [&version]);
-    assert_eq!(look_over(&home, Care { served: false, repair: None }).unwrap().findings, []);
-    tree.expire(Retention::default(), SystemTime::now()).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|version| &version.id).collect::<Vec<_>>(),
+        [&version]
+    );
+    assert_eq!(
+        look_over(
+            &home,
+            Care {
+                served: false,
+                repair: None
+            }
+        )
+        .unwrap()
+        .findings,
+        []
+    );
+    tree.expire(Retention::default(), SystemTime::now())
+        .await
+        .unwrap();
     assert_eq!(in_folder(&shelves), [history.as_str()]);
     assert_eq!(in_folder(&shelves.join(&history)), [version.as_str()]);
     put(&tree, "twice", b"3").await;
@@ -203,7 +294,11 @@ async fn what_was_being_deleted_for_good_goes_with_its_former_contents() {
     let own = home.join(".sarang");
     assert_eq!(in_folder(&own.join("versions")).len(), 3);
     for name in in_folder(&own.join("trash/files")) {
-        fs::rename(own.join("trash/files").join(&name), own.join("tmp").join(format!("purged-{name}"))).unwrap();
+        fs::rename(
+            own.join("trash/files").join(&name),
+            own.join("tmp").join(format!("purged-{name}")),
+        )
+        .unwrap();
     }
     let tree = restart(&dir);
     assert!(in_folder(&own.join("tmp")).is_empty());
@@ -217,23 +312,38 @@ async fn what_came_of_an_upload_after_it_was_kept_goes_with_the_crash() {
     let (tree, dir) = strict();
     let home = dir.path().join("home");
     tree.lay_aside("1", 0).await.unwrap();
-    let mut upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    let mut upload = tree
+        .resume("1", &path("file"), Room::default())
+        .await
+        .unwrap();
     upload.write(Bytes::from_static(b"kept")).await.unwrap();
     assert_eq!(upload.keep().await.unwrap(), 4);
     // As a request leaves it that fails before it keeps what came.
     fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
-    assert_eq!(tree.resume("1", &path("file"), Room::default()).await.unwrap().len(), 4);
+    assert_eq!(
+        tree.resume("1", &path("file"), Room::default())
+            .await
+            .unwrap()
+            .len(),
+        4
+    );
     drop(tree);
     fs::write(home.join(".sarang/uploads/1"), b"kept\0\0").unwrap();
     let tree = restart(&dir);
-    let mut upload = tree.resume("1", &path("gone/file"), Room::default()).await.unwrap();
+    let mut upload = tree
+        .resume("1", &path("gone/file"), Room::default())
+        .await
+        .unwrap();
     assert_eq!(upload.len(), 4);
     upload.write(Bytes::from_static(b" on")).await.unwrap();
     upload.commit(commit()).await.unwrap_err();
     // Refused, and whole: nothing of it is taken back any more.
     drop(tree);
     let tree = restart(&dir);
-    let upload = tree.resume("1", &path("file"), Room::default()).await.unwrap();
+    let upload = tree
+        .resume("1", &path("file"), Room::default())
+        .await
+        .unwrap();
     assert_eq!(upload.len(), 7);
     upload.commit(commit()).await.unwrap();
     assert_eq!(content(&tree, "file").await, b"kept on");
@@ -248,7 +358,15 @@ async fn markers_that_lead_nowhere_keep_nobody_from_their_files() {
     symlink(&home, home.join("link")).unwrap();
     let marker = |from: &str| format!(r#"{{"from":"{from}","inode":1,"tomb":"a.1"}}"#).into_bytes();
     let torn = b"\xff\xfe{".to_vec();
-    for (at, text) in [marker("file/a"), marker("link/file"), marker("gone/a"), torn].into_iter().enumerate() {
+    for (at, text) in [
+        marker("file/a"),
+        marker("link/file"),
+        marker("gone/a"),
+        torn,
+    ]
+    .into_iter()
+    .enumerate()
+    {
         fs::write(home.join(format!(".sarang/tmp/swap-{at}")), text).unwrap();
     }
     let tree = restart(&dir);

@@ -11,7 +11,10 @@ use futures_util::future::BoxFuture;
 fn lacking(these: &[Lack], errno: Errno) -> (Tree, (Pretence, TempDir)) {
     let dir = TempDir::new().unwrap();
     let pretence = pretend(dir.path(), Lacks::of(these), errno);
-    (LocalTree::open(&dir.path().join("home"), RELAXED).unwrap(), (pretence, dir))
+    (
+        LocalTree::open(&dir.path().join("home"), RELAXED).unwrap(),
+        (pretence, dir),
+    )
 }
 
 /// The promises that are not kept on such a file system, as `docs/file-systems.md` tells.
@@ -51,9 +54,15 @@ pub(super) fn not_kept(lacks: Lacks) -> Vec<&'static str> {
         // A version is another file.
         (Lack::Links, &["overwriting_leaves_versions"]),
         // Times are kept by the second.
-        (Lack::Fractions, &["times_are_kept_and_tags_differ", "copies_are_whole"]),
+        (
+            Lack::Fractions,
+            &["times_are_kept_and_tags_differ", "copies_are_whole"],
+        ),
     ];
-    by.iter().filter(|(lack, _)| lacks.has(*lack)).flat_map(|(_, promises)| promises.iter().copied()).collect()
+    by.iter()
+        .filter(|(lack, _)| lacks.has(*lack))
+        .flat_map(|(_, promises)| promises.iter().copied())
+        .collect()
 }
 
 macro_rules! all_promises {
@@ -89,15 +98,33 @@ all_promises! {
 /// On a file system that keeps whole seconds only, whether or not it tells when files were made.
 #[tokio::test]
 async fn no_tag_comes_again_where_times_are_coarse() {
-    for these in [&[Lack::Fractions][..], &[Lack::Fractions, Lack::Birth], &ALL] {
+    for these in [
+        &[Lack::Fractions][..],
+        &[Lack::Fractions, Lack::Birth],
+        &ALL,
+    ] {
         let (tree, _keep) = lacking(these, Errno::INVAL);
         let mut tags = std::collections::HashSet::new();
         for n in 0..50_u64 {
-            let wanted = (n % 3 == 0).then(|| std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 + n));
-            let mut upload = tree.begin_put(&path("a"), Start::Empty, Room::default()).await.unwrap();
+            let wanted = (n % 3 == 0)
+                .then(|| std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000 + n));
+            let mut upload = tree
+                .begin_put(&path("a"), Start::Empty, Room::default())
+                .await
+                .unwrap();
             upload.write(Bytes::from_static(b"x")).await.unwrap();
-            let node = upload.commit(Commit { modified: wanted, ..commit() }).await.unwrap().node;
-            assert_eq!(tree.stat(&path("a")).await.unwrap().etag.to_string(), node.etag.to_string());
+            let node = upload
+                .commit(Commit {
+                    modified: wanted,
+                    ..commit()
+                })
+                .await
+                .unwrap()
+                .node;
+            assert_eq!(
+                tree.stat(&path("a")).await.unwrap().etag.to_string(),
+                node.etag.to_string()
+            );
             assert!(tags.insert(node.etag.to_string()), "{these:?} {n}");
         }
     }
@@ -110,7 +137,11 @@ async fn what_is_lacking_is_found_out() {
         drop(tree);
         let tree = LocalTree::open(&dir.path().join("home"), RELAXED).unwrap();
         // What has no second names cannot give a file without a name its first.
-        let expected = if lack == Lack::Links { vec![Lack::Unnamed, lack] } else { vec![lack] };
+        let expected = if lack == Lack::Links {
+            vec![Lack::Unnamed, lack]
+        } else {
+            vec![lack]
+        };
         assert_eq!(tree.lacks(), Lacks::of(&expected), "{lack:?}");
         assert_eq!(tree.lacks().tell().len(), expected.len());
         assert!(in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
@@ -122,14 +153,26 @@ async fn what_is_lacking_is_found_out() {
 async fn what_turns_out_to_be_lacking_later_is_done_without() {
     for errno in [Errno::INVAL, Errno::NOSYS, Errno::OPNOTSUPP] {
         let (tree, dir) = relaxed();
-        let _pretence = pretend(dir.path(), Lacks::of(&[Lack::NoReplace, Lack::Exchange]), errno);
+        let _pretence = pretend(
+            dir.path(),
+            Lacks::of(&[Lack::NoReplace, Lack::Exchange]),
+            errno,
+        );
         for text in [b"1", b"2"] {
             put(&tree, "a", text).await;
         }
         tree.rename(&path("a"), &path("b"), commit()).await.unwrap();
         put(&tree, "c", b"3").await;
         assert!(matches!(
-            tree.rename(&path("b"), &path("c"), Commit { overwrite: false, ..commit() }).await,
+            tree.rename(
+                &path("b"),
+                &path("c"),
+                Commit {
+                    overwrite: false,
+                    ..commit()
+                }
+            )
+            .await,
             Err(Error::PreconditionFailed)
         ));
         tree.delete(&path("b"), commit()).await.unwrap();
@@ -140,22 +183,43 @@ async fn what_turns_out_to_be_lacking_later_is_done_without() {
 /// A program beside the server makes the name in the very moment.
 #[tokio::test]
 async fn nothing_made_beside_the_server_is_replaced_where_renames_replace() {
-    for these in [&[Lack::NoReplace, Lack::Unnamed][..], &[Lack::NoReplace, Lack::Unnamed, Lack::Links]] {
+    for these in [
+        &[Lack::NoReplace, Lack::Unnamed][..],
+        &[Lack::NoReplace, Lack::Unnamed, Lack::Links],
+    ] {
         let (tree, (_pretence, dir)) = lacking(these, Errno::INVAL);
         let home = dir.path().join("home");
         put(&tree, "from", b"ours").await;
         let beside = |name: &str| {
             let file = home.join(name);
             let judge = Beside(Box::new(move || fs::write(&file, "theirs").unwrap()));
-            Commit { judge: Arc::new(judge), ..commit() }
+            Commit {
+                judge: Arc::new(judge),
+                ..commit()
+            }
         };
-        let mut upload = tree.begin_put(&path("new"), Start::Empty, Room::default()).await.unwrap();
+        let mut upload = tree
+            .begin_put(&path("new"), Start::Empty, Room::default())
+            .await
+            .unwrap();
         upload.write(Bytes::from_static(b"ours")).await.unwrap();
         assert!(upload.commit(beside("new")).await.is_err());
-        assert!(tree.rename(&path("from"), &path("to"), beside("to")).await.is_err());
-        assert!(tree.copy(&path("from"), &path("copy"), Reach::Deep, beside("copy")).await.is_err());
+        assert!(
+            tree.rename(&path("from"), &path("to"), beside("to"))
+                .await
+                .is_err()
+        );
+        assert!(
+            tree.copy(&path("from"), &path("copy"), Reach::Deep, beside("copy"))
+                .await
+                .is_err()
+        );
         let id = tree.delete(&path("from"), commit()).await.unwrap();
-        assert!(tree.untrash(&id, &path("back"), beside("back")).await.is_err());
+        assert!(
+            tree.untrash(&id, &path("back"), beside("back"))
+                .await
+                .is_err()
+        );
         for name in ["new", "to", "copy", "back"] {
             assert_eq!(content(&tree, name).await, b"theirs", "{name}");
         }
@@ -184,47 +248,88 @@ impl crate::content::Judge for Beside {
 
 #[tokio::test]
 async fn names_that_differ_in_case_only_are_one_and_can_change() {
-    for these in [&[Lack::Case][..], &[Lack::Case, Lack::NoReplace, Lack::Exchange]] {
+    for these in [
+        &[Lack::Case][..],
+        &[Lack::Case, Lack::NoReplace, Lack::Exchange],
+    ] {
         let (tree, (_pretence, dir)) = lacking(these, Errno::INVAL);
         tree.mkdir(&path("Folder"), commit()).await.unwrap();
         for text in [b"1", b"2"] {
             put(&tree, "Folder/file", text).await;
         }
         let id = tree.identify(&path("Folder/file")).await.unwrap().1;
-        assert!(tree.rename(&path("folder/FILE"), &path("FOLDER/File"), commit()).await.unwrap());
-        assert!(tree.rename(&path("folder"), &path("FOLDER"), commit()).await.unwrap());
+        assert!(
+            tree.rename(&path("folder/FILE"), &path("FOLDER/File"), commit())
+                .await
+                .unwrap()
+        );
+        assert!(
+            tree.rename(&path("folder"), &path("FOLDER"), commit())
+                .await
+                .unwrap()
+        );
         assert_eq!(
             (names(&tree, "").await, names(&tree, "FOLDER").await),
             (vec!["FOLDER".into()], vec!["File".into()])
         );
-        assert_eq!(tree.spelled(&path("fOLDER/fILE")).await.unwrap(), path("FOLDER/File"));
+        assert_eq!(
+            tree.spelled(&path("fOLDER/fILE")).await.unwrap(),
+            path("FOLDER/File")
+        );
         assert!(tree.trashed(None, 9).await.unwrap().is_empty());
         assert_eq!(tree.identify(&path("FOLDER/File")).await.unwrap().1, id);
         assert_eq!(tree.versions(&path("folder/file")).await.unwrap().len(), 1);
         put(&tree, "folder/FILE", b"3").await;
         assert_eq!(tree.versions(&path("FOLDER/File")).await.unwrap().len(), 2);
         // Two names of one file are no spellings of one.
-        fs::hard_link(dir.path().join("home/FOLDER/File"), dir.path().join("home/FOLDER/other")).unwrap();
-        tree.rename(&path("FOLDER/other"), &path("FOLDER/File"), commit()).await.unwrap();
+        fs::hard_link(
+            dir.path().join("home/FOLDER/File"),
+            dir.path().join("home/FOLDER/other"),
+        )
+        .unwrap();
+        tree.rename(&path("FOLDER/other"), &path("FOLDER/File"), commit())
+            .await
+            .unwrap();
         assert_eq!(names(&tree, "FOLDER").await, ["File"]);
         assert!(in_folder(&dir.path().join("home/.sarang/tmp")).is_empty());
     }
 }
 
 /// A change that is tried.
-type Deed = (&'static str, for<'a> fn(&'a Tree) -> BoxFuture<'a, crate::model::Result<()>>);
+type Deed = (
+    &'static str,
+    for<'a> fn(&'a Tree) -> BoxFuture<'a, crate::model::Result<()>>,
+);
 
 const DEEDS: [Deed; 9] = [
-    ("PUT of a new file", |tree| Box::pin(async { try_put(tree, "new").await })),
-    ("PUT over a file", |tree| Box::pin(async { try_put(tree, "file").await })),
-    ("MOVE of a file", |tree| Box::pin(async { moved(tree, "file", "d/new").await })),
-    ("MOVE of a folder", |tree| Box::pin(async { moved(tree, "d", "new").await })),
-    ("MOVE over a file", |tree| Box::pin(async { moved(tree, "d/x", "file").await })),
-    ("MOVE over a folder", |tree| Box::pin(async { moved(tree, "d", "e").await })),
-    ("COPY over a folder", |tree| {
-        Box::pin(async { tree.copy(&path("d"), &path("e"), Reach::Deep, commit()).await.map(drop) })
+    ("PUT of a new file", |tree| {
+        Box::pin(async { try_put(tree, "new").await })
     }),
-    ("DELETE", |tree| Box::pin(async { tree.delete(&path("file"), commit()).await.map(drop) })),
+    ("PUT over a file", |tree| {
+        Box::pin(async { try_put(tree, "file").await })
+    }),
+    ("MOVE of a file", |tree| {
+        Box::pin(async { moved(tree, "file", "d/new").await })
+    }),
+    ("MOVE of a folder", |tree| {
+        Box::pin(async { moved(tree, "d", "new").await })
+    }),
+    ("MOVE over a file", |tree| {
+        Box::pin(async { moved(tree, "d/x", "file").await })
+    }),
+    ("MOVE over a folder", |tree| {
+        Box::pin(async { moved(tree, "d", "e").await })
+    }),
+    ("COPY over a folder", |tree| {
+        Box::pin(async {
+            tree.copy(&path("d"), &path("e"), Reach::Deep, commit())
+                .await
+                .map(drop)
+        })
+    }),
+    ("DELETE", |tree| {
+        Box::pin(async { tree.delete(&path("file"), commit()).await.map(drop) })
+    }),
     ("back from the trash", |tree| {
         Box::pin(async {
             let id = tree.trashed(None, 1).await?.remove(0).id;
@@ -234,13 +339,17 @@ const DEEDS: [Deed; 9] = [
 ];
 
 async fn try_put(tree: &Tree, at: &str) -> crate::model::Result<()> {
-    let mut upload = tree.begin_put(&path(at), Start::Empty, Room::default()).await?;
+    let mut upload = tree
+        .begin_put(&path(at), Start::Empty, Room::default())
+        .await?;
     upload.write(Bytes::from_static(b"new content")).await?;
     upload.commit(commit()).await.map(drop)
 }
 
 async fn moved(tree: &Tree, from: &str, to: &str) -> crate::model::Result<()> {
-    tree.rename(&path(from), &path(to), commit()).await.map(drop)
+    tree.rename(&path(from), &path(to), commit())
+        .await
+        .map(drop)
 }
 
 async fn fill(home: &Path) {
@@ -248,7 +357,13 @@ async fn fill(home: &Path) {
     for folder in ["d", "e"] {
         tree.mkdir(&path(folder), commit()).await.unwrap();
     }
-    for (name, text) in [("file", "f"), ("d/x", "x"), ("d/y", "y"), ("e/x", "ex"), ("gone", "g")] {
+    for (name, text) in [
+        ("file", "f"),
+        ("d/x", "x"),
+        ("d/y", "y"),
+        ("e/x", "ex"),
+        ("gone", "g"),
+    ] {
         put(&tree, name, text.as_bytes()).await;
     }
     tree.delete(&path("gone"), commit()).await.unwrap();
@@ -259,7 +374,11 @@ async fn state(tree: &Tree) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
     let (mut files, mut waiting) = (Vec::new(), vec![String::new()]);
     while let Some(folder) = waiting.pop() {
         for name in names(tree, &folder).await {
-            let at = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+            let at = if folder.is_empty() {
+                name
+            } else {
+                format!("{folder}/{name}")
+            };
             if tree.stat(&path(&at)).await.unwrap().folder {
                 files.push((at.clone() + "/", Vec::new()));
                 waiting.push(at);
@@ -269,8 +388,13 @@ async fn state(tree: &Tree) -> (Vec<(String, Vec<u8>)>, Vec<String>) {
         }
     }
     files.sort();
-    let mut trash: Vec<_> =
-        tree.trashed(None, 99).await.unwrap().into_iter().map(|item| item.path.as_str().to_owned()).collect();
+    let mut trash: Vec<_> = tree
+        .trashed(None, 99)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|item| item.path.as_str().to_owned())
+        .collect();
     trash.sort();
     (files, trash)
 }
@@ -282,7 +406,14 @@ async fn a_kill_at_any_step_leaves_what_was_or_what_is_to_be() {
         &[Lack::NoReplace],
         &[Lack::Exchange, Lack::Unnamed],
         &[Lack::NoReplace, Lack::Exchange, Lack::Unnamed, Lack::Links],
-        &[Lack::NoReplace, Lack::Exchange, Lack::Unnamed, Lack::Birth, Lack::Fractions, Lack::Room],
+        &[
+            Lack::NoReplace,
+            Lack::Exchange,
+            Lack::Unnamed,
+            Lack::Birth,
+            Lack::Fractions,
+            Lack::Room,
+        ],
     ];
     for these in sets {
         for (name, deed) in DEEDS {
@@ -309,8 +440,19 @@ async fn a_kill_at_any_step_leaves_what_was_or_what_is_to_be() {
                     continue;
                 };
                 let case = format!("{name} without {these:?}, cut after {step}");
-                assert!(now == *after || (now == before && outcome.is_err()), "{case}: {outcome:?} {now:?}");
-                let findings = look_over(&home, Care { served: false, repair: None }).unwrap().findings;
+                assert!(
+                    now == *after || (now == before && outcome.is_err()),
+                    "{case}: {outcome:?} {now:?}"
+                );
+                let findings = look_over(
+                    &home,
+                    Care {
+                        served: false,
+                        repair: None,
+                    },
+                )
+                .unwrap()
+                .findings;
                 assert_eq!(findings, [], "{case}");
                 if !was_cut {
                     assert!(step > 0 && outcome.is_ok(), "{case}");
@@ -328,6 +470,12 @@ async fn the_file_system_under_test_is_told() {
     let (_tree, dir) = relaxed();
     let tree = LocalTree::open(&dir.path().join("other"), RELAXED).unwrap();
     let is_local = is_local(os::fd(&os::open_root(dir.path()).unwrap()));
-    let lacks: Vec<_> = ALL.into_iter().filter(|lack| tree.lacks().has(*lack)).collect();
-    println!("lacks {lacks:?}, local {is_local}, not kept {:?}", not_kept(tree.lacks()));
+    let lacks: Vec<_> = ALL
+        .into_iter()
+        .filter(|lack| tree.lacks().has(*lack))
+        .collect();
+    println!(
+        "lacks {lacks:?}, local {is_local}, not kept {:?}",
+        not_kept(tree.lacks())
+    );
 }

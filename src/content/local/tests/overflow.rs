@@ -14,14 +14,24 @@ use tempfile::TempDir;
 fn tree(dir: &Path, durability: Durability) -> Tree {
     LocalTree::open(
         dir,
-        LocalSettings { durability, portable_names: false, versions: true, reserve: 0, modes: [0o600, 0o700] },
+        LocalSettings {
+            durability,
+            portable_names: false,
+            versions: true,
+            reserve: 0,
+            modes: [0o600, 0o700],
+        },
     )
     .unwrap()
 }
 
 fn set(name: &str, len: usize) -> PropChange {
     let xml = format!("<{name}>{}</{name}>", "v".repeat(len));
-    PropChange::Set(DeadProp { ns: String::new(), name: name.into(), xml })
+    PropChange::Set(DeadProp {
+        ns: String::new(),
+        name: name.into(),
+        xml,
+    })
 }
 
 fn overflow(dir: &Path) -> usize {
@@ -31,15 +41,25 @@ fn overflow(dir: &Path) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_file_system_and_durability_keeps_them() {
     for durability in [Durability::Strict, Durability::Relaxed] {
-        let folders =
-            [TempDir::new().unwrap(), TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap())];
+        let folders = [
+            TempDir::new().unwrap(),
+            TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap()),
+        ];
         for dir in folders {
             let tree = tree(dir.path(), durability);
             put(&tree, "f", b"x").await;
             for len in [10, 3_000, 20_000, 65_000, 100] {
-                tree.set_props(&path("f"), vec![set("a", len)], commit()).await.unwrap();
+                tree.set_props(&path("f"), vec![set("a", len)], commit())
+                    .await
+                    .unwrap();
                 let props = tree.props(&path("f")).await.unwrap();
-                assert_eq!(props.iter().map(|prop| prop.value().len()).collect::<Vec<_>>(), [len]);
+                assert_eq!(
+                    props
+                        .iter()
+                        .map(|prop| prop.value().len())
+                        .collect::<Vec<_>>(),
+                    [len]
+                );
             }
         }
     }
@@ -53,7 +73,9 @@ async fn changes_that_come_at_once_are_all_made() {
     let changes = (0..12).map(|at| {
         let tree = Arc::clone(&tree);
         tokio::spawn(async move {
-            tree.set_props(&path("f"), vec![set(&format!("p{at}"), 1500)], commit()).await.unwrap();
+            tree.set_props(&path("f"), vec![set(&format!("p{at}"), 1500)], commit())
+                .await
+                .unwrap();
             put(&tree, "f", format!("{at}").as_bytes()).await;
         })
     });
@@ -62,9 +84,15 @@ async fn changes_that_come_at_once_are_all_made() {
     }
     assert_eq!(tree.props(&path("f")).await.unwrap().len(), 12);
     let retention = crate::content::history::Retention::default();
-    tree.expire(retention, std::time::SystemTime::now()).await.unwrap();
+    tree.expire(retention, std::time::SystemTime::now())
+        .await
+        .unwrap();
     assert_eq!(tree.props(&path("f")).await.unwrap().len(), 12);
-    assert!((1..=12).contains(&overflow(dir.path())), "versions name theirs: {}", overflow(dir.path()));
+    assert!(
+        (1..=12).contains(&overflow(dir.path())),
+        "versions name theirs: {}",
+        overflow(dir.path())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,7 +101,9 @@ async fn a_home_that_is_given_away_brings_its_own() {
     {
         let tree = tree(other.path(), Durability::Strict);
         put(&tree, "f", b"x").await;
-        tree.set_props(&path("f"), vec![set("a", 20_000)], commit()).await.unwrap();
+        tree.set_props(&path("f"), vec![set("a", 20_000)], commit())
+            .await
+            .unwrap();
     }
     let local = LocalTree::open(
         dir.path(),
@@ -88,7 +118,12 @@ async fn a_home_that_is_given_away_brings_its_own() {
     let local = local.unwrap();
     local.adopt(other.path(), &path("theirs")).await.unwrap();
     let tree: Tree = local;
-    tree.expire(crate::content::history::Retention::default(), std::time::SystemTime::now()).await.unwrap();
+    tree.expire(
+        crate::content::history::Retention::default(),
+        std::time::SystemTime::now(),
+    )
+    .await
+    .unwrap();
     assert_eq!(tree.props(&path("theirs/f")).await.unwrap().len(), 1);
     std::mem::forget(other);
 }
@@ -96,7 +131,9 @@ async fn a_home_that_is_given_away_brings_its_own() {
 /// Bytes of all overflow files.
 fn bytes(dir: &Path) -> u64 {
     let entries = fs::read_dir(dir.join(".sarang/props")).unwrap();
-    entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    entries
+        .map(|entry| entry.unwrap().metadata().unwrap().len())
+        .sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,13 +142,18 @@ async fn they_count_as_bytes_of_their_tree() {
     let dir = TempDir::new().unwrap();
     let tree = tree(dir.path(), Durability::Strict);
     let used = async || tree.usage().await.unwrap().used;
-    let limited = |limit| Commit { limit: Some(limit), ..commit() };
+    let limited = |limit| Commit {
+        limit: Some(limit),
+        ..commit()
+    };
     for name in ["f", "g"] {
         put(&tree, name, b"").await;
     }
     tree.mkdir(&path("d"), commit()).await.unwrap();
     assert_eq!(used().await, 0);
-    tree.set_props(&path("f"), vec![set("a", LEN)], commit()).await.unwrap();
+    tree.set_props(&path("f"), vec![set("a", LEN)], commit())
+        .await
+        .unwrap();
     let one = bytes(dir.path());
     if one == 0 {
         println!("skipped: the file system takes attributes of {LEN} bytes");
@@ -120,32 +162,52 @@ async fn they_count_as_bytes_of_their_tree() {
     assert_eq!(used().await, one);
     // One byte too few refuses, and leaves nothing; as many are enough.
     let changes = || vec![set("a", LEN)];
-    let refused = tree.set_props(&path("g"), changes(), limited(2 * one - 1)).await;
+    let refused = tree
+        .set_props(&path("g"), changes(), limited(2 * one - 1))
+        .await;
     assert!(matches!(refused, Err(Error::NoSpace)), "{refused:?}");
     assert_eq!((used().await, bytes(dir.path())), (one, one));
-    tree.set_props(&path("g"), changes(), limited(2 * one)).await.unwrap();
+    tree.set_props(&path("g"), changes(), limited(2 * one))
+        .await
+        .unwrap();
     assert_eq!(used().await, 2 * one);
     // What is replaced is given back once it is swept, since a version may name it: until then there must be room for both.
-    let replaced = tree.set_props(&path("g"), changes(), limited(3 * one - 1)).await;
+    let replaced = tree
+        .set_props(&path("g"), changes(), limited(3 * one - 1))
+        .await;
     assert!(matches!(replaced, Err(Error::NoSpace)), "{replaced:?}");
-    tree.set_props(&path("g"), changes(), limited(3 * one)).await.unwrap();
+    tree.set_props(&path("g"), changes(), limited(3 * one))
+        .await
+        .unwrap();
     let sweep = async || {
-        tree.expire(Retention::default(), std::time::SystemTime::now()).await.unwrap();
+        tree.expire(Retention::default(), std::time::SystemTime::now())
+            .await
+            .unwrap();
     };
     sweep().await;
     assert_eq!((used().await, bytes(dir.path())), (2 * one, 2 * one));
     // Copies, also into a folder and of one onto another.
     let copy = async |from: &str, to: &str, reach, limit| {
-        tree.copy(&path(from), &path(to), reach, limited(limit)).await.map(drop)
+        tree.copy(&path(from), &path(to), reach, limited(limit))
+            .await
+            .map(drop)
     };
-    assert!(matches!(copy("f", "copy", Reach::Deep, 3 * one - 1).await, Err(Error::NoSpace)));
+    assert!(matches!(
+        copy("f", "copy", Reach::Deep, 3 * one - 1).await,
+        Err(Error::NoSpace)
+    ));
     sweep().await;
     assert_eq!(used().await, 2 * one);
     copy("f", "copy", Reach::Deep, 3 * one).await.unwrap();
-    tree.set_props(&path("d"), changes(), limited(4 * one)).await.unwrap();
+    tree.set_props(&path("d"), changes(), limited(4 * one))
+        .await
+        .unwrap();
     assert_eq!(used().await, 4 * one);
     tree.mkdir(&path("e"), commit()).await.unwrap();
-    assert!(matches!(copy("d", "e", Reach::Shallow, 5 * one - 1).await, Err(Error::NoSpace)));
+    assert!(matches!(
+        copy("d", "e", Reach::Shallow, 5 * one - 1).await,
+        Err(Error::NoSpace)
+    ));
     copy("d", "e", Reach::Shallow, 5 * one).await.unwrap();
     assert_eq!(used().await, 5 * one);
     // What is deleted for good is given back.
@@ -172,10 +234,24 @@ async fn a_count_finds_them_as_they_are_on_the_books() {
     put(&shared, "f", b"1234").await;
     shared.usage().await.unwrap();
     for len in [20_000, 30_000, 40_000] {
-        shared.set_props(&path("f"), vec![set("a", len)], commit()).await.unwrap();
-        shared.copy(&path("f"), &path(&format!("copy{len}")), Reach::Deep, commit()).await.unwrap();
+        shared
+            .set_props(&path("f"), vec![set("a", len)], commit())
+            .await
+            .unwrap();
+        shared
+            .copy(
+                &path("f"),
+                &path(&format!("copy{len}")),
+                Reach::Deep,
+                commit(),
+            )
+            .await
+            .unwrap();
         put(&shared, "f", format!("{len}").as_bytes()).await;
     }
     assert_eq!(tree.audit_books().await.unwrap(), None);
-    assert_eq!(shared.usage().await.unwrap().used, bytes(dir.path()) + 5 + 4 + 5 + 5);
+    assert_eq!(
+        shared.usage().await.unwrap().used,
+        bytes(dir.path()) + 5 + 4 + 5 + 5
+    );
 }

@@ -51,7 +51,10 @@ impl Draft {
 
     /// The bytes collected, where more has come than there is known to be room for.
     pub(super) fn unannounced(&self) -> Option<u64> {
-        let (end, collected) = (self.offset.saturating_add(self.collected as u64), self.collected as u64);
+        let (end, collected) = (
+            self.offset.saturating_add(self.collected as u64),
+            self.collected as u64,
+        );
         let is_more = self.announced.is_none_or(|announced| end > announced);
         (is_more || !self.has_room && collected > 0).then_some(collected)
     }
@@ -60,22 +63,35 @@ impl Draft {
     /// has cost at most twice of the history what it sent.
     pub(super) fn ahead(&self) -> u64 {
         let end = self.offset.saturating_add(self.collected as u64);
-        let left = self.announced.map_or(u64::MAX, |announced| announced.saturating_sub(end));
+        let left = self
+            .announced
+            .map_or(u64::MAX, |announced| announced.saturating_sub(end));
         left.min(self.offset).min(AHEAD)
     }
 
     /// Keeps what has come of an upload that was laid aside, when it may not be published.
     pub(super) fn keep(&self) -> Result<()> {
-        self.stage.as_ref().filter(|stage| stage.is_kept()).map_or(Ok(()), |stage| stage.keep(self.offset))
+        self.stage
+            .as_ref()
+            .filter(|stage| stage.is_kept())
+            .map_or(Ok(()), |stage| stage.keep(self.offset))
     }
 
     /// Writes the collected chunks aside.
     pub(super) fn write_out(&mut self) -> Result<Arc<Stage>> {
         let end = self.offset.saturating_add(self.collected as u64);
-        let stage = self.stage.take().map_or_else(|| Stage::create(&self.root).map(Arc::new), Ok)?;
+        let stage = self
+            .stage
+            .take()
+            .map_or_else(|| Stage::create(&self.root).map(Arc::new), Ok)?;
         self.chunks.iter().for_each(|chunk| self.sum.add(chunk));
-        let mut parts: Vec<IoSlice<'_>> = self.chunks.iter().map(|chunk| IoSlice::new(chunk)).collect();
-        os::write_all(stage.file(), &mut parts, self.offset).map_err(|e| explain("write the file", e))?;
+        let mut parts: Vec<IoSlice<'_>> = self
+            .chunks
+            .iter()
+            .map(|chunk| IoSlice::new(chunk))
+            .collect();
+        os::write_all(stage.file(), &mut parts, self.offset)
+            .map_err(|e| explain("write the file", e))?;
         self.chunks.clear();
         self.offset = end;
         self.collected = 0;
@@ -98,7 +114,11 @@ impl Draft {
     }
 
     /// Writes what is left and makes the file appear. What has come of an upload that was laid aside stays when it may not be published.
-    pub(super) fn publish(mut self, ways: &[(RelPath, Commit)], mut reservation: Reservation) -> Result<Put> {
+    pub(super) fn publish(
+        mut self,
+        ways: &[(RelPath, Commit)],
+        mut reservation: Reservation,
+    ) -> Result<Put> {
         let stage = self.write_out()?;
         let end = self.offset;
         let mut published = Err(Error::PreconditionFailed);
@@ -116,14 +136,23 @@ impl Draft {
         published
     }
 
-    fn put_in_place(&self, stage: &Stage, commit: &Commit, reservation: &mut Reservation) -> Result<Put> {
+    fn put_in_place(
+        &self,
+        stage: &Stage,
+        commit: &Commit,
+        reservation: &mut Reservation,
+    ) -> Result<Put> {
         let (root, path) = (&self.root, &self.path);
         let mut place = root.place(path)?;
         let (name, found) = place.find()?;
         if found.is_some() && commit.expect == Expect::Absent {
             // Else the file would be given what only what is replaced hands on.
             let folder = found.is_some_and(|found| found.kind == Kind::Folder);
-            return Err(if folder { Error::IsFolder } else { Error::PreconditionFailed });
+            return Err(if folder {
+                Error::IsFolder
+            } else {
+                Error::PreconditionFailed
+            });
         }
         let mut old = Replaced::look(root, (place.dir(), &name), found.as_ref())?;
         let (mut node, digest) = self.seal(stage, place.dir(), &old, commit.modified)?;
@@ -132,14 +161,21 @@ impl Draft {
             place.refresh()?;
             let (name, found) = place.find()?;
             let found = replaceable(found)?;
-            if found.as_ref().is_some_and(|found| found.kind == Kind::Folder) {
+            if found
+                .as_ref()
+                .is_some_and(|found| found.kind == Kind::Folder)
+            {
                 return Err(Error::IsFolder);
             }
             let present = found.as_ref().map(|found| found.node.clone());
-            if matches!(&self.base, Base::Present(tag) if *tag != present.as_ref().map(|node| node.etag)) {
+            if matches!(&self.base, Base::Present(tag) if *tag != present.as_ref().map(|node| node.etag))
+            {
                 return Err(Error::Conflict);
             }
-            let growth = Growth { new: node.len, old: present.as_ref().map_or(0, |old| old.len) };
+            let growth = Growth {
+                new: node.len,
+                old: present.as_ref().map_or(0, |old| old.len),
+            };
             change(commit, present.as_ref(), &mut || {
                 root.ledger.admit(root, growth, commit.limit)?;
                 let here = (place.dir(), name.as_ref());
@@ -154,17 +190,30 @@ impl Draft {
                     root.settle(stage.file())?;
                 }
                 // A save that changes nothing makes no version.
-                let same = digest.is_some() && present.as_ref().and_then(|now| old.digest(now)) == digest;
+                let same =
+                    digest.is_some() && present.as_ref().and_then(|now| old.digest(now)) == digest;
                 let kept = match &present {
                     None => stage.publish(here).map(|()| None)?,
-                    Some(_) => stage.publish_over(&node, here, old.shelf.as_mut().filter(|_| !same))?,
+                    Some(_) => {
+                        stage.publish_over(&node, here, old.shelf.as_mut().filter(|_| !same))?
+                    }
                 };
-                old.shelf.as_mut().filter(|_| kept.is_some()).map(Shelf::keep);
+                old.shelf
+                    .as_mut()
+                    .filter(|_| kept.is_some())
+                    .map(Shelf::keep);
                 old.part(root, kept.as_deref());
                 root.ledger.note_put(growth, reservation, commit.limit);
                 if !same {
                     let path = path.as_str().to_owned();
-                    root.pen.note(root, &[Event::written(path, present.as_ref(), old.shelf.as_ref().zip(kept))]);
+                    root.pen.note(
+                        root,
+                        &[Event::written(
+                            path,
+                            present.as_ref(),
+                            old.shelf.as_ref().zip(kept),
+                        )],
+                    );
                 }
                 Ok(())
             })?;
@@ -172,6 +221,9 @@ impl Draft {
         };
         root.settle(place.dir())?;
         old.shelf.map_or(Ok(()), |shelf| shelf.settle())?;
-        Ok(Put { node, created: replaced.is_none() })
+        Ok(Put {
+            node,
+            created: replaced.is_none(),
+        })
     }
 }

@@ -5,10 +5,17 @@ use crate::model::{Error, RelPath, Result};
 
 /// Whether a file may have this name.
 pub(super) fn check_path(root: &Root, path: &RelPath) -> Result<()> {
-    if path.is_root() { Err(Error::IsFolder) } else { root.check_new_name(path) }
+    if path.is_root() {
+        Err(Error::IsFolder)
+    } else {
+        root.check_new_name(path)
+    }
 }
 
 /// Whether something stands at a name, made beside the server in this moment too, or is locked there.
 pub(super) fn is_taken(error: &Error) -> bool {
-    matches!(error, Error::PreconditionFailed | Error::IsFolder | Error::Locked { .. } | Error::Conflict)
+    matches!(
+        error,
+        Error::PreconditionFailed | Error::IsFolder | Error::Locked { .. } | Error::Conflict
+    )
 }

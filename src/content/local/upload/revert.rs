@@ -11,7 +11,12 @@ use crate::model::{RelPath, Result};
 use std::sync::Arc;
 
 /// Publishes a former content of a file as its present one.
-pub(in crate::content::local) fn revert(root: &Arc<Root>, path: &RelPath, id: &str, commit: &Commit) -> Result<Put> {
+pub(in crate::content::local) fn revert(
+    root: &Arc<Root>,
+    path: &RelPath,
+    id: &str,
+    commit: &Commit,
+) -> Result<Put> {
     let old = root.stat(path, Lookup::Full)?.map_or(0, |node| node.len);
     let mut reservation = Reservation::new(root, commit.limit, old).of_history();
     let version = versions::open(root, path, id)?;
@@ -20,5 +25,7 @@ pub(in crate::content::local) fn revert(root: &Arc<Root>, path: &RelPath, id: &s
     let mut upload = LocalUpload::new(root, path, Some(node.len), reservation);
     upload.draft.sum = version.digest().map_or(Sum::Unknown, Sum::Known);
     upload.draft.stage = Some(Arc::new(stage));
-    upload.draft.publish(&[(path.clone(), commit.clone())], upload.reservation)
+    upload
+        .draft
+        .publish(&[(path.clone(), commit.clone())], upload.reservation)
 }

@@ -9,10 +9,16 @@ use crate::model::Result;
 use std::time::SystemTime;
 
 /// Gives a staged file a time for this one that a client wants, or the present one, and not that of the file before; returns what it is now.
-pub(super) fn set_time(stage: &Stage, wanted: Option<SystemTime>, before: &Replaced<'_>) -> Result<Node> {
+pub(super) fn set_time(
+    stage: &Stage,
+    wanted: Option<SystemTime>,
+    before: &Replaced<'_>,
+) -> Result<Node> {
     let time = before.draw_time(stage.root(), wanted)?;
     os::set_modified(stage.file(), time).map_err(|e| explain("set the time of the file", e))?;
-    Ok(os::stat_fd(stage.file()).map_err(|e| explain("look at the file", e))?.node)
+    Ok(os::stat_fd(stage.file())
+        .map_err(|e| explain("look at the file", e))?
+        .node)
 }
 
 /// Whether two contents would have one tag.
@@ -45,25 +51,48 @@ mod tests {
         let (staged, root) = (dir.path().join(".sarang/uploads/1"), tree.root.clone());
         let committed = {
             let guard = root.guard();
-            let committed =
-                tokio::spawn(async move { upload.commit(Commit { modified: Some(wanted), ..commit() }).await });
+            let committed = tokio::spawn(async move {
+                upload
+                    .commit(Commit {
+                        modified: Some(wanted),
+                        ..commit()
+                    })
+                    .await
+            });
             let drawn = || fs::metadata(&staged).unwrap().modified().unwrap();
-            let is_drawn = |time: SystemTime| time.duration_since(wanted).is_ok_and(|more| more.as_secs() == 0);
+            let is_drawn = |time: SystemTime| {
+                time.duration_since(wanted)
+                    .is_ok_and(|more| more.as_secs() == 0)
+            };
             while !is_drawn(drawn()) {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let other = dir.path().join("other");
             fs::write(&other, b"1").unwrap();
-            fs::File::options().write(true).open(&other).unwrap().set_modified(drawn()).unwrap();
+            fs::File::options()
+                .write(true)
+                .open(&other)
+                .unwrap()
+                .set_modified(drawn())
+                .unwrap();
             fs::rename(other, dir.path().join("f")).unwrap();
             drop(guard);
             committed
         };
         let put = committed.await.unwrap().unwrap();
-        let shelves = fs::read_dir(dir.path().join(".sarang/versions")).unwrap().map(|shelf| shelf.unwrap().path());
-        let kept = shelves.flat_map(|shelf| fs::read_dir(shelf).unwrap()).map(|version| version.unwrap().path());
-        let other = kept.into_iter().find(|version| fs::read(version).unwrap() == b"1").expect("it is a version");
-        let other = os::stat_fd(fd(&fs::File::open(other).unwrap())).unwrap().node;
+        let shelves = fs::read_dir(dir.path().join(".sarang/versions"))
+            .unwrap()
+            .map(|shelf| shelf.unwrap().path());
+        let kept = shelves
+            .flat_map(|shelf| fs::read_dir(shelf).unwrap())
+            .map(|version| version.unwrap().path());
+        let other = kept
+            .into_iter()
+            .find(|version| fs::read(version).unwrap() == b"1")
+            .expect("it is a version");
+        let other = os::stat_fd(fd(&fs::File::open(other).unwrap()))
+            .unwrap()
+            .node;
         assert_ne!(put.node.etag.to_string(), other.etag.to_string());
         assert_eq!(tree.stat(&path("f")).await.unwrap().etag, put.node.etag);
     }

@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
-type Tagged = (AppendHeaders<[(HeaderName, String); 1]>, axum::Json<AccountDocument>);
+type Tagged = (
+    AppendHeaders<[(HeaderName, String); 1]>,
+    axum::Json<AccountDocument>,
+);
 
 /// An account, as administrators see it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -49,8 +52,24 @@ impl AccountDocument {
     fn of(app: &App, view: AccountView) -> Self {
         let created = time::iso_date(time::from_unix_seconds(view.created));
         let home = app.existing_folder(TreeKind::Home, view.name.as_str());
-        let AccountView { name, role, disabled, quota, email, .. } = view;
-        Self { name, role, disabled, quota, created, email, home, used: None }
+        let AccountView {
+            name,
+            role,
+            disabled,
+            quota,
+            email,
+            ..
+        } = view;
+        Self {
+            name,
+            role,
+            disabled,
+            quota,
+            created,
+            email,
+            home,
+            used: None,
+        }
     }
 }
 
@@ -181,14 +200,23 @@ fn user() -> Role {
 }
 
 fn tagged(app: &App, view: AccountView) -> Tagged {
-    (AppendHeaders([(header::ETAG, view.revision())]), axum::Json(AccountDocument::of(app, view)))
+    (
+        AppendHeaders([(header::ETAG, view.revision())]),
+        axum::Json(AccountDocument::of(app, view)),
+    )
 }
 
 /// A weak password or a name like another's as a failure of its field.
 fn at_field(error: Error) -> Problem {
     Problem(match error {
-        Error::BadRequest(why) => Error::Invalid { pointer: "/password".into(), why: why.into() },
-        Error::BadName(why) => Error::Invalid { pointer: "/name".into(), why: why.into() },
+        Error::BadRequest(why) => Error::Invalid {
+            pointer: "/password".into(),
+            why: why.into(),
+        },
+        Error::BadName(why) => Error::Invalid {
+            pointer: "/name".into(),
+            why: why.into(),
+        },
         other => other,
     })
 }
@@ -200,11 +228,24 @@ pub async fn list(
     Admin { app, .. }: Admin,
     Query(asked): Query<AccountsQuery>,
 ) -> Result<axum::Json<Page<AccountDocument>>, Problem> {
-    let AccountsQuery { limit, cursor, query, usage } = asked;
+    let AccountsQuery {
+        limit,
+        cursor,
+        query,
+        usage,
+    } = asked;
     let wanted = query.unwrap_or_default().to_ascii_lowercase();
-    let found = app.auth.list().into_iter().filter(|account| account.name.as_str().contains(&wanted));
+    let found = app
+        .auth
+        .list()
+        .into_iter()
+        .filter(|account| account.name.as_str().contains(&wanted));
     let page = PageQuery { limit, cursor }.cut(found, |account| account.name.to_string())?;
-    let mut items: Vec<AccountDocument> = page.items.into_iter().map(|view| AccountDocument::of(&app, view)).collect();
+    let mut items: Vec<AccountDocument> = page
+        .items
+        .into_iter()
+        .map(|view| AccountDocument::of(&app, view))
+        .collect();
     if usage == Some(true) {
         let names: Vec<_> = items.iter().map(|account| account.name.clone()).collect();
         let counts = futures_util::stream::iter(names).map(|name| {
@@ -220,7 +261,10 @@ pub async fn list(
             };
         }
     }
-    Ok(axum::Json(Page { items, next: page.next }))
+    Ok(axum::Json(Page {
+        items,
+        next: page.next,
+    }))
 }
 
 /// Make an account.
@@ -229,21 +273,46 @@ pub async fn list(
 pub async fn create(
     admin: Admin,
     Json(new): Json<NewAccount>,
-) -> Result<(StatusCode, AppendHeaders<[(HeaderName, String); 1]>, axum::Json<AccountDocument>), Problem> {
+) -> Result<
+    (
+        StatusCode,
+        AppendHeaders<[(HeaderName, String); 1]>,
+        axum::Json<AccountDocument>,
+    ),
+    Problem,
+> {
     let quota = new.quota.unwrap_or(admin.app.config.accounts.default_quota);
     let work = admin.at_work();
     let home = new.home.clone();
-    let made = async move { work.create(&new.name, new.password.as_bytes(), (new.role, quota), home.as_deref()).await };
+    let made = async move {
+        work.create(
+            &new.name,
+            new.password.as_bytes(),
+            (new.role, quota),
+            home.as_deref(),
+        )
+        .await
+    };
     let view = admin.app.finish(made).await.map_err(at_field)?;
     let place = [(header::LOCATION, format!("/api/v1/accounts/{}", view.name))];
-    Ok((StatusCode::CREATED, AppendHeaders(place), axum::Json(AccountDocument::of(&admin.app, view))))
+    Ok((
+        StatusCode::CREATED,
+        AppendHeaders(place),
+        axum::Json(AccountDocument::of(&admin.app, view)),
+    ))
 }
 
 /// One account.
 #[utoipa::path(get, path = "/api/v1/accounts/{name}", tag = Tag::ACCOUNTS, operation_id = "showAccount",
     params(("name" = AccountName, Path)), responses((status = 200, body = AccountDocument), Failures))]
-pub async fn show(Admin { app, .. }: Admin, Path(name): Path<AccountName>) -> Result<Tagged, Problem> {
-    Ok(tagged(&app, app.auth.account(&name).ok_or(Error::NotFound)?))
+pub async fn show(
+    Admin { app, .. }: Admin,
+    Path(name): Path<AccountName>,
+) -> Result<Tagged, Problem> {
+    Ok(tagged(
+        &app,
+        app.auth.account(&name).ok_or(Error::NotFound)?,
+    ))
 }
 
 /// Change role, quota or whether an account may sign in (JSON merge patch), if it still has the tag in `If-Match`, where given.
@@ -256,7 +325,11 @@ pub async fn change(
     headers: HeaderMap,
     Json(patch): Json<AccountPatch>,
 ) -> Result<Tagged, Problem> {
-    let what = Alteration { role: patch.role, quota: patch.quota, disabled: patch.disabled };
+    let what = Alteration {
+        role: patch.role,
+        quota: patch.quota,
+        disabled: patch.disabled,
+    };
     let (work, only_at) = (admin.at_work(), if_match(&headers));
     let altered = async move { work.alter(&name, what, only_at).await };
     Ok(tagged(&admin.app, admin.app.finish(altered).await?))
@@ -288,7 +361,10 @@ pub async fn set_email(
     Json(new): Json<NewEmail>,
 ) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
-    admin.app.finish(async move { work.set_email(&name, new.email).await }).await?;
+    admin
+        .app
+        .finish(async move { work.set_email(&name, new.email).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -296,9 +372,15 @@ pub async fn set_email(
 /// alone signs in again. 404 when it asks for no code.
 #[utoipa::path(delete, path = "/api/v1/accounts/{name}/two-factor", tag = Tag::ACCOUNTS, operation_id = "dropTwoFactor",
     params(("name" = AccountName, Path)), responses((status = 204, description = "Sign-in asks for no code."), Failures))]
-pub async fn drop_two_factor(admin: Admin, Path(name): Path<AccountName>) -> Result<StatusCode, Problem> {
+pub async fn drop_two_factor(
+    admin: Admin,
+    Path(name): Path<AccountName>,
+) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
-    admin.app.finish(async move { work.drop_two_factor(&name).await }).await?;
+    admin
+        .app
+        .finish(async move { work.drop_two_factor(&name).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -310,21 +392,37 @@ pub async fn remove(
     Path(name): Path<AccountName>,
     Query(Removal { files, to, path }): Query<Removal>,
 ) -> Result<axum::Json<Removed>, Problem> {
-    let wrong = |pointer: &str, why: &str| Problem(Error::Invalid { pointer: pointer.into(), why: why.into() });
+    let wrong = |pointer: &str, why: &str| {
+        Problem(Error::Invalid {
+            pointer: pointer.into(),
+            why: why.into(),
+        })
+    };
     let files = match (files, to, path) {
         (FilesFate::Keep, None, None) => Files::Keep,
         (FilesFate::Purge, None, None) => Files::Purge,
         (FilesFate::Purge, None, Some(path)) => Files::PurgeAt(path),
         (FilesFate::Transfer, Some(to), None) => Files::Transfer(to),
-        (FilesFate::Transfer, None, _) => return Err(wrong("/to", "Say to which account the files go.")),
+        (FilesFate::Transfer, None, _) => {
+            return Err(wrong("/to", "Say to which account the files go."));
+        }
         (_, None, Some(_)) | (FilesFate::Transfer, ..) => {
-            return Err(wrong("/path", "Only files that are deleted are named by their path."));
+            return Err(wrong(
+                "/path",
+                "Only files that are deleted are named by their path.",
+            ));
         }
         (_, Some(_), _) => return Err(wrong("/to", "Only transferred files go to an account.")),
     };
     let work = admin.at_work();
-    let done = admin.app.finish(async move { work.remove(&name, files).await }).await?;
-    Ok(axum::Json(Removed { folder: done.moved.map(|path| format!("/{path}")), kept: done.aside }))
+    let done = admin
+        .app
+        .finish(async move { work.remove(&name, files).await })
+        .await?;
+    Ok(axum::Json(Removed {
+        folder: done.moved.map(|path| format!("/{path}")),
+        kept: done.aside,
+    }))
 }
 
 /// The tags of `If-Match`; `None` when there is none, or any will do.

@@ -37,9 +37,17 @@ pub struct AuditQuery {
 /// Entries of the audit log, newest first.
 #[utoipa::path(get, path = "/api/v1/audit", tag = Tag::SERVER, operation_id = "listAudit", params(AuditQuery),
     responses((status = 200, body = Page<Entry>), Failures))]
-pub async fn list(Admin { app, .. }: Admin, Query(asked): Query<AuditQuery>) -> Result<Json<Page<Entry>>, Problem> {
-    let page = PageQuery { limit: asked.limit, cursor: asked.cursor };
-    let below = page.after()?.map_or(Ok(u64::MAX), |cursor| cursor.parse().map_err(|_| PageQuery::wrong_cursor()))?;
+pub async fn list(
+    Admin { app, .. }: Admin,
+    Query(asked): Query<AuditQuery>,
+) -> Result<Json<Page<Entry>>, Problem> {
+    let page = PageQuery {
+        limit: asked.limit,
+        cursor: asked.cursor,
+    };
+    let below = page.after()?.map_or(Ok(u64::MAX), |cursor| {
+        cursor.parse().map_err(|_| PageQuery::wrong_cursor())
+    })?;
     let filter = filter(asked.account, asked.kind, asked.from, asked.to)?;
     app.audit.settle(false).await;
     let found = app.audit.read(filter, below, page.size()? + 1).await?;
@@ -54,9 +62,22 @@ pub(super) fn filter(
     to: Option<String>,
 ) -> Result<Filter, Problem> {
     let moment = |pointer: &str, text: Option<String>| {
-        let wrong = || Error::Invalid { pointer: pointer.into(), why: "This is no time as RFC 3339 writes it.".into() };
-        text.map(|text| time::parse_iso_date(&text).map(time::iso_date).ok_or_else(wrong)).transpose()
+        let wrong = || Error::Invalid {
+            pointer: pointer.into(),
+            why: "This is no time as RFC 3339 writes it.".into(),
+        };
+        text.map(|text| {
+            time::parse_iso_date(&text)
+                .map(time::iso_date)
+                .ok_or_else(wrong)
+        })
+        .transpose()
     };
     let (from, to) = (moment("/from", from)?, moment("/to", to)?);
-    Ok(Filter { account: account.map(String::from), kind, from, to })
+    Ok(Filter {
+        account: account.map(String::from),
+        kind,
+        from,
+        to,
+    })
 }

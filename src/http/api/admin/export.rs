@@ -64,12 +64,28 @@ pub async fn export(
     app.audit.settle(false).await;
     let (kind, name) = match format {
         Format::Jsonl => ("application/jsonl", "attachment; filename=\"audit.jsonl\""),
-        Format::Csv => ("text/csv; charset=utf-8", "attachment; filename=\"audit.csv\""),
+        Format::Csv => (
+            "text/csv; charset=utf-8",
+            "attachment; filename=\"audit.csv\"",
+        ),
     };
-    let headers = AppendHeaders([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)]);
+    let headers = AppendHeaders([
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_DISPOSITION, name),
+    ]);
     let (audit, access) = (app.audit.clone(), identity.access.clone());
-    let begin = Export { audit, access, filter, format, below: u64::MAX, over: false };
-    Ok((headers, Body::from_stream(stream::try_unfold(begin, Export::next))))
+    let begin = Export {
+        audit,
+        access,
+        filter,
+        format,
+        below: u64::MAX,
+        over: false,
+    };
+    Ok((
+        headers,
+        Body::from_stream(stream::try_unfold(begin, Export::next)),
+    ))
 }
 
 /// An export under way.
@@ -93,7 +109,10 @@ impl Export {
         if self.below == u64::MAX && matches!(self.format, Format::Csv) {
             text.push_str(COLUMNS);
         }
-        let entries = self.audit.read(self.filter.clone(), self.below, AT_ONCE).await?;
+        let entries = self
+            .audit
+            .read(self.filter.clone(), self.below, AT_ONCE)
+            .await?;
         self.over = entries.len() < AT_ONCE;
         for entry in &entries {
             self.below = entry.id;
@@ -124,13 +143,20 @@ fn row(entry: &Entry) -> String {
 
 /// A value as it is in JSON.
 fn word(value: impl Serialize) -> String {
-    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// A cell in quotes. What a spreadsheet would calculate begins with an apostrophe, which makes it text.
 fn cell(text: &str) -> String {
-    let guard =
-        if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) { "'" } else { "" };
+    let guard = if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'])
+    {
+        "'"
+    } else {
+        ""
+    };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 

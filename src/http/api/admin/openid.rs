@@ -29,7 +29,10 @@ pub async fn list(
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<OpenIdLinkView>>, Problem> {
     app.auth.account(&name).ok_or(Error::NotFound)?;
-    Ok(axum::Json(page_of(&app.auth.openid_links_of(&name), &page)?))
+    Ok(axum::Json(page_of(
+        &app.auth.openid_links_of(&name),
+        &page,
+    )?))
 }
 
 /// Link an account to somebody of the provider.
@@ -42,8 +45,14 @@ pub async fn link(
     Json(wish): Json<SubjectWish>,
 ) -> Result<(StatusCode, axum::Json<OpenIdLinkView>), Problem> {
     let work = admin.at_work();
-    let linked = admin.app.finish(async move { work.link_openid(&name, &wish.subject).await }).await?;
-    Ok((StatusCode::CREATED, axum::Json(OpenIdLinkView::from(&linked))))
+    let linked = admin
+        .app
+        .finish(async move { work.link_openid(&name, &wish.subject).await })
+        .await?;
+    Ok((
+        StatusCode::CREATED,
+        axum::Json(OpenIdLinkView::from(&linked)),
+    ))
 }
 
 /// End the links of an account: nobody of the provider signs in to it any more. Its sessions go on.
@@ -51,6 +60,9 @@ pub async fn link(
     params(("name" = AccountName, Path)), responses((status = 204), Failures))]
 pub async fn unlink(admin: Admin, Path(name): Path<AccountName>) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
-    admin.app.finish(async move { work.unlink_openid(&name).await }).await?;
+    admin
+        .app
+        .finish(async move { work.unlink_openid(&name).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -35,9 +35,14 @@ pub async fn locks(
 #[utoipa::path(delete, path = "/api/v1/locks/{id}", tag = Tag::LOCKS, operation_id = "breakLock",
     params(("id" = String, Path)), responses((status = 204, description = "The lock is ended."), Failures))]
 pub async fn break_lock(caller: Account, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let work = Administrator::new(&caller.app, caller.reporter(), caller.identity.access.clone());
+    let work = Administrator::new(
+        &caller.app,
+        caller.reporter(),
+        caller.identity.access.clone(),
+    );
     let Account { app, identity, .. } = caller;
-    app.finish(async move { work.break_lock(&id, may_break(identity)).await }).await?;
+    app.finish(async move { work.break_lock(&id, may_break(identity)).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -34,7 +34,9 @@ pub async fn list(
     Admin { app, .. }: Admin,
     Query(page): Query<PageQuery>,
 ) -> Result<axum::Json<Page<RemovedFiles>>, Problem> {
-    Ok(axum::Json(page.cut(app.removed_files(), |files| files.place.clone())?))
+    Ok(axum::Json(
+        page.cut(app.removed_files(), |files| files.place.clone())?,
+    ))
 }
 
 /// Bring such files back: into an account or team folder that holds none, or as a folder of an account's drive.
@@ -47,8 +49,13 @@ pub async fn restore(
     Json(wish): Json<BringBack>,
 ) -> Result<axum::Json<BroughtBack>, Problem> {
     let work = admin.at_work();
-    let folder = admin.app.finish(async move { work.bring_back(&id, wish.to).await }).await?;
-    Ok(axum::Json(BroughtBack { folder: folder.map(|path| format!("/{path}")) }))
+    let folder = admin
+        .app
+        .finish(async move { work.bring_back(&id, wish.to).await })
+        .await?;
+    Ok(axum::Json(BroughtBack {
+        folder: folder.map(|path| format!("/{path}")),
+    }))
 }
 
 /// Delete such files for good, trash and versions too.
@@ -56,6 +63,9 @@ pub async fn restore(
     params(("id" = String, Path)), responses((status = 204, description = "They are deleted."), Failures))]
 pub async fn purge(admin: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
-    admin.app.finish(async move { work.purge_aside(&id).await }).await?;
+    admin
+        .app
+        .finish(async move { work.purge_aside(&id).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -40,8 +40,14 @@ pub async fn shares(
 ) -> Result<Json<Page<SomebodysShare>>, Problem> {
     let page = page.cut(app.commons.shares.list(), |share| share.place_in_lists())?;
     let items = page.items.iter();
-    let items = items.map(|share| SomebodysShare { owner: share.owner.clone(), share: Outgoing::of(share) });
-    Ok(Json(Page { items: items.collect(), next: page.next }))
+    let items = items.map(|share| SomebodysShare {
+        owner: share.owner.clone(),
+        share: Outgoing::of(share),
+    });
+    Ok(Json(Page {
+        items: items.collect(),
+        next: page.next,
+    }))
 }
 
 /// Ends a share, whoever made it.
@@ -49,7 +55,10 @@ pub async fn shares(
     responses((status = 204, description = "It is no more."), Failures))]
 pub async fn end_share(admin: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
-    admin.app.finish(async move { work.end_share(&id).await }).await?;
+    admin
+        .app
+        .finish(async move { work.end_share(&id).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -62,8 +71,14 @@ pub async fn links(
 ) -> Result<Json<Page<SomebodysLink>>, Problem> {
     let page = page.cut(app.links.list(), |link| link.id.clone())?;
     let items = page.items.iter();
-    let items = items.map(|link| SomebodysLink { owner: link.record.owner.clone(), link: LinkView::from(link) });
-    Ok(Json(Page { items: items.collect(), next: page.next }))
+    let items = items.map(|link| SomebodysLink {
+        owner: link.record.owner.clone(),
+        link: LinkView::from(link),
+    });
+    Ok(Json(Page {
+        items: items.collect(),
+        next: page.next,
+    }))
 }
 
 /// Ends a public link, whoever made it.
@@ -71,6 +86,9 @@ pub async fn links(
     responses((status = 204, description = "It is no more."), Failures))]
 pub async fn end_link(admin: Admin, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let work = admin.at_work();
-    admin.app.finish(async move { work.end_link(&id).await }).await?;
+    admin
+        .app
+        .finish(async move { work.end_link(&id).await })
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -58,9 +58,23 @@ impl Walk {
     pub async fn begin(drive: Drive, top: VPath, part: String, bounds: Bounds) -> Result<Self> {
         let watch = drive.watch_at(&top).await?;
         let listing = drive.list(&top, false).await?;
-        let open = Some(Folder { path: top, is_top: true, listing });
+        let open = Some(Folder {
+            path: top,
+            is_top: true,
+            listing,
+        });
         let waiting = Waiting::default();
-        Ok(Self { drive, part, watch, waiting, open, bounds, found: 0, cut: None, is_over: false })
+        Ok(Self {
+            drive,
+            part,
+            watch,
+            waiting,
+            open,
+            bounds,
+            found: 0,
+            cut: None,
+            is_over: false,
+        })
     }
 
     /// The next results, at least one; `None` at the end.
@@ -94,7 +108,13 @@ impl Walk {
             return Ok(Vec::new());
         };
         match self.drive.list(&path, false).await {
-            Ok(listing) => self.open = Some(Folder { path, is_top: false, listing }),
+            Ok(listing) => {
+                self.open = Some(Folder {
+                    path,
+                    is_top: false,
+                    listing,
+                })
+            }
             Err(error) => self.pass_over(error)?,
         }
         Ok(Vec::new())
@@ -118,7 +138,9 @@ impl Walk {
     fn pass_over(&mut self, error: Error) -> Result<()> {
         self.watch.check()?;
         match error {
-            Error::NotFound | Error::ParentMissing | Error::NotFolder | Error::Forbidden(_) => Ok(()),
+            Error::NotFound | Error::ParentMissing | Error::NotFolder | Error::Forbidden(_) => {
+                Ok(())
+            }
             Error::Busy { .. } | Error::Missing(_) | Error::Unfit(_) => {
                 self.cut = Some(Cut::Unreachable);
                 Ok(())
@@ -131,7 +153,9 @@ impl Walk {
         let mut rows = Vec::new();
         for entry in page {
             // Beyond the longest path nothing can be addressed.
-            let Ok(path) = folder.join(&entry.name) else { continue };
+            let Ok(path) = folder.join(&entry.name) else {
+                continue;
+            };
             if fold(&entry.name).contains(&self.part) {
                 if self.found == self.bounds.results {
                     self.end(Cut::Results);
@@ -160,7 +184,9 @@ impl Waiting {
     fn push(&mut self, folder: VPath) -> bool {
         let bytes = cost(&folder);
         let own = self.bytes + bytes;
-        if own > ROOM || (own > ROOM_IN_ANY_CASE && HELD.load(Ordering::Relaxed) + bytes > ROOM_OF_ALL) {
+        if own > ROOM
+            || (own > ROOM_IN_ANY_CASE && HELD.load(Ordering::Relaxed) + bytes > ROOM_OF_ALL)
+        {
             return false;
         }
         HELD.fetch_add(bytes, Ordering::Relaxed);
@@ -203,7 +229,12 @@ mod tests {
 
     #[test]
     fn case_and_accents_do_not_count() {
-        for (name, part) in [("Résumé.PDF", "resume"), ("ÜBER", "uber"), ("u\u{308}ber", "ÜB"), ("ﬁle", "FI")] {
+        for (name, part) in [
+            ("Résumé.PDF", "resume"),
+            ("ÜBER", "uber"),
+            ("u\u{308}ber", "ÜB"),
+            ("ﬁle", "FI"),
+        ] {
             assert!(fold(name).contains(&fold(part)), "{name} {part}");
         }
         assert!(!fold("resume").contains(&fold("résumés")));
@@ -224,8 +255,14 @@ mod tests {
         assert!(HELD.load(Ordering::Relaxed) <= ROOM_OF_ALL + 8 * ROOM_IN_ANY_CASE);
         let (before, count) = (all[0].bytes, all[0].folders.len());
         assert_eq!(all[0].pop(), Some(folder.clone()));
-        assert_eq!((all[0].bytes, all[0].folders.len()), (before - cost(&folder), count - 1));
+        assert_eq!(
+            (all[0].bytes, all[0].folders.len()),
+            (before - cost(&folder), count - 1)
+        );
         drop(all);
-        assert!(filled().bytes > ROOM - 2 * cost(&folder), "what was held is given back");
+        assert!(
+            filled().bytes > ROOM - 2 * cost(&folder),
+            "what was held is given back"
+        );
     }
 }

@@ -10,9 +10,14 @@ fn cost_of_a_commit() {
     for committers in [1, 8] {
         let dir = tempfile::tempdir().unwrap();
         let store = SledStore::open(dir.path()).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .build()
+            .unwrap();
         for n in 0..2000 {
-            runtime.block_on(store.commit(Batch::new().put(format!("share/{n:06}"), "x".repeat(200)))).unwrap();
+            runtime
+                .block_on(store.commit(Batch::new().put(format!("share/{n:06}"), "x".repeat(200))))
+                .unwrap();
         }
         let (started, cpu) = (Instant::now(), cpu_time());
         let tasks: Vec<_> = (0..committers)
@@ -21,7 +26,10 @@ fn cost_of_a_commit() {
                 runtime.spawn(async move {
                     for n in 0..COMMITS / 2 {
                         let key = format!("lock/{who}/{n}");
-                        store.commit(Batch::new().expect(&key, None).put(&key, "x".repeat(250))).await.unwrap();
+                        store
+                            .commit(Batch::new().expect(&key, None).put(&key, "x".repeat(250)))
+                            .await
+                            .unwrap();
                         store.commit(Batch::new().delete(&key)).await.unwrap();
                     }
                 })
@@ -31,19 +39,29 @@ fn cost_of_a_commit() {
             runtime.block_on(task).unwrap();
         }
         let commits = f64::from(COMMITS * committers);
-        let (wall, cpu) = (started.elapsed().as_secs_f64(), cpu_time().saturating_sub(cpu).as_secs_f64());
+        let (wall, cpu) = (
+            started.elapsed().as_secs_f64(),
+            cpu_time().saturating_sub(cpu).as_secs_f64(),
+        );
         let size = fs::metadata(dir.path().join("db/db")).unwrap().len() >> 10;
         let (cpu_us, wall_us) = (cpu / commits * 1e6, wall / commits * 1e6);
-        println!("{committers} committers: {cpu_us:.1} us CPU, {wall_us:.1} us wall per commit; log {size} KiB");
+        println!(
+            "{committers} committers: {cpu_us:.1} us CPU, {wall_us:.1} us wall per commit; log {size} KiB"
+        );
     }
 }
 
 /// CPU time of all threads of this process, the kernel's part included.
 fn cpu_time() -> Duration {
-    let threads = fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap().path());
+    let threads = fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|thread| thread.unwrap().path());
     let nanos = threads.map(|thread| {
         let text = fs::read_to_string(thread.join("schedstat")).unwrap_or_default();
-        text.split(' ').next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or(0)
+        text.split(' ')
+            .next()
+            .and_then(|nanos| nanos.parse::<u64>().ok())
+            .unwrap_or(0)
     });
     Duration::from_nanos(nanos.sum())
 }

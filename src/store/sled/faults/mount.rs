@@ -14,10 +14,19 @@ impl Mount {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("m")).unwrap();
         let options = if kind == "tmpfs" {
-            vec!["-t".into(), "tmpfs".into(), "-o".into(), format!("size={megabytes}m"), "tmpfs".into()]
+            vec![
+                "-t".into(),
+                "tmpfs".into(),
+                "-o".into(),
+                format!("size={megabytes}m"),
+                "tmpfs".into(),
+            ]
         } else {
             let image = folder.path().join("image");
-            fs::File::create(&image).unwrap().set_len(megabytes << 20).unwrap();
+            fs::File::create(&image)
+                .unwrap()
+                .set_len(megabytes << 20)
+                .unwrap();
             if !runs(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image)) {
                 println!("skipped: no mkfs.{kind}");
                 return None;
@@ -52,7 +61,11 @@ impl Mount {
 
     /// Ends the file system at once: what it has not journaled is gone.
     pub(super) fn cut_power(&self) -> bool {
-        runs(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(self.path()))
+        runs(
+            Command::new("xfs_io")
+                .args(["-x", "-c", "shutdown"])
+                .arg(self.path()),
+        )
     }
 
     /// Takes all space; the file to delete to have it back.
@@ -61,7 +74,11 @@ impl Mount {
         let mut filler = fs::File::create(&path).unwrap();
         for size in [1 << 20, 4096] {
             let piece = vec![1; size];
-            while filler.write_all(&piece).and_then(|()| filler.sync_data()).is_ok() {}
+            while filler
+                .write_all(&piece)
+                .and_then(|()| filler.sync_data())
+                .is_ok()
+            {}
         }
         path
     }

@@ -11,7 +11,13 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(super) fn settings(mode: &str) -> Settings {
     let min_free = if mode == "headlong" { 0 } else { 4 << 20 };
     let journal = if mode == "roomy" { JOURNAL } else { 14 << 10 };
-    Settings { min_free, ballast: 2 << 20, journal, fsync: mode != "unsynced", ..Settings::default() }
+    Settings {
+        min_free,
+        ballast: 2 << 20,
+        journal,
+        fsync: mode != "unsynced",
+        ..Settings::default()
+    }
 }
 
 /// The `n`th batch of a committer: changes some of its keys, always the same way; every other one a single key, as
@@ -23,10 +29,14 @@ fn batch(who: usize, n: usize) -> Batch {
     let long = "é".repeat((n * 37) % 300);
     match n % 4 {
         1 => batch,
-        2 => batch.put(one, n.to_string()).put(key(n * 7), format!("{n} {long}")),
+        2 => batch
+            .put(one, n.to_string())
+            .put(key(n * 7), format!("{n} {long}")),
         3 => Batch::new().delete(one),
         _ if n.is_multiple_of(8) => batch.put(key(n * 7), long).delete(key(n * 7 + 14)),
-        _ => batch.put(key(n * 7), long).put(key(n * 7 + 14), n.to_string()),
+        _ => batch
+            .put(key(n * 7), long)
+            .put(key(n * 7 + 14), n.to_string()),
     }
 }
 
@@ -40,7 +50,10 @@ fn replay(who: usize, n: usize) -> Records {
     let mut records = Records::new();
     for batch in (1..=n).map(|n| batch(who, n)) {
         records.extend(batch.put);
-        batch.delete.iter().for_each(|key| drop(records.remove(key)));
+        batch
+            .delete
+            .iter()
+            .for_each(|key| drop(records.remove(key)));
     }
     records
 }
@@ -49,15 +62,22 @@ fn replay(who: usize, n: usize) -> Records {
 #[test]
 #[ignore = "started by other tests"]
 fn committing_process() {
-    let Some(dir) = std::env::var_os(DIR) else { return };
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
     let mode = std::env::var(MODE).unwrap();
     let store = open_patiently(Path::new(&dir), &mode).unwrap_or_else(|error| {
         println!("\nfailed to open: {error}");
         panic!("{error}");
     });
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
-    let committers: Vec<_> =
-        (0..COMMITTERS).map(|who| runtime.spawn(commit_on_and_on(Arc::clone(&store), who))).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let committers: Vec<_> = (0..COMMITTERS)
+        .map(|who| runtime.spawn(commit_on_and_on(Arc::clone(&store), who)))
+        .collect();
     for committer in committers {
         runtime.block_on(committer).unwrap();
     }
@@ -65,17 +85,31 @@ fn committing_process() {
 
 /// How many batches of a committer are there; `Err` when the last is there only in part.
 async fn progress(store: &SledStore, who: usize) -> Result<usize, usize> {
-    let found = store.scan(&format!("c{who}/"), "", usize::MAX).await.unwrap().into_iter().collect::<Records>();
-    let n = found.get(&format!("c{who}/seq")).map_or(0, |n| n.parse().unwrap());
+    let found = store
+        .scan(&format!("c{who}/"), "", usize::MAX)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect::<Records>();
+    let n = found
+        .get(&format!("c{who}/seq"))
+        .map_or(0, |n| n.parse().unwrap());
     // a batch that only deletes leaves no number
-    [n + 1, n].into_iter().find(|n| found == replay(who, *n)).ok_or(n)
+    [n + 1, n]
+        .into_iter()
+        .find(|n| found == replay(who, *n))
+        .ok_or(n)
 }
 
 async fn commit_on_and_on(store: Arc<SledStore>, who: usize) {
     let mut n = progress(&store, who).await.unwrap();
     loop {
         let next = batch(who, n + 1);
-        let committed = if is_lazy(n + 1) { store.commit_lazily(next).await } else { store.commit(next).await };
+        let committed = if is_lazy(n + 1) {
+            store.commit_lazily(next).await
+        } else {
+            store.commit(next).await
+        };
         match committed {
             Ok(()) => {
                 n += 1;
@@ -89,7 +123,8 @@ async fn commit_on_and_on(store: Arc<SledStore>, who: usize) {
                 // reads go on with exactly what was acknowledged
                 let seen = progress(&store, who).await;
                 let again = store.commit(batch(who, n + 1)).await;
-                let (again, reads, writable) = (again.unwrap_err(), seen == Ok(n), store.is_writable());
+                let (again, reads, writable) =
+                    (again.unwrap_err(), seen == Ok(n), store.is_writable());
                 println!("\nfailed {error:?} {again:?} reads {reads} writable {writable}");
                 return;
             }
@@ -104,7 +139,8 @@ pub(super) fn open_patiently(dir: &Path, mode: &str) -> crate::model::Result<Arc
     loop {
         match SledStore::open_with(dir, settings(mode)) {
             Err(Error::Io { source, .. })
-                if source.kind() == std::io::ErrorKind::ResourceBusy && Instant::now() < deadline =>
+                if source.kind() == std::io::ErrorKind::ResourceBusy
+                    && Instant::now() < deadline =>
             {
                 std::thread::sleep(Duration::from_millis(5));
             }
@@ -133,7 +169,10 @@ pub(super) struct Said {
 impl Sufferer {
     pub(super) fn start(dir: &Path, mode: &str, wrapper: &[&str]) -> Self {
         let program = std::env::current_exe().unwrap();
-        let mut words = wrapper.iter().map(AsRef::as_ref).chain([program.as_os_str()]);
+        let mut words = wrapper
+            .iter()
+            .map(AsRef::as_ref)
+            .chain([program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap());
         command.args(words).args([
             "--exact",
@@ -141,20 +180,35 @@ impl Sufferer {
             "--ignored",
             "--nocapture",
         ]);
-        command.env(DIR, dir).env(MODE, mode).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+            .env(DIR, dir)
+            .env(MODE, mode)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         let mut process = command.spawn().unwrap();
         let lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let said = Arc::new(Mutex::new(Said::default()));
         let heard = Arc::clone(&said);
-        let listener =
-            std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| heard.lock().hear(&line)));
-        Self { process, said, listener: Some(listener) }
+        let listener = std::thread::spawn(move || {
+            lines
+                .map_while(Result::ok)
+                .for_each(|line| heard.lock().hear(&line))
+        });
+        Self {
+            process,
+            said,
+            listener: Some(listener),
+        }
     }
 
     pub(super) fn wait_until(&self, what: impl Fn(&Said) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !what(&self.said.lock()) {
-            assert!(Instant::now() < deadline, "the process said only {:?}", self.said.lock());
+            assert!(
+                Instant::now() < deadline,
+                "the process said only {:?}",
+                self.said.lock()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -177,7 +231,11 @@ impl Sufferer {
     pub(super) fn end(mut self) -> Said {
         let deadline = Instant::now() + PATIENCE;
         while self.process.try_wait().unwrap().is_none() {
-            assert!(Instant::now() < deadline, "the process lives on; it said {:?}", self.said.lock());
+            assert!(
+                Instant::now() < deadline,
+                "the process lives on; it said {:?}",
+                self.said.lock()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
         self.listener.take().unwrap().join().unwrap();
@@ -227,5 +285,9 @@ pub(super) fn verify(dir: &Path, acks: &HashMap<usize, usize>) -> Result<(), Str
         };
     }
     run(store.close()).map_err(|e| format!("does not close: {e}"))?;
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    if faults.is_empty() {
+        Ok(())
+    } else {
+        Err(faults)
+    }
 }
