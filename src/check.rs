@@ -251,7 +251,7 @@ impl Check<'_> {
                     );
                 }
                 Err(error) => {
-                    self.find(place.as_str(), format!("it cannot be looked over: {error}"))
+                    self.find(place.as_str(), format!("it cannot be looked over: {error}"));
                 }
             }
             if self.order.scrub {

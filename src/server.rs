@@ -344,7 +344,7 @@ impl<A: Answers> Door<A> {
         };
         match shaken {
             Ok(stream) if tls::is_http2(&stream) => {
-                Box::pin(self.converse_2(stream, peer, ticket)).await
+                Box::pin(self.converse_2(stream, peer, ticket)).await;
             }
             Ok(stream) => Box::pin(self.converse(builder, stream, peer)).await,
             Err(error) => {

@@ -48,7 +48,7 @@ impl DiskLook {
         let was_silent = self.is_silent.swap(found.is_err(), Ordering::Relaxed);
         match &found {
             Err(error) if !was_silent => {
-                tracing::error!(%error, "the disk of the data folder does not answer")
+                tracing::error!(%error, "the disk of the data folder does not answer");
             }
             Ok(_) if was_silent => tracing::info!("the disk of the data folder answers again"),
             _ => {}

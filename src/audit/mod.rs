@@ -79,9 +79,9 @@ impl Audit {
         let settled = tokio::task::spawn_blocking(move || {
             let mut log = log.lock();
             if all {
-                log.write_all_counted()
+                log.write_all_counted();
             } else {
-                log.write_counted(Instant::now())
+                log.write_counted(Instant::now());
             }
         });
         if let Err(error) = settled.await {

@@ -143,7 +143,7 @@ impl Log {
         match line.and_then(|line| self.opened(series).append(id, line, durable)) {
             Ok(()) => self.last = Some(id),
             Err(error) => {
-                tracing::error!(%error, ?entry, "an entry of the audit log could not be written")
+                tracing::error!(%error, ?entry, "an entry of the audit log could not be written");
             }
         }
     }
@@ -154,7 +154,7 @@ impl Log {
             match self.look() {
                 Ok(last) => self.last = Some(last),
                 Err(error) => {
-                    tracing::error!(%error, "the audit log cannot be read, and nothing is written to it")
+                    tracing::error!(%error, "the audit log cannot be read, and nothing is written to it");
                 }
             }
         }

@@ -256,7 +256,7 @@ impl Auth {
             match app_passwords.change(&id, late).await {
                 Ok(()) | Err(Error::NotFound) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "the use of an app password could not be noted")
+                    tracing::warn!(%error, "the use of an app password could not be noted");
                 }
             }
         });

@@ -136,7 +136,7 @@ pub(super) async fn restore(args: RestoreArgs, config: Config) -> Result<()> {
     let restored = blocking(move || {
         let mut progress = Progress::new("restored");
         Ok(backup::restore(&dir, &target, &mut |tally| {
-            progress.tell(tally)
+            progress.tell(tally);
         })?)
     });
     let restored = restored

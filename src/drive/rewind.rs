@@ -333,7 +333,7 @@ fn needs_of(place: &Place<'_>, steps: &[Step]) -> Vec<Need> {
             Step::Discard { path } => needs.extend(judge::removing(&at(place, path))),
             Step::Make { path } => needs.extend(judge::replacing(&at(place, path))),
             Step::Revert { path, .. } | Step::Blank { path } => {
-                needs.push(Need::Content(at(place, path).spot()))
+                needs.push(Need::Content(at(place, path).spot()));
             }
         }
     }

@@ -546,7 +546,7 @@ async fn a_share_with_an_end_ends() {
     let (_ana, _ben, commons, drive) = shared(Rights::Edit, Rights::Edit).await;
     let share = &commons.shares.of(&name("ana"))[0];
     let over = |share: &mut Share| {
-        share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1)
+        share.expires = Some(crate::model::time::unix_seconds(SystemTime::now()) - 1);
     };
     commons
         .shares

@@ -295,10 +295,10 @@ fn finish(response: &mut Response<Body>, error: &Error, content_type: HeaderValu
             headers.insert(WWW_AUTHENTICATE, CHALLENGE);
         }
         Error::Stale { etag } => {
-            headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)))
+            headers.extend(HeaderValue::try_from(etag).ok().map(|etag| (ETAG, etag)));
         }
         Error::Throttled { retry_after } | Error::Busy { retry_after } => {
-            come_back(headers, *retry_after)
+            come_back(headers, *retry_after);
         }
         _ => {}
     }

@@ -67,7 +67,7 @@ impl<A: Answers> Door<A> {
         });
         let mut connection = pin!(builder.serve_connection(wire, service));
         let close = |connection: std::pin::Pin<&mut http2::Connection<_, _, _>>| {
-            connection.graceful_shutdown()
+            connection.graceful_shutdown();
         };
         let mut stopping = self.stopping.clone();
         let ended = tokio::select! {

@@ -70,7 +70,7 @@ impl Along {
     /// Takes the batch and what is to be done when it is stored.
     pub fn into_parts(self) -> (Batch, impl FnOnce() + Send) {
         (self.batch, move || {
-            self.stored.into_iter().for_each(|stored| stored())
+            self.stored.into_iter().for_each(|stored| stored());
         })
     }
 }

@@ -436,7 +436,7 @@ fn a_copy_under_way_ends_with_its_credential() {
             .request("COPY", "/dav/many")
             .header("Destination", credential.client.absolute("/copied"));
         let reply = during(&server, "ana", copy.bytes(), || {
-            credential.end(&server, how)
+            credential.end(&server, how);
         });
         assert_eq!(reply.status, 401, "{by:?} {how:?}: {reply}");
         assert!(!server.home("ana").join("copied").exists());

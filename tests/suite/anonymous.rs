@@ -89,9 +89,9 @@ fn largest(send: impl Fn(usize) -> Reply) -> String {
     while refused - taken > 1 {
         let middle = usize::midpoint(taken, refused);
         if is_taken(middle) {
-            taken = middle
+            taken = middle;
         } else {
-            refused = middle
+            refused = middle;
         }
     }
     if taken % 1024 == 0 {

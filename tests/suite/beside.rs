@@ -301,10 +301,10 @@ fn a_file_that_is_overwritten_keeps_mode_group_and_acl() {
     let ways: [(&str, Overwrite); 6] = [
         ("PUT", |ana| drop(ana.put("/f", "new").is(204))),
         ("a large PUT", |ana| {
-            drop(ana.put("/f", vec![7; 3 << 20]).is(204))
+            drop(ana.put("/f", vec![7; 3 << 20]).is(204));
         }),
         ("COPY", |ana| {
-            drop(ana.transfer("COPY", "/other", "/f").send().is(204))
+            drop(ana.transfer("COPY", "/other", "/f").send().is(204));
         }),
         ("tus", |ana| tus(ana, "/f", b"over tus")),
         ("a version", |ana| restore_version(ana, "/f")),

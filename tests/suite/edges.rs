@@ -123,7 +123,7 @@ fn changes(links: &Links) -> Vec<(bool, &'static str, String, &'static str, Stri
 #[test]
 fn another_site_changes_nothing_whatever_the_credential() {
     let server = TestServer::with(|config| {
-        config.accounts.registration = sarang::config::Registration::Open
+        config.accounts.registration = sarang::config::Registration::Open;
     });
     let links = with_links(&server);
     let (basic, app, stranger) = (server.ana(), app_password(&server), server.stranger());

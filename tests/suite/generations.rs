@@ -148,7 +148,7 @@ fn a_sign_in_that_owes_a_code_ends_with_what_it_stood_on() {
             house
                 .server
                 .block_on(house.server.app().auth.unlink_openid(&name("ana"))),
-        )
+        );
     };
     let relink: Change = |house| {
         house

@@ -217,16 +217,16 @@ fn they_end_with_whatever_let_the_visitors_in() {
             );
         }),
         ("fewer rights", &|server, shared| {
-            change(server, shared, &json!({"rights": "view"}))
+            change(server, shared, &json!({"rights": "view"}));
         }),
         ("only to add", &|server, shared| {
-            change(server, shared, &json!({"rights": "drop"}))
+            change(server, shared, &json!({"rights": "drop"}));
         }),
         ("new password", &|server, shared| {
-            change(server, shared, &json!({"password": "new"}))
+            change(server, shared, &json!({"password": "new"}));
         }),
         ("password taken away", &|server, shared| {
-            change(server, shared, &json!({"password": null}))
+            change(server, shared, &json!({"password": null}));
         }),
         ("expired", &|server, shared| {
             let owner = AccountName::parse("ana").unwrap();

@@ -58,7 +58,7 @@ fn with_a_share() {
                 "DELETE",
                 &format!("/shares/{id}"),
                 &Value::Null,
-            ))
+            ));
         }),
         ("only to view", &|server, id| {
             drop(api(
@@ -79,12 +79,12 @@ fn with_a_share() {
                 .unwrap();
         }),
         ("left", &|server, _| {
-            drop(server.ben().delete("/Shared with me/docs").is(204))
+            drop(server.ben().delete("/Shared with me/docs").is(204));
         }),
         ("disabled", &|server, _| {
             server
                 .block_on(server.app().auth.set_disabled(&name("ben"), true))
-                .unwrap()
+                .unwrap();
         }),
     ];
     for (why, end) in ends {

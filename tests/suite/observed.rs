@@ -444,7 +444,7 @@ fn the_dashboard_the_alerts_and_the_page_name_what_there_is() {
             assert!(
                 names.contains(used),
                 "{question}: there is no {used} in {names:#?}"
-            )
+            );
         });
     }
     let page = read("docs/operations.md");

@@ -467,7 +467,7 @@ fn lock_token_alone_submits_a_token_to_every_changing_method() {
                 .as_u64()
                 .unwrap()
                 < 300
-        )
+        );
     };
     ok(api(
         "POST",

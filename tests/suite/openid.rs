@@ -321,14 +321,14 @@ fn an_id_token_that_is_not_right_lets_nobody_in() {
     let lies: [(&str, Lie); 14] = [
         ("another nonce", |claims| claims["nonce"] = "x".into()),
         ("no nonce", |claims| {
-            _ = claims.as_object_mut().unwrap().remove("nonce")
+            _ = claims.as_object_mut().unwrap().remove("nonce");
         }),
         ("another audience", |claims| claims["aud"] = "others".into()),
         ("one audience more", |claims| {
-            claims["aud"] = json!([CLIENT, "others"])
+            claims["aud"] = json!([CLIENT, "others"]);
         }),
         ("several audiences and no party", |claims| {
-            claims["aud"] = json!([CLIENT, CLIENT])
+            claims["aud"] = json!([CLIENT, CLIENT]);
         }),
         (
             "several audiences, ours and another, the party ours",
@@ -339,20 +339,20 @@ fn an_id_token_that_is_not_right_lets_nobody_in() {
         ("another party", |claims| claims["azp"] = "others".into()),
         ("a party that is none", |claims| claims["azp"] = "".into()),
         ("expired", |claims| {
-            claims["exp"] = (claims["iat"].as_u64().unwrap() - 1).into()
+            claims["exp"] = (claims["iat"].as_u64().unwrap() - 1).into();
         }),
         ("no expiry", |claims| {
-            _ = claims.as_object_mut().unwrap().remove("exp")
+            _ = claims.as_object_mut().unwrap().remove("exp");
         }),
         ("another issuer", |claims| {
-            claims["iss"] = "http://127.0.0.1:1".into()
+            claims["iss"] = "http://127.0.0.1:1".into();
         }),
         ("nobody", |claims| {
-            _ = claims.as_object_mut().unwrap().remove("sub")
+            _ = claims.as_object_mut().unwrap().remove("sub");
         }),
         ("an empty subject", |claims| claims["sub"] = "".into()),
         ("another access token", |claims| {
-            claims["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA".into()
+            claims["at_hash"] = "AAAAAAAAAAAAAAAAAAAAAA".into();
         }),
     ];
     for (what, lie) in lies {

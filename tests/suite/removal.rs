@@ -569,7 +569,7 @@ fn a_stop_between_any_two_steps_is_finished_by_the_next_start() {
                     );
                 }
                 Files::Purge | Files::PurgeAt(_) => {
-                    assert!(poll(Duration::from_secs(10), || gone() == 0), "{taken}")
+                    assert!(poll(Duration::from_secs(10), || gone() == 0), "{taken}");
                 }
                 Files::Transfer(_) => {
                     server

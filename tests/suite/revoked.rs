@@ -74,7 +74,7 @@ fn downloads_under_way_end_with_their_link() {
         let (id, token) = link(&ana, &json!({"path": "docs"}));
         let target = format!("/s/{token}{way}");
         cut_off(&visitor, &target, || {
-            drop(api(&ana, "DELETE", &format!("/links/{id}"), &Value::Null))
+            drop(api(&ana, "DELETE", &format!("/links/{id}"), &Value::Null));
         });
     }
     let (app, owner) = (server.app(), AccountName::parse("ana").unwrap());
@@ -137,7 +137,7 @@ fn downloads_under_way_end_with_their_share() {
             .unwrap()
             .to_owned();
         cut_off(&ben, way, || {
-            drop(api(&ana, "DELETE", &format!("/shares/{id}"), &Value::Null))
+            drop(api(&ana, "DELETE", &format!("/shares/{id}"), &Value::Null));
         });
     }
 }

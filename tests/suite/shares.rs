@@ -384,7 +384,7 @@ fn the_owner_pays() {
                 app.auth
                     .set_quota(&AccountName::parse(name).unwrap(), quota),
             )
-            .unwrap()
+            .unwrap();
     };
     quota("ana", Some(100));
     quota("ben", Some(5));

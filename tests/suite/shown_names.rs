@@ -76,7 +76,7 @@ fn a_name_passes_to_no_other_share() {
                 .unwrap();
         }),
         ("its folder is deleted", |_, ana, _, _| {
-            drop(ana.delete("/Scans").is(204))
+            drop(ana.delete("/Scans").is(204));
         }),
         ("its folder is replaced", |_, ana, _, _| {
             ana.mkcol("/other").is(201);
@@ -89,7 +89,7 @@ fn a_name_passes_to_no_other_share() {
             drop(
                 ben.api("DELETE", &format!("/shares/{id}"), &Value::Null)
                     .is(204),
-            )
+            );
         }),
     ];
     for (how, end) in ways {

@@ -8,7 +8,7 @@ const PROPERTY: &str = "<D:set><D:prop><x:p xmlns:x='urn:x'>v</x:p></D:prop></D:
 
 fn server() -> TestServer {
     TestServer::with(|config: &mut Config| {
-        config.drive.trash_folder = Some("Trash".to_owned().try_into().unwrap())
+        config.drive.trash_folder = Some("Trash".to_owned().try_into().unwrap());
     })
 }
 

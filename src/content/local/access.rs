@@ -57,10 +57,10 @@ pub(super) fn settle_in(
     walk::everything(top, |met| {
         match met.kind {
             Kind::File => {
-                heritage.give_file(fd(&os::open_read_raw(met.dir, met.raw)?), file_mode)?
+                heritage.give_file(fd(&os::open_read_raw(met.dir, met.raw)?), file_mode)?;
             }
             Kind::Folder => {
-                heritage.give_folder(fd(&os::open_folder_raw(met.dir, met.raw)?), folder_mode)?
+                heritage.give_folder(fd(&os::open_folder_raw(met.dir, met.raw)?), folder_mode)?;
             }
             Kind::Other => {}
         }

@@ -30,15 +30,15 @@ async fn single_operations() {
     };
     measure("put 4K over", ROUNDS, async |_| put(file.clone()).await).await;
     measure("put 4K new", ENTRIES, async |n| {
-        put(path(&format!("docs/many/file number {n}"))).await
+        put(path(&format!("docs/many/file number {n}"))).await;
     })
     .await;
     measure("stat", ROUNDS, async |_| {
-        assert!(!tree.stat(&file).await.unwrap().folder)
+        assert!(!tree.stat(&file).await.unwrap().folder);
     })
     .await;
     measure("props", ROUNDS, async |_| {
-        drop(tree.props(&file).await.unwrap())
+        drop(tree.props(&file).await.unwrap());
     })
     .await;
     measure("open, read 4K", ROUNDS, async |_| {

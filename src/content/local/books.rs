@@ -85,7 +85,7 @@ pub(super) fn remove(top: BorrowedFd<'_>) {
     match os::unlink_file(top, FILE) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(error) => {
-            tracing::error!(%error, "what a home held cannot be removed: its quota may be judged wrongly")
+            tracing::error!(%error, "what a home held cannot be removed: its quota may be judged wrongly");
         }
     }
 }

@@ -108,7 +108,7 @@ impl Listing for Ordered {
             match piece {
                 Piece::End => break,
                 Piece::Names(known) if known > PIECE && self.large.is_none() => {
-                    self.large = LARGE.acquire().await.ok()
+                    self.large = LARGE.acquire().await.ok();
                 }
                 Piece::Names(_) => {}
                 Piece::Entries(page) => {

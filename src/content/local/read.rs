@@ -106,7 +106,7 @@ impl Reader for LocalReader {
                 Ok(count) => return Ok(buffer.filled(count)),
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-                    self.root.has_cached_reads.store(false, Ordering::Relaxed)
+                    self.root.has_cached_reads.store(false, Ordering::Relaxed);
                 }
                 Err(e) => return Err(explain("read the file", e)),
             }

@@ -321,7 +321,7 @@ async fn an_access_that_ends_at_any_step_leaves_all_as_it_was() {
             match done(&world, &drive, doing).await {
                 Ok(()) => break,
                 Err(Error::AccessEnded) => {
-                    assert_eq!(world.state().await, before, "{doing:?} after {looks} looks")
+                    assert_eq!(world.state().await, before, "{doing:?} after {looks} looks");
                 }
                 Err(error) => panic!("{doing:?} after {looks} looks: {error:?}"),
             }

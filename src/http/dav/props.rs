@@ -164,13 +164,13 @@ impl Live {
             Self::ResourceType => {}
             Self::Length => write_decimal(out, node.len),
             Self::Modified | Self::WindowsModified | Self::WindowsAccessed => {
-                dates.write_http(out, node.modified)
+                dates.write_http(out, node.modified);
             }
             Self::Created => dates.write_iso(out, node.created),
             Self::WindowsCreated => dates.write_http(out, node.created),
             Self::Etag => write_etag(out, &node.etag),
             Self::MediaType => {
-                out.extend_from_slice(media_type(subject.name, node.folder).as_bytes())
+                out.extend_from_slice(media_type(subject.name, node.folder).as_bytes());
             }
             Self::DisplayName => write_text(out, subject.name.unwrap_or_default()),
             Self::SupportedLock => out.extend_from_slice(SUPPORTED_LOCK),
@@ -187,7 +187,7 @@ impl Live {
             }
             Self::Privileges => out.extend_from_slice(PRIVILEGES),
             Self::ModifiedSeconds => {
-                out.extend_from_slice(unix_seconds(node.modified).to_string().as_bytes())
+                out.extend_from_slice(unix_seconds(node.modified).to_string().as_bytes());
             }
             Self::WindowsAttributes if node.folder => out.extend_from_slice(b"00000010"),
             Self::WindowsAttributes => out.extend_from_slice(b"00000020"),

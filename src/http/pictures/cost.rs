@@ -133,7 +133,7 @@ impl Parts {
                     self.canvas = Some((
                         little_endian(body, 4, 3)? + 1,
                         little_endian(body, 7, 3)? + 1,
-                    ))
+                    ));
                 }
                 b"ANMF" if !is_within => {
                     self.is_animated = true;

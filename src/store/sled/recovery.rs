@@ -251,7 +251,7 @@ fn restore_newest(dir: &Path, why: &str) -> Result<Opened> {
                     .map_err(|failure| unreadable(dir, failure));
             }
             Err(error) => {
-                tracing::error!(%error, export = %path.display(), "an export cannot be read")
+                tracing::error!(%error, export = %path.display(), "an export cannot be read");
             }
         }
     }

@@ -253,7 +253,7 @@ async fn a_damaged_store_without_an_export_is_left_as_it_is() {
     fs::write(&log, vec![0xa5; 300_000]).unwrap();
     match SledStore::open_with(dir.path(), small()) {
         Err(Error::Corrupt(sentence)) => {
-            assert!(sentence.contains("sarang store restore"), "{sentence}")
+            assert!(sentence.contains("sarang store restore"), "{sentence}");
         }
         other => panic!("{other:?}"),
     }
@@ -272,7 +272,7 @@ fn a_newer_store_is_refused() {
     for _ in 0..3 {
         match outcome {
             Err(Error::Corrupt(sentence)) => {
-                assert!(sentence.contains("newer Sarang"), "{sentence}")
+                assert!(sentence.contains("newer Sarang"), "{sentence}");
             }
             other => panic!("{other:?}"),
         }

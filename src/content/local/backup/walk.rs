@@ -254,7 +254,7 @@ impl<'a> Walk<'a> {
                 Ok(Kind::Folder) if name == LAST => level.waiting.insert(0, name),
                 Ok(Kind::Folder) => level.waiting.push(name),
                 Ok(Kind::Other) => {
-                    odd.extend(CString::new(name).map(|name| (name, Some(Kind::Other))))
+                    odd.extend(CString::new(name).map(|name| (name, Some(Kind::Other))));
                 }
                 Err(e) => self.pass_over(fd(&level.to), &path, e)?,
             }
@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
                 Ok,
             ) {
                 Ok(kind) => {
-                    self.copy_odd((fd(&level.from), fd(&level.to)), (&name, kind), &path)?
+                    self.copy_odd((fd(&level.from), fd(&level.to)), (&name, kind), &path)?;
                 }
                 Err(e) => self.pass_over(fd(&level.to), &path, e)?,
             }

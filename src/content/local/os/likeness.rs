@@ -133,7 +133,7 @@ pub(in crate::content::local) fn copy_attributes(
         };
         match sys::fsetxattr(to, name, &value, XattrFlags::empty()) {
             Err(Errno::NOSPC | Errno::DQUOT | Errno::TOOBIG | Errno::RANGE) if name == PROPS => {
-                too_large = Some(value)
+                too_large = Some(value);
             }
             set => set?,
         }

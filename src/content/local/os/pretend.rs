@@ -141,7 +141,7 @@ pub(super) fn free(dir: BorrowedFd<'_>) -> Option<u64> {
             match entry.metadata() {
                 Ok(facts) if facts.is_dir() => waiting.push(entry.path()),
                 Ok(facts) => {
-                    drop(files.insert(std::os::unix::fs::MetadataExt::ino(&facts), facts.len()))
+                    files.insert(std::os::unix::fs::MetadataExt::ino(&facts), facts.len());
                 }
                 Err(_) => {}
             }

@@ -113,7 +113,7 @@ impl Walk {
                     path,
                     is_top: false,
                     listing,
-                })
+                });
             }
             Err(error) => self.pass_over(error)?,
         }

@@ -192,7 +192,7 @@ impl Sufferer {
         let listener = std::thread::spawn(move || {
             lines
                 .map_while(Result::ok)
-                .for_each(|line| heard.lock().hear(&line))
+                .for_each(|line| heard.lock().hear(&line));
         });
         Self {
             process,
